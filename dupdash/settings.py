@@ -1,0 +1,290 @@
+"""Settings of dupdash. Everything a site may change comes from the environment: see ``.env.example``."""
+
+import os
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+
+from dupdash.environment import Environment, read_environment_file, refuse
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+read_environment_file(BASE_DIR)
+env = Environment()
+
+# --- Django ---------------------------------------------------------------------------------------------
+
+DEBUG = env.flag("DEBUG", False)
+SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY:
+    if not DEBUG:
+        refuse(
+            "SECRET_KEY",
+            "is missing. Set it to a long random text, or set DEBUG=true on a machine that only you use",
+        )
+    SECRET_KEY = "only-for-a-machine-that-nobody-else-can-reach"  # noqa: S105
+ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", [])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_q",
+    "csp",
+    "dupdash.accounts",
+    "dupdash.duplication",
+    "dupdash.web",
+    "dupdash.gateway",
+    "dupdash.sandbox",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "dupdash.urls"
+WSGI_APPLICATION = "dupdash.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "dupdash.web.context.page",
+            ],
+        },
+    },
+]
+
+# --- Database and cache ---------------------------------------------------------------------------------
+
+DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'var' / 'dupdash.sqlite3'}")
+try:
+    _database = dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)
+except (ValueError, KeyError, dj_database_url.ParseError, dj_database_url.UnknownSchemeError):
+    refuse("DATABASE_URL", "must look like sqlite:///var/dupdash.sqlite3 or postgres://user:password@host/name")
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _folder = Path(str(_database["NAME"])).parent
+    if not _folder.is_dir():
+        if _folder != BASE_DIR / "var":
+            refuse("DATABASE_URL", f"the folder {_folder} does not exist. Make it, or name another")
+        _folder.mkdir()
+    # Measured with 8 pollers and 4 writers: Django's defaults lost 50 of 799 transactions to "database is
+    # locked", WAL alone 69 of 796, these three together none of 791.
+    _database["OPTIONS"] = {
+        "timeout": 20,
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+    }
+    _database["CONN_MAX_AGE"] = None
+elif _database["ENGINE"] != "django.db.backends.postgresql":
+    refuse("DATABASE_URL", "only SQLite and PostgreSQL are supported")
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env.text("REDIS_URL")
+if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
+    refuse("REDIS_URL", "must look like redis://127.0.0.1:6379/0")
+if REDIS_URL:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+
+# --- The Moodle -----------------------------------------------------------------------------------------
+
+MOODLE_URL = env.web_address("MOODLE_URL")
+MOODLE_TOKEN = env.text("MOODLE_TOKEN")
+if MOODLE_URL and not MOODLE_TOKEN:
+    refuse("MOODLE_TOKEN", "is missing: MOODLE_URL needs the token of a web service account")
+if MOODLE_TOKEN and not MOODLE_URL:
+    refuse("MOODLE_URL", "is missing: MOODLE_TOKEN needs the address of the site it is for")
+MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4)
+MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "waiting", "native"))
+# Who serves the proposed web services, where it is not the Moodle itself: another dupdash, for example.
+NATIVE_URL = env.web_address("NATIVE_URL")
+NATIVE_TOKEN = env.text("NATIVE_TOKEN")
+if bool(NATIVE_URL) != bool(NATIVE_TOKEN):
+    refuse("NATIVE_URL and NATIVE_TOKEN", "must be set both, or neither")
+MOODLE_CONNECT_TIMEOUT = env.seconds("MOODLE_CONNECT_TIMEOUT", 5)
+MOODLE_READ_TIMEOUT = env.seconds("MOODLE_READ_TIMEOUT", 20)
+MOODLE_DUPLICATION_TIMEOUT = env.seconds("MOODLE_DUPLICATION_TIMEOUT", 2 * 3600)
+
+# --- The engine's periods, all in seconds (scaled down by scripts/chaos) --------------------------------
+
+# How often a running copy is looked at in Moodle until its course is seen; moodle.md asks for a second or
+# less, because the row that proves which course is ours lives for 0.3 s at 64 activities.
+WATCH_INTERVAL = env.seconds("WATCH_INTERVAL", 0.5)
+# How often after that: names and contents change seldom.
+FOLLOW_INTERVAL = env.seconds("FOLLOW_INTERVAL", 2)
+LEASE_SECONDS = env.seconds("LEASE_SECONDS", 30)
+SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL", 5)
+# A queued job that a worker was told of, and that none took, is told again after this.
+REDISPATCH_AFTER = env.seconds("REDISPATCH_AFTER", 30)
+HEARTBEAT_INTERVAL = env.seconds("HEARTBEAT_INTERVAL", 5)
+HEARTBEAT_LIMIT = env.seconds("HEARTBEAT_LIMIT", 40)
+PROBE_INTERVAL = env.seconds("PROBE_INTERVAL", 30)
+# Looking up a lost answer: first after CHECK_FIRST, then at growing intervals up to CHECK_LONGEST.
+CHECK_FIRST = env.seconds("CHECK_FIRST", 2)
+CHECK_LONGEST = env.seconds("CHECK_LONGEST", 60)
+# The limits of looking: three times the expected time, at least CHECK_LIMIT_LEAST; without history
+# CHECK_LIMIT_UNKNOWN. A partial course must stay unchanged for one expected time, at least CHECK_STILL_LEAST.
+CHECK_LIMIT_LEAST = env.seconds("CHECK_LIMIT_LEAST", 30 * 60)
+CHECK_LIMIT_UNKNOWN = env.seconds("CHECK_LIMIT_UNKNOWN", 3 * 3600)
+CHECK_STILL_LEAST = env.seconds("CHECK_STILL_LEAST", 5 * 60)
+# An unresolved job is looked at more and more rarely, up to this.
+UNRESOLVED_LONGEST = env.seconds("UNRESOLVED_LONGEST", 24 * 3600)
+# Automatic retry where nothing can have started: first delay, longest delay, and how many attempts in all.
+RETRY_FIRST = env.seconds("RETRY_FIRST", 10)
+RETRY_LONGEST = env.seconds("RETRY_LONGEST", 30 * 60)
+RETRY_ATTEMPTS = env.count("RETRY_ATTEMPTS", 9)
+
+# --- django-q2: a doorbell, not a ledger ----------------------------------------------------------------
+# It carries ids; the job's row is the truth. What it delivers twice is claimed once, what it loses the sweep
+# tells again. So nothing here is tuned for safety, only for quickness and for not tripping over itself:
+# a task outlives every answer Moodle may give (timeout), and is not handed out again before that (retry).
+
+_longest_task = int(MOODLE_DUPLICATION_TIMEOUT) + 600
+Q_CLUSTER = {
+    "name": "dupdash-copies",
+    "workers": MOODLE_CONCURRENCY,
+    "timeout": _longest_task,
+    "retry": _longest_task + 600,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "queue_limit": 1,
+    "bulk": 1,
+    "recycle": 100,
+    "save_limit": -1,
+    "catch_up": False,
+    "scheduler": False,
+    "guard_cycle": 0.5,
+    "poll": 0.2,
+    "label": "Work queue",
+    "ALT_CLUSTERS": {
+        "dupdash-housekeeping": {
+            "workers": 2,
+            "timeout": 300,
+            "retry": 600,
+            "recycle": 500,
+        },
+    },
+    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+}
+
+# --- People and policy ----------------------------------------------------------------------------------
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+FACULTY_NEEDS_APPROVAL = env.flag("FACULTY_NEEDS_APPROVAL", True)
+FACULTY_MAY_COPY_USER_DATA = env.flag("FACULTY_MAY_COPY_USER_DATA", False)
+# The categories faculty may copy into, with all below them; empty: every category.
+FACULTY_CATEGORIES = env.numbers("FACULTY_CATEGORIES")
+HELP_DESK_MAY_RETRY = env.flag("HELP_DESK_MAY_RETRY", False)
+# Calls of the web services that one API token may make in a minute, over all processes.
+API_RATE_PER_MINUTE = env.count("API_RATE_PER_MINUTE", 6000)
+
+# --- Mail -----------------------------------------------------------------------------------------------
+
+EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
+EMAIL_PORT = env.count("EMAIL_PORT", 25)
+EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "dupdash@localhost")
+# The address people reach this dashboard at: for links in mails.
+SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
+
+# --- Language, time, static files -----------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+TIME_ZONE = env.text("TIME_ZONE", "UTC")
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+
+# --- Security -------------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+# Behind HTTPS (every real installation): cookies go over HTTPS only, and the proxy's word is taken for it.
+BEHIND_HTTPS = env.flag("BEHIND_HTTPS", False)
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_HTTPS else 0
+if BEHIND_HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SILENCED_SYSTEM_CHECKS = [
+    # Whether all of a domain speaks HTTPS only is for its owner to say, not for one site in it.
+    "security.W005",
+    "security.W021",
+    # The proxy redirects (deploy/nginx.conf): it alone knows what came in over HTTP.
+    "security.W008",
+]
+
+# --- Log ------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "WARNING"},
+    "loggers": {
+        "dupdash": {"level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
+    },
+}
+
+# The pipe that tells worker processes that their supervisor has gone; set by the supervisor alone.
+LIFELINE_FD = os.environ.get("DUPDASH_LIFELINE_FD", "")
