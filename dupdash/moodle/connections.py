@@ -1,0 +1,140 @@
+"""Connections that tell "nothing was sent" from "the answer was lost", and that cannot be held for ever.
+
+Two things that requests and urllib3 do not do by themselves:
+
+- Whatever fails before a connection stands (the proxy's tunnel and the TLS handshake included) is a
+  ``NewConnectionError``, so that it is known that nothing was sent. urllib3 reports a handshake that timed
+  out or was reset in the same words as a lost answer.
+- The read timeout counts for the whole answer, from its first byte to its last. In requests it counts for
+  each packet, so that a server that drips holds its reader for ever.
+"""
+
+import http.client
+import io
+import socket
+import ssl
+import time
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
+from urllib3.poolmanager import PoolManager, ProxyManager
+from urllib3.util.ssl_match_hostname import CertificateError
+
+CERTIFICATE_ERRORS = (ssl.SSLCertVerificationError, CertificateError)
+
+
+class _PunctualReader(io.RawIOBase):
+    """Reads from a socket, each time waiting only for what is left of the time for the whole answer."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        timeout = sock.gettimeout()  # urllib3 has just set the read timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._sock.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _PunctualResponse(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp = io.BufferedReader(_PunctualReader(self.fp.detach(), sock))
+
+
+# What already says so by itself.
+_TELLING = (NewConnectionError, ConnectTimeoutError, *CERTIFICATE_ERRORS)
+_FAILURES = (OSError, HTTPError, http.client.HTTPException, ValueError)
+
+
+class _Connection(HTTPConnection):
+    response_class = _PunctualResponse
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except _TELLING:
+            raise
+        except _FAILURES as error:
+            raise NewConnectionError(self, "no connection could be made") from error
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _PunctualResponse
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except _TELLING:
+            raise
+        except _FAILURES as error:
+            raise NewConnectionError(self, "no secure connection could be made") from error
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+# A duplication is silent for minutes or an hour; firewalls forget silent connections sooner. So the system
+# asks the other side every minute whether it is still there, and a dead peer is noticed within minutes.
+_KEPT_ALIVE = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, option), value)
+        for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 6))
+        if hasattr(socket, option)
+    ),
+]
+
+
+class Adapter(HTTPAdapter):
+    """requests' own adapter with the connections above, and without retries of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, socket_options=_KEPT_ALIVE, **kwargs)
+        self._use_our_pools(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(proxy, **kwargs)
+        self._use_our_pools(manager)
+        return manager
+
+    @staticmethod
+    def _use_our_pools(manager: PoolManager) -> None:
+        if type(manager) in (PoolManager, ProxyManager):  # a SOCKS proxy brings pools of its own
+            manager.pool_classes_by_scheme = _POOLS
+
+
+def new_session() -> requests.Session:
+    """A session on connections of its own."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Adapter())
+    return session

@@ -1,0 +1,194 @@
+"""What can go wrong with a Moodle: one family, and each member says whether Moodle may have started.
+
+::
+
+    MoodleError
+    ├── NothingStarted              Moodle did nothing
+    │   ├── NotSent                   the request never left: refused, name unknown, no connection in time
+    │   ├── ConfigurationFault        token, service, address, certificate, maintenance: for an administrator
+    │   ├── Refused                   Moodle said no, and will say no again
+    │   └── TryAgain                  Moodle said no, and may say yes in a moment
+    └── MayHaveStarted              Moodle may have done it, may be doing it, may have done a part of it
+        ├── NoTrustworthyAnswer       no answer, or one that cannot be believed
+        └── UnknownRefusal            an error that may come from the middle of a restore
+
+Whether something was started matters for duplications and deletions. For reads the classes are the same
+and say only why there is no answer.
+
+Every error of Moodle is an answer of HTTP 200 with an ``errorcode``; the exception class in it differs
+between versions, so the code alone decides (measured on Moodle 4.5.6). A code that is not in the table
+below is an :class:`UnknownRefusal`: nobody knows how far Moodle had come.
+"""
+
+import re
+
+
+class MoodleError(Exception):
+    """Moodle did not give what was asked for.
+
+    ``message``: Moodle's own words where it had any, else ours; never holds the token.
+    ``errorcode``: Moodle's error code, "" where there was none.
+    ``function``: the web service function that was called, "" if none was.
+    ``may_have_started``: whether Moodle may have done something because of the request.
+
+    ``str()`` is a plain sentence (or two) that may be shown to a person.
+    """
+
+    may_have_started = True
+
+    def __init__(self, message: str = "", *, errorcode: str = "", function: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.errorcode = errorcode
+        self.function = function
+
+    def __str__(self) -> str:
+        return _sentence(self.message or "Moodle did not give what was asked for")
+
+    def _moodle_said(self, opening: str) -> str:
+        code = f" ({self.errorcode})" if self.errorcode else ""
+        return _sentence(f"{opening}{code}: {self.message}" if self.message else f"{opening}{code}")
+
+
+class NothingStarted(MoodleError):
+    """Proven: the request changed nothing in Moodle. The same request may be sent again without harm."""
+
+    may_have_started = False
+
+
+class NotSent(NothingStarted):
+    """The request never left: refused, name not resolved, no connection in time, no way past the proxy."""
+
+
+class ConfigurationFault(NothingStarted):
+    """The site or its settings must be put right first; nothing that is sent before can work.
+
+    ``advice``: what an administrator should do, in one or two plain sentences.
+    """
+
+    def __init__(self, message: str = "", *, errorcode: str = "", function: str = "", advice: str = "") -> None:
+        super().__init__(message, errorcode=errorcode, function=function)
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} {self.advice}".rstrip()
+
+
+class Refused(NothingStarted):
+    """Moodle refused for good: the same request will be refused again."""
+
+    def __str__(self) -> str:
+        return self._moodle_said("Moodle refused")
+
+
+class TryAgain(NothingStarted):
+    """Moodle refused, created nothing, and may accept the same request in a moment."""
+
+    def __str__(self) -> str:
+        return self._moodle_said("Moodle could not do it just now")
+
+
+class MayHaveStarted(MoodleError):
+    """Moodle may have done what was asked, or a part of it: look first, never just send again."""
+
+    may_have_started = True
+
+
+class NoTrustworthyAnswer(MayHaveStarted):
+    """The answer was lost, or is none that can be believed.
+
+    No answer in time, a reset connection, HTTP 5xx, HTML, an empty or truncated body, other types than
+    promised, an answer for something else than was asked.
+
+    ``detail``: what came instead, short and safe to show ("HTTP 504", "an HTML page", "an empty body").
+    ``timed_out``: whether the time allowed for the answer ran out.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        errorcode: str = "",
+        function: str = "",
+        detail: str = "",
+        timed_out: bool = False,
+    ) -> None:
+        super().__init__(message or detail, errorcode=errorcode, function=function)
+        self.detail = detail or message
+        self.timed_out = timed_out
+
+    def __str__(self) -> str:
+        return _sentence(
+            f"Moodle gave no trustworthy answer: {self.message}" if self.message else "Moodle gave no answer"
+        )
+
+
+class UnknownRefusal(MayHaveStarted):
+    """Moodle answered an error that may come from the middle of a restore, and leave a partial course."""
+
+    def __str__(self) -> str:
+        return self._moodle_said("Moodle stopped with an error")
+
+
+# The one table from Moodle's error code to what it means (each measured on Moodle 4.5.6). dmlwriteexception
+# is missing on purpose: a name that is too long is refused with it before anything starts, but a full disk
+# in the middle of a restore is reported in the same words.
+ERRORCODES: dict[str, type[MoodleError]] = {
+    "invalidtoken": ConfigurationFault,
+    "accessexception": ConfigurationFault,
+    "sitemaintenance": ConfigurationFault,
+    "invalidcourseid": Refused,
+    # A missing category, or a function that this site does not know: read the site info again to tell which.
+    "invalidrecord": Refused,
+    "requireloginerror": Refused,
+    "nopermissions": Refused,
+    "shortnametaken": Refused,
+    "invalidparameter": Refused,
+    "invalidextparam": Refused,
+    "storedfilenotcreated": TryAgain,  # two copies of one source at the same moment
+}
+
+ADVICE = {
+    "invalidtoken": (
+        "Check MOODLE_TOKEN. A new token is made in Moodle under Site administration, Server, Web services, "
+        "Manage tokens."
+    ),
+    "accessexception": (
+        "In Moodle, under Site administration, Server, Web services, External services, open the service of "
+        "this token: it must be enabled, contain {function} and allow the token's user."
+    ),
+    "sitemaintenance": (
+        "Wait until the maintenance of the site is over, or end it in Moodle under Site administration, "
+        "Server, Maintenance mode."
+    ),
+}
+
+# The tables whose missing record is reported before a duplication starts: the category, and the function
+# itself.
+_LOOKED_UP_FIRST = frozenset({"course_categories", "external_functions"})
+_TABLE = re.compile(r"\btable (\w+)|\b([a-z]+(?:_[a-z0-9]+)+)\b")
+
+
+def refusal(function: str, errorcode: str, message: str, *, duplicating: bool = False) -> MoodleError:
+    """The error that an answer with this ``errorcode`` and ``message`` is.
+
+    ``duplicating``: the request was one that makes a course. ``invalidrecord`` then proves that nothing
+    started only if it does not name a record that Moodle looks up later, in the middle of a restore.
+    """
+    kind = ERRORCODES.get(errorcode, UnknownRefusal)
+    if duplicating and errorcode == "invalidrecord" and _names_another_table(message):
+        kind = UnknownRefusal
+    if kind is ConfigurationFault:
+        advice = ADVICE[errorcode].format(function=function)
+        return ConfigurationFault(message or errorcode, errorcode=errorcode, function=function, advice=advice)
+    return kind(message, errorcode=errorcode, function=function)
+
+
+def _names_another_table(message: str) -> bool:
+    named = {english or underscored for english, underscored in _TABLE.findall(message)}
+    return bool(named) and not named & _LOOKED_UP_FIRST
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."

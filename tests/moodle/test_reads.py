@@ -1,0 +1,219 @@
+"""Each read against what a Moodle 4.5.6 really answered."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import responses
+
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import NoTrustworthyAnswer
+from dupdash.moodle.records import Activity, AsyncStatus, Category, Contact, Course, User
+
+from .support import ENDPOINT, TOKEN, capture, replay, sent
+
+
+def test_it_tells_the_site_and_its_functions(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "site_info")
+    info = client.site_info()
+    assert (info.sitename, info.siteurl) == ("Bench 4.5", "https://moodle.example.edu")
+    assert (info.release, info.version) == ("4.5.6 (Build: 20250811)", "2024100706")
+    assert (info.username, info.userid, info.is_site_admin) == ("admin", 2, True)
+    assert "core_course_duplicate_course" in info.functions
+    assert len(info.functions) == 23
+
+
+def test_the_private_access_key_is_not_kept(http: responses.RequestsMock, client: MoodleClient) -> None:
+    body = replay(http, "site_info")
+    assert body["userprivateaccesskey"] not in repr(client.site_info())
+
+
+def test_it_reads_categories(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "categories")
+    assert client.categories() == (
+        Category(
+            id=1,
+            name="Category 1",
+            parent=0,
+            depth=1,
+            path="/1",
+            visible=True,
+            sortorder=10000,
+            coursecount=48,
+        ),
+    )
+
+
+def test_it_finds_a_course_by_its_id(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "course_with_teacher")
+    assert client.course_by_id(5) == Course(
+        id=5,
+        shortname="GEN-XS",
+        fullname="Generated XS",
+        category_id=1,
+        category_name="Category 1",
+        visible=True,
+        idnumber="",
+        startdate=1795392000,
+        timemodified=1795421518,
+        contacts=(Contact(1003, "T One"), Contact(2, "Admin User")),
+    )
+    assert sent(http) == capture("course_with_teacher")["request"] | {"wstoken": TOKEN}
+
+
+def test_a_course_that_does_not_exist_is_none(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "course_by_id_none")
+    assert client.course_by_id(99999) is None
+
+
+def test_it_finds_courses_by_short_name_in_any_case(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "course_by_shortname")
+    assert [course.id for course in client.courses_by_shortname("gen-s")] == [6]
+    assert sent(http)["value"] == "gen-s"
+
+
+def test_several_courses_may_have_one_short_name(http: responses.RequestsMock, client: MoodleClient) -> None:
+    body = capture("course_by_shortname")["body"]
+    twin = body["courses"][0] | {"id": 7, "shortname": "gen-s"}
+    http.post(ENDPOINT, json={"courses": [*body["courses"], twin]})
+    assert [course.id for course in client.courses_by_shortname("GEN-S")] == [6, 7]
+
+
+def test_a_database_that_ignores_accents_is_believed(http: responses.RequestsMock, client: MoodleClient) -> None:
+    course = capture("course_by_shortname")["body"]["courses"][0] | {"shortname": "CAFÉ-1"}
+    http.post(ENDPOINT, json={"courses": [course]})
+    assert len(client.courses_by_shortname("cafe-1")) == 1
+
+
+def test_no_course_has_an_unknown_short_name(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "course_by_shortname_none")
+    assert client.courses_by_shortname("no-such") == ()
+
+
+def test_names_are_looked_up_raw_and_come_back_unescaped(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "course_names_are_html_escaped")
+    (course,) = client.courses_by_shortname("AT&T")
+    assert (course.shortname, course.fullname) == ("AT&T", 'Plain & Ünï "q" 漢字')
+    assert sent(http)["value"] == "AT&T"
+
+
+def test_it_lists_the_courses_of_a_category(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "courses_by_category")
+    assert [course.shortname for course in client.courses_in_category(1)] == ["GEN-M", "DUP-1"]
+
+
+def test_a_search_knows_less_of_each_course(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "search_courses")
+    found = client.search_courses("Generated", perpage=2)
+    assert [course.shortname for course in found] == ["GEN-S_1", "GEN-S"]
+    assert found[0].visible is None
+    assert found[0].idnumber is None
+    assert found[0].category_name == "Category 1"
+    assert sent(http) == {k: str(v) for k, v in capture("search_courses")["request"].items()} | {"wstoken": TOKEN}
+
+
+def test_it_reads_the_contents_of_a_course(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "contents_without_files")
+    contents = client.contents(5)
+    assert (contents.section_count, contents.activities) == (1, 2)
+    assert (contents.sections[0].number, contents.sections[0].name) == (0, "General")
+    assert contents.sections[0].modules[0] == Activity(924, "Small files", "resource", True)
+    assert sent(http)["options[0][name]"] == "excludecontents"
+    assert sent(http)["options[0][value]"] == "1"
+
+
+def test_a_course_being_restored_has_no_sections(http: responses.RequestsMock, client: MoodleClient) -> None:
+    http.post(ENDPOINT, json=[])
+    assert client.contents(5).section_count == 0
+
+
+def test_it_finds_people(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "users_by_username")
+    assert client.users_by_field("username", "TEACH1") == (User(1003, "teach1", "t1@example.com", "T One"),)
+    assert sent(http)["values[0]"] == "TEACH1"
+
+
+def test_a_hidden_email_address_is_no_reason_for_doubt(http: responses.RequestsMock, client: MoodleClient) -> None:
+    (person,) = capture("users_by_username")["body"]
+    del person["email"]
+    http.post(ENDPOINT, json=[person])
+    assert client.users_by_field("email", "t1@example.com")[0].email == ""
+
+
+def test_it_lists_a_persons_courses(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "user_courses")
+    (course,) = client.users_courses(1003)
+    assert (course.id, course.category_id, course.visible, course.category_name) == (5, 1, True, "")
+
+
+def test_it_reads_the_status_of_the_proposed_service(http: responses.RequestsMock, client: MoodleClient) -> None:
+    http.post(ENDPOINT, json={"phase": "2", "status": 800, "progress": 0.5})
+    assert client.async_duplicate_status("abc") == AsyncStatus(phase=2, status=800, progress=0.5)
+    assert sent(http)["duplicateid"] == "abc"
+    assert sent(http)["wsfunction"] == "core_course_async_duplicate_course_get_status"
+
+
+def test_numbers_may_arrive_as_text_and_names_with_what_no_database_stores(
+    http: responses.RequestsMock, client: MoodleClient
+) -> None:
+    course = {"id": "5", "shortname": "A\x00", "fullname": "\ud800B", "categoryid": "1", "visible": "0"}
+    http.post(ENDPOINT, body=json.dumps({"courses": [course]}))
+    found = client.course_by_id(5)
+    assert found is not None
+    assert (found.id, found.category_id, found.visible) == (5, 1, False)
+    assert (found.shortname, found.fullname) == ("A\N{REPLACEMENT CHARACTER}", "\N{REPLACEMENT CHARACTER}B")
+
+
+A_COURSE = {"id": 5, "shortname": "A", "fullname": "B", "categoryid": 1}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        [],
+        5,
+        {},
+        {"courses": None},
+        {"courses": {"0": A_COURSE}},
+        {"courses": [None]},
+        {"courses": [A_COURSE | {"id": True}]},
+        {"courses": [A_COURSE | {"id": 5.0}]},
+        {"courses": [A_COURSE | {"id": 0}]},
+        {"courses": [A_COURSE | {"id": 2**63}]},
+        {"courses": [A_COURSE | {"id": "5x"}]},
+        {"courses": [A_COURSE | {"shortname": 5}]},
+        {"courses": [A_COURSE | {"visible": 2}]},
+        {"courses": [A_COURSE | {"contacts": [{"id": 1}]}]},
+        {"courses": [{"id": 5, "shortname": "A", "fullname": "B"}]},
+        {"courses": [A_COURSE | {"id": 6}]},
+    ],
+)
+def test_another_shape_or_another_course_is_no_trustworthy_answer(
+    http: responses.RequestsMock, client: MoodleClient, value: object
+) -> None:
+    http.post(ENDPOINT, json=value)
+    with pytest.raises(NoTrustworthyAnswer) as raised:
+        client.course_by_id(5)
+    assert raised.value.function == "core_course_get_courses_by_field"
+
+
+@pytest.mark.parametrize(
+    ("ask", "capture_name"),
+    [
+        (lambda client: client.courses_by_shortname("ANOTHER"), "course_by_shortname"),
+        (lambda client: client.courses_in_category(2), "courses_by_category"),
+        (lambda client: client.course_by_id(5), "course_by_id"),
+        (lambda client: client.users_by_field("username", "teach2"), "users_by_username"),
+    ],
+)
+def test_an_answer_for_something_else_is_not_believed(
+    http: responses.RequestsMock,
+    client: MoodleClient,
+    ask: Callable[[MoodleClient], Any],
+    capture_name: str,
+) -> None:
+    replay(http, capture_name)
+    with pytest.raises(NoTrustworthyAnswer, match="not asked for"):
+        ask(client)
