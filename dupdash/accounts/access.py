@@ -1,0 +1,203 @@
+"""Who may see and do what. Views, verbs and gateway all ask here; nobody else knows a rule.
+
+An actor of None is the command line: who has a shell on the machine may do what an administrator may.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.records import Category
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class Role(StrEnum):
+    """The three kinds of people; the values are the names of their groups."""
+
+    ADMINISTRATOR = "Course administrators"
+    FACULTY = "Faculty"
+    HELP_DESK = "Help desk"
+
+
+class Verb(StrEnum):
+    SUBMIT = "submit"
+    APPROVE = "approve"
+    REJECT = "refuse"
+    CANCEL = "cancel"
+    RETRY = "retry"
+    DELETE_PARTIAL = "delete the partial course of"
+    SETTLE = "settle"
+
+
+class NotAllowed(Exception):
+    """This person may not do that. The message is for them, in plain words."""
+
+
+def roles(user: "User | AnonymousUser | None") -> frozenset[Role]:
+    """The roles a person has by groups; a superuser is an administrator, and so is the command line."""
+    if user is None:
+        return frozenset({Role.ADMINISTRATOR})
+    if not user.is_authenticated or not user.is_active:
+        return frozenset()
+    known: frozenset[Role] | None = getattr(user, "_roles", None)
+    if known is None:
+        names = set(user.groups.values_list("name", flat=True))
+        known = frozenset(role for role in Role if role.value in names)
+        if user.is_superuser:
+            known |= {Role.ADMINISTRATOR}
+        user._roles = known  # type: ignore[attr-defined]
+    return known
+
+
+def is_administrator(user: "User | AnonymousUser | None") -> bool:
+    return Role.ADMINISTRATOR in roles(user)
+
+
+def has_role(user: "User | AnonymousUser | None") -> bool:
+    """Whether the dashboard is for this person at all."""
+    return bool(roles(user))
+
+
+def sees_all_jobs(user: "User | AnonymousUser | None") -> bool:
+    return bool(roles(user) & {Role.ADMINISTRATOR, Role.HELP_DESK})
+
+
+def visible_jobs(user: "User | AnonymousUser | None") -> JobQuerySet:
+    """The jobs this person may know of; for everybody else's the answer is "there is no such job"."""
+    if sees_all_jobs(user):
+        return DuplicationJob.objects.all()
+    if user is None or not user.is_authenticated:
+        return DuplicationJob.objects.none()
+    return DuplicationJob.objects.filter(requester=user)
+
+
+def may_see(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
+    # In this order: whose own it is needs no query.
+    return _is_own(user, job) or sees_all_jobs(user)
+
+
+def may_submit(user: "User | AnonymousUser | None") -> bool:
+    """Whether this person may ask for copies at all."""
+    return bool(roles(user) & {Role.ADMINISTRATOR, Role.FACULTY})
+
+
+def may_copy_user_data(user: "User | AnonymousUser | None") -> bool:
+    return is_administrator(user) or settings.FACULTY_MAY_COPY_USER_DATA
+
+
+def needs_approval(user: "User | AnonymousUser | None") -> bool:
+    return not is_administrator(user) and settings.FACULTY_NEEDS_APPROVAL
+
+
+def _is_own(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
+    return user is not None and user.is_authenticated and job.requester_id == user.pk
+
+
+def _own_as_faculty(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
+    return Role.FACULTY in roles(user) and _is_own(user, job)
+
+
+def _help_desk_by_policy(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
+    return Role.HELP_DESK in roles(user) and settings.HELP_DESK_MAY_RETRY
+
+
+_Rule = Callable[["User | AnonymousUser | None", DuplicationJob], bool]
+
+# Beside administrators, who may do everything.
+_OTHERS: dict[Verb, tuple[_Rule, ...]] = {
+    Verb.CANCEL: (_own_as_faculty,),
+    Verb.RETRY: (_own_as_faculty, _help_desk_by_policy),
+}
+
+
+def may(user: "User | AnonymousUser | None", verb: Verb, job: DuplicationJob) -> bool:
+    """Whether a person may do this to this job, as far as who they are goes (not the job's state)."""
+    return is_administrator(user) or any(rule(user, job) for rule in _OTHERS.get(verb, ()))
+
+
+def require(user: "User | AnonymousUser | None", verb: Verb, job: DuplicationJob) -> None:
+    """Raise NotAllowed unless ``may``."""
+    if not may(user, verb, job):
+        raise NotAllowed(f"You may not {verb} this job.")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a submission is judged by: the source, the category, the options that are on."""
+
+    source_id: int
+    category_id: int
+    options: dict[str, bool]
+
+
+def require_submit(user: "User | AnonymousUser | None", wish: Wish, client: MoodleClient) -> None:
+    """Raise NotAllowed unless this person may have this copy made.
+
+    Faculty may copy the courses they teach, asked of Moodle at this moment: the person's e-mail address or
+    username finds the Moodle user, whose id must be among the course's contacts. Raises MoodleError where
+    Moodle cannot be asked.
+    """
+    if is_administrator(user):
+        return
+    if user is None or Role.FACULTY not in roles(user):
+        raise NotAllowed("You may look at jobs, but not ask for copies.")
+    if not may_copy_user_data(user) and any(
+        wish.options.get(option.name) and "users" in (option.name, *option.needs) for option in OPTIONS
+    ):
+        raise NotAllowed("Copies that carry user data are made by the course administrators only.")
+    if not category_is_allowed(user, wish.category_id, client):
+        raise NotAllowed("You may not have courses copied into this category.")
+    if moodle_user_id(user, client) not in taught_by(wish.source_id, client):
+        raise NotAllowed(
+            "You may have courses copied that you teach; Moodle does not list you as a teacher of this one."
+        )
+
+
+def category_is_allowed(user: "User | AnonymousUser | None", category_id: int, client: MoodleClient) -> bool:
+    """Whether copies may go there: the categories of FACULTY_CATEGORIES and all below them."""
+    if is_administrator(user) or not settings.FACULTY_CATEGORIES:
+        return True
+    return any(category.id == category_id and may_copy_into(user, category) for category in client.categories())
+
+
+def may_copy_into(user: "User | AnonymousUser | None", category: Category) -> bool:
+    """The same of a category that is known already."""
+    if is_administrator(user) or not settings.FACULTY_CATEGORIES:
+        return True
+    allowed = {str(entry) for entry in settings.FACULTY_CATEGORIES}
+    return bool(allowed & set(category.path.strip("/").split("/")))
+
+
+def taught_by(course_id: int, client: MoodleClient) -> frozenset[int]:
+    """The Moodle ids of a course's contacts: by default its editing teachers."""
+    course = client.course_by_id(course_id)
+    return frozenset(contact.id for contact in course.contacts) if course else frozenset()
+
+
+def moodle_user_id(user: "User | AnonymousUser", client: MoodleClient) -> int:
+    """The Moodle user who is this person. Raises NotAllowed for none, and for more than one."""
+    found: set[int] = set()
+    if user.is_authenticated:
+        for field, value in (("email", user.email), ("username", user.username)):
+            if value:
+                found |= {match.id for match in client.users_by_field(field, value)}
+    if not found:
+        raise NotAllowed("No Moodle user has your e-mail address or username. Ask a course administrator.")
+    if len(found) > 1:
+        raise NotAllowed("Several Moodle users match your e-mail address and username. Ask a course administrator.")
+    return found.pop()
+
+
+def first_state(user: "User | AnonymousUser | None") -> State:
+    """The state in which this person's new job begins."""
+    return State.AWAITING_APPROVAL if needs_approval(user) else State.QUEUED

@@ -1,0 +1,114 @@
+"""Looking at Moodle for the course of a job: what waiting, checking and settling share."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob, Phase, Proof
+from dupdash.duplication.observer import (
+    NAMES_BEYOND,
+    Facts,
+    Look,
+    Seen,
+    Wanted,
+    fold,
+    same_name,
+    temporary_short_name,
+)
+from dupdash.moodle.client import MoodleClient
+
+# No source has more copies than this under its own counted names; a longer run is cut.
+COUNTERS_MOST = 200
+
+
+def take_baseline(client: MoodleClient, source_shortname: str) -> dict[str, list[str] | list[int]]:
+    """Which of SRC_1, SRC_2, … exist, up to the first free one and five beyond: a cheap look-up each.
+
+    Restore will call the copy by the first of these names that is free when it gets there. There is no cheap
+    way to ask for the highest course id, so the ids under these names tell our copy from what was there.
+    """
+    names: list[str] = []
+    present: list[int] = []
+    free = 0
+    for counter in range(1, COUNTERS_MOST):
+        name = temporary_short_name(source_shortname, counter)
+        found = client.courses_by_shortname(name)
+        names.append(name)
+        present += [course.id for course in found]
+        free += 0 if found and not free else 1
+        if free > NAMES_BEYOND:
+            break
+    return {"names": names, "present": present}
+
+
+def wanted(job: DuplicationJob) -> Wanted:
+    """What the copy of a sent job is recognised by."""
+    return Wanted(
+        shortname=job.shortname,
+        fullname=job.fullname,
+        category_id=job.category_id,
+        source_shortname=job.source_shortname,
+        present_before=frozenset({job.source_id, *(job.baseline or {}).get("present", [])}),
+    )
+
+
+def temporary_names(job: DuplicationJob) -> list[str]:
+    names: list[str] = (job.baseline or {}).get("names", [])
+    return names
+
+
+def facts_of(job: DuplicationJob) -> Facts:
+    return Facts.from_json(job.facts)
+
+
+def look(
+    client: MoodleClient,
+    facts: Facts,
+    wanted: Wanted,
+    *,
+    temporary: Iterable[str] = (),
+    contents: bool = True,
+) -> Look:
+    """One look: by id where it is known, else by the requested short name; contents where they may be decisive.
+
+    Raises MoodleError. ``contents`` is the dearest part (0.3 s for 307 activities): without it they are asked
+    for only when the course carries the requested names, which is when they prove that it is complete.
+    """
+    at = time.time()
+    if facts.course_id is None:
+        named = tuple(Seen.from_course(course) for course in client.courses_by_shortname(wanted.shortname))
+        under_temporary = tuple(
+            Seen.from_course(course) for name in temporary for course in client.courses_by_shortname(name)
+        )
+        sighting = Look(at, named=named, temporary=under_temporary)
+        own_id = fold(facts, wanted, sighting).course_id
+        own = next((course for course in named if course.id == own_id), None)
+        missing = False
+    else:
+        course = client.course_by_id(facts.course_id)
+        own = Seen.from_course(course) if course else None
+        missing = own is None
+        sighting = Look(at)
+    if own is None:
+        return Look(at, sighting.named, None, missing, sighting.temporary)
+    sections = activities = None
+    if contents or (same_name(own.shortname, wanted.shortname) and facts.last is not None):
+        inside = client.contents(own.id)
+        sections, activities = inside.section_count, inside.activities
+    return Look(at, sighting.named, own, False, sighting.temporary, sections, activities)
+
+
+def changes_by(facts: Facts, job: DuplicationJob) -> dict[str, Any]:
+    """The columns of a job that follow from the facts. Heard now: the look that gave them was answered."""
+    now = timezone.now()
+    changes: dict[str, Any] = {"facts": facts.to_json(), "heard_at": now}
+    if facts.restore_at is not None and job.restore_at is None:
+        changes |= {"restore_at": now, "phase": Phase.RESTORE}
+    if facts.course_id is not None and job.seen_at is None:
+        changes |= {"seen_at": now, "course_id": facts.course_id, "phase": Phase.RESTORE}
+        changes |= {} if job.proof else {"proof": Proof.SEEN}
+    if facts.content_at is not None and job.content_at is None:
+        changes["content_at"] = now
+    return changes

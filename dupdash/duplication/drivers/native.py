@@ -1,0 +1,117 @@
+"""Duplicating through the proposed asynchronous services, where a site has them: one call starts, another follows.
+
+The worker that starts a copy is free at once; ``follow`` is called for every running one by housekeeping.
+"""
+
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError
+from django.utils import timezone
+
+from dupdash.duplication.drivers import outcomes
+from dupdash.duplication.drivers.looking import changes_by, facts_of, look, temporary_names, wanted
+from dupdash.duplication.drivers.outcomes import Outcome
+from dupdash.duplication.drivers.preparing import outcome_of_read, prepare
+from dupdash.duplication.health import FOLLOW_MANY
+from dupdash.duplication.insisting import insist
+from dupdash.duplication.leases import Lease
+from dupdash.duplication.models import DuplicationJob, Phase
+from dupdash.duplication.observer import fold
+from dupdash.duplication.progress import RESTORE_PHASE, overall_of_report
+from dupdash.duplication.site import open_native_client
+from dupdash.duplication.transitions import JobMovedOn, note, observe
+from dupdash.moodle import errors
+from dupdash.moodle.client import MoodleClient
+
+logger = logging.getLogger("dupdash.native")
+
+# Moodle's codes backup::STATUS_FINISHED_ERR and backup::STATUS_FINISHED_OK.
+FINISHED_ERR = 900
+FINISHED_OK = 1000
+
+
+def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
+    """Start the copy of a claimed job, once, and store its id before anything else is done with it."""
+    try:
+        refusal = prepare(job, lease, client, driver="native")
+        if refusal is not None:
+            return refusal
+    except errors.MoodleError as error:
+        return outcome_of_read(error)
+    except JobMovedOn:
+        return outcomes.LeaseLost()
+    except IntegrityError:
+        return outcomes.SourceIsBusy()
+    try:
+        with open_native_client() as site:
+            of_the_whole = FOLLOW_MANY in site.site_info().functions
+            native_id = site.async_duplicate_course(
+                source_id=job.source_id,
+                fullname=job.fullname,
+                shortname=job.shortname,
+                category_id=job.category_id,
+                options=job.options,
+            )
+    except errors.NoTrustworthyAnswer as lost:
+        return outcomes.AnswerLost(lost.detail)
+    except errors.UnknownRefusal as refused:
+        return outcomes.AnswerLost(refused.message, refused.errorcode or "error")
+    except errors.MoodleError as error:
+        return outcome_of_read(error)
+    insist(lambda: _store(job, lease, native_id, of_the_whole))
+    return outcomes.FollowedElsewhere()
+
+
+def _store(job: DuplicationJob, lease: Lease, native_id: str, of_the_whole: bool) -> None:
+    try:
+        note(
+            job,
+            kind="accepted",
+            reason="The site accepted the request and works on it by itself.",
+            guard=lease.guard,
+            data={"duplicateid": native_id},
+            native_id=native_id,
+            baseline={**(job.baseline or {}), "of_the_whole": of_the_whole},
+            lease_owner="",
+            lease_until=None,
+            check_at=timezone.now() + timedelta(seconds=settings.FOLLOW_INTERVAL),
+        )
+    except JobMovedOn:
+        # It is being looked up by now; the course will be found, with or without this id.
+        logger.warning("job %s: the site's id %s came after the lease was lost", job.pk, native_id)
+
+
+def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
+    """Ask the site how far a running copy is, and look at its course. None: it goes on.
+
+    Raises JobMovedOn where somebody else moved the job. A site that does not answer is asked again later.
+    """
+    try:
+        with open_native_client() as site:
+            status = site.async_duplicate_status(job.native_id)
+        facts = facts_of(job)
+        facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=temporary_names(job)[:1]))
+    except errors.Refused as refusal:
+        return outcomes.AnswerLost(f"the site knows nothing of {job.native_id} any more ({refusal.message})")
+    except errors.MoodleError as error:
+        logger.info("job %s: the site could not be asked: %s", job.pk, error)
+        return None
+    if status.status == FINISHED_ERR:
+        return outcomes.AnswerLost("the site says that the copy failed", "finished_err")
+    of_the_whole = bool((job.baseline or {}).get("of_the_whole"))
+    overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=of_the_whole)
+    changes = changes_by(facts, job) | {"progress_floor": max(job.progress_floor, overall)}
+    if status.phase == RESTORE_PHASE:
+        changes["phase"] = Phase.RESTORE
+    if "seen_at" in changes:
+        reason = f"Backup is done. The new course was seen in Moodle: id {facts.course_id}."
+        note(job, kind="course_seen", reason=reason, **changes)
+    else:
+        observe(job, **changes)
+    if facts.complete and facts.course_id is not None and status.status == FINISHED_OK:
+        return outcomes.Finished(facts.course_id)
+    if status.status == FINISHED_OK and facts.course_id is None:
+        return outcomes.AnswerLost("the site says that the copy is done, and no such course is seen")
+    return None

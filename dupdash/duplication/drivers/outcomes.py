@@ -1,0 +1,78 @@
+"""What became of one attempt to have a Moodle duplicate a course: what a driver tells the engine."""
+
+from dataclasses import dataclass
+
+from dupdash.moodle.errors import ConfigurationFault, MoodleError
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The copy is complete; its id was seen or answered."""
+
+    course_id: int
+
+
+@dataclass(frozen=True)
+class NothingStarted:
+    """A passing fault, and proof that Moodle did not begin: the job may be sent again later."""
+
+    error: MoodleError
+
+
+@dataclass(frozen=True)
+class SourceIsBusy:
+    """Another copy of the same source was sent and its course not seen yet."""
+
+
+@dataclass(frozen=True)
+class Misconfigured:
+    """Nothing started, and nothing will until somebody mends the configuration."""
+
+    error: ConfigurationFault
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Moodle refuses this request for good; nothing started."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class AnswerLost:
+    """The request may have reached Moodle, and no trustworthy answer came: the truth must be looked up."""
+
+    detail: str
+    # Moodle's error code where it did answer with one that may come from the middle of a restore.
+    errorcode: str = ""
+
+
+@dataclass(frozen=True)
+class LeaseLost:
+    """Somebody else decides about this job now."""
+
+
+@dataclass(frozen=True)
+class AnsweredLate:
+    """Somebody else decides by now, and here is Moodle's answer after all."""
+
+    course_id: int
+
+
+@dataclass(frozen=True)
+class FollowedElsewhere:
+    """The site works on its own and is asked by the sweep; this worker is free."""
+
+
+Outcome = (
+    Finished
+    | NothingStarted
+    | SourceIsBusy
+    | Misconfigured
+    | Refused
+    | AnswerLost
+    | LeaseLost
+    | AnsweredLate
+    | FollowedElsewhere
+)

@@ -1,0 +1,352 @@
+"""The verbs: all that anybody can do to a job. Every entrance calls these and nothing below them."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Verb
+from dupdash.duplication import dispatch
+from dupdash.duplication.endings import NotRemoved, remove_course
+from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
+from dupdash.duplication.request import (
+    Draft,
+    DuplicationRequest,
+    InvalidRequest,
+    Problem,
+    held_by_job,
+    prepare,
+)
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import JobMovedOn, begin, move, note
+from dupdash.moodle.client import MoodleClient
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("dupdash.jobs")
+
+
+class CannotDo(Exception):
+    """This cannot be done to this job as it is now; the message is for a person."""
+
+
+def submit(
+    request: DuplicationRequest,
+    *,
+    actor: "User | None",
+    client: MoodleClient,
+    through: str = "",
+    retry_of: DuplicationJob | None = None,
+) -> DuplicationJob:
+    """Make a job of a request: one row and its first event, in one transaction.
+
+    ``actor`` None is the command line. ``through``: what is behind the actor's hand, for example a token's label.
+    Raises NotAllowed, InvalidRequest where an unfinished job has the short name, and MoodleError where it must be asked
+    of Moodle who teaches the source and Moodle does not answer.
+    """
+    access.require_submit(actor, access.Wish(request.source_id, request.category_id, request.options), client)
+    return _insert(request, access.first_state(actor), actor, through, retry_of, requester=actor)
+
+
+def submitted_before(request: Draft, source_id: int, *, actor: "User") -> DuplicationJob | None:
+    """The job this person submitted with the same idempotency key.
+
+    Raises InvalidRequest where the key was used for something else.
+    """
+    if not request.idempotency_key:
+        return None
+    job = DuplicationJob.objects.filter(requester=actor, idempotency_key=request.idempotency_key).first()
+    if job is None:
+        return None
+    asked = (
+        source_id,
+        request.fullname.strip(),
+        request.shortname.strip(),
+        request.category_id,
+        request.visible,
+    )
+    before = (job.source_id, job.fullname, job.shortname, job.category_id, job.visible)
+    if asked != before or job.options != dict(request.options):
+        raise InvalidRequest(
+            [
+                Problem(
+                    "idempotencykey",
+                    "invalidparameter",
+                    "This key was used before, for another request.",
+                    job,
+                )
+            ]
+        )
+    return job
+
+
+def approve(job: DuplicationJob, *, actor: "User | None", through: str = "", reason: str = "") -> None:
+    """Let a waiting job run. Raises NotAllowed, CannotDo."""
+    access.require(actor, Verb.APPROVE, job)
+    _move(
+        job,
+        State.QUEUED,
+        expected=(State.AWAITING_APPROVAL,),
+        kind="approved",
+        reason=reason or "Approved.",
+        actor=actor,
+        through=through,
+        queued_at=timezone.now(),
+    )
+    dispatch.dispatch()
+
+
+def edit_and_approve(
+    job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None", through: str = ""
+) -> None:
+    """Change what a waiting job asks for, and let it run. Raises NotAllowed, CannotDo, InvalidRequest."""
+    access.require(actor, Verb.APPROVE, job)
+    before = draft_of(job)
+    changes = {
+        name: getattr(request, name)
+        for name in (
+            "fullname",
+            "shortname",
+            "category_id",
+            "category_name",
+            "visible",
+            "options",
+            "not_before",
+        )
+    }
+    told = [name for name, value in changes.items() if name != "category_name" and getattr(before, name) != value]
+    try:
+        with transaction.atomic():
+            _move(
+                job,
+                State.QUEUED,
+                expected=(State.AWAITING_APPROVAL,),
+                kind="approved",
+                reason=f"Approved, with changes to: {', '.join(told)}." if told else "Approved.",
+                actor=actor,
+                through=through,
+                data={"before": {name: str(getattr(before, name)) for name in told}},
+                queued_at=timezone.now(),
+                shortname_key=short_name_key(request.shortname),
+                **changes,
+            )
+    except IntegrityError:
+        raise _held(request.shortname) from None
+    dispatch.dispatch()
+
+
+def reject(job: DuplicationJob, *, reason: str, actor: "User | None", through: str = "") -> None:
+    """Refuse a waiting job. Raises NotAllowed, CannotDo; a reason is required."""
+    access.require(actor, Verb.REJECT, job)
+    if not reason.strip():
+        raise CannotDo("Say why: the requester will read it.")
+    _move(
+        job,
+        State.REJECTED,
+        expected=(State.AWAITING_APPROVAL,),
+        kind="rejected",
+        reason=reason.strip(),
+        actor=actor,
+        through=through,
+    )
+
+
+def cancel(job: DuplicationJob, *, actor: "User | None", through: str = "") -> None:
+    """Stop a job: at once where nothing was started; else its copy is removed when Moodle is done.
+
+    Moodle cannot be stopped. Raises NotAllowed, CannotDo.
+    """
+    access.require(actor, Verb.CANCEL, job)
+    if job.state in (State.AWAITING_APPROVAL, State.QUEUED):
+        _move(
+            job,
+            State.CANCELLED,
+            expected=(State.AWAITING_APPROVAL, State.QUEUED),
+            kind="cancelled",
+            reason="Cancelled before anything was started.",
+            actor=actor,
+            through=through,
+        )
+        dispatch.dispatch()
+        return
+    if job.state not in (State.RUNNING, State.CHECKING, State.UNRESOLVED):
+        raise CannotDo(f"This job has ended ({job.get_state_display().lower()}); there is nothing to cancel.")
+    if job.cancel_requested_at is not None:
+        raise CannotDo("This copy will be removed already, as soon as Moodle is done with it.")
+    _note(
+        job,
+        kind="cancel_requested",
+        reason="Cancelled. Moodle cannot be stopped: the copy will be removed when Moodle is done with it.",
+        actor=actor,
+        through=through,
+        cancel_requested_at=timezone.now(),
+    )
+
+
+def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, through: str = "") -> DuplicationJob:
+    """Ask once more for what a failed job asked for: a new job, of the same requester, that names the old one.
+
+    What was approved once needs no second approval. Raises NotAllowed, CannotDo, InvalidRequest, MoodleError.
+    """
+    access.require(actor, Verb.RETRY, job)
+    if job.state in (State.CHECKING, State.UNRESOLVED):
+        raise CannotDo("Whether this copy was made is not known yet: a second one could be made beside it.")
+    if job.state not in (State.FAILED, State.CANCELLED):
+        raise CannotDo("Only a job that failed or was cancelled can be tried again.")
+    requester = job.requester
+    request = prepare(draft_of(job), Origin(job.origin), client)
+    access.require_submit(requester, access.Wish(request.source_id, request.category_id, request.options), client)
+    first_state = State.QUEUED if job.queued_at is not None else access.first_state(requester)
+    return _insert(request, first_state, actor, through, job, requester=requester)
+
+
+def draft_of(job: DuplicationJob) -> Draft:
+    """What a job asks for, as it could be typed again."""
+    return Draft(
+        source=str(job.source_id),
+        fullname=job.fullname,
+        shortname=job.shortname,
+        category_id=job.category_id,
+        visible=job.visible,
+        options=dict(job.options),
+        note=job.note,
+    )
+
+
+def delete_partial(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, through: str = "") -> None:
+    """Delete the partial course a failed job left; looked at once more at this moment.
+
+    Raises NotAllowed, CannotDo where it must not be deleted, MoodleError.
+    """
+    access.require(actor, Verb.DELETE_PARTIAL, job)
+    if not job.left_partial_course:
+        raise CannotDo("This job left no course that is proven to be its own.")
+    try:
+        outcome = remove_course(job, client, complete=False)
+    except NotRemoved as refusal:
+        raise CannotDo(str(refusal)) from None
+    _note(
+        job,
+        kind="partial_deleted",
+        reason=outcome,
+        actor=actor,
+        through=through,
+        course_deleted_at=timezone.now(),
+    )
+
+
+def settle(
+    job: DuplicationJob,
+    *,
+    course_id: int | None,
+    reason: str,
+    actor: "User | None",
+    client: MoodleClient,
+    through: str = "",
+) -> None:
+    """An administrator's word on an unresolved job: this course is its copy, or (None) no copy was made.
+
+    Raises NotAllowed, CannotDo, MoodleError.
+    """
+    access.require(actor, Verb.SETTLE, job)
+    if job.state != State.UNRESOLVED:
+        raise CannotDo("Only an unresolved job can be settled.")
+    why = reason.strip()
+    if not why:
+        raise CannotDo("Say how you know: others will read it.")
+    if course_id is None:
+        _move(
+            job,
+            State.FAILED,
+            expected=(State.UNRESOLVED,),
+            kind="settled",
+            reason=f"Settled: no copy was made. {why}",
+            actor=actor,
+            through=through,
+            failure_code=job.failure_code or "not_made",
+            failure_message="An administrator found that no copy was made.",
+        )
+        return
+    course = client.course_by_id(course_id)
+    if course is None:
+        raise CannotDo(f"Moodle has no course with the id {course_id}.")
+    _move(
+        job,
+        State.SUCCEEDED,
+        expected=(State.UNRESOLVED,),
+        kind="settled",
+        reason=f"Settled: the copy is course {course.id}, “{course.fullname}” ({course.shortname}). {why}",
+        actor=actor,
+        through=through,
+        data={"course_id": course.id},
+        course_id=course.id,
+        proof=Proof.SETTLED,
+        failure_code="",
+    )
+
+
+def _insert(
+    request: DuplicationRequest,
+    state: State,
+    actor: "User | None",
+    through: str,
+    retry_of: DuplicationJob | None,
+    *,
+    requester: "User | None",
+) -> DuplicationJob:
+    now = timezone.now()
+    job = DuplicationJob(
+        state=state,
+        requester=requester,
+        origin=request.origin,
+        retry_of=retry_of,
+        source_id=request.source_id,
+        source_shortname=request.source_shortname,
+        source_fullname=request.source_fullname,
+        fullname=request.fullname,
+        shortname=request.shortname,
+        category_id=request.category_id,
+        category_name=request.category_name,
+        visible=request.visible,
+        options=request.options,
+        note=request.note,
+        not_before=request.not_before,
+        idempotency_key=request.idempotency_key,
+        created_at=now,
+        queued_at=now if state == State.QUEUED else None,
+    )
+    reason = "Waits for approval." if state == State.AWAITING_APPROVAL else "Queued."
+    if retry_of is not None:
+        reason = f"A new attempt at job {retry_of.pk}. {reason}"
+    try:
+        begin(job, reason=reason, actor=actor, through=through)
+    except IntegrityError:
+        raise _held(request.shortname) from None
+    dispatch.dispatch()
+    return job
+
+
+def _held(shortname: str) -> InvalidRequest:
+    problem = held_by_job(shortname) or Problem(
+        "shortname", "shortnametaken", "Another copy had this short name at the same moment. Try once more."
+    )
+    return InvalidRequest([problem])
+
+
+def _move(job: DuplicationJob, to_state: State, *, expected: tuple[State, ...], **rest: object) -> None:
+    if job.state not in expected:
+        raise CannotDo(f"This job is {job.get_state_display().lower()} by now.")
+    try:
+        move(job, to_state, **rest)  # type: ignore[arg-type]
+    except JobMovedOn:
+        raise CannotDo("Somebody else changed this job at the same moment. Look at it again.") from None
+
+
+def _note(job: DuplicationJob, **rest: object) -> None:
+    try:
+        note(job, **rest)  # type: ignore[arg-type]
+    except JobMovedOn:
+        raise CannotDo("This job changed at the same moment. Look at it again.") from None

@@ -1,0 +1,134 @@
+"""``manage.py duplicate``: the same job as the form makes, from a terminal or a script."""
+
+import logging
+import sys
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
+from dupdash.duplication.progress import progress
+from dupdash.duplication.request import Draft, InvalidRequest, prepare
+from dupdash.duplication.site import course_url, open_client
+from dupdash.duplication.states import TERMINAL, State
+from dupdash.moodle import options as duplication_options
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError
+
+LOOK_EVERY = 0.5
+ENDED = TERMINAL | {State.UNRESOLVED}
+
+
+class Command(BaseCommand):
+    help = "Duplicates a course and shows how it goes. Ends 0 on success, 1 on failure, 2 on bad arguments."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        names = ", ".join(duplication_options.defaults())
+        parser.add_argument("source", metavar="SOURCE", help="the course to copy: its id or its short name")
+        parser.add_argument("--fullname", required=True, help="the full name of the copy")
+        parser.add_argument("--shortname", required=True, help="the short name of the copy")
+        parser.add_argument("--category", required=True, type=int, help="the id of the category for the copy")
+        parser.add_argument("--hidden", action="store_true", help="the copy is not shown to students")
+        parser.add_argument(
+            "--option", action="append", default=[], metavar="NAME=0|1", help=f"may be given several times: {names}"
+        )
+        parser.add_argument("--no-wait", action="store_true", help="print the id of the job and end at once")
+
+    def handle(self, *args: Any, **arguments: Any) -> None:
+        # The events that are shown say it all; the log would say it twice.
+        logging.getLogger("dupdash").setLevel(logging.WARNING)
+        try:
+            with open_client() as client:
+                job = self._submit(arguments, client)
+        except InvalidRequest as refused:
+            lines = (f"{problem.field}: {problem.message}" for problem in refused.problems)
+            raise CommandError("\n".join(lines), returncode=2) from None
+        except MoodleError as error:
+            raise CommandError(str(error), returncode=1) from None
+        if arguments["no_wait"]:
+            self.stdout.write(job.pk)
+            return
+        self._follow(job)
+        if job.state != State.SUCCEEDED:
+            last = job.events.last()
+            raise CommandError(f"{job.get_state_display()}: {last.reason if last else ''}", returncode=1)
+        self.stdout.write(self.style.SUCCESS(f"The copy is complete: {course_url(job.course_id or 0)}"))
+
+    def _submit(self, arguments: dict[str, Any], client: MoodleClient) -> DuplicationJob:
+        draft = Draft(
+            source=arguments["source"],
+            fullname=arguments["fullname"],
+            shortname=arguments["shortname"],
+            category_id=arguments["category"],
+            visible=not arguments["hidden"],
+            options=duplication_options.defaults() | _options(arguments["option"]),
+        )
+        request = prepare(draft, Origin.COMMAND, client)
+        return jobs.submit(request, actor=None, client=client, through="command line")
+
+    def _follow(self, job: DuplicationJob) -> None:
+        if self.stdout.isatty():
+            # Not through self.stdout: Django's wrapper ends every write with a new line, and the bar is drawn in place.
+            self._draw(job, Console(file=sys.stdout))
+        else:
+            self._tell(job)
+
+    def _draw(self, job: DuplicationJob, console: Console) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[figure]}"),
+            TimeElapsedColumn(),
+        )
+        with Bars(*columns, console=console) as bars:
+            bar = bars.add_task(job.get_state_display(), total=None, figure="")
+            while True:
+                now = progress(job)
+                known = now.overall is not None
+                figure = f"{'about ' if now.estimated else ''}{now.number:.0%}" if known else "unknown"
+                bars.update(
+                    bar,
+                    description=_describe(job),
+                    total=1 if known else None,
+                    completed=now.number,
+                    figure=figure,
+                )
+                if job.state in ENDED:
+                    return
+                time.sleep(LOOK_EVERY)
+                job.refresh_from_db()
+
+    def _tell(self, job: DuplicationJob) -> None:
+        told = 0
+        while True:
+            for event in JobEvent.objects.filter(job=job, pk__gt=told):
+                told = event.pk
+                self.stdout.write(f"{event.at:%H:%M:%S}  {event.reason}")
+                self.stdout.flush()
+            if job.state in ENDED:
+                return
+            time.sleep(LOOK_EVERY)
+            job.refresh_from_db()
+
+
+def _describe(job: DuplicationJob) -> str:
+    if job.state == State.RUNNING and job.phase:
+        return str(job.get_phase_display())
+    return str(job.get_state_display())
+
+
+def _options(given: list[str]) -> dict[str, bool]:
+    chosen = {}
+    for entry in given:
+        name, _, value = entry.partition("=")
+        if name not in duplication_options.defaults() or value not in ("0", "1"):
+            names = ", ".join(duplication_options.defaults())
+            raise CommandError(f"--option {entry}: must be NAME=0 or NAME=1, with NAME one of {names}", returncode=2)
+        chosen[name] = value == "1"
+    return chosen

@@ -1,0 +1,14 @@
+"""``manage.py worker``: all that works on jobs, under one supervisor."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from dupdash.duplication.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    help = "Runs the workers: one django-q2 cluster for copies, one for housekeeping, watched over and restarted."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        Supervisor().run()

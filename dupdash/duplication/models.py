@@ -1,0 +1,271 @@
+"""The rows that are the truth about every duplication: jobs, their events, and the health of the Moodle."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
+
+
+def new_id() -> str:
+    """32 hexadecimal characters, not to be guessed (RFC 9562, version 4)."""
+    return uuid.uuid4().hex
+
+
+class Origin(models.TextChoices):
+    FORM = "form", "the request form"
+    FILE = "file", "a file"
+    COMMAND = "command", "the command line"
+    WEB_SERVICE = "web_service", "a web service"
+
+
+class Phase(models.TextChoices):
+    """What Moodle is doing with a copy, as far as it has been seen."""
+
+    NONE = "", "Not started"
+    BACKUP = "backup", "Backup"
+    RESTORE = "restore", "Restore"
+
+
+class Proof(models.TextChoices):
+    """Why a course is known to be the one that this job made."""
+
+    NONE = "", "No proof"
+    # Its id was seen under the requested short name after the request was sent.
+    SEEN = "seen", "It was seen under the requested short name"
+    ANSWERED = "answered", "Moodle's answer named it"
+    SETTLED = "settled", "An administrator settled it"
+
+
+class JobQuerySet(models.QuerySet["DuplicationJob"]):
+    def unfinished(self) -> "JobQuerySet":
+        return self.filter(state__in=UNFINISHED)
+
+    def busy(self) -> "JobQuerySet":
+        return self.filter(state__in=BUSY)
+
+    def holding_short_name(self, shortname: str) -> "JobQuerySet":
+        return self.unfinished().filter(shortname_key=short_name_key(shortname))
+
+
+def short_name_key(shortname: str) -> str:
+    """The form in which short names are compared.
+
+    Folded in Python: MariaDB compares without case, PostgreSQL with it, and SQLite's ``lower()`` knows ASCII
+    only (measured).
+    """
+    return shortname.strip().casefold()
+
+
+class DuplicationJob(models.Model):
+    """One requested copy of one course, from the request to its truth."""
+
+    id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
+    state = models.CharField(max_length=20, choices=State)
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="duplication_jobs"
+    )
+    origin = models.CharField(max_length=20, choices=Origin)
+    retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")
+
+    # What was asked for.
+    source_id = models.BigIntegerField()
+    source_shortname = models.CharField(max_length=255)
+    source_fullname = models.CharField(max_length=255)
+    fullname = models.CharField(max_length=254)
+    shortname = models.CharField(max_length=100)
+    shortname_key = models.CharField(max_length=300, editable=False)
+    category_id = models.BigIntegerField()
+    category_name = models.CharField(max_length=1000, blank=True)
+    visible = models.BooleanField(default=True)
+    options = models.JSONField()
+    note = models.TextField(blank=True)
+    # Not to be started before this moment: asked for in the form, or the delay of an automatic retry.
+    not_before = models.DateTimeField(null=True)
+    idempotency_key = models.CharField(max_length=255, blank=True)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    # The place in the queue; kept when a job goes back to it.
+    queued_at = models.DateTimeField(null=True)
+    dispatched_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    attempts = models.PositiveIntegerField(default=0)
+
+    # Who drives it, and until when that is believed. On the database's clock.
+    lease_owner = models.CharField(max_length=200, blank=True)
+    lease_until = models.DateTimeField(null=True)
+
+    # The request to Moodle. Once sent_at is set, the job is never sent again (rule 3).
+    driver = models.CharField(max_length=20, blank=True)
+    sent_at = models.DateTimeField(null=True)
+    baseline = models.JSONField(null=True)
+    native_id = models.CharField(max_length=64, blank=True)
+    # Seconds that backup and restore are expected to take, from earlier copies; null: no history.
+    expected_backup = models.FloatField(null=True)
+    expected_restore = models.FloatField(null=True)
+    source_activities = models.PositiveIntegerField(null=True)
+
+    # What has been seen of it in Moodle.
+    phase = models.CharField(max_length=10, choices=Phase, blank=True, default=Phase.NONE)
+    heard_at = models.DateTimeField(null=True)
+    course_id = models.BigIntegerField(null=True)
+    proof = models.CharField(max_length=10, choices=Proof, blank=True, default=Proof.NONE)
+    # Its course was seen: proven by its id under the requested short name.
+    seen_at = models.DateTimeField(null=True)
+    # Restore was first seen to run: by its course, or by a likely one under the source's name.
+    restore_at = models.DateTimeField(null=True)
+    content_at = models.DateTimeField(null=True)
+    facts = models.JSONField(default=dict)
+    # Overall progress that was shown and must not be gone back behind, 0 to 1.
+    progress_floor = models.FloatField(default=0)
+
+    # Looking up a lost answer.
+    check_at = models.DateTimeField(null=True)
+    checks = models.PositiveIntegerField(default=0)
+    checking_since = models.DateTimeField(null=True)
+
+    # How it ended.
+    failure_code = models.CharField(max_length=100, blank=True)
+    failure_message = models.TextField(blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    # A partial course or an unwanted copy that was deleted in Moodle through this job.
+    course_deleted_at = models.DateTimeField(null=True)
+    verification = models.JSONField(null=True)
+
+    objects = JobQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["shortname_key"],
+                condition=Q(state__in=sorted(UNFINISHED)),
+                name="one_unfinished_job_per_short_name",
+            ),
+            # Between "sent" and "its course was seen", which course is whose could not be known (rule 4).
+            models.UniqueConstraint(
+                fields=["source_id"],
+                condition=Q(state__in=sorted(BUSY), sent_at__isnull=False, seen_at__isnull=True),
+                name="one_unseen_copy_per_source",
+            ),
+            models.UniqueConstraint(
+                fields=["requester", "idempotency_key"],
+                condition=~Q(idempotency_key=""),
+                name="one_job_per_idempotency_key",
+            ),
+            models.CheckConstraint(condition=Q(state__in=sorted(TERMINAL | UNFINISHED)), name="state_is_known"),
+        ]
+        indexes = [
+            models.Index(fields=["state", "queued_at"], name="job_by_state"),
+            models.Index(fields=["-created_at", "-id"], name="job_by_age"),
+            models.Index(fields=["requester", "-created_at"], name="job_by_requester"),
+            models.Index(fields=["source_id", "-finished_at"], name="job_by_source"),
+            models.Index(fields=["check_at"], name="job_by_check", condition=Q(check_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source_shortname} → {self.shortname} ({self.state})"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.shortname_key = short_name_key(self.shortname)
+        super().save(*args, **kwargs)
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.state in TERMINAL
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Queued, but not to be started yet."""
+        return self.state == State.QUEUED and self.not_before is not None and self.not_before > timezone.now()
+
+    @property
+    def is_proven(self) -> bool:
+        """True when ``course_id`` is known to be the course this job made."""
+        return self.course_id is not None and self.proof != Proof.NONE
+
+    @property
+    def left_partial_course(self) -> bool:
+        """True for a failed job whose own, incomplete course is still in Moodle."""
+        return self.state == State.FAILED and self.is_proven and self.course_deleted_at is None
+
+    @property
+    def candidates(self) -> list[dict[str, Any]]:
+        """Courses that may be this job's, without proof: id, shortname, fullname, visible."""
+        found: list[dict[str, Any]] = self.facts.get("candidates", [])
+        return found
+
+    def elapsed(self, now: datetime | None = None) -> timedelta | None:
+        """From the start of the work to its end, or until now; None before it."""
+        if self.started_at is None:
+            return None
+        return (self.finished_at or now or timezone.now()) - self.started_at
+
+
+class JobEvent(models.Model):
+    """One line of a job's story: who, when, from where to where, and why. Never changed, never deleted."""
+
+    job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(default=timezone.now)
+    # Null: dupdash itself.
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    # What is behind the actor's hand: the label of an API token, the command line.
+    through = models.CharField(max_length=200, blank=True)
+    kind = models.CharField(max_length=40)
+    # Equal where nothing moved; from_state is empty for the first event.
+    from_state = models.CharField(max_length=20, choices=State, blank=True)
+    to_state = models.CharField(max_length=20, choices=State)
+    reason = models.TextField()
+    # Moodle's raw words, course ids and the like: for the help desk.
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["job", "id"], name="event_by_job")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
+
+
+class MoodleHealth(models.Model):
+    """What is known of the Moodle; one row. While ``paused_at`` is set nothing is sent (rule 6)."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    paused_at = models.DateTimeField(null=True)
+    fault_code = models.CharField(max_length=100, blank=True)
+    fault_message = models.TextField(blank=True)
+    advice = models.TextField(blank=True)
+    probe_at = models.DateTimeField(null=True)
+    heard_at = models.DateTimeField(null=True)
+    site_name = models.CharField(max_length=255, blank=True)
+    site_url = models.CharField(max_length=500, blank=True)
+    release = models.CharField(max_length=100, blank=True)
+    driver = models.CharField(max_length=20, blank=True)
+    may_delete = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_moodle")]
+
+    def __str__(self) -> str:
+        return f"{self.site_name or 'Moodle'} ({'paused' if self.paused_at else 'open'})"
+
+    @classmethod
+    def current(cls) -> "MoodleHealth":
+        return cls.objects.get_or_create(id=1)[0]
+
+
+class ClusterHeartbeat(models.Model):
+    """The last heartbeat that came out of a django-q2 queue: the supervisor's evidence that it works."""
+
+    cluster = models.CharField(primary_key=True, max_length=50)
+    token = models.CharField(max_length=32)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.cluster} at {self.at}"

@@ -1,0 +1,217 @@
+"""Judging from looks at Moodle whether a copy is going on, finished, partial or gone. Pure: no database, no network.
+
+A copy shows itself like this (measured on Moodle 4.5.6): nothing while the backup runs; then a hidden row under
+the requested names, without sections; a moment later the same row under its source's short name and
+a counter, visible; near the end its contents, all at once; and last the requested names again.
+
+Proof that a course is ours is its id under the requested short name after we sent. A new course named after the
+source may also be somebody's own restore: a candidate, good for showing a phase, never for deleting.
+"""
+
+import re
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from dupdash.moodle.records import Course
+
+# The counters that are looked up beyond the first free one: Moodle skips a number whose full name is taken.
+NAMES_BEYOND = 5
+SHORT_NAME_LONGEST = 100
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A course as one look showed it."""
+
+    id: int
+    shortname: str
+    fullname: str
+    visible: bool
+    category_id: int
+
+    @classmethod
+    def from_course(cls, course: Course) -> "Seen":
+        return cls(course.id, course.shortname, course.fullname, course.visible is not False, course.category_id)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the copy will be called, and which courses were there before the request was sent."""
+
+    shortname: str
+    fullname: str
+    category_id: int
+    source_shortname: str
+    present_before: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at Moodle showed. None: that was not looked at."""
+
+    at: float
+    # Courses under the requested short name.
+    named: tuple[Seen, ...] | None = None
+    # The course with the id that is known to be ours.
+    own: Seen | None = None
+    own_is_missing: bool = False
+    # Courses under the source's short name and a counter.
+    temporary: tuple[Seen, ...] | None = None
+    # The number of sections and activities of the course that is known to be ours.
+    sections: int | None = None
+    activities: int | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known after all looks so far. Times are seconds since the epoch."""
+
+    course_id: int | None = None
+    seen_at: float | None = None
+    # When restore was first seen to run: by our course, or by a likely one.
+    restore_at: float | None = None
+    content_at: float | None = None
+    # Its names and contents as last seen, and since when they are like that.
+    last: Seen | None = None
+    sections: int = 0
+    activities: int = 0
+    changed_at: float | None = None
+    looked_at: float | None = None
+    # It was seen with sections under the requested names: nothing more will happen to it.
+    complete: bool = False
+    # How many looks in a row did not find the course with the known id.
+    missing: int = 0
+    candidates: tuple[Seen, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Facts":
+        """What ``to_json`` gave; an empty dictionary is "nothing is known"."""
+        last = stored.get("last")
+        return cls(
+            **{
+                **stored,
+                "last": Seen(**last) if last else None,
+                "candidates": tuple(Seen(**candidate) for candidate in stored.get("candidates", [])),
+            }
+        )
+
+
+class Verdict(StrEnum):
+    UNSEEN = "unseen"
+    GOING_ON = "going on"
+    FINISHED = "finished"
+    PARTIAL = "partial"
+    GONE = "gone"
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are one to Moodle: without case, white space folded as a page shows it."""
+    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+
+
+def temporary_short_name(source_shortname: str, counter: int) -> str:
+    """What restore calls a copy while it works: the source's short name, cut to fit 100 characters with the counter."""
+    suffix = f"_{counter}"
+    return source_shortname[: SHORT_NAME_LONGEST - len(suffix)] + suffix
+
+
+def is_temporary_short_name(shortname: str, source_shortname: str) -> bool:
+    """Whether a short name is the source's and a counter, as ``temporary_short_name`` makes it."""
+    counter = re.search(r"_([1-9][0-9]*)\Z", shortname)
+    return counter is not None and same_name(shortname, temporary_short_name(source_shortname, int(counter.group(1))))
+
+
+def fold(facts: Facts, wanted: Wanted, look: Look) -> Facts:
+    """The facts after one more look. A look that is older than the last one can prove, but not undo."""
+    facts = _prove(facts, wanted, look)
+    facts = _collect_candidates(facts, wanted, look)
+    if facts.restore_at is None and (facts.course_id is not None or facts.candidates):
+        facts = replace(facts, restore_at=look.at)
+    if facts.looked_at is not None and look.at < facts.looked_at:
+        return facts
+    facts = replace(facts, looked_at=look.at)
+    own = _own_course(facts, look)
+    if own is None:
+        if look.own_is_missing and facts.course_id is not None:
+            return replace(facts, missing=facts.missing + 1)
+        return facts
+    return _compare(facts, wanted, look, own)
+
+
+def judge(facts: Facts, now: float, still: float) -> Verdict:
+    """What the facts mean. ``still``: seconds a course must stay unchanged before it counts as partial.
+
+    A healthy copy looks unchanged for a third of its life, so ``still`` is one whole expected duration.
+    One look that does not find a course may be a fault of the look: three in a row are believed.
+    """
+    if facts.course_id is None:
+        return Verdict.UNSEEN
+    if facts.complete:
+        return Verdict.FINISHED
+    if facts.missing >= 3:
+        return Verdict.GONE
+    if facts.changed_at is not None and facts.looked_at is not None:
+        unchanged_until = min(facts.looked_at, now)
+        if unchanged_until - facts.changed_at >= still:
+            return Verdict.PARTIAL
+    return Verdict.GOING_ON
+
+
+def could_be_ours(course: Seen, wanted: Wanted) -> bool:
+    """Whether a course that carries the requested short name can be the one we sent for.
+
+    Beside the short name, which somebody else may have taken between our looking and our sending: the category, and
+    the full name. A filter may render the full name differently; the hidden row of a restore counts then too.
+    """
+    return (
+        course.id not in wanted.present_before
+        and same_name(course.shortname, wanted.shortname)
+        and course.category_id == wanted.category_id
+        and (same_name(course.fullname, wanted.fullname) or not course.visible)
+    )
+
+
+def _prove(facts: Facts, wanted: Wanted, look: Look) -> Facts:
+    if facts.course_id is not None or look.named is None:
+        return facts
+    ours = [course for course in look.named if could_be_ours(course, wanted)]
+    # Two courses that both could be ours: which is whose is unknowable, so neither is proven.
+    if len(ours) != 1:
+        return facts
+    remaining = tuple(candidate for candidate in facts.candidates if candidate.id != ours[0].id)
+    return replace(facts, course_id=ours[0].id, seen_at=look.at, candidates=remaining)
+
+
+def _collect_candidates(facts: Facts, wanted: Wanted, look: Look) -> Facts:
+    known = {candidate.id: candidate for candidate in facts.candidates}
+    for course in (*(look.named or ()), *(look.temporary or ())):
+        if course.id not in wanted.present_before and course.id != facts.course_id:
+            known[course.id] = course
+    return replace(facts, candidates=tuple(known[id] for id in sorted(known)))
+
+
+def _own_course(facts: Facts, look: Look) -> Seen | None:
+    if look.own is not None and look.own.id == facts.course_id:
+        return look.own
+    return next((course for course in look.named or () if course.id == facts.course_id), None)
+
+
+def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen) -> Facts:
+    sections = facts.sections if look.sections is None else look.sections
+    activities = facts.activities if look.activities is None else look.activities
+    changed = (own, sections, activities) != (facts.last, facts.sections, facts.activities)
+    has_content = look.sections is not None and look.sections > 0
+    return replace(
+        facts,
+        last=own,
+        sections=sections,
+        activities=activities,
+        changed_at=look.at if changed or facts.changed_at is None else facts.changed_at,
+        content_at=look.at if has_content and facts.content_at is None else facts.content_at,
+        complete=facts.complete or (has_content and same_name(own.shortname, wanted.shortname)),
+        missing=0,
+    )

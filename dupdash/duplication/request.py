@@ -1,0 +1,195 @@
+"""What somebody asks for: validated once, frozen, and the same for form, file, command and web service."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.moodle import options
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.records import Course
+
+# Moodle's own form allows these lengths; its database a little more (measured).
+FULL_NAME_LONGEST = 254
+SHORT_NAME_LONGEST = 100
+# The front page is a course with this id, and cannot be duplicated.
+FRONT_PAGE = 1
+
+# Moodle refuses what PHP's strip_tags() would change: a "<" that no white space follows.
+_TAG = re.compile(r"<(?!\s)")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with one field; ``code`` is Moodle's error code for the same fault."""
+
+    field: str
+    code: str
+    message: str
+    # The unfinished job that is in the way, where there is one.
+    job: DuplicationJob | None = None
+
+
+class InvalidRequest(Exception):
+    """The request cannot be made; ``problems`` names each field and what to do."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(" ".join(f"{problem.field}: {problem.message}" for problem in self.problems))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What was typed, before Moodle was asked about it."""
+
+    source: str
+    fullname: str
+    shortname: str
+    category_id: int
+    visible: bool = True
+    options: Mapping[str, bool] = field(default_factory=options.defaults)
+    note: str = ""
+    not_before: datetime | None = None
+    idempotency_key: str = ""
+
+
+@dataclass(frozen=True)
+class DuplicationRequest:
+    """A complete request: the source and the category exist, the names are ones that Moodle takes."""
+
+    source_id: int
+    source_shortname: str
+    source_fullname: str
+    fullname: str
+    shortname: str
+    category_id: int
+    category_name: str
+    visible: bool
+    options: dict[str, bool]
+    origin: Origin
+    note: str = ""
+    not_before: datetime | None = None
+    idempotency_key: str = ""
+
+
+def check_name(name: str, *, field: str, word: str, longest: int) -> list[Problem]:
+    """The problems of a full or a short name that can be told without asking anybody."""
+    if not name.strip():
+        return [
+            Problem(
+                field,
+                "missingparam",
+                f"Type a {word}. Moodle would accept an empty one; nobody could find the course.",
+            )
+        ]
+    problems = []
+    if len(name.strip()) > longest:
+        problems.append(
+            Problem(
+                field,
+                "dmlwriteexception",
+                f"A {word} has at most {longest} characters; this one has {len(name.strip())}.",
+            )
+        )
+    if _TAG.search(name):
+        problems.append(
+            Problem(
+                field,
+                "invalidparameter",
+                f"A {word} holds no tags: Moodle refuses a “<” with anything but a space behind it.",
+            )
+        )
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in name.strip()):
+        problems.append(
+            Problem(field, "invalidparameter", f"A {word} is one line of text, without control characters.")
+        )
+    return problems
+
+
+def check_full_name(fullname: str) -> list[Problem]:
+    return check_name(fullname, field="fullname", word="full name", longest=FULL_NAME_LONGEST)
+
+
+def check_short_name(shortname: str) -> list[Problem]:
+    return check_name(shortname, field="shortname", word="short name", longest=SHORT_NAME_LONGEST)
+
+
+def held_by_job(shortname: str) -> Problem | None:
+    """The problem that an unfinished job holds this short name; None where none does."""
+    job = DuplicationJob.objects.holding_short_name(shortname).select_related("requester").first()
+    if job is None:
+        return None
+    return Problem("shortname", "shortnametaken", "Another unfinished copy already has this short name.", job)
+
+
+def taken_in_moodle(shortname: str, client: MoodleClient) -> Problem | None:
+    """The problem that a course has this short name; raises MoodleError where Moodle cannot be asked."""
+    for course in client.courses_by_shortname(shortname.strip()):
+        return Problem(
+            "shortname",
+            "shortnametaken",
+            f"The course “{course.fullname}” already has this short name. Choose another.",
+        )
+    return None
+
+
+def find_source(source: str, client: MoodleClient) -> Course | None:
+    """A course by its id or, failing that, by its short name; raises MoodleError."""
+    text = source.strip()
+    if text.isascii() and text.isdigit() and len(text) < 19 and (course := client.course_by_id(int(text))):
+        return course
+    found = client.courses_by_shortname(text) if text else ()
+    return found[0] if len(found) == 1 else None
+
+
+def prepare(draft: Draft, origin: Origin, client: MoodleClient) -> DuplicationRequest:
+    """Turn what was typed into a request, asking Moodle what only Moodle knows.
+
+    Raises InvalidRequest naming every field at once, and MoodleError where Moodle cannot be asked.
+    """
+    problems = [*check_full_name(draft.fullname), *check_short_name(draft.shortname)]
+    if not any(problem.field == "shortname" for problem in problems):
+        taken = held_by_job(draft.shortname) or taken_in_moodle(draft.shortname, client)
+        problems += [taken] if taken else []
+    source = find_source(draft.source, client)
+    if source is None:
+        problems.append(
+            Problem(
+                "source",
+                "invalidcourseid",
+                "Moodle knows no such course. Choose one by its id or short name.",
+            )
+        )
+    elif source.id == FRONT_PAGE:
+        problems.append(
+            Problem("source", "backupprecheckerrors", "This is the site's front page, which cannot be duplicated.")
+        )
+    categories = {category.id: category for category in client.categories()}
+    category = categories.get(draft.category_id)
+    if category is None:
+        problems.append(
+            Problem("category", "invalidrecord", "Moodle knows no such category. Choose one from the list.")
+        )
+    unknown = sorted(set(draft.options) - set(options.defaults()))
+    if unknown:
+        problems.append(Problem("options", "invalidextparam", f"There is no option {', '.join(unknown)}."))
+    if problems or source is None or category is None:
+        raise InvalidRequest(problems)
+    above = [categories[int(step)].name for step in category.path.strip("/").split("/") if int(step) in categories]
+    return DuplicationRequest(
+        source_id=source.id,
+        source_shortname=source.shortname,
+        source_fullname=source.fullname,
+        fullname=draft.fullname.strip(),
+        shortname=draft.shortname.strip(),
+        category_id=category.id,
+        category_name=" / ".join(above),
+        visible=draft.visible,
+        options=options.effective(options.defaults() | dict(draft.options)),
+        origin=origin,
+        note=draft.note.strip(),
+        not_before=draft.not_before,
+        idempotency_key=draft.idempotency_key,
+    )

@@ -1,0 +1,116 @@
+"""The one way a job moves: a conditional UPDATE from the expected state and its event, in one transaction."""
+
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob, JobEvent
+from dupdash.duplication.progress import progress
+from dupdash.duplication.states import BUSY, TERMINAL, State, require_move
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("dupdash.jobs")
+
+
+class JobMovedOn(Exception):
+    """The job is no longer where it was expected: somebody else moved it, or took its lease."""
+
+
+def move(
+    job: DuplicationJob,
+    to_state: State,
+    *,
+    kind: str,
+    reason: str,
+    actor: "User | None" = None,
+    through: str = "",
+    data: Mapping[str, Any] | None = None,
+    guard: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """Move ``job`` from the state it was loaded with to ``to_state`` and tell why.
+
+    ``guard`` are further conditions of the UPDATE, for example the lease's owner; ``changes`` are other
+    columns that change in the same breath. Raises IllegalMove for a move that does not exist, JobMovedOn
+    where the job is elsewhere by now; in both cases nothing has changed. ``job`` is brought up to date.
+    """
+    from_state = job.state
+    require_move(from_state, to_state)
+    changes["state"] = to_state
+    if from_state == State.RUNNING:
+        changes |= {"lease_owner": "", "lease_until": None}
+    if from_state in BUSY:
+        # What was shown is not gone back behind, whatever comes next.
+        changes["progress_floor"] = progress(job).number
+    if to_state in TERMINAL:
+        changes.setdefault("finished_at", timezone.now())
+        changes["check_at"] = None
+    with transaction.atomic():
+        _update(job, from_state, guard, changes)
+        _tell(job, from_state, to_state, kind, reason, actor, through, data)
+    logger.info("job %s %s → %s: %s", job.pk, from_state, to_state, reason)
+
+
+def note(
+    job: DuplicationJob,
+    *,
+    kind: str,
+    reason: str,
+    actor: "User | None" = None,
+    through: str = "",
+    data: Mapping[str, Any] | None = None,
+    guard: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """Change columns of a job that stays in its state, and tell why; raises like ``move``."""
+    with transaction.atomic():
+        _update(job, job.state, guard, changes)
+        _tell(job, job.state, job.state, kind, reason, actor, through, data)
+    logger.info("job %s (%s): %s", job.pk, job.state, reason)
+
+
+def observe(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
+    """Record what was seen where it makes no event: figures and times. Raises JobMovedOn like ``move``."""
+    _update(job, job.state, guard, changes)
+
+
+def begin(job: DuplicationJob, *, reason: str, actor: "User | None", through: str) -> None:
+    """Insert a new job and its first event. Raises IntegrityError where a constraint refuses the row."""
+    with transaction.atomic():
+        job.save(force_insert=True)
+        _tell(job, "", job.state, "submitted", reason, actor, through, None)
+    logger.info("job %s submitted: %s", job.pk, reason)
+
+
+def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
+    changed = DuplicationJob.objects.filter(pk=job.pk, state=state, **(guard or {})).update(**changes)
+    if not changed:
+        raise JobMovedOn(f"Job {job.pk} is no longer {state}, or no longer ours.")
+    job.refresh_from_db()
+
+
+def _tell(
+    job: DuplicationJob,
+    from_state: str,
+    to_state: str,
+    kind: str,
+    reason: str,
+    actor: "User | None",
+    through: str,
+    data: Mapping[str, Any] | None,
+) -> None:
+    JobEvent.objects.create(
+        job=job,
+        actor=actor,
+        through=through,
+        kind=kind,
+        from_state=from_state,
+        to_state=to_state,
+        reason=reason,
+        data=dict(data or {}),
+    )

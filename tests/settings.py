@@ -1,0 +1,48 @@
+"""The settings of the test suite: nothing of the environment it runs in, above all no real Moodle.
+
+``TEST_DATABASE_URL`` and ``TEST_REDIS_URL`` run the same suite on PostgreSQL and Redis.
+"""
+
+import os
+import tempfile
+
+KEPT = {"TEST_DATABASE_URL": "DATABASE_URL", "TEST_REDIS_URL": "REDIS_URL"}
+for name in (
+    "MOODLE_DRIVER",
+    "MOODLE_CONCURRENCY",
+    "NATIVE_URL",
+    "NATIVE_TOKEN",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "FACULTY_CATEGORIES",
+):
+    os.environ.pop(name, None)
+# Only the contract tests may speak to a real site: they find it under names that dupdash does not read.
+for name in ("MOODLE_URL", "MOODLE_TOKEN"):
+    if value := os.environ.pop(name, ""):
+        os.environ[f"CONTRACT_{name}"] = value
+for test_name, name in KEPT.items():
+    if value := os.environ.get(test_name):
+        os.environ[name] = value
+os.environ |= {
+    "DUPDASH_ENV_FILE": "",
+    "SECRET_KEY": "only-for-tests",
+    "DEBUG": "false",
+    "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+}
+
+from dupdash.settings import *  # noqa: E402, F403
+from dupdash.settings import DATABASES  # noqa: E402
+
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    # A file, not memory: threads and worker processes meet in it, as they do in life.
+    DATABASES["default"]["TEST"] = {
+        "NAME": os.path.join(tempfile.gettempdir(), f"dupdash-test-{os.getpid()}.sqlite3")
+    }
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
