@@ -1,0 +1,177 @@
+"""The processes of one chaos run; where asked for, with a PostgreSQL and a Redis of its own."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """Wait for a condition; raises TimeoutError saying what did not come."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come within {patience:.0f} seconds")
+        time.sleep(0.1)
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+class Process:
+    """One child in a process group of its own; its output goes to a file."""
+
+    def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
+        self.name, self._command, self._environment = name, command, environment
+        self._log = folder / f"{name}.log"
+        self.popen: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.popen = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log, cwd=HERE, start_new_session=True
+            )
+
+    @property
+    def alive(self) -> bool:
+        return self.popen is not None and self.popen.poll() is None
+
+    def kill(self, signal_number: int = signal.SIGKILL) -> None:
+        """Signal the process; SIGKILL goes to its whole group."""
+        if self.popen is None or self.popen.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if signal_number == signal.SIGKILL:
+                os.killpg(self.popen.pid, signal_number)
+            else:
+                self.popen.send_signal(signal_number)
+        self.popen.wait(30)
+
+
+class Redis:
+    """A Redis that forgets everything when it is killed, as a cache is allowed to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        program = shutil.which("redis-server")
+        if program is None:
+            raise SystemExit("chaos: redis-server is not installed. Install Redis, or leave out --redis.")
+        command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        self._process = Process("redis", command, dict(os.environ), folder)
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self._process.start()
+        wait_until(self._listens, "Redis")
+
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def restart(self, away: float) -> None:
+        self.stop()
+        time.sleep(away)
+        self.start()
+
+    def stop(self) -> None:
+        self._process.kill()
+
+
+class Postgres:
+    """A PostgreSQL cluster in the run's own folder. It refuses to run as root, so root lends it another user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._data = folder / "postgres"
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+        found = shutil.which("initdb")
+        if not programs and not found:
+            raise SystemExit(
+                "chaos: PostgreSQL's initdb is not installed. Install PostgreSQL, or leave out --postgres."
+            )
+        self._programs = programs[-1] if programs else Path(str(found)).parent
+        self._user = "postgres" if os.geteuid() == 0 else None
+
+    @property
+    def url(self) -> str:
+        return f"postgres://dupdash@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        self._data.mkdir()
+        if self._user:
+            account = pwd.getpwnam(self._user)
+            os.chown(self._data, account.pw_uid, account.pw_gid)
+            for folder in (self._data.parent, self._data.parent.parent):
+                folder.chmod(folder.stat().st_mode | 0o011)
+        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "dupdash", "--no-sync")
+        self._control("start")
+
+    def restart(self, away: float) -> None:
+        self._control("stop", "-m", "immediate")
+        time.sleep(away)
+        self._control("start")
+
+    def stop(self) -> None:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self._control("stop", "-m", "immediate")
+
+    def _control(self, *words: str) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        log = str(self._data / "log")
+        self._run("pg_ctl", "-D", str(self._data), "-o", options, "-l", log, "-w", *words)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._programs / program), *arguments],
+            user=self._user,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+        )
+
+
+def python(*arguments: str) -> list[str]:
+    return [sys.executable, *arguments]
+
+
+def descendants(pid: int) -> dict[int, int]:
+    """The processes below ``pid``: each with how many generations below it is."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found: dict[int, int] = {}
+    for child in parents:
+        depth, above = 0, child
+        while above in parents and above != pid:
+            above, depth = parents[above], depth + 1
+        if above == pid and depth:
+            found[child] = depth
+    return found

@@ -1,0 +1,140 @@
+"""The world of one chaos run: where everything is, and how it is set up and taken down."""
+
+import json
+import os
+import random
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.processes import HERE, Postgres, Process, Redis, answers, free_port, python, wait_until
+
+CONCURRENCY = 6
+SPEED = 30
+USER, PASSWORD = "chaos", "chaos-Passw0rd"
+
+# Every period of the engine, scaled down together.
+PERIODS = {
+    "WATCH_INTERVAL": "0.1",
+    "FOLLOW_INTERVAL": "0.3",
+    "LEASE_SECONDS": "4",
+    "SWEEP_INTERVAL": "0.5",
+    "REDISPATCH_AFTER": "4",
+    "HEARTBEAT_INTERVAL": "1",
+    "HEARTBEAT_LIMIT": "10",
+    "PROBE_INTERVAL": "0.5",
+    "CHECK_FIRST": "0.3",
+    "CHECK_LONGEST": "1",
+    "CHECK_LIMIT_LEAST": "12",
+    "CHECK_LIMIT_UNKNOWN": "24",
+    "CHECK_STILL_LEAST": "8",
+    "UNRESOLVED_LONGEST": "2",
+    "RETRY_FIRST": "0.2",
+    "RETRY_LONGEST": "2",
+    "RETRY_ATTEMPTS": "12",
+    "MOODLE_CONNECT_TIMEOUT": "1",
+    "MOODLE_READ_TIMEOUT": "3",
+    "MOODLE_DUPLICATION_TIMEOUT": "10",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    id: int
+    shortname: str
+    category: int
+
+
+class World:
+    """Web, workers and sandbox on SQLite, or on a PostgreSQL and a Redis of their own."""
+
+    def __init__(self, folder: Path, *, postgres: bool, redis: bool, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.folder = folder
+        self.postgres = Postgres(folder) if postgres else None
+        self.redis = Redis(folder) if redis else None
+        self.sandbox_url = f"http://127.0.0.1:{free_port()}"
+        self.web_url = f"http://127.0.0.1:{free_port()}"
+        self.environment = self._environment()
+        sandbox_port = self.sandbox_url.rpartition(":")[2]
+        sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(SPEED), "--seed", str(seed))
+        self.sandbox = self._process("sandbox", sandbox)
+        address = self.web_url.removeprefix("http://")
+        gunicorn = python("-m", "gunicorn", "dupdash.wsgi", "-b", address, "--threads", "8", "--log-level", "warning")
+        self.web = self._process("web", gunicorn)
+        self.worker = self._process("worker", python("manage.py", "worker"))
+
+    def _environment(self) -> dict[str, str]:
+        from dupdash.sandbox.accounts import ADMIN_TOKEN
+
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
+        return kept | {
+            "DUPDASH_ENV_FILE": "",
+            "DJANGO_SETTINGS_MODULE": "dupdash.settings",
+            "SECRET_KEY": "only-for-chaos",
+            "PYTHONUNBUFFERED": "1",
+            "DATABASE_URL": self.postgres.url if self.postgres else f"sqlite:///{self.folder / 'chaos.sqlite3'}",
+            "REDIS_URL": self.redis.url if self.redis else "",
+            "MOODLE_URL": self.sandbox_url,
+            "MOODLE_TOKEN": ADMIN_TOKEN,
+            "MOODLE_CONCURRENCY": str(CONCURRENCY),
+            **PERIODS,
+        }
+
+    def _process(self, name: str, command: list[str]) -> Process:
+        return Process(name, command, self.environment, self.folder)
+
+    def start(self) -> None:
+        if self.postgres:
+            self.postgres.start()
+        if self.redis:
+            self.redis.start()
+        self._manage("migrate", "--verbosity", "0")
+        self._manage("createsuperuser", "--no-input", "--username", USER, "--email", "chaos@example.edu")
+        for process in (self.sandbox, self.web, self.worker):
+            process.start()
+        wait_until(lambda: answers(f"{self.sandbox_url}/sandbox/control"), "the sandbox")
+        wait_until(lambda: answers(f"{self.web_url}/accounts/login/"), "the web process")
+
+    def stop(self) -> None:
+        for process in (self.worker, self.web, self.sandbox):
+            process.kill()
+        for server in (self.redis, self.postgres):
+            if server:
+                server.stop()
+
+    def _manage(self, *arguments: str) -> None:
+        environment = self.environment | {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+        subprocess.run(
+            python("manage.py", *arguments), env=environment, cwd=HERE, check=True, stdout=subprocess.DEVNULL
+        )
+
+    def control(self, **wishes: object) -> dict[str, Any]:
+        """Ask or change the sandbox."""
+        return dict(self._ask_sandbox("", json.dumps(wishes).encode() if wishes else None))
+
+    def courses(self) -> list[dict[str, Any]]:
+        return list(self._ask_sandbox("/courses", None)["courses"])
+
+    def _ask_sandbox(self, path: str, data: bytes | None) -> dict[str, Any]:
+        """One of its own faults closes its port for a moment."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with urllib.request.urlopen(f"{self.sandbox_url}/sandbox/control{path}", data, timeout=10) as answer:
+                    return dict(json.load(answer))
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def sources(self) -> list[Source]:
+        """Courses small enough that ten times their time stays far below the scaled limits."""
+        return [
+            Source(course["id"], course["shortname"], course["category"])
+            for course in self.courses()
+            if course["modules"] <= 60
+        ]
