@@ -1,0 +1,220 @@
+"""``/sandbox/control``: the sandbox driven from another process.
+
+Not part of Moodle; JSON in, JSON out, no token.
+
+``GET /sandbox/control`` answers::
+
+    {"speed": 10.0, "maintenance": false, "webservices": true, "tokens_revoked": false, "withdrawn": [],
+     "held": [], "faults": [{"name": …, "probability": …, "count": …, "function": …, …}],
+     "struck": {"html": 3},
+     "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false}],
+     "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…}}}
+
+``calls`` counts for each case-folded short name; what is counted, says ``calls.py``.
+
+``GET /sandbox/control/courses`` answers ``{"courses": [{"id", "shortname", "fullname", "visible", "category",
+"sections", "modules", "complete", "copying", "origin"}]}``, all but the front page, hidden and partial ones
+included. ``complete`` is false for a copy that is not finished; with ``copying`` false nobody works on it any
+more. ``origin`` is ``seed``, ``copy``, ``person`` (restored by hand) or ``created``.
+
+``POST /sandbox/control`` takes an object with any of these keys, does them in this order, and answers as
+``GET`` does:
+
+=================== ==================================================================================
+``reset``           true: courses, counts, faults, holds and switches as on a fresh start
+``clear``           true: every fault; a name or a list of names: these
+``fault``           a fault as ``--fault`` takes it, as an object with ``name`` and parameters, or a list
+``speed``           a number above 0
+``maintenance``     true or false; an administrator's token is let through
+``webservices``     false: 403 with an empty body
+``tokens_revoked``  true: every token is invalid
+``withdrawn``       a list of functions that the service does without
+``hold``            a list of steps (backup, hidden, renamed, content) that copies enter and do not leave
+``release``         a list of steps; true for all
+=================== ==================================================================================
+
+A request that cannot be understood answers 400 with ``{"error": …}``, and nothing of it that comes after the
+error is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from dupdash.sandbox.faults import Fault, make_fault, parse_fault
+from dupdash.sandbox.moodle import Moodle
+from dupdash.sandbox.rules import FRONT_PAGE
+from dupdash.sandbox.wire import Request, Response
+
+PATH = "/sandbox/control"
+
+
+def serve_control(moodle: Moodle, request: Request) -> Response:
+    if request.path == f"{PATH}/courses":
+        return _json(200, {"courses": _courses(moodle)})
+    if request.path != PATH:
+        return _json(404, {"error": f"there are {PATH} and {PATH}/courses"})
+    if request.method == "POST":
+        try:
+            _apply(moodle, request.body)
+        except ValueError as error:
+            return _json(400, {"error": str(error)})
+    return _json(200, _status(moodle))
+
+
+def _apply(moodle: Moodle, body: bytes) -> None:
+    wishes = json.loads(body)
+    if not isinstance(wishes, dict):
+        raise ValueError("the body must be a JSON object")
+    unknown = set(wishes) - set(_VERBS)
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(_VERBS)}")
+    for verb, act in _VERBS.items():
+        if verb in wishes:
+            act(moodle, wishes[verb])
+
+
+def _reset(moodle: Moodle, value: Any) -> None:
+    if _flag("reset", value):
+        moodle.reset()
+
+
+def _clear(moodle: Moodle, value: Any) -> None:
+    if value is True:
+        moodle.faults.clear()
+    elif names := _words("clear", value):
+        moodle.faults.clear(*names)
+
+
+def _set_faults(moodle: Moodle, value: Any) -> None:
+    for fault in [_fault(one) for one in (value if isinstance(value, list) else [value])]:
+        moodle.faults.add(fault)
+
+
+def _fault(value: Any) -> Fault:
+    if isinstance(value, str):
+        return parse_fault(value)
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        return make_fault(**value)
+    raise ValueError("fault must be text, or an object with a name")
+
+
+def _set_speed(moodle: Moodle, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("speed must be a number above 0")
+    moodle.pace.speed = float(value)
+
+
+def _switch(name: str) -> Callable[[Moodle, Any], None]:
+    def act(moodle: Moodle, value: Any) -> None:
+        setattr(moodle.switches, name, _flag(name, value))
+
+    return act
+
+
+def _withdraw(moodle: Moodle, value: Any) -> None:
+    moodle.switches.withdrawn = frozenset(_words("withdrawn", value))
+
+
+def _hold(moodle: Moodle, value: Any) -> None:
+    moodle.copies.gates.hold(*_words("hold", value))
+
+
+def _release(moodle: Moodle, value: Any) -> None:
+    if value is True:
+        moodle.copies.gates.release()
+    elif steps := _words("release", value):
+        moodle.copies.gates.release(*steps)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false")
+    return value
+
+
+def _words(name: str, value: Any) -> list[str]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"{name} must be a list of names")
+    return words
+
+
+_VERBS: dict[str, Callable[[Moodle, Any], None]] = {
+    "reset": _reset,
+    "clear": _clear,
+    "fault": _set_faults,
+    "speed": _set_speed,
+    "maintenance": _switch("maintenance"),
+    "webservices": _switch("webservices"),
+    "tokens_revoked": _switch("tokens_revoked"),
+    "withdrawn": _withdraw,
+    "hold": _hold,
+    "release": _release,
+}
+
+
+def _status(moodle: Moodle) -> dict[str, Any]:
+    switches, calls = moodle.switches, moodle.copies.calls
+    return {
+        "speed": moodle.pace.speed,
+        "maintenance": switches.maintenance,
+        "webservices": switches.webservices,
+        "tokens_revoked": switches.tokens_revoked,
+        "withdrawn": sorted(switches.withdrawn),
+        "held": moodle.copies.gates.held,
+        "faults": [_as_told(fault) for fault in moodle.faults.all()],
+        "struck": dict(moodle.faults.struck),
+        "copies": [
+            {
+                "courseid": copy.courseid,
+                "source": copy.source.id,
+                "shortname": copy.request.shortname,
+                "step": copy.step,
+                "by_hand": copy.by_hand,
+            }
+            for copy in moodle.copies.all()
+        ],
+        "calls": {
+            "asked": dict(calls.asked),
+            "started": dict(calls.started),
+            "created": dict(calls.created),
+            "refused": dict(calls.refused),
+        },
+    }
+
+
+def _as_told(fault: Fault) -> dict[str, Any]:
+    return {
+        "name": fault.name,
+        "probability": fault.probability,
+        "count": fault.count,
+        "function": fault.function,
+        **fault.parameters,
+    }
+
+
+def _courses(moodle: Moodle) -> list[dict[str, Any]]:
+    copying = {copy.courseid for copy in moodle.copies.all()}
+    return [
+        {
+            "id": course.id,
+            "shortname": course.shortname,
+            "fullname": course.fullname,
+            "visible": course.visible,
+            "category": course.categoryid,
+            "sections": len(course.sections),
+            "modules": len(course.modules),
+            "complete": course.complete,
+            "copying": course.id in copying,
+            "origin": course.origin,
+        }
+        for course in moodle.state.courses()
+        if course.id != FRONT_PAGE
+    ]
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(status, "application/json", json.dumps(value).encode())

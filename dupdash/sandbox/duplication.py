@@ -1,0 +1,276 @@
+"""``core_course_duplicate_course``, step by step, as ``trace_sync_duplicate.json`` saw it:
+
+1. backup: nothing can be seen;
+2. hidden: the new row, with the requested names, without sections;
+3. renamed: restore gave it its source's names and a counter, and made it visible;
+4. content: sections and activities, all at once;
+5. the requested names and visibility are set back.
+
+A copy is a thread of its own, as it is a PHP process of its own in Moodle: it goes on when the client has
+left.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dupdash.sandbox.calls import Calls
+from dupdash.sandbox.errors import (
+    MoodleError,
+    missing_record,
+    stored_file_not_created,
+    write_failed,
+)
+from dupdash.sandbox.pace import (
+    BACKUP,
+    CONTENT,
+    HIDDEN,
+    RENAMED,
+    SHARES,
+    Gates,
+    Pace,
+    Stopped,
+    crowding,
+    seconds_for,
+)
+from dupdash.sandbox.records import CopyRequest, Course, Section
+from dupdash.sandbox.rules import OPTIONS, context_id, temporary_names
+from dupdash.sandbox.state import State
+
+
+class Killed(Exception):
+    """The PHP process died: no answer, no cleaning up."""
+
+
+@dataclass(frozen=True)
+class Mishaps:
+    """What goes wrong in one copy; nothing, unless a fault says so."""
+
+    slowness: float = 1.0
+    dies_in: str | None = None  # a step
+    error: MoodleError | None = None  # thrown in that step, instead of dying
+    stalls_in: str | None = None
+    collides: bool = False
+
+
+NOTHING_WRONG = Mishaps()
+
+
+class Copy(threading.Thread):
+    """One running copy."""
+
+    def __init__(
+        self, copies: Copies, request: CopyRequest, source: Course, mishaps: Mishaps, by_hand: bool = False
+    ) -> None:
+        super().__init__(name=f"copy of {source.shortname}", daemon=True)
+        self.request = request
+        self.source = source
+        self.courseid: int | None = None
+        self.step: str | None = None
+        self.error: MoodleError | None = None
+        self.killed = False
+        self.by_hand = by_hand
+        self.ended = threading.Event()
+        self._copies = copies
+        self._state = copies.state
+        self._pace = copies.pace
+        self._mishaps = mishaps
+        self._step_began = time.perf_counter()
+        self._step_lasts = 0.0
+        self._seconds = seconds_for(len(source.modules)) * copies.jitter() * mishaps.slowness
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes altogether, speed and company taken into account."""
+        return self._seconds * crowding(self._copies.running()) / self._pace.speed
+
+    @property
+    def step_progress(self) -> float:
+        """0 to 1, within the step."""
+        if not self._step_lasts:
+            return 0.0
+        return min(1.0, (time.perf_counter() - self._step_began) / self._step_lasts)
+
+    def run(self) -> None:
+        try:
+            self._back_up()
+            self._restore()
+        except MoodleError as error:
+            error.left_a_course = self.courseid is not None
+            self.error = error
+        except (Killed, Stopped):
+            self.killed = True
+        finally:
+            self._copies.forget(self)
+            self.ended.set()
+
+    def _back_up(self) -> None:
+        self._enter(BACKUP)
+        writing = SHARES[BACKUP] * self._copies.collision_window
+        self._spend(BACKUP, SHARES[BACKUP] - writing)
+        self._leave(BACKUP)
+        if self._mishaps.collides:
+            raise stored_file_not_created(context_id(self.source.id))
+        if writing:
+            with self._copies.writing(self.source.id):
+                self._spend(BACKUP, writing)
+
+    def _restore(self) -> None:
+        self._create_row()
+        self._go_through(HIDDEN)
+        self._rename_after_source()
+        self._go_through(RENAMED)
+        self._change(sections=self._content())
+        self._go_through(CONTENT)
+        self._set_names_back()
+
+    def _create_row(self) -> None:
+        # The only check of the lengths is the width of the columns (measured: dmlwriteexception).
+        if len(self.request.fullname) > 254 or len(self.request.shortname) > 255:
+            raise write_failed()
+        self.courseid = self._state.add(
+            fullname=self.request.fullname,
+            shortname=self.request.shortname,
+            categoryid=self.request.categoryid,
+            visible=0,
+            summary=self.source.summary,
+            format=self.source.format,
+            startdate=self.source.startdate,
+            enddate=self.source.enddate,
+            timecreated=self.source.timecreated,  # measured: the copy carries its source's
+            timemodified=self.source.timemodified,
+            origin="person" if self.by_hand else "copy",
+            complete=False,
+        ).id
+        if not self.by_hand:
+            self._copies.calls.count(self._copies.calls.created, self.request.shortname)
+
+    def _rename_after_source(self) -> None:
+        with self._state.lock:
+            fullname, shortname = temporary_names(self._state, self.source, self.courseid)
+            self._change(fullname=fullname, shortname=shortname, visible=1)
+
+    def _content(self) -> tuple[Section, ...]:
+        return self._state.copied_sections(self.source.sections, bool(self._option("activities")))
+
+    def _set_names_back(self) -> None:
+        people = bool(self._option("users"))
+        if self.by_hand:
+            self._change(complete=True)
+            return
+        self._change(
+            fullname=self.request.fullname,
+            shortname=self.request.shortname,
+            visible=self.request.visible,
+            teachers=self.source.teachers if people and self._option("role_assignments") else (),
+            students=self.source.students if people and self._option("enrolments") else (),
+            complete=True,
+        )
+
+    def _option(self, name: str) -> int:
+        return self.request.options.get(name, OPTIONS[name])
+
+    def _change(self, **columns: object) -> None:
+        if self.courseid is None or self._state.change(self.courseid, **columns) is None:
+            raise missing_record("course")
+
+    # Time
+
+    def _go_through(self, step: str) -> None:
+        self._enter(step)
+        self._spend(step, SHARES[step])
+        self._leave(step)
+
+    def _enter(self, step: str) -> None:
+        self._step_began = time.perf_counter()
+        self._step_lasts = self.seconds * SHARES[step]
+        self.step = step
+        self._copies.announce()
+
+    def _leave(self, step: str) -> None:
+        self._copies.gates.leave(step)
+
+    def _spend(self, step: str, share: float) -> None:
+        seconds = self._seconds * crowding(self._copies.running()) * share
+        if self._mishaps.stalls_in == step:
+            self._pace.wait_for_ever()
+        if self._mishaps.dies_in == step:
+            self._pace.wait(seconds / 2)
+            self._copies.gates.leave(step)
+            raise self._mishaps.error or Killed
+        self._pace.wait(seconds)
+
+
+class Copies:
+    """All copies that are running, and what they share."""
+
+    def __init__(self, state: State, pace: Pace, collision_window: float, seed: str) -> None:
+        self.state = state
+        self.pace = pace
+        self.gates = Gates(pace.stopping)
+        self.calls = Calls()
+        # The share of a backup in which its file is being written; for the default see Sandbox.
+        self.collision_window = collision_window
+        self._writing: set[int] = set()
+        self._running: list[Copy] = []
+        self._changed = threading.Condition()
+        self._random = random.Random(seed)  # noqa: S311 - nothing secret
+
+    def start(self, request: CopyRequest, source: Course, mishaps: Mishaps = NOTHING_WRONG) -> Copy:
+        self.calls.count(self.calls.started, request.shortname)
+        return self._launch(Copy(self, request, source, mishaps))
+
+    def start_by_hand(self, source: Course, categoryid: int) -> Copy:
+        """A person restores the course on Moodle's pages: the copy keeps its temporary names."""
+        fullname, shortname = temporary_names(self.state, source, None)
+        request = CopyRequest(source.id, fullname, shortname, categoryid)
+        return self._launch(Copy(self, request, source, NOTHING_WRONG, by_hand=True))
+
+    def _launch(self, copy: Copy) -> Copy:
+        with self._changed:
+            self._running.append(copy)
+        copy.start()
+        return copy
+
+    def forget(self, copy: Copy) -> None:
+        with self._changed:
+            self._running.remove(copy)
+            self._changed.notify_all()
+
+    def announce(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def running(self) -> int:
+        return len(self._running)
+
+    def all(self) -> list[Copy]:
+        with self._changed:
+            return list(self._running)
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Looked at whenever a copy enters a step or ends."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
+    def jitter(self) -> float:
+        with self._changed:
+            return self._random.uniform(0.9, 1.1)
+
+    @contextmanager
+    def writing(self, sourceid: int) -> Iterator[None]:
+        """``backup.mbz`` in the source's file area, where only one can be written at a time."""
+        with self._changed:
+            if sourceid in self._writing:
+                raise stored_file_not_created(context_id(sourceid))
+            self._writing.add(sourceid)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writing.discard(sourceid)

@@ -1,0 +1,97 @@
+"""Moodle's errors, worded as Moodle 4.5.6 words them (measured; captures in ``tests/contract/wire``).
+
+Every one of them travels as HTTP 200.
+"""
+
+from __future__ import annotations
+
+
+class MoodleError(Exception):
+    """An exception that Moodle's web service layer turns into an answer."""
+
+    def __init__(self, exception: str, errorcode: str | None, message: str) -> None:
+        super().__init__(message)
+        self.exception = exception
+        self.errorcode = errorcode
+        self.message = message
+        # Not part of the answer: whether the work had got as far as a course.
+        self.left_a_course = False
+
+
+def moodle_exception(errorcode: str, message: str) -> MoodleError:
+    return MoodleError(r"core\exception\moodle_exception", errorcode, message)
+
+
+def invalid_parameter() -> MoodleError:
+    return MoodleError(
+        r"core\exception\invalid_parameter_exception", "invalidparameter", "Invalid parameter value detected"
+    )
+
+
+def invalid_external_parameter(name: str) -> MoodleError:
+    return moodle_exception("invalidextparam", f"Invalid external api parameter: {name}")
+
+
+def invalid_token() -> MoodleError:
+    return moodle_exception("invalidtoken", "Invalid token - token not found")
+
+
+def access_exception() -> MoodleError:
+    return MoodleError("webservice_access_exception", "accessexception", "Access control exception")
+
+
+def site_maintenance() -> MoodleError:
+    return moodle_exception("sitemaintenance", "The site is undergoing maintenance and is currently not available")
+
+
+def missing_record(table: str) -> MoodleError:
+    return MoodleError(
+        "dml_missing_record_exception",
+        "invalidrecord",
+        f"Can't find data record in database table {table}.",
+    )
+
+
+def write_failed() -> MoodleError:
+    return MoodleError("dml_write_exception", "dmlwriteexception", "Error writing to database")
+
+
+def invalid_course_id() -> MoodleError:
+    return moodle_exception("invalidcourseid", "You are trying to use an invalid course ID")
+
+
+def shortname_taken(fullnames: list[str]) -> MoodleError:
+    return moodle_exception("shortnametaken", f"Short name is already used for another course ({','.join(fullnames)})")
+
+
+def precheck_errors() -> MoodleError:
+    return moodle_exception("backupprecheckerrors", "webservice/backupprecheckerrors")
+
+
+def stored_file_not_created(contextid: int) -> MoodleError:
+    return MoodleError(
+        "stored_file_creation_exception",
+        "storedfilenotcreated",
+        f"Cannot create file {contextid}/backup/course/0/backup.mbz",
+    )
+
+
+def require_login() -> MoodleError:
+    return MoodleError(
+        r"core\exception\require_login_exception",
+        "requireloginerror",
+        "Course or activity not accessible.",
+    )
+
+
+def no_permissions(what: str) -> MoodleError:
+    return MoodleError(
+        r"core\exception\required_capability_exception",
+        "nopermissions",
+        f"Sorry, but you do not currently have permissions to do that ({what}).",
+    )
+
+
+def php_error(message: str) -> MoodleError:
+    """A PHP ``Error``: not Moodle's own, so it carries no error code."""
+    return MoodleError("Error", None, message)

@@ -1,0 +1,218 @@
+"""What can go wrong on purpose: set by ``--fault``, by the control endpoint, or from Python.
+
+Every fault takes ``probability`` (1 by default), ``count`` (how often it strikes before it is used up; for
+ever by default) and ``function``: a web service function, ``*`` for all of them, or by default the two that
+copy a course. Further parameters, with their defaults:
+
+==================== ======================= ============================================================
+name                 parameters              what happens
+==================== ======================= ============================================================
+refuse               seconds=2               nobody listens for that long, counted from when it is set;
+                                             probability, count and function mean nothing here
+reset_before                                 RST before Moodle saw anything of the request
+forbidden                                    403 with an empty body; Moodle saw nothing
+reset_during         at=0.3                  RST after this share of the copy; Moodle goes on
+gateway_timeout      at=0.5                  504 after this share of the copy; Moodle goes on
+bad_gateway          at=0.5                  502 after this share of the copy; Moodle goes on
+reset_after                                  the work is done, then RST instead of the answer
+empty                                        the work is done, then 200 without a body
+html                                         the work is done, then 200 with an HTML page
+truncated                                    the work is done, then 200 with half of the JSON
+wrong_course                                 the answer is about another course
+storedfilenotcreated                         the backup's file collides; nothing is created
+slow                 factor=10               the copy takes that much longer; a read 0.02 s times it
+killed_in_backup     answer=bad_gateway      PHP dies, nothing is left
+killed_in_restore    step=renamed,           PHP dies, a partial course is left: under the requested names
+                     answer=bad_gateway      with step=hidden, else under its source's and a counter
+exception_in_restore step=renamed,           the restore throws in that step and leaves a partial course;
+                     errorcode=cannotrestore with errorcode=none it is a PHP Error without a code
+persons_restore                              a person restores the same source by hand at the same time
+stall                step=backup             the copy stands still in that step, until the sandbox stops
+==================== ======================= ============================================================
+
+``answer`` is ``bad_gateway``, ``reset`` or ``empty``; ``step`` is ``hidden``, ``renamed`` or ``content``, and
+for ``stall`` also ``backup``.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from dupdash.sandbox.pace import STEPS
+
+Parameter = float | str
+
+COPYING = ("core_course_duplicate_course", "core_course_async_duplicate_course")
+
+CATALOGUE: dict[str, dict[str, Parameter]] = {
+    "refuse": {"seconds": 2.0},
+    "reset_before": {},
+    "forbidden": {},
+    "reset_during": {"at": 0.3},
+    "gateway_timeout": {"at": 0.5},
+    "bad_gateway": {"at": 0.5},
+    "reset_after": {},
+    "empty": {},
+    "html": {},
+    "truncated": {},
+    "wrong_course": {},
+    "storedfilenotcreated": {},
+    "slow": {"factor": 10.0},
+    "killed_in_backup": {"answer": "bad_gateway"},
+    "killed_in_restore": {"step": "renamed", "answer": "bad_gateway"},
+    "exception_in_restore": {"step": "renamed", "errorcode": "cannotrestore"},
+    "persons_restore": {},
+    "stall": {"step": "backup"},
+}
+
+_LIMITS: dict[str, tuple[float, float]] = {
+    "probability": (0, 1),
+    "at": (0, 1),
+    "seconds": (0, 3600),
+    "factor": (0, 100_000),
+}
+_CHOICES: dict[str, tuple[str, ...]] = {"answer": ("bad_gateway", "reset", "empty"), "step": STEPS}
+
+
+class UnknownFault(ValueError):
+    """A name or a parameter that no fault has; the message lists what there is."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    name: str
+    probability: float = 1.0
+    count: int | None = None
+    function: str | None = None
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    def concerns(self, function: str) -> bool:
+        if self.function is None:
+            return function in COPYING
+        return self.function in ("*", function)
+
+    def number(self, name: str) -> float:
+        return float(self.parameters[name])
+
+    def word(self, name: str) -> str:
+        return str(self.parameters[name])
+
+
+def make_fault(name: str, **given: object) -> Fault:
+    """A fault with checked parameters; numbers may come as text."""
+    if name not in CATALOGUE:
+        raise UnknownFault(f"no fault is called {name!r}; there are {', '.join(CATALOGUE)}")
+    own = CATALOGUE[name]
+    known = ("probability", "count", "function", *own)
+    for parameter in given:
+        if parameter not in known:
+            raise UnknownFault(f"fault {name} has no parameter {parameter!r}; it has {', '.join(known)}")
+    fault = Fault(
+        name,
+        parameters={parameter: _checked(parameter, given.get(parameter, own[parameter]), own) for parameter in own},
+    )
+    if name in ("killed_in_restore", "exception_in_restore") and fault.parameters["step"] == "backup":
+        raise UnknownFault(f"fault {name}: step must be one of {', '.join(STEPS[1:])}")
+    if given.get("probability") is not None:
+        fault = replace(fault, probability=_number("probability", given["probability"]))
+    if given.get("count") is not None:
+        count = _number("count", given["count"])
+        if not count.is_integer() or count < 1:
+            raise UnknownFault("count must be a whole number above 0")
+        fault = replace(fault, count=int(count))
+    if given.get("function") is not None:
+        fault = replace(fault, function=str(given["function"]))
+    return fault
+
+
+def _checked(parameter: str, value: object, own: Mapping[str, Parameter]) -> Parameter:
+    if isinstance(own[parameter], float):
+        return _number(parameter, value)
+    choices = _CHOICES.get(parameter)
+    if choices and value not in choices:
+        raise UnknownFault(f"{parameter} must be one of {', '.join(choices)}")
+    return str(value)
+
+
+def _number(parameter: str, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        raise UnknownFault(f"{parameter} must be a number, not {value!r}") from None
+    low, high = _LIMITS.get(parameter, (0, float("inf")))
+    if not low <= number <= high:
+        raise UnknownFault(f"{parameter} must lie between {low:g} and {high:g}")
+    return number
+
+
+def parse_fault(text: str) -> Fault:
+    """``NAME``, ``NAME=0.1`` (the probability) or ``NAME=count:3,answer:reset``."""
+    name, _, rest = text.partition("=")
+    if not rest:
+        return make_fault(name)
+    if ":" not in rest:
+        return make_fault(name, probability=rest)
+    given: dict[str, object] = {}
+    for part in rest.split(","):
+        parameter, colon, value = part.partition(":")
+        if not colon:
+            raise UnknownFault(f"{part!r} is not parameter:value")
+        given[parameter.strip()] = value.strip()
+    return make_fault(name, **given)
+
+
+class Faults:
+    """The faults that are set, at most one of each name."""
+
+    def __init__(self, seed: str) -> None:
+        self.on_refuse: Callable[[float], None] = lambda seconds: None
+        self.struck: Counter[str] = Counter()
+        self._set: dict[str, Fault] = {}
+        self._random = random.Random(seed)  # noqa: S311 - nothing secret
+        self._lock = threading.Lock()
+
+    def set(self, name: str, **parameters: object) -> Fault:
+        """For example ``faults.set("gateway_timeout", count=1, at=0.4)``."""
+        fault = make_fault(name, **parameters)
+        self.add(fault)
+        return fault
+
+    def add(self, fault: Fault) -> None:
+        if fault.name == "refuse":
+            # The moment is now; there is nothing to keep.
+            self.struck["refuse"] += 1
+            self.on_refuse(fault.number("seconds"))
+            return
+        with self._lock:
+            self._set[fault.name] = fault
+
+    def clear(self, *names: str) -> None:
+        """These faults, or all of them when none is named; a port that is closed opens again."""
+        with self._lock:
+            for name in names or tuple(self._set):
+                self._set.pop(name, None)
+        if not names or "refuse" in names:
+            self.on_refuse(0)
+
+    def all(self) -> list[Fault]:
+        with self._lock:
+            return list(self._set.values())
+
+    def strike(self, function: str) -> dict[str, Fault]:
+        """The faults that befall this call, by name; a fault with a count loses one."""
+        struck: dict[str, Fault] = {}
+        with self._lock:
+            for fault in tuple(self._set.values()):
+                if not fault.concerns(function) or self._random.random() >= fault.probability:
+                    continue
+                struck[fault.name] = fault
+                self.struck[fault.name] += 1
+                if fault.count == 1:
+                    del self._set[fault.name]
+                elif fault.count is not None:
+                    self._set[fault.name] = replace(fault, count=fault.count - 1)
+        return struck

@@ -1,0 +1,161 @@
+"""``core_course_get_contents``"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dupdash.sandbox.errors import invalid_parameter, missing_record
+from dupdash.sandbox.functions.call import Call, ServiceFunction
+from dupdash.sandbox.parameters import Multiple, Single, Value, param_alphaext, param_int, param_raw
+from dupdash.sandbox.protocol import OMITTED, escape_name
+from dupdash.sandbox.records import Module, Section
+from dupdash.sandbox.rules import context_id
+
+# modname: purpose, plural
+_KINDS = {
+    "assign": ("assessment", "Assignments"),
+    "book": ("content", "Books"),
+    "choice": ("communication", "Choices"),
+    "feedback": ("communication", "Feedback"),
+    "folder": ("content", "Folders"),
+    "forum": ("collaboration", "Forums"),
+    "glossary": ("collaboration", "Glossaries"),
+    "h5pactivity": ("interactivecontent", "H5P"),
+    "label": ("content", "Text and media areas"),
+    "lesson": ("interactivecontent", "Lessons"),
+    "page": ("content", "Pages"),
+    "quiz": ("assessment", "Quizzes"),
+    "resource": ("content", "Files"),
+    "url": ("content", "URLs"),
+    "wiki": ("collaboration", "Wikis"),
+    "workshop": ("assessment", "Workshops"),
+}
+_WITH_BADGE = ("forum", "resource")
+_WITH_CONTENTS = ("book", "folder", "page", "resource", "url")
+_OPTIONS = (
+    "excludemodules", "excludecontents", "includestealthmodules", "sectionid", "sectionnumber", "cmid",
+    "modname", "modid",
+)  # fmt: skip
+
+
+def _get_contents(call: Call) -> list[dict[str, Any]]:
+    options = {option["name"]: option["value"] for option in call.params["options"]}
+    if set(options) - set(_OPTIONS):
+        raise invalid_parameter()
+    course = call.moodle.state.course(call.params["courseid"])
+    if course is None:
+        raise missing_record("course")
+    call.must_enter(course)
+    everything = call.user.sees_everything or call.user.id in course.teachers
+    return [_section(call, section, options, everything) for section in course.sections if _wanted(section, options)]
+
+
+def _wanted(section: Section, options: dict[str, str]) -> bool:
+    return options.get("sectionid", str(section.id)) == str(section.id) and options.get(
+        "sectionnumber", str(section.section)
+    ) == str(section.section)
+
+
+def _on(options: dict[str, str], name: str) -> bool:
+    return options.get(name, "0") not in ("0", "", "false")
+
+
+def _section(call: Call, section: Section, options: dict[str, str], everything: bool) -> dict[str, Any]:
+    modules = [
+        _module(call, module, _on(options, "excludecontents"))
+        for module in section.modules
+        if (everything or module.visible)
+        and options.get("cmid", str(module.id)) == str(module.id)
+        and options.get("modname", module.modname) == module.modname
+    ]
+    return {
+        "id": section.id,
+        "name": escape_name(section.name),
+        "visible": 1,
+        "summary": section.summary,
+        "summaryformat": 1,
+        "section": section.section,
+        "hiddenbynumsections": 0,
+        "uservisible": True,
+        "component": None,
+        "itemid": None,
+        "modules": [] if _on(options, "excludemodules") else modules,
+    }
+
+
+def _module(call: Call, module: Module, excludecontents: bool) -> dict[str, Any]:
+    purpose, plural = _KINDS[module.modname]
+    url = call.moodle.url
+    icon = "core/1795421211/f/text" if module.modname == "resource" else f"{module.modname}/1795421211/monologo"
+    has_contents = module.modname in _WITH_CONTENTS
+    files = [_file(url, module)] if has_contents else []
+    return {
+        "id": module.id,
+        "url": OMITTED if module.modname == "label" else f"{url}/mod/{module.modname}/view.php?id={module.id}",
+        "name": escape_name(module.name),
+        "instance": module.id - 600,
+        "contextid": context_id(module.id),
+        "visible": module.visible,
+        "uservisible": True,
+        "visibleoncoursepage": 1,
+        "modicon": f"{url}/theme/image.php/boost/{icon}?filtericon=1",
+        "modname": module.modname,
+        "purpose": purpose,
+        "branded": False,
+        "modplural": plural,
+        "availability": None,
+        "indent": 0,
+        "onclick": "",
+        "afterlink": None,
+        "activitybadge": [] if module.modname in _WITH_BADGE else OMITTED,
+        "customdata": json.dumps({"filtericon": True, "display": 5} if module.modname == "resource" else ""),
+        "noviewlink": module.modname == "label",
+        "completion": 0,
+        "downloadcontent": 1,
+        "dates": [],
+        "groupmode": 0,
+        "contents": ([] if excludecontents else files) if has_contents else OMITTED,
+        "contentsinfo": _contents_info(files) if has_contents else OMITTED,
+    }
+
+
+def _file(url: str, module: Module) -> dict[str, Any]:
+    return {
+        "type": "file",
+        "filename": "index.html",
+        "filepath": "/",
+        "filesize": 1024,
+        "fileurl": f"{url}/webservice/pluginfile.php/{context_id(module.id)}/mod_{module.modname}/content/"
+        "index.html?forcedownload=1",
+        "timecreated": None,
+        "timemodified": 1795421518,
+        "sortorder": 1,
+        "userid": None,
+        "author": None,
+        "license": None,
+    }
+
+
+def _contents_info(files: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "filescount": len(files),
+        "filessize": sum(file["filesize"] for file in files),
+        "lastmodified": 1795421518,
+        "mimetypes": [],
+        "repositorytype": "",
+    }
+
+
+FUNCTIONS = (
+    ServiceFunction(
+        "core_course_get_contents",
+        Single(
+            {
+                "courseid": Value(param_int),
+                "options": Multiple(Single({"name": Value(param_alphaext), "value": Value(param_raw)}), default=()),
+            }
+        ),
+        _get_contents,
+    ),
+)

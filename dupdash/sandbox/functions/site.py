@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from dupdash.sandbox.functions.call import VERSION, Call, ServiceFunction
+from dupdash.sandbox.parameters import Multiple, Single, Value, param_alphaext
+from dupdash.sandbox.protocol import OMITTED
+
+RELEASE = "4.5.6 (Build: 20250811)"
+
+_FEATURES = {
+    "usecomments": 1,
+    "usetags": 1,
+    "enablenotes": 1,
+    "messaging": 1,
+    "enableblogs": 1,
+    "enablecompletion": 1,
+    "enablebadges": 1,
+    "messagingallusers": 0,
+    "enablecustomreports": 1,
+    "enableglobalsearch": 0,
+    "mnet_dispatcher_mode": 0,
+    "enablecompetencies": 1,
+}
+
+
+def _get_site_info(call: Call) -> dict[str, Any]:
+    user = call.user
+    key = hashlib.md5(user.username.encode(), usedforsecurity=False).hexdigest()
+    return {
+        "sitename": call.moodle.state.sitename,
+        "username": user.username,
+        "firstname": user.firstname,
+        "lastname": user.lastname,
+        "fullname": user.fullname,
+        "lang": "en",
+        "userid": user.id,
+        "siteurl": call.moodle.url,
+        "userpictureurl": f"{call.moodle.url}/theme/image.php/boost/core/1795421211/u/f1",
+        "functions": [{"name": name, "version": VERSION} for name in call.offered],
+        "downloadfiles": 0,
+        "uploadfiles": 0,
+        "release": RELEASE,
+        "version": VERSION,
+        "mobilecssurl": "",
+        "advancedfeatures": [{"name": name, "value": value} for name, value in _FEATURES.items()],
+        "usercanmanageownfiles": True,
+        "userquota": 0,
+        "usermaxuploadfilesize": -1,
+        "userhomepage": 1,
+        "userhomepageurl": OMITTED,
+        "userprivateaccesskey": key,
+        "siteid": 1,
+        "sitecalendartype": "gregorian",
+        "usercalendartype": "gregorian",
+        "userissiteadmin": user.role == "admin",
+        "theme": "boost",
+        "limitconcurrentlogins": 0,
+        "usersessionscount": OMITTED,
+        "policyagreed": 0,
+    }
+
+
+FUNCTIONS = (
+    ServiceFunction(
+        "core_webservice_get_site_info",
+        Single({"serviceshortnames": Multiple(Value(param_alphaext), default=())}),
+        _get_site_info,
+    ),
+)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from typing import Any
+
+from dupdash.sandbox.errors import invalid_parameter
+from dupdash.sandbox.functions.call import Call, ServiceFunction
+from dupdash.sandbox.functions.reading import course_image
+from dupdash.sandbox.parameters import (
+    Multiple,
+    Single,
+    Value,
+    param_alphaext,
+    param_bool,
+    param_int,
+    param_raw,
+)
+from dupdash.sandbox.protocol import escape_name
+from dupdash.sandbox.records import Course, User
+
+
+def _get_users_by_field(call: Call) -> list[dict[str, Any]]:
+    field, values = call.params["field"], call.params["values"]
+    if field == "id":
+        wanted = {param_int(value) for value in values}
+        found = [user for user in call.moodle.state.users.values() if user.id in wanted]
+    elif field in ("username", "email"):
+        folded = {value.casefold() for value in values}
+        found = [user for user in call.moodle.state.users.values() if getattr(user, field).casefold() in folded]
+    elif field == "idnumber":
+        found = []
+    else:
+        raise invalid_parameter()
+    if not call.user.sees_everything:
+        found = [user for user in found if user.id == call.user.id]
+    return [_user(call, user) for user in sorted(found, key=lambda user: user.id)]
+
+
+def _user(call: Call, user: User) -> dict[str, Any]:
+    picture = f"{call.moodle.url}/theme/image.php/boost/core/1795421211/u"
+    return {
+        "id": user.id,
+        "username": user.username,
+        "firstname": user.firstname,
+        "lastname": user.lastname,
+        "fullname": user.fullname,
+        "email": user.email,
+        "department": "",
+        "firstaccess": 0,
+        "lastaccess": 0,
+        "auth": "manual",
+        "suspended": False,
+        "confirmed": True,
+        "lang": "en",
+        "theme": "",
+        "timezone": "99",
+        "mailformat": 1,
+        "trackforums": 0,
+        "profileimageurlsmall": f"{picture}/f2",
+        "profileimageurl": f"{picture}/f1",
+    }
+
+
+def _get_users_courses(call: Call) -> list[dict[str, Any]]:
+    userid = call.params["userid"]
+    if not call.user.sees_everything and call.user.id != userid:
+        return []
+    taken = [course for course in call.moodle.state.courses() if userid in course.teachers + course.students]
+    shown = [course for course in taken if call.may_see(course)]
+    return [_user_course(call, course) for course in shown]
+
+
+def _user_course(call: Call, course: Course) -> dict[str, Any]:
+    name = escape_name(course.fullname)
+    counted = (
+        {"enrolledusercount": len(course.teachers) + len(course.students)} if call.params["returnusercount"] else {}
+    )
+    return {
+        "id": course.id,
+        "shortname": escape_name(course.shortname),
+        "fullname": name,
+        "displayname": name,
+        **counted,
+        "idnumber": course.idnumber,
+        "visible": course.visible,
+        "summary": course.summary,
+        "summaryformat": 1,
+        "format": course.format,
+        "courseimage": course_image(call, course),
+        "showgrades": True,
+        "lang": "",
+        "enablecompletion": False,
+        "completionhascriteria": False,
+        "completionusertracked": False,
+        "category": course.categoryid,
+        "progress": None,
+        "completed": None,
+        "startdate": course.startdate,
+        "enddate": course.enddate,
+        "marker": 0,
+        "lastaccess": None,
+        "isfavourite": False,
+        "hidden": False,
+        "overviewfiles": [],
+        "showactivitydates": False,
+        "showcompletionconditions": True,
+        "timemodified": course.timemodified,
+    }
+
+
+FUNCTIONS = (
+    ServiceFunction(
+        "core_enrol_get_users_courses",
+        Single({"userid": Value(param_int), "returnusercount": Value(param_bool, default=1)}),
+        _get_users_courses,
+    ),
+    ServiceFunction(
+        "core_user_get_users_by_field",
+        Single({"field": Value(param_alphaext), "values": Multiple(Value(param_raw))}),
+        _get_users_by_field,
+    ),
+)

@@ -1,0 +1,115 @@
+"""``manage.py sandbox``: the embedded Moodle, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from dupdash.sandbox.accounts import PASSWORD
+from dupdash.sandbox.faults import CATALOGUE, Fault, UnknownFault, parse_fault
+from dupdash.sandbox.server import Sandbox
+from dupdash.sandbox.storage import UnusableStateFile
+
+
+class Command(BaseCommand):
+    help = "Serves a Moodle for trying things out: about 200 courses, no PHP, no database."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        # Read as text, so that a bad one is told in one line that names the argument.
+        parser.add_argument("--port", default="8800", help="0 takes a free one (default: 8800)")
+        parser.add_argument("--speed", default="10", help="how many times faster than a real site (default: 10)")
+        parser.add_argument("--seed", default="university", help="each word makes its own university")
+        parser.add_argument("--state", metavar="FILE", help="keep the courses in this file over a restart")
+        parser.add_argument(
+            "--fault",
+            action="append",
+            default=[],
+            metavar="NAME[=probability | =parameter:value,…]",
+            help=f"something that goes wrong, repeatable: {', '.join(CATALOGUE)}",
+        )
+        parser.add_argument(
+            "--native",
+            action="store_true",
+            help="offer core_course_async_duplicate_course and its status too",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        faults = [_fault(text) for text in options["fault"]]
+        sandbox = Sandbox(
+            speed=_speed(options["speed"]),
+            seed=options["seed"],
+            state_file=_state_file(options["state"]),
+            native=options["native"],
+            host=options["host"],
+            port=_port(options["port"]),
+        )
+        self._start(sandbox, options["host"], options["port"])
+        for fault in faults:
+            sandbox.faults.add(fault)
+        self.stdout.write(
+            f"Sandbox at {sandbox.url}  token {sandbox.token}  accounts admin, faculty, helpdesk (password {PASSWORD})"
+        )
+        self.stdout.flush()
+        try:
+            _wait_for_the_end()
+        finally:
+            sandbox.stop()
+
+    def _start(self, sandbox: Sandbox, host: str, port: str) -> None:
+        try:
+            sandbox.start()
+        except UnusableStateFile as error:
+            raise CommandError(f"--state: {error}") from error
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise CommandError(
+                f"Cannot listen on {host} port {port}: {reason}. Choose another with --host and --port."
+            ) from error
+
+
+def _wait_for_the_end() -> None:
+    ended = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    with contextlib.suppress(KeyboardInterrupt):
+        ended.wait()
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(text)
+    except UnknownFault as error:
+        raise CommandError(f"--fault: {error}") from error
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not (speed > 0 and math.isfinite(speed)):
+        raise CommandError(f"--speed must be a number above 0, not {text!r}")
+    return speed
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise CommandError(f"--port must be a number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _state_file(text: str | None) -> Path | None:
+    if text is None:
+        return None
+    path = Path(text)
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise CommandError(f"--state must be a file in a directory that exists, not {text!r}")
+    return path

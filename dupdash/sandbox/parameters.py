@@ -1,0 +1,113 @@
+"""Moodle's descriptions of parameters, and the check against them.
+
+Moodle refuses what its own cleaning would change: a tag in a ``PARAM_TEXT``, an ``"abc"`` for a
+``PARAM_INT``, a key that the description does not have. All of them are one and the same error,
+``invalidparameter``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dupdash.sandbox.errors import invalid_parameter
+
+REQUIRED = object()
+OPTIONAL = object()  # may be absent, and has no default either
+
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
+_PHP_INT_MAX = 2**63 - 1
+_LONGEST = 40  # more than an integer has digits
+_LEADING_INTEGER = re.compile(r"\s*([+-]?[0-9]+)", re.ASCII)
+
+
+def php_int(text: str) -> int:
+    """``(int)$text``: the leading digits, or 0."""
+    match = _LEADING_INTEGER.match(text[:_LONGEST])
+    return int(match[1]) if match else 0
+
+
+def param_int(text: str) -> int:
+    # "-0" comes back from PHP as "0", so it is not what was sent.
+    if not _INTEGER.match(text) or text == "-0" or len(text) > _LONGEST or abs(int(text)) > _PHP_INT_MAX:
+        raise invalid_parameter()
+    return int(text)
+
+
+def param_bool(text: str) -> int:
+    if text not in ("0", "1"):
+        raise invalid_parameter()
+    return int(text)
+
+
+def param_raw(text: str) -> str:
+    # Bytes that are no UTF-8 arrive here as surrogates; fix_utf8() would drop them.
+    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise invalid_parameter()
+    return text
+
+
+def param_text(text: str) -> str:
+    # strip_tags() takes a "<" for a tag unless white space follows; a ">" alone stays.
+    if re.search(r"<(?!\s)", text):
+        raise invalid_parameter()
+    return param_raw(text)
+
+
+def param_alphaext(text: str) -> str:
+    if not re.fullmatch(r"[a-zA-Z_-]*", text):
+        raise invalid_parameter()
+    return text
+
+
+@dataclass(frozen=True)
+class Value:
+    """``external_value``"""
+
+    clean: Callable[[str], Any]
+    default: Any = REQUIRED
+
+
+@dataclass(frozen=True)
+class Single:
+    """``external_single_structure``"""
+
+    keys: Mapping[str, Value | Single | Multiple]
+    default: Any = REQUIRED
+
+
+@dataclass(frozen=True)
+class Multiple:
+    """``external_multiple_structure``"""
+
+    content: Value | Single | Multiple
+    default: Any = REQUIRED
+
+
+Description = Value | Single | Multiple
+
+
+def validate(description: Description, given: Any) -> Any:
+    """The cleaned parameters, with defaults filled in; raises ``invalidparameter``."""
+    if isinstance(description, Value):
+        if not isinstance(given, str):
+            raise invalid_parameter()
+        return description.clean(given)
+    if not isinstance(given, dict):
+        raise invalid_parameter()
+    if isinstance(description, Multiple):
+        # PHP does not care for the keys of a list.
+        return [validate(description.content, item) for item in given.values()]
+    if set(given) - set(description.keys):
+        raise invalid_parameter()
+    cleaned = {}
+    for key, inner in description.keys.items():
+        if key in given:
+            cleaned[key] = validate(inner, given[key])
+        elif inner.default is REQUIRED:
+            raise invalid_parameter()
+        elif inner.default is not OPTIONAL:
+            cleaned[key] = inner.default
+    return cleaned

@@ -1,0 +1,149 @@
+"""The embedded Moodle::
+
+    with Sandbox(speed=1000) as sandbox:
+        requests.post(f"{sandbox.url}/webservice/rest/server.php", {"wstoken": sandbox.token, …})
+        sandbox.state.by_shortname("BIO101-2026S1")
+
+It speaks the wire protocol of Moodle 4.5.6 as captured in ``tests/contract/wire``, and imports nothing of the
+program that is tested with it, so that both cannot share a mistake.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+
+from dupdash.sandbox.accounts import ADMIN_TOKEN
+from dupdash.sandbox.control import PATH as CONTROL
+from dupdash.sandbox.control import serve_control
+from dupdash.sandbox.duplication import Copies
+from dupdash.sandbox.faults import Faults
+from dupdash.sandbox.listener import Listener
+from dupdash.sandbox.moodle import Moodle
+from dupdash.sandbox.native import Duplications
+from dupdash.sandbox.pace import Pace
+from dupdash.sandbox.pages import serve_page
+from dupdash.sandbox.records import Course, University
+from dupdash.sandbox.rest import serve_function, serve_token
+from dupdash.sandbox.state import State
+from dupdash.sandbox.storage import Storage
+from dupdash.sandbox.university import university
+from dupdash.sandbox.wire import Request, Reset, Response
+
+# Of 40 copies of one source at a concurrency of 8, three collided (measured): each of the 7 others was in the
+# way of one copy in 90, which is how long the backup's file is written compared with the whole copy.
+COLLISION_WINDOW = 0.02
+
+
+class Sandbox:
+    def __init__(
+        self,
+        *,
+        speed: float = 10.0,
+        seed: str = "university",
+        state_file: str | Path | None = None,
+        native: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        collision_window: float = COLLISION_WINDOW,
+    ) -> None:
+        """``collision_window`` is the share of a backup in which a second copy of the same source collides
+        with it; 0 for never, 1 for whenever both are backed up at once."""
+        self.token = ADMIN_TOKEN
+        self.university: University = university(seed)
+        self.state = State(self.university)
+        self.faults = Faults(seed)
+        self._pace = Pace(speed)
+        self.copies = Copies(self.state, self._pace, collision_window, seed)
+        self.gates = self.copies.gates
+        self.calls = self.copies.calls
+        duplications = Duplications(self.copies, self._pace)
+        self.moodle = Moodle(self.state, self._pace, self.copies, self.faults, duplications, native)
+        self._storage = Storage(Path(state_file), seed, self.state, duplications) if state_file else None
+        self._host, self._port = host, port
+        self._listener: Listener | None = None
+
+    # Life
+
+    def start(self) -> Sandbox:
+        if self._storage:
+            self._storage.start()
+        self._listener = Listener(self._host, self._port, self._handle)
+        self.faults.on_refuse = self._listener.shut_for
+        self.moodle.url = self.url
+        return self
+
+    def stop(self) -> None:
+        self._pace.stopping.set()
+        if self._listener:
+            self._listener.close()
+        for copy in self.copies.all():
+            copy.ended.wait(5)
+        if self._storage:
+            self._storage.stop()
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        if self._listener is None:
+            raise RuntimeError("the sandbox was not started")
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104 - read, not bound
+        return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self._listener.port}"
+
+    # Looking in
+
+    @property
+    def speed(self) -> float:
+        return self._pace.speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        self._pace.speed = speed
+
+    @property
+    def asked(self) -> Counter[str]:
+        """Case-folded short name: how often a copy under it was asked for. More counts in ``calls``."""
+        return self.calls.asked
+
+    def course(self, shortname: str) -> Course:
+        """The one course of that short name."""
+        (course,) = self.state.by_shortname(shortname)
+        return course
+
+    def held_at(self, *steps: str) -> AbstractContextManager[None]:
+        """Meanwhile copies enter these steps (backup, hidden, renamed, content), show it, and wait."""
+        return self.gates.held_at(*steps)
+
+    def wait_for_step(self, step: str, shortname: str | None = None, timeout: float = 10.0) -> None:
+        """Until a running copy, or the one that was asked for under that short name, is in this step."""
+
+        def arrived() -> bool:
+            return any(copy.step == step and shortname in (None, copy.request.shortname) for copy in self.copies.all())
+
+        if not self.copies.wait_until(arrived, timeout):
+            raise TimeoutError(f"no copy came to the step {step} within {timeout} s")
+
+    def wait_for_copies(self, timeout: float = 10.0) -> None:
+        """Until no copy runs."""
+        if not self.copies.wait_until(lambda: not self.copies.running(), timeout):
+            raise TimeoutError(f"a copy still ran after {timeout} s")
+
+    # Routing
+
+    def _handle(self, request: Request) -> Response | Reset:
+        if request.path == "/webservice/rest/server.php":
+            return serve_function(self.moodle, request)
+        if request.path == "/login/token.php":
+            return serve_token(self.moodle, request)
+        if request.path.startswith(CONTROL):
+            return serve_control(self.moodle, request)
+        return serve_page(self.moodle, request)

@@ -1,0 +1,137 @@
+"""The site's tables, in memory.
+
+Every record is frozen, so a reader that took one out needs no lock; a change puts a new one in. What a file
+needs to bring the tables back is in ``storage.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from dupdash.sandbox.records import Category, Course, Module, Section, University, User
+
+
+class State:
+    def __init__(self, university: University) -> None:
+        self.lock = threading.RLock()
+        # Set by the storage, if there is one.
+        self.on_change: Callable[[], None] = lambda: None
+        self.commit: Callable[[], None] = lambda: None
+        self._load(university)
+
+    def _load(self, university: University) -> None:
+        self.university = university
+        self.sitename = university.sitename
+        self.categories: dict[int, Category] = {category.id: category for category in university.categories}
+        self.users: dict[int, User] = {user.id: user for user in university.users}
+        self._courses: dict[int, Course] = {}
+        self._by_shortname: dict[str, dict[int, None]] = defaultdict(dict)
+        self._by_fullname: dict[str, dict[int, None]] = defaultdict(dict)
+        self.next_course_id = university.next_course_id
+        self.next_module_id = university.next_module_id
+        self.next_section_id = university.next_section_id
+        for course in university.courses:
+            self.put(course)
+
+    def reset(self) -> None:
+        """Back to the seed."""
+        with self.lock:
+            self._load(self.university)
+            self.on_change()
+
+    # Reading
+
+    def courses(self) -> list[Course]:
+        """All of them, by id: hidden, partial, and course 1, the site's front page."""
+        with self.lock:
+            return sorted(self._courses.values(), key=lambda course: course.id)
+
+    def course(self, courseid: int) -> Course | None:
+        return self._courses.get(courseid)
+
+    def by_shortname(self, shortname: str) -> list[Course]:
+        """Compared without case, as MariaDB does (measured: ``gen-s`` finds ``GEN-S``)."""
+        return self._found(self._by_shortname, shortname)
+
+    def by_fullname(self, fullname: str) -> list[Course]:
+        return self._found(self._by_fullname, fullname)
+
+    def _found(self, index: dict[str, dict[int, None]], name: str) -> list[Course]:
+        with self.lock:
+            ids = index.get(name.casefold(), {})
+            return [self._courses[courseid] for courseid in sorted(ids)]
+
+    def in_category(self, categoryid: int) -> list[Course]:
+        return [course for course in self.courses() if course.categoryid == categoryid]
+
+    def user_named(self, username: str) -> User | None:
+        return next((user for user in self.users.values() if user.username == username), None)
+
+    # Writing
+
+    def put(self, course: Course) -> None:
+        with self.lock:
+            self._forget(course.id)
+            self._courses[course.id] = course
+            self._by_shortname[course.shortname.casefold()][course.id] = None
+            self._by_fullname[course.fullname.casefold()][course.id] = None
+            self.on_change()
+
+    def add(self, **columns: Any) -> Course:
+        """A new row, with an id above every one there ever was."""
+        with self.lock:
+            course = Course(id=self.next_course_id, **columns)
+            self.next_course_id += 1
+            self.put(course)
+            return course
+
+    def change(self, courseid: int, **columns: Any) -> Course | None:
+        """The changed row; None when somebody deleted it meanwhile."""
+        with self.lock:
+            course = self._courses.get(courseid)
+            if course is None:
+                return None
+            course = replace(course, **columns)
+            self.put(course)
+            return course
+
+    def delete(self, courseid: int) -> bool:
+        with self.lock:
+            known = self._forget(courseid)
+            if known:
+                self.on_change()
+            return known
+
+    def _forget(self, courseid: int) -> bool:
+        old = self._courses.pop(courseid, None)
+        if old is None:
+            return False
+        for index, name in ((self._by_shortname, old.shortname), (self._by_fullname, old.fullname)):
+            ids = index[name.casefold()]
+            ids.pop(courseid, None)
+            if not ids:
+                del index[name.casefold()]
+        return True
+
+    def copied_sections(self, sections: tuple[Section, ...], activities: bool) -> tuple[Section, ...]:
+        """The same sections under new ids, with their activities or without."""
+        with self.lock:
+            return tuple(self._copied_section(section, activities) for section in sections)
+
+    def _copied_section(self, section: Section, activities: bool) -> Section:
+        modules: list[Module] = []
+        for module in section.modules if activities else ():
+            modules.append(replace(module, id=self.next_module_id))
+            self.next_module_id += 1
+        copied = replace(section, id=self.next_section_id, modules=tuple(modules))
+        self.next_section_id += 1
+        return copied
+
+    def new_sections(self, how_many: int) -> tuple[Section, ...]:
+        """What a newly created course has: a general section and some without a name of their own."""
+        fresh = tuple(Section(0, number, "General" if number == 0 else "New section") for number in range(how_many + 1))
+        return self.copied_sections(fresh, activities=True)

@@ -1,0 +1,99 @@
+"""As much of HTTP/1.1 as a Moodle behind nginx shows: keep-alive, ``Content-Length``, one write for each
+answer.
+
+Written out instead of taken from ``http.server`` because the faults need the bare socket: a reset, a
+connection that is thrown away, a listener that closes for a while.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import BinaryIO
+
+MAX_LINE = 65536
+MAX_HEADERS = 200
+MAX_BODY = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Request:
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+    keep_alive: bool
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Instead of an answer: the connection is torn down with RST."""
+
+
+class BadRequest(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+def read_request(stream: BinaryIO) -> Request | None:
+    """The next request of a connection; None when the client is done."""
+    line = stream.readline(MAX_LINE)
+    while line in (b"\r\n", b"\n"):
+        line = stream.readline(MAX_LINE)
+    if not line:
+        return None
+    # Bytes that are no ASCII stay visible as surrogates, as in a body.
+    parts = line.decode("ascii", "surrogateescape").split()
+    if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
+        raise BadRequest(400)
+    method, target, version = parts
+    headers = _read_headers(stream)
+    if "transfer-encoding" in headers:
+        raise BadRequest(411)
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > MAX_BODY:
+        raise BadRequest(400)
+    body = stream.read(int(length))
+    if len(body) < int(length):
+        return None  # the client left while it was sending
+    wish = headers.get("connection", "").lower()
+    keep_alive = wish != "close" if version == "HTTP/1.1" else wish == "keep-alive"
+    path, _, query = target.partition("?")
+    return Request(method, path, query, headers, body, keep_alive)
+
+
+def _read_headers(stream: BinaryIO) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for _ in range(MAX_HEADERS):
+        line = stream.readline(MAX_LINE).decode("latin-1").strip()
+        if not line:
+            return headers
+        name, _, value = line.partition(":")
+        headers[name.strip().lower()] = value.strip()
+    raise BadRequest(431)
+
+
+def write_response(connection: socket.socket, response: Response, keep_alive: bool, head_only: bool) -> None:
+    head = (
+        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
+        f"Content-Type: {response.content_type}\r\n"
+        f"Content-Length: {len(response.body)}\r\n"
+        f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
+    )
+    connection.sendall(head.encode("latin-1") + (b"" if head_only else response.body))
+
+
+def reset(connection: socket.socket) -> None:
+    """The next close sends RST instead of FIN."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,0 +1,12 @@
+"""What both the sandbox and a real Moodle 4.5 must do.
+
+By default the sandbox is asked. A real site is asked only when all four are set, so that nobody's own ``MOODLE_URL`` is
+enough to have courses made there::
+
+    MOODLE_URL=… MOODLE_TOKEN=… CONTRACT_SOURCE=<course id> CONTRACT_CATEGORY=<category id> pytest tests/contract
+
+The token is an administrator's (or a manager's), for a service with the functions that the tests call; what
+the service lacks is skipped. The source should be small. Courses are made in the category under names that
+begin with ``dupdash-contract-``, and deleted again. Every assertion rests on a capture of a real Moodle 4.5.6
+in ``wire/``, or on what was measured there and is said beside it.
+"""

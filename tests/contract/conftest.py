@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from dupdash.sandbox.server import Sandbox
+
+from .server import Server, Site
+
+CONTRACT = ("CONTRACT_SOURCE", "CONTRACT_CATEGORY")
+
+
+def _setting(name: str) -> str:
+    """The suite's settings hide MOODLE_URL and MOODLE_TOKEN from everything but these tests."""
+    return os.environ.get(f"CONTRACT_{name}") or os.environ.get(name, "")
+
+
+def _real_site() -> Server | None:
+    named = {name: os.environ.get(name, "") for name in CONTRACT}
+    url, token = _setting("MOODLE_URL"), _setting("MOODLE_TOKEN")
+    if not any(named.values()):
+        return None
+    if not (url and token and all(value.isdecimal() for value in named.values())):
+        raise pytest.UsageError(
+            "A real site needs MOODLE_URL, MOODLE_TOKEN, and the numbers CONTRACT_SOURCE and CONTRACT_CATEGORY"
+        )
+    return Server(url, token, "moodle")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    real = _real_site()
+    if real:
+        yield real
+        return
+    with Sandbox(speed=100, collision_window=0) as sandbox:
+        yield Server(sandbox.url, sandbox.token, "sandbox", sandbox=sandbox)
+
+
+@pytest.fixture(scope="session")
+def _site(server: Server) -> Site:
+    if server.sandbox:
+        source = server.sandbox.course("BIO101-2026S1")
+        return Site(server, source.id, source.categoryid)
+    return Site(server, int(os.environ["CONTRACT_SOURCE"]), int(os.environ["CONTRACT_CATEGORY"]))
+
+
+@pytest.fixture
+def site(_site: Site) -> Iterator[Site]:
+    with replace(_site, _shortnames=[], _ids=[]).swept() as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
+def copied(_site: Site) -> Iterator[int]:
+    """The id of one hidden copy that all who only look may share: a copy takes a while on a real site."""
+    with replace(_site, _shortnames=[], _ids=[]).swept() as site:
+        answer = site.duplicate(site.a_shortname(), visible=0, options=[{"name": "users", "value": 0}])
+        assert "id" in answer, answer
+        yield answer["id"]
+
+
+@pytest.fixture
+def sandbox(server: Server) -> Sandbox:
+    """For what cannot be arranged on a real site."""
+    if server.sandbox is None:
+        pytest.skip("only the sandbox can be made to do this")
+    return server.sandbox

@@ -1,0 +1,157 @@
+"""A server that speaks Moodle's REST protocol, as the tests see it: plain HTTP, no client of ours."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from dupdash.sandbox.server import Sandbox
+
+ENDPOINT = "/webservice/rest/server.php"
+SITE_INFO = "core_webservice_get_site_info"
+NO_SUCH_ID = 987_654_321
+NO_SUCH_TOKEN = "0" * 32
+
+# A copy on a real site takes as long as it takes.
+TIMEOUT = (10, 900)
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    token: str
+    label: str
+    # Cheap, without required parameters, served by all of them.
+    function: str = SITE_INFO
+    sandbox: Sandbox | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return self.url.rstrip("/") + ENDPOINT
+
+    def post(self, function: str, params: dict[str, Any] | None = None, **envelope: str) -> requests.Response:
+        """XML, as long as nobody asks for JSON."""
+        fields = {"wstoken": self.token, "wsfunction": function, **envelope, **(params or {})}
+        return requests.post(self.endpoint, fields, timeout=TIMEOUT)
+
+    def call(self, function: str, **params: Any) -> Any:
+        """The parsed JSON; every answer of Moodle is HTTP 200, errors too."""
+        response = self.post(function, flat(params), moodlewsrestformat="json")
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].split(";")[0] == "application/json"
+        return response.json()
+
+
+def flat(params: dict[str, Any]) -> dict[str, Any]:
+    """``options=[{"name": "users", "value": 1}]`` as ``options[0][name]=users&options[0][value]=1``."""
+    fields: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, list):
+            value = dict(enumerate(value))
+        if isinstance(value, dict):
+            fields |= {
+                name + "".join(_bracketed(inner)): leaf
+                for inner, leaf in flat({str(key): item for key, item in value.items()}).items()
+            }
+        else:
+            fields[name] = value
+    return fields
+
+
+def _bracketed(name: str) -> tuple[str, str]:
+    first, bracket, rest = name.partition("[")
+    return f"[{first}]", bracket + rest
+
+
+def error_of(answer: Any) -> str:
+    """The error code of an answer that must be an error: an object with exception, errorcode and message."""
+    assert isinstance(answer, dict), f"no error: {answer!r:.200}"
+    assert set(answer) <= {"exception", "errorcode", "message", "debuginfo"}, f"no error: {answer!r:.200}"
+    assert all(isinstance(answer[key], str) and answer[key] for key in ("exception", "errorcode", "message"))
+    return str(answer["errorcode"])
+
+
+def capture(name: str) -> Any:
+    """A request and its answer, as they went over the wire of a stock Moodle 4.5.6."""
+    return json.loads((Path(__file__).parent / "wire" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@dataclass
+class Site:
+    """A Moodle to make copies in: sources, names, and the broom."""
+
+    server: Server
+    source: int
+    category: int
+    _shortnames: list[str] = field(default_factory=list)
+    _ids: list[int] = field(default_factory=list)
+
+    def call(self, function: str, **params: Any) -> Any:
+        return self.server.call(function, **params)
+
+    def needs(self, *functions: str) -> None:
+        offered = {function["name"] for function in self.call(SITE_INFO)["functions"]}
+        lacking = sorted(set(functions) - offered)
+        if lacking:
+            pytest.skip(f"the service lacks {', '.join(lacking)}")
+
+    def a_shortname(self, suffix: str = "") -> str:
+        """Unmistakable, never used before, and swept up at the end whatever becomes of it."""
+        shortname = f"dupdash-contract-{secrets.token_hex(5)}{suffix}"
+        self._shortnames.append(shortname)
+        return shortname
+
+    def copy_params(self, shortname: str, /, **changes: Any) -> dict[str, Any]:
+        params = {
+            "courseid": self.source,
+            "fullname": f"dupdash contract {shortname}",
+            "shortname": shortname,
+            "categoryid": self.category,
+        }
+        return {key: value for key, value in {**params, **changes}.items() if value is not None}
+
+    def duplicate(self, shortname: str, /, **changes: Any) -> Any:
+        self.needs("core_course_duplicate_course", "core_course_delete_courses")
+        answer = self.call("core_course_duplicate_course", **self.copy_params(shortname, **changes))
+        if "id" in answer:
+            self._ids.append(answer["id"])
+        return answer
+
+    def course(self, courseid: int) -> dict[str, Any]:
+        (course,) = self.by_field("id", courseid)
+        return course
+
+    def by_field(self, name: str, value: Any) -> list[dict[str, Any]]:
+        answer = self.call("core_course_get_courses_by_field", field=name, value=value)
+        assert answer["warnings"] == []
+        courses: list[dict[str, Any]] = answer["courses"]
+        return courses
+
+    def contents(self, courseid: int) -> list[dict[str, Any]]:
+        sections: list[dict[str, Any]] = self.call("core_course_get_contents", courseid=courseid)
+        return sections
+
+    def sweep(self) -> None:
+        """Deletes what was made here: by the ids that were answered, and by the names that were used."""
+        left = {courseid for courseid in self._ids if self.by_field("id", courseid)}
+        for shortname in self._shortnames:
+            left |= {course["id"] for course in self.by_field("shortname", shortname)}
+        if left:
+            self.call("core_course_delete_courses", courseids=sorted(left))
+        self._ids.clear()
+        self._shortnames.clear()
+
+    @contextmanager
+    def swept(self) -> Iterator[Site]:
+        try:
+            yield self
+        finally:
+            self.sweep()

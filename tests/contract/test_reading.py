@@ -1,0 +1,165 @@
+"""What the functions answer that only look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+
+from .server import NO_SUCH_ID, SITE_INFO, TIMEOUT, Server, Site, capture, error_of
+
+BY_FIELD = "core_course_get_courses_by_field"
+
+
+def keys_of_module() -> set[str]:
+    """Those that every activity of the capture has."""
+    modules = [module for section in capture("contents")["body"] for module in section["modules"]]
+    return set.intersection(*(set(module) for module in modules))
+
+
+def test_it_says_which_site_it_is(site: Site) -> None:
+    info = site.call(SITE_INFO)
+    assert set(capture("site_info")["body"]) <= set(info)
+    assert int(info["version"])
+    assert info["release"][0].isdecimal()
+    assert info["siteurl"].startswith("http")
+
+
+def test_it_finds_a_course_by_id(site: Site) -> None:
+    (course,) = site.by_field("id", site.source)
+    (captured,) = capture("course_by_id")["body"]["courses"]
+    assert course["id"] == site.source
+    assert set(captured) <= set(course)
+    assert {key: type(course[key]) for key in captured} == {key: type(captured[key]) for key in captured}
+
+
+def test_it_finds_a_course_by_shortname(site: Site, copied: int) -> None:
+    shortname = site.course(copied)["shortname"]
+    assert [course["id"] for course in site.by_field("shortname", shortname)] == [copied]
+
+
+def test_it_finds_courses_by_several_ids(site: Site, copied: int) -> None:
+    found = site.by_field("ids", f"{site.source},{copied}")
+    assert {course["id"] for course in found} == {site.source, copied}
+
+
+def test_it_finds_the_courses_of_a_category(site: Site, copied: int) -> None:
+    found = site.by_field("category", site.category)
+    assert copied in [course["id"] for course in found]
+    assert {course["categoryid"] for course in found} == {site.category}
+
+
+def test_it_finds_nothing_by_an_id_that_is_missing(site: Site) -> None:
+    assert site.call(BY_FIELD, field="id", value=NO_SUCH_ID) == capture("course_by_id_none")["body"]
+
+
+def test_it_finds_nothing_by_a_shortname_that_is_free(site: Site) -> None:
+    answer = site.call(BY_FIELD, field="shortname", value=site.a_shortname())
+    assert answer == capture("course_by_shortname_none")["body"]
+
+
+def test_it_finds_nothing_by_an_idnumber_that_is_free(site: Site) -> None:
+    answer = site.call(BY_FIELD, field="idnumber", value=site.a_shortname())
+    assert answer == capture("course_by_idnumber_none")["body"]
+
+
+def test_one_missing_id_breaks_the_look_up_of_several(site: Site) -> None:
+    # course_ids_with_a_missing_one.json: a PHP Error, without an error code
+    answer = site.call(BY_FIELD, field="ids", value=f"{site.source},{NO_SUCH_ID}")
+    assert answer["exception"] == "Error"
+    assert "errorcode" not in answer
+    assert answer["message"]
+
+
+def test_it_searches_courses(site: Site) -> None:
+    site.needs("core_course_search_courses")
+    shortname = site.a_shortname()
+    made = site.duplicate(shortname)["id"]
+    answer = site.call("core_course_search_courses", criterianame="search", criteriavalue=shortname, page=0, perpage=2)
+    captured = capture("search_courses")["body"]
+    assert set(answer) == set(captured)
+    assert answer["total"] == 1
+    assert [course["id"] for course in answer["courses"]] == [made]
+    assert set(captured["courses"][0]) <= set(answer["courses"][0])
+
+
+def test_it_lists_categories(site: Site) -> None:
+    site.needs("core_course_get_categories")
+    categories = {category["id"]: category for category in site.call("core_course_get_categories")}
+    category = categories[site.category]
+    assert set(capture("categories")["body"][0]) <= set(category)
+    ancestors = category["path"].strip("/").split("/")
+    assert len(ancestors) == category["depth"]
+    assert ancestors[-1] == str(site.category)
+    assert str(category["parent"]) == (ancestors[-2] if len(ancestors) > 1 else "0")
+
+
+def test_it_shows_sections_and_activities(site: Site) -> None:
+    sections = site.contents(site.source)
+    captured = capture("contents")["body"]
+    assert sections
+    for section in sections:
+        assert set(captured[0]) <= set(section)
+    numbers = [section["section"] for section in sections]
+    assert numbers == sorted(numbers)
+    for module in modules_of(sections):
+        assert keys_of_module() - {"url"} <= set(module)  # a label has no page of its own
+
+
+def test_it_leaves_files_out_on_request(site: Site) -> None:
+    # contents_without_files.json: the list is there, and empty
+    option = {"name": "excludecontents", "value": 1}
+    short = site.call("core_course_get_contents", courseid=site.source, options=[option])
+    full = site.contents(site.source)
+    assert names_of(short) == names_of(full)
+    assert all(module.get("contents", []) == [] for module in modules_of(short))
+
+
+def test_it_has_no_contents_of_a_missing_course(site: Site) -> None:
+    answer = site.call("core_course_get_contents", courseid=NO_SUCH_ID)
+    assert error_of(answer) in ("invalidrecord", "invalidcourseid")
+
+
+def test_it_finds_a_user_by_username(site: Site) -> None:
+    site.needs("core_user_get_users_by_field")
+    me = site.call(SITE_INFO)
+    (user,) = site.call("core_user_get_users_by_field", field="username", values=[me["username"]])
+    assert user["id"] == me["userid"]
+    assert user["username"] == me["username"]
+    assert user["fullname"] == me["fullname"]
+
+
+def test_it_finds_a_user_by_email(site: Site) -> None:
+    site.needs("core_user_get_users_by_field")
+    me = site.call(SITE_INFO)
+    (by_name,) = site.call("core_user_get_users_by_field", field="username", values=[me["username"]])
+    found = site.call("core_user_get_users_by_field", field="email", values=[by_name["email"]])
+    assert me["userid"] in [user["id"] for user in found]
+
+
+def test_it_lists_the_courses_of_a_user(site: Site) -> None:
+    site.needs("core_enrol_get_users_courses")
+    me = site.call(SITE_INFO)
+    courses = site.call("core_enrol_get_users_courses", userid=me["userid"])
+    assert isinstance(courses, list)
+    for course in courses:
+        assert {"id", "shortname", "fullname", "visible", "category"} <= set(course)
+
+
+def test_it_refuses_a_wrong_password(server: Server) -> None:
+    # login_token_bad.json
+    login = {"username": "dupdash-contract-nobody", "password": "wrong", "service": "dupdash"}
+    response = requests.post(server.url.rstrip("/") + "/login/token.php", login, timeout=TIMEOUT)
+    assert response.status_code == 200
+    answer = response.json()
+    assert answer["errorcode"] == "invalidlogin"
+    assert answer["error"]
+    assert "token" not in answer
+
+
+def modules_of(sections: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [module for section in sections for module in section["modules"]]
+
+
+def names_of(sections: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(module["modname"], module["name"]) for module in modules_of(sections)]

@@ -1,0 +1,82 @@
+"""What Moodle refuses, and with which error code; nothing may be left of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .server import NO_SUCH_ID, SITE_INFO, Site, capture, error_of
+
+# capture, what differs from a request that would succeed
+REFUSED: dict[str, dict[str, Any]] = {
+    "duplicate_bad_option_value": {"options": [{"name": "users", "value": 7}]},
+    "duplicate_unknown_option": {"options": [{"name": "bogus", "value": 1}]},
+    "duplicate_invalid_category": {"categoryid": NO_SUCH_ID},
+    "duplicate_invalid_course": {"courseid": NO_SUCH_ID},
+    "duplicate_missing_param": {"shortname": None},
+    "duplicate_name_with_tags": {"fullname": "dupdash contract <b>bold</b>"},
+    "duplicate_name_too_long": {"fullname": "dupdash contract ".ljust(255, "x")},
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_it_refuses(site: Site, name: str) -> None:
+    shortname = site.a_shortname()
+    answer = site.duplicate(shortname, **REFUSED[name])
+    captured = capture(name)["body"]
+    assert error_of(answer) == captured["errorcode"]
+    assert bare_class(answer) == bare_class(captured)
+    assert site.by_field("shortname", shortname) == []
+
+
+def test_it_refuses_a_shortname_that_is_taken(site: Site, copied: int) -> None:
+    taken = site.course(copied)["shortname"]
+    answer = site.duplicate(taken)
+    assert error_of(answer) == capture("duplicate_shortname_taken")["body"]["errorcode"]
+    assert [course["id"] for course in site.by_field("shortname", taken)] == [copied]
+
+
+def test_it_refuses_a_shortname_of_more_than_255_characters(site: Site) -> None:
+    # Measured: the width of the column.
+    shortname = site.a_shortname("x" * 230)
+    assert len(shortname) > 255
+    assert error_of(site.duplicate(shortname, fullname="dupdash contract")) == "dmlwriteexception"
+    assert site.by_field("shortname", shortname) == []
+
+
+def test_it_refuses_the_front_page_as_a_source(site: Site) -> None:
+    answer = site.duplicate(site.a_shortname(), courseid=1)
+    assert error_of(answer) == capture("duplicate_site_course")["body"]["errorcode"]
+
+
+def test_it_refuses_a_function_that_the_service_lacks(site: Site) -> None:
+    captured = capture("function_not_in_service")
+    function = captured["request"]["wsfunction"]
+    if function in [offered["name"] for offered in site.call(SITE_INFO)["functions"]]:
+        pytest.skip(f"the service has {function}")
+    answer = site.call(function)
+    assert error_of(answer) == captured["body"]["errorcode"]
+    assert bare_class(answer) == bare_class(captured["body"])
+
+
+def test_it_deletes_a_course(site: Site) -> None:
+    made = site.duplicate(site.a_shortname())["id"]
+    answer = site.call("core_course_delete_courses", courseids=[made])
+    assert answer == capture("delete_course")["body"]
+    assert site.by_field("id", made) == []
+
+
+def test_it_warns_about_a_course_to_delete_that_is_missing(site: Site) -> None:
+    site.needs("core_course_delete_courses")
+    answer = site.call("core_course_delete_courses", courseids=[NO_SUCH_ID])
+    (warning,) = answer["warnings"]
+    (captured,) = capture("delete_unknown_course")["body"]["warnings"]
+    assert set(warning) == set(captured)
+    assert warning["warningcode"] == captured["warningcode"]
+    assert warning["itemid"] == NO_SUCH_ID
+
+
+def bare_class(error: dict[str, Any]) -> str:
+    """Without the namespace, which is new in 4.5."""
+    return str(error["exception"]).rpartition("\\")[2]

@@ -1,0 +1,145 @@
+"""The control endpoint, over HTTP as another process uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+
+from .support import SITE_INFO, SOURCE, Caller
+
+
+def get(moodle: Caller, path: str = "") -> Any:
+    answer = requests.get(f"{moodle.sandbox.url}/sandbox/control{path}", timeout=10)
+    assert answer.status_code == 200
+    return answer.json()
+
+
+def listed(moodle: Caller, shortname: str) -> dict[str, Any]:
+    (course,) = [one for one in get(moodle, "/courses")["courses"] if one["shortname"] == shortname]
+    return dict(course)
+
+
+def test_it_tells_how_things_are(moodle: Caller) -> None:
+    told = get(moodle)
+    assert told["speed"] == 1000
+    assert (told["webservices"], told["maintenance"], told["tokens_revoked"]) == (True, False, False)
+    assert (told["faults"], told["copies"], told["held"], told["withdrawn"]) == ([], [], [], [])
+    assert told["calls"] == {"asked": {}, "started": {}, "created": {}, "refused": {}}
+
+
+def test_it_sets_and_clears_faults(moodle: Caller) -> None:
+    told = moodle.control(fault=["html=count:2", {"name": "slow", "factor": 3, "probability": 0.5}])
+    assert told["faults"] == [
+        {"name": "html", "probability": 1.0, "count": 2, "function": None},
+        {"name": "slow", "probability": 0.5, "count": None, "function": None, "factor": 3.0},
+    ]
+    assert [fault["name"] for fault in moodle.control(clear="html")["faults"]] == ["slow"]
+    assert moodle.control(clear=True)["faults"] == []
+
+
+def test_a_fault_that_is_set_strikes(moodle: Caller) -> None:
+    moodle.control(fault={"name": "html", "function": SITE_INFO})
+    assert moodle.post(SITE_INFO, {}).text.startswith("<!DOCTYPE html>")
+    assert get(moodle)["struck"] == {"html": 1}
+
+
+def test_it_clears_before_it_sets(moodle: Caller) -> None:
+    moodle.control(fault="html")
+    assert [fault["name"] for fault in moodle.control(fault="slow", clear=True)["faults"]] == ["slow"]
+
+
+def test_it_sets_the_speed(moodle: Caller) -> None:
+    assert moodle.control(speed=2)["speed"] == 2
+    assert moodle.sandbox.speed == 2
+
+
+def test_it_holds_and_releases_copies_and_lists_them(moodle: Caller) -> None:
+    moodle.control(hold=["hidden"])
+    copying = moodle.duplicate_meanwhile("NEW-1")
+    moodle.sandbox.wait_for_step("hidden", "NEW-1")
+    (copy,) = get(moodle)["copies"]
+    (made,) = moodle.made()
+    assert copy == {
+        "courseid": made.id,
+        "source": moodle.source.id,
+        "shortname": "NEW-1",
+        "step": "hidden",
+        "by_hand": False,
+    }
+    assert moodle.control(release=True)["held"] == []
+    assert copying.result()["id"] == made.id
+
+
+def test_it_counts_what_was_asked_for(moodle: Caller) -> None:
+    moodle.duplicate("New-1")
+    once = {"new-1": 1}
+    assert get(moodle)["calls"] == {"asked": once, "started": once, "created": once, "refused": {}}
+
+
+def test_it_lists_every_course(moodle: Caller) -> None:
+    courses = get(moodle, "/courses")["courses"]
+    assert len(courses) == len(moodle.sandbox.state.courses()) - 1  # but the front page
+    assert listed(moodle, SOURCE) == {
+        "id": moodle.source.id,
+        "shortname": SOURCE,
+        "fullname": "Introduction to Biology",
+        "visible": 1,
+        "category": moodle.source.categoryid,
+        "sections": 16,
+        "modules": 64,
+        "complete": True,
+        "copying": False,
+        "origin": "seed",
+    }
+
+
+def test_it_tells_a_partial_course_from_one_that_is_being_made(moodle: Caller) -> None:
+    with moodle.sandbox.held_at("renamed"):
+        copying = moodle.duplicate_meanwhile("NEW-1")
+        moodle.sandbox.wait_for_step("renamed", "NEW-1")
+        course = listed(moodle, f"{SOURCE}_1")
+        assert (course["complete"], course["copying"]) == (False, True)
+    copying.result()
+    moodle.control(fault="killed_in_restore")
+    moodle.ask_to_duplicate("NEW-2")
+    course = listed(moodle, f"{SOURCE}_1")
+    assert (course["complete"], course["copying"]) == (False, False)
+
+
+def test_it_resets_everything(moodle: Caller) -> None:
+    seeded = get(moodle, "/courses")
+    moodle.duplicate("NEW-1")
+    moodle.call("core_course_delete_courses", courseids=[moodle.source.id])
+    moodle.control(fault="html", maintenance=True, hold=["backup"])
+    told = moodle.control(reset=True)
+    assert (told["faults"], told["maintenance"], told["held"]) == ([], False, [])
+    assert told["calls"]["asked"] == {}
+    assert get(moodle, "/courses") == seeded
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("{", "Expecting"),
+        ("[]", "must be a JSON object"),
+        ('{"explode": true}', "unknown: explode; there are reset, clear, fault"),
+        ('{"fault": "meteorite"}', "no fault is called 'meteorite'"),
+        ('{"fault": 3}', "fault must be text"),
+        ('{"fault": {"name": "html", "probability": "often"}}', "probability must be a number"),
+        ('{"speed": 0}', "speed must be a number above 0"),
+        ('{"speed": "fast"}', "speed must be a number above 0"),
+        ('{"maintenance": 1}', "maintenance must be true or false"),
+        ('{"hold": ["lunch"]}', "no such step: lunch"),
+        ('{"withdrawn": 3}', "withdrawn must be a list"),
+    ],
+)
+def test_it_explains_what_it_cannot_do(moodle: Caller, body: str, told: str) -> None:
+    answer = requests.post(f"{moodle.sandbox.url}/sandbox/control", body, timeout=10)
+    assert answer.status_code == 400
+    assert told in answer.json()["error"]
+
+
+def test_it_knows_no_other_paths(moodle: Caller) -> None:
+    assert requests.get(f"{moodle.sandbox.url}/sandbox/control/lunch", timeout=10).status_code == 404

@@ -1,0 +1,135 @@
+"""``--native``: the two services of MDL-64916, with figures as awkward as those of trace_copy_progress.json."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from .conftest import Serve
+from .support import SITE_INFO, SOURCE, Caller, await_until
+
+START = "core_course_async_duplicate_course"
+STATUS = "core_course_async_duplicate_course_get_status"
+NEW = "NEW-1"
+
+
+@pytest.fixture
+def native(serve: Serve) -> Caller:
+    return serve(native=True)
+
+
+def params(moodle: Caller, **changes: Any) -> dict[str, Any]:
+    given = moodle.copy_params(NEW, **changes)
+    given["id"] = given.pop("courseid")
+    return given
+
+
+def start(moodle: Caller, **changes: Any) -> str:
+    answer = moodle.call(START, **params(moodle, **changes))
+    assert list(answer) == ["duplicateid"]
+    return str(answer["duplicateid"])
+
+
+def status(moodle: Caller, duplicateid: str) -> tuple[int, int, float]:
+    told = moodle.call(STATUS, duplicateid=duplicateid)
+    assert list(told) == ["phase", "status", "progress"]
+    return told["phase"], told["status"], told["progress"]
+
+
+def test_it_offers_both_only_when_asked_to(moodle: Caller, native: Caller) -> None:
+    for caller, offered in ((moodle, False), (native, True)):
+        names = {function["name"] for function in caller.call(SITE_INFO)["functions"]}
+        assert ({START, STATUS} <= names) is offered
+    assert moodle.call(START)["errorcode"] == "invalidrecord"
+
+
+def test_it_copies_in_the_background(native: Caller) -> None:
+    duplicateid = start(native)
+    assert re.fullmatch("[0-9a-f]{32}", duplicateid)
+    await_until(lambda: status(native, duplicateid) == (2, 1000, 1), "the copy to finish")
+    course = native.sandbox.course(NEW)
+    assert course.complete
+    assert len(course.modules) == 64
+    assert native.sandbox.calls.created == {NEW.casefold(): 1}
+
+
+def test_its_progress_belongs_to_the_phase_and_is_not_monotonic(serve: Serve) -> None:
+    native = serve(native=True, speed=4)
+    duplicateid = start(native)
+    seen: list[tuple[int, int, float]] = []
+
+    def done() -> bool:
+        now = status(native, duplicateid)
+        if not seen or seen[-1] != now:
+            seen.append(now)
+        return now[1] == 1000
+
+    await_until(done, "the copy to finish")
+    phases = [phase for phase, _, _ in seen]
+    assert phases == sorted(phases)
+    assert seen[0] == (1, 700, 0)
+    assert any(phase == 1 and code == 800 and 0 < progress < 1 for phase, code, progress in seen)
+    codes = [code for phase, code, _ in seen if phase == 2]
+    # 200, 600, 700, 800 and done, as in the trace
+    assert list(dict.fromkeys(codes)) == [200, 600, 700, 800, 1000]
+    restored = [progress for phase, code, progress in seen if phase == 2 and code == 800]
+    assert restored[0] == 1
+    assert 0 < restored[1] < 1
+
+
+@pytest.mark.parametrize(
+    "options", [[{"name": "activities", "value": 0}], [{"activities": 0}], [{"users": 0, "activities": 0}]]
+)
+def test_it_takes_options_in_both_forms(native: Caller, options: list[dict[str, Any]]) -> None:
+    duplicateid = start(native, options=options)
+    await_until(lambda: status(native, duplicateid)[1] == 1000)
+    assert native.sandbox.course(NEW).modules == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "errorcode"),
+    [
+        ({"courseid": 99_999}, "invalidcourseid"),
+        ({"categoryid": 99_999}, "invalidrecord"),
+        ({"shortname": SOURCE}, "shortnametaken"),
+        ({"fullname": "<b>x</b>"}, "invalidparameter"),
+        ({"options": [{"name": "bogus", "value": 1}]}, "invalidextparam"),
+        ({"options": [{"users": 7}]}, "invalidextparam"),
+        ({"options": [{"bogus": 1}]}, "invalidparameter"),
+    ],
+)
+def test_it_refuses_what_moodle_refuses(native: Caller, changes: dict[str, Any], errorcode: str) -> None:
+    assert native.call(START, **params(native, **changes))["errorcode"] == errorcode
+    assert native.made() == []
+
+
+def test_it_does_not_know_an_unknown_id(native: Caller) -> None:
+    assert native.call(STATUS, duplicateid="0" * 32)["errorcode"] == "invalidrecord"
+
+
+def test_it_tells_of_a_failure(native: Caller) -> None:
+    native.sandbox.faults.set("storedfilenotcreated")
+    duplicateid = start(native)
+    await_until(lambda: status(native, duplicateid)[:2] == (1, 900), "the failure to be told")
+    assert native.made() == []
+
+
+def test_it_tells_of_a_failure_in_the_restore(native: Caller) -> None:
+    native.sandbox.faults.set("exception_in_restore")
+    duplicateid = start(native)
+    await_until(lambda: status(native, duplicateid)[:2] == (2, 900), "the failure to be told")
+
+
+def test_a_killed_copy_stays_as_it_was(native: Caller) -> None:
+    native.sandbox.faults.set("killed_in_restore")
+    duplicateid = start(native)
+    await_until(lambda: native.made() and not native.sandbox.copies.running())
+    assert status(native, duplicateid)[:2] == (2, 800)
+
+
+def test_a_lost_answer_leaves_the_copy_to_finish(native: Caller) -> None:
+    native.sandbox.faults.set("gateway_timeout")
+    assert native.post(START, params(native)).status_code == 504
+    await_until(lambda: [course.shortname for course in native.made() if course.complete] == [NEW])

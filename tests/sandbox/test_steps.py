@@ -1,0 +1,170 @@
+"""A copy, held at each step of trace_sync_duplicate.json and looked at from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from .support import SOURCE, Caller, await_until
+
+NEW = "NEW-1"
+
+
+def seen(moodle: Caller, courseid: int) -> tuple[Any, ...]:
+    course = moodle.course(courseid)
+    sections = moodle.call("core_course_get_contents", courseid=courseid)
+    modules = sum(len(section["modules"]) for section in sections)
+    return course["shortname"], course["fullname"], course["visible"], len(sections), modules
+
+
+def test_it_shows_each_step_in_order(moodle: Caller) -> None:
+    sandbox = moodle.sandbox
+    highest = sandbox.state.courses()[-1].id
+    sandbox.gates.hold("backup", "hidden", "renamed", "content")
+    copying = moodle.duplicate_meanwhile(NEW, visible=0)
+
+    sandbox.wait_for_step("backup", NEW)
+    assert moodle.made() == []
+
+    sandbox.gates.release("backup")
+    sandbox.wait_for_step("hidden", NEW)
+    (row,) = moodle.made()
+    assert row.id > highest
+    assert seen(moodle, row.id) == (NEW, f"Copy {NEW}", 0, 0, 0)
+
+    sandbox.gates.release("hidden")
+    sandbox.wait_for_step("renamed", NEW)
+    temporary = (f"{SOURCE}_1", "Introduction to Biology copy 1", 1)
+    assert seen(moodle, row.id) == (*temporary, 0, 0)
+    assert moodle.by_shortname(NEW) == []
+
+    sandbox.gates.release("renamed")
+    sandbox.wait_for_step("content", NEW)
+    assert seen(moodle, row.id) == (*temporary, 16, 64)
+    assert not copying.done()
+
+    sandbox.gates.release("content")
+    assert copying.result() == {"id": row.id, "shortname": NEW}
+    assert seen(moodle, row.id) == (NEW, f"Copy {NEW}", 0, 16, 64)
+
+
+def test_a_copy_has_activities_of_its_own(moodle: Caller) -> None:
+    moodle.duplicate(NEW)
+    copy, source = moodle.sandbox.course(NEW), moodle.source
+    assert [(module.modname, module.name) for module in copy.modules] == [
+        (module.modname, module.name) for module in source.modules
+    ]
+    assert not {module.id for module in copy.modules} & {module.id for module in source.modules}
+    assert not {section.id for section in copy.sections} & {section.id for section in source.sections}
+
+
+def test_sections_are_copied_without_activities_when_these_are_left_out(moodle: Caller) -> None:
+    moodle.duplicate(NEW, options=[{"name": "activities", "value": 0}])
+    copy = moodle.sandbox.course(NEW)
+    assert len(copy.sections) == len(moodle.source.sections)
+    assert copy.modules == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "teachers", "students"),
+    [
+        ({}, False, False),
+        ({"users": 0, "enrolments": 1, "role_assignments": 1}, False, False),
+        ({"users": 1}, False, True),
+        ({"users": 1, "enrolments": 0, "role_assignments": 1}, True, False),
+    ],
+)
+def test_people_are_copied_only_with_users(
+    moodle: Caller, options: dict[str, int], teachers: bool, students: bool
+) -> None:
+    pairs = [{"name": name, "value": value} for name, value in options.items()]
+    moodle.duplicate(NEW, options=pairs)
+    copy = moodle.sandbox.course(NEW)
+    assert copy.teachers == (moodle.source.teachers if teachers else ())
+    assert copy.students == (moodle.source.students if students else ())
+
+
+def test_an_empty_shortname_is_accepted(moodle: Caller) -> None:
+    answer = moodle.duplicate("")
+    assert answer["shortname"] == ""
+    assert [course.id for course in moodle.sandbox.state.by_shortname("")] == [answer["id"]]
+
+
+def test_a_shortname_is_taken_whatever_its_case(moodle: Caller) -> None:
+    assert moodle.duplicate(SOURCE.lower())["errorcode"] == "shortnametaken"
+
+
+def test_each_of_several_copies_has_a_counter_of_its_own(moodle: Caller) -> None:
+    with moodle.sandbox.held_at("renamed"):
+        copies = [moodle.duplicate_meanwhile(f"NEW-{number}") for number in range(3)]
+        await_until(lambda: all(course.visible for course in moodle.made()) and len(moodle.made()) == 3)
+        assert {course.shortname for course in moodle.made()} == {f"{SOURCE}_{number}" for number in (1, 2, 3)}
+    assert {copy.result()["shortname"] for copy in copies} == {"NEW-0", "NEW-1", "NEW-2"}
+
+
+def test_a_counter_is_skipped_when_the_full_name_is_taken(moodle: Caller) -> None:
+    source = moodle.source
+    other = {"fullname": f"{source.fullname} copy 1", "shortname": "ELSE", "categoryid": source.categoryid}
+    assert "exception" not in moodle.call("core_course_create_courses", courses=[other])
+    with moodle.sandbox.held_at("renamed"):
+        copying = moodle.duplicate_meanwhile(NEW)
+        moodle.sandbox.wait_for_step("renamed", NEW)
+        assert moodle.sandbox.course(f"{SOURCE}_2").fullname == f"{source.fullname} copy 2"
+    copying.result()
+
+
+def test_a_long_shortname_is_cut_to_make_room_for_the_counter(moodle: Caller) -> None:
+    (source,) = [course for course in moodle.sandbox.state.courses() if course.shortname.startswith("TEMPLATE-")]
+    with moodle.sandbox.held_at("renamed"):
+        copying = moodle.duplicate_meanwhile(NEW, courseid=source.id)
+        moodle.sandbox.wait_for_step("renamed", NEW)
+        (copy,) = moodle.made()
+        assert copy.shortname == source.shortname[:98] + "_1"
+        assert len(copy.shortname) == 100
+        assert len(copy.fullname) <= 254
+    copying.result()
+
+
+def test_a_course_that_is_deleted_meanwhile_ends_its_copy_with_an_error(moodle: Caller) -> None:
+    with moodle.sandbox.held_at("renamed"):
+        copying = moodle.duplicate_meanwhile(NEW)
+        moodle.sandbox.wait_for_step("renamed", NEW)
+        (copy,) = moodle.made()
+        moodle.call("core_course_delete_courses", courseids=[copy.id])
+    assert copying.result()["errorcode"] == "invalidrecord"
+    assert moodle.made() == []
+
+
+def test_a_partial_course_is_told_from_a_finished_one(moodle: Caller) -> None:
+    with moodle.sandbox.held_at("content"):
+        copying = moodle.duplicate_meanwhile(NEW)
+        moodle.sandbox.wait_for_step("content", NEW)
+        (copy,) = moodle.made()
+        assert not copy.complete
+    copying.result()
+    (copy,) = moodle.made()
+    assert copy.complete
+    assert copy.origin == "copy"
+
+
+def test_it_counts_what_each_shortname_was_asked_for(moodle: Caller) -> None:
+    moodle.duplicate(NEW)
+    moodle.duplicate(NEW.lower())
+    moodle.duplicate("OTHER", categoryid=987_654)
+    calls, key = moodle.sandbox.calls, NEW.casefold()
+    assert moodle.sandbox.asked == {key: 2, "other": 1}
+    assert calls.started == {key: 1}
+    assert calls.created == {key: 1}
+    assert calls.refused == {key: 1, "other": 1}
+
+
+def test_stopping_ends_copies_that_are_held(moodle: Caller) -> None:
+    moodle.sandbox.gates.hold("renamed")
+    copying = moodle.duplicate_meanwhile(NEW)
+    moodle.sandbox.wait_for_step("renamed", NEW)
+    moodle.sandbox.stop()
+    assert moodle.sandbox.copies.all() == []
+    assert copying.exception(20) is not None  # no answer came
+    (copy,) = moodle.made()
+    assert not copy.complete
