@@ -7,8 +7,11 @@ do. ``.env.example`` lists every name.
 import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from environs import Env, EnvError
 
@@ -20,15 +23,19 @@ def refuse(setting: str, what_to_do: str) -> NoReturn:
     sys.exit(f"dupdash cannot start. {setting}: {what_to_do}")
 
 
-def read_environment_file(folder: Path) -> None:
-    """Read ``.env`` in ``folder``; what the environment already says wins.
+def environment_file(folder: Path) -> Path | None:
+    """The file that settings are read from, beside the environment, which wins: ``.env`` in ``folder``.
 
     ``DUPDASH_ENV_FILE`` names another file; empty means none (the test suite sets it so that no test ever
     speaks to the site in a developer's ``.env``).
     """
-    name = os.environ.get("DUPDASH_ENV_FILE", str(folder / ".env"))
-    if name and Path(name).is_file():
-        Env().read_env(name, recurse=False)
+    name = os.environ.get("DUPDASH_ENV_FILE")
+    if name is None:
+        file = folder / ".env"
+        return file if file.is_file() else None
+    if name and not Path(name).is_file():
+        refuse("DUPDASH_ENV_FILE", f"there is no file {name}")
+    return Path(name) if name else None
 
 
 def setting(read: Callable[[], T], name: str, what_to_do: str, valid: Callable[[T], bool] | None = None) -> T:
@@ -45,8 +52,10 @@ def setting(read: Callable[[], T], name: str, what_to_do: str, valid: Callable[[
 class Environment:
     """Typed reading of single settings; each method ends the program on a value that cannot be used."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self._env = Env()
+        if file := environment_file(folder):
+            self._env.read_env(file, recurse=False)
 
     def text(self, name: str, default: str = "") -> str:
         return setting(lambda: self._env.str(name, default), name, "must be text").strip()
@@ -78,6 +87,53 @@ class Environment:
 
     def web_address(self, name: str) -> str:
         value = self.text(name).rstrip("/")
-        if value and not value.startswith(("http://", "https://")):
+        if value and not is_address(value, ("http", "https")):
             refuse(name, "must be the address of the site, for example https://moodle.example.edu")
         return value
+
+    def hosts(self, name: str, default: list[str]) -> list[str]:
+        values = self.names(name, default)
+        if not values or any("/" in value or " " in value for value in values):
+            refuse(name, "must be host names with commas between them, for example copies.example.edu")
+        return values
+
+    def origins(self, name: str) -> list[str]:
+        values = self.names(name, [])
+        if not all(is_address(value, ("http", "https")) for value in values):
+            refuse(name, "must be addresses with commas between them, for example https://copies.example.edu")
+        return values
+
+    def service_address(self, name: str, schemes: tuple[str, ...], example: str) -> str:
+        value = self.text(name)
+        if value and not is_address(value, schemes):
+            refuse(name, f"must look like {example}")
+        return value
+
+    def time_zone(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, LookupError):
+            refuse(name, f"must be the name of a time zone, for example Europe/Zurich, not {value!r}")
+        return value
+
+    def class_path(self, name: str, default: str) -> str:
+        value = self.text(name, default)
+        try:
+            found = find_spec(value.rpartition(".")[0])
+        except (ImportError, ValueError):
+            found = None
+        if found is None:
+            refuse(name, f"must be the path of a Python class, for example {default}; there is no {value!r}")
+        return value
+
+
+def is_address(value: str, schemes: tuple[str, ...]) -> bool:
+    """Whether this is an address with one of the schemes, a host (or a path, for a socket) and a usable port."""
+    try:
+        parts = urlsplit(value)
+        # Reading the port is what checks it.
+        reachable = bool(parts.hostname or (parts.scheme == "unix" and parts.path)) and parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in schemes and reachable and not any(map(str.isspace, value))

@@ -6,11 +6,10 @@ from pathlib import Path
 import dj_database_url
 from csp.constants import NONE, SELF
 
-from dupdash.environment import Environment, read_environment_file, refuse
+from dupdash.environment import Environment, refuse
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-read_environment_file(BASE_DIR)
-env = Environment()
+env = Environment(BASE_DIR)
 
 # --- Django ---------------------------------------------------------------------------------------------
 
@@ -23,8 +22,8 @@ if not SECRET_KEY:
             "is missing. Set it to a long random text, or set DEBUG=true on a machine that only you use",
         )
     SECRET_KEY = "only-for-a-machine-that-nobody-else-can-reach"  # noqa: S105
-ALLOWED_HOSTS = env.names("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
-CSRF_TRUSTED_ORIGINS = env.names("CSRF_TRUSTED_ORIGINS", [])
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -40,6 +39,7 @@ INSTALLED_APPS = [
     "csp",
     "dupdash.accounts",
     "dupdash.duplication",
+    "dupdash.notifications",
     "dupdash.web",
     "dupdash.gateway",
     "dupdash.sandbox",
@@ -85,7 +85,11 @@ try:
 except (ValueError, KeyError, dj_database_url.ParseError, dj_database_url.UnknownSchemeError):
     refuse("DATABASE_URL", "must look like sqlite:///var/dupdash.sqlite3 or postgres://user:password@host/name")
 if _database["ENGINE"] == "django.db.backends.sqlite3":
-    _folder = Path(str(_database["NAME"])).parent
+    if _database["NAME"] == ":memory:":
+        refuse("DATABASE_URL", "must name a file: web and workers are processes that meet in it")
+    # A relative name is one in this folder, wherever the program was started.
+    _database["NAME"] = str(BASE_DIR / str(_database["NAME"]))
+    _folder = Path(_database["NAME"]).parent
     if not _folder.is_dir():
         if _folder != BASE_DIR / "var":
             refuse("DATABASE_URL", f"the folder {_folder} does not exist. Make it, or name another")
@@ -103,9 +107,7 @@ elif _database["ENGINE"] != "django.db.backends.postgresql":
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = env.text("REDIS_URL")
-if REDIS_URL and not REDIS_URL.startswith(("redis://", "rediss://", "unix://")):
-    refuse("REDIS_URL", "must look like redis://127.0.0.1:6379/0")
+REDIS_URL = env.service_address("REDIS_URL", ("redis", "rediss", "unix"), "redis://127.0.0.1:6379/0")
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 else:
@@ -216,7 +218,7 @@ API_RATE_PER_MINUTE = env.count("API_RATE_PER_MINUTE", 6000)
 
 # --- Mail -----------------------------------------------------------------------------------------------
 
-EMAIL_BACKEND = env.text("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+EMAIL_BACKEND = env.class_path("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
 EMAIL_PORT = env.count("EMAIL_PORT", 25)
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
@@ -224,6 +226,14 @@ EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "dupdash@localhost")
+# A mail that was not taken is tried again: first delay, longest delay, and how many attempts in all.
+MAIL_RETRY_FIRST = env.seconds("MAIL_RETRY_FIRST", 60)
+MAIL_RETRY_LONGEST = env.seconds("MAIL_RETRY_LONGEST", 4 * 3600)
+MAIL_ATTEMPTS = env.count("MAIL_ATTEMPTS", 20)
+# The hour of the daily summary, in each recipient's time zone.
+DIGEST_HOUR = env.count("DIGEST_HOUR", 7, least=0)
+if DIGEST_HOUR > 23:
+    refuse("DIGEST_HOUR", "must be an hour of the day, from 0 to 23")
 # The address people reach this dashboard at: for links in mails.
 SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
 
@@ -231,7 +241,7 @@ SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
-TIME_ZONE = env.text("TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
 USE_TZ = True
 
 STATIC_URL = "static/"
@@ -279,10 +289,13 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {"without_queries": {"()": "dupdash.logs.WithoutQueries"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "dupdash": {"level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
+        # The request lines of ``runserver``; gunicorn logs none unless it is told to (docs/web-services.md).
+        "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False, "filters": ["without_queries"]},
     },
 }
 

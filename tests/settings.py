@@ -24,6 +24,10 @@ for name in ("MOODLE_URL", "MOODLE_TOKEN"):
 for test_name, name in KEPT.items():
     if value := os.environ.get(test_name):
         os.environ[name] = value
+# Processes that share out the suite have a database each, and so a Redis database each, too.
+if (redis := os.environ.get("REDIS_URL")) and (part := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")):
+    address, _, number = redis.rpartition("/")
+    os.environ["REDIS_URL"] = f"{address}/{int(number) + int(part)}"
 os.environ |= {
     "DUPDASH_ENV_FILE": "",
     "SECRET_KEY": "only-for-tests",
@@ -37,9 +41,7 @@ from dupdash.settings import DATABASES  # noqa: E402
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # A file, not memory: threads and worker processes meet in it, as they do in life.
-    DATABASES["default"]["TEST"] = {
-        "NAME": os.path.join(tempfile.gettempdir(), f"dupdash-test-{os.getpid()}.sqlite3")
-    }
+    DATABASES["default"]["TEST"] = {"NAME": os.path.join(tempfile.gettempdir(), f"dupdash-test-{os.getpid()}.sqlite3")}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

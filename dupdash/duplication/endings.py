@@ -25,13 +25,16 @@ class NotRemoved(Exception):
     """A course was not deleted; the message says why, for a person."""
 
 
-def finish(job: DuplicationJob, course_id: int, client: MoodleClient, *, guard: Guard = None) -> None:
+def finish(
+    job: DuplicationJob, course_id: int, client: MoodleClient, *, guard: Guard = None, patient: bool = True
+) -> None:
     """The copy is complete: hold it against its source and say so; or remove it, where that was asked for.
 
+    ``patient``: a removal that fails in passing is tried again later, else it is left to a person.
     Raises JobMovedOn where somebody moved or cancelled the job meanwhile.
     """
     wanted = job.cancel_requested_at is None
-    if not wanted and _remove_unwanted(job, course_id, client, guard):
+    if not wanted and _remove_unwanted(job, course_id, client, guard, patient):
         return
     report = verify(job, course_id, client)
     move(
@@ -115,12 +118,16 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool) 
     return f"Course {course.id}, “{course.fullname}” ({course.shortname}), was deleted in Moodle."
 
 
-def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard) -> bool:
+def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard, patient: bool) -> bool:
     """Delete a finished copy that nobody wants any more; False where it stays, and the job says why."""
     job.course_id = course_id
     try:
         outcome = remove_course(job, client, complete=True)
-    except (NotRemoved, Refused, ConfigurationFault) as refusal:
+    except (NotRemoved, MoodleError) as refusal:
+        if patient and _may_pass(refusal):
+            if job.state == State.RUNNING:
+                look_up(job, f"Whether the copy was removed is not known: {refusal}", guard=guard)
+            return True
         note(
             job,
             kind="not_removed",
@@ -129,10 +136,6 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
             data={"course_id": course_id},
         )
         return False
-    except MoodleError as error:
-        if job.state == State.RUNNING:
-            look_up(job, f"Whether the copy was removed is not known: {error}", guard=guard)
-        return True
     move(
         job,
         State.CANCELLED,
@@ -142,3 +145,11 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
         course_deleted_at=timezone.now(),
     )
     return True
+
+
+def _may_pass(refusal: NotRemoved | MoodleError) -> bool:
+    """Whether a removal may succeed later: Moodle was away or in maintenance, or its answer was lost."""
+    if isinstance(refusal, ConfigurationFault):
+        # The one that says that this token shall not delete at all.
+        return refusal.errorcode != "accessexception"
+    return not isinstance(refusal, NotRemoved | Refused)

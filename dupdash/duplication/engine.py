@@ -167,6 +167,9 @@ def _back_to_queue(
         sent_at=None,
         phase="",
         baseline=None,
+        # What was seen meanwhile was somebody else's.
+        restore_at=None,
+        facts={},
         **changes,
     )
 

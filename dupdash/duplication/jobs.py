@@ -21,6 +21,7 @@ from dupdash.duplication.request import (
 )
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, begin, move, note
+from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def submitted_before(request: Draft, source_id: int, *, actor: "User") -> Duplic
         request.visible,
     )
     before = (job.source_id, job.fullname, job.shortname, job.category_id, job.visible)
-    if asked != before or job.options != dict(request.options):
+    # As chosen and as it works out are the same wish: what was stored is the latter.
+    if asked != before or job.options not in (dict(request.options), _effective(request)):
         raise InvalidRequest(
             [
                 Problem(
@@ -81,6 +83,11 @@ def submitted_before(request: Draft, source_id: int, *, actor: "User") -> Duplic
             ]
         )
     return job
+
+
+def _effective(request: Draft) -> dict[str, bool]:
+    known = options.defaults()
+    return options.effective({name: value for name, value in request.options.items() if name in known})
 
 
 def approve(job: DuplicationJob, *, actor: "User | None", through: str = "", reason: str = "") -> None:
@@ -104,7 +111,6 @@ def edit_and_approve(
 ) -> None:
     """Change what a waiting job asks for, and let it run. Raises NotAllowed, CannotDo, InvalidRequest."""
     access.require(actor, Verb.APPROVE, job)
-    before = draft_of(job)
     changes = {
         name: getattr(request, name)
         for name in (
@@ -117,7 +123,8 @@ def edit_and_approve(
             "not_before",
         )
     }
-    told = [name for name, value in changes.items() if name != "category_name" and getattr(before, name) != value]
+    before = {name: getattr(job, name) for name in changes}
+    told = [name for name, value in changes.items() if name != "category_name" and before[name] != value]
     try:
         with transaction.atomic():
             _move(
@@ -128,7 +135,7 @@ def edit_and_approve(
                 reason=f"Approved, with changes to: {', '.join(told)}." if told else "Approved.",
                 actor=actor,
                 through=through,
-                data={"before": {name: str(getattr(before, name)) for name in told}},
+                data={"before": {name: str(before[name]) for name in told}},
                 queued_at=timezone.now(),
                 shortname_key=short_name_key(request.shortname),
                 **changes,

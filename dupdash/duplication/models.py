@@ -1,6 +1,7 @@
 """The rows that are the truth about every duplication: jobs, their events, and the health of the Moodle."""
 
 import uuid
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from dupdash.duplication.searching import folded
 from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
 
 
@@ -60,6 +62,15 @@ def short_name_key(shortname: str) -> str:
     only (measured).
     """
     return shortname.strip().casefold()
+
+
+# The texts by which a job is searched for; ids and people are found without them.
+SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
+
+
+def search_text(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> str:
+    """What ``DuplicationJob.search_text`` holds, once ``changes`` are made."""
+    return folded("\n".join(str((changes or {}).get(name, getattr(job, name))) for name in SEARCHED))
 
 
 class DuplicationJob(models.Model):
@@ -138,6 +149,9 @@ class DuplicationJob(models.Model):
     course_deleted_at = models.DateTimeField(null=True)
     verification = models.JSONField(null=True)
 
+    # All that is searched, folded: written together with any of its parts.
+    search_text = models.TextField(blank=True, default="", editable=False)
+
     objects = JobQuerySet.as_manager()
 
     class Meta:
@@ -174,6 +188,7 @@ class DuplicationJob(models.Model):
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.shortname_key = short_name_key(self.shortname)
+        self.search_text = search_text(self)
         super().save(*args, **kwargs)
 
     @property

@@ -212,6 +212,16 @@ def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen) -> Facts:
         activities=activities,
         changed_at=look.at if changed or facts.changed_at is None else facts.changed_at,
         content_at=look.at if has_content and facts.content_at is None else facts.content_at,
-        complete=facts.complete or (has_content and same_name(own.shortname, wanted.shortname)),
+        complete=facts.complete or (has_content and _has_names_back(own, wanted)),
         missing=0,
     )
+
+
+def _has_names_back(own: Seen, wanted: Wanted) -> bool:
+    """Whether a course carries the requested names, and not those that restore gives it while it works.
+
+    The short name says so, for the full one may be shown differently by a filter; unless somebody asked for the very
+    short name that restore uses.
+    """
+    ambiguous = is_temporary_short_name(wanted.shortname, wanted.source_shortname)
+    return same_name(own.shortname, wanted.shortname) and (not ambiguous or same_name(own.fullname, wanted.fullname))

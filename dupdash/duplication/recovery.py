@@ -130,11 +130,23 @@ def _follow(job: DuplicationJob, client: MoodleClient) -> None:
             finish(job, course_id, client)
         case outcomes.AnswerLost(detail, errorcode):
             look_up(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode)
+        case None if timezone.now() >= _limit(job):
+            # Whoever worked on it there may be dead, and then says the same for ever.
+            look_up(job, "The site has not finished it, long after it should have.")
 
 
 def _look_up(job: DuplicationJob, client: MoodleClient) -> None:
     facts = facts_of(job)
-    sighting = look(client, facts, wanted(job), temporary=temporary_names(job))
+    try:
+        sighting = look(client, facts, wanted(job), temporary=temporary_names(job))
+    except (ConfigurationFault, NotSent):
+        raise
+    except MoodleError:
+        # Moodle is there, and breaks at this very look (contents of a partial course, for example): not for ever.
+        if job.state == State.CHECKING and timezone.now() >= _limit(job):
+            _give_up(job, facts)
+            return
+        raise
     facts = fold(facts, wanted(job), sighting)
     changes = changes_by(facts, job)
     if "seen_at" in changes:
@@ -145,6 +157,9 @@ def _look_up(job: DuplicationJob, client: MoodleClient) -> None:
     now = timezone.now()
     match judge(facts, now.timestamp(), _still(job)):
         case Verdict.FINISHED if facts.course_id is not None:
+            finish(job, facts.course_id, client, patient=job.state == State.UNRESOLVED or now < _limit(job))
+        case Verdict.GONE if facts.course_id is not None and job.cancel_requested_at is not None:
+            # Nobody wants it: gone by our own hand, where the answer to the deletion was lost.
             finish(job, facts.course_id, client)
         case Verdict.GONE:
             fail(
@@ -169,10 +184,10 @@ def _still(job: DuplicationJob) -> float:
 
 
 def _limit(job: DuplicationJob) -> datetime:
-    """Until when a job is looked up before it is called unresolved."""
+    """Until when a job is looked up before it is called unresolved, or a site's own work on it is believed in."""
     expected = _expected(job)
     seconds = settings.CHECK_LIMIT_UNKNOWN if expected is None else max(settings.CHECK_LIMIT_LEAST, 3 * expected)
-    return (job.checking_since or timezone.now()) + timedelta(seconds=seconds)
+    return (job.checking_since or job.sent_at or timezone.now()) + timedelta(seconds=seconds)
 
 
 def _expected(job: DuplicationJob) -> float | None:

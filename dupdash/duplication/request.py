@@ -93,7 +93,7 @@ def check_name(name: str, *, field: str, word: str, longest: int) -> list[Proble
                 f"A {word} has at most {longest} characters; this one has {len(name.strip())}.",
             )
         )
-    if _TAG.search(name):
+    if _TAG.search(name.strip()):
         problems.append(
             Problem(
                 field,

@@ -123,6 +123,9 @@ class Supervisor:
             self._swept_at = now
             self._sweep_token = uuid.uuid4().hex
             ring(HOUSEKEEPING, "dupdash.duplication.tasks.sweep", self._sweep_token)
+            # A task of its own: a slow mail server must not hold up the sweep. Known by name only, because telling
+            # people is not the engine's business.
+            ring(HOUSEKEEPING, "dupdash.notifications.tasks.send_due")
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
         cluster.token = uuid.uuid4().hex

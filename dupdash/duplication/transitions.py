@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
-from dupdash.duplication.models import DuplicationJob, JobEvent
+from dupdash.duplication.models import SEARCHED, DuplicationJob, JobEvent, search_text
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import BUSY, TERMINAL, State, require_move
 
@@ -88,7 +88,11 @@ def begin(job: DuplicationJob, *, reason: str, actor: "User | None", through: st
 
 
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
-    changed = DuplicationJob.objects.filter(pk=job.pk, state=state, **(guard or {})).update(**changes)
+    if not changes.keys().isdisjoint(SEARCHED):
+        changes = {**changes, "search_text": search_text(job, changes)}
+    # An UPDATE that sets nothing touches no row, and would look like a job that moved on.
+    columns = dict(changes) or {"state": state}
+    changed = DuplicationJob.objects.filter(pk=job.pk, state=state, **(guard or {})).update(**columns)
     if not changed:
         raise JobMovedOn(f"Job {job.pk} is no longer {state}, or no longer ours.")
     job.refresh_from_db()

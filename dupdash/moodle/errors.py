@@ -148,6 +148,9 @@ ERRORCODES: dict[str, type[MoodleError]] = {
     "storedfilenotcreated": TryAgain,  # two copies of one source at the same moment
 }
 
+# What no Moodle says, but another dupdash that serves the proposed functions: nothing was started there.
+OF_ANOTHER_DUPDASH: dict[str, type[MoodleError]] = {"moodleunreachable": TryAgain, "ratelimited": TryAgain}
+
 ADVICE = {
     "invalidtoken": (
         "Check MOODLE_TOKEN. A new token is made in Moodle under Site administration, Server, Web services, "
@@ -175,7 +178,7 @@ def refusal(function: str, errorcode: str, message: str, *, duplicating: bool = 
     ``duplicating``: the request was one that makes a course. ``invalidrecord`` then proves that nothing
     started only if it does not name a record that Moodle looks up later, in the middle of a restore.
     """
-    kind = ERRORCODES.get(errorcode, UnknownRefusal)
+    kind = (ERRORCODES | OF_ANOTHER_DUPDASH).get(errorcode, UnknownRefusal)
     if duplicating and errorcode == "invalidrecord" and _names_another_table(message):
         kind = UnknownRefusal
     if kind is ConfigurationFault:

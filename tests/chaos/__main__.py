@@ -32,7 +32,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         world.start()
-        _set_up_django(world)
+        set_up_django(world)
         storm = Storm(world)
         storm.start()
         _submit_all(world, arguments.jobs)
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _set_up_django(world: World) -> None:
+def set_up_django(world: World) -> None:
     """This process reads the same database as the others."""
     for name in [name for name in os.environ if name not in ("PATH", "HOME", "LANG", "VIRTUAL_ENV")]:
         del os.environ[name]

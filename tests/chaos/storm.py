@@ -38,7 +38,7 @@ FAULTS: tuple[dict[str, object], ...] = (
     {"name": "wrong_course", "probability": 0.1, "function": "core_course_get_courses_by_field"},
     {"name": "refuse", "seconds": 1.5},
 )
-PAUSE = (0.4, 1.6)
+PAUSE = (0.3, 1.2)
 
 
 class Storm(threading.Thread):

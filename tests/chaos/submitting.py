@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from dataclasses import dataclass
 
 import requests
@@ -34,9 +35,11 @@ class Person:
             "fullname": wish.fullname,
             "shortname": wish.shortname,
             "category": str(wish.source.category),
-            "visible": "on" if wish.visible else "",
             "activities": "on",
-        }
+            "start": "now",
+            # One key for one wish: what was submitted already answers with its job.
+            "key": uuid.uuid4().hex,
+        } | ({"visible": "on"} if wish.visible else {})
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             try:
@@ -44,12 +47,12 @@ class Person:
             except requests.RequestException:
                 time.sleep(0.3)
                 continue
-            if answer.status_code == 303 or answer.status_code == 302:
+            if answer.status_code == 303:
                 if wish.cancelled:
                     self._cancel(answer.headers["Location"])
                 return
-            if "already has this short name" in answer.text:
-                return
+            if answer.status_code == 422 and "already has this short name" in answer.text:
+                raise AssertionError(f"{wish.shortname} was refused: {answer.text}")
             time.sleep(0.3)
         raise TimeoutError(f"{wish.shortname} could not be submitted within three minutes")
 
@@ -66,7 +69,7 @@ class Person:
         return self._send(path, form, page.text)
 
     def _sign_in(self) -> None:
-        path = "/accounts/login/"
+        path = "/sign-in/"
         page = self._session.get(f"{self._world.web_url}{path}", timeout=20)
         self._send(path, {"username": USER, "password": PASSWORD}, page.text)
 

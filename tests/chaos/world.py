@@ -12,12 +12,12 @@ from typing import Any
 
 from tests.chaos.processes import HERE, Postgres, Process, Redis, answers, free_port, python, wait_until
 
-CONCURRENCY = 6
 SPEED = 30
 USER, PASSWORD = "chaos", "chaos-Passw0rd"
 
 # Every period of the engine, scaled down together.
-PERIODS = {
+SCALED = {
+    "MOODLE_CONCURRENCY": "6",
     "WATCH_INTERVAL": "0.1",
     "FOLLOW_INTERVAL": "0.3",
     "LEASE_SECONDS": "4",
@@ -51,14 +51,16 @@ class Source:
 class World:
     """Web, workers and sandbox on SQLite, or on a PostgreSQL and a Redis of their own."""
 
-    def __init__(self, folder: Path, *, postgres: bool, redis: bool, seed: int) -> None:
+    def __init__(
+        self, folder: Path, *, postgres: bool, redis: bool, seed: int, periods: dict[str, str] | None = None
+    ) -> None:
         self.random = random.Random(seed)
         self.folder = folder
         self.postgres = Postgres(folder) if postgres else None
         self.redis = Redis(folder) if redis else None
         self.sandbox_url = f"http://127.0.0.1:{free_port()}"
         self.web_url = f"http://127.0.0.1:{free_port()}"
-        self.environment = self._environment()
+        self.environment = self._environment(SCALED if periods is None else periods)
         sandbox_port = self.sandbox_url.rpartition(":")[2]
         sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(SPEED), "--seed", str(seed))
         self.sandbox = self._process("sandbox", sandbox)
@@ -67,7 +69,7 @@ class World:
         self.web = self._process("web", gunicorn)
         self.worker = self._process("worker", python("manage.py", "worker"))
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, periods: dict[str, str]) -> dict[str, str]:
         from dupdash.sandbox.accounts import ADMIN_TOKEN
 
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "VIRTUAL_ENV") if name in os.environ}
@@ -80,8 +82,7 @@ class World:
             "REDIS_URL": self.redis.url if self.redis else "",
             "MOODLE_URL": self.sandbox_url,
             "MOODLE_TOKEN": ADMIN_TOKEN,
-            "MOODLE_CONCURRENCY": str(CONCURRENCY),
-            **PERIODS,
+            **periods,
         }
 
     def _process(self, name: str, command: list[str]) -> Process:
@@ -97,7 +98,7 @@ class World:
         for process in (self.sandbox, self.web, self.worker):
             process.start()
         wait_until(lambda: answers(f"{self.sandbox_url}/sandbox/control"), "the sandbox")
-        wait_until(lambda: answers(f"{self.web_url}/accounts/login/"), "the web process")
+        wait_until(lambda: answers(f"{self.web_url}/sign-in/"), "the web process")
 
     def stop(self) -> None:
         for process in (self.worker, self.web, self.sandbox):

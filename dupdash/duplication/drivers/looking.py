@@ -97,6 +97,13 @@ def look(
     if contents or (same_name(own.shortname, wanted.shortname) and facts.last is not None):
         inside = client.contents(own.id)
         sections, activities = inside.section_count, inside.activities
+        if sections and same_name(own.shortname, wanted.shortname):
+            # The names may have been those of the hidden row, read before the restore went on: contents and then
+            # the requested names, in this order, are a finished copy.
+            course = client.course_by_id(own.id)
+            own, missing = (Seen.from_course(course) if course else None), course is None
+    if own is None:
+        return Look(at, sighting.named, None, missing, sighting.temporary)
     return Look(at, sighting.named, own, False, sighting.temporary, sections, activities)
 
 

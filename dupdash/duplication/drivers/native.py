@@ -35,6 +35,8 @@ FINISHED_OK = 1000
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
     """Start the copy of a claimed job, once, and store its id before anything else is done with it."""
     try:
+        with open_native_client() as site:
+            of_the_whole = FOLLOW_MANY in site.site_info().functions
         refusal = prepare(job, lease, client, driver="native")
         if refusal is not None:
             return refusal
@@ -46,7 +48,6 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
         return outcomes.SourceIsBusy()
     try:
         with open_native_client() as site:
-            of_the_whole = FOLLOW_MANY in site.site_info().functions
             native_id = site.async_duplicate_course(
                 source_id=job.source_id,
                 fullname=job.fullname,

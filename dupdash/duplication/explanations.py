@@ -1,0 +1,126 @@
+"""What went wrong, in three plain sentences: what happened, what it means, what to do.
+
+One entry for each error code: Moodle's, and those that dupdash adds. A code that is not here is explained
+by ``UNKNOWN``; Moodle's own words are shown beside it to those who help. Pages and mails say the same.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Explanation:
+    happened: str
+    means: str
+    do: str
+
+
+EXPLANATIONS: dict[str, Explanation] = {
+    # The configuration: no job fails of these, but a job's story may tell of them.
+    "invalidtoken": Explanation(
+        "Moodle did not accept the token that dupdash signs in with.",
+        "Nothing was started. Copies wait until the token is put right.",
+        "A course administrator makes a new token in Moodle and sets MOODLE_TOKEN.",
+    ),
+    "accessexception": Explanation(
+        "Moodle does not let dupdash call a function that it needs.",
+        "Nothing was started. Copies wait until the web service is put right.",
+        "A course administrator adds the function to the external service in Moodle and allows the token’s user.",
+    ),
+    "sitemaintenance": Explanation(
+        "The Moodle is in maintenance.",
+        "Nothing was started. Copies wait, and go on by themselves when it is over.",
+        "Nothing, unless the maintenance was forgotten: then a course administrator ends it in Moodle.",
+    ),
+    # Refused before anything was started.
+    "invalidcourseid": Explanation(
+        "The source course is no longer in Moodle.",
+        "Nothing was started: there is nothing to copy.",
+        "Choose another source. If the course should be there, ask whoever looks after it in Moodle.",
+    ),
+    "invalidrecord": Explanation(
+        "Moodle no longer has something that was asked for, most likely the category.",
+        "Nothing was started.",
+        "Edit and retry: choose the category again. If it is still there, a course administrator runs “check_moodle”.",
+    ),
+    "requireloginerror": Explanation(
+        "The account that dupdash uses may not see the source course.",
+        "Nothing was started.",
+        "A course administrator gives that account access to the course in Moodle; then retry.",
+    ),
+    "nopermissions": Explanation(
+        "The account that dupdash uses may not copy this course, or not into this category.",
+        "Nothing was started.",
+        "A course administrator lets that account back up, restore and create courses there; then retry.",
+    ),
+    "shortnametaken": Explanation(
+        "Another course has the short name by now.",
+        "Nothing was started: Moodle allows each short name once.",
+        "Edit and retry with another short name.",
+    ),
+    "missingparam": Explanation(
+        "Moodle missed a part of the request.",
+        "Nothing was started.",
+        "Edit and retry: look at the names. If they are complete, tell a course administrator.",
+    ),
+    "invalidparameter": Explanation(
+        "Moodle did not accept one of the names or options.",
+        "Nothing was started. Most often a name holds a tag such as <b>.",
+        "Edit and retry with plain text in both names.",
+    ),
+    "invalidextparam": Explanation(
+        "Moodle did not accept one of the options.",
+        "Nothing was started.",
+        "Edit and retry. If it happens again, tell a course administrator.",
+    ),
+    "dmlwriteexception": Explanation(
+        "Moodle could not store the copy in its database.",
+        "Most often a name is too long. The same words also come from a full disk, so look whether something was left.",
+        "Edit and retry with shorter names. If they are short, a course administrator looks at Moodle’s database.",
+    ),
+    "backupprecheckerrors": Explanation(
+        "Moodle refuses to restore what was backed up.",
+        "Nothing was started. This is what happens with courses that cannot be copied, such as the site’s front page.",
+        "Choose another source.",
+    ),
+    "storedfilenotcreated": Explanation(
+        "Two copies of the same source got into each other’s way in Moodle.",
+        "Nothing was created. It was tried several times.",
+        "Retry when no other copy of this course is running.",
+    ),
+    # Ours.
+    "unreachable": Explanation(
+        "Moodle could not be reached, although it was tried several times.",
+        "Nothing was started: no request got through.",
+        "Retry later. If Moodle opens in your browser, tell a course administrator.",
+    ),
+    "partial_course": Explanation(
+        "Moodle stopped in the middle of the copy.",
+        "The new course is incomplete and will not be finished. It stays in Moodle until somebody deletes it.",
+        "A course administrator deletes the partial course on the page of the job; then retry.",
+    ),
+    "course_gone": Explanation(
+        "The new course was deleted in Moodle while the copy was being made or looked up.",
+        "There is no copy, and nothing is left to clean up.",
+        "Retry, if the copy is still wanted.",
+    ),
+    "not_made": Explanation(
+        "No copy was made.",
+        "A course administrator looked in Moodle and settled it.",
+        "Retry, if the copy is still wanted.",
+    ),
+    "finished_err": Explanation(
+        "The site reported that its copy failed.",
+        "Moodle works on copies by itself there and does not say why they fail.",
+        "Retry. If it fails again, a course administrator looks into Moodle’s log of that time.",
+    ),
+}
+
+UNKNOWN = Explanation(
+    "Moodle stopped with an error.",
+    "The copy was not completed. If a part of it was left in Moodle, the page of the job names it.",
+    "Retry once. If it fails again, tell a course administrator: Moodle’s own words say more.",
+)
+
+
+def explain(code: str) -> Explanation:
+    return EXPLANATIONS.get(code, UNKNOWN)

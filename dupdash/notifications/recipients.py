@@ -1,0 +1,92 @@
+"""Who is told of an event, and by which ways."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from django.contrib.auth import get_user_model
+from django.db.models import Q, QuerySet
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Role
+from dupdash.duplication.models import JobEvent
+from dupdash.notifications.models import Channel, Notification
+from dupdash.notifications.preferences import others_topics, own_topics, preferences_of
+from dupdash.notifications.topics import Topic, When, topics_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+CHANNELS = {When.NOW: Channel.MAIL, When.DAILY: Channel.DAILY}
+
+
+class Audience:
+    """Everybody who may have to be told something, read once however many events there are."""
+
+    def __init__(self) -> None:
+        self._watchers: list[User] | None = None
+        self._requesters: dict[int, User | None] = {}
+
+    def notifications(self, event: JobEvent) -> list[Notification]:
+        """The rows to write for one event, not saved; nobody is told the same thing twice."""
+        return [
+            Notification(event=event, recipient=person, channel=channel, topic=topic)
+            for person, topic in self._told(event)
+            for channel in _channels(person, topic, own=person.pk == event.job.requester_id)
+        ]
+
+    def _told(self, event: JobEvent) -> Iterator[tuple["User", Topic]]:
+        topics = topics_of(event)
+        requester = self._requester(event.job.requester_id)
+        if requester:
+            for topic in topics:
+                # Nobody needs to be told what they have just done themselves, unless they want a receipt.
+                if topic in own_topics(requester) and (topic == Topic.ASKED or event.actor_id != requester.pk):
+                    yield requester, topic
+        for person in self._all_watchers():
+            if person.pk not in (event.job.requester_id, event.actor_id):
+                for topic in topics:
+                    if topic in others_topics(person):
+                        yield person, topic
+
+    def _requester(self, user_id: int | None) -> "User | None":
+        if user_id is None:
+            return None
+        if user_id not in self._requesters:
+            self._requesters[user_id] = reachable(get_user_model().objects.filter(pk=user_id)).first()
+        return self._requesters[user_id]
+
+    def _all_watchers(self) -> Iterable["User"]:
+        if self._watchers is None:
+            self._watchers = [person for person in reachable(watchers()) if access.sees_all_jobs(person)]
+        return self._watchers
+
+
+def watchers() -> "QuerySet[User]":
+    """Those whose role lets them see everybody's copies."""
+    names = (Role.ADMINISTRATOR.value, Role.HELP_DESK.value)
+    seeing_all = get_user_model().objects.filter(groups__name__in=names).values("pk")
+    return get_user_model().objects.filter(Q(pk__in=seeing_all) | Q(is_superuser=True))
+
+
+def administrators() -> "QuerySet[User]":
+    members = get_user_model().objects.filter(groups__name=Role.ADMINISTRATOR.value).values("pk")
+    return get_user_model().objects.filter(Q(pk__in=members) | Q(is_superuser=True))
+
+
+def reachable(people: "QuerySet[User]") -> "QuerySet[User]":
+    """Those who can sign in, with what they have chosen."""
+    return people.filter(is_active=True).select_related("preferences").order_by("pk")
+
+
+def has_address(person: "User") -> bool:
+    return bool(person.email.strip())
+
+
+def _channels(person: "User", topic: Topic, *, own: bool) -> list[Channel]:
+    when = (own_topics(person) if own else others_topics(person))[topic]
+    channels = [CHANNELS[when]] if when in CHANNELS and has_address(person) else []
+    # In the page: what becomes of one's own copies, and what waits for oneself.
+    in_page = topic != Topic.ASKED if own else topic == Topic.APPROVAL
+    if in_page and preferences_of(person).toasts:
+        channels.append(Channel.PAGE)
+    return channels

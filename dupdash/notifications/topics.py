@@ -1,0 +1,63 @@
+"""What people are told of. Everything follows from the events of jobs; nothing has to remember to tell anybody."""
+
+from django.db.models import F, Q, TextChoices
+
+from dupdash.duplication.models import JobEvent
+from dupdash.duplication.states import State
+
+
+class Topic(TextChoices):
+    ASKED = "asked", "Asked for"
+    APPROVAL = "approval", "Needs approval"
+    APPROVED = "approved", "Approved"
+    REFUSED = "refused", "Refused"
+    SUCCEEDED = "succeeded", "Complete"
+    FAILED = "failed", "Failed"
+    UNRESOLVED = "unresolved", "Unresolved"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+class When(TextChoices):
+    NOW = "now", "At once"
+    DAILY = "daily", "In the daily summary"
+    NEVER = "never", "Never"
+
+
+# What can be chosen for one's own copies, and for those of others.
+OWN: tuple[Topic, ...] = (
+    Topic.ASKED,
+    Topic.APPROVED,
+    Topic.REFUSED,
+    Topic.SUCCEEDED,
+    Topic.FAILED,
+    Topic.UNRESOLVED,
+    Topic.CANCELLED,
+)
+OTHERS: tuple[Topic, ...] = (Topic.APPROVAL, Topic.SUCCEEDED, Topic.FAILED, Topic.UNRESOLVED, Topic.CANCELLED)
+
+_BY_STATE = {
+    State.SUCCEEDED: Topic.SUCCEEDED,
+    State.FAILED: Topic.FAILED,
+    State.UNRESOLVED: Topic.UNRESOLVED,
+    State.CANCELLED: Topic.CANCELLED,
+    State.REJECTED: Topic.REFUSED,
+}
+
+# The same as `topics_of`, for the database: by where an event led, so that a new kind of event is told as well.
+WORTH_TELLING = (
+    Q(from_state="")
+    | Q(from_state=State.AWAITING_APPROVAL, to_state=State.QUEUED)
+    | (Q(to_state__in=sorted(_BY_STATE)) & ~Q(from_state=F("to_state")))
+)
+
+
+def topics_of(event: JobEvent) -> tuple[Topic, ...]:
+    """What an event is to people; a request that waits for approval is one thing to each of two people."""
+    if not event.from_state:
+        return (Topic.ASKED, Topic.APPROVAL) if event.to_state == State.AWAITING_APPROVAL else (Topic.ASKED,)
+    if event.from_state == event.to_state:
+        return ()
+    if event.from_state == State.AWAITING_APPROVAL and event.to_state == State.QUEUED:
+        return (Topic.APPROVED,)
+    topic = _BY_STATE.get(State(event.to_state))
+    return (topic,) if topic else ()

@@ -1,0 +1,31 @@
+"""What administrators should know of the mail: what was given up, and whether the mail server can be reached."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from dupdash.notifications.models import Channel, Courier, Delivery, Digest, Notification
+
+# After so long somebody has seen it, or nobody will.
+SHOWN_FOR = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Troubles:
+    given_up: int
+    # Since then the mail server could not be reached.
+    failing_since: datetime | None
+    error: str
+
+    def __bool__(self) -> bool:
+        return bool(self.given_up or self.failing_since)
+
+
+def troubles() -> Troubles:
+    """For the administrators' overview; three cheap queries."""
+    lately = {"delivery": Delivery.GIVEN_UP, "created_at__gte": timezone.now() - SHOWN_FOR}
+    mails = Notification.objects.filter(**lately, channel=Channel.MAIL).count()
+    mails += Digest.objects.filter(**lately).count()
+    courier = Courier.objects.filter(id=1).first() or Courier()
+    return Troubles(mails, courier.failing_since, courier.error)

@@ -1,0 +1,83 @@
+"""What tests of several parts share: the three kinds of people, somebody from outside, and a Moodle to speak to."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from pytest_django import Settings
+
+from dupdash.accounts.access import Role
+from dupdash.sandbox.server import Sandbox
+
+PASSWORD = "correct horse battery staple"
+
+
+def make_person(username: str, role: Role | None, **more: str) -> User:
+    person = User.objects.create_user(username, f"{username}@example.edu", PASSWORD, **more)
+    if role is not None:
+        person.groups.add(Group.objects.get_or_create(name=role.value)[0])
+    return person
+
+
+@pytest.fixture
+def administrator(db: None) -> User:
+    return make_person("ada", Role.ADMINISTRATOR, first_name="Ada", last_name="Admin")
+
+
+@pytest.fixture
+def faculty(db: None) -> User:
+    """Is user 4 of the sandbox, and teaches BIO101-2026S1 (course 7) there."""
+    return make_person("faculty", Role.FACULTY, first_name="Fay", last_name="Faculty")
+
+
+@pytest.fixture
+def colleague(db: None) -> User:
+    """Another faculty member, whose jobs are no business of the first one's."""
+    return make_person("nbakshi", Role.FACULTY, first_name="Nadia", last_name="Bakshi")
+
+
+@pytest.fixture
+def help_desk(db: None) -> User:
+    return make_person("hal", Role.HELP_DESK, first_name="Hal", last_name="Helper")
+
+
+@pytest.fixture
+def outsider(db: None) -> User:
+    """Somebody with an account and without a role."""
+    return make_person("otto", None, first_name="Otto", last_name="Outsider")
+
+
+@pytest.fixture
+def as_administrator(administrator: User) -> Client:
+    return signed_in(administrator)
+
+
+@pytest.fixture
+def as_faculty(faculty: User) -> Client:
+    return signed_in(faculty)
+
+
+@pytest.fixture
+def as_help_desk(help_desk: User) -> Client:
+    return signed_in(help_desk)
+
+
+@pytest.fixture
+def as_outsider(outsider: User) -> Client:
+    return signed_in(outsider)
+
+
+def signed_in(person: User) -> Client:
+    client = Client()
+    client.force_login(person)
+    return client
+
+
+@pytest.fixture
+def sandbox(settings: Settings) -> Iterator[Sandbox]:
+    """A fresh Moodle of our own, which the settings name."""
+    with Sandbox(speed=1000) as moodle:
+        settings.MOODLE_URL = moodle.url
+        settings.MOODLE_TOKEN = moodle.token
+        yield moodle

@@ -1,0 +1,11 @@
+from tests.duplication.fixtures import (  # noqa: F401 - fixtures
+    administrator,
+    client_of,
+    clock,
+    colleague,
+    faculty,
+    help_desk,
+    moodle,
+    outsider,
+    whole_stories,
+)

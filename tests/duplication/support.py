@@ -1,0 +1,302 @@
+"""What the tests of the engine share: asking for copies, driving them, and waiting for conditions."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+import time_machine
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection
+from django.utils import timezone
+
+from dupdash.duplication import jobs, recovery, tasks
+from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
+from dupdash.duplication.request import Draft, prepare
+from dupdash.duplication.site import open_client
+from dupdash.duplication.states import MOVES, State
+from dupdash.moodle import options as duplication_options
+from dupdash.sandbox.records import Course
+from dupdash.sandbox.server import Sandbox
+from dupdash.sandbox.wire import Request, Reset, Response
+
+# Generous: a machine that is busy with other things must not fail a test.
+PATIENCE = 20.0
+
+
+def await_until(condition: Callable[[], object], what: str = "the condition", patience: float = PATIENCE) -> None:
+    """Come back as soon as ``condition()`` holds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {patience:g} s in vain for {what}")
+        time.sleep(0.005)
+
+
+class Clock:
+    """The time that dupdash sees; it runs, and can be put forward. Moodle's copies and the database keep theirs."""
+
+    def __init__(self, traveller: time_machine.Traveller) -> None:
+        self._traveller = traveller
+
+    def forward(self, seconds: float) -> None:
+        self._traveller.shift(seconds)
+
+
+class Moodle(Sandbox):
+    """The sandbox that the settings point to; what it does by itself can be stepped in on, call by call."""
+
+    def __init__(self, **rest: Any) -> None:
+        super().__init__(collision_window=0, **rest)
+        self.switches = self.moodle.switches
+        # The short names that a test has asked for twice on purpose.
+        self.may_be_sent_twice: set[str] = set()
+        self._steps: list[tuple[str, str, Callable[[], Response | None]]] = []
+
+    def when(self, function: str, act: Callable[[], Any], *, about: str = "") -> None:
+        """Do this once, at the moment when a call of this function arrives whose parameters hold ``about``."""
+
+        def step() -> None:
+            act()
+
+        self._steps.append((function, about, step))
+
+    def answer_once(self, function: str, errorcode: str | None, message: str) -> None:
+        """Have the next call of a function answered with an error that this site would not give by itself."""
+        code = {} if errorcode is None else {"errorcode": errorcode}
+        self.answer_with(function, {"exception": "moodle_exception", **code, "message": message})
+
+    def answer_with(self, function: str, answer: Any) -> None:
+        """Have the next call of a function answered like this; nothing else happens."""
+        response = Response(200, "application/json; charset=utf-8", json.dumps(answer).encode())
+        self._steps.append((function, "", lambda: response))
+
+    def named(self, shortname: str) -> list[Course]:
+        return self.state.by_shortname(shortname)
+
+    def by_id(self, course_id: int | None) -> Course | None:
+        return self.state.course(course_id) if course_id is not None else None
+
+    def change(self, course_id: int | None, **columns: Any) -> None:
+        assert course_id is not None
+        assert self.state.change(course_id, **columns) is not None
+
+    def made(self) -> list[Course]:
+        """The courses that copies made, whole or partial."""
+        return [course for course in self.state.courses() if course.origin == "copy"]
+
+    def add(self, shortname: str, **columns: Any) -> Course:
+        """A course that a person made."""
+        given = {"fullname": f"Course {shortname}", "categoryid": 2, "origin": "created"} | columns
+        return self.state.add(shortname=shortname, **given)
+
+    def never_sent_twice(self) -> None:
+        """Nothing was sent again that might have started, and nothing was made twice."""
+        for shortname, asked in self.calls.asked.items():
+            if shortname not in self.may_be_sent_twice:
+                assert asked - self.calls.refused[shortname] <= 1, f"{shortname} was sent again"
+                assert self.calls.created[shortname] <= 1, f"{shortname} was made twice"
+
+    def _handle(self, request: Request) -> Response | Reset:
+        given = parse_qs(request.body.decode(), keep_blank_values=True)
+        called = given.get("wsfunction", [""])[0]
+        values = [value for found in given.values() for value in found]
+        for step in tuple(self._steps):
+            function, about, act = step
+            if function == called and (not about or about in values):
+                self._steps.remove(step)
+                if (answer := act()) is not None:
+                    return answer
+                break
+        return super()._handle(request)
+
+
+def draft(source: str = "AT&T", shortname: str = "NEW-1", **rest: Any) -> Draft:
+    given: dict[str, Any] = {"fullname": f"Copy called {shortname}", "category_id": 2} | rest
+    return Draft(source=source, shortname=shortname, **given)
+
+
+def submit(
+    source: str = "AT&T",
+    shortname: str = "NEW-1",
+    *,
+    actor: User | None = None,
+    through: str = "",
+    **rest: Any,
+) -> DuplicationJob:
+    """A job as any entrance makes it; dispatched, but not run."""
+    with open_client() as client:
+        request = prepare(draft(source, shortname, **rest), Origin.FORM, client)
+        return jobs.submit(request, actor=actor, client=client, through=through)
+
+
+def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
+    """A row as if it had come that far, with a first event."""
+    now = timezone.now()
+    given: dict[str, Any] = {
+        "state": state,
+        "origin": Origin.FORM,
+        "source_id": 4711,
+        "source_shortname": "SRC",
+        "source_fullname": "Source",
+        "fullname": f"Copy called {shortname}",
+        "shortname": shortname,
+        "category_id": 2,
+        "options": duplication_options.effective({}),
+        "queued_at": None if state == State.AWAITING_APPROVAL else now,
+        "created_at": now,
+    } | columns
+    job = DuplicationJob.objects.create(**given)
+    JobEvent.objects.create(job=job, kind="submitted", from_state="", to_state=state, reason="As a test wants it.")
+    return job
+
+
+def kinds(job: DuplicationJob) -> list[str]:
+    return list(job.events.values_list("kind", flat=True))
+
+
+def reason(job: DuplicationJob, kind: str) -> str:
+    """Why, in the words of the last event of a kind."""
+    event = job.events.filter(kind=kind).last()
+    assert event is not None, f"no event {kind} among {kinds(job)}"
+    return event.reason
+
+
+def story(job: DuplicationJob) -> str:
+    return "\n".join(f"{event.kind}: {event.reason}" for event in job.events.all())
+
+
+def told_again_at_once(job: DuplicationJob) -> None:
+    """As if the delay of an automatic retry were over and the job had been dispatched."""
+    DuplicationJob.objects.filter(pk=job.pk).update(not_before=None, dispatched_at=timezone.now())
+
+
+def run(job: DuplicationJob) -> DuplicationJob:
+    """What a worker does that gets the job's message; comes back when the worker is free again."""
+    tasks.run_job(job.pk)
+    job.refresh_from_db()
+    return job
+
+
+def look(job: DuplicationJob, clock: Clock) -> DuplicationJob:
+    """Put the clock forward to the job's next look, and let housekeeping do it."""
+    job.refresh_from_db()
+    assert job.check_at is not None, f"no look is due: {job.state}"
+    clock.forward(max(0.0, (job.check_at - timezone.now()).total_seconds()) + 0.001)
+    tasks.sweep()
+    job.refresh_from_db()
+    return job
+
+
+def look_until_settled(job: DuplicationJob, clock: Clock, *, unresolved_too: bool = False) -> DuplicationJob:
+    """Look again and again, as time goes by, until the truth about the job is known or looking is given up."""
+    going_on = {State.CHECKING, State.RUNNING} | ({State.UNRESOLVED} if unresolved_too else set())
+    for _ in range(500):
+        job.refresh_from_db()
+        if job.state not in going_on:
+            return job
+        look(job, clock)
+    raise AssertionError(f"500 looks did not settle it:\n{story(job)}")
+
+
+def check(job: DuplicationJob) -> DuplicationJob:
+    """One look at a job, whether it is due or not."""
+    DuplicationJob.objects.filter(pk=job.pk).update(check_at=timezone.now())
+    with open_client() as client:
+        recovery.check(job.pk, client)
+    job.refresh_from_db()
+    return job
+
+
+class Background(threading.Thread):
+    """Somebody else at work at the same time, with a database connection of their own."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._work()
+        except BaseException as error:
+            self.error = error
+        finally:
+            connection.close()
+
+    def finish(self) -> None:
+        self.join(PATIENCE)
+        assert not self.is_alive(), "still at work"
+        if self.error is not None:
+            raise self.error
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.finish()
+
+
+def working_on(job: DuplicationJob) -> Background:
+    """A worker that runs the job meanwhile."""
+    return Background(lambda: tasks.run_job(job.pk))
+
+
+def until_in(state: State, job: DuplicationJob) -> None:
+    def arrived() -> bool:
+        job.refresh_from_db()
+        return job.state == state
+
+    await_until(arrived, f"the state {state}")
+
+
+def until_seen(job: DuplicationJob) -> None:
+    def seen() -> bool:
+        job.refresh_from_db()
+        return job.seen_at is not None
+
+    await_until(seen, "the course to be seen")
+
+
+def stories_are_whole() -> None:
+    """Every job's events tell an unbroken story of legal moves that ends where the job is."""
+    for job in DuplicationJob.objects.prefetch_related("events"):
+        before = ""
+        for event in job.events.all():
+            whole = event.from_state == before and event.reason.strip()
+            moved = before and event.to_state != before
+            assert whole, f"{job}:\n{story(job)}"
+            assert not moved or event.to_state in MOVES[before], f"{job}:\n{story(job)}"
+            before = event.to_state
+        assert before == job.state, f"the story of {job} ends elsewhere:\n{story(job)}"
+
+
+def scale_periods(wanted: Any) -> None:
+    """Looks as fast as the sandbox is; the periods that are waited for by the clock keep their length."""
+    wanted.WATCH_INTERVAL = 0.005
+    wanted.FOLLOW_INTERVAL = 0.02
+    # The renewer stays out of the way of tests that do not ask for it.
+    wanted.LEASE_SECONDS = 3600
+    wanted.MOODLE_CONNECT_TIMEOUT = 5
+    wanted.MOODLE_READ_TIMEOUT = PATIENCE
+    wanted.MOODLE_DUPLICATION_TIMEOUT = PATIENCE
+    wanted.MOODLE_DRIVER = "auto"
+    wanted.NATIVE_URL = wanted.NATIVE_TOKEN = ""
+    wanted.FACULTY_CATEGORIES = []
+
+
+def point_at(wanted: Any, sandbox: Sandbox) -> None:
+    wanted.MOODLE_URL = sandbox.url
+    wanted.MOODLE_TOKEN = sandbox.token
+
+
+def concurrency() -> int:
+    return int(settings.MOODLE_CONCURRENCY)

@@ -1,0 +1,141 @@
+"""Letting a waiting job run, with changes or without, and refusing it."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from dupdash.accounts.access import NotAllowed
+from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from tests.duplication.support import Moodle, a_job, draft, reason, run, submit
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+
+@pytest.fixture
+def waiting(moodle: Moodle, faculty: User) -> DuplicationJob:
+    return submit("AT&T", actor=faculty)
+
+
+def wish_of(job: DuplicationJob, client: MoodleClient, **changes: Any) -> DuplicationRequest:
+    """What the job asks for, changed."""
+    same = prepare(draft(shortname="SOMETHING-FREE", fullname=job.fullname), Origin.FORM, client)
+    return replace(same, **({"shortname": job.shortname} | changes))
+
+
+def test_it_lets_a_waiting_job_run(moodle: Moodle, waiting: DuplicationJob, administrator: User) -> None:
+    jobs.approve(waiting, actor=administrator)
+    assert waiting.state == State.QUEUED
+    waiting.refresh_from_db()
+    assert waiting.queued_at is not None
+    assert waiting.dispatched_at is not None
+    event = waiting.events.get(kind="approved")
+    assert (event.actor, event.reason) == (administrator, "Approved.")
+    assert run(waiting).state == State.SUCCEEDED
+
+
+def test_it_puts_an_approved_job_at_the_end_of_the_queue(waiting: DuplicationJob, settings: Any) -> None:
+    settings.MOODLE_CONCURRENCY = 1
+    submit("5>3", "BEFORE")
+    jobs.approve(waiting, actor=None)
+    waiting.refresh_from_db()
+    assert waiting.dispatched_at is None
+
+
+def test_it_changes_what_a_waiting_job_asks_for(
+    moodle: Moodle, waiting: DuplicationJob, administrator: User, client_of: MoodleClient
+) -> None:
+    wish = wish_of(waiting, client_of, shortname="BETTER", visible=False)
+    jobs.edit_and_approve(waiting, wish, actor=administrator)
+    assert (waiting.state, waiting.shortname, waiting.visible) == (State.QUEUED, "BETTER", False)
+    event = waiting.events.get(kind="approved")
+    assert event.reason == "Approved, with changes to: shortname, visible."
+    assert event.data == {"before": {"shortname": "NEW-1", "visible": "True"}}
+    assert run(waiting).state == State.SUCCEEDED
+    assert moodle.course("BETTER").visible == 0
+
+
+def test_it_does_not_call_changed_what_is_not(
+    waiting: DuplicationJob, administrator: User, client_of: MoodleClient
+) -> None:
+    later = timezone.now() + timedelta(days=1)
+    DuplicationJob.objects.filter(pk=waiting.pk).update(not_before=later)
+    waiting.refresh_from_db()
+    jobs.edit_and_approve(waiting, wish_of(waiting, client_of, not_before=later), actor=administrator)
+    assert reason(waiting, "approved") == "Approved."
+    assert waiting.not_before == later
+
+
+def test_it_holds_the_new_short_name_and_frees_the_old(
+    moodle: Moodle, waiting: DuplicationJob, client_of: MoodleClient
+) -> None:
+    jobs.edit_and_approve(waiting, wish_of(waiting, client_of, shortname="STRASSE"), actor=None)
+    with pytest.raises(InvalidRequest):
+        submit(shortname="straße")
+    assert submit("5>3", "NEW-1").state == State.QUEUED
+
+
+def test_it_tells_who_has_the_short_name_that_was_typed(
+    moodle: Moodle, waiting: DuplicationJob, client_of: MoodleClient
+) -> None:
+    wish = wish_of(waiting, client_of, shortname="OTHER")
+    holder = submit("5>3", "other")
+    with pytest.raises(InvalidRequest) as caught:
+        jobs.edit_and_approve(waiting, wish, actor=None)
+    assert caught.value.problems[0].job == holder
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.shortname) == (State.AWAITING_APPROVAL, "NEW-1")
+
+
+def test_it_refuses_with_a_reason_for_the_requester(waiting: DuplicationJob, administrator: User) -> None:
+    jobs.reject(waiting, reason=" Ask for next term's. ", actor=administrator)
+    assert waiting.state == State.REJECTED
+    assert reason(waiting, "rejected") == "Ask for next term's."
+    assert submit(shortname="new-1").state == State.QUEUED
+
+
+def test_it_does_not_refuse_without_a_reason(waiting: DuplicationJob, administrator: User) -> None:
+    with pytest.raises(jobs.CannotDo, match="Say why"):
+        jobs.reject(waiting, reason=" ", actor=administrator)
+    assert waiting.state == State.AWAITING_APPROVAL
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.AWAITING_APPROVAL])
+def test_it_decides_once(state: State, moodle: Moodle, client_of: MoodleClient) -> None:
+    job = a_job(state)
+    with pytest.raises(jobs.CannotDo, match="by now"):
+        jobs.approve(job, actor=None)
+    with pytest.raises(jobs.CannotDo, match="by now"):
+        jobs.reject(job, reason="No.", actor=None)
+    with pytest.raises(jobs.CannotDo, match="by now"):
+        jobs.edit_and_approve(job, wish_of(job, client_of), actor=None)
+
+
+def test_it_lets_the_first_of_two_decide(waiting: DuplicationJob) -> None:
+    other = DuplicationJob.objects.get(pk=waiting.pk)
+    jobs.reject(waiting, reason="No.", actor=None)
+    with pytest.raises(jobs.CannotDo, match="at the same moment"):
+        jobs.approve(other, actor=None)
+    waiting.refresh_from_db()
+    assert waiting.state == State.REJECTED
+
+
+def test_it_is_for_administrators_only(
+    waiting: DuplicationJob, faculty: User, help_desk: User, client_of: MoodleClient
+) -> None:
+    for somebody in (faculty, help_desk):
+        with pytest.raises(NotAllowed):
+            jobs.approve(waiting, actor=somebody)
+        with pytest.raises(NotAllowed):
+            jobs.reject(waiting, reason="No.", actor=somebody)
+        with pytest.raises(NotAllowed):
+            jobs.edit_and_approve(waiting, wish_of(waiting, client_of), actor=somebody)
+    waiting.refresh_from_db()
+    assert waiting.state == State.AWAITING_APPROVAL

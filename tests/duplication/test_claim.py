@@ -1,0 +1,320 @@
+"""Claiming, leases, and messages that come twice, late or never."""
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from django_q.brokers import get_broker
+
+from dupdash.duplication import dispatch, jobs, leases, recovery, tasks
+from dupdash.duplication.drivers import preparing, waiting
+from dupdash.duplication.models import DuplicationJob, JobEvent, Proof
+from dupdash.duplication.site import open_client
+from dupdash.duplication.states import State
+from tests.duplication.support import (
+    Background,
+    Clock,
+    Moodle,
+    a_job,
+    await_until,
+    check,
+    kinds,
+    look_until_settled,
+    reason,
+    run,
+    submit,
+    told_again_at_once,
+    until_seen,
+    working_on,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+
+def messages() -> int:
+    """How many messages the copies' queue holds."""
+    return int(get_broker(dispatch.COPIES).queue_size())
+
+
+def given_to_somebody_else(job: DuplicationJob) -> None:
+    """As if another worker had the lease, whyever."""
+    DuplicationJob.objects.filter(pk=job.pk).update(
+        lease_owner="else:1:x", lease_until=leases.Now() + timedelta(hours=1)
+    )
+
+
+def a_dead_lease(job: DuplicationJob) -> None:
+    DuplicationJob.objects.filter(pk=job.pk).update(lease_until=leases.Now() - timedelta(seconds=1))
+
+
+def test_it_is_claimed_once_however_many_try(moodle: Moodle) -> None:
+    job = submit()
+    start = threading.Barrier(6)
+    got: list[leases.Lease] = []
+
+    def try_to_claim() -> None:
+        start.wait()
+        lease = leases.claim(job.pk)
+        if lease is not None:
+            got.append(lease)
+
+    workers = [Background(try_to_claim) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.finish()
+    assert len(got) == 1
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.lease_owner) == (State.RUNNING, 1, got[0].owner)
+    assert kinds(job) == ["submitted", "started"]
+
+
+def test_it_runs_once_when_its_message_is_delivered_twice_at_once(moodle: Moodle) -> None:
+    job = submit()
+    with moodle.held_at("backup"), working_on(job), working_on(job):
+        moodle.wait_for_step("backup")
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert kinds(job).count("started") == 1
+    assert moodle.calls.asked["new-1"] == 1
+
+
+def test_it_ignores_a_message_that_comes_after_the_end(moodle: Moodle) -> None:
+    job = run(submit())
+    before = kinds(job)
+    assert run(job).state == State.SUCCEEDED
+    assert kinds(job) == before
+
+
+def test_it_ignores_a_message_for_a_job_that_nobody_knows(moodle: Moodle) -> None:
+    tasks.run_job("0" * 32)
+    assert JobEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
+def test_it_is_not_claimed_in_another_state_than_queued(state: State) -> None:
+    job = a_job(state, dispatched_at=timezone.now())
+    assert leases.claim(job.pk) is None
+
+
+def test_it_is_not_claimed_by_a_late_message_while_it_waits_in_the_queue(moodle: Moodle) -> None:
+    """Its message came after the job had been taken back: who was told of it once is not told any more."""
+    job = submit()
+    DuplicationJob.objects.filter(pk=job.pk).update(dispatched_at=None)
+    assert leases.claim(job.pk) is None
+
+
+def test_it_is_told_again_when_its_message_was_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    submit()
+    before = messages()
+    tasks.sweep()
+    assert messages() == before, "there is still time"
+    clock.forward(settings.REDISPATCH_AFTER + 1)
+    tasks.sweep()
+    assert messages() == before + 1
+    tasks.sweep()
+    assert messages() == before + 1, "once is enough for another while"
+
+
+def test_it_rings_the_bell_when_it_is_dispatched(moodle: Moodle) -> None:
+    before = messages()
+    submit()
+    assert messages() == before + 1
+
+
+# --- a lease that is lost while its worker drives -----------------------------------------------------------
+
+
+def test_it_stops_driving_when_somebody_else_has_the_lease(moodle: Moodle, settings: Any) -> None:
+    """The answer still settles nothing by itself, for the other one is driving."""
+    settings.LEASE_SECONDS = 0.2
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        given_to_somebody_else(job)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert (job.state, job.lease_owner) == (State.RUNNING, "else:1:x")
+    assert kinds(job)[-1] == "course_seen"
+
+
+def test_it_sends_nothing_when_the_lease_was_lost_before_sending(moodle: Moodle) -> None:
+    job = submit()
+    moodle.when("core_course_get_courses_by_field", lambda: given_to_somebody_else(job), about="AT&T_6")
+    run(job)
+    assert (job.state, job.sent_at, job.lease_owner) == (State.RUNNING, None, "else:1:x")
+    assert moodle.calls.asked["new-1"] == 0
+
+
+def test_it_settles_a_job_that_is_being_looked_up_with_an_answer_that_comes_late(moodle: Moodle, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.2
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        job.refresh_from_db()
+        assert job.state == State.CHECKING
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.CHECKING
+    assert (job.course_id, job.proof) == (moodle.course("NEW-1").id, Proof.ANSWERED)
+    assert reason(job, "late_answer") == f"Moodle's answer arrived after all: course {job.course_id}."
+    assert job.check_at is not None
+    assert job.check_at <= timezone.now(), "it is looked at at once"
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert moodle.calls.asked["new-1"] == 1
+
+
+def test_it_settles_an_unresolved_job_with_an_answer_that_comes_late(
+    moodle: Moodle, settings: Any, clock: Clock
+) -> None:
+    settings.LEASE_SECONDS = 0.2
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        assert look_until_settled(job, clock).state == State.UNRESOLVED
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.proof == Proof.ANSWERED
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_does_not_let_a_late_answer_touch_a_job_that_has_ended(moodle: Moodle, settings: Any, clock: Clock) -> None:
+    settings.LEASE_SECONDS = 0.2
+    job = submit()
+    with moodle.held_at("content"), working_on(job):
+        moodle.wait_for_step("content")
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        DuplicationJob.objects.filter(pk=job.pk).update(state=State.UNRESOLVED)
+        JobEvent.objects.create(job=job, kind="x", from_state="checking", to_state="unresolved", reason="A test.")
+        job.refresh_from_db()
+        with open_client() as client:
+            jobs.settle(job, course_id=None, reason="I looked.", actor=None, client=client)
+        moodle.gates.release()
+    before = kinds(job)
+    job.refresh_from_db()
+    assert job.state == State.FAILED
+    assert kinds(job) == before
+
+
+def test_it_keeps_its_lease_as_long_as_it_works(moodle: Moodle, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.8
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        job.refresh_from_db()
+        taken = job.lease_until
+
+        def renewed_thrice() -> bool:
+            recovery.recover_dead_leases()
+            job.refresh_from_db()
+            return taken is not None and (job.lease_until or taken) > taken + timedelta(seconds=0.6)
+
+        await_until(renewed_thrice, "the lease to be renewed")
+        assert job.state == State.RUNNING
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert (job.lease_owner, job.lease_until) == ("", None)
+
+
+# --- a lease that ran out ----------------------------------------------------------------------------------
+
+
+def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(moodle: Moodle) -> None:
+    job = submit()
+    assert leases.claim(job.pk) is not None
+    a_dead_lease(job)
+    queued_at = job.queued_at
+    tasks.sweep()
+    job.refresh_from_db()
+    assert (job.state, job.queued_at) == (State.QUEUED, queued_at), "and keeps its place"
+    assert reason(job, "worker_lost") == (
+        "Its worker was lost. Nothing had been sent to Moodle, so it goes back to the queue."
+    )
+    assert job.dispatched_at is not None, "and is given to the next worker"
+    assert run(job).state == State.SUCCEEDED
+
+
+def test_it_is_looked_up_when_its_worker_died_after_sending(moodle: Moodle, clock: Clock) -> None:
+    """A worker that is killed leaves everything as it is: the lease runs out."""
+    job = submit()
+    with moodle.held_at("backup"):
+        a_worker_that_is_killed(job, moodle)
+        a_dead_lease(job)
+        tasks.sweep()
+        job.refresh_from_db()
+        assert job.state == State.CHECKING
+        assert reason(job, "checking") == (
+            "Its worker was lost. The request had been sent to Moodle. What became of the copy is looked up in Moodle."
+        )
+        told_again_at_once(job)
+        assert run(job).state == State.CHECKING
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert moodle.calls.asked["new-1"] == 1
+
+
+def a_worker_that_is_killed(job: DuplicationJob, moodle: Moodle) -> None:
+    """Everything that a worker does until Moodle has its request, and nothing after that."""
+    lease = leases.claim(job.pk)
+    assert lease is not None
+    job.refresh_from_db()
+    with open_client() as client:
+        assert preparing.prepare(job, lease, client, driver="waiting") is None
+        waiting.Call(client, job).start()
+    moodle.wait_for_step("backup", job.shortname)
+
+
+def test_it_is_left_alone_while_its_lease_is_fresh(moodle: Moodle) -> None:
+    job = submit()
+    assert leases.claim(job.pk) is not None
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.RUNNING
+
+
+def test_it_takes_back_the_jobs_of_one_crew_only(moodle: Moodle) -> None:
+    mine = a_job(State.RUNNING, "ONE", lease_owner="crew-a:7:x", lease_until=timezone.now() + timedelta(hours=1))
+    other = a_job(State.RUNNING, "TWO", lease_owner="crew-ab:7:x", lease_until=timezone.now() + timedelta(hours=1))
+    recovery.release_crew("crew-a")
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.state, other.state) == (State.QUEUED, State.RUNNING)
+    assert reason(mine, "worker_lost").startswith("Its worker was stopped.")
+
+
+def test_it_is_cancelled_when_its_worker_died_before_sending_what_nobody_wants(moodle: Moodle) -> None:
+    job = a_job(State.RUNNING, cancel_requested_at=timezone.now(), lease_owner="gone")
+    recovery.recover_dead_leases()
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    assert reason(job, "cancelled") == "Nothing had been started."
+
+
+def test_it_is_looked_at_by_one_of_two_sweeps(moodle: Moodle) -> None:
+    job = a_job(
+        State.CHECKING, sent_at=timezone.now(), checking_since=timezone.now(), check_at=timezone.now(), checks=0
+    )
+    other = Background(tasks.sweep)
+
+    def sweep_at_the_same_time() -> None:
+        other.start()
+        other.finish()
+
+    moodle.when("core_course_get_courses_by_field", sweep_at_the_same_time, about="NEW-1")
+    check(job)
+    assert other.ident is not None, "the other one did sweep"
+    assert job.checks == 1

@@ -1,0 +1,140 @@
+"""``manage.py duplicate``, from a pipe: its lines and how it ends."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.management import execute_from_command_line
+
+from dupdash.duplication import jobs, tasks
+from dupdash.duplication.management.commands import duplicate
+from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.states import State
+from tests.duplication.support import Background, Moodle, await_until, submit
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Ran = tuple[int, str, str]
+Command = Callable[..., Ran]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Runs the command as a shell does: its exit code, what it printed, what it complained of."""
+    monkeypatch.setattr(duplicate, "LOOK_EVERY", 0.01)
+    level = logging.getLogger("dupdash").level
+
+    def run(*arguments: str) -> Ran:
+        code = 0
+        try:
+            execute_from_command_line(["manage.py", "duplicate", *arguments])
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+        return code, *capsys.readouterr()
+
+    yield run
+    logging.getLogger("dupdash").setLevel(level)
+
+
+def wish(source: str = "AT&T", shortname: str = "NEW-1", category: str = "2") -> tuple[str, ...]:
+    return (source, "--fullname", "A copy", "--shortname", shortname, "--category", category)
+
+
+def a_worker(meanwhile: Callable[[DuplicationJob], Any] = lambda job: None) -> Background:
+    """Takes the first job that comes."""
+
+    def work() -> None:
+        await_until(lambda: DuplicationJob.objects.filter(dispatched_at__isnull=False).exists(), "a job")
+        job = DuplicationJob.objects.get(dispatched_at__isnull=False)
+        meanwhile(job)
+        tasks.run_job(job.pk)
+
+    return Background(work)
+
+
+def test_it_ends_with_0_and_tells_the_story_in_lines(moodle: Moodle, command: Command) -> None:
+    with a_worker():
+        code, out, err = command(*wish())
+    assert (code, err) == (0, "")
+    job = DuplicationJob.objects.get()
+    lines = out.splitlines()
+    assert [line[10:] for line in lines[:-1]] == list(job.events.values_list("reason", flat=True))
+    assert lines[0][2] == ":", "each line begins with the time"
+    assert lines[-1] == f"The copy is complete: {moodle.url}/course/view.php?id={moodle.course('NEW-1').id}"
+    assert "\x1b" not in out, "no colours and no bars in a pipe"
+
+
+def test_it_submits_the_same_job_as_everything_else(moodle: Moodle, command: Command) -> None:
+    source = moodle.course("BIO101-2026S1")
+    options = ("--hidden", "--option", "users=1", "--option", "blocks=0", "--no-wait")
+    code, out, _ = command(*wish("bio101-2026s1"), *options)
+    job = DuplicationJob.objects.get()
+    assert (code, out.strip()) == (0, job.pk)
+    assert (job.source_id, job.fullname, job.shortname, job.visible) == (source.id, "A copy", "NEW-1", False)
+    assert (job.requester, job.origin, job.events.get().through) == (None, Origin.COMMAND, "command line")
+    assert job.options["users"]
+    assert job.options["enrolments"]
+    assert not job.options["blocks"]
+    assert job.state == State.QUEUED, "who has a shell needs nobody's approval"
+
+
+def test_it_takes_an_id_for_the_source(moodle: Moodle, command: Command) -> None:
+    source = moodle.course("AT&T")
+    assert command(*wish(str(source.id)), "--no-wait")[0] == 0
+    assert DuplicationJob.objects.get().source_id == source.id
+
+
+def test_it_ends_with_1_and_says_why_when_the_copy_fails(moodle: Moodle, command: Command) -> None:
+    with a_worker(lambda job: moodle.add("NEW-1", fullname="In the way")):
+        code, out, err = command(*wish())
+    assert code == 1
+    assert "Failed: Moodle will not make this copy: " in err
+    assert "In the way" in err
+    assert "complete" not in out
+
+
+def test_it_ends_with_1_when_it_was_cancelled(moodle: Moodle, command: Command) -> None:
+    with a_worker(lambda job: jobs.cancel(job, actor=None)):
+        code, _, err = command(*wish())
+    assert code == 1
+    assert "Cancelled" in err
+
+
+def test_it_ends_with_1_when_moodle_cannot_be_asked(moodle: Moodle, command: Command) -> None:
+    moodle.switches.tokens_revoked = True
+    code, _, err = command(*wish())
+    assert code == 1
+    assert "MOODLE_TOKEN" in err
+    assert moodle.token not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (wish("no such course"), "source: Moodle knows no such course"),
+        (wish(shortname="at&t"), "shortname: The course “"),
+        (wish(shortname=""), "shortname: Type a short name"),
+        (wish(category="98765"), "category: Moodle knows no such category"),
+        (wish(category="x"), "invalid int value"),
+        (wish()[:-2], "--category"),
+        ((*wish(), "--option", "users"), "--option users: must be NAME=0 or NAME=1"),
+        ((*wish(), "--option", "everything=1"), "with NAME one of activities, blocks"),
+        ((*wish(), "--option", "users=2"), "must be NAME=0 or NAME=1"),
+    ],
+)
+def test_it_ends_with_2_for_bad_arguments(
+    moodle: Moodle, command: Command, arguments: tuple[str, ...], told: str
+) -> None:
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert told in err
+    assert "Traceback" not in err
+    assert DuplicationJob.objects.count() == 0
+
+
+def test_it_ends_with_2_when_another_job_has_the_short_name(moodle: Moodle, command: Command) -> None:
+    submit(shortname="new-1")
+    code, _, err = command(*wish())
+    assert code == 2
+    assert "unfinished copy already has this short name" in err

@@ -1,0 +1,219 @@
+"""A site with the proposed asynchronous services: one call starts the copy, housekeeping follows it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dupdash.duplication import jobs, recovery, tasks
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.progress import progress
+from dupdash.duplication.states import State
+from tests.duplication.support import (
+    Clock,
+    Moodle,
+    await_until,
+    kinds,
+    look,
+    look_until_settled,
+    point_at,
+    reason,
+    run,
+    scale_periods,
+    story,
+    submit,
+    told_again_at_once,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+START = "core_course_async_duplicate_course"
+STATUS = "core_course_async_duplicate_course_get_status"
+
+
+@pytest.fixture
+def moodle(settings: Any) -> Iterator[Moodle]:
+    moodle = Moodle(speed=50, native=True)
+    with moodle:
+        scale_periods(settings)
+        point_at(settings, moodle)
+        yield moodle
+        moodle.gates.release()
+    moodle.never_sent_twice()
+
+
+def followed_to_the_end(job: DuplicationJob, moodle: Moodle, clock: Clock) -> DuplicationJob:
+    """Housekeeping follows it while the site works; only then the clock is put forward."""
+
+    def settled() -> bool:
+        look(job, clock)
+        return job.state != State.RUNNING
+
+    await_until(settled, "the site to be done")
+    return look_until_settled(job, clock)
+
+
+def test_it_frees_the_worker_as_soon_as_the_site_has_accepted(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run(submit())
+        assert (job.state, job.driver, job.lease_owner) == (State.RUNNING, "native", "")
+        assert job.native_id
+        assert job.events.get(kind="accepted").data == {"duplicateid": job.native_id}
+        assert MoodleHealth.current().driver == "native"
+    followed_to_the_end(job, moodle, clock)
+    assert (job.state, job.course_id) == (State.SUCCEEDED, moodle.course("NEW-1").id)
+    assert job.verification is not None
+    assert job.verification["complete"]
+
+
+def test_it_is_not_taken_for_a_job_whose_worker_died(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run(submit())
+        recovery.recover_dead_leases()
+        clock.forward(3000)
+        tasks.sweep()
+        job.refresh_from_db()
+        assert job.state == State.RUNNING, story(job)
+
+
+def test_it_ignores_a_second_message_while_the_site_works(moodle: Moodle) -> None:
+    with moodle.held_at("backup"):
+        job = run(submit())
+        told_again_at_once(job)
+        run(job)
+        assert kinds(job).count("started") == 1
+
+
+def test_it_counts_the_sites_own_work_against_the_limit(moodle: Moodle, settings: Any) -> None:
+    settings.MOODLE_CONCURRENCY = 1
+    with moodle.held_at("backup"):
+        run(submit())
+        waiting = submit("5>3", "NEW-2")
+        waiting.refresh_from_db()
+        assert waiting.dispatched_at is None
+
+
+def test_it_shows_the_sites_figures_and_never_goes_back(moodle: Moodle, clock: Clock) -> None:
+    """The site's own jump to 1 and back, and start again in the second phase (measured)."""
+    figures = [0.0]
+    with moodle.held_at("backup", "hidden", "renamed", "content"):
+        job = run(submit())
+        for step in ("backup", "hidden", "renamed", "content"):
+            moodle.wait_for_step(step)
+            for _ in range(3):
+                look(job, clock)
+                shown = progress(job)
+                assert not shown.estimated
+                assert shown.time_left is None
+                figures.append(shown.number)
+            moodle.gates.release(step)
+    followed_to_the_end(job, moodle, clock)
+    figures.append(progress(job).number)
+    assert figures == sorted(figures)
+    assert figures[-1] == 1.0
+    assert any(0 < figure < 1 for figure in figures)
+
+
+def test_it_uses_moodle_s_own_service_for_a_hidden_copy(moodle: Moodle) -> None:
+    """The proposed service has no parameter for it."""
+    job = run(submit(visible=False))
+    assert (job.state, job.driver) == (State.SUCCEEDED, "waiting")
+    assert moodle.course("NEW-1").visible == 0
+
+
+def test_it_looks_when_the_site_says_that_the_copy_failed(moodle: Moodle, clock: Clock) -> None:
+    moodle.faults.set("exception_in_restore", step="renamed", count=1)
+    with moodle.held_at("hidden"):
+        job = run(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        assert job.seen_at is not None
+    followed_to_the_end(job, moodle, clock)
+    (partial,) = moodle.made()
+    assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "finished_err", partial.id)
+    assert "the site says that the copy failed" in reason(job, "checking")
+
+
+def test_it_does_not_follow_for_ever_what_died_on_the_site(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """PHP was killed: the site says the same for ever."""
+    settings.CHECK_LIMIT_UNKNOWN = 600
+    settings.FOLLOW_INTERVAL = 20
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    with moodle.held_at("hidden"):
+        job = run(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+    moodle.wait_for_copies()
+    look_until_settled(job, clock)
+    (partial,) = moodle.made()
+    assert (job.state, job.course_id) == (State.FAILED, partial.id), story(job)
+    assert job.left_partial_course
+
+
+@pytest.mark.parametrize("fault", ["html", "reset_after", "empty", "bad_gateway"])
+def test_it_finds_the_copy_where_the_answer_to_starting_was_lost(moodle: Moodle, clock: Clock, fault: str) -> None:
+    moodle.faults.set(fault, function=START, count=1)
+    job = run(submit())
+    assert (job.state, job.native_id) == (State.CHECKING, "")
+    await_until(lambda: moodle.made() and moodle.made()[0].complete, "the copy to be done")
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert moodle.calls.created["new-1"] == 1
+
+
+def test_it_sends_nothing_when_the_site_cannot_be_read_right_before(moodle: Moodle) -> None:
+    job = submit()
+    moodle.when("core_webservice_get_site_info", lambda: None)
+    moodle.when(
+        "core_webservice_get_site_info",
+        lambda: moodle.faults.set("html", function="core_webservice_get_site_info", count=3),
+    )
+    run(job)
+    assert (job.state, job.sent_at) == (State.QUEUED, None), story(job)
+
+
+def test_it_goes_on_following_when_the_site_does_not_answer_for_a_while(moodle: Moodle, clock: Clock) -> None:
+    job = run(submit())
+    moodle.faults.set("html", function=STATUS, count=6)
+    followed_to_the_end(job, moodle, clock)
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_looks_when_the_site_has_forgotten_the_copy(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run(submit())
+        moodle.wait_for_step("backup")
+        moodle.answer_once(STATUS, "invalidrecord", "Can't find data record in database table backup_controllers.")
+        look(job, clock)
+        assert job.state == State.CHECKING
+        assert "knows nothing of" in reason(job, "checking")
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_removes_an_unwanted_copy_when_the_site_is_done(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("hidden"):
+        job = run(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        jobs.cancel(job, actor=None)
+    assert followed_to_the_end(job, moodle, clock).state == State.CANCELLED
+    assert moodle.made() == []
+
+
+def test_it_fails_when_the_short_name_is_taken_between_looking_and_sending(moodle: Moodle) -> None:
+    job = submit()
+    moodle.when(START, lambda: moodle.add("NEW-1"))
+    run(job)
+    assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken")
+
+
+def test_it_uses_moodle_s_own_service_where_the_settings_say_so(moodle: Moodle, settings: Any) -> None:
+    settings.MOODLE_DRIVER = "waiting"
+    assert run(submit()).driver == "waiting"
+
+
+def test_it_pauses_where_the_settings_want_services_that_the_site_lacks(moodle: Moodle, settings: Any) -> None:
+    settings.MOODLE_DRIVER = "native"
+    moodle.switches.withdrawn = frozenset({STATUS})
+    assert run(submit()).state == State.QUEUED
+    assert STATUS in MoodleHealth.current().fault_message

@@ -1,0 +1,317 @@
+"""Phase, overall progress and time left: never backward, never invented."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dupdash.duplication.models import DuplicationJob, Phase
+from dupdash.duplication.progress import (
+    CONTENT_VISIBLE,
+    ESTIMATE_ENDS,
+    EXECUTING,
+    RESTORE_PHASE,
+    expect,
+    overall_of_report,
+    progress,
+)
+from dupdash.duplication.states import State
+from tests.duplication.support import (
+    Clock,
+    Moodle,
+    a_job,
+    await_until,
+    look,
+    look_until_settled,
+    run,
+    submit,
+    told_again_at_once,
+    until_seen,
+    working_on,
+)
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def row(state: State = State.RUNNING, **columns: Any) -> DuplicationJob:
+    """A job as it would be loaded, without a database."""
+    given = {"shortname": "NEW-1", "source_shortname": "SRC", "driver": "waiting", "phase": Phase.BACKUP}
+    return DuplicationJob(state=state, **(given | columns))
+
+
+# --- what is shown -------------------------------------------------------------------------------------------
+
+
+def test_it_invents_nothing_without_history() -> None:
+    shown = progress(row(sent_at=at(0)), at(500))
+    assert (shown.phase, shown.backup, shown.overall, shown.time_left) == ("backup", None, None, None)
+    assert not shown.estimated
+    assert shown.number == 0
+
+
+def test_it_knows_that_backup_is_done_once_the_course_was_seen() -> None:
+    job = row(sent_at=at(0), restore_at=at(5), seen_at=at(5), phase=Phase.RESTORE)
+    shown = progress(job, at(500))
+    assert (shown.backup, shown.restore, shown.overall, shown.number) == (1.0, None, None, 0.5)
+
+
+def test_it_marks_an_estimate_as_one() -> None:
+    shown = progress(row(sent_at=at(0), expected_backup=60.0, expected_restore=40.0), at(30))
+    assert shown.estimated
+    assert (shown.backup, shown.restore) == (0.5, 0.0)
+    assert shown.overall == pytest.approx(0.3)
+    assert shown.time_left == timedelta(seconds=70)
+
+
+def test_it_stands_still_below_the_end_when_it_takes_longer() -> None:
+    shown = progress(row(sent_at=at(0), expected_backup=60.0, expected_restore=40.0), at(5000))
+    assert shown.backup == ESTIMATE_ENDS
+    assert shown.time_left == timedelta(seconds=40), "the restore is still to come"
+    job = row(sent_at=at(0), restore_at=at(10), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
+    shown = progress(job, at(5000))
+    assert shown.overall is not None
+    assert shown.overall < 1
+    assert shown.time_left is None, "how much longer is not known, and not claimed"
+
+
+def test_it_moves_on_when_the_contents_are_seen() -> None:
+    job = row(
+        sent_at=at(0), restore_at=at(60), content_at=at(61), expected_backup=60.0, expected_restore=40.0,
+        phase=Phase.RESTORE,
+    )  # fmt: skip
+    assert progress(job, at(61)).restore == CONTENT_VISIBLE
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.AWAITING_APPROVAL])
+def test_it_shows_nothing_of_what_was_not_started(state: State) -> None:
+    shown = progress(row(state, phase=Phase.NONE), at(0))
+    assert (shown.phase, shown.overall, shown.number, shown.time_left) == ("", 0, 0, None)
+
+
+def test_it_is_whole_when_it_succeeded() -> None:
+    assert progress(row(State.SUCCEEDED), at(0)).overall == 1.0
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.UNRESOLVED, State.CANCELLED])
+def test_it_estimates_nothing_that_does_not_go_on(state: State) -> None:
+    job = row(state, sent_at=at(0), expected_backup=10.0, expected_restore=10.0, progress_floor=0.4)
+    for now in (1, 100, 10_000):
+        shown = progress(job, at(now))
+        assert (shown.overall, shown.estimated, shown.time_left) == (0.4, False, None)
+
+
+# --- never backward ------------------------------------------------------------------------------------------
+
+moments = st.lists(
+    st.tuples(st.floats(0, 300), st.sampled_from(["wait", "candidate", "seen", "content", "queued", "checking", "up"])),
+    min_size=1,
+    max_size=25,
+)
+expectations = st.none() | st.tuples(st.floats(0.01, 200), st.floats(0.01, 200))
+
+
+@given(moments, expectations)
+def test_it_never_goes_backward_whatever_is_seen_when(
+    steps: list[tuple[float, str]], expected: tuple[float, float] | None
+) -> None:
+    """Any sequence of moments and milestones, sent again after a collision, looked up, unresolved, succeeded."""
+    job = row(sent_at=at(0))
+    if expected:
+        job.expected_backup, job.expected_restore = expected
+    now = 0.0
+    shown = 0.0
+
+    def keep_floor() -> None:
+        # What transitions.move writes on leaving a state in which Moodle is busy.
+        if job.state in (State.RUNNING, State.CHECKING):
+            job.progress_floor = progress(job, at(now)).number
+
+    for seconds, what in [*steps, (1.0, "unresolved"), (1.0, "succeeded")]:
+        now += seconds
+        match what:
+            case "candidate" if job.state != State.QUEUED:
+                job.restore_at, job.phase = job.restore_at or at(now), Phase.RESTORE
+            case "seen" if job.state != State.QUEUED:
+                job.restore_at, job.phase = job.restore_at or at(now), Phase.RESTORE
+                job.seen_at = job.seen_at or at(now)
+            case "content" if job.seen_at is not None:
+                job.content_at = job.content_at or at(now)
+            case "queued" if job.state == State.RUNNING and job.seen_at is None:
+                keep_floor()
+                job.state, job.sent_at, job.restore_at, job.phase = State.QUEUED, None, None, Phase.NONE
+            case "up" if job.state == State.QUEUED:
+                job.state, job.sent_at, job.phase = State.RUNNING, at(now), Phase.BACKUP
+            case "checking" if job.state == State.RUNNING:
+                keep_floor()
+                job.state = State.CHECKING
+            case "unresolved" if job.state == State.CHECKING:
+                keep_floor()
+                job.state = State.UNRESOLVED
+            case "succeeded":
+                job.state = State.SUCCEEDED
+        figure = progress(job, at(now)).number
+        assert shown <= figure + 1e-9, f"{what} after {now} s"
+        assert 0 <= figure <= 1
+        shown = figure
+    assert shown == 1.0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("with_history", [True, False])
+def test_it_never_goes_backward_over_a_whole_job(
+    moodle: Moodle, clock: Clock, with_history: bool, whole_stories: None
+) -> None:
+    """Collides once, is sent again, its answer is lost, and it is found: at each step the figure is looked at."""
+    if with_history:
+        run(submit("AT&T", "BEFORE"))
+    job = submit()
+    figures = [0.0]
+
+    def note_figure() -> None:
+        job.refresh_from_db()
+        shown = progress(job)
+        figures.append(shown.number)
+        if job.sent_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
+            assert shown.estimated is with_history
+            assert (shown.overall is None) is not with_history
+
+    moodle.faults.set("storedfilenotcreated", count=1)
+    run(job)
+    note_figure()
+    told_again_at_once(job)
+    moodle.faults.set("gateway_timeout", at=0.01, count=1)
+    with moodle.held_at("backup", "hidden", "renamed", "content"):
+        run(job)
+        assert job.state == State.CHECKING
+        for step in ("backup", "hidden", "renamed", "content"):
+            moodle.wait_for_step(step)
+            for _ in range(2):
+                look(job, clock)
+                note_figure()
+            moodle.gates.release(step)
+    moodle.wait_for_copies()
+    look_until_settled(job, clock)
+    note_figure()
+    assert figures == sorted(figures)
+    assert figures[-1] == 1.0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_starts_anew_when_nothing_of_the_first_attempt_was_its_own(moodle: Moodle) -> None:
+    """Somebody else's restore was in the way: it was taken for the sign of a restore, and was none."""
+    job = submit()
+
+    def restore_by_hand() -> None:
+        moodle.add("AT&T_1")
+        await_until(lambda: DuplicationJob.objects.get(pk=job.pk).restore_at, "it to be noticed")
+        connection.close()
+
+    moodle.when("core_course_duplicate_course", restore_by_hand)
+    moodle.faults.set("storedfilenotcreated", count=1)
+    run(job)
+    assert (job.state, job.restore_at, job.phase, job.candidates) == (State.QUEUED, None, "", [])
+    told_again_at_once(job)
+    assert run(job).state == State.SUCCEEDED
+
+
+# --- what history lets expect ------------------------------------------------------------------------------------
+
+
+def past(number: int, *, source_id: int, backup: float, restore: float, activities: int, **columns: Any) -> None:
+    given = {
+        "sent_at": START,
+        "restore_at": at(backup),
+        "finished_at": at(backup + restore),
+    }
+    a_job(
+        State.SUCCEEDED,
+        f"OLD-{number}",
+        source_id=source_id,
+        source_activities=activities,
+        **(given | columns),
+    )
+
+
+@pytest.mark.django_db
+def test_it_expects_what_earlier_copies_of_this_source_took() -> None:
+    for number, backup in enumerate((10, 12, 100)):
+        past(number, source_id=1, backup=backup, restore=20, activities=50)
+    past(9, source_id=2, backup=500, restore=500, activities=50)
+    expected = expect(1, 50)
+    assert expected is not None
+    assert (expected.backup, expected.restore, expected.copies, expected.of_this_source) == (12, 20, 3, True)
+
+
+@pytest.mark.django_db
+def test_it_expects_by_the_number_of_activities_where_the_source_is_new() -> None:
+    for number in range(3):
+        past(number, source_id=number, backup=10, restore=20, activities=95)
+    expected = expect(99, 195)
+    assert expected is not None
+    assert (expected.backup, expected.restore, expected.of_this_source) == (20, 40, False)
+
+
+@pytest.mark.django_db
+def test_it_expects_nothing_from_too_few() -> None:
+    for number in range(2):
+        past(number, source_id=number, backup=10, restore=20, activities=95)
+    assert expect(99, 195) is None
+    assert expect(99, None) is None
+
+
+@pytest.mark.django_db
+def test_it_learns_nothing_from_copies_whose_end_was_not_witnessed() -> None:
+    past(1, source_id=1, backup=10, restore=9000, activities=5, checking_since=at(100))
+    assert expect(1, 5) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_expects_of_the_next_copy_what_the_last_one_took(moodle: Moodle) -> None:
+    first = submit()
+    with moodle.held_at("hidden"), working_on(first):
+        until_seen(first)
+        moodle.gates.release()
+    second = run(submit(shortname="NEW-2"))
+    first.refresh_from_db()
+    assert first.sent_at is not None
+    assert first.restore_at is not None
+    assert first.expected_backup is None
+    assert second.expected_backup == pytest.approx((first.restore_at - first.sent_at).total_seconds())
+
+
+# --- figures that a site reports by itself --------------------------------------------------------------------
+
+reports = st.tuples(
+    st.sampled_from([1, RESTORE_PHASE]),
+    st.sampled_from([200, 600, 700, EXECUTING, 900, 1000]),
+    st.floats(allow_nan=True, allow_infinity=True),
+)
+
+
+@given(reports, st.booleans())
+def test_it_makes_a_figure_between_none_and_nearly_all_of_any_report(
+    report: tuple[int, int, float], of_the_whole: bool
+) -> None:
+    assert 0 <= overall_of_report(*report, of_the_whole=of_the_whole) < 1.0
+
+
+@pytest.mark.parametrize(
+    ("phase", "status", "figure", "overall"),
+    [
+        (1, 700, 0, 0),
+        (1, EXECUTING, 0.5, 0.25),
+        # Measured: it jumps to 1 and back while the second phase prepares.
+        (2, 600, 1, 0.5),
+        (2, EXECUTING, 0.2, 0.6),
+        (2, EXECUTING, 1, 0.5),
+    ],
+)
+def test_it_makes_one_figure_of_two_phases(phase: int, status: int, figure: float, overall: float) -> None:
+    assert overall_of_report(phase, status, figure, of_the_whole=False) == overall

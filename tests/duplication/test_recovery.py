@@ -1,0 +1,300 @@
+"""Looking up a lost answer: how often, how long, and what is said in the end."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from dupdash.duplication import dispatch, tasks
+from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
+from dupdash.duplication.states import State
+from tests.duplication.support import (
+    Clock,
+    Moodle,
+    a_job,
+    kinds,
+    look,
+    look_until_settled,
+    reason,
+    run,
+    submit,
+    until_seen,
+    working_on,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+CONTENTS = "core_course_get_contents"
+NEW = "core_course_get_courses_by_field"
+
+
+def looked_up(moodle: Moodle, **columns: Any) -> DuplicationJob:
+    """A job whose answer was lost just now, and whose copy never began."""
+    now = timezone.now()
+    source = moodle.course("AT&T")
+    given = {
+        "source_id": source.id,
+        "source_shortname": source.shortname,
+        "sent_at": now,
+        "checking_since": now,
+        "check_at": now + timedelta(seconds=2),
+        "baseline": {"names": ["AT&T_1"], "present": []},
+    }
+    return a_job(State.CHECKING, **(given | columns))
+
+
+def pauses(job: DuplicationJob, clock: Clock, how_many: int) -> list[float]:
+    """Seconds between the next looks."""
+    found = []
+    for _ in range(how_many):
+        look(job, clock)
+        assert job.check_at is not None
+        found.append((job.check_at - timezone.now()).total_seconds())
+    return found
+
+
+def test_it_looks_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle)
+    found = pauses(job, clock, 12)
+    assert found[:4] == pytest.approx([2.0, 3.0, 4.5, 6.75], abs=0.3)
+    assert [round(pause) for pause in found] == sorted(round(pause) for pause in found)
+    assert found[-1] == pytest.approx(60, abs=0.3)
+
+
+def test_it_is_not_looked_at_before_its_time(moodle: Moodle) -> None:
+    job = looked_up(moodle)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.checks == 0
+
+
+@pytest.mark.parametrize(
+    ("backup", "restore", "limit"),
+    [
+        (None, None, timedelta(hours=3)),
+        (60.0, 60.0, timedelta(minutes=30)),
+        (900.0, 900.0, timedelta(minutes=90)),
+    ],
+)
+def test_it_gives_up_after_three_times_the_expected_time(
+    moodle: Moodle,
+    clock: Clock,
+    settings: Any,
+    backup: float | None,
+    restore: float | None,
+    limit: timedelta,
+) -> None:
+    """At least half an hour; without history three hours."""
+    settings.CHECK_LONGEST = 600
+    job = looked_up(moodle, expected_backup=backup, expected_restore=restore)
+    look_until_settled(job, clock)
+    assert job.state == State.UNRESOLVED
+    given_up = job.events.get(kind="unresolved").at
+    assert job.checking_since is not None
+    assert limit <= given_up - job.checking_since <= limit + timedelta(seconds=601)
+
+
+def test_it_tells_what_was_looked_for(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    job = look_until_settled(looked_up(moodle, fullname="My copy"), clock)
+    told = reason(job, "unresolved")
+    assert "for a course called “My copy” (NEW-1)" in told
+    assert told.startswith("Looked ")
+    assert told.endswith("It is looked for again, more and more rarely.")
+
+
+def test_it_looks_at_an_unresolved_job_more_and_more_rarely(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    job = look_until_settled(looked_up(moodle), clock)
+    found = pauses(job, clock, 13)
+    assert found[:4] == pytest.approx([60, 120, 240, 480], abs=0.5)
+    assert found[-1] == pytest.approx(24 * 3600, abs=0.5)
+
+
+def test_it_finds_the_copy_of_an_unresolved_job_later(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("backup"):
+        look_until_settled(run(job), clock)
+        assert job.state == State.UNRESOLVED
+    moodle.wait_for_copies()
+    assert look(job, clock).state == State.SUCCEEDED
+    assert job.course_id == moodle.course("NEW-1").id
+
+
+def test_it_keeps_the_short_name_and_gives_the_place_back(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    settings.MOODLE_CONCURRENCY = 1
+    job = looked_up(moodle)
+    other = submit("5>3", "NEW-2")
+    other.refresh_from_db()
+    assert other.dispatched_at is None, "Moodle is still busy with what is being looked up"
+    look_until_settled(job, clock)
+    other.refresh_from_db()
+    assert other.dispatched_at is not None
+
+
+# --- no longer changes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("backup", "restore", "still"),
+    [(None, None, 3600), (600.0, 600.0, 1200), (10.0, 10.0, 300)],
+)
+def test_it_calls_a_course_partial_after_one_whole_expected_duration(
+    moodle: Moodle, clock: Clock, settings: Any, backup: float | None, restore: float | None, still: int
+) -> None:
+    settings.CHECK_LONGEST = 200
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("hidden"):
+        run(job)
+        DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=backup, expected_restore=restore)
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        assert job.course_id is not None
+        seen = timezone.now()
+        look_until_settled(job, clock)
+        assert job.state == State.FAILED
+        assert still <= (timezone.now() - seen).total_seconds() <= still + 202
+
+
+def test_it_waits_longer_whenever_something_changes(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 3000
+    settings.CHECK_STILL_LEAST = 1
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("hidden", "renamed", "content"):
+        run(job)
+        for step in ("hidden", "renamed", "content"):
+            moodle.wait_for_step(step)
+            # Nearly a whole expected duration in each step.
+            until = timezone.now() + timedelta(seconds=930)
+            while timezone.now() < until:
+                assert look(job, clock).state == State.CHECKING
+            moodle.gates.release(step)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_says_when_somebody_deleted_the_course(moodle: Moodle, clock: Clock) -> None:
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("renamed"):
+        with moodle.held_at("hidden"):
+            run(job)
+            moodle.wait_for_step("hidden")
+            look(job, clock)
+        moodle.wait_for_step("renamed")
+        moodle.state.delete(job.course_id or 0)
+        look_until_settled(job, clock)
+    assert (job.state, job.failure_code) == (State.FAILED, "course_gone")
+    assert reason(job, "failed") == f"The course of this job, id {job.course_id}, was deleted in Moodle by somebody."
+    assert not job.left_partial_course
+
+
+def test_it_ends_even_where_the_contents_of_a_partial_course_cannot_be_read(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 20
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        moodle.faults.set("html", function=CONTENTS)
+        moodle.gates.release()
+    look_until_settled(job, clock)
+    assert job.state == State.UNRESOLVED
+    assert f"Course {job.course_id} is its own, and still not complete" in reason(job, "unresolved")
+    moodle.faults.clear()
+    assert look_until_settled(job, clock, unresolved_too=True).state == State.FAILED
+    assert job.left_partial_course
+
+
+# --- a Moodle that is away while it is asked ---------------------------------------------------------------------
+
+
+def finished_unheard(moodle: Moodle, settings: Any) -> DuplicationJob:
+    """Moodle made the copy, and nothing of it was seen or heard."""
+    settings.WATCH_INTERVAL = 3600
+    moodle.faults.set("reset_after", count=1)
+    return run(submit())
+
+
+def test_it_goes_on_when_moodle_is_back(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    job = finished_unheard(moodle, settings)
+    moodle.faults.set("refuse", seconds=3600)
+    for _ in range(2):
+        assert look(job, clock).state == State.CHECKING
+    moodle.faults.clear()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_pauses_all_sending_when_a_look_meets_a_fault_of_configuration(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    job = finished_unheard(moodle, settings)
+    moodle.switches.tokens_revoked = True
+    assert look(job, clock).state == State.CHECKING
+    assert MoodleHealth.current().fault_code == "invalidtoken"
+    moodle.switches.tokens_revoked = False
+    clock.forward(60)
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert MoodleHealth.current().paused_at is None
+
+
+@pytest.mark.parametrize("fault", ["wrong_course", "html", "empty", "truncated", "bad_gateway", "reset_before"])
+def test_it_is_not_misled_by_looks_that_go_wrong(moodle: Moodle, clock: Clock, settings: Any, fault: str) -> None:
+    job = finished_unheard(moodle, settings)
+    moodle.faults.set(fault, function="*", count=7)
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert job.course_id == moodle.course("NEW-1").id
+
+
+# --- the sweep -----------------------------------------------------------------------------------------------
+
+
+def test_it_starts_what_nobody_dispatched(moodle: Moodle) -> None:
+    job = a_job(State.QUEUED)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.dispatched_at is not None
+
+
+def test_it_makes_the_report_that_could_not_be_made_in_the_end(moodle: Moodle) -> None:
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        moodle.faults.set("html", function=CONTENTS)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert (job.state, job.verification) == (State.SUCCEEDED, None)
+    moodle.faults.clear()
+    events = kinds(job)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.verification is not None
+    assert job.verification["complete"]
+    assert kinds(job) == events
+
+
+def test_it_leaves_everything_as_it_is_when_nothing_is_due(moodle: Moodle) -> None:
+    job = run(submit())
+    before = JobEvent.objects.count()
+    for _ in range(3):
+        tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert JobEvent.objects.count() == before
+
+
+def test_it_does_not_dispatch_while_paused(moodle: Moodle, clock: Clock) -> None:
+    job = submit()
+    moodle.switches.webservices = False
+    run(job)
+    tasks.sweep()
+    dispatch.dispatch()
+    job.refresh_from_db()
+    assert job.dispatched_at is None

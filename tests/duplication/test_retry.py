@@ -1,0 +1,134 @@
+"""Asking once more for what a failed job asked for."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from dupdash.accounts.access import NotAllowed
+from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.request import InvalidRequest
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.options import effective
+from tests.duplication.support import Moodle, a_job, run
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+
+def ended(moodle: Moodle, state: State = State.FAILED, **columns: Any) -> DuplicationJob:
+    """A job that asked for a copy of AT&T and did not get it."""
+    source = moodle.course("AT&T")
+    given = {
+        "source_id": source.id,
+        "source_shortname": source.shortname,
+        "source_fullname": source.fullname,
+        "fullname": "A copy",
+        "visible": False,
+        "options": effective({"blocks": False}),
+        "note": "For the summer.",
+        "origin": Origin.FILE,
+    }
+    return a_job(state, "NEW-1", **(given | columns))
+
+
+@pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
+def test_it_makes_a_new_job_that_names_the_old_one(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
+    old = ended(moodle, state)
+    new = jobs.retry(old, actor=None, client=client_of)
+    assert new.pk != old.pk
+    assert (new.retry_of, new.state, new.attempts, new.sent_at) == (old, State.QUEUED, 0, None)
+    for name in ("source_id", "fullname", "shortname", "category_id", "visible", "options", "note", "origin"):
+        assert getattr(new, name) == getattr(old, name), name
+    assert new.events.get().reason == f"A new attempt at job {old.pk}. Queued."
+    before = old.events.count()
+    assert run(new).state == State.SUCCEEDED
+    old.refresh_from_db()
+    assert (old.state, old.events.count()) == (state, before), "the old job's story has ended"
+
+
+@pytest.mark.parametrize("state", [State.CHECKING, State.UNRESOLVED])
+def test_it_is_refused_while_nobody_knows_whether_the_copy_was_made(
+    moodle: Moodle, client_of: MoodleClient, state: State
+) -> None:
+    with pytest.raises(jobs.CannotDo, match="not known yet: a second one could be made beside it"):
+        jobs.retry(ended(moodle, state), actor=None, client=client_of)
+    assert DuplicationJob.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "state", [State.SUCCEEDED, State.QUEUED, State.RUNNING, State.AWAITING_APPROVAL, State.REJECTED]
+)
+def test_it_is_for_jobs_that_failed_or_were_cancelled(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
+    with pytest.raises(jobs.CannotDo, match="failed or was cancelled"):
+        jobs.retry(ended(moodle, state), actor=None, client=client_of)
+
+
+def test_it_needs_no_second_approval(moodle: Moodle, client_of: MoodleClient, faculty: User) -> None:
+    old = ended(moodle, requester=faculty, queued_at=timezone.now())
+    new = jobs.retry(old, actor=faculty, client=client_of)
+    assert (new.state, new.requester) == (State.QUEUED, faculty)
+
+
+def test_it_waits_for_the_approval_that_was_never_given(moodle: Moodle, client_of: MoodleClient, faculty: User) -> None:
+    old = ended(moodle, State.CANCELLED, requester=faculty, queued_at=None)
+    new = jobs.retry(old, actor=faculty, client=client_of)
+    assert (new.state, new.queued_at) == (State.AWAITING_APPROVAL, None)
+
+
+def test_it_stays_the_requester_s_when_an_administrator_tries_again(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
+) -> None:
+    new = jobs.retry(ended(moodle, requester=faculty), actor=administrator, client=client_of)
+    assert new.requester == faculty
+    assert new.events.get().actor == administrator
+
+
+def test_it_is_judged_by_what_the_requester_may_have_copied(
+    moodle: Moodle, client_of: MoodleClient, colleague: User, administrator: User
+) -> None:
+    """An administrator's hand does not give somebody else's wish more rights than it had."""
+    with pytest.raises(NotAllowed):
+        jobs.retry(ended(moodle, requester=colleague), actor=administrator, client=client_of)
+
+
+def test_it_is_the_help_desk_s_by_policy_only(
+    moodle: Moodle, client_of: MoodleClient, help_desk: User, faculty: User, settings: Any
+) -> None:
+    old = ended(moodle, requester=faculty)
+    with pytest.raises(NotAllowed):
+        jobs.retry(old, actor=help_desk, client=client_of)
+    settings.HELP_DESK_MAY_RETRY = True
+    new = jobs.retry(old, actor=help_desk, client=client_of)
+    assert (new.requester, new.events.get().actor) == (faculty, help_desk)
+
+
+def test_it_is_refused_while_a_course_has_the_short_name(moodle: Moodle, client_of: MoodleClient) -> None:
+    moodle.add("new-1", fullname="The rest of the last time")
+    with pytest.raises(InvalidRequest, match="The rest of the last time"):
+        jobs.retry(ended(moodle), actor=None, client=client_of)
+
+
+def test_it_is_refused_when_it_was_tried_again_already(moodle: Moodle, client_of: MoodleClient) -> None:
+    old = ended(moodle)
+    first = jobs.retry(old, actor=None, client=client_of)
+    with pytest.raises(InvalidRequest) as caught:
+        jobs.retry(old, actor=None, client=client_of)
+    assert caught.value.problems[0].job == first
+
+
+def test_it_is_refused_when_the_source_is_gone(moodle: Moodle, client_of: MoodleClient) -> None:
+    old = ended(moodle)
+    moodle.state.delete(old.source_id)
+    with pytest.raises(InvalidRequest, match="no such course"):
+        jobs.retry(old, actor=None, client=client_of)
+
+
+def test_it_fills_a_form_with_what_was_asked_for(moodle: Moodle) -> None:
+    old = ended(moodle)
+    wish = jobs.draft_of(old)
+    assert (wish.source, wish.fullname, wish.shortname) == (str(old.source_id), "A copy", "NEW-1")
+    assert (wish.category_id, wish.visible, wish.note) == (2, False, "For the summer.")
+    assert wish.options == old.options

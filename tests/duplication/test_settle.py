@@ -1,0 +1,68 @@
+"""An administrator's word on an unresolved job."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from dupdash.accounts.access import NotAllowed
+from dupdash.duplication import jobs, tasks
+from dupdash.duplication.models import Proof
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from tests.duplication.support import Moodle, a_job, reason, submit
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+
+def test_it_names_the_copy(moodle: Moodle, client_of: MoodleClient, administrator: User) -> None:
+    source = moodle.course("AT&T")
+    course = moodle.add("NEW-1", fullname="The copy", sections=source.sections)
+    job = a_job(State.UNRESOLVED, source_id=source.id)
+    jobs.settle(job, course_id=course.id, reason=" I looked. ", actor=administrator, client=client_of)
+    assert (job.state, job.course_id, job.proof) == (State.SUCCEEDED, course.id, Proof.SETTLED)
+    assert reason(job, "settled") == f"Settled: the copy is course {course.id}, “The copy” (NEW-1). I looked."
+    assert job.events.get(kind="settled").actor == administrator
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.verification is not None
+    assert job.verification["complete"], "it is held against its source like any other"
+
+
+def test_it_says_that_no_copy_was_made(moodle: Moodle, client_of: MoodleClient, administrator: User) -> None:
+    job = a_job(State.UNRESOLVED)
+    jobs.settle(job, course_id=None, reason="Nothing there.", actor=administrator, client=client_of)
+    assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "not_made", None)
+    assert reason(job, "settled") == "Settled: no copy was made. Nothing there."
+    assert submit(shortname="new-1").state == State.QUEUED, "the short name is free again"
+
+
+def test_it_ends_the_looking(moodle: Moodle, client_of: MoodleClient) -> None:
+    job = a_job(State.UNRESOLVED)
+    jobs.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
+    assert job.check_at is None
+
+
+@pytest.mark.parametrize("why", ["", "  \n"])
+def test_it_wants_to_know_why(moodle: Moodle, client_of: MoodleClient, why: str) -> None:
+    with pytest.raises(jobs.CannotDo, match="Say how you know"):
+        jobs.settle(a_job(State.UNRESOLVED), course_id=None, reason=why, actor=None, client=client_of)
+
+
+def test_it_takes_no_course_that_moodle_does_not_have(moodle: Moodle, client_of: MoodleClient) -> None:
+    job = a_job(State.UNRESOLVED)
+    with pytest.raises(jobs.CannotDo, match="no course with the id 98765"):
+        jobs.settle(job, course_id=98765, reason="I think.", actor=None, client=client_of)
+    job.refresh_from_db()
+    assert job.state == State.UNRESOLVED
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.UNRESOLVED])
+def test_it_is_for_unresolved_jobs_only(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
+    with pytest.raises(jobs.CannotDo, match="unresolved"):
+        jobs.settle(a_job(state), course_id=None, reason="I looked.", actor=None, client=client_of)
+
+
+def test_it_is_for_administrators_only(moodle: Moodle, client_of: MoodleClient, faculty: User, help_desk: User) -> None:
+    job = a_job(State.UNRESOLVED, requester=faculty)
+    for somebody in (faculty, help_desk):
+        with pytest.raises(NotAllowed):
+            jobs.settle(job, course_id=None, reason="I looked.", actor=somebody, client=client_of)

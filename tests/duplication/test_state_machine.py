@@ -1,0 +1,228 @@
+"""Anything that anybody may do to jobs, in any order: only legal moves, terminal for ever, an unbroken story."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.db.models import Count
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from dupdash.duplication import dispatch, jobs, leases, recovery
+from dupdash.duplication.models import DuplicationJob, JobEvent, Origin, short_name_key
+from dupdash.duplication.request import DuplicationRequest, InvalidRequest
+from dupdash.duplication.site import open_client
+from dupdash.duplication.states import MOVES, TERMINAL, UNFINISHED, IllegalMove, State
+from dupdash.duplication.transitions import JobMovedOn, move, note
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.options import effective
+from tests.duplication.support import Moodle, a_job, stories_are_whole
+
+REFUSALS = (jobs.CannotDo, InvalidRequest)
+
+shortnames = st.sampled_from(["ONE", "one", "STRASSE", "straße", "TWO"])
+anyone = st.integers(0, 30)
+
+
+class Jobs(RuleBasedStateMachine):
+    """Model: for every job the state it was last left in, and for those that ended all of their row and story."""
+
+    client: MoodleClient
+    source_id: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        JobEvent.objects.all().delete()
+        DuplicationJob.objects.update(retry_of=None)
+        DuplicationJob.objects.all().delete()
+        self.ended: dict[str, dict[str, Any]] = {}
+        self.stale: list[DuplicationJob] = []
+
+    @initialize()
+    def begin_with_one_of_each(self) -> None:
+        for state in (State.QUEUED, State.AWAITING_APPROVAL, State.UNRESOLVED):
+            a_job(state, f"FIRST-{state}", source_id=self.source_id, source_shortname="AT&T")
+
+    # --- the entrances
+
+    @rule(shortname=shortnames)
+    def submit(self, shortname: str) -> None:
+        free = not DuplicationJob.objects.holding_short_name(shortname).exists()
+        try:
+            jobs.submit(self.request(shortname), actor=None, client=self.client)
+        except InvalidRequest:
+            assert not free
+        else:
+            assert free
+
+    @rule(which=anyone)
+    def retry(self, which: int) -> None:
+        job = self.job(which)
+        self.attempt(
+            lambda: jobs.retry(job, actor=None, client=self.client), job.state in (State.FAILED, State.CANCELLED)
+        )
+
+    # --- the verbs
+
+    @rule(which=anyone, old=st.booleans())
+    def approve(self, which: int, old: bool) -> None:
+        job = self.job(which, old)
+        self.attempt(lambda: jobs.approve(job, actor=None), job.state == State.AWAITING_APPROVAL)
+
+    @rule(which=anyone, shortname=shortnames)
+    def edit_and_approve(self, which: int, shortname: str) -> None:
+        job = self.job(which)
+        wish = self.request(shortname)
+        self.attempt(lambda: jobs.edit_and_approve(job, wish, actor=None), job.state == State.AWAITING_APPROVAL)
+
+    @rule(which=anyone, old=st.booleans())
+    def reject(self, which: int, old: bool) -> None:
+        job = self.job(which, old)
+        self.attempt(lambda: jobs.reject(job, reason="No.", actor=None), job.state == State.AWAITING_APPROVAL)
+
+    @rule(which=anyone, old=st.booleans())
+    def cancel(self, which: int, old: bool) -> None:
+        job = self.job(which, old)
+        self.attempt(lambda: jobs.cancel(job, actor=None), job.state in UNFINISHED)
+
+    @rule(which=anyone, old=st.booleans())
+    def settle(self, which: int, old: bool) -> None:
+        job = self.job(which, old)
+        self.attempt(
+            lambda: jobs.settle(job, course_id=None, reason="I looked.", actor=None, client=self.client),
+            job.state == State.UNRESOLVED,
+        )
+
+    # --- workers and housekeeping
+
+    @rule(which=anyone)
+    def claim(self, which: int) -> None:
+        job = self.job(which)
+        dispatch.dispatch()
+        job.refresh_from_db()
+        lease = leases.claim(job.pk)
+        assert (lease is not None) == (job.state == State.QUEUED and job.dispatched_at is not None)
+        if lease is not None:
+            assert leases.claim(job.pk) is None
+
+    @rule(which=anyone)
+    def send(self, which: int) -> None:
+        job = self.job(which)
+        if job.state != State.RUNNING:
+            return
+        try:
+            with transaction.atomic():
+                note(job, kind="sent", reason="Sent.", guard={"sent_at__isnull": True}, sent_at=timezone.now())
+        except (JobMovedOn, IntegrityError):
+            pass
+
+    @precondition(lambda self: DuplicationJob.objects.filter(state=State.RUNNING).exists())
+    @rule()
+    def lose_all_workers(self) -> None:
+        DuplicationJob.objects.filter(state=State.RUNNING).update(lease_until=None)
+        recovery.recover_dead_leases()
+        assert not DuplicationJob.objects.filter(state=State.RUNNING, native_id="").exists()
+
+    @rule(which=anyone, to_state=st.sampled_from(list(State)), old=st.booleans())
+    def move_anywhere(self, which: int, to_state: State, old: bool) -> None:
+        job = self.job(which, old)
+        now = DuplicationJob.objects.get(pk=job.pk).state
+        try:
+            with transaction.atomic():
+                move(job, to_state, kind="moved", reason="Because.")
+        except IllegalMove:
+            assert to_state not in MOVES[job.state]
+        except JobMovedOn:
+            assert now != job.state
+        except IntegrityError:
+            assert job.sent_at is not None, "only the rule about sources may refuse it"
+        else:
+            assert job.state == to_state
+            assert to_state in MOVES[now]
+
+    @rule(which=anyone)
+    def remember(self, which: int) -> None:
+        """Somebody has the page open, and acts on what it showed later."""
+        self.stale.append(self.job(which))
+
+    # --- what always holds
+
+    @invariant()
+    def stories_are_unbroken(self) -> None:
+        stories_are_whole()
+
+    @invariant()
+    def what_ended_stays_as_it_is(self) -> None:
+        ended = DuplicationJob.objects.filter(state__in=TERMINAL).annotate(told=Count("events")).values()
+        for row in ended:
+            assert row["finished_at"] is not None
+            assert self.ended.setdefault(row["id"], row) == row
+        assert {row["id"] for row in ended} == set(self.ended)
+
+    @invariant()
+    def a_short_name_is_held_once(self) -> None:
+        held = [short_name_key(job.shortname) for job in DuplicationJob.objects.unfinished()]
+        assert len(held) == len(set(held))
+
+    @invariant()
+    def nobody_else_drives_what_does_not_run(self) -> None:
+        assert not DuplicationJob.objects.exclude(state=State.RUNNING).exclude(lease_owner="").exists()
+
+    # --- helpers
+
+    def job(self, which: int, old: bool = False) -> DuplicationJob:
+        if old and self.stale:
+            return self.stale[which % len(self.stale)]
+        every = list(DuplicationJob.objects.order_by("created_at", "pk"))
+        return every[which % len(every)]
+
+    def attempt(self, act: Callable[[], object], possible: bool) -> None:
+        """What is possible may still be refused (a name, another moment); what is not must be."""
+        try:
+            act()
+        except REFUSALS:
+            return
+        assert possible
+
+    def request(self, shortname: str) -> DuplicationRequest:
+        return DuplicationRequest(
+            self.source_id, "AT&T", "Source", "A copy", shortname, 2, "There", True, effective({}), Origin.FORM
+        )
+
+
+@pytest.mark.django_db
+def test_it_holds_whatever_anybody_does(moodle: Moodle) -> None:
+    with open_client() as client:
+        Jobs.client, Jobs.source_id = client, moodle.course("AT&T").id
+        run_state_machine_as_test(
+            Jobs,
+            settings=settings(
+                max_examples=15,
+                stateful_step_count=25,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                # Shrinking takes minutes, and a story of twenty-five steps can be read.
+                phases=[Phase.explicit, Phase.reuse, Phase.generate],
+            ),
+        )
+
+
+def test_it_has_the_moves_of_the_house_plan() -> None:
+    assert {
+        "awaiting_approval": {"queued", "rejected", "cancelled"},
+        "queued": {"running", "cancelled"},
+        "running": {"succeeded", "failed", "checking", "queued", "cancelled"},
+        "checking": {"succeeded", "failed", "cancelled", "unresolved"},
+        "unresolved": {"succeeded", "failed", "cancelled"},
+    } == {str(state): {str(other) for other in moves} for state, moves in MOVES.items() if moves}
+    assert {"succeeded", "failed", "cancelled", "rejected"} == TERMINAL

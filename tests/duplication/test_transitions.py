@@ -1,0 +1,84 @@
+"""The one way a job moves."""
+
+import pytest
+from django.contrib.auth.models import User
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import MOVES, IllegalMove, State
+from dupdash.duplication.transitions import JobMovedOn, move, note, observe
+from tests.duplication.support import a_job, kinds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_it_moves_and_tells_in_one(administrator: User) -> None:
+    job = a_job(State.QUEUED)
+    move(
+        job,
+        State.RUNNING,
+        kind="started",
+        reason="Why.",
+        actor=administrator,
+        through="a token",
+        data={"x": 1},
+        attempts=1,
+    )
+    assert (job.state, job.attempts) == (State.RUNNING, 1)
+    event = job.events.get(kind="started")
+    assert (event.from_state, event.to_state, event.reason) == ("queued", "running", "Why.")
+    assert (event.actor, event.through, event.data) == (administrator, "a token", {"x": 1})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(one, other) for one in State for other in State if other not in MOVES[one]]
+)
+def test_it_refuses_a_move_that_does_not_exist(before: State, after: State) -> None:
+    job = a_job(before)
+    with pytest.raises(IllegalMove):
+        move(job, after, kind="x", reason="Why.")
+    job.refresh_from_db()
+    assert (job.state, kinds(job)) == (before, ["submitted"])
+
+
+def test_it_changes_nothing_when_somebody_else_moved_the_job() -> None:
+    job = a_job(State.QUEUED)
+    stale = DuplicationJob.objects.get(pk=job.pk)
+    move(job, State.CANCELLED, kind="cancelled", reason="Why.")
+    for act in (
+        lambda: move(stale, State.RUNNING, kind="started", reason="Why."),
+        lambda: note(stale, kind="x", reason="Why."),
+        lambda: observe(stale, attempts=7),
+    ):
+        with pytest.raises(JobMovedOn):
+            act()
+    job.refresh_from_db()
+    assert (job.state, job.attempts, kinds(job)) == (State.CANCELLED, 0, ["submitted", "cancelled"])
+
+
+def test_it_changes_nothing_where_the_guard_does_not_hold() -> None:
+    job = a_job(State.RUNNING, lease_owner="somebody")
+    with pytest.raises(JobMovedOn):
+        move(job, State.SUCCEEDED, kind="x", reason="Why.", guard={"lease_owner": "me"})
+    with pytest.raises(JobMovedOn):
+        note(job, kind="x", reason="Why.", guard={"lease_owner": "me"})
+    assert kinds(job) == ["submitted"]
+
+
+def test_it_tells_what_changed_no_column() -> None:
+    job = a_job(State.RUNNING, lease_owner="me")
+    note(job, kind="told", reason="Only this.", guard={"lease_owner": "me"})
+    assert kinds(job) == ["submitted", "told"]
+
+
+def test_it_gives_the_lease_back_with_the_move() -> None:
+    job = a_job(State.RUNNING, lease_owner="me")
+    move(job, State.CHECKING, kind="checking", reason="Why.")
+    assert (job.lease_owner, job.lease_until) == ("", None)
+
+
+@pytest.mark.parametrize("after", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
+def test_it_ends_the_looking_with_the_job(after: State) -> None:
+    job = a_job(State.CHECKING, check_at="2026-01-01T00:00Z")
+    move(job, after, kind="x", reason="Why.")
+    assert job.check_at is None
+    assert job.finished_at is not None

@@ -1,0 +1,41 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core import mail
+
+from dupdash.notifications import digests
+from tests.duplication.fixtures import (  # noqa: F401 - fixtures
+    administrator,
+    client_of,
+    clock,
+    colleague,
+    faculty,
+    help_desk,
+    moodle,
+    outsider,
+)
+from tests.notifications.support import FailingBackend
+
+
+@pytest.fixture(autouse=True)
+def _addresses(settings: Any) -> None:
+    settings.SITE_URL = "https://copies.example.edu"
+    settings.DEFAULT_FROM_EMAIL = "copies@example.edu"
+
+
+@pytest.fixture
+def outbox(db: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What is sent; no daily summary among it, whatever time it is."""
+    monkeypatch.setattr(digests, "prepare", lambda: None)
+    mail.outbox = []
+    return mail.outbox
+
+
+@pytest.fixture
+def post_office(settings: Any) -> Iterator[type[FailingBackend]]:
+    """A mail back end that refuses what a test tells it to refuse."""
+    settings.EMAIL_BACKEND = "tests.notifications.support.FailingBackend"
+    FailingBackend.reset()
+    yield FailingBackend
+    FailingBackend.reset()

@@ -1,0 +1,123 @@
+"""What stands in a mail, whatever people and Moodle put into names and reasons."""
+
+from email import policy
+from email.parser import BytesParser
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
+
+from dupdash.accounts.access import Role
+from dupdash.duplication import jobs
+from dupdash.duplication.states import State
+from dupdash.notifications.topics import Topic, When
+from dupdash.notifications.wording import one_line, quoted
+from tests.duplication.fixtures import person
+from tests.duplication.support import a_job
+from tests.notifications.support import choose, fail, lose, others, own, succeed, sweep
+
+pytestmark = pytest.mark.django_db
+
+HOSTILE = "X\r\nBcc: everybody@example.org\r\n\r\nClick http://evil.example \u202egnp.exe \x07\x1b[31m <b>&amp;</b>"
+
+
+def parsed(message: EmailMessage) -> Any:
+    """As the one who gets it sees it."""
+    return BytesParser(policy=policy.default).parsebytes(message.message().as_bytes())
+
+
+def every_mail(administrator: User, requester: User, **columns: Any) -> list[EmailMessage]:
+    """One of each kind."""
+    choose(requester, own=dict.fromkeys(Topic.values, When.NOW))
+    given = {"requester": requester, **columns}
+    jobs.approve(a_job(State.AWAITING_APPROVAL, "A", **given), actor=administrator)
+    jobs.reject(a_job(State.AWAITING_APPROVAL, "B", **given), reason=HOSTILE, actor=administrator)
+    jobs.cancel(a_job(State.QUEUED, "C", **given), actor=administrator)
+    succeed(a_job(State.QUEUED, "D", **given))
+    fail(a_job(State.QUEUED, "E", **given), "somecode", HOSTILE)
+    lose(a_job(State.QUEUED, "F", **given))
+    a_job(State.AWAITING_APPROVAL, "G", **given)
+    return sweep()
+
+
+def test_it_lets_no_name_write_headers_or_lines_of_its_own(administrator: User, outbox: Any) -> None:
+    mean = person("mean", Role.FACULTY, first_name="M\nSubject: hi", last_name="Ean")
+    names = ("fullname", "source_fullname", "source_shortname", "category_name", "note")
+    choose(administrator, **others(Topic.SUCCEEDED, When.NOW))
+    mails = every_mail(administrator, mean, **dict.fromkeys(names, HOSTILE))
+    a_job(State.AWAITING_APPROVAL, HOSTILE[:99], requester=mean)
+    mails += sweep()
+    assert len(mails) > 12
+    for message in mails:
+        read = parsed(message)
+        text = read.get_content()
+        assert read["Bcc"] is None
+        assert len(read.get_all("Subject")) == 1
+        assert read["To"] in (administrator.email, mean.email)
+        assert not any(line.startswith(("Bcc", "Click", "Subject")) for line in text.splitlines()), text
+        assert not set("\x07\x1b\u202e") & set(text)
+    # Text, not HTML: nothing is escaped, nothing is taken away.
+    assert "<b>&amp;</b>" in parsed(mails[0]).get_content()
+
+
+def test_every_mail_says_what_a_mail_of_a_program_should(administrator: User, faculty: User, outbox: Any) -> None:
+    mails = every_mail(administrator, faculty)
+    assert {message.subject.split(":")[0] for message in mails} == {
+        "[dupdash] Asked for",
+        "[dupdash] Approval needed",
+        "[dupdash] Approved",
+        "[dupdash] Refused",
+        "[dupdash] Cancelled",
+        "[dupdash] Complete",
+        "[dupdash] Failed",
+        "[dupdash] Unresolved",
+    }
+    for message in mails:
+        read = parsed(message)
+        assert read["From"] == "copies@example.edu"
+        assert read["Auto-Submitted"] == "auto-generated"
+        assert read["Message-ID"].endswith("@copies.example.edu>")
+        assert read.get_content_type() == "text/plain"
+        assert "https://copies.example.edu/jobs/" in read.get_content()
+        assert "https://copies.example.edu/preferences/" in read.get_content()
+        assert "{" not in read.get_content()
+        assert "\n\n\n" not in read.get_content()
+    ids = [parsed(message)["Message-ID"] for message in mails]
+    assert len(set(ids)) == len(ids)
+
+
+def test_it_keeps_secrets(administrator: User, faculty: User, outbox: Any, settings: Any) -> None:
+    settings.MOODLE_TOKEN, settings.EMAIL_HOST_PASSWORD = "0123456789abcdef", "hunter2"
+    for message in every_mail(administrator, faculty):
+        whole = message.message().as_string()
+        assert "0123456789abcdef" not in whole
+        assert "hunter2" not in whole
+        assert settings.SECRET_KEY not in whole
+
+
+def test_it_cuts_a_long_subject_short(faculty: User, outbox: Any) -> None:
+    fail(a_job(shortname="é" * 100, requester=faculty))
+    assert len(sweep()[0].subject) <= 150
+
+
+def test_it_says_that_a_copy_differs_from_its_source(faculty: User, outbox: Any) -> None:
+    job = a_job(requester=faculty)
+    type(job).objects.filter(pk=job.pk).update(verification={"complete": False})
+    succeed(job)
+    assert "It differs from its source" in sweep()[0].body
+
+
+def test_it_says_that_a_cancelled_copy_was_made_all_the_same(administrator: User, faculty: User, outbox: Any) -> None:
+    choose(faculty, **own(Topic.SUCCEEDED, When.NOW))
+    job = a_job(State.RUNNING, requester=faculty)
+    jobs.cancel(job, actor=faculty)
+    succeed(job)
+    assert "was cancelled, but it was made and could not be removed" in sweep()[0].body
+
+
+def test_names_are_one_line_and_words_are_marked() -> None:
+    assert one_line(" a\u2028b\u0085c\td\x00e ") == "a b c d e"
+    assert one_line("x" * 20, 5) == "xxxx…"
+    assert one_line("\ud800x") == "x"
+    assert quoted("one\r\n\r\n> two\x0bthree") == "> one\n>\n> > two\n> three"

@@ -1,0 +1,296 @@
+"""Each mail is sent once, whatever dies; what cannot be sent is tried again, and given up in the end."""
+
+import smtplib
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from dupdash.duplication.models import JobEvent
+from dupdash.notifications import collecting, delivering, mails, tasks
+from dupdash.notifications.models import Courier, Delivery, Notification
+from dupdash.notifications.troubles import troubles
+from tests.duplication.fixtures import person
+from tests.duplication.support import Clock, a_job
+from tests.notifications.support import earlier, fail, rows, succeed, sweep, to
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_sends_each_mail_once_however_often_it_sweeps(faculty: User, outbox: Any, clock: Clock) -> None:
+    succeed(a_job(requester=faculty))
+    assert len(sweep()) == 1
+    for _ in range(3):
+        assert sweep() == []
+        clock.forward(3600)
+    assert rows()[0].delivery == Delivery.SENT
+
+
+def test_it_writes_the_rows_of_an_event_once_even_where_two_look_at_it(faculty: User, outbox: Any) -> None:
+    succeed(a_job(requester=faculty))
+    collecting.collect()
+    again = [
+        Notification(event=row.event, recipient=row.recipient, channel=row.channel, topic=row.topic) for row in rows()
+    ]
+    Notification.objects.bulk_create(again, ignore_conflicts=True)
+    assert len(rows()) == 1
+
+
+def test_it_sends_again_what_a_worker_took_and_died_with(faculty: User, outbox: Any, clock: Clock) -> None:
+    succeed(a_job(requester=faculty))
+    collecting.collect()
+    item = rows()[0]
+    assert delivering._claim(item)
+    # The worker is gone. While it could still be at it, nobody else sends it.
+    assert sweep() == []
+    clock.forward(delivering.CLAIM.total_seconds() + 1)
+    assert to(sweep()) == [faculty.email]
+    clock.forward(delivering.CLAIM.total_seconds() + 1)
+    assert sweep() == []
+
+
+def test_a_mail_that_comes_twice_carries_the_same_id(faculty: User, outbox: Any, clock: Clock) -> None:
+    succeed(a_job(requester=faculty))
+    first = sweep()
+    # Sent, and the worker died before it could say so.
+    Notification.objects.update(delivery=Delivery.WAITING, due_at=timezone.now())
+    second = sweep()
+    assert len(first) == len(second) == 1
+    assert first[0].message()["Message-ID"] == second[0].message()["Message-ID"]
+
+
+def test_of_two_that_send_the_same_mail_one_does(faculty: User, outbox: Any) -> None:
+    succeed(a_job(requester=faculty))
+    collecting.collect()
+    ours, theirs = rows()[0], rows()[0]
+    assert delivering._claim(ours)
+    assert not delivering._claim(theirs)
+
+
+def test_one_run_at_a_time(faculty: User, outbox: Any, clock: Clock) -> None:
+    succeed(a_job(requester=faculty))
+    Courier.current()
+    Courier.objects.update(busy_until=timezone.now() + tasks.BUSY_FOR)
+    assert sweep() == []
+    # The other one died.
+    clock.forward(tasks.BUSY_FOR.total_seconds() + 1)
+    assert len(sweep()) == 1
+    assert Courier.current().busy_until is None
+
+
+def test_a_run_that_breaks_lets_the_next_one_in(faculty: User, outbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    succeed(a_job(requester=faculty))
+    with monkeypatch.context() as patched:
+        patched.setattr(collecting, "collect", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            tasks.send_due()
+    assert len(sweep()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_sends_outside_of_transactions_and_through_one_connection(
+    faculty: User, outbox: Any, post_office: Any
+) -> None:
+    for number in range(3):
+        succeed(a_job(requester=faculty, shortname=f"N-{number}"))
+    assert len(sweep()) == 3
+    assert post_office.connections == 1
+    assert not post_office.in_transaction
+
+
+def test_it_tries_again_with_growing_delays_and_gives_up_in_the_end(
+    faculty: User, outbox: Any, post_office: Any, clock: Clock, settings: Any
+) -> None:
+    settings.MAIL_ATTEMPTS = 4
+    settings.MAIL_RETRY_FIRST, settings.MAIL_RETRY_LONGEST = 60, 150
+    post_office.refuses = {faculty.email: smtplib.SMTPDataError(451, b"try\x00 later")}
+    succeed(a_job(requester=faculty))
+    delays = []
+    for _ in range(4):
+        sweep()
+        row = rows()[0]
+        if row.delivery == Delivery.WAITING:
+            delays.append(round((row.due_at - timezone.now()).total_seconds()))
+            assert sweep() == []
+            clock.forward(delays[-1] + 1)
+    assert delays == [60, 120, 150]
+    assert row.delivery == Delivery.GIVEN_UP
+    assert row.attempts == 4
+    assert "later" in row.last_error
+    assert troubles().given_up == 1
+    post_office.reset()
+    clock.forward(3600)
+    assert sweep() == []
+
+
+def test_it_sends_what_was_refused_before(faculty: User, outbox: Any, post_office: Any, clock: Clock) -> None:
+    post_office.refuses = {faculty.email: smtplib.SMTPDataError(451, b"try later")}
+    succeed(a_job(requester=faculty))
+    assert sweep() == []
+    post_office.reset()
+    clock.forward(61)
+    assert to(sweep()) == [faculty.email]
+    assert not troubles()
+
+
+def test_an_address_that_is_refused_for_good_is_not_asked_for_ever(
+    faculty: User, outbox: Any, post_office: Any, clock: Clock
+) -> None:
+    refusal = smtplib.SMTPRecipientsRefused({faculty.email: (550, b"no such user")})
+    post_office.refuses = {faculty.email: refusal}
+    succeed(a_job(requester=faculty))
+    for _ in range(5):
+        sweep()
+        clock.forward(4 * 3600)
+    assert rows()[0].delivery == Delivery.GIVEN_UP
+    assert rows()[0].attempts == delivering.ATTEMPTS_REFUSED
+
+
+def test_one_mail_that_cannot_be_sent_holds_up_no_other(
+    faculty: User, colleague: User, outbox: Any, post_office: Any
+) -> None:
+    post_office.refuses = {faculty.email: ConnectionResetError("gone")}
+    succeed(a_job(requester=faculty, shortname="ONE"))
+    succeed(a_job(requester=colleague, shortname="TWO"))
+    assert to(sweep()) == [colleague.email]
+
+
+def test_one_mail_that_cannot_be_written_holds_up_no_other(
+    faculty: User, colleague: User, outbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    succeed(a_job(requester=faculty, shortname="ONE"))
+    succeed(a_job(requester=colleague, shortname="TWO"))
+    compose = mails.compose
+
+    def broken(notification: Notification) -> Any:
+        return 1 / 0 if notification.recipient == faculty else compose(notification)
+
+    monkeypatch.setattr(mails, "compose", broken)
+    assert to(sweep()) == [colleague.email]
+    assert "ZeroDivisionError" in Notification.objects.get(recipient=faculty, channel="mail").last_error
+
+
+def test_a_mail_that_kills_its_worker_comes_to_an_end(faculty: User, outbox: Any, clock: Clock, settings: Any) -> None:
+    settings.MAIL_ATTEMPTS = 2
+    succeed(a_job(requester=faculty))
+    collecting.collect()
+    for _ in range(2):
+        assert delivering._claim(rows()[0])
+        clock.forward(delivering.CLAIM.total_seconds() + 1)
+    assert sweep() == []
+    assert rows()[0].delivery == Delivery.GIVEN_UP
+
+
+def test_a_mail_server_that_is_away_costs_no_mail_an_attempt(
+    faculty: User, outbox: Any, post_office: Any, clock: Clock
+) -> None:
+    post_office.unreachable = ConnectionRefusedError("refused")
+    for number in range(3):
+        succeed(a_job(requester=faculty, shortname=f"N-{number}"))
+    sweep()
+    assert [row.attempts for row in rows()] == [0, 0, 0]
+    assert troubles().failing_since is not None
+    assert "refused" in troubles().error
+    # It is left alone for a while, and for longer after that.
+    post_office.unreachable = None
+    assert sweep() == []
+    clock.forward(61)
+    assert len(sweep()) == 3
+    assert not troubles()
+
+
+def test_a_mail_server_that_stays_away_is_asked_less_and_less(
+    faculty: User, outbox: Any, post_office: Any, clock: Clock
+) -> None:
+    post_office.unreachable = ConnectionRefusedError("refused")
+    succeed(a_job(requester=faculty))
+    delays = []
+    for _ in range(3):
+        sweep()
+        not_before = Courier.current().not_before
+        assert not_before is not None
+        delays.append(round((not_before - timezone.now()).total_seconds()))
+        clock.forward(delays[-1] + 1)
+    assert delays == [60, 120, 240]
+
+
+def test_what_could_not_be_told_for_days_is_given_up_and_counted(
+    faculty: User, outbox: Any, post_office: Any, clock: Clock
+) -> None:
+    post_office.unreachable = ConnectionRefusedError("refused")
+    succeed(a_job(requester=faculty))
+    sweep()
+    clock.forward(timedelta(days=3, hours=1).total_seconds())
+    post_office.unreachable = None
+    assert sweep() == []
+    assert rows()[0].delivery == Delivery.GIVEN_UP
+    assert troubles().given_up == 1
+
+
+def test_what_is_long_over_is_told_to_nobody(faculty: User, outbox: Any) -> None:
+    succeed(a_job(requester=faculty))
+    earlier(JobEvent, at=timedelta(days=4))
+    assert sweep() == []
+    assert rows() == []
+
+
+def test_an_event_that_was_committed_late_is_not_missed(faculty: User, colleague: User, outbox: Any) -> None:
+    """Ids are given out before they are committed: 7 may be seen before 6."""
+    late = a_job(requester=faculty, shortname="LATE")
+    event = JobEvent.objects.create(job=late, kind="failed", from_state="running", to_state="failed", reason="Late.")
+    succeed(a_job(requester=colleague, shortname="EARLY"))
+    kept = {
+        "pk": event.pk,
+        "job": late,
+        "kind": "failed",
+        "from_state": "running",
+        "to_state": "failed",
+        "reason": "Late.",
+    }
+    event.delete()
+    assert to(sweep()) == [colleague.email]
+    JobEvent.objects.create(**kept)
+    assert to(sweep()) == [faculty.email]
+
+
+def test_what_was_looked_at_is_not_read_again(faculty: User, outbox: Any, clock: Clock) -> None:
+    succeed(a_job(requester=faculty))
+    sweep()
+    clock.forward(collecting.SETTLED_AFTER.total_seconds() + 1)
+    sweep()
+    assert Courier.current().event_id == JobEvent.objects.latest("pk").pk
+
+
+def test_a_sweep_with_nothing_to_do_is_cheap(faculty: User, outbox: Any) -> None:
+    person("second")
+    sweep()
+    with CaptureQueriesContext(connection) as queries:
+        sweep()
+    assert len(queries) <= 20
+
+
+def test_a_thousand_events_are_told_with_few_questions(faculty: User, outbox: Any) -> None:
+    job = a_job(requester=faculty)
+    told = {"job": job, "kind": "failed", "from_state": "running", "to_state": "failed", "reason": "No."}
+    JobEvent.objects.bulk_create(JobEvent(**told) for _ in range(1000))
+    with CaptureQueriesContext(connection) as queries:
+        collecting.collect()
+    assert len(rows()) == 1000
+    assert len(queries) < 60
+
+
+def test_what_was_told_long_ago_is_forgotten(faculty: User, outbox: Any, clock: Clock) -> None:
+    succeed(a_job(requester=faculty, shortname="OLD"))
+    sweep()
+    clock.forward(timedelta(days=31).total_seconds())
+    fail(a_job(requester=faculty, shortname="NEW"))
+    sweep()
+    assert [row.event.job.shortname for row in rows()] == ["NEW"]
+    clock.forward(timedelta(days=2).total_seconds())
+    assert sweep() == []
+    assert len(mail.outbox) == 2
