@@ -9,6 +9,7 @@ from pytest_django import Settings
 
 from dupdash.accounts.access import Role
 from dupdash.sandbox.server import Sandbox
+from tests.flushing import delete_instead_of_truncate  # noqa: F401 - a fixture
 
 PASSWORD = "correct horse battery staple"
 

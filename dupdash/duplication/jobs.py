@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.jobs")
 
+# What an approval may change, as the story tells it.
+CHANGEABLE = {
+    "fullname": "full name",
+    "shortname": "short name",
+    "category_id": "category",
+    "category_name": "category",
+    "visible": "visibility",
+    "options": "options",
+    "not_before": "start",
+}
+
 
 class CannotDo(Exception):
     """This cannot be done to this job as it is now; the message is for a person."""
@@ -111,20 +122,10 @@ def edit_and_approve(
 ) -> None:
     """Change what a waiting job asks for, and let it run. Raises NotAllowed, CannotDo, InvalidRequest."""
     access.require(actor, Verb.APPROVE, job)
-    changes = {
-        name: getattr(request, name)
-        for name in (
-            "fullname",
-            "shortname",
-            "category_id",
-            "category_name",
-            "visible",
-            "options",
-            "not_before",
-        )
-    }
+    changes = {name: getattr(request, name) for name in CHANGEABLE}
     before = {name: getattr(job, name) for name in changes}
     told = [name for name, value in changes.items() if name != "category_name" and before[name] != value]
+    words = ", ".join(CHANGEABLE[name] for name in told)
     try:
         with transaction.atomic():
             _move(
@@ -132,7 +133,7 @@ def edit_and_approve(
                 State.QUEUED,
                 expected=(State.AWAITING_APPROVAL,),
                 kind="approved",
-                reason=f"Approved, with changes to: {', '.join(told)}." if told else "Approved.",
+                reason=f"Approved, with changes to: {words}." if told else "Approved.",
                 actor=actor,
                 through=through,
                 data={"before": {name: str(before[name]) for name in told}},

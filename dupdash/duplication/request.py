@@ -116,9 +116,13 @@ def check_short_name(shortname: str) -> list[Problem]:
     return check_name(shortname, field="shortname", word="short name", longest=SHORT_NAME_LONGEST)
 
 
-def held_by_job(shortname: str) -> Problem | None:
-    """The problem that an unfinished job holds this short name; None where none does."""
-    job = DuplicationJob.objects.holding_short_name(shortname).select_related("requester").first()
+def held_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
+    """The problem that an unfinished job holds this short name; None where none does.
+
+    ``ignore_job`` may have it: the one whose name is being changed.
+    """
+    holding = DuplicationJob.objects.holding_short_name(shortname).select_related("requester")
+    job = holding.exclude(pk=ignore_job.pk).first() if ignore_job else holding.first()
     if job is None:
         return None
     return Problem("shortname", "shortnametaken", "Another unfinished copy already has this short name.", job)
@@ -144,14 +148,17 @@ def find_source(source: str, client: MoodleClient) -> Course | None:
     return found[0] if len(found) == 1 else None
 
 
-def prepare(draft: Draft, origin: Origin, client: MoodleClient) -> DuplicationRequest:
+def prepare(
+    draft: Draft, origin: Origin, client: MoodleClient, *, ignore_job: DuplicationJob | None = None
+) -> DuplicationRequest:
     """Turn what was typed into a request, asking Moodle what only Moodle knows.
 
+    ``ignore_job``: the waiting job whose wish is being changed, and which may keep its short name.
     Raises InvalidRequest naming every field at once, and MoodleError where Moodle cannot be asked.
     """
     problems = [*check_full_name(draft.fullname), *check_short_name(draft.shortname)]
     if not any(problem.field == "shortname" for problem in problems):
-        taken = held_by_job(draft.shortname) or taken_in_moodle(draft.shortname, client)
+        taken = held_by_job(draft.shortname, ignore_job=ignore_job) or taken_in_moodle(draft.shortname, client)
         problems += [taken] if taken else []
     source = find_source(draft.source, client)
     if source is None:

@@ -56,7 +56,7 @@ def test_it_changes_what_a_waiting_job_asks_for(
     jobs.edit_and_approve(waiting, wish, actor=administrator)
     assert (waiting.state, waiting.shortname, waiting.visible) == (State.QUEUED, "BETTER", False)
     event = waiting.events.get(kind="approved")
-    assert event.reason == "Approved, with changes to: shortname, visible."
+    assert event.reason == "Approved, with changes to: short name, visibility."
     assert event.data == {"before": {"shortname": "NEW-1", "visible": "True"}}
     assert run(waiting).state == State.SUCCEEDED
     assert moodle.course("BETTER").visible == 0

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 def short_limits(settings: Any) -> None:
     """The same policy with fewer looks: a partial course is judged after ten minutes, looking ends after thirty."""
     settings.CHECK_LIMIT_UNKNOWN = 1800
+    settings.CHECK_LONGEST = 200
 
 
 def is_the_copy(job: DuplicationJob, moodle: Moodle) -> None:

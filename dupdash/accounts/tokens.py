@@ -1,0 +1,157 @@
+"""Making, finding, counting and revoking API tokens. The only code that ever holds one in the clear."""
+
+import hashlib
+import hmac
+import logging
+import secrets
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import DatabaseError
+from django.db.models import F, Q
+from django.utils import timezone
+
+from dupdash.accounts.models import ApiToken
+from dupdash.prepared import PreparedQuery, load
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("dupdash.tokens")
+
+# As long as Moodle's own, so that a client that checks the form of a token accepts ours.
+TOKEN_BYTES = 16
+TOKEN_LONGEST = 128
+DAYS_DEFAULT = 365
+DAYS_MOST = 3650
+# A process takes calls from the minute's allowance in portions: one UPDATE for each, instead of one for each call.
+PORTION_MOST = 100
+
+
+def make(owner: "User", label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken, str]:
+    """A new token, and its text, which can never be shown again.
+
+    Raises IntegrityError where the owner has a token with this label that is not revoked.
+    """
+    text = secrets.token_hex(TOKEN_BYTES)
+    now = timezone.now()
+    token = ApiToken.objects.create(
+        owner=owner, label=label, sha256=_hash(text), created_at=now, expires_at=now + timedelta(days=days)
+    )
+    logger.info("%s made the API token %s, “%s”", owner, token.pk, label)
+    return token, text
+
+
+def find(text: str) -> ApiToken | None:
+    """The usable token of this text, with its owner, active or not; asked of the database at every call.
+
+    Nothing is remembered between calls, so that revoking works at once. The owner comes in the same query.
+    """
+    if not text or len(text) > TOKEN_LONGEST:
+        return None
+    digest = _hash(text)
+    row = _by_hash.row(digest)
+    # The index has compared already, but on a hash, which tells nobody how much of a guess was right.
+    if row is None or not hmac.compare_digest(row["sha256"], digest):
+        return None
+    token = load(ApiToken, row)
+    owner = {name: row[f"owner__{name}"] for name in _OF_OWNER}
+    token.owner = load(get_user_model(), {"id": token.owner_id, **owner})
+    return token if token.is_usable() else None
+
+
+# What is asked of a token and its owner at a call; anything else is fetched when it is asked for.
+_OF_TOKEN = ("owner", "label", "sha256", "expires_at", "revoked_at")
+_OF_OWNER = ("username", "first_name", "last_name", "email", "is_active", "is_superuser")
+_by_hash = PreparedQuery(
+    lambda: (
+        ApiToken.objects.only(*_OF_TOKEN)
+        .annotate(**{f"owner__{name}": F(f"owner__{name}") for name in _OF_OWNER})
+        .filter(sha256="")
+    )
+)
+
+
+def revoke(token: ApiToken) -> bool:
+    """Make a token useless from this moment on; False where it was revoked before."""
+    revoked = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    token.refresh_from_db()
+    if revoked:
+        logger.info("the API token %s, “%s”, was revoked", token.pk, token.label)
+    return bool(revoked)
+
+
+def admit(token: ApiToken) -> bool:
+    """Count one call of a token; False where it has used up its calls of this minute (API_RATE_PER_MINUTE).
+
+    Exact over all processes of a site, because their portions come out of one row; a portion that is not used
+    up is lost, so that a call may be refused up to a portion early for each further process. The first portion
+    of a minute is also what keeps "last used".
+    """
+    minute = timezone.now().replace(second=0, microsecond=0)
+    if (answer := _from_portion(token.pk, minute)) is not None:
+        return answer
+    # Outside of the lock: a slow database holds up this call, and no other token's.
+    portion = _take_portion(token, minute)
+    with _lock:
+        if len(_portions) >= _REMEMBERED:
+            _portions.clear()
+        _portions[token.pk] = _Portion(minute, max(0, portion - 1), used_up=portion == 0)
+    return portion > 0
+
+
+@dataclass
+class _Portion:
+    """What this process may still grant in a minute. ``used_up``: nobody has anything left in it."""
+
+    minute: datetime
+    left: int
+    used_up: bool
+
+
+_REMEMBERED = 10_000
+_lock = threading.Lock()
+_portions: dict[int, _Portion] = {}
+
+
+def forget_portions() -> None:
+    """As a new process begins: nothing is granted yet."""
+    with _lock:
+        _portions.clear()
+
+
+def _from_portion(token_id: int, minute: datetime) -> bool | None:
+    """Whether a call is granted; None where that must be asked of the database."""
+    with _lock:
+        portion = _portions.get(token_id)
+        if portion is None or portion.minute != minute:
+            return None
+        if portion.left > 0:
+            portion.left -= 1
+            return True
+        return False if portion.used_up else None
+
+
+def _take_portion(token: ApiToken, minute: datetime) -> int:
+    limit: int = settings.API_RATE_PER_MINUTE
+    portion = min(PORTION_MOST, max(1, limit // 50))
+    same = ApiToken.objects.filter(pk=token.pk)
+    try:
+        begun = same.filter(Q(last_used_at__isnull=True) | Q(last_used_at__lt=minute))
+        if begun.update(last_used_at=minute, granted=portion):
+            return portion
+        if same.filter(granted__lte=limit - portion).update(granted=F("granted") + portion):
+            return portion
+    except DatabaseError as error:
+        # A count that cannot be written is no reason to refuse a call that may only read.
+        logger.warning("calls of the API token %s could not be counted: %s", token.pk, error)
+        return portion
+    return 0
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

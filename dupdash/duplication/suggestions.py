@@ -1,0 +1,112 @@
+"""What a copy is likely to be called: the names of its source, with the year of the next time round.
+
+BIO101-2026S1 becomes BIO101-2027S1. Only what stands there as a year is one: the 2010 of MATH2010 is a course's number.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from dupdash.duplication.request import SHORT_NAME_LONGEST
+
+# Years that somebody copies courses of; what lies further off is a number, or the subject of the course.
+PAST, COMING = 10, 5
+# So many years on are tried, and then so many numbers.
+YEARS_TRIED = 5
+NUMBERS_TRIED = 50
+
+# Words that a year may follow without a gap: WS2026, Fall26.
+_TERMS = (
+    r"wise|sose|ws|ss|fs|hs|ht|vt|ay|fy|sem|fall|autumn|spring|summer|winter|fa|sp|su|au|wi|s|w|f|h|t|q|y"
+    r"|herbst|frühling|sommer"
+)
+_BEFORE = rf"(?:(?<![^\W_])|(?<=_)|(?:(?<![^\W_])(?P<term>{_TERMS})))"
+_FOUR = re.compile(
+    rf"{_BEFORE}(?P<year>(?:19|20)\d\d)(?:(?P<gap>[/–-])(?P<next>(?:19|20)?\d\d)(?!\d))?(?!\d)", re.IGNORECASE
+)
+# Two digits are a year only where a term stands beside them, or the year after: WS26, 26S1, 26/27.
+_TWO = re.compile(
+    rf"{_BEFORE}(?P<year>\d\d)(?:(?P<gap>[/–-])(?P<next>\d\d)(?!\d)|(?P<after>(?:{_TERMS})(?:\d(?!\d)|(?![^\W_]))))?(?!\d)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    fullname: str
+    shortname: str
+
+
+@dataclass(frozen=True)
+class _Year:
+    """A year as it stands in a name, alone or with the one after it."""
+
+    start: int
+    end: int
+    value: int
+    digits: int
+    gap: str = ""
+    next_digits: int = 0
+
+    def raised(self, years: int) -> str:
+        text = _written(self.value + years, self.digits)
+        return f"{text}{self.gap}{_written(self.value + years + 1, self.next_digits)}" if self.gap else text
+
+
+def raised(name: str, years: int = 1, *, today: date | None = None) -> str | None:
+    """The name with its latest year raised, wherever it stands; None for a name without a year."""
+    found = list(_years(name, (today or date.today()).year))  # noqa: DTZ011 - a year needs no time zone
+    if not found:
+        return None
+    latest = max(year.value for year in found)
+    for year in reversed([year for year in found if year.value == latest]):
+        name = f"{name[: year.start]}{year.raised(years)}{name[year.end :]}"
+    return name
+
+
+def suggest(
+    fullname: str, shortname: str, is_free: Callable[[str], bool], *, today: date | None = None
+) -> Names | None:
+    """Names for a copy of a course with these names, whose short name ``is_free``; None where none was found."""
+    for years in range(1, YEARS_TRIED + 1):
+        next_name = raised(shortname, years, today=today)
+        if next_name is None or len(next_name) > SHORT_NAME_LONGEST:
+            break
+        if is_free(next_name):
+            # Many full names tell no year, and then stay what they are: Moodle allows that.
+            return Names(raised(fullname, years, today=today) or fullname, next_name)
+    for number in range(1, NUMBERS_TRIED + 1):
+        ending = "-COPY" if number == 1 else f"-COPY-{number}"
+        next_name = shortname[: SHORT_NAME_LONGEST - len(ending)] + ending
+        if is_free(next_name):
+            return Names(fullname, next_name)
+    return None
+
+
+def _years(name: str, this_year: int) -> Iterator[_Year]:
+    taken: set[int] = set()
+    for found in _FOUR.finditer(name):
+        taken.update(range(*found.span()))
+        year = _year(found, int(found["year"]), digits=4)
+        if this_year - PAST <= year.value <= this_year + COMING:
+            yield year
+    for found in _TWO.finditer(name):
+        if taken.intersection(range(*found.span())):
+            continue
+        year = _year(found, this_year // 100 * 100 + int(found["year"]), digits=2)
+        if (year.gap or found["term"] or found["after"]) and this_year - PAST <= year.value <= this_year + COMING:
+            yield year
+
+
+def _year(found: re.Match[str], value: int, *, digits: int) -> _Year:
+    start, end = found.span("year")
+    following = found["next"]
+    # 2026-01 is a month or a section; 2026-27 are two years.
+    if following and int(following) % 100 == (value + 1) % 100 and len(following) in (2, digits):
+        return _Year(start, found.end("next"), value, digits, found["gap"], len(following))
+    return _Year(start, end, value, digits)
+
+
+def _written(year: int, digits: int) -> str:
+    return str(year)[-digits:] if digits == 4 else f"{year % 100:02}"

@@ -1,0 +1,36 @@
+"""One call of one function."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.http import HttpRequest
+
+from dupdash.accounts.models import ApiToken
+from dupdash.gateway.parameters import Parameter
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@dataclass(frozen=True)
+class Call:
+    token: ApiToken
+    parameters: Mapping[str, Any]
+    request: HttpRequest
+
+    @property
+    def site_url(self) -> str:
+        """The address at which the caller reached us."""
+        return f"{self.request.scheme}://{self.request.get_host()}"
+
+    @property
+    def owner(self) -> "User":
+        """Who acts: a token can do what its owner can."""
+        return self.token.owner
+
+
+@dataclass(frozen=True)
+class Function:
+    parameters: Mapping[str, Parameter]
+    run: Callable[[Call], object]

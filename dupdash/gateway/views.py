@@ -1,0 +1,78 @@
+"""``/webservice/rest/server.php``: who calls, what, and what is answered. Always HTTP 200, as Moodle."""
+
+import logging
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+
+from dupdash.accounts import tokens
+from dupdash.accounts.models import ApiToken
+from dupdash.gateway import errors, rendering
+from dupdash.gateway.call import Call
+from dupdash.gateway.errors import ServiceError
+from dupdash.gateway.fields import fields_of
+from dupdash.gateway.functions import FUNCTIONS
+from dupdash.gateway.parameters import Tree, validate
+
+logger = logging.getLogger("dupdash.gateway")
+
+# Settings of Moodle's protocol, which any call may carry. Nothing that is answered here depends on them.
+SETTINGS = (
+    "moodlewssettingraw",
+    "moodlewssettingfileurl",
+    "moodlewssettingfilter",
+    "moodlewssettinglang",
+    "moodlewssettingtimezone",
+)
+
+
+# No cookie is looked at, so there is nothing to forge; a browser's session opens nothing here.
+@csrf_exempt
+def server(request: HttpRequest) -> HttpResponse:
+    """Answer one call. The token is in no log and in no answer."""
+    restformat = "xml"
+    try:
+        given = fields_of(request)
+        if given.pop("moodlewsrestformat", "xml") == "json":
+            restformat = "json"
+        content_type, body = rendering.answer(_call(request, given), restformat)
+    except ServiceError as refusal:
+        content_type, body = rendering.error(refusal, restformat)
+    except DatabaseError:
+        logger.exception("the database failed during a web service call")
+        content_type, body = rendering.error(errors.write_failed(), restformat)
+    except Exception:
+        # A caller gets an answer in the language it speaks, whatever is broken here; the log has the rest.
+        logger.exception("a web service call broke")
+        content_type, body = rendering.error(errors.broken(), restformat)
+    response = HttpResponse(body, content_type=content_type)
+    response["Cache-Control"] = "no-store"
+    # As Moodle has it: pages of other sites may call, for it is the token that opens, never a cookie.
+    response["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _call(request: HttpRequest, given: dict[str, Tree]) -> object:
+    text, name = given.pop("wstoken", ""), given.pop("wsfunction", "")
+    for setting in SETTINGS:
+        given.pop(setting, None)
+    token = _authenticate(text)
+    if not name or not isinstance(name, str):
+        raise errors.invalid_parameter("Missing function name")
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise errors.missing_record("external_functions")
+    parameters = validate(function.parameters, given)
+    return function.run(Call(token, parameters, request))
+
+
+def _authenticate(text: Tree) -> ApiToken:
+    token = tokens.find(text) if isinstance(text, str) else None
+    if token is None:
+        raise errors.invalid_token()
+    if not token.owner.is_active:
+        raise errors.access_exception(f"Refused web service access for suspended username: {token.owner}")
+    if not tokens.admit(token):
+        raise errors.rate_limited()
+    return token

@@ -1,0 +1,136 @@
+"""What the request form shows of the Moodle: its categories as a tree, and courses to choose from."""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dupdash.accounts import access
+from dupdash.duplication.request import FRONT_PAGE
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError, Refused
+from dupdash.moodle.records import Category, Course
+from dupdash.web.kept import keep, kept
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# Categories change rarely; what the form shows is checked against Moodle again when it is sent.
+FRESH_FOR = 300
+# Better an old list than none while the Moodle does not answer.
+KEPT_FOR = 24 * 3600
+FOUND_AT_ONCE = 20
+
+
+@dataclass
+class Node:
+    """A category in the tree of the form."""
+
+    id: int
+    name: str
+    disabled: bool
+    children: list["Node"] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A course to choose as a source."""
+
+    id: int
+    fullname: str
+    shortname: str
+    # Its category, and its id as it stands in Moodle's addresses: two courses may share all their names.
+    category: str
+
+    @classmethod
+    def of(cls, course: Course) -> "Choice":
+        where = f"{course.category_name} · " if course.category_name else ""
+        return cls(course.id, course.fullname, course.shortname, f"{where}id {course.id}")
+
+
+@dataclass(frozen=True)
+class Found:
+    choices: tuple[Choice, ...] = ()
+    more: bool = False
+    # What is chosen already, where the search did not find it again: a new search must not lose it.
+    chosen: Choice | None = None
+
+
+def categories(client: MoodleClient) -> tuple[Category, ...]:
+    """All categories, at most some minutes old; older ones where Moodle does not answer.
+
+    Raises MoodleError where there are none at all. A broken cache costs a question to Moodle, not the page.
+    """
+    known = _kept(client.site_url)
+    if known and time.time() - known[0] < FRESH_FOR:
+        return known[1]
+    try:
+        fresh = client.categories()
+    except MoodleError:
+        if known:
+            return known[1]
+        raise
+    _keep(client.site_url, fresh)
+    return fresh
+
+
+def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
+    """The categories as they lie in Moodle; one that this person may not copy into is shown and cannot be chosen."""
+    top: list[Node] = []
+    nodes: dict[int, Node] = {}
+    for category in sorted(all_of_them, key=lambda category: (category.depth, category.sortorder)):
+        node = Node(category.id, category.name, disabled=not access.may_copy_into(user, category))
+        nodes[category.id] = node
+        parent = nodes.get(category.parent)
+        # A parent that the account may not see: its children stand at the top rather than nowhere.
+        (parent.children if parent else top).append(node)
+    return top
+
+
+def find_source(query: str, source: str, client: MoodleClient) -> Found:
+    """What a search finds, and beside it what is chosen (by its id) already; raises MoodleError."""
+    found = find_courses(query, client)
+    if any(str(choice.id) == source for choice in found.choices):
+        return found
+    return replace(found, chosen=chosen_course(source, client))
+
+
+def find_courses(text: str, client: MoodleClient) -> Found:
+    """Courses by id, by short name, and by part of a name; raises MoodleError."""
+    text = text.strip()
+    if not text:
+        return Found()
+    try:
+        exact = list(client.courses_by_shortname(text))
+    except Refused:
+        # No short name holds a tag: Moodle refuses to look for one. Its search takes any text.
+        exact = []
+    if text.isascii() and text.isdigit() and len(text) < 19:
+        by_id = client.course_by_id(int(text))
+        exact = [by_id, *exact] if by_id else exact
+    similar = client.search_courses(text, perpage=FOUND_AT_ONCE)
+    courses = {course.id: course for course in (*exact, *similar) if course.id != FRONT_PAGE}
+    return Found(tuple(map(Choice.of, courses.values())), more=len(similar) == FOUND_AT_ONCE)
+
+
+def chosen_course(source: str, client: MoodleClient) -> Choice | None:
+    """The course that is chosen in the form, by its id; raises MoodleError."""
+    if not (source.isascii() and source.isdigit() and len(source) < 19):
+        return None
+    course = client.course_by_id(int(source))
+    return Choice.of(course) if course else None
+
+
+def _kept(site_url: str) -> tuple[float, tuple[Category, ...]] | None:
+    stored = kept(f"categories:{site_url}")
+    if not stored:
+        return None
+    try:
+        return float(stored[0]), tuple(Category(**category) for category in stored[1])
+    except (TypeError, ValueError, LookupError):
+        # As an older version of this program kept it.
+        return None
+
+
+def _keep(site_url: str, fresh: tuple[Category, ...]) -> None:
+    keep(f"categories:{site_url}", (time.time(), [vars(category) for category in fresh]), KEPT_FOR)

@@ -1,0 +1,201 @@
+"""The request form: what a person types, kept whatever comes of it, and the draft that is made of it.
+
+What a name may be and what Moodle knows is decided in ``duplication/request.py``, once for every entrance.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+from django.conf import settings
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from dupdash.accounts import access
+from dupdash.duplication.models import DuplicationJob, new_id
+from dupdash.duplication.request import Draft, Problem, check_full_name, check_short_name
+from dupdash.moodle.options import OPTIONS
+from dupdash.web.presentation.rows import requester_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+NOW, LATER = "now", "later"
+# Where a problem of a request is shown in the form.
+FIELDS = {"source": "source", "fullname": "fullname", "shortname": "shortname", "category": "category"}
+
+
+class RequestForm(forms.Form):
+    # What is searched for, and the id of what was chosen.
+    source_query = forms.CharField(required=False)
+    source = forms.CharField(required=False, label="Source course")
+    fullname = forms.CharField(
+        label="Full name",
+        help_text="As students will see it.",
+        error_messages={"required": check_full_name("")[0].message},
+    )
+    shortname = forms.CharField(
+        label="Short name",
+        help_text="Each exists once in Moodle, upper and lower case being the same.",
+        error_messages={"required": check_short_name("")[0].message},
+        widget=forms.TextInput(attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off"}),
+    )
+    category = forms.IntegerField(
+        label="Category",
+        error_messages={
+            "required": "Choose the category that the copy goes into.",
+            "invalid": "Choose a category from the list.",
+        },
+    )
+    visible = forms.BooleanField(required=False, initial=True, label="Students can see the copy")
+    start = forms.ChoiceField(
+        label="Start",
+        choices=[(NOW, "As soon as a place is free"), (LATER, "Not before a date and time")],
+        initial=NOW,
+        widget=forms.RadioSelect,
+    )
+    not_before = forms.DateTimeField(
+        required=False,
+        label="Not before",
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+        error_messages={"invalid": "Give a date and a time, for example 2027-02-01 22:00."},
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    timezone = forms.CharField(
+        required=False,
+        label="Time zone",
+        widget=forms.TextInput(
+            attrs={"data-timezone": True, "autocomplete": "off", "spellcheck": "false", "class": "zone"}
+        ),
+    )
+    note = forms.CharField(
+        required=False,
+        label="Note",
+        help_text="For whoever looks at this later.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+    # Marks this very form, so that pressing the button twice makes one job.
+    key = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *arguments: Any, user: "User", **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.user = user
+        self.initial.setdefault("key", new_id())
+        if self.is_bound or self.initial.get("timezone"):
+            # The zone that the typed time is read in: the browser's own must not take its place.
+            self.fields["timezone"].widget.attrs.pop("data-timezone", None)
+        self.initial.setdefault("timezone", settings.TIME_ZONE)
+        if access.needs_approval(user):
+            self.fields["note"].help_text = "For the person who approves it, and for whoever looks at this later."
+
+    @property
+    def chosen_options(self) -> dict[str, bool]:
+        """The ten as they were switched, or as the form begins with them."""
+        if self.is_bound:
+            return {option.name: option.name in self.data for option in OPTIONS}
+        begun: dict[str, bool] = self.initial.get("options", {})
+        return {option.name: begun.get(option.name, option.default) for option in OPTIONS}
+
+    def typed(self) -> dict[str, Any]:
+        """Everything as it stands in the form, to begin another with."""
+        return {name: self[name].value() for name in self.fields} | {"options": self.chosen_options}
+
+    def renew_key(self) -> None:
+        """Make this a form of its own, after another copy was asked for from the same page."""
+        data = cast(QueryDict, self.data).copy()
+        data["key"] = self.cleaned_data["key"] = new_id()
+        self.data = data
+
+    def value(self, name: str) -> str:
+        """What is typed in a field now, whether it is any good or not."""
+        value = self[name].value()
+        return "" if value is None else str(value)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not (cleaned.get("source") or cleaned.get("source_query")):
+            self.add_error("source", "Choose the course that is to be copied.")
+        cleaned["moment"] = self._moment(cleaned)
+        return cleaned
+
+    def _moment(self, cleaned: dict[str, Any]) -> datetime | None:
+        """The moment not to start before, read in the time zone that stands beside it."""
+        if cleaned.get("start") != LATER or "not_before" in self.errors:
+            return None
+        local: datetime | None = cleaned.get("not_before")
+        if local is None:
+            self.add_error("not_before", "Give the date and the time not to start before.")
+            return None
+        zone = cleaned.get("timezone") or settings.TIME_ZONE
+        if zone not in available_timezones():
+            self.add_error("timezone", "There is no such time zone. One is called Europe/Berlin, for example.")
+            return None
+        moment = local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        if moment <= timezone.now():
+            self.add_error("not_before", "This moment is over. Choose a later one.")
+            return None
+        return moment
+
+    def draft(self) -> Draft:
+        """What was typed as a draft, whole or not: its problems are told all at once."""
+        typed = self.cleaned_data
+        return Draft(
+            source=typed.get("source") or typed.get("source_query") or "",
+            fullname=typed.get("fullname", ""),
+            shortname=typed.get("shortname", ""),
+            category_id=typed.get("category") or 0,
+            visible=typed.get("visible", False),
+            options=self.chosen_options,
+            note=typed.get("note", ""),
+            not_before=typed.get("moment"),
+            idempotency_key=typed.get("key", "")[:255],
+        )
+
+    def add_problems(self, problems: Iterable[Problem]) -> None:
+        """Say at its field what is wrong there; a field that is marked already keeps its one mark."""
+        for problem in problems:
+            field = FIELDS.get(problem.field)
+            if field is None or field not in self.errors:
+                self.add_error(field, words_of(problem, self.user))
+
+
+def words_of(problem: Problem, user: "User") -> str | SafeString:
+    """A problem in words; with a link to the job that is in the way, for those who may see it."""
+    job = problem.job
+    if job is None or not access.may_see(user, job):
+        return problem.message
+    return format_html(
+        '{} It is <a href="{}">“{}”</a>, asked for by {}.',
+        problem.message,
+        reverse("jobs:job", args=[job.pk]),
+        job.fullname,
+        requester_of(job),
+    )
+
+
+def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
+    """What the form begins with to change what a waiting job asks for, its moment in the zone of whoever edits."""
+    begun = filled_in(job)
+    if job.not_before is None or job.not_before <= timezone.now():
+        return begun
+    zone = zone or ZoneInfo(settings.TIME_ZONE)
+    local = job.not_before.astimezone(zone).replace(tzinfo=None)
+    return {**begun, "start": LATER, "not_before": local, "timezone": zone.key}
+
+
+def filled_in(job: DuplicationJob) -> dict[str, Any]:
+    """What the form begins with to ask again for what a job asked for."""
+    return {
+        "source": str(job.source_id),
+        "fullname": job.fullname,
+        "shortname": job.shortname,
+        "category": job.category_id,
+        "visible": job.visible,
+        "options": dict(job.options),
+        "note": job.note,
+    }

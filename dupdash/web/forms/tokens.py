@@ -1,0 +1,38 @@
+"""What is asked of somebody who wants an API token."""
+
+from typing import TYPE_CHECKING
+
+from django import forms
+
+from dupdash.accounts import tokens
+from dupdash.accounts.models import LABEL_LONGEST, ApiToken
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class TokenForm(forms.Form):
+    label = forms.CharField(
+        max_length=LABEL_LONGEST,
+        label="What it is for",
+        help_text="For example the program’s name. It is told in the story of every job the program asks for.",
+        error_messages={"required": "Say what it is for: you will want to know when you see it again."},
+    )
+    days = forms.IntegerField(
+        min_value=1,
+        max_value=tokens.DAYS_MOST,
+        initial=tokens.DAYS_DEFAULT,
+        label="Days until it expires",
+    )
+
+    def __init__(self, *arguments: object, owner: "User", **more: object) -> None:
+        super().__init__(*arguments, **more)  # type: ignore[arg-type]
+        self.owner = owner
+
+    def clean_label(self) -> str:
+        label: str = self.cleaned_data["label"]
+        if not label.isprintable():
+            raise forms.ValidationError("A label is one line of text, without control characters.")
+        if ApiToken.objects.filter(owner=self.owner, label=label, revoked_at__isnull=True).exists():
+            raise forms.ValidationError("You have a token with this label. Choose another, or revoke that one first.")
+        return label

@@ -1,0 +1,74 @@
+"""The few questions that need more than a yes."""
+
+from typing import Any
+
+from django import forms
+
+from dupdash.duplication.models import DuplicationJob
+
+NOT_MADE = "none"
+ANOTHER = "another"
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label="Reason",
+        help_text="The requester reads it.",
+        error_messages={"required": "Say why: the requester will read it."},
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+
+class SettleForm(forms.Form):
+    """An administrator's word on a job whose truth could not be found out."""
+
+    course = forms.ChoiceField(
+        label="What became of it",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Say which course it is, or that none was made."},
+    )
+    course_id = forms.IntegerField(
+        required=False,
+        min_value=2,
+        label="Id of the other course",
+        help_text="The number at the end of the course’s address in Moodle.",
+    )
+    reason = forms.CharField(
+        label="How do you know?",
+        help_text="Others will read it in the story of this job.",
+        error_messages={"required": "Say how you know: others will read it."},
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        field = self.fields["course"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
+        likely = list(job.candidates)
+        if job.course_id and all(candidate["id"] != job.course_id for candidate in likely):
+            likely.insert(0, {"id": job.course_id, "fullname": "its own course", "shortname": "seen before"})
+        field.choices = [
+            *(
+                (
+                    str(candidate["id"]),
+                    f"It is course {candidate['id']}, “{candidate['fullname']}” ({candidate['shortname']})",
+                )
+                for candidate in likely
+            ),
+            (ANOTHER, "It is another course"),
+            (NOT_MADE, "No copy was made"),
+        ]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("course") == ANOTHER and not cleaned.get("course_id") and "course_id" not in self.errors:
+            self.add_error("course_id", "Give the id of the course.")
+        return cleaned
+
+    @property
+    def course_settled(self) -> int | None:
+        """The id of the course that is the copy; None: no copy was made."""
+        chosen = self.cleaned_data["course"]
+        if chosen == NOT_MADE:
+            return None
+        return int(self.cleaned_data["course_id"] if chosen == ANOTHER else chosen)

@@ -1,0 +1,189 @@
+"""The figures behind the plots, counted by the database as far as both kinds of it can."""
+
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import ceil
+from typing import NamedTuple
+
+from django.db.models import Count, Max, Q
+
+from dupdash.duplication.models import JobQuerySet
+from dupdash.duplication.states import State
+from dupdash.web.days import start_of
+from dupdash.web.insights.period import MOST_BARS, Period
+from dupdash.web.lengths import QUARTER, QuarterHour, between, waiting
+
+# The outcomes, from the bottom of a bar to its top, and which states each stands for.
+OUTCOMES: dict[str, frozenset[str]] = {
+    "Succeeded": frozenset({State.SUCCEEDED}),
+    "Failed": frozenset({State.FAILED}),
+    "Unresolved": frozenset({State.UNRESOLVED}),
+    "Cancelled or refused": frozenset({State.CANCELLED, State.REJECTED}),
+    "Under way": frozenset({State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING, State.CHECKING}),
+}
+_OUTCOME_OF = {state: outcome for outcome, states in OUTCOMES.items() for state in states}
+
+# Up to so many seconds, in words; what takes longer comes into the last one.
+WAITS: tuple[tuple[float, str], ...] = (
+    (1, "under 1 s"),
+    (5, "1 to 5 s"),
+    (15, "5 to 15 s"),
+    (60, "15 s to 1 min"),
+    (300, "1 to 5 min"),
+    (900, "5 to 15 min"),
+    (3600, "15 min to 1 h"),
+    (14400, "1 to 4 h"),
+    (86400, "4 h to 1 day"),
+    (float("inf"), "over 1 day"),
+)
+BUSIEST = 10
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One bar: a day, a week or a month, cut off where the period ends, and how many jobs had each outcome."""
+
+    since: date
+    until: date
+    counts: tuple[int, ...]
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    unit: str
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def totals(self) -> tuple[int, ...]:
+        return tuple(sum(stretch.counts[n] for stretch in self.stretches) for n in range(len(OUTCOMES)))
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Sorted lengths of time in seconds."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float | None:
+        return self.quantile(0.5)
+
+    @property
+    def ninetieth(self) -> float | None:
+        return self.quantile(0.9)
+
+    def quantile(self, share: float) -> float | None:
+        """The smallest value that at least this share of all does not exceed: one that was really measured."""
+        return self.values[max(0, ceil(share * len(self.values)) - 1)] if self.values else None
+
+    def counts(self) -> list[int]:
+        below = [bisect_left(self.values, limit) for limit, _ in WAITS]
+        return [upper - lower for lower, upper in zip([0, *below], below, strict=False)]
+
+
+class Copied(NamedTuple):
+    """One complete copy: how much there was to copy, and how long Moodle took."""
+
+    activities: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Cause:
+    code: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Source:
+    id: int
+    shortname: str
+    count: int
+    failed: int
+
+
+def outcomes(period: Period) -> Outcomes:
+    """Each job counts on the day on which it was asked for."""
+    unit, starts = _stretches(period)
+    # The quarter of an hour with which each begins: where the clocks are changed, a day has not 96 of them.
+    quarters = [start_of(start).timestamp() // QUARTER for start in starts]
+    counted: Counter[tuple[date, str]] = Counter()
+    rows = period.jobs().annotate(quarter=QuarterHour("created_at")).values_list("quarter", "state")
+    for quarter, state, count in rows.annotate(Count("id")):
+        counted[starts[bisect_right(quarters, quarter) - 1], _OUTCOME_OF[state]] += count
+    ends = [*(start - timedelta(days=1) for start in starts[1:]), period.until]
+    return Outcomes(
+        unit,
+        tuple(
+            Stretch(start, end, tuple(counted[start, outcome] for outcome in OUTCOMES))
+            for start, end in zip(starts, ends, strict=True)
+        ),
+    )
+
+
+def _stretches(period: Period) -> tuple[str, list[date]]:
+    unit = "day" if period.length <= MOST_BARS else "week" if period.length <= 7 * MOST_BARS else "month"
+    days = (period.since + timedelta(days=n) for n in range(period.length))
+    return unit, sorted({_start(day, unit, period) for day in days})
+
+
+def _start(day: date, unit: str, period: Period) -> date:
+    if unit == "week":
+        day -= timedelta(days=day.weekday())
+    if unit == "month":
+        day = day.replace(day=1)
+    return max(day, period.since)
+
+
+def waits(period: Period) -> Distribution:
+    """How long the jobs waited that have begun, without the time before an approval or before a moment asked for."""
+    begun = period.jobs().filter(started_at__isnull=False, queued_at__isnull=False)
+    return _seconds(begun.annotate(waited=waiting()).values_list("waited", flat=True))
+
+
+def durations(period: Period) -> tuple[list[Copied], int]:
+    """What was copied and how long it took; and how many are left out, since their end was only found out later."""
+    whole = period.jobs().filter(
+        state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, source_activities__isnull=False
+    )
+    known = whole.filter(checking_since__isnull=True).annotate(took=between("sent_at", "finished_at"))
+    rows = known.values_list("source_activities", "took")
+    copied = [Copied(activities or 0, (took or 0) / 1000) for activities, took in rows]
+    return copied, whole.filter(checking_since__isnull=False).count()
+
+
+def causes(period: Period) -> list[Cause]:
+    """The most frequent first."""
+    failed = period.jobs().filter(state=State.FAILED)
+    rows = failed.values_list("failure_code").annotate(count=Count("id")).order_by("-count", "failure_code")
+    return [Cause(code, count) for code, count in rows]
+
+
+def busiest(period: Period) -> list[Source]:
+    """The sources that most copies were asked of, by the name each had last."""
+    failed = Count("id", filter=Q(state=State.FAILED))
+    rows = list(
+        period.jobs()
+        .values_list("source_id")
+        .annotate(count=Count("id"), failed=failed, last=Max("created_at"))
+        .order_by("-count", "source_id")[:BUSIEST]
+    )
+    ids = [source_id for source_id, *_ in rows]
+    names = _latest_names(period.jobs().filter(source_id__in=ids))
+    return [Source(source_id, names[source_id], count, failed) for source_id, count, failed, _ in rows]
+
+
+def _latest_names(jobs: JobQuerySet) -> dict[int, str]:
+    named = jobs.values_list("source_id", "source_shortname").annotate(last=Max("created_at")).order_by("last")
+    return {source_id: shortname for source_id, shortname, _ in named}
+
+
+def _seconds(milliseconds: Iterable[int | None]) -> Distribution:
+    return Distribution(tuple(sorted(max(0, value) / 1000 for value in milliseconds if value is not None)))

@@ -1,0 +1,78 @@
+"""The days that the plots are about: a number of days up to today, or from one day to another."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django import forms
+from django.http import QueryDict
+
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
+from dupdash.web.days import DayField, end_of, start_of, today
+
+DAYS = (7, 30, 90, 365)
+USUAL = 30
+# Beyond so many bars they are too thin to be told from one another.
+MOST_BARS = 92
+
+
+@dataclass(frozen=True)
+class Period:
+    since: date
+    until: date
+    # One of DAYS, or None for a period of one's own.
+    days: int | None = None
+
+    @classmethod
+    def latest(cls, days: int) -> "Period":
+        return cls(today() - timedelta(days=days - 1), today(), days)
+
+    @property
+    def length(self) -> int:
+        return (self.until - self.since).days + 1
+
+    @property
+    def words(self) -> str:
+        if self.days is not None:
+            return f"The last {self.days} days"
+        if self.since == self.until:
+            return f"{self.since:%-d %B %Y}"
+        return f"{self.since:%-d %B %Y} to {self.until:%-d %B %Y}"
+
+    def query(self) -> dict[str, str]:
+        if self.days is not None:
+            return {"days": str(self.days)}
+        return {"since": self.since.isoformat(), "until": self.until.isoformat()}
+
+    def jobs(self) -> JobQuerySet:
+        """The jobs that were asked for in these days: all plots are about the same ones."""
+        return DuplicationJob.objects.filter(
+            created_at__gte=start_of(self.since), created_at__lt=end_of(self.until)
+        ).order_by()
+
+
+class PeriodForm(forms.Form):
+    since = DayField("From")
+    until = DayField("Until")
+
+    def __init__(self, asked: QueryDict) -> None:
+        super().__init__(asked, auto_id="period-%s")
+        self.days = next((days for days in DAYS if str(days) == asked.get("days")), None)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and until < since:
+            self.add_error("until", "This day lies before the first one.")
+        return cleaned
+
+    def period(self) -> Period | None:
+        """None where the days that were given make no period."""
+        if not self.is_valid():
+            return None
+        since, until = self.cleaned_data["since"], self.cleaned_data["until"]
+        if self.days is not None or not (since or until):
+            return Period.latest(self.days or USUAL)
+        # An open end is today; an open beginning the usual length.
+        until = until or max(today(), since)
+        return Period(since or until - timedelta(days=USUAL - 1), until)

@@ -1,0 +1,53 @@
+"""Lengths of time between two columns, and pieces of time, worked out by the database.
+
+Django's own functions for this call Python for each row on SQLite: five times slower (measured).
+"""
+
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import BigIntegerField, Case, Expression, F, Func, When
+
+# Seconds.
+QUARTER = 900
+
+
+class Milliseconds(Func):
+    """From one moment to another, in whole milliseconds; NULL where one is missing."""
+
+    arity = 2
+    output_field = BigIntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        template = "CAST(ROUND((julianday(%(expressions)s)) * 86400000) AS INTEGER)"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=") - julianday(", **context)
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        template = "CAST(ROUND(EXTRACT(EPOCH FROM (%(expressions)s)) * 1000) AS BIGINT)"
+        return self.as_sql(compiler, connection, template=template, arg_joiner=" - ", **context)
+
+
+class QuarterHour(Func):
+    """The number of the quarter of an hour, since 1970: in every time zone a day begins with one."""
+
+    arity = 1
+    output_field = BigIntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        # Whole seconds: SQLite would round the last half a millisecond of a day up into the next one.
+        template = f"(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) / {QUARTER})"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
+        template = f"CAST(FLOOR(EXTRACT(EPOCH FROM %(expressions)s) / {QUARTER}) AS BIGINT)"
+        return self.as_sql(compiler, connection, template=template, **context)
+
+
+def between(start: str | Expression, end: str) -> Milliseconds:
+    return Milliseconds(F(end), F(start) if isinstance(start, str) else start)
+
+
+def waiting() -> Milliseconds:
+    """How long a job waited for a place: from its place in the queue, or the later moment that was asked for."""
+    scheduled = When(not_before__gt=F("queued_at"), not_before__lte=F("started_at"), then=F("not_before"))
+    return between(Case(scheduled, default=F("queued_at")), "started_at")

@@ -1,0 +1,151 @@
+"""How a job ended, or what it left: the callouts of its page."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.site import course_url
+from dupdash.duplication.states import State
+from dupdash.web.presentation.explanations import explain
+
+
+@dataclass(frozen=True)
+class Callout:
+    level: str
+    title: str
+    means: str = ""
+    do: str = ""
+
+
+@dataclass(frozen=True)
+class CourseInMoodle:
+    """A course that a job made or may have made, as it was last seen."""
+
+    id: int
+    url: str
+    fullname: str
+    shortname: str
+    visibility: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What the copy lacks, or has beyond its source: "quiz “Week 3”", twice."""
+
+    what: str
+    name: str
+    count: int
+
+
+@dataclass(frozen=True)
+class Verification:
+    complete: bool
+    summary: str
+    missing: tuple[Difference, ...]
+    extra: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    callouts: tuple[Callout, ...] = ()
+    partial: CourseInMoodle | None = None
+    candidates: tuple[CourseInMoodle, ...] = ()
+    verification: Verification | None = None
+    verification_pending: bool = False
+    raw: str = ""
+
+
+def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outcome:
+    """What there is to say beside the progress; ``raw``: with Moodle's own words, for those who help."""
+    candidates = tuple(_course(seen) for seen in job.candidates)
+    return Outcome(
+        callouts=tuple(_callouts(job, health)),
+        partial=partial_course(job) if job.left_partial_course else None,
+        candidates=candidates if raw and job.state in (State.UNRESOLVED, State.FAILED) else (),
+        verification=_verification(job.verification) if job.verification else None,
+        verification_pending=job.state == State.SUCCEEDED and job.verification is None,
+        raw=_raw(job) if raw else "",
+    )
+
+
+def partial_course(job: DuplicationJob) -> CourseInMoodle:
+    """The proven course of a job as it was last seen, which need not carry the requested names."""
+    last = job.facts.get("last") or {"shortname": job.shortname, "fullname": job.fullname}
+    return _course({**last, "id": job.course_id})
+
+
+def _course(seen: dict[str, Any]) -> CourseInMoodle:
+    return CourseInMoodle(
+        id=int(seen["id"]),
+        url=course_url(int(seen["id"])),
+        fullname=str(seen.get("fullname", "")),
+        shortname=str(seen.get("shortname", "")),
+        visibility=_VISIBILITY[seen.get("visible")],
+    )
+
+
+_VISIBILITY: dict[object, str] = {
+    True: "Students can see it.",
+    False: "Students cannot see it.",
+    None: "Whether students can see it is not known.",
+}
+
+
+def _callouts(job: DuplicationJob, health: MoodleHealth) -> list[Callout]:
+    match job.state:
+        case State.FAILED:
+            why = explain(job.failure_code)
+            return [Callout("danger", why.happened, why.means, why.do)]
+        case State.UNRESOLVED:
+            return [
+                Callout(
+                    "warning",
+                    "Whether this copy was made could not be found out.",
+                    "Its short name stays taken, and nothing is sent a second time: that could make two courses.",
+                    "A course administrator looks in Moodle and settles it here. A copy that turns up is shown, too.",
+                )
+            ]
+        case State.SUCCEEDED if job.cancel_requested_at is not None:
+            return [
+                Callout(
+                    "warning",
+                    "This copy was cancelled, but it was made and could not be removed.",
+                    "The course is complete and stands in Moodle; the story below says why it was not removed.",
+                    "If nobody wants it, delete it in Moodle.",
+                )
+            ]
+        case State.REJECTED:
+            refused = job.events.filter(kind="rejected").last()
+            return [Callout("warning", "This copy was refused.", refused.reason if refused else "")]
+    return []
+
+
+def _verification(report: dict[str, Any]) -> Verification:
+    sections, activities = report["sections"], report["activities"]
+    there = activities["copy"]
+    expected = activities.get("expected", activities["source"])
+    summary = f"Sections: {sections['copy']} of {sections['source']}. Activities and resources: {there} of {expected}."
+    if expected != activities["source"]:
+        summary += f" The source’s {activities['source']} activities were not asked for."
+    return Verification(
+        complete=bool(report["complete"]),
+        summary=summary,
+        missing=_differences(sections, activities, "missing"),
+        extra=_differences(sections, activities, "extra"),
+    )
+
+
+def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str) -> tuple[Difference, ...]:
+    return (
+        *(Difference(f"Section {entry['type']}", entry["name"], entry["count"]) for entry in sections.get(word, [])),
+        *(
+            Difference(str(entry["type"]).capitalize(), entry["name"], entry["count"])
+            for entry in activities.get(word, [])
+        ),
+    )
+
+
+def _raw(job: DuplicationJob) -> str:
+    if not (job.failure_code or job.failure_message):
+        return ""
+    return f"{job.failure_code or 'no error code'}\n{job.failure_message}".strip()

@@ -1,0 +1,13 @@
+"""What people are called on the pages."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+ITSELF = "dupdash"
+COMMAND_LINE = "the command line"
+
+
+def name_of(person: "User | None", nobody: str = ITSELF) -> str:
+    return (person.get_full_name() or person.get_username()) if person else nobody

@@ -1,0 +1,46 @@
+"""The addresses of the dashboard. Who may open each is said in ``rules.py``, under the same names."""
+
+from django.contrib.auth import views as auth
+from django.urls import URLPattern, URLResolver, include, path, register_converter
+
+from dupdash.web.converters import JobId
+from dupdash.web.views import history, insights, job, jobs, overview, preferences, request, tokens, verbs
+
+register_converter(JobId, "job_id")
+
+job_urls: list[URLPattern] = [
+    path("", jobs.jobs, name="list"),
+    path("rows/", jobs.job_rows, name="rows"),
+    path("new/", request.request_copy, name="request"),
+    path("new/source-choices/", request.source_choices, name="source_choices"),
+    path("new/check-short-name/", request.short_name_check, name="check_short_name"),
+    path("<job_id:job_id>/", job.job, name="job"),
+    path("<job_id:job_id>/status/", job.job_status, name="status"),
+    path("<job_id:job_id>/approve/", verbs.approve, name="approve"),
+    path("<job_id:job_id>/refuse/", verbs.reject, name="reject"),
+    path("<job_id:job_id>/cancel/", verbs.cancel, name="cancel"),
+    path("<job_id:job_id>/retry/", verbs.retry, name="retry"),
+    path("<job_id:job_id>/delete-partial-course/", verbs.delete_partial, name="delete_partial"),
+    path("<job_id:job_id>/settle/", verbs.settle, name="settle"),
+]
+
+news_urls: list[URLPattern] = [path("", preferences.news, name="news")]
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", overview.overview, name="overview"),
+    path("live/", overview.overview_live, name="overview_live"),
+    path("jobs/", include((job_urls, "jobs"))),
+    path("history/", history.history, name="history"),
+    path("history/copies.csv", history.history_csv, name="history_csv"),
+    path("history/change/", history.history_change, name="history_change"),
+    path("history/changed/", history.history_changed, name="history_changed"),
+    path("insights/", insights.insights, name="insights"),
+    path("insights/<slug:plot>.csv", insights.insights_csv, name="insights_csv"),
+    path("insights/<slug:plot>.svg", insights.insights_svg, name="insights_svg"),
+    path("tokens/", tokens.own_tokens, name="tokens"),
+    path("tokens/<int:token_id>/revoke/", tokens.revoke_token, name="revoke_token"),
+    path("preferences/", preferences.preferences, name="preferences"),
+    path("news/", include((news_urls, "notifications"))),
+    path("sign-in/", auth.LoginView.as_view(), name="login"),
+    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+]

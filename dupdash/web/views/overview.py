@@ -1,0 +1,41 @@
+"""The first page: what needs somebody, what runs, what waits, and what came of the latest copies."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from dupdash.accounts import access
+from dupdash.web.guard import guarded
+from dupdash.web.http import PersonRequest, partial, unchanged
+from dupdash.web.presentation.digests import digest
+from dupdash.web.presentation.overview import sections
+from dupdash.web.site import health_of
+
+
+@guarded
+@require_safe
+def overview(request: PersonRequest) -> HttpResponse:
+    context = _live_context(request)
+    context["may_submit"] = access.may_submit(request.user)
+    return render(request, "overview/overview.html", context)
+
+
+@guarded
+@require_safe
+def overview_live(request: PersonRequest) -> HttpResponse:
+    context = _live_context(request)
+    if request.GET.get("seen") == context["seen"]:
+        return unchanged()
+    return partial(request, "overview/_live.html", context)
+
+
+def _live_context(request: PersonRequest) -> dict[str, object]:
+    shown = sections(request.user, health_of(request))
+    seen = digest(shown)
+    return {
+        "sections": shown,
+        "seen": seen,
+        "sees_all": access.sees_all_jobs(request.user),
+        "live_url": f"{reverse('overview_live')}?seen={seen}",
+    }

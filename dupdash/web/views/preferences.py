@@ -1,0 +1,36 @@
+"""What a person is told, and how; and the news that every page asks for."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import trigger_client_event
+
+from dupdash.notifications.news import news_for
+from dupdash.web.forms.preferences import PreferencesForm
+from dupdash.web.guard import guarded
+from dupdash.web.http import PersonRequest, see_other, unchanged
+
+
+@guarded
+@require_http_methods(["GET", "HEAD", "POST"])
+def preferences(request: PersonRequest) -> HttpResponse:
+    form = PreferencesForm(request.POST if request.method == "POST" else None, user=request.user)
+    if form.is_bound and form.is_valid():
+        form.save()
+        messages.success(request, "Your preferences are saved.")
+        return see_other("preferences")
+    context = {"form": form, "digest_hour": settings.DIGEST_HOUR}
+    return render(request, "preferences/preferences.html", context, status=422 if form.is_bound else 200)
+
+
+@guarded
+@require_safe
+def news(request: PersonRequest) -> HttpResponse:
+    """Nothing, nearly always; else a short message for the corner of the page, once for each person."""
+    told = news_for(request.user)
+    response = unchanged()
+    if told:
+        trigger_client_event(response, "dupdash:toast", {"level": told.level, "text": told.text, "url": told.url})
+    return response

@@ -1,0 +1,207 @@
+"""Asking for a copy: the form, and what it asks the server while it is filled in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from dupdash.accounts import access
+from dupdash.accounts.access import NotAllowed
+from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.request import InvalidRequest, check_short_name, held_by_job, prepare, taken_in_moodle
+from dupdash.duplication.site import open_client
+from dupdash.duplication.states import State
+from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.web import catalogue
+from dupdash.web.catalogue import Choice, Found, Node
+from dupdash.web.forms.request import RequestForm, filled_in, words_of
+from dupdash.web.guard import guarded
+from dupdash.web.http import PersonRequest, partial, see_other
+from dupdash.web.presentation.actions import may_ask_again
+from dupdash.web.presentation.options import switches
+from dupdash.web.presentation.outcome import Callout
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# A job that ended like this is tried again by asking anew: the new job names it.
+TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
+
+
+@dataclass
+class Surroundings:
+    """What the form shows of the Moodle, as far as the Moodle told."""
+
+    nodes: list[Node] = field(default_factory=list)
+    found: Found = field(default_factory=Found)
+    trouble: Callout | None = None
+
+
+@guarded
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_copy(request: PersonRequest) -> HttpResponse:
+    before = _job_to_start_from(request)
+    if request.method != "POST":
+        initial = filled_in(before) if before else {"source": request.GET.get("source", "")}
+        return _page(request, RequestForm(initial=initial, user=request.user), before)
+    form = RequestForm(request.POST, user=request.user)
+    if "find" in request.POST:
+        # Without scripts the search for a source is a form that comes back: nothing is judged yet.
+        return _page(request, RequestForm(initial=form.typed(), user=request.user), before)
+    made = _submit(form, request.user, before)
+    if made is not None:
+        messages.success(request, _thanks(made))
+        return see_other("jobs:job", made.pk)
+    return _page(request, form, before, status=422)
+
+
+@guarded
+@require_safe
+def source_choices(request: PersonRequest) -> HttpResponse:
+    """The courses that a search finds, as radios."""
+    query, source = request.GET.get("source_query", ""), request.GET.get("source", "")
+    around = Surroundings()
+    with _told_in(around), open_client() as client:
+        around.found = catalogue.find_source(query, source, client)
+    context = {"found": around.found, "trouble": around.trouble, "query": query.strip(), "selected": _number(source)}
+    return partial(request, "jobs/_source_choices.html", context)
+
+
+@guarded
+@require_safe
+def short_name_check(request: PersonRequest) -> HttpResponse:
+    """What there is to say about a short name while it is typed."""
+    shortname = request.GET.get("shortname", "")
+    if not shortname.strip():
+        return _checked(request, "", "")
+    problem = next(iter(check_short_name(shortname)), None) or held_by_job(shortname)
+    if problem is None:
+        try:
+            with open_client() as client:
+                problem = taken_in_moodle(shortname, client)
+        except MoodleError:
+            return _checked(request, "warning", "Moodle does not answer just now. It is asked again in the end.")
+    if problem is not None:
+        return _checked(request, "danger", words_of(problem, request.user))
+    return _checked(request, "success", "This short name is free.")
+
+
+def _checked(request: PersonRequest, level: str, text: str) -> HttpResponse:
+    return partial(request, "components/_check.html", {"level": level, "text": text})
+
+
+def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
+    """The job of ``?from=``; 404 for one that this person may not ask again for, or does not know."""
+    job_id = request.GET.get("from")
+    if not job_id:
+        return None
+    askable = [job for job in access.visible_jobs(request.user).filter(pk=job_id) if may_ask_again(job, request.user)]
+    return askable[0] if askable else get_object_or_404(DuplicationJob.objects.none())
+
+
+def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> DuplicationJob | None:
+    """The job that came of the form; None where something is wrong, which the form then says."""
+    form.is_valid()
+    draft = form.draft()
+    try:
+        source_id = _number(draft.source)
+        twin = jobs.submitted_before(draft, source_id, actor=user) if source_id else None
+        if twin is not None:
+            return twin
+    except InvalidRequest:
+        # The browser's "back", and another copy from the same page: a new form in all but its key.
+        form.renew_key()
+        draft = form.draft()
+    try:
+        with open_client() as client:
+            wish = prepare(draft, Origin.FORM, client)
+            if not form.is_valid():
+                return None
+            retry_of = before if before is not None and before.state in TRIED_AGAIN else None
+            return jobs.submit(wish, actor=user, client=client, retry_of=retry_of)
+    except InvalidRequest as invalid:
+        for problem in invalid.problems:
+            job = problem.job
+            if job and draft.idempotency_key and job.idempotency_key == draft.idempotency_key and job.requester == user:
+                # The same form, sent twice at once: the other one was a little quicker.
+                return job
+        form.add_problems(invalid.problems)
+    except NotAllowed as refusal:
+        form.add_error(None, str(refusal))
+    except MoodleError as error:
+        # What is wrong with the Moodle is said above the form; here only what it means for what was typed.
+        form.add_error(None, f"Nothing was sent, and what you typed is kept. {_words_of(error, user)}")
+    return None
+
+
+def _page(request: PersonRequest, form: RequestForm, before: DuplicationJob | None, status: int = 200) -> HttpResponse:
+    around = _surroundings(form, before, request.user)
+    context = {
+        "form": form,
+        "before": before,
+        "nodes": around.nodes,
+        "found": around.found,
+        "trouble": around.trouble,
+        "query": form.value("source_query").strip(),
+        "selected_source": _number(form.value("source")),
+        "selected_category": _number(form.value("category")),
+        "switch_groups": switches(form.chosen_options, request.user),
+        "needs_approval": access.needs_approval(request.user),
+    }
+    return render(request, "jobs/request.html", context, status=status)
+
+
+def _surroundings(form: RequestForm, before: DuplicationJob | None, user: "User") -> Surroundings:
+    around = Surroundings()
+    source = form.value("source")
+    if before is not None and source == str(before.source_id):
+        # Known without asking: shown even while Moodle does not answer.
+        id_line = f"id {before.source_id}"
+        around.found = Found(chosen=Choice(before.source_id, before.source_fullname, before.source_shortname, id_line))
+    with _told_in(around, user), open_client() as client:
+        around.nodes = catalogue.tree(catalogue.categories(client), user)
+        around.found = catalogue.find_source(form.value("source_query"), source, client)
+    return around
+
+
+@contextmanager
+def _told_in(around: Surroundings, user: "User | None" = None) -> Iterator[None]:
+    """A Moodle that does not answer costs the page a part of what it shows, and is said on it."""
+    try:
+        yield
+    except ConfigurationFault as fault:
+        around.trouble = Callout(
+            "danger",
+            "No copy can be asked for at the moment.",
+            fault.message if access.is_administrator(user) else "The connection to Moodle has to be put right first.",
+            fault.advice if access.is_administrator(user) else "Tell a course administrator, and try again later.",
+        )
+    except MoodleError as error:
+        around.trouble = Callout(
+            "warning",
+            "Moodle does not answer at the moment.",
+            f"{error} Courses and categories cannot be shown.",
+            "Reload the page in a moment. What you have typed is kept when you send it.",
+        )
+
+
+def _words_of(error: MoodleError, user: "User") -> str:
+    if isinstance(error, ConfigurationFault) and not access.is_administrator(user):
+        return "The connection to Moodle has to be put right first. Tell a course administrator."
+    return str(error)
+
+
+def _thanks(job: DuplicationJob) -> str:
+    if job.state == State.AWAITING_APPROVAL:
+        return "Asked for. A course administrator decides about it; you can leave this page."
+    return "Asked for. This page shows how it goes on; you can leave it."
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

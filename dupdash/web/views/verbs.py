@@ -1,0 +1,151 @@
+"""What is done to a job. Each verb asks on a page of its own (GET), and does it (POST)."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from dupdash.accounts.access import NotAllowed, Verb
+from dupdash.duplication import jobs
+from dupdash.duplication.jobs import CannotDo
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.request import InvalidRequest
+from dupdash.duplication.site import open_client
+from dupdash.moodle.errors import MoodleError
+from dupdash.web.forms.verbs import ReasonForm, SettleForm
+from dupdash.web.guard import guarded, on_job
+from dupdash.web.http import PersonRequest, see_other
+from dupdash.web.presentation.actions import may_ask_again
+from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.outcome import outcome_of
+from dupdash.web.presentation.questions import question
+from dupdash.web.presentation.rows import requester_of
+from dupdash.web.site import health_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+asks = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@guarded
+@on_job
+@asks
+def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    return _ask_or_do(request, job, Verb.APPROVE, lambda: jobs.approve(job, actor=request.user))
+
+
+@guarded
+@on_job
+@asks
+def reject(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    form = ReasonForm(request.POST or None)
+    return _ask_or_do(
+        request,
+        job,
+        Verb.REJECT,
+        lambda: jobs.reject(job, reason=form.cleaned_data["reason"], actor=request.user),
+        form,
+    )
+
+
+@guarded
+@on_job
+@asks
+def cancel(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    return _ask_or_do(request, job, Verb.CANCEL, lambda: jobs.cancel(job, actor=request.user))
+
+
+@guarded
+@on_job
+@asks
+def retry(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    def try_again() -> DuplicationJob:
+        with open_client() as client:
+            return jobs.retry(job, actor=request.user, client=client)
+
+    return _ask_or_do(request, job, Verb.RETRY, try_again)
+
+
+@guarded
+@on_job
+@asks
+def delete_partial(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    def delete() -> None:
+        with open_client() as client:
+            jobs.delete_partial(job, actor=request.user, client=client)
+
+    return _ask_or_do(request, job, Verb.DELETE_PARTIAL, delete)
+
+
+@guarded
+@on_job
+@asks
+def settle(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    form = SettleForm(request.POST or None, job=job)
+
+    def settle_it() -> None:
+        with open_client() as client:
+            jobs.settle(
+                job,
+                course_id=form.course_settled,
+                reason=form.cleaned_data["reason"],
+                actor=request.user,
+                client=client,
+            )
+
+    return _ask_or_do(request, job, Verb.SETTLE, settle_it, form)
+
+
+def _ask_or_do(
+    request: PersonRequest,
+    job: DuplicationJob,
+    verb: Verb,
+    do: Callable[[], DuplicationJob | None],
+    form: forms.Form | None = None,
+) -> HttpResponse:
+    """The question; or the deed, and then the page of the job, or of the new one that came of it."""
+    asked = question(verb, job)
+    if request.method != "POST" or (form is not None and not form.is_valid()):
+        return _question(request, job, verb, form, status=422 if request.method == "POST" else 200)
+    refusal = ""
+    new_job = None
+    try:
+        new_job = do()
+    except InvalidRequest as invalid:
+        refusal = " ".join(problem.message for problem in invalid.problems)
+    except (CannotDo, NotAllowed, MoodleError) as error:
+        refusal = str(error)
+    if refusal:
+        job.refresh_from_db()
+        return _question(request, job, verb, form, refusal=refusal, status=409)
+    messages.success(request, asked.done)
+    return see_other("jobs:job", (new_job or job).pk)
+
+
+def _question(
+    request: PersonRequest,
+    job: DuplicationJob,
+    verb: Verb,
+    form: forms.Form | None,
+    *,
+    refusal: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    user: User = request.user
+    context = {
+        "job": job,
+        "question": question(verb, job),
+        "form": form,
+        "refusal": refusal,
+        "may_edit": verb == Verb.RETRY and may_ask_again(job, user),
+        "deciding": verb in (Verb.APPROVE, Verb.REJECT),
+        "requester": requester_of(job),
+        "taken": taken(job.options),
+        "outcome": outcome_of(job, health_of(request), raw=True) if verb == Verb.SETTLE else None,
+    }
+    return render(request, "jobs/question.html", context, status=status)

@@ -1,0 +1,41 @@
+// The ten options: one that needs another (data-needs="users activities") is off, disabled and explained until all of them
+// are on. Its own choice comes back with them. Without scripts the server does the same after the form is sent.
+
+/** @type {WeakMap<HTMLInputElement, boolean>} what was chosen before it was switched off for us */
+const chosen = new WeakMap();
+
+/** @param {ParentNode} form */
+function settle(form) {
+  /** @type {Map<string, HTMLInputElement>} */
+  const options = new Map();
+  for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (form.querySelectorAll("input[data-option]"))) {
+    options.set(input.dataset.option ?? "", input);
+  }
+  for (const input of options.values()) {
+    // `data-fixed`: refused by the server for another reason, which no other switch can change.
+    if (!input.dataset.needs || input.hasAttribute("data-fixed")) continue;
+    const allowed = input.dataset.needs.split(/\s+/).every((name) => options.get(name)?.checked ?? true);
+    if (!allowed && !input.disabled) {
+      chosen.set(input, input.checked);
+      input.checked = false;
+    }
+    if (allowed && input.disabled) input.checked = chosen.get(input) ?? input.checked;
+    input.disabled = !allowed;
+    const reason = document.getElementById(`${input.id}-reason`);
+    if (reason) reason.hidden = allowed;
+  }
+}
+
+function settleAll() {
+  for (const form of document.forms) if (form.querySelector("input[data-needs]")) settle(form);
+}
+
+document.addEventListener("change", (event) => {
+  const input = /** @type {HTMLInputElement} */ (event.target);
+  if (input.matches("input[data-option]") && input.form) settle(input.form);
+});
+// A reset changes the values after this event, and so does the browser that fills a form in again after "back".
+document.addEventListener("reset", () => setTimeout(settleAll));
+window.addEventListener("pageshow", settleAll);
+document.addEventListener("htmx:afterSwap", settleAll);
+settleAll();

@@ -1,0 +1,58 @@
+// Ticks in a list (<form data-remembers-ticks>, each with an id of its own): one ticks all of a page, a line says how many
+// there are, and they come back after a reload or a swap of the list. Kept for this page's address in this tab alone;
+// what is sent is decided by the ticks themselves, so that nothing here is needed.
+
+const KEY = "dupdash:ticks";
+
+/** @param {HTMLFormElement} form @returns {HTMLInputElement[]} */
+const ticksOf = (form) => [...form.querySelectorAll("input[type=checkbox][name][id]")].map((tick) => /** @type {HTMLInputElement} */ (tick));
+
+/** @returns {string[]} the ids of what was ticked on this page */
+function remembered() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+    return kept.address === location.href ? kept.ids : [];
+  } catch {
+    return [];
+  }
+}
+
+/** @param {HTMLFormElement} form */
+function tell(form) {
+  const ticks = ticksOf(form);
+  const ticked = ticks.filter((tick) => tick.checked);
+  const everything = /** @type {HTMLInputElement | null} */ (form.querySelector("[data-ticks-everything]"));
+  const all = /** @type {HTMLInputElement | null} */ (form.querySelector("[data-ticks-all]"));
+  const words = form.querySelector("[data-ticked]");
+  if (all) {
+    all.checked = ticks.length > 0 && ticked.length === ticks.length;
+    all.indeterminate = !all.checked && ticked.length > 0;
+  }
+  if (words) words.textContent = everything?.checked ? "All chosen" : ticked.length ? `${ticked.length} chosen` : "";
+  sessionStorage.setItem(KEY, JSON.stringify({ address: location.href, ids: ticked.map((tick) => tick.id) }));
+}
+
+/** @param {string[]} ids */
+function tickAgain(ids) {
+  for (const form of document.querySelectorAll("form[data-remembers-ticks]")) {
+    for (const tick of ticksOf(/** @type {HTMLFormElement} */ (form))) tick.checked ||= ids.includes(tick.id);
+    tell(/** @type {HTMLFormElement} */ (form));
+  }
+}
+
+document.addEventListener("change", (event) => {
+  const input = /** @type {HTMLInputElement} */ (event.target);
+  if (!input.form?.hasAttribute("data-remembers-ticks")) return;
+  if (input.hasAttribute("data-ticks-all")) for (const tick of ticksOf(input.form)) tick.checked = input.checked;
+  tell(input.form);
+});
+
+/** @type {string[]} */
+let before = [];
+document.addEventListener("htmx:beforeSwap", () => {
+  before = [...document.querySelectorAll("form[data-remembers-ticks] input[id]:checked")].map((tick) => tick.id);
+});
+// After the new address has been pushed, under which the ticks are kept.
+document.addEventListener("htmx:afterSettle", () => tickAgain(before));
+// The browser, too, may have filled in the ticks again after "back".
+window.addEventListener("pageshow", () => tickAgain(remembered()));

@@ -1,0 +1,88 @@
+// Every <time datetime data-local="…"> in the viewer's own time zone, with the exact moment on hover:
+//   relative   "3 minutes ago", "in 2 hours"; older than a week: the date
+//   elapsed    how long since then, counting: "4 min 12 s"
+//   datetime, date, time
+// What the server wrote stays for browsers without scripts.
+
+const LANGUAGE = document.documentElement.lang || "en";
+// Words follow the page, or a page in English would say "vor 3 Minuten"; the shape of a date follows the viewer as far as
+// that is the same language (14:30 or 2:30 pm, 23 November or November 23).
+const LOCALE = navigator.languages.find((name) => name.split("-")[0] === LANGUAGE.split("-")[0]) ?? LANGUAGE;
+
+// The zone that was chosen in the preferences, where the browser knows it; else the browser's own.
+const ZONE = (() => {
+  const chosen = document.documentElement.dataset.zone;
+  try {
+    return new Intl.DateTimeFormat(LOCALE, { timeZone: chosen }).resolvedOptions().timeZone;
+  } catch {
+    return undefined;
+  }
+})();
+
+const exact = new Intl.DateTimeFormat(LOCALE, { dateStyle: "full", timeStyle: "long", timeZone: ZONE });
+const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
+/** @type {Record<string, Intl.DateTimeFormat>} */
+const formats = {
+  datetime: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short", timeZone: ZONE }),
+  date: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeZone: ZONE }),
+  time: new Intl.DateTimeFormat(LOCALE, { timeStyle: "short", timeZone: ZONE }),
+};
+
+/** @type {[Intl.RelativeTimeFormatUnit, number][]} */
+const UNITS = [["day", 86_400], ["hour", 3_600], ["minute", 60]];
+
+/** @param {Date} moment */
+function asRelative(moment) {
+  const seconds = (moment.getTime() - Date.now()) / 1000;
+  if (Math.abs(seconds) > 7 * 86_400) return formats.date.format(moment);
+  for (const [unit, length] of UNITS) {
+    if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
+  }
+  // No counting seconds: a text that changes all the time pulls the eye.
+  return seconds > 0 ? "in a moment" : "just now";
+}
+
+/** @param {Date} moment */
+function asElapsed(moment) {
+  const seconds = Math.max(0, Math.floor((Date.now() - moment.getTime()) / 1000));
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (hours) return `${hours} h ${String(minutes % 60).padStart(2, "0")} min`;
+  if (minutes) return `${minutes} min ${String(seconds % 60).padStart(2, "0")} s`;
+  return `${seconds} s`;
+}
+
+/** @param {HTMLTimeElement} element */
+function render(element) {
+  const moment = new Date(element.dateTime);
+  if (Number.isNaN(moment.getTime())) return;
+  const style = element.dataset.local ?? "";
+  const text =
+    style === "elapsed" ? asElapsed(moment) : (formats[style]?.format(moment) ?? asRelative(moment));
+  // Writing what is there already would undo a selection.
+  if (element.textContent !== text) element.textContent = text;
+  if (!element.title) element.title = exact.format(moment);
+}
+
+/** @param {ParentNode} root @param {string} [selector] */
+function renderAll(root, selector = "time[data-local]") {
+  for (const element of root.querySelectorAll(selector)) render(/** @type {HTMLTimeElement} */ (element));
+}
+
+renderAll(document);
+// At once after a swap, before anything is painted: the server's own text never flashes up.
+document.addEventListener("htmx:afterSwap", () => renderAll(document));
+document.addEventListener("htmx:oobAfterSwap", () => renderAll(document));
+document.addEventListener("visibilitychange", () => renderAll(document));
+
+setInterval(() => {
+  if (!document.hidden) renderAll(document, 'time[data-local="elapsed"]');
+}, 1_000);
+setInterval(() => {
+  if (!document.hidden) renderAll(document, 'time[data-local="relative"]');
+}, 15_000);
+
+// Forms tell the server the viewer's zone: <input type="hidden" name="timezone" data-timezone>.
+for (const field of document.querySelectorAll("input[data-timezone]")) {
+  /** @type {HTMLInputElement} */ (field).value = ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+}

@@ -1,0 +1,77 @@
+// Short messages in the corner. The server sends them with an answer:
+//   HX-Trigger: {"dupdash:toast": {"level": "success", "text": "The copy was cancelled.", "url": "/jobs/…/"}}
+// They are read out politely. Good news goes away by itself, bad news stays until it is closed.
+
+const STAYS = 8_000;
+const ICONS = { success: "succeeded", warning: "warning", danger: "failed", error: "failed", info: "info" };
+const SVG = "http://www.w3.org/2000/svg";
+
+/** @param {string} name */
+function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  svg.appendChild(document.createElementNS(SVG, "use")).setAttribute("href", `#icon-${name}`);
+  return svg;
+}
+
+/** @param {string} text @param {string} [level] @param {string} [url] Where more is said, on this site. */
+export function toast(text, level = "info", url = "") {
+  const region = document.getElementById("toasts");
+  if (!region || !text) return;
+
+  const known = level in ICONS ? /** @type {keyof typeof ICONS} */ (level) : "info";
+  const box = document.createElement("div");
+  box.className = "callout";
+  box.dataset.level = known;
+
+  const words = document.createElement("p");
+  words.className = "callout-body";
+  if (/^\/(?!\/)/.test(url)) {
+    const link = document.createElement("a");
+    link.href = url;
+    link.textContent = text;
+    words.append(link);
+  } else {
+    words.textContent = text;
+  }
+
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "toast-close";
+  close.setAttribute("aria-label", "Close");
+  close.append(icon("close"));
+  close.addEventListener("click", () => box.remove());
+
+  box.append(icon(ICONS[known]), words, close);
+  region.append(box);
+
+  if (known !== "info" && known !== "success") return;
+  // Nobody loses a message while pointing at it or standing on its button.
+  const leave = () => {
+    if (box.matches(":hover, :focus-within")) setTimeout(leave, 2_000);
+    else box.remove();
+  };
+  setTimeout(leave, STAYS);
+}
+
+document.addEventListener("dupdash:toast", (event) => {
+  const { text, value, level, url } = /** @type {CustomEvent} */ (event).detail ?? {};
+  toast(text ?? value, level, url);
+});
+
+// htmx says nothing when a request fails that a person made. We do, unless the server's answer already did.
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, (event) => {
+    const { requestConfig, xhr } = /** @type {CustomEvent} */ (event).detail;
+    if (requestConfig?.elt?.hasAttribute("data-poll")) return;
+    if (xhr?.getResponseHeader("HX-Trigger")?.includes("dupdash:toast")) return;
+    const refused = name === "htmx:responseError" && xhr.status < 500;
+    toast(
+      refused
+        ? "That was refused. Reload the page to see how things stand now."
+        : "That did not get through. Reload the page before you try again: it may have worked.",
+      "danger",
+    );
+  });
+}

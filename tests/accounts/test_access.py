@@ -1,0 +1,304 @@
+"""Who may see and do what: each role, each verb, on one's own job and on somebody else's."""
+# ruff: noqa: F811 - the fixtures are imported, and named as parameters
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, User
+
+from dupdash.accounts import access
+from dupdash.accounts.access import NotAllowed, Role, Verb, Wish
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.options import effective
+from dupdash.sandbox.records import User as MoodleUser
+from tests.duplication.fixtures import (  # noqa: F401
+    administrator,
+    client_of,
+    colleague,
+    faculty,
+    help_desk,
+    moodle,
+    outsider,
+    person,
+)
+from tests.duplication.support import Moodle, a_job
+
+pytestmark = pytest.mark.django_db
+
+ON_JOBS = [verb for verb in Verb if verb != Verb.SUBMIT]
+
+# Beside administrators: who may do what, on their own job and on another's.
+OWN = {"faculty": {Verb.CANCEL, Verb.RETRY}, "help desk": set(), "outsider": set(), "nobody": set()}
+OTHERS: dict[str, set[Verb]] = {"faculty": set(), "help desk": set(), "outsider": set(), "nobody": set()}
+OTHERS_BY_POLICY: dict[str, set[Verb]] = OTHERS | {"help desk": {Verb.RETRY}}
+
+
+@pytest.fixture
+def people(administrator: User, faculty: User, help_desk: User, outsider: User) -> dict[str, Any]:
+    return {"faculty": faculty, "help desk": help_desk, "outsider": outsider, "nobody": AnonymousUser()}
+
+
+@pytest.mark.parametrize("verb", ON_JOBS)
+@pytest.mark.parametrize("who", list(OTHERS))
+@pytest.mark.parametrize("policy", [False, True])
+def test_it_lets_each_role_do_what_it_may(
+    people: dict[str, Any], settings: Any, who: str, verb: Verb, policy: bool
+) -> None:
+    settings.HELP_DESK_MAY_RETRY = policy
+    user = people[who]
+    own = a_job(State.FAILED, "OWN", requester=user if user.is_authenticated else None)
+    foreign = a_job(State.FAILED, "FOREIGN", requester=person("somebody", Role.FACULTY))
+    on_own = OWN[who] | (OTHERS_BY_POLICY if policy else OTHERS)[who]
+    on_foreign = (OTHERS_BY_POLICY if policy else OTHERS)[who]
+    assert access.may(user, verb, own) is (verb in on_own)
+    assert access.may(user, verb, foreign) is (verb in on_foreign)
+    for job, allowed in ((own, verb in on_own), (foreign, verb in on_foreign)):
+        if allowed:
+            access.require(user, verb, job)
+        else:
+            with pytest.raises(NotAllowed, match="You may not"):
+                access.require(user, verb, job)
+
+
+@pytest.mark.parametrize("verb", ON_JOBS)
+def test_it_lets_an_administrator_a_superuser_and_the_command_line_do_everything(
+    administrator: User,
+    verb: Verb,
+) -> None:
+    root = User.objects.create_superuser("root")
+    job = a_job(requester=person("somebody", Role.FACULTY))
+    assert all(access.may(user, verb, job) for user in (administrator, root, None))
+
+
+@pytest.mark.parametrize("verb", ON_JOBS)
+def test_it_lets_nobody_in_who_was_locked_out(administrator: User, verb: Verb) -> None:
+    administrator.is_active = False
+    administrator.save()
+    again = User.objects.get(pk=administrator.pk)
+    assert not access.may(again, verb, a_job(requester=again))
+
+
+@pytest.mark.parametrize("verb", ON_JOBS)
+def test_it_gives_a_job_of_the_command_line_to_no_faculty(faculty: User, verb: Verb) -> None:
+    assert not access.may(faculty, verb, a_job(requester=None))
+    assert not access.may(AnonymousUser(), verb, a_job(requester=None, shortname="NEW-2"))
+
+
+def test_it_shows_everybody_their_jobs_and_some_all(people: dict[str, Any], administrator: User) -> None:
+    faculty_member, helper, stranger = people["faculty"], people["help desk"], people["outsider"]
+    own = a_job(shortname="OWN", requester=faculty_member)
+    foreign = a_job(shortname="FOREIGN", requester=administrator)
+    nobodys = a_job(shortname="COMMAND")
+    every = {own, foreign, nobodys}
+    for user, seen in (
+        (administrator, every),
+        (None, every),
+        (helper, every),
+        (faculty_member, {own}),
+        (stranger, set()),
+        (AnonymousUser(), set()),
+    ):
+        assert set(access.visible_jobs(user)) == seen
+        assert {job for job in every if access.may_see(user, job)} == seen
+
+
+def test_it_knows_who_may_ask_for_copies_at_all(people: dict[str, Any], administrator: User) -> None:
+    assert access.may_submit(administrator)
+    assert access.may_submit(None)
+    assert [who for who, user in people.items() if access.may_submit(user)] == ["faculty"]
+
+
+def test_it_knows_whose_wishes_wait_for_approval(
+    faculty: User,
+    administrator: User,
+    settings: Any,
+) -> None:
+    settings.FACULTY_NEEDS_APPROVAL = True
+    assert access.first_state(faculty) == State.AWAITING_APPROVAL
+    assert access.first_state(administrator) == access.first_state(None) == State.QUEUED
+    settings.FACULTY_NEEDS_APPROVAL = False
+    assert access.first_state(faculty) == State.QUEUED
+
+
+# --- what faculty may have copied, asked of Moodle -----------------------------------------------------------
+
+
+@pytest.fixture
+def asking(moodle: Moodle, client_of: MoodleClient) -> Iterator[MoodleClient]:
+    return client_of  # type: ignore[return-value]
+
+
+def wish(moodle: Moodle, source: str = "BIO101-2026S1", category_id: int = 2, **options: bool) -> Wish:
+    return Wish(moodle.course(source).id, category_id, effective(options))
+
+
+def test_it_lets_faculty_copy_what_they_teach(faculty: User, moodle: Moodle, asking: MoodleClient) -> None:
+    access.require_submit(faculty, wish(moodle), asking)
+
+
+def test_it_does_not_let_faculty_copy_what_others_teach(
+    faculty: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+) -> None:
+    with pytest.raises(NotAllowed, match="Moodle does not list you as a teacher of this one"):
+        access.require_submit(faculty, wish(moodle, "CHE101-2026S1"), asking)
+
+
+def test_it_asks_moodle_at_this_moment(faculty: User, moodle: Moodle, asking: MoodleClient) -> None:
+    course = moodle.course("BIO101-2026S1")
+    moodle.change(course.id, teachers=())
+    with pytest.raises(NotAllowed):
+        access.require_submit(faculty, wish(moodle), asking)
+
+
+@pytest.mark.parametrize(
+    ("username", "email"),
+    [("faculty", "other@example.edu"), ("other", "faculty@example.edu"), ("FACULTY", "FACULTY@EXAMPLE.EDU")],
+)
+def test_it_finds_a_person_by_username_or_address(
+    moodle: Moodle,
+    asking: MoodleClient,
+    username: str,
+    email: str,
+) -> None:
+    user = person("x", Role.FACULTY)
+    user.username, user.email = username, email
+    access.require_submit(user, wish(moodle), asking)
+
+
+def test_it_knows_nobody_whom_moodle_does_not_know(
+    colleague: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+) -> None:
+    with pytest.raises(NotAllowed, match="No Moodle user has your e-mail address or username"):
+        access.require_submit(colleague, wish(moodle), asking)
+
+
+def test_it_does_not_choose_between_several_people(
+    faculty: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+) -> None:
+    """The address is one person's, the username another's: neither is known to be this one."""
+    faculty.email = "helpdesk@example.edu"
+    with pytest.raises(NotAllowed, match="Several Moodle users"):
+        access.require_submit(faculty, wish(moodle), asking)
+
+
+def test_it_does_not_choose_between_two_with_one_address(
+    faculty: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+) -> None:
+    moodle.state.users[9999] = MoodleUser(9999, "twin", "Fatima", "Castellan", "faculty@example.edu")
+    with pytest.raises(NotAllowed, match="Several Moodle users"):
+        access.require_submit(faculty, wish(moodle), asking)
+
+
+@pytest.mark.parametrize("email", ["", "nobody@example.edu"])
+def test_it_needs_no_address(faculty: User, moodle: Moodle, asking: MoodleClient, email: str) -> None:
+    faculty.email = email
+    access.require_submit(faculty, wish(moodle), asking)
+
+
+def test_it_keeps_faculty_to_the_categories_they_may_copy_into(
+    faculty: User,
+    administrator: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+    settings: Any,
+) -> None:
+    """With all below them; an administrator is kept to none."""
+    deep = next(category for category in moodle.state.categories.values() if category.depth == 3)
+    top, middle = (int(step) for step in deep.path.strip("/").split("/")[:2])
+    elsewhere = next(
+        category for category in moodle.state.categories.values() if category.depth == 1 and category.id != top
+    )
+    settings.FACULTY_CATEGORIES = [middle]
+    access.require_submit(faculty, wish(moodle, category_id=deep.id), asking)
+    access.require_submit(faculty, wish(moodle, category_id=middle), asking)
+    for category_id in (top, elsewhere.id, 98765):
+        with pytest.raises(NotAllowed, match="into this category"):
+            access.require_submit(faculty, wish(moodle, category_id=category_id), asking)
+        access.require_submit(administrator, wish(moodle, category_id=category_id), asking)
+
+
+def test_it_does_not_take_category_1_for_10(
+    faculty: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+    settings: Any,
+) -> None:
+    ten = next(category for category in moodle.state.categories.values() if category.id >= 10 and category.depth == 1)
+    settings.FACULTY_CATEGORIES = [int(str(ten.id)[0])]
+    with pytest.raises(NotAllowed):
+        access.require_submit(faculty, wish(moodle, category_id=ten.id), asking)
+
+
+USER_DATA = ["users", "enrolments", "role_assignments", "comments", "userscompletion", "logs", "grade_histories"]
+
+
+@pytest.mark.parametrize("option", USER_DATA)
+def test_it_keeps_user_data_to_administrators(
+    faculty: User,
+    administrator: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+    settings: Any,
+    option: str,
+) -> None:
+    carrying = Wish(moodle.course("BIO101-2026S1").id, 2, {option: True})
+    with pytest.raises(NotAllowed, match="user data"):
+        access.require_submit(faculty, carrying, asking)
+    access.require_submit(administrator, carrying, asking)
+    settings.FACULTY_MAY_COPY_USER_DATA = True
+    access.require_submit(faculty, carrying, asking)
+
+
+@pytest.mark.parametrize("option", ["activities", "blocks", "filters"])
+def test_it_lets_faculty_choose_what_carries_none(
+    faculty: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+    option: str,
+) -> None:
+    access.require_submit(faculty, Wish(moodle.course("BIO101-2026S1").id, 2, {option: True}), asking)
+
+
+def test_it_lets_no_help_desk_and_no_outsider_ask(
+    help_desk: User,
+    outsider: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+) -> None:
+    for user in (help_desk, outsider):
+        with pytest.raises(NotAllowed, match="not ask for copies"):
+            access.require_submit(user, wish(moodle), asking)
+
+
+def test_it_allows_nothing_while_moodle_cannot_be_asked(
+    faculty: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+) -> None:
+    asked = wish(moodle)
+    moodle.faults.set("html", function="core_user_get_users_by_field")
+    with pytest.raises(MoodleError):
+        access.require_submit(faculty, asked, asking)
+    assert DuplicationJob.objects.count() == 0
+
+
+def test_it_needs_no_moodle_for_an_administrator(
+    administrator: User,
+    moodle: Moodle,
+    asking: MoodleClient,
+) -> None:
+    asked = wish(moodle)
+    moodle.faults.set("refuse", seconds=3600)
+    access.require_submit(administrator, asked, asking)

@@ -1,0 +1,200 @@
+"""What a token lets a program do, and when it stops."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.accounts import tokens
+from dupdash.accounts.models import ApiToken
+from tests.duplication.support import Clock
+from tests.gateway.support import SITE_INFO, Caller, error
+
+Calls = Callable[..., Caller]
+
+
+def test_a_token_looks_like_moodles_and_is_not_kept(administrator: User) -> None:
+    token, text = tokens.make(administrator, "import")
+    assert len(text) == 32
+    assert int(text, 16) >= 0
+    row = ApiToken.objects.values().get()
+    assert text not in str(row)
+    assert row["sha256"] == hashlib.sha256(text.encode()).hexdigest()
+    assert text not in repr(token)
+
+
+def test_no_two_are_alike(administrator: User) -> None:
+    assert tokens.make(administrator, "a")[1] != tokens.make(administrator, "b")[1]
+
+
+def test_it_is_its_owners(calls_as: Calls, faculty: User) -> None:
+    assert calls_as(faculty)(SITE_INFO)["username"] == "faculty"
+
+
+@pytest.mark.parametrize("wrong", ["", "0" * 32, "x" * 5000, "\udcff\udcff", "ä" * 32])
+def test_a_wrong_token_opens_nothing(client: Client, calls_as: Calls, administrator: User, wrong: str) -> None:
+    calls_as(administrator)
+    assert tokens.find(wrong) is None
+    if wrong.isprintable():
+        assert error(Caller(client, wrong)(SITE_INFO)) == "invalidtoken"
+
+
+def test_revoking_works_at_once(calls_as: Calls, administrator: User) -> None:
+    program = calls_as(administrator)
+    assert "username" in program(SITE_INFO)
+    assert tokens.revoke(ApiToken.objects.get())
+    assert error(program(SITE_INFO)) == "invalidtoken"
+    assert not tokens.revoke(ApiToken.objects.get())
+
+
+def test_it_expires(calls_as: Calls, administrator: User, clock: Clock) -> None:
+    program = calls_as(administrator, days=1)
+    clock.forward(timedelta(hours=23).total_seconds())
+    assert "username" in program(SITE_INFO)
+    clock.forward(timedelta(hours=2).total_seconds())
+    assert error(program(SITE_INFO)) == "invalidtoken"
+    assert ApiToken.objects.get().standing == "expired"
+
+
+def test_an_owner_who_may_not_sign_in_any_more_is_refused(calls_as: Calls, administrator: User) -> None:
+    program = calls_as(administrator)
+    User.objects.update(is_active=False)
+    assert error(program(SITE_INFO)) == "accessexception"
+
+
+def test_last_use_is_kept_to_the_minute(calls_as: Calls, administrator: User, clock: Clock) -> None:
+    program = calls_as(administrator)
+    assert ApiToken.objects.get().last_used_at is None
+    program(SITE_INFO)
+    used = ApiToken.objects.get().last_used_at
+    assert used is not None
+    assert timezone.now() - used < timedelta(minutes=1)
+    assert (used.second, used.microsecond) == (0, 0)
+    clock.forward(120)
+    program(SITE_INFO)
+    assert ApiToken.objects.get().last_used_at == used + timedelta(minutes=2)
+
+
+def test_a_call_that_is_refused_is_no_use(calls_as: Calls, administrator: User) -> None:
+    calls_as(administrator)
+    tokens.revoke(ApiToken.objects.get())
+    assert ApiToken.objects.get().last_used_at is None
+
+
+# --- The rate --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_the_start_of_a_minute(clock: Clock) -> Clock:
+    clock.forward(60 - timezone.now().second)
+    return clock
+
+
+@pytest.mark.parametrize("limit", [3, 120])
+def test_too_many_calls_in_a_minute_are_refused(
+    calls_as: Calls, administrator: User, settings: Any, at_the_start_of_a_minute: Clock, limit: int
+) -> None:
+    settings.API_RATE_PER_MINUTE = limit
+    program = calls_as(administrator)
+    for _ in range(limit):
+        assert "username" in program(SITE_INFO)
+    assert error(program(SITE_INFO)) == "ratelimited"
+    at_the_start_of_a_minute.forward(60)
+    assert "username" in program(SITE_INFO)
+
+
+def test_the_limit_is_each_tokens_own(
+    calls_as: Calls, administrator: User, settings: Any, at_the_start_of_a_minute: Clock
+) -> None:
+    settings.API_RATE_PER_MINUTE = 1
+    one, other = calls_as(administrator, label="one"), calls_as(administrator, label="other")
+    assert "username" in one(SITE_INFO)
+    assert error(one(SITE_INFO)) == "ratelimited"
+    assert "username" in other(SITE_INFO)
+
+
+def test_the_limit_holds_over_all_processes(
+    administrator: User, settings: Any, at_the_start_of_a_minute: Clock
+) -> None:
+    settings.API_RATE_PER_MINUTE = 100
+    token, _ = tokens.make(administrator, "import")
+    granted = 0
+    for _ in range(300):
+        granted += tokens.admit(token)
+        if granted % 7 == 0:
+            # Another process, which knows nothing of what this one granted, and throws nothing away.
+            tokens.forget_portions()
+    assert 0 < granted <= 100
+
+
+def test_counting_costs_one_query_in_a_hundred_calls(
+    administrator: User, at_the_start_of_a_minute: Clock, django_assert_max_num_queries: Any
+) -> None:
+    token, _ = tokens.make(administrator, "import")
+    with django_assert_max_num_queries(1):
+        for _ in range(tokens.PORTION_MOST):
+            assert tokens.admit(token)
+
+
+def test_a_count_that_cannot_be_written_refuses_nobody(
+    calls_as: Calls, administrator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> int:
+        raise DatabaseError("disk full")
+
+    program = calls_as(administrator)
+    monkeypatch.setattr("dupdash.accounts.models.ApiTokenQuerySet.update", broken)
+    assert "username" in program(SITE_INFO)
+
+
+# --- The command -----------------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    call_command("api_token", *arguments, stdout=out, stderr=err)
+    return out.getvalue(), err.getvalue()
+
+
+def test_the_command_makes_lists_and_revokes(client: Client, administrator: User) -> None:
+    out, told = command("create", "archer", "--label", "night import", "--days", "30")
+    text = out.strip()
+    program = Caller(client, text)
+    assert program(SITE_INFO)["username"] == "archer"
+    assert "only now" in told
+    token = ApiToken.objects.get()
+    assert timedelta(days=29) < token.expires_at - timezone.now() <= timedelta(days=30)
+    listed, _ = command("list")
+    assert "night import" in listed
+    assert "active" in listed
+    assert text not in listed
+    assert token.sha256 not in listed
+    command("revoke", str(token.pk))
+    assert error(program(SITE_INFO)) == "invalidtoken"
+    assert "revoked" in command("list", "archer")[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("create", "nobody", "--label", "x"), "no user nobody"),
+        (("create", "archer", "--label", "  "), "--label"),
+        (("create", "archer", "--label", "a\nb"), "--label"),
+        (("create", "archer", "--label", "x", "--days", "0"), "--days"),
+        (("create", "archer", "--label", "taken"), "Revoke it first"),
+        (("revoke", "987"), "no token 987"),
+    ],
+)
+def test_the_command_says_what_is_wrong(administrator: User, arguments: tuple[str, ...], words: str) -> None:
+    tokens.make(administrator, "taken")
+    with pytest.raises(CommandError, match=words):
+        command(*arguments)
+    assert ApiToken.objects.count() == 1

@@ -1,0 +1,89 @@
+"""One's own tokens, on a page."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from dupdash.accounts import tokens
+from dupdash.accounts.models import ApiToken
+from tests.gateway.support import SITE_INFO, Caller, error
+
+SignIn = Callable[[User], Client]
+
+
+@pytest.fixture
+def sign_in() -> SignIn:
+    def as_person(person: User) -> Client:
+        client = Client()
+        client.force_login(person)
+        return client
+
+    return as_person
+
+
+def made(client: Client, label: str = "import", days: str = "30") -> str:
+    """Make a token by the form; its text, as the page shows it."""
+    page = client.post(reverse("tokens"), {"label": label, "days": days})
+    assert page.status_code == 200
+    found = re.search(r'<code id="token">([0-9a-f]{32})</code>', page.content.decode())
+    assert found is not None
+    assert "no-store" in page["Cache-Control"]
+    return found[1]
+
+
+def test_a_token_is_made_and_shown_once(client: Client, sign_in: SignIn, faculty: User) -> None:
+    browser = sign_in(faculty)
+    text = made(browser)
+    assert Caller(client, text)(SITE_INFO)["username"] == "faculty"
+    page = browser.get(reverse("tokens")).content.decode()
+    assert text not in page
+    assert ApiToken.objects.get().sha256 not in page
+    assert "import" in page
+
+
+def test_a_reload_makes_no_second_token(sign_in: SignIn, faculty: User) -> None:
+    browser = sign_in(faculty)
+    made(browser)
+    again = browser.post(reverse("tokens"), {"label": "import", "days": "30"})
+    assert again.status_code == 422
+    assert "You have a token with this label" in again.content.decode()
+    assert ApiToken.objects.count() == 1
+
+
+@pytest.mark.parametrize("sent", [{"label": ""}, {"label": "x" * 101}, {"label": "x", "days": "0"}, {"days": "no"}])
+def test_a_wrong_form_comes_back(sign_in: SignIn, faculty: User, sent: dict[str, str]) -> None:
+    answer = sign_in(faculty).post(reverse("tokens"), {"label": "import", "days": "30"} | sent)
+    assert answer.status_code == 422
+    assert not ApiToken.objects.exists()
+
+
+def test_its_owner_revokes_it(client: Client, sign_in: SignIn, faculty: User) -> None:
+    browser = sign_in(faculty)
+    text = made(browser)
+    address = reverse("revoke_token", args=[ApiToken.objects.get().pk])
+    assert "Revoke" in browser.get(address).content.decode()
+    assert "username" in Caller(client, text)(SITE_INFO)
+    assert browser.post(address).status_code == 303
+    assert error(Caller(client, text)(SITE_INFO)) == "invalidtoken"
+    assert "Revoked" in browser.get(reverse("tokens")).content.decode()
+
+
+def test_nobody_sees_or_revokes_anybody_elses(sign_in: SignIn, administrator: User, faculty: User) -> None:
+    token, _ = tokens.make(faculty, "secret plans")
+    browser = sign_in(administrator)
+    assert "secret plans" not in browser.get(reverse("tokens")).content.decode()
+    assert browser.post(reverse("revoke_token", args=[token.pk])).status_code == 404
+    token.refresh_from_db()
+    assert token.revoked_at is None
+
+
+def test_who_is_not_signed_in_is_asked_to(client: Client, db: None) -> None:
+    assert client.get(reverse("tokens")).status_code == 302
+
+
+def test_who_has_no_role_has_no_tokens(sign_in: SignIn, outsider: User) -> None:
+    assert sign_in(outsider).get(reverse("tokens")).status_code == 403

@@ -1,0 +1,52 @@
+"""A program that speaks to the gateway, as the tests see it: plain forms, no client of ours."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.test import Client
+
+from dupdash.sandbox.university import university
+from tests.contract.server import flat
+
+ENDPOINT = "/webservice/rest/server.php"
+DUPLICATE = "core_course_async_duplicate_course"
+STATUS = f"{DUPLICATE}_get_status"
+STATUSES = f"{DUPLICATE}_get_statuses"
+RESULT = f"{DUPLICATE}_get_result"
+FORM = "application/x-www-form-urlencoded"
+SITE_INFO = "core_webservice_get_site_info"
+
+# The sandbox's course AT&T: five activities, taught by its demonstration account "faculty".
+SOURCE = next(course.id for course in university("university").courses if course.shortname == "AT&T")
+
+
+@dataclass(frozen=True)
+class Caller:
+    client: Client
+    token: str
+
+    def __call__(self, function: str, **parameters: Any) -> Any:
+        fields = {"wstoken": self.token, "wsfunction": function, "moodlewsrestformat": "json", **flat(parameters)}
+        response = self.client.post(ENDPOINT, urlencode(fields), content_type=FORM)
+        assert response.status_code == 200
+        assert response["Content-Type"] == "application/json"
+        return json.loads(response.content)
+
+    def copy(self, shortname: str = "NEW-1", **changes: Any) -> Any:
+        """Ask for a copy; ``None`` leaves a parameter out."""
+        wanted = {
+            "id": SOURCE,
+            "fullname": f"Copy called {shortname}",
+            "shortname": shortname,
+            "categoryid": 2,
+        } | changes
+        return self(DUPLICATE, **{name: value for name, value in wanted.items() if value is not None})
+
+
+def error(answer: Any) -> str:
+    """The error code of an answer that must be an error."""
+    assert isinstance(answer, dict), answer
+    assert "exception" in answer, answer
+    return str(answer["errorcode"])

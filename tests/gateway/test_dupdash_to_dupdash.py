@@ -1,0 +1,166 @@
+"""One dupdash behind another: native driver → gateway → waiting driver → Moodle.
+
+The one behind runs as it would anywhere, in processes and with a database of its own: in one database the two jobs
+would be in each other's way, for both want the same short name.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from dupdash.duplication import tasks
+from dupdash.duplication.models import Phase
+from dupdash.duplication.progress import progress
+from dupdash.duplication.states import State
+from tests.duplication.support import Moodle, await_until, point_at, reason, run, scale_periods, story, submit
+from tests.gateway.support import ENDPOINT, RESULT
+
+pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+ROOT = Path(__file__).parent.parent.parent
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Behind:
+    """The other dupdash, as its clients see it."""
+
+    url: str
+    token: str
+
+    def call(self, function: str, **parameters: str) -> Any:
+        fields = {"wstoken": self.token, "wsfunction": function, "moodlewsrestformat": "json", **parameters}
+        return requests.post(self.url + ENDPOINT, fields, timeout=10).json()
+
+
+@pytest.fixture
+def site(settings: Any) -> Iterator[Moodle]:
+    """A stock Moodle, without the proposed services."""
+    with Moodle(speed=20) as site:
+        scale_periods(settings)
+        point_at(settings, site)
+        yield site
+        site.gates.release()
+    # Two programs, and still only one request.
+    site.never_sent_twice()
+
+
+@pytest.fixture
+def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("REDIS", "NATIVE", "TEST_"))},
+        "DUPDASH_ENV_FILE": "",
+        "DJANGO_SETTINGS_MODULE": "dupdash.settings",
+        "SECRET_KEY": "only-for-the-one-behind",
+        "DEBUG": "false",
+        "DATABASE_URL": f"sqlite:///{tmp_path}/behind.sqlite3",
+        "MOODLE_URL": site.url,
+        "MOODLE_TOKEN": site.token,
+        "WATCH_INTERVAL": "0.05",
+        "FOLLOW_INTERVAL": "0.1",
+        "SWEEP_INTERVAL": "0.5",
+        "DJANGO_SUPERUSER_PASSWORD": "only-for-tests",
+    }
+    with ExitStack() as stack:
+        manage(environment, "migrate", "--verbosity", "0")
+        manage(environment, "createsuperuser", "--noinput", "--username", "front", "--email", "front@example.edu")
+        token = manage(environment, "api_token", "create", "front", "--label", "the front dupdash")
+        log = stack.enter_context((tmp_path / "behind.log").open("wb"))
+        for command in (
+            ["-m", "gunicorn", "dupdash.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4"],
+            ["manage.py", "worker"],
+        ):
+            stack.enter_context(process(command, environment, log))
+        other = Behind(f"http://127.0.0.1:{port}", token.strip())
+        await_until(lambda: listens(port), "the gateway to listen", PATIENCE)
+        settings.NATIVE_URL, settings.NATIVE_TOKEN = other.url, other.token
+        yield other
+
+
+def manage(environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@contextmanager
+def process(command: list[str], environment: dict[str, str], log: Any) -> Iterator[None]:
+    """A process with all its children, gone at the end."""
+    started = subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+    )
+    try:
+        yield
+    finally:
+        started.terminate()
+        try:
+            started.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_a_job_goes_through_both_and_is_made_once(site: Moodle, behind: Behind, tmp_path: Path) -> None:
+    job = run(submit("BIO101-2026S1", "BIO101-2027S1", options={"users": True, "blocks": False}))
+    assert (job.state, job.driver) == (State.RUNNING, "native"), story(job)
+    shown: list[tuple[int, float]] = []
+    deadline = time.monotonic() + PATIENCE
+    while job.state == State.RUNNING and time.monotonic() < deadline:
+        tasks.sweep()
+        job.refresh_from_db()
+        shown.append((1 + (job.phase == Phase.RESTORE), progress(job).number))
+        time.sleep(0.05)
+    assert job.state == State.SUCCEEDED, story(job) + (tmp_path / "behind.log").read_text()
+    assert shown == sorted(shown)
+    assert job.course_id == site.course("BIO101-2027S1").id
+    assert site.calls.asked["bio101-2027s1"] == 1
+
+    told = behind.call(RESULT, duplicateid=job.native_id)
+    assert told["state"] == "succeeded"
+    assert told["courseid"] == job.course_id
+
+
+def test_what_the_one_behind_refuses_fails_here_and_nothing_is_started(site: Moodle, behind: Behind) -> None:
+    with site.held_at("backup"):
+        first = behind.call(
+            "core_course_async_duplicate_course",
+            id=str(site.course("NUR101-2026S1").id),
+            fullname="First",
+            shortname="SAME",
+            categoryid="2",
+        )
+        assert "duplicateid" in first
+        job = run(submit("AT&T", "SAME"))
+        assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken"), story(job)
+        assert "Short name is already used" in reason(job, "failed")
+    assert site.calls.asked["same"] <= 1

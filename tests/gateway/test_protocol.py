@@ -1,0 +1,152 @@
+"""The protocol: the very tests that the sandbox and a real Moodle pass, and what they cannot ask."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+from django.test import Client
+
+from dupdash.accounts import tokens
+from dupdash.gateway import rendering
+from dupdash.gateway.functions import FUNCTIONS
+from tests.contract.server import Server, capture
+from tests.contract.test_protocol import *  # noqa: F403
+from tests.gateway.support import DUPLICATE, ENDPOINT, FORM, SITE_INFO, STATUS, Caller, error
+
+Calls = Callable[..., Caller]
+
+
+@pytest.fixture
+def server(live_server: Any, administrator: User) -> Server:
+    """The third of the servers that the contract is for."""
+    _, text = tokens.make(administrator, "contract")
+    return Server(live_server.url, text, "gateway")
+
+
+def test_it_lists_exactly_what_it_serves(calls_as: Calls, help_desk: User) -> None:
+    listed = [function["name"] for function in calls_as(help_desk)(SITE_INFO)["functions"]]
+    assert sorted(listed) == sorted(FUNCTIONS)
+    assert {DUPLICATE, STATUS} < set(listed)
+
+
+def test_it_says_who_calls(calls_as: Calls, administrator: User) -> None:
+    told = calls_as(administrator)(SITE_INFO)
+    assert told["username"] == "archer"
+    assert told["userid"] == administrator.pk
+    assert told["userissiteadmin"] is True
+    captured = set(capture("site_info")["body"])
+    assert captured - set(told) <= {"userprivateaccesskey"}
+
+
+@pytest.mark.parametrize("name", ["duplicate_as_xml", "error_as_xml", "categories_as_xml"])
+def test_its_xml_is_moodles_to_the_byte(name: str) -> None:
+    captured = capture(name)
+    root = ElementTree.fromstring(captured["body"].encode())
+    if root.tag == "RESPONSE":
+        content_type, body = rendering.answer(as_value(root[0]), "xml")
+    else:
+        refusal = rendering.ServiceError(
+            root.attrib["class"], root.findtext("ERRORCODE") or "", root.findtext("MESSAGE") or ""
+        )
+        content_type, body = rendering.error(refusal, "xml")
+    assert content_type == captured["content_type"]
+    assert body.decode() == captured["body"]
+
+
+def as_value(node: ElementTree.Element) -> Any:
+    if node.tag == "SINGLE":
+        return {key.attrib["name"]: as_value(key[0]) for key in node}
+    if node.tag == "MULTIPLE":
+        return [as_value(item) for item in node]
+    return None if node.get("null") else node.text or ""
+
+
+@pytest.mark.parametrize("name", ["invalid_token", "unknown_function", "duplicate_invalid_course"])
+def test_its_errors_are_moodles_to_the_letter(calls_as: Calls, administrator: User, name: str, moodle: Any) -> None:
+    caller = calls_as(administrator)
+    captured = capture(name)
+    match name:
+        case "invalid_token":
+            answer = Caller(caller.client, "0" * 32)(SITE_INFO)
+        case "unknown_function":
+            answer = caller("no_such_function")
+        case _:
+            answer = caller.copy(id=99999)
+    assert answer == captured["body"]
+
+
+def test_a_form_with_parts_is_a_form_too(client: Client, calls_as: Calls, administrator: User) -> None:
+    caller = calls_as(administrator)
+    fields = {"wstoken": caller.token, "wsfunction": SITE_INFO, "moodlewsrestformat": "json"}
+    assert client.post(ENDPOINT, fields).json()["username"] == "archer"
+
+
+def test_the_body_counts_where_the_query_says_something_else(
+    client: Client, calls_as: Calls, administrator: User
+) -> None:
+    caller = calls_as(administrator)
+    query = urlencode({"wstoken": caller.token, "wsfunction": "no_such_function", "moodlewsrestformat": "json"})
+    answer = client.post(f"{ENDPOINT}?{query}", urlencode({"wsfunction": SITE_INFO}), content_type=FORM)
+    assert answer.json()["username"] == "archer"
+
+
+def test_the_settings_of_the_protocol_are_no_parameters(calls_as: Calls, administrator: User) -> None:
+    caller = calls_as(administrator)
+    assert "username" in caller(SITE_INFO, moodlewssettinglang="de", moodlewssettingfilter="true")
+    assert error(caller(SITE_INFO, moodlewsnonsense="1")) == "invalidparameter"
+
+
+def test_a_call_without_a_function_is_refused(calls_as: Calls, administrator: User) -> None:
+    assert error(calls_as(administrator)("")) == "invalidparameter"
+
+
+def test_a_signed_in_browser_opens_nothing(as_somebody: Client) -> None:
+    answer = as_somebody.post(ENDPOINT, {"wsfunction": SITE_INFO, "moodlewsrestformat": "json"})
+    assert error(answer.json()) == "invalidtoken"
+
+
+@pytest.fixture
+def as_somebody(administrator: User) -> Client:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(administrator)
+    return client
+
+
+@pytest.mark.parametrize("fault", [RuntimeError("secret detail"), DatabaseError("secret detail")])
+def test_whatever_breaks_is_answered_in_the_callers_language(
+    calls_as: Calls, administrator: User, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def broken(*_: Any) -> None:
+        raise fault
+
+    monkeypatch.setattr("dupdash.gateway.functions.access.is_administrator", broken)
+    answer = calls_as(administrator)(SITE_INFO)
+    assert error(answer) in ("codingerror", "dmlwriteexception")
+    assert "secret detail" not in json.dumps(answer)
+
+
+def test_no_token_is_logged(
+    client: Client, calls_as: Calls, administrator: User, caplog: pytest.LogCaptureFixture
+) -> None:
+    caller = calls_as(administrator)
+    with caplog.at_level(logging.DEBUG):
+        caller(SITE_INFO)
+        caller.copy(fullname="")
+        client.get(ENDPOINT, {"wstoken": caller.token, "wsfunction": "no_such_function"})
+    assert caller.token not in caplog.text
+
+
+def test_the_development_server_logs_no_queries() -> None:
+    logger = logging.getLogger("django.server")
+    record = logger.makeRecord(
+        "django.server", logging.INFO, "", 0, '"%s" %s %s', (f"GET {ENDPOINT}?wstoken=abc HTTP/1.1", "200", "5"), None
+    )
+    assert logger.filter(record)
+    assert "abc" not in record.getMessage()
+    assert ENDPOINT in record.getMessage()

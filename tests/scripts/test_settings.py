@@ -1,0 +1,153 @@
+"""The settings: each is explained where people look for it, and a bad one is a clear line at the start."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLE = ROOT / ".env.example"
+
+# Prints every setting; what a setting holds that JSON does not know is printed as text.
+PRINT_SETTINGS = """
+import json
+from dupdash import settings
+values = {name: value for name, value in vars(settings).items() if name.isupper()}
+print(json.dumps(values, default=str, sort_keys=True))
+"""
+
+
+def names_read() -> set[str]:
+    """The names that settings.py asks the environment for."""
+    tree = ast.parse((ROOT / "dupdash" / "settings.py").read_text())
+    return {
+        call.args[0].value
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "env"
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def example() -> dict[str, str]:
+    """Every name of .env.example, switched off or not, with its value."""
+    return dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Something that reads the settings, in an environment of nothing else."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DUPDASH_ENV_FILE": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> None:
+    """One line, and nothing else, that names the setting (one of these)."""
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("dupdash cannot start. ")
+    assert any(name in line for name in names)
+
+
+def test_it_names_every_setting_in_the_example_and_no_other():
+    assert names_read() == set(example())
+
+
+def test_it_explains_nothing_twice():
+    names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE)
+    assert len(names) == len(set(names))
+
+
+def test_it_shows_the_true_defaults():
+    shown = {name: value for name, value in example().items() if name != "SECRET_KEY"}
+    by_default = run("-c", PRINT_SETTINGS, SECRET_KEY="x")
+    as_shown = run("-c", PRINT_SETTINGS, SECRET_KEY="x", **shown)
+    assert as_shown.stderr == by_default.stderr == ""
+    differing = {"DATABASE_URL"}  # the same file, by a relative name
+    values = [
+        {name: value for name, value in json.loads(result.stdout).items() if name not in differing}
+        for result in (by_default, as_shown)
+    ]
+    assert values[0] == values[1]
+
+
+def test_it_reads_a_file_of_settings(tmp_path):
+    file = tmp_path / "settings"
+    file.write_text("SECRET_KEY=from-the-file\nTIME_ZONE=Europe/Zurich\n")
+    result = run("-c", PRINT_SETTINGS, DUPDASH_ENV_FILE=str(file), TIME_ZONE="Asia/Tokyo")
+    values = json.loads(result.stdout)
+    assert values["SECRET_KEY"] == "from-the-file"
+    assert values["TIME_ZONE"] == "Asia/Tokyo"
+
+
+def test_it_refuses_to_start_without_a_secret_key():
+    assert_refused(run("manage.py", "check"), "SECRET_KEY")
+    assert_refused(run("manage.py", "check", SECRET_KEY=" "), "SECRET_KEY")
+
+
+def test_it_starts_without_a_secret_key_where_debug_is_on():
+    assert run("manage.py", "check", DEBUG="true").returncode == 0
+
+
+BAD = [
+    {"ALLOWED_HOSTS": ""},
+    {"ALLOWED_HOSTS": "https://copies.example.edu"},
+    {"API_RATE_PER_MINUTE": "0"},
+    {"BEHIND_HTTPS": "maybe"},
+    {"CSRF_TRUSTED_ORIGINS": "copies.example.edu"},
+    {"DATABASE_URL": "nonsense"},
+    {"DATABASE_URL": ""},
+    {"DATABASE_URL": "mysql://me@localhost/dupdash"},
+    {"DATABASE_URL": "postgres://localhost:port/dupdash"},
+    {"DATABASE_URL": "sqlite:////no/such/folder/dupdash.sqlite3"},
+    {"DATABASE_URL": "sqlite://:memory:"},
+    {"DEBUG": "perhaps"},
+    {"DUPDASH_ENV_FILE": "/no/such/file"},
+    {"EMAIL_BACKEND": "no.such.Backend"},
+    {"EMAIL_PORT": "smtp"},
+    {"FACULTY_CATEGORIES": "3,biology"},
+    {"HEARTBEAT_LIMIT": "nan"},
+    {"LEASE_SECONDS": "-1"},
+    {"LEASE_SECONDS": "soon"},
+    {"LOG_LEVEL": "LOUD"},
+    {"MOODLE_CONCURRENCY": "0"},
+    {"MOODLE_CONCURRENCY": "zero"},
+    {"MOODLE_DRIVER": "fast"},
+    {"MOODLE_DUPLICATION_TIMEOUT": "inf"},
+    {"MOODLE_TOKEN": "t"},
+    {"MOODLE_URL": "http://[nowhere", "MOODLE_TOKEN": "t"},
+    {"MOODLE_URL": "https://", "MOODLE_TOKEN": "t"},
+    {"MOODLE_URL": "https://moodle.example.edu"},
+    {"MOODLE_URL": "moodle.example.edu", "MOODLE_TOKEN": "t"},
+    {"NATIVE_URL": "https://other.example.edu"},
+    {"REDIS_URL": "localhost:6379"},
+    {"REDIS_URL": "redis://localhost:port"},
+    {"SITE_URL": "copies.example.edu"},
+    {"TIME_ZONE": ""},
+    {"TIME_ZONE": "../UTC"},
+    {"TIME_ZONE": "Nowhere"},
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: " ".join(f"{name}={value}" for name, value in bad.items()))
+def test_it_refuses_a_malformed_setting_with_one_line_that_names_it(bad):
+    names = ("MOODLE_URL", "MOODLE_TOKEN") if "MOODLE_TOKEN" in bad or "MOODLE_URL" in bad else tuple(bad)
+    result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **bad})
+    assert_refused(result, *names)
+
+
+def test_it_ends_the_web_process_at_once_where_a_setting_is_bad():
+    serve = ("-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", "127.0.0.1:0", "dupdash.wsgi")
+    assert_refused(run(*serve), "SECRET_KEY")

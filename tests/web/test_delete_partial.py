@@ -1,0 +1,35 @@
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.sandbox.server import Sandbox
+from tests.web.support import a_job, text
+
+pytestmark = pytest.mark.django_db
+
+
+def _partial(sandbox: Sandbox, **columns: Any) -> DuplicationJob:
+    """A failed job, and the course without contents that it left."""
+    given: dict[str, Any] = {"shortname": "SRC_1", "fullname": "Source copy 1", "categoryid": 2, "origin": "copy"}
+    course = sandbox.state.add(**(given | columns))
+    return a_job(State.FAILED, course_id=course.id, proof="seen")
+
+
+def test_it_deletes_the_course_in_moodle(as_administrator: Client, sandbox: Sandbox) -> None:
+    job = _partial(sandbox)
+    answer = as_administrator.post(f"/jobs/{job.pk}/delete-partial-course/", follow=True)
+    assert "The partial course was deleted in Moodle." in text(answer)
+    assert sandbox.state.course(job.course_id or 0) is None
+    job.refresh_from_db()
+    assert job.course_deleted_at is not None
+
+
+def test_it_leaves_a_course_that_somebody_works_with(as_administrator: Client, sandbox: Sandbox) -> None:
+    job = _partial(sandbox, shortname="RENAMED")
+    answer = as_administrator.post(f"/jobs/{job.pk}/delete-partial-course/")
+    assert answer.status_code == 409
+    assert "is called “RENAMED” by now: somebody works with it." in text(answer)
+    assert sandbox.state.course(job.course_id or 0) is not None

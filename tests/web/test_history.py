@@ -1,0 +1,359 @@
+"""The history: what is found, in which order, and who sees it."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from dupdash.duplication import jobs
+from dupdash.duplication.endings import fail
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.request import DuplicationRequest
+from dupdash.duplication.searching import folded
+from dupdash.duplication.states import State
+from dupdash.moodle import options
+from dupdash.web.history.sorting import SORTS
+from tests.conftest import make_person, signed_in
+from tests.web.support import a_job, text
+
+pytestmark = pytest.mark.django_db
+
+
+def found(client: Client, query: str = "") -> set[str]:
+    answer = client.get(f"/history/?{query}")
+    assert answer.status_code == 200
+    return {entry.row.shortname for entry in answer.context["entries"]}
+
+
+def searched(client: Client, words: str) -> set[str]:
+    answer = client.get("/history/", {"q": words})
+    return {entry.row.shortname for entry in answer.context["entries"]}
+
+
+def test_it_shows_only_a_persons_own_copies(
+    as_faculty: Client, as_administrator: Client, as_help_desk: Client, faculty: User, colleague: User
+) -> None:
+    a_job(shortname="MINE", requester=faculty)
+    a_job(shortname="THEIRS", requester=colleague)
+    assert found(as_faculty) == {"MINE"}
+    # Not by any way in: the numbers, the names and the choices are those of one's own copies.
+    page = text(as_faculty.get("/history/"))
+    assert "1 copy" in page
+    assert "Nadia" not in page
+    assert searched(as_faculty, "THEIRS") == set()
+    assert found(as_faculty, f"person={colleague.pk}") == {"MINE"}
+    for client in (as_administrator, as_help_desk):
+        assert found(client) == {"MINE", "THEIRS"}
+        assert found(client, f"person={colleague.pk}") == {"THEIRS"}
+
+
+def test_it_refuses_whom_has_no_role(as_outsider: Client, client: Client) -> None:
+    for address in ("/history/", "/history/copies.csv", "/history/change/", "/history/changed/"):
+        assert as_outsider.get(address).status_code == 403
+        assert client.get(address).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "NEW",
+        "copy called new",
+        "src",
+        "Ökonomie",
+        "öKONOMIE",
+        "okonomie",
+        "müller",
+        "MÜLLER new",
+        "jurgen@example.edu",
+        "4711",
+        "20815",
+        '"called NEW"',
+        "nopermissions",
+        "not currently have",
+        "account that dupdash uses may not copy",
+    ],
+)
+def test_it_finds_a_copy_by_whatever_is_known_of_it(as_administrator: Client, words: str) -> None:
+    person = make_person("jurgen", None, first_name="Jürgen", last_name="Müller")
+    job = a_job(
+        State.FAILED,
+        "NEW-1",
+        requester=person,
+        source_fullname="ÖKONOMIE für alle",
+        course_id=20815,
+        failure_code="nopermissions",
+        failure_message="You do not currently have permissions",
+    )
+    a_job(State.FAILED, "OTHER", source_id=1, source_shortname="X", fullname="Another", failure_code="unreachable")
+    assert searched(as_administrator, words if words != "not currently have" else "currently have") == {"NEW-1"}
+    assert searched(as_administrator, job.pk) == {"NEW-1"}
+    assert searched(as_administrator, job.pk[:8].upper()) == {"NEW-1"}
+
+
+@pytest.mark.parametrize("words", ["NEW OTHER", "%", "_____", "\\", "471", "called NEW-2"])
+def test_it_finds_nothing_where_a_word_occurs_nowhere(as_administrator: Client, words: str) -> None:
+    a_job(State.SUCCEEDED, "NEW-1")
+    a_job(State.SUCCEEDED, "OTHER")
+    assert searched(as_administrator, words) == set()
+
+
+def test_it_takes_both_spellings_of_an_umlaut_and_other_alphabets_for_the_same() -> None:
+    assert folded("Mu\u0308ller") == folded("MÜLLER") == "muller"
+    assert folded("ΨΥΧΟΛΟΓΊΑ") == folded("ψυχολογία")
+    assert folded("Straße") == folded("STRASSE")
+
+
+def test_it_searches_for_what_was_changed_later(as_administrator: Client, administrator: User) -> None:
+    job = a_job(State.AWAITING_APPROVAL, "BEFORE", queued_at=None)
+    wanted = DuplicationRequest(
+        source_id=job.source_id,
+        source_shortname=job.source_shortname,
+        source_fullname=job.source_fullname,
+        fullname="Nächstes Jahr",
+        shortname="AFTER",
+        category_id=2,
+        category_name="",
+        visible=True,
+        options=options.defaults(),
+        origin=job.origin,  # type: ignore[arg-type]
+    )
+    jobs.edit_and_approve(job, wanted, actor=administrator)
+    assert searched(as_administrator, "nachstes AFTER") == {"AFTER"}
+    assert searched(as_administrator, "BEFORE") == set()
+    job.refresh_from_db()
+    DuplicationJob.objects.filter(pk=job.pk).update(state=State.RUNNING)
+    job.refresh_from_db()
+    fail(job, "ddltablenotexist", "Die Tabelle „Ä“ gibt es nicht")
+    assert searched(as_administrator, "tabelle ä") == {"AFTER"}
+
+
+def test_it_filters(as_administrator: Client, faculty: User) -> None:
+    without = options.effective({"blocks": False})
+    a_job(State.SUCCEEDED, "GOOD", requester=faculty, category_name="Science")
+    a_job(State.FAILED, "TAKEN", failure_code="shortnametaken", category_id=9, options=without)
+    a_job(State.FAILED, "PART", failure_code="partial_course", course_id=77, proof="seen", source_id=12)
+    a_job(State.FAILED, "ODD", failure_code="", source_id=12, source_shortname="CHEM12")
+    a_job(State.QUEUED, "WAITS", source_id=99, source_shortname="Číslo 12")
+    everything = {"GOOD", "TAKEN", "PART", "ODD", "WAITS"}
+    for query, expected in {
+        "": everything,
+        "state=failed": {"TAKEN", "PART", "ODD"},
+        "state=unfinished": {"WAITS"},
+        "state=partial": {"PART"},
+        f"person={faculty.pk}": {"GOOD"},
+        "person=none": everything - {"GOOD"},
+        "category=9": {"TAKEN"},
+        "cause=shortnametaken": {"TAKEN"},
+        "cause=-": {"ODD"},
+        "option=-blocks": {"TAKEN"},
+        "option=blocks": everything - {"TAKEN"},
+        # An id that a source has means that source, whatever it was called; else it is a piece of a name.
+        "source=12": {"PART", "ODD"},
+        "source=chem": {"PART", "ODD"},
+        "source=cislo": {"WAITS"},
+        "state=failed&source=12&q=part": {"PART"},
+    }.items():
+        assert found(as_administrator, query) == expected, query
+
+
+def test_it_counts_days_as_the_site_does(as_administrator: Client, settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    # Midnight in Berlin is 22:00 UTC in summer.
+    a_job(State.SUCCEEDED, "MONDAY", created_at=datetime(2026, 6, 1, 21, 59, 59, tzinfo=UTC))
+    a_job(State.SUCCEEDED, "TUESDAY", created_at=datetime(2026, 6, 1, 22, 0, tzinfo=UTC))
+    a_job(State.SUCCEEDED, "STILL", created_at=datetime(2026, 6, 2, 21, 59, 59, tzinfo=UTC))
+    assert found(as_administrator, "since=2026-06-02") == {"TUESDAY", "STILL"}
+    assert found(as_administrator, "until=2026-06-01") == {"MONDAY"}
+    assert found(as_administrator, "since=2026-06-02&until=2026-06-02") == {"TUESDAY", "STILL"}
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("since=tomorrow", "Give a day as year-month-day"),
+        ("until=9999-12-31", "Give a day up to 2100."),
+        ("since=2026-06-02&until=2026-06-01", "This day lies before the first one."),
+        ("q=%00", "Null characters are not allowed."),
+        ("state=gone", "No copy has this any more"),
+        ("category=123456", "No copy has this any more"),
+        ("person=0", "No copy has this any more"),
+        (f"q={'x' * 201}", "Search for at most 200 characters."),
+    ],
+)
+def test_it_says_which_filter_cannot_be_used_and_shows_nothing(
+    as_administrator: Client, query: str, words: str
+) -> None:
+    a_job(shortname="ONE")
+    page = text(as_administrator.get(f"/history/?{query}"))
+    assert "Nothing was searched for" in page
+    assert words in page
+    assert "SRC → ONE" not in page
+
+
+@pytest.mark.parametrize("name", list(SORTS))
+def test_it_leads_through_every_order_and_back_and_leaves_out_none(as_administrator: Client, name: str) -> None:
+    chance = random.Random(name)
+    moment = timezone.now().replace(microsecond=123456)
+    people = [make_person(f"p{n}", None, first_name=first) for n, first in enumerate(("", "zoe", "Ann"))]
+    for number in range(62):
+        # Few different values, so that the id has to part many; some have none at all.
+        begun = moment - timedelta(minutes=chance.randrange(4))
+        ended = chance.choice((None, begun + timedelta(seconds=chance.randrange(3), microseconds=500)))
+        a_job(
+            State.SUCCEEDED,
+            f"{chance.choice('aBä_')}{number}" if number % 7 else "same_name",
+            created_at=begun,
+            started_at=chance.choice((begun, begun, None)),
+            finished_at=ended,
+            source_shortname=chance.choice(("a_b", "B", "ä")),
+            requester=chance.choice((*people, None)),
+        )
+    pages, url = [], f"/history/?sort={name}"
+    while url:
+        answer = as_administrator.get(url)
+        pages.append([entry.row.id for entry in answer.context["entries"]])
+        url, last = answer.context["next_url"], answer
+    assert [len(page) for page in pages] == [25, 25, 12]
+    listed = [job_id for page in pages for job_id in page]
+    assert listed == list(SORTS[name].sorted(DuplicationJob.objects.all()).values_list("id", flat=True))
+    middle = as_administrator.get(last.context["previous_url"])
+    assert [entry.row.id for entry in middle.context["entries"]] == pages[1]
+    first = as_administrator.get(middle.context["previous_url"])
+    assert [entry.row.id for entry in first.context["entries"]] == pages[0]
+    assert first.context["previous_url"] == ""
+
+
+def test_it_sorts_by_what_the_column_shows(as_administrator: Client) -> None:
+    moment = timezone.now()
+    zoe = make_person("a1", None, first_name="zoe")
+    ann = make_person("z1", None, first_name="Ann")
+    ben = make_person("ben", None)
+
+    def took(seconds: float | None) -> dict[str, Any]:
+        ended = moment + timedelta(seconds=seconds) if seconds is not None else None
+        return {"started_at": moment, "finished_at": ended}
+
+    a_job(State.SUCCEEDED, "b", requester=zoe, **took(90))
+    a_job(State.SUCCEEDED, "A", requester=ann, **took(9.5))
+    a_job(State.RUNNING, "c", requester=ben, **took(None))
+
+    def order(sort: str) -> list[str]:
+        answer = as_administrator.get(f"/history/?sort={sort}")
+        return [entry.row.shortname for entry in answer.context["entries"]]
+
+    assert order("copy") == ["A", "b", "c"]
+    assert order("person") == ["A", "c", "b"]
+    assert order("-took") == ["b", "A", "c"]
+    # What is not finished yet will finish last.
+    assert order("finished") == ["A", "b", "c"]
+    page = text(as_administrator.get("/history/?sort=-took"))
+    assert '<th scope="col" class="took-cell" aria-sort="descending">' in page
+    assert "1 min 30 s" in page
+
+
+def test_it_shifts_nothing_when_copies_are_added_meanwhile(as_administrator: Client) -> None:
+    moment = timezone.now()
+    for number in range(30):
+        a_job(State.SUCCEEDED, f"N{number:02}", created_at=moment - timedelta(minutes=number))
+    following = as_administrator.get("/history/").context["next_url"]
+    for number in range(5):
+        a_job(State.SUCCEEDED, f"LATER{number}", created_at=moment + timedelta(minutes=1))
+    answer = as_administrator.get(following)
+    assert [entry.row.shortname for entry in answer.context["entries"]] == [f"N{n}" for n in range(25, 30)]
+
+
+@pytest.mark.parametrize("sort", ["-created", "took", "copy"])
+@pytest.mark.parametrize("key", ["nonsense", "_", "2026-01-01_a", "99999999999999999999_a", "%00_%00", "1e400_x"])
+def test_it_begins_at_the_beginning_for_a_place_that_there_is_not(
+    as_administrator: Client, sort: str, key: str
+) -> None:
+    a_job(State.SUCCEEDED, "ONE")
+    for way in ("next", "previous"):
+        assert as_administrator.get(f"/history/?sort={sort}&{way}={key}").status_code == 200
+
+
+def test_it_keeps_the_filters_on_the_way(as_administrator: Client) -> None:
+    moment = timezone.now()
+    for number in range(30):
+        a_job(State.FAILED, f"N{number}", created_at=moment - timedelta(minutes=number))
+        a_job(State.SUCCEEDED, f"S{number}", created_at=moment - timedelta(minutes=number))
+    answer = as_administrator.get("/history/?state=failed&since=&q=&nonsense=1")
+    page = text(answer)
+    assert "30 copies found" in page
+    assert answer.context["next_url"].startswith("/history/?state=failed&next=")
+    assert 'href="/history/?state=failed&amp;sort=copy"' in page
+    assert 'href="/history/copies.csv?state=failed"' in page
+    assert '<input type="hidden" name="state" value="failed">' in page
+
+
+def test_it_answers_a_script_with_the_results_alone(as_administrator: Client) -> None:
+    a_job(State.FAILED, "ONE")
+    headers = {"HX-Request": "true", "HX-Trigger": "history-filters"}
+    answer = as_administrator.get("/history/?q=one&state=&person=&sort=-created", headers=headers)
+    page = text(answer)
+    assert page.startswith('<div class="stack tight" id="history-results">')
+    assert "1 copy found." in page
+    # The address holds only what says something.
+    assert answer["HX-Push-Url"] == "/history/?q=one"
+    assert answer["Cache-Control"] == "no-store"
+    assert 'id="filter-sort"' not in page
+    # From the head of a column: the order that the filters show follows.
+    page = text(as_administrator.get("/history/?sort=copy", headers={**headers, "HX-Trigger": "sort-copy"}))
+    assert 'hx-swap-oob="true" id="filter-sort"' in page
+    assert '<option value="copy" selected>' in page
+
+
+def test_it_shows_hostile_names_as_they_are(as_administrator: Client) -> None:
+    hostile = "<img src=x onerror=alert(1)>\"'&{{ 7 }}"
+    person = make_person("x", None, first_name="<b>Bob", last_name="\"'")
+    a_job(
+        State.FAILED, hostile, fullname=hostile, source_shortname=hostile, category_name=hostile, requester=person,
+        failure_code=hostile[:100],
+    )  # fmt: skip
+    for query in ({}, {"q": hostile[:30]}, {"source": hostile}):
+        page = as_administrator.get("/history/", query).content.decode()
+        assert "<img" not in page
+        assert "<b>Bob" not in page
+        assert "&lt;img src=x onerror=alert(1)&gt;" in page
+
+
+def test_it_offers_ticks_only_to_those_who_may_do_something(
+    as_help_desk: Client, as_faculty: Client, faculty: User, settings: Any
+) -> None:
+    job = a_job(State.FAILED, requester=faculty)
+    tick = f'name="job" value="{job.pk}"'
+    assert tick in text(as_faculty.get("/history/"))
+    assert tick not in text(as_help_desk.get("/history/"))
+    settings.HELP_DESK_MAY_RETRY = True
+    page = text(as_help_desk.get("/history/"))
+    assert tick in page
+    assert 'value="retry"' in page
+    assert 'value="cancel"' not in page
+
+
+def test_it_says_when_there_is_nothing(as_faculty: Client, faculty: User) -> None:
+    assert "No copies yet" in text(as_faculty.get("/history/"))
+    a_job(requester=faculty)
+    page = text(as_faculty.get("/history/?q=nowhere"))
+    assert "No copy is like that" in page
+    assert "Clear the filters" in page
+
+
+def test_it_stands_in_the_navigation(as_faculty: Client) -> None:
+    assert '<a href="/history/" aria-current="page">History</a>' in text(as_faculty.get("/history/"))
+
+
+def test_it_asks_as_little_of_many_jobs_as_of_few(
+    administrator: User, faculty: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number in range(40):
+        a_job(State.SUCCEEDED, f"N{number}", requester=faculty)
+    client = signed_in(administrator)
+    client.get("/history/")
+    with django_assert_max_num_queries(13):
+        client.get("/history/?q=n1")

@@ -1,0 +1,104 @@
+"""The history as a table for a spreadsheet."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import StreamingHttpResponse
+from django.test import Client
+
+from dupdash.duplication.states import State
+from dupdash.web.csv_files import harmless
+from tests.web.support import a_job
+
+pytestmark = pytest.mark.django_db
+
+
+def table(client: Client, query: str = "") -> list[dict[str, str]]:
+    answer = client.get(f"/history/copies.csv?{query}")
+    assert answer.status_code == 200
+    return list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
+
+
+def test_it_holds_exactly_what_is_filtered_in_its_order(as_administrator: Client) -> None:
+    for name in ("B", "a", "C"):
+        a_job(State.FAILED, name)
+    a_job(State.SUCCEEDED, "D")
+    assert [row["Short name"] for row in table(as_administrator, "state=failed&sort=copy")] == ["a", "B", "C"]
+    assert len(table(as_administrator)) == 4
+
+
+def test_it_is_streamed_and_known_as_unicode(as_administrator: Client) -> None:
+    a_job(fullname="Řízení „Ö“")
+    answer = as_administrator.get("/history/copies.csv")
+    assert isinstance(answer, StreamingHttpResponse)
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"].startswith('attachment; filename="copies-')
+    content = answer.getvalue()
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert "Řízení „Ö“" in content.decode()
+
+
+def test_it_tells_all_of_a_copy(as_help_desk: Client, faculty: User, settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    begun = datetime(2026, 6, 1, 22, 0, tzinfo=UTC)
+    job = a_job(
+        State.FAILED,
+        "NEW",
+        requester=faculty,
+        created_at=begun,
+        started_at=begun,
+        finished_at=begun.replace(minute=1, microsecond=500000),
+        category_name="Science / Biology",
+        failure_code="shortnametaken",
+        failure_message="Short name is already used",
+    )
+    (row,) = table(as_help_desk)
+    expected = {
+        "Job": job.pk,
+        "State": "Failed",
+        "Short name": "NEW",
+        "Source id": "4711",
+        "Category": "Science / Biology",
+        "Asked for by": "Fay Faculty",
+        "Asked for (Europe/Berlin)": "2026-06-02 00:00:00",
+        "Finished (Europe/Berlin)": "2026-06-02 00:01:00",
+        "Took (seconds)": "60.5",
+        "Course id": "",
+        "Why it failed": "Another course has the short name by now",
+        "Error code": "shortnametaken",
+        "Moodle’s words": "Short name is already used",
+    }
+    assert {name: row[name] for name in expected} == expected
+    assert "activities" in row["Options"].split()
+
+
+def test_it_keeps_moodles_words_and_others_copies_from_faculty(
+    as_faculty: Client, faculty: User, colleague: User
+) -> None:
+    a_job(State.FAILED, "MINE", requester=faculty, failure_code="x", failure_message="the raw words")
+    a_job(State.FAILED, "THEIRS", requester=colleague)
+    (row,) = table(as_faculty)
+    assert row["Short name"] == "MINE"
+    assert "Moodle’s words" not in row
+    assert "the raw words" not in row.values()
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", '=HYPERLINK("x")'])
+def test_it_lets_no_name_be_a_formula(as_administrator: Client, text: str) -> None:
+    a_job(State.FAILED, "N", fullname=text, source_fullname=text, category_name=text, failure_message=text)
+    (row,) = table(as_administrator)
+    for name in ("Full name", "Source full name", "Category", "Moodle’s words"):
+        assert row[name] == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["", "BIO101", "a=1", "1-2", "'quoted'", "a, b;\nc"])
+def test_it_leaves_other_names_alone(text: str) -> None:
+    assert harmless(text) == text
+
+
+def test_it_refuses_filters_that_cannot_be_used(as_administrator: Client) -> None:
+    assert as_administrator.get("/history/copies.csv?since=tomorrow").status_code == 400

@@ -1,0 +1,282 @@
+"""The plots: their figures, counted by hand here, and who sees them."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.test import Client
+
+from dupdash.duplication.states import State
+from dupdash.web.days import start_of
+from dupdash.web.insights import figures
+from dupdash.web.insights.chart import seconds
+from dupdash.web.insights.charts import CHARTS
+from dupdash.web.insights.drawing import steps
+from dupdash.web.insights.figures import Copied, Distribution
+from dupdash.web.insights.period import Period
+from tests.web.support import a_job, text
+
+pytestmark = pytest.mark.django_db
+
+NOON = datetime(2026, 3, 30, 12, 0, tzinfo=UTC)
+WEEK = Period(date(2026, 3, 24), date(2026, 3, 30))
+
+
+def at(hours: float) -> dict[str, Any]:
+    """Asked for so many hours before noon of the last day."""
+    moment = NOON - timedelta(hours=hours)
+    return {"created_at": moment, "queued_at": moment}
+
+
+def began(waited: float, took: float | None = None, **columns: Any) -> dict[str, Any]:
+    """Waited and took so many seconds."""
+    begun = NOON + timedelta(seconds=waited)
+    ended = begun + timedelta(seconds=took) if took is not None else None
+    given = {"created_at": NOON, "queued_at": NOON, "started_at": begun, "sent_at": begun, "finished_at": ended}
+    return {**given, "source_activities": 10, **columns}
+
+
+def test_it_is_for_those_who_see_all_copies(
+    as_administrator: Client, as_help_desk: Client, as_faculty: Client, as_outsider: Client, client: Client
+) -> None:
+    for address in ("/insights/", "/insights/outcomes.csv"):
+        assert as_administrator.get(address).status_code == 200
+        assert as_help_desk.get(address).status_code == 200
+        assert as_faculty.get(address).status_code == 403
+        assert as_outsider.get(address).status_code == 403
+        assert client.get(address).status_code == 302
+    assert "/insights/" not in text(as_faculty.get("/"))
+    assert 'href="/insights/"' in text(as_help_desk.get("/"))
+
+
+def test_it_counts_each_outcome_on_its_day() -> None:
+    for number, (state, hours) in enumerate(
+        [
+            (State.SUCCEEDED, 0), (State.SUCCEEDED, 1), (State.FAILED, 2), (State.RUNNING, 3), (State.QUEUED, 3),
+            (State.CANCELLED, 24), (State.REJECTED, 25), (State.UNRESOLVED, 24 * 6), (State.CHECKING, 24 * 6),
+            # The days before and after do not count.
+            (State.SUCCEEDED, 24 * 7), (State.SUCCEEDED, -12),
+        ]
+    ):  # fmt: skip
+        a_job(state, f"N{number}", **at(hours))
+    found = figures.outcomes(WEEK)
+    assert found.unit == "day"
+    assert [stretch.since for stretch in found.stretches] == [date(2026, 3, day) for day in range(24, 31)]
+    #                 succeeded, failed, unresolved, cancelled or refused, under way
+    assert found.stretches[0].counts == (0, 0, 1, 0, 1)
+    assert found.stretches[5].counts == (0, 0, 0, 2, 0)
+    assert found.stretches[6].counts == (2, 1, 0, 0, 2)
+    assert found.totals == (2, 1, 1, 2, 3)
+    assert all(stretch.total == 0 for stretch in found.stretches[1:5])
+
+
+def test_it_begins_days_at_midnight_of_the_site_even_when_the_clocks_are_changed(settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    # 29 March 2026 has 23 hours: from 23:00 UTC the day before to 22:00 UTC.
+    for name, moment in {
+        "SATURDAY": datetime(2026, 3, 28, 22, 59, 59, tzinfo=UTC),
+        "SUNDAY-1": datetime(2026, 3, 28, 23, 0, tzinfo=UTC),
+        "SUNDAY-2": datetime(2026, 3, 29, 21, 59, 59, 999999, tzinfo=UTC),
+        "MONDAY": datetime(2026, 3, 29, 22, 0, tzinfo=UTC),
+        # Of Tuesday already.
+        "OUTSIDE": datetime(2026, 3, 30, 22, 0, tzinfo=UTC),
+    }.items():
+        a_job(State.SUCCEEDED, name, created_at=moment)
+    found = figures.outcomes(Period(date(2026, 3, 28), date(2026, 3, 30)))
+    assert [stretch.total for stretch in found.stretches] == [1, 2, 1]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Kiritimati"])
+def test_it_counts_right_in_uneven_time_zones(settings: Any, zone: str) -> None:
+    settings.TIME_ZONE = zone
+    midnight = start_of(date(2026, 3, 29))
+    a_job(State.SUCCEEDED, "BEFORE", created_at=midnight - timedelta(microseconds=1))
+    a_job(State.SUCCEEDED, "AFTER", created_at=midnight)
+    found = figures.outcomes(Period(date(2026, 3, 28), date(2026, 3, 29)))
+    assert [stretch.total for stretch in found.stretches] == [1, 1]
+
+
+def test_it_gathers_long_periods_into_weeks_and_months() -> None:
+    a_job(State.SUCCEEDED, "A", created_at=datetime(2026, 1, 4, tzinfo=UTC))
+    a_job(State.SUCCEEDED, "B", created_at=datetime(2026, 1, 5, tzinfo=UTC))
+    weeks = figures.outcomes(Period(date(2026, 1, 1), date(2026, 6, 30)))
+    assert weeks.unit == "week"
+    # From a Thursday, then from Monday to Monday, and the last one only to the end.
+    first, second = weeks.stretches[:2]
+    assert (first.since, first.until, first.total) == (date(2026, 1, 1), date(2026, 1, 4), 1)
+    assert (second.since, second.until, second.total) == (date(2026, 1, 5), date(2026, 1, 11), 1)
+    assert weeks.stretches[-1].until == date(2026, 6, 30)
+    months = figures.outcomes(Period(date(2024, 1, 15), date(2026, 6, 30)))
+    assert months.unit == "month"
+    assert [stretch.since for stretch in months.stretches[:2]] == [date(2024, 1, 15), date(2024, 2, 1)]
+    assert len(months.stretches) == 30
+    assert months.stretches[24].total == 2
+
+
+def test_it_measures_waiting_by_hand() -> None:
+    waited = [0.25, 2, 3, 4, 10, 20, 50, 70, 400, 90000]
+    for number, length in enumerate(waited):
+        a_job(State.SUCCEEDED, f"N{number}", **began(length, 1))
+    # Neither what has not begun nor what was asked for on another day.
+    a_job(State.QUEUED, "Q", **at(0))
+    a_job(State.SUCCEEDED, "OLD", **began(5, 1, created_at=NOON - timedelta(days=30)))
+    found = figures.waits(WEEK)
+    assert found.values == tuple(waited)
+    assert (found.median, found.ninetieth) == (10, 400)
+    #                      1 s 5 s 15 s 1 min 5 min 15 min 1 h 4 h 1 day more
+    assert found.counts() == [1, 3, 1, 2, 1, 1, 0, 0, 0, 1]
+
+
+def test_it_counts_waiting_from_the_moment_that_was_asked_for() -> None:
+    a_job(State.SUCCEEDED, "LATER", **began(3600, 1, not_before=NOON + timedelta(seconds=3590)))
+    # Set by an automatic retry, after it had begun for the first time: says nothing of the wait before.
+    a_job(State.SUCCEEDED, "AGAIN", **began(30, 1, not_before=NOON + timedelta(seconds=600)))
+    a_job(State.SUCCEEDED, "PAST", **began(40, 1, not_before=NOON - timedelta(seconds=600)))
+    assert figures.waits(WEEK).values == (10, 30, 40)
+
+
+def test_it_measures_durations_by_hand() -> None:
+    a_job(State.SUCCEEDED, "A", **began(5, 12.345, source_activities=64))
+    a_job(State.SUCCEEDED, "B", **began(5, 3, source_activities=0))
+    a_job(State.SUCCEEDED, "LOOKED-UP", **began(5, 3, checking_since=NOON))
+    a_job(State.SUCCEEDED, "UNKNOWN", **began(5, 3, source_activities=None))
+    a_job(State.FAILED, "F", **began(5, 3))
+    copied, left_out = figures.durations(WEEK)
+    assert sorted(copied) == [Copied(0, 3.0), Copied(64, 12.345)]
+    assert left_out == 1
+
+
+def test_it_counts_failures_by_cause_and_sources() -> None:
+    for number, code in enumerate(("shortnametaken", "shortnametaken", "", "partial_course")):
+        a_job(State.FAILED, f"F{number}", failure_code=code, source_id=1, source_shortname="OLD", **at(5))
+    a_job(State.SUCCEEDED, "S1", source_id=1, source_shortname="NEW", **at(1))
+    a_job(State.SUCCEEDED, "S2", source_id=2, source_shortname="TWO", failure_code="shortnametaken", **at(1))
+    assert [(cause.code, cause.count) for cause in figures.causes(WEEK)] == [
+        ("shortnametaken", 2),
+        ("", 1),
+        ("partial_course", 1),
+    ]
+    assert [(s.id, s.shortname, s.count, s.failed) for s in figures.busiest(WEEK)] == [
+        (1, "NEW", 5, 4),
+        (2, "TWO", 1, 0),
+    ]
+
+
+def test_it_lists_the_ten_busiest_sources() -> None:
+    for source in range(1, 13):
+        for number in range(source):
+            a_job(State.SUCCEEDED, f"S{source}-{number}", source_id=source, **at(1))
+    assert [source.id for source in figures.busiest(WEEK)] == list(range(12, 2, -1))
+
+
+@pytest.mark.parametrize(
+    ("values", "median", "ninetieth"),
+    [((), None, None), ((7,), 7, 7), ((1, 2), 1, 2), ((1, 2, 3), 2, 3), (tuple(range(1, 11)), 5, 9)],
+)
+def test_it_names_values_that_were_measured(values: tuple[float, ...], median: Any, ninetieth: Any) -> None:
+    spread = Distribution(values)
+    assert (spread.median, spread.ninetieth) == (median, ninetieth)
+
+
+@time_machine.travel(NOON, tick=False)
+def test_it_draws_all_with_title_table_and_words(as_administrator: Client) -> None:
+    a_job(State.SUCCEEDED, "A", **began(5, 12, source_activities=64))
+    a_job(State.FAILED, "B", failure_code="shortnametaken", **began(9, 3))
+    page = text(as_administrator.get("/insights/?days=7"))
+    assert page.count('<svg xmlns="http://www.w3.org/2000/svg"') == len(CHARTS) == 5
+    assert "<title>Copies a day, by outcome: The last 7 days</title>" in page
+    assert "<desc>2 copies were asked for: 1 succeeded, 1 failed.</desc>" in page
+    assert "Half of 2 copies waited 5.0 s or less, nine of ten 9.0 s or less; the longest 9.0 s." in page
+    assert "Half of 1 copy took 12 s or less." in page
+    assert "Another course has the short name by now" in page
+    assert page.count("<table>") == 5
+    assert '<th scope="row">2026-03-30</th> <td class="numbers">1</td><td class="numbers">1</td>' in page.replace(
+        "</th><td", "</th> <td"
+    )
+    assert "style=" not in page
+    assert '<a href="/insights/?days=7" aria-current="page">' in page
+
+
+@time_machine.travel(NOON, tick=False)
+def test_its_figures_lead_to_the_very_copies(as_administrator: Client) -> None:
+    for number, code in enumerate(("shortnametaken", "shortnametaken", "", "odd")):
+        a_job(State.FAILED, f"F{number}", failure_code=code, source_id=12, **at(number))
+    a_job(State.FAILED, "OLD", failure_code="shortnametaken", source_id=12, created_at=NOON - timedelta(days=90))
+    a_job(State.FAILED, "OTHER", source_id=99, source_shortname="X12", failure_code="unreachable", **at(1))
+    answer = as_administrator.get("/insights/")
+    charts = {plot.chart.id: plot.chart for plot in answer.context["plots"]}
+    for name, place in (("causes", 2), ("sources", 2)):
+        for row in charts[name].table.rows:
+            assert set(parse_qs(urlsplit(row.url).query)) >= {"since", "until"}
+            shown = as_administrator.get(row.url).context["entries"]
+            assert len(shown) == row.cells[place], row
+
+
+@time_machine.travel(NOON, tick=False)
+def test_it_says_when_there_is_nothing(as_administrator: Client) -> None:
+    a_job(State.SUCCEEDED, created_at=NOON - timedelta(days=40))
+    page = text(as_administrator.get("/insights/"))
+    assert "No copies in these days" in page
+    assert '<svg xmlns="http://www.w3.org/2000/svg"' not in page
+    a_job(State.QUEUED, "Q", **at(0))
+    page = text(as_administrator.get("/insights/"))
+    assert "No copy of these days failed." in page
+    assert "Nothing in these days to draw this from." in page
+
+
+@time_machine.travel(NOON, tick=False)
+@pytest.mark.parametrize(
+    ("query", "words", "since", "until"),
+    [
+        ("", "The last 30 days", date(2026, 3, 1), date(2026, 3, 30)),
+        ("days=7", "The last 7 days", date(2026, 3, 24), date(2026, 3, 30)),
+        ("days=8", "The last 30 days", date(2026, 3, 1), date(2026, 3, 30)),
+        ("since=2026-02-01&until=2026-02-03", "1 February 2026 to 3 February 2026", date(2026, 2, 1), date(2026, 2, 3)),
+        ("since=2026-03-30", "30 March 2026", date(2026, 3, 30), date(2026, 3, 30)),
+        ("until=2026-01-30", "1 January 2026 to 30 January 2026", date(2026, 1, 1), date(2026, 1, 30)),
+        ("since=2027-01-01", "1 January 2027", date(2027, 1, 1), date(2027, 1, 1)),
+    ],
+)
+def test_it_reads_the_period_from_the_address(
+    as_administrator: Client, query: str, words: str, since: date, until: date
+) -> None:
+    answer = as_administrator.get(f"/insights/?{query}")
+    period = answer.context["period"]
+    assert (period.since, period.until, period.words) == (since, until, words)
+    assert words in text(answer)
+
+
+@pytest.mark.parametrize("query", ["since=x", "since=2026-02-02&until=2026-02-01", "until=1999-12-31"])
+def test_it_says_which_day_is_wrong(as_administrator: Client, query: str) -> None:
+    answer = as_administrator.get(f"/insights/?{query}")
+    assert answer.status_code == 422
+    assert 'aria-invalid="true"' in text(answer)
+    assert as_administrator.get(f"/insights/outcomes.csv?{query}").status_code == 404
+
+
+def test_it_draws_the_longest_and_the_oddest(as_administrator: Client, faculty: User) -> None:
+    a_job(State.SUCCEEDED, "ZERO", **began(0, 0, source_activities=0))
+    a_job(State.FAILED, "X", failure_code="<script>", source_shortname="<b>&" * 60, **began(0, 3_000_000))
+    a_job(State.SUCCEEDED, "HUGE", **began(1e6, 3_000_000, source_activities=200_000))
+    answer = as_administrator.get("/insights/?since=2000-01-01&until=2100-12-31")
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert "<script>" not in page.replace('<script type="module"', "").replace("<script src", "")
+    assert "<b>&" not in page
+    assert "nan" not in page.lower().replace("financ", "")
+
+
+@pytest.mark.parametrize(
+    ("highest", "expected"),
+    [(0, [0, 1]), (1, [0, 1]), (3, [0, 1, 2, 3]), (7, [0, 2, 4, 6, 8]), (41, [0, 10, 20, 30, 40, 50])],
+)
+def test_it_marks_round_numbers(highest: int, expected: list[int]) -> None:
+    assert steps(highest) == expected
+
+
+@pytest.mark.parametrize(("length", "words"), [(0.04, "0.0 s"), (9.96, "10.0 s"), (48.9, "48 s"), (252, "4 min 12 s")])
+def test_it_says_lengths_as_exactly_as_they_are_known(length: float, words: str) -> None:
+    assert seconds(length) == words

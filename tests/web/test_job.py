@@ -1,0 +1,202 @@
+"""The page of one job."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
+from dupdash.duplication.states import State
+from dupdash.web.presentation.explanations import EXPLANATIONS, UNKNOWN
+from tests.web.support import a_job, a_running_job, text
+
+pytestmark = pytest.mark.django_db
+
+
+def _event(job: DuplicationJob, kind: str, reason: str, **more: Any) -> None:
+    JobEvent.objects.create(job=job, kind=kind, from_state=job.state, to_state=job.state, reason=reason, **more)
+
+
+def test_it_shows_what_was_asked_for(as_faculty: Client, faculty: User) -> None:
+    job = a_job(requester=faculty, note="For the spring.\n<b>Please</b>", category_name="Science / Biology")
+    page = text(as_faculty.get(f"/jobs/{job.pk}/"))
+    for words in (
+        "Copy called NEW-1",
+        "Fay Faculty",
+        "Science / Biology",
+        "Activities and resources, Blocks, Filters",
+        "For the spring.<br>&lt;b&gt;Please&lt;/b&gt;",
+        job.pk,
+        "Students can see it",
+    ):
+        assert words in page
+
+
+def test_it_says_that_an_unknown_figure_is_unknown(as_administrator: Client) -> None:
+    page = text(as_administrator.get(f"/jobs/{a_running_job().pk}/"))
+    assert 'aria-valuetext="Unknown' in page
+    assert "aria-valuenow" not in page.partition('id="job-overall-label"')[2].partition("</svg>")[0]
+    assert "No earlier copies to estimate from" in page
+    assert "not known" in page
+
+
+def test_it_marks_an_estimate_as_one(as_administrator: Client) -> None:
+    begun = timezone.now() - timedelta(seconds=20)
+    job = a_running_job(started_at=begun, sent_at=begun, expected_backup=60.0, expected_restore=60.0)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert 'aria-valuetext="about 16 %' in page
+    assert "data-estimate" in page
+    assert "about 2 min left, by earlier copies" in page
+
+
+def test_it_does_not_claim_how_long_an_overdue_copy_takes(as_administrator: Client) -> None:
+    begun = timezone.now() - timedelta(seconds=500)
+    job = a_running_job(started_at=begun, sent_at=begun, restore_at=begun, expected_backup=1.0, expected_restore=9.0)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "Takes longer than earlier copies did" in page
+    assert 'aria-valuetext="about 95 %' in page
+
+
+def test_it_tells_the_story(as_faculty: Client, faculty: User, administrator: User) -> None:
+    job = a_job(State.CANCELLED, requester=faculty)
+    _event(job, "cancelled", "Cancelled before anything was started.", actor=administrator, through="Excel <1>")
+    page = text(as_faculty.get(f"/jobs/{job.pk}/"))
+    assert "Ada Admin through Excel &lt;1&gt;" in page
+    assert "Cancelled before anything was started." in page
+
+
+@pytest.mark.parametrize("code", [*EXPLANATIONS, "cannotrestore"])
+def test_it_explains_every_failure(as_faculty: Client, faculty: User, code: str) -> None:
+    job = a_job(State.FAILED, requester=faculty, failure_code=code, failure_message="Kaputt & <raw>")
+    page = as_faculty.get(f"/jobs/{job.pk}/").content.decode()
+    why = EXPLANATIONS.get(code, UNKNOWN)
+    for sentence in (why.happened, why.means, why.do):
+        assert sentence.replace("<", "&lt;").replace(">", "&gt;") in page
+    # Moodle's own words are for those who help.
+    assert "Kaputt" not in page
+
+
+def test_it_shows_moodles_words_to_those_who_help(as_help_desk: Client, as_administrator: Client) -> None:
+    job = a_job(State.FAILED, failure_code="cannotrestore", failure_message="Kaputt & <raw>")
+    _event(job, "failed", "Stopped.", data={"errorcode": "cannotrestore", "message": "Kaputt"})
+    for client in (as_help_desk, as_administrator):
+        page = text(client.get(f"/jobs/{job.pk}/"))
+        assert "cannotrestore Kaputt &amp; &lt;raw&gt;" in page
+        assert "&quot;errorcode&quot;: &quot;cannotrestore&quot;" in page
+
+
+def _partial(**more: Any) -> DuplicationJob:
+    seen = {"id": 460, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": True, "category_id": 2}
+    given: dict[str, Any] = {
+        "sent_at": timezone.now(),
+        "course_id": 460,
+        "proof": "seen",
+        "failure_code": "partial_course",
+        "facts": {"last": seen},
+    }
+    return a_job(State.FAILED, **(given | more))
+
+
+def test_it_names_the_partial_course_and_offers_to_delete_it(as_administrator: Client) -> None:
+    MoodleHealth.objects.create(may_delete=True)
+    job = _partial()
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "“Source copy 1”</a> (SRC_1), id 460." in page
+    assert "Students can see it." in page
+    assert f'href="/jobs/{job.pk}/delete-partial-course/" data-opens="delete-partial-job-dialog"' in page
+    assert '<dialog class="dialog" id="delete-partial-job-dialog"' in page
+
+
+def test_it_does_not_offer_what_the_token_may_not_do(as_administrator: Client) -> None:
+    assert "delete-partial-course" not in text(as_administrator.get(f"/jobs/{_partial().pk}/"))
+
+
+def test_it_does_not_offer_faculty_to_delete_courses(as_faculty: Client, faculty: User) -> None:
+    MoodleHealth.objects.create(may_delete=True)
+    page = text(as_faculty.get(f"/jobs/{_partial(requester=faculty).pk}/"))
+    assert "A partial course is in Moodle" in page
+    assert "delete-partial-course" not in page
+
+
+def test_it_says_no_more_of_a_partial_course_that_was_deleted(as_administrator: Client) -> None:
+    page = text(as_administrator.get(f"/jobs/{_partial(course_deleted_at=timezone.now()).pk}/"))
+    assert "A partial course is in Moodle" not in page
+    assert "delete-partial-course" not in page
+
+
+REPORT = {
+    "sections": {"source": 6, "copy": 6, "missing": [], "extra": []},
+    "activities": {
+        "source": 64,
+        "expected": 64,
+        "copy": 62,
+        "missing": [{"type": "attendance", "name": "Presence", "count": 2}],
+        "extra": [{"type": "forum", "name": "News", "count": 1}],
+    },
+    "complete": False,
+}
+
+
+def test_it_names_what_a_copy_lacks_as_a_warning(as_administrator: Client) -> None:
+    job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=REPORT)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "Held against its source, the copy differs" in page
+    assert "Attendance “Presence”, 2 times" in page
+    assert "Forum “News”" in page
+    assert "Activities and resources: 62 of 64." in page
+    assert 'data-state="succeeded"' in page
+
+
+def test_it_says_that_all_is_there(as_administrator: Client, settings: Any) -> None:
+    settings.MOODLE_URL = "https://moodle.example.edu"
+    report = REPORT | {"complete": True, "activities": {"source": 64, "copy": 64}}
+    job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "all sections and activities are there" in page
+    assert 'href="https://moodle.example.edu/course/view.php?id=470"' in page
+    assert "Open in Moodle" in page
+
+
+CANDIDATES = {"candidates": [{"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False}]}
+
+
+def test_it_names_candidates_to_who_can_judge(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
+    job = a_job(State.UNRESOLVED, requester=faculty, sent_at=timezone.now(), facts=CANDIDATES)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "“Source copy 1”</a> (SRC_1), id 455. Students cannot see it." in page
+    assert f"/jobs/{job.pk}/settle/" in page
+    theirs = text(as_faculty.get(f"/jobs/{job.pk}/"))
+    assert "Whether this copy was made could not be found out." in theirs
+    assert "SRC_1" not in theirs
+    assert "/settle/" not in theirs
+
+
+def test_it_says_why_it_was_refused(as_faculty: Client, faculty: User) -> None:
+    job = a_job(State.REJECTED, requester=faculty)
+    _event(job, "rejected", "There is a copy already.")
+    page = text(as_faculty.get(f"/jobs/{job.pk}/"))
+    assert "This copy was refused." in page
+    assert page.count("There is a copy already.") == 2
+
+
+def test_it_polls_only_while_there_is_more_to_come(as_administrator: Client) -> None:
+    going_on = text(as_administrator.get(f"/jobs/{a_job(shortname='A').pk}/"))
+    assert 'hx-trigger="every 2s, refresh"' in going_on
+    assert '<noscript><meta http-equiv="refresh"' in going_on
+    ended = text(as_administrator.get(f"/jobs/{a_job(State.SUCCEEDED, 'B').pk}/"))
+    assert "/status/" not in ended
+    assert 'http-equiv="refresh"' not in ended
+
+
+def test_it_links_a_retry_to_what_it_retries(as_administrator: Client) -> None:
+    old = a_job(State.FAILED)
+    page = text(as_administrator.get(f"/jobs/{a_job(retry_of=old).pk}/"))
+    assert f'<a href="/jobs/{old.pk}/">an earlier job</a>' in page
+
+
+@pytest.mark.parametrize("address", ["/jobs/1/", "/jobs/nonsense/", f"/jobs/{'G' * 32}/"])
+def test_it_knows_no_other_addresses(as_administrator: Client, address: str) -> None:
+    assert as_administrator.get(address).status_code == 404

@@ -1,0 +1,89 @@
+"""What the page of a job polls."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import move
+from tests.web.support import a_job, a_running_job, text
+
+pytestmark = pytest.mark.django_db
+
+
+def _url(page: HttpResponse) -> str:
+    found = re.search(r'hx-get="(/jobs/[0-9a-f]{32}/status/[^"]*)"', page.content.decode())
+    assert found
+    return unescape(found.group(1))
+
+
+def test_it_answers_nothing_while_nothing_changed(as_administrator: Client) -> None:
+    job = a_running_job()
+    answer = as_administrator.get(_url(as_administrator.get(f"/jobs/{job.pk}/")))
+    assert (answer.status_code, answer.content, answer["Cache-Control"]) == (204, b"", "no-store")
+
+
+def test_it_answers_nothing_for_moodle_being_heard_a_moment_later(as_administrator: Client) -> None:
+    moment = timezone.now().replace(second=0, microsecond=0)
+    job = a_running_job(heard_at=moment)
+    url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
+    DuplicationJob.objects.update(heard_at=moment + timedelta(seconds=2))
+    assert as_administrator.get(url).status_code == 204
+    DuplicationJob.objects.update(heard_at=moment + timedelta(seconds=20))
+    assert as_administrator.get(url).status_code == 200
+
+
+def test_it_sends_only_itself_when_a_figure_changed(as_administrator: Client) -> None:
+    begun = timezone.now()
+    job = a_running_job(sent_at=begun, started_at=begun, expected_backup=50.0, expected_restore=50.0)
+    url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
+    DuplicationJob.objects.update(sent_at=begun - timedelta(seconds=20))
+    page = text(as_administrator.get(url))
+    assert page.startswith('<section class="card stack" id="job-status"')
+    assert "about 20 %" in page
+    assert "hx-swap-oob" not in page
+
+
+def test_it_brings_the_rest_of_the_page_when_something_happened(as_administrator: Client) -> None:
+    job = a_job()
+    url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
+    move(job, State.RUNNING, kind="started", reason="A worker took the job.")
+    answer = as_administrator.get(url)
+    page = text(answer)
+    assert answer.status_code == 200
+    assert "A worker took the job." in page
+    for part in ("job-announcement", "job-actions", "job-outcome", "job-story", "job-courses"):
+        assert re.search(rf'id="{part}"[^>]* hx-swap-oob=', page), part
+
+
+def test_it_ends_the_polling_with_the_job(as_administrator: Client) -> None:
+    job = a_running_job()
+    url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
+    move(job, State.FAILED, kind="failed", reason="Refused.", failure_code="nopermissions")
+    answer = as_administrator.get(url)
+    page = text(answer)
+    assert answer.status_code == 286
+    assert "hx-trigger" not in page
+    assert "may not copy this course" in page
+    assert "Try again" in page
+
+
+def test_it_asks_rarely_while_a_person_has_to_decide(as_faculty: Client, faculty: User) -> None:
+    job = a_job(State.AWAITING_APPROVAL, requester=faculty)
+    assert 'hx-trigger="every 20s, refresh"' in text(as_faculty.get(f"/jobs/{job.pk}/status/"))
+
+
+def test_it_knows_when_moodle_was_last_heard_and_how_often_it_was_tried(as_administrator: Client) -> None:
+    heard = timezone.now() - timedelta(minutes=3)
+    job = a_running_job(heard_at=heard, attempts=2)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/status/"))
+    assert f'datetime="{heard.isoformat()}" data-local="relative"' in page
+    assert "<dt>Attempts</dt><dd>2</dd>" in page
+    assert "<dt>Service</dt><dd>synchronous</dd>" in page

@@ -1,0 +1,254 @@
+"""The request form."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+from pytest_django import Settings
+
+from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.states import State
+from dupdash.moodle.options import effective
+from dupdash.sandbox.server import Sandbox
+from tests.web.support import BIO101, BIOLOGY_2027, a_job, form, text
+
+URL = "/jobs/new/"
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_makes_a_job_and_shows_it(as_administrator: Client, administrator: User, sandbox: Sandbox) -> None:
+    answer = as_administrator.post(URL, form(note="For the spring."))
+    job = DuplicationJob.objects.get()
+    assert (answer.status_code, answer["Location"]) == (303, f"/jobs/{job.pk}/")
+    assert (job.state, job.requester, job.origin) == (State.QUEUED, administrator, Origin.FORM)
+    assert (job.source_id, job.source_shortname, job.category_id) == (BIO101, "BIO101-2026S1", BIOLOGY_2027)
+    assert (job.fullname, job.shortname, job.note) == (
+        "Introduction to Biology, 2027",
+        "BIO101-2027S1",
+        "For the spring.",
+    )
+    assert job.visible
+    assert job.options == effective({})
+    assert [event.kind for event in job.events.all()] == ["submitted"]
+    assert "Asked for." in text(as_administrator.get(answer["Location"]))
+
+
+def test_it_waits_for_approval_when_faculty_ask(as_faculty: Client, sandbox: Sandbox) -> None:
+    answer = as_faculty.post(URL, form())
+    assert DuplicationJob.objects.get().state == State.AWAITING_APPROVAL
+    assert "A course administrator decides about it" in text(as_faculty.get(answer["Location"]))
+
+
+def test_it_keeps_everything_typed_and_names_each_bad_field(as_administrator: Client, sandbox: Sandbox) -> None:
+    bad = form(
+        source="99999", fullname="<b>Bold</b>", shortname="", category="12345", visible=None, blocks=None, note="Hello"
+    )
+    answer = as_administrator.post(URL, bad)
+    page = text(answer)
+    assert answer.status_code == 422
+    assert "Moodle knows no such course." in page
+    assert "A full name holds no tags" in page
+    assert "Type a short name." in page
+    assert "Moodle knows no such category." in page
+    assert 'value="&lt;b&gt;Bold&lt;/b&gt;"' in page
+    assert "Hello</textarea>" in page
+    assert 'id="option-activities" data-option="activities" aria-describedby' in page
+    assert _switch(page, "activities")
+    assert not _switch(page, "blocks")
+    assert not DuplicationJob.objects.exists()
+
+
+def test_it_takes_a_source_by_its_short_name_too(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.post(URL, form(source=None, source_query="BIO101-2026S1"))
+    assert DuplicationJob.objects.get().source_id == BIO101
+
+
+def test_it_asks_for_a_source(as_administrator: Client, sandbox: Sandbox) -> None:
+    answer = as_administrator.post(URL, form(source=None))
+    assert "Choose the course that is to be copied." in text(answer)
+
+
+def test_it_finds_sources_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+    answer = as_administrator.post(URL, form(source=None, source_query="biology", find="1", fullname="Kept"))
+    page = text(answer)
+    assert answer.status_code == 200
+    assert f'<input type="radio" name="source" value="{BIO101}"' in page
+    assert 'value="Kept"' in page
+    # Nothing is judged yet.
+    assert "form-errors" not in page
+    assert not DuplicationJob.objects.exists()
+
+
+def test_it_names_the_job_that_has_the_short_name(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
+    other = a_job(shortname="bio101-2027s1", requester=faculty)
+    page = text(as_administrator.post(URL, form()))
+    assert f'<a href="/jobs/{other.pk}/">“Copy called bio101-2027s1”</a>, asked for by Fay Faculty.' in page
+
+
+def test_it_says_nothing_of_a_job_that_is_somebody_elses(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
+    other = a_job(shortname="BIO101-2027S1", requester=colleague)
+    page = text(as_faculty.post(URL, form()))
+    assert "Another unfinished copy already has this short name." in page
+    assert other.pk not in page
+    assert "Nadia" not in page
+
+
+def test_it_makes_one_job_of_a_form_that_is_sent_twice(as_administrator: Client, sandbox: Sandbox) -> None:
+    first = as_administrator.post(URL, form(key="k1"))
+    second = as_administrator.post(URL, form(key="k1"))
+    assert first["Location"] == second["Location"]
+    assert DuplicationJob.objects.count() == 1
+
+
+def test_it_knows_its_own_job_when_that_was_quick(as_administrator: Client, sandbox: Sandbox) -> None:
+    first = as_administrator.post(URL, form(key="k1"))
+    DuplicationJob.objects.update(state=State.SUCCEEDED)
+    assert as_administrator.post(URL, form(key="k1"))["Location"] == first["Location"]
+    assert DuplicationJob.objects.count() == 1
+
+
+def test_it_knows_its_own_job_by_what_its_options_come_to(as_administrator: Client, sandbox: Sandbox) -> None:
+    # Without scripts a switch can be on whose needs are off.
+    first = as_administrator.post(URL, form(key="k1", enrolments="1"))
+    assert as_administrator.post(URL, form(key="k1", enrolments="1"))["Location"] == first["Location"]
+
+
+def test_it_makes_another_job_of_the_same_page_with_other_names(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.post(URL, form(key="k1"))
+    answer = as_administrator.post(URL, form(key="k1", shortname="BIO101-2027X", fullname="Another"))
+    assert answer.status_code == 303
+    assert DuplicationJob.objects.count() == 2
+
+
+def test_it_sends_an_option_whose_needs_are_off_as_off(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.post(URL, form(enrolments="1", logs="1"))
+    options = DuplicationJob.objects.get().options
+    assert (options["enrolments"], options["logs"]) == (False, False)
+
+
+def test_it_takes_people_along_when_asked_to(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.post(URL, form(users="1", enrolments="1", visible=None))
+    job = DuplicationJob.objects.get()
+    assert job.options["users"]
+    assert job.options["enrolments"]
+    assert not job.visible
+
+
+def test_it_does_not_offer_peoples_data_to_faculty(as_faculty: Client, sandbox: Sandbox) -> None:
+    page = text(as_faculty.get(URL))
+    assert "Only course administrators may have people’s data copied." in page
+    answer = as_faculty.post(URL, form(users="1"))
+    assert "Copies that carry user data are made by the course administrators only." in text(answer)
+    assert not DuplicationJob.objects.exists()
+
+
+def test_it_refuses_courses_that_faculty_do_not_teach(as_faculty: Client, sandbox: Sandbox) -> None:
+    page = text(as_faculty.post(URL, form(source="8")))
+    assert "Moodle does not list you as a teacher of this one." in page
+    assert 'value="Introduction to Biology, 2027"' in page
+
+
+def test_it_shows_categories_that_may_not_be_chosen(as_faculty: Client, sandbox: Sandbox, settings: Settings) -> None:
+    settings.FACULTY_CATEGORIES = [9]
+    page = text(as_faculty.get(URL))
+    assert f'name="category" value="{BIOLOGY_2027}" disabled' in page
+    assert 'name="category" value="10">' in page
+
+
+def test_it_starts_at_a_time_in_the_persons_zone(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.post(URL, form(start="later", not_before="2090-01-15T22:00", timezone="Europe/Berlin"))
+    assert DuplicationJob.objects.get().not_before == datetime(2090, 1, 15, 21, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"not_before": ""}, "Give the date and the time not to start before."),
+        ({"not_before": "2001-01-01T10:00"}, "This moment is over."),
+        ({"not_before": "2090-01-01T10:00", "timezone": "Mars/Olympus"}, "There is no such time zone."),
+        ({"not_before": "soon"}, "Give a date and a time, for example"),
+    ],
+)
+def test_it_names_what_is_wrong_with_the_time(
+    as_administrator: Client, sandbox: Sandbox, typed: dict[str, str], said: str
+) -> None:
+    assert said in text(as_administrator.post(URL, form(start="later", **typed)))
+
+
+def test_it_is_filled_in_with_a_failed_job_and_names_it(
+    as_faculty: Client, faculty: User, sandbox: Sandbox, settings: Settings
+) -> None:
+    old = a_job(State.FAILED, "OLD-1", requester=faculty, source_id=BIO101, source_fullname="Biology", note="Please")
+    page = text(as_faculty.get(f"{URL}?from={old.pk}"))
+    assert 'value="OLD-1"' in page
+    assert 'value="Copy called OLD-1"' in page
+    assert f'name="source" value="{BIO101}" checked' in page
+    assert "Please</textarea>" in page
+    as_faculty.post(f"{URL}?from={old.pk}", form())
+    assert DuplicationJob.objects.exclude(pk=old.pk).get().retry_of == old
+
+
+def test_it_does_not_fill_in_somebody_elses_job(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
+    assert as_faculty.get(f"{URL}?from={a_job(requester=colleague).pk}").status_code == 404
+    assert as_faculty.get(f"{URL}?from=nonsense").status_code == 404
+
+
+def test_it_keeps_everything_typed_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:
+    sandbox.stop()
+    answer = as_administrator.post(URL, form(note="Hello"))
+    page = text(answer)
+    assert answer.status_code == 422
+    assert "Moodle does not answer at the moment." in page
+    assert "what you typed is kept" in page
+    assert 'value="BIO101-2027S1"' in page
+    assert f'<input type="hidden" name="category" value="{BIOLOGY_2027}">' in page
+
+
+def test_it_shows_categories_it_knows_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.get(URL)
+    sandbox.stop()
+    with time_machine.travel(timezone.now() + timedelta(hours=1)):
+        page = text(as_administrator.get(URL))
+    assert "School of Biology" in page
+
+
+def test_it_asks_for_the_categories_once_in_some_minutes(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.get(URL)
+    sandbox.stop()
+    page = text(as_administrator.get(URL))
+    assert "School of Biology" in page
+    assert "Moodle does not answer" not in page
+
+
+def test_it_does_without_a_cache(as_administrator: Client, sandbox: Sandbox, settings: Settings) -> None:
+    settings.CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
+    }
+    assert "School of Biology" in text(as_administrator.get(URL))
+    assert cache is not None
+
+
+def test_it_says_what_to_do_without_a_moodle(as_administrator: Client, as_faculty: Client, settings: Settings) -> None:
+    settings.MOODLE_URL = settings.MOODLE_TOKEN = ""
+    for_administrators = text(as_administrator.get(URL))
+    assert "No Moodle is configured." in for_administrators
+    assert "Set MOODLE_URL and MOODLE_TOKEN" in for_administrators
+    for_faculty = text(as_faculty.get(URL))
+    assert "No copy can be asked for at the moment." in for_faculty
+    assert "MOODLE_TOKEN" not in for_faculty
+
+
+def test_it_goes_on_after_the_time_that_was_asked_for(as_administrator: Client, sandbox: Sandbox) -> None:
+    soon = (timezone.now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
+    answer = as_administrator.post(URL, form(start="later", not_before=soon))
+    assert "It starts at the time that was asked for." in text(as_administrator.get(answer["Location"]))
+
+
+def _switch(page: str, name: str) -> bool:
+    """Whether a switch is on in the page."""
+    return " checked" in page.partition(f'name="{name}" value="1"')[2].partition(">")[0]

@@ -1,0 +1,47 @@
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.sandbox.server import Sandbox
+from tests.web.support import BIO101, BIOLOGY_2027, a_job, text
+
+pytestmark = pytest.mark.django_db
+
+
+def _failed(requester: User | None, **more: object) -> DuplicationJob:
+    return a_job(State.FAILED, requester=requester, source_id=BIO101, category_id=BIOLOGY_2027, **more)
+
+
+def test_it_makes_a_new_job_of_the_same_requester(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
+    old = _failed(faculty)
+    answer = as_administrator.post(f"/jobs/{old.pk}/retry/")
+    new = DuplicationJob.objects.exclude(pk=old.pk).get()
+    assert (answer.status_code, answer["Location"]) == (303, f"/jobs/{new.pk}/")
+    assert (new.retry_of, new.requester, new.shortname, new.state) == (old, faculty, old.shortname, State.QUEUED)
+    old.refresh_from_db()
+    assert old.state == State.FAILED
+
+
+def test_it_leads_to_the_form_when_the_name_is_taken(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+    old = _failed(faculty, shortname="BIO101-2025S1")
+    answer = as_faculty.post(f"/jobs/{old.pk}/retry/")
+    page = text(answer)
+    assert answer.status_code == 409
+    assert "already has this short name" in page
+    assert f'href="/jobs/new/?from={old.pk}"' in page
+
+
+def test_it_says_that_moodle_does_not_answer(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+    old = _failed(faculty)
+    sandbox.stop()
+    answer = as_faculty.post(f"/jobs/{old.pk}/retry/")
+    assert answer.status_code == 409
+    assert "That could not be done." in text(answer)
+    assert DuplicationJob.objects.count() == 1
+
+
+def test_it_does_not_try_again_what_may_still_be_made(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+    job = a_job(State.UNRESOLVED, requester=faculty)
+    assert "a second one could be made beside it" in text(as_faculty.post(f"/jobs/{job.pk}/retry/"))

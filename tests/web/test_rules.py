@@ -1,0 +1,112 @@
+"""Every address of the dashboard has a rule, and the rule holds for each kind of person."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.web import urls
+from dupdash.web.rules import RULES
+from tests.conftest import signed_in
+from tests.web.support import a_job, without_tokens
+
+PUBLIC = {"login", "logout"}
+
+
+def _names(patterns: list[URLPattern | URLResolver], prefix: str = "") -> list[str]:
+    found = []
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            namespace = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            found += _names(pattern.url_patterns, namespace)
+        else:
+            found.append(f"{prefix}{pattern.name}")
+    return found
+
+
+NAMES = _names(urls.urlpatterns)
+OF_A_JOB = [
+    name
+    for name in NAMES
+    if name in ("jobs:job", "jobs:status") or (name.startswith("jobs:") and name in RULES and RULES[name].verb)
+]
+
+
+def test_it_has_a_rule_for_every_address() -> None:
+    assert sorted(NAMES) == sorted(RULES)
+
+
+@pytest.mark.parametrize("name", OF_A_JOB)
+def test_it_sends_a_stranger_to_the_sign_in(client: Client, db: None, name: str) -> None:
+    url = reverse(name, args=[a_job().pk])
+    answer = client.get(url)
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/sign-in/?next={url}"
+
+
+@pytest.mark.parametrize("name", OF_A_JOB)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_it_does_not_know_somebody_elses_job(faculty: User, colleague: User, outsider: User, name: str, method: str):
+    job = a_job(State.FAILED, requester=faculty)
+    for person in (colleague, outsider):
+        answer = getattr(signed_in(person), method)(reverse(name, args=[job.pk]))
+        missing = getattr(signed_in(person), method)(reverse(name, args=["0" * 32]))
+        assert answer.status_code == missing.status_code == 404
+        # Nothing gives the job away: it is the very page of a job that does not exist.
+        assert without_tokens(answer) == without_tokens(missing)
+    assert DuplicationJob.objects.get().events.count() == 1
+
+
+# Address: who may (of a faculty member's own failed job).
+MAY = {
+    "jobs:job": {"administrator", "faculty", "help_desk"},
+    "jobs:status": {"administrator", "faculty", "help_desk"},
+    "jobs:approve": {"administrator"},
+    "jobs:reject": {"administrator"},
+    "jobs:cancel": {"administrator", "faculty"},
+    "jobs:retry": {"administrator", "faculty"},
+    "jobs:delete_partial": {"administrator"},
+    "jobs:settle": {"administrator"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(MAY))
+def test_it_lets_each_role_do_its_part(administrator: User, faculty: User, help_desk: User, name: str) -> None:
+    job = a_job(State.FAILED, requester=faculty, course_id=5, proof="seen")
+    for role, person in (("administrator", administrator), ("faculty", faculty), ("help_desk", help_desk)):
+        answer = signed_in(person).get(reverse(name, args=[job.pk]))
+        allowed = answer.status_code in (200, 286)
+        assert allowed == (role in MAY[name]), (role, answer.status_code)
+        assert allowed or answer.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["overview", "overview_live", "jobs:list"])
+def test_it_refuses_lists_to_whom_has_no_role(as_outsider: Client, as_help_desk: Client, name: str) -> None:
+    assert as_outsider.get(reverse(name)).status_code == 403
+    assert as_help_desk.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["jobs:request", "jobs:source_choices", "jobs:check_short_name"])
+def test_it_refuses_the_form_to_whom_may_not_ask(
+    as_help_desk: Client, as_outsider: Client, as_faculty: Client, name: str
+) -> None:
+    for refused in (as_help_desk, as_outsider):
+        assert refused.get(reverse(name)).status_code == 403
+    assert as_faculty.get(reverse(name)).status_code == 200
+
+
+def test_it_lets_the_help_desk_retry_where_the_policy_says_so(as_help_desk: Client, faculty: User, settings) -> None:
+    url = reverse("jobs:retry", args=[a_job(State.FAILED, requester=faculty).pk])
+    settings.HELP_DESK_MAY_RETRY = True
+    assert as_help_desk.get(url).status_code == 200
+
+
+def test_it_sends_the_whole_page_to_the_sign_in_when_a_part_of_it_asks(client: Client, db: None) -> None:
+    job = a_job()
+    answer = client.get(
+        reverse("jobs:status", args=[job.pk]),
+        headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver/jobs/{job.pk}/"},
+    )
+    assert answer["HX-Redirect"] == f"/sign-in/?next=/jobs/{job.pk}/"

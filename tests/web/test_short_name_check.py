@@ -1,0 +1,49 @@
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from dupdash.sandbox.server import Sandbox
+from tests.web.support import a_job, text
+
+URL = "/jobs/new/check-short-name/"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize(
+    ("shortname", "said"),
+    [
+        ("NEW-1", "This short name is free."),
+        ("<b>NEW", "A short name holds no tags"),
+        ("x" * 101, "A short name has at most 100 characters; this one has 101."),
+        ("bio101-2026S1", "The course “Introduction to Biology” already has this short name."),
+    ],
+)
+def test_it_says_what_there_is_to_say(as_faculty: Client, sandbox: Sandbox, shortname: str, said: str) -> None:
+    answer = as_faculty.get(URL, {"shortname": shortname})
+    assert said in text(answer)
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_it_says_nothing_of_nothing(as_faculty: Client, sandbox: Sandbox) -> None:
+    page = text(as_faculty.get(URL, {"shortname": " "}))
+    assert "data-level" not in page
+
+
+def test_it_links_to_the_job_that_has_it(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+    job = a_job(shortname="NEW-1", requester=faculty)
+    assert f'href="/jobs/{job.pk}/"' in text(as_faculty.get(URL, {"shortname": "new-1"}))
+
+
+def test_it_gives_nothing_away_of_somebody_elses_job(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
+    job = a_job(shortname="NEW-1", requester=colleague)
+    page = text(as_faculty.get(URL, {"shortname": "NEW-1"}))
+    assert "Another unfinished copy already has this short name." in page
+    assert job.pk not in page
+
+
+def test_it_admits_that_moodle_does_not_answer(as_faculty: Client, sandbox: Sandbox) -> None:
+    sandbox.stop()
+    page = text(as_faculty.get(URL, {"shortname": "NEW-1"}))
+    assert 'data-level="warning"' in page
+    assert "Moodle does not answer just now." in page

@@ -1,0 +1,51 @@
+import pytest
+from django.test import Client
+
+from dupdash.sandbox.server import Sandbox
+from tests.web.support import BIO101, text
+
+URL = "/jobs/new/source-choices/"
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("query", ["Introduction to Bio", "bio101-2026s1", "7"])
+def test_it_finds_a_course_by_part_of_its_name_its_short_name_and_its_id(
+    as_administrator: Client, sandbox: Sandbox, query: str
+) -> None:
+    answer = as_administrator.get(URL, {"source_query": query})
+    page = text(answer)
+    assert f'name="source" value="{BIO101}"' in page
+    assert "Introduction to Biology" in page
+    assert "BIO101-2026S1 · 2026 Semester 1 · id 7" in page
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_it_keeps_what_is_chosen_in_a_new_search(as_administrator: Client, sandbox: Sandbox) -> None:
+    page = text(as_administrator.get(URL, {"source_query": "history", "source": "7"}))
+    assert 'name="source" value="7" checked' in page
+    assert "History of Medicine" in page
+
+
+def test_it_says_that_nothing_was_found(as_administrator: Client, sandbox: Sandbox) -> None:
+    page = text(as_administrator.get(URL, {"source_query": "<script>"}))
+    assert "No course was found for “&lt;script&gt;”" in page
+
+
+def test_it_never_offers_the_front_page(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert 'value="1"' not in text(as_administrator.get(URL, {"source_query": "1"}))
+
+
+def test_it_says_that_there_are_more(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert "there are more" in text(as_administrator.get(URL, {"source_query": "a"}))
+
+
+def test_it_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
+    sandbox.stop()
+    answer = as_administrator.get(URL, {"source_query": "bio"})
+    assert answer.status_code == 200
+    assert "Moodle does not answer at the moment." in text(answer)
+
+
+def test_it_asks_nobody_for_nothing(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert text(as_administrator.get(URL, {"source_query": " "})) == ""
