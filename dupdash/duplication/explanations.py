@@ -79,9 +79,9 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "backupprecheckerrors": Explanation(
         "Moodle refuses to restore what was backed up.",
-        "There is no copy. Moodle makes a hidden, empty course before it looks closely, and that one may have been left. "
+        "There is no copy. Moodle makes a hidden, empty course before it looks closely, and may have left it. "
         "This happens with courses that cannot be copied, such as the site’s front page.",
-        "Choose another source. If a partial course is named on the page of the job, a course administrator deletes it.",
+        "Choose another source. If the page of the job names a partial course, a course administrator deletes it.",
     ),
     "storedfilenotcreated": Explanation(
         "Two copies of the same source got into each other’s way in Moodle.",

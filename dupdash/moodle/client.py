@@ -6,7 +6,7 @@ for, and nothing else. The token travels in the body of POST requests only; it i
 """
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -16,6 +16,7 @@ from dupdash.moodle import parsing
 from dupdash.moodle.errors import NoTrustworthyAnswer, Refused, UnknownRefusal
 from dupdash.moodle.options import WireOption, to_wire
 from dupdash.moodle.records import (
+    AsyncResult,
     AsyncStatus,
     Category,
     Contents,
@@ -97,6 +98,13 @@ class MoodleClient:
         found = self._courses_by_field("id", course_id, lambda course: course.id == course_id)
         return found[0] if found else None
 
+    def courses_by_ids(self, course_ids: Iterable[int]) -> tuple[Course, ...]:
+        """Those of these courses that there are and that the account may see, in one question."""
+        wanted = frozenset(course_ids)
+        if not wanted:
+            return ()
+        return self._courses_by_field("ids", ",".join(map(str, sorted(wanted))), lambda course: course.id in wanted)
+
     def courses_by_shortname(self, shortname: str) -> tuple[Course, ...]:
         """The courses that Moodle finds by this short name: none, one, possibly several. About 20 ms.
 
@@ -153,6 +161,11 @@ class MoodleClient:
         """How far a duplication is that ``async_duplicate_course`` began. Not in a stock Moodle."""
         function = "core_course_async_duplicate_course_get_status"
         return self._read(function, {"duplicateid": duplicate_id}, parsing.async_status)
+
+    def async_duplicate_result(self, duplicate_id: str) -> AsyncResult:
+        """How a duplication ended that ``async_duplicate_course`` began. Only another dupdash can say."""
+        function = "core_course_async_duplicate_course_get_result"
+        return self._read(function, {"duplicateid": duplicate_id}, parsing.async_result)
 
     # --- what changes something -------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from dupdash.moodle.records import (
     Activity,
+    AsyncResult,
     AsyncStatus,
     Category,
     Contact,
@@ -295,4 +296,13 @@ def async_status(value: object) -> AsyncStatus:
         phase=fields.must("phase", integer),
         status=fields.must("status", integer),
         progress=fields.must("progress", real),
+    )
+
+
+def async_result(value: object) -> AsyncResult:
+    fields = Fields(value, "the answer")
+    return AsyncResult(
+        state=fields.must("state", text),
+        failurecode=fields.may("failurecode", text) or "",
+        failuremessage=fields.may("failuremessage", text) or "",
     )

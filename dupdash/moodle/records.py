@@ -123,6 +123,18 @@ class Duplicated:
 
 
 @dataclass(frozen=True)
+class AsyncResult:
+    """How a duplication at another dupdash ended, as far as it has.
+
+    ``state`` is the other's word for it; ``failurecode`` and ``failuremessage`` are "" where it did not fail.
+    """
+
+    state: str
+    failurecode: str
+    failuremessage: str
+
+
+@dataclass(frozen=True)
 class AsyncStatus:
     """The state of a duplication, from the proposed service.
 

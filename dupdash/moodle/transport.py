@@ -306,10 +306,9 @@ class Transport:
             return NotSent(f"No connection to {host} could be made.", function=function)
         if among(ReadTimeoutError, TimeoutError, requests.exceptions.ReadTimeout):
             return self._too_slow(timeouts)
-        if among(http.client.RemoteDisconnected):
-            return NoTrustworthyAnswer("the connection was closed without an answer", function=function)
-        if among(ConnectionResetError, BrokenPipeError):
-            return NoTrustworthyAnswer("the connection was reset", function=function)
+        if among(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            # One word for all three: which of them a reset in the middle of sending shows as is up to the kernel.
+            return NoTrustworthyAnswer("the connection broke off", function=function)
         if among(http.client.IncompleteRead):
             return NoTrustworthyAnswer("an answer that was cut short", function=function)
         return NoTrustworthyAnswer("an answer that could not be read", function=function)

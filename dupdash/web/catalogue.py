@@ -1,5 +1,6 @@
 """What the request form shows of the Moodle: its categories as a tree, and courses to choose from."""
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from dupdash.accounts import access
 from dupdash.duplication.request import FRONT_PAGE
+from dupdash.duplication.searching import folded
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.errors import MoodleError, Refused
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.moodle.records import Category, Course
 from dupdash.web.kept import keep, kept
 
@@ -20,6 +22,8 @@ FRESH_FOR = 300
 # Better an old list than none while the Moodle does not answer.
 KEPT_FOR = 24 * 3600
 FOUND_AT_ONCE = 20
+
+logger = logging.getLogger("dupdash.web")
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Found:
     more: bool = False
     # What is chosen already, where the search did not find it again: a new search must not lose it.
     chosen: Choice | None = None
+    # Only what this person teaches was searched.
+    own: bool = False
 
 
 def categories(client: MoodleClient) -> tuple[Category, ...]:
@@ -75,7 +81,10 @@ def categories(client: MoodleClient) -> tuple[Category, ...]:
 
 
 def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
-    """The categories as they lie in Moodle; one that this person may not copy into is shown and cannot be chosen."""
+    """The categories as they lie in Moodle that this person may copy into.
+
+    What lies above one of them is shown, too, and cannot be chosen: else nobody knows which "Semester 1" it is.
+    """
     top: list[Node] = []
     nodes: dict[int, Node] = {}
     for category in sorted(all_of_them, key=lambda category: (category.depth, category.sortorder)):
@@ -84,12 +93,22 @@ def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
         parent = nodes.get(category.parent)
         # A parent that the account may not see: its children stand at the top rather than nowhere.
         (parent.children if parent else top).append(node)
-    return top
+    return _offered(top)
 
 
-def find_source(query: str, source: str, client: MoodleClient) -> Found:
-    """What a search finds, and beside it what is chosen (by its id) already; raises MoodleError."""
-    found = find_courses(query, client)
+def _offered(nodes: list[Node]) -> list[Node]:
+    for node in nodes:
+        node.children = _offered(node.children)
+    return [node for node in nodes if node.children or not node.disabled]
+
+
+def find_source(query: str, source: str, user: "User", client: MoodleClient) -> Found:
+    """What a search finds, and beside it what is chosen (by its id) already; raises MoodleError.
+
+    Faculty may only choose what they teach, and so see nothing else, and that before they search. Raises NotAllowed
+    where nobody can tell who they are in Moodle.
+    """
+    found = find_courses(query, client) if access.is_administrator(user) else _own_courses(query, user, client)
     if any(str(choice.id) == source for choice in found.choices):
         return found
     return replace(found, chosen=chosen_course(source, client))
@@ -111,6 +130,42 @@ def find_courses(text: str, client: MoodleClient) -> Found:
     similar = client.search_courses(text, perpage=FOUND_AT_ONCE)
     courses = {course.id: course for course in (*exact, *similar) if course.id != FRONT_PAGE}
     return Found(tuple(map(Choice.of, courses.values())), more=len(similar) == FOUND_AT_ONCE)
+
+
+def _own_courses(query: str, user: "User", client: MoodleClient) -> Found:
+    """The courses a person teaches, all or those that fit a search."""
+    person = access.moodle_user_id(user, client)
+    text = folded(query.strip())
+    own = {course.id: course for course in _taught(person, client) if _fits(course, text)}
+    if text:
+        # Whoever the site lists as a teacher need not be enrolled, and the list need not be at hand.
+        similar = client.search_courses(query.strip(), perpage=FOUND_AT_ONCE)
+        own |= {course.id: course for course in similar if _teaches(person, course)}
+    return Found(tuple(map(Choice.of, own.values())), own=True)
+
+
+def _taught(person: int, client: MoodleClient) -> tuple[Course, ...]:
+    key = f"taught:{client.site_url}:{person}"
+    try:
+        ids = kept(key)
+        if not isinstance(ids, list):
+            ids = [course.id for course in client.users_courses(person)]
+            found = [course for course in client.courses_by_ids(ids) if _teaches(person, course)]
+            keep(key, [course.id for course in found], FRESH_FOR)
+            return tuple(found)
+        return tuple(course for course in client.courses_by_ids(ids) if _teaches(person, course))
+    except (ConfigurationFault, Refused) as error:
+        # This token may not ask for it. Searching works all the same.
+        logger.warning("the courses of a person cannot be listed: %s", error)
+        return ()
+
+
+def _teaches(person: int, course: Course) -> bool:
+    return course.id != FRONT_PAGE and any(contact.id == person for contact in course.contacts)
+
+
+def _fits(course: Course, text: str) -> bool:
+    return text in folded(f"{course.fullname}\n{course.shortname}") or text == str(course.id)
 
 
 def chosen_course(source: str, client: MoodleClient) -> Choice | None:

@@ -11,6 +11,8 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from dupdash.accounts import access
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone
 from dupdash.web.rules import RULES
 from dupdash.web.site import health_of
@@ -36,6 +38,7 @@ PAGES = (
     ("overview", "Overview"),
     ("jobs:list", "Copies"),
     ("jobs:request", "New copy"),
+    ("approvals", "Approvals"),
     ("history", "History"),
     ("insights", "Insights"),
     ("tokens", "API tokens"),
@@ -53,7 +56,18 @@ def page(request: HttpRequest) -> dict[str, object]:
 
 def navigation(request: HttpRequest) -> list[Entry]:
     here = request.resolver_match.view_name if request.resolver_match else ""
-    return [Entry(label, reverse(name), current=name == here) for name, label in PAGES if RULES[name].may(request.user)]
+    return [
+        Entry(label, reverse(name), current=name == here, count=_waiting(name))
+        for name, label in PAGES
+        if RULES[name].may(request.user)
+    ]
+
+
+def _waiting(name: str) -> int:
+    """How many wait there for this very person."""
+    if name != "approvals":
+        return 0
+    return DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
 
 
 def time_zone(request: HttpRequest) -> ZoneInfo | None:

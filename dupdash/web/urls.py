@@ -4,7 +4,19 @@ from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from dupdash.web.converters import JobId
-from dupdash.web.views import history, insights, job, jobs, overview, preferences, request, tokens, verbs
+from dupdash.web.views import (
+    approvals,
+    history,
+    insights,
+    job,
+    jobs,
+    overview,
+    preferences,
+    presets,
+    request,
+    tokens,
+    verbs,
+)
 
 register_converter(JobId, "job_id")
 
@@ -14,8 +26,12 @@ job_urls: list[URLPattern] = [
     path("new/", request.request_copy, name="request"),
     path("new/source-choices/", request.source_choices, name="source_choices"),
     path("new/check-short-name/", request.short_name_check, name="check_short_name"),
+    path("new/preview/", request.copy_preview, name="preview"),
     path("<job_id:job_id>/", job.job, name="job"),
     path("<job_id:job_id>/status/", job.job_status, name="status"),
+    path("<job_id:job_id>/summary.txt", job.job_summary, name="summary"),
+    path("<job_id:job_id>/look/", approvals.look, name="look"),
+    path("<job_id:job_id>/edit/", approvals.edit, name="edit"),
     path("<job_id:job_id>/approve/", verbs.approve, name="approve"),
     path("<job_id:job_id>/refuse/", verbs.reject, name="reject"),
     path("<job_id:job_id>/cancel/", verbs.cancel, name="cancel"),
@@ -30,6 +46,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", overview.overview, name="overview"),
     path("live/", overview.overview_live, name="overview_live"),
     path("jobs/", include((job_urls, "jobs"))),
+    path("approvals/", approvals.approvals, name="approvals"),
+    path("approvals/decide/", approvals.approvals_decide, name="approvals_decide"),
+    path("presets/", presets.presets, name="presets"),
+    path("presets/<int:preset_id>/", presets.edit_preset, name="edit_preset"),
+    path("presets/<int:preset_id>/delete/", presets.delete_preset, name="delete_preset"),
     path("history/", history.history, name="history"),
     path("history/copies.csv", history.history_csv, name="history_csv"),
     path("history/change/", history.history_change, name="history_change"),

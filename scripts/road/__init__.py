@@ -1,4 +1,4 @@
-"""What ``scripts/demo``, ``scripts/test`` and ``scripts/check`` are made of: the standard library only.
+"""What ``scripts/demo``, ``scripts/test`` and their neighbours are made of: the standard library only.
 
 It runs before anything is installed. This file keeps to what a Python too old for the rest can still read, so that
 it can say so.
@@ -13,7 +13,7 @@ OLDEST = (3, 11)
 # Tried where ``python3`` is too old, because a later one is often installed beside it.
 LATER = ("python3.14", "python3.13", "python3.12", "python3.11")
 # Scripts, and the modules that do their work.
-MODULES = {"demo": "demo", "test": "suite", "check": "checks"}
+MODULES = {"demo": "demo", "test": "suite", "check": "checks", "screenshots": "pictures"}
 
 
 def start(name: str) -> None:

@@ -9,7 +9,7 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 from .words import Missing, say, step
 
 # The scripts have no suffix by which ruff would find them.
-SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check")
+SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", "scripts/screenshots")
 
 CHECKS: dict[str, tuple[str, ...]] = {
     "ruff check": ("-m", "ruff", "check", ".", *SCRIPTS),

@@ -176,7 +176,7 @@ def _tells_its_token(said: str) -> tuple[str, str] | None:
 
 
 def _start_web(children: Children, port: int) -> None:
-    gunicorn = [PYTHON, "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
+    gunicorn = [str(PYTHON), "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
     chosen = ["--bind", f"{HOST}:{port}", "--workers", "1", "--access-logfile", "-"]
     web = children.start("The web process", [*gunicorn, *chosen, "dupdash.wsgi"], FOLDER / "web.log")
     children.wait_until(web, lambda: _answers(f"http://{HOST}:{port}/"), START_LIMIT)

@@ -9,7 +9,7 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 from .words import Missing, say
 
 # Where the browser tests look for one, in this order.
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 # The whole suite is run by two processes: it waits more than it computes, for browsers and for time to pass.
@@ -27,8 +27,8 @@ def _browser_or_word_of_it() -> None:
     """Without a browser its tests are skipped, which nobody should overlook."""
     if any(map(shutil.which, BROWSERS)):
         return
-    if os.environ.get("REQUIRE_BROWSER", "") not in ("", "0"):
+    if os.environ.get("REQUIRE_BROWSER") == "1":
         raise Missing(
-            "REQUIRE_BROWSER is set and no Chromium is installed. On Debian and Ubuntu: apt-get install chromium"
+            "REQUIRE_BROWSER is 1 and no Chromium is installed. On Debian and Ubuntu: apt-get install chromium"
         )
     say("No Chromium is installed: the browser tests are skipped. On Debian and Ubuntu: apt-get install chromium")

@@ -5,6 +5,8 @@ import "./dialogs.js";
 import "./options.js";
 import "./picker.js";
 import "./polling.js";
+import "./presets.js";
+import "./suggestions.js";
 import "./ticks.js";
 import "./times.js";
 import "./toasts.js";

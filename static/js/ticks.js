@@ -29,7 +29,11 @@ function tell(form) {
     all.indeterminate = !all.checked && ticked.length > 0;
   }
   if (words) words.textContent = everything?.checked ? "All chosen" : ticked.length ? `${ticked.length} chosen` : "";
-  sessionStorage.setItem(KEY, JSON.stringify({ address: location.href, ids: ticked.map((tick) => tick.id) }));
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify({ address: location.href, ids: ticked.map((tick) => tick.id) }));
+  } catch {
+    // A browser that keeps nothing: then a reload forgets them.
+  }
 }
 
 /** @param {string[]} ids */

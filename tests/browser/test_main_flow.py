@@ -65,6 +65,9 @@ def test_it_leads_from_the_form_to_the_finished_copy(
     page.get_by_label("Source course").press_sequentially("bio101", delay=20)
     page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
     page.get_by_label("Full name").fill("Introduction to Biology, 2027")
+    # Suggested, and filled in while nothing was typed there.
+    expect(page.get_by_label("Short name")).to_have_value("BIO101-2027S1")
+    page.get_by_label("Short name").fill("")
     page.get_by_label("Short name").press_sequentially("BIO101-2026S1", delay=5)
     expect(page.get_by_text("already has this short name")).to_be_visible()
     page.get_by_label("Short name").fill("BIO101-2027S1")

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -30,6 +31,8 @@ def main() -> int:
     world = World(folder, postgres=arguments.postgres, redis=arguments.redis, seed=arguments.seed)
     console = Console()
     started = time.monotonic()
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         world.start()
         set_up_django(world)

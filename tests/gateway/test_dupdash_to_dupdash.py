@@ -73,6 +73,9 @@ def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
         "WATCH_INTERVAL": "0.05",
         "FOLLOW_INTERVAL": "0.1",
         "SWEEP_INTERVAL": "0.5",
+        "CHECK_FIRST": "0.2",
+        "CHECK_LONGEST": "0.4",
+        "CHECK_LIMIT_UNKNOWN": "2",
         "DJANGO_SUPERUSER_PASSWORD": "only-for-tests",
     }
     with ExitStack() as stack:
@@ -164,3 +167,19 @@ def test_what_the_one_behind_refuses_fails_here_and_nothing_is_started(site: Moo
         assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken"), story(job)
         assert "Short name is already used" in reason(job, "failed")
     assert site.calls.asked["same"] <= 1
+
+
+def test_it_goes_on_following_while_the_one_behind_does_not_know_itself(site: Moodle, behind: Behind) -> None:
+    site.faults.set("killed_in_backup", count=1)
+    job = run(submit("BIO101-2026S1", "BIO101-2027S1"))
+
+    def looked_at_thrice_since_it_is_unresolved() -> bool:
+        unresolved = behind.call(RESULT, duplicateid=job.native_id)["state"] == "unresolved"
+        looks.append(job.checks if unresolved else 0)
+        tasks.sweep()
+        job.refresh_from_db()
+        return job.checks - min(filter(None, looks), default=job.checks) >= 3
+
+    looks: list[int] = []
+    await_until(looked_at_thrice_since_it_is_unresolved, "three looks", PATIENCE)
+    assert job.state == State.RUNNING, story(job)

@@ -157,6 +157,12 @@ def test_who_may_not_ask_for_copies_may_not_by_token(calls_as: Calls, request: p
     assert error(calls_as(request.getfixturevalue(who)).copy()) == "nopermissions"
 
 
+def test_who_may_not_ask_for_copies_learns_nothing_by_asking(calls_as: Calls, help_desk: User) -> None:
+    """Not even which names and courses there are."""
+    program = calls_as(help_desk)
+    assert error(program.copy("AT&T")) == error(program.copy(id=99999)) == "nopermissions"
+
+
 def test_a_role_that_was_taken_away_is_gone_at_once(calls_as: Calls, administrator: User) -> None:
     program = calls_as(administrator)
     administrator.groups.clear()

@@ -13,6 +13,7 @@ from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import overall_of_report, progress
 from dupdash.duplication.states import State
 from dupdash.sandbox.faults import make_fault
+from dupdash.sandbox.wire import Response
 from tests.duplication.fixtures import SPEED
 from tests.duplication.support import (
     Clock,
@@ -39,10 +40,19 @@ WAITING = "core_course_duplicate_course"
 WIRE = Path(__file__).parent.parent / "contract" / "wire"
 
 
+class Native(Moodle):
+    """A Moodle that has both services."""
+
+    def report_once(self, function: str, report: dict[str, Any]) -> None:
+        """Have the next call of a function answered with this."""
+        body = json.dumps(report).encode()
+        self._steps.append((function, "", lambda: Response(200, "application/json", body)))
+
+
 @pytest.fixture
-def site(settings: Any) -> Iterator[Moodle]:
-    """A Moodle that has both services; at the end nothing may have been sent or made twice."""
-    with Moodle(speed=SPEED, native=True) as site:
+def site(settings: Any) -> Iterator[Native]:
+    """At the end nothing may have been sent or made twice."""
+    with Native(speed=SPEED, native=True) as site:
         scale_periods(settings)
         point_at(settings, site)
         yield site
@@ -50,7 +60,7 @@ def site(settings: Any) -> Iterator[Moodle]:
     site.never_sent_twice()
 
 
-def calls_of(site: Moodle, function: str) -> list[int]:
+def calls_of(site: Native, function: str) -> list[int]:
     """One entry for each call of a function from now on; only the next of each kind is counted."""
     seen: list[int] = []
     site.when(function, lambda: seen.append(1))
@@ -61,7 +71,7 @@ def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     return look_until_settled(job, clock)
 
 
-def test_a_site_that_has_both_is_worked_with_natively(site: Moodle, clock: Clock) -> None:
+def test_a_site_that_has_both_is_worked_with_natively(site: Native, clock: Clock) -> None:
     waited = calls_of(site, WAITING)
     job = run(submit(shortname="N-1"))
     assert (job.state, job.driver) == (State.RUNNING, "native")
@@ -72,7 +82,7 @@ def test_a_site_that_has_both_is_worked_with_natively(site: Moodle, clock: Clock
     assert kinds(job)[:4] == ["submitted", "started", "sent", "accepted"]
 
 
-def test_the_worker_is_free_while_the_site_copies(site: Moodle, clock: Clock) -> None:
+def test_the_worker_is_free_while_the_site_copies(site: Native, clock: Clock) -> None:
     """So that few workers follow many copies."""
     sources = ["AT&T", "BIO101-2026S1", "5>3", "SHELL"]
     with site.held_at("renamed"):
@@ -83,7 +93,7 @@ def test_the_worker_is_free_while_the_site_copies(site: Moodle, clock: Clock) ->
     assert [ended(job, clock).state for job in running] == [State.SUCCEEDED] * 4
 
 
-def test_the_sites_id_is_stored_before_anything_else_is_done_with_it(site: Moodle, clock: Clock) -> None:
+def test_the_sites_id_is_stored_before_anything_else_is_done_with_it(site: Native, clock: Clock) -> None:
     stored: list[str] = []
     site.when(STATUS, lambda: stored.append(DuplicationJob.objects.get().native_id))
     job = run(submit(shortname="N-1"))
@@ -93,7 +103,7 @@ def test_the_sites_id_is_stored_before_anything_else_is_done_with_it(site: Moodl
 
 
 @pytest.mark.parametrize("trouble", ["reset_after", "empty", "html", "truncated", "bad_gateway"])
-def test_a_lost_answer_to_the_start_is_looked_up_like_any_other(site: Moodle, clock: Clock, trouble: str) -> None:
+def test_a_lost_answer_to_the_start_is_looked_up_like_any_other(site: Native, clock: Clock, trouble: str) -> None:
     site.faults.add(make_fault(trouble, count=1, function=START))
     job = run(submit(shortname="N-1"))
     assert (job.state, job.native_id) == (State.CHECKING, "")
@@ -102,7 +112,7 @@ def test_a_lost_answer_to_the_start_is_looked_up_like_any_other(site: Moodle, cl
     assert site.calls.asked["n-1"] == 1
 
 
-def test_a_site_that_forgot_the_id_is_looked_at_instead(site: Moodle, clock: Clock) -> None:
+def test_a_site_that_forgot_the_id_is_looked_at_instead(site: Native, clock: Clock) -> None:
     with site.held_at("renamed"):
         job = run(submit(shortname="N-1"))
         site.wait_for_step("renamed")
@@ -114,7 +124,7 @@ def test_a_site_that_forgot_the_id_is_looked_at_instead(site: Moodle, clock: Clo
 
 
 def test_a_site_that_does_not_answer_for_a_while_is_asked_again(
-    site: Moodle, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    site: Native, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     with site.held_at("renamed"):
@@ -126,7 +136,7 @@ def test_a_site_that_does_not_answer_for_a_while_is_asked_again(
     assert ended(job, clock).state == State.SUCCEEDED, story(job)
 
 
-def test_a_failure_that_the_site_reports_is_looked_at_before_it_is_believed(site: Moodle, clock: Clock) -> None:
+def test_a_failure_that_the_site_reports_is_looked_at_before_it_is_believed(site: Native, clock: Clock) -> None:
     site.faults.add(make_fault("exception_in_restore", function=START))
     job = run(submit(shortname="N-1"))
     ended(job, clock)
@@ -135,7 +145,7 @@ def test_a_failure_that_the_site_reports_is_looked_at_before_it_is_believed(site
     assert site.calls.created["n-1"] == 1
 
 
-def test_what_the_site_refuses_is_a_failure_at_once(site: Moodle) -> None:
+def test_what_the_site_refuses_is_a_failure_at_once(site: Native) -> None:
     site.answer_once(START, "nopermissions", "Sorry")
     job = run(submit(shortname="N-1"))
     assert (job.state, job.failure_code) == (State.FAILED, "nopermissions")
@@ -143,7 +153,7 @@ def test_what_the_site_refuses_is_a_failure_at_once(site: Moodle) -> None:
 
 @pytest.mark.parametrize("code", ["moodleunreachable", "ratelimited"])
 def test_what_another_dupdash_could_not_take_just_now_is_sent_again_later(
-    site: Moodle, clock: Clock, code: str
+    site: Native, clock: Clock, code: str
 ) -> None:
     site.answer_once(START, code, "Nothing was started.")
     job = run(submit(shortname="N-1"))
@@ -154,7 +164,7 @@ def test_what_another_dupdash_could_not_take_just_now_is_sent_again_later(
 
 
 def test_a_question_that_is_lost_before_anything_was_sent_starts_nothing(
-    site: Moodle, monkeypatch: pytest.MonkeyPatch
+    site: Native, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     break_it = make_fault("bad_gateway", function=SITE_INFO)
@@ -165,14 +175,14 @@ def test_a_question_that_is_lost_before_anything_was_sent_starts_nothing(
     assert "started nothing" in reason(job, "again_later")
 
 
-def test_a_hidden_copy_is_made_by_the_service_that_can_hide_it(site: Moodle) -> None:
+def test_a_hidden_copy_is_made_by_the_service_that_can_hide_it(site: Native) -> None:
     """The proposed service has no parameter for it."""
     job = run(submit(shortname="N-1", visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "waiting")
     assert not site.course("N-1").visible
 
 
-def test_the_driver_can_be_forced(site: Moodle, settings: Any) -> None:
+def test_the_driver_can_be_forced(site: Native, settings: Any) -> None:
     settings.MOODLE_DRIVER = "waiting"
     started = calls_of(site, START)
     job = run(submit(shortname="N-1"))
@@ -180,7 +190,7 @@ def test_the_driver_can_be_forced(site: Moodle, settings: Any) -> None:
     assert not started
 
 
-def test_a_site_without_the_second_service_is_not_worked_with_natively(site: Moodle) -> None:
+def test_a_site_without_the_second_service_is_not_worked_with_natively(site: Native) -> None:
     site.switches.withdrawn = frozenset({STATUS})
     assert run(submit(shortname="N-1")).driver == "waiting"
 
@@ -213,7 +223,21 @@ def test_a_figure_that_is_none_is_not_believed(figure: float) -> None:
         assert 0 <= overall_of_report(1, 800, figure, of_the_whole=whole) <= 1
 
 
-def test_what_is_shown_of_a_copy_never_goes_backward(site: Moodle) -> None:
+def test_a_site_whose_figures_go_backward_is_not_followed_there(site: Native) -> None:
+    reports = [(1, 800, 0.9), (1, 800, 0.4), (2, 800, 0.6), (2, 800, 0.2), (2, 700, 1.0), (1, 800, 0.9), (2, 800, 0.7)]
+    shown = []
+    with site.held_at("renamed"):
+        job = run(submit(shortname="N-1"))
+        site.wait_for_step("renamed")
+        for phase, status, figure in reports:
+            site.report_once(STATUS, {"phase": phase, "status": status, "progress": figure})
+            check(job)
+            shown.append((job.phase, round(progress(job).number, 3)))
+    assert [number for _, number in shown] == [0.45, 0.45, 0.8, 0.8, 0.8, 0.8, 0.85]
+    assert [phase for phase, _ in shown[2:]] == [Phase.RESTORE] * 5
+
+
+def test_what_is_shown_of_a_copy_never_goes_backward(site: Native) -> None:
     site.speed = 5
     job = run(submit("BIO101-2026S1", "N-1"))
     shown: list[tuple[int, float]] = []

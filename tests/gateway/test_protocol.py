@@ -96,6 +96,20 @@ def test_the_body_counts_where_the_query_says_something_else(
     assert answer.json()["username"] == "archer"
 
 
+def test_a_form_with_parts_counts_where_the_query_says_something_else(
+    client: Client, calls_as: Calls, administrator: User
+) -> None:
+    fields = {"wstoken": calls_as(administrator).token, "wsfunction": SITE_INFO}
+    answer = client.post(f"{ENDPOINT}?moodlewsrestformat=json&wsfunction=no_such_function", fields)
+    assert answer.json()["username"] == "archer"
+
+
+def test_its_json_is_written_as_php_writes_it() -> None:
+    content_type, body = rendering.answer({"a": ["/é", None, True, 1]}, "json")
+    assert content_type == capture("site_info")["content_type"]
+    assert body == rb'{"a":["\/\u00e9",null,true,1]}'
+
+
 def test_the_settings_of_the_protocol_are_no_parameters(calls_as: Calls, administrator: User) -> None:
     caller = calls_as(administrator)
     assert "username" in caller(SITE_INFO, moodlewssettinglang="de", moodlewssettingfilter="true")

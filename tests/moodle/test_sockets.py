@@ -158,10 +158,10 @@ def test_a_missing_file_of_certificates_is_a_fault_of_configuration(monkeypatch:
 @pytest.mark.parametrize(
     ("step", "detail"),
     [
-        (resets(reads=False), "the connection was reset"),
-        (resets(), "the connection was reset"),
-        (resets(after=GOOD[:-3]), "the connection was reset"),
-        (sends(b""), "the connection was closed without an answer"),
+        (resets(reads=False), "the connection broke off"),
+        (resets(), "the connection broke off"),
+        (resets(after=GOOD[:-3]), "the connection broke off"),
+        (sends(b""), "the connection broke off"),
         (sends(GOOD[:-3]), "an answer that was cut short"),
         (sends(http_answer(b'{"id": 51, "shortname": "DUP-1"}', length=500)), "an answer that was cut short"),
         (sends(b"HTTP/1.1 200 OK\r\n\r\n" + b'{"id": 51, "shor'), "JSON that is broken or cut short"),

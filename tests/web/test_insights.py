@@ -131,11 +131,13 @@ def test_it_measures_waiting_by_hand() -> None:
 
 
 def test_it_counts_waiting_from_the_moment_that_was_asked_for() -> None:
+    # The hours until somebody approved it are not the queue's.
+    a_job(State.SUCCEEDED, "APPROVED", **began(50, 1, created_at=NOON - timedelta(hours=9)))
     a_job(State.SUCCEEDED, "LATER", **began(3600, 1, not_before=NOON + timedelta(seconds=3590)))
     # Set by an automatic retry, after it had begun for the first time: says nothing of the wait before.
     a_job(State.SUCCEEDED, "AGAIN", **began(30, 1, not_before=NOON + timedelta(seconds=600)))
     a_job(State.SUCCEEDED, "PAST", **began(40, 1, not_before=NOON - timedelta(seconds=600)))
-    assert figures.waits(WEEK).values == (10, 30, 40)
+    assert figures.waits(WEEK).values == (10, 30, 40, 50)
 
 
 def test_it_measures_durations_by_hand() -> None:

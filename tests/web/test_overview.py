@@ -6,7 +6,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from tests.web.support import a_job, a_running_job, text
 
@@ -66,3 +68,87 @@ def test_it_answers_nothing_while_nothing_changed(as_administrator: Client) -> N
     answer = as_administrator.get(url)
     assert "SRC → RUNS" in text(answer)
     assert answer["Cache-Control"] == "no-store"
+
+
+def _figures(client: Client) -> dict[str, int]:
+    return {figure.label: figure.value for figure in client.get("/").context["figures"]}
+
+
+def test_it_counts_the_day(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
+    now = timezone.now()
+    a_running_job(shortname="RUNS", requester=faculty)
+    a_job(shortname="WAITS", source_id=1)
+    a_job(State.AWAITING_APPROVAL, "ASKS", requester=faculty)
+    a_job(State.SUCCEEDED, "DONE", finished_at=now)
+    a_job(State.FAILED, "FAILED", finished_at=now, created_at=now - timedelta(days=2), requester=faculty)
+    a_job(State.SUCCEEDED, "LONG-AGO", finished_at=now - timedelta(days=2), created_at=now - timedelta(days=2))
+    assert _figures(as_administrator) == {
+        "Asked for today": 4,
+        "Succeeded today": 1,
+        "Failed today": 1,
+        "Running": 1,
+        "Waiting": 1,
+        "To approve": 1,
+    }
+    # Their own.
+    assert _figures(as_faculty) == {
+        "Asked for today": 2,
+        "Succeeded today": 0,
+        "Failed today": 1,
+        "Running": 1,
+        "Waiting": 0,
+        "Waiting for approval": 1,
+    }
+    assert 'href="/approvals/"' in text(as_administrator.get("/")).partition("<main")[2]
+
+
+def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
+    MoodleHealth.objects.create(
+        site_name="Sandbox University",
+        site_url="https://moodle.example.edu",
+        release="4.5.6",
+        driver="native",
+        heard_at=timezone.now() - timedelta(hours=1),
+    )
+    for client in (as_administrator, as_help_desk):
+        page = text(client.get("/"))
+        for words in ("Sandbox University", "https://moodle.example.edu", "4.5.6", "asynchronous", "go on"):
+            assert words in page
+    assert "4.5.6" not in text(as_faculty.get("/"))
+    heard = a_running_job()
+    site = as_administrator.get("/").context["site"]
+    assert site.heard_at == heard.heard_at
+    MoodleHealth.objects.update(paused_at=timezone.now(), fault_message="Invalid token.")
+    assert "Paused since" in text(as_help_desk.get("/"))
+
+
+def test_it_knows_nothing_of_a_moodle_before_it_heard_of_it(as_administrator: Client) -> None:
+    assert "not known yet" in text(as_administrator.get("/"))
+
+
+def test_it_tells_the_place_in_line_and_the_time(as_administrator: Client, settings: Settings) -> None:
+    settings.MOODLE_CONCURRENCY = 2
+    a_running_job(shortname="RUNS")
+    a_running_job(shortname="RUNS-2", source_id=9)
+    now = timezone.now()
+    for number in range(3):
+        a_job(shortname=f"N{number}", source_id=number, queued_at=now + timedelta(seconds=number))
+    later = now + timedelta(days=1)
+    a_job(shortname="LATER", not_before=later)
+    page = text(as_administrator.get("/"))
+    assert "All 2 places are taken; it is the next in line." in page
+    assert "All 2 places are taken, and 1 copy stands in line before it." in page
+    assert "All 2 places are taken, and 2 copies stand in line before it." in page
+    waiting = next(section for section in as_administrator.get("/").context["sections"] if section.id == "waiting")
+    assert [row.starts_at for row in waiting.rows] == [None, None, None, later]
+
+
+def test_it_leads_each_to_their_work(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
+    for_help_desk = text(as_help_desk.get("/"))
+    assert '<form class="card finder" method="get" action="/history/" role="search">' in for_help_desk
+    assert "finder" not in text(as_administrator.get("/"))
+    for_faculty = text(as_faculty.get("/"))
+    assert "You have not asked for a copy yet" in for_faculty
+    assert "Ask for a copy" in for_faculty
+    assert "<h1>Your copies</h1>" in for_faculty
+    assert DuplicationJob.objects.count() == 0

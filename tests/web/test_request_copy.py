@@ -153,11 +153,15 @@ def test_it_refuses_courses_that_faculty_do_not_teach(as_faculty: Client, sandbo
     assert 'value="Introduction to Biology, 2027"' in page
 
 
-def test_it_shows_categories_that_may_not_be_chosen(as_faculty: Client, sandbox: Sandbox, settings: Settings) -> None:
+def test_it_offers_only_the_categories_that_may_be_chosen(
+    as_faculty: Client, sandbox: Sandbox, settings: Settings
+) -> None:
     settings.FACULTY_CATEGORIES = [9]
     page = text(as_faculty.get(URL))
-    assert f'name="category" value="{BIOLOGY_2027}" disabled' in page
+    assert f'name="category" value="{BIOLOGY_2027}"' not in page
     assert 'name="category" value="10">' in page
+    # Where it lies is shown, and cannot be chosen.
+    assert 'name="category" value="2" disabled><span>Faculty of Science' in page
 
 
 def test_it_starts_at_a_time_in_the_persons_zone(as_administrator: Client, sandbox: Sandbox) -> None:

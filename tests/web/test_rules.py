@@ -2,12 +2,16 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 from django.urls import URLPattern, URLResolver, reverse
 
+from dupdash.accounts import tokens
+from dupdash.accounts.access import Verb
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.web import urls
+from dupdash.web.models import OptionPreset
 from dupdash.web.rules import RULES
 from tests.conftest import signed_in
 from tests.web.support import a_job, without_tokens
@@ -30,7 +34,8 @@ NAMES = _names(urls.urlpatterns)
 OF_A_JOB = [
     name
     for name in NAMES
-    if name in ("jobs:job", "jobs:status") or (name.startswith("jobs:") and name in RULES and RULES[name].verb)
+    if name in ("jobs:job", "jobs:status", "jobs:summary")
+    or (name.startswith("jobs:") and name in RULES and RULES[name].verb)
 ]
 
 
@@ -59,27 +64,97 @@ def test_it_does_not_know_somebody_elses_job(faculty: User, colleague: User, out
     assert DuplicationJob.objects.get().events.count() == 1
 
 
-# Address: who may (of a faculty member's own failed job).
-MAY = {
-    "jobs:job": {"administrator", "faculty", "help_desk"},
-    "jobs:status": {"administrator", "faculty", "help_desk"},
-    "jobs:approve": {"administrator"},
-    "jobs:reject": {"administrator"},
-    "jobs:cancel": {"administrator", "faculty"},
-    "jobs:retry": {"administrator", "faculty"},
-    "jobs:delete_partial": {"administrator"},
-    "jobs:settle": {"administrator"},
+ALL = {"administrator", "faculty", "help_desk"}
+SEES_ALL = {"administrator", "help_desk"}
+ASKS = {"administrator", "faculty"}
+ADMINISTRATOR = {"administrator"}
+
+# Every address, and whom it opens to; one of a job is that of a faculty member's own failed job.
+MAY: dict[str, set[str]] = {
+    "overview": ALL,
+    "overview_live": ALL,
+    "history": ALL,
+    "history_csv": ALL,
+    "history_change": ALL,
+    "history_changed": ALL,
+    "insights": SEES_ALL,
+    "insights_csv": SEES_ALL,
+    "insights_svg": SEES_ALL,
+    "jobs:list": ALL,
+    "jobs:rows": ALL,
+    "jobs:request": ASKS,
+    "jobs:source_choices": ASKS,
+    "jobs:check_short_name": ASKS,
+    "jobs:preview": ASKS,
+    "jobs:job": ALL,
+    "jobs:status": ALL,
+    "jobs:summary": ALL,
+    "jobs:approve": ADMINISTRATOR,
+    "jobs:reject": ADMINISTRATOR,
+    "jobs:look": ADMINISTRATOR,
+    "jobs:edit": ADMINISTRATOR,
+    "jobs:cancel": ASKS,
+    "jobs:retry": ASKS,
+    "jobs:delete_partial": ADMINISTRATOR,
+    "jobs:settle": ADMINISTRATOR,
+    "approvals": ADMINISTRATOR,
+    "approvals_decide": ADMINISTRATOR,
+    "presets": ADMINISTRATOR,
+    "edit_preset": ADMINISTRATOR,
+    "delete_preset": ADMINISTRATOR,
+    # One's own.
+    "preferences": ALL | {"outsider"},
+    "notifications:news": ALL | {"outsider"},
+    "tokens": ALL,
+    "revoke_token": ALL,
 }
 
 
+@pytest.fixture
+def people(administrator: User, faculty: User, help_desk: User, outsider: User) -> dict[str, User]:
+    return {"administrator": administrator, "faculty": faculty, "help_desk": help_desk, "outsider": outsider}
+
+
+def _address(name: str, person: User, job: DuplicationJob) -> str:
+    if name in OF_A_JOB:
+        return reverse(name, args=[job.pk])
+    if name.startswith("insights_"):
+        return reverse(name, args=["outcomes"])
+    if name in ("edit_preset", "delete_preset"):
+        return reverse(name, args=[OptionPreset.objects.get_or_create(name="Fresh start", options={})[0].pk])
+    if name == "revoke_token":
+        return reverse(name, args=[tokens.make(person, "program", days=1)[0].pk])
+    return reverse(name)
+
+
+def test_it_says_of_every_address_and_every_verb_who_may() -> None:
+    assert set(MAY) == set(NAMES) - PUBLIC
+    assert {rule.verb for rule in RULES.values()} - {None} == set(Verb) - {Verb.SUBMIT}
+
+
 @pytest.mark.parametrize("name", sorted(MAY))
-def test_it_lets_each_role_do_its_part(administrator: User, faculty: User, help_desk: User, name: str) -> None:
+def test_it_opens_to_each_role_what_is_its_part(people: dict[str, User], faculty: User, name: str) -> None:
     job = a_job(State.FAILED, requester=faculty, course_id=5, proof="seen")
-    for role, person in (("administrator", administrator), ("faculty", faculty), ("help_desk", help_desk)):
-        answer = signed_in(person).get(reverse(name, args=[job.pk]))
-        allowed = answer.status_code in (200, 286)
-        assert allowed == (role in MAY[name]), (role, answer.status_code)
-        assert allowed or answer.status_code == 403
+    for role, person in people.items():
+        url = _address(name, person, job)
+        seen = signed_in(person).get(url).status_code
+        assert (seen not in (403, 404)) == (role in MAY[name]), (role, seen)
+        if role in MAY[name]:
+            continue
+        # Somebody else's job does not exist for who sees no others; all else is refused.
+        refusal = 404 if name in OF_A_JOB and role == "outsider" else 403
+        assert seen == refusal, (role, seen)
+        assert signed_in(person).post(url).status_code == refusal
+    assert Client().get(_address(name, faculty, job) if name != "revoke_token" else url).status_code == 302
+    assert job.events.count() == 1
+
+
+def test_it_opens_an_address_without_a_rule_to_nobody(
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(RULES, "presets")
+    with pytest.raises(ImproperlyConfigured, match=r"rules\.py does not say who may open presets"):
+        as_administrator.get(reverse("presets"))
 
 
 @pytest.mark.parametrize("name", ["overview", "overview_live", "jobs:list"])

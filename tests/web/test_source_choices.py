@@ -1,7 +1,9 @@
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from dupdash.sandbox.server import Sandbox
+from tests.conftest import signed_in
 from tests.web.support import BIO101, text
 
 URL = "/jobs/new/source-choices/"
@@ -49,3 +51,28 @@ def test_it_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: 
 
 def test_it_asks_nobody_for_nothing(as_administrator: Client, sandbox: Sandbox) -> None:
     assert text(as_administrator.get(URL, {"source_query": " "})) == ""
+
+
+def test_it_offers_faculty_what_they_teach_before_they_search(as_faculty: Client, sandbox: Sandbox) -> None:
+    page = text(as_faculty.get(URL))
+    assert "6 courses that you teach" in page
+    assert 'value="7"' in page
+    assert "6 courses that you teach" in text(as_faculty.get("/jobs/new/"))
+
+
+def test_it_finds_for_faculty_only_what_they_teach(as_faculty: Client, sandbox: Sandbox) -> None:
+    page = text(as_faculty.get(URL, {"source_query": "biology"}))
+    assert 'value="7"' in page
+    # Introduction to Biology of 2025, which somebody else taught.
+    assert 'value="3"' not in page
+    assert "No course that you teach was found for “Astrology”" in text(
+        as_faculty.get(URL, {"source_query": "Astrology"})
+    )
+
+
+def test_it_tells_faculty_whom_moodle_does_not_know(colleague: User, sandbox: Sandbox) -> None:
+    colleague.username, colleague.email = "unheard-of", "unheard-of@example.edu"
+    colleague.save()
+    page = text(signed_in(colleague).get(URL, {"source_query": "bio"}))
+    assert "Your courses cannot be found in Moodle." in page
+    assert "No Moodle user has your e-mail address or username." in text(signed_in(colleague).get("/jobs/new/"))

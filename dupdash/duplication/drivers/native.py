@@ -21,6 +21,7 @@ from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.observer import fold
 from dupdash.duplication.progress import RESTORE_PHASE, overall_of_report
 from dupdash.duplication.site import open_native_client
+from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, note, observe
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
@@ -92,6 +93,11 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     try:
         with open_native_client() as site:
             status = site.async_duplicate_status(job.native_id)
+            of_the_whole = bool((job.baseline or {}).get("of_the_whole"))
+            # Another dupdash can say why, and that it does not know itself yet.
+            failure = (
+                site.async_duplicate_result(job.native_id) if of_the_whole and status.status == FINISHED_ERR else None
+            )
         facts = facts_of(job)
         facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=temporary_names(job)[:1]))
     except errors.Refused as refusal:
@@ -99,9 +105,12 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     except errors.MoodleError as error:
         logger.info("job %s: the site could not be asked: %s", job.pk, error)
         return None
-    if status.status == FINISHED_ERR:
-        return outcomes.AnswerLost("the site says that the copy failed", "finished_err")
-    of_the_whole = bool((job.baseline or {}).get("of_the_whole"))
+    unresolved = failure is not None and failure.state == State.UNRESOLVED
+    if status.status == FINISHED_ERR and not unresolved:
+        why = f": {failure.failuremessage}" if failure and failure.failuremessage else ""
+        return outcomes.AnswerLost(
+            f"the site says that the copy failed{why}", (failure and failure.failurecode) or "finished_err"
+        )
     overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=of_the_whole)
     changes = changes_by(facts, job) | {"progress_floor": max(job.progress_floor, overall)}
     if status.phase == RESTORE_PHASE:

@@ -53,6 +53,9 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
     match job.state:
         case State.AWAITING_APPROVAL:
             offer(Verb.APPROVE, "Approve", "succeeded", primary=True)
+            if access.may(user, Verb.APPROVE, job):
+                edit = reverse("jobs:edit", args=[job.pk])
+                found.append(Action("edit-and-approve", "Edit and approve", edit, "edit"))
             offer(Verb.REJECT, "Refuse", "rejected")
             offer(Verb.CANCEL, "Cancel", "cancelled")
         case State.UNRESOLVED:

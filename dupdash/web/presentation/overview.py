@@ -1,16 +1,21 @@
 """What the overview lists for a person, most urgent first."""
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-from django.db.models import F, Q
+from django.conf import settings
+from django.db.models import Case, Count, F, Max, Q, When
+from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth, Proof
-from dupdash.duplication.states import State
+from dupdash.duplication.states import BUSY, UNFINISHED, State
+from dupdash.web.days import start_of, today
 from dupdash.web.presentation.rows import Row, rows
+from dupdash.web.presentation.status import DRIVERS
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -44,6 +49,83 @@ def sections(user: "User", health: MoodleHealth) -> list[Section]:
     return [section for section in found if section.rows or section.empty]
 
 
+@dataclass(frozen=True)
+class Figure:
+    """One number, as ``_figures.html`` shows it."""
+
+    value: int
+    label: str
+    url: str = ""
+    tone: str = ""
+
+
+def figures(user: "User") -> list[Figure]:
+    """The day so far, and what is under way; of what this person may see."""
+    day = today()
+    begun = start_of(day)
+    lately = Q(created_at__gte=begun) | Q(finished_at__gte=begun) | Q(state__in=UNFINISHED)
+    counted = (
+        access.visible_jobs(user)
+        .filter(lately)
+        .aggregate(
+            asked=Count("pk", filter=Q(created_at__gte=begun)),
+            succeeded=Count("pk", filter=Q(state=State.SUCCEEDED, finished_at__gte=begun)),
+            failed=Count("pk", filter=Q(state=State.FAILED, finished_at__gte=begun)),
+            running=Count("pk", filter=Q(state__in=BUSY)),
+            queued=Count("pk", filter=Q(state=State.QUEUED)),
+            asking=Count("pk", filter=Q(state=State.AWAITING_APPROVAL)),
+        )
+    )
+
+    def found(**filters: str) -> str:
+        return f"{reverse('history')}?{urlencode(filters)}"
+
+    approvals = reverse("approvals") if access.is_administrator(user) else found(state=State.AWAITING_APPROVAL)
+    return [
+        Figure(counted["asked"], "Asked for today", found(since=day.isoformat())),
+        Figure(counted["succeeded"], "Succeeded today"),
+        Figure(counted["failed"], "Failed today", tone="danger" if counted["failed"] else ""),
+        Figure(counted["running"], "Running", found(state=State.RUNNING)),
+        Figure(counted["queued"], "Waiting", found(state=State.QUEUED)),
+        Figure(
+            counted["asking"],
+            "To approve" if access.is_administrator(user) else "Waiting for approval",
+            approvals,
+            tone="warning" if counted["asking"] and access.is_administrator(user) else "",
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class Site:
+    """The Moodle, as far as it is known."""
+
+    name: str
+    url: str
+    release: str
+    driver: str
+    paused_at: datetime | None
+    fault: str
+    # When anything was last heard of it. It moves all the time: a page asks for a new one once in a minute.
+    heard_at: datetime | None = field(compare=False, repr=False)
+    heard: int = 0
+
+
+def site_of(health: MoodleHealth) -> Site:
+    latest = DuplicationJob.objects.busy().aggregate(latest=Max("heard_at"))["latest"]
+    heard_at = max(filter(None, (latest, health.heard_at)), default=None)
+    return Site(
+        name=health.site_name or "Moodle",
+        url=health.site_url or settings.MOODLE_URL,
+        release=health.release,
+        driver=DRIVERS.get(health.driver, ""),
+        paused_at=health.paused_at,
+        fault=health.fault_message,
+        heard_at=heard_at,
+        heard=int(heard_at.timestamp()) // 60 if heard_at else 0,
+    )
+
+
 def needing_attention(jobs: JobQuerySet, user: "User") -> JobQuerySet:
     """What somebody has to do something about; approvals only for those who may give them."""
     lately = timezone.now() - FAILED_FOR
@@ -62,7 +144,13 @@ def running(jobs: JobQuerySet) -> JobQuerySet:
 def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
     """In the order in which they will run. What waits for this very person stands under "needs attention"."""
     states = {State.QUEUED} if access.is_administrator(user) else {State.QUEUED, State.AWAITING_APPROVAL}
-    return jobs.filter(state__in=states).order_by(F("queued_at").asc(nulls_last=True), "created_at", "id")
+    # What starts at a time of its own comes after those that wait for a place.
+    scheduled = Case(When(not_before__gt=timezone.now(), then=F("not_before")), default=None)
+    return (
+        jobs.filter(state__in=states)
+        .annotate(scheduled=scheduled)
+        .order_by(F("scheduled").asc(nulls_first=True), F("queued_at").asc(nulls_last=True), "created_at", "id")
+    )
 
 
 def latest(jobs: JobQuerySet) -> JobQuerySet:

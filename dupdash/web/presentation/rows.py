@@ -35,6 +35,8 @@ class Row:
     requester: str
     created_at: datetime
     finished: bool
+    # Of a job that was asked for at a time of its own.
+    starts_at: datetime | None = None
 
 
 def rows(jobs: Iterable[DuplicationJob], health: MoodleHealth) -> tuple[Row, ...]:
@@ -60,6 +62,7 @@ def _row(job: DuplicationJob, queue: Queue) -> Row:
         requester=requester_of(job),
         created_at=job.created_at,
         finished=job.is_terminal,
+        starts_at=job.not_before if job.is_scheduled else None,
     )
 
 

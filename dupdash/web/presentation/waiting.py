@@ -1,13 +1,17 @@
 """Why a job waits, in a sentence."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db.models import Q
+from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import BUSY, State
+
+# Nobody counts further than this.
+COUNTED = 500
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,8 @@ class Queue:
     # Sources of which a copy is on its way whose course was not seen yet (rule 4): no second one starts meanwhile.
     unseen_sources: frozenset[int]
     busy: int
+    # How many stand before each job that is in line.
+    before_it: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def before(cls, jobs: Iterable[DuplicationJob], health: MoodleHealth) -> "Queue":
@@ -29,7 +35,18 @@ class Queue:
             health.paused_at is not None,
             frozenset(source for source, seen_at in taken if seen_at is None),
             len(taken),
+            # While there is a free place nobody stands in line.
+            {job_id: place for place, job_id in enumerate(_line())}
+            if len(taken) >= settings.MOODLE_CONCURRENCY
+            else {},
         )
+
+
+def _line() -> Iterable[str]:
+    """Who is in line, in the order of ``dispatch``."""
+    due = Q(not_before__isnull=True) | Q(not_before__lte=timezone.now())
+    line = DuplicationJob.objects.filter(due, state=State.QUEUED, dispatched_at__isnull=True)
+    return line.order_by("queued_at", "id").values_list("pk", flat=True)[:COUNTED]
 
 
 def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
@@ -49,5 +66,13 @@ def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
     if job.source_id in queue.unseen_sources:
         return "Another copy of the same course is on its way, and has to come first."
     if queue.busy >= settings.MOODLE_CONCURRENCY:
-        return f"All {settings.MOODLE_CONCURRENCY} places are taken; it starts when one is free."
+        places = f"All {settings.MOODLE_CONCURRENCY} places are taken"
+        if settings.MOODLE_CONCURRENCY == 1:
+            places = "Another copy is being made"
+        before = queue.before_it.get(job.pk)
+        if before is None:
+            return f"{places}; it starts when one is free."
+        if not before:
+            return f"{places}; it is the next in line."
+        return f"{places}, and {before} {'copy stands' if before == 1 else 'copies stand'} in line before it."
     return "It starts as soon as a place is free."

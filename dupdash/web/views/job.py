@@ -1,5 +1,6 @@
 """The page of one job, and the part of it that is polled."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.http import HttpResponse
@@ -8,16 +9,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
-from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.site import course_url
+from dupdash.notifications.preferences import chosen_zone
 from dupdash.web.guard import guarded, on_job
-from dupdash.web.http import PersonRequest, partial, unchanged
+from dupdash.web.http import PersonRequest, partial, unchanged, unkept
 from dupdash.web.presentation.actions import actions
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.rows import requester_of
 from dupdash.web.presentation.status import Status, status_of
 from dupdash.web.presentation.story import story
+from dupdash.web.presentation.summary import summary
 from dupdash.web.site import health_of
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
         "taken": taken(job.options),
         "dialogs": True,
         **_status_context(job, status),
-        **_rest_context(job, request.user, health),
+        **_rest_context(request, job, health),
     }
     return render(request, "jobs/job.html", context)
 
@@ -52,8 +55,28 @@ def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
         return unchanged()
     context = _status_context(job, status)
     if seen.partition("-")[0] != str(status.version):
-        context |= {"rest": True, **_rest_context(job, request.user, health)}
+        context |= {"rest": True, **_rest_context(request, job, health)}
     return partial(request, "jobs/_status.html", context, last=not status.poll)
+
+
+@guarded
+@on_job
+@require_safe
+def job_summary(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    """What is pasted into a ticket, as it is."""
+    text = _summary(request, job, job.events.select_related("actor"), health_of(request))
+    return unkept(HttpResponse(text, content_type="text/plain; charset=utf-8"))
+
+
+def _summary(request: PersonRequest, job: DuplicationJob, events: Iterable[JobEvent], health: MoodleHealth) -> str:
+    return summary(
+        job,
+        events,
+        health,
+        url=request.build_absolute_uri(reverse("jobs:job", args=[job.pk])),
+        zone=chosen_zone(request.user),
+        raw=access.sees_all_jobs(request.user),
+    )
 
 
 def _status_context(job: DuplicationJob, status: Status) -> dict[str, object]:
@@ -64,14 +87,17 @@ def _status_context(job: DuplicationJob, status: Status) -> dict[str, object]:
     }
 
 
-def _rest_context(job: DuplicationJob, user: "User", health: MoodleHealth) -> dict[str, object]:
+def _rest_context(request: PersonRequest, job: DuplicationJob, health: MoodleHealth) -> dict[str, object]:
     """All that changes only when something happened."""
+    user: User = request.user
+    events = list(job.events.select_related("actor"))
     # Who sees everybody's jobs is there to help, and sees what Moodle said.
     raw = access.sees_all_jobs(user)
     return {
         "source_url": course_url(job.source_id),
         "outcome": outcome_of(job, health, raw=raw),
-        "story": story(job.events.select_related("actor"), raw=raw),
+        "story": story(events, raw=raw),
+        "summary": _summary(request, job, events, health),
         "actions": actions(job, user, health),
         "copy_url": course_url(job.course_id) if job.course_id and job.course_deleted_at is None else "",
     }

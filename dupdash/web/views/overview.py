@@ -9,7 +9,7 @@ from dupdash.accounts import access
 from dupdash.web.guard import guarded
 from dupdash.web.http import PersonRequest, partial, unchanged
 from dupdash.web.presentation.digests import digest
-from dupdash.web.presentation.overview import sections
+from dupdash.web.presentation.overview import figures, sections, site_of
 from dupdash.web.site import health_of
 
 
@@ -17,7 +17,13 @@ from dupdash.web.site import health_of
 @require_safe
 def overview(request: PersonRequest) -> HttpResponse:
     context = _live_context(request)
-    context["may_submit"] = access.may_submit(request.user)
+    context |= {
+        "may_submit": access.may_submit(request.user),
+        # Who may not ask for copies looks for those of others.
+        "searches": access.sees_all_jobs(request.user) and not access.may_submit(request.user),
+        "asks": access.may_submit(request.user) and not access.sees_all_jobs(request.user),
+        "nothing_yet": not access.visible_jobs(request.user).exists(),
+    }
     return render(request, "overview/overview.html", context)
 
 
@@ -31,10 +37,15 @@ def overview_live(request: PersonRequest) -> HttpResponse:
 
 
 def _live_context(request: PersonRequest) -> dict[str, object]:
-    shown = sections(request.user, health_of(request))
-    seen = digest(shown)
+    health = health_of(request)
+    shown = sections(request.user, health)
+    day = figures(request.user)
+    site = site_of(health) if access.sees_all_jobs(request.user) else None
+    seen = digest(shown, day, site)
     return {
         "sections": shown,
+        "figures": day,
+        "site": site,
         "seen": seen,
         "sees_all": access.sees_all_jobs(request.user),
         "live_url": f"{reverse('overview_live')}?seen={seen}",

@@ -8,28 +8,35 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import access
-from dupdash.accounts.access import NotAllowed
+from dupdash.accounts.access import NotAllowed, Verb
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import InvalidRequest, check_short_name, held_by_job, prepare, taken_in_moodle
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.options import OPTIONS
 from dupdash.web import catalogue
 from dupdash.web.catalogue import Choice, Found, Node
 from dupdash.web.forms.request import RequestForm, filled_in, words_of
 from dupdash.web.guard import guarded
 from dupdash.web.http import PersonRequest, partial, see_other
+from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.actions import may_ask_again
 from dupdash.web.presentation.options import switches
 from dupdash.web.presentation.outcome import Callout
+from dupdash.web.presentation.preview import Preview, preview
+from dupdash.web.site import health_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+# The buttons with which the form comes back without being judged: all that scripts do, done without them.
+COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset"})
 # A job that ended like this is tried again by asking anew: the new job names it.
 TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
 
@@ -51,9 +58,8 @@ def request_copy(request: PersonRequest) -> HttpResponse:
         initial = filled_in(before) if before else {"source": request.GET.get("source", "")}
         return _page(request, RequestForm(initial=initial, user=request.user), before)
     form = RequestForm(request.POST, user=request.user)
-    if "find" in request.POST:
-        # Without scripts the search for a source is a form that comes back: nothing is judged yet.
-        return _page(request, RequestForm(initial=form.typed(), user=request.user), before)
+    if not COMES_BACK.isdisjoint(request.POST):
+        return _come_back(request, form, before)
     made = _submit(form, request.user, before)
     if made is not None:
         messages.success(request, _thanks(made))
@@ -67,10 +73,25 @@ def source_choices(request: PersonRequest) -> HttpResponse:
     """The courses that a search finds, as radios."""
     query, source = request.GET.get("source_query", ""), request.GET.get("source", "")
     around = Surroundings()
-    with _told_in(around), open_client() as client:
-        around.found = catalogue.find_source(query, source, client)
+    with _told_in(around, request.user), open_client() as client:
+        around.found = catalogue.find_source(query, source, request.user, client)
     context = {"found": around.found, "trouble": around.trouble, "query": query.strip(), "selected": _number(source)}
     return partial(request, "jobs/_source_choices.html", context)
+
+
+@guarded
+@require_safe
+def copy_preview(request: PersonRequest) -> HttpResponse:
+    """What will happen with this source and these options; names for the copy come along."""
+    source = _number(request.GET.get("source", ""))
+    chosen = {option.name: option.name in request.GET for option in OPTIONS}
+    context = {
+        "preview": _preview(source, chosen, request) if source else None,
+        "preview_url": reverse("jobs:preview"),
+        "source": source,
+        "with_names": True,
+    }
+    return partial(request, "jobs/_preview.html", context)
 
 
 @guarded
@@ -80,7 +101,7 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
     shortname = request.GET.get("shortname", "")
     if not shortname.strip():
         return _checked(request, "", "")
-    problem = next(iter(check_short_name(shortname)), None) or held_by_job(shortname)
+    problem = next(iter(check_short_name(shortname)), None) or held_by_job(shortname, ignore_job=_edited(request))
     if problem is None:
         try:
             with open_client() as client:
@@ -94,6 +115,36 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
 
 def _checked(request: PersonRequest, level: str, text: str) -> HttpResponse:
     return partial(request, "components/_check.html", {"level": level, "text": text})
+
+
+def _edited(request: PersonRequest) -> DuplicationJob | None:
+    """The waiting job whose wish is being changed: it may keep its own short name."""
+    job = access.visible_jobs(request.user).filter(pk=request.GET.get("job", ""), state=State.AWAITING_APPROVAL).first()
+    return job if job is not None and access.may(request.user, Verb.APPROVE, job) else None
+
+
+def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob | None) -> HttpResponse:
+    """The form with everything typed, and what was asked for by its button."""
+    typed = form.typed()
+    if "use_preset" in request.POST:
+        number = _number(request.POST["use_preset"])
+        preset = OptionPreset.objects.filter(pk=number).first() if number is not None else None
+        if preset is not None:
+            typed["options"] = {option.name: option.name in preset.on for option in OPTIONS}
+            messages.info(request, f"The switches are set as in “{preset.name}”. Nothing was sent yet.")
+    source = _number(form.value("source"))
+    shown = _preview(source, typed["options"], request) if source else None
+    if "use_names" in request.POST and shown is not None and shown.names is not None:
+        typed |= vars(shown.names)
+    return _page(request, RequestForm(initial=typed, user=request.user), before, shown=shown)
+
+
+def _preview(source: int, chosen: dict[str, bool], request: PersonRequest) -> Preview:
+    try:
+        with open_client() as client:
+            return preview(source, chosen, request.user, client, health_of(request))
+    except MoodleError as error:
+        return Preview(trouble=str(error))
 
 
 def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
@@ -140,7 +191,13 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> D
     return None
 
 
-def _page(request: PersonRequest, form: RequestForm, before: DuplicationJob | None, status: int = 200) -> HttpResponse:
+def _page(
+    request: PersonRequest,
+    form: RequestForm,
+    before: DuplicationJob | None,
+    status: int = 200,
+    shown: Preview | None = None,
+) -> HttpResponse:
     around = _surroundings(form, before, request.user)
     context = {
         "form": form,
@@ -152,6 +209,12 @@ def _page(request: PersonRequest, form: RequestForm, before: DuplicationJob | No
         "selected_source": _number(form.value("source")),
         "selected_category": _number(form.value("category")),
         "switch_groups": switches(form.chosen_options, request.user),
+        "presets": OptionPreset.objects.all(),
+        "may_change_presets": access.is_administrator(request.user),
+        "preview": shown,
+        "preview_url": reverse("jobs:preview"),
+        # A source is chosen already, and nobody has asked about it yet.
+        "load": shown is None and _number(form.value("source")) is not None,
         "needs_approval": access.needs_approval(request.user),
     }
     return render(request, "jobs/request.html", context, status=status)
@@ -166,7 +229,7 @@ def _surroundings(form: RequestForm, before: DuplicationJob | None, user: "User"
         around.found = Found(chosen=Choice(before.source_id, before.source_fullname, before.source_shortname, id_line))
     with _told_in(around, user), open_client() as client:
         around.nodes = catalogue.tree(catalogue.categories(client), user)
-        around.found = catalogue.find_source(form.value("source_query"), source, client)
+        around.found = catalogue.find_source(form.value("source_query"), source, user, client)
     return around
 
 
@@ -175,6 +238,8 @@ def _told_in(around: Surroundings, user: "User | None" = None) -> Iterator[None]
     """A Moodle that does not answer costs the page a part of what it shows, and is said on it."""
     try:
         yield
+    except NotAllowed as refusal:
+        around.trouble = Callout("warning", "Your courses cannot be found in Moodle.", str(refusal))
     except ConfigurationFault as fault:
         around.trouble = Callout(
             "danger",

@@ -1,0 +1,47 @@
+"""A preset of options: a name, and the ten switches."""
+
+from typing import Any
+
+from django import forms
+
+from dupdash.moodle.options import OPTIONS
+from dupdash.web.models import NAME_LONGEST, OptionPreset
+
+
+class PresetForm(forms.Form):
+    name = forms.CharField(
+        max_length=NAME_LONGEST,
+        label="Name",
+        help_text="What it is for, in a few words. Everybody who asks for copies reads it.",
+        error_messages={"required": "Give it a name."},
+    )
+
+    def __init__(self, *arguments: Any, preset: OptionPreset, **more: Any) -> None:
+        if preset.pk:
+            more.setdefault("initial", {"name": preset.name})
+        super().__init__(*arguments, **more)
+        self.preset = preset
+
+    def clean_name(self) -> str:
+        name = " ".join(str(self.cleaned_data["name"]).split())
+        # Compared in Python: not every database folds more than ASCII.
+        others = OptionPreset.objects.exclude(pk=self.preset.pk).values_list("name", flat=True)
+        if name.casefold() in (other.casefold() for other in others):
+            raise forms.ValidationError("There is a preset of this name already. Choose another.")
+        if not name.isprintable():
+            raise forms.ValidationError("A name is one line of text, without control characters.")
+        return name
+
+    @property
+    def chosen_options(self) -> dict[str, bool]:
+        """The ten as they are switched."""
+        if self.is_bound:
+            return {option.name: option.name in self.data for option in OPTIONS}
+        known: dict[str, bool] = self.preset.options or {}
+        return {option.name: bool(known.get(option.name, option.default)) for option in OPTIONS}
+
+    def save(self) -> OptionPreset:
+        self.preset.name = self.cleaned_data["name"]
+        self.preset.options = self.chosen_options
+        self.preset.save()
+        return self.preset

@@ -1,0 +1,99 @@
+"""A request that waits for a decision, with all that is needed to decide."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.progress import Expectation, expect
+from dupdash.duplication.request import find_source, taken_in_moodle
+from dupdash.duplication.site import course_url
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.options import BY_NAME, OPTIONS
+from dupdash.web.presentation.options import Taken, taken
+from dupdash.web.presentation.rows import requester_of
+from dupdash.web.presentation.status import shown_state
+from dupdash.web.sources import Size, size_of
+
+# Of other copies of the same source the latest are named, the rest counted.
+COPIES_NAMED = 3
+# What came of the others made no course, and takes none away.
+COUNTED = frozenset(State) - {State.REJECTED, State.CANCELLED}
+
+
+@dataclass(frozen=True)
+class OtherCopy:
+    """Another copy of the same source."""
+
+    id: str
+    fullname: str
+    shortname: str
+    state: str
+    requester: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the Moodle says at this moment; ``trouble`` where it does not answer."""
+
+    size: Size | None = None
+    expected: Expectation | None = None
+    # Empty: the short name is free.
+    taken: str = ""
+    gone: bool = False
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    job: DuplicationJob
+    requester: str
+    taken: Taken
+    # The options that carry people's data, by their names for people.
+    people: tuple[str, ...]
+    source_url: str
+    copies: tuple[OtherCopy, ...]
+    more_copies: int
+    look: Look | None = None
+
+
+def waiting(job: DuplicationJob, look: Look | None = None) -> Waiting:
+    others = DuplicationJob.objects.filter(source_id=job.source_id, state__in=COUNTED).exclude(pk=job.pk)
+    latest = list(others.select_related("requester").order_by("-created_at", "-id")[: COPIES_NAMED + 1])
+    return Waiting(
+        job=job,
+        requester=requester_of(job),
+        taken=taken(job.options),
+        people=people_data(job),
+        source_url=course_url(job.source_id),
+        copies=tuple(_other(copy) for copy in latest[:COPIES_NAMED]),
+        more_copies=others.count() - COPIES_NAMED if len(latest) > COPIES_NAMED else 0,
+        look=look,
+    )
+
+
+def people_data(job: DuplicationJob) -> tuple[str, ...]:
+    """What the copy would carry of people: for this somebody answers."""
+    return tuple(
+        BY_NAME[option.name].label
+        for option in OPTIONS
+        if job.options.get(option.name) and "users" in (option.name, *option.needs)
+    )
+
+
+def look_at(job: DuplicationJob, client: MoodleClient) -> Look:
+    """Ask the Moodle about the source and the short name."""
+    try:
+        if find_source(str(job.source_id), client) is None:
+            return Look(gone=True)
+        size = size_of(job.source_id, client)
+        problem = taken_in_moodle(job.shortname, client)
+    except MoodleError as error:
+        return Look(trouble=str(error))
+    return Look(size, expect(job.source_id, size.activities), problem.message if problem else "")
+
+
+def _other(job: DuplicationJob) -> OtherCopy:
+    return OtherCopy(job.pk, job.fullname, job.shortname, shown_state(job), requester_of(job), job.created_at)

@@ -1,0 +1,154 @@
+"""What will happen when a copy is asked for: what comes along, what stays, how long it takes, and when it starts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from dupdash.accounts import access
+from dupdash.accounts.access import NotAllowed
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.progress import Expectation, expect
+from dupdash.duplication.request import FRONT_PAGE, held_by_job, taken_in_moodle
+from dupdash.duplication.states import BUSY, State
+from dupdash.duplication.suggestions import Names, suggest
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.options import effective
+from dupdash.web.sources import Size, size_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# What Moodle's commonest kinds of activities are called, many of them; others go by Moodle's own word.
+KINDS = {
+    "assign": "Assignments",
+    "book": "Books",
+    "choice": "Choices",
+    "feedback": "Feedbacks",
+    "folder": "Folders",
+    "forum": "Forums",
+    "glossary": "Glossaries",
+    "h5pactivity": "H5P",
+    "label": "Text areas",
+    "lesson": "Lessons",
+    "page": "Pages",
+    "quiz": "Quizzes",
+    "resource": "Files",
+    "scorm": "SCORM packages",
+    "url": "Links",
+    "wiki": "Wikis",
+    "workshop": "Workshops",
+}
+
+# What it means that an option is off. Those that need people are told with people only: else nobody is there anyway.
+WITHOUT = {
+    "blocks": "The blocks beside the content.",
+    "filters": "The course’s own settings of filters; the site’s apply.",
+}
+WITHOUT_PEOPLE = (
+    "Everybody in the source and what they did there: no people, submissions, grades or posts. "
+    "The ways to enrol stay behind, too."
+)
+WITHOUT_BESIDE_PEOPLE = {
+    "enrolments": "The ways to enrol: people are enrolled by hand in the copy.",
+    "role_assignments": "Who is a teacher or an assistant in the course.",
+    "comments": "People’s comments.",
+    "userscompletion": "Which activities each person has completed.",
+    "logs": "The record of who opened what and when.",
+    "grade_histories": "Earlier values of grades; those that count now come along.",
+}
+
+
+@dataclass(frozen=True)
+class Preview:
+    size: Size | None = None
+    kinds: tuple[tuple[str, int], ...] = ()
+    along: str = ""
+    left: tuple[str, ...] = ()
+    expected: Expectation | None = None
+    start: str = ""
+    names: Names | None = None
+    # Why this person cannot have this course copied.
+    refusal: str = ""
+    # Moodle did not answer.
+    trouble: str = ""
+
+
+def preview(
+    source_id: int, chosen: Mapping[str, bool], user: "User", client: MoodleClient, health: MoodleHealth
+) -> Preview:
+    """All of it, asked of Moodle now; of a course that this person may not copy nothing is told."""
+    try:
+        access.require_teaching(user, source_id, client)
+        course = client.course_by_id(source_id)
+        if course is None or course.id == FRONT_PAGE:
+            return Preview(refusal="Moodle knows no such course, or it cannot be copied.")
+        size = size_of(source_id, client)
+        names = suggest(course.fullname, course.shortname, lambda name: _is_free(name, client))
+    except NotAllowed as refusal:
+        return Preview(refusal=str(refusal))
+    except MoodleError as error:
+        return Preview(trouble=str(error))
+    options = effective(chosen)
+    return Preview(
+        size=size,
+        kinds=tuple((KINDS.get(kind, kind), count) for kind, count in size.kinds),
+        along=comes_along(options, size),
+        left=left_out(options, size),
+        expected=expect(source_id, size.activities),
+        start=when_it_starts(source_id, user, health),
+        names=names,
+    )
+
+
+def comes_along(options: Mapping[str, bool], size: Size) -> str:
+    """In one sentence; the sections and the course's settings always do."""
+    words = [_counted(len(size.sections), "section", "sections")]
+    if options["activities"]:
+        words.append(_counted(size.activities, "activity or resource", "activities and resources"))
+    people = "" if not options["users"] else ", with the people and what they did there"
+    return f"The course’s settings, {' and '.join(words)}{people}."
+
+
+def left_out(options: Mapping[str, bool], size: Size) -> tuple[str, ...]:
+    left = []
+    if not options["activities"] and size.activities:
+        what = _counted(size.activities, "activity or resource", "activities and resources")
+        left.append(f"All {what}: the sections will be empty.")
+    left += [words for name, words in WITHOUT.items() if not options[name]]
+    if not options["users"]:
+        return (*left, WITHOUT_PEOPLE)
+    return (*left, *(words for name, words in WITHOUT_BESIDE_PEOPLE.items() if not options[name]))
+
+
+def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
+    """If it were asked for at this moment, to start as soon as a place is free."""
+    if health.paused_at is not None:
+        return "Not at once: copies are paused until the Moodle is put right. Nothing is lost meanwhile."
+    now = timezone.now()
+    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
+    waiting = DuplicationJob.objects.filter(due, state=State.QUEUED).count()
+    if access.needs_approval(user):
+        asked = DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
+        others = f" {_counted(asked, 'other request waits', 'other requests wait')} for a decision." if asked else ""
+        line = f" {_counted(waiting, 'copy waits', 'copies wait')} in line at the moment." if waiting else ""
+        return f"When a course administrator has approved it.{others}{line}"
+    if DuplicationJob.objects.filter(source_id=source_id, state__in=BUSY, seen_at__isnull=True).exists():
+        return "After another copy of the same course, which is on its way."
+    if waiting:
+        return f"When its turn comes: {_counted(waiting, 'copy waits', 'copies wait')} before it."
+    if DuplicationJob.objects.busy().count() >= settings.MOODLE_CONCURRENCY:
+        return "When a place is free: it is the next in line."
+    return "At once: a place is free."
+
+
+def _is_free(shortname: str, client: MoodleClient) -> bool:
+    return held_by_job(shortname) is None and taken_in_moodle(shortname, client) is None
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"

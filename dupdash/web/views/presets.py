@@ -1,0 +1,68 @@
+"""Presets of options: made, changed and deleted by administrators, and used in the request form."""
+
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_http_methods
+
+from dupdash.web.forms.presets import PresetForm
+from dupdash.web.guard import guarded
+from dupdash.web.http import PersonRequest, see_other
+from dupdash.web.models import OptionPreset
+from dupdash.web.presentation.options import switches, taken
+
+asks = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@guarded
+@asks
+def presets(request: PersonRequest) -> HttpResponse:
+    """The list, and a form for one more."""
+    form = PresetForm(request.POST if request.method == "POST" else None, preset=OptionPreset())
+    if request.method == "POST" and _saved(form):
+        messages.success(request, f"The preset “{form.preset.name}” can be used in the request form from now on.")
+        return see_other("presets")
+    context = {
+        "form": form,
+        "switch_groups": switches(form.chosen_options, request.user),
+        "presets": [{"preset": preset, "taken": taken(preset.options)} for preset in OptionPreset.objects.all()],
+    }
+    return render(request, "presets/presets.html", context, status=422 if request.method == "POST" else 200)
+
+
+@guarded
+@asks
+def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
+    preset = get_object_or_404(OptionPreset, pk=preset_id)
+    form = PresetForm(request.POST if request.method == "POST" else None, preset=preset)
+    if request.method == "POST" and _saved(form):
+        messages.success(
+            request, f"The preset “{preset.name}” is changed. Copies that were asked for stay as they are."
+        )
+        return see_other("presets")
+    context = {"form": form, "preset": preset, "switch_groups": switches(form.chosen_options, request.user)}
+    return render(request, "presets/edit.html", context, status=422 if request.method == "POST" else 200)
+
+
+@guarded
+@asks
+def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
+    preset = get_object_or_404(OptionPreset, pk=preset_id)
+    if request.method != "POST":
+        return render(request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options)})
+    preset.delete()
+    messages.success(request, f"The preset “{preset.name}” is deleted. Copies that were asked for with it stay.")
+    return see_other("presets")
+
+
+def _saved(form: PresetForm) -> bool:
+    if not form.is_valid():
+        return False
+    try:
+        with transaction.atomic():
+            form.save()
+    except IntegrityError:
+        form.add_error("name", "Somebody made a preset of this name at the same moment.")
+        return False
+    return True

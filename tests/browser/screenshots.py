@@ -1,0 +1,233 @@
+"""Pictures of each page in each state, at both widths and in both schemes: ``scripts/screenshots``.
+
+Everything runs in this process: a Moodle of its own, the web server, and a database in a file that goes with it.
+"""
+
+import argparse
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+IN_README = ROOT / "docs" / "images"
+# Above it a picture makes the README slow to load.
+README_MOST = 250_000
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from playwright.sync_api import Browser, Page
+
+    from tests.browser.campus import Campus
+
+
+def main(arguments: Sequence[str]) -> int:
+    chosen = _parse(arguments)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    import django
+
+    django.setup()
+    # Pages that say no are among the pictures; they are no news.
+    logging.disable(logging.ERROR)
+    from tests.browser.conftest import CHROMIUM
+
+    if CHROMIUM is None:
+        print("screenshots: there is no Chromium on this machine (apt install chromium)", file=sys.stderr)
+        return 1
+    with _site() as (base, campus), _chromium(CHROMIUM) as browser:
+        if chosen.readme:
+            IN_README.mkdir(parents=True, exist_ok=True)
+            return _for_the_readme(browser, base, campus)
+        folder: Path = chosen.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        made = sum(_everything(browser, base, campus, folder))
+    print(f"{made} pictures in {folder}")
+    return 0
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/screenshots", description="Makes a picture of each page.")
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "var" / "screenshots", help="where they go")
+    parser.add_argument("--readme", action="store_true", help="make the four of the README anew, in docs/images")
+    return parser.parse_args(arguments)
+
+
+@contextmanager
+def _site() -> Iterator[tuple[str, "Campus"]]:
+    from django.conf import settings
+    from django.contrib.staticfiles.handlers import StaticFilesHandler
+    from django.test.testcases import LiveServerThread
+    from django.test.utils import setup_databases, teardown_databases
+
+    from dupdash.sandbox.server import Sandbox
+    from tests.browser.campus import open_campus
+
+    # What the migrations say is no news either.
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+        databases = setup_databases(verbosity=0, interactive=False)
+    settings.ALLOWED_HOSTS = ["localhost"]
+    try:
+        with Sandbox(speed=1000) as moodle:
+            settings.MOODLE_URL, settings.MOODLE_TOKEN = moodle.url, moodle.token
+            campus = open_campus(moodle)
+            server = LiveServerThread("localhost", StaticFilesHandler)
+            server.daemon = True
+            server.start()
+            server.is_ready.wait()
+            if server.error:
+                raise server.error
+            try:
+                yield f"http://localhost:{server.port}", campus
+            finally:
+                server.terminate()
+    finally:
+        teardown_databases(databases, verbosity=0)
+
+
+@contextmanager
+def _chromium(path: str) -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+# --- Everything ---------------------------------------------------------------------------------------------
+
+
+def _everything(browser: "Browser", base: str, campus: "Campus", folder: Path) -> Iterator[int]:
+    from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, window
+
+    schemes: tuple[Scheme, ...] = ("light", "dark")
+    for who, pages in _pages(campus).items():
+        person: User | None = getattr(campus, who, None)
+        with window(browser, base, person, reduced_motion="reduce") as page:
+            for name, address in pages.items():
+                page.goto(address)
+                _prepare(page, name)
+                for width in (DESKTOP, PHONE):
+                    page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
+                    for scheme in schemes:
+                        page.emulate_media(color_scheme=scheme)
+                        size = "desktop" if width == DESKTOP else "phone"
+                        page.screenshot(path=folder / f"{who}-{name}-{size}-{scheme}.png", full_page=True)
+                        yield 1
+
+
+def _pages(campus: "Campus") -> dict[str, dict[str, str]]:
+    """By who looks at them; the addresses that are not there are left out."""
+    from django.urls import NoReverseMatch, reverse
+
+    def known(names: Sequence[str]) -> dict[str, str]:
+        found = {}
+        for name in names:
+            try:
+                found[name.replace("jobs:", "").replace("_", "-")] = reverse(name)
+            except NoReverseMatch:
+                continue
+        return found
+
+    waiting = campus.jobs["awaiting_approval"].pk
+    job_pages = {f"job-{name.replace('_', '-')}": f"/jobs/{job.pk}/" for name, job in campus.jobs.items()}
+    return {
+        "nobody": {"sign-in": "/sign-in/"},
+        "administrator": {
+            **known(["overview", "jobs:list", "jobs:request", "approvals", "history", "insights"]),
+            **known(["preferences", "presets", "tokens"]),
+            **job_pages,
+            "request-found": "/jobs/new/",
+            "request-errors": "/jobs/new/",
+            "history-empty": "/history/?q=there+is+no+such+copy",
+            "history-tried-again": f"/history/change/?verb=retry&job={campus.jobs['failed'].pk}",
+            "insights-empty": "/insights/?from=2001-01-01&until=2001-01-02",
+            "dialog": f"/jobs/{campus.jobs['running'].pk}/",
+            "approve": f"/jobs/{waiting}/approve/",
+            "refuse": f"/jobs/{waiting}/refuse/",
+            "edit": f"/jobs/{waiting}/edit/",
+            "settle": f"/jobs/{campus.jobs['unresolved'].pk}/settle/",
+            "nothing-here": "/no/such/page/",
+        },
+        "faculty": {
+            **known(["overview", "jobs:request", "history", "preferences"]),
+            "not-yours": "/insights/",
+        },
+        "help_desk": {**known(["overview"]), "job-failed": f"/jobs/{campus.jobs['failed'].pk}/"},
+    }
+
+
+def _prepare(page: "Page", name: str) -> None:
+    """Bring a page into the state that its picture is named after."""
+    match name:
+        case "request-errors":
+            page.get_by_role("button", name="Ask for this copy").click()
+            page.get_by_text("Nothing was sent yet").wait_for()
+        case "request-found":
+            _choose_a_source(page)
+        case "dialog":
+            page.get_by_role("link", name="Cancel").click()
+            page.get_by_role("dialog").wait_for()
+        case "job-failed":
+            page.get_by_text("Moodle’s own words").click()
+        case "approvals":
+            page.wait_for_load_state("networkidle")
+        case _:
+            pass
+
+
+def _choose_a_source(page: "Page") -> None:
+    page.get_by_label("Source course").press_sequentially("bio101")
+    page.get_by_role("radio", name="BIO101-2026S1").check()
+    page.wait_for_load_state("networkidle")
+    page.evaluate("document.activeElement.blur()")
+
+
+# --- The README's -------------------------------------------------------------------------------------------
+
+
+def _for_the_readme(browser: "Browser", base: str, campus: "Campus") -> int:
+    from tests.browser.support import DESKTOP, PHONE, window
+
+    too_large = []
+    running = f"/jobs/{campus.jobs['running'].pk}/"
+    for name, who, address, width, scheme, height in (
+        ("job-desktop-light", campus.administrator, running, DESKTOP, "light", 940),
+        ("overview-desktop-dark", campus.administrator, "/", DESKTOP, "dark", 800),
+        ("request-phone-light", campus.faculty, "/jobs/new/", PHONE, "light", 800),
+        ("history-desktop-light", campus.help_desk, "/history/", DESKTOP, "light", 800),
+    ):
+        with window(browser, base, who, width=width, scheme=scheme, reduced_motion="reduce") as page:
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto(address)
+            if name.startswith("request"):
+                _choose_a_source(page)
+                page.evaluate("scrollTo(0, 0)")
+            picture = IN_README / f"{name}.png"
+            page.screenshot(path=picture)
+        _shrink(picture)
+        size = picture.stat().st_size
+        print(f"{picture.relative_to(ROOT)}: {size // 1000} kB")
+        if size > README_MOST:
+            too_large.append(picture.name)
+    if too_large:
+        print(f"screenshots: too large for the README: {', '.join(too_large)}", file=sys.stderr)
+    return 1 if too_large else 0
+
+
+def _shrink(picture: Path) -> None:
+    """Where there is a program for it; a picture of a page does well with few colours, but does without it, too."""
+    if shutil.which("optipng"):
+        import subprocess
+
+        subprocess.run(["optipng", "-quiet", picture], check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""What walks through the pages share: windows, people who are signed in, and a worker behind the scenes."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection
+from django_q.models import OrmQ
+from django_q.signing import SignedPackage
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from dupdash.duplication import tasks
+from tests.conftest import PASSWORD, signed_in
+
+Scheme = Literal["light", "dark"]
+DESKTOP = 1280
+PHONE = 360
+HEIGHTS = {DESKTOP: 800, PHONE: 740}
+# Generous: a machine that is busy with other things must not fail a test.
+PATIENCE = 20_000
+
+
+@contextmanager
+def window(
+    browser: Browser,
+    base: str,
+    person: User | None = None,
+    *,
+    width: int = DESKTOP,
+    scheme: Scheme = "light",
+    **more: Any,
+) -> Iterator[Page]:
+    """A page in a browser of its own, signed in as this person; it fails the test that a script's error occurs in."""
+    context = browser.new_context(
+        base_url=base,
+        viewport={"width": width, "height": HEIGHTS[width]},
+        color_scheme=scheme,
+        has_touch=width == PHONE,
+        locale="en-GB",
+        timezone_id="Europe/Berlin",
+        **more,
+    )
+    context.set_default_timeout(PATIENCE)
+    if person is not None:
+        remember(context, base, person)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    # What the Content-Security-Policy stops is told on the console alone.
+    page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
+    yield page
+    context.close()
+    assert errors == []
+
+
+def remember(context: BrowserContext, base: str, person: User) -> None:
+    """As if this person had signed in before."""
+    cookie = signed_in(person).cookies[settings.SESSION_COOKIE_NAME]
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie.value, "url": base}])
+
+
+def sign_in(page: Page, username: str) -> None:
+    """Fill in the sign-in that this page is."""
+    page.get_by_label("Username").fill(username)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def go_to(page: Page, entry: str) -> None:
+    """Follow an entry of the main navigation, which on a phone lies behind a button."""
+    button = page.get_by_role("button", name="Menu")
+    if button.is_visible():
+        button.click()
+    page.get_by_role("navigation", name="Main").get_by_role("link", name=entry).click()
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes the page scroll sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Takes tasks out of the queue and runs them, as worker processes do; here, to share the Moodle of the test."""
+    done = threading.Event()
+    at_work: list[threading.Thread] = []
+
+    def run(job_id: str) -> None:
+        try:
+            tasks.run_job(job_id)
+        finally:
+            connection.close()
+
+    def take() -> None:
+        try:
+            while not done.wait(0.05):
+                for message in OrmQ.objects.order_by("id"):
+                    task = SignedPackage.loads(message.payload)
+                    message.delete()
+                    assert task["func"] == "dupdash.duplication.tasks.run_job"
+                    worker = threading.Thread(target=run, args=task["args"], name="worker")
+                    at_work.append(worker)
+                    worker.start()
+        finally:
+            connection.close()
+
+    taker = threading.Thread(target=take, name="queue")
+    taker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        taker.join()
+        for worker in at_work:
+            worker.join()

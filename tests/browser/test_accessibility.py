@@ -1,0 +1,233 @@
+"""axe-core finds nothing, and nothing scrolls sideways: on every page in every state, in both schemes, at both widths.
+
+The pages come from the URL table itself, so that a new one is looked at without being named here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+from django.urls.converters import IntConverter
+from playwright.sync_api import Browser, Page
+from pytest_django.live_server_helper import LiveServer
+
+from dupdash.accounts.models import ApiToken
+from dupdash.duplication.states import State
+from dupdash.sandbox.server import Sandbox
+from dupdash.web import urls
+from dupdash.web.converters import JobId
+from dupdash.web.rules import RULES
+from tests.browser.axe import look_at
+from tests.browser.campus import Campus, open_campus
+from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, fits, window
+from tests.conftest import make_person, signed_in
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+# The document is the same in both widths and schemes; these look at how it is drawn.
+DRAWN = ["color-contrast", "link-in-text-block"]
+ON_A_PHONE = [*DRAWN, "target-size", "scrollable-region-focusable", "button-name", "link-name", "label"]
+LOOKS: list[tuple[int, Scheme, list[str] | None]] = [(DESKTOP, "light", None), (PHONE, "dark", ON_A_PHONE)]
+CROSSED: list[tuple[int, Scheme, list[str] | None]] = [(PHONE, "light", DRAWN), (DESKTOP, "dark", DRAWN)]
+
+# Beyond what has an address of its own.
+SEARCHES = (
+    "/history/?q=biology",
+    "/history/?q=there+is+no+such+copy",
+    "/history/?since=2026-13-99",
+    "/insights/?days=7",
+    "/insights/?from=2001-01-01&until=2001-01-02",
+    "/approvals/?look=1",
+)
+KNOWN = {"overview", "jobs:list", "jobs:request", "jobs:job", "history", "insights", "preferences", "tokens"}
+
+
+@pytest.fixture
+def campus(sandbox: Sandbox, transactional_db: None) -> Campus:
+    return open_campus(sandbox, past=60)
+
+
+def _addresses(campus: Campus, person: User) -> dict[str, list[str]]:
+    """Every whole page that this person may open, by the name of its address: of a verb one, of jobs all."""
+    client = signed_in(person)
+    candidates: dict[tuple[type, ...], list[list[object]]] = {
+        (): [[]],
+        (JobId,): [[job.pk] for job in campus.jobs.values()],
+        # A row of each kind that pages are numbered by.
+        (IntConverter,): [[number] for number in ApiToken.objects.values_list("pk", flat=True)],
+    }
+    found: dict[str, list[str]] = {}
+    for name, converters in _patterns(urls.urlpatterns):
+        for arguments in candidates.get(converters, []):
+            address = reverse(name, args=arguments)
+            if _is_page(client, address):
+                found.setdefault(name, []).append(address)
+                if name != "jobs:job":
+                    break
+    return found
+
+
+def _patterns(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, tuple[type, ...]]]:
+    """Each name of an address, with the kinds of what is in it."""
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns, f"{prefix}{pattern.namespace}:")
+        else:
+            yield f"{prefix}{pattern.name}", tuple(type(one) for one in pattern.pattern.converters.values())
+
+
+def _is_page(client: Client, address: str) -> bool:
+    answer = client.get(address)
+    return answer.status_code == 200 and not answer.streaming and b"</html>" in answer.content
+
+
+def _audit(page: Page, *, crossed: bool = False) -> Iterator[str]:
+    """What is wrong with the page that is open; one load serves both schemes and both widths.
+
+    ``crossed``: each scheme at each width, which makes a difference to few elements.
+    """
+    for width, scheme, only in [*LOOKS, *(CROSSED if crossed else [])]:
+        page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
+        page.emulate_media(color_scheme=scheme)
+        where = f"{page.url.split('/', 3)[3]} ({width}, {scheme})"
+        for trouble in look_at(page, only=only):
+            yield f"{where}: {trouble}"
+        if not fits(page):
+            yield f"{where}: scrolls sideways"
+
+
+def _look_through(page: Page, addresses: Iterable[str], *, crossed: bool = False) -> list[str]:
+    found: list[str] = []
+    for address in addresses:
+        page.goto(address)
+        found += _audit(page, crossed=crossed)
+    return found
+
+
+def _walk(browser: Browser, live_server: LiveServer, person: User | None, addresses: list[str]) -> None:
+    with window(browser, live_server.url, person, reduced_motion="reduce") as page:
+        found = _look_through(page, addresses)
+    assert not found, "\n".join(found)
+
+
+def test_it_is_right_on_every_page_of_an_administrator(
+    browser: Browser, live_server: LiveServer, campus: Campus
+) -> None:
+    found = _addresses(campus, campus.administrator)
+    assert found.keys() >= KNOWN
+    assert {job.state for job in campus.jobs.values()} == set(State)
+    assert len(found["jobs:job"]) == len(campus.jobs)
+    with window(browser, live_server.url, campus.administrator, reduced_motion="reduce") as page:
+        troubles = _look_through(page, (pages[0] for pages in found.values()), crossed=True)
+        troubles += _look_through(page, [*SEARCHES, *found["jobs:job"][1:]])
+    assert not troubles, "\n".join(troubles)
+
+
+@pytest.mark.parametrize("who", ["faculty", "help_desk"])
+def test_it_is_right_on_the_pages_of_the_others(
+    browser: Browser, live_server: LiveServer, campus: Campus, who: str
+) -> None:
+    person: User = getattr(campus, who)
+    found = _addresses(campus, person)
+    # What differs by role; the rest has been looked at.
+    shown = ("overview", "jobs:request", "history", "preferences")
+    pages = [page for name in shown for page in found.get(name, [])]
+    pages += [f"/jobs/{campus.jobs[name].pk}/" for name in ("failed", "running") if person == campus.help_desk]
+    _walk(browser, live_server, person, pages)
+
+
+def test_it_is_right_where_there_is_nothing_yet(
+    browser: Browser, live_server: LiveServer, administrator: User, sandbox: Sandbox
+) -> None:
+    pages = ["overview", "jobs:list", "history", "insights", "tokens", *({"approvals", "presets"} & RULES.keys())]
+    _walk(browser, live_server, administrator, [reverse(name) for name in pages])
+
+
+def test_it_is_right_where_moodle_is_not_there(
+    browser: Browser, live_server: LiveServer, campus: Campus, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    running = campus.jobs["running"]
+    _walk(browser, live_server, campus.administrator, ["/jobs/new/", f"/jobs/{running.pk}/"])
+
+
+def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
+    with window(browser, live_server.url, reduced_motion="reduce") as page:
+        found = _look_through(page, ["/sign-in/", "/sign-in/?next=/jobs/"])
+        page.get_by_label("Username").fill("nobody")
+        page.get_by_label("Password").fill("nothing")
+        page.get_by_role("button", name="Sign in").click()
+        page.get_by_text("do not belong together").wait_for()
+        found += _audit(page)
+    outsider = make_person("otto", None)
+    with window(browser, live_server.url, campus.faculty, reduced_motion="reduce") as page:
+        found += _look_through(page, ["/jobs/" + "0" * 32 + "/", "/insights/", "/no/such/page/"])
+    with window(browser, live_server.url, outsider, reduced_motion="reduce") as page:
+        found += _look_through(page, ["/", "/preferences/"])
+    assert not found, "\n".join(found)
+
+
+def _send_nothing(page: Page) -> None:
+    page.goto("/jobs/new/")
+    page.get_by_role("button", name="Ask for this copy").click()
+    page.get_by_text("Nothing was sent yet").wait_for()
+
+
+def _search(page: Page) -> None:
+    page.goto("/jobs/new/")
+    page.get_by_label("Source course").press_sequentially("bio")
+    page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
+    page.get_by_label("Short name").press_sequentially("BIO101-2026S1")
+    page.get_by_text("already has this short name").wait_for()
+
+
+def _open_dialog(page: Page) -> None:
+    page.get_by_role("link", name="Cancel").click()
+    page.get_by_role("dialog").wait_for()
+
+
+def _open_raw(page: Page) -> None:
+    page.get_by_text("Moodle’s own words").click()
+
+
+def _lose_the_connection(page: Page) -> None:
+    page.route("**/status/**", lambda route: route.abort())
+    page.get_by_text("Connection lost, retrying").wait_for()
+
+
+def _tick(page: Page) -> None:
+    page.get_by_label("All on this page").check()
+    page.get_by_text("More filters").click()
+
+
+def _open_tables(page: Page) -> None:
+    for summary in page.get_by_text("The same as a table").all():
+        summary.click()
+
+
+def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
+    """Forms that came back, what a search found, dialogs, menus, notices."""
+    job = "/jobs/{}/"
+    steps: list[tuple[str, Callable[[Page], None]]] = [
+        ("/jobs/new/", _send_nothing),
+        ("/jobs/new/", _search),
+        (job.format(campus.jobs["queued"].pk), _open_dialog),
+        (job.format(campus.jobs["failed"].pk), _open_raw),
+        (job.format(campus.jobs["running"].pk), _lose_the_connection),
+        ("/history/", _tick),
+        ("/insights/", _open_tables),
+    ]
+    found: list[str] = []
+    with window(browser, live_server.url, campus.administrator, reduced_motion="reduce") as page:
+        for address, act in steps:
+            page.set_viewport_size({"width": DESKTOP, "height": HEIGHTS[DESKTOP]})
+            page.goto(address)
+            act(page)
+            found += _audit(page)
+        page.goto("/")
+        page.get_by_role("button", name="Menu").click()
+        page.get_by_role("navigation", name="Main").wait_for()
+        found += look_at(page)
+    assert not found, "\n".join(found)

@@ -1,0 +1,55 @@
+"""Back and forward, and an address that somebody sent."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, expect
+from pytest_django.live_server_helper import LiveServer
+
+from dupdash.sandbox.server import Sandbox
+from tests.browser.campus import open_campus
+from tests.browser.support import sign_in, window
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+def test_an_address_survives_the_sign_in(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
+    job = open_campus(sandbox, past=4).jobs["failed"]
+    with window(browser, live_server.url) as page:
+        page.goto("/history/?q=permissions&state=failed")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        # A slip of the finger does not lose it.
+        page.get_by_label("Username").fill("hal")
+        page.get_by_label("Password").fill("wrong")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("do not belong together")).to_be_visible()
+        sign_in(page, "hal")
+        expect(page).to_have_url(f"{live_server.url}/history/?q=permissions&state=failed")
+        expect(page.get_by_role("link", name=job.fullname).first).to_be_visible()
+
+
+def test_back_and_forward_lead_through_what_was_seen(
+    browser: Browser, live_server: LiveServer, sandbox: Sandbox
+) -> None:
+    campus = open_campus(sandbox, past=40)
+    job = campus.jobs["failed"]
+    with window(browser, live_server.url, campus.administrator) as page:
+        page.goto("/history/")
+        heading = page.get_by_role("heading", level=2).first
+        everything = heading.text_content() or ""
+        page.get_by_role("search").get_by_label("State").select_option(label="Failed")
+        expect(page).to_have_url(re.compile("state=failed"))
+        expect(heading).to_contain_text("found")
+        failed = heading.text_content() or ""
+        page.get_by_role("link", name=job.fullname).first.click()
+        expect(page.locator("#job-status .state")).to_have_text("Failed")
+
+        page.go_back()
+        expect(heading).to_have_text(failed)
+        expect(page.get_by_role("search").get_by_label("State")).to_have_value("failed")
+        page.go_back()
+        expect(heading).to_have_text(everything)
+        page.go_forward()
+        expect(heading).to_have_text(failed)
+        page.go_forward()
+        expect(page.get_by_role("heading", level=1)).to_have_text(job.fullname)

@@ -1,0 +1,60 @@
+"""What scripts add to the request form: the preview that follows, names that fill themselves in, and presets."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from dupdash.moodle.options import OPTIONS
+from dupdash.sandbox.server import Sandbox
+from dupdash.web.models import OptionPreset
+from tests.browser.test_main_flow import _sign_in
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+def test_it_tells_what_will_happen_and_follows_the_switches(
+    page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
+) -> None:
+    _sign_in(page, live_server, "ada", "/jobs/new/?source=7")
+    expect(page.get_by_text("16 sections with 64 activities", exact=False).first).to_be_visible()
+    page.get_by_role("switch", name="Activities and resources").uncheck()
+    expect(page.get_by_text("All 64 activities and resources: the sections will be empty.")).to_be_visible()
+
+
+def test_it_fills_in_names_and_leaves_what_was_typed(
+    page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
+) -> None:
+    _sign_in(page, live_server, "ada", "/jobs/new/")
+    page.get_by_label("Full name").fill("Typed by hand")
+    page.get_by_label("Source course").press_sequentially("bio101", delay=20)
+    page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
+    expect(page.get_by_label("Short name")).to_have_value("BIO101-2027S1")
+    expect(page.get_by_text("This short name is free.")).to_be_visible()
+    expect(page.get_by_label("Full name")).to_have_value("Typed by hand")
+    page.get_by_role("button", name="Use these names").click()
+    expect(page.get_by_label("Full name")).to_have_value("Introduction to Biology")
+
+
+@pytest.mark.parametrize(
+    ("username", "on"),
+    [("ada", ["activities", "users", "logs"]), ("faculty", ["activities"])],
+)
+def test_it_sets_the_switches_of_a_preset(
+    page: Page,
+    live_server: LiveServer,
+    administrator: User,
+    faculty: User,
+    sandbox: Sandbox,
+    username: str,
+    on: list[str],
+) -> None:
+    chosen = {option.name: option.name in ("activities", "users", "logs") for option in OPTIONS}
+    OptionPreset.objects.create(name="Archive", options=chosen)
+    _sign_in(page, live_server, username, "/jobs/new/")
+    page.get_by_role("button", name="Archive").click()
+    expect(page.get_by_text("“Archive” is set.")).to_be_visible()
+    switched: Any = page.eval_on_selector_all("input[data-option]:checked", "inputs => inputs.map(i => i.name)")
+    assert switched == on

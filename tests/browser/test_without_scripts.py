@@ -1,0 +1,77 @@
+"""The forms in a browser that runs no scripts: asking, approving, cancelling."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Browser, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.sandbox.server import Sandbox
+from tests.browser.support import DESKTOP, PHONE, Scheme, fits, window
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+WINDOWS = pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "dark"), (PHONE, "light")])
+
+
+@pytest.fixture
+def pages(
+    browser: Browser,
+    live_server: LiveServer,
+    sandbox: Sandbox,
+    faculty: User,
+    administrator: User,
+    width: int,
+    scheme: Scheme,
+) -> Iterator[tuple[Page, Page]]:
+    """The requester's and the administrator's."""
+    sight = {"width": width, "scheme": scheme, "java_script_enabled": False}
+    with (
+        window(browser, live_server.url, faculty, **sight) as asking,
+        window(browser, live_server.url, administrator, **sight) as deciding,
+    ):
+        yield asking, deciding
+
+
+def _ask(page: Page, shortname: str) -> None:
+    page.goto("/jobs/new/")
+    page.get_by_label("Source course").fill("bio101-2026")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
+    page.get_by_label("Full name").fill("Introduction to Biology, 2027")
+    page.get_by_label("Short name").fill(shortname)
+    page.get_by_label("2027 Semester 1").first.check()
+    page.get_by_role("button", name="Ask for this copy").click()
+
+
+@WINDOWS
+def test_it_asks_approves_and_cancels(pages: tuple[Page, Page]) -> None:
+    asking, deciding = pages
+    # Bad input keeps all that was typed.
+    _ask(asking, "BIO101-2026S1")
+    expect(asking.get_by_text("Nothing was sent yet")).to_be_visible()
+    expect(asking.get_by_label("Full name")).to_have_value("Introduction to Biology, 2027")
+    expect(asking.get_by_role("radio", name="Introduction to Biology BIO101-2026S1")).to_be_checked()
+    asking.get_by_label("Short name").fill("BIO101-2027S1")
+    asking.get_by_label("Short name").press("Enter")
+    expect(asking.locator(".state").first).to_have_text("Awaiting approval")
+    job = DuplicationJob.objects.get()
+
+    deciding.goto(f"/jobs/{job.pk}/")
+    deciding.get_by_role("link", name="Approve").click()
+    deciding.get_by_role("button", name="Approve").click()
+    expect(deciding.locator(".state").first).to_have_text("Queued")
+
+    asking.reload()
+    asking.get_by_role("link", name="Cancel").click()
+    expect(asking.get_by_role("heading", level=1)).to_have_text("Cancel this copy?")
+    asking.get_by_role("button", name="Cancel the copy").click()
+    expect(asking.get_by_text("Cancelled. Nothing had been started.")).to_be_visible()
+    assert fits(asking)
+    assert fits(deciding)
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    assert list(job.events.values_list("kind", flat=True)) == ["submitted", "approved", "cancelled"]

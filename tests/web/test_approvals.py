@@ -1,0 +1,178 @@
+"""The queue of requests that wait for a decision, and deciding about one or several."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.moodle.options import effective
+from dupdash.sandbox.server import Sandbox
+from tests.conftest import make_person, signed_in
+from tests.web.support import BIO101, a_job, text
+
+pytestmark = pytest.mark.django_db
+
+URL = "/approvals/"
+DECIDE = "/approvals/decide/"
+
+
+def a_request(shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
+    return a_job(State.AWAITING_APPROVAL, shortname, **columns)
+
+
+def test_it_shows_all_that_is_needed_to_decide(as_administrator: Client, faculty: User) -> None:
+    a_request(
+        requester=faculty,
+        note="Same as last year.",
+        category_name="Faculty of Science / 2027",
+        options=effective({"users": True, "logs": True}),
+        visible=False,
+        not_before=timezone.now() + timedelta(days=1),
+    )
+    other = a_job(State.SUCCEEDED, "OTHER")
+    a_job(State.CANCELLED, "NO-COPY")
+    page = text(as_administrator.get(URL))
+    for words in (
+        "Fay Faculty",
+        "faculty@example.edu",
+        "Same as last year.",
+        "Faculty of Science / 2027",
+        "SRC · id 4711",
+        "Hidden from students",
+        "Not before",
+        "This copy carries people’s data",
+        "People and their work, Enrolment methods, Logs",
+        f'<a href="/jobs/{other.pk}/">OTHER</a>',
+    ):
+        assert words in page
+    assert "NO-COPY" not in page
+
+
+def test_it_lists_the_longest_waiting_first(as_administrator: Client) -> None:
+    now = timezone.now()
+    for age in (1, 3, 2):
+        a_request(f"AGE-{age}", source_id=age, created_at=now - timedelta(hours=age))
+    page = text(as_administrator.get(URL))
+    assert re.findall(r"(?<=<span>)AGE-\d", page) == ["AGE-3", "AGE-2", "AGE-1"]
+    assert "3 requests wait for a decision" in page
+
+
+def test_it_says_that_nobody_waits(as_administrator: Client) -> None:
+    a_job()
+    assert "Nobody waits for you" in text(as_administrator.get(URL))
+
+
+def test_it_goes_on_with_the_next_page(as_administrator: Client) -> None:
+    for number in range(12):
+        a_request(f"N-{number}", source_id=number, created_at=timezone.now() + timedelta(seconds=number))
+    page = text(as_administrator.get(URL))
+    assert 'href="?page=2"' in page
+    assert "N-11" not in page
+    assert "N-11" in text(as_administrator.get(f"{URL}?page=2"))
+
+
+def test_it_counts_them_in_the_navigation_of_administrators(as_administrator: Client, as_faculty: Client) -> None:
+    a_request()
+    assert '<span class="count">1<' in text(as_administrator.get("/"))
+    assert 'href="/approvals/"' not in text(as_faculty.get("/"))
+
+
+def test_it_looks_at_the_source_and_the_short_name(as_administrator: Client, sandbox: Sandbox) -> None:
+    job = a_request("BIO101-2027S1", source_id=BIO101)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/look/"))
+    assert "The source holds 16 sections and 64 activities." in page
+    assert "The short name is still free." in page
+    assert "How long a copy takes is not known yet." in page
+    taken = a_request("BIO101-2026S1", source_id=BIO101)
+    assert "already has this short name" in text(as_administrator.get(f"/jobs/{taken.pk}/look/"))
+
+
+def test_it_looks_at_once_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+    a_request("BIO101-2027S1", source_id=BIO101)
+    a_request("GONE-1", source_id=99999)
+    page = text(as_administrator.get(f"{URL}?look=1"))
+    assert "16 sections and 64 activities" in page
+    assert "The source is no longer in Moodle" in page
+    assert 'href="?page=1&amp;look=1"' in text(as_administrator.get(URL))
+
+
+def test_it_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
+    job = a_request()
+    sandbox.stop()
+    assert "Moodle does not answer just now" in text(as_administrator.get(f"/jobs/{job.pk}/look/"))
+    assert "Moodle does not answer just now" in text(as_administrator.get(f"{URL}?look=1"))
+
+
+def test_it_asks_before_it_approves(as_administrator: Client, faculty: User) -> None:
+    people = effective({"users": True})
+    chosen = [a_request("A", requester=faculty), a_request("B", requester=faculty, options=people)]
+    page = text(as_administrator.get(DECIDE, {"verb": "approve", "job": [job.pk for job in chosen]}))
+    assert "Approve 2 copies?" in page
+    assert "1 of them carries people’s data." in page
+    assert "“Copy called A”" in page
+    assert {job.state for job in DuplicationJob.objects.all()} == {State.AWAITING_APPROVAL}
+
+
+def test_it_approves_several_and_tells_who_was_quicker(
+    as_administrator: Client, administrator: User, faculty: User
+) -> None:
+    chosen = [a_request(name, requester=faculty) for name in ("A", "B", "C", "D")]
+    bea = make_person("bea", None, first_name="Bea", last_name="Boss", is_superuser=True)  # type: ignore[arg-type]
+    jobs.reject(chosen[3], reason="Too many.", actor=bea)
+    answer = as_administrator.post(DECIDE, {"verb": "approve", "job": [job.pk for job in chosen]}, follow=True)
+    page = text(answer)
+    assert answer.redirect_chain == [(URL, 303)]
+    assert "3 approved." in page
+    assert "1 was decided already. “Copy called D” (D): refused by Bea Boss." in page
+    for job in chosen[:3]:
+        job.refresh_from_db()
+        assert job.state == State.QUEUED
+        event = job.events.get(kind="approved")
+        assert event.actor == administrator
+
+
+def test_it_refuses_several_with_one_reason(as_administrator: Client) -> None:
+    chosen = [a_request("A"), a_request("B")]
+    ids = [job.pk for job in chosen]
+    answer = as_administrator.post(DECIDE, {"verb": "refuse", "job": ids, "reason": " "})
+    assert answer.status_code == 422
+    assert "Say why: the requester will read it." in text(answer)
+    answer = as_administrator.post(DECIDE, {"verb": "refuse", "job": ids, "reason": "Not this term."}, follow=True)
+    assert "2 refused." in text(answer)
+    for job in chosen:
+        job.refresh_from_db()
+        assert job.state == State.REJECTED
+        assert job.events.get(kind="rejected").reason == "Not this term."
+
+
+@pytest.mark.parametrize("given", [{}, {"verb": "approve"}, {"verb": "delete", "job": "0" * 32}, {"job": "x"}])
+def test_it_says_that_nothing_was_chosen(as_administrator: Client, given: dict[str, str]) -> None:
+    for answer in (
+        as_administrator.get(DECIDE, given, follow=True),
+        as_administrator.post(DECIDE, given, follow=True),
+    ):
+        assert "No request was chosen." in text(answer)
+
+
+def test_it_does_not_ask_about_what_is_decided(as_administrator: Client) -> None:
+    answer = as_administrator.get(DECIDE, {"verb": "approve", "job": a_job().pk}, follow=True)
+    assert "These requests have been decided by now." in text(answer)
+
+
+def test_it_is_for_administrators(as_faculty: Client, as_help_desk: Client, faculty: User) -> None:
+    job = a_request(requester=faculty)
+    for client in (as_faculty, as_help_desk):
+        assert client.get(URL).status_code == 403
+        assert client.post(DECIDE, {"verb": "approve", "job": job.pk}).status_code == 403
+        assert client.get(f"/jobs/{job.pk}/edit/").status_code == 403
+        assert client.get(f"/jobs/{job.pk}/look/").status_code == 403
+    assert signed_in(make_person("nobody", None)).get(URL).status_code == 403
+    job.refresh_from_db()
+    assert job.state == State.AWAITING_APPROVAL

@@ -1,0 +1,142 @@
+"""What will happen, told before a copy is asked for; and names for it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.states import State
+from dupdash.sandbox.server import Sandbox
+from tests.web.support import BIO101, a_job, a_running_job, form, text
+
+pytestmark = pytest.mark.django_db
+
+URL = "/jobs/new/preview/"
+FORM = "/jobs/new/"
+DEFAULTS = {"source": BIO101, "activities": "1", "blocks": "1", "filters": "1"}
+
+
+def _shown(client: Client, **asked: Any) -> str:
+    return text(client.get(URL, {name: value for name, value in (DEFAULTS | asked).items() if value is not None}))
+
+
+def test_it_tells_what_comes_along(as_administrator: Client, sandbox: Sandbox) -> None:
+    page = _shown(as_administrator)
+    for words in (
+        "16 sections with 64 activities",
+        "Quizzes",
+        "Week 1: The chemistry of life",
+        "The course’s settings, 16 sections and 64 activities and resources.",
+        "no people, submissions, grades or posts",
+    ):
+        assert words in page
+    assert "The blocks beside the content." not in page
+
+
+def test_it_tells_in_words_what_the_options_leave_out(as_administrator: Client, sandbox: Sandbox) -> None:
+    page = _shown(as_administrator, activities=None, blocks=None)
+    assert "All 64 activities and resources: the sections will be empty." in page
+    assert "The blocks beside the content." in page
+    page = _shown(as_administrator, users="1", enrolments="1", logs="1")
+    assert "with the people and what they did there" in page
+    assert "Who is a teacher or an assistant in the course." in page
+    assert "The record of who opened what and when." not in page
+    assert "no people" not in page
+
+
+def test_it_expects_what_earlier_copies_took(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert "there is no history yet" in _shown(as_administrator)
+    then = timezone.now() - timedelta(days=1)
+    a_job(
+        State.SUCCEEDED,
+        source_id=BIO101,
+        sent_at=then,
+        restore_at=then + timedelta(minutes=1),
+        finished_at=then + timedelta(minutes=4),
+    )
+    assert "About 4 min, as 1 earlier copy of this course did." in _shown(as_administrator)
+
+
+def test_it_tells_when_it_would_start(as_administrator: Client, sandbox: Sandbox, settings: Any) -> None:
+    settings.MOODLE_CONCURRENCY = 1
+    assert "At once: a place is free." in _shown(as_administrator)
+    running = a_running_job(source_id=1000)
+    assert "it is the next in line" in _shown(as_administrator)
+    DuplicationJob.objects.filter(pk=running.pk).update(source_id=BIO101)
+    assert "After another copy of the same course" in _shown(as_administrator)
+    DuplicationJob.objects.filter(pk=running.pk).update(source_id=1000)
+    a_job(shortname="WAITS")
+    a_job(shortname="SCHEDULED", not_before=timezone.now() + timedelta(days=1))
+    assert "1 copy waits before it." in _shown(as_administrator)
+    MoodleHealth.objects.update_or_create(id=1, defaults={"paused_at": timezone.now()})
+    assert "copies are paused" in _shown(as_administrator)
+
+
+def test_it_tells_faculty_of_the_approval(as_faculty: Client, sandbox: Sandbox) -> None:
+    a_job(State.AWAITING_APPROVAL)
+    page = _shown(as_faculty)
+    assert "When a course administrator has approved it. 1 other request waits for a decision." in page
+
+
+def test_it_tells_nothing_of_a_course_that_is_not_theirs(as_faculty: Client, sandbox: Sandbox) -> None:
+    page = _shown(as_faculty, source=8)
+    assert "Moodle does not list you as a teacher of this one." in page
+    assert "sections with" not in page
+    assert "Suggested" not in page
+
+
+def test_it_says_when_there_is_no_such_course_and_no_answer(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert "Moodle knows no such course" in _shown(as_administrator, source=99999)
+    assert "cannot be copied" in _shown(as_administrator, source=1)
+    sandbox.stop()
+    assert "Moodle does not answer just now" in _shown(as_administrator)
+
+
+@pytest.mark.parametrize("source", ["", "x", "-1", "9" * 30])
+def test_it_asks_for_a_source_first(as_administrator: Client, sandbox: Sandbox, source: str) -> None:
+    assert "Choose a source" in _shown(as_administrator, source=source)
+
+
+def test_it_suggests_names_that_are_free(as_administrator: Client, sandbox: Sandbox) -> None:
+    page = _shown(as_administrator)
+    assert 'hx-swap-oob="true"' in page
+    assert 'data-shortname="BIO101-2027S1"' in page
+    a_job(shortname="bio101-2027s1")
+    assert 'data-shortname="BIO101-2028S1"' in _shown(as_administrator)
+
+
+def test_it_is_shown_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+    answer = as_administrator.post(FORM, form(preview="1", shortname="", note="Hello"))
+    page = text(answer)
+    assert answer.status_code == 200
+    assert "16 sections with 64 activities" in page
+    assert "Suggested: <strong>Introduction to Biology</strong>, <strong>BIO101-2027S1</strong>" in page
+    assert "Hello</textarea>" in page
+    # Nothing is judged yet, and nothing asked for.
+    assert "form-errors" not in page
+    assert not DuplicationJob.objects.exists()
+
+
+def test_it_fills_in_the_names_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+    page = text(as_administrator.post(FORM, form(use_names="1", fullname="Typed", shortname="TYPED")))
+    assert 'value="Introduction to Biology"' in page
+    assert 'value="BIO101-2027S1"' in page
+    assert "TYPED" not in page
+
+
+def test_it_asks_for_the_preview_of_a_source_that_is_chosen_already(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert 'hx-trigger="load, change' in text(as_administrator.get(f"{FORM}?source={BIO101}"))
+    assert 'hx-trigger="change' in text(as_administrator.get(FORM))
+
+
+def test_it_remembers_the_size_for_a_while(as_administrator: Client, sandbox: Sandbox) -> None:
+    _shown(as_administrator)
+    sandbox.state.change(BIO101, sections=())
+    assert "16 sections with 64 activities" in _shown(as_administrator, blocks=None)
+
+
+def test_it_is_not_for_those_who_may_not_ask(as_help_desk: Client) -> None:
+    assert as_help_desk.get(URL, DEFAULTS).status_code == 403

@@ -1,0 +1,134 @@
+"""A waiting request, changed and approved in one go."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.sandbox.server import Sandbox
+from tests.web.support import BIO101, BIOLOGY_2027, a_job, form, text
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sandbox")]
+
+
+@pytest.fixture
+def job(faculty: User) -> DuplicationJob:
+    return a_job(
+        State.AWAITING_APPROVAL,
+        "BIO101-2027S1",
+        requester=faculty,
+        source_id=BIO101,
+        category_id=BIOLOGY_2027,
+        fullname="Biology",
+        note="Please.",
+    )
+
+
+def _url(job: DuplicationJob) -> str:
+    return f"/jobs/{job.pk}/edit/"
+
+
+def _typed(**changed: Any) -> dict[str, Any]:
+    return form(fullname="Biology", note=None, **changed)
+
+
+def test_it_is_filled_in_with_what_was_asked_for(as_administrator: Client, job: DuplicationJob) -> None:
+    page = text(as_administrator.get(_url(job)))
+    for words in (
+        'value="BIO101-2027S1"',
+        'value="Biology"',
+        "Please.",
+        "Fay Faculty",
+        f'value="{BIOLOGY_2027}" checked',
+    ):
+        assert words in page
+
+
+def test_it_approves_with_the_changes(as_administrator: Client, administrator: User, job: DuplicationJob) -> None:
+    answer = as_administrator.post(_url(job), _typed(visible=None, blocks=None), follow=True)
+    assert answer.redirect_chain == [("/approvals/", 303)]
+    assert "“Biology” is approved, as you changed it." in text(answer)
+    job.refresh_from_db()
+    # The name it holds itself is not in its way.
+    assert (job.state, job.shortname, job.visible) == (State.QUEUED, "BIO101-2027S1", False)
+    assert not job.options["blocks"]
+    assert (job.note, job.source_id) == ("Please.", BIO101)
+    event = job.events.get(kind="approved")
+    assert (event.actor, event.reason) == (administrator, "Approved, with changes to: visibility, options.")
+
+
+def test_it_changes_the_short_name(as_administrator: Client, job: DuplicationJob) -> None:
+    as_administrator.post(_url(job), _typed(shortname="BETTER"))
+    job.refresh_from_db()
+    assert (job.state, job.shortname) == (State.QUEUED, "BETTER")
+    assert DuplicationJob.objects.holding_short_name("better").exists()
+    assert "better" in job.search_text
+
+
+def test_it_keeps_the_source_whatever_is_sent(as_administrator: Client, job: DuplicationJob) -> None:
+    as_administrator.post(_url(job), _typed(source="9"))
+    job.refresh_from_db()
+    assert (job.state, job.source_id) == (State.QUEUED, BIO101)
+
+
+def test_it_names_what_is_wrong_and_keeps_what_was_typed(as_administrator: Client, job: DuplicationJob) -> None:
+    other = a_job(shortname="HELD", source_id=1000)
+    answer = as_administrator.post(_url(job), _typed(shortname="held", category="12345"))
+    page = text(answer)
+    assert answer.status_code == 422
+    assert f'href="/jobs/{other.pk}/"' in page
+    assert "Moodle knows no such category." in page
+    assert 'value="held"' in page
+    job.refresh_from_db()
+    assert job.state == State.AWAITING_APPROVAL
+
+
+def test_it_keeps_the_moment_that_was_asked_for(as_administrator: Client, job: DuplicationJob) -> None:
+    moment = datetime(2090, 1, 15, 21, 30, 12, tzinfo=UTC)
+    DuplicationJob.objects.update(not_before=moment)
+    page = text(as_administrator.get(_url(job)))
+    assert 'value="2090-01-15T21:30"' in page
+    # The browser must not put its own zone beside a time that was read in another.
+    assert "data-timezone" not in page
+    as_administrator.post(_url(job), _typed(start="later", not_before="2090-01-15T21:30"))
+    job.refresh_from_db()
+    assert job.not_before == moment
+    assert job.events.get(kind="approved").reason == "Approved."
+
+
+def test_it_forgets_a_moment_that_is_over(as_administrator: Client, job: DuplicationJob) -> None:
+    DuplicationJob.objects.update(not_before=timezone.now() - timedelta(hours=1))
+    assert 'value="now" id="id_start_0" checked' in text(as_administrator.get(_url(job))).replace("required ", "")
+
+
+def test_it_cannot_change_what_is_decided(as_administrator: Client, job: DuplicationJob) -> None:
+    jobs.approve(job, actor=None)
+    for answer in (
+        as_administrator.get(_url(job), follow=True),
+        as_administrator.post(_url(job), _typed(), follow=True),
+    ):
+        assert "This job is queued by now; it cannot be changed any more." in text(answer)
+
+
+def test_it_keeps_what_was_typed_while_moodle_is_away(
+    as_administrator: Client, job: DuplicationJob, sandbox: Sandbox
+) -> None:
+    sandbox.stop()
+    answer = as_administrator.post(_url(job), _typed(shortname="BETTER"))
+    page = text(answer)
+    assert answer.status_code == 422
+    assert "Nothing was changed, and what you typed is kept." in page
+    assert 'value="BETTER"' in page
+
+
+def test_it_calls_its_own_short_name_free(as_administrator: Client, as_faculty: Client, job: DuplicationJob) -> None:
+    asked = {"shortname": job.shortname, "job": job.pk}
+    assert "This short name is free." in text(as_administrator.get("/jobs/new/check-short-name/", asked))
+    # Only for those who may change it.
+    assert "already has this short name" in text(as_faculty.get("/jobs/new/check-short-name/", asked))

@@ -1,0 +1,103 @@
+"""A job in plain text, for a ticket."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from dupdash.duplication.models import DuplicationJob, JobEvent
+from dupdash.duplication.states import State
+from dupdash.notifications.models import Preferences
+from tests.web.support import a_job, text
+
+pytestmark = pytest.mark.django_db
+
+WHEN = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def job(faculty: User) -> DuplicationJob:
+    job = a_job(
+        State.FAILED,
+        "NEW-1",
+        requester=faculty,
+        created_at=WHEN,
+        started_at=WHEN,
+        finished_at=WHEN + timedelta(minutes=4, seconds=12),
+        failure_code="partial_course",
+        failure_message="Error writing\nto <database>",
+        course_id=4712,
+        proof="seen",
+        attempts=1,
+        note="For the spring.",
+    )
+    JobEvent.objects.create(
+        job=job, at=WHEN, kind="failed", from_state=State.RUNNING, to_state=State.FAILED, reason="It stopped & stays."
+    )
+    return job
+
+
+def _plain(client: Client, job: DuplicationJob) -> str:
+    answer = client.get(f"/jobs/{job.pk}/summary.txt")
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["Cache-Control"] == "no-store"
+    return answer.content.decode()
+
+
+def test_it_tells_everything_in_plain_text(as_help_desk: Client, job: DuplicationJob) -> None:
+    told = _plain(as_help_desk, job)
+    for words in (
+        "Copy of a Moodle course: Failed",
+        f"Job:       {job.pk}",
+        f"http://testserver/jobs/{job.pk}/",
+        "Copy called NEW-1 (NEW-1)",
+        "Source (SRC), id 4711",
+        "Fay Faculty, through the request form",
+        "Asked:     2026-03-01 09:30:00 UTC",
+        "took 4 min 12 s",
+        "Error:     partial_course",
+        "Moodle:    Error writing to <database>",
+        "What happened: Moodle stopped in the middle of the copy.",
+        "A partial course was left in Moodle, id 4712.",
+        "For the spring.",
+        "2026-03-01 09:30:00 UTC  Failed, dupdash. It stopped & stays.",
+    ):
+        assert words in told
+
+
+def test_it_keeps_moodles_words_from_the_requester(as_faculty: Client, job: DuplicationJob) -> None:
+    told = _plain(as_faculty, job)
+    assert "What to do:" in told
+    assert "Error writing" not in told
+    assert "partial_course" not in told
+
+
+def test_it_tells_times_in_the_zone_of_whoever_reads(
+    as_help_desk: Client, help_desk: User, job: DuplicationJob
+) -> None:
+    Preferences.objects.create(user=help_desk, time_zone="Europe/Berlin")
+    assert "Asked:     2026-03-01 10:30:00 CET" in _plain(as_help_desk, job)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_it_tells_of_every_state(as_administrator: Client, state: State) -> None:
+    assert f"Copy of a Moodle course: {state.label}" in _plain(as_administrator, a_job(state))
+
+
+def test_it_can_be_copied_from_the_page(as_help_desk: Client, job: DuplicationJob) -> None:
+    page = text(as_help_desk.get(f"/jobs/{job.pk}/"))
+    assert 'data-copies="job-summary-text"' in page
+    assert f'href="/jobs/{job.pk}/summary.txt"' in page
+    assert "It stopped &amp; stays." in page.partition('id="job-summary-text"')[2]
+
+
+def test_it_comes_along_when_something_happened(as_help_desk: Client, job: DuplicationJob) -> None:
+    page = text(as_help_desk.get(f"/jobs/{job.pk}/status/?seen=0-x"))
+    assert 'id="job-summary" aria-labelledby="job-summary-title" hx-swap-oob="true"' in page
+
+
+def test_it_is_not_told_to_others(job: DuplicationJob, colleague: User) -> None:
+    client = Client()
+    client.force_login(colleague)
+    assert client.get(f"/jobs/{job.pk}/summary.txt").status_code == 404
