@@ -8,5 +8,8 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
 def main(arguments: Sequence[str]) -> int:
     install(DEVELOPMENT)
-    command = [PYTHON, "-W", "ignore", "-m", "tests.browser.screenshots", *arguments]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    # Warnings are for those who run the tests.
+    made = subprocess.run(
+        [PYTHON, "-W", "ignore", "-m", "tests.browser.screenshots", *arguments], cwd=ROOT, check=False
+    )
+    return made.returncode

@@ -113,6 +113,7 @@ def _everything(browser: "Browser", base: str, campus: "Campus", folder: Path) -
             for name, address in pages.items():
                 page.goto(address)
                 _prepare(page, name)
+                page.evaluate("scrollTo(0, 0)")
                 for width in (DESKTOP, PHONE):
                     page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
                     for scheme in schemes:

@@ -61,8 +61,8 @@ def test_it_asks_approves_and_cancels(pages: tuple[Page, Page]) -> None:
     job = DuplicationJob.objects.get()
 
     deciding.goto(f"/jobs/{job.pk}/")
-    deciding.get_by_role("link", name="Approve").click()
-    deciding.get_by_role("button", name="Approve").click()
+    deciding.get_by_role("link", name="Approve", exact=True).click()
+    deciding.get_by_role("button", name="Approve", exact=True).click()
     expect(deciding.locator(".state").first).to_have_text("Queued")
 
     asking.reload()

@@ -55,7 +55,7 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
             offer(Verb.APPROVE, "Approve", "succeeded", primary=True)
             if access.may(user, Verb.APPROVE, job):
                 edit = reverse("jobs:edit", args=[job.pk])
-                found.append(Action("edit-and-approve", "Edit and approve", edit, "edit"))
+                found.append(Action("edit-and-approve", "Edit first", edit, "edit"))
             offer(Verb.REJECT, "Refuse", "rejected")
             offer(Verb.CANCEL, "Cancel", "cancelled")
         case State.UNRESOLVED:
