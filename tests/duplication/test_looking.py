@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from dupdash.duplication.drivers.looking import look, take_baseline
+from dupdash.duplication.drivers.looking import likely_name, look, take_baseline
+from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.observer import Facts, Seen, Verdict, Wanted, fold, judge
 from dupdash.duplication.site import open_client
 from dupdash.moodle.client import MoodleClient
@@ -27,6 +28,13 @@ def test_it_remembers_what_has_such_a_name_already(moodle: Moodle, client_of: Mo
     told, present = names(moodle, client_of, "SRC")
     assert told == [f"SRC_{counter}" for counter in range(1, 9)]
     assert present == there
+
+
+def test_it_knows_which_name_restore_will_most_likely_take(moodle: Moodle, client_of: MoodleClient) -> None:
+    for name in ("SRC_1", "SRC_2", "SRC_4"):
+        moodle.add(name)
+    assert likely_name(DuplicationJob(baseline=take_baseline(client_of, "SRC"))) == ("SRC_3",)
+    assert likely_name(DuplicationJob()) == ()
 
 
 def test_it_cuts_a_long_short_name_as_moodle_does(moodle: Moodle, client_of: MoodleClient) -> None:

@@ -59,6 +59,11 @@ def temporary_names(job: DuplicationJob) -> list[str]:
     return names
 
 
+def likely_name(job: DuplicationJob) -> tuple[str, ...]:
+    """The first temporary name that was free before sending: restore takes it, unless its full name is taken."""
+    return tuple(temporary_names(job)[-NAMES_BEYOND - 1 :][:1])
+
+
 def facts_of(job: DuplicationJob) -> Facts:
     return Facts.from_json(job.facts)
 

@@ -11,7 +11,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.looking import changes_by, facts_of, look, temporary_names, wanted
+from dupdash.duplication.drivers.looking import changes_by, facts_of, likely_name, look, wanted
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preparing import outcome_of_read, prepare
 from dupdash.duplication.health import FOLLOW_MANY
@@ -99,7 +99,7 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
                 site.async_duplicate_result(job.native_id) if of_the_whole and status.status == FINISHED_ERR else None
             )
         facts = facts_of(job)
-        facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=temporary_names(job)[:1]))
+        facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=likely_name(job)))
     except errors.Refused as refusal:
         return outcomes.AnswerLost(f"the site knows nothing of {job.native_id} any more ({refusal.message})")
     except errors.MoodleError as error:

@@ -6,9 +6,8 @@ Raises nothing a Moodle or a database can cause: what became of the attempt is i
 import logging
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import cycle
+from itertools import cycle, islice
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +18,7 @@ from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.looking import (
     changes_by,
     facts_of,
+    likely_name,
     look,
     temporary_names,
     wanted,
@@ -111,7 +111,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
                 client,
                 facts,
                 wanted(job),
-                temporary=_one(names) if with_names else (),
+                temporary={*likely_name(job), *islice(names, 1)} if with_names else (),
                 contents=with_content,
             )
         except errors.MoodleError as error:
@@ -128,10 +128,6 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
 def _ended(call: Call, facts: Facts) -> bool:
     call.join(settings.WATCH_INTERVAL if facts.course_id is None else settings.FOLLOW_INTERVAL)
     return not call.is_alive()
-
-
-def _one(names: Iterator[str]) -> tuple[str, ...]:
-    return (next(names),)
 
 
 def _record(job: DuplicationJob, lease: Lease, facts: Facts) -> None:
