@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.states import State
-from dupdash.web.presentation.explanations import EXPLANATIONS, UNKNOWN
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import Max, Q
 from django.http import QueryDict
 
+from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import JobQuerySet, Proof
 from dupdash.duplication.searching import folded
 from dupdash.duplication.states import UNFINISHED, State
@@ -15,7 +16,6 @@ from dupdash.moodle.options import OPTIONS
 from dupdash.web.days import DayField, end_of, start_of
 from dupdash.web.history.search import LONGEST, course_id_of, search
 from dupdash.web.history.sorting import NEWEST_FIRST, SORTS
-from dupdash.web.presentation.explanations import explain
 from dupdash.web.presentation.people import COMMAND_LINE, name_of
 
 UNDER_WAY = "unfinished"

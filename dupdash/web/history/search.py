@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from django.contrib.auth.models import User
 from django.db.models import Q
 
+from dupdash.duplication.explanations import EXPLANATIONS
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.searching import folded
-from dupdash.web.presentation.explanations import EXPLANATIONS
 
 LONGEST = 200
 MOST_WORDS = 8

@@ -61,11 +61,12 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
         case State.UNRESOLVED:
             offer(Verb.SETTLE, "Settle", "person", primary=True)
         case State.FAILED | State.CANCELLED:
-            offer(Verb.RETRY, "Try again", "retry", primary=True)
-            if may_ask_again(job, user):
-                found.append(_ask_again(job, "Edit and retry"))
+            # What was left comes first: the copy that is made next should be the only one.
             if job.left_partial_course and health.may_delete:
                 offer(Verb.DELETE_PARTIAL, "Delete the partial course", "failed", danger=True)
+            offer(Verb.RETRY, "Try again", "retry", primary=not found)
+            if may_ask_again(job, user):
+                found.append(_ask_again(job, "Edit and retry"))
         case State.REJECTED if may_ask_again(job, user):
             found.append(_ask_again(job, "Ask again, with changes"))
         case State.SUCCEEDED:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
-from dupdash.web.presentation.explanations import explain
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from datetime import datetime, tzinfo
 
 from django.utils import timezone
 
+from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
 from dupdash.web.presentation.durations import exactly
-from dupdash.web.presentation.explanations import explain
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.rows import requester_of
