@@ -12,6 +12,7 @@ from dupdash.duplication import dispatch
 from dupdash.duplication.endings import NotRemoved, remove_course
 from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
 from dupdash.duplication.request import (
+    FRONT_PAGE,
     Draft,
     DuplicationRequest,
     InvalidRequest,
@@ -278,6 +279,8 @@ def settle(
             failure_message="An administrator found that no copy was made.",
         )
         return
+    if course_id in (job.source_id, FRONT_PAGE):
+        raise CannotDo(f"Course {course_id} was there before: it cannot be the copy.")
     course = client.course_by_id(course_id)
     if course is None:
         raise CannotDo(f"Moodle has no course with the id {course_id}.")

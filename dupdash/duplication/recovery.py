@@ -29,7 +29,8 @@ LOOKS_AFTER_AN_ERROR = 3
 LOOKING_MOST = 10.0
 # Copies whose report could not be made when they ended are held against their source for so long.
 VERIFY_FOR = timedelta(days=1)
-VERIFY_AT_ONCE = 20
+# The newest first: a copy that somebody deleted must not be in the way of the others.
+VERIFY_AT_ONCE = 5
 
 # A job that a site works on by itself is driven by no worker, and needs no lease.
 DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, native_id="")
@@ -254,7 +255,7 @@ def verify_what_was_not(client: MoodleClient) -> None:
     missing = DuplicationJob.objects.filter(
         state=State.SUCCEEDED, verification__isnull=True, course_id__isnull=False, finished_at__gte=since
     )
-    for job in missing.order_by("finished_at")[:VERIFY_AT_ONCE]:
+    for job in missing.order_by("-finished_at")[:VERIFY_AT_ONCE]:
         report = verify(job, job.course_id or 0, client)
         if report is not None:
             observe(job, verification=report)

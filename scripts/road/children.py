@@ -66,10 +66,12 @@ class Children:
         # Of those that are started from now on.
         self.environment = dict(environment)
         self._children: list[Child] = []
+        self._starting = False
+        self._asked_to_stop = False
 
     def __enter__(self) -> "Children":
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _stop)
+            signal.signal(number, self._stop)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,20 +82,27 @@ class Children:
 
     def start(self, name: str, command: Sequence[str | Path], log: Path | None = None) -> Child:
         """Start a process whose output goes to ``log``, or to the terminal."""
-        with contextlib.ExitStack() as stack:
-            output = stack.enter_context(log.open("wb")) if log else None
-            process = subprocess.Popen(
-                list(map(str, command)),
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT if output else None,
-                start_new_session=True,
-                preexec_fn=_end_with_parent(os.getpid()),
-            )
-        child = Child(name, process, log)
-        self._children.append(child)
+        # Between its birth and its place in the list nobody could end it: a wish to stop waits until then.
+        self._starting = True
+        try:
+            with contextlib.ExitStack() as stack:
+                output = stack.enter_context(log.open("wb")) if log else None
+                process = subprocess.Popen(
+                    list(map(str, command)),
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT if output else None,
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent(os.getpid()),
+                )
+            child = Child(name, process, log)
+            self._children.append(child)
+        finally:
+            self._starting = False
+        if self._asked_to_stop:
+            raise Stopped
         return child
 
     def run(self, name: str, command: Sequence[str | Path], limit: float, log: Path | None = None) -> int:
@@ -135,9 +144,10 @@ class Children:
             child.signal(signal.SIGKILL)
             child.wait(1.0)
 
-
-def _stop(number: int, frame: object) -> None:
-    raise Stopped
+    def _stop(self, number: int, frame: object) -> None:
+        self._asked_to_stop = True
+        if not self._starting:
+            raise Stopped
 
 
 def _end_with_parent(parent: int) -> Callable[[], None] | None:

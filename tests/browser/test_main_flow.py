@@ -1,21 +1,17 @@
 """Somebody signs in, fills in the form, and watches the copy being made, in a real browser."""
 
 import re
-import threading
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
-from django_q.models import OrmQ
-from django_q.signing import SignedPackage
 from playwright.sync_api import Browser, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from dupdash.duplication import tasks
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
+from tests.browser.support import working
 from tests.conftest import PASSWORD
 from tests.duplication.support import a_job
 
@@ -24,25 +20,8 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def worker() -> Iterator[None]:
-    """Takes tasks out of the queue and runs them, as a worker process does; here, to share the Moodle of the test."""
-    done = threading.Event()
-
-    def work() -> None:
-        try:
-            while not done.wait(0.05):
-                for message in OrmQ.objects.order_by("id"):
-                    task = SignedPackage.loads(message.payload)
-                    message.delete()
-                    assert task["func"] == "dupdash.duplication.tasks.run_job"
-                    tasks.run_job(*task["args"])
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=work, name="worker")
-    thread.start()
-    yield
-    done.set()
-    thread.join()
+    with working():
+        yield
 
 
 def _sign_in(page: Page, live_server: LiveServer, username: str, to: str) -> None:

@@ -70,10 +70,14 @@ class Moodle(Sandbox):
         code = {} if errorcode is None else {"errorcode": errorcode}
         self.answer_with(function, {"exception": "moodle_exception", **code, "message": message})
 
-    def answer_with(self, function: str, answer: Any) -> None:
-        """Have the next call of a function answered like this; nothing else happens."""
-        response = Response(200, "application/json; charset=utf-8", json.dumps(answer).encode())
-        self._steps.append((function, "", lambda: response))
+    def answer_with(self, function: str, answer: Any, *, after: Callable[[], Any] = lambda: None) -> None:
+        """Have the next call of a function answered like this, after something; Moodle does not see it."""
+
+        def step() -> Response:
+            after()
+            return Response(200, "application/json; charset=utf-8", json.dumps(answer).encode())
+
+        self._steps.append((function, "", step))
 
     def named(self, shortname: str) -> list[Course]:
         return self.state.by_shortname(shortname)

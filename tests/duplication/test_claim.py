@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from django_q.brokers import get_broker
 
@@ -216,6 +217,30 @@ def test_it_does_not_let_a_late_answer_touch_a_job_that_has_ended(moodle: Moodle
     assert kinds(job) == before
 
 
+def test_it_is_not_lost_when_it_is_taken_back_between_the_answer_and_the_last_word(
+    moodle: Moodle, settings: Any
+) -> None:
+    """The worker held the answer in its hand when a sweep thought it dead."""
+    settings.FOLLOW_INTERVAL = 3600
+
+    def take_back() -> None:
+        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        # Contents are asked for once more only: to verify.
+        moodle.when("core_course_get_contents", take_back)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert (job.state, job.course_id) == (State.CHECKING, moodle.course("NEW-1").id)
+    assert kinds(job)[-1] == "late_answer"
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
 def test_it_keeps_its_lease_as_long_as_it_works(moodle: Moodle, settings: Any) -> None:
     settings.LEASE_SECONDS = 2
     job = submit()
@@ -323,4 +348,23 @@ def test_it_is_looked_at_by_one_of_two_sweeps(moodle: Moodle) -> None:
     moodle.when("core_course_get_courses_by_field", sweep_at_the_same_time, about="NEW-1")
     check(job)
     assert other.ident is not None, "the other one did sweep"
+    assert job.checks == 1
+
+
+def test_it_is_looked_at_once_when_several_find_it_due_at_once(moodle: Moodle) -> None:
+    now = timezone.now()
+    job = a_job(State.CHECKING, sent_at=now, checking_since=now, check_at=now, checks=0)
+    start = threading.Barrier(4)
+
+    def look_at_it() -> None:
+        with open_client() as client:
+            start.wait()
+            recovery.check(job.pk, client)
+
+    sweeps = [Background(look_at_it) for _ in range(4)]
+    for sweep in sweeps:
+        sweep.start()
+    for sweep in sweeps:
+        sweep.finish()
+    job.refresh_from_db()
     assert job.checks == 1

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs
+from dupdash.duplication.endings import NotRemoved, remove_course
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
@@ -111,6 +112,17 @@ def test_it_does_not_delete_without_proof(moodle: Moodle, client_of: MoodleClien
     job = a_job(State.FAILED, course_id=course.id, proof=Proof.NONE)
     with pytest.raises(jobs.CannotDo, match="proven"):
         jobs.delete_partial(job, actor=None, client=client_of)
+    assert moodle.by_id(course.id) is not None
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_it_never_removes_what_is_not_proven_whoever_asks(
+    moodle: Moodle, client_of: MoodleClient, complete: bool
+) -> None:
+    course = moodle.add("NEW-1")
+    job = a_job(State.CHECKING, course_id=course.id, proof=Proof.NONE)
+    with pytest.raises(NotRemoved, match="No course is proven"):
+        remove_course(job, client_of, complete=complete)
     assert moodle.by_id(course.id) is not None
 
 

@@ -146,6 +146,34 @@ def test_it_pauses_without_a_moodle(settings: Any, clock: Clock) -> None:
     assert "MOODLE_URL" in waits_for_the_administrator(job, "").advice
 
 
+def test_it_withdraws_what_workers_were_told_of_when_it_pauses(moodle: Moodle, clock: Clock) -> None:
+    """Whoever gets the second one's message now gets it in vain."""
+    first, second = submit("AT&T", "NEW-1"), submit("5>3", "NEW-2")
+    moodle.switches.tokens_revoked = True
+    run(first)
+    second.refresh_from_db()
+    assert second.dispatched_at is None
+    before = kinds(second)
+    assert run(second).state == State.QUEUED
+    assert kinds(second) == before
+    moodle.switches.tokens_revoked = False
+    goes_on_by_itself(first, moodle, clock)
+    second.refresh_from_db()
+    assert second.dispatched_at is not None
+
+
+def test_it_does_not_go_on_because_the_site_info_alone_is_answered(moodle: Moodle, clock: Clock) -> None:
+    """A site in maintenance answers that to some accounts, and refuses everything else."""
+    job = submit()
+    moodle.faults.set("forbidden", count=1)
+    run(job)
+    moodle.answer_once("core_course_get_categories", "sitemaintenance", "The site is undergoing maintenance.")
+    clock.forward(60)
+    tasks.sweep()
+    assert waits_for_the_administrator(job, "sitemaintenance").paused_at is not None
+    goes_on_by_itself(job, moodle, clock)
+
+
 # --- refused for good, before anything started --------------------------------------------------------------
 
 

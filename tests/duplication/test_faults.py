@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
@@ -101,6 +102,29 @@ def test_it_goes_on_looking_while_moodle_goes_on(
         assert job.state == State.CHECKING
     moodle.wait_for_copies()
     is_the_copy(look_until_settled(job, clock), moodle)
+
+
+def test_it_does_not_believe_an_answer_that_names_another_course_than_the_one_it_saw(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    """Both carry the requested short name; which is its own, shows what was seen after sending."""
+    settings.CHECK_LIMIT_UNKNOWN = 600
+    job = submit()
+    other = moodle.add("OTHER")
+
+    def show_the_hidden_row() -> None:
+        moodle.add("NEW-1", fullname=job.fullname, visible=0)
+        until_seen(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+        moodle.change(other.id, shortname="NEW-1")
+
+    moodle.answer_with(
+        "core_course_duplicate_course", {"id": other.id, "shortname": "NEW-1"}, after=show_the_hidden_row
+    )
+    run(job)
+    assert job.state == State.CHECKING
+    assert job.course_id != other.id
+    assert f"an answer naming course {other.id}, where {job.course_id} was seen" in reason(job, "checking")
 
 
 def test_it_looks_in_vain_for_a_request_that_moodle_never_saw(moodle: Moodle, clock: Clock) -> None:

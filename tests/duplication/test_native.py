@@ -114,6 +114,17 @@ def test_it_shows_the_sites_figures_and_never_goes_back(moodle: Moodle, clock: C
     assert any(0 < figure < 1 for figure in figures)
 
 
+def test_it_does_not_follow_a_figure_that_goes_back(moodle: Moodle, clock: Clock) -> None:
+    figures = []
+    with moodle.held_at("backup"):
+        job = run(submit())
+        for figure in (0.8, 0.2, 0.9, 0.0):
+            moodle.answer_with(STATUS, {"phase": 1, "status": 800, "progress": figure})
+            look(job, clock)
+            figures.append(progress(job).number)
+    assert figures == [0.4, 0.4, 0.45, 0.45]
+
+
 def test_it_uses_moodle_s_own_service_for_a_hidden_copy(moodle: Moodle) -> None:
     """The proposed service has no parameter for it."""
     job = run(submit(visible=False))

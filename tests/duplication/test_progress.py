@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ from dupdash.duplication.progress import (
     progress,
 )
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions import move
 from tests.duplication.support import (
     Clock,
     Moodle,
@@ -161,6 +163,25 @@ def test_it_never_goes_backward_whatever_is_seen_when(
         assert 0 <= figure <= 1
         shown = figure
     assert shown == 1.0
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        (State.RUNNING, State.QUEUED, {"sent_at": None}),
+        (State.RUNNING, State.CHECKING, {}),
+        (State.RUNNING, State.FAILED, {}),
+        (State.CHECKING, State.UNRESOLVED, {}),
+    ],
+)
+def test_it_keeps_what_was_shown_over_every_move(before: State, after: State, changes: dict[str, Any]) -> None:
+    sent_at = timezone.now() - timedelta(seconds=30)
+    job = a_job(before, sent_at=sent_at, expected_backup=60.0, expected_restore=60.0, driver="waiting")
+    shown = progress(job).number
+    assert shown > 0.2
+    move(job, after, kind="moved", reason="Because.", **changes)
+    assert progress(job).number >= shown
 
 
 @pytest.mark.django_db(transaction=True)
