@@ -66,3 +66,10 @@ def test_it_is_for_administrators_only(moodle: Moodle, client_of: MoodleClient, 
     for somebody in (faculty, help_desk):
         with pytest.raises(NotAllowed):
             jobs.settle(job, course_id=None, reason="I looked.", actor=somebody, client=client_of)
+
+
+def test_it_takes_no_course_that_was_there_before(moodle: Moodle, client_of: MoodleClient) -> None:
+    job = a_job(State.UNRESOLVED)
+    for course_id in (job.source_id, 1):
+        with pytest.raises(jobs.CannotDo, match="was there before"):
+            jobs.settle(job, course_id=course_id, reason="I think.", actor=None, client=client_of)
