@@ -145,6 +145,9 @@ SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL", 5)
 REDISPATCH_AFTER = env.seconds("REDISPATCH_AFTER", 30)
 HEARTBEAT_INTERVAL = env.seconds("HEARTBEAT_INTERVAL", 5)
 HEARTBEAT_LIMIT = env.seconds("HEARTBEAT_LIMIT", 40)
+# A cluster that ends at once is started again after a pause that doubles up to the longest.
+RESTART_FIRST = env.seconds("RESTART_FIRST", 0.5)
+RESTART_LONGEST = env.seconds("RESTART_LONGEST", 15)
 PROBE_INTERVAL = env.seconds("PROBE_INTERVAL", 30)
 # Looking up a lost answer: first after CHECK_FIRST, then at growing intervals up to CHECK_LONGEST.
 CHECK_FIRST = env.seconds("CHECK_FIRST", 2)

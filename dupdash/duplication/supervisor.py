@@ -30,9 +30,6 @@ from dupdash.duplication.tasks import SWEEP
 
 logger = logging.getLogger("dupdash.supervisor")
 
-# Seconds after which a cluster that ends at once is started again: doubled each time, up to the longest.
-RESTART_FIRST = 0.5
-RESTART_LONGEST = 15.0
 # A cluster that lived this long was well.
 LIVED = 30.0
 # Seconds between two looks at the processes.
@@ -48,7 +45,7 @@ class Cluster:
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     start_again_at: float = 0.0
-    restart_pause: float = RESTART_FIRST
+    restart_pause: float = field(default_factory=lambda: settings.RESTART_FIRST)
     token: str = ""
     rung_at: float = 0.0
     proof_of_life: float = field(default_factory=time.monotonic)
@@ -152,7 +149,8 @@ class Supervisor:
 
     def _restart(self, cluster: Cluster, why: str) -> None:
         lived = time.monotonic() - cluster.started
-        cluster.restart_pause = RESTART_FIRST if lived > LIVED else min(RESTART_LONGEST, cluster.restart_pause * 2)
+        longer = min(settings.RESTART_LONGEST, cluster.restart_pause * 2)
+        cluster.restart_pause = settings.RESTART_FIRST if lived > LIVED else longer
         logger.error("%s: %s. Killing its process group and starting a new one.", cluster.name, why)
         self._kill(cluster)
         cluster.start_again_at = time.monotonic() + cluster.restart_pause

@@ -25,6 +25,8 @@ SCALED = {
     "REDISPATCH_AFTER": "4",
     "HEARTBEAT_INTERVAL": "1",
     "HEARTBEAT_LIMIT": "10",
+    "RESTART_FIRST": "0.2",
+    "RESTART_LONGEST": "0.5",
     "PROBE_INTERVAL": "0.5",
     "CHECK_FIRST": "0.3",
     "CHECK_LONGEST": "1",
