@@ -215,7 +215,7 @@ def _confirm(job: DuplicationJob, lease: Lease, client: MoodleClient, answer: Du
     if course is None or not same_name(course.shortname, job.shortname):
         return outcomes.AnswerLost(f"an answer naming course {answer.id}, which does not carry the requested names")
     now = time.time()
-    named = replace(facts, course_id=answer.id, seen_at=facts.seen_at or now, restore_at=facts.restore_at)
+    named = replace(facts, course_id=answer.id, seen_at=facts.seen_at or now)
     facts = fold(named, wanted(job), Look(now, own=Seen.from_course(course)))
     try:
         observe(job, guard=lease.guard, course_id=answer.id, proof=Proof.ANSWERED, facts=facts.to_json())
