@@ -79,8 +79,14 @@ def go_to(page: Page, entry: str) -> None:
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing makes the page scroll sideways."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+    """Whether nothing makes the page scroll sideways, and no state stands out of its cell of a table."""
+    return bool(
+        page.evaluate(
+            """() => document.documentElement.scrollWidth <= window.innerWidth
+              && [...document.querySelectorAll("td > .state")].every((state) =>
+                state.getBoundingClientRect().right <= state.parentElement.getBoundingClientRect().right)"""
+        )
+    )
 
 
 @contextmanager

@@ -7,14 +7,18 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, reverse
 from django.urls.converters import IntConverter
+from django.utils import timezone
+from django.views.defaults import server_error
 from playwright.sync_api import Browser, Page
 from pytest_django.live_server_helper import LiveServer
 
 from dupdash.accounts.models import ApiToken
+from dupdash.duplication.models import MoodleHealth
 from dupdash.duplication.states import State
+from dupdash.notifications.models import Courier, Delivery, Digest
 from dupdash.sandbox.server import Sandbox
 from dupdash.web import urls
 from dupdash.web.converters import JobId
@@ -95,7 +99,7 @@ def _audit(page: Page, *, crossed: bool = False) -> Iterator[str]:
         for trouble in look_at(page, only=only):
             yield f"{where}: {trouble}"
         if not fits(page):
-            yield f"{where}: scrolls sideways"
+            yield f"{where}: scrolls sideways, or a state stands out of its cell"
 
 
 def _look_through(page: Page, addresses: Iterable[str], *, crossed: bool = False) -> list[str]:
@@ -154,6 +158,28 @@ def test_it_is_right_where_moodle_is_not_there(
     _walk(browser, live_server, campus.administrator, ["/jobs/new/", f"/jobs/{running.pk}/"])
 
 
+def test_it_is_right_where_the_site_is_in_trouble(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
+    now = timezone.now()
+    MoodleHealth.current()
+    MoodleHealth.objects.update(paused_at=now, fault_message="Invalid token.", advice="Check MOODLE_TOKEN.")
+    Courier.current()
+    Courier.objects.update(failing_since=now, error="Connection refused")
+    Digest.objects.create(recipient=campus.faculty, day=now.date(), since=now, until=now, delivery=Delivery.GIVEN_UP)
+    with window(browser, live_server.url, campus.administrator, reduced_motion="reduce") as page:
+        page.goto("/")
+        page.get_by_text("The mail server’s own words").click()
+        found = list(_audit(page, crossed=True))
+        found += _look_through(page, ["/jobs/new/", f"/jobs/{campus.jobs['queued'].pk}/"])
+        # What is shown when nothing works any more: drawn without any of the rest.
+        page.route("**/insights/", lambda route: route.fulfill(content_type="text/html", body=_broken()))
+        found += _look_through(page, ["/insights/"], crossed=True)
+    assert not found, "\n".join(found)
+
+
+def _broken() -> str:
+    return server_error(RequestFactory().get("/")).content.decode()
+
+
 def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
     with window(browser, live_server.url, reduced_motion="reduce") as page:
         found = _look_through(page, ["/sign-in/", "/sign-in/?next=/jobs/"])
@@ -208,6 +234,30 @@ def _open_tables(page: Page) -> None:
         summary.click()
 
 
+def _make_token(page: Page) -> None:
+    page.get_by_label("What it is for").fill("timetable")
+    page.get_by_role("button", name="Make a token").click()
+    page.locator("#token").wait_for()
+
+
+def _decide(page: Page) -> None:
+    page.get_by_label("All on this page").check()
+    page.get_by_role("button", name="Refuse the ticked").click()
+    page.get_by_role("link", name="Not now").wait_for()
+
+
+def _ask_to_try_again(page: Page) -> None:
+    page.get_by_label("All on this page").check()
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("link", name="Not now").wait_for()
+
+
+def _try_again(page: Page) -> None:
+    _ask_to_try_again(page)
+    page.locator("form button[type=submit].primary").click()
+    page.get_by_role("link", name="See the newest copies").wait_for()
+
+
 def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
     """Forms that came back, what a search found, dialogs, menus, notices."""
     job = "/jobs/{}/"
@@ -219,6 +269,10 @@ def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveS
         (job.format(campus.jobs["running"].pk), _lose_the_connection),
         ("/history/", _tick),
         ("/insights/", _open_tables),
+        ("/tokens/", _make_token),
+        ("/approvals/", _decide),
+        ("/history/?state=failed", _ask_to_try_again),
+        ("/history/?state=failed", _try_again),
     ]
     found: list[str] = []
     with window(browser, live_server.url, campus.administrator, reduced_motion="reduce") as page:

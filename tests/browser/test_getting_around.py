@@ -8,7 +8,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from dupdash.sandbox.server import Sandbox
 from tests.browser.campus import open_campus
-from tests.browser.support import sign_in, window
+from tests.browser.support import fits, sign_in, window
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -53,3 +53,18 @@ def test_back_and_forward_lead_through_what_was_seen(
         expect(heading).to_have_text(failed)
         page.go_forward()
         expect(page.get_by_role("heading", level=1)).to_have_text(job.fullname)
+
+
+def test_a_long_name_and_every_width_fit(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
+    """Between a phone and a wide screen, where the menu turns into a row."""
+    person = open_campus(sandbox, past=10).administrator
+    person.first_name, person.last_name = "Alexandra Wilhelmina", "Featherstonehaugh-Cholmondeley"
+    person.save()
+    narrow: list[str] = []
+    with window(browser, live_server.url, person, reduced_motion="reduce") as page:
+        for address in ("/", "/history/", "/approvals/", "/insights/"):
+            page.goto(address)
+            for width in (1600, 1345, 1280, 1200, 1185, 1180, 1025, 1000, 900, 770, 765, 600, 320):
+                page.set_viewport_size({"width": width, "height": 600})
+                narrow += [] if fits(page) else [f"{address} at {width}"]
+    assert narrow == []
