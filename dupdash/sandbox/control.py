@@ -7,15 +7,17 @@ Not part of Moodle; JSON in, JSON out, no token.
     {"speed": 10.0, "maintenance": false, "webservices": true, "tokens_revoked": false, "withdrawn": [],
      "held": [], "faults": [{"name": …, "probability": …, "count": …, "function": …, …}],
      "struck": {"html": 3},
-     "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false}],
+     "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false,
+                 "stalled": false}],
      "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…}}}
 
 ``calls`` counts for each case-folded short name; what is counted, says ``calls.py``.
 
 ``GET /sandbox/control/courses`` answers ``{"courses": [{"id", "shortname", "fullname", "visible", "category",
-"sections", "modules", "complete", "copying", "origin"}]}``, all but the front page, hidden and partial ones
-included. ``complete`` is false for a copy that is not finished; with ``copying`` false nobody works on it any
-more. ``origin`` is ``seed``, ``copy``, ``person`` (restored by hand) or ``created``.
+"sections", "modules", "complete", "copying", "origin", "requested"}]}``, all but the front page, hidden and partial
+ones included. ``complete`` is false for a copy that is not finished; with ``copying`` false nobody works on it any
+more. ``origin`` is ``seed``, ``copy``, ``person`` (restored by hand) or ``created``; ``requested`` is
+the short name that a copy was asked for under, whatever it is called by now.
 
 ``POST /sandbox/control`` takes an object with any of these keys, does them in this order, and answers as
 ``GET`` does:
@@ -174,6 +176,7 @@ def _status(moodle: Moodle) -> dict[str, Any]:
                 "shortname": copy.request.shortname,
                 "step": copy.step,
                 "by_hand": copy.by_hand,
+                "stalled": copy.stalled,
             }
             for copy in moodle.copies.all()
         ],
@@ -210,6 +213,7 @@ def _courses(moodle: Moodle) -> list[dict[str, Any]]:
             "complete": course.complete,
             "copying": course.id in copying,
             "origin": course.origin,
+            "requested": course.requested,
         }
         for course in moodle.state.courses()
         if course.id != FRONT_PAGE

@@ -96,6 +96,11 @@ class Copy(threading.Thread):
             return 0.0
         return min(1.0, (time.perf_counter() - self._step_began) / self._step_lasts)
 
+    @property
+    def stalled(self) -> bool:
+        """It stands still, and will until the sandbox stops."""
+        return self.step is not None and self.step == self._mishaps.stalls_in
+
     def run(self) -> None:
         try:
             self._back_up()
@@ -145,6 +150,7 @@ class Copy(threading.Thread):
             timecreated=self.source.timecreated,  # measured: the copy carries its source's
             timemodified=self.source.timemodified,
             origin="person" if self.by_hand else "copy",
+            requested="" if self.by_hand else self.request.shortname,
             complete=False,
         ).id
         if not self.by_hand:

@@ -2,7 +2,8 @@
 
 Every fault takes ``probability`` (1 by default), ``count`` (how often it strikes before it is used up; for
 ever by default) and ``function``: a web service function, ``*`` for all of them, or by default the two that
-copy a course. Further parameters, with their defaults:
+copy a course. Where a fault cannot befall a function, it is refused for it, and ``*`` leaves that function out.
+Further parameters, with their defaults:
 
 ==================== ======================= ============================================================
 name                 parameters              what happens
@@ -18,7 +19,8 @@ reset_after                                  the work is done, then RST instead 
 empty                                        the work is done, then 200 without a body
 html                                         the work is done, then 200 with an HTML page
 truncated                                    the work is done, then 200 with half of the JSON
-wrong_course                                 the answer is about another course
+wrong_course                                 the answer is about another course, or another duplication; only
+                                             for functions that ask about one course, and those that copy one
 storedfilenotcreated                         the backup's file collides; nothing is created
 slow                 factor=10               the copy takes that much longer; a read 0.02 s times it
 killed_in_backup     answer=bad_gateway      PHP dies, nothing is left
@@ -47,6 +49,21 @@ from dupdash.sandbox.pace import STEPS
 Parameter = float | str
 
 COPYING = ("core_course_duplicate_course", "core_course_async_duplicate_course")
+# A fault that is not named here can befall every function.
+BEFALLS: dict[str, tuple[str, ...]] = {
+    "wrong_course": (
+        *COPYING,
+        "core_course_async_duplicate_course_get_status",
+        "core_course_get_contents",
+        "core_course_get_courses_by_field",
+    ),
+    "storedfilenotcreated": COPYING,
+    "killed_in_backup": COPYING,
+    "killed_in_restore": COPYING,
+    "exception_in_restore": COPYING,
+    "persons_restore": COPYING,
+    "stall": COPYING,
+}
 
 CATALOGUE: dict[str, dict[str, Parameter]] = {
     "refuse": {"seconds": 2.0},
@@ -93,13 +110,17 @@ class Fault:
     def concerns(self, function: str) -> bool:
         if self.function is None:
             return function in COPYING
-        return self.function in ("*", function)
+        return self.function == function or (self.function == "*" and can_befall(self.name, function))
 
     def number(self, name: str) -> float:
         return float(self.parameters[name])
 
     def word(self, name: str) -> str:
         return str(self.parameters[name])
+
+
+def can_befall(name: str, function: str) -> bool:
+    return name not in BEFALLS or function in BEFALLS[name]
 
 
 def make_fault(name: str, **given: object) -> Fault:
@@ -125,7 +146,10 @@ def make_fault(name: str, **given: object) -> Fault:
             raise UnknownFault("count must be a whole number above 0")
         fault = replace(fault, count=int(count))
     if given.get("function") is not None:
-        fault = replace(fault, function=str(given["function"]))
+        function = str(given["function"])
+        if function != "*" and not can_befall(name, function):
+            raise UnknownFault(f"fault {name} cannot befall {function!r}; it befalls {', '.join(BEFALLS[name])}")
+        fault = replace(fault, function=function)
     return fault
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from dupdash.sandbox.duplication import Mishaps
 from dupdash.sandbox.errors import MoodleError, moodle_exception, php_error
 from dupdash.sandbox.faults import COPYING, Fault
+from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.pace import BACKUP
 from dupdash.sandbox.state import State
 from dupdash.sandbox.wire import Reset, Response
@@ -68,19 +69,25 @@ def seconds_for_a_read(struck: Struck, function: str) -> float:
     return 0.02 * struck["slow"].number("factor")
 
 
-def about_another_course(state: State, function: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a read, for another course than the one that was asked for."""
+def about_another_course(moodle: Moodle, function: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a read, for another course or duplication than the one that was asked for."""
+    if function in COPYING:
+        return params
     if function == "core_course_get_courses_by_field":
-        return {"field": "id", "value": str(another_course(state, params))}
-    if "courseid" in params and function not in COPYING:
-        return params | {"courseid": another_course(state, params)}
-    return params
+        return {"field": "id", "value": str(another_course(moodle.state, params))}
+    if function == "core_course_async_duplicate_course_get_status":
+        return {"duplicateid": moodle.duplications.other_than(params["duplicateid"])}
+    return params | {"courseid": another_course(moodle.state, params)}
 
 
-def naming_another_course(state: State, value: Any, params: dict[str, Any]) -> Any:
-    """The answer of ``core_course_duplicate_course``, naming another course."""
-    other = state.course(another_course(state, params))
-    return {"id": other.id, "shortname": other.shortname} if other else value
+def naming_another_course(moodle: Moodle, function: str, value: Any, params: dict[str, Any]) -> Any:
+    """The answer of a function that copies, naming another course or duplication."""
+    if function == "core_course_async_duplicate_course":
+        return {"duplicateid": moodle.duplications.other_than(value["duplicateid"])}
+    if function == "core_course_duplicate_course":
+        other = moodle.state.course(another_course(moodle.state, params))
+        return {"id": other.id, "shortname": other.shortname} if other else value
+    return value
 
 
 def another_course(state: State, params: dict[str, Any]) -> int:

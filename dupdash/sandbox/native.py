@@ -73,6 +73,13 @@ class Duplications:
             copy = self._running[duplicateid]
         return _progress(copy) if copy else Progress(PHASE_BACKUP, AWAITING, 0)
 
+    def other_than(self, duplicateid: str) -> str:
+        """The id of another duplication; where there is none, one that nobody knows."""
+        with self._lock:
+            return next(
+                (other for other in (*self._running, *self._ended) if other != duplicateid), secrets.token_hex(16)
+            )
+
     def all(self) -> dict[str, Progress]:
         with self._lock:
             running = {duplicateid: _progress(copy) for duplicateid, copy in self._running.items() if copy}

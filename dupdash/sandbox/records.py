@@ -43,6 +43,7 @@ class Course:
     sections: tuple[Section, ...] = ()
     # What Moodle's tables do not say, but a test wants to know.
     origin: str = "seed"  # seed | copy | person | created
+    requested: str = ""  # the short name that a copy was asked for under
     complete: bool = True
 
     @property

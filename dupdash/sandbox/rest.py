@@ -67,7 +67,7 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
     service_function = offered.get(function) or _explain_missing(function)
     cleaned = validate(service_function.parameters, params)
     if "wrong_course" in struck:
-        cleaned = mishaps.about_another_course(moodle.state, function, cleaned)
+        cleaned = mishaps.about_another_course(moodle, function, cleaned)
     value = service_function.run(
         Call(
             moodle,
@@ -79,8 +79,8 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
             offered=tuple(offered),
         )
     )
-    if "wrong_course" in struck and function == "core_course_duplicate_course":
-        return mishaps.naming_another_course(moodle.state, value, cleaned)
+    if "wrong_course" in struck:
+        return mishaps.naming_another_course(moodle, function, value, cleaned)
     return value
 
 

@@ -161,12 +161,14 @@ def python(*arguments: str) -> list[str]:
 
 
 def descendants(pid: int) -> dict[int, int]:
-    """The processes below ``pid``: each with how many generations below it is."""
+    """The processes below ``pid`` that live: each with how many generations below it is."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if state not in "ZX":
+                    parents[int(entry.name)] = int(parent)
     found: dict[int, int] = {}
     for child in parents:
         depth, above = 0, child

@@ -19,6 +19,8 @@ class Wish:
     fullname: str
     visible: bool
     cancelled: bool
+    # Seconds that the person thinks before asking for it.
+    pause: float = 0.0
 
 
 class Person:
@@ -30,6 +32,7 @@ class Person:
 
     def ask_for(self, wish: Wish) -> None:
         """Submit until there is a job: a lost answer of the web is looked up by trying again."""
+        time.sleep(wish.pause)
         form = {
             "source": str(wish.source.id),
             "fullname": wish.fullname,
@@ -55,6 +58,14 @@ class Person:
                 raise AssertionError(f"{wish.shortname} was refused: {answer.text}")
             time.sleep(0.3)
         raise TimeoutError(f"{wish.shortname} could not be submitted within three minutes")
+
+    def read(self, path: str) -> str:
+        """A page, as it stands in the browser."""
+        if "sessionid" not in self._session.cookies:
+            self._sign_in()
+        answer = self._session.get(f"{self._world.web_url}{path}", timeout=20)
+        answer.raise_for_status()
+        return answer.text
 
     def _cancel(self, page: str) -> None:
         try:

@@ -51,10 +51,20 @@ class Source:
 
 
 class World:
-    """Web, workers and sandbox on SQLite, or on a PostgreSQL and a Redis of their own."""
+    """Web, workers and sandbox on SQLite, or on a PostgreSQL and a Redis of their own.
+
+    ``native``: this Moodle offers the proposed services.
+    """
 
     def __init__(
-        self, folder: Path, *, postgres: bool, redis: bool, seed: int, periods: dict[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        postgres: bool = False,
+        redis: bool = False,
+        native: bool = False,
+        seed: int,
+        periods: dict[str, str] | None = None,
     ) -> None:
         self.random = random.Random(seed)
         self.folder = folder
@@ -65,7 +75,7 @@ class World:
         self.environment = self._environment(SCALED if periods is None else periods)
         sandbox_port = self.sandbox_url.rpartition(":")[2]
         sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(SPEED), "--seed", str(seed))
-        self.sandbox = self._process("sandbox", sandbox)
+        self.sandbox = self._process("sandbox", [*sandbox, "--native"] if native else sandbox)
         address = self.web_url.removeprefix("http://")
         gunicorn = python("-m", "gunicorn", "dupdash.wsgi", "-b", address, "--threads", "8", "--log-level", "warning")
         self.web = self._process("web", gunicorn)

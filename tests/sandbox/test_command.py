@@ -35,6 +35,7 @@ def taken() -> Iterator[int]:
         (["--port", "lunch"], "--port must be a number from 0 to 65535, not 'lunch'"),
         (["--port", "70000"], "--port must be a number from 0 to 65535"),
         (["--fault", "meteorite"], "--fault: no fault is called 'meteorite'; there are refuse"),
+        (["--fault", "stall=function:core_course_get_contents"], "--fault: fault stall cannot befall"),
         (["--fault", "html=often"], "--fault: probability must be a number"),
         (["--state", "/no/such/directory/state.json"], "--state must be a file in a directory that exists"),
         (["--state", "/"], "--state must be a file"),

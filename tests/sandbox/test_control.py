@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from .support import SITE_INFO, SOURCE, Caller
+from .support import SITE_INFO, SOURCE, Caller, await_until
 
 
 def get(moodle: Caller, path: str = "") -> Any:
@@ -67,6 +67,7 @@ def test_it_holds_and_releases_copies_and_lists_them(moodle: Caller) -> None:
         "shortname": "NEW-1",
         "step": "hidden",
         "by_hand": False,
+        "stalled": False,
     }
     assert moodle.control(release=True)["held"] == []
     assert copying.result()["id"] == made.id
@@ -92,6 +93,7 @@ def test_it_lists_every_course(moodle: Caller) -> None:
         "complete": True,
         "copying": False,
         "origin": "seed",
+        "requested": "",
     }
 
 
@@ -106,6 +108,28 @@ def test_it_tells_a_partial_course_from_one_that_is_being_made(moodle: Caller) -
     moodle.ask_to_duplicate("NEW-2")
     course = listed(moodle, f"{SOURCE}_1")
     assert (course["complete"], course["copying"]) == (False, False)
+
+
+def test_it_tells_what_a_copy_was_asked_for_as_whatever_it_is_called(moodle: Caller) -> None:
+    moodle.control(fault=["killed_in_restore", "persons_restore"])
+    moodle.ask_to_duplicate("NEW-1")
+    moodle.sandbox.wait_for_copies()
+    told = {course["origin"]: course for course in get(moodle, "/courses")["courses"]}
+    assert told["copy"]["shortname"] != "NEW-1"
+    assert told["copy"]["requested"] == "NEW-1"
+    assert told["person"]["requested"] == ""
+
+
+def test_it_tells_a_copy_that_stalls_from_one_that_is_held(moodle: Caller) -> None:
+    moodle.control(hold=["backup"], fault="stall=count:1,step:renamed")
+    stalling, held = moodle.duplicate_meanwhile("NEW-1"), moodle.duplicate_meanwhile("NEW-2")
+    moodle.sandbox.wait_for_step("backup", "NEW-1")
+    moodle.sandbox.wait_for_step("backup", "NEW-2")
+    assert [copy["stalled"] for copy in get(moodle)["copies"]] == [False, False]
+    moodle.control(release=True)
+    await_until(lambda: [copy["stalled"] for copy in get(moodle)["copies"]] == [True], "one to stall, one to end")
+    moodle.sandbox.stop()
+    assert sorted(copying.exception(20) is None for copying in (stalling, held)) == [False, True]
 
 
 def test_it_resets_everything(moodle: Caller) -> None:
@@ -127,6 +151,7 @@ def test_it_resets_everything(moodle: Caller) -> None:
         ('{"explode": true}', "unknown: explode; there are reset, clear, fault"),
         ('{"fault": "meteorite"}', "no fault is called 'meteorite'"),
         ('{"fault": 3}', "fault must be text"),
+        ('{"fault": {"name": "stall", "function": "core_course_get_contents"}}', "stall cannot befall"),
         ('{"fault": {"name": "html", "probability": "often"}}', "probability must be a number"),
         ('{"speed": 0}', "speed must be a number above 0"),
         ('{"speed": "fast"}', "speed must be a number above 0"),

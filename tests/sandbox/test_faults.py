@@ -8,7 +8,7 @@ import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout
 
-from dupdash.sandbox.faults import CATALOGUE, UnknownFault, make_fault, parse_fault
+from dupdash.sandbox.faults import BEFALLS, CATALOGUE, COPYING, UnknownFault, make_fault, parse_fault
 from dupdash.sandbox.records import Course
 
 from .conftest import Serve
@@ -157,6 +157,19 @@ def test_a_read_is_answered_about_the_wrong_course(moodle: Caller) -> None:
     assert course["shortname"] != SOURCE
     theirs = moodle.call("core_course_get_contents", courseid=moodle.source.id)
     assert len(theirs) != len(moodle.source.sections)
+
+
+def test_a_read_that_names_no_course_is_not_struck(moodle: Caller) -> None:
+    moodle.sandbox.faults.set("wrong_course", function="*")
+    assert "functions" in moodle.call(SITE_INFO)
+    assert moodle.sandbox.faults.struck == {}
+
+
+@pytest.mark.parametrize("name", [name for name, functions in BEFALLS.items() if functions == COPYING])
+def test_what_befalls_copies_only_strikes_no_read(moodle: Caller, name: str) -> None:
+    moodle.sandbox.faults.set(name, function="*")
+    moodle.by_shortname(SOURCE)
+    assert moodle.sandbox.faults.struck == {}
 
 
 def test_storedfilenotcreated_leaves_nothing(moodle: Caller) -> None:
@@ -332,6 +345,9 @@ def test_a_fault_is_read_from_text(text: str, expected: dict[str, object]) -> No
         ("killed_in_restore=step:backup", "hidden, renamed, content"),
         ("killed_in_backup=answer:maybe", "bad_gateway, reset, empty"),
         ("html=count:1,oops", "'oops' is not parameter:value"),
+        ("stall=function:core_course_get_contents", "stall cannot befall 'core_course_get_contents'; it befalls core_"),
+        ("persons_restore=function:core_webservice_get_site_info", "cannot befall"),
+        ("wrong_course=function:core_webservice_get_site_info", "core_course_get_contents, core_course_get_courses_by"),
     ],
 )
 def test_a_fault_that_makes_no_sense_is_explained(text: str, told: str) -> None:

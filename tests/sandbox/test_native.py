@@ -129,6 +129,31 @@ def test_a_killed_copy_stays_as_it_was(native: Caller) -> None:
     assert status(native, duplicateid)[:2] == (2, 800)
 
 
+def test_another_duplication_is_named(native: Caller) -> None:
+    first = start(native)
+    native.sandbox.faults.set("wrong_course", count=1)
+    assert start(native, shortname="NEW-2") == first
+    assert native.sandbox.faults.struck == {"wrong_course": 1}
+    await_until(lambda: {course.shortname for course in native.made() if course.complete} == {NEW, "NEW-2"})
+
+
+def test_an_unknown_duplication_is_named_where_there_is_no_other(native: Caller) -> None:
+    native.sandbox.faults.set("wrong_course")
+    assert native.call(STATUS, duplicateid=start(native))["errorcode"] == "invalidrecord"
+    await_until(lambda: [course.shortname for course in native.made() if course.complete] == [NEW])
+
+
+def test_a_look_is_answered_about_another_duplication(native: Caller) -> None:
+    ended = start(native)
+    await_until(lambda: status(native, ended)[1] == 1000, "the copy to finish")
+    with native.sandbox.held_at("backup"):
+        running = start(native, shortname="NEW-2")
+        native.sandbox.wait_for_step("backup", "NEW-2")
+        native.sandbox.faults.set("wrong_course", function=STATUS, count=1)
+        assert status(native, running) == (2, 1000, 1)
+        assert status(native, running)[0] == 1
+
+
 def test_a_lost_answer_leaves_the_copy_to_finish(native: Caller) -> None:
     native.sandbox.faults.set("gateway_timeout")
     assert native.post(START, params(native)).status_code == 504

@@ -1,0 +1,84 @@
+"""What Moodle does wrong during a chaos run, and how often it really did."""
+
+from collections import Counter
+from typing import Any
+
+from tests.chaos.world import World
+
+Fault = dict[str, object]
+CONTENTS, BY_FIELD = "core_course_get_contents", "core_course_get_courses_by_field"
+
+# What is set together, each with the share of calls that it strikes while it is set.
+FAULTS: tuple[tuple[Fault, ...], ...] = (
+    ({"name": "reset_before", "probability": 0.5},),
+    ({"name": "reset_during", "probability": 0.3},),
+    ({"name": "reset_after", "probability": 0.3},),
+    ({"name": "gateway_timeout", "probability": 0.3},),
+    ({"name": "bad_gateway", "probability": 0.3},),
+    ({"name": "killed_in_backup", "probability": 0.2},),
+    ({"name": "killed_in_restore", "probability": 0.2, "step": "hidden"},),
+    ({"name": "killed_in_restore", "probability": 0.2, "step": "renamed"},),
+    ({"name": "killed_in_restore", "probability": 0.2, "step": "content", "answer": "reset"},),
+    ({"name": "exception_in_restore", "probability": 0.2},),
+    ({"name": "exception_in_restore", "probability": 0.2, "errorcode": "none"},),
+    ({"name": "empty", "probability": 0.3},),
+    ({"name": "html", "probability": 0.3},),
+    ({"name": "truncated", "probability": 0.3},),
+    ({"name": "wrong_course", "probability": 0.3},),
+    ({"name": "storedfilenotcreated", "probability": 0.5},),
+    ({"name": "slow", "probability": 0.3, "factor": 10},),
+    ({"name": "forbidden", "probability": 0.3},),
+    ({"name": "persons_restore", "probability": 0.3},),
+    ({"name": "stall", "count": 1},),
+    ({"name": "stall", "count": 1, "step": "renamed"},),
+    ({"name": "html", "probability": 0.2, "function": "*"},),
+    ({"name": "reset_before", "probability": 0.2, "function": "*"},),
+    ({"name": "wrong_course", "probability": 0.1, "function": BY_FIELD},),
+    ({"name": "refuse", "seconds": 1.5},),
+    # Slow copies whose answer is lost: they look unchanged for long, and are well.
+    ({"name": "slow", "factor": 3}, {"name": "reset_during", "at": 0.1}),
+    ({"name": "slow", "factor": 10}, {"name": "bad_gateway", "at": 0.1}),
+    # Looks that lie while a copy is unfinished.
+    ({"name": "slow", "factor": 10}, {"name": "wrong_course", "probability": 0.1, "function": BY_FIELD}),
+    ({"name": "slow", "factor": 10}, {"name": "wrong_course", "count": 1, "function": CONTENTS}),
+    (
+        {"name": "killed_in_restore", "probability": 0.5, "step": "hidden"},
+        {"name": "wrong_course", "count": 1, "function": CONTENTS},
+    ),
+)
+
+
+def label(faults: tuple[Fault, ...]) -> str:
+    """A row of the table."""
+    return f"Moodle: {', '.join(_label(fault) for fault in faults)}"
+
+
+def _label(fault: Fault) -> str:
+    details = [str(fault[key]) for key in ("step", "answer", "errorcode", "factor", "function") if key in fault]
+    return " ".join([str(fault["name"]), *details]).replace("core_course_get_", "")
+
+
+def for_certain(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """Faults that strike the very next call once; those that concern each other stay as they are."""
+    return faults if len(faults) > 1 else tuple(fault | {"probability": 1, "count": 1} for fault in faults)
+
+
+class SetFaults:
+    """The faults that are set at the moment; how often they struck is the sandbox's own count."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._faults: tuple[Fault, ...] = ()
+        self._struck: Counter[str] = Counter()
+
+    def set(self, faults: tuple[Fault, ...]) -> None:
+        self._faults = faults
+        self._world.control(fault=list(faults))
+
+    def clear(self) -> tuple[tuple[Fault, ...], int]:
+        """Which were set, and how often all of them struck."""
+        faults, before = self._faults, self._struck
+        told: dict[str, Any] = self._world.control(clear=True)
+        self._faults, self._struck = (), Counter(told["struck"])
+        struck = self._struck - before
+        return faults, min((struck[str(fault["name"])] for fault in faults), default=0)
