@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from environs import Env, EnvError
 
+from dupdash.moodle.transport import site_address
+
 T = TypeVar("T")
 
 
@@ -88,8 +90,15 @@ class Environment:
     def web_address(self, name: str) -> str:
         value = self.text(name).rstrip("/")
         if value and not is_address(value, ("http", "https")):
-            refuse(name, "must be the address of the site, for example https://moodle.example.edu")
+            refuse(name, "must be the address of this dupdash, for example https://copies.example.edu")
         return value
+
+    def moodle_address(self, name: str) -> str:
+        value = self.text(name)
+        try:
+            return site_address(value) if value else ""
+        except ValueError as error:
+            refuse(name, str(error))
 
     def hosts(self, name: str, default: list[str]) -> list[str]:
         values = self.names(name, default)

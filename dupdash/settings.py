@@ -95,14 +95,26 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
             refuse("DATABASE_URL", f"the folder {_folder} does not exist. Make it, or name another")
         _folder.mkdir()
     # Measured with 8 pollers and 4 writers: Django's defaults lost 50 of 799 transactions to "database is
-    # locked", WAL alone 69 of 796, these three together none of 791.
+    # locked", WAL alone 69 of 796, these three together none of 791. Each commit is on the disk when it returns
+    # (FULL): a machine that loses its power must not forget that a request was sent.
     _database["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
     _database["CONN_MAX_AGE"] = None
-elif _database["ENGINE"] != "django.db.backends.postgresql":
+elif _database["ENGINE"] == "django.db.backends.postgresql":
+    # A server that does not answer at all is an error after a while, like one that refuses; without these a connection
+    # to it is waited for for minutes, and an open one for ever. What the address itself says wins.
+    _database["OPTIONS"] = {
+        "connect_timeout": 10,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60_000,
+        **_database.get("OPTIONS", {}),
+    }
+else:
     refuse("DATABASE_URL", "only SQLite and PostgreSQL are supported")
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -115,7 +127,7 @@ else:
 
 # --- The Moodle -----------------------------------------------------------------------------------------
 
-MOODLE_URL = env.web_address("MOODLE_URL")
+MOODLE_URL = env.moodle_address("MOODLE_URL")
 MOODLE_TOKEN = env.text("MOODLE_TOKEN")
 if MOODLE_URL and not MOODLE_TOKEN:
     refuse("MOODLE_TOKEN", "is missing: MOODLE_URL needs the token of a web service account")
@@ -124,7 +136,7 @@ if MOODLE_TOKEN and not MOODLE_URL:
 MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4)
 MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "waiting", "native"))
 # Who serves the proposed web services, where it is not the Moodle itself: another dupdash, for example.
-NATIVE_URL = env.web_address("NATIVE_URL")
+NATIVE_URL = env.moodle_address("NATIVE_URL")
 NATIVE_TOKEN = env.text("NATIVE_TOKEN")
 if bool(NATIVE_URL) != bool(NATIVE_TOKEN):
     refuse("NATIVE_URL and NATIVE_TOKEN", "must be set both, or neither")
@@ -189,8 +201,9 @@ Q_CLUSTER = {
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
             "workers": 2,
-            "timeout": 300,
-            "retry": 600,
+            # The longest task is a deletion, which Moodle is given five minutes for.
+            "timeout": 480,
+            "retry": 960,
             "recycle": 500,
         },
     },

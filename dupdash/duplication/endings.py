@@ -2,19 +2,21 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
-from dupdash.duplication.models import DuplicationJob, Phase
-from dupdash.duplication.observer import is_temporary_short_name, same_name
+from dupdash.duplication.health import DELETE
+from dupdash.duplication.models import DuplicationJob, Phase, Proof
+from dupdash.duplication.observer import Facts, is_temporary_short_name, same_name
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import move, note
+from dupdash.duplication.transitions import move, note, observe
 from dupdash.duplication.verification import verify
-from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
+from dupdash.moodle.client import LONGEST_DELETION, MoodleClient
+from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, Refused
+from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.endings")
 
@@ -77,6 +79,16 @@ def fail(
     )
 
 
+def call_off(job: DuplicationJob, *, guard: Guard = None) -> None:
+    """End a job that somebody cancelled, and of which nothing was started."""
+    move(job, State.CANCELLED, kind="cancelled", reason="Nothing had been started.", guard=guard)
+
+
+def pause_before_retry(times: int) -> timedelta:
+    """How long a job that started nothing waits for its next turn, after so many in vain: longer and longer."""
+    return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(times - 1, 60)))
+
+
 def look_up(job: DuplicationJob, reason: str, *, errorcode: str = "", guard: Guard = None) -> None:
     """The answer of a sent job is lost: from now on the truth is looked up in Moodle, holding no worker."""
     now = timezone.now()
@@ -102,9 +114,23 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool) 
     """
     if job.course_id is None or not job.is_proven:
         raise NotRemoved("No course is proven to have been made by this job, so none is deleted.")
+    if job.proof == Proof.SETTLED:
+        raise NotRemoved("That it is this job's is a person's word, and on that nothing is deleted.")
     course = client.course_by_id(job.course_id)
     if course is None:
         return f"Course {job.course_id} is already gone from Moodle."
+    _still_as_this_job_left_it(job, course, client, complete=complete)
+    client.delete_course(course.id)
+    if client.course_by_id(course.id) is not None:
+        raise NotRemoved(f"Moodle did not delete course {course.id}. Look at it there.")
+    return f"Course {course.id}, “{course.fullname}” ({course.shortname}), was deleted in Moodle."
+
+
+def _still_as_this_job_left_it(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
+    """Raises NotRemoved where a course is not what this job made any more, but something that a person works with.
+
+    Whether students can see it does not matter: hiding a partial course is the first thing that a person does.
+    """
     requested = same_name(course.shortname, job.shortname)
     if not (requested or (not complete and is_temporary_short_name(course.shortname, job.source_shortname))):
         raise NotRemoved(
@@ -112,14 +138,24 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool) 
         )
     if not complete and requested and client.contents(course.id).section_count:
         raise NotRemoved(f"Course {course.id} carries the requested names and has contents. It is not deleted.")
-    client.delete_course(course.id)
-    if client.course_by_id(course.id) is not None:
-        raise NotRemoved(f"Moodle did not delete course {course.id}. Look at it there.")
-    return f"Course {course.id}, “{course.fullname}” ({course.shortname}), was deleted in Moodle."
+    last = Facts.from_json(job.facts).last
+    # Under the short name that it was last seen with: restore itself gives it another one only together with this.
+    if last is not None and last.id == course.id and same_name(last.shortname, course.shortname):
+        if not same_name(last.fullname, course.fullname):
+            raise NotRemoved(
+                f"Course {course.id} was “{last.fullname}” and is called “{course.fullname}” by now: "
+                "somebody works with it. It is not deleted."
+            )
+        if last.category_id != course.category_id:
+            raise NotRemoved(f"Course {course.id} was moved to another category by somebody. It is not deleted.")
 
 
 def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard, patient: bool) -> bool:
     """Delete a finished copy that nobody wants any more; False where it stays, and the job says why."""
+    next_look = job.check_at
+    if next_look is not None:
+        # Whoever looked meanwhile would find the copy, and delete it a second time.
+        observe(job, guard=guard, check_at=_after_a_deletion())
     job.course_id = course_id
     try:
         outcome = remove_course(job, client, complete=True)
@@ -127,6 +163,9 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
         if patient and _may_pass(refusal):
             if job.state == State.RUNNING:
                 look_up(job, f"Whether the copy was removed is not known: {refusal}", guard=guard)
+                next_look = job.check_at
+            # Moodle may be at it still where its answer was lost.
+            observe(job, check_at=_after_a_deletion() if _may_be_deleting(refusal) else next_look)
             return True
         note(
             job,
@@ -145,6 +184,16 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
         course_deleted_at=timezone.now(),
     )
     return True
+
+
+def _after_a_deletion() -> datetime:
+    """When Moodle will be through with a deletion that begins now, or was begun and is not heard of."""
+    longest = min(LONGEST_DELETION, settings.MOODLE_DUPLICATION_TIMEOUT) + settings.MOODLE_CONNECT_TIMEOUT
+    return timezone.now() + timedelta(seconds=longest)
+
+
+def _may_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
+    return isinstance(refusal, MayHaveStarted) and refusal.function == DELETE
 
 
 def _may_pass(refusal: NotRemoved | MoodleError) -> bool:

@@ -1,6 +1,7 @@
 """One job, from claimed to settled: choose the driver, let it work, and write down what became of it."""
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -10,22 +11,24 @@ from django.utils import timezone
 
 from dupdash.duplication import health
 from dupdash.duplication.drivers import native, outcomes, waiting
+from dupdash.duplication.drivers.looking import facts_of
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preparing import outcome_of_read
-from dupdash.duplication.endings import fail, finish, look_up
+from dupdash.duplication.endings import call_off, fail, finish, look_up, pause_before_retry
 from dupdash.duplication.insisting import insist
 from dupdash.duplication.leases import Lease, claim
 from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.observer import answered
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, move, note
+from dupdash.duplication.transitions import JobMovedOn, move, note, observe
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.engine")
 
-# How often an outcome is written that somebody's cancelling came in the way of.
-TRIES = 3
+# How often an outcome is written that somebody came in the way of: by cancelling, by taking the job back.
+TRIES = 5
 
 DRIVERS: dict[str, Callable[[DuplicationJob, Lease, MoodleClient], Outcome]] = {
     "waiting": waiting.duplicate,
@@ -41,7 +44,7 @@ def run(job_id: str) -> None:
     with lease.kept():
         job = DuplicationJob.objects.get(pk=job_id)
         outcome = _attempt(job, lease)
-        insist(lambda: settle(job_id, lease, outcome))
+        insist(lambda: settle(job, lease, outcome))
 
 
 def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
@@ -63,22 +66,23 @@ def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
         return outcomes.AnswerLost("a fault in dupdash itself; the log of the worker says more")
 
 
-def settle(job_id: str, lease: Lease, outcome: Outcome) -> None:
-    """Turn an outcome into moves. Harmless when repeated, and when somebody else has moved the job."""
+def settle(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
+    """Turn an outcome into moves. Harmless when repeated, and when somebody else has moved the job.
+
+    ``driven``: the job as its driver left it.
+    """
     for _ in range(TRIES):
-        job = DuplicationJob.objects.get(pk=job_id)
+        job = DuplicationJob.objects.get(pk=driven.pk)
         try:
-            _write(job, lease, outcome)
+            if job.lease_owner == lease.owner:
+                _write(job, lease, outcome)
+            elif job.sent_at is not None and job.sent_at == driven.sent_at:
+                _write_late(job, outcome)
         except JobMovedOn as moved:
-            job.refresh_from_db()
-            if job.lease_owner != lease.owner:
-                logger.warning("%s", moved)
-                break
-            # It is still ours: somebody cancelled it at this very moment.
+            # Somebody cancelled it, or took it back, at this very moment.
+            logger.info("%s", moved)
         else:
             return
-    if isinstance(outcome, outcomes.Finished):
-        _late_answer(job_id, outcome.course_id)
 
 
 def _write(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
@@ -90,6 +94,8 @@ def _write(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
             _after_lost_answer(job, lease, detail, errorcode)
         case outcomes.NothingStarted(error):
             _again_later(job, lease, error)
+        case outcomes.CalledOff():
+            call_off(job, guard=lease.guard)
         case outcomes.SourceIsBusy():
             _back_to_queue(
                 job,
@@ -98,22 +104,31 @@ def _write(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
                 reason="Another copy of the same source is on its way; its course must be seen first.",
             )
         case outcomes.Misconfigured(fault):
-            health.pause(fault)
-            _back_to_queue(
-                job,
-                lease,
-                kind="paused",
-                reason=f"Nothing was started: {fault} The job waits until this is mended.",
-                data={"errorcode": fault.errorcode, "message": fault.message},
-            )
+            _when_mended(job, lease, fault)
         case outcomes.Refused(code, message):
             fail(job, code, message, guard=lease.guard)
-        case outcomes.AnsweredLate(course_id):
-            _late_answer(job.pk, course_id)
-        case outcomes.LeaseLost():
-            logger.warning("job %s: the lease is lost; somebody else decides", job.pk)
-        case outcomes.FollowedElsewhere():
+        case outcomes.LeaseLost() | outcomes.FollowedElsewhere():
             pass
+
+
+def _write_late(job: DuplicationJob, outcome: Outcome) -> None:
+    """Somebody took the job back after it was sent, and it is looked up: what Moodle says in the end still counts."""
+    if job.state not in (State.CHECKING, State.UNRESOLVED):
+        return
+    match outcome:
+        case outcomes.Finished(course_id):
+            _late_answer(job, course_id)
+        case outcomes.Refused(code, message):
+            _late_refusal(job, code, message)
+        case outcomes.NothingStarted(error):
+            _late_refusal(job, _code(error), f"{error} It can be tried again.")
+        case outcomes.Misconfigured(fault):
+            health.pause(fault)
+            _late_refusal(job, _code(fault), f"{fault} It can be tried again when this is mended.")
+        case outcomes.AnswerLost(detail, errorcode) if errorcode:
+            _late_error(job, errorcode, detail)
+        case outcomes.AnswerLost():
+            observe(job, check_at=timezone.now())
 
 
 def _after_lost_answer(job: DuplicationJob, lease: Lease, detail: str, errorcode: str) -> None:
@@ -125,19 +140,59 @@ def _after_lost_answer(job: DuplicationJob, lease: Lease, detail: str, errorcode
 
 def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
     """Nothing started: back to the queue with a growing delay, up to the limit of attempts."""
-    code = error.errorcode or "unreachable"
     if job.attempts >= settings.RETRY_ATTEMPTS:
-        fail(job, code, f"{error} Tried {job.attempts} times.", guard=lease.guard)
+        fail(job, _code(error), f"{error} Tried {job.attempts} times.", guard=lease.guard)
         return
-    delay = min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3 ** (job.attempts - 1))
+    pause = pause_before_retry(job.attempts)
     _back_to_queue(
         job,
         lease,
         kind="again_later",
-        reason=f"Attempt {job.attempts} started nothing: {error} The next one follows in {delay:.0f} seconds or later.",
+        reason=f"Attempt {job.attempts} started nothing: {error} "
+        f"The next one follows in {pause.total_seconds():.0f} seconds or later.",
         data={"errorcode": error.errorcode, "message": error.message},
-        not_before=timezone.now() + timedelta(seconds=delay),
+        not_before=timezone.now() + pause,
     )
+
+
+def _when_mended(job: DuplicationJob, lease: Lease, fault: ConfigurationFault) -> None:
+    """A fault of configuration: dispatch pauses, and the job keeps its place until this is mended.
+
+    Nothing fails because a site is misconfigured, however long. But a fault that this job alone meets (a firewall
+    that does not like its name) comes back with it each time, so its turns become rarer, and end.
+    """
+    times = job.events.filter(kind="paused").count() + 1
+    alone = _times_while_others_were_made(job)
+    if alone >= settings.RETRY_ATTEMPTS:
+        message = f"{fault} This was so {alone} times, while other copies were made."
+        fail(job, _code(fault), message, reason=f"Nothing was started: {message}", guard=lease.guard)
+        return
+    health.pause(fault)
+    _back_to_queue(
+        job,
+        lease,
+        kind="paused",
+        reason=f"Nothing was started: {fault} The job waits until this is mended.",
+        data={"errorcode": fault.errorcode, "message": fault.message},
+        # Others go first when the probe has found that all is well.
+        not_before=timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL) + pause_before_retry(times),
+    )
+
+
+def _times_while_others_were_made(job: DuplicationJob) -> int:
+    """How often this job met such a fault, with this one, after the site had made a copy all the same."""
+    paused = job.events.filter(kind="paused")
+    first = paused.first()
+    if first is None:
+        return 0
+    made = DuplicationJob.objects.filter(state=State.SUCCEEDED, sent_at__gt=first.at).order_by("finished_at").first()
+    if made is None or made.finished_at is None:
+        return 0
+    return paused.filter(at__gt=made.finished_at).count() + 1
+
+
+def _code(error: MoodleError) -> str:
+    return error.errorcode or "unreachable"
 
 
 def _back_to_queue(
@@ -151,7 +206,7 @@ def _back_to_queue(
 ) -> None:
     """Only where nothing can have started: "sent" is withdrawn, by this event."""
     if job.cancel_requested_at is not None:
-        move(job, State.CANCELLED, kind="cancelled", reason="Nothing had been started.", guard=lease.guard)
+        call_off(job, guard=lease.guard)
         return
     if kind in ("source_busy", "paused"):
         # Not an attempt: it waits for something that is no fault of the job.
@@ -174,17 +229,41 @@ def _back_to_queue(
     )
 
 
-def _late_answer(job_id: str, course_id: int) -> None:
-    """An answer that arrives after all makes a job that is being looked up look at once."""
-    job = DuplicationJob.objects.get(pk=job_id)
-    if job.state not in (State.CHECKING, State.UNRESOLVED) or job.course_id not in (None, course_id):
-        return
+def _late_answer(job: DuplicationJob, course_id: int) -> None:
+    """Moodle's answer, held against what Moodle shows, makes a job that is being looked up look at once."""
+    corrected = job.course_id not in (None, course_id)
     note(
         job,
         kind="late_answer",
-        reason=f"Moodle's answer arrived after all: course {course_id}.",
+        reason=f"Moodle's answer arrived after all: course {course_id}."
+        + (f" Course {job.course_id}, under the same names, is not this job's." if corrected else ""),
+        guard={"course_id": job.course_id},
         course_id=course_id,
         proof=Proof.ANSWERED,
-        facts={**job.facts, "course_id": course_id},
+        facts=answered(facts_of(job), course_id, time.time()).to_json(),
+        check_at=timezone.now(),
+    )
+
+
+def _late_refusal(job: DuplicationJob, code: str, message: str) -> None:
+    """Nothing was started, and the looking ends; unless a course was seen, which is the better witness."""
+    unseen = {"course_id": None, "cancel_requested_at": job.cancel_requested_at}
+    if job.course_id is not None:
+        _late_error(job, code, message)
+    elif job.cancel_requested_at is not None:
+        call_off(job, guard=unseen)
+    else:
+        fail(job, code, message, reason=f"It is known after all that nothing was started: {message}", guard=unseen)
+
+
+def _late_error(job: DuplicationJob, code: str, message: str) -> None:
+    """Moodle is through with the request: what a few looks show from now on is all there is."""
+    note(
+        job,
+        kind="late_answer",
+        reason=f"Moodle's answer arrived after all, an error: {message}",
+        data={"errorcode": code, "message": message},
+        failure_code=code[:100],
+        checks=0,
         check_at=timezone.now(),
     )

@@ -15,7 +15,8 @@ class Explanation:
 
 
 EXPLANATIONS: dict[str, Explanation] = {
-    # The configuration: no job fails of these, but a job's story may tell of them.
+    # The configuration: jobs wait until it is put right, and a job's story tells of it. One fails of these only where
+    # others are made meanwhile, or where it is learnt too late that nothing was started.
     "invalidtoken": Explanation(
         "Moodle did not accept the token that dupdash signs in with.",
         "Nothing was started. Copies wait until the token is put right.",
@@ -93,6 +94,11 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Moodle could not be reached, although it was tried several times.",
         "Nothing was started: no request got through.",
         "Retry later. If Moodle opens in your browser, tell a course administrator.",
+    ),
+    "worker_lost": Explanation(
+        "dupdash itself stopped working on the copy, again and again.",
+        "Nothing was started: nothing had been sent to Moodle.",
+        "Retry later. If it happens again, tell a course administrator: the log of the worker says more.",
     ),
     "partial_course": Explanation(
         "Moodle stopped in the middle of the copy.",

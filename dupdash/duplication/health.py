@@ -91,11 +91,12 @@ def pause(fault: ConfigurationFault) -> None:
         health = MoodleHealth.current()
         if health.paused_at is None:
             health.paused_at = timezone.now()
+            # A fault that is met while paused must not put the probe off again and again.
+            health.probe_at = timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL)
             logger.error("dispatch is paused: %s %s", fault, fault.advice)
         health.fault_code = fault.errorcode[:100]
         health.fault_message = fault.message
         health.advice = fault.advice
-        health.probe_at = timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL)
         health.save()
         # Whoever was told to run takes its message in vain.
         DuplicationJob.objects.filter(state=State.QUEUED).update(dispatched_at=None)

@@ -1,7 +1,7 @@
 """The verbs: all that anybody can do to a job. Every entrance calls these and nothing below them."""
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -9,7 +9,7 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.accounts.access import Verb
 from dupdash.duplication import dispatch
-from dupdash.duplication.endings import NotRemoved, remove_course
+from dupdash.duplication.endings import NotRemoved, finish, remove_course
 from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
 from dupdash.duplication.request import (
     FRONT_PAGE,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.jobs")
 
+MOVED_ON = "Somebody else changed this job at the same moment. Look at it again."
 # What an approval may change, as the story tells it.
 CHANGEABLE = {
     "fullname": "full name",
@@ -284,19 +285,27 @@ def settle(
     course = client.course_by_id(course_id)
     if course is None:
         raise CannotDo(f"Moodle has no course with the id {course_id}.")
-    _move(
-        job,
-        State.SUCCEEDED,
-        expected=(State.UNRESOLVED,),
-        kind="settled",
-        reason=f"Settled: the copy is course {course.id}, “{course.fullname}” ({course.shortname}). {why}",
-        actor=actor,
-        through=through,
-        data={"course_id": course.id},
-        course_id=course.id,
-        proof=Proof.SETTLED,
-        failure_code="",
-    )
+    wanted = job.cancel_requested_at is None
+    settled: dict[str, Any] = {
+        "kind": "settled",
+        "reason": f"Settled: the copy is course {course.id}, “{course.fullname}” ({course.shortname}). {why}",
+        "actor": actor,
+        "through": through,
+        "data": {"course_id": course.id},
+        # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
+        "guard": {"cancel_requested_at__isnull": wanted},
+        "course_id": course.id,
+        "proof": job.proof if job.is_proven and job.course_id == course.id else Proof.SETTLED,
+        "failure_code": "",
+    }
+    if wanted:
+        _move(job, State.SUCCEEDED, expected=(State.UNRESOLVED,), **settled)
+        return
+    _note(job, **settled)
+    try:
+        finish(job, course.id, client, patient=False)
+    except JobMovedOn:
+        raise CannotDo(MOVED_ON) from None
 
 
 def _insert(
@@ -353,7 +362,7 @@ def _move(job: DuplicationJob, to_state: State, *, expected: tuple[State, ...], 
     try:
         move(job, to_state, **rest)  # type: ignore[arg-type]
     except JobMovedOn:
-        raise CannotDo("Somebody else changed this job at the same moment. Look at it again.") from None
+        raise CannotDo(MOVED_ON) from None
 
 
 def _note(job: DuplicationJob, **rest: object) -> None:

@@ -9,7 +9,7 @@ source may also be somebody's own restore: a candidate, good for showing a phase
 """
 
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +18,12 @@ from dupdash.moodle.records import Course
 # The counters that are looked up beyond the first free one: Moodle skips a number whose full name is taken.
 NAMES_BEYOND = 5
 SHORT_NAME_LONGEST = 100
+# Seconds between two looks that count as observed, whatever came before them.
+GAP_LEAST = 10.0
+# Seconds for which a hidden course that has all must be observed: the row that a restore begins with lives for two.
+SETTLED_AFTER = 60.0
+# What Moodle's filters and entities begin with: a name with such a character may be shown as another one.
+FILTERED = re.compile(r"[<{\[$&]")
 
 
 @dataclass(frozen=True)
@@ -72,13 +78,17 @@ class Facts:
     # When restore was first seen to run: by our course, or by a likely one.
     restore_at: float | None = None
     content_at: float | None = None
-    # Its names and contents as last seen, and since when they are like that.
+    # Its names and contents as last seen, and for how many seconds it was observed to be like that.
     last: Seen | None = None
     sections: int = 0
     activities: int = 0
-    changed_at: float | None = None
+    unchanged: float = 0.0
     looked_at: float | None = None
-    # It was seen with sections under the requested names: nothing more will happen to it.
+    # It was seen under other names than the requested ones, so that these come back at the very end only.
+    renamed: bool = False
+    # It has the requested names and sections, as far as the last look shows.
+    has_all: bool = False
+    # It has all and is past the row that a restore begins with: nothing more will happen to it.
     complete: bool = False
     # How many looks in a row did not find the course with the known id.
     missing: int = 0
@@ -89,11 +99,12 @@ class Facts:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "Facts":
-        """What ``to_json`` gave; an empty dictionary is "nothing is known"."""
+        """What ``to_json`` gave, also that of another version; an empty dictionary is "nothing is known"."""
         last = stored.get("last")
+        known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
         return cls(
             **{
-                **stored,
+                **known,
                 "last": Seen(**last) if last else None,
                 "candidates": tuple(Seen(**candidate) for candidate in stored.get("candidates", [])),
             }
@@ -133,17 +144,35 @@ def fold(facts: Facts, wanted: Wanted, look: Look) -> Facts:
         facts = replace(facts, restore_at=look.at)
     if facts.looked_at is not None and look.at < facts.looked_at:
         return facts
+    since = 0.0 if facts.looked_at is None else look.at - facts.looked_at
     facts = replace(facts, looked_at=look.at)
     own = _own_course(facts, look)
     if own is None:
         if look.own_is_missing and facts.course_id is not None:
             return replace(facts, missing=facts.missing + 1)
         return facts
-    return _compare(facts, wanted, look, own)
+    return _compare(facts, wanted, look, own, since)
 
 
-def judge(facts: Facts, now: float, still: float) -> Verdict:
-    """What the facts mean. ``still``: seconds a course must stay unchanged before it counts as partial.
+def answered(facts: Facts, course_id: int, at: float) -> Facts:
+    """The facts after Moodle's answer named the course. What was seen of another one under the same names, made by
+    somebody meanwhile, is a candidate from now on."""
+    if facts.course_id == course_id:
+        return replace(facts, renamed=True)
+    others = [one for one in (*facts.candidates, facts.last) if one is not None and one.id != course_id]
+    return Facts(
+        course_id=course_id,
+        seen_at=facts.seen_at or at,
+        restore_at=facts.restore_at,
+        looked_at=facts.looked_at,
+        # Moodle answers at the very end.
+        renamed=True,
+        candidates=tuple(sorted(others, key=lambda one: one.id)),
+    )
+
+
+def judge(facts: Facts, still: float) -> Verdict:
+    """What the facts mean. ``still``: seconds a course must be observed unchanged before it counts as partial.
 
     A healthy copy looks unchanged for a third of its life, so ``still`` is one whole expected duration.
     One look that does not find a course may be a fault of the look: three in a row are believed.
@@ -154,24 +183,23 @@ def judge(facts: Facts, now: float, still: float) -> Verdict:
         return Verdict.FINISHED
     if facts.missing >= 3:
         return Verdict.GONE
-    if facts.changed_at is not None and facts.looked_at is not None:
-        unchanged_until = min(facts.looked_at, now)
-        if unchanged_until - facts.changed_at >= still:
-            return Verdict.PARTIAL
-    return Verdict.GOING_ON
+    if facts.has_all:
+        return Verdict.FINISHED if facts.unchanged >= min(still, SETTLED_AFTER) else Verdict.GOING_ON
+    return Verdict.PARTIAL if facts.unchanged >= still else Verdict.GOING_ON
 
 
 def could_be_ours(course: Seen, wanted: Wanted) -> bool:
     """Whether a course that carries the requested short name can be the one we sent for.
 
     Beside the short name, which somebody else may have taken between our looking and our sending: the category, and
-    the full name. A filter may render the full name differently; the hidden row of a restore counts then too.
+    the full name. Where a filter may show that one differently, a hidden course counts too: so begins every restore.
     """
+    shown_differently = not course.visible and FILTERED.search(wanted.fullname) is not None
     return (
         course.id not in wanted.present_before
         and same_name(course.shortname, wanted.shortname)
         and course.category_id == wanted.category_id
-        and (same_name(course.fullname, wanted.fullname) or not course.visible)
+        and (same_name(course.fullname, wanted.fullname) or shown_differently)
     )
 
 
@@ -183,7 +211,9 @@ def _prove(facts: Facts, wanted: Wanted, look: Look) -> Facts:
     if len(ours) != 1:
         return facts
     remaining = tuple(candidate for candidate in facts.candidates if candidate.id != ours[0].id)
-    return replace(facts, course_id=ours[0].id, seen_at=look.at, candidates=remaining)
+    # It may have been a candidate under restore's own names.
+    renamed = any(one.id == ours[0].id and not same_name(one.shortname, wanted.shortname) for one in facts.candidates)
+    return replace(facts, course_id=ours[0].id, seen_at=look.at, renamed=renamed, candidates=remaining)
 
 
 def _collect_candidates(facts: Facts, wanted: Wanted, look: Look) -> Facts:
@@ -200,21 +230,37 @@ def _own_course(facts: Facts, look: Look) -> Seen | None:
     return next((course for course in look.named or () if course.id == facts.course_id), None)
 
 
-def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen) -> Facts:
+def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen, since: float) -> Facts:
+    """The facts after a look at our course, ``since`` seconds after the one before."""
     sections = facts.sections if look.sections is None else look.sections
     activities = facts.activities if look.activities is None else look.activities
     changed = (own, sections, activities) != (facts.last, facts.sections, facts.activities)
     has_content = look.sections is not None and look.sections > 0
+    has_all = sections > 0 and _has_names_back(own, wanted)
+    renamed = facts.renamed or not same_name(own.shortname, wanted.shortname)
     return replace(
         facts,
         last=own,
         sections=sections,
         activities=activities,
-        changed_at=look.at if changed or facts.changed_at is None else facts.changed_at,
+        unchanged=0.0 if changed else facts.unchanged + _observed(facts, since),
         content_at=look.at if has_content and facts.content_at is None else facts.content_at,
-        complete=facts.complete or (has_content and _has_names_back(own, wanted)),
+        renamed=renamed,
+        has_all=has_all,
+        # The row that a restore begins with carries the requested names too, hidden and without contents. One answer
+        # with the contents of another course must not make it a copy.
+        complete=facts.complete or (has_content and has_all and (own.visible or renamed)),
         missing=0,
     )
+
+
+def _observed(facts: Facts, since: float) -> float:
+    """How much of the time between two looks counts as observed.
+
+    In a long gap Moodle may have stood still itself, or a clock was set: it counts as much as was observed before it,
+    so that one gap never makes a whole duration out of the third in which a healthy copy looks unchanged.
+    """
+    return min(since, max(GAP_LEAST, facts.unchanged))
 
 
 def _has_names_back(own: Seen, wanted: Wanted) -> bool:

@@ -1,8 +1,11 @@
 """Jobs whose worker or whose answer was lost: finding them, and finding out the truth about them in Moodle."""
 
 import logging
+import math
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -10,27 +13,22 @@ from django.utils import timezone
 
 from dupdash.duplication import health
 from dupdash.duplication.drivers import native, outcomes
-from dupdash.duplication.drivers.looking import changes_by, facts_of, look, temporary_names, wanted
-from dupdash.duplication.endings import fail, finish, look_up
+from dupdash.duplication.drivers.looking import changes_by, facts_of, likely_name, look, temporary_names, wanted
+from dupdash.duplication.endings import call_off, fail, finish, look_up, pause_before_retry
 from dupdash.duplication.leases import DEAD
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.observer import Facts, Seen, Verdict, fold, judge
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, move, note, observe
-from dupdash.duplication.verification import verify
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
 
 logger = logging.getLogger("dupdash.recovery")
 
 # Moodle answered with an error and is through with the request: so many looks, then what is there is all there is.
 LOOKS_AFTER_AN_ERROR = 3
-# Seconds that one sweep looks; a task that takes too long looks like a dead cluster.
-LOOKING_MOST = 10.0
-# Copies whose report could not be made when they ended are held against their source for so long.
-VERIFY_FOR = timedelta(days=1)
-# The newest first: a copy that somebody deleted must not be in the way of the others.
-VERIFY_AT_ONCE = 5
+# Seconds: Moodle allows itself an hour for a backup and an hour for a restore.
+LONGEST_COPY = 7200.0
 
 # A job that a site works on by itself is driven by no worker, and needs no lease.
 DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, native_id="")
@@ -39,34 +37,54 @@ FOLLOWED = Q(state=State.RUNNING) & ~Q(native_id="")
 
 def recover_dead_leases() -> None:
     """Take back the jobs whose worker is gone: to the queue where nothing was sent, else to be looked up."""
-    _take_back(DEAD, "Its worker was lost.")
+    _take_back(DEAD, "Its worker was lost.", at_fault=True)
 
 
 def release_crew(crew: str) -> None:
     """Take back the jobs of processes that were just killed, without waiting for their leases to run out."""
-    _take_back(Q(lease_owner__startswith=f"{crew}:"), "Its worker was stopped.")
+    _take_back(Q(lease_owner__startswith=f"{crew}:"), "Its worker was stopped.", at_fault=False)
 
 
-def _take_back(whose: Q, why: str) -> None:
+def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
+    """``at_fault``: the job itself may be what its worker died of."""
     for job in DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & whose):
-        # Whoever renews the lease meanwhile keeps the job.
-        guard = {"lease_owner": job.lease_owner, "lease_until": job.lease_until, "native_id": ""}
+        # Whoever renews the lease meanwhile keeps the job; whoever sends or cancels it changes what is to be done.
+        guard = {
+            "lease_owner": job.lease_owner,
+            "lease_until": job.lease_until,
+            "native_id": "",
+            "sent_at": job.sent_at,
+            "cancel_requested_at": job.cancel_requested_at,
+        }
         try:
             if job.sent_at is not None:
                 look_up(job, f"{why} The request had been sent to Moodle.", guard=guard)
             elif job.cancel_requested_at is not None:
-                move(job, State.CANCELLED, kind="cancelled", reason="Nothing had been started.", guard=guard)
+                call_off(job, guard=guard)
+            elif at_fault and job.attempts >= settings.RETRY_ATTEMPTS:
+                message = f"{why} Nothing had been sent to Moodle. Tried {job.attempts} times."
+                fail(job, "worker_lost", message, reason=message, guard=guard)
             else:
-                move(
-                    job,
-                    State.QUEUED,
-                    kind="worker_lost",
-                    reason=f"{why} Nothing had been sent to Moodle, so it goes back to the queue.",
-                    guard=guard,
-                    dispatched_at=None,
-                )
+                _back_to_queue(job, why, guard, at_fault=at_fault)
         except JobMovedOn as moved:
             logger.info("%s", moved)
+
+
+def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_fault: bool) -> None:
+    turn: dict[str, Any]
+    if at_fault:
+        turn = {"not_before": timezone.now() + pause_before_retry(job.attempts)}
+    else:
+        turn = {"attempts": max(0, job.attempts - 1)}
+    move(
+        job,
+        State.QUEUED,
+        kind="worker_lost",
+        reason=f"{why} Nothing had been sent to Moodle, so it goes back to the queue.",
+        guard=guard,
+        dispatched_at=None,
+        **turn,
+    )
 
 
 def _due(now: datetime) -> list[str]:
@@ -76,18 +94,21 @@ def _due(now: datetime) -> list[str]:
     return list(jobs.values_list("pk", flat=True))
 
 
-def check_what_is_due(client: MoodleClient) -> None:
-    """Look at every job that is due; a Moodle that is away or slow leaves the rest for the next sweep."""
-    deadline = time.monotonic() + LOOKING_MOST
+def check_what_is_due(client: MoodleClient, deadline: float) -> bool:
+    """Look at every job that is due; a Moodle that is away or slow leaves the rest for the next sweep.
+
+    ``deadline``: on the monotonic clock. False where there was no time, or no answer, for all of them.
+    """
     for job_id in _due(timezone.now()):
-        if not check(job_id, client) or time.monotonic() > deadline:
-            return
+        if time.monotonic() > deadline or not check(job_id, client, deadline):
+            return False
+    return time.monotonic() <= deadline
 
 
-def check(job_id: str, client: MoodleClient) -> bool:
+def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool:
     """Look at a job that is due, once; harmless when called twice, or for a job that is not due.
 
-    False where Moodle could not be reached.
+    False where Moodle could not be reached, or did not answer in time.
     """
     job = DuplicationJob.objects.filter(pk=job_id).first()
     if job is None or job.check_at is None or job.check_at > timezone.now():
@@ -103,13 +124,16 @@ def check(job_id: str, client: MoodleClient) -> bool:
         if job.state == State.RUNNING:
             _follow(job, client)
         else:
-            _look_up(job, client)
+            _look_up(job, client, deadline)
     except ConfigurationFault as fault:
         health.pause(fault)
         return False
     except NotSent as away:
         logger.info("job %s: %s", job_id, away)
         return False
+    except NoTrustworthyAnswer as lost:
+        logger.info("job %s: %s", job_id, lost)
+        return not lost.timed_out
     except (MoodleError, JobMovedOn) as passing:
         logger.info("job %s: %s", job_id, passing)
     return True
@@ -125,6 +149,31 @@ def _pause_before_next(job: DuplicationJob) -> float:
     return float(min(settings.UNRESOLVED_LONGEST, settings.CHECK_LONGEST * 2.0**steps))
 
 
+class Names:
+    """The temporary names to look under: the likely one and one more, and all the others while there is time.
+
+    Each look begins with another one, so that those of a slow Moodle come to all of them, too.
+    """
+
+    def __init__(self, job: DuplicationJob, deadline: float) -> None:
+        self._likely = likely_name(job)
+        others = [name for name in temporary_names(job) if name not in self._likely]
+        first = job.checks % max(1, len(others))
+        self._others = others[first:] + others[:first]
+        self._deadline = deadline
+        # By this look, or by this and the ones before it.
+        self.were_all_seen = job.checks >= len(others)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._likely
+        yield from self._others[:1]
+        for name in self._others[1:]:
+            if time.monotonic() > self._deadline:
+                return
+            yield name
+        self.were_all_seen = True
+
+
 def _follow(job: DuplicationJob, client: MoodleClient) -> None:
     match native.follow(job, client):
         case outcomes.Finished(course_id):
@@ -136,10 +185,11 @@ def _follow(job: DuplicationJob, client: MoodleClient) -> None:
             look_up(job, "The site has not finished it, long after it should have.")
 
 
-def _look_up(job: DuplicationJob, client: MoodleClient) -> None:
+def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None:
     facts = facts_of(job)
+    names = Names(job, deadline)
     try:
-        sighting = look(client, facts, wanted(job), temporary=temporary_names(job))
+        sighting = look(client, facts, wanted(job), temporary=names)
     except (ConfigurationFault, NotSent):
         raise
     except MoodleError:
@@ -150,15 +200,17 @@ def _look_up(job: DuplicationJob, client: MoodleClient) -> None:
         raise
     facts = fold(facts, wanted(job), sighting)
     changes = changes_by(facts, job)
+    # An answer that came late meanwhile knows better.
+    as_it_was = {"course_id": job.course_id}
     if "seen_at" in changes:
         reason = f"A course of this job was found in Moodle: id {facts.course_id}, “{_name_of(sighting.own)}”."
-        note(job, kind="course_seen", reason=reason, **changes)
+        note(job, kind="course_seen", reason=reason, guard=as_it_was, **changes)
     else:
-        observe(job, **changes)
+        observe(job, guard=as_it_was, **changes)
     now = timezone.now()
-    match judge(facts, now.timestamp(), _still(job)):
+    match judge(facts, _still(job)):
         case Verdict.FINISHED if facts.course_id is not None:
-            finish(job, facts.course_id, client, patient=job.state == State.UNRESOLVED or now < _limit(job))
+            finish(job, facts.course_id, client, patient=now < _removal_limit(job))
         case Verdict.GONE if facts.course_id is not None and job.cancel_requested_at is not None:
             # Nobody wants it: gone by our own hand, where the answer to the deletion was lost.
             finish(job, facts.course_id, client)
@@ -172,23 +224,47 @@ def _look_up(job: DuplicationJob, client: MoodleClient) -> None:
             )
         case Verdict.PARTIAL:
             _fail_with_partial(job, facts)
-        case _ if job.failure_code and job.checks >= LOOKS_AFTER_AN_ERROR:
-            _fail_after_error(job, facts)
-        case _ if job.state == State.CHECKING and now >= _limit(job):
+        case _ if job.failure_code and job.checks >= LOOKS_AFTER_AN_ERROR and (facts.course_id or names.were_all_seen):
+            if facts.has_all and facts.course_id is not None:
+                # Moodle is through with the request, and this is what came of it.
+                finish(job, facts.course_id, client, patient=now < _removal_limit(job))
+            else:
+                _fail_after_error(job, facts)
+        case _ if job.state == State.CHECKING and now >= _limit(job) and not facts.has_all:
             _give_up(job, facts)
 
 
 def _still(job: DuplicationJob) -> float:
-    """Seconds a partial course must stay unchanged: one whole expected duration."""
+    """Seconds a partial course must stay unchanged: one whole duration, as expected or as slow as this copy shows."""
     expected = _expected(job)
-    return float(max(settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected))
+    least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected
+    return float(max(settings.CHECK_STILL_LEAST, least, _at_its_own_pace(job)))
 
 
 def _limit(job: DuplicationJob) -> datetime:
     """Until when a job is looked up before it is called unresolved, or a site's own work on it is believed in."""
-    expected = _expected(job)
-    seconds = settings.CHECK_LIMIT_UNKNOWN if expected is None else max(settings.CHECK_LIMIT_LEAST, 3 * expected)
+    seconds = max(_patience(job), 3 * _at_its_own_pace(job))
     return (job.checking_since or job.sent_at or timezone.now()) + timedelta(seconds=seconds)
+
+
+def _removal_limit(job: DuplicationJob) -> datetime:
+    """Until when a removal that fails in passing is tried again; however late the copy turned up."""
+    return (job.content_at or timezone.now()) + timedelta(seconds=_patience(job))
+
+
+def _patience(job: DuplicationJob) -> float:
+    expected = _expected(job)
+    return float(settings.CHECK_LIMIT_UNKNOWN if expected is None else max(settings.CHECK_LIMIT_LEAST, 3 * expected))
+
+
+def _at_its_own_pace(job: DuplicationJob) -> float:
+    """Seconds that this very copy will take: its course appears when half of the work is done.
+
+    Nobody may have looked for long before it was seen, so it counts no longer than Moodle's own patience.
+    """
+    if job.sent_at is None or job.seen_at is None:
+        return 0.0
+    return min(2 * (job.seen_at - job.sent_at).total_seconds(), LONGEST_COPY)
 
 
 def _expected(job: DuplicationJob) -> float | None:
@@ -247,15 +323,3 @@ def _name_of(course: Seen | None) -> str:
 
 def _list(courses: tuple[Seen, ...]) -> str:
     return "; ".join(f"id {course.id}, “{_name_of(course)}”" for course in courses)
-
-
-def verify_what_was_not(client: MoodleClient) -> None:
-    """Make the reports that could not be made when their copies ended."""
-    since = timezone.now() - VERIFY_FOR
-    missing = DuplicationJob.objects.filter(
-        state=State.SUCCEEDED, verification__isnull=True, course_id__isnull=False, finished_at__gte=since
-    )
-    for job in missing.order_by("-finished_at")[:VERIFY_AT_ONCE]:
-        report = verify(job, job.course_id or 0, client)
-        if report is not None:
-            observe(job, verification=report)

@@ -2,8 +2,12 @@
 
 django-q2 cannot be trusted to notice its own death: an idle worker that is killed while it holds the queue's lock
 wedges the whole cluster for ever, and a killed sentinel ends the main process with status 0 (both measured). So a
-heartbeat goes through each queue. When none comes out in time, and no worker shows by a fresh lease that it
-is alive, the whole group is killed and a new one started. Killing loses nothing: the jobs are taken back at once.
+heartbeat goes through each queue. When none comes out in time, and no worker shows by a fresh lease, or by having the
+turn to ask Moodle, that it is alive, the whole group is killed and a new one started. Killing loses nothing: the jobs
+are taken back at once.
+
+All of that is done by a thread. The main thread does nothing but wait for a signal: whatever the database or the broker
+holds up, SIGTERM ends all processes at once.
 """
 
 import contextlib
@@ -16,12 +20,13 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
 
-from dupdash.duplication import recovery
+from dupdash.duplication import recovery, turns
 from dupdash.duplication.dispatch import COPIES, HOUSEKEEPING, ring
 from dupdash.duplication.leases import CREW_VARIABLE, FRESH
 from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
@@ -34,6 +39,9 @@ logger = logging.getLogger("dupdash.supervisor")
 LIVED = 30.0
 # Seconds between two looks at the processes.
 TICK = 0.25
+# Seconds that killed processes, and then taking back their jobs, are waited for: SIGTERM promises ten in all.
+DYING_MOST = 2.0
+RELEASING_MOST = 3.0
 
 
 @dataclass
@@ -56,43 +64,70 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._clusters = [Cluster(COPIES), Cluster(HOUSEKEEPING)]
+        # What ends the work: None for a signal, or the fault of the thread that watches. Putting is safe in a handler.
+        self._end: SimpleQueue[BaseException | None] = SimpleQueue()
         self._stopping = threading.Event()
+        # Held while processes are started or killed, and never while the database is asked.
+        self._processes = threading.Lock()
         self._swept_at = 0.0
         self._sweep_token = ""
         # Children inherit the reading end; the writing end is ours alone and closes with us.
         self._lifeline_reading, self._lifeline_writing = os.pipe()
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; returns with every process gone and every job taken back."""
+        """Work until SIGTERM or SIGINT; returns with every process gone, and every job taken back if the database
+        answers."""
         for signal_number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(signal_number, lambda *_: self._stopping.set())
-        while not self._stopping.is_set():
-            for cluster in self._clusters:
-                self._tend(cluster)
-            self._stopping.wait(TICK)
+            signal.signal(signal_number, lambda *_: self._end.put(None))
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        fault = self._end.get()
         logger.info("stopping: no new work; what is under way is looked up in Moodle later")
-        for cluster in self._clusters:
-            self._kill(cluster)
+        self._stop()
         os.close(self._lifeline_writing)
         os.close(self._lifeline_reading)
+        if fault is not None:
+            raise fault
+
+    def _watch(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                for cluster in self._clusters:
+                    self._tend(cluster)
+                self._stopping.wait(TICK)
+        except BaseException as fault:
+            self._end.put(fault)
+
+    def _stop(self) -> None:
+        """End every process at once; what they were driving is taken back as far as there is time, else by their
+        leases running out."""
+        self._stopping.set()
+        with self._processes:
+            _kill(*self._clusters)
+        release = threading.Thread(target=self._release, args=self._clusters, name="release", daemon=True)
+        release.start()
+        release.join(RELEASING_MOST)
+        if release.is_alive():
+            logger.warning("the database does not answer: what was under way is taken back after the next start")
 
     def _tend(self, cluster: Cluster) -> None:
         now = time.monotonic()
-        if cluster.process is None:
+        process = cluster.process
+        if process is None:
             if now >= cluster.start_again_at:
                 self._start(cluster)
             return
-        status = cluster.process.poll()
+        status = process.poll()
         if status is not None:
             self._restart(cluster, f"its main process ended with status {status}")
             return
         try:
             self._listen(cluster, now)
         except DatabaseError as error:
-            # Nothing can be told about the cluster while the database is away.
+            # Nothing can be told about any cluster while the database is away.
             logger.warning("the database is away: %s", error)
             close_old_connections()
-            cluster.proof_of_life = now
+            for silenced in self._clusters:
+                silenced.proof_of_life = time.monotonic()
             return
         silence = now - cluster.proof_of_life
         if silence > settings.HEARTBEAT_LIMIT:
@@ -108,15 +143,15 @@ class Supervisor:
             elif now - cluster.proof_of_life > settings.HEARTBEAT_LIMIT / 2:
                 # The broker may have lost it (a restarted Redis has): one lost message is no dead cluster.
                 self._send_heartbeat(cluster, now)
-            if cluster.name == COPIES and _workers_hold_leases(cluster.crew):
+            if _is_at_work(cluster):
                 cluster.proof_of_life = now
         if cluster.name == HOUSEKEEPING and now - self._swept_at >= settings.SWEEP_INTERVAL:
             self._ask_for_sweep(now)
 
     def _ask_for_sweep(self, now: float) -> None:
-        """One sweep at a time, so that they do not pile up where Moodle is slow; a lost one is asked for again."""
-        begun = ClusterHeartbeat.objects.filter(cluster=SWEEP, token=self._sweep_token).exists()
-        if begun or not self._sweep_token or now - self._swept_at > settings.REDISPATCH_AFTER:
+        """One sweep at a time, so that they do not pile up where the database is slow; a lost one is asked again."""
+        done = ClusterHeartbeat.objects.filter(cluster=SWEEP, token=self._sweep_token).exists()
+        if done or not self._sweep_token or now - self._swept_at > settings.REDISPATCH_AFTER:
             self._swept_at = now
             self._sweep_token = uuid.uuid4().hex
             ring(HOUSEKEEPING, "dupdash.duplication.tasks.sweep", self._sweep_token)
@@ -130,45 +165,70 @@ class Supervisor:
         ring(cluster.name, "dupdash.duplication.tasks.heartbeat", cluster.name, cluster.token)
 
     def _start(self, cluster: Cluster) -> None:
-        cluster.crew = f"{cluster.name}-{uuid.uuid4().hex[:12]}"
+        crew = f"{cluster.name}-{uuid.uuid4().hex[:12]}"
         environment = os.environ | {
             "Q_CLUSTER_NAME": cluster.name,
             "DUPDASH_LIFELINE_FD": str(self._lifeline_reading),
-            CREW_VARIABLE: cluster.crew,
+            CREW_VARIABLE: crew,
         }
-        cluster.process = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
-            env=environment,
-            pass_fds=[self._lifeline_reading],
-            start_new_session=True,
-        )
+        with self._processes:
+            if self._stopping.is_set():
+                return
+            cluster.crew = crew
+            cluster.process = subprocess.Popen(  # noqa: S603
+                [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
+                env=environment,
+                pass_fds=[self._lifeline_reading],
+                start_new_session=True,
+            )
+            logger.info("started %s: process group %d", cluster.name, cluster.process.pid)
         cluster.started = cluster.proof_of_life = time.monotonic()
         cluster.token = ""
         cluster.rung_at = 0.0
-        logger.info("started %s: process group %d", cluster.name, cluster.process.pid)
+        if cluster.name == HOUSEKEEPING:
+            # The last one may have died in the middle of a sweep.
+            self._sweep_token = ""
 
     def _restart(self, cluster: Cluster, why: str) -> None:
+        if self._stopping.is_set():
+            return
         lived = time.monotonic() - cluster.started
         longer = min(settings.RESTART_LONGEST, cluster.restart_pause * 2)
         cluster.restart_pause = settings.RESTART_FIRST if lived > LIVED else longer
         logger.error("%s: %s. Killing its process group and starting a new one.", cluster.name, why)
-        self._kill(cluster)
+        with self._processes:
+            _kill(cluster)
+        self._release(cluster)
         cluster.start_again_at = time.monotonic() + cluster.restart_pause
 
-    def _kill(self, cluster: Cluster) -> None:
-        """End every process of a cluster, and take back the jobs they were driving."""
-        if cluster.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(cluster.process.pid, signal.SIGKILL)
-        cluster.process.wait()
-        cluster.process = None
+    def _release(self, *clusters: Cluster) -> None:
+        """Take back the jobs that killed processes were driving."""
         try:
-            recovery.release_crew(cluster.crew)
+            for cluster in clusters:
+                recovery.release_crew(cluster.crew)
         except DatabaseError as error:
             # Their leases run out, and the next sweep takes them back.
             logger.warning("the database is away: %s", error)
             close_old_connections()
+
+
+def _kill(*clusters: Cluster) -> None:
+    """End every process of some clusters."""
+    killed = [cluster.process for cluster in clusters if cluster.process is not None]
+    for process in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for process in killed:
+        # One that the kernel holds is dead as soon as the kernel lets it go.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(DYING_MOST)
+    for cluster in clusters:
+        cluster.process = None
+
+
+def _is_at_work(cluster: Cluster) -> bool:
+    """Whether some worker shows that it is alive, however long its task takes."""
+    return turns.is_held() if cluster.name == HOUSEKEEPING else _workers_hold_leases(cluster.crew)
 
 
 def _workers_hold_leases(crew: str) -> bool:

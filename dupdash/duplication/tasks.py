@@ -1,15 +1,18 @@
 """What django-q2 calls, a few lines each: it carries ids, and every task may come twice, late or never."""
 
 import logging
+import time
 
 from django.utils import timezone
 
-from dupdash.duplication import dispatch, engine, health, recovery
+from dupdash.duplication import dispatch, engine, health, recovery, turns, verification
 from dupdash.duplication.models import ClusterHeartbeat
 from dupdash.duplication.site import open_client
 from dupdash.moodle.errors import ConfigurationFault
 
 SWEEP = "sweep"
+# Seconds after which one sweep asks Moodle nothing more: others want their turn.
+ASKING_MOST = 10.0
 
 logger = logging.getLogger("dupdash.tasks")
 
@@ -23,19 +26,32 @@ def run_job(job_id: str) -> None:
 
 
 def sweep(token: str = "") -> None:
-    """Housekeeping's queue: everything that is due, whoever forgot it. ``token``: for the supervisor, which waits for
-    one sweep to begin before it asks for the next."""
-    heartbeat(SWEEP, token)
-    recovery.recover_dead_leases()
+    """Housekeeping's queue: everything that is due, whoever forgot it.
+
+    What needs the database alone comes first: no Moodle holds it up. ``token``: for the supervisor, which waits for
+    that part to end before it asks for the next sweep.
+    """
+    try:
+        recovery.recover_dead_leases()
+        dispatch.retell()
+        dispatch.dispatch()
+    finally:
+        heartbeat(SWEEP, token)
+    with turns.turn() as ours:
+        if ours:
+            _ask_moodle()
+            dispatch.dispatch()
+
+
+def _ask_moodle() -> None:
+    deadline = time.monotonic() + ASKING_MOST
     try:
         with open_client() as client:
             health.probe_if_due(client)
-            recovery.check_what_is_due(client)
-            recovery.verify_what_was_not(client)
+            if recovery.check_what_is_due(client, deadline):
+                verification.verify_what_was_not(client, deadline)
     except ConfigurationFault as fault:
         health.pause(fault)
-    dispatch.retell()
-    dispatch.dispatch()
 
 
 def heartbeat(cluster: str, token: str) -> None:

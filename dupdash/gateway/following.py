@@ -9,6 +9,7 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
+from dupdash.duplication.verification import differs, why_not_verified
 from dupdash.gateway.call import Call
 from dupdash.gateway.errors import ServiceError, missing_record
 from dupdash.gateway.parameters import Parameter, identifier, many
@@ -80,7 +81,19 @@ def get_result(call: Call) -> dict[str, Any]:
         "failurecode": code,
         "failuremessage": message,
         "partialcourseid": job.course_id if job.left_partial_course else None,
+        "warnings": _warnings_of(job),
     }
+
+
+def _warnings_of(job: DuplicationJob) -> list[dict[str, Any]]:
+    """What a finished copy is not, in the form of Moodle's ``external_warnings``."""
+    if why := why_not_verified(job.verification):
+        code, message = "notverified", f"The copy could not be held against its source. {why}"
+    elif differs(job.verification):
+        code, message = "differs", "The copy differs from its source."
+    else:
+        return []
+    return [{"item": "course", "itemid": job.course_id, "warningcode": code, "message": message}]
 
 
 def _visible(call: Call, job: DuplicationJob | None) -> DuplicationJob:

@@ -15,6 +15,7 @@ from dupdash.duplication.explanations import Explanation, explain
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
+from dupdash.duplication.verification import differs
 from dupdash.notifications.models import Notification
 from dupdash.notifications.preferences import zone_of
 from dupdash.notifications.recipients import has_address
@@ -68,7 +69,7 @@ class Told:
             url=address_of(job),
             course_url=course_url(job.course_id) if job.course_id and job.course_deleted_at is None else "",
             partial=_partial(job),
-            differs=bool(job.verification and not job.verification["complete"]),
+            differs=differs(job.verification),
             not_removed=job.state == State.SUCCEEDED and job.cancel_requested_at is not None,
         )
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
+from dupdash.duplication.verification import differs
 from dupdash.notifications.models import Channel, Delivery, Notification
 from dupdash.notifications.topics import Topic
 from dupdash.notifications.wording import one_line
@@ -110,4 +111,4 @@ def _level(row: Notification) -> str:
 
 def _differs(row: Notification) -> bool:
     job: DuplicationJob = row.event.job
-    return row.topic == Topic.SUCCEEDED and bool(job.verification and not job.verification["complete"])
+    return row.topic == Topic.SUCCEEDED and differs(job.verification)

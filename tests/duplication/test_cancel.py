@@ -95,6 +95,16 @@ def test_it_removes_nothing_where_nothing_was_started(moodle: Moodle, settings: 
     assert reason(job, "cancelled") == "Nothing had been started."
 
 
+def test_it_sends_nothing_that_was_cancelled_before_sending(moodle: Moodle) -> None:
+    job = submit()
+    moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_6")
+    run(job)
+    assert job.state == State.CANCELLED
+    assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
+    assert reason(job, "cancelled") == "Nothing had been started."
+    assert moodle.calls.asked["new-1"] == 0
+
+
 def cancel_elsewhere(job: DuplicationJob) -> None:
     with Background(lambda: cancel(DuplicationJob.objects.get(pk=job.pk))):
         pass
@@ -253,6 +263,40 @@ def test_it_does_not_look_for_ever_where_deleting_breaks_every_time(
     job = look_until_settled(cancelled_while_running(moodle), clock)
     assert job.state in (State.SUCCEEDED, State.UNRESOLVED)
     assert f"course {job.course_id}" in job.events.last().reason.lower()  # type: ignore[union-attr]
+
+
+def test_it_says_so_where_the_copy_of_an_unresolved_job_cannot_be_deleted_again_and_again(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    moodle.faults.set("gateway_timeout", at=0.2, count=1)
+    job = submit()
+    with moodle.held_at("backup"):
+        look_until_settled(run(job), clock)
+        assert job.state == State.UNRESOLVED
+        cancel(job)
+    moodle.wait_for_copies()
+    moodle.faults.set("reset_before", function=DELETE)
+    assert look(job, clock).state == State.UNRESOLVED, "it may pass"
+    look_until_settled(job, clock, unresolved_too=True)
+    stays_and_is_told(job, moodle)
+
+
+def test_it_tries_to_delete_more_than_once_however_late_the_copy_turned_up(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    moodle.faults.set("gateway_timeout", at=0.2, count=1)
+    job = submit()
+    with moodle.held_at("backup"):
+        look_until_settled(run(job), clock)
+        cancel(job)
+        for _ in range(8):
+            look(job, clock)
+    moodle.wait_for_copies()
+    moodle.faults.set("reset_before", function=DELETE, count=1)
+    assert look_until_settled(job, clock, unresolved_too=True).state == State.CANCELLED
+    assert moodle.made() == []
 
 
 def test_it_removes_the_copy_when_it_is_cancelled_at_the_very_end(moodle: Moodle, settings: Any) -> None:

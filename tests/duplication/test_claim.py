@@ -1,6 +1,8 @@
 """Claiming, leases, and messages that come twice, late or never."""
 
+import contextlib
 import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +13,11 @@ from django_q.brokers import get_broker
 
 from dupdash.duplication import dispatch, jobs, leases, recovery, tasks
 from dupdash.duplication.drivers import preparing, waiting
-from dupdash.duplication.models import DuplicationJob, JobEvent, Proof
+from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Proof
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from tests.duplication.support import (
+    PATIENCE,
     Background,
     Clock,
     Moodle,
@@ -32,6 +35,8 @@ from tests.duplication.support import (
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+COPY = "core_course_duplicate_course"
 
 
 def messages() -> int:
@@ -241,6 +246,159 @@ def test_it_is_not_lost_when_it_is_taken_back_between_the_answer_and_the_last_wo
     assert job.state == State.SUCCEEDED
 
 
+def lost_while_moodle_works(job: DuplicationJob, moodle: Moodle, *, noticed: bool) -> Callable[[], None]:
+    """Have the job taken back, at the moment before Moodle answers; ``noticed``: by its worker, by then."""
+
+    taken = threading.Event()
+
+    def take_back() -> None:
+        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+        taken.set()
+
+    def take_back_while_it_looks() -> None:
+        moodle.when("core_course_get_courses_by_field", take_back, about="NEW-1")
+        assert taken.wait(PATIENCE)
+
+    return take_back_while_it_looks if noticed else take_back
+
+
+def refusal(code: str) -> dict[str, str]:
+    return {"exception": "moodle_exception", "errorcode": code, "message": "No."}
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("code", ["nopermissions", "storedfilenotcreated"])
+def test_it_fails_at_once_with_a_refusal_that_comes_late(
+    moodle: Moodle, settings: Any, code: str, noticed: bool
+) -> None:
+    settings.WATCH_INTERVAL = 0.005 if noticed else 3600
+    job = submit()
+    moodle.answer_with(COPY, refusal(code), after=lost_while_moodle_works(job, moodle, noticed=noticed))
+    run(job)
+    assert (job.state, job.failure_code, job.checks) == (State.FAILED, code, 0)
+    assert reason(job, "failed").startswith("It is known after all that nothing was started: ")
+    assert ("It can be tried again." in reason(job, "failed")) == (code == "storedfilenotcreated")
+
+
+def test_it_settles_an_unresolved_job_with_a_refusal_that_comes_late(
+    moodle: Moodle, settings: Any, clock: Clock
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    job = submit()
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        arrived.set()
+        go_on.wait(PATIENCE)
+
+    moodle.answer_with(COPY, refusal("nopermissions"), after=wait)
+    with working_on(job):
+        assert arrived.wait(PATIENCE)
+        taken_back(job)
+        assert look_until_settled(job, clock).state == State.UNRESOLVED
+        go_on.set()
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "nopermissions")
+
+
+def test_it_pauses_and_says_that_nothing_was_started_when_a_fault_of_configuration_comes_late(moodle: Moodle) -> None:
+    job = submit()
+    answer = refusal("sitemaintenance")
+    moodle.answer_with(COPY, answer, after=lost_while_moodle_works(job, moodle, noticed=True))
+    run(job)
+    assert (job.state, job.failure_code) == (State.FAILED, "sitemaintenance")
+    assert reason(job, "failed").endswith("It can be tried again when this is mended.")
+    assert MoodleHealth.current().fault_code == "sitemaintenance"
+
+
+def test_it_is_cancelled_when_a_refusal_comes_late_for_what_nobody_wants(moodle: Moodle) -> None:
+    job = submit()
+
+    def lose_and_cancel() -> None:
+        lost_while_moodle_works(job, moodle, noticed=True)()
+        jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
+        connection.close()
+
+    moodle.answer_with(COPY, refusal("storedfilenotcreated"), after=lose_and_cancel)
+    run(job)
+    assert job.state == State.CANCELLED
+    assert reason(job, "cancelled") == "Nothing had been started."
+
+
+@pytest.mark.parametrize("unresolved", [True, False])
+def test_it_looks_a_few_times_more_when_an_error_from_the_middle_comes_late(
+    moodle: Moodle, settings: Any, clock: Clock, unresolved: bool
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    moodle.faults.set("exception_in_restore", step="renamed", errorcode="cannotrestore", count=1)
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        taken_back(job)
+        if unresolved:
+            assert look_until_settled(job, clock).state == State.UNRESOLVED
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert reason(job, "late_answer").startswith("Moodle's answer arrived after all, an error: ")
+    assert job.check_at is not None
+    assert job.check_at <= timezone.now(), "it is looked at at once"
+    look_until_settled(job, clock, unresolved_too=True)
+    assert (job.state, job.failure_code) == (State.FAILED, "cannotrestore")
+    (partial,) = moodle.made()
+    assert f"id {partial.id}" in reason(job, "failed")
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_it_does_not_believe_an_answer_that_comes_late_and_names_another_course(
+    moodle: Moodle, settings: Any, clock: Clock, noticed: bool
+) -> None:
+    settings.WATCH_INTERVAL = 0.005 if noticed else 3600
+    job = submit()
+    other = moodle.add("OTHER", fullname="Somebody else's")
+    lose = lost_while_moodle_works(job, moodle, noticed=noticed)
+
+    def make() -> None:
+        lose()
+        given = {"fullname": job.fullname, "origin": "copy", "complete": True}
+        moodle.add("NEW-1", sections=moodle.course("AT&T").sections, **given)
+
+    moodle.answer_with(COPY, {"id": other.id, "shortname": "NEW-1"}, after=make)
+    run(job)
+    assert (job.state, job.course_id, job.proof) == (State.CHECKING, None, "")
+    assert job.check_at is not None
+    assert job.check_at <= timezone.now(), "it is looked at at once"
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert job.course_id == moodle.course("NEW-1").id
+
+
+def test_it_does_not_take_what_a_slow_worker_finds_before_sending_for_the_answer_to_another_one(
+    moodle: Moodle, clock: Clock
+) -> None:
+    """The first worker was thought dead while it looked; by now the second one's copy has the short name."""
+    job = submit()
+    looking, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        looking.set()
+        go_on.wait(PATIENCE)
+
+    moodle.when("core_course_get_courses_by_field", wait, about="NEW-1")
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    with moodle.held_at("hidden"), working_on(job):
+        assert looking.wait(PATIENCE)
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        told_again_at_once(job)
+        assert run(job).state == State.CHECKING
+        moodle.wait_for_step("hidden")
+        go_on.set()
+    job.refresh_from_db()
+    assert job.state == State.CHECKING
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
 def test_it_keeps_its_lease_as_long_as_it_works(moodle: Moodle, settings: Any) -> None:
     settings.LEASE_SECONDS = 2
     job = submit()
@@ -264,7 +422,9 @@ def test_it_keeps_its_lease_as_long_as_it_works(moodle: Moodle, settings: Any) -
 # --- a lease that ran out ----------------------------------------------------------------------------------
 
 
-def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(moodle: Moodle) -> None:
+def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
     job = submit()
     assert leases.claim(job.pk) is not None
     a_dead_lease(job)
@@ -275,8 +435,112 @@ def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(moodle: M
     assert reason(job, "worker_lost") == (
         "Its worker was lost. Nothing had been sent to Moodle, so it goes back to the queue."
     )
+    clock.forward(settings.RETRY_FIRST)
+    tasks.sweep()
+    job.refresh_from_db()
     assert job.dispatched_at is not None, "and is given to the next worker"
     assert run(job).state == State.SUCCEEDED
+
+
+def test_it_ends_when_every_worker_dies_of_it(moodle: Moodle, clock: Clock) -> None:
+    """Nothing is ever sent, so it could go round for ever, at the head of the queue."""
+    job = submit()
+    pauses = []
+    for _ in range(8):
+        assert leases.claim(job.pk) is not None
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        job.refresh_from_db()
+        assert job.state == State.QUEUED
+        assert job.not_before is not None
+        pauses.append(round((job.not_before - timezone.now()).total_seconds()))
+        clock.forward(pauses[-1] + 1)
+        dispatch.dispatch()
+    assert pauses == [10, 30, 90, 270, 810, 1800, 1800, 1800]
+    assert leases.claim(job.pk) is not None
+    a_dead_lease(job)
+    recovery.recover_dead_leases()
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
+    assert reason(job, "failed") == "Its worker was lost. Nothing had been sent to Moodle. Tried 9 times."
+
+
+def test_it_does_not_count_against_a_job_that_its_worker_was_stopped(moodle: Moodle, settings: Any) -> None:
+    """As every deploy does."""
+    settings.RETRY_ATTEMPTS = 2
+    job = submit()
+    for _ in range(5):
+        lease = leases.claim(job.pk)
+        assert lease is not None
+        recovery.release_crew(lease.owner.partition(":")[0])
+        dispatch.dispatch()
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.not_before) == (State.QUEUED, 0, None)
+    assert run(job).state == State.SUCCEEDED
+
+
+# --- a sweep that takes back what a living worker drives -------------------------------------------------------
+
+
+@contextlib.contextmanager
+def before_it_is_written(meanwhile: Callable[[], object]) -> Iterator[None]:
+    """Let something happen between the reading of this connection and its first writing."""
+    todo = [meanwhile]
+
+    def first(execute: Callable[..., object], sql: str, *rest: object) -> object:
+        if todo and sql.startswith(("BEGIN", "UPDATE")):
+            todo.pop()()
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(first):
+        yield
+    assert not todo, "nothing was written"
+
+
+@pytest.mark.parametrize("take_back", [recovery.recover_dead_leases, lambda: recovery.release_crew("alone")])
+def test_it_is_not_taken_back_as_unsent_when_its_worker_sends_at_this_very_moment(
+    moodle: Moodle, take_back: Callable[[], None]
+) -> None:
+    """The lease ran out, for the database stood still, and the worker lives."""
+    job = submit()
+    at_the_last_look, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        at_the_last_look.set()
+        go_on.wait(PATIENCE)
+
+    def send() -> None:
+        go_on.set()
+        await_until(lambda: DuplicationJob.objects.get(pk=job.pk).sent_at, "the request to be sent")
+
+    moodle.when("core_course_get_courses_by_field", wait, about="AT&T_6")
+    with moodle.held_at("backup"), working_on(job):
+        assert at_the_last_look.wait(PATIENCE)
+        a_dead_lease(job)
+        with before_it_is_written(send):
+            take_back()
+        job.refresh_from_db()
+        assert job.state == State.RUNNING
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_is_not_queued_again_when_somebody_cancels_at_this_very_moment(moodle: Moodle) -> None:
+    job = submit()
+    assert leases.claim(job.pk) is not None
+    a_dead_lease(job)
+
+    def cancel() -> None:
+        with Background(lambda: jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)):
+            pass
+
+    with before_it_is_written(cancel):
+        recovery.recover_dead_leases()
+    recovery.recover_dead_leases()
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
 
 
 def test_it_is_looked_up_when_its_worker_died_after_sending(moodle: Moodle, clock: Clock) -> None:

@@ -97,6 +97,23 @@ def test_it_does_not_delete_what_somebody_renamed(
     stays(failed, moodle)
 
 
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        ({"fullname": "Biology 2027, in use since Monday"}, "is called “Biology 2027, in use since Monday” by now"),
+        ({"categoryid": 3}, "moved to another category"),
+    ],
+)
+def test_it_does_not_delete_what_somebody_took_over(
+    moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient, taken: dict[str, Any], said: str
+) -> None:
+    """Its short name is still the one that restore gave it."""
+    moodle.change(failed.course_id, **taken)
+    with pytest.raises(jobs.CannotDo, match=said):
+        jobs.delete_partial(failed, actor=None, client=client_of)
+    stays(failed, moodle)
+
+
 def test_it_does_not_delete_what_turned_out_to_be_finished(
     moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient
 ) -> None:

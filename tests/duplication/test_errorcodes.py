@@ -20,9 +20,11 @@ from tests.duplication.support import (
     Moodle,
     a_job,
     kinds,
+    look,
     look_until_settled,
     reason,
     run,
+    story,
     submit,
     told_again_at_once,
     until_seen,
@@ -172,6 +174,80 @@ def test_it_does_not_go_on_because_the_site_info_alone_is_answered(moodle: Moodl
     tasks.sweep()
     assert waits_for_the_administrator(job, "sitemaintenance").paused_at is not None
     goes_on_by_itself(job, moodle, clock)
+
+
+def a_round(clock: Clock, seconds: float = 31) -> None:
+    """Time goes by, housekeeping does what is due, and the workers what they were told."""
+    clock.forward(seconds)
+    tasks.sweep()
+    for job in DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=False):
+        run(job)
+
+
+def a_firewall_against(shortname: str, moodle: Moodle) -> None:
+    for _ in range(20):
+        moodle.when(COPY, lambda: moodle.faults.set("forbidden", count=1), about=shortname)
+
+
+def test_it_lets_others_pass_when_one_job_alone_meets_a_fault_every_time(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    """A firewall that does not like its name: the first in line must not keep everybody from being served."""
+    settings.MOODLE_CONCURRENCY = 1
+    a_firewall_against("SELECT-1", moodle)
+    first, other = submit("AT&T", "SELECT-1"), submit("5>3", "NEW-2")
+    for _ in range(2):
+        a_round(clock)
+    other.refresh_from_db()
+    assert other.state == State.SUCCEEDED
+    first.refresh_from_db()
+    assert first.state == State.QUEUED
+    for _ in range(14):
+        a_round(clock, settings.RETRY_LONGEST + 1)
+    first.refresh_from_db()
+    assert first.state == State.FAILED
+    # The first one does not count: nobody's copy had been made by then.
+    assert kinds(first).count("paused") == settings.RETRY_ATTEMPTS
+    assert "This was so 9 times, while other copies were made." in reason(first, "failed")
+    assert MoodleHealth.current().paused_at is None
+
+
+def test_it_does_not_fail_however_long_a_site_is_misconfigured(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """The probe cannot see it, and everybody meets it: no job's own fault."""
+    settings.RETRY_ATTEMPTS = 2
+    settings.MOODLE_CONCURRENCY = 1
+    earlier = run(submit("AT&T", "NEW-0"))
+    assert earlier.state == State.SUCCEEDED
+    moodle.faults.set("forbidden")
+    both = [submit("AT&T", "NEW-1"), submit("5>3", "NEW-2")]
+    for _ in range(16):
+        a_round(clock, 200)
+    for job in both:
+        job.refresh_from_db()
+        assert job.state == State.QUEUED
+        assert kinds(job).count("paused") > 2
+    moodle.faults.clear()
+    for _ in range(2):
+        a_round(clock, settings.RETRY_LONGEST + 1)
+    for job in both:
+        job.refresh_from_db()
+        assert job.state == State.SUCCEEDED
+
+
+def test_it_probes_in_time_however_often_the_fault_is_met(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Each look at a lost answer meets it, too."""
+    settings.CHECK_LONGEST = settings.PROBE_INTERVAL / 3
+    settings.WATCH_INTERVAL = 3600
+    moodle.faults.set("reset_after", count=1)
+    job = run(submit())
+    moodle.switches.tokens_revoked = True
+    look(job, clock)
+    due = MoodleHealth.current().probe_at
+    assert due is not None
+    look(job, clock)
+    look(job, clock)
+    assert job.checks == 3
+    assert MoodleHealth.current().probe_at == due
 
 
 # --- refused for good, before anything started --------------------------------------------------------------
@@ -457,3 +533,21 @@ def test_it_gives_up_on_a_moodle_that_never_listens(moodle: Moodle, settings: An
     assert run(job).state == State.FAILED
     assert job.failure_code == "unreachable"
     assert "Tried 2 times" in job.failure_message
+
+
+def test_a_fault_of_the_whole_site_fails_nobody_when_it_comes_back_once(moodle: Moodle, settings: Any) -> None:
+    """All met it while the site was misconfigured; it was mended, a copy was made, and it came back."""
+    settings.MOODLE_CONCURRENCY = 1
+
+    def meets_it(job: DuplicationJob) -> None:
+        told_again_at_once(job)
+        moodle.answer_once("core_course_duplicate_course", "accessexception", "Access control exception")
+        assert run(job).state == State.QUEUED, story(job)
+
+    one, other = submit("AT&T", "A-1"), submit("5>3", "B-1")
+    for _ in range(settings.RETRY_ATTEMPTS - 1):
+        meets_it(one)
+        meets_it(other)
+    told_again_at_once(one)
+    assert run(one).state == State.SUCCEEDED, story(one)
+    meets_it(other)

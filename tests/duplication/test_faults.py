@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
 from tests.duplication.support import (
@@ -16,6 +17,7 @@ from tests.duplication.support import (
     look_until_settled,
     reason,
     run,
+    story,
     submit,
     told_again_at_once,
     until_seen,
@@ -125,6 +127,47 @@ def test_it_does_not_believe_an_answer_that_names_another_course_than_the_one_it
     assert job.state == State.CHECKING
     assert job.course_id != other.id
     assert f"an answer naming course {other.id}, where {job.course_id} was seen" in reason(job, "checking")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_it_holds_to_the_course_that_the_answer_names(
+    moodle: Moodle, clock: Clock, settings: Any, cancelled: bool
+) -> None:
+    """While it was restored, under restore's own names, a person made a course with all the requested names."""
+    settings.WATCH_INTERVAL = 0.5
+    job = submit()
+    with moodle.held_at("renamed"), working_on(job):
+        moodle.wait_for_step("renamed")
+        persons = moodle.add("NEW-1", fullname=job.fullname, visible=0, sections=moodle.state.new_sections(4))
+        until_seen(job)
+        if cancelled:
+            jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
+        moodle.gates.release()
+    look_until_settled(job, clock)
+    (course_id,) = {*(course.id for course in moodle.made()), *([job.course_id] if cancelled else [])}
+    assert course_id != persons.id
+    assert moodle.by_id(persons.id) is not None
+    assert (job.state, job.course_id) == (State.CANCELLED if cancelled else State.SUCCEEDED, course_id)
+    assert f"Course {persons.id}, under the same names, is not this job's." in reason(job, "course_corrected")
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_it_does_not_take_a_course_with_another_name_for_its_own(
+    moodle: Moodle, clock: Clock, settings: Any, cancelled: bool
+) -> None:
+    """A person took the short name between looking and sending, in the same category, for a course not yet shown."""
+    settings.CHECK_LIMIT_UNKNOWN = 600
+    job = submit()
+    moodle.when(
+        "core_course_duplicate_course",
+        lambda: moodle.add("NEW-1", fullname="Their own", visible=0, sections=moodle.state.new_sections(4)),
+    )
+    run(job)
+    if cancelled and job.state == State.CHECKING:
+        jobs.cancel(job, actor=None)
+        look_until_settled(job, clock)
+    assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "shortnametaken", None)
+    assert len(moodle.named("NEW-1")) == 1
 
 
 def test_it_looks_in_vain_for_a_request_that_moodle_never_saw(moodle: Moodle, clock: Clock) -> None:
@@ -313,6 +356,34 @@ def test_it_is_not_misled_by_looks_that_go_wrong(moodle: Moodle, fault: str) -> 
     assert job.state in (State.SUCCEEDED, State.CHECKING)
     if job.state == State.SUCCEEDED:
         is_the_copy(job, moodle)
+
+
+def test_it_makes_no_copy_of_what_php_left_because_of_one_wrong_answer(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    """The row that a restore begins with carries the requested names; the contents that come are another course's."""
+    moodle.faults.set("killed_in_restore", step="hidden", count=1)
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        moodle.gates.release()
+    moodle.faults.set("wrong_course", function="core_course_get_contents", count=4)
+    look_until_settled(job, clock)
+    assert (job.state, job.left_partial_course) == (State.FAILED, True), story(job)
+
+
+def test_it_does_not_believe_wrong_contents_while_the_copy_begins(moodle: Moodle, clock: Clock) -> None:
+    job = submit()
+    moodle.faults.set("wrong_course", function="core_course_get_contents")
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        struck = moodle.faults.struck["wrong_course"]
+        await_until(lambda: moodle.faults.struck["wrong_course"] > struck + 10, "some looks to go wrong")
+        job.refresh_from_db()
+        assert job.state == State.RUNNING
+        moodle.faults.clear()
+        moodle.gates.release()
+    is_the_copy(look_until_settled(job, clock), moodle)
 
 
 @pytest.mark.parametrize("fault", WRONG_READS)

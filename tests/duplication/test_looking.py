@@ -72,7 +72,7 @@ def test_it_shows_each_step_of_a_copy(moodle: Moodle, client_of: MoodleClient) -
         for step in ("backup", "hidden", "renamed", "content"):
             moodle.wait_for_step(step)
             facts = fold(facts, wanted, look(client_of, facts, wanted, temporary=["AT&T_1"]))
-            seen.append((judge(facts, 0, 60), facts.last.shortname if facts.last else None, facts.sections > 0))
+            seen.append((judge(facts, 60), facts.last.shortname if facts.last else None, facts.sections > 0))
             moodle.gates.release(step)
     facts = fold(facts, wanted, look(client_of, facts, wanted))
     assert seen == [
@@ -81,7 +81,7 @@ def test_it_shows_each_step_of_a_copy(moodle: Moodle, client_of: MoodleClient) -
         (Verdict.GOING_ON, "AT&T_1", False),
         (Verdict.GOING_ON, "AT&T_1", True),
     ]
-    assert judge(facts, 0, 60) == Verdict.FINISHED
+    assert judge(facts, 60) == Verdict.FINISHED
 
 
 def test_it_does_not_take_the_hidden_row_s_names_and_later_contents_for_a_finished_copy(
@@ -102,9 +102,9 @@ def test_it_does_not_take_the_hidden_row_s_names_and_later_contents_for_a_finish
         moodle.when(CONTENTS, go_on)
         facts = fold(facts, wanted, look(client_of, facts, wanted))
         assert facts.sections > 0
-        assert judge(facts, 0, 60) == Verdict.GOING_ON
+        assert judge(facts, 60) == Verdict.GOING_ON
         moodle.gates.release()
-    assert judge(fold(facts, wanted, look(client_of, facts, wanted)), 0, 60) == Verdict.FINISHED
+    assert judge(fold(facts, wanted, look(client_of, facts, wanted)), 60) == Verdict.FINISHED
 
 
 def test_it_does_not_take_restore_s_own_name_for_the_requested_one(moodle: Moodle, client_of: MoodleClient) -> None:
@@ -120,9 +120,9 @@ def test_it_does_not_take_restore_s_own_name_for_the_requested_one(moodle: Moodl
         for _ in range(3):
             facts = fold(facts, wanted, look(client_of, facts, wanted))
         assert facts.sections > 0
-        assert judge(facts, 0, 60) == Verdict.GOING_ON
+        assert judge(facts, 60) == Verdict.GOING_ON
         moodle.gates.release()
-    assert judge(fold(facts, wanted, look(client_of, facts, wanted)), 0, 60) == Verdict.FINISHED
+    assert judge(fold(facts, wanted, look(client_of, facts, wanted)), 60) == Verdict.FINISHED
 
 
 def test_it_is_gone_after_three_looks_that_do_not_find_it(moodle: Moodle, client_of: MoodleClient) -> None:
@@ -133,7 +133,7 @@ def test_it_is_gone_after_three_looks_that_do_not_find_it(moodle: Moodle, client
     verdicts = []
     for _ in range(3):
         facts = fold(facts, wanted, look(client_of, facts, wanted))
-        verdicts.append(judge(facts, 0, 60))
+        verdicts.append(judge(facts, 60))
     assert verdicts == [Verdict.GOING_ON, Verdict.GOING_ON, Verdict.GONE]
 
 

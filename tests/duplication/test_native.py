@@ -107,6 +107,7 @@ def test_it_shows_the_sites_figures_and_never_goes_back(moodle: Moodle, clock: C
                 assert shown.time_left is None
                 figures.append(shown.number)
             moodle.gates.release(step)
+    assert [kind for kind in kinds(job) if kind.endswith("_seen")] == ["course_seen", "content_seen"]
     followed_to_the_end(job, moodle, clock)
     figures.append(progress(job).number)
     assert figures == sorted(figures)

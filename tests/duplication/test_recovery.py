@@ -1,23 +1,30 @@
 """Looking up a lost answer: how often, how long, and what is said in the end."""
 
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from dupdash.duplication import dispatch, tasks
-from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
+from dupdash.duplication import dispatch, jobs, recovery, tasks, turns
+from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob, JobEvent, MoodleHealth
+from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
+from dupdash.sandbox.accounts import MANAGER_TOKEN
 from tests.duplication.support import (
+    Background,
     Clock,
     Moodle,
     a_job,
+    await_until,
+    check,
     kinds,
     look,
     look_until_settled,
     reason,
     run,
+    story,
     submit,
     until_seen,
     working_on,
@@ -26,6 +33,7 @@ from tests.duplication.support import (
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
 CONTENTS = "core_course_get_contents"
+DELETE = "core_course_delete_courses"
 NEW = "core_course_get_courses_by_field"
 
 
@@ -253,6 +261,49 @@ def test_it_is_not_misled_by_looks_that_go_wrong(moodle: Moodle, clock: Clock, s
     assert job.course_id == moodle.course("NEW-1").id
 
 
+def still_restoring(moodle: Moodle, clock: Clock) -> DuplicationJob:
+    """Its answer was lost; its course was seen, and stands as restore named it."""
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    run(job)
+    DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=300, expected_restore=300)
+    moodle.wait_for_step("hidden")
+    look(job, clock)
+    moodle.gates.release("hidden")
+    moodle.wait_for_step("renamed")
+    return look(job, clock)
+
+
+def test_it_gives_a_slow_copy_the_time_that_its_backup_shows(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Ten times as slow as expected: the step in which it looks unchanged takes longer than a whole copy used to."""
+    settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 1800
+    with moodle.held_at("hidden", "renamed"):
+        job = still_restoring(moodle, clock)
+        assert job.sent_at is not None
+        DuplicationJob.objects.filter(pk=job.pk).update(seen_at=job.sent_at + timedelta(minutes=50))
+        for _ in range(60):
+            assert look(job, clock).state == State.CHECKING, story(job)
+        moodle.gates.release()
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_one_look_after_a_long_silence_does_not_make_a_course_partial(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    """Moodle may have stood still itself, or a clock was set: nobody saw the course stand still meanwhile."""
+    settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 18_000
+    with moodle.held_at("hidden", "renamed"):
+        job = still_restoring(moodle, clock)
+        clock.forward(4000)
+        tasks.sweep()
+        job.refresh_from_db()
+        assert job.state == State.CHECKING, story(job)
+        moodle.gates.release()
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
 # --- the sweep -----------------------------------------------------------------------------------------------
 
 
@@ -298,3 +349,168 @@ def test_it_does_not_dispatch_while_paused(moodle: Moodle, clock: Clock) -> None
     dispatch.dispatch()
     job.refresh_from_db()
     assert job.dispatched_at is None
+
+
+# --- a Moodle that is slow, or busy with a deletion ----------------------------------------------------------------
+
+NAMES = [f"AT&T_{counter}" for counter in range(1, 11)]
+
+
+def look_in_a_hurry(job: DuplicationJob) -> None:
+    """A look of a sweep that has no time left when it comes to this job."""
+    DuplicationJob.objects.filter(pk=job.pk).update(check_at=timezone.now())
+    with open_client() as client:
+        assert recovery.check(job.pk, client, deadline=time.monotonic())
+    job.refresh_from_db()
+
+
+def test_it_spreads_the_temporary_names_over_its_looks_where_moodle_is_slow(moodle: Moodle) -> None:
+    """One of ten names beside the likely one, and after as many looks all of them; a quick Moodle is asked at once."""
+    asked: list[str] = []
+    for name in NAMES:
+        for _ in range(11):
+            moodle.when(NEW, lambda name=name: asked.append(name), about=name)  # type: ignore[misc]
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []})
+    for _ in NAMES[1:]:
+        look_in_a_hurry(job)
+    likely = NAMES[4]
+    assert asked[::2] == [likely] * 9
+    assert {*asked[1::2]} == {*NAMES} - {likely}
+    asked.clear()
+    check(job)
+    assert sorted(asked) == sorted(NAMES)
+
+
+def test_it_does_not_fail_after_an_error_before_all_names_were_looked_at(moodle: Moodle, clock: Clock) -> None:
+    """Where Moodle is slow, three looks do not see them all: what it left must be named."""
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, failure_code="cannotrestore")
+    left = moodle.add(NAMES[8])
+    for _ in NAMES:
+        if job.state == State.CHECKING:
+            look_in_a_hurry(job)
+    assert job.state == State.FAILED
+    assert f"id {left.id}" in reason(job, "failed")
+
+
+def test_it_looks_at_no_more_jobs_after_a_look_that_was_not_answered(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.MOODLE_READ_TIMEOUT = 0.2
+    one, two = (looked_up(moodle, shortname=name, source_id=source) for name, source in (("ONE", 7), ("TWO", 8)))
+    clock.forward(3)
+    moodle.faults.set("slow", function=NEW, factor=50)
+    tasks.sweep()
+    looks = sorted(DuplicationJob.objects.filter(pk__in=(one.pk, two.pk)).values_list("checks", flat=True))
+    assert looks == [0, 1]
+
+
+def test_it_gives_out_jobs_before_it_asks_moodle(moodle: Moodle, clock: Clock) -> None:
+    """A Moodle that hangs holds up no job that somebody forgot."""
+    due, forgotten = looked_up(moodle), a_job(State.QUEUED, "OTHER")
+    seen: list[object] = []
+    moodle.when(NEW, lambda: seen.append(DuplicationJob.objects.get(pk=forgotten.pk).dispatched_at), about="NEW-1")
+    look(due, clock)
+    assert seen != [None]
+    assert len(seen) == 1
+
+
+def test_only_one_sweep_at_a_time_asks_moodle(moodle: Moodle, clock: Clock) -> None:
+    """The other one does what needs no Moodle, and is free for heartbeats."""
+    due, other = looked_up(moodle), looked_up(moodle, shortname="OTHER", source_id=7)
+    found: list[tuple[int, bool]] = []
+
+    def sweep_at_the_same_time() -> None:
+        forgotten = a_job(State.QUEUED, "FORGOTTEN")
+        with Background(tasks.sweep):
+            pass
+        other.refresh_from_db()
+        forgotten.refresh_from_db()
+        found.append((other.checks, forgotten.dispatched_at is not None))
+
+    moodle.when(NEW, sweep_at_the_same_time, about="NEW-1")
+    look(due, clock)
+    assert found == [(0, True)]
+    other.refresh_from_db()
+    assert other.checks == 1, "in its turn"
+
+
+def test_the_turn_of_a_worker_that_died_is_taken_over(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.2
+    job = looked_up(moodle)
+    ClusterHeartbeat.objects.create(cluster=turns.ROW, token="dead", at=timezone.now() + timedelta(seconds=0.5))
+    assert look(job, clock).checks == 0
+    await_until(lambda: not turns.is_held(), "the turn to be over")
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.checks == 1
+
+
+def test_the_turn_is_kept_as_long_as_it_takes(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.4
+    job = looked_up(moodle)
+    until = time.monotonic() + 1.2
+    held: list[bool] = []
+
+    def take_long() -> None:
+        await_until(lambda: time.monotonic() > until, "three leases to pass")
+        held.append(turns.is_held())
+
+    moodle.when(NEW, take_long, about="NEW-1")
+    assert look(job, clock).checks == 1
+    assert held == [True]
+    assert not turns.is_held()
+
+
+def to_be_removed(moodle: Moodle, clock: Clock) -> DuplicationJob:
+    """A job whose answer was lost, that was cancelled, and whose copy is complete by now."""
+    moodle.faults.set("gateway_timeout", at=0.2, count=1)
+    job = submit()
+    with moodle.held_at("hidden"):
+        run(job)
+        jobs.cancel(job, actor=None)
+        look(job, clock)
+    moodle.wait_for_copies()
+    return job
+
+
+def next_look_in(job: DuplicationJob) -> float:
+    job.refresh_from_db()
+    assert job.check_at is not None
+    return (job.check_at - timezone.now()).total_seconds()
+
+
+def test_it_is_not_looked_at_again_while_its_copy_is_being_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Whoever looked would find the course, and delete it a second time."""
+    settings.MOODLE_DUPLICATION_TIMEOUT = 7200
+    job = to_be_removed(moodle, clock)
+    pauses: list[float] = []
+    moodle.when(DELETE, lambda: pauses.append(next_look_in(job)))
+    assert look_until_settled(job, clock).state == State.CANCELLED
+    assert len(pauses) == 1
+    assert pauses[0] > 300
+
+
+def test_it_waits_for_a_deletion_whose_answer_was_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Moodle may be at it still; where nothing was begun, it is tried again soon."""
+    settings.MOODLE_DUPLICATION_TIMEOUT = 7200
+    job = to_be_removed(moodle, clock)
+    moodle.faults.set("reset_before", function=DELETE, count=1)
+    while not moodle.faults.struck["reset_before"]:
+        look(job, clock)
+    assert next_look_in(job) > 290
+    assert look_until_settled(job, clock).state == State.CANCELLED
+
+
+def test_it_tries_a_deletion_again_soon_that_was_not_begun(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.MOODLE_TOKEN, settings.MOODLE_DUPLICATION_TIMEOUT = MANAGER_TOKEN, 7200
+    job = to_be_removed(moodle, clock)
+
+    def close() -> None:
+        moodle.switches.maintenance = True
+
+    moodle.when(DELETE, close)
+    while not moodle.switches.maintenance:
+        look(job, clock)
+    assert next_look_in(job) < 61
+    moodle.switches.maintenance = False
+    assert look_until_settled(job, clock).state == State.CANCELLED

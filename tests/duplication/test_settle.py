@@ -2,13 +2,14 @@
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs, tasks
-from dupdash.duplication.models import Proof
+from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
-from tests.duplication.support import Moodle, a_job, reason, submit
+from tests.duplication.support import Moodle, a_job, kinds, reason, submit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
@@ -25,6 +26,45 @@ def test_it_names_the_copy(moodle: Moodle, client_of: MoodleClient, administrato
     job.refresh_from_db()
     assert job.verification is not None
     assert job.verification["complete"], "it is held against its source like any other"
+
+
+def test_it_removes_the_copy_that_somebody_cancelled(
+    moodle: Moodle, client_of: MoodleClient, administrator: User
+) -> None:
+    """Whoever cancelled was told that it will be removed."""
+    course = moodle.add("NEW-1", fullname="The copy")
+    own = {"course_id": course.id, "proof": Proof.SEEN}
+    job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), **own)
+    jobs.settle(job, course_id=course.id, reason="I looked.", actor=administrator, client=client_of)
+    assert (job.state, job.course_id, job.proof) == (State.CANCELLED, course.id, Proof.SEEN)
+    assert moodle.by_id(course.id) is None
+    assert job.course_deleted_at is not None
+    assert kinds(job) == ["submitted", "settled", "removed"]
+    assert job.events.get(kind="settled").actor == administrator
+
+
+@pytest.mark.parametrize("why", ["a person's word", "another name", "no answer"])
+def test_it_says_so_where_the_copy_that_somebody_cancelled_stays(
+    moodle: Moodle, client_of: MoodleClient, why: str
+) -> None:
+    course = moodle.add("MINE-NOW" if why == "another name" else "NEW-1", fullname="The copy")
+    if why == "no answer":
+        moodle.faults.set("reset_before", function="core_course_delete_courses")
+    proof = Proof.NONE if why == "a person's word" else Proof.SEEN
+    job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), course_id=course.id, proof=proof)
+    jobs.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    assert (job.state, job.course_id) == (State.SUCCEEDED, course.id)
+    assert moodle.by_id(course.id) is not None
+    assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
+
+
+def test_it_does_not_settle_what_somebody_cancels_at_the_same_moment(moodle: Moodle, client_of: MoodleClient) -> None:
+    course = moodle.add("NEW-1", fullname="The copy")
+    seen = a_job(State.UNRESOLVED)
+    jobs.cancel(DuplicationJob.objects.get(pk=seen.pk), actor=None)
+    with pytest.raises(jobs.CannotDo, match="at the same moment"):
+        jobs.settle(seen, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    assert DuplicationJob.objects.get(pk=seen.pk).state == State.UNRESOLVED
 
 
 def test_it_says_that_no_copy_was_made(moodle: Moodle, client_of: MoodleClient, administrator: User) -> None:

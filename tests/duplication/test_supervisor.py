@@ -3,13 +3,15 @@
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ pytestmark = [
 ]
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
+LOOK, DELETE = "core_course_get_courses_by_field", "core_course_delete_courses"
 WORKERS = 2
 # Beyond what starting a cluster takes on a busy machine: one that is killed while it starts never lives.
 HEARTBEAT_LIMIT = 8
@@ -78,6 +81,13 @@ class Installation:
             timeout=PATIENCE,
         )
         return ran.stdout.strip()
+
+    def cancel(self, job_id: str) -> None:
+        program = (
+            "from dupdash.duplication import jobs, models; "
+            f"jobs.cancel(models.DuplicationJob.objects.get(pk='{job_id}'), actor=None)"
+        )
+        subprocess.run(manage("shell", "-v0", "-c", program), env=self.environment, check=True, timeout=PATIENCE)
 
     def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.database, timeout=20)) as connection:
@@ -185,12 +195,7 @@ def test_it_ends_within_ten_seconds_and_loses_nothing(installation: Installation
         installation.moodle.wait_for_step("hidden", timeout=PATIENCE)
         installation.until(lambda: "seen in Moodle" in installation.reasons(running), "the course to be seen")
         waiting = installation.submit("WAITING")
-        assert installation.supervisor is not None
-        began = time.monotonic()
-        installation.supervisor.terminate()
-        assert installation.supervisor.wait(PATIENCE) == 0
-        assert time.monotonic() - began < 10
-        assert installation.processes() == {}
+        ends_in_time(installation)
         assert installation.state(running) == "checking"
         assert "Its worker was stopped. The request had been sent to Moodle." in installation.reasons(running)
     installation.start()
@@ -237,3 +242,114 @@ def test_it_leaves_no_orphan_when_the_supervisor_is_killed(installation: Install
     installation.start()
     installation.until(lambda: installation.state(job) == "succeeded", "the job to be looked up")
     assert "Its worker was lost." in installation.reasons(job)
+
+
+# --- a database that hangs -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def nobody_else_writes(database: Path) -> Iterator[None]:
+    """As if another program held SQLite's lock, for longer than anybody waits for it."""
+    with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def ends_in_time(installation: Installation) -> None:
+    assert installation.supervisor is not None
+    began = time.monotonic()
+    installation.supervisor.terminate()
+    assert installation.supervisor.wait(PATIENCE) == 0
+    assert time.monotonic() - began < 10
+    assert installation.processes() == {}
+
+
+def test_it_ends_within_ten_seconds_while_the_database_is_locked(installation: Installation) -> None:
+    """What could not be written is taken up by the next workers, when the lease has run out."""
+    with installation.moodle.held_at("hidden"):
+        installation.start()
+        installation.await_clusters()
+        job = installation.submit("RUNNING")
+        installation.until(lambda: "seen in Moodle" in installation.reasons(job), "the course to be seen")
+        with nobody_else_writes(installation.database):
+            # The next heartbeat and the next sweep wait for the lock.
+            time.sleep(2 * PERIODS["HEARTBEAT_INTERVAL"])
+            ends_in_time(installation)
+        assert installation.state(job) == "running"
+    installation.start()
+    installation.until(lambda: installation.state(job) == "succeeded", "the job to be looked up")
+    assert installation.moodle.calls.asked["running"] == 1
+
+
+def test_it_ends_within_ten_seconds_where_the_database_never_answers(installation: Installation) -> None:
+    """An address behind which nobody speaks: connecting hangs, and does not fail."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        address = f"postgres://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing"
+        installation.environment["DATABASE_URL"] = address
+        installation.start()
+        installation.until(lambda: len(installation.processes()) > 2, "the clusters to be started")
+        silent.settimeout(PATIENCE)
+        with closing(silent.accept()[0]):
+            ends_in_time(installation)
+
+
+# --- a Moodle that is slow or hangs ----------------------------------------------------------------------------
+
+
+def looked_up(installation: Installation) -> str:
+    """A job whose answer was lost, and whose copy stands still in the backup."""
+    installation.moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = installation.submit("LOST")
+    installation.until(lambda: installation.state(job) == "checking", "the answer to be lost")
+    return job
+
+
+def looks(installation: Installation, job: str) -> int:
+    ((checks,),) = installation.ask("SELECT checks FROM duplication_duplicationjob WHERE id = ?", job)
+    return int(checks)
+
+
+def test_a_moodle_that_hangs_does_not_look_like_a_dead_cluster(installation: Installation) -> None:
+    """One look takes longer than any heartbeat may: the others go on beside it, and it comes to its end."""
+    installation.environment["MOODLE_READ_TIMEOUT"] = str(HEARTBEAT_LIMIT + 2)
+    with installation.moodle.held_at("backup"):
+        installation.start()
+        installation.await_clusters()
+        job = looked_up(installation)
+        installation.moodle.faults.set("slow", function=LOOK, factor=3600)
+        begun = looks(installation, job)
+        installation.until(lambda: looks(installation, job) >= begun + 2, "a look that hung, and the next one")
+        assert "Killing its process group" not in installation.log.read_text()
+        installation.moodle.faults.clear()
+
+
+def test_a_long_deletion_does_not_look_like_a_dead_cluster(installation: Installation) -> None:
+    """It is asked for once, and the sweeps go on beside it."""
+    deletions: list[float] = []
+    over = threading.Event()
+
+    def delete_slowly() -> None:
+        deletions.append(time.monotonic())
+        over.wait(PATIENCE)
+
+    def swept() -> str:
+        rows = installation.ask("SELECT token FROM duplication_clusterheartbeat WHERE cluster = 'sweep'")
+        return str(rows)
+
+    for _ in range(9):
+        installation.moodle.when(DELETE, delete_slowly)
+    with installation.moodle.held_at("backup"):
+        installation.start()
+        installation.await_clusters()
+        job = looked_up(installation)
+        installation.cancel(job)
+    installation.until(lambda: deletions, "the deletion to begin")
+    installation.until(lambda: time.monotonic() - deletions[0] > 1.5 * HEARTBEAT_LIMIT, "it to take long")
+    last = swept()
+    installation.until(lambda: swept() != last, "the next sweep")
+    assert "Killing its process group" not in installation.log.read_text()
+    assert len(deletions) == 1
+    over.set()
+    installation.until(lambda: installation.state(job) == "cancelled", "the copy to be removed")
+    assert installation.moodle.made() == []

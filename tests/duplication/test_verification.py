@@ -1,20 +1,26 @@
 """The copy held against its source."""
 
 from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication import tasks
+from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
-from dupdash.duplication.verification import NAMED_MOST, compare
+from dupdash.duplication.verification import NAMED_MOST, compare, differs, why_not_verified
 from dupdash.moodle.options import defaults
 from dupdash.moodle.records import Activity, Contents
 from dupdash.moodle.records import Section as ReadSection
 from dupdash.sandbox.records import Course, Section
-from tests.duplication.support import Moodle, run, submit
+from tests.duplication.support import Clock, Moodle, a_job, run, submit
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+CONTENTS = "core_course_get_contents"
 
 
 def report_of(job: DuplicationJob) -> dict[str, Any]:
@@ -114,3 +120,92 @@ def test_it_names_some_and_counts_all() -> None:
     assert len(report["activities"]["missing"]) == NAMED_MOST
     assert report["activities"]["copy"] == 0
     assert report["activities"]["expected"] == 200
+
+
+# --- a report that could not be made when the copy ended ---------------------------------------------------------
+
+
+def unverified(moodle: Moodle, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
+    """A job that ended well a moment ago, when its copy could not be held against its source."""
+    source, copy = moodle.course("AT&T"), moodle.add(shortname, sections=moodle.course("AT&T").sections)
+    given = {"source_id": source.id, "course_id": copy.id, "finished_at": timezone.now(), "proof": Proof.ANSWERED}
+    return a_job(State.SUCCEEDED, shortname, **(given | columns))
+
+
+def swept(job: DuplicationJob) -> DuplicationJob:
+    tasks.sweep()
+    job.refresh_from_db()
+    return job
+
+
+def test_it_tries_again_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
+    job = unverified(moodle)
+    moodle.faults.set("html", function=CONTENTS)
+    began, tries = timezone.now(), []
+    while timezone.now() < began + timedelta(hours=6):
+        before = moodle.faults.struck["html"]
+        swept(job)
+        if moodle.faults.struck["html"] > before:
+            tries.append((timezone.now() - began).total_seconds())
+        clock.forward(5 if len(tries) < 5 else 300)
+    pauses = [round(later - sooner, -2) for sooner, later in pairwise(tries)]
+    assert pauses == sorted(pauses), "longer and longer"
+    assert 10 < len(tries) < 20
+    assert max(pauses) > 3000
+    assert job.verification is None
+    moodle.faults.clear()
+    clock.forward(3600)
+    assert report_of(swept(job))["complete"]
+    assert job.check_at is None
+
+
+def test_it_does_not_let_copies_that_cannot_be_verified_hold_up_the_others(moodle: Moodle) -> None:
+    """All are tried in one sweep, and those in vain are not the first again in the next."""
+    ended = timezone.now()
+    all_of_them = [unverified(moodle, f"NEW-{number}", finished_at=ended) for number in range(7)]
+    moodle.faults.set("html", function=CONTENTS, count=18)
+    tasks.sweep()
+    made = DuplicationJob.objects.filter(verification__isnull=False)
+    assert made.count() == 1, "each try is repeated twice, so six were in vain"
+    moodle.faults.clear()
+    for job in made:
+        assert job in all_of_them
+        assert report_of(job)["complete"]
+
+
+@pytest.mark.parametrize("which", ["source", "copy"])
+def test_it_says_so_where_one_of_the_two_was_deleted(moodle: Moodle, which: str) -> None:
+    job = unverified(moodle)
+    gone = {"source": job.source_id, "copy": job.course_id}[which] or 0
+    moodle.state.delete(gone)
+    report = report_of(swept(job))
+    assert why_not_verified(report) == f"The {which}, course {gone}, is not seen in Moodle any more."
+    assert not report["complete"]
+    assert not differs(report), "nobody knows"
+    assert job.check_at is None
+
+
+def test_it_says_so_after_a_day(moodle: Moodle, clock: Clock) -> None:
+    job = unverified(moodle)
+    moodle.faults.set("html", function=CONTENTS)
+    clock.forward(86_000)
+    assert swept(job).verification is None
+    clock.forward(3600)
+    why = why_not_verified(report_of(swept(job)))
+    assert why.startswith("It was tried for a day. The last answer was: ")
+    assert why.endswith(".")
+    moodle.faults.clear()
+    clock.forward(86_400)
+    assert why_not_verified(report_of(swept(job))) == why, "that was the last word"
+
+
+def test_it_goes_on_trying_while_moodle_is_away(moodle: Moodle, clock: Clock) -> None:
+    """That says nothing about the copy, however long it lasts."""
+    job = unverified(moodle)
+    moodle.faults.set("refuse", seconds=3600)
+    for _ in range(3):
+        clock.forward(86_400)
+        assert swept(job).verification is None
+    moodle.faults.clear()
+    clock.forward(3600)
+    assert report_of(swept(job))["complete"]

@@ -198,7 +198,27 @@ def test_the_result_names_the_course(calls_as: Calls, administrator: User, moodl
         "failurecode": None,
         "failuremessage": None,
         "partialcourseid": None,
+        "warnings": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("report", "code", "message"),
+    [
+        ({"complete": False}, "differs", "The copy differs from its source."),
+        (
+            {"complete": False, "why_not": "The source is gone."},
+            "notverified",
+            "The copy could not be held against its source. The source is gone.",
+        ),
+    ],
+)
+def test_the_result_warns_of_a_copy_that_may_not_be_whole(
+    program: Caller, faculty: User, report: dict[str, Any], code: str, message: str
+) -> None:
+    job = own(State.SUCCEEDED, faculty, course_id=470, verification=report)
+    (warning,) = program(RESULT, duplicateid=job.pk)["warnings"]
+    assert warning == {"item": "course", "itemid": 470, "warningcode": code, "message": message}
 
 
 def test_the_result_says_why_it_failed_and_names_the_partial_course(program: Caller, faculty: User) -> None:

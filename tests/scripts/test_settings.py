@@ -128,6 +128,7 @@ BAD = [
     {"MOODLE_DUPLICATION_TIMEOUT": "inf"},
     {"MOODLE_TOKEN": "t"},
     {"MOODLE_URL": "http://[nowhere", "MOODLE_TOKEN": "t"},
+    {"MOODLE_URL": "https://moodle.example.edu/my/index.php", "MOODLE_TOKEN": "t"},
     {"MOODLE_URL": "https://", "MOODLE_TOKEN": "t"},
     {"MOODLE_URL": "https://moodle.example.edu"},
     {"MOODLE_URL": "moodle.example.edu", "MOODLE_TOKEN": "t"},
@@ -151,3 +152,28 @@ def test_it_refuses_a_malformed_setting_with_one_line_that_names_it(bad):
 def test_it_ends_the_web_process_at_once_where_a_setting_is_bad():
     serve = ("-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", "127.0.0.1:0", "dupdash.wsgi")
     assert_refused(run(*serve), "SECRET_KEY")
+
+
+def test_what_sqlite_committed_is_on_the_disk(tmp_path):
+    """A machine that loses its power must not forget that a request was sent: it would be sent again."""
+    asks = "import django; django.setup(); from django.db import connection as c; k = c.cursor(); "
+    asks += "print([k.execute(f'PRAGMA {p}').fetchone()[0] for p in ('journal_mode', 'synchronous')])"
+    result = run(
+        "-c",
+        asks,
+        SECRET_KEY="only-for-tests",
+        DJANGO_SETTINGS_MODULE="dupdash.settings",
+        DATABASE_URL=f"sqlite:///{tmp_path / 'd.sqlite3'}",
+    )
+    # FULL; with NORMAL, a commit in WAL mode waits for nothing.
+    assert result.stdout.strip() == "['wal', 2]", result.stderr
+
+
+@pytest.mark.parametrize(
+    ("address", "timeout"), [("postgres://u:p@host/name", 10), ("postgres://u:p@host/name?connect_timeout=3", 3)]
+)
+def test_it_does_not_wait_for_a_postgresql_that_never_answers(address, timeout):
+    result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", DATABASE_URL=address)
+    options = json.loads(result.stdout)["DATABASES"]["default"]["OPTIONS"]
+    assert int(options["connect_timeout"]) == timeout
+    assert options["keepalives_idle"]

@@ -160,6 +160,24 @@ def test_it_says_that_all_is_there(as_administrator: Client, settings: Any) -> N
     assert "Open in Moodle" in page
 
 
+def test_it_warns_of_a_copy_that_could_not_be_held_against_its_source(as_administrator: Client) -> None:
+    report = {"complete": False, "why_not": "The source, course 7, is not seen in Moodle any more."}
+    job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    outcome = page.partition('id="job-outcome"')[2]
+    assert 'data-level="warning"' in outcome
+    assert "This copy could not be held against its source." in outcome
+    assert "The source, course 7, is not seen in Moodle any more." in outcome
+    assert "Look at the copy in Moodle before you rely on it." in outcome
+    assert "tried again by itself" not in page
+    assert "the copy differs" not in page
+
+
+def test_it_says_that_a_copy_is_still_to_be_held_against_its_source(as_administrator: Client) -> None:
+    job = a_job(State.SUCCEEDED, course_id=470, proof="answered")
+    assert "It is tried again by itself." in text(as_administrator.get(f"/jobs/{job.pk}/"))
+
+
 CANDIDATES = {"candidates": [{"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False}]}
 
 

@@ -101,3 +101,11 @@ def test_it_is_not_told_to_others(job: DuplicationJob, colleague: User) -> None:
     client = Client()
     client.force_login(colleague)
     assert client.get(f"/jobs/{job.pk}/summary.txt").status_code == 404
+
+
+def test_it_warns_of_a_copy_that_could_not_be_held_against_its_source(as_administrator: Client) -> None:
+    job = a_job(State.SUCCEEDED, course_id=470, verification={"complete": False, "why_not": "The source is gone."})
+    assert (
+        "This copy could not be held against its source. The source is gone. "
+        "Look at the copy in Moodle before you rely on it."
+    ) in _plain(as_administrator, job)

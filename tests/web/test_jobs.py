@@ -66,12 +66,15 @@ def test_it_shows_progress_and_why_others_wait(as_administrator: Client) -> None
     a_job(shortname="SAME", source_id=4711)
     a_job(shortname="FREE", source_id=1)
     a_job(shortname="LATER", not_before=timezone.now() + timedelta(hours=2))
+    started = {"started_at": timezone.now(), "attempts": 0}
+    a_job(shortname="AGAIN", not_before=timezone.now() + timedelta(minutes=2), **started)
     page = text(as_administrator.get("/jobs/"))
     assert 'role="progressbar" aria-label="Progress of Copy called RUNS"' in page
     assert "Another copy of the same course is on its way" in page
     assert "It starts as soon as a place is free." in page
     assert 'data-state="scheduled"' in page
-    assert "It starts at the time that was asked for." in page
+    assert page.count("It starts at the time that was asked for.") == 1
+    assert "The last attempt started nothing. It is tried again by itself, a little later." in page
 
 
 def test_it_says_that_all_waits_while_paused(as_administrator: Client) -> None:
@@ -103,3 +106,10 @@ def test_it_asks_as_little_of_many_jobs_as_of_few(
     # One of them counts the approvals in the navigation.
     with django_assert_max_num_queries(8):
         as_administrator.get("/jobs/")
+
+
+def test_it_marks_a_copy_that_could_not_be_held_against_its_source(as_administrator: Client) -> None:
+    a_job(State.SUCCEEDED, course_id=470, verification={"complete": False, "why_not": "The source is gone."})
+    page = text(as_administrator.get("/jobs/"))
+    assert "It could not be held against its source." in page
+    assert "It differs from its source." not in page

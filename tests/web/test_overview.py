@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
+from dupdash.notifications.models import Courier, Delivery, Digest
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -152,3 +153,27 @@ def test_it_leads_each_to_their_work(as_administrator: Client, as_help_desk: Cli
     assert "Ask for a copy" in for_faculty
     assert "<h1>Your copies</h1>" in for_faculty
     assert DuplicationJob.objects.count() == 0
+
+
+def test_it_tells_administrators_that_the_mail_server_is_away(as_administrator: Client, as_help_desk: Client) -> None:
+    assert "mail-troubles" not in as_administrator.get("/").content.decode()
+    seen = as_administrator.get("/").context["live_url"]
+    Courier.current()
+    Courier.objects.update(failing_since=timezone.now(), error="Connection refused <by> host")
+    shown = as_administrator.get(seen)
+    assert "The mail server has been out of reach since" in text(shown)
+    assert "Connection refused &lt;by&gt; host" in shown.content.decode()
+    assert "check that the mail server is up" in text(shown)
+    assert "mail server" not in text(as_help_desk.get("/"))
+
+
+def test_it_tells_administrators_how_many_mails_were_given_up(as_administrator: Client, faculty: User) -> None:
+    now = timezone.now()
+    for number in range(2):
+        day = now.date() - timedelta(days=number)
+        Digest.objects.create(recipient=faculty, day=day, since=now, until=now, delivery=Delivery.GIVEN_UP)
+    shown = text(as_administrator.get("/"))
+    assert "2 mails of the last week could not be delivered and were given up" in shown
+    assert "check the addresses in people’s accounts" in shown
+    Digest.objects.update(created_at=now - timedelta(days=8))
+    assert "could not be delivered" not in text(as_administrator.get("/"))

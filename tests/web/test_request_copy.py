@@ -13,6 +13,7 @@ from pytest_django import Settings
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.states import State
 from dupdash.moodle.options import effective
+from dupdash.notifications.models import Preferences
 from dupdash.sandbox.server import Sandbox
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, form, text
 
@@ -167,6 +168,16 @@ def test_it_offers_only_the_categories_that_may_be_chosen(
 def test_it_starts_at_a_time_in_the_persons_zone(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.post(URL, form(start="later", not_before="2090-01-15T22:00", timezone="Europe/Berlin"))
     assert DuplicationJob.objects.get().not_before == datetime(2090, 1, 15, 21, tzinfo=UTC)
+
+
+def test_it_begins_with_the_zone_that_was_chosen(
+    as_administrator: Client, administrator: User, sandbox: Sandbox
+) -> None:
+    """Also without scripts, and where the field is emptied."""
+    Preferences.objects.create(user=administrator, time_zone="Asia/Tokyo")
+    assert 'name="timezone" value="Asia/Tokyo"' in as_administrator.get(URL).content.decode()
+    as_administrator.post(URL, form(start="later", not_before="2090-01-15T22:00", timezone=""))
+    assert DuplicationJob.objects.get().not_before == datetime(2090, 1, 15, 13, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,13 @@ def test_it_offers_the_candidates(as_administrator: Client, job: DuplicationJob)
     assert "No copy was made" in page
 
 
+def test_it_says_what_becomes_of_the_course_of_a_cancelled_job(as_administrator: Client, job: DuplicationJob) -> None:
+    address = f"/jobs/{job.pk}/settle/"
+    assert "It was cancelled" not in text(as_administrator.get(address))
+    DuplicationJob.objects.update(cancel_requested_at=timezone.now())
+    assert "is then removed; any other one stays in Moodle" in text(as_administrator.get(address))
+
+
 def test_it_settles_on_a_candidate(as_administrator: Client, job: DuplicationJob, sandbox: Sandbox) -> None:
     as_administrator.post(f"/jobs/{job.pk}/settle/", {"course": "7", "reason": "I saw it being made."})
     job.refresh_from_db()

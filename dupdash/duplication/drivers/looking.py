@@ -1,7 +1,7 @@
 """Looking at Moodle for the course of a job: what waiting, checking and settling share."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils import timezone
@@ -17,10 +17,20 @@ from dupdash.duplication.observer import (
     same_name,
     temporary_short_name,
 )
+from dupdash.duplication.transitions import note, observe
 from dupdash.moodle.client import MoodleClient
 
 # No source has more copies than this under its own counted names; a longer run is cut.
 COUNTERS_MOST = 200
+# The column that a milestone fills, and what its event says. Where one look shows two, the first is told.
+MILESTONES = (
+    ("seen_at", "course_seen", "Backup is done. The new course was seen in Moodle: id {facts.course_id}."),
+    (
+        "content_at",
+        "content_seen",
+        "Its contents are there: {facts.sections} sections, {facts.activities} activities.",
+    ),
+)
 
 
 def take_baseline(client: MoodleClient, source_shortname: str) -> dict[str, list[str] | list[int]]:
@@ -124,3 +134,15 @@ def changes_by(facts: Facts, job: DuplicationJob) -> dict[str, Any]:
     if facts.content_at is not None and job.content_at is None:
         changes["content_at"] = now
     return changes
+
+
+def record(job: DuplicationJob, facts: Facts, *, guard: Mapping[str, Any] | None = None, **further: Any) -> None:
+    """Write down what a look showed; a milestone is an event. Raises JobMovedOn where the job is elsewhere by now."""
+    changes = changes_by(facts, job)
+    told = next(((kind, reason) for column, kind, reason in MILESTONES if column in changes), None)
+    changes |= further
+    if told is None:
+        observe(job, guard=guard, **changes)
+    else:
+        kind, reason = told
+        note(job, kind=kind, reason=reason.format(facts=facts), guard=guard, **changes)

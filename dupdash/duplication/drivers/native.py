@@ -5,13 +5,14 @@ The worker that starts a copy is free at once; ``follow`` is called for every ru
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.looking import changes_by, facts_of, likely_name, look, wanted
+from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, wanted
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preparing import outcome_of_read, prepare
 from dupdash.duplication.health import FOLLOW_MANY
@@ -22,7 +23,7 @@ from dupdash.duplication.observer import fold
 from dupdash.duplication.progress import RESTORE_PHASE, overall_of_report
 from dupdash.duplication.site import open_native_client
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, note, observe
+from dupdash.duplication.transitions import JobMovedOn, note
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
 
@@ -112,14 +113,10 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
             f"the site says that the copy failed{why}", (failure and failure.failurecode) or "finished_err"
         )
     overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=of_the_whole)
-    changes = changes_by(facts, job) | {"progress_floor": max(job.progress_floor, overall)}
+    changes: dict[str, Any] = {"progress_floor": max(job.progress_floor, overall)}
     if status.phase == RESTORE_PHASE:
         changes["phase"] = Phase.RESTORE
-    if "seen_at" in changes:
-        reason = f"Backup is done. The new course was seen in Moodle: id {facts.course_id}."
-        note(job, kind="course_seen", reason=reason, **changes)
-    else:
-        observe(job, **changes)
+    record(job, facts, **changes)
     if facts.complete and facts.course_id is not None and status.status == FINISHED_OK:
         return outcomes.Finished(facts.course_id)
     if status.status == FINISHED_OK and facts.course_id is None:

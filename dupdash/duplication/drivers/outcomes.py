@@ -20,6 +20,11 @@ class NothingStarted:
 
 
 @dataclass(frozen=True)
+class CalledOff:
+    """Somebody cancelled the job in time: nothing was sent."""
+
+
+@dataclass(frozen=True)
 class SourceIsBusy:
     """Another copy of the same source was sent and its course not seen yet."""
 
@@ -54,13 +59,6 @@ class LeaseLost:
 
 
 @dataclass(frozen=True)
-class AnsweredLate:
-    """Somebody else decides by now, and here is Moodle's answer after all."""
-
-    course_id: int
-
-
-@dataclass(frozen=True)
 class FollowedElsewhere:
     """The site works on its own and is asked by the sweep; this worker is free."""
 
@@ -68,11 +66,11 @@ class FollowedElsewhere:
 Outcome = (
     Finished
     | NothingStarted
+    | CalledOff
     | SourceIsBusy
     | Misconfigured
     | Refused
     | AnswerLost
     | LeaseLost
-    | AnsweredLate
     | FollowedElsewhere
 )

@@ -42,22 +42,28 @@ def prepare(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: 
     expected = expect(source.id, activities)
     if lease.lost.is_set():
         raise JobMovedOn(job.pk)
-    note(
-        job,
-        kind="sent",
-        reason="The request was sent to Moodle. From here on this job is never sent a second time.",
-        guard={**lease.guard, "sent_at__isnull": True},
-        data={"activities": activities, "temporary_names": baseline["names"][:3]},
-        sent_at=timezone.now(),
-        baseline=baseline,
-        facts={},
-        driver=driver,
-        phase=Phase.BACKUP,
-        heard_at=timezone.now(),
-        source_shortname=source.shortname,
-        source_fullname=source.fullname,
-        source_activities=activities,
-        expected_backup=expected.backup if expected else None,
-        expected_restore=expected.restore if expected else None,
-    )
+    try:
+        note(
+            job,
+            kind="sent",
+            reason="The request was sent to Moodle. From here on this job is never sent a second time.",
+            guard={**lease.guard, "sent_at__isnull": True, "cancel_requested_at__isnull": True},
+            data={"activities": activities, "temporary_names": baseline["names"][:3]},
+            sent_at=timezone.now(),
+            baseline=baseline,
+            facts={},
+            driver=driver,
+            phase=Phase.BACKUP,
+            heard_at=timezone.now(),
+            source_shortname=source.shortname,
+            source_fullname=source.fullname,
+            source_activities=activities,
+            expected_backup=expected.backup if expected else None,
+            expected_restore=expected.restore if expected else None,
+        )
+    except JobMovedOn:
+        job.refresh_from_db()
+        if job.lease_owner == lease.owner and job.cancel_requested_at is not None:
+            return outcomes.CalledOff()
+        raise
     return None

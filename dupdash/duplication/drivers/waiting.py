@@ -6,7 +6,6 @@ Raises nothing a Moodle or a database can cause: what became of the attempt is i
 import logging
 import threading
 import time
-from dataclasses import replace
 from itertools import cycle, islice
 from typing import Any
 
@@ -16,19 +15,20 @@ from django.db import IntegrityError, close_old_connections
 
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.looking import (
-    changes_by,
     facts_of,
     likely_name,
     look,
+    record,
     temporary_names,
     wanted,
 )
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preparing import outcome_of_read, prepare
 from dupdash.duplication.health import ADD_FUNCTIONS, DUPLICATE
+from dupdash.duplication.insisting import insist
 from dupdash.duplication.leases import Lease
 from dupdash.duplication.models import DuplicationJob, Proof
-from dupdash.duplication.observer import Facts, Look, Seen, fold, same_name
+from dupdash.duplication.observer import Facts, Look, Seen, answered, could_be_ours, fold, same_name
 from dupdash.duplication.transitions import JobMovedOn, note, observe
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
@@ -59,9 +59,10 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
     try:
         facts = _watch(job, lease, client, call)
     except JobMovedOn:
-        # Somebody else decides. The answer, if it comes after all, still settles the question.
+        # Somebody took the job back, and it is being looked up. What Moodle says in the end still settles it.
         call.join()
-        return outcomes.LeaseLost() if call.answer is None else outcomes.AnsweredLate(call.answer.id)
+        insist(job.refresh_from_db)
+        facts = facts_of(job)
     return _conclude(job, lease, client, call, facts)
 
 
@@ -132,16 +133,8 @@ def _ended(call: Call, facts: Facts) -> bool:
 
 def _record(job: DuplicationJob, lease: Lease, facts: Facts) -> None:
     """Write down what was seen. A database that is away costs nothing: the next look writes it all."""
-    changes = changes_by(facts, job)
     try:
-        if "seen_at" in changes:
-            reason = f"Backup is done. The new course was seen in Moodle: id {facts.course_id}."
-            note(job, kind="course_seen", reason=reason, guard=lease.guard, **changes)
-        elif "content_at" in changes:
-            reason = f"Its contents are there: {facts.sections} sections, {facts.activities} activities."
-            note(job, kind="content_seen", reason=reason, guard=lease.guard, **changes)
-        else:
-            observe(job, guard=lease.guard, **changes)
+        record(job, facts, guard=lease.guard)
     except DatabaseError as error:
         logger.warning("job %s: the database is away: %s", job.pk, error)
         close_old_connections()
@@ -206,21 +199,28 @@ def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
 
 def _confirm(job: DuplicationJob, lease: Lease, client: MoodleClient, answer: Duplicated, facts: Facts) -> Outcome:
     """Hold Moodle's answer against what Moodle shows: the course it names must carry the requested short name."""
-    if facts.course_id not in (None, answer.id):
-        return outcomes.AnswerLost(f"an answer naming course {answer.id}, where {facts.course_id} was seen")
     try:
         course = client.course_by_id(answer.id)
     except errors.MoodleError as error:
         return outcomes.AnswerLost(f"an answer that could not be confirmed ({error})")
     if course is None or not same_name(course.shortname, job.shortname):
         return outcomes.AnswerLost(f"an answer naming course {answer.id}, which does not carry the requested names")
-    now = time.time()
-    named = replace(facts, course_id=answer.id, seen_at=facts.seen_at or now)
-    facts = fold(named, wanted(job), Look(now, own=Seen.from_course(course)))
+    named = Seen.from_course(course)
+    if facts.course_id not in (None, answer.id) and not could_be_ours(named, wanted(job)):
+        return outcomes.AnswerLost(f"an answer naming course {answer.id}, where {facts.course_id} was seen")
+    other = facts.course_id if facts.course_id != answer.id else None
+    facts = fold(answered(facts, answer.id, time.time()), wanted(job), Look(time.time(), own=named))
+    changes: dict[str, Any] = {"course_id": answer.id, "proof": Proof.ANSWERED, "facts": facts.to_json()}
     try:
-        observe(job, guard=lease.guard, course_id=answer.id, proof=Proof.ANSWERED, facts=facts.to_json())
-    except JobMovedOn:
-        return outcomes.AnsweredLate(answer.id)
+        if other is None:
+            observe(job, guard=lease.guard, **changes)
+        else:
+            reason = (
+                f"Moodle's answer names course {answer.id}. Course {other}, under the same names, is not this job's."
+            )
+            note(job, kind="course_corrected", reason=reason, guard=lease.guard, **changes)
+    except JobMovedOn as moved:
+        logger.info("%s", moved)
     except DatabaseError as error:
         logger.warning("job %s: the database is away: %s", job.pk, error)
         close_old_connections()

@@ -20,6 +20,7 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, new_id
 from dupdash.duplication.request import Draft, Problem, check_full_name, check_short_name
 from dupdash.moodle.options import OPTIONS
+from dupdash.notifications.preferences import zone_of
 from dupdash.web.presentation.rows import requester_of
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class RequestForm(forms.Form):
         if self.is_bound or self.initial.get("timezone"):
             # The zone that the typed time is read in: the browser's own must not take its place.
             self.fields["timezone"].widget.attrs.pop("data-timezone", None)
-        self.initial.setdefault("timezone", settings.TIME_ZONE)
+        self.initial.setdefault("timezone", str(zone_of(user)))
         if access.needs_approval(user):
             self.fields["note"].help_text = "For the person who approves it, and for whoever looks at this later."
 
@@ -131,7 +132,7 @@ class RequestForm(forms.Form):
         if local is None:
             self.add_error("not_before", "Give the date and the time not to start before.")
             return None
-        zone = cleaned.get("timezone") or settings.TIME_ZONE
+        zone = cleaned.get("timezone") or str(zone_of(self.user))
         if zone not in available_timezones():
             self.add_error("timezone", "There is no such time zone. One is called Europe/Berlin, for example.")
             return None

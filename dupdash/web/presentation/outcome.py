@@ -7,6 +7,7 @@ from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
+from dupdash.duplication.verification import why_not_verified
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,12 @@ class Outcome:
 def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outcome:
     """What there is to say beside the progress; ``raw``: with Moodle's own words, for those who help."""
     candidates = tuple(_course(seen) for seen in job.candidates)
+    made = job.verification if not why_not_verified(job.verification) else None
     return Outcome(
-        callouts=tuple(_callouts(job, health)),
+        callouts=(*_callouts(job, health), *_not_verified(job)),
         partial=partial_course(job) if job.left_partial_course else None,
         candidates=candidates if raw and job.state in (State.UNRESOLVED, State.FAILED) else (),
-        verification=_verification(job.verification) if job.verification else None,
+        verification=_verification(made) if made else None,
         verification_pending=job.state == State.SUCCEEDED and job.verification is None,
         raw=_raw(job) if raw else "",
     )
@@ -118,6 +120,14 @@ def _callouts(job: DuplicationJob, health: MoodleHealth) -> list[Callout]:
             refused = job.events.filter(kind="rejected").last()
             return [Callout("warning", "This copy was refused.", refused.reason if refused else "")]
     return []
+
+
+def _not_verified(job: DuplicationJob) -> tuple[Callout, ...]:
+    why = why_not_verified(job.verification)
+    if job.state != State.SUCCEEDED or not why:
+        return ()
+    title = "This copy could not be held against its source."
+    return (Callout("warning", title, why, "Look at the copy in Moodle before you rely on it."),)
 
 
 def _verification(report: dict[str, Any]) -> Verification:

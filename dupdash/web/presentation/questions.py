@@ -18,6 +18,11 @@ class Question:
     keep: str = "Not now"
 
 
+SETTLED_THOUGH_CANCELLED = (
+    " It was cancelled: a course that is proven to be this job's is then removed; any other one stays in Moodle."
+)
+
+
 def question(verb: Verb, job: DuplicationJob) -> Question:
     copy = f"“{job.fullname}” ({job.shortname})"
     match verb:
@@ -59,7 +64,8 @@ def question(verb: Verb, job: DuplicationJob) -> Question:
         case _:
             return Question(
                 "Settle this job",
-                f"Look in Moodle for {copy}, and say here what became of it. This cannot be taken back.",
+                f"Look in Moodle for {copy}, and say here what became of it. This cannot be taken back."
+                + (SETTLED_THOUGH_CANCELLED if job.cancel_requested_at else ""),
                 "Settle",
                 "Settled.",
             )

@@ -10,6 +10,7 @@ from django.urls import reverse
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
+from dupdash.duplication.verification import differs, why_not_verified
 from dupdash.web.presentation.bars import Bar, overall_bar
 from dupdash.web.presentation.people import COMMAND_LINE, name_of
 from dupdash.web.presentation.status import shown_state
@@ -78,7 +79,9 @@ def _note(job: DuplicationJob, queue: Queue) -> tuple[str, bool]:
         return "Cancelled; the copy is removed when Moodle is done.", False
     if job.state == State.UNRESOLVED:
         return "Somebody has to look in Moodle.", True
-    if job.state == State.SUCCEEDED and job.verification and not job.verification["complete"]:
+    if job.state == State.SUCCEEDED and why_not_verified(job.verification):
+        return "It could not be held against its source.", True
+    if job.state == State.SUCCEEDED and differs(job.verification):
         return "It differs from its source.", True
     if job.state == State.FAILED:
         return explain(job.failure_code).happened, False

@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "sent": ("The request went to Moodle", "info", "copy"),
     "accepted": ("The site accepted it", "info", "info"),
     "course_seen": ("The new course appeared in Moodle", "info", "course"),
+    "course_corrected": ("Another course had been taken for the copy", "info", "course"),
     "content_seen": ("Its contents appeared", "info", "course"),
     "succeeded": ("The copy is complete", "success", "succeeded"),
     "failed": ("Failed", "danger", "failed"),

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
+from dupdash.notifications.troubles import troubles
 from dupdash.web.guard import guarded
 from dupdash.web.http import PersonRequest, partial, unchanged
 from dupdash.web.presentation.digests import digest
@@ -41,11 +42,13 @@ def _live_context(request: PersonRequest) -> dict[str, object]:
     shown = sections(request.user, health)
     day = figures(request.user)
     site = site_of(health) if access.sees_all_jobs(request.user) else None
-    seen = digest(shown, day, site)
+    mail = troubles() if access.is_administrator(request.user) else None
+    seen = digest(shown, day, site, mail)
     return {
         "sections": shown,
         "figures": day,
         "site": site,
+        "mail": mail,
         "seen": seen,
         "sees_all": access.sees_all_jobs(request.user),
         "live_url": f"{reverse('overview_live')}?seen={seen}",

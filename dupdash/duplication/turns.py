@@ -1,0 +1,74 @@
+"""Whose turn it is to ask Moodle: housekeeping asks one question at a time.
+
+A Moodle that is slow or hangs, or a deletion of some minutes, then holds one worker of housekeeping and never both. Who
+has the turn renews it from a thread, on the database's clock: that shows the supervisor that this worker is alive,
+and when it dies, another one may ask soon.
+"""
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import close_old_connections, connection
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+
+from dupdash.duplication.leases import lease_end
+from dupdash.duplication.models import ClusterHeartbeat
+
+logger = logging.getLogger("dupdash.turns")
+
+# The row that all meet at: who has the turn, and until when that is believed.
+ROW = "turn"
+HELD = ~Q(token="") & Q(at__gte=Now())
+
+
+@contextmanager
+def turn() -> Iterator[bool]:
+    """True inside where this worker may ask Moodle now; False where another one is at it."""
+    token = uuid.uuid4().hex
+    if not _take(token):
+        yield False
+        return
+    done = threading.Event()
+    renewer = threading.Thread(target=_keep, args=(token, done), name="turn", daemon=True)
+    renewer.start()
+    try:
+        yield True
+    finally:
+        done.set()
+        renewer.join()
+        _mine(token).update(token="")
+
+
+def is_held() -> bool:
+    """Whether some worker has the turn, and was alive a moment ago."""
+    return ClusterHeartbeat.objects.filter(HELD, cluster=ROW).exists()
+
+
+def _take(token: str) -> bool:
+    ClusterHeartbeat.objects.get_or_create(cluster=ROW, defaults={"token": "", "at": Now()})
+    free = ClusterHeartbeat.objects.filter(~HELD, cluster=ROW)
+    return bool(free.update(token=token, at=lease_end()))
+
+
+def _mine(token: str) -> QuerySet[ClusterHeartbeat]:
+    return ClusterHeartbeat.objects.filter(cluster=ROW, token=token)
+
+
+def _keep(token: str, done: threading.Event) -> None:
+    """Renew the turn until it is over; one that was taken over meanwhile is left to whoever has it."""
+    try:
+        while not done.wait(settings.LEASE_SECONDS / 4):
+            try:
+                if not _mine(token).update(at=lease_end()):
+                    return
+            except DatabaseError as error:
+                logger.warning("the turn to ask Moodle could not be renewed: %s", error)
+                close_old_connections()
+    finally:
+        connection.close()
