@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from dupdash.sandbox.server import Sandbox
@@ -53,6 +53,30 @@ def test_back_and_forward_lead_through_what_was_seen(
         expect(heading).to_have_text(failed)
         page.go_forward()
         expect(page.get_by_role("heading", level=1)).to_have_text(job.fullname)
+
+
+def test_forward_is_heard_before_the_page_has_finished_loading(
+    browser: Browser, live_server: LiveServer, sandbox: Sandbox
+) -> None:
+    """The heading is there long before the scripts are: who is quick must not read it under another's address."""
+    person = open_campus(sandbox, past=20).administrator
+    held: list[Route] = []
+    with window(browser, live_server.url, person) as page:
+        page.goto("/history/")
+        heading = page.get_by_role("heading", level=2).first
+        everything = heading.text_content() or ""
+        page.get_by_role("search").get_by_label("State").select_option(label="Failed")
+        expect(heading).to_contain_text("found")
+        failed = heading.text_content() or ""
+        expect(page).to_have_url(re.compile("state=failed"))
+
+        page.route("**/js/app*.js", lambda route: route.continue_() if held else held.append(route))
+        page.go_back(wait_until="commit")
+        expect(heading).to_have_text(everything)
+        page.go_forward(wait_until="commit")
+        held[0].continue_()
+        expect(page).to_have_url(re.compile("state=failed"))
+        expect(heading).to_have_text(failed)
 
 
 def test_a_long_name_and_every_width_fit(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
