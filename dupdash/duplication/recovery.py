@@ -13,13 +13,13 @@ from django.utils import timezone
 
 from dupdash.duplication import health
 from dupdash.duplication.drivers import native, outcomes
-from dupdash.duplication.drivers.looking import changes_by, facts_of, likely_name, look, temporary_names, wanted
+from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, temporary_names, wanted
 from dupdash.duplication.endings import call_off, fail, finish, look_up, pause_before_retry
 from dupdash.duplication.leases import DEAD
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.observer import Facts, Seen, Verdict, fold, judge
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, move, note, observe
+from dupdash.duplication.transitions import JobMovedOn, move, observe
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
 
@@ -199,14 +199,8 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
             return
         raise
     facts = fold(facts, wanted(job), sighting)
-    changes = changes_by(facts, job)
     # An answer that came late meanwhile knows better.
-    as_it_was = {"course_id": job.course_id}
-    if "seen_at" in changes:
-        reason = f"A course of this job was found in Moodle: id {facts.course_id}, “{_name_of(sighting.own)}”."
-        note(job, kind="course_seen", reason=reason, guard=as_it_was, **changes)
-    else:
-        observe(job, guard=as_it_was, **changes)
+    record(job, facts, guard={"course_id": job.course_id})
     now = timezone.now()
     match judge(facts, _still(job)):
         case Verdict.FINISHED if facts.course_id is not None:

@@ -297,7 +297,7 @@ class _Writer:
             yield told(job.sent_at, "started", "running", "A worker took the job.")
             yield told(job.sent_at, "sent", "running", "The request was sent to Moodle; it is never sent again.")
         if job.seen_at:
-            found = f"A course of this job was found in Moodle: id {job.course_id}, “{job.source_fullname} copy 1”."
+            found = f"Backup is done. The new course was seen in Moodle: id {job.course_id}."
             yield told(job.seen_at, "course_seen", "running", found)
         if job.cancel_requested_at:
             later = "Cancelled. Moodle cannot be stopped: the copy will be removed when Moodle is done with it."

@@ -22,9 +22,7 @@ from tests.duplication.support import (
     look_until_settled,
     reason,
     run,
-    submit,
-    until_seen,
-    working_on,
+    run_proven,
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
@@ -37,10 +35,7 @@ def failed(moodle: Moodle, clock: Clock, request: pytest.FixtureRequest) -> Dupl
     """A job that left a partial course, killed in the step that the test names, else after the renaming."""
     step = getattr(request, "param", "renamed")
     moodle.faults.set("exception_in_restore", step=step, count=1)
-    job = submit()
-    with moodle.held_at("hidden"), working_on(job):
-        until_seen(job)
-        moodle.gates.release()
+    job = run_proven(moodle)
     job = look_until_settled(job, clock)
     assert (job.state, job.left_partial_course) == (State.FAILED, True)
     return job
@@ -203,10 +198,7 @@ def test_it_shows_a_partial_course_that_still_has_the_requested_name(
 ) -> None:
     """Killed in the hidden step: the short name is taken by what was left, and free once that is deleted."""
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
-    job = submit()
-    with moodle.held_at("hidden"), working_on(job):
-        until_seen(job)
-        moodle.gates.release()
+    job = run_proven(moodle)
     look_until_settled(job, clock)
     assert moodle.course("NEW-1").id == job.course_id
     jobs.delete_partial(job, actor=None, client=client_of)

@@ -24,11 +24,11 @@ from tests.duplication.support import (
     look_until_settled,
     reason,
     run,
+    run_proven,
     story,
     submit,
     told_again_at_once,
     until_seen,
-    working_on,
 )
 
 COPY = "core_course_duplicate_course"
@@ -447,11 +447,8 @@ def test_it_does_not_believe_that_nothing_started_when_its_course_was_seen(
 ) -> None:
     """Codes that come before a copy begins, and in principle in its middle, too: the course is the better witness."""
     settings.CHECK_LIMIT_UNKNOWN = 600
-    job = submit()
     moodle.faults.set("exception_in_restore", step="hidden", errorcode=code, count=1)
-    with moodle.held_at("hidden"), working_on(job):
-        until_seen(job)
-        moodle.gates.release()
+    job = run_proven(moodle)
     job.refresh_from_db()
     assert job.state == State.CHECKING
     look_until_settled(job, clock)

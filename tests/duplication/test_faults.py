@@ -17,6 +17,7 @@ from tests.duplication.support import (
     look_until_settled,
     reason,
     run,
+    run_proven,
     story,
     submit,
     told_again_at_once,
@@ -200,10 +201,7 @@ def test_it_names_the_proven_partial_course_when_php_is_killed_in_the_restore(
     moodle: Moodle, clock: Clock, step: str, answer: str
 ) -> None:
     moodle.faults.set("killed_in_restore", step=step, answer=answer, count=1)
-    job = submit()
-    with moodle.held_at("hidden"), working_on(job):
-        until_seen(job)
-        moodle.gates.release()
+    job = run_proven(moodle)
     look_until_settled(job, clock)
     (partial,) = moodle.made()
     assert (job.state, job.failure_code) == (State.FAILED, "partial_course")
@@ -237,10 +235,7 @@ def test_it_never_calls_a_course_its_own_that_it_only_saw_under_the_source_s_nam
 
 def test_it_fails_at_once_when_moodle_says_that_the_restore_broke(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("exception_in_restore", step="renamed", errorcode="cannotrestore", count=1)
-    job = submit()
-    with moodle.held_at("hidden"), working_on(job):
-        until_seen(job)
-        moodle.gates.release()
+    job = run_proven(moodle)
     job.refresh_from_db()
     assert job.state == State.CHECKING
     assert "error/cannotrestore" in reason(job, "checking")
@@ -252,10 +247,7 @@ def test_it_fails_at_once_when_moodle_says_that_the_restore_broke(moodle: Moodle
 
 def test_it_understands_an_error_without_a_code(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("exception_in_restore", step="content", errorcode="none", count=1)
-    job = submit()
-    with moodle.held_at("hidden"), working_on(job):
-        until_seen(job)
-        moodle.gates.release()
+    job = run_proven(moodle)
     look_until_settled(job, clock)
     (partial,) = moodle.made()
     assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "error", partial.id)
@@ -363,10 +355,7 @@ def test_it_makes_no_copy_of_what_php_left_because_of_one_wrong_answer(
 ) -> None:
     """The row that a restore begins with carries the requested names; the contents that come are another course's."""
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
-    job = submit()
-    with moodle.held_at("hidden"), working_on(job):
-        until_seen(job)
-        moodle.gates.release()
+    job = run_proven(moodle)
     moodle.faults.set("wrong_course", function="core_course_get_contents", count=4)
     look_until_settled(job, clock)
     assert (job.state, job.left_partial_course) == (State.FAILED, True), story(job)
