@@ -200,7 +200,8 @@ Q_CLUSTER = {
     "label": "Work queue",
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
-            "workers": 2,
+            # One asks Moodle, one sends mail, and one is free for heartbeats and what needs the database alone.
+            "workers": 3,
             # The longest task is a deletion, which Moodle is given five minutes for.
             "timeout": 480,
             "retry": 960,

@@ -4,10 +4,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import InterfaceError, InternalError, OperationalError, connection
 
 logger = logging.getLogger("dupdash.database")
 
+# The last is PostgreSQL's word where it may only be read: a switchover, or a disk that is nearly full.
+AWAY = (OperationalError, InterfaceError, InternalError)
 # Seconds that a worker with something to write waits for a database that is away.
 DATABASE_PATIENCE = 3600
 
@@ -19,10 +21,11 @@ def insist(write: Callable[[], None]) -> None:
     while True:
         try:
             return write()
-        except (OperationalError, InterfaceError) as error:
+        except AWAY as error:
             if time.monotonic() > deadline:
                 raise
             logger.warning("waiting for the database: %s", error)
-            close_old_connections()
+            # Also one that still answers: it may lead to the server that was in charge before.
+            connection.close()
             time.sleep(pause)
             pause = min(5.0, pause * 2)

@@ -40,9 +40,13 @@ def recover_dead_leases() -> None:
     _take_back(DEAD, "Its worker was lost.", at_fault=True)
 
 
-def release_crew(crew: str) -> None:
-    """Take back the jobs of processes that were just killed, without waiting for their leases to run out."""
-    _take_back(Q(lease_owner__startswith=f"{crew}:"), "Its worker was stopped.", at_fault=False)
+def release_crew(crew: str, *, at_fault: bool) -> None:
+    """Take back the jobs of processes that were just killed, without waiting for their leases to run out.
+
+    ``at_fault``: they were not stopped by a person, and one of these jobs may be what they died of.
+    """
+    why = "Its worker was lost." if at_fault else "Its worker was stopped."
+    _take_back(Q(lease_owner__startswith=f"{crew}:"), why, at_fault=at_fault)
 
 
 def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
@@ -175,12 +179,19 @@ class Names:
 
 
 def _follow(job: DuplicationJob, client: MoodleClient) -> None:
-    match native.follow(job, client):
+    late = timezone.now() >= _limit(job)
+    try:
+        outcome = native.follow(job, client)
+    except ConfigurationFault:
+        if not late:
+            raise
+        outcome = None
+    match outcome:
         case outcomes.Finished(course_id):
             finish(job, course_id, client)
         case outcomes.AnswerLost(detail, errorcode):
             look_up(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode)
-        case None if timezone.now() >= _limit(job):
+        case None if late:
             # Whoever worked on it there may be dead, and then says the same for ever.
             look_up(job, "The site has not finished it, long after it should have.")
 
@@ -218,7 +229,7 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
             )
         case Verdict.PARTIAL:
             _fail_with_partial(job, facts)
-        case _ if job.failure_code and job.checks >= LOOKS_AFTER_AN_ERROR and (facts.course_id or names.were_all_seen):
+        case _ if _moodle_is_through(job, now) and (facts.course_id or names.were_all_seen):
             if facts.has_all and facts.course_id is not None:
                 # Moodle is through with the request, and this is what came of it.
                 finish(job, facts.course_id, client, patient=now < _removal_limit(job))
@@ -226,6 +237,16 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
                 _fail_after_error(job, facts)
         case _ if job.state == State.CHECKING and now >= _limit(job) and not facts.has_all:
             _give_up(job, facts)
+
+
+def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
+    """Whether an error ended the request, so that what some looks have shown by now is all there is."""
+    if not job.failure_code or job.checks < LOOKS_AFTER_AN_ERROR:
+        return False
+    if job.failure_code != native.FAILED_BY_ITS_ID:
+        return True
+    # It may have been said of another copy: ours is given the time that it would need.
+    return now >= (job.checking_since or now) + timedelta(seconds=_still(job))
 
 
 def _still(job: DuplicationJob) -> float:

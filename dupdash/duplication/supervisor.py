@@ -2,9 +2,9 @@
 
 django-q2 cannot be trusted to notice its own death: an idle worker that is killed while it holds the queue's lock
 wedges the whole cluster for ever, and a killed sentinel ends the main process with status 0 (both measured). So a
-heartbeat goes through each queue. When none comes out in time, and no worker shows by a fresh lease, or by having the
-turn to ask Moodle, that it is alive, the whole group is killed and a new one started. Killing loses nothing: the jobs
-are taken back at once.
+heartbeat goes through each queue. When none comes out in time, although the database can be written, the broker takes
+messages and some worker should be free to read them, the whole group is killed and a new one started. Killing loses
+nothing: the jobs are taken back at once.
 
 All of that is done by a thread. The main thread does nothing but wait for a signal: whatever the database or the broker
 holds up, SIGTERM ends all processes at once.
@@ -25,8 +25,9 @@ from queue import SimpleQueue
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
+from django.utils import timezone
 
-from dupdash.duplication import recovery, turns
+from dupdash.duplication import recovery
 from dupdash.duplication.dispatch import COPIES, HOUSEKEEPING, ring
 from dupdash.duplication.leases import CREW_VARIABLE, FRESH
 from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
@@ -35,6 +36,8 @@ from dupdash.duplication.tasks import SWEEP
 
 logger = logging.getLogger("dupdash.supervisor")
 
+# The row that the supervisor itself writes.
+WATCH = "watch"
 # A cluster that lived this long was well.
 LIVED = 30.0
 # Seconds between two looks at the processes.
@@ -103,7 +106,9 @@ class Supervisor:
         self._stopping.set()
         with self._processes:
             _kill(*self._clusters)
-        release = threading.Thread(target=self._release, args=self._clusters, name="release", daemon=True)
+        release = threading.Thread(
+            target=self._release, args=self._clusters, kwargs={"at_fault": False}, name="release", daemon=True
+        )
         release.start()
         release.join(RELEASING_MOST)
         if release.is_alive():
@@ -143,7 +148,7 @@ class Supervisor:
             elif now - cluster.proof_of_life > settings.HEARTBEAT_LIMIT / 2:
                 # The broker may have lost it (a restarted Redis has): one lost message is no dead cluster.
                 self._send_heartbeat(cluster, now)
-            if _is_at_work(cluster):
+            if cluster.name == COPIES and _all_workers_hold_leases(cluster.crew):
                 cluster.proof_of_life = now
         if cluster.name == HOUSEKEEPING and now - self._swept_at >= settings.SWEEP_INTERVAL:
             self._ask_for_sweep(now)
@@ -160,9 +165,14 @@ class Supervisor:
             ring(HOUSEKEEPING, "dupdash.notifications.tasks.send_due")
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
+        """Raises DatabaseError where nothing can be written: no heartbeat comes out then, however well they work."""
+        ClusterHeartbeat.objects.update_or_create(cluster=WATCH, defaults={"token": "", "at": timezone.now()})
         cluster.token = uuid.uuid4().hex
         cluster.rung_at = now
-        ring(cluster.name, "dupdash.duplication.tasks.heartbeat", cluster.name, cluster.token)
+        if not ring(cluster.name, "dupdash.duplication.tasks.heartbeat", cluster.name, cluster.token):
+            # Nor does one out of a broker that is away.
+            cluster.token = ""
+            cluster.proof_of_life = time.monotonic()
 
     def _start(self, cluster: Cluster) -> None:
         crew = f"{cluster.name}-{uuid.uuid4().hex[:12]}"
@@ -198,14 +208,14 @@ class Supervisor:
         logger.error("%s: %s. Killing its process group and starting a new one.", cluster.name, why)
         with self._processes:
             _kill(cluster)
-        self._release(cluster)
+        self._release(cluster, at_fault=True)
         cluster.start_again_at = time.monotonic() + cluster.restart_pause
 
-    def _release(self, *clusters: Cluster) -> None:
-        """Take back the jobs that killed processes were driving."""
+    def _release(self, *clusters: Cluster, at_fault: bool) -> None:
+        """Take back the jobs that killed processes were driving. ``at_fault``: one of them may be what they died of."""
         try:
             for cluster in clusters:
-                recovery.release_crew(cluster.crew)
+                recovery.release_crew(cluster.crew, at_fault=at_fault)
         except DatabaseError as error:
             # Their leases run out, and the next sweep takes them back.
             logger.warning("the database is away: %s", error)
@@ -226,12 +236,8 @@ def _kill(*clusters: Cluster) -> None:
         cluster.process = None
 
 
-def _is_at_work(cluster: Cluster) -> bool:
-    """Whether some worker shows that it is alive, however long its task takes."""
-    return turns.is_held() if cluster.name == HOUSEKEEPING else _workers_hold_leases(cluster.crew)
-
-
-def _workers_hold_leases(crew: str) -> bool:
-    """Whether some worker of this crew is renewing a lease: then it is busy, not dead."""
+def _all_workers_hold_leases(crew: str) -> bool:
+    """Whether every worker of this crew renews a lease. They are busy then, not dead, and nobody reads the queue; one
+    that is free would read it, and shows by not doing so that the queue's lock died with somebody."""
     held = DuplicationJob.objects.filter(FRESH, state=State.RUNNING, lease_owner__startswith=f"{crew}:")
-    return held.exists()
+    return held.count() >= settings.MOODLE_CONCURRENCY

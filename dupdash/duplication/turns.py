@@ -1,8 +1,7 @@
 """Whose turn it is to ask Moodle: housekeeping asks one question at a time.
 
 A Moodle that is slow or hangs, or a deletion of some minutes, then holds one worker of housekeeping and never both. Who
-has the turn renews it from a thread, on the database's clock: that shows the supervisor that this worker is alive,
-and when it dies, another one may ask soon.
+has the turn renews it from a thread, on the database's clock: when it dies, another one may ask soon.
 """
 
 import logging
@@ -43,11 +42,6 @@ def turn() -> Iterator[bool]:
         done.set()
         renewer.join()
         _mine(token).update(token="")
-
-
-def is_held() -> bool:
-    """Whether some worker has the turn, and was alive a moment ago."""
-    return ClusterHeartbeat.objects.filter(HELD, cluster=ROW).exists()
 
 
 def _take(token: str) -> bool:

@@ -303,6 +303,7 @@ def async_result(value: object) -> AsyncResult:
     fields = Fields(value, "the answer")
     return AsyncResult(
         state=fields.must("state", text),
+        shortname=fields.must("shortname", text),
         failurecode=fields.may("failurecode", text) or "",
         failuremessage=fields.may("failuremessage", text) or "",
     )

@@ -126,10 +126,12 @@ class Duplicated:
 class AsyncResult:
     """How a duplication at another dupdash ended, as far as it has.
 
-    ``state`` is the other's word for it; ``failurecode`` and ``failuremessage`` are "" where it did not fail.
+    ``state`` is the other's word for it, ``shortname`` that of the copy; ``failurecode`` and ``failuremessage`` are ""
+    where it did not fail.
     """
 
     state: str
+    shortname: str
     failurecode: str
     failuremessage: str
 

@@ -472,11 +472,26 @@ def test_it_does_not_count_against_a_job_that_its_worker_was_stopped(moodle: Moo
     for _ in range(5):
         lease = leases.claim(job.pk)
         assert lease is not None
-        recovery.release_crew(lease.owner.partition(":")[0])
+        recovery.release_crew(lease.owner.partition(":")[0], at_fault=False)
         dispatch.dispatch()
     job.refresh_from_db()
     assert (job.state, job.attempts, job.not_before) == (State.QUEUED, 0, None)
     assert run(job).state == State.SUCCEEDED
+
+
+def test_it_fails_where_its_worker_takes_the_whole_cluster_along_again_and_again(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.RETRY_ATTEMPTS = 3
+    job = submit()
+    for _ in range(3):
+        clock.forward(3600)
+        tasks.sweep()
+        lease = leases.claim(job.pk)
+        assert lease is not None
+        recovery.release_crew(lease.owner.partition(":")[0], at_fault=True)
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
 
 
 # --- a sweep that takes back what a living worker drives -------------------------------------------------------
@@ -497,7 +512,9 @@ def before_it_is_written(meanwhile: Callable[[], object]) -> Iterator[None]:
     assert not todo, "nothing was written"
 
 
-@pytest.mark.parametrize("take_back", [recovery.recover_dead_leases, lambda: recovery.release_crew("alone")])
+@pytest.mark.parametrize(
+    "take_back", [recovery.recover_dead_leases, lambda: recovery.release_crew("alone", at_fault=False)]
+)
 def test_it_is_not_taken_back_as_unsent_when_its_worker_sends_at_this_very_moment(
     moodle: Moodle, take_back: Callable[[], None]
 ) -> None:
@@ -584,7 +601,7 @@ def test_it_is_left_alone_while_its_lease_is_fresh(moodle: Moodle) -> None:
 def test_it_takes_back_the_jobs_of_one_crew_only(moodle: Moodle) -> None:
     mine = a_job(State.RUNNING, "ONE", lease_owner="crew-a:7:x", lease_until=timezone.now() + timedelta(hours=1))
     other = a_job(State.RUNNING, "TWO", lease_owner="crew-ab:7:x", lease_until=timezone.now() + timedelta(hours=1))
-    recovery.release_crew("crew-a")
+    recovery.release_crew("crew-a", at_fault=False)
     mine.refresh_from_db()
     other.refresh_from_db()
     assert (mine.state, other.state) == (State.QUEUED, State.RUNNING)

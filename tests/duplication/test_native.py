@@ -8,6 +8,7 @@ import pytest
 from dupdash.duplication import jobs, recovery, tasks
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.progress import progress
+from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from tests.duplication.support import (
     Clock,
@@ -29,6 +30,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 START = "core_course_async_duplicate_course"
 STATUS = "core_course_async_duplicate_course_get_status"
+RESULT = "core_course_async_duplicate_course_get_result"
 
 
 @pytest.fixture
@@ -160,6 +162,105 @@ def test_it_does_not_follow_for_ever_what_died_on_the_site(moodle: Moodle, clock
     (partial,) = moodle.made()
     assert (job.state, job.course_id) == (State.FAILED, partial.id), story(job)
     assert job.left_partial_course
+
+
+# --- a site that speaks of another duplication -----------------------------------------------------------------------
+
+
+def looked_at_some_times(job: DuplicationJob, clock: Clock) -> None:
+    for _ in range(6):
+        look(job, clock)
+
+
+def test_a_status_of_another_duplication_makes_no_second_course(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run(submit())
+        moodle.wait_for_step("backup")
+        moodle.answer_with(STATUS, {"phase": 1, "status": 900, "progress": 1})
+        looked_at_some_times(job, clock)
+        assert job.state == State.CHECKING, story(job)
+        with pytest.raises(jobs.CannotDo), open_client() as client:
+            jobs.retry(job, actor=None, client=client)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert len(moodle.made()) == 1
+
+
+def test_a_restore_that_goes_on_is_no_partial_course(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("hidden"):
+        job = run(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        moodle.answer_with(STATUS, {"phase": 2, "status": 900, "progress": 1})
+        looked_at_some_times(job, clock)
+        assert (job.state, job.left_partial_course) == (State.CHECKING, False), story(job)
+
+
+def test_a_start_that_is_answered_with_the_id_of_another_duplication(moodle: Moodle, clock: Clock) -> None:
+    moodle.faults.set("exception_in_restore", function=START, count=1)
+    first = run(submit("BIO101-2026S1", "OLD-1"))
+    followed_to_the_end(first, moodle, clock)
+    assert first.state == State.FAILED
+    with moodle.held_at("backup"):
+        moodle.faults.set("wrong_course", function=START, count=1)
+        job = run(submit())
+        looked_at_some_times(job, clock)
+        assert job.state == State.CHECKING, story(job)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"state": "running", "shortname": "NEW-1"},
+        {"state": "checking", "shortname": "NEW-1"},
+        {"state": "succeeded", "shortname": "NEW-1"},
+        {"state": "failed", "shortname": "OTHER-1"},
+    ],
+)
+def test_another_dupdash_is_not_believed_against_its_own_result(
+    moodle: Moodle, clock: Clock, result: dict[str, str]
+) -> None:
+    with moodle.held_at("backup"):
+        job = run(submit())
+        moodle.wait_for_step("backup")
+        DuplicationJob.objects.filter(pk=job.pk).update(baseline={**(job.baseline or {}), "of_the_whole": True})
+        moodle.answer_with(STATUS, {"phase": 1, "status": 900, "progress": 0.3})
+        moodle.answer_with(RESULT, {**result, "failurecode": None, "failuremessage": None})
+        looked_at_some_times(job, clock)
+        assert job.state == State.RUNNING, story(job)
+
+
+# --- a site that cannot be asked -------------------------------------------------------------------------------------
+
+
+def test_a_refused_token_pauses_also_while_it_follows(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run(submit())
+        moodle.answer_once(STATUS, "invalidtoken", "Invalid token - token not found")
+        look(job, clock)
+        assert job.state == State.RUNNING
+        assert MoodleHealth.current().paused_at is not None
+
+
+def test_a_site_that_refuses_to_tell_is_not_asked_for_ever(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    refusal = {"exception": "moodle_exception", "errorcode": "accessexception", "message": "Access control exception"}
+    moodle.answer_with(STATUS, refusal)
+    job = run(submit())
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_a_look_that_is_refused_is_not_told_as_forgotten(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("hidden"):
+        job = run(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        moodle.answer_once("core_course_get_contents", "requireloginerror", "Course or activity not accessible.")
+        look(job, clock)
+        assert job.state == State.RUNNING, story(job)
 
 
 @pytest.mark.parametrize("fault", ["html", "reset_after", "empty", "bad_gateway"])

@@ -68,11 +68,11 @@ class Installation:
                 manage("worker"), env=self.environment, stdout=log, stderr=log, start_new_session=True
             )
 
-    def submit(self, shortname: str) -> str:
+    def submit(self, shortname: str, source: str = "AT&T") -> str:
         """The id of a new job."""
         ran = subprocess.run(
             manage(
-                "duplicate", "AT&T", "--fullname", "A copy", "--shortname", shortname, "--category", "2", "--no-wait"
+                "duplicate", source, "--fullname", "A copy", "--shortname", shortname, "--category", "2", "--no-wait"
             ),
             env=self.environment,
             check=True,
@@ -126,7 +126,9 @@ class Installation:
 
         def alive() -> bool:
             beating = self.ask("SELECT COUNT(*) FROM duplication_clusterheartbeat WHERE cluster LIKE 'dupdash-%'")
-            return beating == [(2,)] and all(len(self.processes(one)) >= 6 for one in (COPIES, HOUSEKEEPING))
+            return beating == [(2,)] and all(
+                len(self.processes(one)) >= 4 + workers for one, workers in ((COPIES, WORKERS), (HOUSEKEEPING, 3))
+            )
 
         self.until(alive, "both clusters to be alive")
 
@@ -292,6 +294,102 @@ def test_it_ends_within_ten_seconds_where_the_database_never_answers(installatio
         silent.settimeout(PATIENCE)
         with closing(silent.accept()[0]):
             ends_in_time(installation)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [("django_q_ormq", "INSERT"), ("duplication_clusterheartbeat", "UPDATE")],
+    ids=["a broker that takes no messages", "a database that can only be read"],
+)
+def test_it_kills_nobody_for_a_heartbeat_that_cannot_be_written(
+    installation: Installation, table: str, change: str
+) -> None:
+    """A worker may just have Moodle's answer in its hands, waiting to write it down."""
+    installation.start()
+    installation.await_clusters()
+    before = installation.roles(COPIES)
+    installation.ask(f"CREATE TRIGGER full BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    began = time.monotonic()
+    installation.until(lambda: time.monotonic() - began > 2 * HEARTBEAT_LIMIT, "no heartbeat for long")
+    installation.ask("DROP TRIGGER full")
+    assert "disk is full" in installation.log.read_text()
+    job = installation.submit("AFTER")
+    installation.until(lambda: installation.state(job) == "succeeded", "the job to be done")
+    assert "Killing its process group" not in installation.log.read_text()
+    assert installation.roles(COPIES) == before
+
+
+# --- a cluster that hangs beside a worker that works ------------------------------------------------------------
+
+
+def test_a_wedge_is_noticed_while_a_long_copy_runs(installation: Installation) -> None:
+    """One copy of an hour shows that its own worker lives, and says nothing of the queue that the others wait at."""
+    with installation.moodle.held_at("hidden"):
+        installation.start()
+        installation.await_clusters()
+        long = installation.submit("LONG")
+        installation.until(lambda: "seen in Moodle" in installation.reasons(long), "the course to be seen")
+        ((owner,),) = installation.ask("SELECT lease_owner FROM duplication_duplicationjob WHERE id = ?", long)
+        busy = int(owner.split(":")[1])
+        # The only idle one: it waits at the queue, and holds its lock.
+        for pid in set(installation.roles(COPIES)[2]) - {busy}:
+            os.kill(pid, signal.SIGKILL)
+        other = installation.submit("OTHER")
+        installation.until(lambda: installation.state(other) != "queued", "a worker to take the other job")
+    assert f"{COPIES}: no heartbeat" in installation.log.read_text()
+    for job in (long, other):
+        installation.until(lambda job=job: installation.state(job) == "succeeded", "both to be done")  # type: ignore[misc]
+
+
+def test_a_cluster_whose_workers_are_all_busy_is_not_dead(installation: Installation) -> None:
+    with installation.moodle.held_at("hidden"):
+        installation.start()
+        installation.await_clusters()
+        for name, source in (("ONE", "AT&T"), ("TWO", "BIO101-2026S1")):
+            job = installation.submit(name, source)
+            installation.until(lambda job=job: "seen in Moodle" in installation.reasons(job), "both to run")  # type: ignore[misc]
+        began = time.monotonic()
+        installation.until(lambda: time.monotonic() - began > 2 * HEARTBEAT_LIMIT, "no heartbeat for long")
+        assert "Killing its process group" not in installation.log.read_text()
+
+
+def speaks_to(pid: int, url: str) -> bool:
+    """Whether a process has an open connection to this port of this machine."""
+    port = f":{int(url.rpartition(':')[2]):04X}"
+    table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]" for row in table if row[2].endswith(port) and row[3] == "01"}
+    return any(os.readlink(entry) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def test_a_wedge_is_noticed_while_a_long_deletion_runs(installation: Installation) -> None:
+    deletions: list[float] = []
+    over = threading.Event()
+
+    def delete_slowly() -> None:
+        deletions.append(time.monotonic())
+        over.wait(2 * PATIENCE)
+
+    for _ in range(9):
+        installation.moodle.when(DELETE, delete_slowly)
+    with installation.moodle.held_at("backup"):
+        installation.start()
+        installation.await_clusters()
+        job = looked_up(installation)
+        installation.cancel(job)
+    installation.until(lambda: deletions, "the deletion to begin")
+    _, sentinel, _ = installation.roles(HOUSEKEEPING)
+    # The last two that it starts are no workers.
+    workers = sorted(pid for pid, parent in installation.processes(HOUSEKEEPING).items() if parent == sentinel)[:-2]
+    (busy,) = (pid for pid in workers if speaks_to(pid, installation.moodle.url))
+    # The idle ones: one of them waits at the queue, and holds its lock.
+    for pid in set(workers) - {busy}:
+        os.kill(pid, signal.SIGKILL)
+    try:
+        installation.until(
+            lambda: f"{HOUSEKEEPING}: no heartbeat" in installation.log.read_text(), "the wedge to be noticed"
+        )
+    finally:
+        over.set()
 
 
 # --- a Moodle that is slow or hangs ----------------------------------------------------------------------------

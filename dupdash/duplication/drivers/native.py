@@ -19,7 +19,7 @@ from dupdash.duplication.health import FOLLOW_MANY
 from dupdash.duplication.insisting import insist
 from dupdash.duplication.leases import Lease
 from dupdash.duplication.models import DuplicationJob, Phase
-from dupdash.duplication.observer import fold
+from dupdash.duplication.observer import fold, same_name
 from dupdash.duplication.progress import RESTORE_PHASE, overall_of_report
 from dupdash.duplication.site import open_native_client
 from dupdash.duplication.states import State
@@ -32,6 +32,9 @@ logger = logging.getLogger("dupdash.native")
 # Moodle's codes backup::STATUS_FINISHED_ERR and backup::STATUS_FINISHED_OK.
 FINISHED_ERR = 900
 FINISHED_OK = 1000
+# A failure that a site tells of an id alone: where it took one duplication for another, ours goes on.
+FAILED_BY_ITS_ID = "finished_err"
+ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
@@ -89,29 +92,30 @@ def _store(job: DuplicationJob, lease: Lease, native_id: str, of_the_whole: bool
 def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     """Ask the site how far a running copy is, and look at its course. None: it goes on.
 
-    Raises JobMovedOn where somebody else moved the job. A site that does not answer is asked again later.
+    Raises JobMovedOn where somebody else moved the job, and ConfigurationFault. A site that does not answer is asked
+    again later.
     """
+    of_the_whole = bool((job.baseline or {}).get("of_the_whole"))
     try:
         with open_native_client() as site:
             status = site.async_duplicate_status(job.native_id)
-            of_the_whole = bool((job.baseline or {}).get("of_the_whole"))
-            # Another dupdash can say why, and that it does not know itself yet.
-            failure = (
-                site.async_duplicate_result(job.native_id) if of_the_whole and status.status == FINISHED_ERR else None
-            )
-        facts = facts_of(job)
-        facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=likely_name(job)))
+            # Another dupdash can say why, and of which copy it speaks.
+            asked_why = of_the_whole and status.status == FINISHED_ERR
+            result = site.async_duplicate_result(job.native_id) if asked_why else None
     except errors.Refused as refusal:
         return outcomes.AnswerLost(f"the site knows nothing of {job.native_id} any more ({refusal.message})")
     except errors.MoodleError as error:
-        logger.info("job %s: the site could not be asked: %s", job.pk, error)
-        return None
-    unresolved = failure is not None and failure.state == State.UNRESOLVED
-    if status.status == FINISHED_ERR and not unresolved:
-        why = f": {failure.failuremessage}" if failure and failure.failuremessage else ""
-        return outcomes.AnswerLost(
-            f"the site says that the copy failed{why}", (failure and failure.failurecode) or "finished_err"
-        )
+        return _asked_in_vain(job, error)
+    if status.status == FINISHED_ERR and result is None:
+        return outcomes.AnswerLost("the site says that the copy failed", FAILED_BY_ITS_ID)
+    if result is not None and result.state in ENDED_WITHOUT_A_COPY and same_name(result.shortname, job.shortname):
+        why = f": {result.failuremessage}" if result.failuremessage else ""
+        return outcomes.AnswerLost(f"the site says that the copy failed{why}", result.failurecode or FAILED_BY_ITS_ID)
+    facts = facts_of(job)
+    try:
+        facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=likely_name(job)))
+    except errors.MoodleError as error:
+        return _asked_in_vain(job, error)
     overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=of_the_whole)
     changes: dict[str, Any] = {"progress_floor": max(job.progress_floor, overall)}
     if status.phase == RESTORE_PHASE:
@@ -122,3 +126,9 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     if status.status == FINISHED_OK and facts.course_id is None:
         return outcomes.AnswerLost("the site says that the copy is done, and no such course is seen")
     return None
+
+
+def _asked_in_vain(job: DuplicationJob, error: errors.MoodleError) -> None:
+    if isinstance(error, errors.ConfigurationFault):
+        raise error
+    logger.info("job %s: the site could not be asked: %s", job.pk, error)
