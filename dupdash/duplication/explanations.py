@@ -15,22 +15,23 @@ class Explanation:
 
 
 EXPLANATIONS: dict[str, Explanation] = {
-    # The configuration: jobs wait until it is put right, and a job's story tells of it. One fails of these only where
+    # The configuration: jobs wait until it is put right, and the banner tells of it. One fails of these only where
     # others are made meanwhile, or where it is learnt too late that nothing was started.
     "invalidtoken": Explanation(
         "Moodle did not accept the token that dupdash signs in with.",
-        "Nothing was started. Copies wait until the token is put right.",
-        "A course administrator makes a new token in Moodle and sets MOODLE_TOKEN.",
+        "Nothing was started, and this copy was given up.",
+        "A course administrator makes a new token in Moodle and sets MOODLE_TOKEN; then retry.",
     ),
     "accessexception": Explanation(
         "Moodle does not let dupdash call a function that it needs.",
-        "Nothing was started. Copies wait until the web service is put right.",
-        "A course administrator adds the function to the external service in Moodle and allows the token’s user.",
+        "Nothing was started, and this copy was given up.",
+        "A course administrator adds the function to the external service in Moodle and allows the token’s user; "
+        "then retry.",
     ),
     "sitemaintenance": Explanation(
-        "The Moodle is in maintenance.",
-        "Nothing was started. Copies wait, and go on by themselves when it is over.",
-        "Nothing, unless the maintenance was forgotten: then a course administrator ends it in Moodle.",
+        "The Moodle was in maintenance.",
+        "Nothing was started, and this copy was given up.",
+        "Retry when the maintenance is over.",
     ),
     # Refused before anything was started.
     "invalidcourseid": Explanation(
@@ -86,12 +87,12 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "storedfilenotcreated": Explanation(
         "Two copies of the same source got into each other’s way in Moodle.",
-        "Nothing was created. It was tried several times.",
+        "Nothing was created.",
         "Retry when no other copy of this course is running.",
     ),
     # Ours.
     "unreachable": Explanation(
-        "Moodle could not be reached, although it was tried several times.",
+        "Moodle could not be reached.",
         "Nothing was started: no request got through.",
         "Retry later. If Moodle opens in your browser, tell a course administrator.",
     ),
@@ -129,5 +130,13 @@ UNKNOWN = Explanation(
 )
 
 
-def explain(code: str) -> Explanation:
-    return EXPLANATIONS.get(code, UNKNOWN)
+DELETED = Explanation(
+    "Moodle stopped in the middle of the copy.",
+    "The new course was incomplete, and has been deleted.",
+    "Retry, if the copy is still wanted.",
+)
+
+
+def explain(code: str, *, deleted: bool = False) -> Explanation:
+    """``deleted``: the partial course that was left is gone by now."""
+    return DELETED if deleted and code == "partial_course" else EXPLANATIONS.get(code, UNKNOWN)

@@ -122,8 +122,13 @@ def _status(job: DuplicationJob) -> dict[str, Any]:
     return {
         "phase": RESTORE if restoring else BACKUP,
         "status": STATUS[State(job.state)],
-        "progress": round(progress(job).number, 6),
+        "progress": _figure(progress(job).number),
     }
+
+
+def _figure(number: float) -> float:
+    """Six digits, and 1 for what is done alone."""
+    return 1.0 if number >= 1 else min(round(number, 6), 0.999999)
 
 
 def _failure(job: DuplicationJob) -> tuple[str | None, str | None]:

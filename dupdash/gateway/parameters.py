@@ -50,9 +50,22 @@ def _decoded(part: bytes) -> str:
     return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8", "surrogateescape")
 
 
+class _Branch(dict[str, "Tree"]):
+    """One level of the tree, which knows the number that ``[]`` stands for in it."""
+
+    following = 0
+
+    def place(self, key: str) -> str:
+        """The key that is filled now: itself, or for ``[]`` one above the highest number so far."""
+        key = key or str(self.following)
+        if key.isascii() and key.isdigit() and len(key) < 19:
+            self.following = max(self.following, int(key) + 1)
+        return key
+
+
 def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Tree]:
     """``options[0][name]=users`` to ``{"options": {"0": {"name": "users"}}}``, as PHP fills ``$_POST``."""
-    tree: dict[str, Tree] = {}
+    tree = _Branch()
     for name, value in pairs:
         first, keys = _split(name)
         if not first:
@@ -60,11 +73,12 @@ def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Tree]:
         branch = tree
         path = [first, *keys]
         for key in path[:-1]:
-            inner = branch.get(key := key or _next_index(branch))
-            if not isinstance(inner, dict):
-                inner = branch[key] = {}
+            place = branch.place(key)
+            inner = branch.get(place)
+            if not isinstance(inner, _Branch):
+                inner = branch[place] = _Branch()
             branch = inner
-        branch[path[-1] or _next_index(branch)] = value
+        branch[branch.place(path[-1])] = value
     return tree
 
 
@@ -86,13 +100,6 @@ def _split(name: str) -> tuple[str, list[str]]:
             break
         rest = rest[1:]
     return first.translate(_NOT_IN_NAMES), keys
-
-
-def _next_index(branch: Mapping[str, Tree]) -> str:
-    """``[]``: one above the highest number there is. In a list, which is all but every case, that is its length."""
-    if (candidate := str(len(branch))) not in branch:
-        return candidate
-    return str(1 + max(int(key) for key in branch if key.isascii() and key.isdigit() and len(key) < 19))
 
 
 # --- From a tree to values ------------------------------------------------------------------------------

@@ -128,7 +128,7 @@ def may_be_written_to(person: "User") -> bool:
 
 
 def _explanation(job: DuplicationJob) -> Explanation:
-    return explain(job.failure_code)
+    return explain(job.failure_code, deleted=job.course_deleted_at is not None)
 
 
 _VISIBILITY: dict[object, str] = {True: "students can see it", False: "students cannot see it"}

@@ -160,6 +160,8 @@ def test_a_name_comes_through_json_unchanged_and_through_xml_but_for_what_xml_fo
         ("o%5B0%5D%5Bname%5D=users", {"o": {"0": {"name": "users"}}}),
         ("o[]=a&o[]=b", {"o": {"0": "a", "1": "b"}}),
         ("o[1]=a&o[]=b", {"o": {"1": "a", "2": "b"}}),
+        ("o[5]=a&o[2]=b&o[]=c&o[]=d", {"o": {"5": "a", "2": "b", "6": "c", "7": "d"}}),
+        ("o=a&o[]=b&o=c&o[]=d", {"o": {"0": "d"}}),
         ("o=a&o[x]=b", {"o": {"x": "b"}}),
         ("o[x]=b&o=a", {"o": "a"}),
         ("a.b c=1", {"a_b_c": "1"}),

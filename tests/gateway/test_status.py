@@ -250,3 +250,8 @@ def test_no_result_looks_like_an_error_of_moodles(program: Caller, faculty: User
     """Clients take an answer with ``errorcode`` or ``exception`` for one; moodlepy does."""
     answer = program(RESULT, duplicateid=own(State.FAILED, faculty, failure_code="x").pk)
     assert not {"exception", "errorcode"} & set(answer)
+
+
+def test_progress_is_one_only_when_it_is_done(calls_as: Calls, administrator: User) -> None:
+    job = a_job(State.RUNNING, driver="native", native_id="x", sent_at=timezone.now(), progress_floor=0.9999999)
+    assert calls_as(administrator)(STATUS, duplicateid=job.pk)["progress"] < 1

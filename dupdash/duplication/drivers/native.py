@@ -105,7 +105,8 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     except errors.Refused as refusal:
         return outcomes.AnswerLost(f"the site knows nothing of {job.native_id} any more ({refusal.message})")
     except errors.MoodleError as error:
-        return _asked_in_vain(job, error)
+        _asked_in_vain(job, error)
+        return None
     if status.status == FINISHED_ERR and result is None:
         return outcomes.AnswerLost("the site says that the copy failed", FAILED_BY_ITS_ID)
     if result is not None and result.state in ENDED_WITHOUT_A_COPY and same_name(result.shortname, job.shortname):
@@ -115,7 +116,8 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     try:
         facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=likely_name(job)))
     except errors.MoodleError as error:
-        return _asked_in_vain(job, error)
+        _asked_in_vain(job, error)
+        return None
     overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=of_the_whole)
     changes: dict[str, Any] = {"progress_floor": max(job.progress_floor, overall)}
     if status.phase == RESTORE_PHASE:
