@@ -201,6 +201,12 @@ class DuplicationJob(models.Model):
         return self.state == State.QUEUED and self.not_before is not None and self.not_before > timezone.now()
 
     @property
+    def requested_start(self) -> datetime | None:
+        """``not_before`` where somebody asked for it: the delay of an automatic retry ends after the first start."""
+        asked = self.started_at is None or (self.not_before is not None and self.not_before <= self.started_at)
+        return self.not_before if asked else None
+
+    @property
     def is_proven(self) -> bool:
         """True when ``course_id`` is known to be the course this job made."""
         return self.course_id is not None and self.proof != Proof.NONE

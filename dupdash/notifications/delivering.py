@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from dupdash.duplication.insisting import insist
 from dupdash.notifications import digests, mails
-from dupdash.notifications.models import TOLD_FOR, Channel, Courier, Delivery, Digest, Notification
+from dupdash.notifications.models import NEVER_TRIED, TOLD_FOR, Channel, Courier, Delivery, Digest, Notification
+from dupdash.notifications.patience import at_most
 from dupdash.notifications.wording import one_line
 
 logger = logging.getLogger("dupdash.mail")
@@ -23,6 +24,9 @@ logger = logging.getLogger("dupdash.mail")
 CLAIM = timedelta(minutes=6)
 # Seconds that one run sends: the other worker of housekeeping goes on meanwhile, but this one is missed.
 SENDING_MOST = 20.0
+# Seconds that the mail server is given to be reached, and for one mail; and to say good-bye, which matters to nobody.
+ANSWERING_MOST = 30.0
+CLOSING_MOST = 5.0
 AT_ONCE = 100
 # A server that refuses the address for good will do so again; twice more, for those that say so of a busy mailbox.
 ATTEMPTS_REFUSED = 3
@@ -39,12 +43,17 @@ def deliver() -> int:
     if courier.not_before is not None and courier.not_before > now:
         return 0
     due: list[Item] = [*_due_digests(now), *_due_mails(now)]
-    if not due:
+    if not due and courier.failing_since is None:
         return 0
     deadline = time.monotonic() + SENDING_MOST
-    connection = get_connection()
+    connection = _back_end(courier)
+    if connection is None:
+        return 0
     sent = 0
     try:
+        if not due:
+            # Nobody else would notice that the mail server is back.
+            _open(connection, courier)
         for item in due:
             if time.monotonic() > deadline or not _open(connection, courier):
                 break
@@ -60,8 +69,9 @@ def give_up_old() -> None:
     old = Notification.objects.filter(delivery=Delivery.WAITING, created_at__lt=limit)
     old.filter(channel=Channel.PAGE).update(delivery=Delivery.SKIPPED)
     for rows in (old, Digest.objects.filter(delivery=Delivery.WAITING, created_at__lt=limit)):
-        # Without an error of its own it was never tried: the mail server could not be reached.
-        rows.filter(last_error="").update(last_error="The mail server could not be reached for days.")
+        rows.filter(last_error="").update(last_error=NEVER_TRIED)
+        for item in rows.select_related("recipient"):
+            logger.error("%s is given up after %d days: %s", item, TOLD_FOR.days, item.last_error)
         rows.update(delivery=Delivery.GIVEN_UP)
 
 
@@ -85,7 +95,9 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> int:
             _mark(item, Delivery.SKIPPED)
             return 0
         mail.connection = connection
-        if mail.send() == 0:
+        with at_most(ANSWERING_MOST):
+            taken = mail.send()
+        if taken == 0:
             raise smtplib.SMTPException("The mail server took no mail.")
     except Exception as error:
         # Whatever a mail back end raises, or a mail that cannot be written: it must not hold up the others.
@@ -152,13 +164,26 @@ def _is_refusal(error: Exception) -> bool:
     return all(500 <= answer[0] < 600 for answer in error.recipients.values())
 
 
+def _back_end(courier: Courier) -> BaseEmailBackend | None:
+    """Django's, or whatever the settings name; one that cannot be had is told of like a server that is away."""
+    try:
+        return get_connection()
+    except Exception as error:
+        _server_is_away(courier, _words_of(error))
+        return None
+
+
 def _open(connection: BaseEmailBackend, courier: Courier) -> bool:
     """Reach the mail server. One that cannot be reached is no fault of any mail: none is counted an attempt."""
     try:
-        connection.open()
-    except Exception as error:
+        with at_most(ANSWERING_MOST):
+            connection.open()
+    except (Exception, SystemExit) as error:
         # Whatever a mail back end raises: names that cannot be resolved, refused, wrong password, wrong certificate.
         _server_is_away(courier, _words_of(error))
+        if isinstance(error, SystemExit):
+            # How django-q2 ends a task that takes too long.
+            raise
         return False
     if courier.failing_since is not None:
         courier.failing_since = None
@@ -179,11 +204,11 @@ def _server_is_away(courier: Courier, words: str) -> None:
     )
 
 
-def _words_of(error: Exception) -> str:
+def _words_of(error: BaseException) -> str:
     # A server's answer may hold anything, and PostgreSQL keeps no text with a NUL in it.
     return one_line(f"{type(error).__name__}: {error}", ERROR_LONGEST)
 
 
 def _close(connection: BaseEmailBackend) -> None:
-    with contextlib.suppress(Exception):
+    with contextlib.suppress(Exception), at_most(CLOSING_MOST):
         connection.close()

@@ -13,6 +13,8 @@ from dupdash.notifications.topics import Topic
 # News that could not be told for so long is none any more. Also what keeps a first start, or the first one after a
 # long outage, from telling everybody everything.
 TOLD_FOR = timedelta(days=3)
+# The error of what was given up without ever having been tried.
+NEVER_TRIED = "Never tried: the mail server was out of reach for days, or no worker ran."
 
 
 class Channel(models.TextChoices):

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Count, Q
 from django.utils import timezone
 
-from dupdash.notifications.models import Channel, Courier, Delivery, Digest, Notification
+from dupdash.notifications.models import NEVER_TRIED, Channel, Courier, Delivery, Digest, Notification
 
 # After so long somebody has seen it, or nobody will.
 SHOWN_FOR = timedelta(days=7)
@@ -14,6 +15,8 @@ SHOWN_FOR = timedelta(days=7)
 @dataclass(frozen=True)
 class Troubles:
     given_up: int
+    # Of these: nobody's address is to blame.
+    never_tried: int
     # Since then the mail server could not be reached.
     failing_since: datetime | None
     error: str
@@ -25,7 +28,10 @@ class Troubles:
 def troubles() -> Troubles:
     """For the administrators' overview; three cheap queries."""
     lately = {"delivery": Delivery.GIVEN_UP, "created_at__gte": timezone.now() - SHOWN_FOR}
-    mails = Notification.objects.filter(**lately, channel=Channel.MAIL).count()
-    mails += Digest.objects.filter(**lately).count()
+    numbers = {"all": Count("pk"), "never": Count("pk", filter=Q(last_error=NEVER_TRIED))}
+    mails = Notification.objects.filter(**lately, channel=Channel.MAIL).aggregate(**numbers)
+    summaries = Digest.objects.filter(**lately).aggregate(**numbers)
     courier = Courier.objects.filter(id=1).first() or Courier()
-    return Troubles(mails, courier.failing_since, courier.error)
+    return Troubles(
+        mails["all"] + summaries["all"], mails["never"] + summaries["never"], courier.failing_since, courier.error
+    )

@@ -108,10 +108,14 @@ def find_source(query: str, source: str, user: "User", client: MoodleClient) -> 
     Faculty may only choose what they teach, and so see nothing else, and that before they search. Raises NotAllowed
     where nobody can tell who they are in Moodle.
     """
-    found = find_courses(query, client) if access.is_administrator(user) else _own_courses(query, user, client)
+    # No name holds a NUL, and Moodle refuses to look for one.
+    query = query.replace("\0", "")
+    # None: an administrator, to whom every course is shown.
+    person = None if access.is_administrator(user) else access.moodle_user_id(user, client)
+    found = find_courses(query, client) if person is None else _own_courses(query, person, client)
     if any(str(choice.id) == source for choice in found.choices):
         return found
-    return replace(found, chosen=chosen_course(source, client))
+    return replace(found, chosen=_chosen_course(source, person, client))
 
 
 def find_courses(text: str, client: MoodleClient) -> Found:
@@ -132,9 +136,8 @@ def find_courses(text: str, client: MoodleClient) -> Found:
     return Found(tuple(map(Choice.of, courses.values())), more=len(similar) == FOUND_AT_ONCE)
 
 
-def _own_courses(query: str, user: "User", client: MoodleClient) -> Found:
+def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
     """The courses a person teaches, all or those that fit a search."""
-    person = access.moodle_user_id(user, client)
     text = folded(query.strip())
     own = {course.id: course for course in _taught(person, client) if _fits(course, text)}
     if text:
@@ -168,12 +171,14 @@ def _fits(course: Course, text: str) -> bool:
     return text in folded(f"{course.fullname}\n{course.shortname}") or text == str(course.id)
 
 
-def chosen_course(source: str, client: MoodleClient) -> Choice | None:
-    """The course that is chosen in the form, by its id; raises MoodleError."""
+def _chosen_course(source: str, person: int | None, client: MoodleClient) -> Choice | None:
+    """The course that is chosen in the form, by its id, where it is one that this person may choose."""
     if not (source.isascii() and source.isdigit() and len(source) < 19):
         return None
     course = client.course_by_id(int(source))
-    return Choice.of(course) if course else None
+    if course is None or (person is not None and not _teaches(person, course)):
+        return None
+    return Choice.of(course)
 
 
 def _kept(site_url: str) -> tuple[float, tuple[Category, ...]] | None:

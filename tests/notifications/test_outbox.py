@@ -204,6 +204,31 @@ def test_a_mail_server_that_is_away_costs_no_mail_an_attempt(
     assert not troubles()
 
 
+def test_it_notices_a_mail_server_that_is_back_though_nothing_is_due(
+    faculty: User, outbox: Any, post_office: Any, clock: Clock
+) -> None:
+    post_office.unreachable = ConnectionRefusedError("refused")
+    succeed(a_job(requester=faculty))
+    sweep()
+    Notification.objects.all().delete()
+    JobEvent.objects.all().delete()
+    clock.forward(61)
+    sweep()
+    assert troubles().failing_since is not None
+    post_office.unreachable = None
+    # It is left alone for as long as if there were something to send.
+    clock.forward(61)
+    sweep()
+    assert troubles().failing_since is not None
+    clock.forward(60)
+    sweep()
+    assert not troubles()
+    assert post_office.connections == 1
+    # Nothing is due, and nothing is wrong: nobody is asked.
+    sweep()
+    assert post_office.connections == 1
+
+
 def test_a_mail_server_that_stays_away_is_asked_less_and_less(
     faculty: User, outbox: Any, post_office: Any, clock: Clock
 ) -> None:
@@ -219,8 +244,8 @@ def test_a_mail_server_that_stays_away_is_asked_less_and_less(
     assert delays == [60, 120, 240]
 
 
-def test_what_could_not_be_told_for_days_is_given_up_and_counted(
-    faculty: User, outbox: Any, post_office: Any, clock: Clock
+def test_what_could_not_be_told_for_days_is_given_up_counted_and_named_in_the_log(
+    faculty: User, outbox: Any, post_office: Any, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
     succeed(a_job(requester=faculty))
@@ -230,6 +255,7 @@ def test_what_could_not_be_told_for_days_is_given_up_and_counted(
     assert sweep() == []
     assert rows()[0].delivery == Delivery.GIVEN_UP
     assert troubles().given_up == 1
+    assert f"{rows()[0]} is given up" in caplog.text
 
 
 def test_what_is_long_over_is_told_to_nobody(faculty: User, outbox: Any) -> None:

@@ -1,6 +1,9 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from dupdash.duplication.states import State
 from tests.web.support import a_job, text
@@ -30,3 +33,18 @@ def test_it_shows_what_is_needed_to_decide(as_administrator: Client, faculty: Us
     page = text(as_administrator.get(f"/jobs/{job.pk}/approve/"))
     for words in ("Fay Faculty", "Same as last year.", "Activities and resources, Blocks, Filters"):
         assert words in page
+
+
+def test_it_does_not_promise_a_scheduled_copy_at_once(as_administrator: Client, faculty: User) -> None:
+    job = a_job(State.AWAITING_APPROVAL, requester=faculty, not_before=datetime(2099, 3, 4, 22, 0, tzinfo=UTC))
+    asked = text(as_administrator.get(f"/jobs/{job.pk}/approve/"))
+    told = '<time datetime="2099-03-04T22:00:00+00:00" data-local="datetime">4 Mar 2099, 22:00 UTC</time>'
+    assert f"is then copied, but not before this time: {told}" in asked
+    answer = text(as_administrator.post(f"/jobs/{job.pk}/approve/", follow=True))
+    assert "Approved. It starts at the time that was asked for." in answer
+    assert "as soon as a place is free" not in asked + answer
+
+
+def test_a_moment_that_is_over_holds_nothing_up(as_administrator: Client, faculty: User) -> None:
+    job = a_job(State.AWAITING_APPROVAL, requester=faculty, not_before=timezone.now() - timedelta(hours=1))
+    assert "as soon as a place is free" in text(as_administrator.get(f"/jobs/{job.pk}/approve/"))

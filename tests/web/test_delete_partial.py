@@ -33,3 +33,18 @@ def test_it_leaves_a_course_that_somebody_works_with(as_administrator: Client, s
     assert answer.status_code == 409
     assert "is called “RENAMED” by now: somebody works with it." in text(answer)
     assert sandbox.state.course(job.course_id or 0) is not None
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SUCCEEDED])
+def test_it_survives_a_job_that_left_no_course(as_administrator: Client, state: State) -> None:
+    address = f"/jobs/{a_job(state).pk}/delete-partial-course/"
+    asked = as_administrator.get(address)
+    assert asked.status_code == 200
+    assert "There is nothing to delete: this job left no partial course in Moodle." in text(asked)
+    assert "Delete it in Moodle" not in text(asked)
+    assert as_administrator.post(address).status_code == 409
+
+
+def test_it_does_not_offer_to_delete_a_complete_copy(as_administrator: Client) -> None:
+    job = a_job(State.SUCCEEDED, course_id=470, proof="answered")
+    assert "There is nothing to delete" in text(as_administrator.get(f"/jobs/{job.pk}/delete-partial-course/"))

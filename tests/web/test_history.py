@@ -139,11 +139,14 @@ def test_it_filters(as_administrator: Client, faculty: User) -> None:
     a_job(State.FAILED, "PART", failure_code="partial_course", course_id=77, proof="seen", source_id=12)
     a_job(State.FAILED, "ODD", failure_code="", source_id=12, source_shortname="CHEM12")
     a_job(State.QUEUED, "WAITS", source_id=99, source_shortname="Číslo 12")
-    everything = {"GOOD", "TAKEN", "PART", "ODD", "WAITS"}
+    a_job(State.RUNNING, "RUNS")
+    a_job(State.CHECKING, "LOOKED-UP")
+    everything = {"GOOD", "TAKEN", "PART", "ODD", "WAITS", "RUNS", "LOOKED-UP"}
     for query, expected in {
         "": everything,
         "state=failed": {"TAKEN", "PART", "ODD"},
-        "state=unfinished": {"WAITS"},
+        "state=unfinished": {"WAITS", "RUNS", "LOOKED-UP"},
+        "state=busy": {"RUNS", "LOOKED-UP"},
         "state=partial": {"PART"},
         f"person={faculty.pk}": {"GOOD"},
         "person=none": everything - {"GOOD"},
@@ -265,6 +268,17 @@ def test_it_shifts_nothing_when_copies_are_added_meanwhile(as_administrator: Cli
         a_job(State.SUCCEEDED, f"LATER{number}", created_at=moment + timedelta(minutes=1))
     answer = as_administrator.get(following)
     assert [entry.row.shortname for entry in answer.context["entries"]] == [f"N{n}" for n in range(25, 30)]
+
+
+def test_a_page_that_emptied_does_not_say_that_nothing_is_like_that(as_administrator: Client) -> None:
+    moment = timezone.now()
+    for number in range(26):
+        a_job(State.FAILED, f"N{number:02}", created_at=moment - timedelta(minutes=number))
+    following = as_administrator.get("/history/?state=failed").context["next_url"]
+    DuplicationJob.objects.filter(shortname="N25").update(state=State.CANCELLED)
+    answer = as_administrator.get(following)
+    assert "No copy is like that" not in text(answer)
+    assert [entry.row.shortname for entry in answer.context["entries"]] == [f"N{n:02}" for n in range(25)]
 
 
 @pytest.mark.parametrize("sort", ["-created", "took", "copy"])

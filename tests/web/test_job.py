@@ -35,6 +35,19 @@ def test_it_shows_what_was_asked_for(as_faculty: Client, faculty: User) -> None:
         assert words in page
 
 
+def test_the_delay_of_a_retry_is_not_told_as_a_wish(as_administrator: Client) -> None:
+    now = timezone.now()
+    delayed = a_job(shortname="DELAYED", started_at=now, not_before=now + timedelta(minutes=5))
+    for address in (f"/jobs/{delayed.pk}/", f"/jobs/{delayed.pk}/summary.txt"):
+        assert "Not before" not in text(as_administrator.get(address))
+    # What somebody asked for stays told, before it starts and after.
+    waits = a_job(shortname="WAITS", not_before=now + timedelta(hours=1))
+    runs = a_running_job(shortname="RUNS", not_before=now - timedelta(hours=1))
+    for job in (waits, runs):
+        for address in (f"/jobs/{job.pk}/", f"/jobs/{job.pk}/summary.txt"):
+            assert "Not before" in text(as_administrator.get(address))
+
+
 def test_it_says_that_an_unknown_figure_is_unknown(as_administrator: Client) -> None:
     page = text(as_administrator.get(f"/jobs/{a_running_job().pk}/"))
     assert 'aria-valuetext="Unknown' in page
@@ -169,13 +182,14 @@ def test_it_warns_of_a_copy_that_could_not_be_held_against_its_source(as_adminis
     assert "This copy could not be held against its source." in outcome
     assert "The source, course 7, is not seen in Moodle any more." in outcome
     assert "Look at the copy in Moodle before you rely on it." in outcome
-    assert "tried again by itself" not in page
+    assert "It will be, by itself." not in page
     assert "the copy differs" not in page
 
 
 def test_it_says_that_a_copy_is_still_to_be_held_against_its_source(as_administrator: Client) -> None:
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered")
-    assert "It is tried again by itself." in text(as_administrator.get(f"/jobs/{job.pk}/"))
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "The copy has not been held against its source yet. It will be, by itself." in page
 
 
 CANDIDATES = {"candidates": [{"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False}]}
@@ -219,3 +233,18 @@ def test_it_links_a_retry_to_what_it_retries(as_administrator: Client) -> None:
 @pytest.mark.parametrize("address", ["/jobs/1/", "/jobs/nonsense/", f"/jobs/{'G' * 32}/"])
 def test_it_knows_no_other_addresses(as_administrator: Client, address: str) -> None:
     assert as_administrator.get(address).status_code == 404
+
+
+@pytest.mark.parametrize("code", ["sitemaintenance", "invalidtoken", "accessexception"])
+def test_a_failed_copy_is_not_said_to_wait(as_faculty: Client, faculty: User, code: str) -> None:
+    job = a_job(State.FAILED, requester=faculty, failure_code=code, failure_message="x")
+    assert "this copy was given up" in text(as_faculty.get(f"/jobs/{job.pk}/"))
+
+
+def test_a_partial_course_that_was_deleted_is_not_said_to_stay(as_administrator: Client) -> None:
+    deleted = {"course_id": 9, "proof": "seen", "course_deleted_at": timezone.now()}
+    job = a_job(State.FAILED, failure_code="partial_course", **deleted)
+    for address in (f"/jobs/{job.pk}/", f"/jobs/{job.pk}/summary.txt"):
+        page = text(as_administrator.get(address))
+        assert "It stays in Moodle" not in page
+        assert "has been deleted" in page

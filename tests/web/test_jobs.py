@@ -61,6 +61,24 @@ def test_it_shows_the_newest_for_a_place_that_there_is_not(as_administrator: Cli
     assert "SRC → ONE" in text(as_administrator.get(f"/jobs/?{query}"))
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["0001-01-01T00:00:00+14:00_x", "9999-12-31T23:59:59-12:00_x", "2026-01-01T00:00:00+00:00_\0"],
+)
+def test_it_takes_an_absurd_key_for_none(as_administrator: Client, key: str) -> None:
+    a_job(shortname="ONE")
+    for name in ("before", "after"):
+        assert "SRC → ONE" in text(as_administrator.get("/jobs/", {name: key}))
+    assert as_administrator.get("/jobs/rows/", {"first": key, "last": key}).status_code == 400
+
+
+def test_a_page_that_emptied_does_not_say_that_there_are_no_copies(as_administrator: Client) -> None:
+    a_job(shortname="ONE")
+    page = text(as_administrator.get("/jobs/", {"before": "2000-01-01T00:00:00+00:00_x"}))
+    assert "No copies yet" not in page
+    assert "SRC → ONE" in page
+
+
 def test_it_shows_progress_and_why_others_wait(as_administrator: Client) -> None:
     a_running_job(shortname="RUNS")
     a_job(shortname="SAME", source_id=4711)

@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
+from dupdash.notifications import delivering
 from dupdash.notifications.models import Courier, Delivery, Digest
 from tests.web.support import a_job, a_running_job, text
 
@@ -37,6 +38,25 @@ def test_it_sorts_copies_by_what_they_ask_of_an_administrator(as_administrator: 
     assert found["running"] == ["RUNS"]
     assert found["waiting"] == ["WAITS"]
     assert set(found["latest"]) == {"DONE", "RETRIED"}
+
+
+def test_it_lists_a_partial_course_once_however_often_it_was_retried(as_administrator: Client) -> None:
+    old = a_job(State.FAILED, "PARTIAL", finished_at=timezone.now(), course_id=9, proof="seen")
+    for _ in range(2):
+        a_job(State.SUCCEEDED, "PARTIAL", retry_of=old)
+    assert _sections(as_administrator)["attention"] == ["PARTIAL"]
+
+
+def test_an_unresolved_cancelled_copy_still_asks_for_somebody(as_administrator: Client) -> None:
+    now = timezone.now()
+    job = a_job(State.UNRESOLVED, "LOST", sent_at=now, cancel_requested_at=now)
+    page = as_administrator.get("/")
+    attention = next(section for section in page.context["sections"] if section.id == "attention")
+    assert [(row.note, row.urgent) for row in attention.rows] == [("Somebody has to look in Moodle.", True)]
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "There is no proof that the copy was made, and none that it was not." in page
+    assert "A copy that turns up is removed: it was cancelled." in page
+    assert "as soon as Moodle is done with it" not in page.partition('id="job-status"')[2].partition("</section>")[0]
 
 
 def test_it_shows_faculty_their_own(as_faculty: Client, faculty: User, colleague: User) -> None:
@@ -101,6 +121,15 @@ def test_it_counts_the_day(as_administrator: Client, as_faculty: Client, faculty
         "Waiting for approval": 1,
     }
     assert 'href="/approvals/"' in text(as_administrator.get("/")).partition("<main")[2]
+
+
+def test_the_figure_of_what_runs_leads_to_as_many(as_administrator: Client) -> None:
+    a_running_job(shortname="RUNS")
+    a_job(State.CHECKING, "LOOKED-UP", source_id=1, sent_at=timezone.now(), started_at=timezone.now())
+    a_job(shortname="WAITS")
+    figure = next(figure for figure in as_administrator.get("/").context["figures"] if figure.label == "Running")
+    found = {entry.row.shortname for entry in as_administrator.get(figure.url).context["entries"]}
+    assert (figure.value, found) == (2, {"RUNS", "LOOKED-UP"})
 
 
 def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
@@ -177,3 +206,21 @@ def test_it_tells_administrators_how_many_mails_were_given_up(as_administrator: 
     assert "check the addresses in people’s accounts" in shown
     Digest.objects.update(created_at=now - timedelta(days=8))
     assert "could not be delivered" not in text(as_administrator.get("/"))
+
+
+def test_it_does_not_blame_addresses_for_a_server_that_was_away(as_administrator: Client, faculty: User) -> None:
+    now = timezone.now()
+    ages = {"since": now, "until": now, "created_at": now - timedelta(days=4)}
+    Digest.objects.create(recipient=faculty, day=now.date(), **ages)
+    delivering.give_up_old()
+    shown = text(as_administrator.get("/"))
+    assert "1 mail of the last week could not be delivered and was given up" in shown
+    assert "The mail server was out of reach for days, or no worker ran." in shown
+    assert "check the addresses" not in shown
+    # Some of them for the one reason, some for the other.
+    refused = {"delivery": Delivery.GIVEN_UP, "last_error": "SMTPRecipientsRefused: no such user"}
+    Digest.objects.create(recipient=faculty, day=now.date() - timedelta(days=1), since=now, until=now, **refused)
+    shown = text(as_administrator.get("/"))
+    assert "2 mails of the last week could not be delivered and were given up" in shown
+    assert "For 1 of them the mail server was out of reach for days, or no worker ran." in shown
+    assert "check the addresses" in shown

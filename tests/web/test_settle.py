@@ -65,3 +65,12 @@ def test_it_keeps_what_was_typed_and_says_what_is_wrong(
     assert said in text(answer)
     job.refresh_from_db()
     assert job.state == State.UNRESOLVED
+
+
+def test_it_does_not_say_that_moodle_was_silent_when_nobody_asked(
+    as_administrator: Client, job: DuplicationJob, sandbox: Sandbox
+) -> None:
+    settled = {"course": "7", "reason": "I saw it being made."}
+    page = text(as_administrator.post(f"/jobs/{job.pk}/settle/", settled, follow=True))
+    assert "The copy has not been held against its source yet." in page
+    assert "Moodle did not answer" not in page

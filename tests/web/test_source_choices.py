@@ -34,6 +34,15 @@ def test_it_says_that_nothing_was_found(as_administrator: Client, sandbox: Sandb
     assert "No course was found for “&lt;script&gt;”" in page
 
 
+def test_a_nul_is_not_told_as_a_moodle_that_is_away(
+    as_administrator: Client, as_faculty: Client, sandbox: Sandbox
+) -> None:
+    for client in (as_administrator, as_faculty):
+        page = text(client.get(URL, {"source_query": "Introduction\0 to Bio"}))
+        assert "Moodle does not answer" not in page
+        assert f'name="source" value="{BIO101}"' in page
+
+
 def test_it_never_offers_the_front_page(as_administrator: Client, sandbox: Sandbox) -> None:
     assert 'value="1"' not in text(as_administrator.get(URL, {"source_query": "1"}))
 
@@ -76,3 +85,13 @@ def test_it_tells_faculty_whom_moodle_does_not_know(colleague: User, sandbox: Sa
     page = text(signed_in(colleague).get(URL, {"source_query": "bio"}))
     assert "Your courses cannot be found in Moodle." in page
     assert "No Moodle user has your e-mail address or username." in text(signed_in(colleague).get("/jobs/new/"))
+
+
+def test_it_names_faculty_no_course_that_they_do_not_teach(
+    as_faculty: Client, as_administrator: Client, sandbox: Sandbox
+) -> None:
+    for url in (URL, "/jobs/new/"):
+        assert "BIO101-2025" not in text(as_faculty.get(url, {"source": "3"}))
+        assert "BIO101-2025" in text(as_administrator.get(url, {"source": "3"}))
+    # What they teach is kept in a new search.
+    assert 'name="source" value="7" checked' in text(as_faculty.get(URL, {"source_query": "history", "source": "7"}))

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import JobQuerySet, Proof
 from dupdash.duplication.searching import folded
-from dupdash.duplication.states import UNFINISHED, State
+from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.moodle.options import OPTIONS
 from dupdash.web.days import DayField, end_of, start_of
 from dupdash.web.history.search import LONGEST, course_id_of, search
@@ -19,6 +19,7 @@ from dupdash.web.history.sorting import NEWEST_FIRST, SORTS
 from dupdash.web.presentation.people import COMMAND_LINE, name_of
 
 UNDER_WAY = "unfinished"
+MOODLE_BUSY = "busy"
 PARTIAL_LEFT = "partial"
 NOBODY = "none"
 NO_CODE = "-"
@@ -26,6 +27,7 @@ NO_CODE = "-"
 STATES = [
     ("", "Any state"),
     (UNDER_WAY, "Not finished yet"),
+    (MOODLE_BUSY, "Running or checking"),
     *State.choices,
     (PARTIAL_LEFT, "Failed, partial course left"),
 ]
@@ -127,6 +129,8 @@ class HistoryForm(forms.Form):
 def _in_state(chosen: str) -> Q:
     if chosen == UNDER_WAY:
         return Q(state__in=UNFINISHED)
+    if chosen == MOODLE_BUSY:
+        return Q(state__in=BUSY)
     if chosen == PARTIAL_LEFT:
         left = Q(state=State.FAILED, course_id__isnull=False, course_deleted_at__isnull=True)
         return left & ~Q(proof=Proof.NONE)

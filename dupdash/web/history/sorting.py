@@ -136,8 +136,11 @@ def page_of(jobs: JobQuerySet, sort: Sort, asked: Mapping[str, str], size: int =
         following = following.filter(sort.beyond(forward))
     found = list(following[: size + 1])
     shown = tuple(found[:size])
+    if forward is not None and not shown:
+        # What stood here moved on meanwhile; the others are still there.
+        return page_of(jobs, sort, {}, size)
     return Page(
         shown,
-        sort.key_of(shown[0]) if forward is not None and shown else "",
+        sort.key_of(shown[0]) if forward is not None else "",
         sort.key_of(shown[-1]) if len(found) > size else "",
     )

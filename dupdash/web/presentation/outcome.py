@@ -96,15 +96,16 @@ _VISIBILITY: dict[object, str] = {
 def _callouts(job: DuplicationJob, health: MoodleHealth) -> list[Callout]:
     match job.state:
         case State.FAILED:
-            why = explain(job.failure_code)
+            why = explain(job.failure_code, deleted=job.course_deleted_at is not None)
             return [Callout("danger", why.happened, why.means, why.do)]
         case State.UNRESOLVED:
+            becomes = "shown, too" if job.cancel_requested_at is None else "removed: it was cancelled"
             return [
                 Callout(
                     "warning",
                     "Whether this copy was made could not be found out.",
                     "Its short name stays taken, and nothing is sent a second time: that could make two courses.",
-                    "A course administrator looks in Moodle and settles it here. A copy that turns up is shown, too.",
+                    f"A course administrator looks in Moodle and settles it here. A copy that turns up is {becomes}.",
                 )
             ]
         case State.SUCCEEDED if job.cancel_requested_at is not None:

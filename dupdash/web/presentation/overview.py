@@ -14,6 +14,7 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth, Proof
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.days import start_of, today
+from dupdash.web.history.filters import MOODLE_BUSY
 from dupdash.web.presentation.rows import Row, rows
 from dupdash.web.presentation.status import DRIVERS
 
@@ -85,7 +86,7 @@ def figures(user: "User") -> list[Figure]:
         Figure(counted["asked"], "Asked for today", found(since=day.isoformat())),
         Figure(counted["succeeded"], "Succeeded today"),
         Figure(counted["failed"], "Failed today", tone="danger" if counted["failed"] else ""),
-        Figure(counted["running"], "Running", found(state=State.RUNNING)),
+        Figure(counted["running"], "Running", found(state=MOODLE_BUSY)),
         Figure(counted["queued"], "Waiting", found(state=State.QUEUED)),
         Figure(
             counted["asking"],
@@ -129,7 +130,9 @@ def site_of(health: MoodleHealth) -> Site:
 def needing_attention(jobs: JobQuerySet, user: "User") -> JobQuerySet:
     """What somebody has to do something about; approvals only for those who may give them."""
     lately = timezone.now() - FAILED_FOR
-    failed = Q(state=State.FAILED, finished_at__gte=lately, retries__isnull=True)
+    # No join with the retries: it would list a job once for each of them.
+    retried = DuplicationJob.objects.filter(retry_of__isnull=False).values("retry_of")
+    failed = Q(state=State.FAILED, finished_at__gte=lately) & ~Q(id__in=retried)
     partial = Q(state=State.FAILED, course_id__isnull=False, course_deleted_at__isnull=True) & ~Q(proof=Proof.NONE)
     wanted = Q(state=State.UNRESOLVED) | failed | partial
     if access.is_administrator(user):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
@@ -29,9 +29,10 @@ class Key:
         moment, _, job_id = (text or "").partition("_")
         try:
             at = datetime.fromisoformat(moment)
-        except ValueError:
+            # The databases keep moments in UTC: one of the first or last hours that there are has none there.
+            return cls(at.astimezone(UTC), job_id) if at.tzinfo and job_id and "\0" not in job_id else None
+        except (ValueError, OverflowError):
             return None
-        return cls(at, job_id) if at.tzinfo and job_id else None
 
     def __str__(self) -> str:
         return f"{self.created_at.isoformat()}_{self.id}"
@@ -62,13 +63,15 @@ def page_of(jobs: QuerySet[DuplicationJob], asked: Mapping[str, str], size: int 
             # The newest page is always a full one.
             return page_of(jobs, {}, size)
         return Page(shown, Key.of(shown[0]), Key.of(shown[-1]))
-    if before is not None:
-        jobs = jobs.filter(before.older())
-    found = list(jobs.order_by("-created_at", "-id")[: size + 1])
+    following = jobs if before is None else jobs.filter(before.older())
+    found = list(following.order_by("-created_at", "-id")[: size + 1])
     shown = tuple(found[:size])
+    if before is not None and not shown:
+        # There is nothing on this page, which is not to say that there are no copies.
+        return page_of(jobs, {}, size)
     return Page(
         shown,
-        Key.of(shown[0]) if before is not None and shown else None,
+        Key.of(shown[0]) if before is not None else None,
         Key.of(shown[-1]) if len(found) > size else None,
     )
 

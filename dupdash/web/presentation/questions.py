@@ -1,6 +1,9 @@
 """What is asked before a verb is done, on a page of its own and in the dialog alike."""
 
 from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
 
 from dupdash.accounts.access import Verb
 from dupdash.duplication.models import DuplicationJob
@@ -12,10 +15,13 @@ from dupdash.web.presentation.outcome import partial_course
 class Question:
     title: str
     text: str
+    # Empty where there is nothing to do.
     confirm: str
     done: str
     danger: bool = False
     keep: str = "Not now"
+    # The text ends with it: the page tells it in the reader's time zone.
+    moment: datetime | None = None
 
 
 SETTLED_THOUGH_CANCELLED = (
@@ -35,6 +41,14 @@ def question(verb: Verb, job: DuplicationJob) -> Question:
                 "Try again",
                 "A new attempt was made. This is its page.",
             )
+        case Verb.DELETE_PARTIAL if not job.left_partial_course:
+            return Question(
+                "Delete the partial course?",
+                "There is nothing to delete: this job left no partial course in Moodle.",
+                "",
+                "",
+                keep="Back to the job",
+            )
         case Verb.DELETE_PARTIAL:
             course = partial_course(job)
             return Question(
@@ -47,12 +61,7 @@ def question(verb: Verb, job: DuplicationJob) -> Question:
                 keep="Keep it",
             )
         case Verb.APPROVE:
-            return Question(
-                "Approve this copy?",
-                f"{copy} is then copied as soon as a place is free.",
-                "Approve",
-                "Approved. It runs as soon as a place is free.",
-            )
+            return _approve(job, copy)
         case Verb.REJECT:
             return Question(
                 "Refuse this copy?",
@@ -69,6 +78,15 @@ def question(verb: Verb, job: DuplicationJob) -> Question:
                 "Settle",
                 "Settled.",
             )
+
+
+def _approve(job: DuplicationJob, copy: str) -> Question:
+    title, confirm = "Approve this copy?", "Approve"
+    if job.not_before is None or job.not_before <= timezone.now():
+        text = f"{copy} is then copied as soon as a place is free."
+        return Question(title, text, confirm, "Approved. It runs as soon as a place is free.")
+    text = f"{copy} is then copied, but not before this time:"
+    return Question(title, text, confirm, "Approved. It starts at the time that was asked for.", moment=job.not_before)
 
 
 def _cancel(job: DuplicationJob, copy: str) -> Question:

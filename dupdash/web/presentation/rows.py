@@ -75,10 +75,10 @@ def requester_of(job: DuplicationJob) -> str:
 def _note(job: DuplicationJob, queue: Queue) -> tuple[str, bool]:
     if job.left_partial_course:
         return "A partial course was left in Moodle.", True
-    if job.cancel_requested_at is not None and not job.is_terminal:
-        return "Cancelled; the copy is removed when Moodle is done.", False
     if job.state == State.UNRESOLVED:
         return "Somebody has to look in Moodle.", True
+    if job.cancel_requested_at is not None and not job.is_terminal:
+        return "Cancelled; the copy is removed when Moodle is done.", False
     if job.state == State.SUCCEEDED and why_not_verified(job.verification):
         return "It could not be held against its source.", True
     if job.state == State.SUCCEEDED and differs(job.verification):

@@ -97,7 +97,7 @@ def _poll(job: DuplicationJob) -> str:
 
 
 def _now(job: DuplicationJob, health: MoodleHealth) -> str:
-    if job.cancel_requested_at is not None and not job.is_terminal:
+    if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
         return "Cancelled. Moodle cannot be stopped: the copy is removed as soon as Moodle is done with it."
     match job.state:
         case State.AWAITING_APPROVAL | State.QUEUED:

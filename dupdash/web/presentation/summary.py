@@ -41,8 +41,8 @@ def _lines(
     yield f"Options:   {', '.join(options.along) or 'nothing but the course’s settings'}"
     yield f"Asked by:  {requester_of(job)}, through {job.get_origin_display()}"
     yield f"Asked:     {moment(job.created_at)}"
-    if job.not_before:
-        yield f"Not before: {moment(job.not_before)}"
+    if job.requested_start:
+        yield f"Not before: {moment(job.requested_start)}"
     yield f"Started:   {moment(job.started_at)}"
     yield f"Ended:     {moment(job.finished_at)}" + (
         f", took {exactly(elapsed)}" if elapsed and job.finished_at else ""
@@ -58,7 +58,7 @@ def _lines(
     if raw and job.failure_message:
         yield f"Moodle:    {' '.join(job.failure_message.split())}"
     if job.state == State.FAILED:
-        why = explain(job.failure_code)
+        why = explain(job.failure_code, deleted=job.course_deleted_at is not None)
         yield from ("", f"What happened: {why.happened}", f"What it means: {why.means}", f"What to do: {why.do}")
     else:
         for callout in outcome_of(job, health, raw=raw).callouts:

@@ -58,7 +58,7 @@ def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
     if queue.paused:
         return "Copies are paused until the Moodle is put right."
     if job.is_scheduled:
-        if job.started_at is not None:
+        if job.requested_start is None:
             return "The last attempt started nothing. It is tried again by itself, a little later."
         return "It starts at the time that was asked for."
     if job.dispatched_at is not None:
