@@ -1,6 +1,8 @@
 """The verbs: all that anybody can do to a job. Every entrance calls these and nothing below them."""
 
+import ast
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -70,21 +72,8 @@ def submitted_before(request: Draft, source_id: int, *, actor: "User") -> Duplic
 
     Raises InvalidRequest where the key was used for something else.
     """
-    if not request.idempotency_key:
-        return None
-    job = DuplicationJob.objects.filter(requester=actor, idempotency_key=request.idempotency_key).first()
-    if job is None:
-        return None
-    asked = (
-        source_id,
-        request.fullname.strip(),
-        request.shortname.strip(),
-        request.category_id,
-        request.visible,
-    )
-    before = (job.source_id, job.fullname, job.shortname, job.category_id, job.visible)
-    # As chosen and as it works out are the same wish: what was stored is the latter.
-    if asked != before or job.options not in (dict(request.options), _effective(request)):
+    job = job_with_key(request.idempotency_key, actor=actor)
+    if job is not None and not asks_for(job, request, source_id):
         raise InvalidRequest(
             [
                 Problem(
@@ -96,6 +85,49 @@ def submitted_before(request: Draft, source_id: int, *, actor: "User") -> Duplic
             ]
         )
     return job
+
+
+def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | None:
+    """The job this person submitted with an idempotency key; without a key there is none."""
+    if not idempotency_key:
+        return None
+    return DuplicationJob.objects.filter(requester=actor, idempotency_key=idempotency_key).first()
+
+
+def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
+    """Whether a job was made of this very request; the note and the start are not part of that."""
+    first = first_asked(job)
+    asked = (
+        source_id,
+        request.fullname.strip(),
+        request.shortname.strip(),
+        request.category_id,
+        request.visible,
+    )
+    before = (job.source_id, first["fullname"], first["shortname"], first["category_id"], first["visible"])
+    # As chosen and as it works out are the same wish: what was stored is the latter.
+    return asked == before and first["options"] in (dict(request.options), _effective(request))
+
+
+def first_asked(job: DuplicationJob) -> dict[str, Any]:
+    """What a job asked for before any approval changed it: the columns of CHANGEABLE."""
+    asked = {name: getattr(job, name) for name in CHANGEABLE}
+    for event in job.events.filter(kind="approved").order_by("-id"):
+        asked |= {name: _from_event(name, value) for name, value in event.data.get("before", {}).items()}
+    return asked
+
+
+def _to_event(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _from_event(name: str, value: Any) -> Any:
+    """The value of a column that an event keeps; older events keep it as Python prints it."""
+    if name == "not_before":
+        return datetime.fromisoformat(value) if value not in (None, "None") else None
+    if name in ("category_id", "visible", "options") and isinstance(value, str):
+        return ast.literal_eval(value)
+    return value
 
 
 def _effective(request: Draft) -> dict[str, bool]:
@@ -121,8 +153,11 @@ def approve(job: DuplicationJob, *, actor: "User | None", through: str = "", rea
 
 def edit_and_approve(
     job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None", through: str = ""
-) -> None:
-    """Change what a waiting job asks for, and let it run. Raises NotAllowed, CannotDo, InvalidRequest."""
+) -> bool:
+    """Change what a waiting job asks for, and let it run; False where nothing is changed by that.
+
+    Raises NotAllowed, CannotDo, InvalidRequest.
+    """
     access.require(actor, Verb.APPROVE, job)
     changes = {name: getattr(request, name) for name in CHANGEABLE}
     before = {name: getattr(job, name) for name in changes}
@@ -138,7 +173,7 @@ def edit_and_approve(
                 reason=f"Approved, with changes to: {words}." if told else "Approved.",
                 actor=actor,
                 through=through,
-                data={"before": {name: str(before[name]) for name in told}},
+                data={"before": {name: _to_event(before[name]) for name in told}},
                 queued_at=timezone.now(),
                 shortname_key=short_name_key(request.shortname),
                 **changes,
@@ -146,6 +181,7 @@ def edit_and_approve(
     except IntegrityError:
         raise _held(request.shortname) from None
     dispatch.dispatch()
+    return bool(told)
 
 
 def reject(job: DuplicationJob, *, reason: str, actor: "User | None", through: str = "") -> None:

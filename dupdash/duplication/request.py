@@ -9,6 +9,7 @@ from datetime import datetime
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import Refused
 from dupdash.moodle.records import Course
 
 # Moodle's own form allows these lengths; its database a little more (measured).
@@ -144,7 +145,13 @@ def find_source(source: str, client: MoodleClient) -> Course | None:
     text = source.strip()
     if text.isascii() and text.isdigit() and len(text) < 19 and (course := client.course_by_id(int(text))):
         return course
-    found = client.courses_by_shortname(text) if text else ()
+    try:
+        found = client.courses_by_shortname(text) if text else ()
+    except Refused as refusal:
+        if refusal.errorcode != "invalidparameter":
+            raise
+        # No short name is like that, with a tag for example: Moodle refuses to look for it.
+        return None
     return found[0] if len(found) == 1 else None
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs
-from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
@@ -57,9 +57,45 @@ def test_it_changes_what_a_waiting_job_asks_for(
     assert (waiting.state, waiting.shortname, waiting.visible) == (State.QUEUED, "BETTER", False)
     event = waiting.events.get(kind="approved")
     assert event.reason == "Approved, with changes to: short name, visibility."
-    assert event.data == {"before": {"shortname": "NEW-1", "visible": "True"}}
+    assert event.data == {"before": {"shortname": "NEW-1", "visible": True}}
     assert run(waiting).state == State.SUCCEEDED
     assert moodle.course("BETTER").visible == 0
+
+
+def test_it_knows_what_was_first_asked_for(waiting: DuplicationJob, client_of: MoodleClient) -> None:
+    first = jobs.first_asked(waiting)
+    wish = wish_of(
+        waiting,
+        client_of,
+        fullname="Other",
+        shortname="BETTER",
+        category_id=3,
+        visible=False,
+        options=waiting.options | {"blocks": False},
+        not_before=timezone.now() + timedelta(days=1),
+    )
+    assert jobs.edit_and_approve(waiting, wish, actor=None)
+    assert {**jobs.first_asked(waiting), "category_name": ""} == {**first, "category_name": ""}
+
+
+def test_it_knows_what_was_first_asked_for_by_older_events_too(waiting: DuplicationJob) -> None:
+    """Those kept it as Python prints it; and of several changes the first one counts."""
+    later = timezone.now() + timedelta(days=1)
+    options = dict(reversed(waiting.options.items())) | {"blocks": False}
+    for before in (
+        {"shortname": "FIRST", "category_id": "9", "visible": "False", "options": str(options), "not_before": "None"},
+        {"shortname": "SECOND", "not_before": str(later)},
+    ):
+        JobEvent.objects.create(
+            job=waiting, kind="approved", from_state=waiting.state, to_state=waiting.state, reason="-",
+            data={"before": before},
+        )  # fmt: skip
+    first = jobs.first_asked(waiting)
+    assert (first["shortname"], first["category_id"], first["visible"]) == ("FIRST", 9, False)
+    assert (first["options"], first["not_before"]) == (options, None)
+    JobEvent.objects.filter(job=waiting, data__before__shortname="FIRST").delete()
+    assert jobs.first_asked(waiting)["not_before"] == later
+    JobEvent.objects.filter(job=waiting, kind="approved").delete()
 
 
 def test_it_does_not_call_changed_what_is_not(
@@ -68,7 +104,7 @@ def test_it_does_not_call_changed_what_is_not(
     later = timezone.now() + timedelta(days=1)
     DuplicationJob.objects.filter(pk=waiting.pk).update(not_before=later)
     waiting.refresh_from_db()
-    jobs.edit_and_approve(waiting, wish_of(waiting, client_of, not_before=later), actor=administrator)
+    assert not jobs.edit_and_approve(waiting, wish_of(waiting, client_of, not_before=later), actor=administrator)
     assert reason(waiting, "approved") == "Approved."
     assert waiting.not_before == later
 

@@ -77,6 +77,7 @@ def test_it_makes_no_job_for_somebody_who_may_not(moodle: Moodle, help_desk: Use
         ({"fullname": "x" * 255}, "fullname", "dmlwriteexception"),
         ({"fullname": "a<b"}, "fullname", "invalidparameter"),
         ({"source": "no such course"}, "source", "invalidcourseid"),
+        ({"source": "<b>"}, "source", "invalidcourseid"),
         ({"source": "1"}, "source", "backupprecheckerrors"),
         ({"category_id": 98765}, "category", "invalidrecord"),
         ({"options": {"everything": True}}, "options", "invalidextparam"),

@@ -12,6 +12,8 @@ from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
 from dupdash.duplication import health, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.request import Draft, prepare
+from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import ConfigurationFault
 from dupdash.moodle.options import effective
@@ -183,6 +185,29 @@ def test_it_answers_with_the_same_id_when_the_course_is_made(program: Caller) ->
     first = program.copy(idempotencykey="k")
     run(job_of(first))
     assert program.copy(idempotencykey="k") == first
+
+
+def test_a_key_is_known_again_after_an_approver_changed_the_copy(
+    calls_as: Calls, faculty: User, administrator: User
+) -> None:
+    program = calls_as(faculty)
+    first = program.copy("WS-1", idempotencykey="k")
+    job = job_of(first)
+    changed = Draft(
+        source=str(SOURCE),
+        fullname="Another name",
+        shortname="WS-2027",
+        category_id=3,
+        visible=False,
+        options={"blocks": False},
+    )
+    with open_client() as client:
+        wish = prepare(changed, Origin.WEB_SERVICE, client, ignore_job=job)
+    jobs.edit_and_approve(job, wish, actor=administrator)
+    assert program.copy("WS-1", idempotencykey="k") == first
+    # What the approver made of it is not what was asked for with this key.
+    assert error(program.copy("WS-2027", idempotencykey="k")) == "invalidparameter"
+    assert DuplicationJob.objects.count() == 1
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from django.utils import timezone
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
+from dupdash.notifications.models import Preferences
 from dupdash.sandbox.server import Sandbox
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, form, text
 
@@ -99,6 +100,52 @@ def test_it_keeps_the_moment_that_was_asked_for(as_administrator: Client, job: D
     as_administrator.post(_url(job), _typed(start="later", not_before="2090-01-15T21:30"))
     job.refresh_from_db()
     assert job.not_before == moment
+    assert job.events.get(kind="approved").reason == "Approved."
+
+
+def test_the_second_of_two_equal_hours_stays(
+    as_administrator: Client, administrator: User, job: DuplicationJob
+) -> None:
+    # 02:30 for the second time: summer time ended half an hour ago.
+    moment = datetime(2090, 10, 29, 1, 30, tzinfo=UTC)
+    DuplicationJob.objects.update(not_before=moment)
+    Preferences.objects.create(user=administrator, time_zone="Europe/Berlin")
+    assert 'value="2090-10-29T02:30"' in text(as_administrator.get(_url(job)))
+    as_administrator.post(_url(job), _typed(start="later", not_before="2090-10-29T02:30", timezone="Europe/Berlin"))
+    job.refresh_from_db()
+    assert job.not_before == moment
+    assert job.events.get(kind="approved").reason == "Approved."
+
+
+def test_it_takes_another_moment(as_administrator: Client, job: DuplicationJob) -> None:
+    DuplicationJob.objects.update(not_before=datetime(2090, 1, 15, 21, 30, tzinfo=UTC))
+    # The same on the clock, and elsewhere.
+    as_administrator.post(_url(job), _typed(start="later", not_before="2090-01-15T21:30", timezone="Asia/Tokyo"))
+    job.refresh_from_db()
+    assert job.not_before == datetime(2090, 1, 15, 12, 30, tzinfo=UTC)
+    assert job.events.get(kind="approved").reason == "Approved, with changes to: start."
+
+
+def test_it_takes_a_moment_away(as_administrator: Client, job: DuplicationJob) -> None:
+    DuplicationJob.objects.update(not_before=datetime(2090, 1, 15, 21, 30, tzinfo=UTC))
+    as_administrator.post(_url(job), _typed(start="now"))
+    job.refresh_from_db()
+    assert job.not_before is None
+    assert job.events.get(kind="approved").reason == "Approved, with changes to: start."
+
+
+def test_a_start_that_is_over_is_no_change(as_administrator: Client, job: DuplicationJob) -> None:
+    DuplicationJob.objects.update(not_before=timezone.now() - timedelta(hours=1))
+    answer = as_administrator.post(_url(job), _typed(), follow=True)
+    assert "“Biology” is approved." in text(answer)
+    assert "as you changed it" not in text(answer)
+    assert job.events.get(kind="approved").reason == "Approved."
+
+
+def test_a_start_that_came_while_it_was_looked_at_is_no_change(as_administrator: Client, job: DuplicationJob) -> None:
+    moment = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=1)
+    DuplicationJob.objects.update(not_before=moment)
+    as_administrator.post(_url(job), _typed(start="later", not_before=f"{moment:%Y-%m-%dT%H:%M}"))
     assert job.events.get(kind="approved").reason == "Approved."
 
 

@@ -1,6 +1,7 @@
 """The request form."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import time_machine
@@ -10,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.states import State
 from dupdash.moodle.options import effective
@@ -69,6 +71,13 @@ def test_it_takes_a_source_by_its_short_name_too(as_administrator: Client, sandb
     assert DuplicationJob.objects.get().source_id == BIO101
 
 
+def test_a_source_with_a_tag_is_one_that_moodle_does_not_know(as_administrator: Client, sandbox: Sandbox) -> None:
+    answer = as_administrator.post(URL, form(source=None, source_query="<b>"))
+    assert answer.status_code == 422
+    assert "Moodle knows no such course." in answer.context["form"].errors["source"][0]
+    assert "Moodle refused" not in text(answer)
+
+
 def test_it_asks_for_a_source(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(source=None))
     assert "Choose the course that is to be copied." in text(answer)
@@ -106,11 +115,96 @@ def test_it_makes_one_job_of_a_form_that_is_sent_twice(as_administrator: Client,
     assert DuplicationJob.objects.count() == 1
 
 
-def test_it_knows_its_own_job_when_that_was_quick(as_administrator: Client, sandbox: Sandbox) -> None:
-    first = as_administrator.post(URL, form(key="k1"))
-    DuplicationJob.objects.update(state=State.SUCCEEDED)
-    assert as_administrator.post(URL, form(key="k1"))["Location"] == first["Location"]
+def test_it_makes_one_job_when_both_come_at_once(
+    as_administrator: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between looking for its job and making one, the same form made one."""
+    real, typed, first = jobs.submit, form(source=None, source_query="BIO101-2026S1", key="k1"), []
+
+    def late(*arguments: Any, **more: Any) -> DuplicationJob:
+        if not first:
+            first.append("")
+            first[0] = as_administrator.post(URL, typed)["Location"]
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(jobs, "submit", late)
+    assert as_administrator.post(URL, typed)["Location"] == first[0]
     assert DuplicationJob.objects.count() == 1
+
+
+@pytest.mark.parametrize("source", [{}, {"source": None, "source_query": "BIO101-2026S1"}], ids=["chosen", "typed"])
+def test_it_knows_its_own_job_when_that_was_quick(
+    as_administrator: Client, sandbox: Sandbox, source: dict[str, Any]
+) -> None:
+    first = as_administrator.post(URL, form(key="k1", **source))
+    as_administrator.get(first["Location"])
+    DuplicationJob.objects.update(state=State.SUCCEEDED)
+    answer = as_administrator.post(URL, form(key="k1", **source))
+    assert answer["Location"] == first["Location"]
+    assert DuplicationJob.objects.count() == 1
+    page = text(as_administrator.get(answer["Location"]))
+    assert "This copy was asked for already, and is made. It was not asked for again." in page
+    assert "This page shows how it goes on" not in page
+
+
+def test_it_knows_its_own_job_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:
+    first = as_administrator.post(URL, form(key="k1"))
+    sandbox.stop()
+    assert as_administrator.post(URL, form(key="k1"))["Location"] == first["Location"]
+
+
+def test_it_makes_no_second_job_after_an_approver_changed_the_first(
+    as_faculty: Client, as_administrator: Client, sandbox: Sandbox
+) -> None:
+    first = as_faculty.post(URL, form(key="k1"))
+    changed = form(fullname="Another", shortname="BIO-2027", visible=None, blocks=None, start="later", key=None)
+    as_administrator.post(f"{first['Location']}edit/", changed | {"not_before": "2090-01-15T22:00"})
+    assert DuplicationJob.objects.get().shortname == "BIO-2027"
+    answer = as_faculty.post(URL, form(key="k1"))
+    assert answer["Location"] == first["Location"]
+    assert DuplicationJob.objects.count() == 1
+    # It is what was asked for with this form, start and all.
+    assert "This page shows how it goes on" in text(as_faculty.get(answer["Location"]))
+
+
+@pytest.mark.parametrize("source", [{}, {"source": None, "source_query": "BIO101-2026S1"}], ids=["chosen", "typed"])
+@pytest.mark.parametrize(
+    ("state", "how"), [(State.FAILED, "failed"), (State.CANCELLED, "was cancelled"), (State.REJECTED, "was rejected")]
+)
+def test_what_was_in_vain_is_not_shown_as_new(
+    as_administrator: Client, sandbox: Sandbox, state: State, how: str, source: dict[str, Any]
+) -> None:
+    first = as_administrator.post(URL, form(key="k1", **source))
+    as_administrator.get(first["Location"])
+    DuplicationJob.objects.update(state=state, finished_at=timezone.now())
+    again = as_administrator.post(URL, form(key="k1", **source))
+    assert again["Location"] == first["Location"]
+    page = text(as_administrator.get(again["Location"]))
+    assert f"This copy was asked for already, and {how}. It was not asked for again." in page
+    assert "Asked for. " not in page
+    assert DuplicationJob.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "changed", [{"start": "later", "not_before": "2090-01-15T22:00"}, {"note": "At night"}, {"start": "later"}]
+)
+def test_another_start_is_not_dropped_silently(
+    as_administrator: Client, sandbox: Sandbox, changed: dict[str, str]
+) -> None:
+    first = as_administrator.post(URL, form(key="k1"))
+    as_administrator.get(first["Location"])
+    answer = as_administrator.post(URL, form(key="k1", **changed))
+    assert answer["Location"] == first["Location"]
+    page = text(as_administrator.get(answer["Location"]))
+    assert "This was asked for already; start and note are as they were." in page
+    assert "Asked for. " not in page
+
+
+def test_it_says_nothing_of_start_and_note_when_they_are_the_same(as_administrator: Client, sandbox: Sandbox) -> None:
+    typed = form(key="k1", start="later", not_before="2090-01-15T22:00", note=" One\r\ntwo ")
+    as_administrator.get(as_administrator.post(URL, typed)["Location"])
+    page = text(as_administrator.get(as_administrator.post(URL, typed)["Location"]))
+    assert "Asked for. This page shows how it goes on" in page
 
 
 def test_it_knows_its_own_job_by_what_its_options_come_to(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -123,6 +217,18 @@ def test_it_makes_another_job_of_the_same_page_with_other_names(as_administrator
     as_administrator.post(URL, form(key="k1"))
     answer = as_administrator.post(URL, form(key="k1", shortname="BIO101-2027X", fullname="Another"))
     assert answer.status_code == 303
+    assert DuplicationJob.objects.count() == 2
+
+
+def test_it_finds_each_of_the_jobs_of_one_page_again(
+    as_faculty: Client, as_administrator: Client, sandbox: Sandbox
+) -> None:
+    other = form(key="k1", shortname="BIO101-2027X", fullname="Another")
+    first, second = as_faculty.post(URL, form(key="k1")), as_faculty.post(URL, other)
+    # Nobody holds the second one's short name any more.
+    as_administrator.post(f"{second['Location']}edit/", form(shortname="BIO101-2027Y", fullname="Another"))
+    assert as_faculty.post(URL, other)["Location"] == second["Location"]
+    assert as_faculty.post(URL, form(key="k1"))["Location"] == first["Location"]
     assert DuplicationJob.objects.count() == 2
 
 
@@ -187,12 +293,39 @@ def test_it_begins_with_the_zone_that_was_chosen(
         ({"not_before": "2001-01-01T10:00"}, "This moment is over."),
         ({"not_before": "2090-01-01T10:00", "timezone": "Mars/Olympus"}, "There is no such time zone."),
         ({"not_before": "soon"}, "Give a date and a time, for example"),
+        ({"not_before": "2090-01-01"}, "Give a date and a time, for example"),
+        (
+            {"not_before": "2090-03-26T02:30", "timezone": "Europe/Berlin"},
+            "The clocks of Europe/Berlin are put forward",
+        ),
     ],
 )
 def test_it_names_what_is_wrong_with_the_time(
     as_administrator: Client, sandbox: Sandbox, typed: dict[str, str], said: str
 ) -> None:
     assert said in text(as_administrator.post(URL, form(start="later", **typed)))
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
+@pytest.mark.parametrize(
+    ("moment", "said"),
+    [("0001-01-01T00:00", "This moment is over."), ("9999-12-31T23:59", "Give a day up to 2100.")],
+)
+def test_it_refuses_an_absurd_moment(
+    as_administrator: Client, sandbox: Sandbox, moment: str, said: str, zone: str
+) -> None:
+    answer = as_administrator.post(URL, form(start="later", not_before=moment, timezone=zone))
+    assert answer.status_code == 422
+    assert said in text(answer)
+
+
+def test_a_moment_is_judged_by_the_zone_beside_it(
+    as_administrator: Client, sandbox: Sandbox, settings: Settings
+) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    # In Berlin summer time begins then.
+    as_administrator.post(URL, form(start="later", not_before="2090-03-26T02:30", timezone="America/New_York"))
+    assert DuplicationJob.objects.get().not_before == datetime(2090, 3, 26, 6, 30, tzinfo=UTC)
 
 
 def test_it_is_filled_in_with_a_failed_job_and_names_it(
@@ -211,6 +344,13 @@ def test_it_is_filled_in_with_a_failed_job_and_names_it(
 def test_it_does_not_fill_in_somebody_elses_job(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
     assert as_faculty.get(f"{URL}?from={a_job(requester=colleague).pk}").status_code == 404
     assert as_faculty.get(f"{URL}?from=nonsense").status_code == 404
+
+
+@pytest.mark.parametrize("address", [f"{URL}?from=%00", f"{URL}check-short-name/?shortname=A&job=%00"])
+def test_it_survives_a_nul(as_administrator: Client, sandbox: Sandbox, address: str) -> None:
+    """PostgreSQL takes none, not even to look for it."""
+    as_administrator.raise_request_exception = False
+    assert as_administrator.get(address).status_code < 500
 
 
 def test_it_keeps_everything_typed_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:

@@ -4,13 +4,13 @@ What a name may be and what Moodle knows is decided in ``duplication/request.py`
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, tzinfo
 from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.conf import settings
-from django.http import QueryDict
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -21,14 +21,26 @@ from dupdash.duplication.models import DuplicationJob, new_id
 from dupdash.duplication.request import Draft, Problem, check_full_name, check_short_name
 from dupdash.moodle.options import OPTIONS
 from dupdash.notifications.preferences import zone_of
+from dupdash.web.days import FIRST, LAST
 from dupdash.web.presentation.rows import requester_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 NOW, LATER = "now", "later"
+OVER = "This moment is over. Choose a later one."
 # Where a problem of a request is shown in the form.
 FIELDS = {"source": "source", "fullname": "fullname", "shortname": "shortname", "category": "category"}
+
+
+class WallClockField(forms.DateTimeField):
+    """A date and a time of day as a clock on the wall shows them: which wall, is not this field's to know."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        # Past DateTimeField's own, which judges it by the server's time zone.
+        return cast(datetime, super(forms.DateTimeField, self).to_python(value))
 
 
 class RequestForm(forms.Form):
@@ -60,10 +72,14 @@ class RequestForm(forms.Form):
         initial=NOW,
         widget=forms.RadioSelect,
     )
-    not_before = forms.DateTimeField(
+    not_before = WallClockField(
         required=False,
         label="Not before",
-        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"],
+        input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"],
+        validators=[
+            MinValueValidator(datetime.combine(FIRST, time.min), OVER),
+            MaxValueValidator(datetime.combine(LAST, time.max), f"Give a day up to {LAST.year}."),
+        ],
         error_messages={"invalid": "Give a date and a time, for example 2027-02-01 22:00."},
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
@@ -83,9 +99,11 @@ class RequestForm(forms.Form):
     # Marks this very form, so that pressing the button twice makes one job.
     key = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *arguments: Any, user: "User", **more: Any) -> None:
+    def __init__(self, *arguments: Any, user: "User", start: datetime | None = None, **more: Any) -> None:
+        """``start``: the start of the job that the form began with, where it is to be kept unless it is changed."""
         super().__init__(*arguments, **more)
         self.user = user
+        self.job_start = start
         self.initial.setdefault("key", new_id())
         if self.is_bound or self.initial.get("timezone"):
             # The zone that the typed time is read in: the browser's own must not take its place.
@@ -106,12 +124,6 @@ class RequestForm(forms.Form):
         """Everything as it stands in the form, to begin another with."""
         return {name: self[name].value() for name in self.fields} | {"options": self.chosen_options}
 
-    def renew_key(self) -> None:
-        """Make this a form of its own, after another copy was asked for from the same page."""
-        data = cast(QueryDict, self.data).copy()
-        data["key"] = self.cleaned_data["key"] = new_id()
-        self.data = data
-
     def value(self, name: str) -> str:
         """What is typed in a field now, whether it is any good or not."""
         value = self[name].value()
@@ -126,19 +138,29 @@ class RequestForm(forms.Form):
 
     def _moment(self, cleaned: dict[str, Any]) -> datetime | None:
         """The moment not to start before, read in the time zone that stands beside it."""
-        if cleaned.get("start") != LATER or "not_before" in self.errors:
+        if "not_before" in self.errors:
             return None
+        if cleaned.get("start") != LATER:
+            # One that is over was shown as none.
+            return self.job_start if self.job_start and self.job_start <= timezone.now() else None
         local: datetime | None = cleaned.get("not_before")
         if local is None:
             self.add_error("not_before", "Give the date and the time not to start before.")
             return None
-        zone = cleaned.get("timezone") or str(zone_of(self.user))
-        if zone not in available_timezones():
+        name = cleaned.get("timezone") or str(zone_of(self.user))
+        if name not in available_timezones():
             self.add_error("timezone", "There is no such time zone. One is called Europe/Berlin, for example.")
             return None
-        moment = local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+        zone = ZoneInfo(name)
+        if self.job_start and local == wall_clock(self.job_start, zone):
+            # The form knows no seconds, nor which of two equal hours it is.
+            return self.job_start
+        moment = local.replace(tzinfo=zone).astimezone(UTC)
         if moment <= timezone.now():
-            self.add_error("not_before", "This moment is over. Choose a later one.")
+            self.add_error("not_before", OVER)
+            return None
+        if moment.astimezone(zone).replace(tzinfo=None) != local:
+            self.add_error("not_before", f"The clocks of {name} are put forward then, and never show this time.")
             return None
         return moment
 
@@ -185,8 +207,12 @@ def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
     if job.not_before is None or job.not_before <= timezone.now():
         return begun
     zone = zone or ZoneInfo(settings.TIME_ZONE)
-    local = job.not_before.astimezone(zone).replace(tzinfo=None)
-    return {**begun, "start": LATER, "not_before": local, "timezone": zone.key}
+    return {**begun, "start": LATER, "not_before": wall_clock(job.not_before, zone), "timezone": zone.key}
+
+
+def wall_clock(moment: datetime, zone: tzinfo) -> datetime:
+    """A moment as the form shows it: what the clocks of a zone show then, to the minute."""
+    return moment.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
 
 
 def filled_in(job: DuplicationJob) -> dict[str, Any]:

@@ -101,9 +101,9 @@ def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     if request.method != "POST":
         form = RequestForm(initial=to_edit(job, chosen_zone(request.user)), user=request.user)
         return _edit_page(request, form, job)
-    form = RequestForm(request.POST, user=request.user)
-    if _approve_changed(form, job, request.user):
-        messages.success(request, f"“{job.fullname}” is approved, as you changed it.")
+    form = RequestForm(request.POST, user=request.user, start=job.not_before)
+    if words := _approve_changed(form, job, request.user):
+        messages.success(request, words)
         return see_other("approvals")
     return _edit_page(request, form, job, status=422)
 
@@ -167,31 +167,27 @@ def _question(request: PersonRequest, chosen: list[DuplicationJob], verb: str, f
     return render(request, "approvals/decide.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> bool:
+def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> str:
+    """What was done, in words; nothing where something is wrong, which the form then says."""
     form.is_valid()
     try:
         with open_client() as client:
             wish = prepare(_draft_of(form, job), Origin(job.origin), client, ignore_job=job)
             if form.is_valid():
-                jobs.edit_and_approve(job, wish, actor=user)
-                return True
+                changed = jobs.edit_and_approve(job, wish, actor=user)
+                return f"“{job.fullname}” is approved{', as you changed it' if changed else ''}."
     except InvalidRequest as invalid:
         form.add_problems(invalid.problems)
     except CannotDo as refusal:
         form.add_error(None, str(refusal))
     except MoodleError as error:
         form.add_error(None, f"Nothing was changed, and what you typed is kept. {error}")
-    return False
+    return ""
 
 
 def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
     """What was typed; the source is not asked for, and stays what it is."""
-    draft = replace(form.draft(), source=str(job.source_id), note=job.note, idempotency_key="")
-    moment, before = draft.not_before, job.not_before
-    if moment and before and moment == before.replace(second=0, microsecond=0):
-        # A form knows no seconds.
-        return replace(draft, not_before=before)
-    return draft
+    return replace(form.draft(), source=str(job.source_id), note=job.note, idempotency_key="")
 
 
 def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, status: int = 200) -> HttpResponse:

@@ -1,8 +1,9 @@
 """Asking for a copy: the form, and what it asks the server while it is filled in."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
@@ -15,13 +16,22 @@ from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed, Verb
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob, Origin
-from dupdash.duplication.request import InvalidRequest, check_short_name, held_by_job, prepare, taken_in_moodle
+from dupdash.duplication.request import (
+    Draft,
+    InvalidRequest,
+    check_short_name,
+    find_source,
+    held_by_job,
+    prepare,
+    taken_in_moodle,
+)
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.moodle.options import OPTIONS
 from dupdash.web import catalogue
 from dupdash.web.catalogue import Choice, Found, Node
+from dupdash.web.converters import JobId
 from dupdash.web.forms.request import RequestForm, filled_in, words_of
 from dupdash.web.guard import guarded
 from dupdash.web.http import PersonRequest, partial, see_other
@@ -40,6 +50,16 @@ COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset"})
 # A job that ended like this is tried again by asking anew: the new job names it.
 TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
 
+# How a copy that was asked for before ended.
+ENDED = {
+    State.SUCCEEDED: "is made",
+    State.FAILED: "failed",
+    State.CANCELLED: "was cancelled",
+    State.REJECTED: "was rejected",
+}
+
+_AN_ID = re.compile(JobId.regex)
+
 
 @dataclass
 class Surroundings:
@@ -48,6 +68,15 @@ class Surroundings:
     nodes: list[Node] = field(default_factory=list)
     found: Found = field(default_factory=Found)
     trouble: Callout | None = None
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of the form: its job, and what is said above that."""
+
+    job: DuplicationJob
+    words: str
+    level: int = messages.SUCCESS
 
 
 @guarded
@@ -60,10 +89,10 @@ def request_copy(request: PersonRequest) -> HttpResponse:
     form = RequestForm(request.POST, user=request.user)
     if not COMES_BACK.isdisjoint(request.POST):
         return _come_back(request, form, before)
-    made = _submit(form, request.user, before)
-    if made is not None:
-        messages.success(request, _thanks(made))
-        return see_other("jobs:job", made.pk)
+    sent = _submit(form, request.user, before)
+    if sent is not None:
+        messages.add_message(request, sent.level, sent.words)
+        return see_other("jobs:job", sent.job.pk)
     return _page(request, form, before, status=422)
 
 
@@ -119,7 +148,10 @@ def _checked(request: PersonRequest, level: str, text: str) -> HttpResponse:
 
 def _edited(request: PersonRequest) -> DuplicationJob | None:
     """The waiting job whose wish is being changed: it may keep its own short name."""
-    job = access.visible_jobs(request.user).filter(pk=request.GET.get("job", ""), state=State.AWAITING_APPROVAL).first()
+    job_id = request.GET.get("job", "")
+    if not _AN_ID.fullmatch(job_id):
+        return None
+    job = access.visible_jobs(request.user).filter(pk=job_id, state=State.AWAITING_APPROVAL).first()
     return job if job is not None and access.may(request.user, Verb.APPROVE, job) else None
 
 
@@ -152,36 +184,17 @@ def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
     job_id = request.GET.get("from")
     if not job_id:
         return None
-    askable = [job for job in access.visible_jobs(request.user).filter(pk=job_id) if may_ask_again(job, request.user)]
+    known = access.visible_jobs(request.user).filter(pk=job_id) if _AN_ID.fullmatch(job_id) else ()
+    askable = [job for job in known if may_ask_again(job, request.user)]
     return askable[0] if askable else get_object_or_404(DuplicationJob.objects.none())
 
 
-def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> DuplicationJob | None:
-    """The job that came of the form; None where something is wrong, which the form then says."""
+def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:
+    """What came of the form; None where something is wrong, which the form then says."""
     form.is_valid()
-    draft = form.draft()
     try:
-        source_id = _number(draft.source)
-        twin = jobs.submitted_before(draft, source_id, actor=user) if source_id else None
-        if twin is not None:
-            return twin
-    except InvalidRequest:
-        # The browser's "back", and another copy from the same page: a new form in all but its key.
-        form.renew_key()
-        draft = form.draft()
-    try:
-        with open_client() as client:
-            wish = prepare(draft, Origin.FORM, client)
-            if not form.is_valid():
-                return None
-            retry_of = before if before is not None and before.state in TRIED_AGAIN else None
-            return jobs.submit(wish, actor=user, client=client, retry_of=retry_of)
+        return _send(form, user, before)
     except InvalidRequest as invalid:
-        for problem in invalid.problems:
-            job = problem.job
-            if job and draft.idempotency_key and job.idempotency_key == draft.idempotency_key and job.requester == user:
-                # The same form, sent twice at once: the other one was a little quicker.
-                return job
         form.add_problems(invalid.problems)
     except NotAllowed as refusal:
         form.add_error(None, str(refusal))
@@ -189,6 +202,60 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> D
         # What is wrong with the Moodle is said above the form; here only what it means for what was typed.
         form.add_error(None, f"Nothing was sent, and what you typed is kept. {_words_of(error, user)}")
     return None
+
+
+def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:
+    twin, draft = _sent_before(form.draft(), user)
+    if twin is not None:
+        return _known(twin, form)
+    retry_of = before if before is not None and before.state in TRIED_AGAIN else None
+    with open_client() as client:
+        try:
+            wish = prepare(draft, Origin.FORM, client)
+            if not form.is_valid():
+                return None
+            job = jobs.submit(wish, actor=user, client=client, retry_of=retry_of)
+            return Sent(job, _thanks(job))
+        except InvalidRequest:
+            # The same form, sent twice at once: the other one may have been a little quicker.
+            twin, _ = _sent_before(draft, user)
+            if twin is None:
+                raise
+            return _known(twin, form)
+
+
+def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Draft]:
+    """The job that was made of this form, where there is one; and the draft with a key that no other job has.
+
+    The browser's "back" brings the same form again, for the same copy or for another. Each further copy has a key made
+    of the job before it, and not a new one: so that whichever answer was lost, what is sent again finds its own job.
+    Raises MoodleError where it must be asked of Moodle which source is meant.
+    """
+    while (job := jobs.job_with_key(draft.idempotency_key, actor=user)) is not None:
+        if jobs.asks_for(job, draft, _source_id(draft.source, job)):
+            return job, draft
+        draft = replace(draft, idempotency_key=f"after {job.pk}")
+    return None, draft
+
+
+def _source_id(source: str, job: DuplicationJob) -> int:
+    """The id of the source that was typed or chosen; 0 for none. The one of the job is known without asking."""
+    if source.strip() == str(job.source_id):
+        return job.source_id
+    with open_client() as client:
+        course = find_source(source, client)
+    return course.id if course is not None else 0
+
+
+def _known(twin: DuplicationJob, form: RequestForm) -> Sent:
+    """The answer to a form that was sent already: nothing is sent twice, however the first went."""
+    if twin.state in ENDED:
+        words = f"This copy was asked for already, and {ENDED[State(twin.state)]}. It was not asked for again."
+        return Sent(twin, words, messages.INFO)
+    draft, start = form.draft(), jobs.first_asked(twin)["not_before"]
+    if not form.is_valid() or (draft.note.strip(), draft.not_before) != (twin.note, start):
+        return Sent(twin, "This was asked for already; start and note are as they were.", messages.INFO)
+    return Sent(twin, _thanks(twin))
 
 
 def _page(
