@@ -7,7 +7,7 @@ do. ``.env.example`` lists every name.
 import os
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -25,19 +25,27 @@ def refuse(setting: str, what_to_do: str) -> NoReturn:
     sys.exit(f"dupdash cannot start. {setting}: {what_to_do}")
 
 
-def environment_file(folder: Path) -> Path | None:
-    """The file that settings are read from, beside the environment, which wins: ``.env`` in ``folder``.
+def read_file(env: Env, folder: Path) -> None:
+    """Read the file of settings, beside the environment, which wins: ``.env`` in ``folder``, if there is one.
 
     ``DUPDASH_ENV_FILE`` names another file; empty means none (the test suite sets it so that no test ever
     speaks to the site in a developer's ``.env``).
     """
-    name = os.environ.get("DUPDASH_ENV_FILE")
-    if name is None:
-        file = folder / ".env"
-        return file if file.is_file() else None
-    if name and not Path(name).is_file():
-        refuse("DUPDASH_ENV_FILE", f"there is no file {name}")
-    return Path(name) if name else None
+    named = os.environ.get("DUPDASH_ENV_FILE")
+    if named == "":
+        return
+    file = folder / ".env" if named is None else Path(named)
+    name = ".env" if named is None else "DUPDASH_ENV_FILE"
+    try:
+        if file.is_file():
+            env.read_env(file, recurse=False)
+        elif named is not None:
+            refuse(name, f"there is no file {file}")
+    except OSError as error:
+        refuse(name, f"the file {file} cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        # Not in the error's own words, which show what is in the file.
+        refuse(name, f"the file {file} must be text in UTF-8")
 
 
 def setting(read: Callable[[], T], name: str, what_to_do: str, valid: Callable[[T], bool] | None = None) -> T:
@@ -56,8 +64,7 @@ class Environment:
 
     def __init__(self, folder: Path) -> None:
         self._env = Env()
-        if file := environment_file(folder):
-            self._env.read_env(file, recurse=False)
+        read_file(self._env, folder)
 
     def text(self, name: str, default: str = "") -> str:
         return setting(lambda: self._env.str(name, default), name, "must be text").strip()
@@ -128,13 +135,22 @@ class Environment:
 
     def class_path(self, name: str, default: str) -> str:
         value = self.text(name, default)
-        try:
-            found = find_spec(value.rpartition(".")[0])
-        except (ImportError, ValueError):
-            found = None
-        if found is None:
+        if not is_class(value):
             refuse(name, f"must be the path of a Python class, for example {default}; there is no {value!r}")
         return value
+
+
+def is_class(path: str) -> bool:
+    """Whether there is a class of that name, as far as can be told while settings are read."""
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(import_module(module), name, None)
+    except (ImportError, SyntaxError, TypeError, ValueError):
+        return False
+    except Exception:
+        # It is there, and may need the settings. What uses it says later what else is wrong with it.
+        return True
+    return isinstance(found, type)
 
 
 def is_address(value: str, schemes: tuple[str, ...]) -> bool:

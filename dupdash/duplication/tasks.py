@@ -37,7 +37,7 @@ def sweep(token: str = "") -> None:
         dispatch.dispatch()
     finally:
         heartbeat(SWEEP, token)
-    with turns.turn() as ours:
+    with turns.turn(turns.MOODLE) as ours:
         if ours:
             _ask_moodle()
             dispatch.dispatch()

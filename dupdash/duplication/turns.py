@@ -1,7 +1,7 @@
-"""Whose turn it is to ask Moodle: housekeeping asks one question at a time.
+"""Whose turn it is: of what waits for others, for Moodle or a mail server, housekeeping does one thing at a time.
 
-A Moodle that is slow or hangs, or a deletion of some minutes, then holds one worker of housekeeping and never both. Who
-has the turn renews it from a thread, on the database's clock: when it dies, another one may ask soon.
+A Moodle that is slow or hangs, or a deletion of some minutes, then holds one worker of housekeeping and no other. Who
+has the turn renews it from a thread, on the database's clock: when it dies, another one may go on soon.
 """
 
 import logging
@@ -21,48 +21,48 @@ from dupdash.duplication.models import ClusterHeartbeat
 
 logger = logging.getLogger("dupdash.turns")
 
-# The row that all meet at: who has the turn, and until when that is believed.
-ROW = "turn"
+# The rows that all meet at: who has the turn, and until when that is believed.
+MOODLE, MAIL = "turn", "mail"
 HELD = ~Q(token="") & Q(at__gte=Now())
 
 
 @contextmanager
-def turn() -> Iterator[bool]:
-    """True inside where this worker may ask Moodle now; False where another one is at it."""
+def turn(row: str) -> Iterator[bool]:
+    """True inside where it is this worker's turn, at Moodle or at the mail; False where another one is at it."""
     token = uuid.uuid4().hex
-    if not _take(token):
+    if not _take(row, token):
         yield False
         return
     done = threading.Event()
-    renewer = threading.Thread(target=_keep, args=(token, done), name="turn", daemon=True)
+    renewer = threading.Thread(target=_keep, args=(row, token, done), name=row, daemon=True)
     renewer.start()
     try:
         yield True
     finally:
         done.set()
         renewer.join()
-        _mine(token).update(token="")
+        _mine(row, token).update(token="")
 
 
-def _take(token: str) -> bool:
-    ClusterHeartbeat.objects.get_or_create(cluster=ROW, defaults={"token": "", "at": Now()})
-    free = ClusterHeartbeat.objects.filter(~HELD, cluster=ROW)
+def _take(row: str, token: str) -> bool:
+    ClusterHeartbeat.objects.get_or_create(cluster=row, defaults={"token": "", "at": Now()})
+    free = ClusterHeartbeat.objects.filter(~HELD, cluster=row)
     return bool(free.update(token=token, at=lease_end()))
 
 
-def _mine(token: str) -> QuerySet[ClusterHeartbeat]:
-    return ClusterHeartbeat.objects.filter(cluster=ROW, token=token)
+def _mine(row: str, token: str) -> QuerySet[ClusterHeartbeat]:
+    return ClusterHeartbeat.objects.filter(cluster=row, token=token)
 
 
-def _keep(token: str, done: threading.Event) -> None:
+def _keep(row: str, token: str, done: threading.Event) -> None:
     """Renew the turn until it is over; one that was taken over meanwhile is left to whoever has it."""
     try:
         while not done.wait(settings.LEASE_SECONDS / 4):
             try:
-                if not _mine(token).update(at=lease_end()):
+                if not _mine(row, token).update(at=lease_end()):
                     return
             except DatabaseError as error:
-                logger.warning("the turn to ask Moodle could not be renewed: %s", error)
+                logger.warning("the turn “%s” could not be renewed: %s", row, error)
                 close_old_connections()
     finally:
         connection.close()

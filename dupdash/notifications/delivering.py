@@ -20,9 +20,9 @@ from dupdash.notifications.wording import one_line
 
 logger = logging.getLogger("dupdash.mail")
 
-# A worker that has not marked a mail by then died with it; longer than housekeeping's tasks may take.
+# A worker that has not marked a mail by then died with it.
 CLAIM = timedelta(minutes=6)
-# Seconds that one run sends: the other worker of housekeeping goes on meanwhile, but this one is missed.
+# Seconds that one run begins to send: the others of housekeeping go on meanwhile, but this worker is missed.
 SENDING_MOST = 20.0
 # Seconds that the mail server is given to be reached, and for one mail; and to say good-bye, which matters to nobody.
 ANSWERING_MOST = 30.0

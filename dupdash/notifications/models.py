@@ -97,12 +97,11 @@ class Notification(Outgoing):
 
 
 class Courier(models.Model):
-    """Where the telling has got to; one row. It is also the lock that lets one worker at a time send mail."""
+    """Where the telling has got to; one row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     # Every event up to this one has been looked at.
     event_id = models.BigIntegerField(default=0)
-    busy_until = models.DateTimeField(null=True)
     tidied_on = models.DateField(null=True)
     # Whether a summary is due was looked at then.
     prepared_at = models.DateTimeField(null=True)

@@ -435,13 +435,13 @@ def test_only_one_sweep_at_a_time_asks_moodle(moodle: Moodle, clock: Clock) -> N
 
 
 def turn_is_held() -> bool:
-    return ClusterHeartbeat.objects.filter(turns.HELD, cluster=turns.ROW).exists()
+    return ClusterHeartbeat.objects.filter(turns.HELD, cluster=turns.MOODLE).exists()
 
 
 def test_the_turn_of_a_worker_that_died_is_taken_over(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.LEASE_SECONDS = 0.2
     job = looked_up(moodle)
-    ClusterHeartbeat.objects.create(cluster=turns.ROW, token="dead", at=timezone.now() + timedelta(seconds=0.5))
+    ClusterHeartbeat.objects.create(cluster=turns.MOODLE, token="dead", at=timezone.now() + timedelta(seconds=0.5))
     assert look(job, clock).checks == 0
     await_until(lambda: not turn_is_held(), "the turn to be over")
     tasks.sweep()

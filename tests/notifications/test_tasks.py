@@ -1,15 +1,71 @@
-"""How housekeeping comes to send mail."""
+"""How housekeeping comes to send mail, and what it does with a mail server that cannot be worked with."""
 
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
 from django.utils.module_loading import import_string
 
-from dupdash.duplication import supervisor
+from dupdash.duplication import supervisor, turns
 from dupdash.duplication.dispatch import HOUSEKEEPING
-from dupdash.notifications import tasks
+from dupdash.notifications import delivering, tasks
+from dupdash.notifications.patience import at_most
+from dupdash.notifications.troubles import troubles
+from tests.duplication.support import a_job, await_until
+from tests.notifications.support import FailingBackend, rows, succeed, sweep
 
 pytestmark = pytest.mark.django_db
+
+
+class TricklingServer:
+    """A mail server whose greeting comes line by line and does not end; it counts who listens at the same time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.at_once = self.most_at_once = self.connections = 0
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._seconds = 0
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                talk, _ = self._listening.accept()
+                threading.Thread(target=self._trickle, args=(talk,), daemon=True).start()
+
+    def _trickle(self, talk: socket.socket) -> None:
+        with self._lock:
+            self.connections += 1
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+        began = time.monotonic()
+        with talk, contextlib.suppress(OSError):
+            while time.monotonic() - began < self._seconds:
+                talk.sendall(b"220-one moment\r\n")
+                time.sleep(0.1)
+        with self._lock:
+            self.at_once -= 1
+
+
+@pytest.fixture
+def trickling(settings: Any) -> Iterator[TricklingServer]:
+    server = TricklingServer(seconds=4)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
+    yield server
+    server.close()
 
 
 def test_the_supervisor_rings_for_it_with_each_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,3 +75,91 @@ def test_the_supervisor_rings_for_it_with_each_sweep(monkeypatch: pytest.MonkeyP
     watching._ask_for_sweep(1.0)
     names = [call[1] for call in rung if call[0] == HOUSEKEEPING]
     assert import_string(names[-1]) is tasks.send_due
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_run_at_a_time_however_long_the_mail_server_takes(
+    faculty: User, outbox: Any, trickling: TricklingServer, settings: Any
+) -> None:
+    settings.LEASE_SECONDS = 1
+    succeed(a_job(requester=faculty))
+
+    def run() -> None:
+        try:
+            tasks.send_due()
+        finally:
+            connection.close()
+
+    runs = [threading.Thread(target=run) for _ in range(2)]
+    for each in runs:
+        each.start()
+        time.sleep(1.5)
+    for each in runs:
+        each.join()
+    assert trickling.connections == 1
+    assert trickling.most_at_once == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_mail_server_whose_greeting_has_no_end_is_given_up_and_reported(
+    faculty: User, outbox: Any, trickling: TricklingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "ANSWERING_MOST", 0.5)
+    succeed(a_job(requester=faculty))
+    tasks.send_due()
+    assert "longer than 0.5 seconds" in troubles().error
+    assert [row.attempts for row in rows()] == [0]
+    await_until(lambda: trickling.at_once == 0, "the line to be closed")
+
+
+def test_a_run_that_is_ended_at_the_mail_servers_door_is_reported(
+    faculty: User, outbox: Any, post_office: type[FailingBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(_: FailingBackend) -> bool:
+        raise SystemExit("Task exceeded maximum timeout value")
+
+    monkeypatch.setattr(post_office, "open", ended)
+    succeed(a_job(requester=faculty))
+    with pytest.raises(SystemExit):
+        tasks.send_due()
+    assert "maximum timeout" in troubles().error
+    with turns.turn(turns.MAIL) as free:
+        assert free
+
+
+def test_a_mail_back_end_that_does_not_exist_is_reported(faculty: User, outbox: Any, settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackEnd"
+    succeed(a_job(requester=faculty))
+    assert sweep() == []
+    assert "EmailBackEnd" in troubles().error
+    assert [row.attempts for row in rows()] == [0]
+
+
+def test_a_limit_leaves_the_limit_around_it_as_it_was() -> None:
+    rung: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.4)
+        with pytest.raises(TimeoutError), at_most(0.1):
+            time.sleep(5)
+        with at_most(0.1):
+            pass
+        assert rung == []
+        await_until(lambda: rung, "the limit around it")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_limit_lets_threads_alone_which_no_signal_reaches() -> None:
+    slept: list[bool] = []
+
+    def sleep() -> None:
+        with at_most(0.01):
+            time.sleep(0.1)
+        slept.append(True)
+
+    thread = threading.Thread(target=sleep)
+    thread.start()
+    thread.join()
+    assert slept == [True]

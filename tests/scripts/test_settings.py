@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,91 @@ def test_it_refuses_a_malformed_setting_with_one_line_that_names_it(bad):
     names = ("MOODLE_URL", "MOODLE_TOKEN") if "MOODLE_TOKEN" in bad or "MOODLE_URL" in bad else tuple(bad)
     result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **bad})
     assert_refused(result, *names)
+
+
+def said(environment: dict[str, str]) -> str:
+    """What the start says that these settings end."""
+    result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **environment})
+    assert result.returncode == 1
+    return result.stderr
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        "django.core.mail.backends.smtp",
+        "django.core.mail.backends.smtp.EmailBackEnd",
+        "django.core.mail.backends.smtp.threading",
+        "django..mail",
+        ".smtp.EmailBackend",
+        "EmailBackend",
+    ],
+)
+def test_a_mail_back_end_without_its_class_is_refused(backend: str) -> None:
+    assert said({"EMAIL_BACKEND": backend}).startswith("dupdash cannot start. EMAIL_BACKEND: ")
+
+
+@pytest.mark.parametrize(
+    "needs", ["from django.conf import settings; settings.SITE_URL", "import django.contrib.auth.models"]
+)
+def test_a_mail_back_end_that_needs_the_settings_is_taken(tmp_path: Path, needs: str) -> None:
+    """Its module cannot be imported while they are read."""
+    (tmp_path / "ours.py").write_text(f"{needs}\nclass Backend:\n    def __init__(self, **_): ...\n")
+    result = run(
+        "-c",
+        "import django; django.setup(); from django.core.mail import get_connection; print(get_connection())",
+        SECRET_KEY="only-for-tests",
+        DJANGO_SETTINGS_MODULE="dupdash.settings",
+        EMAIL_BACKEND="ours.Backend",
+        PYTHONPATH=str(tmp_path),
+    )
+    assert "ours.Backend" in result.stdout, result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_file_of_settings_that_is_not_in_utf_8_is_one_line(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / "settings"
+    file.write_text("EMAIL_HOST_PASSWORD=müde\n", encoding=encoding)
+    result = run("-c", "import dupdash.settings", DUPDASH_ENV_FILE=str(file))
+    assert_refused(result, "DUPDASH_ENV_FILE")
+    assert str(file) in result.stderr
+    # Nothing of what is in it: that may be a password.
+    assert "0x" not in result.stderr
+    assert "\\x" not in result.stderr
+
+
+# Nobody's process may read neither Python nor this folder, so all that is needed is imported before.
+READ_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from dupdash.environment import Environment
+if os.getuid() == 0:
+    os.setuid(65534)
+Environment(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "closed"), [(".env", "the file"), ("DUPDASH_ENV_FILE", "the file"), ("DUPDASH_ENV_FILE", "the folder")]
+)
+def test_a_file_of_settings_that_may_not_be_read_is_one_line(name: str, closed: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / ".env"
+        file.write_text("SECRET_KEY=from-the-file\n")
+        Path(folder).chmod(0o755)
+        (file if closed == "the file" else Path(folder)).chmod(0)
+        environment = {"PATH": os.environ["PATH"]} | ({name: str(file)} if name == "DUPDASH_ENV_FILE" else {})
+        result = subprocess.run(
+            [sys.executable, "-c", READ_AS_NOBODY, folder],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        Path(folder).chmod(0o755)
+    assert_refused(result, name)
+    assert str(file) in result.stderr
 
 
 def test_it_ends_the_web_process_at_once_where_a_setting_is_bad():
