@@ -1,9 +1,12 @@
-"""How often ``core_course_duplicate_course`` was asked for what."""
+"""How often ``core_course_duplicate_course`` was asked for what, and which courses were deleted."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
+from typing import Any
+
+from dupdash.sandbox.records import Course
 
 
 class Calls:
@@ -12,6 +15,8 @@ class Calls:
     ``asked``: calls that reached PHP. ``started``: those that began a backup. ``created``: those that made a
     course row. ``refused``: those that were answered with the proof that nothing was created, the answer
     undamaged. So ``asked - refused`` above 1 is a short name that was sent again after it may have started.
+
+    ``deleted``: the courses that ``core_course_delete_courses`` deleted, each as it was at that moment.
     """
 
     def __init__(self) -> None:
@@ -19,13 +24,20 @@ class Calls:
         self.started: Counter[str] = Counter()
         self.created: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.deleted: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
     def count(self, which: Counter[str], shortname: str) -> None:
         with self._lock:
             which[shortname.casefold()] += 1
 
+    def count_deletion(self, course: Course) -> None:
+        what = {"id": course.id, "shortname": course.shortname, "origin": course.origin, "requested": course.requested}
+        with self._lock:
+            self.deleted.append(what)
+
     def clear(self) -> None:
         with self._lock:
             for counter in (self.asked, self.started, self.created, self.refused):
                 counter.clear()
+            self.deleted.clear()

@@ -9,9 +9,11 @@ Not part of Moodle; JSON in, JSON out, no token.
      "struck": {"html": 3},
      "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false,
                  "stalled": false}],
-     "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…}}}
+     "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…},
+               "deleted": [{"id": 370, "shortname": …, "origin": "copy", "requested": …}]}}
 
-``calls`` counts for each case-folded short name; what is counted, says ``calls.py``.
+``calls`` counts for each case-folded short name, and lists what was deleted through the web service; what is
+counted, says ``calls.py``.
 
 ``GET /sandbox/control/courses`` answers ``{"courses": [{"id", "shortname", "fullname", "visible", "category",
 "sections", "modules", "complete", "copying", "origin", "requested"}]}``, all but the front page, hidden and partial
@@ -185,6 +187,7 @@ def _status(moodle: Moodle) -> dict[str, Any]:
             "started": dict(calls.started),
             "created": dict(calls.created),
             "refused": dict(calls.refused),
+            "deleted": list(calls.deleted),
         },
     }
 

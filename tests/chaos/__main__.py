@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -20,10 +21,15 @@ from rich.table import Table
 
 from tests.chaos.processes import wait_until
 from tests.chaos.storm import Storm
-from tests.chaos.submitting import Person, Wish
+from tests.chaos.submitting import Person, Wish, cancel_late
 from tests.chaos.world import World
 
 PEOPLE = 4
+# The share of the copies that somebody cancels, and the share of these that wait until Moodle is at work: many of them
+# come too late.
+CANCELLED, LATE = 0.08, 0.7
+# In the table, and what has to happen in a long run: else nothing is known of what dupdash deletes.
+REMOVED = "removed a copy that was cancelled"
 # Seconds, once the storm is over: the scaled limits of looking, times two, and a job's own time.
 SETTLING = 120
 # Seconds over which people ask for their copies, so that there are jobs while everything happens for the first time.
@@ -32,6 +38,8 @@ SUBMITTING = 20
 OVERTIME = 20
 # In a run of so many jobs everything has to happen.
 LONG = 250
+# How a person, another program or a closed terminal ends a run.
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
@@ -43,28 +51,50 @@ def main() -> int:
     console = Console()
     started = time.monotonic()
     # Ended from outside, it still ends what it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    for number in ENDINGS:
+        # A run that was started to outlive its terminal does.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: sys.exit(1))
+    storm, well = None, False
     try:
         world.start()
         set_up_django(world)
         wishes = _wishes(world, arguments.jobs)
         storm = Storm(world)
         storm.start()
-        _submit_all(world, wishes)
+        regretting, settled = ThreadPoolExecutor(1), threading.Event()
+        regretted = regretting.submit(cancel_late, world, wishes, settled)
+        regretting.shutdown(wait=False)
+        wishes = _submit_all(world, wishes)
         _wait_for_most(arguments.jobs, storm)
         storm.end()
-        found = [f"the storm itself broke: {storm.broken}"] if storm.broken else []
-        found += _wait_for_all(world)
+        found = _wait_for_all(world)
+        settled.set()
+        late = regretted.result()
+        wishes = [replace(wish, told=wish.told or wish.shortname in late) for wish in wishes]
+        found += storm.violations + [f"{one.name} has ended by itself" for one in world.processes if not one.alive]
         found += _judge(world, wishes)
-        _report(console, storm, found, time.monotonic() - started)
-        well = is_well(arguments.jobs, found, storm.missing)
+        storm.done[REMOVED] = len(world.control()["calls"]["deleted"])
+        missing = storm.missing + [what for what in (REMOVED,) if not storm.done[what]]
+        _report(console, storm.done, missing, found, time.monotonic() - started)
+        well = is_well(arguments.jobs, found, missing)
+    except Exception:
+        # What stands still may do so because of this.
+        for violation in storm.violations if storm else []:
+            console.print(f"VIOLATION: {violation}", style="red", markup=False)
+        raise
     finally:
+        # Whoever loses patience now would leave servers behind.
+        for number in ENDINGS:
+            signal.signal(number, signal.SIG_IGN)
+        if storm is not None:
+            storm.abandon()
         world.stop()
-    if not well:
-        console.print(f"The logs and the database are in {folder}")
-        return 1
-    shutil.rmtree(folder, ignore_errors=True)
-    return 0
+        if not well:
+            console.print(f"The logs and the database are in {folder}")
+    if well:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0 if well else 1
 
 
 def is_well(jobs: int, found: list[str], missing: list[str]) -> bool:
@@ -100,23 +130,30 @@ def _wishes(world: World, jobs: int) -> list[Wish]:
             shortname=f"CHAOS-{number}",
             fullname=f"Chaos copy {number} & more",
             visible=world.random.random() < 0.8,
-            cancelled=world.random.random() < 0.06,
+            cancelled=world.random.random() < CANCELLED,
+            late=world.random.random() < LATE,
             pause=world.random.uniform(0, 2 * SUBMITTING * PEOPLE / jobs),
         )
         for number in range(jobs)
     ]
 
 
-def _submit_all(world: World, wishes: list[Wish]) -> None:
+def _submit_all(world: World, wishes: list[Wish]) -> list[Wish]:
+    """The wishes, each with what people were told."""
     local = threading.local()
 
-    def ask(wish: Wish) -> None:
+    def ask(wish: Wish) -> Wish:
         if not hasattr(local, "person"):
             local.person = Person(world)
-        local.person.ask_for(wish)
+        person: Person = local.person
+        return person.ask_for(wish)
 
-    with ThreadPoolExecutor(PEOPLE) as people:
-        list(people.map(ask, wishes))
+    people = ThreadPoolExecutor(PEOPLE)
+    try:
+        return list(people.map(ask, wishes))
+    finally:
+        # Where the run is broken off nobody is waited for: they leave when the world is stopped.
+        people.shutdown(wait=False, cancel_futures=True)
 
 
 def _wait_for_most(jobs: int, storm: Storm) -> None:
@@ -170,14 +207,15 @@ def _wait_for_all(world: World) -> list[str]:
     # A look may have to be repeated before it is believed. What is never believed, the verdict tells.
     with contextlib.suppress(TimeoutError):
         wait_until(
-            lambda: not _copied(world).intersection(unresolved.values_list("shortname", flat=True)), "", SETTLING
+            lambda: not _through(world).intersection(unresolved.values_list("shortname", flat=True)), "", SETTLING
         )
     return []
 
 
-def _copied(world: World) -> set[str]:
-    """The short names under which a complete copy stands in Moodle."""
-    return {course["requested"] for course in world.courses() if course["complete"]}
+def _through(world: World) -> set[str]:
+    """The short names under which a complete copy stands in Moodle, or was deleted."""
+    complete = (course for course in world.courses() if course["complete"])
+    return {course["requested"] for course in (*complete, *world.control()["calls"]["deleted"])}
 
 
 def _judge(world: World, wishes: list[Wish]) -> list[str]:
@@ -194,7 +232,7 @@ def _judge(world: World, wishes: list[Wish]) -> list[str]:
     return violations(wishes, jobs, world.courses(), world.control()["calls"], page)
 
 
-def _report(console: Console, storm: Storm, found: list[str], seconds: float) -> None:
+def _report(console: Console, done: Counter[str], missing: list[str], found: list[str], seconds: float) -> None:
     from dupdash.duplication.models import DuplicationJob
 
     states = Counter(DuplicationJob.objects.values_list("state", flat=True))
@@ -202,11 +240,11 @@ def _report(console: Console, storm: Storm, found: list[str], seconds: float) ->
     for heading in ("jobs ended", "", "what was done to them", ""):
         table.add_column(heading, justify="right" if not heading else "left")
     left = [(state, str(count)) for state, count in states.most_common()]
-    right = [(what, str(count)) for what, count in sorted(storm.done.items()) if count]
+    right = [(what, str(count)) for what, count in sorted(done.items()) if count]
     for row in range(max(len(left), len(right))):
         table.add_row(*(left[row] if row < len(left) else ("", "")), *(right[row] if row < len(right) else ("", "")))
-    if storm.missing:
-        table.caption = f"Did not happen: {'; '.join(storm.missing)}"
+    if missing:
+        table.caption = f"Did not happen: {'; '.join(missing)}"
     console.print(table)
     for violation in found:
         console.print(f"VIOLATION: {violation}", style="red", markup=False)

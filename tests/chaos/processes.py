@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -15,6 +16,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+# Seconds that the dead are waited for.
+DYING = 30.0
+# In the environment of every process: the folder of its run and its name. Whoever starts it hands it on, and it is
+# still there when that one is gone.
+MARK = "CHAOS_PROCESS"
+
+
+class Stopped(Exception):
+    """The run is over: nothing is started again."""
 
 
 def free_port() -> int:
@@ -44,12 +54,19 @@ class Process:
     """One child in a process group of its own; its output goes to a file."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
-        self.name, self._command, self._environment = name, command, environment
+        self.name, self._command = name, command
+        self._mark = f"{MARK}={folder}/{name}"
+        self._environment = environment | marked(folder, name)
         self._log = folder / f"{name}.log"
+        self._start_or_stop = threading.Lock()
+        self._stopped = False
         self.popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        """Raises Stopped where it was stopped for good."""
+        with self._start_or_stop, self._log.open("ab") as log:
+            if self._stopped:
+                raise Stopped(f"{self.name} was stopped")
             self.popen = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=log, cwd=HERE, start_new_session=True
             )
@@ -58,16 +75,33 @@ class Process:
     def alive(self) -> bool:
         return self.popen is not None and self.popen.poll() is None
 
-    def kill(self, signal_number: int = signal.SIGKILL) -> None:
-        """Signal the process; SIGKILL goes to its whole group."""
-        if self.popen is None or self.popen.poll() is not None:
+    def kill(self, signal_number: int = signal.SIGKILL, patience: float = DYING) -> None:
+        """Signal the process; SIGKILL goes to its whole group. Comes back when it has ended, and all that came of it.
+
+        Raises TimeoutError where that takes longer than ``patience``, in seconds.
+        """
+        self._signal(signal_number)
+        wait_until(
+            lambda: not self.alive and not carrying(self._mark), f"the end of all processes of {self.name}", patience
+        )
+
+    def stop(self) -> None:
+        """Kill it for good, and all that came of it: whoever is about to start it again must not."""
+        with self._start_or_stop:
+            self._stopped = True
+        self._signal(signal.SIGKILL)
+        kill_all(self._mark)
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: not self.alive, "its end", DYING)
+
+    def _signal(self, signal_number: int) -> None:
+        if self.popen is None or not self.alive:
             return
         with contextlib.suppress(ProcessLookupError):
             if signal_number == signal.SIGKILL:
                 os.killpg(self.popen.pid, signal_number)
             else:
                 self.popen.send_signal(signal_number)
-        self.popen.wait(30)
 
 
 class Redis:
@@ -94,12 +128,13 @@ class Redis:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def restart(self, away: float) -> None:
-        self.stop()
+        """Raises Stopped where it was stopped for good meanwhile."""
+        self._process.kill()
         time.sleep(away)
         self.start()
 
     def stop(self) -> None:
-        self._process.kill()
+        self._process.stop()
 
 
 class Postgres:
@@ -108,6 +143,9 @@ class Postgres:
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self._data = folder / "postgres"
+        self._environment = dict(os.environ) | marked(folder, "postgres")
+        self._start_or_stop = threading.Lock()
+        self._stopped = False
         programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
         found = shutil.which("initdb")
         if not programs and not found:
@@ -129,16 +167,25 @@ class Postgres:
             for folder in (self._data.parent, self._data.parent.parent):
                 folder.chmod(folder.stat().st_mode | 0o011)
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "dupdash", "--no-sync")
-        self._control("start")
+        self._start_server()
 
     def restart(self, away: float) -> None:
+        """Raises Stopped where it was stopped for good meanwhile."""
         self._control("stop", "-m", "immediate")
         time.sleep(away)
-        self._control("start")
+        self._start_server()
 
     def stop(self) -> None:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            self._control("stop", "-m", "immediate")
+        with self._start_or_stop:
+            self._stopped = True
+            with contextlib.suppress(subprocess.CalledProcessError):
+                self._control("stop", "-m", "immediate")
+
+    def _start_server(self) -> None:
+        with self._start_or_stop:
+            if self._stopped:
+                raise Stopped("PostgreSQL was stopped")
+            self._control("start")
 
     def _control(self, *words: str) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
@@ -149,11 +196,41 @@ class Postgres:
         subprocess.run(
             [str(self._programs / program), *arguments],
             user=self._user,
+            env=self._environment,
             check=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             cwd="/",
         )
+
+
+def marked(folder: Path, name: str) -> dict[str, str]:
+    return {MARK: f"{folder}/{name}"}
+
+
+def carrying(mark: str) -> set[int]:
+    """The processes that live and whose environment has a variable that begins like this."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            variables = (entry / "environ").read_bytes().split(b"\0")
+            if any(variable.startswith(mark.encode()) for variable in variables):
+                found.add(int(entry.name))
+    return found
+
+
+def kill_all(mark: str) -> None:
+    """Kill whoever carries a mark, and whoever they have started meanwhile."""
+
+    def none_is_left() -> bool:
+        left = carrying(mark)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return not left
+
+    with contextlib.suppress(TimeoutError):
+        wait_until(none_is_left, "their end", DYING)
 
 
 def python(*arguments: str) -> list[str]:

@@ -22,6 +22,10 @@ PAUSE = (0.3, 1.2)
 TOGETHER = 3.0
 # Seconds that a fault may wait for the first call that it can strike.
 FIRST_STRIKE = 3.0
+# Seconds after which nothing may be left of the workers, as it is promised for a deploy.
+DEPLOY_WITHIN = 10.0
+# Seconds that the longest act is waited for when the run is broken off.
+LONGEST_ACT = 30.0
 # Seconds that a worker is waited for that may be killed: one is busy for a moment only where the site does the work.
 VICTIM = 1.0
 # The generations below the supervisor: a cluster's main process, its sentinel, and what that one started.
@@ -45,6 +49,7 @@ class Storm(threading.Thread):
         super().__init__(daemon=True)
         self.done: Counter[str] = Counter()
         self.broken: str = ""
+        self._ended_by_itself = 0
         self._world = world
         self.near_its_end = threading.Event()
         self._over = threading.Event()
@@ -113,7 +118,23 @@ class Storm(threading.Thread):
         self._count_strikes()
         self._world.control(maintenance=False, webservices=True, tokens_revoked=False)
         if not self._world.worker.alive:
+            self._ended_by_itself += not self.broken
             self._world.worker.start()
+
+    def abandon(self) -> None:
+        """The run is broken off: nothing more is done, and what is being done is awaited."""
+        self.near_its_end.set()
+        self._over.set()
+        if self.is_alive():
+            self.join(LONGEST_ACT)
+
+    @property
+    def violations(self) -> list[str]:
+        """What must not happen in any storm."""
+        found = [f"the storm itself broke: {self.broken}"] if self.broken else []
+        if self._ended_by_itself:
+            found.append(f"the supervisor had ended by itself {self._ended_by_itself} times")
+        return found
 
     @property
     def deaths_missing(self) -> list[str]:
@@ -196,13 +217,12 @@ class Storm(threading.Thread):
 
     def _end_supervisor(self, signal_number: int) -> bool:
         """End it and all below it, and start it again; False where it had ended by itself."""
-        worker, below = self._world.worker, self._below()
+        worker = self._world.worker
         lived = worker.alive
-        worker.kill(signal_number)
-        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below), "the end of all processes", 10)
+        worker.kill(signal_number, DEPLOY_WITHIN)
+        if not lived and worker.popen is not None:
+            self._ended_by_itself += 1
         worker.start()
-        if not lived:
-            self.done["the supervisor had ended by itself"] += 1
         return lived
 
     def _below(self, generation: int | None = None) -> list[int]:

@@ -1,7 +1,15 @@
 """What the storm counts has happened: somebody was there to be killed, a fault struck a call."""
 
+import contextlib
 import os
-from collections.abc import Iterator
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +21,7 @@ from dupdash.sandbox.faults import make_fault
 from dupdash.sandbox.server import Sandbox
 from tests.chaos.__main__ import LONG, is_well
 from tests.chaos.faults import FAULTS, SetFaults, for_certain
-from tests.chaos.processes import Process, descendants, wait_until
+from tests.chaos.processes import HERE, MARK, Postgres, Process, Redis, Stopped, carrying, descendants, wait_until
 from tests.chaos.storm import BUSY, IDLE, Storm
 from tests.chaos.world import World
 from tests.duplication.support import a_job
@@ -30,7 +38,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world = World(tmp_path, seed=1)
     world.worker = Process("worker", ["sh", "-c", FAMILY], dict(os.environ), tmp_path)
     yield world
-    world.worker.kill()
+    world.stop()
 
 
 def below(world: World, generation: int) -> set[int]:
@@ -80,6 +88,154 @@ def test_a_supervisor_that_was_ended_is_started_again(world: World, name: str) -
     assert play(Storm(world), name) == name
     assert world.worker.alive
     assert world.worker.popen is not first
+
+
+def slow_to_end(seconds: float) -> list[str]:
+    """Says when it is asked to end."""
+    return [
+        sys.executable,
+        "-c",
+        "import signal, sys, time\n"
+        "def end(*_):\n"
+        f"    print('ending', flush=True)\n    time.sleep({seconds})\n    sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "print('up', flush=True)\ntime.sleep(99)",
+    ]
+
+
+def started(world: World, command: list[str]) -> None:
+    world.worker = Process("worker", command, dict(os.environ), world.folder)
+    world.worker.start()
+    says(world, "up")
+
+
+def says(world: World, word: str) -> None:
+    wait_until(lambda: word in (world.folder / "worker.log").read_text(), f"the word {word!r}")
+
+
+def test_a_deploy_that_takes_longer_than_ten_seconds_breaks_the_storm(world: World) -> None:
+    started(world, slow_to_end(12))
+    with pytest.raises(TimeoutError):
+        play(Storm(world), "deployed (SIGTERM)")
+
+
+def test_a_deploy_is_over_when_those_have_ended_that_lost_their_parents(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ten seconds are for all together, and a sentinel that was killed leaves its workers to the machine."""
+    monkeypatch.setattr("tests.chaos.storm.DEPLOY_WITHIN", 2.0)
+    started(world, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
+    with pytest.raises(TimeoutError, match="worker"):
+        play(Storm(world), "deployed (SIGTERM)")
+
+
+def test_a_supervisor_that_had_ended_by_itself_is_a_violation(world: World) -> None:
+    world.worker = Process("worker", ["true"], dict(os.environ), world.folder)
+    world.worker.start()
+    wait_until(lambda: not world.worker.alive, "the end of the supervisor")
+    storm = Storm(world)
+    assert storm.violations == []
+    assert play(storm, "killed the supervisor") == ""
+    assert storm.violations == ["the supervisor had ended by itself 1 times"]
+    storm.broken = "TimeoutError: it did not end"
+    assert "the storm itself broke: TimeoutError: it did not end" in storm.violations
+
+
+def test_nothing_is_started_again_once_the_world_was_stopped(world: World) -> None:
+    started(world, slow_to_end(2))
+    storm = Storm(world)
+    storm.due = [act for act in storm.deaths if act.name == "deployed (SIGTERM)"]
+    storm.start()
+    says(world, "ending")
+    world.stop()
+    storm.join(20)
+    assert not storm.is_alive()
+    assert not world.worker.alive
+
+
+def test_a_storm_that_is_abandoned_plays_on_no_more(world: World) -> None:
+    started(world, slow_to_end(0.5))
+    storm = Storm(world)
+    storm.due = [act for act in storm.deaths if act.name == "deployed (SIGTERM)"]
+    storm.start()
+    says(world, "ending")
+    storm.abandon()
+    assert not storm.is_alive()
+    assert storm.broken == ""
+    Storm(world).abandon()
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="starts a Redis")
+def test_a_redis_is_not_started_again_once_it_was_stopped(tmp_path: Path) -> None:
+    redis = Redis(tmp_path)
+    redis.start()
+    restarting = threading.Thread(target=swallow(lambda: redis.restart(away=1)), daemon=True)
+    restarting.start()
+    wait_until(lambda: not listens(redis.port), "the end of Redis")
+    redis.stop()
+    restarting.join(20)
+    assert not listens(redis.port)
+
+
+@pytest.mark.skipif(not list(Path("/usr/lib/postgresql").glob("*/bin")), reason="starts a PostgreSQL")
+def test_a_postgresql_is_not_started_again_once_it_was_stopped() -> None:
+    # Its user has to get there, and does not get into a folder of pytest's.
+    with tempfile.TemporaryDirectory() as folder:
+        postgres = Postgres(Path(folder))
+        postgres.start()
+        restarting = threading.Thread(target=swallow(lambda: postgres.restart(away=1)), daemon=True)
+        restarting.start()
+        wait_until(lambda: not listens(postgres.port), "the end of PostgreSQL")
+        postgres.stop()
+        restarting.join(20)
+        assert not listens(postgres.port)
+
+
+def swallow(act: Callable[[], None]) -> Callable[[], None]:
+    """The thread of a storm that is over may break."""
+
+    def in_silence() -> None:
+        with contextlib.suppress(Stopped):
+            act()
+
+    return in_silence
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_stopped_world_leaves_no_process(world: World) -> None:
+    """Not even one that has a session of its own, and whose parent is gone."""
+    started(world, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
+    mark = f"{MARK}={world.folder}/"
+    assert len(carrying(mark)) == 2
+    world.stop()
+    assert carrying(mark) == set()
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_ended_from_outside_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
+    """The workers are at work by then, and people think about what to ask for."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "tests.chaos", "--jobs", "2"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        cwd=HERE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    mark = f"{MARK}={tmp_path}/"
+    try:
+        wait_until(lambda: len(carrying(mark)) > 6, "the workers")
+        run.send_signal(signal_number)
+        assert run.wait(30) != 0
+        assert carrying(mark) == set()
+    finally:
+        run.kill()
+        for pid in carrying(mark):
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.django_db

@@ -13,17 +13,19 @@ from django.test import Client
 from django.utils import timezone
 
 from dupdash.duplication import jobs as verbs
+from dupdash.duplication.endings import fail
 from dupdash.duplication.models import DuplicationJob, JobEvent, Proof, new_id
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions import move, note
 from tests.chaos.submitting import Wish
-from tests.chaos.verdict import Course, violations
+from tests.chaos.verdict import Calls, Course, violations
 from tests.chaos.world import Source
 from tests.duplication.fixtures import administrator, clock, moodle  # noqa: F401 - fixtures
 from tests.duplication.support import Clock, Moodle, look_until_settled, run, submit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WHOLE, PARTIAL, LIKELY, CANCELLED = "CHAOS-0", "CHAOS-1", "CHAOS-2", "CHAOS-3"
+WHOLE, PARTIAL, LIKELY, CANCELLED, REMOVED = "CHAOS-0", "CHAOS-1", "CHAOS-2", "CHAOS-3", "CHAOS-4"
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Run:
 
     wishes: list[Wish]
     courses: list[Course]
-    calls: dict[str, dict[str, int]]
+    calls: Calls
     page: Callable[[DuplicationJob], str]
 
     def violations(self) -> list[str]:
@@ -66,13 +68,24 @@ def change(shortname: str, **columns: Any) -> None:
     assert DuplicationJob.objects.filter(shortname=shortname).update(**columns) == 1
 
 
+def wish_of(job: DuplicationJob) -> Wish:
+    source = Source(job.source_id, job.source_shortname, job.category_id)
+    cancelled = job.state == State.CANCELLED
+    return Wish(source, job.shortname, job.fullname, job.visible, cancelled, told=cancelled)
+
+
 @pytest.fixture
 def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> Run:  # noqa: F811
-    """A copy that is well, two partial courses, one of them without proof, and a copy that was cancelled in time."""
+    """A copy that is well, two partial courses, one of them without proof, and two copies that were cancelled: in time,
+    and so late that the course had to be removed.
+    """
     # The same policy with few looks.
     settings.CHECK_LIMIT_UNKNOWN = 1800
     settings.CHECK_FIRST = settings.CHECK_LONGEST = 300
     run(submit(shortname=WHOLE))
+    removed = submit(shortname=REMOVED)
+    moodle.when("core_course_duplicate_course", lambda: verbs.cancel(job(REMOVED), actor=administrator))
+    run(removed)
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     look_until_settled(run(submit(shortname=PARTIAL)), clock)
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
@@ -84,16 +97,7 @@ def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> R
     reader.force_login(administrator)
     told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
     return Run(
-        [
-            Wish(
-                Source(job.source_id, job.source_shortname, job.category_id),
-                job.shortname,
-                job.fullname,
-                job.visible,
-                cancelled=job.state == State.CANCELLED,
-            )
-            for job in DuplicationJob.objects.all()
-        ],
+        [wish_of(job) for job in DuplicationJob.objects.all()],
         told["/courses"]["courses"],
         told[""]["calls"],
         lambda job: reader.get(f"/jobs/{job.pk}/").content.decode(),
@@ -107,12 +111,19 @@ def test_it_is_content_with_the_truth(a_run: Run) -> None:
         PARTIAL: State.FAILED,
         LIKELY: State.UNRESOLVED,
         CANCELLED: State.CANCELLED,
+        REMOVED: State.CANCELLED,
     }
+    assert job(REMOVED).course_deleted_at is not None
     assert not a_run.course(PARTIAL)["complete"]
     assert not a_run.course(LIKELY)["complete"]
     assert a_run.violations() == []
     # Cancelled too late, or where the token may not delete: the copy stays, and its job says so.
-    assert a_run.spoilt(lambda run: change(WHOLE, cancel_requested_at=timezone.now())) == ""
+    assert a_run.spoilt(stays_and_says_so) == ""
+
+
+def stays_and_says_so(run: Run) -> None:
+    change(WHOLE, cancel_requested_at=timezone.now())
+    note(job(WHOLE), kind="not_removed", reason="The copy was to be removed, but could not be.")
 
 
 def test_a_wish_that_has_not_one_job_is_seen(a_run: Run) -> None:
@@ -139,6 +150,97 @@ def test_a_job_that_nobody_cancelled_is_seen(a_run: Run) -> None:
         run.wishes = [replace(wish, cancelled=False) for wish in run.wishes]
 
     assert "is cancelled, and nobody wanted that" in a_run.spoilt(never_cancelled)
+
+
+def test_a_cancelling_that_was_forgotten_is_seen(a_run: Run) -> None:
+    """The page said that the copy will not be made, or removed, and then nothing came of it."""
+
+    def told_so(run: Run) -> None:
+        run.wishes = [replace(wish, told=True) for wish in run.wishes]
+
+    assert f"({WHOLE}) does not know that it was cancelled" in a_run.spoilt(told_so)
+
+
+def test_a_copy_that_was_to_be_removed_and_stays_without_a_word_is_missed(a_run: Run) -> None:
+    assert "was not removed" in a_run.spoilt(lambda run: change(WHOLE, cancel_requested_at=timezone.now()))
+
+
+def test_a_course_that_was_not_its_own_to_delete_is_missed(a_run: Run) -> None:
+    """The gravest thing dupdash could do: delete the source, or a course that somebody else made."""
+    source = job(WHOLE).source_id
+
+    def delete_source(run: Run) -> None:
+        run.courses[:] = [course for course in run.courses if course["id"] != source]
+
+    assert "is gone" in a_run.spoilt(delete_source)
+
+
+def test_a_deletion_of_a_course_that_no_job_made_is_seen(a_run: Run) -> None:
+    (deleted,) = a_run.calls["deleted"]
+    persons = {"id": 4711, "shortname": "AT&T_1", "origin": "person", "requested": ""}
+    said = a_run.spoilt(lambda run: run.calls["deleted"].append(persons))
+    assert "course 4711 (AT&T_1, origin: person) was deleted, and no job is proven" in said
+    changes: list[dict[str, Any]] = [{"course_id": None}, {"proof": ""}, {"course_id": 1}, {"course_deleted_at": None}]
+    for columns in changes:
+        said = a_run.spoilt(lambda run, columns=columns: change(REMOVED, **columns))
+        assert f"course {deleted['id']} ({REMOVED}, origin: copy) was deleted, and no job is proven" in said, columns
+
+
+def test_a_course_that_a_job_took_for_its_own_and_deleted_is_seen(a_run: Run) -> None:
+    """Whatever that job believes: Moodle knows who made it, and for which short name."""
+    for made in ({"origin": "person", "requested": ""}, {"requested": WHOLE}):
+        said = a_run.spoilt(lambda run, made=made: run.calls["deleted"][0].update(made))
+        assert f"({REMOVED}) deleted course" in said, made
+
+
+def test_a_course_that_was_deleted_without_being_asked_is_seen(a_run: Run) -> None:
+    removals = job(REMOVED).events.filter(kind="removed")
+    assert f"({REMOVED}) deleted course" in a_run.spoilt(lambda run: removals.update(kind="cancelled"))
+
+
+def test_a_run_in_which_every_job_failed_without_being_sent_is_no_success(moodle: Moodle) -> None:  # noqa: F811
+    for number in range(3):
+        one = submit(shortname=f"CHAOS-{number}")
+        move(one, State.RUNNING, kind="started", reason="A worker took the job.")
+        fail(one, "unreachable", "Moodle is away.")
+    told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
+    jobs = list(DuplicationJob.objects.prefetch_related("events"))
+    wishes = [wish_of(one) for one in jobs]
+    found = violations(wishes, jobs, told["/courses"]["courses"], told[""]["calls"], lambda job: "")
+    assert "not one of 3 jobs succeeded" in found
+    assert len([one for one in found if "failed (unreachable) after 1 attempts" in one]) == 3
+
+
+@pytest.mark.parametrize("code", ["unreachable", "worker_lost", "shortnametaken"])
+def test_a_job_that_gave_up_too_early_is_seen(a_run: Run, settings: Any, code: str) -> None:
+    settings.RETRY_ATTEMPTS = 3
+
+    def said(*turns: str) -> str:
+        """What is said where each turn but the last one ended like this."""
+
+        def give_up(run: Run) -> None:
+            run.wishes = [replace(wish, told=False) for wish in run.wishes]
+            change(CANCELLED, state=State.FAILED, failure_code=code)
+            job(CANCELLED).events.exclude(kind="submitted").delete()
+            for kind in (*turns, "failed"):
+                tell(CANCELLED, "started", State.QUEUED, State.RUNNING)
+                tell(CANCELLED, kind, State.RUNNING, State.FAILED if kind == "failed" else State.QUEUED)
+
+        return a_run.spoilt(give_up)
+
+    too_early = f"failed ({code}) after 2 attempts, and was never sent"
+    assert too_early in said("again_later")
+    assert too_early in said("worker_lost")
+    # Where another copy was on its way, or the site was misconfigured, it was no attempt.
+    assert too_early in said("again_later", "source_busy", "paused")
+    assert said("again_later", "worker_lost") == ""
+    # What it alone meets again and again ends it as well.
+    assert said("paused", "paused") == ""
+
+
+def tell(shortname: str, kind: str, from_state: State, to_state: State) -> None:
+    """An event that did not happen."""
+    JobEvent.objects.create(job=job(shortname), kind=kind, from_state=from_state, to_state=to_state, reason="So.")
 
 
 def test_a_job_that_is_not_settled_is_seen(a_run: Run) -> None:

@@ -2,34 +2,43 @@
 
 import html
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from django.conf import settings
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import MOVES, TERMINAL, State
 from tests.chaos.submitting import Wish
 
 Course = dict[str, Any]
+# What the sandbox counted, and what was deleted in it.
+Calls = dict[str, Any]
 # The page of a job, as somebody sees it who helps others.
 Page = Callable[[DuplicationJob], str]
 # What puts a sent job back into the queue, each with Moodle's proof that nothing was started.
 WITHDRAWN = {"again_later", "source_busy", "paused"}
+# What a person wanted to be deleted, and dupdash says that it has done.
+DELETED = {"removed", "partial_deleted"}
 
 
 def violations(
     wishes: list[Wish],
     jobs: list[DuplicationJob],
     courses: list[Course],
-    calls: dict[str, dict[str, int]],
+    calls: Calls,
     page: Page,
 ) -> list[str]:
     """All violations, each naming its job or course."""
     return [
         *not_one_job_each(wishes, jobs),
         *not_settled(jobs),
+        *given_up(jobs),
         *untrue(jobs, courses),
         *not_as_asked_for(jobs, courses),
+        *not_cancelled(wishes, jobs),
+        *not_its_own(jobs, courses, calls),
         *sent_twice(jobs, calls),
         *unnoticed(jobs, courses, page),
         *unexplained(jobs, courses, page),
@@ -67,6 +76,25 @@ def not_settled(jobs: Iterable[DuplicationJob]) -> list[str]:
     return [f"{_name(job)} is still {job.state}" for job in jobs if job.state not in settled]
 
 
+def given_up(jobs: list[DuplicationJob]) -> list[str]:
+    """Something succeeds in every run, and what was never sent fails after all its attempts only.
+
+    No fault of a run makes Moodle refuse a copy for good before it was asked for.
+    """
+    found = []
+    if not any(job.state == State.SUCCEEDED for job in jobs):
+        found.append(f"not one of {len(jobs)} jobs succeeded")
+    for job in jobs:
+        if job.state != State.FAILED or job.sent_at is not None:
+            continue
+        turns = Counter(event.kind for event in job.events.all())
+        attempts = turns["started"] - turns["source_busy"] - turns["paused"]
+        # A fault of configuration that a job meets each time, and others do not, ends it as well.
+        if max(attempts, turns["paused"] + 1) < settings.RETRY_ATTEMPTS:
+            found.append(f"{_name(job)} failed ({job.failure_code}) after {attempts} attempts, and was never sent")
+    return found
+
+
 def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
     """Succeeded if and only if exactly one complete course with the requested names exists, and it is the one."""
     complete: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -101,7 +129,37 @@ def not_as_asked_for(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) 
     return found
 
 
-def sent_twice(jobs: Iterable[DuplicationJob], calls: dict[str, dict[str, int]]) -> list[str]:
+def not_cancelled(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> list[str]:
+    """Whoever was told that a copy is cancelled finds no copy, or the reason why it is there all the same."""
+    told = {wish.shortname for wish in wishes if wish.told}
+    found = []
+    for job in jobs:
+        kinds = {event.kind for event in job.events.all()}
+        if job.shortname in told and not kinds & {"cancelled", "cancel_requested"}:
+            found.append(f"{_name(job)} does not know that it was cancelled")
+        if job.state == State.SUCCEEDED and job.cancel_requested_at and "not_removed" not in kinds:
+            found.append(f"{_name(job)} was cancelled; its copy was not removed, and it does not say so")
+    return found
+
+
+def not_its_own(jobs: list[DuplicationJob], courses: Iterable[Course], calls: Calls) -> list[str]:
+    """Nothing is deleted but a course that a job has made, and that somebody wanted to be deleted."""
+    there = {course["id"] for course in courses}
+    found = [f"{_name(job)}: its source, course {job.source_id}, is gone" for job in jobs if job.source_id not in there]
+    own = {job.course_id: job for job in jobs if job.is_proven and job.course_deleted_at}
+    for course in calls["deleted"]:
+        job = own.get(course["id"])
+        what = f"course {course['id']} ({course['shortname']}, origin: {course['origin']})"
+        if job is None:
+            found.append(f"{what} was deleted, and no job is proven to have made it, and says that it is deleted")
+        elif course["origin"] != "copy" or course["requested"] != job.shortname:
+            found.append(f"{_name(job)} deleted {what}, which is not its own")
+        elif not any(event.kind in DELETED for event in job.events.all()):
+            found.append(f"{_name(job)} deleted {what}, and nobody wanted that")
+    return found
+
+
+def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
     """No short name was sent again after Moodle may have started: by Moodle's count, and by our own story."""
     found = []
     for name, asked in calls["asked"].items():

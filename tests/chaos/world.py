@@ -4,13 +4,26 @@ import json
 import os
 import random
 import subprocess
+import threading
 import time
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.processes import HERE, Postgres, Process, Redis, answers, free_port, python, wait_until
+from tests.chaos.processes import (
+    HERE,
+    MARK,
+    Postgres,
+    Process,
+    Redis,
+    answers,
+    free_port,
+    kill_all,
+    marked,
+    python,
+    wait_until,
+)
 
 SPEED = 30
 USER, PASSWORD = "chaos", "chaos-Passw0rd"
@@ -68,6 +81,8 @@ class World:
     ) -> None:
         self.random = random.Random(seed)
         self.folder = folder
+        # Set when the run is over, or broken off.
+        self.stopped = threading.Event()
         self.postgres = Postgres(folder) if postgres else None
         self.redis = Redis(folder) if redis else None
         self.sandbox_url = f"http://127.0.0.1:{free_port()}"
@@ -113,14 +128,22 @@ class World:
         wait_until(lambda: answers(f"{self.web_url}/sign-in/"), "the web process")
 
     def stop(self) -> None:
-        for process in (self.worker, self.web, self.sandbox):
-            process.kill()
+        """For good: nothing is started again, and nothing is left."""
+        self.stopped.set()
+        for process in self.processes:
+            process.stop()
         for server in (self.redis, self.postgres):
             if server:
                 server.stop()
+        # Whoever was just being started when the run was broken off.
+        kill_all(f"{MARK}={self.folder}/")
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return self.worker, self.web, self.sandbox
 
     def _manage(self, *arguments: str) -> None:
-        environment = self.environment | {"DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+        environment = self.environment | {"DJANGO_SUPERUSER_PASSWORD": PASSWORD} | marked(self.folder, "manage")
         subprocess.run(
             python("manage.py", *arguments), env=environment, cwd=HERE, check=True, stdout=subprocess.DEVNULL
         )

@@ -26,7 +26,7 @@ def test_it_tells_how_things_are(moodle: Caller) -> None:
     assert told["speed"] == 1000
     assert (told["webservices"], told["maintenance"], told["tokens_revoked"]) == (True, False, False)
     assert (told["faults"], told["copies"], told["held"], told["withdrawn"]) == ([], [], [], [])
-    assert told["calls"] == {"asked": {}, "started": {}, "created": {}, "refused": {}}
+    assert told["calls"] == {"asked": {}, "started": {}, "created": {}, "refused": {}, "deleted": []}
 
 
 def test_it_sets_and_clears_faults(moodle: Caller) -> None:
@@ -76,7 +76,18 @@ def test_it_holds_and_releases_copies_and_lists_them(moodle: Caller) -> None:
 def test_it_counts_what_was_asked_for(moodle: Caller) -> None:
     moodle.duplicate("New-1")
     once = {"new-1": 1}
-    assert get(moodle)["calls"] == {"asked": once, "started": once, "created": once, "refused": {}}
+    counted = {"asked": once, "started": once, "created": once, "refused": {}, "deleted": []}
+    assert get(moodle)["calls"] == counted
+
+
+def test_it_lists_what_was_deleted_through_the_web_service(moodle: Caller) -> None:
+    copy, source = moodle.duplicate("New-1")["id"], moodle.source.id
+    moodle.call("core_course_delete_courses", courseids=[copy, copy, 999_999])
+    moodle.call("core_course_delete_courses", courseids=[source])
+    assert get(moodle)["calls"]["deleted"] == [
+        {"id": copy, "shortname": "New-1", "origin": "copy", "requested": "New-1"},
+        {"id": source, "shortname": SOURCE, "origin": "seed", "requested": ""},
+    ]
 
 
 def test_it_lists_every_course(moodle: Caller) -> None:
@@ -139,7 +150,7 @@ def test_it_resets_everything(moodle: Caller) -> None:
     moodle.control(fault="html", maintenance=True, hold=["backup"])
     told = moodle.control(reset=True)
     assert (told["faults"], told["maintenance"], told["held"]) == ([], False, [])
-    assert told["calls"]["asked"] == {}
+    assert (told["calls"]["asked"], told["calls"]["deleted"]) == ({}, [])
     assert get(moodle, "/courses") == seeded
 
 

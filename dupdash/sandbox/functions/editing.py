@@ -40,7 +40,8 @@ def _delete(call: Call, courseid: int) -> dict[str, Any] | None:
         return _warning(courseid, "unknowncourseidnumber", f"Unknown course ID {courseid}")
     if not call.user.sees_everything or courseid == FRONT_PAGE:
         return _warning(courseid, "cannotdeletecourse", f"You cannot delete the course {course.fullname}")
-    call.moodle.state.delete(courseid)
+    if call.moodle.state.delete(courseid):
+        call.moodle.copies.calls.count_deletion(course)
     return None
 
 
