@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dupdash.duplication.health import DELETE
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
-from dupdash.duplication.observer import Facts, is_temporary_short_name, same_name
+from dupdash.duplication.observer import FILTERED, Facts, is_temporary_short_name, same_name
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move, note, observe
 from dupdash.duplication.verification import verify
@@ -106,7 +106,7 @@ def look_up(job: DuplicationJob, reason: str, *, errorcode: str = "", guard: Gua
     )
 
 
-def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool) -> str:
+def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, guard: Guard = None) -> str:
     """Delete the course that this job is proven to have made, after looking at it once more.
 
     ``complete``: it is expected to carry the requested names, else the partial ones. Returns what happened, as a
@@ -120,6 +120,8 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool) 
     if course is None:
         return f"Course {job.course_id} is already gone from Moodle."
     _still_as_this_job_left_it(job, course, client, complete=complete)
+    # What was learnt while Moodle was asked counts.
+    observe(job, guard=guard)
     client.delete_course(course.id)
     if client.course_by_id(course.id) is not None:
         raise NotRemoved(f"Moodle did not delete course {course.id}. Look at it there.")
@@ -138,16 +140,18 @@ def _still_as_this_job_left_it(job: DuplicationJob, course: Course, client: Mood
         )
     if not complete and requested and client.contents(course.id).section_count:
         raise NotRemoved(f"Course {course.id} carries the requested names and has contents. It is not deleted.")
+    if course.category_id != job.category_id:
+        raise NotRemoved(f"Course {course.id} was moved to another category by somebody. It is not deleted.")
     last = Facts.from_json(job.facts).last
+    was = job.fullname if requested and not FILTERED.search(job.fullname) else ""
     # Under the short name that it was last seen with: restore itself gives it another one only together with this.
-    if last is not None and last.id == course.id and same_name(last.shortname, course.shortname):
-        if not same_name(last.fullname, course.fullname):
-            raise NotRemoved(
-                f"Course {course.id} was “{last.fullname}” and is called “{course.fullname}” by now: "
-                "somebody works with it. It is not deleted."
-            )
-        if last.category_id != course.category_id:
-            raise NotRemoved(f"Course {course.id} was moved to another category by somebody. It is not deleted.")
+    if not was and last is not None and last.id == course.id and same_name(last.shortname, course.shortname):
+        was = last.fullname
+    if was and not same_name(was, course.fullname):
+        raise NotRemoved(
+            f"Course {course.id} was “{was}” and is called “{course.fullname}” by now: "
+            "somebody works with it. It is not deleted."
+        )
 
 
 def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard, patient: bool) -> bool:
@@ -158,7 +162,7 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
         observe(job, guard=guard, check_at=_after_a_deletion())
     job.course_id = course_id
     try:
-        outcome = remove_course(job, client, complete=True)
+        outcome = remove_course(job, client, complete=True, guard=guard)
     except (NotRemoved, MoodleError) as refusal:
         if patient and _may_pass(refusal):
             if job.state == State.RUNNING:
@@ -166,6 +170,16 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
                 next_look = job.check_at
             # Moodle may be at it still where its answer was lost.
             observe(job, check_at=_after_a_deletion() if _may_be_deleting(refusal) else next_look)
+            return True
+        if _may_be_deleting(refusal) and _is_gone(course_id, client):
+            move(
+                job,
+                State.CANCELLED,
+                kind="removed",
+                reason=f"Cancelled. Course {course_id} is gone from Moodle; the answer to deleting it was lost.",
+                guard=guard,
+                course_deleted_at=timezone.now(),
+            )
             return True
         note(
             job,
@@ -184,6 +198,13 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
         course_deleted_at=timezone.now(),
     )
     return True
+
+
+def _is_gone(course_id: int, client: MoodleClient) -> bool:
+    try:
+        return client.course_by_id(course_id) is None
+    except MoodleError:
+        return False
 
 
 def _after_a_deletion() -> datetime:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Max
 from django.utils import timezone
 
 from dupdash.duplication import health
@@ -17,7 +18,7 @@ from dupdash.duplication.drivers.preparing import outcome_of_read
 from dupdash.duplication.endings import call_off, fail, finish, look_up, pause_before_retry
 from dupdash.duplication.insisting import insist
 from dupdash.duplication.leases import Lease, claim
-from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.models import DuplicationJob, JobEvent, Proof
 from dupdash.duplication.observer import answered
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
@@ -116,7 +117,7 @@ def _write_late(job: DuplicationJob, outcome: Outcome) -> None:
     if job.state not in (State.CHECKING, State.UNRESOLVED):
         return
     match outcome:
-        case outcomes.Finished(course_id):
+        case outcomes.Finished(course_id, answered=True):
             _late_answer(job, course_id)
         case outcomes.Refused(code, message):
             _late_refusal(job, code, message)
@@ -127,20 +128,20 @@ def _write_late(job: DuplicationJob, outcome: Outcome) -> None:
             _late_refusal(job, _code(fault), f"{fault} It can be tried again when this is mended.")
         case outcomes.AnswerLost(detail, errorcode) if errorcode:
             _late_error(job, errorcode, detail)
-        case outcomes.AnswerLost():
+        case outcomes.AnswerLost() | outcomes.Finished():
             observe(job, check_at=timezone.now())
 
 
 def _after_lost_answer(job: DuplicationJob, lease: Lease, detail: str, errorcode: str) -> None:
     if job.sent_at is None:
-        _again_later(job, lease, MoodleError(detail))
+        _again_later(job, lease, MoodleError(detail, errorcode="worker_lost"))
         return
     look_up(job, f"No trustworthy answer came from Moodle: {detail}.", errorcode=errorcode, guard=lease.guard)
 
 
 def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
     """Nothing started: back to the queue with a growing delay, up to the limit of attempts."""
-    if job.attempts >= settings.RETRY_ATTEMPTS:
+    if job.attempts >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
         fail(job, _code(error), f"{error} Tried {job.attempts} times.", guard=lease.guard)
         return
     pause = pause_before_retry(job.attempts)
@@ -163,7 +164,7 @@ def _when_mended(job: DuplicationJob, lease: Lease, fault: ConfigurationFault) -
     """
     times = job.events.filter(kind="paused").count() + 1
     alone = _times_while_others_were_made(job)
-    if alone >= settings.RETRY_ATTEMPTS:
+    if alone >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
         message = f"{fault} This was so {alone} times, while other copies were made."
         fail(job, _code(fault), message, reason=f"Nothing was started: {message}", guard=lease.guard)
         return
@@ -187,6 +188,10 @@ def _times_while_others_were_made(job: DuplicationJob) -> int:
         return 0
     made = DuplicationJob.objects.filter(state=State.SUCCEEDED, sent_at__gt=first.at).order_by("finished_at").first()
     if made is None or made.finished_at is None:
+        return 0
+    latest = DuplicationJob.objects.filter(state=State.SUCCEEDED).aggregate(at=Max("sent_at"))["at"]
+    if JobEvent.objects.filter(kind="paused", at__gt=latest).exclude(job=job).exists():
+        # Others meet it, too, and nothing was sent since that became a copy.
         return 0
     return paused.filter(at__gt=made.finished_at).count() + 1
 

@@ -304,11 +304,14 @@ def settle(
     if not why:
         raise CannotDo("Say how you know: others will read it.")
     if course_id is None:
+        if job.proof == Proof.ANSWERED:
+            raise CannotDo(f"Moodle’s answer names course {job.course_id}. Look at that one there.")
         _move(
             job,
             State.FAILED,
             expected=(State.UNRESOLVED,),
             kind="settled",
+            guard={"course_id": job.course_id},
             reason=f"Settled: no copy was made. {why}",
             actor=actor,
             through=through,
@@ -329,7 +332,7 @@ def settle(
         "through": through,
         "data": {"course_id": course.id},
         # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
-        "guard": {"cancel_requested_at__isnull": wanted},
+        "guard": {"cancel_requested_at__isnull": wanted, "course_id": job.course_id},
         "course_id": course.id,
         "proof": job.proof if job.is_proven and job.course_id == course.id else Proof.SETTLED,
         "failure_code": "",

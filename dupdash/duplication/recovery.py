@@ -14,7 +14,7 @@ from django.utils import timezone
 from dupdash.duplication import health
 from dupdash.duplication.drivers import native, outcomes
 from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, temporary_names, wanted
-from dupdash.duplication.endings import call_off, fail, finish, look_up, pause_before_retry
+from dupdash.duplication.endings import Guard, call_off, fail, finish, look_up, pause_before_retry
 from dupdash.duplication.leases import DEAD
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.observer import Facts, Seen, Verdict, fold, judge
@@ -129,18 +129,23 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
             _follow(job, client)
         else:
             _look_up(job, client, deadline)
-    except ConfigurationFault as fault:
-        health.pause(fault)
-        return False
-    except NotSent as away:
-        logger.info("job %s: %s", job_id, away)
-        return False
-    except NoTrustworthyAnswer as lost:
-        logger.info("job %s: %s", job_id, lost)
-        return not lost.timed_out
-    except (MoodleError, JobMovedOn) as passing:
+    except MoodleError as error:
+        if job.failure_code:
+            # A look that showed nothing is none of those few that decide after an error.
+            DuplicationJob.objects.filter(pk=job_id, checks=job.checks).update(checks=F("checks") - 1)
+        return _after_a_look_in_vain(job_id, error)
+    except JobMovedOn as passing:
         logger.info("job %s: %s", job_id, passing)
     return True
+
+
+def _after_a_look_in_vain(job_id: str, error: MoodleError) -> bool:
+    """Whether Moodle could be reached, and answered in time."""
+    if isinstance(error, ConfigurationFault):
+        health.pause(error)
+        return False
+    logger.info("job %s: %s", job_id, error)
+    return not (isinstance(error, NotSent) or (isinstance(error, NoTrustworthyAnswer) and error.timed_out))
 
 
 def _pause_before_next(job: DuplicationJob) -> float:
@@ -206,37 +211,39 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
     except MoodleError:
         # Moodle is there, and breaks at this very look (contents of a partial course, for example): not for ever.
         if job.state == State.CHECKING and timezone.now() >= _limit(job):
-            _give_up(job, facts)
+            _give_up(job, facts, {"course_id": job.course_id})
             return
         raise
     facts = fold(facts, wanted(job), sighting)
-    # An answer that came late meanwhile knows better.
+    # An answer that comes late meanwhile knows better.
     record(job, facts, guard={"course_id": job.course_id})
+    known = {"course_id": job.course_id}
     now = timezone.now()
     match judge(facts, _still(job)):
         case Verdict.FINISHED if facts.course_id is not None:
-            finish(job, facts.course_id, client, patient=now < _removal_limit(job))
+            finish(job, facts.course_id, client, guard=known, patient=now < _removal_limit(job))
         case Verdict.GONE if facts.course_id is not None and job.cancel_requested_at is not None:
             # Nobody wants it: gone by our own hand, where the answer to the deletion was lost.
-            finish(job, facts.course_id, client)
+            finish(job, facts.course_id, client, guard=known)
         case Verdict.GONE:
             fail(
                 job,
                 "course_gone",
                 f"Course {facts.course_id} is not in Moodle any more.",
                 reason=f"The course of this job, id {facts.course_id}, was deleted in Moodle by somebody.",
+                guard=known,
                 course_deleted_at=now,
             )
         case Verdict.PARTIAL:
-            _fail_with_partial(job, facts)
+            _fail_with_partial(job, facts, known)
         case _ if _moodle_is_through(job, now) and (facts.course_id or names.were_all_seen):
             if facts.has_all and facts.course_id is not None:
                 # Moodle is through with the request, and this is what came of it.
-                finish(job, facts.course_id, client, patient=now < _removal_limit(job))
+                finish(job, facts.course_id, client, guard=known, patient=now < _removal_limit(job))
             else:
-                _fail_after_error(job, facts)
+                _fail_after_error(job, facts, known)
         case _ if job.state == State.CHECKING and now >= _limit(job) and not facts.has_all:
-            _give_up(job, facts)
+            _give_up(job, facts, known)
 
 
 def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
@@ -288,7 +295,7 @@ def _expected(job: DuplicationJob) -> float | None:
     return job.expected_backup + job.expected_restore
 
 
-def _fail_with_partial(job: DuplicationJob, facts: Facts) -> None:
+def _fail_with_partial(job: DuplicationJob, facts: Facts, guard: Guard) -> None:
     course = facts.last
     fail(
         job,
@@ -297,13 +304,14 @@ def _fail_with_partial(job: DuplicationJob, facts: Facts) -> None:
         reason=f"Moodle stopped in the middle and left a partial course: id {facts.course_id}, "
         f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}.",
         data={"course_id": facts.course_id},
+        guard=guard,
     )
 
 
-def _fail_after_error(job: DuplicationJob, facts: Facts) -> None:
+def _fail_after_error(job: DuplicationJob, facts: Facts, guard: Guard) -> None:
     """Moodle answered with an error: nothing goes on there any more, whatever it left."""
     if facts.course_id is not None:
-        _fail_with_partial(job, facts)
+        _fail_with_partial(job, facts, guard)
         return
     likely = _list(facts.candidates)
     fail(
@@ -312,10 +320,11 @@ def _fail_after_error(job: DuplicationJob, facts: Facts) -> None:
         "Moodle stopped with this error.",
         reason="Moodle stopped with an error, and no course of this job is seen."
         + (f" Somebody should judge in Moodle what these are: {likely}." if likely else ""),
+        guard=guard,
     )
 
 
-def _give_up(job: DuplicationJob, facts: Facts) -> None:
+def _give_up(job: DuplicationJob, facts: Facts, guard: Guard) -> None:
     likely = _list(facts.candidates)
     seen = f"Course {facts.course_id} is its own, and still not complete. " if facts.course_id else ""
     move(
@@ -327,6 +336,7 @@ def _give_up(job: DuplicationJob, facts: Facts) -> None:
         + (f"Courses that may be it: {likely}. " if likely else "No course that could be it was seen. ")
         + "It is looked for again, more and more rarely.",
         data={"candidates": [candidate.id for candidate in facts.candidates]},
+        guard=guard,
         checks=0,
         check_at=timezone.now() + timedelta(seconds=settings.CHECK_LONGEST),
     )

@@ -74,11 +74,12 @@ def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
     """Try to make one report; False where Moodle could not be reached."""
     now = timezone.now()
     waited = now - (job.finished_at or now)
+    tried_before = job.check_at is not None
     pause = min(VERIFY_LONGEST, max(timedelta(seconds=settings.CHECK_FIRST), waited))
     try:
         # Before Moodle is asked: whatever happens meanwhile, the others come first the next time.
         observe(job, guard={"check_at": job.check_at}, check_at=now + pause)
-        report = _report(job, client, last_try=waited >= VERIFY_FOR)
+        report = _report(job, client, last_try=tried_before and waited >= VERIFY_FOR)
         observe(job, verification=report, check_at=None)
     except NotSent as away:
         logger.info("job %s: %s", job.pk, away)

@@ -263,8 +263,9 @@ class Transport:
         )
 
     @staticmethod
-    def _too_slow(timeouts: Timeouts) -> NoTrustworthyAnswer:
-        return NoTrustworthyAnswer(f"no complete answer within {timeouts.read:g} seconds", timed_out=True)
+    def _too_slow(timeouts: Timeouts, function: str = "") -> NoTrustworthyAnswer:
+        words = f"no complete answer within {timeouts.read:g} seconds"
+        return NoTrustworthyAnswer(words, function=function, timed_out=True)
 
     def _explained(self, error: Exception, function: str, timeouts: Timeouts) -> MoodleError:
         """Whether the request left, and how the answer was lost, from what requests raised."""
@@ -305,7 +306,7 @@ class Transport:
                 return NotSent(words, function=function)
             return NotSent(f"No connection to {host} could be made.", function=function)
         if among(ReadTimeoutError, TimeoutError, requests.exceptions.ReadTimeout):
-            return self._too_slow(timeouts)
+            return self._too_slow(timeouts, function)
         if among(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             # One word for all three: which of them a reset in the middle of sending shows as is up to the kernel.
             return NoTrustworthyAnswer("the connection broke off", function=function)

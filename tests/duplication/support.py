@@ -124,6 +124,11 @@ def draft(source: str = "AT&T", shortname: str = "NEW-1", **rest: Any) -> Draft:
     return Draft(source=source, shortname=shortname, **given)
 
 
+def refusal(code: str) -> dict[str, str]:
+    """Moodle's answer of HTTP 200 that is an error."""
+    return {"exception": "moodle_exception", "errorcode": code, "message": "No."}
+
+
 def submit(
     source: str = "AT&T",
     shortname: str = "NEW-1",

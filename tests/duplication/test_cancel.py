@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
@@ -21,7 +22,9 @@ from tests.duplication.support import (
     look,
     look_until_settled,
     reason,
+    refusal,
     run,
+    story,
     submit,
     told_again_at_once,
     until_seen,
@@ -337,3 +340,15 @@ def test_it_is_not_dispatched_again_after_it_was_cancelled(moodle: Moodle) -> No
     dispatch.dispatch()
     told_again_at_once(job)
     assert run(job).state == State.CANCELLED
+
+
+def test_it_is_cancelled_and_not_failed_at_its_last_attempt(moodle: Moodle, settings: Any) -> None:
+    settings.RETRY_ATTEMPTS = 1
+    job = submit()
+
+    def cancel_it() -> None:
+        jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
+        connection.close()
+
+    moodle.answer_with("core_course_duplicate_course", refusal("storedfilenotcreated"), after=cancel_it)
+    assert run(job).state == State.CANCELLED, story(job)

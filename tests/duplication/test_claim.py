@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from django_q.brokers import get_broker
 
@@ -27,7 +27,9 @@ from tests.duplication.support import (
     kinds,
     look_until_settled,
     reason,
+    refusal,
     run,
+    story,
     submit,
     told_again_at_once,
     until_seen,
@@ -37,6 +39,7 @@ from tests.duplication.support import (
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
 COPY = "core_course_duplicate_course"
+CONTENTS = "core_course_get_contents"
 
 
 def messages() -> int:
@@ -261,10 +264,6 @@ def lost_while_moodle_works(job: DuplicationJob, moodle: Moodle, *, noticed: boo
         assert taken.wait(PATIENCE)
 
     return take_back_while_it_looks if noticed else take_back
-
-
-def refusal(code: str) -> dict[str, str]:
-    return {"exception": "moodle_exception", "errorcode": code, "message": "No."}
 
 
 @pytest.mark.parametrize("noticed", [True, False])
@@ -649,3 +648,53 @@ def test_it_is_looked_at_once_when_several_find_it_due_at_once(moodle: Moodle) -
         sweep.finish()
     job.refresh_from_db()
     assert job.checks == 1
+
+
+def test_it_does_not_claim_an_answer_that_never_came(moodle: Moodle) -> None:
+    """Its copy was seen to be complete, and it was taken back before the last word."""
+    job = submit()
+    over = threading.Event()
+
+    def take_back() -> None:
+        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+
+    def make_and_never_answer() -> None:
+        source = moodle.course("AT&T")
+        moodle.when(CONTENTS, take_back, about=str(source.id))
+        moodle.add("NEW-1", fullname=job.fullname, sections=source.sections, origin="copy", complete=True)
+        over.wait(PATIENCE)
+
+    moodle.answer_with(COPY, {}, after=make_and_never_answer)
+    run(job)
+    over.set()
+    assert "late_answer" not in kinds(job), story(job)
+    assert (job.state, job.proof) == (State.CHECKING, Proof.SEEN)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_does_not_forget_what_moodle_answered_when_the_database_goes_away(
+    moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is the only proof here, and without a proof nothing is removed."""
+    settings.WATCH_INTERVAL = 3600
+    faults = [OperationalError("the server closed the connection")]
+    write = waiting.observe
+
+    def observe(*args: Any, **rest: Any) -> None:
+        if faults:
+            raise faults.pop()
+        write(*args, **rest)
+
+    monkeypatch.setattr(waiting, "observe", observe)
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert not faults
+    assert (job.state, job.proof) == (State.CANCELLED, Proof.ANSWERED), story(job)
+    assert moodle.made() == []

@@ -19,6 +19,7 @@ from tests.duplication.support import (
     Moodle,
     a_job,
     kinds,
+    look,
     look_until_settled,
     reason,
     run,
@@ -205,3 +206,16 @@ def test_it_shows_a_partial_course_that_still_has_the_requested_name(
     moodle.may_be_sent_twice.add("new-1")
     again = jobs.retry(job, actor=None, client=client_of)
     assert run(again).state == State.SUCCEEDED
+
+
+def test_it_does_not_delete_what_somebody_moved_before_it_was_called_partial(
+    moodle: Moodle, clock: Clock, client_of: MoodleClient
+) -> None:
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    job = run_proven(moodle)
+    look(job, clock)
+    moodle.change(job.course_id, categoryid=3)
+    look_until_settled(job, clock)
+    assert job.left_partial_course
+    with pytest.raises(jobs.CannotDo, match="moved to another category"):
+        jobs.delete_partial(job, actor=None, client=client_of)

@@ -7,7 +7,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from dupdash.duplication import tasks
+from dupdash.duplication import engine, tasks
+from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Proof
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
@@ -23,6 +24,7 @@ from tests.duplication.support import (
     look,
     look_until_settled,
     reason,
+    refusal,
     run,
     run_proven,
     story,
@@ -548,3 +550,64 @@ def test_a_fault_of_the_whole_site_fails_nobody_when_it_comes_back_once(moodle: 
     told_again_at_once(one)
     assert run(one).state == State.SUCCEEDED, story(one)
     meets_it(other)
+
+
+def test_it_goes_on_looking_when_its_request_collided_with_its_own_twin(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    """Something on the way sent the request twice; this code never comes from the restore whose course was seen."""
+    settings.WATCH_INTERVAL = 0.005
+    job = submit()
+    moodle.may_be_sent_twice.add("new-1")
+    moodle.gates.hold("hidden")
+    twin = Background(lambda: send_by_hand(job))
+
+    def arrive_first() -> None:
+        twin.start()
+        moodle.wait_for_step("hidden")
+        until_seen(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+
+    moodle.answer_with(COPY, refusal("storedfilenotcreated"), after=arrive_first)
+    run(job)
+    for _ in range(4):
+        assert job.state == State.CHECKING, story(job)
+        look(job, clock)
+    moodle.gates.release()
+    twin.finish()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_fails_nobody_when_others_meet_the_fault_too_and_no_copy_is_made_any_more(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    """One copy was made after the first time; since then the whole site is misconfigured, which no probe can see."""
+    settings.MOODLE_CONCURRENCY = 1
+    moodle.faults.set("forbidden", count=1)
+    one, other = submit("AT&T", "A-1"), submit("5>3", "B-1")
+    run(one)
+    clock.forward(31)
+    tasks.sweep()
+    assert run(other).state == State.SUCCEEDED
+    third = submit("BIO101-2026S1", "C-1")
+    moodle.faults.set("forbidden")
+    for _ in range(24):
+        a_round(clock, settings.RETRY_LONGEST + 31)
+    for job in (one, third):
+        job.refresh_from_db()
+        assert job.state == State.QUEUED, reason(job, "failed")
+
+
+def test_it_does_not_blame_moodle_for_a_fault_of_its_own(
+    moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.RETRY_ATTEMPTS = 1
+
+    def broken(*_: Any) -> None:
+        raise RuntimeError("a fault of ours")
+
+    job = submit()
+    monkeypatch.setitem(engine.DRIVERS, "waiting", broken)  # type: ignore[arg-type]
+    run(job)
+    assert job.state == State.FAILED
+    assert "Moodle could not be reached" not in explain(job.failure_code).happened

@@ -19,6 +19,7 @@ from tests.duplication.support import (
     look_until_settled,
     point_at,
     reason,
+    refusal,
     run,
     scale_periods,
     story,
@@ -246,8 +247,7 @@ def test_a_refused_token_pauses_also_while_it_follows(moodle: Moodle, clock: Clo
 
 def test_a_site_that_refuses_to_tell_is_not_asked_for_ever(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 60
-    refusal = {"exception": "moodle_exception", "errorcode": "accessexception", "message": "Access control exception"}
-    moodle.answer_with(STATUS, refusal)
+    moodle.answer_with(STATUS, refusal("accessexception"))
     job = run(submit())
     moodle.wait_for_copies()
     assert look_until_settled(job, clock).state == State.SUCCEEDED

@@ -5,9 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from dupdash.duplication import dispatch, jobs, recovery, tasks, turns
+from dupdash.duplication import dispatch, engine, jobs, recovery, tasks, turns
 from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
@@ -518,3 +519,103 @@ def test_it_tries_a_deletion_again_soon_that_was_not_begun(moodle: Moodle, clock
     assert next_look_in(job) < 61
     moodle.switches.maintenance = False
     assert look_until_settled(job, clock).state == State.CANCELLED
+
+
+TAKEN_OVER = [{"fullname": "Biology 2027, in use since Monday"}, {"categoryid": 3}]
+
+
+@pytest.mark.parametrize("taken", TAKEN_OVER)
+def test_it_does_not_delete_a_copy_that_somebody_took_over_before_the_look(
+    moodle: Moodle, clock: Clock, taken: dict[str, Any]
+) -> None:
+    """The look that finds it complete sees it as that person left it."""
+    job = to_be_removed(moodle, clock)
+    copy = moodle.course("NEW-1")
+    moodle.change(copy.id, **taken)
+    look_until_settled(job, clock)
+    assert moodle.by_id(copy.id) is not None, story(job)
+
+
+@pytest.mark.parametrize("taken", TAKEN_OVER)
+def test_it_does_not_delete_a_copy_that_somebody_took_over_between_two_tries(
+    moodle: Moodle, clock: Clock, settings: Any, taken: dict[str, Any]
+) -> None:
+    settings.MOODLE_TOKEN = MANAGER_TOKEN
+    job = to_be_removed(moodle, clock)
+
+    def close() -> None:
+        moodle.switches.maintenance = True
+
+    moodle.when(DELETE, close)
+    while not moodle.switches.maintenance:
+        look(job, clock)
+    moodle.switches.maintenance = False
+    copy = moodle.course("NEW-1")
+    moodle.change(copy.id, **taken)
+    look_until_settled(job, clock)
+    assert moodle.by_id(copy.id) is not None, story(job)
+
+
+def test_it_waits_for_a_deletion_that_took_longer_than_the_time_allowed(
+    moodle: Moodle, clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MOODLE_DUPLICATION_TIMEOUT = 7200
+    job = to_be_removed(moodle, clock)
+    monkeypatch.setattr("dupdash.moodle.client.LONGEST_DELETION", 0.2)
+    begun: list[float] = []
+
+    def take_long() -> None:
+        begun.append(time.monotonic())
+        time.sleep(1)
+
+    moodle.when(DELETE, take_long)
+    while not begun:
+        look(job, clock)
+    assert next_look_in(job) > 290
+
+
+def answered_late(job: DuplicationJob, course_id: int) -> None:
+    """What the worker that was thought dead writes."""
+    engine._late_answer(DuplicationJob.objects.get(pk=job.pk), course_id)
+    connection.close()
+
+
+def test_it_does_not_end_with_a_course_that_a_late_answer_has_just_disowned(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle)
+    sections = moodle.course("AT&T").sections
+    theirs = moodle.add("NEW-1", fullname=job.fullname, sections=sections)
+    # The first is the look, the second the holding against the source.
+    moodle.when(CONTENTS, lambda: None, about=str(theirs.id))
+    moodle.when(CONTENTS, lambda: answered_late(job, theirs.id + 1), about=str(theirs.id))
+    look(job, clock)
+    assert "is not this job's" in reason(job, "late_answer")
+    assert (job.state, job.course_id) == (State.CHECKING, theirs.id + 1), story(job)
+
+
+def test_it_does_not_delete_a_course_that_a_late_answer_has_just_disowned(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle, cancel_requested_at=timezone.now())
+    theirs = moodle.add("NEW-1", fullname=job.fullname, sections=moodle.course("AT&T").sections)
+
+    def arm() -> None:
+        # After the contents: the names once more, and then the look before deleting.
+        moodle.when(NEW, lambda: None, about=str(theirs.id))
+        moodle.when(NEW, lambda: answered_late(job, theirs.id + 1), about=str(theirs.id))
+
+    moodle.when(CONTENTS, arm, about=str(theirs.id))
+    look(job, clock)
+    assert "is not this job's" in reason(job, "late_answer")
+    assert moodle.by_id(theirs.id) is not None, story(job)
+
+
+def test_looks_that_moodle_did_not_answer_are_none_of_those_after_an_error(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, failure_code="cannotrestore")
+    left = moodle.add(NAMES[8])
+    moodle.faults.set("refuse", seconds=3600)
+    for _ in NAMES:
+        look(job, clock)
+    moodle.faults.clear()
+    for _ in NAMES:
+        if job.state == State.CHECKING:
+            look_in_a_hurry(job)
+    assert job.state == State.FAILED
+    assert f"id {left.id}" in reason(job, "failed")

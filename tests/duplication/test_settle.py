@@ -5,11 +5,13 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import jobs, tasks
+from dupdash.duplication import engine, jobs, tasks
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
-from tests.duplication.support import Moodle, a_job, kinds, reason, submit
+from tests.duplication.support import Moodle, a_job, kinds, reason, story, submit
+
+DELETE = "core_course_delete_courses"
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
@@ -32,7 +34,7 @@ def test_it_removes_the_copy_that_somebody_cancelled(
     moodle: Moodle, client_of: MoodleClient, administrator: User
 ) -> None:
     """Whoever cancelled was told that it will be removed."""
-    course = moodle.add("NEW-1", fullname="The copy")
+    course = moodle.add("NEW-1", fullname="Copy called NEW-1")
     own = {"course_id": course.id, "proof": Proof.SEEN}
     job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), **own)
     jobs.settle(job, course_id=course.id, reason="I looked.", actor=administrator, client=client_of)
@@ -113,3 +115,36 @@ def test_it_takes_no_course_that_was_there_before(moodle: Moodle, client_of: Moo
     for course_id in (job.source_id, 1):
         with pytest.raises(jobs.CannotDo, match="was there before"):
             jobs.settle(job, course_id=course_id, reason="I think.", actor=None, client=client_of)
+
+
+def test_it_does_not_say_that_no_copy_was_made_once_moodle_has_answered(
+    moodle: Moodle, client_of: MoodleClient
+) -> None:
+    copy = moodle.add("NEW-1", fullname="Copy called NEW-1")
+    job = a_job(State.UNRESOLVED, course_id=copy.id, proof=Proof.ANSWERED)
+    with pytest.raises(jobs.CannotDo, match=f"names course {copy.id}"):
+        jobs.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
+
+
+@pytest.mark.parametrize("none", [True, False])
+def test_it_does_not_settle_what_moodle_answers_at_the_same_moment(
+    moodle: Moodle, client_of: MoodleClient, none: bool
+) -> None:
+    copy, other = moodle.add("NEW-1", fullname="Copy called NEW-1"), moodle.add("OTHER")
+    seen = a_job(State.UNRESOLVED, sent_at=timezone.now())
+    engine._late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)
+    with pytest.raises(jobs.CannotDo, match="at the same moment"):
+        jobs.settle(seen, course_id=None if none else other.id, reason="I think.", actor=None, client=client_of)
+    assert DuplicationJob.objects.get(pk=seen.pk).course_id == copy.id
+
+
+def test_it_does_not_say_that_a_copy_stays_whose_deletion_was_not_heard_of(
+    moodle: Moodle, client_of: MoodleClient
+) -> None:
+    course = moodle.add("NEW-1", fullname="Copy called NEW-1")
+    moodle.faults.set("html", function=DELETE)
+    job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), course_id=course.id, proof=Proof.SEEN)
+    jobs.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    assert moodle.by_id(course.id) is None
+    assert job.state == State.CANCELLED, story(job)
+    assert job.course_deleted_at is not None

@@ -209,3 +209,11 @@ def test_it_goes_on_trying_while_moodle_is_away(moodle: Moodle, clock: Clock) ->
     moodle.faults.clear()
     clock.forward(3600)
     assert report_of(swept(job))["complete"]
+
+
+def test_it_was_not_tried_for_a_day_where_it_was_tried_once(moodle: Moodle, clock: Clock) -> None:
+    """dupdash itself, or the Moodle, was stopped for longer than that."""
+    job = unverified(moodle)
+    clock.forward(90_000)
+    moodle.faults.set("html", function=CONTENTS, count=3)
+    assert swept(job).verification is None

@@ -10,6 +10,8 @@ class Finished:
     """The copy is complete; its id was seen or answered."""
 
     course_id: int
+    # By Moodle's own answer.
+    answered: bool = False
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,7 @@ def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Cal
             return outcomes.AnswerLost(f"{refusal.errorcode}, though our own copy is under way")
         case errors.NothingStarted() as error if facts.course_id is not None:
             # Whatever Moodle says: its course was seen, so something did start.
-            ended = error.errorcode if isinstance(error, errors.Refused | errors.TryAgain) else ""
+            ended = error.errorcode if isinstance(error, errors.Refused) else ""
             return outcomes.AnswerLost(f"{error.message or error.errorcode}, though its course was seen", ended)
         case errors.ConfigurationFault() as fault:
             return outcomes.Misconfigured(fault)
@@ -211,17 +211,12 @@ def _confirm(job: DuplicationJob, lease: Lease, client: MoodleClient, answer: Du
     other = facts.course_id if facts.course_id != answer.id else None
     facts = fold(answered(facts, answer.id, time.time()), wanted(job), Look(time.time(), own=named))
     changes: dict[str, Any] = {"course_id": answer.id, "proof": Proof.ANSWERED, "facts": facts.to_json()}
+    reason = f"Moodle's answer names course {answer.id}. Course {other}, under the same names, is not this job's."
     try:
         if other is None:
-            observe(job, guard=lease.guard, **changes)
+            insist(lambda: observe(job, guard=lease.guard, **changes))
         else:
-            reason = (
-                f"Moodle's answer names course {answer.id}. Course {other}, under the same names, is not this job's."
-            )
-            note(job, kind="course_corrected", reason=reason, guard=lease.guard, **changes)
+            insist(lambda: note(job, kind="course_corrected", reason=reason, guard=lease.guard, **changes))
     except JobMovedOn as moved:
         logger.info("%s", moved)
-    except DatabaseError as error:
-        logger.warning("job %s: the database is away: %s", job.pk, error)
-        close_old_connections()
-    return outcomes.Finished(answer.id)
+    return outcomes.Finished(answer.id, answered=True)
