@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.utils import timezone
 
-from dupdash.duplication import health
+from dupdash.duplication import health, limits
 from dupdash.duplication.drivers import native, outcomes
 from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, temporary_names, wanted
 from dupdash.duplication.endings import Guard, call_off, fail, finish, look_up, pause_before_retry
@@ -27,8 +27,6 @@ logger = logging.getLogger("dupdash.recovery")
 
 # Moodle answered with an error and is through with the request: so many looks, then what is there is all there is.
 LOOKS_AFTER_AN_ERROR = 3
-# Seconds: Moodle allows itself an hour for a backup and an hour for a restore.
-LONGEST_COPY = 7200.0
 
 # A job that a site works on by itself is driven by no worker, and needs no lease.
 DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, native_id="")
@@ -184,7 +182,7 @@ class Names:
 
 
 def _follow(job: DuplicationJob, client: MoodleClient) -> None:
-    late = timezone.now() >= _limit(job)
+    late = timezone.now() >= limits.looked_for_until(job)
     try:
         outcome = native.follow(job, client)
     except ConfigurationFault:
@@ -210,7 +208,7 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
         raise
     except MoodleError:
         # Moodle is there, and breaks at this very look (contents of a partial course, for example): not for ever.
-        if job.state == State.CHECKING and timezone.now() >= _limit(job):
+        if job.state == State.CHECKING and timezone.now() >= limits.looked_for_until(job):
             _give_up(job, facts, {"course_id": job.course_id})
             return
         raise
@@ -219,9 +217,9 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
     record(job, facts, guard={"course_id": job.course_id})
     known = {"course_id": job.course_id}
     now = timezone.now()
-    match judge(facts, _still(job)):
+    match judge(facts, limits.standing_still(job)):
         case Verdict.FINISHED if facts.course_id is not None:
-            finish(job, facts.course_id, client, guard=known, patient=now < _removal_limit(job))
+            finish(job, facts.course_id, client, guard=known, patient=now < limits.removal_tried_until(job))
         case Verdict.GONE if facts.course_id is not None and job.cancel_requested_at is not None:
             # Nobody wants it: gone by our own hand, where the answer to the deletion was lost.
             finish(job, facts.course_id, client, guard=known)
@@ -239,10 +237,10 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
         case _ if _moodle_is_through(job, now) and (facts.course_id or names.were_all_seen):
             if facts.has_all and facts.course_id is not None:
                 # Moodle is through with the request, and this is what came of it.
-                finish(job, facts.course_id, client, guard=known, patient=now < _removal_limit(job))
+                finish(job, facts.course_id, client, guard=known, patient=now < limits.removal_tried_until(job))
             else:
                 _fail_after_error(job, facts, known)
-        case _ if job.state == State.CHECKING and now >= _limit(job) and not facts.has_all:
+        case _ if job.state == State.CHECKING and now >= limits.looked_for_until(job) and not facts.has_all:
             _give_up(job, facts, known)
 
 
@@ -253,46 +251,7 @@ def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
     if job.failure_code != native.FAILED_BY_ITS_ID:
         return True
     # It may have been said of another copy: ours is given the time that it would need.
-    return now >= (job.checking_since or now) + timedelta(seconds=_still(job))
-
-
-def _still(job: DuplicationJob) -> float:
-    """Seconds a partial course must stay unchanged: one whole duration, as expected or as slow as this copy shows."""
-    expected = _expected(job)
-    least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected
-    return float(max(settings.CHECK_STILL_LEAST, least, _at_its_own_pace(job)))
-
-
-def _limit(job: DuplicationJob) -> datetime:
-    """Until when a job is looked up before it is called unresolved, or a site's own work on it is believed in."""
-    seconds = max(_patience(job), 3 * _at_its_own_pace(job))
-    return (job.checking_since or job.sent_at or timezone.now()) + timedelta(seconds=seconds)
-
-
-def _removal_limit(job: DuplicationJob) -> datetime:
-    """Until when a removal that fails in passing is tried again; however late the copy turned up."""
-    return (job.content_at or timezone.now()) + timedelta(seconds=_patience(job))
-
-
-def _patience(job: DuplicationJob) -> float:
-    expected = _expected(job)
-    return float(settings.CHECK_LIMIT_UNKNOWN if expected is None else max(settings.CHECK_LIMIT_LEAST, 3 * expected))
-
-
-def _at_its_own_pace(job: DuplicationJob) -> float:
-    """Seconds that this very copy will take: its course appears when half of the work is done.
-
-    Nobody may have looked for long before it was seen, so it counts no longer than Moodle's own patience.
-    """
-    if job.sent_at is None or job.seen_at is None:
-        return 0.0
-    return min(2 * (job.seen_at - job.sent_at).total_seconds(), LONGEST_COPY)
-
-
-def _expected(job: DuplicationJob) -> float | None:
-    if job.expected_backup is None or job.expected_restore is None:
-        return None
-    return job.expected_backup + job.expected_restore
+    return now >= (job.checking_since or now) + timedelta(seconds=limits.standing_still(job))
 
 
 def _fail_with_partial(job: DuplicationJob, facts: Facts, guard: Guard) -> None:

@@ -220,6 +220,7 @@ class _Writer:
         self._send(checking, self._now - timedelta(minutes=5))
         checking.state, checking.checks, checking.checking_since = "checking", 7, self._now - timedelta(minutes=3)
         checking.expected_backup, checking.expected_restore = 30.0, 45.0
+        checking.heard_at, checking.check_at = self._now - timedelta(seconds=9), self._now + timedelta(seconds=40)
         yield "checking", checking
         running = self._job(self._source("BIO101-2026S1"), mine, 1.5)
         self._send(running, self._now - timedelta(seconds=64))
@@ -255,6 +256,7 @@ class _Writer:
         self._send(job, job.created_at + timedelta(seconds=3))
         self._see(job, 9)
         job.failure_code, job.failure_message = WENT_WRONG[0]
+        job.checking_since = self._after(job, 12)
         job.facts = {
             "last": {
                 "id": job.course_id,
@@ -271,6 +273,7 @@ class _Writer:
         job.state, job.checks, job.checking_since = "unresolved", 94, job.created_at
         names = {"shortname": f"{job.source_shortname}_1", "fullname": f"{job.source_fullname} copy 1"}
         job.facts = {"candidates": [{"id": 398, "visible": False, "category_id": job.category_id, **names}]}
+        job.heard_at, job.check_at = self._now - timedelta(minutes=52), self._now + timedelta(hours=3)
         return job
 
     # What is told of it
@@ -303,8 +306,9 @@ class _Writer:
             later = "Cancelled. Moodle cannot be stopped: the copy will be removed when Moodle is done with it."
             yield told(job.cancel_requested_at, "cancel_requested", state, later, actor=job.requester)
         if job.checking_since:
-            lost = "The connection broke before Moodle answered. What became of the copy is looked up in Moodle."
-            yield told(self._after(job, 118), "checking", "checking", lost)
+            lost = f"No trustworthy answer came from Moodle: {job.failure_message or 'the connection broke off'}."
+            lost += " What became of the copy is looked up in Moodle."
+            yield told(self._after(job, 118 if not job.finished_at else 12), "checking", "checking", lost)
         if job.state == "unresolved":
             looked = f"Looked {job.checks} times for a course called “{job.fullname}” ({job.shortname}): no proof."
             yield told(self._after(job, 1900), "unresolved", "unresolved", looked)
@@ -315,6 +319,9 @@ class _Writer:
             yield told(ended, "succeeded", "succeeded", f"The copy is complete: course {job.course_id}.")
         elif job.state == "failed":
             why = f"Moodle will not make this copy: {job.failure_message}"
+            if job.facts:
+                left = f"id {job.course_id}, “{job.facts['last']['fullname']}” ({job.facts['last']['shortname']})"
+                why = f"Moodle stopped in the middle and left a partial course: {left}, visible to students."
             said = {"errorcode": job.failure_code, "message": job.failure_message}
             yield told(ended, "failed", "failed", why, data=said)
         else:

@@ -265,7 +265,7 @@ def test_it_draws_the_longest_and_the_oddest(as_administrator: Client, faculty: 
     a_job(State.SUCCEEDED, "HUGE", **began(1e6, 3_000_000, source_activities=200_000))
     answer = as_administrator.get("/insights/?since=2000-01-01&until=2100-12-31")
     assert answer.status_code == 200
-    page = answer.content.decode()
+    page = text(answer)
     assert "<script>" not in page.replace('<script type="module"', "").replace("<script src", "")
     assert "<b>&" not in page
     assert "nan" not in page.lower().replace("financ", "")

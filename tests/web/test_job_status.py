@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -87,3 +88,67 @@ def test_it_knows_when_moodle_was_last_heard_and_how_often_it_was_tried(as_admin
     assert f'datetime="{heard.isoformat()}" data-local="relative"' in page
     assert "<dt>Attempts</dt><dd>2</dd>" in page
     assert "<dt>Service</dt><dd>synchronous</dd>" in page
+
+
+def a_checked_job(state: State = State.CHECKING, **columns: Any) -> DuplicationJob:
+    """A job whose answer was lost a moment ago."""
+    now = timezone.now()
+    expected = {"expected_backup": 30.0, "expected_restore": 30.0}
+    given = {"checking_since": now, "check_at": now + timedelta(seconds=40), **expected}
+    return a_running_job(state, **(given | columns))
+
+
+SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": True, "category_id": 4}
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({}, "Nothing of the copy has been seen yet. It is looked for closely, for about 30 min more."),
+        ({"facts": {"candidates": [SEEN]}}, "A course that may be the copy was seen, and no proof yet."),
+        (
+            {"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "last": SEEN}},
+            "Its course, id 812, was seen, and is not complete yet. If it stands still for about 5 min, it is taken",
+        ),
+        ({"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "has_all": True}}, "id 812, looks complete"),
+        ({}, "Moodle’s answer was lost, which proves nothing."),
+        ({"failure_code": "cannotrestore"}, "Moodle answered with an error, which does not say what it left behind."),
+        ({"checking_since": timezone.now() - timedelta(days=1)}, "It was looked for long enough."),
+        ({}, "The next look at Moodle comes in about 40 s"),
+        ({"check_at": timezone.now()}, "The next look at Moodle comes in a moment"),
+        (
+            {"cancel_requested_at": timezone.now()},
+            "removed as soon as Moodle is done with it. Moodle’s answer was lost",
+        ),
+    ],
+)
+def test_it_tells_what_is_known_while_moodle_is_looked_at(
+    as_administrator: Client, columns: dict[str, Any], told: str
+) -> None:
+    job = a_checked_job(**columns)
+    assert told in unescape(text(as_administrator.get(f"/jobs/{job.pk}/status/")))
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({}, "There is no proof that the copy was made, and none that it was not."),
+        ({"course_id": 812, "proof": "seen"}, "Its course, id 812, is not complete, and how it will end is unknown."),
+    ],
+)
+def test_it_tells_what_is_known_of_an_unresolved_copy(
+    as_administrator: Client, columns: dict[str, Any], told: str
+) -> None:
+    job = a_checked_job(State.UNRESOLVED, check_at=timezone.now() + timedelta(hours=4), **columns)
+    page = unescape(text(as_administrator.get(f"/jobs/{job.pk}/status/")))
+    assert told in page
+    assert "The next look at Moodle comes in about 4 h" in page
+
+
+@pytest.mark.parametrize("state", [State.CHECKING, State.UNRESOLVED])
+def test_it_does_not_claim_that_a_restore_has_not_begun_where_nobody_watched(
+    as_administrator: Client, state: State
+) -> None:
+    page = text(as_administrator.get(f"/jobs/{a_checked_job(state).pk}/status/"))
+    assert "Not started" not in page
+    assert "Unknown" in page

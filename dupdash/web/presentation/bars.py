@@ -7,6 +7,7 @@ from math import floor
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import Progress, progress
 from dupdash.duplication.states import State
+from dupdash.web.presentation.checking import next_look
 from dupdash.web.presentation.durations import exactly, roughly
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -53,6 +54,9 @@ def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
         took = job.finished_at - job.restore_at if job.finished_at and job.restore_at else None
         return Bar("Restore", 100, False, DONE, _took(took))
     if job.restore_at is None and reached.phase != Phase.RESTORE:
+        if job.state in (State.CHECKING, State.UNRESOLVED):
+            # Nobody watches it closely any more: that it was not seen does not say that it has not begun.
+            return Bar("Restore", None, False, STILL)
         return Bar("Restore", 0, False, WAITING)
     return _phase_bar("Restore", reached.restore, reached.estimated, state)
 
@@ -85,8 +89,8 @@ def _percent(value: float | None, *, done: bool = False) -> int | None:
 
 
 def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
-    if job.state == State.CHECKING:
-        return "Moodle’s answer was lost; it is being looked up"
+    if job.state in (State.CHECKING, State.UNRESOLVED):
+        return next_look(job)
     if state != RUNNING or job.sent_at is None:
         return ""
     if reached.time_left is not None:

@@ -9,6 +9,7 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
 from dupdash.web.presentation.bars import Bar, bars
+from dupdash.web.presentation.checking import while_it_is_checked, while_it_is_unresolved
 from dupdash.web.presentation.digests import digest
 from dupdash.web.presentation.durations import exactly, roughly
 from dupdash.web.presentation.waiting import Queue, why_it_waits
@@ -98,16 +99,17 @@ def _poll(job: DuplicationJob) -> str:
 
 def _now(job: DuplicationJob, health: MoodleHealth) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
-        return "Cancelled. Moodle cannot be stopped: the copy is removed as soon as Moodle is done with it."
+        what = "Cancelled. Moodle cannot be stopped: the copy is removed as soon as Moodle is done with it."
+        return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
     match job.state:
         case State.AWAITING_APPROVAL | State.QUEUED:
             return why_it_waits(job, Queue.before([job], health))
         case State.RUNNING:
             return _running(job)
         case State.CHECKING:
-            return "Moodle’s answer was lost, which proves nothing. Whether the copy was made is looked up in Moodle."
+            return while_it_is_checked(job)
         case State.UNRESOLVED:
-            return "There is no proof that the copy was made, and none that it was not. Moodle is still looked at."
+            return while_it_is_unresolved(job)
         case State.SUCCEEDED:
             return "The copy is complete."
         case State.FAILED:

@@ -44,7 +44,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "source_busy": ("It waits for another copy of the same source", "", "queued"),
     "paused": ("It waits: the Moodle has to be put right first", "warning", "warning"),
     "worker_lost": ("Its worker was lost; back to the queue", "warning", "retry"),
-    "checking": ("An answer was lost; the truth is looked up", "warning", "checking"),
+    "checking": ("No answer to rely on; the truth is looked up", "warning", "checking"),
     "late_answer": ("Moodle’s answer arrived after all", "info", "info"),
     "unresolved": ("Looked long enough without proof", "warning", "unresolved"),
     "settled": ("Settled by an administrator", "info", "person"),

@@ -1,0 +1,50 @@
+"""What is known so far of a copy that is looked up in Moodle, in sentences, while it happens."""
+
+from datetime import timedelta
+
+from django.utils import timezone
+
+from dupdash.duplication import limits
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.observer import Facts
+from dupdash.web.presentation.durations import roughly
+
+
+def while_it_is_checked(job: DuplicationJob) -> str:
+    """Why a job is looked up, what was seen of its copy, and what follows from that."""
+    why = "Moodle’s answer was lost, which proves nothing."
+    if job.failure_code:
+        why = "Moodle answered with an error, which does not say what it left behind."
+    return f"{why} {_seen(job)}"
+
+
+def while_it_is_unresolved(job: DuplicationJob) -> str:
+    """What is known of a copy that was looked for long enough."""
+    if job.is_proven:
+        return (
+            f"Its course, id {job.course_id}, is not complete, and how it will end is unknown. It is looked at again."
+        )
+    return "There is no proof that the copy was made, and none that it was not. Moodle is still looked at."
+
+
+def next_look(job: DuplicationJob) -> str:
+    """When Moodle is looked at again, for below the bar."""
+    left = job.check_at - timezone.now() if job.check_at else timedelta(0)
+    return f"The next look at Moodle comes in {roughly(left) if left > timedelta(0) else 'a moment'}"
+
+
+def _seen(job: DuplicationJob) -> str:
+    facts = Facts.from_json(job.facts)
+    if job.course_id is not None:
+        if facts.has_all:
+            return f"Its course, id {job.course_id}, looks complete, and is looked at once more to be sure."
+        still = roughly(timedelta(seconds=limits.standing_still(job)))
+        return (
+            f"Its course, id {job.course_id}, was seen, and is not complete yet. "
+            f"If it stands still for {still}, it is taken for a partial one."
+        )
+    left = limits.looked_for_until(job) - timezone.now()
+    longer = f"is looked for closely, for {roughly(left)} more" if left > timedelta(0) else "was looked for long enough"
+    if facts.candidates:
+        return f"A course that may be the copy was seen, and no proof yet. The copy {longer}."
+    return f"Nothing of the copy has been seen yet. It {longer}."
