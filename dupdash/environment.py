@@ -19,6 +19,11 @@ from dupdash.moodle.transport import site_address
 
 T = TypeVar("T")
 
+# What counts and periods may be; more is a slip of the finger, and overflows somewhere.
+LARGEST_COUNT = 1_000_000
+# Seconds.
+SHORTEST, LONGEST = 0.01, 31_536_000
+
 
 def refuse(setting: str, what_to_do: str) -> NoReturn:
     """End the program: ``setting`` cannot be used as it is."""
@@ -80,13 +85,20 @@ class Environment:
         what = "must be whole numbers with commas between them, for example 3,17"
         return setting(lambda: [int(entry) for entry in self.names(name, [])], name, what)
 
-    def count(self, name: str, default: int, least: int = 1) -> int:
-        what = f"must be a whole number of at least {least}"
-        return setting(lambda: self._env.int(name, default), name, what, lambda value: value >= least)
+    def count(self, name: str, default: int, least: int = 1, most: int = LARGEST_COUNT) -> int:
+        what = f"must be a whole number from {least} to {most}"
+        return setting(lambda: self._env.int(name, default), name, what, lambda value: least <= value <= most)
 
-    def seconds(self, name: str, default: float, least: float = 0.01) -> float:
-        what = f"must be a number of seconds, {least:g} or more"
-        return setting(lambda: self._env.float(name, default), name, what, lambda value: value >= least)
+    def seconds(self, name: str, default: float) -> float:
+        what = f"must be a number of seconds, from {SHORTEST:g} to {LONGEST} (a year)"
+        return setting(lambda: self._env.float(name, default), name, what, lambda value: SHORTEST <= value <= LONGEST)
+
+    def growing(self, first: str, longest: str, defaults: tuple[float, float]) -> tuple[float, float]:
+        """Two settings, both in seconds: a pause that grows, and what it grows to."""
+        shorter, longer = self.seconds(first, defaults[0]), self.seconds(longest, defaults[1])
+        if shorter > longer:
+            refuse(first, f"must not be longer than {longest}, to which it grows; that is {longer:g}")
+        return shorter, longer
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         value = self.text(name, default)

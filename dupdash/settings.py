@@ -133,7 +133,8 @@ if MOODLE_URL and not MOODLE_TOKEN:
     refuse("MOODLE_TOKEN", "is missing: MOODLE_URL needs the token of a web service account")
 if MOODLE_TOKEN and not MOODLE_URL:
     refuse("MOODLE_URL", "is missing: MOODLE_TOKEN needs the address of the site it is for")
-MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4)
+# Each is a process that holds one request open.
+MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4, most=64)
 MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "waiting", "native"))
 # Who serves the proposed web services, where it is not the Moodle itself: another dupdash, for example.
 NATIVE_URL = env.moodle_address("NATIVE_URL")
@@ -157,13 +158,17 @@ SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL", 5)
 REDISPATCH_AFTER = env.seconds("REDISPATCH_AFTER", 30)
 HEARTBEAT_INTERVAL = env.seconds("HEARTBEAT_INTERVAL", 5)
 HEARTBEAT_LIMIT = env.seconds("HEARTBEAT_LIMIT", 40)
+if HEARTBEAT_LIMIT < 3 * HEARTBEAT_INTERVAL:
+    refuse(
+        "HEARTBEAT_LIMIT",
+        f"must be at least three times HEARTBEAT_INTERVAL, so {3 * HEARTBEAT_INTERVAL:g}: "
+        "else clusters that are well are taken for dead",
+    )
 # A cluster that ends at once is started again after a pause that doubles up to the longest.
-RESTART_FIRST = env.seconds("RESTART_FIRST", 0.5)
-RESTART_LONGEST = env.seconds("RESTART_LONGEST", 15)
+RESTART_FIRST, RESTART_LONGEST = env.growing("RESTART_FIRST", "RESTART_LONGEST", (0.5, 15))
 PROBE_INTERVAL = env.seconds("PROBE_INTERVAL", 30)
 # Looking up a lost answer: first after CHECK_FIRST, then at growing intervals up to CHECK_LONGEST.
-CHECK_FIRST = env.seconds("CHECK_FIRST", 2)
-CHECK_LONGEST = env.seconds("CHECK_LONGEST", 60)
+CHECK_FIRST, CHECK_LONGEST = env.growing("CHECK_FIRST", "CHECK_LONGEST", (2, 60))
 # The limits of looking: three times the expected time, at least CHECK_LIMIT_LEAST; without history
 # CHECK_LIMIT_UNKNOWN. A partial course must stay unchanged for one expected time, at least CHECK_STILL_LEAST.
 CHECK_LIMIT_LEAST = env.seconds("CHECK_LIMIT_LEAST", 30 * 60)
@@ -172,8 +177,7 @@ CHECK_STILL_LEAST = env.seconds("CHECK_STILL_LEAST", 5 * 60)
 # An unresolved job is looked at more and more rarely, up to this.
 UNRESOLVED_LONGEST = env.seconds("UNRESOLVED_LONGEST", 24 * 3600)
 # Automatic retry where nothing can have started: first delay, longest delay, and how many attempts in all.
-RETRY_FIRST = env.seconds("RETRY_FIRST", 10)
-RETRY_LONGEST = env.seconds("RETRY_LONGEST", 30 * 60)
+RETRY_FIRST, RETRY_LONGEST = env.growing("RETRY_FIRST", "RETRY_LONGEST", (10, 30 * 60))
 RETRY_ATTEMPTS = env.count("RETRY_ATTEMPTS", 9)
 
 # --- django-q2: a doorbell, not a ledger ----------------------------------------------------------------
@@ -237,20 +241,17 @@ API_RATE_PER_MINUTE = env.count("API_RATE_PER_MINUTE", 6000)
 
 EMAIL_BACKEND = env.class_path("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
 EMAIL_HOST = env.text("EMAIL_HOST", "localhost")
-EMAIL_PORT = env.count("EMAIL_PORT", 25)
+EMAIL_PORT = env.count("EMAIL_PORT", 25, most=65_535)
 EMAIL_HOST_USER = env.text("EMAIL_HOST_USER")
 EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "dupdash@localhost")
 # A mail that was not taken is tried again: first delay, longest delay, and how many attempts in all.
-MAIL_RETRY_FIRST = env.seconds("MAIL_RETRY_FIRST", 60)
-MAIL_RETRY_LONGEST = env.seconds("MAIL_RETRY_LONGEST", 4 * 3600)
+MAIL_RETRY_FIRST, MAIL_RETRY_LONGEST = env.growing("MAIL_RETRY_FIRST", "MAIL_RETRY_LONGEST", (60, 4 * 3600))
 MAIL_ATTEMPTS = env.count("MAIL_ATTEMPTS", 20)
 # The hour of the daily summary, in each recipient's time zone.
-DIGEST_HOUR = env.count("DIGEST_HOUR", 7, least=0)
-if DIGEST_HOUR > 23:
-    refuse("DIGEST_HOUR", "must be an hour of the day, from 0 to 23")
+DIGEST_HOUR = env.count("DIGEST_HOUR", 7, least=0, most=23)
 # The address people reach this dashboard at: for links in mails.
 SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
 

@@ -27,13 +27,15 @@ def names_read() -> set[str]:
     """The names that settings.py asks the environment for."""
     tree = ast.parse((ROOT / "dupdash" / "settings.py").read_text())
     return {
-        call.args[0].value
+        argument.value
         for call in ast.walk(tree)
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)
         and isinstance(call.func.value, ast.Name)
         and call.func.value.id == "env"
-        and isinstance(call.args[0], ast.Constant)
+        # Two names where one setting grows to the other.
+        for argument in call.args[: 2 if call.func.attr == "growing" else 1]
+        if isinstance(argument, ast.Constant)
     }
 
 
@@ -117,15 +119,23 @@ BAD = [
     {"DEBUG": "perhaps"},
     {"DUPDASH_ENV_FILE": "/no/such/file"},
     {"EMAIL_BACKEND": "no.such.Backend"},
+    {"CHECK_FIRST": "61"},
+    {"CHECK_LONGEST": "1"},
+    {"DIGEST_HOUR": "24"},
     {"EMAIL_PORT": "smtp"},
+    {"EMAIL_PORT": "65536"},
     {"FACULTY_CATEGORIES": "3,biology"},
+    {"HEARTBEAT_INTERVAL": "20"},
+    {"HEARTBEAT_LIMIT": "5"},
     {"HEARTBEAT_LIMIT": "nan"},
     {"LEASE_SECONDS": "-1"},
     {"LEASE_SECONDS": "soon"},
     {"LOG_LEVEL": "LOUD"},
     {"MOODLE_CONCURRENCY": "0"},
+    {"MOODLE_CONCURRENCY": "65"},
     {"MOODLE_CONCURRENCY": "zero"},
     {"MOODLE_DRIVER": "fast"},
+    {"MOODLE_DUPLICATION_TIMEOUT": "1e12"},
     {"MOODLE_DUPLICATION_TIMEOUT": "inf"},
     {"MOODLE_TOKEN": "t"},
     {"MOODLE_URL": "http://[nowhere", "MOODLE_TOKEN": "t"},
@@ -136,6 +146,8 @@ BAD = [
     {"NATIVE_URL": "https://other.example.edu"},
     {"REDIS_URL": "localhost:6379"},
     {"REDIS_URL": "redis://localhost:port"},
+    {"RESTART_FIRST": "16"},
+    {"RETRY_LONGEST": "9"},
     {"SITE_URL": "copies.example.edu"},
     {"TIME_ZONE": ""},
     {"TIME_ZONE": "../UTC"},
