@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from dupdash.duplication.explanations import tellable
 from dupdash.duplication.health import DELETE
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.observer import FILTERED, Facts, is_temporary_short_name, same_name
@@ -70,7 +71,7 @@ def fail(
         job,
         State.FAILED,
         kind="failed",
-        reason=reason or f"Moodle will not make this copy: {message}",
+        reason=reason or f"Moodle will not make this copy: {tellable(code, message)}",
         data={"errorcode": code, "message": message, **(data or {})},
         guard=guard,
         failure_code=code[:100],

@@ -1,12 +1,14 @@
 """One job, from claimed to settled: choose the driver, let it work, and write down what became of it."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Max
 from django.utils import timezone
 
@@ -16,6 +18,7 @@ from dupdash.duplication.drivers.looking import facts_of
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preparing import outcome_of_read
 from dupdash.duplication.endings import call_off, fail, finish, look_up, pause_before_retry
+from dupdash.duplication.explanations import tellable
 from dupdash.duplication.insisting import insist
 from dupdash.duplication.leases import Lease, claim
 from dupdash.duplication.models import DuplicationJob, JobEvent, Proof
@@ -46,6 +49,29 @@ def run(job_id: str) -> None:
         job = DuplicationJob.objects.get(pk=job_id)
         outcome = _attempt(job, lease)
         insist(lambda: settle(job, lease, outcome))
+    if isinstance(outcome, outcomes.LeaseLost) and outcome.in_the_end is not None:
+        # This worker is free for others; a worker that waits without a lease would look like a dead one.
+        LateAnswer(job, lease, outcome.in_the_end).start()
+
+
+class LateAnswer(threading.Thread):
+    """Waits for Moodle's answer to the request of a job that somebody else looks up now: it still counts."""
+
+    def __init__(self, job: DuplicationJob, lease: Lease, in_the_end: Callable[[], Outcome]) -> None:
+        super().__init__(name=f"late-answer-{job.pk}", daemon=True)
+        self._job = job
+        self._lease = lease
+        self._in_the_end = in_the_end
+
+    def run(self) -> None:
+        try:
+            outcome = self._in_the_end()
+            insist(lambda: settle(self._job, self._lease, outcome))
+        except Exception:
+            # Nothing is lost with it: the job is looked up.
+            logger.exception("job %s: its late answer could not be heard", self._job.pk)
+        finally:
+            connection.close()
 
 
 def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
@@ -220,7 +246,7 @@ def _back_to_queue(
         job,
         State.QUEUED,
         kind=kind,
-        reason=reason,
+        reason=reason + _to_be_judged(job),
         data=data,
         guard={**lease.guard, "cancel_requested_at__isnull": True},
         dispatched_at=None,
@@ -231,6 +257,16 @@ def _back_to_queue(
         restore_at=None,
         facts={},
         **changes,
+    )
+
+
+def _to_be_judged(job: DuplicationJob) -> str:
+    """What appeared in Moodle during an attempt that started nothing: it is seen no more when the next one begins."""
+    ids = ", ".join(f"id {candidate['id']}" for candidate in job.candidates)
+    return (
+        f" Meanwhile a course appeared that is likely somebody else’s; somebody should judge it in Moodle: {ids}."
+        if ids
+        else ""
     )
 
 
@@ -258,7 +294,8 @@ def _late_refusal(job: DuplicationJob, code: str, message: str) -> None:
     elif job.cancel_requested_at is not None:
         call_off(job, guard=unseen)
     else:
-        fail(job, code, message, reason=f"It is known after all that nothing was started: {message}", guard=unseen)
+        words = tellable(code, message)
+        fail(job, code, message, reason=f"It is known after all that nothing was started: {words}", guard=unseen)
 
 
 def _late_error(job: DuplicationJob, code: str, message: str) -> None:
@@ -266,7 +303,7 @@ def _late_error(job: DuplicationJob, code: str, message: str) -> None:
     note(
         job,
         kind="late_answer",
-        reason=f"Moodle's answer arrived after all, an error: {message}",
+        reason=f"Moodle's answer arrived after all, an error: {tellable(code, message)}",
         data={"errorcode": code, "message": message},
         failure_code=code[:100],
         checks=0,

@@ -4,7 +4,11 @@ One entry for each error code: Moodle's, and those that dupdash adds. A code tha
 by ``UNKNOWN``; Moodle's own words are shown beside it to those who help. Pages and mails say the same.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dupdash.duplication.models import DuplicationJob
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,26 @@ DELETED = Explanation(
 )
 
 
-def explain(code: str, *, deleted: bool = False) -> Explanation:
-    """``deleted``: the partial course that was left is gone by now."""
-    return DELETED if deleted and code == "partial_course" else EXPLANATIONS.get(code, UNKNOWN)
+# Moodle's own words for this one name the course that is in the way, which may be none of the reader's business.
+TAKEN = "shortnametaken"
+
+
+def tellable(code: str, message: str) -> str:
+    """Moodle's words for an error, as everybody who sees the job may read them; the code where it said none."""
+    return EXPLANATIONS[code].happened if code == TAKEN else message or code
+
+
+def explain(code: str) -> Explanation:
+    """What an error code means."""
+    return EXPLANATIONS.get(code, UNKNOWN)
+
+
+def explain_failure(job: "DuplicationJob") -> Explanation:
+    """Why a job failed: what was seen of it in Moodle counts for more than what its code says."""
+    if job.failure_code == "partial_course" and job.course_deleted_at is not None:
+        return DELETED
+    explanation = explain(job.failure_code)
+    if job.is_proven or job.candidates:
+        # A plugin's restore may break with the words of a refusal.
+        return replace(explanation, means=UNKNOWN.means) if explanation.means.startswith("Nothing was") else explanation
+    return explanation

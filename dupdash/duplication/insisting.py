@@ -3,10 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError, connection
 
 logger = logging.getLogger("dupdash.database")
+
+T = TypeVar("T")
 
 # The last is PostgreSQL's word where it may only be read: a switchover, or a disk that is nearly full.
 AWAY = (OperationalError, InterfaceError, InternalError)
@@ -14,13 +17,13 @@ AWAY = (OperationalError, InterfaceError, InternalError)
 DATABASE_PATIENCE = 3600
 
 
-def insist(write: Callable[[], None]) -> None:
-    """Write what must not be lost: a database that went away is waited for."""
+def insist(ask: Callable[[], T]) -> T:
+    """Write what must not be lost, or read what it takes: a database that went away is waited for."""
     deadline = time.monotonic() + DATABASE_PATIENCE
     pause = 0.2
     while True:
         try:
-            return write()
+            return ask()
         except AWAY as error:
             if time.monotonic() > deadline:
                 raise

@@ -11,8 +11,10 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.accounts.access import Verb
 from dupdash.duplication import dispatch
+from dupdash.duplication.drivers.looking import wanted
 from dupdash.duplication.endings import NotRemoved, finish, remove_course
 from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
+from dupdash.duplication.observer import Seen, could_be_ours
 from dupdash.duplication.request import (
     FRONT_PAGE,
     Draft,
@@ -26,6 +28,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, begin, move, note
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.records import Course
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -306,6 +309,8 @@ def settle(
     if course_id is None:
         if job.proof == Proof.ANSWERED:
             raise CannotDo(f"Moodle’s answer names course {job.course_id}. Look at that one there.")
+        if there := _courses_that_are_the_copy(job, client):
+            raise CannotDo(f"Moodle shows it by now: course {there[0].id} has its names. Settle the job with that one.")
         _move(
             job,
             State.FAILED,
@@ -319,12 +324,12 @@ def settle(
             failure_message="An administrator found that no copy was made.",
         )
         return
-    if course_id in (job.source_id, FRONT_PAGE):
-        raise CannotDo(f"Course {course_id} was there before: it cannot be the copy.")
+    if course_id == FRONT_PAGE or course_id in wanted(job).not_ours:
+        raise CannotDo(f"Course {course_id} was there before, or is the copy of another job: it cannot be this one's.")
     course = client.course_by_id(course_id)
     if course is None:
         raise CannotDo(f"Moodle has no course with the id {course_id}.")
-    wanted = job.cancel_requested_at is None
+    is_wanted = job.cancel_requested_at is None
     settled: dict[str, Any] = {
         "kind": "settled",
         "reason": f"Settled: the copy is course {course.id}, “{course.fullname}” ({course.shortname}). {why}",
@@ -332,12 +337,12 @@ def settle(
         "through": through,
         "data": {"course_id": course.id},
         # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
-        "guard": {"cancel_requested_at__isnull": wanted, "course_id": job.course_id},
+        "guard": {"cancel_requested_at__isnull": is_wanted, "course_id": job.course_id},
         "course_id": course.id,
         "proof": job.proof if job.is_proven and job.course_id == course.id else Proof.SETTLED,
         "failure_code": "",
     }
-    if wanted:
+    if is_wanted:
         _move(job, State.SUCCEEDED, expected=(State.UNRESOLVED,), **settled)
         return
     _note(job, **settled)
@@ -345,6 +350,12 @@ def settle(
         finish(job, course.id, client, patient=False)
     except JobMovedOn:
         raise CannotDo(MOVED_ON) from None
+
+
+def _courses_that_are_the_copy(job: DuplicationJob, client: MoodleClient) -> list[Course]:
+    target = wanted(job)
+    found = client.courses_by_shortname(job.shortname)
+    return [course for course in found if could_be_ours(Seen.from_course(course), target)]
 
 
 def _insert(

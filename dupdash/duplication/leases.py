@@ -33,6 +33,11 @@ DEAD = Q(lease_until__lt=Now()) | Q(lease_until__isnull=True)
 FRESH = Q(lease_until__gte=Now())
 
 
+def doubted_long_enough() -> Q:
+    """A lease that was found dead, and that nobody renewed since, though each living worker has tried to."""
+    return Q(lease_doubted_at__lt=Now() - timedelta(seconds=settings.LEASE_SECONDS / 2))
+
+
 def lease_end() -> Combinable:
     """The end of a lease taken now, as an expression of the database."""
     return Now() + timedelta(seconds=settings.LEASE_SECONDS)
@@ -54,7 +59,7 @@ class Lease:
     def renew(self) -> bool:
         """Prolong the lease; False, and ``lost`` is set, where it is no longer ours."""
         held = DuplicationJob.objects.filter(pk=self.job_id, state=State.RUNNING, lease_owner=self.owner)
-        if held.update(lease_until=lease_end()):
+        if held.update(lease_until=lease_end(), lease_doubted_at=None):
             return True
         self.lost.set()
         return False
@@ -105,6 +110,7 @@ def claim(job_id: str) -> Lease | None:
             started_at=job.started_at or timezone.now(),
             lease_owner=lease.owner,
             lease_until=lease_end(),
+            lease_doubted_at=None,
         )
     except JobMovedOn:
         return None

@@ -111,6 +111,8 @@ class DuplicationJob(models.Model):
     # Who drives it, and until when that is believed. On the database's clock.
     lease_owner = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True)
+    # A sweep found the lease dead; whoever renews it after all takes that back.
+    lease_doubted_at = models.DateTimeField(null=True)
 
     # The request to Moodle. Once sent_at is set, the job is never sent again (rule 3).
     driver = models.CharField(max_length=20, blank=True)

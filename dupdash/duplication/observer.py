@@ -43,13 +43,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the copy will be called, and which courses were there before the request was sent."""
+    """What the copy will be called, and which courses cannot be it: they were there before the request was sent, or
+    are proven to be other jobs'."""
 
     shortname: str
     fullname: str
     category_id: int
     source_shortname: str
-    present_before: frozenset[int]
+    not_ours: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,11 @@ class Facts:
     # How many looks in a row did not find the course with the known id.
     missing: int = 0
     candidates: tuple[Seen, ...] = ()
+
+    @property
+    def is_there_complete(self) -> bool:
+        """Whether the copy is complete, and the last look found it."""
+        return self.complete and not self.missing and self.course_id is not None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -179,10 +185,10 @@ def judge(facts: Facts, still: float) -> Verdict:
     """
     if facts.course_id is None:
         return Verdict.UNSEEN
+    if facts.missing:
+        return Verdict.GONE if facts.missing >= 3 else Verdict.GOING_ON
     if facts.complete:
         return Verdict.FINISHED
-    if facts.missing >= 3:
-        return Verdict.GONE
     if facts.has_all:
         return Verdict.FINISHED if facts.unchanged >= min(still, SETTLED_AFTER) else Verdict.GOING_ON
     return Verdict.PARTIAL if facts.unchanged >= still else Verdict.GOING_ON
@@ -196,7 +202,7 @@ def could_be_ours(course: Seen, wanted: Wanted) -> bool:
     """
     shown_differently = not course.visible and FILTERED.search(wanted.fullname) is not None
     return (
-        course.id not in wanted.present_before
+        course.id not in wanted.not_ours
         and same_name(course.shortname, wanted.shortname)
         and course.category_id == wanted.category_id
         and (same_name(course.fullname, wanted.fullname) or shown_differently)
@@ -217,9 +223,10 @@ def _prove(facts: Facts, wanted: Wanted, look: Look) -> Facts:
 
 
 def _collect_candidates(facts: Facts, wanted: Wanted, look: Look) -> Facts:
-    known = {candidate.id: candidate for candidate in facts.candidates}
+    # What was taken for one may be known by now as another job's.
+    known = {candidate.id: candidate for candidate in facts.candidates if candidate.id not in wanted.not_ours}
     for course in (*(look.named or ()), *(look.temporary or ())):
-        if course.id not in wanted.present_before and course.id != facts.course_id:
+        if course.id not in wanted.not_ours and course.id != facts.course_id:
             known[course.id] = course
     return replace(facts, candidates=tuple(known[id] for id in sorted(known)))
 

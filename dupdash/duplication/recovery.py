@@ -9,13 +9,14 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from dupdash.duplication import health, limits
 from dupdash.duplication.drivers import native, outcomes
 from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, temporary_names, wanted
 from dupdash.duplication.endings import Guard, call_off, fail, finish, look_up, pause_before_retry
-from dupdash.duplication.leases import DEAD
+from dupdash.duplication.leases import DEAD, doubted_long_enough
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.observer import Facts, Seen, Verdict, fold, judge
 from dupdash.duplication.states import State
@@ -34,8 +35,13 @@ FOLLOWED = Q(state=State.RUNNING) & ~Q(native_id="")
 
 
 def recover_dead_leases() -> None:
-    """Take back the jobs whose worker is gone: to the queue where nothing was sent, else to be looked up."""
-    _take_back(DEAD, "Its worker was lost.", at_fault=True)
+    """Take back the jobs whose worker is gone: to the queue where nothing was sent, else to be looked up.
+
+    Not at once: after a database that was away every lease is dead, and the first sweep may come before the workers.
+    """
+    driven = DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & DEAD)
+    driven.filter(lease_doubted_at__isnull=True).update(lease_doubted_at=Now())
+    _take_back(DEAD & doubted_long_enough(), "Its worker was lost.", at_fault=True)
 
 
 def release_crew(crew: str, *, at_fault: bool) -> None:
@@ -234,7 +240,7 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
             )
         case Verdict.PARTIAL:
             _fail_with_partial(job, facts, known)
-        case _ if _moodle_is_through(job, now) and (facts.course_id or names.were_all_seen):
+        case _ if not facts.missing and _moodle_is_through(job, now) and (facts.course_id or names.were_all_seen):
             if facts.has_all and facts.course_id is not None:
                 # Moodle is through with the request, and this is what came of it.
                 finish(job, facts.course_id, client, guard=known, patient=now < limits.removal_tried_until(job))
@@ -306,4 +312,5 @@ def _name_of(course: Seen | None) -> str:
 
 
 def _list(courses: tuple[Seen, ...]) -> str:
-    return "; ".join(f"id {course.id}, “{_name_of(course)}”" for course in courses)
+    """By their ids: what they are called may be none of the reader's business."""
+    return ", ".join(f"id {course.id}" for course in courses)

@@ -72,6 +72,7 @@ class Supervisor:
         self._stopping = threading.Event()
         # Held while processes are started or killed, and never while the database is asked.
         self._processes = threading.Lock()
+        self._looked_at = time.monotonic()
         self._swept_at = 0.0
         self._sweep_token = ""
         # Children inherit the reading end; the writing end is ours alone and closes with us.
@@ -116,6 +117,11 @@ class Supervisor:
 
     def _tend(self, cluster: Cluster) -> None:
         now = time.monotonic()
+        if now - self._looked_at > settings.HEARTBEAT_LIMIT / 4:
+            # The database stood still without a word, or the whole machine, and we with it: no silence counts.
+            for silenced in self._clusters:
+                silenced.proof_of_life = now
+        self._looked_at = now
         process = cluster.process
         if process is None:
             if now >= cluster.start_again_at:

@@ -43,7 +43,7 @@ def move(
     require_move(from_state, to_state)
     changes["state"] = to_state
     if from_state == State.RUNNING:
-        changes |= {"lease_owner": "", "lease_until": None}
+        changes |= {"lease_owner": "", "lease_until": None, "lease_doubted_at": None}
     if from_state in BUSY:
         # What was shown is not gone back behind, whatever comes next.
         changes["progress_floor"] = progress(job).number

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.explanations import Explanation, explain
+from dupdash.duplication.explanations import Explanation, explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
@@ -128,7 +128,7 @@ def may_be_written_to(person: "User") -> bool:
 
 
 def _explanation(job: DuplicationJob) -> Explanation:
-    return explain(job.failure_code, deleted=job.course_deleted_at is not None)
+    return explain_failure(job)
 
 
 _VISIBILITY: dict[object, str] = {True: "students can see it", False: "students cannot see it"}

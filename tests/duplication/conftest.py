@@ -9,3 +9,4 @@ from tests.duplication.fixtures import (  # noqa: F401 - fixtures
     outsider,
     whole_stories,
 )
+from tests.duplication.installation import installation, template  # noqa: F401 - fixtures

@@ -1,5 +1,6 @@
 """What the tests of the engine share: asking for copies, driving them, and waiting for conditions."""
 
+import contextlib
 import json
 import threading
 import time
@@ -14,12 +15,13 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from dupdash.duplication import jobs, recovery, tasks
+from dupdash.duplication import engine, jobs, recovery, tasks
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.request import Draft, prepare
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import MOVES, State
 from dupdash.moodle import options as duplication_options
+from dupdash.moodle.errors import MoodleError
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
 from dupdash.sandbox.wire import Request, Reset, Response
@@ -76,6 +78,18 @@ class Moodle(Sandbox):
         def step() -> Response:
             after()
             return Response(200, "application/json; charset=utf-8", json.dumps(answer).encode())
+
+        self._steps.append((function, "", step))
+
+    def replace_answer(
+        self, function: str, status: int, *, sent_by: Callable[[], Any], until: Callable[[], Any]
+    ) -> None:
+        """Have something on the way answer the next call of a function, after Moodle got it and came so far."""
+
+        def step() -> Response:
+            Background(sent_by).start()
+            until()
+            return Response(status, "text/html", b"<html><head><title>Forbidden</title></head></html>")
 
         self._steps.append((function, "", step))
 
@@ -185,10 +199,20 @@ def told_again_at_once(job: DuplicationJob) -> None:
 
 
 def run(job: DuplicationJob) -> DuplicationJob:
-    """What a worker does that gets the job's message; comes back when the worker is free again."""
+    """What a worker does that gets the job's message; comes back when the worker is free again, and nothing of it is
+    still waited for."""
     tasks.run_job(job.pk)
+    hear_late_answers()
     job.refresh_from_db()
     return job
+
+
+def hear_late_answers() -> None:
+    """Wait for what Moodle says in the end to requests of jobs that were taken back."""
+    for thread in threading.enumerate():
+        if isinstance(thread, engine.LateAnswer):
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "still waiting for an answer"
 
 
 def look(job: DuplicationJob, clock: Clock) -> DuplicationJob:
@@ -256,7 +280,12 @@ class Background(threading.Thread):
 
 def working_on(job: DuplicationJob) -> Background:
     """A worker that runs the job meanwhile."""
-    return Background(lambda: tasks.run_job(job.pk))
+
+    def work() -> None:
+        tasks.run_job(job.pk)
+        hear_late_answers()
+
+    return Background(work)
 
 
 def until_in(state: State, job: DuplicationJob) -> None:
@@ -282,6 +311,18 @@ def run_proven(moodle: Moodle) -> DuplicationJob:
         until_seen(job)
         moodle.gates.release()
     return job
+
+
+def send_by_hand(job: DuplicationJob) -> None:
+    with open_client() as client, contextlib.suppress(MoodleError):
+        client.duplicate_course(
+            source_id=job.source_id,
+            fullname=job.fullname,
+            shortname=job.shortname,
+            category_id=job.category_id,
+            visible=job.visible,
+            options=job.options,
+        )
 
 
 def stories_are_whole() -> None:

@@ -1,6 +1,5 @@
 """Each error code of Moodle, through the engine: what becomes of the job, and what it says."""
 
-import contextlib
 from typing import Any
 
 import pytest
@@ -10,9 +9,7 @@ from django.utils import timezone
 from dupdash.duplication import engine, tasks
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Proof
-from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
-from dupdash.moodle.errors import MoodleError
 from dupdash.sandbox.accounts import MANAGER_TOKEN, token_of
 from dupdash.sandbox.university import FACULTY_ID
 from tests.duplication.support import (
@@ -27,6 +24,7 @@ from tests.duplication.support import (
     refusal,
     run,
     run_proven,
+    send_by_hand,
     story,
     submit,
     told_again_at_once,
@@ -319,7 +317,9 @@ def test_it_fails_when_the_short_name_was_taken_while_it_waited(moodle: Moodle) 
     job = submit()
     moodle.add("new-1", fullname="Somebody else's")
     failed_with(run(job), "shortnametaken", moodle)
-    assert "Somebody else's" in reason(job, "failed")
+    assert reason(job, "failed").endswith("Another course has the short name by now.")
+    assert "Somebody else's" not in story(job), "whose that is may be none of the requester's business"
+    assert "Somebody else's" in job.failure_message
     assert moodle.calls.asked["new-1"] == 0
 
 
@@ -357,18 +357,6 @@ def test_it_looks_when_its_own_copy_is_what_took_the_short_name(
     assert look_until_settled(job, clock).state == State.SUCCEEDED
     assert job.course_id == moodle.course("NEW-1").id
     assert len(moodle.made()) == 1
-
-
-def send_by_hand(job: DuplicationJob) -> None:
-    with open_client() as client, contextlib.suppress(MoodleError):
-        client.duplicate_course(
-            source_id=job.source_id,
-            fullname=job.fullname,
-            shortname=job.shortname,
-            category_id=job.category_id,
-            visible=job.visible,
-            options=job.options,
-        )
 
 
 @pytest.mark.parametrize("name", ["Tagged <b>name</b>", "a<b"])

@@ -8,7 +8,7 @@ import pytest
 from dupdash.duplication import jobs, recovery, tasks
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.progress import progress
-from dupdash.duplication.site import open_client
+from dupdash.duplication.site import open_client, open_native_client
 from dupdash.duplication.states import State
 from tests.duplication.support import (
     Clock,
@@ -77,6 +77,28 @@ def test_it_is_not_taken_for_a_job_whose_worker_died(moodle: Moodle, clock: Cloc
         tasks.sweep()
         job.refresh_from_db()
         assert job.state == State.RUNNING, story(job)
+
+
+def test_it_is_not_asked_for_twice_when_something_on_the_way_answers_for_the_site(moodle: Moodle, clock: Clock) -> None:
+    job = submit()
+
+    def ask() -> None:
+        with open_native_client() as site:
+            site.async_duplicate_course(
+                source_id=job.source_id,
+                fullname=job.fullname,
+                shortname=job.shortname,
+                category_id=job.category_id,
+                options=job.options,
+            )
+
+    with moodle.held_at("backup"):
+        moodle.replace_answer(START, 403, sent_by=ask, until=lambda: moodle.wait_for_step("backup"))
+        run(job)
+        assert job.state == State.CHECKING, story(job)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert [course.id for course in moodle.made()] == [job.course_id]
 
 
 def test_it_ignores_a_second_message_while_the_site_works(moodle: Moodle) -> None:

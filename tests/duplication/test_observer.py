@@ -105,8 +105,8 @@ def test_it_survives_looks_out_of_order_repeated_and_missing(
         if proven is not None:
             assert facts.course_id == proven
         proven = facts.course_id
-        assert proven not in WANTED.present_before
-        assert all(candidate.id not in WANTED.present_before for candidate in facts.candidates)
+        assert proven not in WANTED.not_ours
+        assert all(candidate.id not in WANTED.not_ours for candidate in facts.candidates)
         assert proven not in {candidate.id for candidate in facts.candidates}
         if judge(facts, STILL) == Verdict.FINISHED:
             assert any(moment.shown == DONE for moment in looks)

@@ -111,10 +111,30 @@ def test_it_is_for_administrators_only(moodle: Moodle, client_of: MoodleClient, 
 
 
 def test_it_takes_no_course_that_was_there_before(moodle: Moodle, client_of: MoodleClient) -> None:
-    job = a_job(State.UNRESOLVED)
-    for course_id in (job.source_id, 1):
+    old = moodle.add("SRC_1")
+    job = a_job(State.UNRESOLVED, baseline={"names": ["SRC_1", "SRC_2"], "present": [old.id]})
+    for course_id in (job.source_id, 1, old.id):
         with pytest.raises(jobs.CannotDo, match="was there before"):
             jobs.settle(job, course_id=course_id, reason="I think.", actor=None, client=client_of)
+
+
+def test_it_takes_no_copy_of_another_job(moodle: Moodle, client_of: MoodleClient) -> None:
+    """It went through the names that ours would have, and stood among the courses that may be it."""
+    copy = moodle.add("OTHER")
+    a_job(State.SUCCEEDED, "OTHER", course_id=copy.id, proof=Proof.SEEN)
+    job = a_job(State.UNRESOLVED)
+    with pytest.raises(jobs.CannotDo, match="copy of another job"):
+        jobs.settle(job, course_id=copy.id, reason="It is in the list.", actor=None, client=client_of)
+
+
+def test_it_does_not_say_that_no_copy_was_made_where_moodle_shows_it(moodle: Moodle, client_of: MoodleClient) -> None:
+    """The page may be a day old: so rarely is an unresolved job looked at."""
+    copy = moodle.add("NEW-1", fullname="Copy called NEW-1")
+    job = a_job(State.UNRESOLVED)
+    with pytest.raises(jobs.CannotDo, match=f"course {copy.id} has its names"):
+        jobs.settle(job, course_id=None, reason="I saw none.", actor=None, client=client_of)
+    job.refresh_from_db()
+    assert job.state == State.UNRESOLVED
 
 
 def test_it_does_not_say_that_no_copy_was_made_once_moodle_has_answered(
@@ -130,7 +150,8 @@ def test_it_does_not_say_that_no_copy_was_made_once_moodle_has_answered(
 def test_it_does_not_settle_what_moodle_answers_at_the_same_moment(
     moodle: Moodle, client_of: MoodleClient, none: bool
 ) -> None:
-    copy, other = moodle.add("NEW-1", fullname="Copy called NEW-1"), moodle.add("OTHER")
+    # Where nobody would look for it: only the answer names it.
+    copy, other = moodle.add("NEW-1", categoryid=3), moodle.add("OTHER")
     seen = a_job(State.UNRESOLVED, sent_at=timezone.now())
     engine._late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)
     with pytest.raises(jobs.CannotDo, match="at the same moment"):

@@ -1,6 +1,7 @@
 """Anything that anybody may do to jobs, in any order: only legal moves, terminal for ever, an unbroken story."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -129,7 +130,9 @@ class Jobs(RuleBasedStateMachine):
     @precondition(lambda self: DuplicationJob.objects.filter(state=State.RUNNING).exists())
     @rule()
     def lose_all_workers(self) -> None:
-        DuplicationJob.objects.filter(state=State.RUNNING).update(lease_until=None)
+        DuplicationJob.objects.filter(state=State.RUNNING).update(
+            lease_until=None, lease_doubted_at=timezone.now() - timedelta(days=1)
+        )
         recovery.recover_dead_leases()
         assert not DuplicationJob.objects.filter(state=State.RUNNING, native_id="").exists()
 

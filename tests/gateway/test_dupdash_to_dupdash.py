@@ -23,7 +23,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from tests.duplication.support import Moodle, await_until, point_at, reason, run, scale_periods, story, submit
+from tests.duplication.support import Moodle, await_until, point_at, run, scale_periods, story, submit
 from tests.gateway.support import ENDPOINT, RESULT
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
@@ -165,7 +165,7 @@ def test_what_the_one_behind_refuses_fails_here_and_nothing_is_started(site: Moo
         assert "duplicateid" in first
         job = run(submit("AT&T", "SAME"))
         assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken"), story(job)
-        assert "Short name is already used" in reason(job, "failed")
+        assert "Short name is already used" in job.failure_message
     assert site.calls.asked["same"] <= 1
 
 

@@ -60,8 +60,14 @@ def wanted(job: DuplicationJob) -> Wanted:
         fullname=job.fullname,
         category_id=job.category_id,
         source_shortname=job.source_shortname,
-        present_before=frozenset({job.source_id, *(job.baseline or {}).get("present", [])}),
+        not_ours=frozenset({job.source_id, *(job.baseline or {}).get("present", []), *_of_other_jobs(job)}),
     )
+
+
+def _of_other_jobs(job: DuplicationJob) -> set[int]:
+    """The courses of this source that are proven to be other jobs': under names that ours goes through, too."""
+    others = DuplicationJob.objects.filter(source_id=job.source_id).exclude(pk=job.pk).exclude(proof=Proof.NONE)
+    return {course_id for course_id in others.values_list("course_id", flat=True) if course_id is not None}
 
 
 def temporary_names(job: DuplicationJob) -> list[str]:
@@ -69,9 +75,14 @@ def temporary_names(job: DuplicationJob) -> list[str]:
     return names
 
 
+def free_names(job: DuplicationJob) -> list[str]:
+    """The first temporary name that was free before sending, and those beyond it."""
+    return temporary_names(job)[-NAMES_BEYOND - 1 :]
+
+
 def likely_name(job: DuplicationJob) -> tuple[str, ...]:
     """The first temporary name that was free before sending: restore takes it, unless its full name is taken."""
-    return tuple(temporary_names(job)[-NAMES_BEYOND - 1 :][:1])
+    return tuple(free_names(job)[:1])
 
 
 def facts_of(job: DuplicationJob) -> Facts:

@@ -65,6 +65,10 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
     except errors.UnknownRefusal as refused:
         return outcomes.AnswerLost(refused.message, refused.errorcode or "error")
     except errors.MoodleError as error:
+        if isinstance(error, errors.ConfigurationFault) and not error.errorcode:
+            # No words of Moodle's own, so no proof (rule 3): something on the way may have taken their place, and what
+            # the site accepted waits in a queue, where nobody sees it.
+            return outcomes.AnswerLost(error.message.rstrip("."))
         return outcome_of_read(error)
     insist(lambda: _store(job, lease, native_id, of_the_whole))
     return outcomes.FollowedElsewhere()
@@ -123,7 +127,7 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     if status.phase == RESTORE_PHASE:
         changes["phase"] = Phase.RESTORE
     record(job, facts, **changes)
-    if facts.complete and facts.course_id is not None and status.status == FINISHED_OK:
+    if facts.is_there_complete and facts.course_id is not None and status.status == FINISHED_OK:
         return outcomes.Finished(facts.course_id)
     if status.status == FINISHED_OK and facts.course_id is None:
         return outcomes.AnswerLost("the site says that the copy is done, and no such course is seen")

@@ -1,5 +1,6 @@
 """What became of one attempt to have a Moodle duplicate a course: what a driver tells the engine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
@@ -58,6 +59,9 @@ class AnswerLost:
 @dataclass(frozen=True)
 class LeaseLost:
     """Somebody else decides about this job now."""
+
+    # Where the request is still under way: waits for its answer, and tells what it says.
+    in_the_end: "Callable[[], Outcome] | None" = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from django.utils import timezone
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.looking import take_baseline
 from dupdash.duplication.drivers.outcomes import Outcome
+from dupdash.duplication.explanations import TAKEN
 from dupdash.duplication.leases import Lease
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import expect
@@ -34,9 +35,7 @@ def prepare(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: 
     if source is None:
         return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
     if taken := client.courses_by_shortname(job.shortname):
-        return outcomes.Refused(
-            "shortnametaken", f"Course {taken[0].id}, “{taken[0].fullname}”, has this short name by now."
-        )
+        return outcomes.Refused(TAKEN, f"Course {taken[0].id}, “{taken[0].fullname}”, has this short name by now.")
     activities = client.contents(source.id).activities
     baseline = take_baseline(client, source.shortname)
     expected = expect(source.id, activities)

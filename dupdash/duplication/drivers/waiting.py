@@ -3,6 +3,7 @@
 Raises nothing a Moodle or a database can cause: what became of the attempt is its Outcome.
 """
 
+import contextlib
 import logging
 import threading
 import time
@@ -16,6 +17,7 @@ from django.db import IntegrityError, close_old_connections
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.looking import (
     facts_of,
+    free_names,
     likely_name,
     look,
     record,
@@ -24,11 +26,22 @@ from dupdash.duplication.drivers.looking import (
 )
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preparing import outcome_of_read, prepare
+from dupdash.duplication.explanations import TAKEN
 from dupdash.duplication.health import ADD_FUNCTIONS, DUPLICATE
 from dupdash.duplication.insisting import insist
 from dupdash.duplication.leases import Lease
 from dupdash.duplication.models import DuplicationJob, Proof
-from dupdash.duplication.observer import Facts, Look, Seen, answered, could_be_ours, fold, same_name
+from dupdash.duplication.observer import (
+    Facts,
+    Look,
+    Seen,
+    answered,
+    could_be_ours,
+    fold,
+    is_temporary_short_name,
+    same_name,
+)
+from dupdash.duplication.site import open_client
 from dupdash.duplication.transitions import JobMovedOn, note, observe
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
@@ -56,14 +69,13 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
         return refusal
     call = Call(client, job)
     call.start()
-    try:
-        facts = _watch(job, lease, client, call)
-    except JobMovedOn:
-        # Somebody took the job back, and it is being looked up. What Moodle says in the end still settles it.
-        call.join()
-        insist(job.refresh_from_db)
-        facts = facts_of(job)
-    return _conclude(job, lease, client, call, facts)
+    facts, ours = _watch(job, lease, client, call)
+    if ours:
+        _keep(job, lease, facts)
+        return _conclude(job, lease, client, call, facts)
+    # Somebody took the job back, and it is being looked up.
+    insist(lambda: _hand_over(job, facts))
+    return outcomes.LeaseLost(in_the_end=lambda: _hear_the_answer(job, lease, call))
 
 
 class Call(threading.Thread):
@@ -90,19 +102,40 @@ class Call(threading.Thread):
             self.error = error
 
 
-def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) -> Facts:
+def _hand_over(job: DuplicationJob, facts: Facts) -> None:
+    """Tell whoever looks the job up now which course is its own: it may have been seen while the database was away."""
+    job.refresh_from_db()
+    if facts.course_id is None or job.course_id is not None or job.is_terminal:
+        return
+    try:
+        record(job, facts, guard={"course_id": None})
+    except JobMovedOn as moved:
+        logger.info("%s", moved)
+
+
+def _hear_the_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome:
+    """What Moodle says in the end to the request of a job that was taken back."""
+    call.join()
+    insist(job.refresh_from_db)
+    with open_client() as client:
+        return _conclude(job, lease, client, call, facts_of(job))
+
+
+def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) -> tuple[Facts, bool]:
     """Record the milestones while the call waits; ends with the call, or with a copy that is complete without it.
 
-    Raises JobMovedOn when the lease is lost.
+    Returns what was seen, and whether the job is still ours.
     """
     facts = facts_of(job)
+    # No other copy of this source is sent before our course was seen (rule 4), so this stays true.
+    target = insist(lambda: wanted(job))
     names = cycle(temporary_names(job))
     content_period = max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) / CONTENT_LOOKS)
     next_names = next_content = time.monotonic() + settings.FOLLOW_INTERVAL
     complete_looks = 0
     while not _ended(call, facts):
         if lease.lost.is_set():
-            raise JobMovedOn(job.pk)
+            return facts, False
         now = time.monotonic()
         with_names, with_content = now >= next_names, now >= next_content
         next_names = now + settings.FOLLOW_INTERVAL if with_names else next_names
@@ -111,19 +144,22 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
             sighting = look(
                 client,
                 facts,
-                wanted(job),
+                target,
                 temporary={*likely_name(job), *islice(names, 1)} if with_names else (),
                 contents=with_content,
             )
         except errors.MoodleError as error:
             logger.info("job %s: a look at Moodle failed: %s", job.pk, error)
             continue
-        facts = fold(facts, wanted(job), sighting)
-        _record(job, lease, facts)
-        complete_looks += facts.complete
+        facts = fold(facts, target, sighting)
+        try:
+            _record(job, lease, facts)
+        except JobMovedOn:
+            return facts, False
+        complete_looks += facts.is_there_complete
         if complete_looks > LOOKS_FOR_THE_ANSWER:
             break
-    return facts
+    return facts, True
 
 
 def _ended(call: Call, facts: Facts) -> bool:
@@ -132,7 +168,7 @@ def _ended(call: Call, facts: Facts) -> bool:
 
 
 def _record(job: DuplicationJob, lease: Lease, facts: Facts) -> None:
-    """Write down what was seen. A database that is away costs nothing: the next look writes it all."""
+    """Write down what was seen. A database that is away costs nothing: the next look writes it all, or the end does."""
     try:
         record(job, facts, guard=lease.guard)
     except DatabaseError as error:
@@ -140,19 +176,35 @@ def _record(job: DuplicationJob, lease: Lease, facts: Facts) -> None:
         close_old_connections()
 
 
+def _keep(job: DuplicationJob, lease: Lease, facts: Facts) -> None:
+    """Have what was seen written down, however long the database is away: it may be all the proof there ever is."""
+    if facts == facts_of(job):
+        return
+    with contextlib.suppress(JobMovedOn):
+        insist(lambda: record(job, facts, guard=lease.guard))
+
+
 def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call, facts: Facts) -> Outcome:
     if call.answer is not None:
         return _confirm(job, lease, client, call.answer, facts)
-    if facts.complete and facts.course_id is not None:
+    looked = True
+    if isinstance(call.error, errors.NothingStarted) and not isinstance(call.error, errors.NotSent):
+        facts, looked = _look_once_more(job, client, facts)
+        _keep(job, lease, facts)
+    if facts.is_there_complete and facts.course_id is not None:
         return outcomes.Finished(facts.course_id)
     match call.error:
-        case errors.Refused(errorcode="shortnametaken") as refusal if _may_be_ours(job, client, facts):
-            # Somebody on the way sent our request twice: the course that is in the way is our own.
-            return outcomes.AnswerLost(f"{refusal.errorcode}, though our own copy is under way")
-        case errors.NothingStarted() as error if facts.course_id is not None:
-            # Whatever Moodle says: its course was seen, so something did start.
+        case errors.NothingStarted() as error if _something_began(job, facts, error):
+            if error.errorcode == TAKEN:
+                # Somebody on the way sent our request twice: the course that is in the way is our own, and goes on.
+                return outcomes.AnswerLost(f"{TAKEN}, though our own copy is under way")
+            # A refusal in Moodle's own words ends the request.
             ended = error.errorcode if isinstance(error, errors.Refused) else ""
-            return outcomes.AnswerLost(f"{error.message or error.errorcode}, though its course was seen", ended)
+            return outcomes.AnswerLost(f"{error.message or error.errorcode}, though a new course was seen", ended)
+        case errors.Refused() as refusal if refusal.errorcode == TAKEN and not looked:
+            return outcomes.AnswerLost(
+                f"{refusal.errorcode}, and whether the course in the way is our own is not known"
+            )
         case errors.ConfigurationFault() as fault:
             return outcomes.Misconfigured(fault)
         case errors.NotSent() | errors.TryAgain() as passing:
@@ -169,15 +221,33 @@ def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Cal
             return outcomes.AnswerLost("the call ended without an answer")
 
 
-def _may_be_ours(job: DuplicationJob, client: MoodleClient, facts: Facts) -> bool:
-    """Whether the course that holds the requested short name can be the one this job asked for."""
+def _look_once_more(job: DuplicationJob, client: MoodleClient, facts: Facts) -> tuple[Facts, bool]:
+    """What is known after one more look, and whether Moodle could be asked.
+
+    An answer that says "nothing was started" may come from something on the way that replaced Moodle's own, or from the
+    middle of a restore whose first row was missed: what Moodle shows is the better witness.
+    """
+    target = insist(lambda: wanted(job))
+    try:
+        sighting = look(client, facts, target, temporary=free_names(job), contents=False)
+    except errors.MoodleError as error:
+        logger.info("job %s: a look at Moodle failed: %s", job.pk, error)
+        return facts, False
+    return fold(facts, target, sighting), True
+
+
+def _something_began(job: DuplicationJob, facts: Facts, error: errors.NothingStarted) -> bool:
+    """Whether Moodle shows what this request may have begun, whatever was answered.
+
+    A new course under restore's own names may be anybody's. Where Moodle's own words prove that nothing was started
+    (rule 3), or where the two got into each other's way, it is somebody else's.
+    """
     if facts.course_id is not None:
         return True
-    try:
-        sighting = look(client, facts, wanted(job), contents=False)
-    except errors.MoodleError:
-        return True
-    return fold(facts, wanted(job), sighting).course_id is not None
+    believed = isinstance(error, errors.NotSent | errors.TryAgain)
+    if believed or (isinstance(error, errors.ConfigurationFault) and error.errorcode):
+        return False
+    return any(is_temporary_short_name(one.shortname, job.source_shortname) for one in facts.candidates)
 
 
 def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
@@ -205,11 +275,11 @@ def _confirm(job: DuplicationJob, lease: Lease, client: MoodleClient, answer: Du
         return outcomes.AnswerLost(f"an answer that could not be confirmed ({error})")
     if course is None or not same_name(course.shortname, job.shortname):
         return outcomes.AnswerLost(f"an answer naming course {answer.id}, which does not carry the requested names")
-    named = Seen.from_course(course)
-    if facts.course_id not in (None, answer.id) and not could_be_ours(named, wanted(job)):
+    named, target = Seen.from_course(course), insist(lambda: wanted(job))
+    if facts.course_id not in (None, answer.id) and not could_be_ours(named, target):
         return outcomes.AnswerLost(f"an answer naming course {answer.id}, where {facts.course_id} was seen")
     other = facts.course_id if facts.course_id != answer.id else None
-    facts = fold(answered(facts, answer.id, time.time()), wanted(job), Look(time.time(), own=named))
+    facts = fold(answered(facts, answer.id, time.time()), target, Look(time.time(), own=named))
     changes: dict[str, Any] = {"course_id": answer.id, "proof": Proof.ANSWERED, "facts": facts.to_json()}
     reason = f"Moodle's answer names course {answer.id}. Course {other}, under the same names, is not this job's."
     try:

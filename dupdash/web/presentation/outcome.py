@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from dupdash.duplication.explanations import explain
+from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
@@ -96,7 +96,7 @@ _VISIBILITY: dict[object, str] = {
 def _callouts(job: DuplicationJob, health: MoodleHealth) -> list[Callout]:
     match job.state:
         case State.FAILED:
-            why = explain(job.failure_code, deleted=job.course_deleted_at is not None)
+            why = explain_failure(job)
             return [Callout("danger", why.happened, why.means, why.do)]
         case State.UNRESOLVED:
             becomes = "shown, too" if job.cancel_requested_at is None else "removed: it was cancelled"

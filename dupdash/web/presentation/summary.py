@@ -5,7 +5,7 @@ from datetime import datetime, tzinfo
 
 from django.utils import timezone
 
-from dupdash.duplication.explanations import explain
+from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
@@ -58,7 +58,7 @@ def _lines(
     if raw and job.failure_message:
         yield f"Moodle:    {' '.join(job.failure_message.split())}"
     if job.state == State.FAILED:
-        why = explain(job.failure_code, deleted=job.course_deleted_at is not None)
+        why = explain_failure(job)
         yield from ("", f"What happened: {why.happened}", f"What it means: {why.means}", f"What to do: {why.do}")
     else:
         for callout in outcome_of(job, health, raw=raw).callouts:

@@ -1,0 +1,190 @@
+"""An installation for tests of ``manage.py worker``: real processes, on a database and a Moodle of their own."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from tests.duplication.support import Moodle, await_until
+
+COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
+WORKERS = 2
+# Beyond what starting a cluster takes on a busy machine: one that is killed while it starts never lives.
+HEARTBEAT_LIMIT = 8
+PATIENCE = 60.0
+PERIODS = {
+    "MOODLE_CONCURRENCY": WORKERS,
+    "WATCH_INTERVAL": 0.05,
+    "FOLLOW_INTERVAL": 0.1,
+    "LEASE_SECONDS": 4,
+    "SWEEP_INTERVAL": 0.3,
+    "REDISPATCH_AFTER": 2,
+    "HEARTBEAT_INTERVAL": 0.5,
+    "HEARTBEAT_LIMIT": HEARTBEAT_LIMIT,
+    "CHECK_FIRST": 0.2,
+    "CHECK_LONGEST": 0.5,
+}
+
+
+class Installation:
+    """A database, a Moodle and a supervisor of its own; every process of it is found by a mark in its environment."""
+
+    def __init__(self, folder: Path, template: Path, moodle: Moodle) -> None:
+        self.mark = uuid.uuid4().hex
+        self.moodle = moodle
+        self.database = folder / "dupdash.sqlite3"
+        shutil.copy(template, self.database)
+        self.log = folder / "worker.log"
+        self.environment = environment(self.database) | {
+            "DUPDASH_TEST_MARK": self.mark,
+            "MOODLE_URL": moodle.url,
+            "MOODLE_TOKEN": moodle.token,
+            **{name: str(value) for name, value in PERIODS.items()},
+        }
+        self.supervisor: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.supervisor = subprocess.Popen(
+                manage("worker"), env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def submit(self, shortname: str, source: str = "AT&T") -> str:
+        """The id of a new job."""
+        ran = subprocess.run(
+            manage(
+                "duplicate", source, "--fullname", "A copy", "--shortname", shortname, "--category", "2", "--no-wait"
+            ),
+            env=self.environment,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        return ran.stdout.strip()
+
+    def cancel(self, job_id: str) -> None:
+        program = (
+            "from dupdash.duplication import jobs, models; "
+            f"jobs.cancel(models.DuplicationJob.objects.get(pk='{job_id}'), actor=None)"
+        )
+        subprocess.run(manage("shell", "-v0", "-c", program), env=self.environment, check=True, timeout=PATIENCE)
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.database, timeout=20)) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def state(self, job_id: str) -> str:
+        ((state,),) = self.ask("SELECT state FROM duplication_duplicationjob WHERE id = ?", job_id)
+        return str(state)
+
+    def reasons(self, job_id: str) -> str:
+        rows = self.ask("SELECT reason FROM duplication_jobevent WHERE job_id = ? ORDER BY id", job_id)
+        return "\n".join(str(reason) for (reason,) in rows)
+
+    def processes(self, cluster: str = "") -> dict[int, int]:
+        """The living processes and their parents: all of this installation, or those of one cluster."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError, ValueError):
+                given = (folder / "environ").read_bytes().split(b"\0")
+                state, parent = (folder / "stat").read_text().rsplit(")", 1)[1].split()[:2]
+                mine = f"DUPDASH_TEST_MARK={self.mark}".encode() in given
+                of_cluster = not cluster or f"Q_CLUSTER_NAME={cluster}".encode() in given
+                if mine and of_cluster and state != "Z":
+                    found[int(folder.name)] = int(parent)
+        return found
+
+    def roles(self, cluster: str) -> tuple[int, int, list[int]]:
+        """The main process of a cluster, its sentinel, and its workers, which are the first that it starts."""
+        found = self.processes(cluster)
+        (main,) = (pid for pid, parent in found.items() if parent not in found)
+        (sentinel,) = (pid for pid, parent in found.items() if parent == main)
+        return main, sentinel, sorted(pid for pid, parent in found.items() if parent == sentinel)[:WORKERS]
+
+    def await_clusters(self) -> None:
+        """Until a heartbeat came out of both queues, and all processes are there."""
+
+        def alive() -> bool:
+            beating = self.ask("SELECT COUNT(*) FROM duplication_clusterheartbeat WHERE cluster LIKE 'dupdash-%'")
+            return beating == [(2,)] and all(
+                len(self.processes(one)) >= 4 + workers for one, workers in ((COPIES, WORKERS), (HOUSEKEEPING, 3))
+            )
+
+        self.until(alive, "both clusters to be alive")
+
+    def until(self, condition: Any, what: str, patience: float = PATIENCE) -> None:
+        try:
+            await_until(condition, what, patience)
+        except AssertionError as late:
+            raise AssertionError(f"{late}\n{self.log.read_text()}") from None
+
+    def end(self) -> None:
+        """Whatever a test left: ended by its process id."""
+        for _ in range(50):
+            left = self.processes()
+            if not left:
+                break
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+        if self.supervisor is not None:
+            self.supervisor.wait(10)
+
+
+def manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def environment(database: Path) -> dict[str, str]:
+    """Nothing of this process's own settings, above all not its database and its broker."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return kept | {
+        "DJANGO_SETTINGS_MODULE": "dupdash.settings",
+        "DUPDASH_ENV_FILE": "",
+        "SECRET_KEY": "only-for-tests",
+        "DATABASE_URL": f"sqlite:///{database}",
+    }
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database with all tables."""
+    database = tmp_path_factory.mktemp("template") / "empty.sqlite3"
+    subprocess.run(manage("migrate", "-v0"), env=environment(database), check=True, timeout=PATIENCE)
+    with closing(sqlite3.connect(database)) as connection:
+        # What is copied must be all in one file.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return database
+
+
+@pytest.fixture
+def installation(tmp_path: Path, template: Path) -> Iterator[Installation]:
+    moodle = Moodle(speed=50)
+    with moodle:
+        installation = Installation(tmp_path, template, moodle)
+        yield installation
+        installation.end()
+        moodle.gates.release()
+    moodle.never_sent_twice()
+
+
+@contextmanager
+def nobody_else_writes(database: Path) -> Iterator[None]:
+    """As if another program held SQLite's lock, for longer than anybody waits for it."""
+    with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
