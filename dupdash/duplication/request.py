@@ -31,6 +31,14 @@ class Problem:
     message: str
     # The unfinished job that is in the way, where there is one.
     job: DuplicationJob | None = None
+    # The course that is in the way. Courses of others, hidden ones too: named only to those who see everything.
+    course: Course | None = None
+
+    def words(self, *, in_full: bool) -> str:
+        """The message; ``in_full`` with the name of the course that is in the way."""
+        if self.course is None or not in_full:
+            return self.message
+        return f"{self.message} It is “{self.course.fullname}” (id {self.course.id})."
 
 
 class InvalidRequest(Exception):
@@ -132,11 +140,8 @@ def held_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None) -> 
 def taken_in_moodle(shortname: str, client: MoodleClient) -> Problem | None:
     """The problem that a course has this short name; raises MoodleError where Moodle cannot be asked."""
     for course in client.courses_by_shortname(shortname.strip()):
-        return Problem(
-            "shortname",
-            "shortnametaken",
-            f"The course “{course.fullname}” already has this short name. Choose another.",
-        )
+        message = "A course in Moodle already has this short name. Choose another."
+        return Problem("shortname", "shortnametaken", message, course=course)
     return None
 
 

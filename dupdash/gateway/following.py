@@ -6,6 +6,7 @@ An id that there is not and somebody else's are one and the same to the caller: 
 from typing import Any
 
 from dupdash.accounts import access
+from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
@@ -72,7 +73,7 @@ def get_statuses(call: Call) -> dict[str, Any]:
 def get_result(call: Call) -> dict[str, Any]:
     """How it ended, as far as it has. ``errorcode`` at this place would look like an error to Moodle's clients."""
     job = _visible(call, DuplicationJob.objects.filter(pk=call.parameters["duplicateid"]).first())
-    code, message = _failure(job)
+    code, message = _failure(job, in_full=access.sees_all_jobs(call.owner))
     return {
         "duplicateid": job.pk,
         "state": job.state,
@@ -131,11 +132,16 @@ def _figure(number: float) -> float:
     return 1.0 if number >= 1 else min(round(number, 6), 0.999999)
 
 
-def _failure(job: DuplicationJob) -> tuple[str | None, str | None]:
-    """Why a job ended without a copy, or is believed to have; nothing for all others."""
+def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:
+    """Why a job ended without a copy, or is believed to have; nothing for all others.
+
+    ``in_full``: in Moodle's own words, which may name courses that are not everybody's to know of.
+    """
     if STATUS[State(job.state)] != FINISHED_ERR:
         return None, None
-    told = job.failure_message
+    told = job.failure_message if in_full else ""
+    if not in_full and job.state == State.FAILED:
+        told = explain(job.failure_code, deleted=job.course_deleted_at is not None).happened
     if not told:
         last = job.events.filter(to_state=job.state).exclude(from_state=job.state).last()
         told = last.reason if last else job.get_state_display()

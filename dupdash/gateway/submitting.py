@@ -61,7 +61,7 @@ def duplicate(call: Call) -> dict[str, str]:
         job = _submitted_before(call, draft) or _submit(call, draft)
     except InvalidRequest as refused:
         # The same call may have come twice at once, and the other one won: its job holds the name and the key.
-        job = _submitted_before(call, draft) or _refuse(refused)
+        job = _submitted_before(call, draft) or _refuse(refused, call)
     return {"duplicateid": job.pk}
 
 
@@ -69,7 +69,7 @@ def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
     try:
         return jobs.submitted_before(draft, call.parameters["id"], actor=call.owner)
     except InvalidRequest as refused:
-        _refuse(refused)
+        _refuse(refused, call)
 
 
 def _submit(call: Call, draft: Draft) -> DuplicationJob:
@@ -90,24 +90,32 @@ def _submit(call: Call, draft: Draft) -> DuplicationJob:
 
 
 def _send(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
-    request = prepare(draft, Origin.WEB_SERVICE, client)
+    try:
+        request = prepare(draft, Origin.WEB_SERVICE, client)
+    except InvalidRequest:
+        # Nobody learns which courses there are by asking for copies of them: one that is not the caller's to copy and
+        # one that there is not are refused in the same words.
+        wish = access.Wish(call.parameters["id"], draft.category_id, dict(draft.options))
+        access.require_submit(call.owner, wish, client)
+        raise
     if request.source_id != call.parameters["id"]:
         # A form may name a source by its short name, which may be a number; this parameter is an id.
         raise errors.invalid_course_id()
     return jobs.submit(request, actor=call.owner, client=client, through=call.token.label)
 
 
-def _refuse(refused: InvalidRequest) -> NoReturn:
-    raise as_service_error(min(refused.problems, key=_rank)) from None
+def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
+    first = min(refused.problems, key=_rank)
+    raise as_service_error(first, in_full=access.sees_all_jobs(call.owner)) from None
 
 
 def _rank(problem: Problem) -> int:
     return _ORDER.index(problem.code) if problem.code in _ORDER else len(_ORDER)
 
 
-def as_service_error(problem: Problem) -> errors.ServiceError:
-    """What Moodle would say of the same fault."""
-    why = f"{problem.field}: {problem.message}"
+def as_service_error(problem: Problem, *, in_full: bool) -> errors.ServiceError:
+    """What Moodle would say of the same fault; ``in_full`` names the course that is in the way."""
+    why = f"{problem.field}: {problem.words(in_full=in_full)}"
     match problem.code:
         case "invalidparameter" | "missingparam":
             return errors.invalid_parameter(why)

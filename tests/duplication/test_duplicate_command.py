@@ -112,7 +112,10 @@ def test_it_ends_with_1_when_moodle_cannot_be_asked(moodle: Moodle, command: Com
     ("arguments", "told"),
     [
         (wish("no such course"), "source: Moodle knows no such course"),
-        (wish(shortname="at&t"), "shortname: The course “"),
+        (
+            wish(shortname="at&t"),
+            "shortname: A course in Moodle already has this short name. Choose another. It is “AT&T",
+        ),
         (wish(shortname=""), "shortname: Type a short name"),
         (wish(category="98765"), "category: Moodle knows no such category"),
         (wish(category="x"), "invalid int value"),

@@ -106,9 +106,13 @@ def test_it_is_the_help_desk_s_by_policy_only(
 
 
 def test_it_is_refused_while_a_course_has_the_short_name(moodle: Moodle, client_of: MoodleClient) -> None:
-    moodle.add("new-1", fullname="The rest of the last time")
-    with pytest.raises(InvalidRequest, match="The rest of the last time"):
+    course = moodle.add("new-1", fullname="The rest of the last time")
+    with pytest.raises(InvalidRequest, match="A course in Moodle already has this short name") as caught:
         jobs.retry(ended(moodle), actor=None, client=client_of)
+    # Its name is not everybody's to know.
+    assert "The rest of the last time" not in str(caught.value)
+    (problem,) = caught.value.problems
+    assert f"“The rest of the last time” (id {course.id})" in problem.words(in_full=True)
 
 
 def test_it_is_refused_when_it_was_tried_again_already(moodle: Moodle, client_of: MoodleClient) -> None:

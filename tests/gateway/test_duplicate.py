@@ -127,6 +127,17 @@ def test_a_short_name_that_a_course_has_is_taken(program: Caller, name: str) -> 
     assert answer["exception"] == capture("duplicate_shortname_taken")["body"]["exception"]
 
 
+@pytest.mark.parametrize(("who", "named"), [("administrator", True), ("faculty", False)])
+def test_the_course_that_has_a_short_name_is_named_to_those_who_see_everything(
+    calls_as: Calls, moodle: Moodle, request: pytest.FixtureRequest, who: str, named: bool
+) -> None:
+    moodle.add("MERGER", fullname="Merger, confidential", visible=0)
+    answer = calls_as(request.getfixturevalue(who)).copy("merger")
+    assert error(answer) == "shortnametaken"
+    assert ("Merger, confidential" in answer["debuginfo"]) == named
+    assert ("Merger, confidential" in str(answer)) == named
+
+
 def test_a_short_name_that_an_unfinished_job_has_is_taken(program: Caller) -> None:
     a_job(State.CHECKING, "WS-1")
     assert error(program.copy("ws-1")) == "shortnametaken"
@@ -163,6 +174,30 @@ def test_who_may_not_ask_for_copies_learns_nothing_by_asking(calls_as: Calls, he
     """Not even which names and courses there are."""
     program = calls_as(help_desk)
     assert error(program.copy("AT&T")) == error(program.copy(id=99999)) == "nopermissions"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"shortname": "AT&T"},
+        {"fullname": "<b>"},
+        {"categoryid": 99},
+        {"categoryid": 3},
+        {"options": [{"users": 1}]},
+    ],
+    ids=lambda changes: " ".join(changes) or "as it should be",
+)
+def test_faculty_do_not_learn_by_asking_which_courses_there_are(
+    calls_as: Calls, faculty: User, moodle: Moodle, settings: Any, changes: Any
+) -> None:
+    """Whatever else is wrong: a course that is not theirs to copy and one that there is not are refused alike."""
+    settings.FACULTY_CATEGORIES = [2]
+    program = calls_as(faculty)
+    theirs = moodle.add("MERGER", fullname="Merger, confidential", visible=0)
+    answer = program.copy(id=theirs.id, **changes)
+    assert error(answer) == "nopermissions"
+    assert program.copy(id=987654, **changes) == answer
 
 
 def test_a_role_that_was_taken_away_is_gone_at_once(calls_as: Calls, administrator: User) -> None:

@@ -221,22 +221,34 @@ def test_the_result_warns_of_a_copy_that_may_not_be_whole(
     assert warning == {"item": "course", "itemid": 470, "warningcode": code, "message": message}
 
 
-def test_the_result_says_why_it_failed_and_names_the_partial_course(program: Caller, faculty: User) -> None:
+@pytest.mark.parametrize(
+    ("who", "message"),
+    [
+        ("help_desk", "Course 9, “Merger, confidential”, has this short name."),
+        ("faculty", "Another course has the short name by now."),
+    ],
+)
+def test_the_result_says_why_it_failed_and_names_the_partial_course(
+    calls_as: Calls, faculty: User, request: pytest.FixtureRequest, who: str, message: str
+) -> None:
+    """Moodle's own words may name a course that is not everybody's to know: they are for those who see all copies."""
     job = own(
         State.FAILED,
         faculty,
-        failure_code="cannotrestore",
-        failure_message="Disk full",
+        failure_code="shortnametaken",
+        failure_message="Course 9, “Merger, confidential”, has this short name.",
         course_id=9,
         proof=Proof.SEEN,
     )
-    answer = program(RESULT, duplicateid=job.pk)
-    assert (answer["state"], answer["failurecode"], answer["failuremessage"]) == (
-        "failed",
-        "cannotrestore",
-        "Disk full",
-    )
+    answer = calls_as(request.getfixturevalue(who))(RESULT, duplicateid=job.pk)
+    assert (answer["state"], answer["failurecode"], answer["failuremessage"]) == ("failed", "shortnametaken", message)
     assert (answer["courseid"], answer["partialcourseid"]) == (None, 9)
+
+
+def test_the_result_of_a_cancelled_copy_tells_faculty_that_it_was_cancelled(program: Caller, faculty: User) -> None:
+    job = own(State.CHECKING, faculty, failure_code="x", failure_message="Course 9, “Merger, confidential”")
+    move(job, State.CANCELLED, kind="removed", reason="Cancelled, and the copy removed.")
+    assert program(RESULT, duplicateid=job.pk)["failuremessage"] == "Cancelled, and the copy removed."
 
 
 def test_the_result_of_a_refused_wish_is_the_reason(program: Caller, faculty: User) -> None:

@@ -91,7 +91,8 @@ def test_it_looks_at_the_source_and_the_short_name(as_administrator: Client, san
     assert "The short name is still free." in page
     assert "How long a copy takes is not known yet." in page
     taken = a_request("BIO101-2026S1", source_id=BIO101)
-    assert "already has this short name" in text(as_administrator.get(f"/jobs/{taken.pk}/look/"))
+    page = text(as_administrator.get(f"/jobs/{taken.pk}/look/"))
+    assert "A course in Moodle already has this short name. Choose another. It is “Introduction to Biology”" in page
 
 
 def test_it_looks_at_once_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:

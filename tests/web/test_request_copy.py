@@ -20,6 +20,8 @@ from dupdash.sandbox.server import Sandbox
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, form, text
 
 URL = "/jobs/new/"
+# A course of the sandbox that “faculty” does not teach.
+NOT_TAUGHT = 3
 
 pytestmark = pytest.mark.django_db
 
@@ -106,6 +108,16 @@ def test_it_says_nothing_of_a_job_that_is_somebody_elses(as_faculty: Client, col
     assert "Another unfinished copy already has this short name." in page
     assert other.pk not in page
     assert "Nadia" not in page
+
+
+@pytest.mark.parametrize(("who", "named"), [("administrator", True), ("faculty", False)])
+def test_it_names_the_course_that_has_the_short_name_to_those_who_see_everything(
+    sandbox: Sandbox, request: pytest.FixtureRequest, who: str, named: bool
+) -> None:
+    sandbox.state.change(NOT_TAUGHT, shortname="MERGER", fullname="Merger, confidential", visible=0)
+    page = text(request.getfixturevalue(f"as_{who}").post(URL, form(shortname="MERGER")))
+    assert "A course in Moodle already has this short name. Choose another." in page
+    assert ("confidential" in page) == named
 
 
 def test_it_makes_one_job_of_a_form_that_is_sent_twice(as_administrator: Client, sandbox: Sandbox) -> None:

@@ -1,6 +1,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from pytest_django import Settings
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
@@ -26,10 +27,13 @@ def test_it_makes_a_new_job_of_the_same_requester(as_administrator: Client, facu
 
 def test_it_leads_to_the_form_when_the_name_is_taken(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     old = _failed(faculty, shortname="BIO101-2025S1")
+    sandbox.state.change(sandbox.state.by_shortname("BIO101-2025S1")[0].id, fullname="Merger, confidential")
     answer = as_faculty.post(f"/jobs/{old.pk}/retry/")
     page = text(answer)
     assert answer.status_code == 409
-    assert "already has this short name" in page
+    assert "A course in Moodle already has this short name." in page
+    # Whose it is and what it is called is none of their business.
+    assert "confidential" not in page
     assert f'href="/jobs/new/?from={old.pk}"' in page
 
 
@@ -40,6 +44,20 @@ def test_it_says_that_moodle_does_not_answer(as_faculty: Client, faculty: User, 
     assert answer.status_code == 409
     assert "That could not be done." in text(answer)
     assert DuplicationJob.objects.count() == 1
+
+
+@pytest.mark.parametrize("who", ["administrator", "faculty"])
+def test_it_tells_what_is_wrong_with_the_connection_to_administrators_alone(
+    faculty: User, sandbox: Sandbox, settings: Settings, request: pytest.FixtureRequest, who: str
+) -> None:
+    settings.MOODLE_TOKEN = "0" * 32
+    answer = request.getfixturevalue(f"as_{who}").post(f"/jobs/{_failed(faculty).pk}/retry/")
+    assert answer.status_code == 409
+    told = answer.context["refusal"]
+    if who == "administrator":
+        assert "Check MOODLE_TOKEN." in told
+    else:
+        assert told == "The connection to Moodle has to be put right first. Tell a course administrator."
 
 
 def test_it_does_not_try_again_what_may_still_be_made(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:

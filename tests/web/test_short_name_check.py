@@ -6,6 +6,8 @@ from dupdash.sandbox.server import Sandbox
 from tests.web.support import a_job, text
 
 URL = "/jobs/new/check-short-name/"
+# A course of the sandbox that “faculty” does not teach.
+NOT_TAUGHT = 3
 
 pytestmark = pytest.mark.django_db
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.django_db
         ("NEW-1", "This short name is free."),
         ("<b>NEW", "A short name holds no tags"),
         ("x" * 101, "A short name has at most 100 characters; this one has 101."),
-        ("bio101-2026S1", "The course “Introduction to Biology” already has this short name."),
+        ("bio101-2026S1", "A course in Moodle already has this short name. Choose another."),
     ],
 )
 def test_it_says_what_there_is_to_say(as_faculty: Client, sandbox: Sandbox, shortname: str, said: str) -> None:
@@ -40,6 +42,17 @@ def test_it_gives_nothing_away_of_somebody_elses_job(as_faculty: Client, colleag
     page = text(as_faculty.get(URL, {"shortname": "NEW-1"}))
     assert "Another unfinished copy already has this short name." in page
     assert job.pk not in page
+
+
+@pytest.mark.parametrize(("who", "named"), [("administrator", True), ("faculty", False)])
+def test_it_names_the_course_that_has_it_to_those_who_see_everything(
+    sandbox: Sandbox, request: pytest.FixtureRequest, who: str, named: bool
+) -> None:
+    sandbox.state.change(NOT_TAUGHT, shortname="MERGER", fullname="Merger, confidential", visible=0)
+    page = text(request.getfixturevalue(f"as_{who}").get(URL, {"shortname": "merger"}))
+    assert "A course in Moodle already has this short name." in page
+    assert (f"It is “Merger, confidential” (id {NOT_TAUGHT})." in page) == named
+    assert ("confidential" in page) == named
 
 
 def test_it_admits_that_moodle_does_not_answer(as_faculty: Client, sandbox: Sandbox) -> None:

@@ -188,10 +188,10 @@ class RequestForm(forms.Form):
 
 
 def words_of(problem: Problem, user: "User") -> str | SafeString:
-    """A problem in words; with a link to the job that is in the way, for those who may see it."""
+    """A problem in words; with a link to the job or the name of the course that is in the way, where it may be seen."""
     job = problem.job
     if job is None or not access.may_see(user, job):
-        return problem.message
+        return problem.words(in_full=access.sees_all_jobs(user))
     return format_html(
         '{} It is <a href="{}">“{}”</a>, asked for by {}.',
         problem.message,

@@ -18,6 +18,7 @@ from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
+from dupdash.web.presentation.refusals import words_of_error, words_of_problems
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -125,7 +126,7 @@ def do(chosen: Iterable[DuplicationJob], verb: Verb, user: "User") -> Result:
         with open_client() as client:
             return _one_by_one(chosen, user, _retrying(user, client))
     except ConfigurationFault as fault:
-        return Result(0, [], len(chosen), _words_of(fault, user))
+        return Result(0, [], len(chosen), words_of_error(fault, user))
 
 
 def _retrying(user: "User", client: MoodleClient) -> Callable[[DuplicationJob], object]:
@@ -144,10 +145,10 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
         except (CannotDo, NotAllowed, Refused) as refusal:
             result.refusals.append(_refusal(job, str(refusal)))
         except InvalidRequest as invalid:
-            result.refusals.append(_refusal(job, " ".join(problem.message for problem in invalid.problems)))
+            result.refusals.append(_refusal(job, words_of_problems(invalid, user)))
         except MoodleError as error:
             # The next one would fare no better, and each would wait as long.
-            result.not_reached, result.why = len(chosen) - number, _words_of(error, user)
+            result.not_reached, result.why = len(chosen) - number, words_of_error(error, user)
             break
         else:
             result.done += 1
@@ -156,9 +157,3 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
 
 def _refusal(job: DuplicationJob, words: str) -> Refusal:
     return Refusal(job.pk, f"{job.fullname} ({job.shortname})", words)
-
-
-def _words_of(error: MoodleError, user: "User") -> str:
-    if isinstance(error, ConfigurationFault) and not access.is_administrator(user):
-        return "The connection to Moodle has to be put right first. Tell a course administrator."
-    return str(error)

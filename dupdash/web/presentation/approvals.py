@@ -92,7 +92,7 @@ def look_at(job: DuplicationJob, client: MoodleClient) -> Look:
         problem = taken_in_moodle(job.shortname, client)
     except MoodleError as error:
         return Look(trouble=str(error))
-    return Look(size, expect(job.source_id, size.activities), problem.message if problem else "")
+    return Look(size, expect(job.source_id, size.activities), problem.words(in_full=True) if problem else "")
 
 
 def _other(job: DuplicationJob) -> OtherCopy:

@@ -40,6 +40,7 @@ from dupdash.web.presentation.actions import may_ask_again
 from dupdash.web.presentation.options import switches
 from dupdash.web.presentation.outcome import Callout
 from dupdash.web.presentation.preview import Preview, preview
+from dupdash.web.presentation.refusals import words_of_error
 from dupdash.web.site import health_of
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> S
         form.add_error(None, str(refusal))
     except MoodleError as error:
         # What is wrong with the Moodle is said above the form; here only what it means for what was typed.
-        form.add_error(None, f"Nothing was sent, and what you typed is kept. {_words_of(error, user)}")
+        form.add_error(None, f"Nothing was sent, and what you typed is kept. {words_of_error(error, user)}")
     return None
 
 
@@ -321,12 +322,6 @@ def _told_in(around: Surroundings, user: "User | None" = None) -> Iterator[None]
             f"{error} Courses and categories cannot be shown.",
             "Reload the page in a moment. What you have typed is kept when you send it.",
         )
-
-
-def _words_of(error: MoodleError, user: "User") -> str:
-    if isinstance(error, ConfigurationFault) and not access.is_administrator(user):
-        return "The connection to Moodle has to be put right first. Tell a course administrator."
-    return str(error)
 
 
 def _thanks(job: DuplicationJob) -> str:

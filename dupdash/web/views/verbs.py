@@ -23,6 +23,7 @@ from dupdash.web.presentation.actions import may_ask_again
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.questions import question
+from dupdash.web.presentation.refusals import words_of_error, words_of_problems
 from dupdash.web.presentation.rows import requester_of
 from dupdash.web.site import health_of
 
@@ -117,8 +118,10 @@ def _ask_or_do(
     try:
         new_job = do()
     except InvalidRequest as invalid:
-        refusal = " ".join(problem.message for problem in invalid.problems)
-    except (CannotDo, NotAllowed, MoodleError) as error:
+        refusal = words_of_problems(invalid, request.user)
+    except MoodleError as error:
+        refusal = words_of_error(error, request.user)
+    except (CannotDo, NotAllowed) as error:
         refusal = str(error)
     if refusal:
         job.refresh_from_db()

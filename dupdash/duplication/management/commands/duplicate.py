@@ -47,7 +47,7 @@ class Command(BaseCommand):
             with open_client() as client:
                 job = self._submit(arguments, client)
         except InvalidRequest as refused:
-            lines = (f"{problem.field}: {problem.message}" for problem in refused.problems)
+            lines = (f"{problem.field}: {problem.words(in_full=True)}" for problem in refused.problems)
             raise CommandError("\n".join(lines), returncode=2) from None
         except MoodleError as error:
             raise CommandError(str(error), returncode=1) from None
