@@ -106,7 +106,9 @@ def compose(digest: Digest) -> EmailMessage | None:
 
 def summary_of(digest: Digest) -> Summary:
     person = digest.recipient
-    items = digest.notifications.filter(channel=Channel.DAILY)
+    # As of now: what was written down for somebody who saw all copies is not told to whom that role was taken from.
+    seen = access.visible_jobs(person).order_by()
+    items = digest.notifications.filter(channel=Channel.DAILY, event__job__in=seen.values("pk"))
     if not wants_figures(person):
         return Summary({}, items=_items(items))
     jobs = DuplicationJob.objects.select_related("requester")

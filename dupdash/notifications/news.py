@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.urls import reverse
 from django.utils import timezone
 
+from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.verification import differs
@@ -74,8 +75,13 @@ def news_for(user: "User") -> News | None:
         )
         rows = [row for row in rows if row.pk in ours]
     # By the last word on each job: approved and complete since the last question is complete.
-    latest = {row.event.job_id: row for row in rows if _is_still_so(row)}
+    latest = {row.event.job_id: row for row in rows if _is_still_theirs(row, user) and _is_still_so(row)}
     return _in_words(list(latest.values())) if latest else None
+
+
+def _is_still_theirs(row: Notification, user: "User") -> bool:
+    """A role may have been taken away since it was written down; whose own copy it is needs no query."""
+    return access.may_see(user, row.event.job)
 
 
 def _is_still_so(row: Notification) -> bool:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
 
+from dupdash.accounts.access import Role
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move
@@ -37,6 +38,13 @@ def own(topic: Topic, when: When) -> dict[str, Any]:
 
 def others(topic: Topic, when: When) -> dict[str, Any]:
     return {"others": {topic: when}}
+
+
+def teaches_from_now_on(person: User) -> None:
+    """Every other role is taken away."""
+    person.groups.set([Group.objects.get_or_create(name=Role.FACULTY.value)[0]])
+    # A role is read once for each request.
+    person.__dict__.pop("_roles", None)
 
 
 def succeed(job: DuplicationJob, course_id: int = 77) -> None:

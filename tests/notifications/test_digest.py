@@ -14,7 +14,18 @@ from dupdash.duplication.states import State
 from dupdash.notifications.models import Channel, Delivery, Digest
 from dupdash.notifications.topics import Topic, When
 from tests.duplication.support import Clock, a_job
-from tests.notifications.support import choose, fail, lose, others, own, rows, succeed, sweep, to
+from tests.notifications.support import (
+    choose,
+    fail,
+    lose,
+    others,
+    own,
+    rows,
+    succeed,
+    sweep,
+    teaches_from_now_on,
+    to,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -145,6 +156,27 @@ def test_it_holds_what_was_wanted_once_a_day(faculty: User, clock: Clock) -> Non
     assert {row.delivery for row in rows(Channel.DAILY)} == {Delivery.SENT}
     clock.forward(DAY)
     assert sweep() == []
+
+
+def test_it_names_no_copy_that_the_recipient_may_not_see_any_more(help_desk: User, faculty: User, clock: Clock) -> None:
+    choose(help_desk, **others(Topic.FAILED, When.DAILY), **own(Topic.FAILED, When.DAILY))
+    choose(faculty, **own(Topic.FAILED, When.NEVER))
+    fail(a_job(fullname="Merger, confidential", requester=faculty))
+    fail(a_job(shortname="OWN", requester=help_desk))
+    sweep()
+    teaches_from_now_on(help_desk)
+    (summary,) = until_morning(clock)
+    assert "OWN" in summary.body
+    assert "confidential" not in summary.body
+
+
+def test_who_may_see_nothing_of_it_any_more_gets_no_summary(help_desk: User, faculty: User, clock: Clock) -> None:
+    choose(help_desk, **others(Topic.FAILED, When.DAILY))
+    choose(faculty, **own(Topic.FAILED, When.NEVER))
+    fail(a_job(requester=faculty))
+    sweep()
+    teaches_from_now_on(help_desk)
+    assert until_morning(clock) == []
 
 
 def test_what_its_lists_name_is_not_said_twice(administrator: User, clock: Clock) -> None:

@@ -13,7 +13,7 @@ from dupdash.duplication import jobs
 from dupdash.duplication.states import State
 from dupdash.notifications.models import TOLD_FOR
 from tests.duplication.support import Clock, a_job
-from tests.notifications.support import choose, fail, start, succeed, sweep
+from tests.notifications.support import choose, fail, start, succeed, sweep, teaches_from_now_on
 
 pytestmark = pytest.mark.django_db
 
@@ -98,6 +98,20 @@ def test_it_tells_nobody_of_the_copies_of_others(
     succeed(a_job(requester=faculty))
     sweep()
     assert ask(colleague) is None
+    assert ask(administrator) is None
+
+
+def test_it_tells_nobody_of_a_copy_that_they_may_not_see_any_more(
+    administrator: User, faculty: User, outbox: Any
+) -> None:
+    a_job(State.AWAITING_APPROVAL, fullname="Merger, confidential", requester=faculty)
+    sweep()
+    teaches_from_now_on(administrator)
+    succeed(a_job(requester=administrator, shortname="OWN"))
+    sweep()
+    told = ask(administrator)
+    assert told is not None
+    assert told["text"] == "Your copy “Copy called OWN” is complete."
     assert ask(administrator) is None
 
 
