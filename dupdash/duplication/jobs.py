@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
@@ -238,7 +239,8 @@ def cancel(job: DuplicationJob, *, actor: "User | None", through: str = "") -> N
 def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, through: str = "") -> DuplicationJob:
     """Ask once more for what a failed job asked for: a new job, of the same requester, that names the old one.
 
-    What was approved once needs no second approval. Raises NotAllowed, CannotDo, InvalidRequest, MoodleError.
+    What was approved once needs no second approval, and an administrator's own hand is one. That it was queued is none:
+    the policy may have been another one then. Raises NotAllowed, CannotDo, InvalidRequest, MoodleError.
     """
     access.require(actor, Verb.RETRY, job)
     if job.state in (State.CHECKING, State.UNRESOLVED):
@@ -248,14 +250,22 @@ def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, th
     requester = job.requester
     request = prepare(draft_of(job), Origin(job.origin), client)
     access.require_submit(requester, access.Wish(request.source_id, request.category_id, request.options), client)
-    first_state = State.QUEUED if job.queued_at is not None else access.first_state(requester)
-    return _insert(request, first_state, actor, through, job, requester=requester)
+    approved = access.is_administrator(actor) or _was_approved(job)
+    first_state = State.QUEUED if approved else access.first_state(requester)
+    return _insert(request, first_state, actor, through, job, requester=requester, approved=approved)
+
+
+def _was_approved(job: DuplicationJob) -> bool:
+    """Whether somebody approved this very wish: of this job, or of the one that it tried again."""
+    begun_so = Q(kind="submitted", data__approved=True)
+    return job.events.filter(Q(kind="approved") | begun_so).exists()
 
 
 def draft_of(job: DuplicationJob) -> Draft:
     """What a job asks for, as it could be typed again."""
     return Draft(
         source=str(job.source_id),
+        by_id=True,
         fullname=job.fullname,
         shortname=job.shortname,
         category_id=job.category_id,
@@ -366,7 +376,9 @@ def _insert(
     retry_of: DuplicationJob | None,
     *,
     requester: "User | None",
+    approved: bool = False,
 ) -> DuplicationJob:
+    """``approved``: nobody has to decide about it any more, nor about another attempt at it."""
     now = timezone.now()
     job = DuplicationJob(
         state=state,
@@ -392,7 +404,7 @@ def _insert(
     if retry_of is not None:
         reason = f"A new attempt at job {retry_of.pk}. {reason}"
     try:
-        begin(job, reason=reason, actor=actor, through=through)
+        begin(job, reason=reason, actor=actor, through=through, data={"approved": True} if approved else None)
     except IntegrityError:
         raise _held(request.shortname) from None
     dispatch.dispatch()

@@ -62,6 +62,8 @@ class Draft:
     note: str = ""
     not_before: datetime | None = None
     idempotency_key: str = ""
+    # The source was chosen, not typed: it is an id, and no short name that looks like one.
+    by_id: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,10 +147,17 @@ def taken_in_moodle(shortname: str, client: MoodleClient) -> Problem | None:
     return None
 
 
-def find_source(source: str, client: MoodleClient) -> Course | None:
-    """A course by its id or, failing that, by its short name; raises MoodleError."""
+def as_id(text: str) -> int | None:
+    """The id that a text is; None for all that is none, or has more digits than a database takes."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Course | None:
+    """A course by its id or, failing that and unless ``by_id``, by its short name; raises MoodleError."""
     text = source.strip()
-    if text.isascii() and text.isdigit() and len(text) < 19 and (course := client.course_by_id(int(text))):
+    number = as_id(text)
+    course = client.course_by_id(number) if number is not None else None
+    if course is not None or by_id:
         return course
     try:
         found = client.courses_by_shortname(text) if text else ()
@@ -172,7 +181,7 @@ def prepare(
     if not any(problem.field == "shortname" for problem in problems):
         taken = held_by_job(draft.shortname, ignore_job=ignore_job) or taken_in_moodle(draft.shortname, client)
         problems += [taken] if taken else []
-    source = find_source(draft.source, client)
+    source = find_source(draft.source, client, by_id=draft.by_id)
     if source is None:
         problems.append(
             Problem(

@@ -79,11 +79,18 @@ def observe(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **ch
     _update(job, job.state, guard, changes)
 
 
-def begin(job: DuplicationJob, *, reason: str, actor: "User | None", through: str) -> None:
+def begin(
+    job: DuplicationJob,
+    *,
+    reason: str,
+    actor: "User | None",
+    through: str,
+    data: Mapping[str, Any] | None = None,
+) -> None:
     """Insert a new job and its first event. Raises IntegrityError where a constraint refuses the row."""
     with transaction.atomic():
         job.save(force_insert=True)
-        _tell(job, "", job.state, "submitted", reason, actor, through, None)
+        _tell(job, "", job.state, "submitted", reason, actor, through, data)
     logger.info("job %s submitted: %s", job.pk, reason)
 
 

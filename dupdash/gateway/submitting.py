@@ -50,6 +50,7 @@ def duplicate(call: Call) -> dict[str, str]:
     given = call.parameters
     draft = Draft(
         source=str(given["id"]),
+        by_id=True,
         fullname=given["fullname"],
         shortname=given["shortname"],
         category_id=given["categoryid"],
@@ -98,9 +99,6 @@ def _send(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
         wish = access.Wish(call.parameters["id"], draft.category_id, dict(draft.options))
         access.require_submit(call.owner, wish, client)
         raise
-    if request.source_id != call.parameters["id"]:
-        # A form may name a source by its short name, which may be a number; this parameter is an id.
-        raise errors.invalid_course_id()
     return jobs.submit(request, actor=call.owner, client=client, through=call.token.label)
 
 

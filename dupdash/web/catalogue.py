@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dupdash.accounts import access
-from dupdash.duplication.request import FRONT_PAGE
+from dupdash.duplication.request import FRONT_PAGE, as_id
 from dupdash.duplication.searching import folded
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
@@ -128,8 +128,8 @@ def find_courses(text: str, client: MoodleClient) -> Found:
     except Refused:
         # No short name holds a tag: Moodle refuses to look for one. Its search takes any text.
         exact = []
-    if text.isascii() and text.isdigit() and len(text) < 19:
-        by_id = client.course_by_id(int(text))
+    if (number := as_id(text)) is not None:
+        by_id = client.course_by_id(number)
         exact = [by_id, *exact] if by_id else exact
     similar = client.search_courses(text, perpage=FOUND_AT_ONCE)
     courses = {course.id: course for course in (*exact, *similar) if course.id != FRONT_PAGE}
@@ -173,9 +173,8 @@ def _fits(course: Course, text: str) -> bool:
 
 def _chosen_course(source: str, person: int | None, client: MoodleClient) -> Choice | None:
     """The course that is chosen in the form, by its id, where it is one that this person may choose."""
-    if not (source.isascii() and source.isdigit() and len(source) < 19):
-        return None
-    course = client.course_by_id(int(source))
+    number = as_id(source)
+    course = client.course_by_id(number) if number is not None else None
     if course is None or (person is not None and not _teaches(person, course)):
         return None
     return Choice.of(course)

@@ -4,16 +4,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob, Origin
-from dupdash.duplication.request import InvalidRequest
+from dupdash.duplication.request import InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
-from tests.duplication.support import Moodle, a_job, run
+from tests.duplication.support import Moodle, a_job, draft, run, submit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
@@ -66,10 +65,65 @@ def test_it_is_for_jobs_that_failed_or_were_cancelled(moodle: Moodle, client_of:
         jobs.retry(ended(moodle, state), actor=None, client=client_of)
 
 
-def test_it_needs_no_second_approval(moodle: Moodle, client_of: MoodleClient, faculty: User) -> None:
-    old = ended(moodle, requester=faculty, queued_at=timezone.now())
-    new = jobs.retry(old, actor=faculty, client=client_of)
+def cancelled(job: DuplicationJob, by: User) -> DuplicationJob:
+    """Called off before anything was started: nothing stands in the way of another attempt."""
+    jobs.cancel(job, actor=by)
+    return job
+
+
+def test_it_needs_no_second_approval(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
+) -> None:
+    old = ended(moodle, State.AWAITING_APPROVAL, requester=faculty, queued_at=None)
+    jobs.approve(old, actor=administrator)
+    second = jobs.retry(cancelled(old, faculty), actor=faculty, client=client_of)
+    assert (second.state, second.requester) == (State.QUEUED, faculty)
+    # Nor does an attempt at the attempt.
+    third = jobs.retry(cancelled(second, faculty), actor=faculty, client=client_of)
+    assert third.state == State.QUEUED
+
+
+def test_it_waits_for_the_approval_that_was_not_asked_for_then(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, settings: Any
+) -> None:
+    """It was queued at once, and nobody ever looked at it."""
+    settings.FACULTY_NEEDS_APPROVAL = False
+    old = cancelled(submit(actor=faculty), faculty)
+    second = cancelled(jobs.retry(old, actor=faculty, client=client_of), faculty)
+    assert second.queued_at is not None
+    settings.FACULTY_NEEDS_APPROVAL = True
+    assert jobs.retry(second, actor=faculty, client=client_of).state == State.AWAITING_APPROVAL
+
+
+def test_the_approval_of_another_wish_is_none(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User, settings: Any
+) -> None:
+    """Asked for anew with other names, beginning with one that was approved, while no approval was needed."""
+    approved = ended(moodle, State.AWAITING_APPROVAL, requester=faculty, queued_at=None)
+    jobs.approve(approved, actor=administrator)
+    settings.FACULTY_NEEDS_APPROVAL = False
+    wish = prepare(draft(shortname="OTHER"), Origin.FORM, client_of)
+    other = jobs.submit(wish, actor=faculty, client=client_of, retry_of=cancelled(approved, faculty))
+    settings.FACULTY_NEEDS_APPROVAL = True
+    new = jobs.retry(cancelled(other, faculty), actor=faculty, client=client_of)
+    assert new.state == State.AWAITING_APPROVAL
+
+
+def test_an_administrators_own_hand_is_an_approval(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
+) -> None:
+    old = ended(moodle, State.CANCELLED, requester=faculty, queued_at=None)
+    new = jobs.retry(old, actor=administrator, client=client_of)
     assert (new.state, new.requester) == (State.QUEUED, faculty)
+    assert jobs.retry(cancelled(new, faculty), actor=faculty, client=client_of).state == State.QUEUED
+
+
+def test_the_hand_of_the_help_desk_is_none(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, help_desk: User, settings: Any
+) -> None:
+    settings.HELP_DESK_MAY_RETRY = True
+    old = ended(moodle, State.CANCELLED, requester=faculty, queued_at=None)
+    assert jobs.retry(old, actor=help_desk, client=client_of).state == State.AWAITING_APPROVAL
 
 
 def test_it_waits_for_the_approval_that_was_never_given(moodle: Moodle, client_of: MoodleClient, faculty: User) -> None:
@@ -128,6 +182,16 @@ def test_it_is_refused_when_the_source_is_gone(moodle: Moodle, client_of: Moodle
     moodle.state.delete(old.source_id)
     with pytest.raises(InvalidRequest, match="no such course"):
         jobs.retry(old, actor=None, client=client_of)
+
+
+def test_it_takes_no_other_course_for_a_source_that_is_gone(moodle: Moodle, client_of: MoodleClient) -> None:
+    """A short name may be a number, and that of the course that was deleted."""
+    old = ended(moodle)
+    moodle.state.delete(old.source_id)
+    moodle.add(str(old.source_id))
+    with pytest.raises(InvalidRequest, match="no such course"):
+        jobs.retry(old, actor=None, client=client_of)
+    assert DuplicationJob.objects.count() == 1
 
 
 def test_it_fills_a_form_with_what_was_asked_for(moodle: Moodle) -> None:

@@ -90,6 +90,25 @@ def test_it_names_what_is_wrong_and_keeps_what_was_typed(as_administrator: Clien
     assert job.state == State.AWAITING_APPROVAL
 
 
+def test_it_takes_no_other_course_for_a_source_that_is_gone(
+    as_administrator: Client, job: DuplicationJob, sandbox: Sandbox
+) -> None:
+    """A short name may be a number, and that of the course that was deleted."""
+    DuplicationJob.objects.update(source_id=99999)
+    sandbox.state.change(BIO101, shortname="99999")
+    assert as_administrator.post(_url(job), _typed()).status_code == 422
+    job.refresh_from_db()
+    assert (job.state, job.source_id) == (State.AWAITING_APPROVAL, 99999)
+
+
+def test_a_category_of_any_number_of_digits_is_one_that_moodle_does_not_know(
+    as_administrator: Client, job: DuplicationJob
+) -> None:
+    answer = as_administrator.post(_url(job), _typed(category="9" * 5000))
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["category"]
+
+
 def test_it_keeps_the_moment_that_was_asked_for(as_administrator: Client, job: DuplicationJob) -> None:
     moment = datetime(2090, 1, 15, 21, 30, 12, tzinfo=UTC)
     DuplicationJob.objects.update(not_before=moment)

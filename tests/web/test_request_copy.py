@@ -73,6 +73,19 @@ def test_it_takes_a_source_by_its_short_name_too(as_administrator: Client, sandb
     assert DuplicationJob.objects.get().source_id == BIO101
 
 
+def test_it_takes_no_other_course_for_one_that_was_chosen_and_is_gone(
+    as_administrator: Client, sandbox: Sandbox
+) -> None:
+    """A short name may be a number."""
+    sandbox.state.change(BIO101, shortname="99999")
+    answer = as_administrator.post(URL, form(source="99999", source_query="gone"))
+    assert answer.status_code == 422
+    assert "Moodle knows no such course." in text(answer)
+    # Typed, it is the short name that it looks like.
+    as_administrator.post(URL, form(source=None, source_query="99999"))
+    assert DuplicationJob.objects.get().source_id == BIO101
+
+
 def test_a_source_with_a_tag_is_one_that_moodle_does_not_know(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(source=None, source_query="<b>"))
     assert answer.status_code == 422

@@ -169,6 +169,7 @@ class RequestForm(forms.Form):
         typed = self.cleaned_data
         return Draft(
             source=typed.get("source") or typed.get("source_query") or "",
+            by_id=bool(typed.get("source")),
             fullname=typed.get("fullname", ""),
             shortname=typed.get("shortname", ""),
             category_id=typed.get("category") or 0,

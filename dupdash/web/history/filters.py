@@ -10,11 +10,12 @@ from django.http import QueryDict
 
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import JobQuerySet, Proof
+from dupdash.duplication.request import as_id
 from dupdash.duplication.searching import folded
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.moodle.options import OPTIONS
 from dupdash.web.days import DayField, end_of, start_of
-from dupdash.web.history.search import LONGEST, course_id_of, search
+from dupdash.web.history.search import LONGEST, search
 from dupdash.web.history.sorting import NEWEST_FIRST, SORTS
 from dupdash.web.presentation.people import COMMAND_LINE, name_of
 
@@ -164,7 +165,7 @@ def _asked(since: date | None, until: date | None) -> Q:
 
 
 def _sources(jobs: JobQuerySet, text: str) -> list[int]:
-    sought, course_id = folded(text), course_id_of(text)
+    sought, course_id = folded(text), as_id(text)
     known = list(jobs.order_by().values_list("source_id", "source_shortname").distinct())
     if any(source == course_id for source, _ in known):
         return [source for source, _ in known if source == course_id]

@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from dupdash.duplication.explanations import EXPLANATIONS
 from dupdash.duplication.models import JobQuerySet
+from dupdash.duplication.request import as_id
 from dupdash.duplication.searching import folded
 
 LONGEST = 200
@@ -39,13 +40,9 @@ def _about(word: str, named: dict[int, str]) -> Q:
         found |= Q(requester_id__in=people)
     if _START_OF_ID.fullmatch(sought):
         found |= Q(id__startswith=sought)
-    if course_id := course_id_of(word):
+    if course_id := as_id(word):
         found |= Q(source_id=course_id) | Q(course_id=course_id)
     return found
-
-
-def course_id_of(word: str) -> int | None:
-    return int(word) if word.isascii() and word.isdigit() and len(word) < 19 else None
 
 
 def _people_by_name(jobs: JobQuerySet) -> dict[int, str]:

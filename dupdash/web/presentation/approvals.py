@@ -5,7 +5,7 @@ from datetime import datetime
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.progress import Expectation, expect
-from dupdash.duplication.request import find_source, taken_in_moodle
+from dupdash.duplication.request import taken_in_moodle
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
@@ -86,7 +86,7 @@ def people_data(job: DuplicationJob) -> tuple[str, ...]:
 def look_at(job: DuplicationJob, client: MoodleClient) -> Look:
     """Ask the Moodle about the source and the short name."""
     try:
-        if find_source(str(job.source_id), client) is None:
+        if client.course_by_id(job.source_id) is None:
             return Look(gone=True)
         size = size_of(job.source_id, client)
         problem = taken_in_moodle(job.shortname, client)

@@ -16,7 +16,7 @@ from dupdash.accounts.access import Verb
 from dupdash.duplication import jobs
 from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
-from dupdash.duplication.request import Draft, InvalidRequest, prepare
+from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
@@ -187,7 +187,7 @@ def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> st
 
 def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
     """What was typed; the source is not asked for, and stays what it is."""
-    return replace(form.draft(), source=str(job.source_id), note=job.note, idempotency_key="")
+    return replace(form.draft(), source=str(job.source_id), by_id=True, note=job.note, idempotency_key="")
 
 
 def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, status: int = 200) -> HttpResponse:
@@ -198,7 +198,6 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
             nodes = catalogue.tree(catalogue.categories(client), request.user)
     except MoodleError as error:
         trouble = str(error)
-    category = form.value("category")
     context = {
         "job": job,
         "requester": requester_of(job),
@@ -206,7 +205,7 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
         "form": form,
         "nodes": nodes,
         "trouble": trouble,
-        "selected_category": int(category) if category.isascii() and category.isdigit() else None,
+        "selected_category": as_id(form.value("category")),
         "switch_groups": switches(form.chosen_options, request.user),
     }
     return render(request, "approvals/edit.html", context, status=status)

@@ -19,6 +19,7 @@ from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import (
     Draft,
     InvalidRequest,
+    as_id,
     check_short_name,
     find_source,
     held_by_job,
@@ -105,7 +106,7 @@ def source_choices(request: PersonRequest) -> HttpResponse:
     around = Surroundings()
     with _told_in(around, request.user), open_client() as client:
         around.found = catalogue.find_source(query, source, request.user, client)
-    context = {"found": around.found, "trouble": around.trouble, "query": query.strip(), "selected": _number(source)}
+    context = {"found": around.found, "trouble": around.trouble, "query": query.strip(), "selected": as_id(source)}
     return partial(request, "jobs/_source_choices.html", context)
 
 
@@ -113,7 +114,7 @@ def source_choices(request: PersonRequest) -> HttpResponse:
 @require_safe
 def copy_preview(request: PersonRequest) -> HttpResponse:
     """What will happen with this source and these options; names for the copy come along."""
-    source = _number(request.GET.get("source", ""))
+    source = as_id(request.GET.get("source", ""))
     chosen = {option.name: option.name in request.GET for option in OPTIONS}
     context = {
         "preview": _preview(source, chosen, request) if source else None,
@@ -160,12 +161,12 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
     """The form with everything typed, and what was asked for by its button."""
     typed = form.typed()
     if "use_preset" in request.POST:
-        number = _number(request.POST["use_preset"])
+        number = as_id(request.POST["use_preset"])
         preset = OptionPreset.objects.filter(pk=number).first() if number is not None else None
         if preset is not None:
             typed["options"] = {option.name: option.name in preset.on for option in OPTIONS}
             messages.info(request, f"The switches are set as in “{preset.name}”. Nothing was sent yet.")
-    source = _number(form.value("source"))
+    source = as_id(form.value("source"))
     shown = _preview(source, typed["options"], request) if source else None
     if "use_names" in request.POST and shown is not None and shown.names is not None:
         typed |= vars(shown.names)
@@ -233,18 +234,18 @@ def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Dra
     Raises MoodleError where it must be asked of Moodle which source is meant.
     """
     while (job := jobs.job_with_key(draft.idempotency_key, actor=user)) is not None:
-        if jobs.asks_for(job, draft, _source_id(draft.source, job)):
+        if jobs.asks_for(job, draft, _source_id(draft, job)):
             return job, draft
         draft = replace(draft, idempotency_key=f"after {job.pk}")
     return None, draft
 
 
-def _source_id(source: str, job: DuplicationJob) -> int:
+def _source_id(draft: Draft, job: DuplicationJob) -> int:
     """The id of the source that was typed or chosen; 0 for none. The one of the job is known without asking."""
-    if source.strip() == str(job.source_id):
+    if draft.source.strip() == str(job.source_id):
         return job.source_id
     with open_client() as client:
-        course = find_source(source, client)
+        course = find_source(draft.source, client, by_id=draft.by_id)
     return course.id if course is not None else 0
 
 
@@ -274,15 +275,15 @@ def _page(
         "found": around.found,
         "trouble": around.trouble,
         "query": form.value("source_query").strip(),
-        "selected_source": _number(form.value("source")),
-        "selected_category": _number(form.value("category")),
+        "selected_source": as_id(form.value("source")),
+        "selected_category": as_id(form.value("category")),
         "switch_groups": switches(form.chosen_options, request.user),
         "presets": OptionPreset.objects.all(),
         "may_change_presets": access.is_administrator(request.user),
         "preview": shown,
         "preview_url": reverse("jobs:preview"),
         # A source is chosen already, and nobody has asked about it yet.
-        "load": shown is None and _number(form.value("source")) is not None,
+        "load": shown is None and as_id(form.value("source")) is not None,
         "needs_approval": access.needs_approval(request.user),
     }
     return render(request, "jobs/request.html", context, status=status)
@@ -328,7 +329,3 @@ def _thanks(job: DuplicationJob) -> str:
     if job.state == State.AWAITING_APPROVAL:
         return "Asked for. A course administrator decides about it; you can leave this page."
     return "Asked for. This page shows how it goes on; you can leave it."
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
