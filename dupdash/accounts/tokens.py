@@ -100,7 +100,11 @@ def admit(token: ApiToken) -> bool:
     with _lock:
         if len(_portions) >= _REMEMBERED:
             _portions.clear()
-        _portions[token.pk] = _Portion(minute, max(0, portion - 1), used_up=portion == 0)
+        known = _portions.get(token.pk)
+        # Another call may have taken a portion while this one waited: what is left of that is granted, too.
+        left = known.left if known is not None and known.minute == minute else 0
+        if known is None or known.minute <= minute:
+            _portions[token.pk] = _Portion(minute, left + max(0, portion - 1), used_up=portion == 0)
     return portion > 0
 
 

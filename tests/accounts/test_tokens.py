@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -133,6 +133,52 @@ def test_the_limit_holds_over_all_processes(
             # Another process, which knows nothing of what this one granted, and throws nothing away.
             tokens.forget_portions()
     assert 0 < granted <= 100
+
+
+def test_portions_that_two_calls_take_at_once_are_both_granted(
+    administrator: User, settings: Any, at_the_start_of_a_minute: Clock
+) -> None:
+    settings.API_RATE_PER_MINUTE = 1000
+    token, _ = tokens.make(administrator, "import")
+    overtaken: list[bool] = []
+
+    def another_call_meanwhile(execute: Any, *query: Any) -> Any:
+        if not overtaken:
+            overtaken.append(False)
+            overtaken[0] = tokens.admit(token)
+        return execute(*query)
+
+    # While one call waits for the database, another thread's comes to its end.
+    with connection.execute_wrapper(another_call_meanwhile):
+        granted = int(tokens.admit(token))
+    assert overtaken == [True]
+    while tokens.admit(token):
+        granted += 1
+    assert granted == 999
+
+
+def test_a_call_of_the_minute_before_takes_nothing_from_this_one(
+    administrator: User, settings: Any, at_the_start_of_a_minute: Clock
+) -> None:
+    """It waited for the database for so long."""
+    settings.API_RATE_PER_MINUTE = 1000
+    token, _ = tokens.make(administrator, "import")
+    granted = 0
+
+    def a_minute_later(execute: Any, *query: Any) -> Any:
+        nonlocal granted
+        answer = execute(*query)
+        if not granted:
+            granted = 1
+            at_the_start_of_a_minute.forward(60)
+            assert tokens.admit(token)
+        return answer
+
+    with connection.execute_wrapper(a_minute_later):
+        assert tokens.admit(token)
+    while tokens.admit(token):
+        granted += 1
+    assert granted == 1000
 
 
 def test_counting_costs_one_query_in_a_hundred_calls(
