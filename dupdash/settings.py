@@ -45,6 +45,9 @@ INSTALLED_APPS = [
     "dupdash.sandbox",
 ]
 
+# As many as a call of the web services may have (gateway/parameters.py): Django's own limit holds for forms in parts.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

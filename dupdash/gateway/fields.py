@@ -7,7 +7,7 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
 from dupdash.gateway.errors import invalid_parameter
-from dupdash.gateway.parameters import Tree, parse, unflatten
+from dupdash.gateway.parameters import Tree, decoded, parse, unflatten
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -43,5 +43,11 @@ def _multipart(request: HttpRequest) -> dict[str, Tree]:
     if not length.isdecimal() or int(length) > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0):
         raise invalid_parameter("The request's body is too large")
     request.upload_handlers = [_NoFiles(request)]
-    pairs = [(name, value) for name, values in request.POST.lists() for value in values]
-    return unflatten([(name, str(value)) for name, value in pairs])
+    # Byte for byte, whatever charset is claimed: Django would put U+FFFD for what is no UTF-8, and nobody would notice.
+    request.encoding = "latin-1"
+    pairs = [(_decoded(name), _decoded(str(value))) for name, values in request.POST.lists() for value in values]
+    return unflatten(pairs)
+
+
+def _decoded(bytes_as_latin_1: str) -> str:
+    return decoded(bytes_as_latin_1.encode("latin-1"))

@@ -42,12 +42,16 @@ def fields(encoded: bytes) -> list[tuple[str, str]]:
     if encoded.count(b"&") >= FIELDS_MOST:
         raise invalid_parameter(f"More than {FIELDS_MOST} fields")
     pairs = (part.partition(b"=") for part in encoded.split(b"&") if part)
-    return [(_decoded(name), _decoded(value)) for name, _, value in pairs]
+    return [(_unquoted(name), _unquoted(value)) for name, _, value in pairs]
 
 
-def _decoded(part: bytes) -> str:
+def _unquoted(part: bytes) -> str:
+    return decoded(unquote_to_bytes(part.replace(b"+", b" ")))
+
+
+def decoded(given: bytes) -> str:
     """Bytes that are no UTF-8 become lone surrogates, which no type accepts."""
-    return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8", "surrogateescape")
+    return given.decode("utf-8", "surrogateescape")
 
 
 class _Branch(dict[str, "Tree"]):

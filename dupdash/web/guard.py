@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
-from dupdash.web.http import PersonRequest
+from dupdash.web.http import PersonRequest, unchanged
 from dupdash.web.rules import RULES, Rule
 
 P = ParamSpec("P")
@@ -28,7 +29,7 @@ def guarded(
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         rule = _rule_of(request)
         if not request.user.is_authenticated:
-            return _sign_in(request)
+            return _sign_in(request, rule)
         if not rule.may(request.user):
             raise PermissionDenied
         response = view(cast(PersonRequest, request), *args, **kwargs)
@@ -63,11 +64,20 @@ def _rule_of(request: HttpRequest) -> Rule:
     return RULES[name]
 
 
-def _sign_in(request: HttpRequest) -> HttpResponse:
+def _sign_in(request: HttpRequest, rule: Rule) -> HttpResponse:
     """The way to the sign-in, and from there back to the page that was wanted."""
-    htmx = getattr(request, "htmx", None)
-    if htmx:
-        # Not into the part of the page that asked: the whole page goes.
-        page = htmx.current_url_abs_path or "/"
-        return HttpResponseClientRedirect(redirect_to_login(page)["Location"])
-    return redirect_to_login(request.get_full_path())
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    if not htmx:
+        return redirect_to_login(request.get_full_path())
+    if rule.in_background:
+        return unchanged()
+    # Not into the part of the page that asked: the whole page goes.
+    return HttpResponseClientRedirect(redirect_to_login(_page_of(htmx))["Location"])
+
+
+def _page_of(htmx: HtmxDetails) -> str:
+    """The page that asked for a part of itself; a header may hold anything."""
+    try:
+        return htmx.current_url_abs_path or "/"
+    except ValueError:
+        return "/"

@@ -30,10 +30,14 @@ class Rule:
 
     A job that a person may not see is "no such job" (404) whatever the rule says; one that is seen, but may not have
     this done to it, is 403.
+
+    ``in_background``: pages ask by themselves, whatever somebody is doing there. Whose session is over is told nothing,
+    and not led to the sign-in: a half-filled form would be gone.
     """
 
     may: Callable[["User | AnonymousUser"], bool]
     verb: Verb | None = None
+    in_background: bool = False
 
 
 RULES: dict[str, Rule] = {
@@ -71,7 +75,7 @@ RULES: dict[str, Rule] = {
     "edit_preset": Rule(access.is_administrator),
     "delete_preset": Rule(access.is_administrator),
     "preferences": Rule(signed_in),
-    "notifications:news": Rule(signed_in),
+    "notifications:news": Rule(signed_in, in_background=True),
     "tokens": Rule(access.has_role),
     "revoke_token": Rule(access.has_role),
 }

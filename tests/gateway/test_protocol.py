@@ -13,11 +13,13 @@ from django.db import DatabaseError
 from django.test import Client
 
 from dupdash.accounts import tokens
+from dupdash.duplication.models import DuplicationJob
 from dupdash.gateway import rendering
 from dupdash.gateway.functions import FUNCTIONS
+from dupdash.gateway.parameters import FIELDS_MOST
 from tests.contract.server import Server, capture
 from tests.contract.test_protocol import *  # noqa: F403
-from tests.gateway.support import DUPLICATE, ENDPOINT, FORM, SITE_INFO, STATUS, Caller, error
+from tests.gateway.support import DUPLICATE, ENDPOINT, FORM, SITE_INFO, SOURCE, STATUS, STATUSES, Caller, error
 
 Calls = Callable[..., Caller]
 
@@ -102,6 +104,43 @@ def test_a_form_with_parts_counts_where_the_query_says_something_else(
     fields = {"wstoken": calls_as(administrator).token, "wsfunction": SITE_INFO}
     answer = client.post(f"{ENDPOINT}?moodlewsrestformat=json&wsfunction=no_such_function", fields)
     assert answer.json()["username"] == "archer"
+
+
+def parted(client: Client, pairs: list[tuple[str, bytes]], kind: str = "multipart/form-data; boundary=B") -> bytes:
+    """The answer to a form in parts, sent byte for byte."""
+    parts = (
+        b'--B\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\n\r\n' + value + b"\r\n"
+        for name, value in [*pairs, ("moodlewsrestformat", b"json")]
+    )
+    return client.generic("POST", ENDPOINT, b"".join(parts) + b"--B--\r\n", content_type=kind).content
+
+
+@pytest.mark.parametrize("claimed", ["", "; charset=latin-1"])
+def test_a_form_with_parts_that_is_no_utf_8_is_refused_like_any_other(
+    calls_as: Calls, administrator: User, moodle: Any, claimed: str
+) -> None:
+    caller = calls_as(administrator)
+    pairs = [("wstoken", caller.token.encode()), ("wsfunction", DUPLICATE.encode()), ("id", str(SOURCE).encode())]
+    pairs += [("categoryid", b"2"), ("shortname", b"WS-1")]
+    kind = f"multipart/form-data; boundary=B{claimed}"
+    answer = json.loads(parted(caller.client, [*pairs, ("fullname", "Einführung".encode("latin-1"))], kind))
+    assert error(answer) == "invalidparameter"
+    assert "fullname: not UTF-8" in answer["debuginfo"]
+    assert not DuplicationJob.objects.exists()
+    parted(caller.client, [*pairs, ("fullname", "Einführung".encode())], kind)
+    assert DuplicationJob.objects.get().fullname == "Einführung"
+
+
+@pytest.mark.parametrize("too_many", [0, 1])
+def test_a_form_with_parts_has_as_many_fields_as_any_other(calls_as: Calls, administrator: User, too_many: int) -> None:
+    caller = calls_as(administrator)
+    first = [("wstoken", caller.token.encode()), ("wsfunction", STATUSES.encode())]
+    ids = [("duplicateids[]", b"x")] * (FIELDS_MOST - len(first) - 1)
+    answer = parted(caller.client, [*first, *ids, *[("duplicateids[]", b"x")] * too_many])
+    if too_many:
+        assert b"<ERRORCODE>invalidparameter</ERRORCODE>" in answer
+    else:
+        assert len(json.loads(answer)["warnings"]) == len(ids)
 
 
 def test_its_json_is_written_as_php_writes_it() -> None:

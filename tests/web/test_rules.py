@@ -185,3 +185,20 @@ def test_it_sends_the_whole_page_to_the_sign_in_when_a_part_of_it_asks(client: C
         headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver/jobs/{job.pk}/"},
     )
     assert answer["HX-Redirect"] == f"/sign-in/?next=/jobs/{job.pk}/"
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://[::1", "nonsense", "http://elsewhere.example/jobs/new/"])
+def test_it_leads_to_the_sign_in_whatever_page_is_said_to_ask(client: Client, db: None, address: str) -> None:
+    answer = client.get(reverse("overview_live"), headers={"HX-Request": "true", "HX-Current-URL": address})
+    assert answer["HX-Redirect"] == "/sign-in/?next=/"
+
+
+def test_what_a_page_asks_in_the_background_takes_nobodys_form_away(client: Client, db: None) -> None:
+    answer = client.get(
+        reverse("notifications:news"),
+        headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{reverse('jobs:request')}"},
+    )
+    assert answer.status_code == 204
+    assert not [name for name in answer.headers if name.startswith("HX-")]
+    # Opened by somebody, it is an address like any other.
+    assert client.get(reverse("notifications:news")).status_code == 302
