@@ -1,5 +1,6 @@
 """Asking for a copy: what becomes a job, and who holds a short name."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -101,6 +102,20 @@ def test_it_tells_everything_that_is_wrong_at_once(moodle: Moodle) -> None:
     with pytest.raises(InvalidRequest) as caught:
         submit("nothing", "<b>", fullname="", category_id=0)
     assert [problem.field for problem in caught.value.problems] == ["fullname", "shortname", "source", "category"]
+
+
+def test_it_keeps_as_much_of_moodles_names_as_there_is_room_for(moodle: Moodle) -> None:
+    """A Moodle may allow longer ones than we do, and PostgreSQL refuses what is longer than its column."""
+    source = moodle.course("AT&T")
+    moodle.change(source.id, fullname="F" * 1333, shortname="S" * 300)
+    deep = next(category for category in moodle.state.categories.values() if category.depth == 3)
+    for category_id in (int(step) for step in deep.path.strip("/").split("/")):
+        known = moodle.state.categories[category_id]
+        moodle.state.categories[category_id] = replace(known, name="C" * 600)
+    job = submit(str(source.id), category_id=deep.id)
+    assert job.source_fullname == "F" * 254 + "…"
+    assert job.source_shortname == "S" * 254 + "…"
+    assert (len(job.category_name), job.category_name[-1]) == (1000, "…")
 
 
 def test_it_finds_the_source_by_id_or_by_short_name(moodle: Moodle) -> None:
