@@ -5,6 +5,7 @@ do. ``.env.example`` lists every name.
 """
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 # What counts and periods may be; more is a slip of the finger, and overflows somewhere.
 LARGEST_COUNT = 1_000_000
+# As a request may name it: by name or address, without a port. ".example.edu" is all below it, "*" any.
+_HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 # Seconds.
 SHORTEST, LONGEST = 0.01, 31_536_000
 
@@ -82,8 +85,9 @@ class Environment:
         return [entry.strip() for entry in read if entry.strip()]
 
     def numbers(self, name: str) -> list[int]:
-        what = "must be whole numbers with commas between them, for example 3,17"
-        return setting(lambda: [int(entry) for entry in self.names(name, [])], name, what)
+        what = "must be whole numbers from 1 on with commas between them, for example 3,17"
+        read = setting(lambda: [int(entry) for entry in self.names(name, [])], name, what)
+        return setting(lambda: read, name, what, lambda numbers: all(number > 0 for number in numbers))
 
     def count(self, name: str, default: int, least: int = 1, most: int = LARGEST_COUNT) -> int:
         what = f"must be a whole number from {least} to {most}"
@@ -108,7 +112,8 @@ class Environment:
 
     def web_address(self, name: str) -> str:
         value = self.text(name).rstrip("/")
-        if value and not is_address(value, ("http", "https")):
+        # What is put behind it would be taken for a part of the query.
+        if value and (not is_address(value, ("http", "https")) or not {"?", "#"}.isdisjoint(value)):
             refuse(name, "must be the address of this dupdash, for example https://copies.example.edu")
         return value
 
@@ -121,14 +126,17 @@ class Environment:
 
     def hosts(self, name: str, default: list[str]) -> list[str]:
         values = self.names(name, default)
-        if not values or any("/" in value or " " in value for value in values):
-            refuse(name, "must be host names with commas between them, for example copies.example.edu")
+        if not values or not all(_HOST.fullmatch(value) for value in values):
+            what = "must be host names without ports, with commas between them, for example copies.example.edu"
+            refuse(name, what)
         return values
 
     def origins(self, name: str) -> list[str]:
-        values = self.names(name, [])
-        if not all(is_address(value, ("http", "https")) for value in values):
-            refuse(name, "must be addresses with commas between them, for example https://copies.example.edu")
+        # As browsers name them: without a slash at the end, and so without any.
+        values = [value.removesuffix("/") for value in self.names(name, [])]
+        if not all(is_origin(value) for value in values):
+            what = "must be addresses without a path, with commas between them, for example https://copies.example.edu"
+            refuse(name, what)
         return values
 
     def service_address(self, name: str, schemes: tuple[str, ...], example: str) -> str:
@@ -163,6 +171,11 @@ def is_class(path: str) -> bool:
         # It is there, and may need the settings. What uses it says later what else is wrong with it.
         return True
     return isinstance(found, type)
+
+
+def is_origin(value: str) -> bool:
+    """Whether this is an address on the web with nothing behind host and port."""
+    return is_address(value, ("http", "https")) and value.count("/") == 2 and {"?", "#", "@"}.isdisjoint(value)
 
 
 def is_address(value: str, schemes: tuple[str, ...]) -> bool:

@@ -107,9 +107,17 @@ def test_it_starts_without_a_secret_key_where_debug_is_on():
 BAD = [
     {"ALLOWED_HOSTS": ""},
     {"ALLOWED_HOSTS": "https://copies.example.edu"},
+    {"ALLOWED_HOSTS": "copies.example.edu:8000"},
+    {"ALLOWED_HOSTS": "copies.example.edu;other.example.edu"},
+    {"ALLOWED_HOSTS": "localhost,::1"},
+    {"ALLOWED_HOSTS": "[::1]:8000"},
     {"API_RATE_PER_MINUTE": "0"},
     {"BEHIND_HTTPS": "maybe"},
     {"CSRF_TRUSTED_ORIGINS": "copies.example.edu"},
+    {"CSRF_TRUSTED_ORIGINS": "https://copies.example.edu/path"},
+    {"CSRF_TRUSTED_ORIGINS": "https://copies.example.edu//"},
+    {"CSRF_TRUSTED_ORIGINS": "https://copies.example.edu?x=1"},
+    {"CSRF_TRUSTED_ORIGINS": "https://copies.example.edu;https://other.example.edu"},
     {"DATABASE_URL": "nonsense"},
     {"DATABASE_URL": ""},
     {"DATABASE_URL": "mysql://me@localhost/dupdash"},
@@ -125,6 +133,8 @@ BAD = [
     {"EMAIL_PORT": "smtp"},
     {"EMAIL_PORT": "65536"},
     {"FACULTY_CATEGORIES": "3,biology"},
+    {"FACULTY_CATEGORIES": "0"},
+    {"FACULTY_CATEGORIES": "3,-17"},
     {"HEARTBEAT_INTERVAL": "20"},
     {"HEARTBEAT_LIMIT": "5"},
     {"HEARTBEAT_LIMIT": "nan"},
@@ -149,6 +159,8 @@ BAD = [
     {"RESTART_FIRST": "16"},
     {"RETRY_LONGEST": "9"},
     {"SITE_URL": "copies.example.edu"},
+    {"SITE_URL": "https://copies.example.edu/?x=1"},
+    {"SITE_URL": "https://copies.example.edu/#jobs"},
     {"TIME_ZONE": ""},
     {"TIME_ZONE": "../UTC"},
     {"TIME_ZONE": "Nowhere"},
@@ -160,6 +172,31 @@ def test_it_refuses_a_malformed_setting_with_one_line_that_names_it(bad):
     names = ("MOODLE_URL", "MOODLE_TOKEN") if "MOODLE_TOKEN" in bad or "MOODLE_URL" in bad else tuple(bad)
     result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **bad})
     assert_refused(result, *names)
+
+
+GOOD = [
+    ("ALLOWED_HOSTS", "*", ["*"]),
+    (
+        "ALLOWED_HOSTS",
+        ".example.edu, Copies-2.example.edu,127.0.0.1",
+        [".example.edu", "Copies-2.example.edu", "127.0.0.1"],
+    ),
+    ("ALLOWED_HOSTS", "[::1],[2001:db8::1]", ["[::1]", "[2001:db8::1]"]),
+    ("CSRF_TRUSTED_ORIGINS", "https://copies.example.edu/", ["https://copies.example.edu"]),
+    (
+        "CSRF_TRUSTED_ORIGINS",
+        "https://*.example.edu:8443, http://[::1]",
+        ["https://*.example.edu:8443", "http://[::1]"],
+    ),
+    ("FACULTY_CATEGORIES", "3, 17", [3, 17]),
+    ("SITE_URL", "https://example.edu/copies/", "https://example.edu/copies"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "taken"), GOOD)
+def test_it_takes_a_setting_as_it_is_meant(name: str, given: str, taken: object) -> None:
+    result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", **{name: given})
+    assert json.loads(result.stdout)[name] == taken, result.stderr
 
 
 def said(environment: dict[str, str]) -> str:
