@@ -1,6 +1,7 @@
 """Tables for a spreadsheet, sent row by row: the longest needs no more memory than the shortest."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -11,6 +12,10 @@ from django.utils.timezone import get_default_timezone, get_default_timezone_nam
 BYTE_ORDER_MARK = "\ufeff"
 # A cell that begins with one of these is a formula to a spreadsheet, and a course may be called anything.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
+
+# To the spreadsheets of half the world a semicolon separates, or a tab. Our quotation marks then stand in the
+# middle of a cell and protect nothing: behind such a sign, and at a new line, the next cell begins.
+_NEXT_FORMULA = re.compile(r"""([;\t\r\n])(?=[\s"]*[=+\-@＝＋－＠])""")
 
 Cell = str | int | float | datetime | None
 
@@ -28,7 +33,8 @@ def with_zone(head: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """The text itself; behind an apostrophe where a spreadsheet would calculate with it."""
+    """The text itself; with an apostrophe before whatever a spreadsheet would calculate with."""
+    text = _NEXT_FORMULA.sub(r"\1'", text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
 

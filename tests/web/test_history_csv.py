@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dupdash.duplication.states import State
-from dupdash.web.csv_files import harmless
+from dupdash.web.csv_files import csv_response, harmless
 from tests.web.support import a_job
 
 pytestmark = pytest.mark.django_db
@@ -87,12 +90,31 @@ def test_it_keeps_moodles_words_and_others_copies_from_faculty(
     assert "the raw words" not in as_faculty.get("/history/copies.csv").getvalue().decode()
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "＝1", '=HYPERLINK("x")'])
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", " =1", "＝1", '=HYPERLINK("x")'])
 def test_it_lets_no_name_be_a_formula(as_administrator: Client, text: str) -> None:
     a_job(State.FAILED, "N", fullname=text, source_fullname=text, category_name=text, failure_message=text)
     (row,) = table(as_administrator)
     for name in ("Full name", "Source full name", "Category", "Moodle’s words"):
         assert row[name] == f"'{text}"
+
+
+def cells(answer: HttpResponseBase, separator: str) -> list[str]:
+    """All that a spreadsheet takes for a cell, to which this is what separates them."""
+    content = b"".join(answer).decode("utf-8-sig")
+    return [cell for row in csv.reader(io.StringIO(content, newline=""), delimiter=separator) for cell in row]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@given(text=st.text(alphabet="=-;,\t\r\n\"' x＝", max_size=12))
+def test_it_lets_nothing_be_a_formula_whatever_separates_the_cells(separator: str, text: str) -> None:
+    answer = csv_response("copies", ["Job", "Name", "Note"], [["1", text, text]])
+    assert not [cell for cell in cells(answer, separator) if cell.lstrip().startswith(("=", "-", "＝"))]
+
+
+def test_a_course_is_no_formula_to_a_spreadsheet_with_semicolons(as_administrator: Client) -> None:
+    a_job(fullname='Fun;"=HYPERLINK(A1);x')
+    found = cells(as_administrator.get("/history/copies.csv"), ";")
+    assert not [cell for cell in found if cell.startswith("=")]
 
 
 @pytest.mark.parametrize("text", ["", "BIO101", "a=1", "1-2", "'quoted'", "a, b;\nc"])
