@@ -6,7 +6,7 @@ An id that there is not and somebody else's are one and the same to the caller: 
 from typing import Any
 
 from dupdash.accounts import access
-from dupdash.duplication.explanations import explain
+from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
@@ -141,7 +141,7 @@ def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | N
         return None, None
     told = job.failure_message if in_full else ""
     if not in_full and job.state == State.FAILED:
-        told = explain(job.failure_code, deleted=job.course_deleted_at is not None).happened
+        told = explain_failure(job).happened
     if not told:
         last = job.events.filter(to_state=job.state).exclude(from_state=job.state).last()
         told = last.reason if last else job.get_state_display()

@@ -8,6 +8,7 @@ from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.explanations import TAKEN
 from dupdash.duplication.leases import Lease
 from dupdash.duplication.models import DuplicationJob, Phase
+from dupdash.duplication.names import fitting
 from dupdash.duplication.progress import expect
 from dupdash.duplication.transitions import JobMovedOn, note
 from dupdash.moodle import errors
@@ -54,8 +55,8 @@ def prepare(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: 
             driver=driver,
             phase=Phase.BACKUP,
             heard_at=timezone.now(),
-            source_shortname=source.shortname,
-            source_fullname=source.fullname,
+            source_shortname=fitting("source_shortname", source.shortname),
+            source_fullname=fitting("source_fullname", source.fullname),
             source_activities=activities,
             expected_backup=expected.backup if expected else None,
             expected_restore=expected.restore if expected else None,
