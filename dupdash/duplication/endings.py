@@ -103,6 +103,7 @@ def look_up(job: DuplicationJob, reason: str, *, errorcode: str = "", guard: Gua
         failure_code=errorcode[:100],
         checking_since=now,
         checks=0,
+        looks=0,
         check_at=now + timedelta(seconds=settings.CHECK_FIRST),
     )
 

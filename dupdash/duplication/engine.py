@@ -162,7 +162,11 @@ def _after_lost_answer(job: DuplicationJob, lease: Lease, detail: str, errorcode
     if job.sent_at is None:
         _again_later(job, lease, MoodleError(detail, errorcode="worker_lost"))
         return
-    look_up(job, f"No trustworthy answer came from Moodle: {detail}.", errorcode=errorcode, guard=lease.guard)
+    if errorcode:
+        why = f"Moodle answered with an error, which does not say what it left behind: {detail}."
+    else:
+        why = f"No trustworthy answer came from Moodle: {detail}."
+    look_up(job, why, errorcode=errorcode, guard=lease.guard)
 
 
 def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
@@ -307,5 +311,6 @@ def _late_error(job: DuplicationJob, code: str, message: str) -> None:
         data={"errorcode": code, "message": message},
         failure_code=code[:100],
         checks=0,
+        looks=0,
         check_at=timezone.now(),
     )

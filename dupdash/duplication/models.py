@@ -140,7 +140,9 @@ class DuplicationJob(models.Model):
 
     # Looking up a lost answer.
     check_at = models.DateTimeField(null=True)
+    # Looks that were tried, and those that Moodle answered: since the answer was lost, or an error came.
     checks = models.PositiveIntegerField(default=0)
+    looks = models.PositiveIntegerField(default=0)
     checking_since = models.DateTimeField(null=True)
 
     # How it ended.

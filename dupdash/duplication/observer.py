@@ -18,10 +18,6 @@ from dupdash.moodle.records import Course
 # The counters that are looked up beyond the first free one: Moodle skips a number whose full name is taken.
 NAMES_BEYOND = 5
 SHORT_NAME_LONGEST = 100
-# Seconds between two looks that count as observed, whatever came before them.
-GAP_LEAST = 10.0
-# Seconds for which a hidden course that has all must be observed: the row that a restore begins with lives for two.
-SETTLED_AFTER = 60.0
 # What Moodle's filters and entities begin with: a name with such a character may be shown as another one.
 FILTERED = re.compile(r"[<{\[$&]")
 
@@ -51,6 +47,8 @@ class Wanted:
     category_id: int
     source_shortname: str
     not_ours: frozenset[int]
+    # Seconds between two looks that count as observed, whatever came before them.
+    gap: float = 10.0
 
 
 @dataclass(frozen=True)
@@ -177,8 +175,9 @@ def answered(facts: Facts, course_id: int, at: float) -> Facts:
     )
 
 
-def judge(facts: Facts, still: float) -> Verdict:
-    """What the facts mean. ``still``: seconds a course must be observed unchanged before it counts as partial.
+def judge(facts: Facts, still: float, settled: float = 60.0) -> Verdict:
+    """What the facts mean. ``still``: seconds a course must be observed unchanged before it counts as partial;
+    ``settled``: before a hidden one that has all counts as finished, for so begins every restore, too.
 
     A healthy copy looks unchanged for a third of its life, so ``still`` is one whole expected duration.
     One look that does not find a course may be a fault of the look: three in a row are believed.
@@ -190,7 +189,7 @@ def judge(facts: Facts, still: float) -> Verdict:
     if facts.complete:
         return Verdict.FINISHED
     if facts.has_all:
-        return Verdict.FINISHED if facts.unchanged >= min(still, SETTLED_AFTER) else Verdict.GOING_ON
+        return Verdict.FINISHED if facts.unchanged >= min(still, settled) else Verdict.GOING_ON
     return Verdict.PARTIAL if facts.unchanged >= still else Verdict.GOING_ON
 
 
@@ -238,7 +237,11 @@ def _own_course(facts: Facts, look: Look) -> Seen | None:
 
 
 def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen, since: float) -> Facts:
-    """The facts after a look at our course, ``since`` seconds after the one before."""
+    """The facts after a look at our course, ``since`` seconds after the one before.
+
+    In a long gap Moodle may have stood still itself, or a clock was set: it counts as much as was observed before it,
+    so that one gap never makes a whole duration out of the third in which a healthy copy looks unchanged.
+    """
     sections = facts.sections if look.sections is None else look.sections
     activities = facts.activities if look.activities is None else look.activities
     changed = (own, sections, activities) != (facts.last, facts.sections, facts.activities)
@@ -250,7 +253,7 @@ def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen, since: float) 
         last=own,
         sections=sections,
         activities=activities,
-        unchanged=0.0 if changed else facts.unchanged + _observed(facts, since),
+        unchanged=0.0 if changed else facts.unchanged + min(since, max(wanted.gap, facts.unchanged)),
         content_at=look.at if has_content and facts.content_at is None else facts.content_at,
         renamed=renamed,
         has_all=has_all,
@@ -259,15 +262,6 @@ def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen, since: float) 
         complete=facts.complete or (has_content and has_all and (own.visible or renamed)),
         missing=0,
     )
-
-
-def _observed(facts: Facts, since: float) -> float:
-    """How much of the time between two looks counts as observed.
-
-    In a long gap Moodle may have stood still itself, or a clock was set: it counts as much as was observed before it,
-    so that one gap never makes a whole duration out of the third in which a healthy copy looks unchanged.
-    """
-    return min(since, max(GAP_LEAST, facts.unchanged))
 
 
 def _has_names_back(own: Seen, wanted: Wanted) -> bool:

@@ -133,23 +133,18 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
             _follow(job, client)
         else:
             _look_up(job, client, deadline)
-    except MoodleError as error:
-        if job.failure_code:
-            # A look that showed nothing is none of those few that decide after an error.
-            DuplicationJob.objects.filter(pk=job_id, checks=job.checks).update(checks=F("checks") - 1)
-        return _after_a_look_in_vain(job_id, error)
-    except JobMovedOn as passing:
+    except ConfigurationFault as fault:
+        health.pause(fault)
+        return False
+    except NotSent as away:
+        logger.info("job %s: %s", job_id, away)
+        return False
+    except NoTrustworthyAnswer as lost:
+        logger.info("job %s: %s", job_id, lost)
+        return not lost.timed_out
+    except (MoodleError, JobMovedOn) as passing:
         logger.info("job %s: %s", job_id, passing)
     return True
-
-
-def _after_a_look_in_vain(job_id: str, error: MoodleError) -> bool:
-    """Whether Moodle could be reached, and answered in time."""
-    if isinstance(error, ConfigurationFault):
-        health.pause(error)
-        return False
-    logger.info("job %s: %s", job_id, error)
-    return not (isinstance(error, NotSent) or (isinstance(error, NoTrustworthyAnswer) and error.timed_out))
 
 
 def _pause_before_next(job: DuplicationJob) -> float:
@@ -171,11 +166,11 @@ class Names:
     def __init__(self, job: DuplicationJob, deadline: float) -> None:
         self._likely = likely_name(job)
         others = [name for name in temporary_names(job) if name not in self._likely]
-        first = job.checks % max(1, len(others))
+        first = job.looks % max(1, len(others))
         self._others = others[first:] + others[:first]
         self._deadline = deadline
         # By this look, or by this and the ones before it.
-        self.were_all_seen = job.checks >= len(others)
+        self.were_all_seen = job.looks + 1 >= len(others)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._likely
@@ -220,10 +215,10 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
         raise
     facts = fold(facts, wanted(job), sighting)
     # An answer that comes late meanwhile knows better.
-    record(job, facts, guard={"course_id": job.course_id})
+    record(job, facts, guard={"course_id": job.course_id}, looks=F("looks") + 1)
     known = {"course_id": job.course_id}
     now = timezone.now()
-    match judge(facts, limits.standing_still(job)):
+    match judge(facts, limits.standing_still(job), settings.CHECK_SETTLED):
         case Verdict.FINISHED if facts.course_id is not None:
             finish(job, facts.course_id, client, guard=known, patient=now < limits.removal_tried_until(job))
         case Verdict.GONE if facts.course_id is not None and job.cancel_requested_at is not None:
@@ -252,7 +247,7 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
 
 def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
     """Whether an error ended the request, so that what some looks have shown by now is all there is."""
-    if not job.failure_code or job.checks < LOOKS_AFTER_AN_ERROR:
+    if not job.failure_code or job.looks < LOOKS_AFTER_AN_ERROR:
         return False
     if job.failure_code != native.FAILED_BY_ITS_ID:
         return True
@@ -292,17 +287,20 @@ def _fail_after_error(job: DuplicationJob, facts: Facts, guard: Guard) -> None:
 def _give_up(job: DuplicationJob, facts: Facts, guard: Guard) -> None:
     likely = _list(facts.candidates)
     seen = f"Course {facts.course_id} is its own, and still not complete. " if facts.course_id else ""
+    answered = "once" if job.looks == 1 else f"{job.looks} times"
+    looked = f"Looked {answered}" if job.looks else f"Moodle answered none of {job.checks} looks"
     move(
         job,
         State.UNRESOLVED,
         kind="unresolved",
-        reason=f"Looked {job.checks} times for a course called “{job.fullname}” ({job.shortname}): no proof that it "
+        reason=f"{looked} for a course called “{job.fullname}” ({job.shortname}): no proof that it "
         f"was made, none that it was not. {seen}"
         + (f"Courses that may be it: {likely}. " if likely else "No course that could be it was seen. ")
         + "It is looked for again, more and more rarely.",
         data={"candidates": [candidate.id for candidate in facts.candidates]},
         guard=guard,
         checks=0,
+        looks=0,
         check_at=timezone.now() + timedelta(seconds=settings.CHECK_LONGEST),
     )
 

@@ -298,7 +298,12 @@ class _Writer:
             yield told(job.queued_at, "approved", "queued", "Approved.", actor=admin)
         if job.sent_at:
             yield told(job.sent_at, "started", "running", "A worker took the job.")
-            yield told(job.sent_at, "sent", "running", "The request was sent to Moodle; it is never sent again.")
+            yield told(
+                job.sent_at,
+                "sent",
+                "running",
+                "The request was sent to Moodle. It is never sent again, except on proof that nothing was started.",
+            )
         if job.seen_at:
             found = f"Backup is done. The new course was seen in Moodle: id {job.course_id}."
             yield told(job.seen_at, "course_seen", "running", found)

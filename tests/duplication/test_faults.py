@@ -236,6 +236,7 @@ def test_it_fails_at_once_when_moodle_says_that_the_restore_broke(moodle: Moodle
     job = run_proven(moodle)
     job.refresh_from_db()
     assert job.state == State.CHECKING
+    assert reason(job, "checking").startswith("Moodle answered with an error, which does not say what it left behind: ")
     assert "error/cannotrestore" in reason(job, "checking")
     look_until_settled(job, clock)
     (partial,) = moodle.made()

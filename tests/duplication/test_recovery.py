@@ -619,3 +619,16 @@ def test_looks_that_moodle_did_not_answer_are_none_of_those_after_an_error(moodl
             look_in_a_hurry(job)
     assert job.state == State.FAILED
     assert f"id {left.id}" in reason(job, "failed")
+
+
+def test_it_counts_no_look_that_moodle_did_not_answer(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """What is said of a job that was given up must be true."""
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    job = looked_up(moodle)
+    moodle.faults.set("refuse", seconds=3600)
+    while (timezone.now() - job.checking_since).total_seconds() < 70:  # type: ignore[operator]
+        look(job, clock)
+    assert job.state == State.CHECKING, "nobody could look"
+    moodle.faults.clear()
+    assert look_until_settled(job, clock).state == State.UNRESOLVED
+    assert reason(job, "unresolved").startswith("Looked once for a course called “Copy called NEW-1” (NEW-1)")

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
@@ -61,6 +62,7 @@ def wanted(job: DuplicationJob) -> Wanted:
         category_id=job.category_id,
         source_shortname=job.source_shortname,
         not_ours=frozenset({job.source_id, *(job.baseline or {}).get("present", []), *_of_other_jobs(job)}),
+        gap=settings.CHECK_GAP,
     )
 
 

@@ -46,7 +46,7 @@ def prepare(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: 
         note(
             job,
             kind="sent",
-            reason="The request was sent to Moodle. From here on this job is never sent a second time.",
+            reason="The request was sent to Moodle. It is never sent again, except on proof that nothing was started.",
             guard={**lease.guard, "sent_at__isnull": True, "cancel_requested_at__isnull": True},
             data={"activities": activities, "temporary_names": baseline["names"][:3]},
             sent_at=timezone.now(),
