@@ -173,24 +173,16 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
             # Moodle may be at it still where its answer was lost.
             observe(job, check_at=_after_a_deletion() if _may_be_deleting(refusal) else next_look)
             return True
-        if _may_be_deleting(refusal) and _is_gone(course_id, client):
-            move(
+        if not (_may_be_deleting(refusal) and _is_gone(course_id, client)):
+            note(
                 job,
-                State.CANCELLED,
-                kind="removed",
-                reason=f"Cancelled. Course {course_id} is gone from Moodle; the answer to deleting it was lost.",
+                kind="not_removed",
+                reason=f"The copy was to be removed, but could not be: {refusal} Delete course {course_id} in Moodle.",
                 guard=guard,
-                course_deleted_at=timezone.now(),
+                data={"course_id": course_id},
             )
-            return True
-        note(
-            job,
-            kind="not_removed",
-            reason=f"The copy was to be removed, but could not be: {refusal} Delete course {course_id} in Moodle.",
-            guard=guard,
-            data={"course_id": course_id},
-        )
-        return False
+            return False
+        outcome = f"Course {course_id} is gone from Moodle; the answer to deleting it was lost."
     move(
         job,
         State.CANCELLED,

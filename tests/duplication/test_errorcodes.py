@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from dupdash.duplication import engine, tasks
@@ -13,7 +12,6 @@ from dupdash.duplication.states import State
 from dupdash.sandbox.accounts import MANAGER_TOKEN, token_of
 from dupdash.sandbox.university import FACULTY_ID
 from tests.duplication.support import (
-    Background,
     Clock,
     Moodle,
     a_job,
@@ -21,14 +19,11 @@ from tests.duplication.support import (
     look,
     look_until_settled,
     reason,
-    refusal,
     run,
     run_proven,
-    send_by_hand,
     story,
     submit,
     told_again_at_once,
-    until_seen,
 )
 
 COPY = "core_course_duplicate_course"
@@ -330,35 +325,6 @@ def test_it_fails_when_the_short_name_is_taken_between_looking_and_sending(moodl
     assert moodle.calls.asked["new-1"] == 1
 
 
-@pytest.mark.parametrize("watched", [True, False])
-def test_it_looks_when_its_own_copy_is_what_took_the_short_name(
-    moodle: Moodle, clock: Clock, settings: Any, watched: bool
-) -> None:
-    """Something on the way sent the request twice, and the second answer came first."""
-    settings.WATCH_INTERVAL = 0.005 if watched else 3600
-    job = submit()
-    moodle.may_be_sent_twice.add("new-1")
-    moodle.gates.hold("hidden")
-    twin = Background(lambda: send_by_hand(job))
-
-    def arrive_first() -> None:
-        twin.start()
-        moodle.wait_for_step("hidden")
-        if watched:
-            until_seen(DuplicationJob.objects.get(pk=job.pk))
-        connection.close()
-
-    moodle.when(COPY, arrive_first)
-    run(job)
-    assert job.state == State.CHECKING
-    assert "our own copy is under way" in reason(job, "checking")
-    moodle.gates.release()
-    twin.finish()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
-    assert job.course_id == moodle.course("NEW-1").id
-    assert len(moodle.made()) == 1
-
-
 @pytest.mark.parametrize("name", ["Tagged <b>name</b>", "a<b"])
 def test_it_fails_for_a_name_with_tags(moodle: Moodle, name: str) -> None:
     failed_with(run(direct(moodle, fullname=name)), "invalidparameter", moodle)
@@ -538,32 +504,6 @@ def test_a_fault_of_the_whole_site_fails_nobody_when_it_comes_back_once(moodle: 
     told_again_at_once(one)
     assert run(one).state == State.SUCCEEDED, story(one)
     meets_it(other)
-
-
-def test_it_goes_on_looking_when_its_request_collided_with_its_own_twin(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
-    """Something on the way sent the request twice; this code never comes from the restore whose course was seen."""
-    settings.WATCH_INTERVAL = 0.005
-    job = submit()
-    moodle.may_be_sent_twice.add("new-1")
-    moodle.gates.hold("hidden")
-    twin = Background(lambda: send_by_hand(job))
-
-    def arrive_first() -> None:
-        twin.start()
-        moodle.wait_for_step("hidden")
-        until_seen(DuplicationJob.objects.get(pk=job.pk))
-        connection.close()
-
-    moodle.answer_with(COPY, refusal("storedfilenotcreated"), after=arrive_first)
-    run(job)
-    for _ in range(4):
-        assert job.state == State.CHECKING, story(job)
-        look(job, clock)
-    moodle.gates.release()
-    twin.finish()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
 
 
 def test_it_fails_nobody_when_others_meet_the_fault_too_and_no_copy_is_made_any_more(
