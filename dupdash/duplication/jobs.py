@@ -12,7 +12,7 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.accounts.access import Verb
 from dupdash.duplication import dispatch
-from dupdash.duplication.drivers.looking import wanted
+from dupdash.duplication.drivers.looking import wanted_by_now
 from dupdash.duplication.endings import NotRemoved, finish, remove_course
 from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
 from dupdash.duplication.observer import Seen, could_be_ours
@@ -334,7 +334,7 @@ def settle(
             failure_message="An administrator found that no copy was made.",
         )
         return
-    if course_id == FRONT_PAGE or course_id in wanted(job).not_ours:
+    if course_id == FRONT_PAGE or course_id in wanted_by_now(job).not_ours:
         raise CannotDo(f"Course {course_id} was there before, or is the copy of another job: it cannot be this one's.")
     course = client.course_by_id(course_id)
     if course is None:
@@ -363,7 +363,7 @@ def settle(
 
 
 def _courses_that_are_the_copy(job: DuplicationJob, client: MoodleClient) -> list[Course]:
-    target = wanted(job)
+    target = wanted_by_now(job)
     found = client.courses_by_shortname(job.shortname)
     return [course for course in found if could_be_ours(Seen.from_course(course), target)]
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from dupdash.duplication import health, limits
 from dupdash.duplication.drivers import native, outcomes
-from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, temporary_names, wanted
+from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, temporary_names, wanted_by_now
 from dupdash.duplication.endings import Guard, call_off, fail, finish, look_up, pause_before_retry
 from dupdash.duplication.leases import DEAD, doubted_long_enough
 from dupdash.duplication.models import DuplicationJob
@@ -201,10 +201,10 @@ def _follow(job: DuplicationJob, client: MoodleClient) -> None:
 
 
 def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None:
-    facts = facts_of(job)
+    facts, target = facts_of(job), wanted_by_now(job)
     names = Names(job, deadline)
     try:
-        sighting = look(client, facts, wanted(job), temporary=names)
+        sighting = look(client, facts, target, temporary=names)
     except (ConfigurationFault, NotSent):
         raise
     except MoodleError:
@@ -213,7 +213,7 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
             _give_up(job, facts, {"course_id": job.course_id})
             return
         raise
-    facts = fold(facts, wanted(job), sighting)
+    facts = fold(facts, target, sighting)
     # An answer that comes late meanwhile knows better.
     record(job, facts, guard={"course_id": job.course_id}, looks=F("looks") + 1)
     known = {"course_id": job.course_id}

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -34,14 +35,17 @@ MILESTONES = (
 )
 
 
-def take_baseline(client: MoodleClient, source_shortname: str) -> dict[str, list[str] | list[int]]:
+def take_baseline(
+    client: MoodleClient, source_shortname: str, of_others: Iterable[int] = ()
+) -> dict[str, list[str] | list[int]]:
     """Which of SRC_1, SRC_2, … exist, up to the first free one and five beyond: a cheap look-up each.
 
     Restore will call the copy by the first of these names that is free when it gets there. There is no cheap
     way to ask for the highest course id, so the ids under these names tell our copy from what was there.
+    ``of_others``: the courses of other jobs, some of which are being made and will go through these names.
     """
     names: list[str] = []
-    present: list[int] = []
+    present = sorted(of_others)
     free = 0
     for counter in range(1, COUNTERS_MOST):
         name = temporary_short_name(source_shortname, counter)
@@ -54,19 +58,25 @@ def take_baseline(client: MoodleClient, source_shortname: str) -> dict[str, list
     return {"names": names, "present": present}
 
 
+def wanted_by_now(job: DuplicationJob) -> Wanted:
+    """What the copy of a job is recognised by that was sent long ago: other jobs have made theirs since."""
+    target = wanted(job)
+    return replace(target, not_ours=target.not_ours | of_other_jobs(job))
+
+
 def wanted(job: DuplicationJob) -> Wanted:
-    """What the copy of a sent job is recognised by."""
+    """What the copy of a job is recognised by until its course was seen: no other of its source is sent meanwhile."""
     return Wanted(
         shortname=job.shortname,
         fullname=job.fullname,
         category_id=job.category_id,
         source_shortname=job.source_shortname,
-        not_ours=frozenset({job.source_id, *(job.baseline or {}).get("present", []), *_of_other_jobs(job)}),
+        not_ours=frozenset({job.source_id, *(job.baseline or {}).get("present", [])}),
         gap=settings.CHECK_GAP,
     )
 
 
-def _of_other_jobs(job: DuplicationJob) -> set[int]:
+def of_other_jobs(job: DuplicationJob) -> set[int]:
     """The courses of this source that are proven to be other jobs': under names that ours goes through, too."""
     others = DuplicationJob.objects.filter(source_id=job.source_id).exclude(pk=job.pk).exclude(proof=Proof.NONE)
     return {course_id for course_id in others.values_list("course_id", flat=True) if course_id is not None}
@@ -77,14 +87,9 @@ def temporary_names(job: DuplicationJob) -> list[str]:
     return names
 
 
-def free_names(job: DuplicationJob) -> list[str]:
-    """The first temporary name that was free before sending, and those beyond it."""
-    return temporary_names(job)[-NAMES_BEYOND - 1 :]
-
-
 def likely_name(job: DuplicationJob) -> tuple[str, ...]:
     """The first temporary name that was free before sending: restore takes it, unless its full name is taken."""
-    return tuple(free_names(job)[:1])
+    return tuple(temporary_names(job)[-NAMES_BEYOND - 1 :][:1])
 
 
 def facts_of(job: DuplicationJob) -> Facts:

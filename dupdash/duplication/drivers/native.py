@@ -12,7 +12,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, wanted
+from dupdash.duplication.drivers.looking import facts_of, likely_name, look, record, wanted_by_now
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preparing import outcome_of_read, prepare
 from dupdash.duplication.health import FOLLOW_MANY
@@ -118,7 +118,8 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
         return outcomes.AnswerLost(f"the site says that the copy failed{why}", result.failurecode or FAILED_BY_ITS_ID)
     facts = facts_of(job)
     try:
-        facts = fold(facts, wanted(job), look(client, facts, wanted(job), temporary=likely_name(job)))
+        target = wanted_by_now(job)
+        facts = fold(facts, target, look(client, facts, target, temporary=likely_name(job)))
     except errors.MoodleError as error:
         _asked_in_vain(job, error)
         return None

@@ -3,7 +3,7 @@
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.looking import take_baseline
+from dupdash.duplication.drivers.looking import of_other_jobs, take_baseline
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.explanations import TAKEN
 from dupdash.duplication.leases import Lease
@@ -38,7 +38,7 @@ def prepare(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: 
     if taken := client.courses_by_shortname(job.shortname):
         return outcomes.Refused(TAKEN, f"Course {taken[0].id}, “{taken[0].fullname}”, has this short name by now.")
     activities = client.contents(source.id).activities
-    baseline = take_baseline(client, source.shortname)
+    baseline = take_baseline(client, source.shortname, of_other_jobs(job))
     expected = expect(source.id, activities)
     if lease.lost.is_set():
         raise JobMovedOn(job.pk)

@@ -17,7 +17,6 @@ from django.db import IntegrityError, close_old_connections
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.looking import (
     facts_of,
-    free_names,
     likely_name,
     look,
     record,
@@ -108,7 +107,7 @@ def _hand_over(job: DuplicationJob, facts: Facts) -> None:
     if facts.course_id is None or job.course_id is not None or job.is_terminal:
         return
     try:
-        record(job, facts, guard={"course_id": None})
+        record(job, facts, guard={"course_id": None, "sent_at": job.sent_at})
     except JobMovedOn as moved:
         logger.info("%s", moved)
 
@@ -127,8 +126,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
     Returns what was seen, and whether the job is still ours.
     """
     facts = facts_of(job)
-    # No other copy of this source is sent before our course was seen (rule 4), so this stays true.
-    target = insist(lambda: wanted(job))
+    target = wanted(job)
     names = cycle(temporary_names(job))
     content_period = max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) / CONTENT_LOOKS)
     next_names = next_content = time.monotonic() + settings.FOLLOW_INTERVAL
@@ -227,9 +225,9 @@ def _look_once_more(job: DuplicationJob, client: MoodleClient, facts: Facts) -> 
     An answer that says "nothing was started" may come from something on the way that replaced Moodle's own, or from the
     middle of a restore whose first row was missed: what Moodle shows is the better witness.
     """
-    target = insist(lambda: wanted(job))
+    target = wanted(job)
     try:
-        sighting = look(client, facts, target, temporary=free_names(job), contents=False)
+        sighting = look(client, facts, target, temporary=temporary_names(job), contents=False)
     except errors.MoodleError as error:
         logger.info("job %s: a look at Moodle failed: %s", job.pk, error)
         return facts, False
@@ -275,7 +273,7 @@ def _confirm(job: DuplicationJob, lease: Lease, client: MoodleClient, answer: Du
         return outcomes.AnswerLost(f"an answer that could not be confirmed ({error})")
     if course is None or not same_name(course.shortname, job.shortname):
         return outcomes.AnswerLost(f"an answer naming course {answer.id}, which does not carry the requested names")
-    named, target = Seen.from_course(course), insist(lambda: wanted(job))
+    named, target = Seen.from_course(course), wanted(job)
     if facts.course_id not in (None, answer.id) and not could_be_ours(named, target):
         return outcomes.AnswerLost(f"an answer naming course {answer.id}, where {facts.course_id} was seen")
     other = facts.course_id if facts.course_id != answer.id else None
