@@ -8,6 +8,7 @@ Proof that a course is ours is its id under the requested short name after we se
 source may also be somebody's own restore: a candidate, good for showing a phase, never for deleting.
 """
 
+import html
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
@@ -124,8 +125,15 @@ class Verdict(StrEnum):
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are one to Moodle: without case, white space folded as a page shows it."""
-    return " ".join(one.split()).casefold() == " ".join(other.split()).casefold()
+    """Whether two names are one to Moodle: without case, white space and entities as a page shows them.
+
+    A name that holds ``&amp;`` is shown like one that holds ``&`` (``course_names_are_html_escaped.json``).
+    """
+    return _as_shown(one) == _as_shown(other)
+
+
+def _as_shown(name: str) -> str:
+    return " ".join(html.unescape(name).split()).casefold()
 
 
 def temporary_short_name(source_shortname: str, counter: int) -> str:

@@ -5,6 +5,7 @@ for, and nothing else. The token travels in the body of POST requests only; it i
 ``repr`` or exception. Behaviour and shapes were measured on Moodle 4.5.6.
 """
 
+import html
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -278,11 +279,11 @@ def _understood(function: str, answer: object, parse: Callable[[object], T]) -> 
 
 def _finds(asked: str, found: str) -> bool:
     """Whether a database may find ``found`` when asked for ``asked``: MariaDB's collations ignore case and
-    accents.
+    accents, and ``found`` lost its entities on the way.
     """
 
     def folded(text: str) -> str:
-        letters = unicodedata.normalize("NFKD", text.strip().casefold())
+        letters = unicodedata.normalize("NFKD", html.unescape(text).strip().casefold())
         return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
 
     return folded(asked) == folded(found)

@@ -1,5 +1,6 @@
 """Looking at Moodle for the course of a job: what waiting, checking and settling share."""
 
+import html
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from dupdash.duplication.observer import (
 )
 from dupdash.duplication.transitions import note, observe
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.records import Course
 
 # No source has more copies than this under its own counted names; a longer run is cut.
 COUNTERS_MOST = 200
@@ -49,13 +51,19 @@ def take_baseline(
     free = 0
     for counter in range(1, COUNTERS_MOST):
         name = temporary_short_name(source_shortname, counter)
-        found = client.courses_by_shortname(name)
+        found = _courses_called(client, name)
         names.append(name)
         present += [course.id for course in found]
         free += 0 if found and not free else 1
         if free > NAMES_BEYOND:
             break
     return {"names": names, "present": present}
+
+
+def _courses_called(client: MoodleClient, name: str) -> list[Course]:
+    """The courses under a name that Moodle made of another one, which it may hold with entities, and shows alike."""
+    spellings = dict.fromkeys((name, html.escape(name, quote=False)))
+    return [course for spelling in spellings for course in client.courses_by_shortname(spelling)]
 
 
 def wanted_by_now(job: DuplicationJob) -> Wanted:
@@ -113,7 +121,7 @@ def look(
     if facts.course_id is None:
         named = tuple(Seen.from_course(course) for course in client.courses_by_shortname(wanted.shortname))
         under_temporary = tuple(
-            Seen.from_course(course) for name in temporary for course in client.courses_by_shortname(name)
+            Seen.from_course(course) for name in temporary for course in _courses_called(client, name)
         )
         sighting = Look(at, named=named, temporary=under_temporary)
         own_id = fold(facts, wanted, sighting).course_id
