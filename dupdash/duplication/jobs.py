@@ -243,16 +243,38 @@ def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, th
     the policy may have been another one then. Raises NotAllowed, CannotDo, InvalidRequest, MoodleError.
     """
     access.require(actor, Verb.RETRY, job)
-    if job.state in (State.CHECKING, State.UNRESOLVED):
-        raise CannotDo("Whether this copy was made is not known yet: a second one could be made beside it.")
-    if job.state not in (State.FAILED, State.CANCELLED):
-        raise CannotDo("Only a job that failed or was cancelled can be tried again.")
+    if refusal := why_no_retry(job):
+        raise CannotDo(refusal)
     requester = job.requester
     request = prepare(draft_of(job), Origin(job.origin), client)
     access.require_submit(requester, access.Wish(request.source_id, request.category_id, request.options), client)
     approved = access.is_administrator(actor) or _was_approved(job)
     first_state = State.QUEUED if approved else access.first_state(requester)
     return _insert(request, first_state, actor, through, job, requester=requester, approved=approved)
+
+
+def why_no_retry(job: DuplicationJob) -> str:
+    """Why a job cannot be tried again as it is, in a sentence; "" where it can."""
+    if refusal := why_not_again(job):
+        return refusal
+    if job.state not in (State.FAILED, State.CANCELLED):
+        return "Only a job that failed or was cancelled can be tried again."
+    return ""
+
+
+def why_not_again(job: DuplicationJob) -> str:
+    """Why nobody may ask anew for what a job asked for, changed or not, in a sentence; "" where one may.
+
+    Another short name is no way around it: what this job makes, or has made, would stand beside the second copy.
+    """
+    match job.state:
+        case State.AWAITING_APPROVAL | State.QUEUED:
+            return "This copy is still to be made: a second one would be made beside it. To change it, cancel it first."
+        case State.RUNNING:
+            return "This copy is being made: a second one could be made beside it."
+        case State.CHECKING | State.UNRESOLVED:
+            return "Whether this copy was made is not known yet: a second one could be made beside it."
+    return ""
 
 
 def _was_approved(job: DuplicationJob) -> bool:

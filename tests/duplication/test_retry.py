@@ -48,18 +48,33 @@ def test_it_makes_a_new_job_that_names_the_old_one(moodle: Moodle, client_of: Mo
     assert (old.state, old.events.count()) == (state, before), "the old job's story has ended"
 
 
-@pytest.mark.parametrize("state", [State.CHECKING, State.UNRESOLVED])
-def test_it_is_refused_while_nobody_knows_whether_the_copy_was_made(
-    moodle: Moodle, client_of: MoodleClient, state: State
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (State.AWAITING_APPROVAL, "still to be made: a second one would be made beside it"),
+        (State.QUEUED, "still to be made: a second one would be made beside it"),
+        (State.RUNNING, "being made: a second one could be made beside it"),
+        (State.CHECKING, "not known yet: a second one could be made beside it"),
+        (State.UNRESOLVED, "not known yet: a second one could be made beside it"),
+    ],
+)
+def test_it_is_refused_while_the_copy_may_still_be_made(
+    moodle: Moodle, client_of: MoodleClient, state: State, said: str
 ) -> None:
-    with pytest.raises(jobs.CannotDo, match="not known yet: a second one could be made beside it"):
-        jobs.retry(ended(moodle, state), actor=None, client=client_of)
+    job = ended(moodle, state)
+    with pytest.raises(jobs.CannotDo, match=said):
+        jobs.retry(job, actor=None, client=client_of)
+    assert said in jobs.why_not_again(job)
     assert DuplicationJob.objects.count() == 1
 
 
-@pytest.mark.parametrize(
-    "state", [State.SUCCEEDED, State.QUEUED, State.RUNNING, State.AWAITING_APPROVAL, State.REJECTED]
-)
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED])
+def test_nothing_stands_in_the_way_of_asking_anew_for_what_has_ended(state: State) -> None:
+    """Copying again what succeeded is no retry, and one that was refused can be asked for with changes."""
+    assert jobs.why_not_again(a_job(state)) == ""
+
+
+@pytest.mark.parametrize("state", [State.SUCCEEDED, State.REJECTED])
 def test_it_is_for_jobs_that_failed_or_were_cancelled(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
     with pytest.raises(jobs.CannotDo, match="failed or was cancelled"):
         jobs.retry(ended(moodle, state), actor=None, client=client_of)

@@ -366,6 +366,34 @@ def test_it_is_filled_in_with_a_failed_job_and_names_it(
     assert DuplicationJob.objects.exclude(pk=old.pk).get().retry_of == old
 
 
+@pytest.mark.parametrize(
+    "state", [State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING, State.CHECKING, State.UNRESOLVED]
+)
+def test_it_is_not_filled_in_with_a_job_that_may_still_make_its_copy(
+    as_faculty: Client, faculty: User, sandbox: Sandbox, state: State
+) -> None:
+    """Under another short name a second copy would be made beside it."""
+    old = a_job(state, "OLD-1", requester=faculty, source_id=BIO101)
+    url = f"{URL}?from={old.pk}"
+    for answer in (as_faculty.get(url), as_faculty.post(url, form()), as_faculty.post(url, form(preview="1"))):
+        page = text(answer)
+        assert answer.status_code == 409
+        assert "made beside it" in page
+        assert f'href="/jobs/{old.pk}/">Back to the job</a>' in page
+        assert "Ask for this copy" not in page
+        assert "Edit and retry" not in page
+    assert DuplicationJob.objects.count() == 1
+
+
+def test_what_succeeded_can_be_copied_again_and_that_is_no_retry(
+    as_faculty: Client, faculty: User, sandbox: Sandbox
+) -> None:
+    old = a_job(State.SUCCEEDED, "OLD-1", requester=faculty, source_id=BIO101)
+    assert 'value="OLD-1"' in text(as_faculty.get(f"{URL}?from={old.pk}"))
+    as_faculty.post(f"{URL}?from={old.pk}", form())
+    assert DuplicationJob.objects.exclude(pk=old.pk).get().retry_of is None
+
+
 def test_it_does_not_fill_in_somebody_elses_job(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
     assert as_faculty.get(f"{URL}?from={a_job(requester=colleague).pk}").status_code == 404
     assert as_faculty.get(f"{URL}?from=nonsense").status_code == 404

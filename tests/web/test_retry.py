@@ -60,6 +60,35 @@ def test_it_tells_what_is_wrong_with_the_connection_to_administrators_alone(
         assert told == "The connection to Moodle has to be put right first. Tell a course administrator."
 
 
-def test_it_does_not_try_again_what_may_still_be_made(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
-    job = a_job(State.UNRESOLVED, requester=faculty)
-    assert "a second one could be made beside it" in text(as_faculty.post(f"/jobs/{job.pk}/retry/"))
+MAY_BE_MADE = [State.RUNNING, State.CHECKING, State.UNRESOLVED]
+
+
+@pytest.mark.parametrize("state", MAY_BE_MADE)
+def test_it_does_not_try_again_what_may_still_be_made(
+    as_faculty: Client, faculty: User, sandbox: Sandbox, state: State
+) -> None:
+    job = a_job(state, requester=faculty)
+    answer = as_faculty.post(f"/jobs/{job.pk}/retry/")
+    assert answer.status_code == 409
+    # It is said once.
+    assert text(answer).count("a second one could be made beside it") == 1
+    assert DuplicationJob.objects.count() == 1
+
+
+@pytest.mark.parametrize("state", MAY_BE_MADE)
+def test_it_does_not_offer_what_it_would_refuse(as_faculty: Client, faculty: User, state: State) -> None:
+    job = a_job(state, requester=faculty)
+    answer = as_faculty.get(f"/jobs/{job.pk}/retry/")
+    page = text(answer)
+    assert answer.status_code == 200
+    assert "This copy cannot be tried again now" in page
+    assert "a second one could be made beside it" in page
+    assert ">Try again</button>" not in page
+    assert "Edit and retry" not in page
+    assert f'<a class="button quiet" href="/jobs/{job.pk}/">Back to the job</a>' in page
+
+
+def test_it_offers_both_once_the_job_has_ended(as_faculty: Client, faculty: User) -> None:
+    page = text(as_faculty.get(f"/jobs/{_failed(faculty).pk}/retry/"))
+    assert ">Try again</button>" in page
+    assert "Edit and retry" in page

@@ -81,7 +81,10 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
 
 
 def may_ask_again(job: DuplicationJob, user: "User") -> bool:
-    """Whether the form may be filled in with this job: asking makes a job of the person's own."""
+    """Whether this person may fill in the form with this job: asking makes a job of their own.
+
+    Whether it is time for that says ``jobs.why_not_again``.
+    """
     return access.may_submit(user) and access.may(user, Verb.RETRY, job)
 
 

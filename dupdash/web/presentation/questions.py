@@ -6,6 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from dupdash.accounts.access import Verb
+from dupdash.duplication.jobs import why_no_retry
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.web.presentation.outcome import partial_course
@@ -34,6 +35,8 @@ def question(verb: Verb, job: DuplicationJob) -> Question:
     match verb:
         case Verb.CANCEL:
             return _cancel(job, copy)
+        case Verb.RETRY if refusal := why_no_retry(job):
+            return Question("This copy cannot be tried again now", refusal, "", "", keep="Back to the job")
         case Verb.RETRY:
             return Question(
                 "Try this copy again?",

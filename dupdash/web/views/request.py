@@ -41,6 +41,7 @@ from dupdash.web.presentation.actions import may_ask_again
 from dupdash.web.presentation.options import switches
 from dupdash.web.presentation.outcome import Callout
 from dupdash.web.presentation.preview import Preview, preview
+from dupdash.web.presentation.questions import question
 from dupdash.web.presentation.refusals import words_of_error
 from dupdash.web.site import health_of
 
@@ -85,6 +86,8 @@ class Sent:
 @require_http_methods(["GET", "HEAD", "POST"])
 def request_copy(request: PersonRequest) -> HttpResponse:
     before = _job_to_start_from(request)
+    if before is not None and jobs.why_not_again(before):
+        return _not_again(request, before)
     if request.method != "POST":
         initial = filled_in(before) if before else {"source": request.GET.get("source", "")}
         return _page(request, RequestForm(initial=initial, user=request.user), before)
@@ -189,6 +192,12 @@ def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
     known = access.visible_jobs(request.user).filter(pk=job_id) if _AN_ID.fullmatch(job_id) else ()
     askable = [job for job in known if may_ask_again(job, request.user)]
     return askable[0] if askable else get_object_or_404(DuplicationJob.objects.none())
+
+
+def _not_again(request: PersonRequest, before: DuplicationJob) -> HttpResponse:
+    """Why the form cannot be filled in with this job, on the page that says so of trying it again."""
+    context = {"job": before, "question": question(Verb.RETRY, before)}
+    return render(request, "jobs/question.html", context, status=409)
 
 
 def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:

@@ -1,6 +1,7 @@
 """What is done to a job. Each verb asks on a page of its own (GET), and does it (POST)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from django import forms
@@ -140,12 +141,16 @@ def _question(
     status: int = 200,
 ) -> HttpResponse:
     user: User = request.user
+    asked = question(verb, job)
+    if refusal == asked.text:
+        # Said once is enough.
+        asked = replace(asked, text="")
     context = {
         "job": job,
-        "question": question(verb, job),
+        "question": asked,
         "form": form,
         "refusal": refusal,
-        "may_edit": verb == Verb.RETRY and may_ask_again(job, user),
+        "may_edit": verb == Verb.RETRY and not jobs.why_no_retry(job) and may_ask_again(job, user),
         "deciding": verb in (Verb.APPROVE, Verb.REJECT),
         "requester": requester_of(job),
         "taken": taken(job.options),
