@@ -8,6 +8,7 @@ from datetime import datetime
 
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.names import fitting
+from dupdash.duplication.people import COMMAND_LINE, name_of
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import Refused
@@ -18,6 +19,9 @@ FULL_NAME_LONGEST = 254
 SHORT_NAME_LONGEST = 100
 # The front page is a course with this id, and cannot be duplicated.
 FRONT_PAGE = 1
+
+# What is wrong, the job that is in the way, and who asked for that.
+HELD = "{} It is {}, asked for by {}."
 
 # Moodle refuses what PHP's strip_tags() would change: a "<" that no white space follows.
 _TAG = re.compile(r"<(?!\s)")
@@ -30,16 +34,19 @@ class Problem:
     field: str
     code: str
     message: str
-    # The unfinished job that is in the way, where there is one.
+    # The unfinished job that is in the way, where there is one. Named only to those who may see it.
     job: DuplicationJob | None = None
     # The course that is in the way. Courses of others, hidden ones too: named only to those who see everything.
     course: Course | None = None
 
     def words(self, *, in_full: bool) -> str:
-        """The message; ``in_full`` with the name of the course that is in the way."""
-        if self.course is None or not in_full:
-            return self.message
-        return f"{self.message} It is “{self.course.fullname}” (id {self.course.id})."
+        """The message; ``in_full`` with what is in the way: the course, or the job and who asked for it."""
+        if in_full and self.job is not None:
+            which = f"“{self.job.fullname}” (job {self.job.pk})"
+            return HELD.format(self.message, which, name_of(self.job.requester, COMMAND_LINE))
+        if in_full and self.course is not None:
+            return f"{self.message} It is “{self.course.fullname}” (id {self.course.id})."
+        return self.message
 
 
 class InvalidRequest(Exception):

@@ -104,7 +104,8 @@ def _send(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
 
 def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
     first = min(refused.problems, key=_rank)
-    raise as_service_error(first, in_full=access.sees_all_jobs(call.owner)) from None
+    is_own = first.job is not None and access.may_see(call.owner, first.job)
+    raise as_service_error(first, in_full=is_own or access.sees_all_jobs(call.owner)) from None
 
 
 def _rank(problem: Problem) -> int:
@@ -112,7 +113,7 @@ def _rank(problem: Problem) -> int:
 
 
 def as_service_error(problem: Problem, *, in_full: bool) -> errors.ServiceError:
-    """What Moodle would say of the same fault; ``in_full`` names the course that is in the way."""
+    """What Moodle would say of the same fault; ``in_full`` names the course or the job that is in the way."""
     why = f"{problem.field}: {problem.words(in_full=in_full)}"
     match problem.code:
         case "invalidparameter" | "missingparam":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import execute_from_command_line
 
 from dupdash.duplication import jobs, tasks
@@ -135,8 +136,11 @@ def test_it_ends_with_2_for_bad_arguments(
     assert DuplicationJob.objects.count() == 0
 
 
-def test_it_ends_with_2_when_another_job_has_the_short_name(moodle: Moodle, command: Command) -> None:
-    submit(shortname="new-1")
+def test_it_ends_with_2_and_names_the_job_that_has_the_short_name(
+    moodle: Moodle, command: Command, faculty: User
+) -> None:
+    job = submit(shortname="new-1", actor=faculty)
     code, _, err = command(*wish())
     assert code == 2
-    assert "unfinished copy already has this short name" in err
+    assert "shortname: Another unfinished copy already has this short name." in err
+    assert f"It is “{job.fullname}” (job {job.pk}), asked for by faculty." in err

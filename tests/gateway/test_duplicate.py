@@ -143,6 +143,20 @@ def test_a_short_name_that_an_unfinished_job_has_is_taken(program: Caller) -> No
     assert error(program.copy("ws-1")) == "shortnametaken"
 
 
+@pytest.mark.parametrize(
+    ("who", "whose", "named"),
+    [("administrator", "faculty", True), ("faculty", "faculty", True), ("faculty", "colleague", False)],
+)
+def test_the_job_that_has_a_short_name_is_named_to_those_who_may_see_it(
+    calls_as: Calls, request: pytest.FixtureRequest, who: str, whose: str, named: bool
+) -> None:
+    job = a_job(State.QUEUED, "WS-1", requester=request.getfixturevalue(whose))
+    answer = calls_as(request.getfixturevalue(who)).copy("ws-1")
+    assert error(answer) == "shortnametaken"
+    assert (f"(job {job.pk}), asked for by faculty." in answer["debuginfo"]) == named
+    assert (job.pk in str(answer)) == named
+
+
 # --- Permissions -----------------------------------------------------------------------------------------
 
 

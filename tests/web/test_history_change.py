@@ -85,6 +85,26 @@ def test_it_tries_each_again_and_tells_who_cannot(as_administrator: Client, facu
     assert DuplicationJob.objects.count() == 4
 
 
+def test_it_names_the_job_that_has_the_short_name(
+    as_administrator: Client, faculty: User, colleague: User, sandbox: Sandbox
+) -> None:
+    old, other = failed("NEW-1", requester=faculty), a_job(shortname="NEW-1", fullname="<i>One", requester=colleague)
+    page = text(change(as_administrator, "retry", old))
+    link = f'<a href="/jobs/{other.pk}/">“&lt;i&gt;One”</a>'
+    assert f"unfinished copy already has this short name. It is {link}, asked for by Nadia Bakshi." in page
+    assert link in text(as_administrator.get("/history/changed/"))
+
+
+def test_it_says_nothing_of_a_job_that_is_somebody_elses(
+    as_faculty: Client, faculty: User, colleague: User, sandbox: Sandbox
+) -> None:
+    old, other = failed("NEW-1", requester=faculty), a_job(shortname="NEW-1", requester=colleague)
+    page = text(change(as_faculty, "retry", old))
+    assert "Another unfinished copy already has this short name." in page
+    assert other.pk not in page
+    assert "Nadia" not in page
+
+
 def test_it_tells_the_same_again_without_doing_anything_again(as_administrator: Client, sandbox: Sandbox) -> None:
     change(as_administrator, "retry", failed("NEW-1"))
     page = text(as_administrator.get("/history/changed/"))

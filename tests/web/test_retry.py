@@ -37,6 +37,25 @@ def test_it_leads_to_the_form_when_the_name_is_taken(as_faculty: Client, faculty
     assert f'href="/jobs/new/?from={old.pk}"' in page
 
 
+def test_it_names_the_job_that_has_the_short_name(
+    as_administrator: Client, faculty: User, colleague: User, sandbox: Sandbox
+) -> None:
+    old, other = _failed(faculty), a_job(shortname="new-1", fullname="<i>Theirs</i>", requester=colleague)
+    page = text(as_administrator.post(f"/jobs/{old.pk}/retry/"))
+    link = f'<a href="/jobs/{other.pk}/">“&lt;i&gt;Theirs&lt;/i&gt;”</a>'
+    assert f"unfinished copy already has this short name. It is {link}, asked for by Nadia Bakshi." in page
+
+
+def test_it_says_nothing_of_a_job_that_is_somebody_elses(
+    as_faculty: Client, faculty: User, colleague: User, sandbox: Sandbox
+) -> None:
+    old, other = _failed(faculty), a_job(shortname="NEW-1", requester=colleague)
+    page = text(as_faculty.post(f"/jobs/{old.pk}/retry/"))
+    assert "Another unfinished copy already has this short name." in page
+    assert other.pk not in page
+    assert "Nadia" not in page
+
+
 def test_it_says_that_moodle_does_not_answer(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     old = _failed(faculty)
     sandbox.stop()

@@ -11,10 +11,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from django import forms
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, new_id
@@ -22,7 +19,7 @@ from dupdash.duplication.request import Draft, Problem, check_full_name, check_s
 from dupdash.moodle.options import OPTIONS
 from dupdash.notifications.preferences import zone_of
 from dupdash.web.days import FIRST, LAST
-from dupdash.web.presentation.rows import requester_of
+from dupdash.web.presentation.refusals import words_of_problem
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -185,21 +182,7 @@ class RequestForm(forms.Form):
         for problem in problems:
             field = FIELDS.get(problem.field)
             if field is None or field not in self.errors:
-                self.add_error(field, words_of(problem, self.user))
-
-
-def words_of(problem: Problem, user: "User") -> str | SafeString:
-    """A problem in words; with a link to the job or the name of the course that is in the way, where it may be seen."""
-    job = problem.job
-    if job is None or not access.may_see(user, job):
-        return problem.words(in_full=access.sees_all_jobs(user))
-    return format_html(
-        '{} It is <a href="{}">“{}”</a>, asked for by {}.',
-        problem.message,
-        reverse("jobs:job", args=[job.pk]),
-        job.fullname,
-        requester_of(job),
-    )
+                self.add_error(field, words_of_problem(problem, self.user))
 
 
 def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:

@@ -4,21 +4,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed, Verb
 from dupdash.duplication import jobs
 from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
-from dupdash.duplication.request import InvalidRequest
+from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
-from dupdash.web.presentation.refusals import words_of_error, words_of_problems
+from dupdash.web.presentation.refusals import held_by, job_in_the_way, words_of_error, words_of_problem
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -64,7 +66,17 @@ class Choice:
 class Refusal:
     id: str
     name: str
-    words: str
+    # Each with the id of the job that is in the way, where this person may see it; else "".
+    words: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """A refusal as it is shown: a session keeps no links."""
+
+    id: str
+    name: str
+    words: SafeString
 
 
 @dataclass
@@ -143,9 +155,9 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
         try:
             act(job)
         except (CannotDo, NotAllowed, Refused) as refusal:
-            result.refusals.append(_refusal(job, str(refusal)))
+            result.refusals.append(_refusal(job, [(str(refusal), "")]))
         except InvalidRequest as invalid:
-            result.refusals.append(_refusal(job, words_of_problems(invalid, user)))
+            result.refusals.append(_refusal(job, [_kept(problem, user) for problem in invalid.problems]))
         except MoodleError as error:
             # The next one would fare no better, and each would wait as long.
             result.not_reached, result.why = len(chosen) - number, words_of_error(error, user)
@@ -155,5 +167,23 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
     return result
 
 
-def _refusal(job: DuplicationJob, words: str) -> Refusal:
+def _kept(problem: Problem, user: "User") -> tuple[str, str]:
+    held = job_in_the_way(problem, user)
+    return (problem.message, held.pk) if held is not None else (words_of_problem(problem, user), "")
+
+
+def told(refusals: Iterable[dict[str, Any]], user: "User") -> list[Told]:
+    """The refusals that a session kept; a job that is in the way is named if it may be seen at this moment."""
+    refusals = list(refusals)
+    ids = {job_id for refusal in refusals for _, job_id in refusal["words"] if job_id}
+    seen = access.visible_jobs(user).select_related("requester").in_bulk(list(ids)) if ids else {}
+
+    def sentences(kept: Iterable[tuple[str, str]]) -> SafeString:
+        words = (held_by(said, seen[job_id]) if job_id in seen else said for said, job_id in kept)
+        return format_html_join(" ", "{}", ((said,) for said in words))
+
+    return [Told(refusal["id"], refusal["name"], sentences(refusal["words"])) for refusal in refusals]
+
+
+def _refusal(job: DuplicationJob, words: list[tuple[str, str]]) -> Refusal:
     return Refusal(job.pk, f"{job.fullname} ({job.shortname})", words)

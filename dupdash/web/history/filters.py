@@ -10,6 +10,7 @@ from django.http import QueryDict
 
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import JobQuerySet, Proof
+from dupdash.duplication.people import COMMAND_LINE, name_of
 from dupdash.duplication.request import as_id
 from dupdash.duplication.searching import folded
 from dupdash.duplication.states import BUSY, UNFINISHED, State
@@ -17,7 +18,6 @@ from dupdash.moodle.options import OPTIONS
 from dupdash.web.days import DayField, end_of, start_of
 from dupdash.web.history.search import LONGEST, search
 from dupdash.web.history.sorting import NEWEST_FIRST, SORTS
-from dupdash.web.presentation.people import COMMAND_LINE, name_of
 
 UNDER_WAY = "unfinished"
 MOODLE_BUSY = "busy"

@@ -9,10 +9,10 @@ from django.urls import reverse
 
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.people import COMMAND_LINE, name_of
 from dupdash.duplication.states import State
 from dupdash.duplication.verification import differs, why_not_verified
 from dupdash.web.presentation.bars import Bar, overall_bar
-from dupdash.web.presentation.people import COMMAND_LINE, name_of
 from dupdash.web.presentation.status import shown_state
 from dupdash.web.presentation.waiting import Queue, why_it_waits
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dupdash.duplication.models import JobEvent
-from dupdash.web.presentation.people import COMMAND_LINE, ITSELF, name_of
+from dupdash.duplication.people import COMMAND_LINE, ITSELF, name_of
 
 
 @dataclass(frozen=True)

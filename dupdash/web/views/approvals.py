@@ -16,6 +16,7 @@ from dupdash.accounts.access import Verb
 from dupdash.duplication import jobs
 from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
+from dupdash.duplication.people import name_of
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
@@ -29,7 +30,6 @@ from dupdash.web.guard import guarded, on_job
 from dupdash.web.http import PersonRequest, partial, see_other
 from dupdash.web.presentation.approvals import Look, look_at, people_data, waiting
 from dupdash.web.presentation.options import switches, taken
-from dupdash.web.presentation.people import name_of
 from dupdash.web.presentation.rows import requester_of
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from dupdash.web.presentation.rows import Row, rows
 from dupdash.web.site import health_of
 
 # What the session keeps of the last change to several jobs, for the page that tells of it.
-LAST_CHANGE = "history_last_change"
+LAST_CHANGE = "history_last_change_told"
 
 _AN_ID = re.compile(JobId.regex)
 
@@ -122,7 +122,8 @@ def history_changed(request: PersonRequest) -> HttpResponse:
     result = request.session.get(LAST_CHANGE)
     if result is None:
         return see_other("history")
-    return render(request, "history/changed.html", {"result": result, "back": result["back"]})
+    context = {"result": result, "refusals": bulk.told(result["refusals"], request.user), "back": result["back"]}
+    return render(request, "history/changed.html", context)
 
 
 def _ids(texts: Iterable[str]) -> list[str]:

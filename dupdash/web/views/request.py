@@ -33,7 +33,7 @@ from dupdash.moodle.options import OPTIONS
 from dupdash.web import catalogue
 from dupdash.web.catalogue import Choice, Found, Node
 from dupdash.web.converters import JobId
-from dupdash.web.forms.request import RequestForm, filled_in, words_of
+from dupdash.web.forms.request import RequestForm, filled_in
 from dupdash.web.guard import guarded
 from dupdash.web.http import PersonRequest, partial, see_other
 from dupdash.web.models import OptionPreset
@@ -42,7 +42,7 @@ from dupdash.web.presentation.options import switches
 from dupdash.web.presentation.outcome import Callout
 from dupdash.web.presentation.preview import Preview, preview
 from dupdash.web.presentation.questions import question
-from dupdash.web.presentation.refusals import words_of_error
+from dupdash.web.presentation.refusals import words_of_error, words_of_problem
 from dupdash.web.site import health_of
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
         except MoodleError:
             return _checked(request, "warning", "Moodle does not answer just now. It is asked again in the end.")
     if problem is not None:
-        return _checked(request, "danger", words_of(problem, request.user))
+        return _checked(request, "danger", words_of_problem(problem, request.user))
     return _checked(request, "success", "This short name is free.")
 
 

@@ -119,7 +119,7 @@ def _ask_or_do(
     try:
         new_job = do()
     except InvalidRequest as invalid:
-        refusal = words_of_problems(invalid, request.user)
+        refusal = words_of_problems(invalid.problems, request.user)
     except MoodleError as error:
         refusal = words_of_error(error, request.user)
     except (CannotDo, NotAllowed) as error:

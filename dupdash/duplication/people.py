@@ -1,4 +1,4 @@
-"""What people are called on the pages."""
+"""What people are called, on the pages and elsewhere."""
 
 from typing import TYPE_CHECKING
 
