@@ -22,7 +22,7 @@ from dupdash.moodle.records import Contents
 
 logger = logging.getLogger("dupdash.verification")
 
-# A report names so many differences of a kind; the counts are whole.
+# A report names so many differences of a kind, and counts the rest.
 NAMED_MOST = 50
 # A copy that could not be held against its source for so long is told to be so.
 VERIFY_FOR = timedelta(days=1)
@@ -117,7 +117,10 @@ def _held_against_source(job: DuplicationJob, course_id: int, client: MoodleClie
 
 
 def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Report:
-    """Count and match; differences are named, each with how often it is missing or extra."""
+    """Count and match; differences are named, each with how often it is missing or extra, and some only counted.
+
+    ``matched`` is what is in both: a copy may have as many activities as its source, and not the same ones.
+    """
     sections = _difference(_sections(source), _sections(copy))
     wanted = _activities(source) if with_activities else Counter[tuple[str, str]]()
     activities = _difference(wanted, _activities(copy))
@@ -130,7 +133,7 @@ def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Repor
             "copy": copy.activities,
             **activities,
         },
-        "complete": not any((*sections.values(), *activities.values())),
+        "complete": not any(kind[word] for kind in (sections, activities) for word in ("missing", "extra")),
     }
 
 
@@ -142,8 +145,10 @@ def _activities(contents: Contents) -> Counter[tuple[str, str]]:
     return Counter((activity.modname, activity.name) for section in contents.sections for activity in section.modules)
 
 
-def _difference(source: Counter[tuple[str, str]], copy: Counter[tuple[str, str]]) -> dict[str, list[dict[str, Any]]]:
-    return {
-        word: [{"type": kind, "name": name, "count": count} for (kind, name), count in more.items()][:NAMED_MOST]
-        for word, more in (("missing", source - copy), ("extra", copy - source))
-    }
+def _difference(source: Counter[tuple[str, str]], copy: Counter[tuple[str, str]]) -> dict[str, Any]:
+    found: dict[str, Any] = {"matched": (source & copy).total()}
+    for word, more in (("missing", source - copy), ("extra", copy - source)):
+        entries = [{"type": kind, "name": name, "count": count} for (kind, name), count in more.items()]
+        found[word] = entries[:NAMED_MOST]
+        found[f"more_{word}"] = sum(entry["count"] for entry in entries[NAMED_MOST:])
+    return found

@@ -59,10 +59,22 @@ def test_it_finds_a_whole_copy_complete(moodle: Moodle) -> None:
     assert report["sections"] == {
         "source": len(source.sections),
         "copy": len(source.sections),
+        "matched": len(source.sections),
         "missing": [],
         "extra": [],
+        "more_missing": 0,
+        "more_extra": 0,
     }
-    assert report["activities"] == {"source": 64, "expected": 64, "copy": 64, "missing": [], "extra": []}
+    assert report["activities"] == {
+        "source": 64,
+        "expected": 64,
+        "copy": 64,
+        "matched": 64,
+        "missing": [],
+        "extra": [],
+        "more_missing": 0,
+        "more_extra": 0,
+    }
 
 
 def test_it_expects_no_activities_where_none_were_asked_for(moodle: Moodle) -> None:
@@ -115,11 +127,24 @@ def test_it_lists_what_is_there_though_nobody_asked() -> None:
 
 
 def test_it_names_some_and_counts_all() -> None:
-    source = a_course(*(("page", f"Page {number}") for number in range(200)))
-    report = compare(source, a_course(), with_activities=True)
-    assert len(report["activities"]["missing"]) == NAMED_MOST
-    assert report["activities"]["copy"] == 0
-    assert report["activities"]["expected"] == 200
+    source = a_course(*(("page", f"Page {number}") for number in range(200)), *[("quiz", "Q")] * 3)
+    copy = a_course(("page", "Page 0"), *(("label", f"Label {number}") for number in range(60)))
+    activities = compare(source, copy, with_activities=True)["activities"]
+    assert len(activities["missing"]) == len(activities["extra"]) == NAMED_MOST
+    assert (activities["expected"], activities["copy"], activities["matched"]) == (203, 61, 1)
+    # Each as often as it is missing: three quizzes of one name are among the others.
+    assert (activities["more_missing"], activities["more_extra"]) == (202 - NAMED_MOST, 60 - NAMED_MOST)
+
+
+def test_it_counts_what_is_in_both() -> None:
+    report = compare(
+        a_course(("quiz", "Q"), ("page", "P"), ("page", "P")),
+        a_course(("quiz", "Q"), ("page", "P"), ("forum", "F")),
+        with_activities=True,
+    )
+    assert (report["activities"]["expected"], report["activities"]["copy"]) == (3, 3)
+    assert report["activities"]["matched"] == 2
+    assert not report["complete"]
 
 
 # --- a report that could not be made when the copy ended ---------------------------------------------------------

@@ -140,12 +140,12 @@ def test_it_says_no_more_of_a_partial_course_that_was_deleted(as_administrator: 
     assert "delete-partial-course" not in page
 
 
-REPORT = {
+REPORT: dict[str, Any] = {
     "sections": {"source": 6, "copy": 6, "missing": [], "extra": []},
     "activities": {
         "source": 64,
         "expected": 64,
-        "copy": 62,
+        "copy": 63,
         "missing": [{"type": "attendance", "name": "Presence", "count": 2}],
         "extra": [{"type": "forum", "name": "News", "count": 1}],
     },
@@ -161,6 +161,51 @@ def test_it_names_what_a_copy_lacks_as_a_warning(as_administrator: Client) -> No
     assert "Forum “News”" in page
     assert "Activities and resources: 62 of 64." in page
     assert 'data-state="succeeded"' in page
+
+
+def _page_of(report: dict[str, Any], client: Client) -> str:
+    job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=REPORT | report)
+    return text(client.get(f"/jobs/{job.pk}/"))
+
+
+def _pages(count: int, first: int = 0) -> list[dict[str, Any]]:
+    return [{"type": "page", "name": f"Page {number}", "count": 1} for number in range(first, first + count)]
+
+
+def test_it_says_how_many_more_there_are(as_administrator: Client) -> None:
+    activities = {"source": 200, "expected": 200, "copy": 125, "matched": 120, "missing": _pages(50)}
+    sections = REPORT["sections"] | {"source": 10, "matched": 6, "more_missing": 4}
+    page = _page_of(
+        {"sections": sections, "activities": activities | {"more_missing": 30, "extra": _pages(5, 900)}},
+        as_administrator,
+    )
+    missing, _, extra = page.partition("In the copy only")
+    assert "Page 49”</li><li>and 34 more</li></ul>" in missing
+    assert "Page 904”</li></ul>" in extra
+    assert "Sections: 6 of 10. Activities and resources: 120 of 200." in page
+
+
+def test_it_counts_what_is_the_same_in_both(as_administrator: Client) -> None:
+    """One is missing and another one is there in its place: that is not all of them."""
+    activities = {"source": 80, "expected": 80, "copy": 80, "matched": 79, "missing": _pages(1), "extra": _pages(1, 9)}
+    page = _page_of({"activities": activities}, as_administrator)
+    assert "Activities and resources: 79 of 80." in page
+    assert "80 of 80" not in page
+
+
+@pytest.mark.parametrize(
+    ("activities", "said"),
+    [
+        # Before the figures were kept: as many as they follow from the others.
+        ({"source": 80, "copy": 80, "missing": _pages(1), "extra": _pages(1, 9)}, "79 of 80."),
+        ({"source": 200, "copy": 120, "missing": _pages(50), "extra": []}, "120 of 200."),
+        ({"source": 64, "expected": 0, "copy": 0}, "0 of 0. The source’s 64 activities were not asked for."),
+    ],
+)
+def test_it_shows_reports_of_earlier_versions(as_administrator: Client, activities: dict[str, Any], said: str) -> None:
+    page = _page_of({"activities": activities}, as_administrator)
+    assert f"Activities and resources: {said}" in page
+    assert ("<li>and 30 more</li>" in page) == (len(activities.get("missing", [])) == 50)
 
 
 def test_it_says_that_all_is_there(as_administrator: Client, settings: Any) -> None:

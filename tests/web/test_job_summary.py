@@ -109,3 +109,31 @@ def test_it_warns_of_a_copy_that_could_not_be_held_against_its_source(as_adminis
         "This copy could not be held against its source. The source is gone. "
         "Look at the copy in Moodle before you rely on it."
     ) in _plain(as_administrator, job)
+
+
+def test_it_tells_how_a_copy_differs_from_its_source(as_administrator: Client) -> None:
+    report = {
+        "sections": {"source": 6, "copy": 6, "missing": [], "extra": []},
+        "activities": {
+            "source": 64,
+            "expected": 64,
+            "copy": 33,
+            "matched": 32,
+            "missing": [{"type": "quiz", "name": "Week 3", "count": 2}],
+            "more_missing": 30,
+            "extra": [{"type": "forum", "name": "News", "count": 1}],
+            "more_extra": 0,
+        },
+        "complete": False,
+    }
+    told = _plain(as_administrator, a_job(State.SUCCEEDED, course_id=470, verification=report))
+    assert (
+        "Held against its source, the copy differs. Sections: 6 of 6. Activities and resources: 32 of 64.\n"
+        "\n"
+        "Missing in the copy:\n"
+        "  Quiz “Week 3”, 2 times\n"
+        "  and 30 more\n"
+        "\n"
+        "In the copy only:\n"
+        "  Forum “News”\n"
+    ) in told

@@ -7,7 +7,7 @@ from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
-from dupdash.duplication.verification import why_not_verified
+from dupdash.duplication.verification import NAMED_MOST, why_not_verified
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,13 @@ class CourseInMoodle:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """What the copy lacks, or has beyond its source: "quiz “Week 3”", twice."""
-
-    what: str
-    name: str
-    count: int
-
-
-@dataclass(frozen=True)
 class Verification:
     complete: bool
+    title: str
     summary: str
-    missing: tuple[Difference, ...]
-    extra: tuple[Difference, ...]
+    # What the copy lacks, and what it has beyond its source, each a line: "Quiz “Week 3”, 2 times", "and 30 more".
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -132,28 +125,55 @@ def _not_verified(job: DuplicationJob) -> tuple[Callout, ...]:
 
 
 def _verification(report: dict[str, Any]) -> Verification:
-    sections, activities = report["sections"], report["activities"]
-    there = activities["copy"]
-    expected = activities.get("expected", activities["source"])
-    summary = f"Sections: {sections['copy']} of {sections['source']}. Activities and resources: {there} of {expected}."
+    sections = _in_full(report["sections"])
+    activities = _in_full(report["activities"])
+    expected = activities["expected"]
+    summary = (
+        f"Sections: {sections['matched']} of {sections['expected']}. "
+        f"Activities and resources: {activities['matched']} of {expected}."
+    )
     if expected != activities["source"]:
         summary += f" The source’s {activities['source']} activities were not asked for."
+    complete = bool(report["complete"])
     return Verification(
-        complete=bool(report["complete"]),
+        complete=complete,
+        title="Held against its source"
+        + (": all sections and activities are there" if complete else ", the copy differs"),
         summary=summary,
         missing=_differences(sections, activities, "missing"),
         extra=_differences(sections, activities, "extra"),
     )
 
 
-def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str) -> tuple[Difference, ...]:
-    return (
-        *(Difference(f"Section {entry['type']}", entry["name"], entry["count"]) for entry in sections.get(word, [])),
-        *(
-            Difference(str(entry["type"]).capitalize(), entry["name"], entry["count"])
-            for entry in activities.get(word, [])
-        ),
-    )
+def _in_full(kind: dict[str, Any]) -> dict[str, Any]:
+    """The sections or the activities of a report. Older reports lack some figures, which follow from the others."""
+    expected = kind.get("expected", kind["source"])
+    named = {word: sum(entry["count"] for entry in kind.get(word, [])) for word in ("missing", "extra")}
+    matched = expected - named["missing"]
+    if len(kind.get("missing", [])) >= NAMED_MOST:
+        # Not all that is missing may be named.
+        matched = min(matched, kind["copy"] - named["extra"])
+    matched = kind.get("matched", matched)
+    return {
+        "expected": expected,
+        "matched": matched,
+        "more_missing": max(0, expected - matched - named["missing"]),
+        "more_extra": max(0, kind["copy"] - matched - named["extra"]),
+        **kind,
+    }
+
+
+def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str) -> tuple[str, ...]:
+    lines = [_line(f"Section {entry['type']}", entry) for entry in sections.get(word, [])]
+    lines += [_line(str(entry["type"]).capitalize(), entry) for entry in activities.get(word, [])]
+    if more := sections[f"more_{word}"] + activities[f"more_{word}"]:
+        lines.append(f"and {more} more")
+    return tuple(lines)
+
+
+def _line(what: str, entry: dict[str, Any]) -> str:
+    times = f", {entry['count']} times" if entry["count"] > 1 else ""
+    return f"{what} “{entry['name']}”{times}"
 
 
 def _raw(job: DuplicationJob) -> str:

@@ -11,7 +11,7 @@ from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.options import taken
-from dupdash.web.presentation.outcome import outcome_of
+from dupdash.web.presentation.outcome import Verification, outcome_of
 from dupdash.web.presentation.rows import requester_of
 from dupdash.web.presentation.story import story
 
@@ -61,8 +61,11 @@ def _lines(
         why = explain_failure(job)
         yield from ("", f"What happened: {why.happened}", f"What it means: {why.means}", f"What to do: {why.do}")
     else:
-        for callout in outcome_of(job, health, raw=raw).callouts:
+        outcome = outcome_of(job, health, raw=raw)
+        for callout in outcome.callouts:
             yield from ("", " ".join(filter(None, (callout.title, callout.means, callout.do))))
+        if outcome.verification is not None:
+            yield from _held_against_source(outcome.verification)
     if job.left_partial_course:
         yield from ("", f"A partial course was left in Moodle, id {job.course_id}.")
     if job.note:
@@ -70,3 +73,10 @@ def _lines(
     yield from ("", "Story:")
     for told in story(events, raw=False):
         yield f"  {moment(told.when)}  {told.what}, {told.who}. {told.why}".rstrip()
+
+
+def _held_against_source(verification: Verification) -> Iterator[str]:
+    yield from ("", f"{verification.title}. {verification.summary}")
+    for heading, lines in (("Missing in the copy", verification.missing), ("In the copy only", verification.extra)):
+        if lines:
+            yield from ("", f"{heading}:", *(f"  {' '.join(line.split())}" for line in lines))
