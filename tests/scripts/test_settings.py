@@ -23,8 +23,8 @@ print(json.dumps(values, default=str, sort_keys=True))
 """
 
 
-def names_read() -> set[str]:
-    """The names that settings.py asks the environment for."""
+def names_read(*by: str) -> set[str]:
+    """The names that settings.py asks the environment for, ``by`` one of these ways."""
     tree = ast.parse((ROOT / "dupdash" / "settings.py").read_text())
     return {
         argument.value
@@ -33,6 +33,7 @@ def names_read() -> set[str]:
         and isinstance(call.func, ast.Attribute)
         and isinstance(call.func.value, ast.Name)
         and call.func.value.id == "env"
+        and (not by or call.func.attr in by)
         # Two names where one setting grows to the other.
         for argument in call.args[: 2 if call.func.attr == "growing" else 1]
         if isinstance(argument, ast.Constant)
@@ -71,6 +72,16 @@ def test_it_names_every_setting_in_the_example_and_no_other():
 def test_it_explains_nothing_twice():
     names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE)
     assert len(names) == len(set(names))
+
+
+# What settings.py reads with these is a period, a limit, or the hour; a port is none.
+MEASURES = ("seconds", "growing", "count")
+
+
+def test_each_period_and_limit_is_in_the_guide_for_operating():
+    guide = (ROOT / "docs" / "operating.md").read_text().partition("\n## The periods\n")[2]
+    named = {name for row in guide.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.partition(" | ")[0])}
+    assert named == names_read(*MEASURES) - {"EMAIL_PORT"}
 
 
 def test_it_shows_the_true_defaults():

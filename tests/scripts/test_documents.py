@@ -1,0 +1,23 @@
+"""The documents: what they lead to is there, and is what they call it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)\)")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_each_link_leads_somewhere(document: Path) -> None:
+    targets = [target for _, target in LINK.findall(document.read_text())]
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_each_test_is_called_what_it_is() -> None:
+    links = LINK.findall((ROOT / "README.md").read_text())
+    tests = [(label, Path(target).stem) for label, target in links if target.endswith(".py")]
+    assert tests
+    assert [link for link in tests if link[0] != link[1]] == []
