@@ -152,6 +152,8 @@ def _pages(campus: "Campus") -> dict[str, dict[str, str]]:
             "dialog": f"/jobs/{campus.jobs['running'].pk}/",
             "approve": f"/jobs/{waiting}/approve/",
             "refuse": f"/jobs/{waiting}/refuse/",
+            "retry": f"/jobs/{campus.jobs['failed'].pk}/retry/",
+            "retry-not-now": f"/jobs/{campus.jobs['unresolved'].pk}/retry/",
             "edit": f"/jobs/{waiting}/edit/",
             "settle": f"/jobs/{campus.jobs['unresolved'].pk}/settle/",
             "nothing-here": "/no/such/page/",

@@ -104,7 +104,7 @@ def test_it_does_not_offer_what_it_would_refuse(as_faculty: Client, faculty: Use
     assert "a second one could be made beside it" in page
     assert ">Try again</button>" not in page
     assert "Edit and retry" not in page
-    assert f'<a class="button quiet" href="/jobs/{job.pk}/">Back to the job</a>' in page
+    assert f'<a class="button" href="/jobs/{job.pk}/">Back to the job</a>' in page
 
 
 def test_it_offers_both_once_the_job_has_ended(as_faculty: Client, faculty: User) -> None:
