@@ -1,21 +1,20 @@
 """Claiming, leases, and messages that come twice, late or never."""
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
-from django_q.brokers import get_broker
 
 from dupdash.duplication import dispatch, jobs, leases, recovery, tasks
 from dupdash.duplication.drivers import preparing, waiting
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Proof
 from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
+from tests.duplication.moments import LONG_AGO, a_dead_lease, before_it_is_written, given_to_somebody_else, messages
 from tests.duplication.support import (
     PATIENCE,
     Background,
@@ -40,27 +39,6 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 COPY = "core_course_duplicate_course"
 CONTENTS = "core_course_get_contents"
-DOUBTS = 'UPDATE "duplication_duplicationjob" SET "lease_doubted_at" ='
-LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def messages() -> int:
-    """How many messages the copies' queue holds."""
-    return int(get_broker(dispatch.COPIES).queue_size())
-
-
-def given_to_somebody_else(job: DuplicationJob) -> None:
-    """As if another worker had the lease, whyever."""
-    DuplicationJob.objects.filter(pk=job.pk).update(
-        lease_owner="else:1:x", lease_until=leases.Now() + timedelta(hours=1)
-    )
-
-
-def a_dead_lease(job: DuplicationJob) -> None:
-    """It ran out, and was found so by a sweep long ago."""
-    DuplicationJob.objects.filter(pk=job.pk).update(
-        lease_until=leases.Now() - timedelta(seconds=1), lease_doubted_at=LONG_AGO
-    )
 
 
 def taken_back(job: DuplicationJob) -> None:
@@ -499,21 +477,6 @@ def test_it_fails_where_its_worker_takes_the_whole_cluster_along_again_and_again
 
 
 # --- a sweep that takes back what a living worker drives -------------------------------------------------------
-
-
-@contextlib.contextmanager
-def before_it_is_written(meanwhile: Callable[[], object]) -> Iterator[None]:
-    """Let something happen between the reading of this connection and its first writing, doubts apart."""
-    todo = [meanwhile]
-
-    def first(execute: Callable[..., object], sql: str, *rest: object) -> object:
-        if todo and sql.startswith(("BEGIN", "UPDATE")) and not sql.startswith(DOUBTS):
-            todo.pop()()
-        return execute(sql, *rest)
-
-    with connection.execute_wrapper(first):
-        yield
-    assert not todo, "nothing was written"
 
 
 @pytest.mark.parametrize(
