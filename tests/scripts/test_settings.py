@@ -11,16 +11,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLE = ROOT / ".env.example"
+from tests.scripts.support import PRINT_SETTINGS, ROOT, run
 
-# Prints every setting; what a setting holds that JSON does not know is printed as text.
-PRINT_SETTINGS = """
-import json
-from dupdash import settings
-values = {name: value for name, value in vars(settings).items() if name.isupper()}
-print(json.dumps(values, default=str, sort_keys=True))
-"""
+EXAMPLE = ROOT / ".env.example"
 
 
 def names_read(*by: str) -> set[str]:
@@ -43,18 +36,6 @@ def names_read(*by: str) -> set[str]:
 def example() -> dict[str, str]:
     """Every name of .env.example, switched off or not, with its value."""
     return dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
-
-
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Something that reads the settings, in an environment of nothing else."""
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "DUPDASH_ENV_FILE": "", **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> None:

@@ -1,0 +1,28 @@
+"""What the tests of the settings and the scripts share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# Prints every setting; what a setting holds that JSON does not know is printed as text.
+PRINT_SETTINGS = """
+import json
+from dupdash import settings
+values = {name: value for name, value in vars(settings).items() if name.isupper()}
+print(json.dumps(values, default=str, sort_keys=True))
+"""
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Something that reads the settings, in an environment of nothing else."""
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DUPDASH_ENV_FILE": "", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

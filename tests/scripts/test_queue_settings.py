@@ -1,0 +1,67 @@
+"""What django-q2, SQLite and the supervisor are told: figures that only make sense beside each other."""
+
+import json
+from typing import Any
+
+import pytest
+
+from dupdash.moodle.client import LONGEST_DELETION
+from tests.scripts.support import PRINT_SETTINGS, run
+
+COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
+# What a cluster of this name works with: django-q2 mixes its own defaults, and those of the first cluster, in.
+PRINT_CLUSTER = """
+import json
+from django_q.conf import Conf
+names = "RETRY TIMEOUT MAX_ATTEMPTS ACK_FAILURES QUEUE_LIMIT BULK".split()
+print(json.dumps({name: getattr(Conf, name) for name in names}))
+"""
+
+
+def settings_with(**environment: str) -> dict[str, Any]:
+    result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", **environment)
+    values: dict[str, Any] = json.loads(result.stdout)
+    return values
+
+
+def cluster(name: str, **environment: str) -> dict[str, Any]:
+    given = {"SECRET_KEY": "only-for-tests", "DJANGO_SETTINGS_MODULE": "dupdash.settings", "Q_CLUSTER_NAME": name}
+    result = run("-c", PRINT_CLUSTER, **given, **environment)
+    values: dict[str, Any] = json.loads(result.stdout)
+    return values
+
+
+@pytest.mark.parametrize("hours", [2, 5])
+def test_a_copy_is_neither_ended_nor_handed_out_again_while_moodle_may_still_answer(hours: int) -> None:
+    """django-q2 kills a worker at its timeout, and gives a task to the next one after the retry."""
+    seconds = hours * 3600
+    told = cluster(COPIES, MOODLE_DUPLICATION_TIMEOUT=str(seconds))
+    assert told["RETRY"] > told["TIMEOUT"] > seconds
+
+
+def test_housekeeping_is_neither_ended_nor_handed_out_again_in_the_middle_of_a_deletion() -> None:
+    told = cluster(HOUSEKEEPING)
+    assert told["RETRY"] > told["TIMEOUT"] > LONGEST_DELETION
+
+
+@pytest.mark.parametrize("name", [COPIES, HOUSEKEEPING])
+def test_a_message_is_taken_one_at_a_time_and_never_again(name: str) -> None:
+    """What failed is not tried again by the queue: the job's row knows what may be. And no worker sits on a message
+    that another one could take."""
+    told = cluster(name)
+    assert (told["MAX_ATTEMPTS"], told["ACK_FAILURES"]) == (1, True)
+    assert (told["QUEUE_LIMIT"], told["BULK"]) == (1, 1)
+
+
+def test_a_dead_cluster_is_replaced_within_a_minute() -> None:
+    """As we promise: noticed by its silence at the latest, and started again after the longest pause."""
+    told = settings_with()
+    assert told["HEARTBEAT_LIMIT"] + told["RESTART_LONGEST"] < 60
+
+
+def test_sqlite_waits_for_its_lock_and_takes_it_at_once() -> None:
+    """A transaction that reads first and writes later cannot wait for the lock: it fails at once, whatever the
+    timeout."""
+    options = settings_with()["DATABASES"]["default"]["OPTIONS"]
+    assert options["timeout"] >= 20
+    assert options["transaction_mode"] == "IMMEDIATE"
