@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from dupdash.duplication.drivers.looking import likely_name, look, take_baseline
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.observer import Facts, Seen, Verdict, Wanted, fold, judge
@@ -84,16 +86,19 @@ def test_it_shows_each_step_of_a_copy(moodle: Moodle, client_of: MoodleClient) -
     assert judge(facts, 60) == Verdict.FINISHED
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["seen before", "seen by this look"])
 def test_it_does_not_take_the_hidden_row_s_names_and_later_contents_for_a_finished_copy(
-    moodle: Moodle, client_of: MoodleClient
+    moodle: Moodle, client_of: MoodleClient, known: bool
 ) -> None:
     """The contents are asked for after the names, and a busy Moodle takes its time: the restore has gone on."""
     wanted, asking = wish(moodle)
+    facts = Facts()
     with moodle.held_at("hidden", "content"), asking:
         moodle.wait_for_step("hidden")
-        facts = fold(Facts(), wanted, look(client_of, Facts(), wanted))
-        assert facts.last is not None
-        assert facts.last.shortname == "NEW-1"
+        if known:
+            facts = fold(facts, wanted, look(client_of, facts, wanted, contents=False))
+            assert facts.last is not None
+            assert facts.last.shortname == "NEW-1"
 
         def go_on() -> None:
             moodle.gates.release("hidden")
@@ -102,6 +107,9 @@ def test_it_does_not_take_the_hidden_row_s_names_and_later_contents_for_a_finish
         moodle.when(CONTENTS, go_on)
         facts = fold(facts, wanted, look(client_of, facts, wanted))
         assert facts.sections > 0
+        assert facts.last is not None
+        # By what was read last, or a person is told that it looks complete, and after an error it is taken for that.
+        assert (facts.last.shortname, facts.has_all, facts.complete) == ("AT&T_1", False, False)
         assert judge(facts, 60) == Verdict.GOING_ON
         moodle.gates.release()
     assert judge(fold(facts, wanted, look(client_of, facts, wanted)), 60) == Verdict.FINISHED

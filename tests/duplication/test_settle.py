@@ -60,6 +60,17 @@ def test_it_says_so_where_the_copy_that_somebody_cancelled_stays(
     assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
 
 
+def test_it_deletes_nothing_on_a_person_s_word_alone(moodle: Moodle, client_of: MoodleClient) -> None:
+    """Everything about the course is as it should be, but that it is this job's nobody has proven."""
+    course = moodle.add("NEW-1", fullname="Copy called NEW-1")
+    job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now())
+    jobs.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    assert (job.state, job.course_id, job.proof) == (State.SUCCEEDED, course.id, Proof.SETTLED)
+    assert moodle.by_id(course.id) is not None
+    assert "That it is this job's is a person's word, and on that nothing is deleted." in reason(job, "not_removed")
+    assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
+
+
 def test_it_does_not_settle_what_somebody_cancels_at_the_same_moment(moodle: Moodle, client_of: MoodleClient) -> None:
     course = moodle.add("NEW-1", fullname="The copy")
     seen = a_job(State.UNRESOLVED)

@@ -1,11 +1,14 @@
 """The one way a job moves."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
+from django.db import IntegrityError
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import MOVES, IllegalMove, State
-from dupdash.duplication.transitions import JobMovedOn, move, note, observe
+from dupdash.duplication.transitions import JobMovedOn, begin, move, note, observe
 from tests.duplication.support import a_job, kinds
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,6 +65,28 @@ def test_it_changes_nothing_where_the_guard_does_not_hold() -> None:
     with pytest.raises(JobMovedOn):
         note(job, kind="x", reason="Why.", guard={"lease_owner": "me"})
     assert kinds(job) == ["submitted"]
+
+
+def test_it_moves_no_job_whose_story_cannot_be_told() -> None:
+    """A job that changed without an event is one of which nobody can say why."""
+    job = a_job(State.QUEUED)
+    untellable: Any = None
+    for act in (
+        lambda stale: move(stale, State.RUNNING, kind="started", reason=untellable, attempts=1),
+        lambda stale: note(stale, kind="told", reason=untellable, attempts=1),
+    ):
+        with pytest.raises(IntegrityError):
+            act(DuplicationJob.objects.get(pk=job.pk))
+        job.refresh_from_db()
+        assert (job.state, job.attempts, kinds(job)) == (State.QUEUED, 0, ["submitted"])
+
+
+def test_it_begins_no_job_whose_story_cannot_be_told() -> None:
+    untellable: Any = None
+    new = DuplicationJob(state=State.QUEUED, source_id=7, category_id=2, shortname="NEW-1", options={})
+    with pytest.raises(IntegrityError):
+        begin(new, reason=untellable, actor=None, through="")
+    assert not DuplicationJob.objects.exists()
 
 
 def test_it_tells_what_changed_no_column() -> None:
