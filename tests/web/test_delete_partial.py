@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from tests.web.support import a_job, text
@@ -25,6 +25,26 @@ def test_it_deletes_the_course_in_moodle(as_administrator: Client, sandbox: Sand
     assert sandbox.state.course(job.course_id or 0) is None
     job.refresh_from_db()
     assert job.course_deleted_at is not None
+
+
+@pytest.mark.parametrize(
+    ("visible", "told"),
+    [
+        (True, "Students can see it."),
+        (False, "Students cannot see it."),
+        (None, "Whether students can see it is not known."),
+    ],
+)
+def test_it_names_what_it_will_delete(as_administrator: Client, visible: bool | None, told: str) -> None:
+    """On its page and in the dialog: a course is gone for good, so nobody should have to guess which."""
+    MoodleHealth.objects.create(may_delete=True)
+    seen = {"id": 460, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": visible, "category_id": 2}
+    job = a_job(State.FAILED, course_id=460, proof="seen", failure_code="partial_course", facts={"last": seen})
+    page = text(as_administrator.get(f"/jobs/{job.pk}/delete-partial-course/"))
+    dialog = text(as_administrator.get(f"/jobs/{job.pk}/")).partition('id="delete-partial-job-dialog"')[2]
+    for asked in (page, dialog.partition("</dialog>")[0]):
+        assert f"Course 460, “Source copy 1” (SRC_1), is deleted in Moodle as a whole. {told}" in asked
+        assert "Delete it in Moodle" in asked
 
 
 def test_it_leaves_a_course_that_somebody_works_with(as_administrator: Client, sandbox: Sandbox) -> None:

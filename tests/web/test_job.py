@@ -237,7 +237,11 @@ def test_it_says_that_a_copy_is_still_to_be_held_against_its_source(as_administr
     assert "The copy has not been held against its source yet. It will be, by itself." in page
 
 
-CANDIDATES = {"candidates": [{"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False}]}
+CANDIDATES = {
+    "candidates": [
+        {"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False, "category_id": 2},
+    ]
+}
 
 
 def test_it_names_candidates_to_who_can_judge(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
@@ -249,6 +253,44 @@ def test_it_names_candidates_to_who_can_judge(as_administrator: Client, as_facul
     assert "Whether this copy was made could not be found out." in theirs
     assert "SRC_1" not in theirs
     assert "/settle/" not in theirs
+
+
+def test_it_names_candidates_of_what_failed_to_those_who_help(
+    as_administrator: Client, as_help_desk: Client, as_faculty: Client, faculty: User
+) -> None:
+    """What an error left is nobody's yet: somebody has to look at it in Moodle, who may see other people's courses."""
+    job = a_job(State.FAILED, requester=faculty, failure_code="error", sent_at=timezone.now(), facts=CANDIDATES)
+    for client in (as_administrator, as_help_desk):
+        page = text(client.get(f"/jobs/{job.pk}/"))
+        assert "Courses that may be this copy" in page
+        assert "“Source copy 1”</a> (SRC_1), id 455. Students cannot see it." in page
+    theirs = text(as_faculty.get(f"/jobs/{job.pk}/"))
+    assert "Courses that may be this copy" not in theirs
+    assert "SRC_1" not in theirs
+    assert "id 455" not in theirs
+
+
+@pytest.mark.parametrize("state", [State.CHECKING, State.SUCCEEDED])
+def test_it_names_no_candidates_where_there_is_nothing_to_judge(as_administrator: Client, state: State) -> None:
+    job = a_running_job(state, facts=CANDIDATES)
+    assert "Courses that may be this copy" not in text(as_administrator.get(f"/jobs/{job.pk}/"))
+
+
+def test_it_says_that_a_cancelled_copy_stands_in_moodle_all_the_same(
+    as_faculty: Client, faculty: User, settings: Any
+) -> None:
+    """Whoever cancelled was told that the copy will be removed: that it was not must be seen, and which one it is."""
+    settings.MOODLE_URL = "https://moodle.example.edu"
+    made = {"course_id": 470, "proof": "seen", "cancel_requested_at": timezone.now()}
+    job = a_job(State.SUCCEEDED, requester=faculty, **made)
+    page = text(as_faculty.get(f"/jobs/{job.pk}/"))
+    outcome = page.partition('id="job-outcome"')[2].partition('id="job-story"')[0]
+    assert 'data-level="warning"' in outcome
+    assert "This copy was cancelled, but it was made and could not be removed." in outcome
+    assert "If nobody wants it, delete it in Moodle." in outcome
+    assert 'href="https://moodle.example.edu/course/view.php?id=470"' in page
+    assert "· id 470" in page.partition('id="job-courses"')[2]
+    assert "could not be removed" not in text(as_faculty.get(f"/jobs/{a_job(State.SUCCEEDED, requester=faculty).pk}/"))
 
 
 def test_it_says_why_it_was_refused(as_faculty: Client, faculty: User) -> None:
