@@ -54,11 +54,13 @@ def test_it_recovers_whatever_is_killed(installation: Installation, victim: str,
     installation.start()
     installation.await_clusters()
     main, sentinel, workers = installation.roles(COPIES)
+    old = installation.processes(COPIES).keys()
     for pid in {"idle workers": workers, "sentinel": [sentinel], "main process": [main]}[victim]:
         os.kill(pid, signal.SIGKILL)
     job = installation.submit("AFTER")
     installation.until(lambda: installation.state(job) == "succeeded", "the job to be done")
-    assert main not in installation.processes(), "of the old cluster nothing goes on working"
+    left = old & installation.processes(COPIES).keys()
+    assert not left, "of the old cluster nothing goes on working: the workers of a dead main process would"
     log = installation.log.read_text()
     assert f"{COPIES}: {told}" in log
     assert "Killing its process group and starting a new one" in log
@@ -78,6 +80,21 @@ def test_it_leaves_no_orphan_when_the_supervisor_is_killed(installation: Install
     installation.start()
     installation.until(lambda: installation.state(job) == "succeeded", "the job to be looked up")
     assert "Its worker was lost." in installation.reasons(job)
+
+
+def test_it_leaves_no_orphan_when_a_main_process_is_killed_and_then_the_supervisor(installation: Installation) -> None:
+    """Before the supervisor could do anything about it; each forked process holds the line itself."""
+    installation.start()
+    installation.await_clusters()
+    assert installation.supervisor is not None
+    main, _, _ = installation.roles(COPIES)
+    installation.supervisor.send_signal(signal.SIGSTOP)
+    os.kill(main, signal.SIGKILL)
+    installation.until(lambda: main not in installation.processes(), "the main process to be gone")
+    assert installation.processes(COPIES), "its workers do not care"
+    installation.supervisor.kill()
+    installation.supervisor.wait()
+    installation.until(lambda: not installation.processes(), "all processes to be gone", 10)
 
 
 # --- a database that hangs -----------------------------------------------------------------------------------
