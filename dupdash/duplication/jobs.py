@@ -1,8 +1,6 @@
 """The verbs: all that anybody can do to a job. Every entrance calls these and nothing below them."""
 
-import ast
 import logging
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -14,6 +12,7 @@ from dupdash.accounts.access import Verb
 from dupdash.duplication import dispatch
 from dupdash.duplication.drivers.looking import wanted_by_now
 from dupdash.duplication.endings import NotRemoved, finish, remove_course
+from dupdash.duplication.first_asked import CHANGEABLE, to_event
 from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
 from dupdash.duplication.observer import Seen, could_be_ours
 from dupdash.duplication.request import (
@@ -27,7 +26,6 @@ from dupdash.duplication.request import (
 )
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, begin, move, note
-from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
 
@@ -37,16 +35,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dupdash.jobs")
 
 MOVED_ON = "Somebody else changed this job at the same moment. Look at it again."
-# What an approval may change, as the story tells it.
-CHANGEABLE = {
-    "fullname": "full name",
-    "shortname": "short name",
-    "category_id": "category",
-    "category_name": "category",
-    "visible": "visibility",
-    "options": "options",
-    "not_before": "start",
-}
 
 
 class CannotDo(Exception):
@@ -69,74 +57,6 @@ def submit(
     """
     access.require_submit(actor, access.Wish(request.source_id, request.category_id, request.options), client)
     return _insert(request, access.first_state(actor), actor, through, retry_of, requester=actor)
-
-
-def submitted_before(request: Draft, source_id: int, *, actor: "User") -> DuplicationJob | None:
-    """The job this person submitted with the same idempotency key.
-
-    Raises InvalidRequest where the key was used for something else.
-    """
-    job = job_with_key(request.idempotency_key, actor=actor)
-    if job is not None and not asks_for(job, request, source_id):
-        raise InvalidRequest(
-            [
-                Problem(
-                    "idempotencykey",
-                    "invalidparameter",
-                    "This key was used before, for another request.",
-                    job,
-                )
-            ]
-        )
-    return job
-
-
-def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | None:
-    """The job this person submitted with an idempotency key; without a key there is none."""
-    if not idempotency_key:
-        return None
-    return DuplicationJob.objects.filter(requester=actor, idempotency_key=idempotency_key).first()
-
-
-def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
-    """Whether a job was made of this very request; the note and the start are not part of that."""
-    first = first_asked(job)
-    asked = (
-        source_id,
-        request.fullname.strip(),
-        request.shortname.strip(),
-        request.category_id,
-        request.visible,
-    )
-    before = (job.source_id, first["fullname"], first["shortname"], first["category_id"], first["visible"])
-    # As chosen and as it works out are the same wish: what was stored is the latter.
-    return asked == before and first["options"] in (dict(request.options), _effective(request))
-
-
-def first_asked(job: DuplicationJob) -> dict[str, Any]:
-    """What a job asked for before any approval changed it: the columns of CHANGEABLE."""
-    asked = {name: getattr(job, name) for name in CHANGEABLE}
-    for event in job.events.filter(kind="approved").order_by("-id"):
-        asked |= {name: _from_event(name, value) for name, value in event.data.get("before", {}).items()}
-    return asked
-
-
-def _to_event(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _from_event(name: str, value: Any) -> Any:
-    """The value of a column that an event keeps; older events keep it as Python prints it."""
-    if name == "not_before":
-        return datetime.fromisoformat(value) if value not in (None, "None") else None
-    if name in ("category_id", "visible", "options") and isinstance(value, str):
-        return ast.literal_eval(value)
-    return value
-
-
-def _effective(request: Draft) -> dict[str, bool]:
-    known = options.defaults()
-    return options.effective({name: value for name, value in request.options.items() if name in known})
 
 
 def approve(job: DuplicationJob, *, actor: "User | None", through: str = "", reason: str = "") -> None:
@@ -177,7 +97,7 @@ def edit_and_approve(
                 reason=f"Approved, with changes to: {words}." if told else "Approved.",
                 actor=actor,
                 through=through,
-                data={"before": {name: _to_event(before[name]) for name in told}},
+                data={"before": {name: to_event(before[name]) for name in told}},
                 queued_at=timezone.now(),
                 shortname_key=short_name_key(request.shortname),
                 **changes,

@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import jobs
+from dupdash.duplication import first_asked, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import Draft, InvalidRequest, Problem, prepare
 from dupdash.duplication.site import open_client
@@ -68,7 +68,7 @@ def duplicate(call: Call) -> dict[str, str]:
 
 def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
     try:
-        return jobs.submitted_before(draft, call.parameters["id"], actor=call.owner)
+        return first_asked.submitted_before(draft, call.parameters["id"], actor=call.owner)
     except InvalidRequest as refused:
         _refuse(refused, call)
 

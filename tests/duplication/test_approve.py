@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import jobs
+from dupdash.duplication import first_asked, jobs
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
 from dupdash.duplication.states import State
@@ -63,7 +63,7 @@ def test_it_changes_what_a_waiting_job_asks_for(
 
 
 def test_it_knows_what_was_first_asked_for(waiting: DuplicationJob, client_of: MoodleClient) -> None:
-    first = jobs.first_asked(waiting)
+    first = first_asked.first_asked(waiting)
     wish = wish_of(
         waiting,
         client_of,
@@ -75,7 +75,7 @@ def test_it_knows_what_was_first_asked_for(waiting: DuplicationJob, client_of: M
         not_before=timezone.now() + timedelta(days=1),
     )
     assert jobs.edit_and_approve(waiting, wish, actor=None)
-    assert {**jobs.first_asked(waiting), "category_name": ""} == {**first, "category_name": ""}
+    assert {**first_asked.first_asked(waiting), "category_name": ""} == {**first, "category_name": ""}
 
 
 def test_it_knows_what_was_first_asked_for_by_older_events_too(waiting: DuplicationJob) -> None:
@@ -90,11 +90,11 @@ def test_it_knows_what_was_first_asked_for_by_older_events_too(waiting: Duplicat
             job=waiting, kind="approved", from_state=waiting.state, to_state=waiting.state, reason="-",
             data={"before": before},
         )  # fmt: skip
-    first = jobs.first_asked(waiting)
+    first = first_asked.first_asked(waiting)
     assert (first["shortname"], first["category_id"], first["visible"]) == ("FIRST", 9, False)
     assert (first["options"], first["not_before"]) == (options, None)
     JobEvent.objects.filter(job=waiting, data__before__shortname="FIRST").delete()
-    assert jobs.first_asked(waiting)["not_before"] == later
+    assert first_asked.first_asked(waiting)["not_before"] == later
     JobEvent.objects.filter(job=waiting, kind="approved").delete()
 
 

@@ -10,7 +10,7 @@ from django.test import Client
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-from dupdash.duplication import health, jobs
+from dupdash.duplication import first_asked, health, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import Draft, prepare
 from dupdash.duplication.site import open_client
@@ -304,7 +304,7 @@ def test_calls_that_come_at_the_same_moment_make_one_job(administrator: User) ->
 
 def test_who_lost_the_race_gets_the_winners_id(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between looking for the key and inserting the row somebody else, with the same key, was quicker."""
-    real, ids = jobs.submitted_before, []
+    real, ids = first_asked.submitted_before, []
 
     def late(*arguments: Any, **more: Any) -> Any:
         if not ids:
@@ -313,7 +313,7 @@ def test_who_lost_the_race_gets_the_winners_id(program: Caller, monkeypatch: pyt
             return None
         return real(*arguments, **more)
 
-    monkeypatch.setattr(jobs, "submitted_before", late)
+    monkeypatch.setattr(first_asked, "submitted_before", late)
     assert program.copy(idempotencykey="k")["duplicateid"] == ids[0]
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed, Verb
-from dupdash.duplication import jobs
+from dupdash.duplication import first_asked, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import (
     Draft,
@@ -242,8 +242,8 @@ def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Dra
     of the job before it, and not a new one: so that whichever answer was lost, what is sent again finds its own job.
     Raises MoodleError where it must be asked of Moodle which source is meant.
     """
-    while (job := jobs.job_with_key(draft.idempotency_key, actor=user)) is not None:
-        if jobs.asks_for(job, draft, _source_id(draft, job)):
+    while (job := first_asked.job_with_key(draft.idempotency_key, actor=user)) is not None:
+        if first_asked.asks_for(job, draft, _source_id(draft, job)):
             return job, draft
         draft = replace(draft, idempotency_key=f"after {job.pk}")
     return None, draft
@@ -263,7 +263,7 @@ def _known(twin: DuplicationJob, form: RequestForm) -> Sent:
     if twin.state in ENDED:
         words = f"This copy was asked for already, and {ENDED[State(twin.state)]}. It was not asked for again."
         return Sent(twin, words, messages.INFO)
-    draft, start = form.draft(), jobs.first_asked(twin)["not_before"]
+    draft, start = form.draft(), first_asked.first_asked(twin)["not_before"]
     if not form.is_valid() or (draft.note.strip(), draft.not_before) != (twin.note, start):
         return Sent(twin, "This was asked for already; start and note are as they were.", messages.INFO)
     return Sent(twin, _thanks(twin))
