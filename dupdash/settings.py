@@ -177,8 +177,9 @@ CHECK_FIRST, CHECK_LONGEST = env.growing("CHECK_FIRST", "CHECK_LONGEST", (2, 60)
 CHECK_LIMIT_LEAST = env.seconds("CHECK_LIMIT_LEAST", 30 * 60)
 CHECK_LIMIT_UNKNOWN = env.seconds("CHECK_LIMIT_UNKNOWN", 3 * 3600)
 CHECK_STILL_LEAST = env.seconds("CHECK_STILL_LEAST", 5 * 60)
-# Standing still must be observed: of the time between two looks so much counts, and more only after more was observed.
-CHECK_GAP = env.seconds("CHECK_GAP", 10)
+# Standing still must be observed: of the time between two looks so much counts at the most. In a longer one the machine
+# may have stood still, or the Moodle, and a copy that is well looks unchanged for a third of its life.
+CHECK_GAP = env.seconds("CHECK_GAP", 60)
 # A hidden copy that has all must be observed for so long: the row that a restore begins with looks like it for two.
 CHECK_SETTLED = env.seconds("CHECK_SETTLED", 60)
 # An unresolved job is looked at more and more rarely, up to this.

@@ -48,8 +48,8 @@ class Wanted:
     category_id: int
     source_shortname: str
     not_ours: frozenset[int]
-    # Seconds between two looks that count as observed, whatever came before them.
-    gap: float = 10.0
+    # Seconds between two looks that count as observed at the most.
+    gap: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -247,8 +247,8 @@ def _own_course(facts: Facts, look: Look) -> Seen | None:
 def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen, since: float) -> Facts:
     """The facts after a look at our course, ``since`` seconds after the one before.
 
-    In a long gap Moodle may have stood still itself, or a clock was set: it counts as much as was observed before it,
-    so that one gap never makes a whole duration out of the third in which a healthy copy looks unchanged.
+    In a long gap Moodle may have stood still itself, or a clock was set: no row of gaps may make a whole duration out
+    of the third in which a healthy copy looks unchanged, however often that happens.
     """
     sections = facts.sections if look.sections is None else look.sections
     activities = facts.activities if look.activities is None else look.activities
@@ -261,7 +261,7 @@ def _compare(facts: Facts, wanted: Wanted, look: Look, own: Seen, since: float) 
         last=own,
         sections=sections,
         activities=activities,
-        unchanged=0.0 if changed else facts.unchanged + min(since, max(wanted.gap, facts.unchanged)),
+        unchanged=0.0 if changed else facts.unchanged + min(since, wanted.gap),
         content_at=look.at if has_content and facts.content_at is None else facts.content_at,
         renamed=renamed,
         has_all=has_all,

@@ -22,7 +22,7 @@ from dupdash.duplication.observer import (
 )
 
 OURS = 500
-WANTED = Wanted("NEW-1", "New one", 2, "SRC", frozenset({7, 401, 402}))
+WANTED = Wanted("NEW-1", "New one", 2, "SRC", frozenset({7, 401, 402}), gap=10.0)
 STILL = 40.0
 
 # Of other courses: there before under the source's name, a person's restore meanwhile, somebody's of another kind.
@@ -205,10 +205,10 @@ def test_it_knows_a_copy_that_is_hidden_in_the_end() -> None:
         assert judge(facts, STILL) == (Verdict.FINISHED if at - 2 >= STILL else Verdict.GOING_ON)
 
 
-def test_it_does_not_believe_one_look_after_a_long_gap() -> None:
+def test_it_does_not_believe_looks_after_long_gaps() -> None:
     """Moodle stood still itself, or a clock was set: nobody saw the course stand still meanwhile."""
     facts = fold(Facts(), WANTED, Look(1, named=(HIDDEN,)))
-    for at in (2.0, 4.0, 10.0, 10.0 + 50 * STILL):
+    for at in (2.0, 4.0, 10.0, 10.0 + 50 * STILL, 10.0 + 100 * STILL):
         facts = fold(facts, WANTED, Look(at, own=RENAMED, sections=0))
     assert judge(facts, STILL) == Verdict.GOING_ON
 
