@@ -173,13 +173,12 @@ PROBE_INTERVAL = env.seconds("PROBE_INTERVAL", 30)
 # Looking up a lost answer: first after CHECK_FIRST, then at growing intervals up to CHECK_LONGEST.
 CHECK_FIRST, CHECK_LONGEST = env.growing("CHECK_FIRST", "CHECK_LONGEST", (2, 60))
 # The limits of looking: three times the expected time, at least CHECK_LIMIT_LEAST; without history
-# CHECK_LIMIT_UNKNOWN. A partial course must stay unchanged for one expected time, at least CHECK_STILL_LEAST.
+# CHECK_LIMIT_UNKNOWN. A partial course must be seen unchanged for one expected time, CHECK_STILL_LEAST at least;
+# of the time between two looks CHECK_LONGEST counts at the most, for in a longer one the machine may have stood still,
+# or the Moodle, and a copy that is well looks unchanged for a third of its life.
 CHECK_LIMIT_LEAST = env.seconds("CHECK_LIMIT_LEAST", 30 * 60)
 CHECK_LIMIT_UNKNOWN = env.seconds("CHECK_LIMIT_UNKNOWN", 3 * 3600)
 CHECK_STILL_LEAST = env.seconds("CHECK_STILL_LEAST", 5 * 60)
-# Standing still must be observed: of the time between two looks so much counts at the most. In a longer one the machine
-# may have stood still, or the Moodle, and a copy that is well looks unchanged for a third of its life.
-CHECK_GAP = env.seconds("CHECK_GAP", 60)
 # A hidden copy that has all must be observed for so long: the row that a restore begins with looks like it for two.
 CHECK_SETTLED = env.seconds("CHECK_SETTLED", 60)
 # An unresolved job is looked at more and more rarely, up to this.

@@ -46,7 +46,6 @@ SCALED = {
     "CHECK_LIMIT_LEAST": "12",
     "CHECK_LIMIT_UNKNOWN": "24",
     "CHECK_STILL_LEAST": "8",
-    "CHECK_GAP": "1.5",
     "CHECK_SETTLED": "4",
     "UNRESOLVED_LONGEST": "2",
     "RETRY_FIRST": "0.2",

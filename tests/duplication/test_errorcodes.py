@@ -468,7 +468,8 @@ def test_it_tries_again_when_nobody_listens_before_anything_is_sent(moodle: Mood
 def test_it_withdraws_sent_when_the_connection_for_the_very_call_is_refused(moodle: Moodle) -> None:
     job = submit()
     # The last look before sending.
-    moodle.when("core_course_get_courses_by_field", lambda: moodle.faults.set("refuse", seconds=3600), about="AT&T_6")
+    last = "AT&amp;T_6"
+    moodle.when("core_course_get_courses_by_field", lambda: moodle.faults.set("refuse", seconds=3600), about=last)
     assert run(job).state == State.QUEUED
     assert kinds(job)[-2:] == ["sent", "again_later"]
     assert (job.sent_at, job.attempts) == (None, 1)

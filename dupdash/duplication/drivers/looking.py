@@ -80,7 +80,7 @@ def wanted(job: DuplicationJob) -> Wanted:
         category_id=job.category_id,
         source_shortname=job.source_shortname,
         not_ours=frozenset({job.source_id, *(job.baseline or {}).get("present", [])}),
-        gap=settings.CHECK_GAP,
+        gap=settings.CHECK_LONGEST,
     )
 
 
