@@ -104,15 +104,27 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({}, "Nothing of the copy has been seen yet. It is looked for closely, for about 30 min more."),
+        ({}, "Nothing of the copy has been seen yet. Moodle is looked at closely for about 30 min more."),
         ({"facts": {"candidates": [SEEN]}}, "A course that may be the copy was seen, and no proof yet."),
         (
             {"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "last": SEEN}},
-            "Its course, id 812, was seen, and is not complete yet. If it stands still for about 5 min, it is taken",
+            "Its course, id 812, was seen, and is not complete yet. If it stands still for about 5 min, it is called partial.",
         ),
         ({"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "has_all": True}}, "id 812, looks complete"),
         ({}, "Moodle’s answer was lost, which proves nothing."),
-        ({"failure_code": "cannotrestore"}, "Moodle answered with an error, which does not say what it left behind."),
+        (
+            {"failure_code": "cannotrestore"},
+            "Moodle answered with an error, which does not say what it left behind. "
+            "Nothing of the copy has been seen yet. A few more looks decide.",
+        ),
+        (
+            {"course_id": 812, "proof": "seen", "failure_code": "cannotrestore", "facts": {"course_id": 812}},
+            "Its course, id 812, was seen, and is not complete. A few more looks decide.",
+        ),
+        (
+            {"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "missing": 1}},
+            "Its course, id 812, was not found at the last look, and is looked for again.",
+        ),
         ({"checking_since": timezone.now() - timedelta(days=1)}, "It was looked for long enough."),
         ({}, "The next look at Moodle comes in about 40 s"),
         ({"check_at": timezone.now()}, "The next look at Moodle comes in a moment"),

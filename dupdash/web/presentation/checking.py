@@ -9,6 +9,11 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.observer import Facts
 from dupdash.web.presentation.durations import roughly
 
+NOTHING = "Nothing of the copy has been seen yet."
+LONG_ENOUGH = "It was looked for long enough."
+# Moodle is through with a request that it answered with an error: what is there then is all there is.
+FEW_LOOKS = "A few more looks decide."
+
 
 def while_it_is_checked(job: DuplicationJob) -> str:
     """Why a job is looked up, what was seen of its copy, and what follows from that."""
@@ -35,16 +40,22 @@ def next_look(job: DuplicationJob) -> str:
 
 def _seen(job: DuplicationJob) -> str:
     facts = Facts.from_json(job.facts)
-    if job.course_id is not None:
-        if facts.has_all:
-            return f"Its course, id {job.course_id}, looks complete, and is looked at once more to be sure."
-        still = roughly(timedelta(seconds=limits.standing_still(job)))
-        return (
-            f"Its course, id {job.course_id}, was seen, and is not complete yet. "
-            f"If it stands still for {still}, it is taken for a partial one."
-        )
+    if job.course_id is None:
+        seen = "A course that may be the copy was seen, and no proof yet." if facts.candidates else NOTHING
+        return f"{seen} {_how_long(job)}"
+    its_course = f"Its course, id {job.course_id},"
+    if facts.missing:
+        return f"{its_course} was not found at the last look, and is looked for again."
+    if facts.has_all:
+        return f"{its_course} looks complete, and is looked at once more to be sure."
+    if job.failure_code:
+        return f"{its_course} was seen, and is not complete. {FEW_LOOKS}"
+    still = roughly(timedelta(seconds=limits.standing_still(job)))
+    return f"{its_course} was seen, and is not complete yet. If it stands still for {still}, it is called partial."
+
+
+def _how_long(job: DuplicationJob) -> str:
+    if job.failure_code:
+        return FEW_LOOKS
     left = limits.looked_for_until(job) - timezone.now()
-    longer = f"is looked for closely, for {roughly(left)} more" if left > timedelta(0) else "was looked for long enough"
-    if facts.candidates:
-        return f"A course that may be the copy was seen, and no proof yet. The copy {longer}."
-    return f"Nothing of the copy has been seen yet. It {longer}."
+    return f"Moodle is looked at closely for {roughly(left)} more." if left > timedelta(0) else LONG_ENOUGH
