@@ -108,7 +108,8 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
         ({"facts": {"candidates": [SEEN]}}, "A course that may be the copy was seen, and no proof yet."),
         (
             {"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "last": SEEN}},
-            "Its course, id 812, was seen, and is not complete yet. If it stands still for about 5 min, it is called partial.",
+            "Its course, id 812, was seen, and is not complete yet. "
+            "If it stands still for about 5 min, it is called partial.",
         ),
         ({"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "has_all": True}}, "id 812, looks complete"),
         ({}, "Moodle’s answer was lost, which proves nothing."),
