@@ -25,7 +25,8 @@ def test_it_names_what_was_left_of_a_source_whose_name_holds_an_entity(
     assert f"id {left.id}" in reason(job, "failed")
 
 
-def test_it_tells_what_has_such_a_name_already_from_its_own_copy(moodle: Moodle, clock: Clock) -> None:
+def test_it_tells_what_has_such_a_name_already_from_its_own_copy(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
     moodle.add("ENT-&amp;_1")
     moodle.faults.set("killed_in_backup", count=1)
     job = look_until_settled(run(submit(ENTITIES)), clock)
