@@ -79,6 +79,7 @@ class World:
         native: bool = False,
         seed: int,
         periods: dict[str, str] | None = None,
+        speed: float = SPEED,
     ) -> None:
         self.random = random.Random(seed)
         self.folder = folder
@@ -90,7 +91,7 @@ class World:
         self.web_url = f"http://127.0.0.1:{free_port()}"
         self.environment = self._environment(SCALED if periods is None else periods)
         sandbox_port = self.sandbox_url.rpartition(":")[2]
-        sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(SPEED), "--seed", str(seed))
+        sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(speed), "--seed", str(seed))
         self.sandbox = self._process("sandbox", [*sandbox, "--native"] if native else sandbox)
         address = self.web_url.removeprefix("http://")
         gunicorn = python("-m", "gunicorn", "dupdash.wsgi", "-b", address, "--threads", "8", "--log-level", "warning")
