@@ -21,7 +21,7 @@ from dupdash.moodle.transport import site_address
 T = TypeVar("T")
 
 # What counts and periods may be; more is a slip of the finger, and overflows somewhere.
-LARGEST_COUNT = 1_000_000
+LARGEST_COUNT = 1_000_000_000
 # As a request may name it: by name or address, without a port. ".example.edu" is all below it, "*" any.
 _HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 # Seconds.
