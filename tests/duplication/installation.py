@@ -130,6 +130,9 @@ class Installation:
         except AssertionError as late:
             raise AssertionError(f"{late}\n{self.log.read_text()}") from None
 
+    def until_succeeded(self, *jobs: str) -> None:
+        self.until(lambda: all(self.state(job) == "succeeded" for job in jobs), "the jobs to be done")
+
     def end(self) -> None:
         """Whatever a test left: ended by its process id."""
         for _ in range(50):

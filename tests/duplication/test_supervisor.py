@@ -35,8 +35,7 @@ def test_it_ends_within_ten_seconds_and_loses_nothing(installation: Installation
         assert installation.state(running) == "checking"
         assert "Its worker was stopped. The request had been sent to Moodle." in installation.reasons(running)
     installation.start()
-    for job in (running, waiting):
-        installation.until(lambda job=job: installation.state(job) == "succeeded", "the jobs to be done")  # type: ignore[misc]
+    installation.until_succeeded(running, waiting)
     assert installation.moodle.calls.asked["running"] == 1
 
 

@@ -85,8 +85,7 @@ def test_a_database_that_stands_still_costs_waiting_and_no_worker(installation: 
             time.sleep(1.2 * HEARTBEAT_LIMIT)
         no_cluster_was_killed(installation)
         assert [installation.state(job) for job in jobs] == ["running", "running"]
-    for job in jobs:
-        installation.until(lambda job=job: installation.state(job) == "succeeded", "both to be done")  # type: ignore[misc]
+    installation.until_succeeded(*jobs)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -138,8 +137,7 @@ def test_a_worker_that_lost_its_job_is_free_and_costs_no_neighbour_its_own(insta
         installation.until(taken_back, "the first job to be taken back")
         no_cluster_was_killed(installation)
         assert installation.state(other) == "running"
-    for job in (lost, other):
-        installation.until(lambda job=job: installation.state(job) == "succeeded", "both to be done")  # type: ignore[misc]
+    installation.until_succeeded(lost, other)
 
 
 # --- a cluster that hangs beside a worker that works ------------------------------------------------------------
@@ -160,8 +158,7 @@ def test_a_wedge_is_noticed_while_a_long_copy_runs(installation: Installation) -
         other = installation.submit("OTHER")
         installation.until(lambda: installation.state(other) != "queued", "a worker to take the other job")
     assert f"{COPIES}: no heartbeat" in installation.log.read_text()
-    for job in (long, other):
-        installation.until(lambda job=job: installation.state(job) == "succeeded", "both to be done")  # type: ignore[misc]
+    installation.until_succeeded(long, other)
 
 
 def test_a_cluster_whose_workers_are_all_busy_is_not_dead(installation: Installation) -> None:
