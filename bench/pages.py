@@ -41,14 +41,14 @@ def fill(count: int) -> None:
     from django.contrib.auth.models import Group, User
     from django.utils import timezone
 
-    from bench import filling
+    from bench import fill_database
     from dupdash.accounts.access import Role
     from dupdash.duplication.models import DuplicationJob
 
     if DuplicationJob.objects.exists():
         return
-    people = filling.people()
-    filling.fill(count, people, timezone.now())
+    people = fill_database.people()
+    fill_database.fill(count, people, timezone.now())
     for name, role in (("admin", Role.ADMINISTRATOR), ("helpdesk", Role.HELP_DESK), ("faculty", Role.FACULTY)):
         person = User.objects.create_user(name, f"{name}@example.edu", PASSWORD)
         person.groups.add(Group.objects.get_or_create(name=role.value)[0])

@@ -90,7 +90,7 @@ def jobs_and_token() -> Iterator[tuple[list[str], str]]:
             shortname_key=f"{name}-{number}",
             category_id=1,
             options={},
-            driver="waiting",
+            driver="synchronous",
             phase=Phase.RESTORE if number % 2 else Phase.BACKUP,
             queued_at=now,
             started_at=now,

@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.chaos.world import World
+from tests.chaos.environment import World
 
 GOOD = 0.8
 
@@ -78,8 +78,8 @@ def _dupdash(world: World, wishes: list[tuple[int, int, int]]) -> float:
     set_up_django(world)
     from dupdash.duplication import jobs
     from dupdash.duplication.models import DuplicationJob, Origin
+    from dupdash.duplication.moodle_clients import open_client
     from dupdash.duplication.request import Draft, prepare
-    from dupdash.duplication.site import open_client
     from dupdash.duplication.states import State
 
     with open_client() as client:

@@ -138,12 +138,12 @@ if MOODLE_TOKEN and not MOODLE_URL:
     refuse("MOODLE_URL", "is missing: MOODLE_TOKEN needs the address of the site it is for")
 # Each is a process that holds one request open.
 MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4, most=64)
-MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "waiting", "native"))
+MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "synchronous", "asynchronous"))
 # Who serves the proposed web services, where it is not the Moodle itself: another dupdash, for example.
-NATIVE_URL = env.moodle_address("NATIVE_URL")
-NATIVE_TOKEN = env.text("NATIVE_TOKEN")
-if bool(NATIVE_URL) != bool(NATIVE_TOKEN):
-    refuse("NATIVE_URL and NATIVE_TOKEN", "must be set both, or neither")
+ASYNC_URL = env.moodle_address("ASYNC_URL")
+ASYNC_TOKEN = env.text("ASYNC_TOKEN")
+if bool(ASYNC_URL) != bool(ASYNC_TOKEN):
+    refuse("ASYNC_URL and ASYNC_TOKEN", "must be set both, or neither")
 MOODLE_CONNECT_TIMEOUT = env.seconds("MOODLE_CONNECT_TIMEOUT", 5)
 MOODLE_READ_TIMEOUT = env.seconds("MOODLE_READ_TIMEOUT", 20)
 MOODLE_DUPLICATION_TIMEOUT = env.seconds("MOODLE_DUPLICATION_TIMEOUT", 2 * 3600)
@@ -325,4 +325,4 @@ LOGGING = {
 }
 
 # The pipe that tells worker processes that their supervisor has gone; set by the supervisor alone.
-LIFELINE_FD = os.environ.get("DUPDASH_LIFELINE_FD", "")
+SUPERVISOR_PIPE_FD = os.environ.get("DUPDASH_SUPERVISOR_PIPE_FD", "")

@@ -29,7 +29,7 @@ class Role(StrEnum):
     HELP_DESK = "Help desk"
 
 
-class Verb(StrEnum):
+class Action(StrEnum):
     SUBMIT = "submit"
     APPROVE = "approve"
     REJECT = "refuse"
@@ -114,25 +114,25 @@ def _help_desk_by_policy(user: "User | AnonymousUser | None", job: DuplicationJo
 _Rule = Callable[["User | AnonymousUser | None", DuplicationJob], bool]
 
 # Beside administrators, who may do everything.
-_OTHERS: dict[Verb, tuple[_Rule, ...]] = {
-    Verb.CANCEL: (_own_as_faculty,),
-    Verb.RETRY: (_own_as_faculty, _help_desk_by_policy),
+_OTHERS: dict[Action, tuple[_Rule, ...]] = {
+    Action.CANCEL: (_own_as_faculty,),
+    Action.RETRY: (_own_as_faculty, _help_desk_by_policy),
 }
 
 
-def may(user: "User | AnonymousUser | None", verb: Verb, job: DuplicationJob) -> bool:
+def may(user: "User | AnonymousUser | None", verb: Action, job: DuplicationJob) -> bool:
     """Whether a person may do this to this job, as far as who they are goes (not the job's state)."""
     return is_administrator(user) or any(rule(user, job) for rule in _OTHERS.get(verb, ()))
 
 
-def require(user: "User | AnonymousUser | None", verb: Verb, job: DuplicationJob) -> None:
+def require(user: "User | AnonymousUser | None", verb: Action, job: DuplicationJob) -> None:
     """Raise NotAllowed unless ``may``."""
     if not may(user, verb, job):
         raise NotAllowed(f"You may not {verb} this job.")
 
 
 @dataclass(frozen=True)
-class Wish:
+class RequestedCopy:
     """What a submission is judged by: the source, the category, the options that are on."""
 
     source_id: int
@@ -140,7 +140,7 @@ class Wish:
     options: dict[str, bool]
 
 
-def require_submit(user: "User | AnonymousUser | None", wish: Wish, client: MoodleClient) -> None:
+def require_submit(user: "User | AnonymousUser | None", wish: RequestedCopy, client: MoodleClient) -> None:
     """Raise NotAllowed unless this person may have this copy made.
 
     Faculty may copy the courses they teach, asked of Moodle at this moment: the person's e-mail address or

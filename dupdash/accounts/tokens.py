@@ -16,7 +16,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from dupdash.accounts.models import ApiToken
-from dupdash.prepared import PreparedQuery, load
+from dupdash.compiled_query import PreparedQuery, load
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -7,6 +7,6 @@ class DuplicationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from dupdash.duplication import lifeline
+        from dupdash.duplication.queue import orphan_guard
 
-        lifeline.hold_if_supervised()
+        orphan_guard.end_with_supervisor()

@@ -145,7 +145,7 @@ DELETED = Explanation(
 TAKEN = "shortnametaken"
 
 
-def tellable(code: str, message: str) -> str:
+def message_or_code(code: str, message: str) -> str:
     """Moodle's words for an error, as everybody who sees the job may read them; the code where it said none."""
     return EXPLANATIONS[code].happened if code == TAKEN else message or code
 

@@ -8,13 +8,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.accounts.access import Verb
-from dupdash.duplication import dispatch
-from dupdash.duplication.drivers.looking import wanted_by_now
-from dupdash.duplication.endings import NotRemoved, finish, remove_course
-from dupdash.duplication.first_asked import CHANGEABLE, to_event
+from dupdash.accounts.access import Action
+from dupdash.duplication.drivers.copy_tracker import CourseSnapshot, matches_request
+from dupdash.duplication.drivers.lookup import expected_copy_after_sending
+from dupdash.duplication.engine.completion import NotRemoved, finish, remove_course
+from dupdash.duplication.idempotency import CHANGEABLE, to_event
 from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
-from dupdash.duplication.observer import Seen, could_be_ours
+from dupdash.duplication.queue import dispatch
 from dupdash.duplication.request import (
     FRONT_PAGE,
     Draft,
@@ -25,7 +25,7 @@ from dupdash.duplication.request import (
     prepare,
 )
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, begin, move, note
+from dupdash.duplication.transitions import JobMovedOn, create_job, move_job, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
 
@@ -46,7 +46,7 @@ def submit(
     *,
     actor: "User | None",
     client: MoodleClient,
-    through: str = "",
+    via: str = "",
     retry_of: DuplicationJob | None = None,
 ) -> DuplicationJob:
     """Make a job of a request: one row and its first event, in one transaction.
@@ -55,13 +55,13 @@ def submit(
     Raises NotAllowed, InvalidRequest where an unfinished job has the short name, and MoodleError where it must be asked
     of Moodle who teaches the source and Moodle does not answer.
     """
-    access.require_submit(actor, access.Wish(request.source_id, request.category_id, request.options), client)
-    return _insert(request, access.first_state(actor), actor, through, retry_of, requester=actor)
+    access.require_submit(actor, access.RequestedCopy(request.source_id, request.category_id, request.options), client)
+    return _insert(request, access.first_state(actor), actor, via, retry_of, requester=actor)
 
 
-def approve(job: DuplicationJob, *, actor: "User | None", through: str = "", reason: str = "") -> None:
+def approve(job: DuplicationJob, *, actor: "User | None", via: str = "", reason: str = "") -> None:
     """Let a waiting job run. Raises NotAllowed, CannotDo."""
-    access.require(actor, Verb.APPROVE, job)
+    access.require(actor, Action.APPROVE, job)
     _move(
         job,
         State.QUEUED,
@@ -69,20 +69,18 @@ def approve(job: DuplicationJob, *, actor: "User | None", through: str = "", rea
         kind="approved",
         reason=reason or "Approved.",
         actor=actor,
-        through=through,
+        via=via,
         queued_at=timezone.now(),
     )
     dispatch.dispatch()
 
 
-def edit_and_approve(
-    job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None", through: str = ""
-) -> bool:
+def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None", via: str = "") -> bool:
     """Change what a waiting job asks for, and let it run; False where nothing is changed by that.
 
     Raises NotAllowed, CannotDo, InvalidRequest.
     """
-    access.require(actor, Verb.APPROVE, job)
+    access.require(actor, Action.APPROVE, job)
     changes = {name: getattr(request, name) for name in CHANGEABLE}
     before = {name: getattr(job, name) for name in changes}
     told = [name for name, value in changes.items() if name != "category_name" and before[name] != value]
@@ -96,7 +94,7 @@ def edit_and_approve(
                 kind="approved",
                 reason=f"Approved, with changes to: {words}." if told else "Approved.",
                 actor=actor,
-                through=through,
+                via=via,
                 data={"before": {name: to_event(before[name]) for name in told}},
                 queued_at=timezone.now(),
                 shortname_key=short_name_key(request.shortname),
@@ -108,9 +106,9 @@ def edit_and_approve(
     return bool(told)
 
 
-def reject(job: DuplicationJob, *, reason: str, actor: "User | None", through: str = "") -> None:
+def reject(job: DuplicationJob, *, reason: str, actor: "User | None", via: str = "") -> None:
     """Refuse a waiting job. Raises NotAllowed, CannotDo; a reason is required."""
-    access.require(actor, Verb.REJECT, job)
+    access.require(actor, Action.REJECT, job)
     if not reason.strip():
         raise CannotDo("Say why: the requester will read it.")
     _move(
@@ -120,16 +118,16 @@ def reject(job: DuplicationJob, *, reason: str, actor: "User | None", through: s
         kind="rejected",
         reason=reason.strip(),
         actor=actor,
-        through=through,
+        via=via,
     )
 
 
-def cancel(job: DuplicationJob, *, actor: "User | None", through: str = "") -> None:
+def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
     """Stop a job: at once where nothing was started; else its copy is removed when Moodle is done.
 
     Moodle cannot be stopped. Raises NotAllowed, CannotDo.
     """
-    access.require(actor, Verb.CANCEL, job)
+    access.require(actor, Action.CANCEL, job)
     if job.state in (State.AWAITING_APPROVAL, State.QUEUED):
         _move(
             job,
@@ -138,7 +136,7 @@ def cancel(job: DuplicationJob, *, actor: "User | None", through: str = "") -> N
             kind="cancelled",
             reason="Cancelled before anything was started.",
             actor=actor,
-            through=through,
+            via=via,
         )
         dispatch.dispatch()
         return
@@ -151,26 +149,28 @@ def cancel(job: DuplicationJob, *, actor: "User | None", through: str = "") -> N
         kind="cancel_requested",
         reason="Cancelled. Moodle cannot be stopped: the copy will be removed when Moodle is done with it.",
         actor=actor,
-        through=through,
+        via=via,
         cancel_requested_at=timezone.now(),
     )
 
 
-def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, through: str = "") -> DuplicationJob:
+def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, via: str = "") -> DuplicationJob:
     """Ask once more for what a failed job asked for: a new job, of the same requester, that names the old one.
 
     What was approved once needs no second approval, and an administrator's own hand is one. That it was queued is none:
     the policy may have been another one then. Raises NotAllowed, CannotDo, InvalidRequest, MoodleError.
     """
-    access.require(actor, Verb.RETRY, job)
+    access.require(actor, Action.RETRY, job)
     if refusal := why_no_retry(job):
         raise CannotDo(refusal)
     requester = job.requester
     request = prepare(draft_of(job), Origin(job.origin), client)
-    access.require_submit(requester, access.Wish(request.source_id, request.category_id, request.options), client)
+    access.require_submit(
+        requester, access.RequestedCopy(request.source_id, request.category_id, request.options), client
+    )
     approved = access.is_administrator(actor) or _was_approved(job)
     first_state = State.QUEUED if approved else access.first_state(requester)
-    return _insert(request, first_state, actor, through, job, requester=requester, approved=approved)
+    return _insert(request, first_state, actor, via, job, requester=requester, approved=approved)
 
 
 def why_no_retry(job: DuplicationJob) -> str:
@@ -217,12 +217,12 @@ def draft_of(job: DuplicationJob) -> Draft:
     )
 
 
-def delete_partial(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, through: str = "") -> None:
+def delete_partial(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, via: str = "") -> None:
     """Delete the partial course a failed job left; looked at once more at this moment.
 
     Raises NotAllowed, CannotDo where it must not be deleted, MoodleError.
     """
-    access.require(actor, Verb.DELETE_PARTIAL, job)
+    access.require(actor, Action.DELETE_PARTIAL, job)
     if not job.left_partial_course:
         raise CannotDo("This job left no course that is proven to be its own.")
     try:
@@ -234,7 +234,7 @@ def delete_partial(job: DuplicationJob, *, actor: "User | None", client: MoodleC
         kind="partial_deleted",
         reason=outcome,
         actor=actor,
-        through=through,
+        via=via,
         course_deleted_at=timezone.now(),
     )
 
@@ -246,13 +246,13 @@ def settle(
     reason: str,
     actor: "User | None",
     client: MoodleClient,
-    through: str = "",
+    via: str = "",
 ) -> None:
     """An administrator's word on an unresolved job: this course is its copy, or (None) no copy was made.
 
     Raises NotAllowed, CannotDo, MoodleError.
     """
-    access.require(actor, Verb.SETTLE, job)
+    access.require(actor, Action.SETTLE, job)
     if job.state != State.UNRESOLVED:
         raise CannotDo("Only an unresolved job can be settled.")
     why = reason.strip()
@@ -271,12 +271,12 @@ def settle(
             guard={"course_id": job.course_id},
             reason=f"Settled: no copy was made. {why}",
             actor=actor,
-            through=through,
+            via=via,
             failure_code=job.failure_code or "not_made",
             failure_message="An administrator found that no copy was made.",
         )
         return
-    if course_id == FRONT_PAGE or course_id in wanted_by_now(job).not_ours:
+    if course_id == FRONT_PAGE or course_id in expected_copy_after_sending(job).not_ours:
         raise CannotDo(f"Course {course_id} was there before, or is the copy of another job: it cannot be this one's.")
     course = client.course_by_id(course_id)
     if course is None:
@@ -286,7 +286,7 @@ def settle(
         "kind": "settled",
         "reason": f"Settled: the copy is course {course.id}, “{course.fullname}” ({course.shortname}). {why}",
         "actor": actor,
-        "through": through,
+        "via": via,
         "data": {"course_id": course.id},
         # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
         "guard": {"cancel_requested_at__isnull": is_wanted, "course_id": job.course_id},
@@ -305,16 +305,16 @@ def settle(
 
 
 def _courses_that_are_the_copy(job: DuplicationJob, client: MoodleClient) -> list[Course]:
-    target = wanted_by_now(job)
+    target = expected_copy_after_sending(job)
     found = client.courses_by_shortname(job.shortname)
-    return [course for course in found if could_be_ours(Seen.from_course(course), target)]
+    return [course for course in found if matches_request(CourseSnapshot.from_course(course), target)]
 
 
 def _insert(
     request: DuplicationRequest,
     state: State,
     actor: "User | None",
-    through: str,
+    via: str,
     retry_of: DuplicationJob | None,
     *,
     requester: "User | None",
@@ -346,7 +346,7 @@ def _insert(
     if retry_of is not None:
         reason = f"A new attempt at job {retry_of.pk}. {reason}"
     try:
-        begin(job, reason=reason, actor=actor, through=through, data={"approved": True} if approved else None)
+        create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
     except IntegrityError:
         raise _held(request.shortname) from None
     dispatch.dispatch()
@@ -364,13 +364,13 @@ def _move(job: DuplicationJob, to_state: State, *, expected: tuple[State, ...], 
     if job.state not in expected:
         raise CannotDo(f"This job is {job.get_state_display().lower()} by now.")
     try:
-        move(job, to_state, **rest)  # type: ignore[arg-type]
+        move_job(job, to_state, **rest)  # type: ignore[arg-type]
     except JobMovedOn:
         raise CannotDo(MOVED_ON) from None
 
 
 def _note(job: DuplicationJob, **rest: object) -> None:
     try:
-        note(job, **rest)  # type: ignore[arg-type]
+        record_event(job, **rest)  # type: ignore[arg-type]
     except JobMovedOn:
         raise CannotDo("This job changed at the same moment. Look at it again.") from None

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from dupdash.duplication.searching import folded
+from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
 
 
@@ -70,7 +70,7 @@ SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "fai
 
 def search_text(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> str:
     """What ``DuplicationJob.search_text`` holds, once ``changes`` are made."""
-    return folded("\n".join(str((changes or {}).get(name, getattr(job, name))) for name in SEARCHED))
+    return fold_text("\n".join(str((changes or {}).get(name, getattr(job, name))) for name in SEARCHED))
 
 
 class DuplicationJob(models.Model):
@@ -112,13 +112,13 @@ class DuplicationJob(models.Model):
     lease_owner = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True)
     # A sweep found the lease dead; whoever renews it after all takes that back.
-    lease_doubted_at = models.DateTimeField(null=True)
+    lease_expired_seen_at = models.DateTimeField(null=True)
 
     # The request to Moodle. Once sent_at is set, the job is never sent again (rule 3).
     driver = models.CharField(max_length=20, blank=True)
     sent_at = models.DateTimeField(null=True)
     baseline = models.JSONField(null=True)
-    native_id = models.CharField(max_length=64, blank=True)
+    duplicate_id = models.CharField(max_length=64, blank=True)
     # Seconds that backup and restore are expected to take, from earlier copies; null: no history.
     expected_backup = models.FloatField(null=True)
     expected_restore = models.FloatField(null=True)
@@ -126,7 +126,7 @@ class DuplicationJob(models.Model):
 
     # What has been seen of it in Moodle.
     phase = models.CharField(max_length=10, choices=Phase, blank=True, default=Phase.NONE)
-    heard_at = models.DateTimeField(null=True)
+    last_response_at = models.DateTimeField(null=True)
     course_id = models.BigIntegerField(null=True)
     proof = models.CharField(max_length=10, choices=Proof, blank=True, default=Proof.NONE)
     # Its course was seen: proven by its id under the requested short name.
@@ -241,7 +241,7 @@ class JobEvent(models.Model):
     # Null: dupdash itself.
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     # What is behind the actor's hand: the label of an API token, the command line.
-    through = models.CharField(max_length=200, blank=True)
+    via = models.CharField(max_length=200, blank=True)
     kind = models.CharField(max_length=40)
     # Equal where nothing moved; from_state is empty for the first event.
     from_state = models.CharField(max_length=20, choices=State, blank=True)
@@ -267,7 +267,7 @@ class MoodleHealth(models.Model):
     fault_message = models.TextField(blank=True)
     advice = models.TextField(blank=True)
     probe_at = models.DateTimeField(null=True)
-    heard_at = models.DateTimeField(null=True)
+    last_response_at = models.DateTimeField(null=True)
     site_name = models.CharField(max_length=255, blank=True)
     site_url = models.CharField(max_length=500, blank=True)
     release = models.CharField(max_length=100, blank=True)

@@ -98,7 +98,7 @@ def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
     now = now or timezone.now()
     if job.state == State.SUCCEEDED:
         return Progress(Phase.RESTORE, 1.0, 1.0, 1.0, False, None, 1.0)
-    if job.driver == "native" and job.sent_at is not None:
+    if job.driver == "asynchronous" and job.sent_at is not None:
         return _reported(job)
     if job.is_terminal or job.state == State.UNRESOLVED or job.sent_at is None:
         return _standing(job)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.models import DuplicationJob, Origin
-from dupdash.duplication.names import fitting
-from dupdash.duplication.people import COMMAND_LINE, name_of
+from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import Refused
@@ -216,12 +216,12 @@ def prepare(
     above = [categories[int(step)].name for step in category.path.strip("/").split("/") if int(step) in categories]
     return DuplicationRequest(
         source_id=source.id,
-        source_shortname=fitting("source_shortname", source.shortname),
-        source_fullname=fitting("source_fullname", source.fullname),
+        source_shortname=truncate_for("source_shortname", source.shortname),
+        source_fullname=truncate_for("source_fullname", source.fullname),
         fullname=draft.fullname.strip(),
         shortname=draft.shortname.strip(),
         category_id=category.id,
-        category_name=fitting("category_name", " / ".join(above)),
+        category_name=truncate_for("category_name", " / ".join(above)),
         visible=draft.visible,
         options=options.effective(options.defaults() | dict(draft.options)),
         origin=origin,

@@ -5,9 +5,11 @@ import time
 
 from django.utils import timezone
 
-from dupdash.duplication import dispatch, engine, health, recovery, turns, verification
+from dupdash.duplication import moodle_health
+from dupdash.duplication.engine import recovery, run, verification
 from dupdash.duplication.models import ClusterHeartbeat
-from dupdash.duplication.site import open_client
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.queue import database_lock, dispatch
 from dupdash.moodle.errors import ConfigurationFault
 
 SWEEP = "sweep"
@@ -20,7 +22,7 @@ logger = logging.getLogger("dupdash.tasks")
 def run_job(job_id: str) -> None:
     """Copies' queue: one job, from claimed to settled; then the next in line gets its slot."""
     try:
-        engine.run(job_id)
+        run.run_job(job_id)
     finally:
         dispatch.dispatch()
 
@@ -33,11 +35,11 @@ def sweep(token: str = "") -> None:
     """
     try:
         recovery.recover_dead_leases()
-        dispatch.retell()
+        dispatch.redispatch_stale()
         dispatch.dispatch()
     finally:
         heartbeat(SWEEP, token)
-    with turns.turn(turns.MOODLE) as ours:
+    with database_lock.try_lock(database_lock.MOODLE) as ours:
         if ours:
             _ask_moodle()
             dispatch.dispatch()
@@ -47,11 +49,11 @@ def _ask_moodle() -> None:
     deadline = time.monotonic() + ASKING_MOST
     try:
         with open_client() as client:
-            health.probe_if_due(client)
-            if recovery.check_what_is_due(client, deadline):
-                verification.verify_what_was_not(client, deadline)
+            moodle_health.probe_if_due(client)
+            if recovery.check_due_jobs(client, deadline):
+                verification.verify_pending(client, deadline)
     except ConfigurationFault as fault:
-        health.pause(fault)
+        moodle_health.pause(fault)
 
 
 def heartbeat(cluster: str, token: str) -> None:

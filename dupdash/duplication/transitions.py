@@ -21,14 +21,14 @@ class JobMovedOn(Exception):
     """The job is no longer where it was expected: somebody else moved it, or took its lease."""
 
 
-def move(
+def move_job(
     job: DuplicationJob,
     to_state: State,
     *,
     kind: str,
     reason: str,
     actor: "User | None" = None,
-    through: str = "",
+    via: str = "",
     data: Mapping[str, Any] | None = None,
     guard: Mapping[str, Any] | None = None,
     **changes: Any,
@@ -43,7 +43,7 @@ def move(
     require_move(from_state, to_state)
     changes["state"] = to_state
     if from_state == State.RUNNING:
-        changes |= {"lease_owner": "", "lease_until": None, "lease_doubted_at": None}
+        changes |= {"lease_owner": "", "lease_until": None, "lease_expired_seen_at": None}
     if from_state in BUSY:
         # What was shown is not gone back behind, whatever comes next.
         changes["progress_floor"] = progress(job).number
@@ -52,17 +52,17 @@ def move(
         changes["check_at"] = None
     with transaction.atomic():
         _update(job, from_state, guard, changes)
-        _tell(job, from_state, to_state, kind, reason, actor, through, data)
+        _add_event(job, from_state, to_state, kind, reason, actor, via, data)
     logger.info("job %s %s → %s: %s", job.pk, from_state, to_state, reason)
 
 
-def note(
+def record_event(
     job: DuplicationJob,
     *,
     kind: str,
     reason: str,
     actor: "User | None" = None,
-    through: str = "",
+    via: str = "",
     data: Mapping[str, Any] | None = None,
     guard: Mapping[str, Any] | None = None,
     **changes: Any,
@@ -70,27 +70,27 @@ def note(
     """Change columns of a job that stays in its state, and tell why; raises like ``move``."""
     with transaction.atomic():
         _update(job, job.state, guard, changes)
-        _tell(job, job.state, job.state, kind, reason, actor, through, data)
+        _add_event(job, job.state, job.state, kind, reason, actor, via, data)
     logger.info("job %s (%s): %s", job.pk, job.state, reason)
 
 
-def observe(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
+def update_job(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
     """Record what was seen where it makes no event: figures and times. Raises JobMovedOn like ``move``."""
     _update(job, job.state, guard, changes)
 
 
-def begin(
+def create_job(
     job: DuplicationJob,
     *,
     reason: str,
     actor: "User | None",
-    through: str,
+    via: str,
     data: Mapping[str, Any] | None = None,
 ) -> None:
     """Insert a new job and its first event. Raises IntegrityError where a constraint refuses the row."""
     with transaction.atomic():
         job.save(force_insert=True)
-        _tell(job, "", job.state, "submitted", reason, actor, through, data)
+        _add_event(job, "", job.state, "submitted", reason, actor, via, data)
     logger.info("job %s submitted: %s", job.pk, reason)
 
 
@@ -105,20 +105,20 @@ def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, ch
     job.refresh_from_db()
 
 
-def _tell(
+def _add_event(
     job: DuplicationJob,
     from_state: str,
     to_state: str,
     kind: str,
     reason: str,
     actor: "User | None",
-    through: str,
+    via: str,
     data: Mapping[str, Any] | None,
 ) -> None:
     JobEvent.objects.create(
         job=job,
         actor=actor,
-        through=through,
+        via=via,
         kind=kind,
         from_state=from_state,
         to_state=to_state,

@@ -4,7 +4,7 @@ from typing import Any
 
 from dupdash.accounts import access
 from dupdash.duplication.models import MoodleHealth
-from dupdash.gateway import following, submitting
+from dupdash.gateway import status, submit
 from dupdash.gateway.call import Call, Function
 from dupdash.gateway.parameters import Parameter, identifier, many
 
@@ -54,8 +54,8 @@ FUNCTIONS = {
         {"serviceshortnames": Parameter(many(identifier), required=False, default=[])},
         get_site_info,
     ),
-    "core_course_async_duplicate_course": Function(submitting.PARAMETERS, submitting.duplicate),
-    "core_course_async_duplicate_course_get_status": Function(following.ONE, following.get_status),
-    "core_course_async_duplicate_course_get_statuses": Function(following.MANY, following.get_statuses),
-    "core_course_async_duplicate_course_get_result": Function(following.ONE, following.get_result),
+    "core_course_async_duplicate_course": Function(submit.PARAMETERS, submit.duplicate),
+    "core_course_async_duplicate_course_get_status": Function(status.ONE, status.get_status),
+    "core_course_async_duplicate_course_get_statuses": Function(status.MANY, status.get_statuses),
+    "core_course_async_duplicate_course_get_result": Function(status.ONE, status.get_result),
 }

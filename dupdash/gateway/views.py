@@ -8,10 +8,10 @@ from django.views.decorators.csrf import csrf_exempt
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-from dupdash.gateway import errors, rendering
+from dupdash.gateway import errors, serializers
 from dupdash.gateway.call import Call
 from dupdash.gateway.errors import ServiceError
-from dupdash.gateway.fields import fields_of
+from dupdash.gateway.form_data import fields_of
 from dupdash.gateway.functions import FUNCTIONS
 from dupdash.gateway.parameters import Tree, validate
 
@@ -36,16 +36,16 @@ def server(request: HttpRequest) -> HttpResponse:
         given = fields_of(request)
         if given.pop("moodlewsrestformat", "xml") == "json":
             restformat = "json"
-        content_type, body = rendering.answer(_call(request, given), restformat)
+        content_type, body = serializers.answer(_call(request, given), restformat)
     except ServiceError as refusal:
-        content_type, body = rendering.error(refusal, restformat)
+        content_type, body = serializers.error(refusal, restformat)
     except DatabaseError:
         logger.exception("the database failed during a web service call")
-        content_type, body = rendering.error(errors.write_failed(), restformat)
+        content_type, body = serializers.error(errors.write_failed(), restformat)
     except Exception:
         # A caller gets an answer in the language it speaks, whatever is broken here; the log has the rest.
         logger.exception("a web service call broke")
-        content_type, body = rendering.error(errors.broken(), restformat)
+        content_type, body = serializers.error(errors.broken(), restformat)
     response = HttpResponse(body, content_type=content_type)
     response["Cache-Control"] = "no-store"
     # As Moodle has it: pages of other sites may call, for it is the token that opens, never a cookie.

@@ -22,7 +22,7 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
-from dupdash.moodle import answers
+from dupdash.moodle import responses
 from dupdash.moodle.connections import CERTIFICATE_ERRORS, new_session
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent, Refused
 from dupdash.moodle.options import WireOption
@@ -208,7 +208,7 @@ class Transport:
         if isinstance(answer, MoodleError):
             answer.function = function
             return answer
-        return answers.understood(
+        return responses.understood(
             answer,
             function=function,
             site_url=self.site_url,
@@ -218,7 +218,7 @@ class Transport:
 
     def _post(
         self, session: requests.Session, request: requests.Request, timeouts: Timeouts
-    ) -> answers.Answer | MoodleError:
+    ) -> responses.Answer | MoodleError:
         """The answer, whole; or why there is none."""
         prepared = session.prepare_request(request)
         url = str(prepared.url)
@@ -255,7 +255,7 @@ class Transport:
             # Any other status says enough, whatever became of its page.
         finally:
             response.close()
-        return answers.Answer(
+        return responses.Answer(
             status=response.status_code,
             reason=str(response.reason or ""),
             location=str(response.headers.get("Location", "")),

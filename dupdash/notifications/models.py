@@ -96,7 +96,7 @@ class Notification(Outgoing):
         return f"{self.topic} {self.get_channel_display()} for {self.recipient}"
 
 
-class Courier(models.Model):
+class OutboxPosition(models.Model):
     """Where the telling has got to; one row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
@@ -113,13 +113,13 @@ class Courier(models.Model):
     error = models.TextField(blank=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_courier")]
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_position")]
 
     def __str__(self) -> str:
         return f"told up to event {self.event_id}"
 
     @classmethod
-    def current(cls) -> "Courier":
+    def current(cls) -> "OutboxPosition":
         return cls.objects.get_or_create(id=1)[0]
 
 

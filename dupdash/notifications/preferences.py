@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 # Who asks for one copy waits for it. The receipt repeats what the page has just said, so nobody gets it unasked.
-_OWN: dict[Topic, When] = {**dict.fromkeys(OWN, When.NOW), Topic.ASKED: When.NEVER}
+_OWN: dict[Topic, When] = {**dict.fromkeys(OWN, When.NOW), Topic.REQUESTED: When.NEVER}
 # Who copies whole faculties wants to hear of what went wrong only.
 _GONE_WRONG: dict[Topic, When] = {Topic.FAILED: When.NOW, Topic.UNRESOLVED: When.NOW}
 _OWN_OF_ADMINISTRATORS: dict[Topic, When] = {**dict.fromkeys(OWN, When.NEVER), **_GONE_WRONG}

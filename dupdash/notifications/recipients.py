@@ -40,7 +40,7 @@ class Audience:
         if requester:
             for topic in topics:
                 # Nobody needs to be told what they have just done themselves, unless they want a receipt.
-                if topic in own_topics(requester) and (topic == Topic.ASKED or event.actor_id != requester.pk):
+                if topic in own_topics(requester) and (topic == Topic.REQUESTED or event.actor_id != requester.pk):
                     yield requester, topic
         for person in self._all_watchers():
             if person.pk not in (event.job.requester_id, event.actor_id):
@@ -86,7 +86,7 @@ def _channels(person: "User", topic: Topic, *, own: bool) -> list[Channel]:
     when = (own_topics(person) if own else others_topics(person))[topic]
     channels = [CHANNELS[when]] if when in CHANNELS and has_address(person) else []
     # In the page: what becomes of one's own copies, and what waits for oneself.
-    in_page = topic != Topic.ASKED if own else topic == Topic.APPROVAL
+    in_page = topic != Topic.REQUESTED if own else topic == Topic.APPROVAL
     if in_page and preferences_of(person).toasts:
         channels.append(Channel.PAGE)
     return channels

@@ -6,9 +6,9 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from dupdash.duplication import turns
-from dupdash.notifications import collecting, delivering, digests
-from dupdash.notifications.models import Courier, Delivery, Digest, Notification
+from dupdash.duplication.queue import database_lock
+from dupdash.notifications import daily_digest, outbox, sender
+from dupdash.notifications.models import Delivery, Digest, Notification, OutboxPosition
 
 logger = logging.getLogger("dupdash.mail")
 
@@ -18,18 +18,18 @@ KEPT_FOR = timedelta(days=30)
 
 def send_due() -> None:
     """Tell everybody what there is to tell, and send what is due. A slow mail server holds up one worker alone."""
-    with turns.turn(turns.MAIL) as ours:
+    with database_lock.try_lock(database_lock.MAIL) as ours:
         if ours:
-            collecting.collect()
-            digests.prepare()
-            delivering.deliver()
+            outbox.collect()
+            daily_digest.prepare()
+            sender.deliver()
             _tidy()
 
 
 def _tidy() -> None:
     """Once a day: forget what was told long ago."""
     today = timezone.now().date()
-    if not Courier.objects.filter(Q(tidied_on__isnull=True) | Q(tidied_on__lt=today)).update(tidied_on=today):
+    if not OutboxPosition.objects.filter(Q(tidied_on__isnull=True) | Q(tidied_on__lt=today)).update(tidied_on=today):
         return
     old = {"created_at__lt": timezone.now() - KEPT_FOR}
     Notification.objects.filter(**old).exclude(delivery=Delivery.WAITING).delete()

@@ -7,7 +7,7 @@ from dupdash.duplication.states import State
 
 
 class Topic(TextChoices):
-    ASKED = "asked", "Asked for"
+    REQUESTED = "requested", "Requested"
     APPROVAL = "approval", "Needs approval"
     APPROVED = "approved", "Approved"
     REFUSED = "refused", "Refused"
@@ -25,7 +25,7 @@ class When(TextChoices):
 
 # What can be chosen for one's own copies, and for those of others.
 OWN: tuple[Topic, ...] = (
-    Topic.ASKED,
+    Topic.REQUESTED,
     Topic.APPROVED,
     Topic.REFUSED,
     Topic.SUCCEEDED,
@@ -54,7 +54,7 @@ WORTH_TELLING = (
 def topics_of(event: JobEvent) -> tuple[Topic, ...]:
     """What an event is to people; a request that waits for approval is one thing to each of two people."""
     if not event.from_state:
-        return (Topic.ASKED, Topic.APPROVAL) if event.to_state == State.AWAITING_APPROVAL else (Topic.ASKED,)
+        return (Topic.REQUESTED, Topic.APPROVAL) if event.to_state == State.AWAITING_APPROVAL else (Topic.REQUESTED,)
     if event.from_state == event.to_state:
         return ()
     if event.from_state == State.AWAITING_APPROVAL and event.to_state == State.QUEUED:

@@ -49,8 +49,8 @@ from typing import Any
 
 from dupdash.sandbox.faults import Fault, make_fault, parse_fault
 from dupdash.sandbox.moodle import Moodle
-from dupdash.sandbox.rules import FRONT_PAGE
-from dupdash.sandbox.wire import Request, Response
+from dupdash.sandbox.php_values import Request, Response
+from dupdash.sandbox.validation import FRONT_PAGE
 
 PATH = "/sandbox/control"
 

@@ -19,14 +19,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dupdash.sandbox.calls import Calls
+from dupdash.sandbox.call_counter import Calls
 from dupdash.sandbox.errors import (
     MoodleError,
     missing_record,
     stored_file_not_created,
     write_failed,
 )
-from dupdash.sandbox.pace import (
+from dupdash.sandbox.records import CopyRequest, Course, Section
+from dupdash.sandbox.state import State
+from dupdash.sandbox.timing import (
     BACKUP,
     CONTENT,
     HIDDEN,
@@ -38,9 +40,7 @@ from dupdash.sandbox.pace import (
     crowding,
     seconds_for,
 )
-from dupdash.sandbox.records import CopyRequest, Course, Section
-from dupdash.sandbox.rules import OPTIONS, context_id, temporary_names
-from dupdash.sandbox.state import State
+from dupdash.sandbox.validation import OPTIONS, context_id, temporary_names
 
 
 class Killed(Exception):

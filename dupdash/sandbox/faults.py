@@ -44,7 +44,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from dupdash.sandbox.pace import STEPS
+from dupdash.sandbox.timing import STEPS
 
 Parameter = float | str
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dupdash.sandbox.asynchronous import Duplications
 from dupdash.sandbox.duplication import Copies
 from dupdash.sandbox.faults import Faults
-from dupdash.sandbox.native import Duplications
-from dupdash.sandbox.pace import Pace
 from dupdash.sandbox.state import State
+from dupdash.sandbox.timing import Pace
 
 
 @dataclass

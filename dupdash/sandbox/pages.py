@@ -6,10 +6,10 @@ from html import escape
 
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.parameters import php_int
+from dupdash.sandbox.php_values import Request, Response
 from dupdash.sandbox.protocol import parse_fields
 from dupdash.sandbox.records import Course
-from dupdash.sandbox.rules import FRONT_PAGE
-from dupdash.sandbox.wire import Request, Response
+from dupdash.sandbox.validation import FRONT_PAGE
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem;"

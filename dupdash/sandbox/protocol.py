@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from dupdash.sandbox.errors import MoodleError
-from dupdash.sandbox.wire import Response
+from dupdash.sandbox.php_values import Response
 
 # A key that Moodle's description names and an answer does without: JSON has no such key, XML an empty one
 # (``usersessionscount`` in site_info.json and site_info_as_xml.json).

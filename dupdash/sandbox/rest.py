@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dupdash.sandbox import mishaps
+from dupdash.sandbox import fault_behaviour
 from dupdash.sandbox.accounts import PASSWORD, SERVICES, Session, session_for, token_of
 from dupdash.sandbox.errors import (
     MoodleError,
@@ -14,14 +14,14 @@ from dupdash.sandbox.errors import (
     missing_record,
     site_maintenance,
 )
+from dupdash.sandbox.fault_behaviour import HTML, Outcome, Struck
 from dupdash.sandbox.faults import COPYING
 from dupdash.sandbox.functions import NATIVE, OUTSIDE_THE_SERVICE, STANDARD, Call, ServiceFunction
 from dupdash.sandbox.functions.call import Died, GaveUp
-from dupdash.sandbox.mishaps import HTML, Outcome, Struck
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.parameters import validate
+from dupdash.sandbox.php_values import Request, Response
 from dupdash.sandbox.protocol import answer, error_answer, parse_fields, php_json, unflatten
-from dupdash.sandbox.wire import Request, Response
 
 # Parameters of the protocol, not of a function.
 _SETTINGS = ("moodlewssettingraw", "moodlewssettingfileurl", "moodlewssettingfilter", "moodlewssettinglang")
@@ -36,7 +36,7 @@ def serve_function(moodle: Moodle, request: Request) -> Outcome:
     for setting in _SETTINGS:
         params.pop(setting, None)
     struck = moodle.faults.strike(function)
-    if outcome := mishaps.before_php(struck):
+    if outcome := fault_behaviour.before_php(struck):
         return outcome
     return _php(moodle, token, function, restformat, params, struck)
 
@@ -45,20 +45,20 @@ def _php(moodle: Moodle, token: str, function: str, restformat: str, params: dic
     calls, shortname = moodle.copies.calls, str(params.get("shortname", ""))
     if function in COPYING:
         calls.count(calls.asked, shortname)
-    moodle.pace.stopping.wait(mishaps.seconds_for_a_read(struck, function))
+    moodle.pace.stopping.wait(fault_behaviour.seconds_for_a_read(struck, function))
     try:
         value = _call(moodle, token, function, params, struck)
         moodle.state.commit()
         response = answer(value, restformat)
     except MoodleError as error:
-        if function in COPYING and not error.left_a_course and not mishaps.damaged(struck):
+        if function in COPYING and not error.left_a_course and not fault_behaviour.damaged(struck):
             calls.count(calls.refused, shortname)
         response = error_answer(error, restformat)
     except Died:
-        return mishaps.when_php_died(struck)
+        return fault_behaviour.when_php_died(struck)
     except GaveUp:
         response = Response(200, HTML, b"")
-    return mishaps.damage(struck, response)
+    return fault_behaviour.damage(struck, response)
 
 
 def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], struck: Struck) -> Any:
@@ -67,20 +67,20 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
     service_function = offered.get(function) or _explain_missing(function)
     cleaned = validate(service_function.parameters, params)
     if "wrong_course" in struck:
-        cleaned = mishaps.about_another_course(moodle, function, cleaned)
+        cleaned = fault_behaviour.about_another_course(moodle, function, cleaned)
     value = service_function.run(
         Call(
             moodle,
             session,
             cleaned,
-            patience=mishaps.patience(struck),
-            mishaps=mishaps.for_the_copy(struck),
+            patience=fault_behaviour.patience(struck),
+            mishaps=fault_behaviour.for_the_copy(struck),
             persons_restore="persons_restore" in struck,
             offered=tuple(offered),
         )
     )
     if "wrong_course" in struck:
-        return mishaps.naming_another_course(moodle, function, value, cleaned)
+        return fault_behaviour.naming_another_course(moodle, function, value, cleaned)
     return value
 
 

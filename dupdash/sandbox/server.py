@@ -16,21 +16,21 @@ from pathlib import Path
 from types import TracebackType
 
 from dupdash.sandbox.accounts import ADMIN_TOKEN
+from dupdash.sandbox.asynchronous import Duplications
 from dupdash.sandbox.control import PATH as CONTROL
 from dupdash.sandbox.control import serve_control
 from dupdash.sandbox.duplication import Copies
 from dupdash.sandbox.faults import Faults
-from dupdash.sandbox.listener import Listener
+from dupdash.sandbox.http_server import Listener
 from dupdash.sandbox.moodle import Moodle
-from dupdash.sandbox.native import Duplications
-from dupdash.sandbox.pace import Pace
 from dupdash.sandbox.pages import serve_page
+from dupdash.sandbox.php_values import Request, Reset, Response
 from dupdash.sandbox.records import Course, University
 from dupdash.sandbox.rest import serve_function, serve_token
+from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
 from dupdash.sandbox.storage import Storage
-from dupdash.sandbox.university import university
-from dupdash.sandbox.wire import Request, Reset, Response
+from dupdash.sandbox.timing import Pace
 
 # Of 40 copies of one source at a concurrency of 8, three collided (measured): each of the 7 others was in the
 # way of one copy in 90, which is how long the backup's file is written compared with the whole copy.

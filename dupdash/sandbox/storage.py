@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dupdash.sandbox.native import Duplications, Progress
+from dupdash.sandbox.asynchronous import Duplications, Progress
 from dupdash.sandbox.records import Course, Module, Section
 from dupdash.sandbox.state import State
 

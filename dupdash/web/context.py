@@ -14,8 +14,8 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web.rules import RULES
-from dupdash.web.site import health_of
+from dupdash.web.health_of_request import health_of
+from dupdash.web.permissions import PERMISSIONS
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def navigation(request: HttpRequest) -> list[Entry]:
     return [
         Entry(label, reverse(name), current=name == here, count=_waiting(name))
         for name, label in PAGES
-        if RULES[name].may(request.user)
+        if PERMISSIONS[name].may(request.user)
     ]
 
 

@@ -9,13 +9,13 @@ from dupdash.web.views import (
     history,
     insights,
     job,
+    job_actions,
     jobs,
     overview,
     preferences,
     presets,
     request,
     tokens,
-    verbs,
 )
 
 register_converter(JobId, "job_id")
@@ -32,12 +32,12 @@ job_urls: list[URLPattern] = [
     path("<job_id:job_id>/summary.txt", job.job_summary, name="summary"),
     path("<job_id:job_id>/look/", approvals.look, name="look"),
     path("<job_id:job_id>/edit/", approvals.edit, name="edit"),
-    path("<job_id:job_id>/approve/", verbs.approve, name="approve"),
-    path("<job_id:job_id>/refuse/", verbs.reject, name="reject"),
-    path("<job_id:job_id>/cancel/", verbs.cancel, name="cancel"),
-    path("<job_id:job_id>/retry/", verbs.retry, name="retry"),
-    path("<job_id:job_id>/delete-partial-course/", verbs.delete_partial, name="delete_partial"),
-    path("<job_id:job_id>/settle/", verbs.settle, name="settle"),
+    path("<job_id:job_id>/approve/", job_actions.approve, name="approve"),
+    path("<job_id:job_id>/refuse/", job_actions.reject, name="reject"),
+    path("<job_id:job_id>/cancel/", job_actions.cancel, name="cancel"),
+    path("<job_id:job_id>/retry/", job_actions.retry, name="retry"),
+    path("<job_id:job_id>/delete-partial-course/", job_actions.delete_partial, name="delete_partial"),
+    path("<job_id:job_id>/settle/", job_actions.settle, name="settle"),
 ]
 
 news_urls: list[URLPattern] = [path("", preferences.news, name="news")]

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
 from dupdash.accounts import access
-from dupdash.accounts.access import NotAllowed, Role, Verb, Wish
+from dupdash.accounts.access import Action, NotAllowed, RequestedCopy, Role
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
@@ -29,12 +29,12 @@ from tests.duplication.support import Moodle, a_job
 
 pytestmark = pytest.mark.django_db
 
-ON_JOBS = [verb for verb in Verb if verb != Verb.SUBMIT]
+ON_JOBS = [verb for verb in Action if verb != Action.SUBMIT]
 
 # Beside administrators: who may do what, on their own job and on another's.
-OWN = {"faculty": {Verb.CANCEL, Verb.RETRY}, "help desk": set(), "outsider": set(), "nobody": set()}
-OTHERS: dict[str, set[Verb]] = {"faculty": set(), "help desk": set(), "outsider": set(), "nobody": set()}
-OTHERS_BY_POLICY: dict[str, set[Verb]] = OTHERS | {"help desk": {Verb.RETRY}}
+OWN = {"faculty": {Action.CANCEL, Action.RETRY}, "help desk": set(), "outsider": set(), "nobody": set()}
+OTHERS: dict[str, set[Action]] = {"faculty": set(), "help desk": set(), "outsider": set(), "nobody": set()}
+OTHERS_BY_POLICY: dict[str, set[Action]] = OTHERS | {"help desk": {Action.RETRY}}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def people(administrator: User, faculty: User, help_desk: User, outsider: User) 
 @pytest.mark.parametrize("who", list(OTHERS))
 @pytest.mark.parametrize("policy", [False, True])
 def test_it_lets_each_role_do_what_it_may(
-    people: dict[str, Any], settings: Any, who: str, verb: Verb, policy: bool
+    people: dict[str, Any], settings: Any, who: str, verb: Action, policy: bool
 ) -> None:
     settings.HELP_DESK_MAY_RETRY = policy
     user = people[who]
@@ -67,7 +67,7 @@ def test_it_lets_each_role_do_what_it_may(
 @pytest.mark.parametrize("verb", ON_JOBS)
 def test_it_lets_an_administrator_a_superuser_and_the_command_line_do_everything(
     administrator: User,
-    verb: Verb,
+    verb: Action,
 ) -> None:
     root = User.objects.create_superuser("root")
     job = a_job(requester=person("somebody", Role.FACULTY))
@@ -75,7 +75,7 @@ def test_it_lets_an_administrator_a_superuser_and_the_command_line_do_everything
 
 
 @pytest.mark.parametrize("verb", ON_JOBS)
-def test_it_lets_nobody_in_who_was_locked_out(administrator: User, verb: Verb) -> None:
+def test_it_lets_nobody_in_who_was_locked_out(administrator: User, verb: Action) -> None:
     administrator.is_active = False
     administrator.save()
     again = User.objects.get(pk=administrator.pk)
@@ -83,7 +83,7 @@ def test_it_lets_nobody_in_who_was_locked_out(administrator: User, verb: Verb) -
 
 
 @pytest.mark.parametrize("verb", ON_JOBS)
-def test_it_gives_a_job_of_the_command_line_to_no_faculty(faculty: User, verb: Verb) -> None:
+def test_it_gives_a_job_of_the_command_line_to_no_faculty(faculty: User, verb: Action) -> None:
     assert not access.may(faculty, verb, a_job(requester=None))
     assert not access.may(AnonymousUser(), verb, a_job(requester=None, shortname="NEW-2"))
 
@@ -132,8 +132,8 @@ def asking(moodle: Moodle, client_of: MoodleClient) -> Iterator[MoodleClient]:
     return client_of  # type: ignore[return-value]
 
 
-def wish(moodle: Moodle, source: str = "BIO101-2026S1", category_id: int = 2, **options: bool) -> Wish:
-    return Wish(moodle.course(source).id, category_id, effective(options))
+def wish(moodle: Moodle, source: str = "BIO101-2026S1", category_id: int = 2, **options: bool) -> RequestedCopy:
+    return RequestedCopy(moodle.course(source).id, category_id, effective(options))
 
 
 def test_it_lets_faculty_copy_what_they_teach(faculty: User, moodle: Moodle, asking: MoodleClient) -> None:
@@ -253,7 +253,7 @@ def test_it_keeps_user_data_to_administrators(
     settings: Any,
     option: str,
 ) -> None:
-    carrying = Wish(moodle.course("BIO101-2026S1").id, 2, {option: True})
+    carrying = RequestedCopy(moodle.course("BIO101-2026S1").id, 2, {option: True})
     with pytest.raises(NotAllowed, match="user data"):
         access.require_submit(faculty, carrying, asking)
     access.require_submit(administrator, carrying, asking)
@@ -268,7 +268,7 @@ def test_it_lets_faculty_choose_what_carries_none(
     asking: MoodleClient,
     option: str,
 ) -> None:
-    access.require_submit(faculty, Wish(moodle.course("BIO101-2026S1").id, 2, {option: True}), asking)
+    access.require_submit(faculty, RequestedCopy(moodle.course("BIO101-2026S1").id, 2, {option: True}), asking)
 
 
 def test_it_lets_no_help_desk_and_no_outsider_ask(

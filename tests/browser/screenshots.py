@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from playwright.sync_api import Browser, Page
 
-    from tests.browser.campus import Campus
+    from tests.browser.demo_data import DemoData
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,14 +57,14 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 @contextmanager
-def _site() -> Iterator[tuple[str, "Campus"]]:
+def _site() -> Iterator[tuple[str, "DemoData"]]:
     from django.conf import settings
     from django.contrib.staticfiles.handlers import StaticFilesHandler
     from django.test.testcases import LiveServerThread
     from django.test.utils import setup_databases, teardown_databases
 
     from dupdash.sandbox.server import Sandbox
-    from tests.browser.campus import open_campus
+    from tests.browser.demo_data import open_demo_data
 
     # What the migrations say is no news either.
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
@@ -73,7 +73,7 @@ def _site() -> Iterator[tuple[str, "Campus"]]:
     try:
         with Sandbox(speed=1000) as moodle:
             settings.MOODLE_URL, settings.MOODLE_TOKEN = moodle.url, moodle.token
-            campus = open_campus(moodle)
+            campus = open_demo_data(moodle)
             server = LiveServerThread("localhost", StaticFilesHandler)
             server.daemon = True
             server.start()
@@ -103,7 +103,7 @@ def _chromium(path: str) -> Iterator["Browser"]:
 # --- Everything ---------------------------------------------------------------------------------------------
 
 
-def _everything(browser: "Browser", base: str, campus: "Campus", folder: Path) -> Iterator[int]:
+def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path) -> Iterator[int]:
     from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, window
 
     schemes: tuple[Scheme, ...] = ("light", "dark")
@@ -123,7 +123,7 @@ def _everything(browser: "Browser", base: str, campus: "Campus", folder: Path) -
                         yield 1
 
 
-def _pages(campus: "Campus") -> dict[str, dict[str, str]]:
+def _pages(campus: "DemoData") -> dict[str, dict[str, str]]:
     """By who looks at them; the addresses that are not there are left out."""
     from django.urls import NoReverseMatch, reverse
 
@@ -195,7 +195,7 @@ def _choose_a_source(page: "Page") -> None:
 # --- The README's -------------------------------------------------------------------------------------------
 
 
-def _for_the_readme(browser: "Browser", base: str, campus: "Campus") -> int:
+def _for_the_readme(browser: "Browser", base: str, campus: "DemoData") -> int:
     from tests.browser.support import DESKTOP, PHONE, window
 
     too_large = []

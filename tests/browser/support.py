@@ -13,7 +13,7 @@ from django_q.signing import SignedPackage
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from dupdash.duplication import tasks
-from dupdash.duplication.dispatch import COPIES
+from dupdash.duplication.queue.dispatch import COPIES
 from tests.conftest import PASSWORD, signed_in
 
 Scheme = Literal["light", "dark"]

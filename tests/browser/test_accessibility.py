@@ -18,13 +18,13 @@ from pytest_django.live_server_helper import LiveServer
 from dupdash.accounts.models import ApiToken
 from dupdash.duplication.models import MoodleHealth
 from dupdash.duplication.states import State
-from dupdash.notifications.models import Courier, Delivery, Digest
+from dupdash.notifications.models import Delivery, Digest, OutboxPosition
 from dupdash.sandbox.server import Sandbox
 from dupdash.web import urls
 from dupdash.web.converters import JobId
-from dupdash.web.rules import RULES
+from dupdash.web.permissions import PERMISSIONS
 from tests.browser.axe import look_at
-from tests.browser.campus import Campus, open_campus
+from tests.browser.demo_data import DemoData, open_demo_data
 from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, fits, window
 from tests.conftest import make_person, signed_in
 
@@ -49,11 +49,11 @@ KNOWN = {"overview", "jobs:list", "jobs:request", "jobs:job", "history", "insigh
 
 
 @pytest.fixture
-def campus(sandbox: Sandbox, transactional_db: None) -> Campus:
-    return open_campus(sandbox, past=60)
+def campus(sandbox: Sandbox, transactional_db: None) -> DemoData:
+    return open_demo_data(sandbox, past=60)
 
 
-def _addresses(campus: Campus, person: User) -> dict[str, list[str]]:
+def _addresses(campus: DemoData, person: User) -> dict[str, list[str]]:
     """Every whole page that this person may open, by the name of its address: of a verb one, of jobs all."""
     client = signed_in(person)
     candidates: dict[tuple[type, ...], list[list[object]]] = {
@@ -117,7 +117,7 @@ def _walk(browser: Browser, live_server: LiveServer, person: User | None, addres
 
 
 def test_it_is_right_on_every_page_of_an_administrator(
-    browser: Browser, live_server: LiveServer, campus: Campus
+    browser: Browser, live_server: LiveServer, campus: DemoData
 ) -> None:
     found = _addresses(campus, campus.administrator)
     assert found.keys() >= KNOWN
@@ -132,7 +132,7 @@ def test_it_is_right_on_every_page_of_an_administrator(
 
 @pytest.mark.parametrize("who", ["faculty", "help_desk"])
 def test_it_is_right_on_the_pages_of_the_others(
-    browser: Browser, live_server: LiveServer, campus: Campus, who: str
+    browser: Browser, live_server: LiveServer, campus: DemoData, who: str
 ) -> None:
     person: User = getattr(campus, who)
     found = _addresses(campus, person)
@@ -146,24 +146,24 @@ def test_it_is_right_on_the_pages_of_the_others(
 def test_it_is_right_where_there_is_nothing_yet(
     browser: Browser, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
-    pages = ["overview", "jobs:list", "history", "insights", "tokens", *({"approvals", "presets"} & RULES.keys())]
+    pages = ["overview", "jobs:list", "history", "insights", "tokens", *({"approvals", "presets"} & PERMISSIONS.keys())]
     _walk(browser, live_server, administrator, [reverse(name) for name in pages])
 
 
 def test_it_is_right_where_moodle_is_not_there(
-    browser: Browser, live_server: LiveServer, campus: Campus, sandbox: Sandbox
+    browser: Browser, live_server: LiveServer, campus: DemoData, sandbox: Sandbox
 ) -> None:
     sandbox.stop()
     running = campus.jobs["running"]
     _walk(browser, live_server, campus.administrator, ["/jobs/new/", f"/jobs/{running.pk}/"])
 
 
-def test_it_is_right_where_the_site_is_in_trouble(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
+def test_it_is_right_where_the_site_is_in_trouble(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
     now = timezone.now()
     MoodleHealth.current()
     MoodleHealth.objects.update(paused_at=now, fault_message="Invalid token.", advice="Check MOODLE_TOKEN.")
-    Courier.current()
-    Courier.objects.update(failing_since=now, error="Connection refused")
+    OutboxPosition.current()
+    OutboxPosition.objects.update(failing_since=now, error="Connection refused")
     Digest.objects.create(recipient=campus.faculty, day=now.date(), since=now, until=now, delivery=Delivery.GIVEN_UP)
     with window(browser, live_server.url, campus.administrator, reduced_motion="reduce") as page:
         page.goto("/")
@@ -180,7 +180,7 @@ def _broken() -> str:
     return server_error(RequestFactory().get("/")).content.decode()
 
 
-def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
+def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
     with window(browser, live_server.url, reduced_motion="reduce") as page:
         found = _look_through(page, ["/sign-in/", "/sign-in/?next=/jobs/"])
         page.get_by_label("Username").fill("nobody")
@@ -258,7 +258,7 @@ def _try_again(page: Page) -> None:
     page.get_by_role("link", name="See the newest copies").wait_for()
 
 
-def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveServer, campus: Campus) -> None:
+def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
     """Forms that came back, what a search found, dialogs, menus, notices."""
     job = "/jobs/{}/"
     steps: list[tuple[str, Callable[[Page], None]]] = [

@@ -19,10 +19,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.chaos.clients import Person, Wish, cancel_late
+from tests.chaos.environment import World
+from tests.chaos.fault_injector import FaultInjector
 from tests.chaos.processes import wait_until
-from tests.chaos.storm import Storm
-from tests.chaos.submitting import Person, Wish, cancel_late
-from tests.chaos.world import World
 
 PEOPLE = 4
 # The share of the copies that somebody cancels, and the share of these that wait until Moodle is at work: many of them
@@ -60,7 +60,7 @@ def main() -> int:
         world.start()
         set_up_django(world)
         wishes = _wishes(world, arguments.jobs)
-        storm = Storm(world)
+        storm = FaultInjector(world)
         storm.start()
         regretting, settled = ThreadPoolExecutor(1), threading.Event()
         regretted = regretting.submit(cancel_late, world, wishes, settled)
@@ -156,7 +156,7 @@ def _submit_all(world: World, wishes: list[Wish]) -> list[Wish]:
         people.shutdown(wait=False, cancel_futures=True)
 
 
-def _wait_for_most(jobs: int, storm: Storm) -> None:
+def _wait_for_most(jobs: int, storm: FaultInjector) -> None:
     """The storm goes on until nine of ten jobs are through, and everything died once that should."""
     from django.db import Error, close_old_connections
 
@@ -198,7 +198,7 @@ def _wait_for_all(world: World) -> list[str]:
         for which in ("a look", "a second look"):
             now = timezone.now()
             wait_until(
-                lambda now=now: not unresolved.exclude(heard_at__gte=now).exists(),
+                lambda now=now: not unresolved.exclude(last_response_at__gte=now).exists(),
                 f"{which} at every unresolved job, with Moodle at rest,",
                 SETTLING,
             )
@@ -220,7 +220,7 @@ def _through(world: World) -> set[str]:
 
 def _judge(world: World, wishes: list[Wish]) -> list[str]:
     from dupdash.duplication.models import DuplicationJob
-    from tests.chaos.verdict import violations
+    from tests.chaos.invariants import violations
 
     somebody = Person(world)
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from tests.chaos.world import World
+from tests.chaos.environment import World
 
 Fault = dict[str, object]
 CONTENTS, BY_FIELD = "core_course_get_contents", "core_course_get_courses_by_field"

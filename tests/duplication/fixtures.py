@@ -9,7 +9,7 @@ import time_machine
 from django.contrib.auth.models import Group, User
 
 from dupdash.accounts.access import Role
-from dupdash.duplication.site import open_client
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.moodle.client import MoodleClient
 from tests.duplication.support import Clock, Moodle, point_at, scale_periods, stories_are_whole
 

@@ -15,16 +15,18 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from dupdash.duplication import engine, jobs, recovery, tasks
+from dupdash.duplication import jobs, tasks
+from dupdash.duplication.engine import recovery
+from dupdash.duplication.engine.run import LateAnswerThread
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
-from dupdash.duplication.site import open_client
 from dupdash.duplication.states import MOVES, State
 from dupdash.moodle import options as duplication_options
 from dupdash.moodle.errors import MoodleError
+from dupdash.sandbox.php_values import Request, Reset, Response
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
-from dupdash.sandbox.wire import Request, Reset, Response
 
 # Generous: a machine that is busy with other things must not fail a test.
 PATIENCE = 20.0
@@ -148,13 +150,13 @@ def submit(
     shortname: str = "NEW-1",
     *,
     actor: User | None = None,
-    through: str = "",
+    via: str = "",
     **rest: Any,
 ) -> DuplicationJob:
     """A job as any entrance makes it; dispatched, but not run."""
     with open_client() as client:
         request = prepare(draft(source, shortname, **rest), Origin.FORM, client)
-        return jobs.submit(request, actor=actor, client=client, through=through)
+        return jobs.submit(request, actor=actor, client=client, via=via)
 
 
 def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
@@ -198,7 +200,7 @@ def told_again_at_once(job: DuplicationJob) -> None:
     DuplicationJob.objects.filter(pk=job.pk).update(not_before=None, dispatched_at=timezone.now())
 
 
-def run(job: DuplicationJob) -> DuplicationJob:
+def run_worker(job: DuplicationJob) -> DuplicationJob:
     """What a worker does that gets the job's message; comes back when the worker is free again, and nothing of it is
     still waited for."""
     tasks.run_job(job.pk)
@@ -210,7 +212,7 @@ def run(job: DuplicationJob) -> DuplicationJob:
 def hear_late_answers() -> None:
     """Wait for what Moodle says in the end to requests of jobs that were taken back."""
     for thread in threading.enumerate():
-        if isinstance(thread, engine.LateAnswer):
+        if isinstance(thread, LateAnswerThread):
             thread.join(PATIENCE)
             assert not thread.is_alive(), "still waiting for an answer"
 
@@ -348,7 +350,7 @@ def scale_periods(wanted: Any) -> None:
     wanted.MOODLE_READ_TIMEOUT = PATIENCE
     wanted.MOODLE_DUPLICATION_TIMEOUT = PATIENCE
     wanted.MOODLE_DRIVER = "auto"
-    wanted.NATIVE_URL = wanted.NATIVE_TOKEN = ""
+    wanted.ASYNC_URL = wanted.ASYNC_TOKEN = ""
     wanted.FACULTY_CATEGORIES = []
 
 

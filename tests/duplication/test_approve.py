@@ -9,12 +9,12 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import first_asked, jobs
+from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
-from tests.duplication.support import Moodle, a_job, draft, reason, run, submit
+from tests.duplication.support import Moodle, a_job, draft, reason, run_worker, submit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
@@ -38,7 +38,7 @@ def test_it_lets_a_waiting_job_run(moodle: Moodle, waiting: DuplicationJob, admi
     assert waiting.dispatched_at is not None
     event = waiting.events.get(kind="approved")
     assert (event.actor, event.reason) == (administrator, "Approved.")
-    assert run(waiting).state == State.SUCCEEDED
+    assert run_worker(waiting).state == State.SUCCEEDED
 
 
 def test_it_puts_an_approved_job_at_the_end_of_the_queue(waiting: DuplicationJob, settings: Any) -> None:
@@ -58,12 +58,12 @@ def test_it_changes_what_a_waiting_job_asks_for(
     event = waiting.events.get(kind="approved")
     assert event.reason == "Approved, with changes to: short name, visibility."
     assert event.data == {"before": {"shortname": "NEW-1", "visible": True}}
-    assert run(waiting).state == State.SUCCEEDED
+    assert run_worker(waiting).state == State.SUCCEEDED
     assert moodle.course("BETTER").visible == 0
 
 
 def test_it_knows_what_was_first_asked_for(waiting: DuplicationJob, client_of: MoodleClient) -> None:
-    first = first_asked.first_asked(waiting)
+    first = idempotency.original_request(waiting)
     wish = wish_of(
         waiting,
         client_of,
@@ -75,7 +75,7 @@ def test_it_knows_what_was_first_asked_for(waiting: DuplicationJob, client_of: M
         not_before=timezone.now() + timedelta(days=1),
     )
     assert jobs.edit_and_approve(waiting, wish, actor=None)
-    assert {**first_asked.first_asked(waiting), "category_name": ""} == {**first, "category_name": ""}
+    assert {**idempotency.original_request(waiting), "category_name": ""} == {**first, "category_name": ""}
 
 
 def test_it_knows_what_was_first_asked_for_by_older_events_too(waiting: DuplicationJob) -> None:
@@ -90,11 +90,11 @@ def test_it_knows_what_was_first_asked_for_by_older_events_too(waiting: Duplicat
             job=waiting, kind="approved", from_state=waiting.state, to_state=waiting.state, reason="-",
             data={"before": before},
         )  # fmt: skip
-    first = first_asked.first_asked(waiting)
+    first = idempotency.original_request(waiting)
     assert (first["shortname"], first["category_id"], first["visible"]) == ("FIRST", 9, False)
     assert (first["options"], first["not_before"]) == (options, None)
     JobEvent.objects.filter(job=waiting, data__before__shortname="FIRST").delete()
-    assert first_asked.first_asked(waiting)["not_before"] == later
+    assert idempotency.original_request(waiting)["not_before"] == later
     JobEvent.objects.filter(job=waiting, kind="approved").delete()
 
 

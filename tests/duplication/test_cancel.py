@@ -8,8 +8,9 @@ from django.db import connection
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import dispatch, jobs
+from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.queue import dispatch
 from dupdash.duplication.states import TERMINAL, State
 from dupdash.sandbox.accounts import LIMITED_TOKEN, MANAGER_TOKEN
 from tests.duplication.support import (
@@ -23,7 +24,7 @@ from tests.duplication.support import (
     look_until_settled,
     reason,
     refusal,
-    run,
+    run_worker,
     story,
     submit,
     told_again_at_once,
@@ -76,7 +77,7 @@ def test_it_gives_the_place_in_line_to_the_next(moodle: Moodle, settings: Any) -
 def test_it_does_not_run_what_was_cancelled_after_a_worker_was_told(moodle: Moodle) -> None:
     job = submit()
     cancel(job)
-    assert run(job).state == State.CANCELLED
+    assert run_worker(job).state == State.CANCELLED
     assert moodle.calls.asked["new-1"] == 0
 
 
@@ -93,7 +94,7 @@ def test_it_removes_nothing_where_nothing_was_started(moodle: Moodle, settings: 
     job = submit()
     moodle.faults.set("storedfilenotcreated")
     moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_6")
-    run(job)
+    run_worker(job)
     assert job.state == State.CANCELLED
     assert reason(job, "cancelled") == "Nothing had been started."
 
@@ -101,7 +102,7 @@ def test_it_removes_nothing_where_nothing_was_started(moodle: Moodle, settings: 
 def test_it_sends_nothing_that_was_cancelled_before_sending(moodle: Moodle) -> None:
     job = submit()
     moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_6")
-    run(job)
+    run_worker(job)
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
     assert reason(job, "cancelled") == "Nothing had been started."
@@ -117,7 +118,7 @@ def test_it_removes_the_copy_of_a_job_that_is_being_looked_up(moodle: Moodle, cl
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("hidden"):
-        run(job)
+        run_worker(job)
         assert job.state == State.CHECKING
         cancel(job)
         assert look(job, clock).state == State.CHECKING, "Moodle is not done"
@@ -133,7 +134,7 @@ def test_it_removes_the_copy_of_an_unresolved_job_that_turns_up_late(
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("backup"):
-        look_until_settled(run(job), clock)
+        look_until_settled(run_worker(job), clock)
         assert job.state == State.UNRESOLVED
         cancel(job)
         assert job.state == State.UNRESOLVED
@@ -275,7 +276,7 @@ def test_it_says_so_where_the_copy_of_an_unresolved_job_cannot_be_deleted_again_
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("backup"):
-        look_until_settled(run(job), clock)
+        look_until_settled(run_worker(job), clock)
         assert job.state == State.UNRESOLVED
         cancel(job)
     moodle.wait_for_copies()
@@ -292,7 +293,7 @@ def test_it_tries_to_delete_more_than_once_however_late_the_copy_turned_up(
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("backup"):
-        look_until_settled(run(job), clock)
+        look_until_settled(run_worker(job), clock)
         cancel(job)
         for _ in range(8):
             look(job, clock)
@@ -339,7 +340,7 @@ def test_it_is_not_dispatched_again_after_it_was_cancelled(moodle: Moodle) -> No
     cancel(job)
     dispatch.dispatch()
     told_again_at_once(job)
-    assert run(job).state == State.CANCELLED
+    assert run_worker(job).state == State.CANCELLED
 
 
 def test_it_is_cancelled_and_not_failed_at_its_last_attempt(moodle: Moodle, settings: Any) -> None:
@@ -351,4 +352,4 @@ def test_it_is_cancelled_and_not_failed_at_its_last_attempt(moodle: Moodle, sett
         connection.close()
 
     moodle.answer_with("core_course_duplicate_course", refusal("storedfilenotcreated"), after=cancel_it)
-    assert run(job).state == State.CANCELLED, story(job)
+    assert run_worker(job).state == State.CANCELLED, story(job)

@@ -7,9 +7,9 @@ from django.contrib.auth.models import User
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs
-from dupdash.duplication.endings import NotRemoved, remove_course
+from dupdash.duplication.engine.completion import NotRemoved, remove_course
 from dupdash.duplication.models import DuplicationJob, Proof
-from dupdash.duplication.site import open_client
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
@@ -22,8 +22,8 @@ from tests.duplication.support import (
     look,
     look_until_settled,
     reason,
-    run,
     run_proven,
+    run_worker,
 )
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
@@ -205,7 +205,7 @@ def test_it_shows_a_partial_course_that_still_has_the_requested_name(
     jobs.delete_partial(job, actor=None, client=client_of)
     moodle.may_be_sent_twice.add("new-1")
     again = jobs.retry(job, actor=None, client=client_of)
-    assert run(again).state == State.SUCCEEDED
+    assert run_worker(again).state == State.SUCCEEDED
 
 
 def test_it_does_not_delete_what_somebody_moved_before_it_was_called_partial(

@@ -73,7 +73,7 @@ def test_it_submits_the_same_job_as_everything_else(moodle: Moodle, command: Com
     job = DuplicationJob.objects.get()
     assert (code, out.strip()) == (0, job.pk)
     assert (job.source_id, job.fullname, job.shortname, job.visible) == (source.id, "A copy", "NEW-1", False)
-    assert (job.requester, job.origin, job.events.get().through) == (None, Origin.COMMAND, "command line")
+    assert (job.requester, job.origin, job.events.get().via) == (None, Origin.COMMAND, "command line")
     assert job.options["users"]
     assert job.options["enrolments"]
     assert not job.options["blocks"]

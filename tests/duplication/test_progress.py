@@ -20,7 +20,7 @@ from dupdash.duplication.progress import (
     progress,
 )
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import move
+from dupdash.duplication.transitions import move_job
 from tests.duplication.support import (
     Clock,
     Moodle,
@@ -28,7 +28,7 @@ from tests.duplication.support import (
     await_until,
     look,
     look_until_settled,
-    run,
+    run_worker,
     submit,
     told_again_at_once,
     until_seen,
@@ -44,7 +44,7 @@ def at(seconds: float) -> datetime:
 
 def row(state: State = State.RUNNING, **columns: Any) -> DuplicationJob:
     """A job as it would be loaded, without a database."""
-    given = {"shortname": "NEW-1", "source_shortname": "SRC", "driver": "waiting", "phase": Phase.BACKUP}
+    given = {"shortname": "NEW-1", "source_shortname": "SRC", "driver": "synchronous", "phase": Phase.BACKUP}
     return DuplicationJob(state=state, **(given | columns))
 
 
@@ -177,10 +177,10 @@ def test_it_never_goes_backward_whatever_is_seen_when(
 )
 def test_it_keeps_what_was_shown_over_every_move(before: State, after: State, changes: dict[str, Any]) -> None:
     sent_at = timezone.now() - timedelta(seconds=30)
-    job = a_job(before, sent_at=sent_at, expected_backup=60.0, expected_restore=60.0, driver="waiting")
+    job = a_job(before, sent_at=sent_at, expected_backup=60.0, expected_restore=60.0, driver="synchronous")
     shown = progress(job).number
     assert shown > 0.2
-    move(job, after, kind="moved", reason="Because.", **changes)
+    move_job(job, after, kind="moved", reason="Because.", **changes)
     assert progress(job).number >= shown
 
 
@@ -191,7 +191,7 @@ def test_it_never_goes_backward_over_a_whole_job(
 ) -> None:
     """Collides once, is sent again, its answer is lost, and it is found: at each step the figure is looked at."""
     if with_history:
-        run(submit("AT&T", "BEFORE"))
+        run_worker(submit("AT&T", "BEFORE"))
     job = submit()
     figures = [0.0]
 
@@ -204,12 +204,12 @@ def test_it_never_goes_backward_over_a_whole_job(
             assert (shown.overall is None) is not with_history
 
     moodle.faults.set("storedfilenotcreated", count=1)
-    run(job)
+    run_worker(job)
     note_figure()
     told_again_at_once(job)
     moodle.faults.set("gateway_timeout", at=0.01, count=1)
     with moodle.held_at("backup", "hidden", "renamed", "content"):
-        run(job)
+        run_worker(job)
         assert job.state == State.CHECKING
         for step in ("backup", "hidden", "renamed", "content"):
             moodle.wait_for_step(step)
@@ -236,10 +236,10 @@ def test_it_starts_anew_when_nothing_of_the_first_attempt_was_its_own(moodle: Mo
 
     moodle.when("core_course_duplicate_course", restore_by_hand)
     moodle.faults.set("storedfilenotcreated", count=1)
-    run(job)
+    run_worker(job)
     assert (job.state, job.restore_at, job.phase, job.candidates) == (State.QUEUED, None, "", [])
     told_again_at_once(job)
-    assert run(job).state == State.SUCCEEDED
+    assert run_worker(job).state == State.SUCCEEDED
 
 
 # --- what history lets expect ------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ def test_it_expects_of_the_next_copy_what_the_last_one_took(moodle: Moodle) -> N
     with moodle.held_at("hidden"), working_on(first):
         until_seen(first)
         moodle.gates.release()
-    second = run(submit(shortname="NEW-2"))
+    second = run_worker(submit(shortname="NEW-2"))
     first.refresh_from_db()
     assert first.sent_at is not None
     assert first.restore_at is not None

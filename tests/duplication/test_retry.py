@@ -12,7 +12,7 @@ from dupdash.duplication.request import InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
-from tests.duplication.support import Moodle, a_job, draft, run, submit
+from tests.duplication.support import Moodle, a_job, draft, run_worker, submit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
@@ -43,7 +43,7 @@ def test_it_makes_a_new_job_that_names_the_old_one(moodle: Moodle, client_of: Mo
         assert getattr(new, name) == getattr(old, name), name
     assert new.events.get().reason == f"A new attempt at job {old.pk}. Queued."
     before = old.events.count()
-    assert run(new).state == State.SUCCEEDED
+    assert run_worker(new).state == State.SUCCEEDED
     old.refresh_from_db()
     assert (old.state, old.events.count()) == (state, before), "the old job's story has ended"
 

@@ -5,7 +5,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import engine, jobs, tasks
+from dupdash.duplication import jobs, tasks
+from dupdash.duplication.engine import run
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
@@ -164,7 +165,7 @@ def test_it_does_not_settle_what_moodle_answers_at_the_same_moment(
     # Where nobody would look for it: only the answer names it.
     copy, other = moodle.add("NEW-1", categoryid=3), moodle.add("OTHER")
     seen = a_job(State.UNRESOLVED, sent_at=timezone.now())
-    engine._late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)
+    run._late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)
     with pytest.raises(jobs.CannotDo, match="at the same moment"):
         jobs.settle(seen, course_id=None if none else other.id, reason="I think.", actor=None, client=client_of)
     assert DuplicationJob.objects.get(pk=seen.pk).course_id == copy.id

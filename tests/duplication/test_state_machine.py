@@ -19,12 +19,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dupdash.duplication import dispatch, jobs, leases, recovery
+from dupdash.duplication import jobs
+from dupdash.duplication.engine import recovery
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin, short_name_key
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.queue import dispatch, leases
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest
-from dupdash.duplication.site import open_client
 from dupdash.duplication.states import MOVES, TERMINAL, UNFINISHED, IllegalMove, State
-from dupdash.duplication.transitions import JobMovedOn, move, note
+from dupdash.duplication.transitions import JobMovedOn, move_job, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
 from tests.duplication.support import Moodle, a_job, stories_are_whole
@@ -123,7 +125,7 @@ class Jobs(RuleBasedStateMachine):
             return
         try:
             with transaction.atomic():
-                note(job, kind="sent", reason="Sent.", guard={"sent_at__isnull": True}, sent_at=timezone.now())
+                record_event(job, kind="sent", reason="Sent.", guard={"sent_at__isnull": True}, sent_at=timezone.now())
         except (JobMovedOn, IntegrityError):
             pass
 
@@ -131,10 +133,10 @@ class Jobs(RuleBasedStateMachine):
     @rule()
     def lose_all_workers(self) -> None:
         DuplicationJob.objects.filter(state=State.RUNNING).update(
-            lease_until=None, lease_doubted_at=timezone.now() - timedelta(days=1)
+            lease_until=None, lease_expired_seen_at=timezone.now() - timedelta(days=1)
         )
         recovery.recover_dead_leases()
-        assert not DuplicationJob.objects.filter(state=State.RUNNING, native_id="").exists()
+        assert not DuplicationJob.objects.filter(state=State.RUNNING, duplicate_id="").exists()
 
     @rule(which=anyone, to_state=st.sampled_from(list(State)), old=st.booleans())
     def move_anywhere(self, which: int, to_state: State, old: bool) -> None:
@@ -142,7 +144,7 @@ class Jobs(RuleBasedStateMachine):
         now = DuplicationJob.objects.get(pk=job.pk).state
         try:
             with transaction.atomic():
-                move(job, to_state, kind="moved", reason="Because.")
+                move_job(job, to_state, kind="moved", reason="Because.")
         except IllegalMove:
             assert to_state not in MOVES[job.state]
         except JobMovedOn:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import first_asked, jobs
+from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, Origin, short_name_key
 from dupdash.duplication.request import InvalidRequest, check_full_name, check_short_name, prepare
 from dupdash.duplication.states import TERMINAL, UNFINISHED, State
@@ -33,14 +33,14 @@ def refused(field: str, code: str, **wish: Any) -> str:
 
 
 def test_it_makes_a_queued_job_of_an_administrator_s_request(moodle: Moodle, administrator: User) -> None:
-    job = submit("BIO101-2026S1", " NEW-1 ", actor=administrator, fullname=" A new one ", through="a token")
+    job = submit("BIO101-2026S1", " NEW-1 ", actor=administrator, fullname=" A new one ", via="a token")
     assert (job.state, job.shortname, job.fullname) == (State.QUEUED, "NEW-1", "A new one")
     assert (job.source_id, job.source_shortname) == (moodle.course("BIO101-2026S1").id, "BIO101-2026S1")
     assert len(job.id) == 32
     assert int(job.id, 16) >= 0
     assert job.queued_at is not None
     event = job.events.get()
-    assert (event.kind, event.actor, event.through, event.reason) == ("submitted", administrator, "a token", "Queued.")
+    assert (event.kind, event.actor, event.via, event.reason) == ("submitted", administrator, "a token", "Queued.")
 
 
 def test_it_names_the_category_with_all_above_it(moodle: Moodle) -> None:
@@ -241,14 +241,14 @@ def test_it_judges_a_name_as_it_will_be_sent(name: str) -> None:
 def test_it_gives_the_first_job_to_whoever_asks_twice_with_one_key(moodle: Moodle, administrator: User) -> None:
     wish = draft(idempotency_key="k-1")
     job = submit(actor=administrator, idempotency_key="k-1")
-    assert first_asked.submitted_before(wish, job.source_id, actor=administrator) == job
+    assert idempotency.submitted_before(wish, job.source_id, actor=administrator) == job
 
 
 def test_it_gives_the_first_job_even_when_it_has_ended(moodle: Moodle, administrator: User) -> None:
     job = submit(actor=administrator, idempotency_key="k-1")
     DuplicationJob.objects.filter(pk=job.pk).update(state=State.FAILED, finished_at=timezone.now())
     wish = draft(idempotency_key="k-1")
-    assert first_asked.submitted_before(wish, job.source_id, actor=administrator) == job
+    assert idempotency.submitted_before(wish, job.source_id, actor=administrator) == job
 
 
 @pytest.mark.parametrize(
@@ -261,19 +261,19 @@ def test_it_refuses_a_key_that_was_used_for_something_else(
     job = submit(actor=administrator, idempotency_key="k-1")
     wish = draft(**({"idempotency_key": "k-1"} | other))
     with pytest.raises(InvalidRequest) as caught:
-        first_asked.submitted_before(wish, job.source_id, actor=administrator)
+        idempotency.submitted_before(wish, job.source_id, actor=administrator)
     assert caught.value.problems[0].field == "idempotencykey"
 
 
 def test_it_does_not_mix_up_the_keys_of_two_people(moodle: Moodle, administrator: User, faculty: User) -> None:
     job = submit(actor=administrator, idempotency_key="k-1")
-    assert first_asked.submitted_before(draft(idempotency_key="k-1"), job.source_id, actor=faculty) is None
+    assert idempotency.submitted_before(draft(idempotency_key="k-1"), job.source_id, actor=faculty) is None
 
 
 def test_it_takes_no_key_for_a_new_wish_every_time(moodle: Moodle, administrator: User) -> None:
     submit(actor=administrator)
     submit("5>3", "NEW-2", actor=administrator)
-    assert first_asked.submitted_before(draft(), 1, actor=administrator) is None
+    assert idempotency.submitted_before(draft(), 1, actor=administrator) is None
 
 
 def test_it_makes_one_job_of_one_key_when_both_come_at_once(

@@ -8,7 +8,7 @@ from django.db import IntegrityError
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import MOVES, IllegalMove, State
-from dupdash.duplication.transitions import JobMovedOn, begin, move, note, observe
+from dupdash.duplication.transitions import JobMovedOn, create_job, move_job, record_event, update_job
 from tests.duplication.support import a_job, kinds
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -16,20 +16,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_it_moves_and_tells_in_one(administrator: User) -> None:
     job = a_job(State.QUEUED)
-    move(
+    move_job(
         job,
         State.RUNNING,
         kind="started",
         reason="Why.",
         actor=administrator,
-        through="a token",
+        via="a token",
         data={"x": 1},
         attempts=1,
     )
     assert (job.state, job.attempts) == (State.RUNNING, 1)
     event = job.events.get(kind="started")
     assert (event.from_state, event.to_state, event.reason) == ("queued", "running", "Why.")
-    assert (event.actor, event.through, event.data) == (administrator, "a token", {"x": 1})
+    assert (event.actor, event.via, event.data) == (administrator, "a token", {"x": 1})
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_it_moves_and_tells_in_one(administrator: User) -> None:
 def test_it_refuses_a_move_that_does_not_exist(before: State, after: State) -> None:
     job = a_job(before)
     with pytest.raises(IllegalMove):
-        move(job, after, kind="x", reason="Why.")
+        move_job(job, after, kind="x", reason="Why.")
     job.refresh_from_db()
     assert (job.state, kinds(job)) == (before, ["submitted"])
 
@@ -46,11 +46,11 @@ def test_it_refuses_a_move_that_does_not_exist(before: State, after: State) -> N
 def test_it_changes_nothing_when_somebody_else_moved_the_job() -> None:
     job = a_job(State.QUEUED)
     stale = DuplicationJob.objects.get(pk=job.pk)
-    move(job, State.CANCELLED, kind="cancelled", reason="Why.")
+    move_job(job, State.CANCELLED, kind="cancelled", reason="Why.")
     for act in (
-        lambda: move(stale, State.RUNNING, kind="started", reason="Why."),
-        lambda: note(stale, kind="x", reason="Why."),
-        lambda: observe(stale, attempts=7),
+        lambda: move_job(stale, State.RUNNING, kind="started", reason="Why."),
+        lambda: record_event(stale, kind="x", reason="Why."),
+        lambda: update_job(stale, attempts=7),
     ):
         with pytest.raises(JobMovedOn):
             act()
@@ -61,9 +61,9 @@ def test_it_changes_nothing_when_somebody_else_moved_the_job() -> None:
 def test_it_changes_nothing_where_the_guard_does_not_hold() -> None:
     job = a_job(State.RUNNING, lease_owner="somebody")
     with pytest.raises(JobMovedOn):
-        move(job, State.SUCCEEDED, kind="x", reason="Why.", guard={"lease_owner": "me"})
+        move_job(job, State.SUCCEEDED, kind="x", reason="Why.", guard={"lease_owner": "me"})
     with pytest.raises(JobMovedOn):
-        note(job, kind="x", reason="Why.", guard={"lease_owner": "me"})
+        record_event(job, kind="x", reason="Why.", guard={"lease_owner": "me"})
     assert kinds(job) == ["submitted"]
 
 
@@ -72,8 +72,8 @@ def test_it_moves_no_job_whose_story_cannot_be_told() -> None:
     job = a_job(State.QUEUED)
     untellable: Any = None
     for act in (
-        lambda stale: move(stale, State.RUNNING, kind="started", reason=untellable, attempts=1),
-        lambda stale: note(stale, kind="told", reason=untellable, attempts=1),
+        lambda stale: move_job(stale, State.RUNNING, kind="started", reason=untellable, attempts=1),
+        lambda stale: record_event(stale, kind="told", reason=untellable, attempts=1),
     ):
         with pytest.raises(IntegrityError):
             act(DuplicationJob.objects.get(pk=job.pk))
@@ -85,25 +85,25 @@ def test_it_begins_no_job_whose_story_cannot_be_told() -> None:
     untellable: Any = None
     new = DuplicationJob(state=State.QUEUED, source_id=7, category_id=2, shortname="NEW-1", options={})
     with pytest.raises(IntegrityError):
-        begin(new, reason=untellable, actor=None, through="")
+        create_job(new, reason=untellable, actor=None, via="")
     assert not DuplicationJob.objects.exists()
 
 
 def test_it_tells_what_changed_no_column() -> None:
     job = a_job(State.RUNNING, lease_owner="me")
-    note(job, kind="told", reason="Only this.", guard={"lease_owner": "me"})
+    record_event(job, kind="told", reason="Only this.", guard={"lease_owner": "me"})
     assert kinds(job) == ["submitted", "told"]
 
 
 def test_it_gives_the_lease_back_with_the_move() -> None:
     job = a_job(State.RUNNING, lease_owner="me")
-    move(job, State.CHECKING, kind="checking", reason="Why.")
+    move_job(job, State.CHECKING, kind="checking", reason="Why.")
     assert (job.lease_owner, job.lease_until) == ("", None)
 
 
 @pytest.mark.parametrize("after", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
 def test_it_ends_the_looking_with_the_job(after: State) -> None:
     job = a_job(State.CHECKING, check_at="2026-01-01T00:00Z")
-    move(job, after, kind="x", reason="Why.")
+    move_job(job, after, kind="x", reason="Why.")
     assert job.check_at is None
     assert job.finished_at is not None

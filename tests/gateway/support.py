@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from django.test import Client
 
-from dupdash.sandbox.university import university
+from dupdash.sandbox.seed import university
 from tests.contract.server import flat
 
 ENDPOINT = "/webservice/rest/server.php"

@@ -23,7 +23,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from tests.duplication.support import Moodle, await_until, point_at, run, scale_periods, story, submit
+from tests.duplication.support import Moodle, await_until, point_at, run_worker, scale_periods, story, submit
 from tests.gateway.support import ENDPOINT, RESULT
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
@@ -90,7 +90,7 @@ def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
             stack.enter_context(process(command, environment, log))
         other = Behind(f"http://127.0.0.1:{port}", token.strip())
         await_until(lambda: listens(port), "the gateway to listen", PATIENCE)
-        settings.NATIVE_URL, settings.NATIVE_TOKEN = other.url, other.token
+        settings.ASYNC_URL, settings.ASYNC_TOKEN = other.url, other.token
         yield other
 
 
@@ -134,8 +134,8 @@ def listens(port: int) -> bool:
 
 
 def test_a_job_goes_through_both_and_is_made_once(site: Moodle, behind: Behind, tmp_path: Path) -> None:
-    job = run(submit("BIO101-2026S1", "BIO101-2027S1", options={"users": True, "blocks": False}))
-    assert (job.state, job.driver) == (State.RUNNING, "native"), story(job)
+    job = run_worker(submit("BIO101-2026S1", "BIO101-2027S1", options={"users": True, "blocks": False}))
+    assert (job.state, job.driver) == (State.RUNNING, "asynchronous"), story(job)
     shown: list[tuple[int, float]] = []
     deadline = time.monotonic() + PATIENCE
     while job.state == State.RUNNING and time.monotonic() < deadline:
@@ -148,7 +148,7 @@ def test_a_job_goes_through_both_and_is_made_once(site: Moodle, behind: Behind, 
     assert job.course_id == site.course("BIO101-2027S1").id
     assert site.calls.asked["bio101-2027s1"] == 1
 
-    told = behind.call(RESULT, duplicateid=job.native_id)
+    told = behind.call(RESULT, duplicateid=job.duplicate_id)
     assert told["state"] == "succeeded"
     assert told["courseid"] == job.course_id
 
@@ -163,7 +163,7 @@ def test_what_the_one_behind_refuses_fails_here_and_nothing_is_started(site: Moo
             categoryid="2",
         )
         assert "duplicateid" in first
-        job = run(submit("AT&T", "SAME"))
+        job = run_worker(submit("AT&T", "SAME"))
         assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken"), story(job)
         assert "Short name is already used" in job.failure_message
     assert site.calls.asked["same"] <= 1
@@ -171,10 +171,10 @@ def test_what_the_one_behind_refuses_fails_here_and_nothing_is_started(site: Moo
 
 def test_it_goes_on_following_while_the_one_behind_does_not_know_itself(site: Moodle, behind: Behind) -> None:
     site.faults.set("killed_in_backup", count=1)
-    job = run(submit("BIO101-2026S1", "BIO101-2027S1"))
+    job = run_worker(submit("BIO101-2026S1", "BIO101-2027S1"))
 
     def looked_at_thrice_since_it_is_unresolved() -> bool:
-        unresolved = behind.call(RESULT, duplicateid=job.native_id)["state"] == "unresolved"
+        unresolved = behind.call(RESULT, duplicateid=job.duplicate_id)["state"] == "unresolved"
         looks.append(job.checks if unresolved else 0)
         tasks.sweep()
         job.refresh_from_db()

@@ -10,16 +10,16 @@ from django.test import Client
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-from dupdash.duplication import first_asked, health, jobs
+from dupdash.duplication import idempotency, jobs, moodle_health
 from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
-from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import ConfigurationFault
 from dupdash.moodle.options import effective
 from dupdash.sandbox.faults import make_fault
 from tests.contract.server import capture
-from tests.duplication.support import Moodle, a_job, run
+from tests.duplication.support import Moodle, a_job, run_worker
 from tests.gateway.support import RESULT, SOURCE, STATUS, Caller, error
 
 Calls = Callable[..., Caller]
@@ -55,12 +55,12 @@ def test_the_copy_is_visible_and_has_moodles_defaults_unless_asked_otherwise(pro
 
 def test_the_story_tells_which_token_it_was(program: Caller, administrator: User) -> None:
     event = job_of(program.copy()).events.get()
-    assert (event.actor, event.through) == (administrator, "timetable import")
+    assert (event.actor, event.via) == (administrator, "timetable import")
 
 
 def test_it_becomes_a_course(program: Caller, moodle: Moodle) -> None:
     answer = program.copy("WS-1")
-    assert run(job_of(answer)).state == State.SUCCEEDED
+    assert run_worker(job_of(answer)).state == State.SUCCEEDED
     assert program(STATUS, **answer) == {"phase": 2, "status": 1000, "progress": 1.0}
     assert program(RESULT, **answer)["courseid"] == moodle.course("WS-1").id
 
@@ -232,7 +232,7 @@ def test_the_same_key_and_arguments_answer_with_the_same_id(program: Caller) -> 
 
 def test_it_answers_with_the_same_id_when_the_course_is_made(program: Caller) -> None:
     first = program.copy(idempotencykey="k")
-    run(job_of(first))
+    run_worker(job_of(first))
     assert program.copy(idempotencykey="k") == first
 
 
@@ -304,7 +304,7 @@ def test_calls_that_come_at_the_same_moment_make_one_job(administrator: User) ->
 
 def test_who_lost_the_race_gets_the_winners_id(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between looking for the key and inserting the row somebody else, with the same key, was quicker."""
-    real, ids = first_asked.submitted_before, []
+    real, ids = idempotency.submitted_before, []
 
     def late(*arguments: Any, **more: Any) -> Any:
         if not ids:
@@ -313,7 +313,7 @@ def test_who_lost_the_race_gets_the_winners_id(program: Caller, monkeypatch: pyt
             return None
         return real(*arguments, **more)
 
-    monkeypatch.setattr(first_asked, "submitted_before", late)
+    monkeypatch.setattr(idempotency, "submitted_before", late)
     assert program.copy(idempotencykey="k")["duplicateid"] == ids[0]
 
 
@@ -340,7 +340,7 @@ def test_a_moodle_that_refuses_our_token_does_not_blame_the_callers(program: Cal
 
 
 def test_while_copies_are_paused_they_are_still_taken_and_wait(program: Caller) -> None:
-    health.pause(ConfigurationFault("The token was refused.", errorcode="invalidtoken"))
+    moodle_health.pause(ConfigurationFault("The token was refused.", errorcode="invalidtoken"))
     job = job_of(program.copy())
     assert (job.state, job.dispatched_at) == (State.QUEUED, None)
 

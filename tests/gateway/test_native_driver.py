@@ -13,7 +13,7 @@ from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import overall_of_report, progress
 from dupdash.duplication.states import State
 from dupdash.sandbox.faults import make_fault
-from dupdash.sandbox.wire import Response
+from dupdash.sandbox.php_values import Response
 from tests.duplication.fixtures import SPEED
 from tests.duplication.support import (
     Clock,
@@ -25,7 +25,7 @@ from tests.duplication.support import (
     look_until_settled,
     point_at,
     reason,
-    run,
+    run_worker,
     scale_periods,
     story,
     submit,
@@ -73,8 +73,8 @@ def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
 
 def test_a_site_that_has_both_is_worked_with_natively(site: Native, clock: Clock) -> None:
     waited = calls_of(site, WAITING)
-    job = run(submit(shortname="N-1"))
-    assert (job.state, job.driver) == (State.RUNNING, "native")
+    job = run_worker(submit(shortname="N-1"))
+    assert (job.state, job.driver) == (State.RUNNING, "asynchronous")
     ended(job, clock)
     assert job.state == State.SUCCEEDED, story(job)
     assert job.course_id == site.course("N-1").id
@@ -86,27 +86,27 @@ def test_the_worker_is_free_while_the_site_copies(site: Native, clock: Clock) ->
     """So that few workers follow many copies."""
     sources = ["AT&T", "BIO101-2026S1", "5>3", "SHELL"]
     with site.held_at("renamed"):
-        running = [run(submit(source, f"N-{number}")) for number, source in enumerate(sources)]
+        running = [run_worker(submit(source, f"N-{number}")) for number, source in enumerate(sources)]
         assert [job.state for job in running] == [State.RUNNING] * 4
-        assert all(job.native_id and not job.lease_owner for job in running)
+        assert all(job.duplicate_id and not job.lease_owner for job in running)
         tasks.sweep()
     assert [ended(job, clock).state for job in running] == [State.SUCCEEDED] * 4
 
 
 def test_the_sites_id_is_stored_before_anything_else_is_done_with_it(site: Native, clock: Clock) -> None:
     stored: list[str] = []
-    site.when(STATUS, lambda: stored.append(DuplicationJob.objects.get().native_id))
-    job = run(submit(shortname="N-1"))
+    site.when(STATUS, lambda: stored.append(DuplicationJob.objects.get().duplicate_id))
+    job = run_worker(submit(shortname="N-1"))
     ended(job, clock)
-    assert stored == [job.native_id]
-    assert len(job.native_id) == 32
+    assert stored == [job.duplicate_id]
+    assert len(job.duplicate_id) == 32
 
 
 @pytest.mark.parametrize("trouble", ["reset_after", "empty", "html", "truncated", "bad_gateway"])
 def test_a_lost_answer_to_the_start_is_looked_up_like_any_other(site: Native, clock: Clock, trouble: str) -> None:
     site.faults.add(make_fault(trouble, count=1, function=START))
-    job = run(submit(shortname="N-1"))
-    assert (job.state, job.native_id) == (State.CHECKING, "")
+    job = run_worker(submit(shortname="N-1"))
+    assert (job.state, job.duplicate_id) == (State.CHECKING, "")
     ended(job, clock)
     assert job.state == State.SUCCEEDED, story(job)
     assert site.calls.asked["n-1"] == 1
@@ -114,7 +114,7 @@ def test_a_lost_answer_to_the_start_is_looked_up_like_any_other(site: Native, cl
 
 def test_a_site_that_forgot_the_id_is_looked_at_instead(site: Native, clock: Clock) -> None:
     with site.held_at("renamed"):
-        job = run(submit(shortname="N-1"))
+        job = run_worker(submit(shortname="N-1"))
         site.wait_for_step("renamed")
         site.moodle.duplications.clear()
         look(job, clock)
@@ -128,17 +128,17 @@ def test_a_site_that_does_not_answer_for_a_while_is_asked_again(
 ) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     with site.held_at("renamed"):
-        job = run(submit(shortname="N-1"))
+        job = run_worker(submit(shortname="N-1"))
         site.faults.add(make_fault("bad_gateway", function=STATUS))
         look(job, clock)
-        assert (job.state, job.native_id != "") == (State.RUNNING, True)
+        assert (job.state, job.duplicate_id != "") == (State.RUNNING, True)
         site.faults.clear()
     assert ended(job, clock).state == State.SUCCEEDED, story(job)
 
 
 def test_a_failure_that_the_site_reports_is_looked_at_before_it_is_believed(site: Native, clock: Clock) -> None:
     site.faults.add(make_fault("exception_in_restore", function=START))
-    job = run(submit(shortname="N-1"))
+    job = run_worker(submit(shortname="N-1"))
     ended(job, clock)
     assert job.state == State.FAILED, story(job)
     assert "the site says that the copy failed" in reason(job, "checking")
@@ -147,7 +147,7 @@ def test_a_failure_that_the_site_reports_is_looked_at_before_it_is_believed(site
 
 def test_what_the_site_refuses_is_a_failure_at_once(site: Native) -> None:
     site.answer_once(START, "nopermissions", "Sorry")
-    job = run(submit(shortname="N-1"))
+    job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.failure_code) == (State.FAILED, "nopermissions")
 
 
@@ -156,10 +156,10 @@ def test_what_another_dupdash_could_not_take_just_now_is_sent_again_later(
     site: Native, clock: Clock, code: str
 ) -> None:
     site.answer_once(START, code, "Nothing was started.")
-    job = run(submit(shortname="N-1"))
+    job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.sent_at) == (State.QUEUED, None)
     told_again_at_once(job)
-    assert ended(run(job), clock).state == State.SUCCEEDED, story(job)
+    assert ended(run_worker(job), clock).state == State.SUCCEEDED, story(job)
     assert site.calls.asked["n-1"] == 1
 
 
@@ -170,29 +170,29 @@ def test_a_question_that_is_lost_before_anything_was_sent_starts_nothing(
     break_it = make_fault("bad_gateway", function=SITE_INFO)
     # The engine asks first, and then the driver.
     site.when(SITE_INFO, lambda: site.when(SITE_INFO, lambda: site.faults.add(break_it)))
-    job = run(submit(shortname="N-1"))
+    job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.sent_at) == (State.QUEUED, None)
     assert "started nothing" in reason(job, "again_later")
 
 
 def test_a_hidden_copy_is_made_by_the_service_that_can_hide_it(site: Native) -> None:
     """The proposed service has no parameter for it."""
-    job = run(submit(shortname="N-1", visible=False))
-    assert (job.state, job.driver) == (State.SUCCEEDED, "waiting")
+    job = run_worker(submit(shortname="N-1", visible=False))
+    assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert not site.course("N-1").visible
 
 
 def test_the_driver_can_be_forced(site: Native, settings: Any) -> None:
-    settings.MOODLE_DRIVER = "waiting"
+    settings.MOODLE_DRIVER = "synchronous"
     started = calls_of(site, START)
-    job = run(submit(shortname="N-1"))
-    assert (job.state, job.driver) == (State.SUCCEEDED, "waiting")
+    job = run_worker(submit(shortname="N-1"))
+    assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert not started
 
 
 def test_a_site_without_the_second_service_is_not_worked_with_natively(site: Native) -> None:
     site.switches.withdrawn = frozenset({STATUS})
-    assert run(submit(shortname="N-1")).driver == "waiting"
+    assert run_worker(submit(shortname="N-1")).driver == "synchronous"
 
 
 # --- Figures ---------------------------------------------------------------------------------------------
@@ -227,7 +227,7 @@ def test_a_site_whose_figures_go_backward_is_not_followed_there(site: Native) ->
     reports = [(1, 800, 0.9), (1, 800, 0.4), (2, 800, 0.6), (2, 800, 0.2), (2, 700, 1.0), (1, 800, 0.9), (2, 800, 0.7)]
     shown = []
     with site.held_at("renamed"):
-        job = run(submit(shortname="N-1"))
+        job = run_worker(submit(shortname="N-1"))
         site.wait_for_step("renamed")
         for phase, status, figure in reports:
             site.report_once(STATUS, {"phase": phase, "status": status, "progress": figure})
@@ -239,7 +239,7 @@ def test_a_site_whose_figures_go_backward_is_not_followed_there(site: Native) ->
 
 def test_what_is_shown_of_a_copy_never_goes_backward(site: Native) -> None:
     site.speed = 5
-    job = run(submit("BIO101-2026S1", "N-1"))
+    job = run_worker(submit("BIO101-2026S1", "N-1"))
     shown: list[tuple[int, float]] = []
 
     def look_on() -> bool:

@@ -12,10 +12,10 @@ from django.test import Client
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dupdash.gateway import rendering
-from dupdash.gateway.choices import options_by_name
+from dupdash.gateway import serializers
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.functions import FUNCTIONS
+from dupdash.gateway.options import options_by_name
 from dupdash.gateway.parameters import (
     DEPTH_MOST,
     FIELDS_MOST,
@@ -87,8 +87,8 @@ def test_any_bytes_make_parameters_or_an_error_of_moodles(query: bytes, form: by
 def tell(refusal: ServiceError) -> None:
     """It is one of Moodle's, and can be told in both formats."""
     assert refusal.errorcode in ("invalidparameter", "invalidextparam")
-    assert json.loads(rendering.error(refusal, "json")[1])["errorcode"] == refusal.errorcode
-    assert ElementTree.fromstring(rendering.error(refusal, "xml")[1]).findtext("ERRORCODE") == refusal.errorcode
+    assert json.loads(serializers.error(refusal, "json")[1])["errorcode"] == refusal.errorcode
+    assert ElementTree.fromstring(serializers.error(refusal, "xml")[1]).findtext("ERRORCODE") == refusal.errorcode
 
 
 @given(form=forms, restformat=st.sampled_from([b"json", b"xml", b""]), right=st.booleans(), multipart=st.booleans())
@@ -130,15 +130,15 @@ anything = st.recursive(
 @given(anything)
 @settings(max_examples=300, deadline=None)
 def test_xml_always_parses(value: Any) -> None:
-    assert ElementTree.fromstring(rendering.answer(value, "xml")[1]).tag == "RESPONSE"
+    assert ElementTree.fromstring(serializers.answer(value, "xml")[1]).tag == "RESPONSE"
 
 
 @given(st.text())
 @settings(max_examples=300, deadline=None)
 def test_a_name_comes_through_json_unchanged_and_through_xml_but_for_what_xml_forbids(name: str) -> None:
-    assert json.loads(rendering.answer({"name": name}, "json")[1]) == {"name": name}
-    root = ElementTree.fromstring(rendering.answer({"name": name}, "xml")[1])
-    allowed = "".join(letter for letter in name if rendering._FORBIDDEN.match(letter) is None)
+    assert json.loads(serializers.answer({"name": name}, "json")[1]) == {"name": name}
+    root = ElementTree.fromstring(serializers.answer({"name": name}, "xml")[1])
+    allowed = "".join(letter for letter in name if serializers._FORBIDDEN.match(letter) is None)
     # A parser turns every kind of line end into a line feed.
     told = root.findtext("./SINGLE/KEY/VALUE") or ""
     assert told == allowed.replace("\r\n", "\n").replace("\r", "\n")

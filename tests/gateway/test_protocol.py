@@ -14,7 +14,7 @@ from django.test import Client
 
 from dupdash.accounts import tokens
 from dupdash.duplication.models import DuplicationJob
-from dupdash.gateway import rendering
+from dupdash.gateway import serializers
 from dupdash.gateway.functions import FUNCTIONS
 from dupdash.gateway.parameters import FIELDS_MOST
 from tests.contract.server import Server, capture
@@ -51,12 +51,12 @@ def test_its_xml_is_moodles_to_the_byte(name: str) -> None:
     captured = capture(name)
     root = ElementTree.fromstring(captured["body"].encode())
     if root.tag == "RESPONSE":
-        content_type, body = rendering.answer(as_value(root[0]), "xml")
+        content_type, body = serializers.answer(as_value(root[0]), "xml")
     else:
-        refusal = rendering.ServiceError(
+        refusal = serializers.ServiceError(
             root.attrib["class"], root.findtext("ERRORCODE") or "", root.findtext("MESSAGE") or ""
         )
-        content_type, body = rendering.error(refusal, "xml")
+        content_type, body = serializers.error(refusal, "xml")
     assert content_type == captured["content_type"]
     assert body.decode() == captured["body"]
 
@@ -144,7 +144,7 @@ def test_a_form_with_parts_has_as_many_fields_as_any_other(calls_as: Calls, admi
 
 
 def test_its_json_is_written_as_php_writes_it() -> None:
-    content_type, body = rendering.answer({"a": ["/é", None, True, 1]}, "json")
+    content_type, body = serializers.answer({"a": ["/é", None, True, 1]}, "json")
     assert content_type == capture("site_info")["content_type"]
     assert body == rb'{"a":["\/\u00e9",null,true,1]}'
 

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import move
-from dupdash.gateway.following import STATUS as STATUS_OF
+from dupdash.duplication.transitions import move_job
+from dupdash.gateway.status import STATUS as STATUS_OF
 from tests.contract.server import capture
-from tests.duplication.support import Clock, Moodle, a_job, run, working_on
+from tests.duplication.support import Clock, Moodle, a_job, run_worker, working_on
 from tests.gateway.support import RESULT, STATUS, STATUSES, Caller, error
 
 Calls = Callable[..., Caller]
@@ -85,13 +85,13 @@ def test_progress_never_goes_backward_through_a_lost_answer(program: Caller, fac
     for _ in range(5):
         clock.forward(20)
         look()
-    move(job, State.CHECKING, kind="checking", reason="lost")
+    move_job(job, State.CHECKING, kind="checking", reason="lost")
     look()
     DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=None)
     look()
-    move(job, State.UNRESOLVED, kind="unresolved", reason="looked long enough")
+    move_job(job, State.UNRESOLVED, kind="unresolved", reason="looked long enough")
     look()
-    move(job, State.SUCCEEDED, kind="succeeded", reason="seen after all")
+    move_job(job, State.SUCCEEDED, kind="succeeded", reason="seen after all")
     look()
     assert shown == sorted(shown)
     assert shown[0] > 0
@@ -189,7 +189,7 @@ def test_the_result_names_the_course(calls_as: Calls, administrator: User, moodl
     program = calls_as(administrator)
     answer = program.copy("WS-1")
     assert program(RESULT, **answer)["courseid"] is None
-    run(DuplicationJob.objects.get())
+    run_worker(DuplicationJob.objects.get())
     assert program(RESULT, **answer) == {
         "duplicateid": answer["duplicateid"],
         "state": "succeeded",
@@ -247,13 +247,13 @@ def test_the_result_says_why_it_failed_and_names_the_partial_course(
 
 def test_the_result_of_a_cancelled_copy_tells_faculty_that_it_was_cancelled(program: Caller, faculty: User) -> None:
     job = own(State.CHECKING, faculty, failure_code="x", failure_message="Course 9, “Merger, confidential”")
-    move(job, State.CANCELLED, kind="removed", reason="Cancelled, and the copy removed.")
+    move_job(job, State.CANCELLED, kind="removed", reason="Cancelled, and the copy removed.")
     assert program(RESULT, duplicateid=job.pk)["failuremessage"] == "Cancelled, and the copy removed."
 
 
 def test_the_result_of_a_refused_wish_is_the_reason(program: Caller, faculty: User) -> None:
     job = own(State.AWAITING_APPROVAL, faculty)
-    move(job, State.REJECTED, kind="rejected", reason="Use the template course.")
+    move_job(job, State.REJECTED, kind="rejected", reason="Use the template course.")
     answer = program(RESULT, duplicateid=job.pk)
     assert (answer["failurecode"], answer["failuremessage"]) == ("rejected", "Use the template course.")
 
@@ -265,5 +265,7 @@ def test_no_result_looks_like_an_error_of_moodles(program: Caller, faculty: User
 
 
 def test_progress_is_one_only_when_it_is_done(calls_as: Calls, administrator: User) -> None:
-    job = a_job(State.RUNNING, driver="native", native_id="x", sent_at=timezone.now(), progress_floor=0.9999999)
+    job = a_job(
+        State.RUNNING, driver="asynchronous", duplicate_id="x", sent_at=timezone.now(), progress_floor=0.9999999
+    )
     assert calls_as(administrator)(STATUS, duplicateid=job.pk)["progress"] < 1

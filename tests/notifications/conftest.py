@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from django.core import mail
 
-from dupdash.notifications import digests
+from dupdash.notifications import daily_digest
 from tests.duplication.fixtures import (  # noqa: F401 - fixtures
     administrator,
     client_of,
@@ -25,9 +25,9 @@ def _addresses(settings: Any) -> None:
 
 
 @pytest.fixture
-def outbox(db: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def sent_mail(db: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is sent; no daily summary among it, whatever time it is."""
-    monkeypatch.setattr(digests, "prepare", lambda: None)
+    monkeypatch.setattr(daily_digest, "prepare", lambda: None)
     mail.outbox = []
     return mail.outbox
 

@@ -13,7 +13,7 @@ from django.db import connection
 from dupdash.accounts.access import Role
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import move
+from dupdash.duplication.transitions import move_job
 from dupdash.notifications import tasks
 from dupdash.notifications.models import Channel, Notification, Preferences
 from dupdash.notifications.topics import Topic, When
@@ -50,7 +50,7 @@ def teaches_from_now_on(person: User) -> None:
 def succeed(job: DuplicationJob, course_id: int = 77) -> None:
     """From the queue to a complete copy, by the moves of the engine."""
     start(job)
-    move(
+    move_job(
         job,
         State.SUCCEEDED,
         kind="succeeded",
@@ -61,7 +61,7 @@ def succeed(job: DuplicationJob, course_id: int = 77) -> None:
 
 def fail(job: DuplicationJob, code: str = "nopermissions", message: str = "Sorry", **changes: Any) -> None:
     start(job)
-    move(
+    move_job(
         job,
         State.FAILED,
         kind="failed",
@@ -75,13 +75,13 @@ def fail(job: DuplicationJob, code: str = "nopermissions", message: str = "Sorry
 def lose(job: DuplicationJob) -> None:
     """Looked for in vain."""
     start(job)
-    move(job, State.CHECKING, kind="checking", reason="The answer was lost.")
-    move(job, State.UNRESOLVED, kind="unresolved", reason="Looked 9 times: no proof.")
+    move_job(job, State.CHECKING, kind="checking", reason="The answer was lost.")
+    move_job(job, State.UNRESOLVED, kind="unresolved", reason="Looked 9 times: no proof.")
 
 
 def start(job: DuplicationJob) -> None:
     if job.state == State.QUEUED:
-        move(job, State.RUNNING, kind="started", reason="A worker took the job.")
+        move_job(job, State.RUNNING, kind="started", reason="A worker took the job.")
 
 
 def to(mails: Sequence[EmailMessage]) -> list[str]:

@@ -11,8 +11,8 @@ from django.core.mail import EmailMessage
 from dupdash.accounts.access import Role
 from dupdash.duplication import jobs
 from dupdash.duplication.states import State
+from dupdash.notifications.safe_text import one_line, quoted
 from dupdash.notifications.topics import Topic, When
-from dupdash.notifications.wording import one_line, quoted
 from tests.duplication.fixtures import person
 from tests.duplication.support import a_job
 from tests.notifications.support import choose, fail, lose, others, own, succeed, sweep
@@ -41,7 +41,7 @@ def every_mail(administrator: User, requester: User, **columns: Any) -> list[Ema
     return sweep()
 
 
-def test_it_lets_no_name_write_headers_or_lines_of_its_own(administrator: User, outbox: Any) -> None:
+def test_it_lets_no_name_write_headers_or_lines_of_its_own(administrator: User, sent_mail: Any) -> None:
     mean = person("mean", Role.FACULTY, first_name="M\nSubject: hi", last_name="Ean")
     names = ("fullname", "source_fullname", "source_shortname", "category_name", "note")
     choose(administrator, **others(Topic.SUCCEEDED, When.NOW))
@@ -61,10 +61,10 @@ def test_it_lets_no_name_write_headers_or_lines_of_its_own(administrator: User, 
     assert "<b>&amp;</b>" in parsed(mails[0]).get_content()
 
 
-def test_every_mail_says_what_a_mail_of_a_program_should(administrator: User, faculty: User, outbox: Any) -> None:
+def test_every_mail_says_what_a_mail_of_a_program_should(administrator: User, faculty: User, sent_mail: Any) -> None:
     mails = every_mail(administrator, faculty)
     assert {message.subject.split(":")[0] for message in mails} == {
-        "[dupdash] Asked for",
+        "[dupdash] Requested",
         "[dupdash] Approval needed",
         "[dupdash] Approved",
         "[dupdash] Refused",
@@ -87,7 +87,7 @@ def test_every_mail_says_what_a_mail_of_a_program_should(administrator: User, fa
     assert len(set(ids)) == len(ids)
 
 
-def test_it_keeps_secrets(administrator: User, faculty: User, outbox: Any, settings: Any) -> None:
+def test_it_keeps_secrets(administrator: User, faculty: User, sent_mail: Any, settings: Any) -> None:
     settings.MOODLE_TOKEN, settings.EMAIL_HOST_PASSWORD = "0123456789abcdef", "hunter2"
     for message in every_mail(administrator, faculty):
         whole = message.message().as_string()
@@ -96,19 +96,21 @@ def test_it_keeps_secrets(administrator: User, faculty: User, outbox: Any, setti
         assert settings.SECRET_KEY not in whole
 
 
-def test_it_cuts_a_long_subject_short(faculty: User, outbox: Any) -> None:
+def test_it_cuts_a_long_subject_short(faculty: User, sent_mail: Any) -> None:
     fail(a_job(shortname="é" * 100, requester=faculty))
     assert len(sweep()[0].subject) <= 150
 
 
-def test_it_says_that_a_copy_differs_from_its_source(faculty: User, outbox: Any) -> None:
+def test_it_says_that_a_copy_differs_from_its_source(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty)
     type(job).objects.filter(pk=job.pk).update(verification={"complete": False})
     succeed(job)
     assert "It differs from its source" in sweep()[0].body
 
 
-def test_it_says_that_a_cancelled_copy_was_made_all_the_same(administrator: User, faculty: User, outbox: Any) -> None:
+def test_it_says_that_a_cancelled_copy_was_made_all_the_same(
+    administrator: User, faculty: User, sent_mail: Any
+) -> None:
     choose(faculty, **own(Topic.SUCCEEDED, When.NOW))
     job = a_job(State.RUNNING, requester=faculty)
     jobs.cancel(job, actor=faculty)

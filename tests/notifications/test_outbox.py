@@ -11,11 +11,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from dupdash.duplication import turns
 from dupdash.duplication.models import JobEvent
-from dupdash.notifications import collecting, delivering, mails, tasks
-from dupdash.notifications.models import Courier, Delivery, Notification
-from dupdash.notifications.troubles import troubles
+from dupdash.duplication.queue import database_lock
+from dupdash.notifications import job_mails, outbox, sender, tasks
+from dupdash.notifications.mail_status import mail_problems
+from dupdash.notifications.models import Delivery, Notification, OutboxPosition
 from tests.duplication.fixtures import person
 from tests.duplication.support import Clock, a_job
 from tests.notifications.support import earlier, fail, rows, succeed, sweep, to
@@ -23,7 +23,7 @@ from tests.notifications.support import earlier, fail, rows, succeed, sweep, to
 pytestmark = pytest.mark.django_db
 
 
-def test_it_sends_each_mail_once_however_often_it_sweeps(faculty: User, outbox: Any, clock: Clock) -> None:
+def test_it_sends_each_mail_once_however_often_it_sweeps(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     assert len(sweep()) == 1
     for _ in range(3):
@@ -32,9 +32,9 @@ def test_it_sends_each_mail_once_however_often_it_sweeps(faculty: User, outbox: 
     assert rows()[0].delivery == Delivery.SENT
 
 
-def test_it_writes_the_rows_of_an_event_once_even_where_two_look_at_it(faculty: User, outbox: Any) -> None:
+def test_it_writes_the_rows_of_an_event_once_even_where_two_look_at_it(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
-    collecting.collect()
+    outbox.collect()
     again = [
         Notification(event=row.event, recipient=row.recipient, channel=row.channel, topic=row.topic) for row in rows()
     ]
@@ -42,20 +42,20 @@ def test_it_writes_the_rows_of_an_event_once_even_where_two_look_at_it(faculty: 
     assert len(rows()) == 1
 
 
-def test_it_sends_again_what_a_worker_took_and_died_with(faculty: User, outbox: Any, clock: Clock) -> None:
+def test_it_sends_again_what_a_worker_took_and_died_with(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
-    collecting.collect()
+    outbox.collect()
     item = rows()[0]
-    assert delivering._claim(item)
+    assert sender._claim(item)
     # The worker is gone. While it could still be at it, nobody else sends it.
     assert sweep() == []
-    clock.forward(delivering.CLAIM.total_seconds() + 1)
+    clock.forward(sender.CLAIM.total_seconds() + 1)
     assert to(sweep()) == [faculty.email]
-    clock.forward(delivering.CLAIM.total_seconds() + 1)
+    clock.forward(sender.CLAIM.total_seconds() + 1)
     assert sweep() == []
 
 
-def test_a_mail_that_comes_twice_carries_the_same_id(faculty: User, outbox: Any, clock: Clock) -> None:
+def test_a_mail_that_comes_twice_carries_the_same_id(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     first = sweep()
     # Sent, and the worker died before it could say so.
@@ -65,25 +65,25 @@ def test_a_mail_that_comes_twice_carries_the_same_id(faculty: User, outbox: Any,
     assert first[0].message()["Message-ID"] == second[0].message()["Message-ID"]
 
 
-def test_of_two_that_send_the_same_mail_one_does(faculty: User, outbox: Any) -> None:
+def test_of_two_that_send_the_same_mail_one_does(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
-    collecting.collect()
+    outbox.collect()
     ours, theirs = rows()[0], rows()[0]
-    assert delivering._claim(ours)
-    assert not delivering._claim(theirs)
+    assert sender._claim(ours)
+    assert not sender._claim(theirs)
 
 
-def test_one_run_at_a_time(faculty: User, outbox: Any) -> None:
+def test_one_run_at_a_time(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
-    with turns.turn(turns.MAIL):
+    with database_lock.try_lock(database_lock.MAIL):
         assert sweep() == []
     assert len(sweep()) == 1
 
 
-def test_a_run_that_breaks_lets_the_next_one_in(faculty: User, outbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_breaks_lets_the_next_one_in(faculty: User, sent_mail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     succeed(a_job(requester=faculty))
     with monkeypatch.context() as patched:
-        patched.setattr(collecting, "collect", lambda: 1 / 0)
+        patched.setattr(outbox, "collect", lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             tasks.send_due()
     assert len(sweep()) == 1
@@ -91,7 +91,7 @@ def test_a_run_that_breaks_lets_the_next_one_in(faculty: User, outbox: Any, monk
 
 @pytest.mark.django_db(transaction=True)
 def test_it_sends_outside_of_transactions_and_through_one_connection(
-    faculty: User, outbox: Any, post_office: Any
+    faculty: User, sent_mail: Any, post_office: Any
 ) -> None:
     for number in range(3):
         succeed(a_job(requester=faculty, shortname=f"N-{number}"))
@@ -101,7 +101,7 @@ def test_it_sends_outside_of_transactions_and_through_one_connection(
 
 
 def test_it_tries_again_with_growing_delays_and_gives_up_in_the_end(
-    faculty: User, outbox: Any, post_office: Any, clock: Clock, settings: Any
+    faculty: User, sent_mail: Any, post_office: Any, clock: Clock, settings: Any
 ) -> None:
     settings.MAIL_ATTEMPTS = 4
     settings.MAIL_RETRY_FIRST, settings.MAIL_RETRY_LONGEST = 60, 150
@@ -119,24 +119,24 @@ def test_it_tries_again_with_growing_delays_and_gives_up_in_the_end(
     assert row.delivery == Delivery.GIVEN_UP
     assert row.attempts == 4
     assert "later" in row.last_error
-    assert troubles().given_up == 1
+    assert mail_problems().given_up == 1
     post_office.reset()
     clock.forward(3600)
     assert sweep() == []
 
 
-def test_it_sends_what_was_refused_before(faculty: User, outbox: Any, post_office: Any, clock: Clock) -> None:
+def test_it_sends_what_was_refused_before(faculty: User, sent_mail: Any, post_office: Any, clock: Clock) -> None:
     post_office.refuses = {faculty.email: smtplib.SMTPDataError(451, b"try later")}
     succeed(a_job(requester=faculty))
     assert sweep() == []
     post_office.reset()
     clock.forward(61)
     assert to(sweep()) == [faculty.email]
-    assert not troubles()
+    assert not mail_problems()
 
 
 def test_an_address_that_is_refused_for_good_is_not_asked_for_ever(
-    faculty: User, outbox: Any, post_office: Any, clock: Clock
+    faculty: User, sent_mail: Any, post_office: Any, clock: Clock
 ) -> None:
     refusal = smtplib.SMTPRecipientsRefused({faculty.email: (550, b"no such user")})
     post_office.refuses = {faculty.email: refusal}
@@ -145,11 +145,11 @@ def test_an_address_that_is_refused_for_good_is_not_asked_for_ever(
         sweep()
         clock.forward(4 * 3600)
     assert rows()[0].delivery == Delivery.GIVEN_UP
-    assert rows()[0].attempts == delivering.ATTEMPTS_REFUSED
+    assert rows()[0].attempts == sender.ATTEMPTS_REFUSED
 
 
 def test_one_mail_that_cannot_be_sent_holds_up_no_other(
-    faculty: User, colleague: User, outbox: Any, post_office: Any
+    faculty: User, colleague: User, sent_mail: Any, post_office: Any
 ) -> None:
     post_office.refuses = {faculty.email: ConnectionResetError("gone")}
     succeed(a_job(requester=faculty, shortname="ONE"))
@@ -158,51 +158,53 @@ def test_one_mail_that_cannot_be_sent_holds_up_no_other(
 
 
 def test_one_mail_that_cannot_be_written_holds_up_no_other(
-    faculty: User, colleague: User, outbox: Any, monkeypatch: pytest.MonkeyPatch
+    faculty: User, colleague: User, sent_mail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     succeed(a_job(requester=faculty, shortname="ONE"))
     succeed(a_job(requester=colleague, shortname="TWO"))
-    compose = mails.compose
+    compose = job_mails.compose
 
     def broken(notification: Notification) -> Any:
         return 1 / 0 if notification.recipient == faculty else compose(notification)
 
-    monkeypatch.setattr(mails, "compose", broken)
+    monkeypatch.setattr(job_mails, "compose", broken)
     assert to(sweep()) == [colleague.email]
     assert "ZeroDivisionError" in Notification.objects.get(recipient=faculty, channel="mail").last_error
 
 
-def test_a_mail_that_kills_its_worker_comes_to_an_end(faculty: User, outbox: Any, clock: Clock, settings: Any) -> None:
+def test_a_mail_that_kills_its_worker_comes_to_an_end(
+    faculty: User, sent_mail: Any, clock: Clock, settings: Any
+) -> None:
     settings.MAIL_ATTEMPTS = 2
     succeed(a_job(requester=faculty))
-    collecting.collect()
+    outbox.collect()
     for _ in range(2):
-        assert delivering._claim(rows()[0])
-        clock.forward(delivering.CLAIM.total_seconds() + 1)
+        assert sender._claim(rows()[0])
+        clock.forward(sender.CLAIM.total_seconds() + 1)
     assert sweep() == []
     assert rows()[0].delivery == Delivery.GIVEN_UP
 
 
 def test_a_mail_server_that_is_away_costs_no_mail_an_attempt(
-    faculty: User, outbox: Any, post_office: Any, clock: Clock
+    faculty: User, sent_mail: Any, post_office: Any, clock: Clock
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
     for number in range(3):
         succeed(a_job(requester=faculty, shortname=f"N-{number}"))
     sweep()
     assert [row.attempts for row in rows()] == [0, 0, 0]
-    assert troubles().failing_since is not None
-    assert "refused" in troubles().error
+    assert mail_problems().failing_since is not None
+    assert "refused" in mail_problems().error
     # It is left alone for a while, and for longer after that.
     post_office.unreachable = None
     assert sweep() == []
     clock.forward(61)
     assert len(sweep()) == 3
-    assert not troubles()
+    assert not mail_problems()
 
 
 def test_it_notices_a_mail_server_that_is_back_though_nothing_is_due(
-    faculty: User, outbox: Any, post_office: Any, clock: Clock
+    faculty: User, sent_mail: Any, post_office: Any, clock: Clock
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
     succeed(a_job(requester=faculty))
@@ -211,15 +213,15 @@ def test_it_notices_a_mail_server_that_is_back_though_nothing_is_due(
     JobEvent.objects.all().delete()
     clock.forward(61)
     sweep()
-    assert troubles().failing_since is not None
+    assert mail_problems().failing_since is not None
     post_office.unreachable = None
     # It is left alone for as long as if there were something to send.
     clock.forward(61)
     sweep()
-    assert troubles().failing_since is not None
+    assert mail_problems().failing_since is not None
     clock.forward(60)
     sweep()
-    assert not troubles()
+    assert not mail_problems()
     assert post_office.connections == 1
     # Nothing is due, and nothing is wrong: nobody is asked.
     sweep()
@@ -227,14 +229,14 @@ def test_it_notices_a_mail_server_that_is_back_though_nothing_is_due(
 
 
 def test_a_mail_server_that_stays_away_is_asked_less_and_less(
-    faculty: User, outbox: Any, post_office: Any, clock: Clock
+    faculty: User, sent_mail: Any, post_office: Any, clock: Clock
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
     succeed(a_job(requester=faculty))
     delays = []
     for _ in range(3):
         sweep()
-        not_before = Courier.current().not_before
+        not_before = OutboxPosition.current().not_before
         assert not_before is not None
         delays.append(round((not_before - timezone.now()).total_seconds()))
         clock.forward(delays[-1] + 1)
@@ -242,7 +244,7 @@ def test_a_mail_server_that_stays_away_is_asked_less_and_less(
 
 
 def test_what_could_not_be_told_for_days_is_given_up_counted_and_named_in_the_log(
-    faculty: User, outbox: Any, post_office: Any, clock: Clock, caplog: pytest.LogCaptureFixture
+    faculty: User, sent_mail: Any, post_office: Any, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
     succeed(a_job(requester=faculty))
@@ -251,18 +253,18 @@ def test_what_could_not_be_told_for_days_is_given_up_counted_and_named_in_the_lo
     post_office.unreachable = None
     assert sweep() == []
     assert rows()[0].delivery == Delivery.GIVEN_UP
-    assert troubles().given_up == 1
+    assert mail_problems().given_up == 1
     assert f"{rows()[0]} is given up" in caplog.text
 
 
-def test_what_is_long_over_is_told_to_nobody(faculty: User, outbox: Any) -> None:
+def test_what_is_long_over_is_told_to_nobody(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
     earlier(JobEvent, at=timedelta(days=4))
     assert sweep() == []
     assert rows() == []
 
 
-def test_an_event_that_was_committed_late_is_not_missed(faculty: User, colleague: User, outbox: Any) -> None:
+def test_an_event_that_was_committed_late_is_not_missed(faculty: User, colleague: User, sent_mail: Any) -> None:
     """Ids are given out before they are committed: 7 may be seen before 6."""
     late = a_job(requester=faculty, shortname="LATE")
     event = JobEvent.objects.create(job=late, kind="failed", from_state="running", to_state="failed", reason="Late.")
@@ -281,15 +283,15 @@ def test_an_event_that_was_committed_late_is_not_missed(faculty: User, colleague
     assert to(sweep()) == [faculty.email]
 
 
-def test_what_was_looked_at_is_not_read_again(faculty: User, outbox: Any, clock: Clock) -> None:
+def test_what_was_looked_at_is_not_read_again(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     sweep()
-    clock.forward(collecting.SETTLED_AFTER.total_seconds() + 1)
+    clock.forward(outbox.SETTLED_AFTER.total_seconds() + 1)
     sweep()
-    assert Courier.current().event_id == JobEvent.objects.latest("pk").pk
+    assert OutboxPosition.current().event_id == JobEvent.objects.latest("pk").pk
 
 
-def test_a_sweep_with_nothing_to_do_is_cheap(faculty: User, outbox: Any) -> None:
+def test_a_sweep_with_nothing_to_do_is_cheap(faculty: User, sent_mail: Any) -> None:
     person("second")
     sweep()
     with CaptureQueriesContext(connection) as queries:
@@ -297,17 +299,17 @@ def test_a_sweep_with_nothing_to_do_is_cheap(faculty: User, outbox: Any) -> None
     assert len(queries) <= 20
 
 
-def test_a_thousand_events_are_told_with_few_questions(faculty: User, outbox: Any) -> None:
+def test_a_thousand_events_are_told_with_few_questions(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty)
     told = {"job": job, "kind": "failed", "from_state": "running", "to_state": "failed", "reason": "No."}
     JobEvent.objects.bulk_create(JobEvent(**told) for _ in range(1000))
     with CaptureQueriesContext(connection) as queries:
-        collecting.collect()
+        outbox.collect()
     assert len(rows()) == 1000
     assert len(queries) < 60
 
 
-def test_what_was_told_long_ago_is_forgotten(faculty: User, outbox: Any, clock: Clock) -> None:
+def test_what_was_told_long_ago_is_forgotten(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty, shortname="OLD"))
     sweep()
     clock.forward(timedelta(days=31).total_seconds())

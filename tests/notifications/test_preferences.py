@@ -43,7 +43,7 @@ def test_it_shows_each_role_what_it_can_choose(administrator: User, faculty: Use
 
 def test_it_begins_with_what_the_role_suggests(administrator: User, faculty: User, help_desk: User) -> None:
     assert {topic for topic, when in own_topics(faculty).items() if when == When.NOW} == set(own_topics(faculty)) - {
-        Topic.ASKED
+        Topic.REQUESTED
     }
     assert {topic for topic, when in others_topics(administrator).items() if when == When.NOW} == {
         Topic.APPROVAL,

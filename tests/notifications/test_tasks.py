@@ -13,11 +13,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils.module_loading import import_string
 
-from dupdash.duplication import supervisor, turns
-from dupdash.duplication.dispatch import HOUSEKEEPING
-from dupdash.notifications import delivering, tasks
-from dupdash.notifications.patience import at_most
-from dupdash.notifications.troubles import troubles
+from dupdash.duplication.queue import database_lock, supervisor
+from dupdash.duplication.queue.dispatch import HOUSEKEEPING
+from dupdash.notifications import sender, tasks
+from dupdash.notifications.alarm_timeout import at_most
+from dupdash.notifications.mail_status import mail_problems
 from tests.duplication.support import a_job, await_until
 from tests.notifications.support import FailingBackend, rows, succeed, sweep
 
@@ -70,7 +70,7 @@ def trickling(settings: Any) -> Iterator[TricklingServer]:
 
 def test_the_supervisor_rings_for_it_with_each_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[tuple[str, ...]] = []
-    monkeypatch.setattr(supervisor, "ring", lambda *call: rung.append(call))
+    monkeypatch.setattr(supervisor, "enqueue", lambda *call: rung.append(call))
     watching: Any = supervisor.Supervisor()
     watching._ask_for_sweep(1.0)
     names = [call[1] for call in rung if call[0] == HOUSEKEEPING]
@@ -79,7 +79,7 @@ def test_the_supervisor_rings_for_it_with_each_sweep(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.django_db(transaction=True)
 def test_one_run_at_a_time_however_long_the_mail_server_takes(
-    faculty: User, outbox: Any, trickling: TricklingServer, settings: Any
+    faculty: User, sent_mail: Any, trickling: TricklingServer, settings: Any
 ) -> None:
     settings.LEASE_SECONDS = 1
     succeed(a_job(requester=faculty))
@@ -102,18 +102,18 @@ def test_one_run_at_a_time_however_long_the_mail_server_takes(
 
 @pytest.mark.django_db(transaction=True)
 def test_a_mail_server_whose_greeting_has_no_end_is_given_up_and_reported(
-    faculty: User, outbox: Any, trickling: TricklingServer, monkeypatch: pytest.MonkeyPatch
+    faculty: User, sent_mail: Any, trickling: TricklingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivering, "ANSWERING_MOST", 0.5)
+    monkeypatch.setattr(sender, "ANSWERING_MOST", 0.5)
     succeed(a_job(requester=faculty))
     tasks.send_due()
-    assert "longer than 0.5 seconds" in troubles().error
+    assert "longer than 0.5 seconds" in mail_problems().error
     assert [row.attempts for row in rows()] == [0]
     await_until(lambda: trickling.at_once == 0, "the line to be closed")
 
 
 def test_a_run_that_is_ended_at_the_mail_servers_door_is_reported(
-    faculty: User, outbox: Any, post_office: type[FailingBackend], monkeypatch: pytest.MonkeyPatch
+    faculty: User, sent_mail: Any, post_office: type[FailingBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ended(_: FailingBackend) -> bool:
         raise SystemExit("Task exceeded maximum timeout value")
@@ -122,16 +122,16 @@ def test_a_run_that_is_ended_at_the_mail_servers_door_is_reported(
     succeed(a_job(requester=faculty))
     with pytest.raises(SystemExit):
         tasks.send_due()
-    assert "maximum timeout" in troubles().error
-    with turns.turn(turns.MAIL) as free:
+    assert "maximum timeout" in mail_problems().error
+    with database_lock.try_lock(database_lock.MAIL) as free:
         assert free
 
 
-def test_a_mail_back_end_that_does_not_exist_is_reported(faculty: User, outbox: Any, settings: Any) -> None:
+def test_a_mail_back_end_that_does_not_exist_is_reported(faculty: User, sent_mail: Any, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackEnd"
     succeed(a_job(requester=faculty))
     assert sweep() == []
-    assert "EmailBackEnd" in troubles().error
+    assert "EmailBackEnd" in mail_problems().error
     assert [row.attempts for row in rows()] == [0]
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from dupdash.sandbox.accounts import ADMIN_TOKEN
 from dupdash.sandbox.functions import STANDARD
 from dupdash.sandbox.moodle import Moodle
+from dupdash.sandbox.php_values import Request, Response
 from dupdash.sandbox.rest import serve_function
 from dupdash.sandbox.server import Sandbox
-from dupdash.sandbox.wire import Request, Response
 
 NAMES = ("courseid", "options", "field", "value", "criteria", "courses", "courseids", "values", "shortname", "fullname")
 KEYS = st.one_of(st.sampled_from(NAMES), st.text(max_size=5))

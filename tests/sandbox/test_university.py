@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 
-from dupdash.sandbox.catalogue import TERMS
-from dupdash.sandbox.university import FACULTY_ID, FACULTY_TEACHES, university
+from dupdash.sandbox.seed import FACULTY_ID, FACULTY_TEACHES, university
+from dupdash.sandbox.seed_data import TERMS
 
 FINGERPRINT = (
-    "import hashlib; from dupdash.sandbox.university import university; "
+    "import hashlib; from dupdash.sandbox.seed import university; "
     "print(hashlib.sha256(repr(university('university')).encode()).hexdigest())"
 )
 

@@ -145,7 +145,7 @@ BAD = [
     {"MOODLE_URL": "https://", "MOODLE_TOKEN": "t"},
     {"MOODLE_URL": "https://moodle.example.edu"},
     {"MOODLE_URL": "moodle.example.edu", "MOODLE_TOKEN": "t"},
-    {"NATIVE_URL": "https://other.example.edu"},
+    {"ASYNC_URL": "https://other.example.edu"},
     {"REDIS_URL": "localhost:6379"},
     {"REDIS_URL": "redis://localhost:port"},
     {"RESTART_FIRST": "16"},

@@ -37,7 +37,13 @@ def form(**changed: Any) -> dict[str, Any]:
 def a_running_job(state: State = State.RUNNING, **columns: Any) -> DuplicationJob:
     """A job whose request went to Moodle a moment ago."""
     now = timezone.now()
-    given: dict[str, Any] = {"started_at": now, "sent_at": now, "heard_at": now, "phase": "backup", "driver": "waiting"}
+    given: dict[str, Any] = {
+        "started_at": now,
+        "sent_at": now,
+        "last_response_at": now,
+        "phase": "backup",
+        "driver": "synchronous",
+    }
     return a_job(state, **(given | columns))
 
 

@@ -11,10 +11,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from dupdash.duplication import jobs
-from dupdash.duplication.endings import fail
+from dupdash.duplication.engine.completion import fail
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import DuplicationRequest
-from dupdash.duplication.searching import folded
+from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
 from dupdash.moodle import options
 from dupdash.web.history.sorting import SORTS
@@ -103,9 +103,9 @@ def test_it_finds_nothing_where_a_word_occurs_nowhere(as_administrator: Client, 
 
 
 def test_it_takes_both_spellings_of_an_umlaut_and_other_alphabets_for_the_same() -> None:
-    assert folded("Mu\u0308ller") == folded("MÜLLER") == "muller"
-    assert folded("ΨΥΧΟΛΟΓΊΑ") == folded("ψυχολογία")
-    assert folded("Straße") == folded("STRASSE")
+    assert fold_text("Mu\u0308ller") == fold_text("MÜLLER") == "muller"
+    assert fold_text("ΨΥΧΟΛΟΓΊΑ") == fold_text("ψυχολογία")
+    assert fold_text("Straße") == fold_text("STRASSE")
 
 
 def test_it_searches_for_what_was_changed_later(as_administrator: Client, administrator: User) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
-from dupdash.web.history import bulk
+from dupdash.web.history import bulk_actions
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, text
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_it_takes_all_that_match_wherever_they_stand(as_administrator: Client, f
 
 
 def test_it_takes_so_many_at_once_and_says_so(as_administrator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "AT_ONCE", 3)
+    monkeypatch.setattr(bulk_actions, "AT_ONCE", 3)
     jobs = [a_job(shortname=f"Q{number}") for number in range(5)]
     answer = as_administrator.get(CHANGE, {"verb": "cancel", "all": "1"})
     assert "These are the first 3; 2 more can follow" in text(answer)
@@ -181,7 +181,7 @@ def test_it_stops_when_moodle_does_not_answer(as_administrator: Client, sandbox:
 def test_it_stops_when_it_takes_too_long(
     as_administrator: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk, "SECONDS", -1.0)
+    monkeypatch.setattr(bulk_actions, "SECONDS", -1.0)
     page = text(change(as_administrator, "retry", failed("NEW-1")))
     assert "1 was not come to." in page
     assert "Choose them once more." in page

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from dupdash.duplication.states import State
-from dupdash.web.days import start_of
+from dupdash.web.date_fields import start_of
 from dupdash.web.insights import figures
 from dupdash.web.insights.chart import seconds
 from dupdash.web.insights.charts import CHARTS

@@ -75,7 +75,7 @@ def test_it_does_not_claim_how_long_an_overdue_copy_takes(as_administrator: Clie
 
 def test_it_tells_the_story(as_faculty: Client, faculty: User, administrator: User) -> None:
     job = a_job(State.CANCELLED, requester=faculty)
-    _event(job, "cancelled", "Cancelled before anything was started.", actor=administrator, through="Excel <1>")
+    _event(job, "cancelled", "Cancelled before anything was started.", actor=administrator, via="Excel <1>")
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
     assert "Ada Admin through Excel &lt;1&gt;" in page
     assert "Cancelled before anything was started." in page

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import move
+from dupdash.duplication.transitions import move_job
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -33,11 +33,11 @@ def test_it_answers_nothing_while_nothing_changed(as_administrator: Client) -> N
 
 def test_it_answers_nothing_for_moodle_being_heard_a_moment_later(as_administrator: Client) -> None:
     moment = timezone.now().replace(second=0, microsecond=0)
-    job = a_running_job(heard_at=moment)
+    job = a_running_job(last_response_at=moment)
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
-    DuplicationJob.objects.update(heard_at=moment + timedelta(seconds=2))
+    DuplicationJob.objects.update(last_response_at=moment + timedelta(seconds=2))
     assert as_administrator.get(url).status_code == 204
-    DuplicationJob.objects.update(heard_at=moment + timedelta(seconds=20))
+    DuplicationJob.objects.update(last_response_at=moment + timedelta(seconds=20))
     assert as_administrator.get(url).status_code == 200
 
 
@@ -55,7 +55,7 @@ def test_it_sends_only_itself_when_a_figure_changed(as_administrator: Client) ->
 def test_it_brings_the_rest_of_the_page_when_something_happened(as_administrator: Client) -> None:
     job = a_job()
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
-    move(job, State.RUNNING, kind="started", reason="A worker took the job.")
+    move_job(job, State.RUNNING, kind="started", reason="A worker took the job.")
     answer = as_administrator.get(url)
     page = text(answer)
     assert answer.status_code == 200
@@ -67,7 +67,7 @@ def test_it_brings_the_rest_of_the_page_when_something_happened(as_administrator
 def test_it_ends_the_polling_with_the_job(as_administrator: Client) -> None:
     job = a_running_job()
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
-    move(job, State.FAILED, kind="failed", reason="Refused.", failure_code="nopermissions")
+    move_job(job, State.FAILED, kind="failed", reason="Refused.", failure_code="nopermissions")
     answer = as_administrator.get(url)
     page = text(answer)
     assert answer.status_code == 286
@@ -83,7 +83,7 @@ def test_it_asks_rarely_while_a_person_has_to_decide(as_faculty: Client, faculty
 
 def test_it_knows_when_moodle_was_last_heard_and_how_often_it_was_tried(as_administrator: Client) -> None:
     heard = timezone.now() - timedelta(minutes=3)
-    job = a_running_job(heard_at=heard, attempts=2)
+    job = a_running_job(last_response_at=heard, attempts=2)
     page = text(as_administrator.get(f"/jobs/{job.pk}/status/"))
     assert f'datetime="{heard.isoformat()}" data-local="relative"' in page
     assert "<dt>Attempts</dt><dd>2</dd>" in page

@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
-from dupdash.notifications import delivering
-from dupdash.notifications.models import Courier, Delivery, Digest
+from dupdash.notifications import sender
+from dupdash.notifications.models import Delivery, Digest, OutboxPosition
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -137,8 +137,8 @@ def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Clie
         site_name="Sandbox University",
         site_url="https://moodle.example.edu",
         release="4.5.6",
-        driver="native",
-        heard_at=timezone.now() - timedelta(hours=1),
+        driver="asynchronous",
+        last_response_at=timezone.now() - timedelta(hours=1),
     )
     for client in (as_administrator, as_help_desk):
         page = text(client.get("/"))
@@ -147,7 +147,7 @@ def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Clie
     assert "4.5.6" not in text(as_faculty.get("/"))
     heard = a_running_job()
     site = as_administrator.get("/").context["site"]
-    assert site.heard_at == heard.heard_at
+    assert site.last_response_at == heard.last_response_at
     MoodleHealth.objects.update(paused_at=timezone.now(), fault_message="Invalid token.")
     assert "Paused since" in text(as_help_desk.get("/"))
 
@@ -187,8 +187,8 @@ def test_it_leads_each_to_their_work(as_administrator: Client, as_help_desk: Cli
 def test_it_tells_administrators_that_the_mail_server_is_away(as_administrator: Client, as_help_desk: Client) -> None:
     assert "mail-troubles" not in as_administrator.get("/").content.decode()
     seen = as_administrator.get("/").context["live_url"]
-    Courier.current()
-    Courier.objects.update(failing_since=timezone.now(), error="Connection refused <by> host")
+    OutboxPosition.current()
+    OutboxPosition.objects.update(failing_since=timezone.now(), error="Connection refused <by> host")
     shown = as_administrator.get(seen)
     assert "The mail server has been out of reach since" in text(shown)
     assert "Connection refused &lt;by&gt; host" in shown.content.decode()
@@ -212,7 +212,7 @@ def test_it_does_not_blame_addresses_for_a_server_that_was_away(as_administrator
     now = timezone.now()
     ages = {"since": now, "until": now, "created_at": now - timedelta(days=4)}
     Digest.objects.create(recipient=faculty, day=now.date(), **ages)
-    delivering.give_up_old()
+    sender.give_up_old()
     shown = text(as_administrator.get("/"))
     assert "1 mail of the last week could not be delivered and was given up" in shown
     assert "The mail server was out of reach for days, or no worker ran." in shown

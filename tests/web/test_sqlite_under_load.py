@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test import Client
 
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.transitions import note
+from dupdash.duplication.transitions import record_event
 from tests.conftest import signed_in
 from tests.duplication.support import PATIENCE, Background
 from tests.web.support import a_running_job
@@ -38,7 +38,7 @@ def one_more(job_id: str) -> None:
     """What a worker does all the time: it reads a row, thinks, and writes it and an event."""
     with transaction.atomic():
         job = DuplicationJob.objects.get(pk=job_id)
-        note(job, kind="counted", reason=f"Looked {job.checks + 1} times.", checks=job.checks + 1)
+        record_event(job, kind="counted", reason=f"Looked {job.checks + 1} times.", checks=job.checks + 1)
 
 
 @pytest.mark.usefixtures("as_in_life")

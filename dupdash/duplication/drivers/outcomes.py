@@ -23,7 +23,7 @@ class NothingStarted:
 
 
 @dataclass(frozen=True)
-class CalledOff:
+class CancelledBeforeSending:
     """Somebody cancelled the job in time: nothing was sent."""
 
 
@@ -65,18 +65,18 @@ class LeaseLost:
 
 
 @dataclass(frozen=True)
-class FollowedElsewhere:
+class RunsInMoodle:
     """The site works on its own and is asked by the sweep; this worker is free."""
 
 
 Outcome = (
     Finished
     | NothingStarted
-    | CalledOff
+    | CancelledBeforeSending
     | SourceIsBusy
     | Misconfigured
     | Refused
     | AnswerLost
     | LeaseLost
-    | FollowedElsewhere
+    | RunsInMoodle
 )

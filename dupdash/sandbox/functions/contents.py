@@ -10,7 +10,7 @@ from dupdash.sandbox.functions.call import Call, ServiceFunction
 from dupdash.sandbox.parameters import Multiple, Single, Value, param_alphaext, param_int, param_raw
 from dupdash.sandbox.protocol import OMITTED, escape_name
 from dupdash.sandbox.records import Module, Section
-from dupdash.sandbox.rules import context_id
+from dupdash.sandbox.validation import context_id
 
 # modname: purpose, plural
 _KINDS = {

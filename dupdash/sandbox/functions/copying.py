@@ -25,7 +25,7 @@ from dupdash.sandbox.parameters import (
     php_int,
 )
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.rules import OPTIONS, check_may_start
+from dupdash.sandbox.validation import OPTIONS, check_may_start
 
 
 def _duplicate_course(call: Call) -> dict[str, Any]:

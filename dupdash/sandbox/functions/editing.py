@@ -24,7 +24,7 @@ from dupdash.sandbox.parameters import (
     param_raw,
     param_text,
 )
-from dupdash.sandbox.rules import FRONT_PAGE
+from dupdash.sandbox.validation import FRONT_PAGE
 
 _SECTIONS = 4  # moodlecourse | numsections, the default of a stock site
 

@@ -19,7 +19,7 @@ from dupdash.sandbox.parameters import (
 )
 from dupdash.sandbox.protocol import escape_name
 from dupdash.sandbox.records import Category, Course
-from dupdash.sandbox.rules import FRONT_PAGE, context_id
+from dupdash.sandbox.validation import FRONT_PAGE, context_id
 
 _FILTERS = ("displayh5p", "activitynames", "mathjaxloader", "emoticon", "urltolink", "mediaplugin")
 

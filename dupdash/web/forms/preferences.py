@@ -22,7 +22,7 @@ WHOSE = {OWN: "your own copies", OTHERS: "copies of others"}
 
 # What happened, in the order of a job's life, and what is meant by it.
 WORDS: dict[Topic, tuple[str, str]] = {
-    Topic.ASKED: ("Asked for", "A receipt for each request."),
+    Topic.REQUESTED: ("Requested", "A receipt for each request."),
     Topic.APPROVAL: ("Waits for approval", "Somebody has to approve or refuse it."),
     Topic.APPROVED: ("Approved", "It starts by itself after that."),
     Topic.REFUSED: ("Refused", "With the reason."),

@@ -18,8 +18,8 @@ from dupdash.duplication.models import DuplicationJob, new_id
 from dupdash.duplication.request import Draft, Problem, check_full_name, check_short_name
 from dupdash.moodle.options import OPTIONS
 from dupdash.notifications.preferences import zone_of
-from dupdash.web.days import FIRST, LAST
-from dupdash.web.presentation.refusals import words_of_problem
+from dupdash.web.date_fields import FIRST, LAST
+from dupdash.web.presentation.error_messages import words_of_problem
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -6,7 +6,7 @@ from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.states import State
 from dupdash.web.csv_files import Cell, with_zone
 from dupdash.web.history.filters import cause_of
-from dupdash.web.presentation.rows import requester_of
+from dupdash.web.presentation.job_rows import requester_of
 
 AT_A_TIME = 500
 

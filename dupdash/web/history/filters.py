@@ -8,14 +8,14 @@ from django.contrib.auth.models import User
 from django.db.models import Max, Q
 from django.http import QueryDict
 
+from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import JobQuerySet, Proof
-from dupdash.duplication.people import COMMAND_LINE, name_of
 from dupdash.duplication.request import as_id
-from dupdash.duplication.searching import folded
+from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.moodle.options import OPTIONS
-from dupdash.web.days import DayField, end_of, start_of
+from dupdash.web.date_fields import DayField, end_of, start_of
 from dupdash.web.history.search import LONGEST, search
 from dupdash.web.history.sorting import NEWEST_FIRST, SORTS
 
@@ -165,17 +165,17 @@ def _asked(since: date | None, until: date | None) -> Q:
 
 
 def _sources(jobs: JobQuerySet, text: str) -> list[int]:
-    sought, course_id = folded(text), as_id(text)
+    sought, course_id = fold_text(text), as_id(text)
     known = list(jobs.order_by().values_list("source_id", "source_shortname").distinct())
     if any(source == course_id for source, _ in known):
         return [source for source, _ in known if source == course_id]
-    return [source for source, shortname in known if sought in folded(shortname)]
+    return [source for source, shortname in known if sought in fold_text(shortname)]
 
 
 def _people(jobs: JobQuerySet) -> Choices:
     asked = set(jobs.order_by().values_list("requester_id", flat=True).distinct())
     people = User.objects.filter(id__in=asked - {None}).only("username", "first_name", "last_name")
-    named = sorted(((str(person.pk), name_of(person)) for person in people), key=lambda choice: folded(choice[1]))
+    named = sorted(((str(person.pk), name_of(person)) for person in people), key=lambda choice: fold_text(choice[1]))
     return [*named, (NOBODY, COMMAND_LINE.capitalize())] if None in asked else named
 
 
@@ -183,7 +183,7 @@ def _categories(jobs: JobQuerySet) -> Choices:
     """By the name that each had last."""
     known = jobs.order_by().values("category_id", "category_name").annotate(last=Max("created_at")).order_by("last")
     names = {row["category_id"]: row["category_name"] or f"Category {row['category_id']}" for row in known}
-    return sorted(((str(number), name) for number, name in names.items()), key=lambda choice: folded(choice[1]))
+    return sorted(((str(number), name) for number, name in names.items()), key=lambda choice: fold_text(choice[1]))
 
 
 def _options() -> Choices:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from dupdash.duplication.explanations import EXPLANATIONS
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.request import as_id
-from dupdash.duplication.searching import folded
+from dupdash.duplication.search_text import fold_text
 
 LONGEST = 200
 MOST_WORDS = 8
@@ -34,7 +34,7 @@ def search(jobs: JobQuerySet, text: str) -> JobQuerySet:
 
 
 def _about(word: str, named: dict[int, str]) -> Q:
-    sought = folded(word)
+    sought = fold_text(word)
     found = Q(search_text__contains=sought)
     if people := [person_id for person_id, name in named.items() if sought in name]:
         found |= Q(requester_id__in=people)
@@ -50,13 +50,13 @@ def _people_by_name(jobs: JobQuerySet) -> dict[int, str]:
     people: Iterable[User] = User.objects.filter(id__in=jobs.order_by().values("requester_id")).only(
         "username", "first_name", "last_name", "email"
     )
-    return {person.pk: folded(f"{person.get_full_name()}\n{person.username}\n{person.email}") for person in people}
+    return {person.pk: fold_text(f"{person.get_full_name()}\n{person.username}\n{person.email}") for person in people}
 
 
 def _explained_by(text: str) -> Q:
     """The failures that the page of a job explains in these very words."""
-    sought = folded(text)
+    sought = fold_text(text)
     if len(sought) < A_SENTENCE:
         return Q(pk__in=[])
-    codes = [code for code, words in EXPLANATIONS.items() if sought in folded(f"{words.happened} {words.means}")]
+    codes = [code for code, words in EXPLANATIONS.items() if sought in fold_text(f"{words.happened} {words.means}")]
     return Q(failure_code__in=codes)

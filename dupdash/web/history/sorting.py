@@ -13,7 +13,7 @@ from django.db.models import CharField, Expression, F, Q, Value
 from django.db.models.functions import Coalesce, Concat, Lower, NullIf, Trim
 
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
-from dupdash.web.lengths import between
+from dupdash.web.sql_durations import between
 
 PAGE = 25
 NOT_FINISHED = datetime(9999, 1, 1, tzinfo=UTC)

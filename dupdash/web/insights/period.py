@@ -8,7 +8,7 @@ from django import forms
 from django.http import QueryDict
 
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
-from dupdash.web.days import DayField, end_of, start_of, today
+from dupdash.web.date_fields import DayField, end_of, start_of, today
 
 DAYS = (7, 30, 90, 365)
 USUAL = 30

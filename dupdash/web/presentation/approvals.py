@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.progress import Expectation, expect
 from dupdash.duplication.request import taken_in_moodle
-from dupdash.duplication.site import course_url
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import BY_NAME, OPTIONS
+from dupdash.web.course_size import Size, size_of
+from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import Taken, taken
-from dupdash.web.presentation.rows import requester_of
 from dupdash.web.presentation.status import shown_state
-from dupdash.web.sources import Size, size_of
 
 # Of other copies of the same source the latest are named, the rest counted.
 COPIES_NAMED = 3

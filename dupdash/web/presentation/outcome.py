@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from dupdash.duplication.engine.verification import NAMED_MOST, why_not_verified
 from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
-from dupdash.duplication.site import course_url
+from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
-from dupdash.duplication.verification import NAMED_MOST, why_not_verified
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,9 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth, Proof
 from dupdash.duplication.states import BUSY, UNFINISHED, State
-from dupdash.web.days import start_of, today
+from dupdash.web.date_fields import start_of, today
 from dupdash.web.history.filters import MOODLE_BUSY
-from dupdash.web.presentation.rows import Row, rows
-from dupdash.web.presentation.status import DRIVERS
+from dupdash.web.presentation.job_rows import Row, rows
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -108,22 +107,22 @@ class Site:
     paused_at: datetime | None
     fault: str
     # When anything was last heard of it. It moves all the time: a page asks for a new one once in a minute.
-    heard_at: datetime | None = field(compare=False, repr=False)
+    last_response_at: datetime | None = field(compare=False, repr=False)
     heard: int = 0
 
 
 def site_of(health: MoodleHealth) -> Site:
-    latest = DuplicationJob.objects.busy().aggregate(latest=Max("heard_at"))["latest"]
-    heard_at = max(filter(None, (latest, health.heard_at)), default=None)
+    latest = DuplicationJob.objects.busy().aggregate(latest=Max("last_response_at"))["latest"]
+    last_response_at = max(filter(None, (latest, health.last_response_at)), default=None)
     return Site(
         name=health.site_name or "Moodle",
         url=health.site_url or settings.MOODLE_URL,
         release=health.release,
-        driver=DRIVERS.get(health.driver, ""),
+        driver=health.driver,
         paused_at=health.paused_at,
         fault=health.fault_message,
-        heard_at=heard_at,
-        heard=int(heard_at.timestamp()) // 60 if heard_at else 0,
+        last_response_at=last_response_at,
+        heard=int(last_response_at.timestamp()) // 60 if last_response_at else 0,
     )
 
 

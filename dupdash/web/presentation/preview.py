@@ -14,11 +14,11 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.progress import Expectation, expect
 from dupdash.duplication.request import FRONT_PAGE, held_by_job, taken_in_moodle
 from dupdash.duplication.states import BUSY, State
-from dupdash.duplication.suggestions import Names, suggest
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import effective
-from dupdash.web.sources import Size, size_of
+from dupdash.web.course_size import Size, size_of
+from dupdash.web.name_suggestions import Names, suggest
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -8,11 +8,11 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from dupdash.web.presentation.bars import Bar, bars
-from dupdash.web.presentation.checking import while_it_is_checked, while_it_is_unresolved
-from dupdash.web.presentation.digests import digest
+from dupdash.web.presentation.check_status import while_it_is_checked, while_it_is_unresolved
 from dupdash.web.presentation.durations import exactly, roughly
-from dupdash.web.presentation.waiting import Queue, why_it_waits
+from dupdash.web.presentation.fingerprint import digest
+from dupdash.web.presentation.progress_bars import Bar, bars
+from dupdash.web.presentation.queue_status import Queue, why_it_waits
 
 POLL_QUICKLY = "every 2s, refresh"
 # A person has to decide, or Moodle is asked rarely by now.
@@ -21,7 +21,6 @@ POLL_SLOWLY = "every 20s, refresh"
 HEARD_STEP = 15
 
 # The service of Moodle that each driver calls.
-DRIVERS = {"waiting": "synchronous", "native": "asynchronous"}
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,13 @@ class Status:
     version: int
     poll: str
     # These move with every look at Moodle and tick by themselves on the page.
-    heard_at: datetime | None = field(compare=False)
+    last_response_at: datetime | None = field(compare=False)
     elapsed: str = field(compare=False)
 
     @property
     def seen(self) -> str:
         """What the browser has, as it says so with its next question."""
-        heard = int(self.heard_at.timestamp()) // HEARD_STEP if self.heard_at else 0
+        heard = int(self.last_response_at.timestamp()) // HEARD_STEP if self.last_response_at else 0
         shown = (
             self.state,
             self.now,
@@ -73,12 +72,12 @@ def status_of(job: DuplicationJob, health: MoodleHealth) -> Status:
         phases=phases,
         time_left=_time_left(job, roughly(reached.time_left) if reached.time_left is not None else ""),
         attempts=job.attempts,
-        driver=DRIVERS.get(job.driver, ""),
+        driver=job.driver,
         started_at=job.started_at,
         took=exactly(elapsed) if elapsed is not None and job.is_terminal else "",
         version=last or 0,
         poll=_poll(job),
-        heard_at=job.heard_at,
+        last_response_at=job.last_response_at,
         elapsed=exactly(elapsed) if elapsed is not None else "",
     )
 

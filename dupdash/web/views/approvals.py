@@ -12,25 +12,25 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from dupdash.accounts.access import Verb
+from dupdash.accounts.access import Action
 from dupdash.duplication import jobs
+from dupdash.duplication.display_names import name_of
 from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
-from dupdash.duplication.people import name_of
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare
-from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web import catalogue
+from dupdash.web import course_picker
 from dupdash.web.converters import JobId
+from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
-from dupdash.web.forms.verbs import ReasonForm
-from dupdash.web.guard import guarded, on_job
-from dupdash.web.http import PersonRequest, partial, see_other
 from dupdash.web.presentation.approvals import Look, look_at, people_data, waiting
+from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import switches, taken
-from dupdash.web.presentation.rows import requester_of
+from dupdash.web.responses import PersonRequest, partial, see_other
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 # On one page; each is a screen of its own on a phone.
 PAGE = 10
 AT_ONCE = 100
-VERBS = {"approve": Verb.APPROVE, "refuse": Verb.REJECT}
+VERBS = {"approve": Action.APPROVE, "refuse": Action.REJECT}
 
 _AN_ID = re.compile(JobId.regex)
 
 
-@guarded
+@permission_required
 @require_safe
 def approvals(request: PersonRequest) -> HttpResponse:
     """The queue, longest waiting first. With ``look`` Moodle is asked at once: without scripts nothing asks later."""
@@ -58,8 +58,8 @@ def approvals(request: PersonRequest) -> HttpResponse:
     return render(request, "approvals/approvals.html", context)
 
 
-@guarded
-@on_job
+@permission_required
+@with_job
 @require_safe
 def look(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """What the Moodle says of a waiting request now."""
@@ -68,10 +68,10 @@ def look(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
             found = look_at(job, client)
     except MoodleError as error:
         found = Look(trouble=str(error))
-    return partial(request, "approvals/_look.html", {"job": job, "look": found})
+    return partial(request, "approvals/_moodle_check.html", {"job": job, "look": found})
 
 
-@guarded
+@permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def approvals_decide(request: PersonRequest) -> HttpResponse:
     """Ask whether these shall be approved or refused; and do it, each on its own."""
@@ -82,7 +82,7 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
         messages.info(request, "No request was chosen. Tick the requests first, then choose what to do with them.")
         return see_other("approvals")
     chosen = DuplicationJob.objects.filter(pk__in=ids).select_related("requester").order_by("created_at", "id")
-    form = ReasonForm(request.POST or None) if verb == Verb.REJECT else None
+    form = ReasonForm(request.POST or None) if verb == Action.REJECT else None
     if request.method == "POST" and (form is None or form.is_valid()):
         reason = form.cleaned_data["reason"] if form else ""
         _decide(request, list(chosen), verb, reason)
@@ -90,8 +90,8 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
     return _question(request, list(chosen.filter(state=State.AWAITING_APPROVAL)), given["verb"], form)
 
 
-@guarded
-@on_job
+@permission_required
+@with_job
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """The request form, filled in with what waits: changed, it is approved in the same breath."""
@@ -121,10 +121,10 @@ def _looks(shown: Iterable[DuplicationJob]) -> dict[str, Look]:
         return {job.pk: Look(trouble=str(error)) for job in shown}
 
 
-def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Verb, reason: str) -> None:
+def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, reason: str) -> None:
     """One after the other; each that somebody else was quicker with is named."""
     act: Callable[[DuplicationJob], None]
-    if verb == Verb.APPROVE:
+    if verb == Action.APPROVE:
         word, act = "approved", lambda job: jobs.approve(job, actor=request.user)
     else:
         word, act = "refused", lambda job: jobs.reject(job, reason=reason, actor=request.user)
@@ -191,11 +191,11 @@ def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
 
 
 def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, status: int = 200) -> HttpResponse:
-    nodes: list[catalogue.Node] = []
+    nodes: list[course_picker.Node] = []
     trouble = ""
     try:
         with open_client() as client:
-            nodes = catalogue.tree(catalogue.categories(client), request.user)
+            nodes = course_picker.tree(course_picker.categories(client), request.user)
     except MoodleError as error:
         trouble = str(error)
     context = {

@@ -11,19 +11,19 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import access
-from dupdash.accounts.access import Verb
+from dupdash.accounts.access import Action
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.web.converters import JobId
 from dupdash.web.csv_files import csv_response
-from dupdash.web.days import today
-from dupdash.web.guard import guarded
-from dupdash.web.history import bulk, export
+from dupdash.web.date_fields import today
+from dupdash.web.decorators import permission_required
+from dupdash.web.health_of_request import health_of
+from dupdash.web.history import bulk_actions, export
 from dupdash.web.history.filters import HistoryForm
 from dupdash.web.history.sorting import SORTS, page_of, turned
-from dupdash.web.http import PersonRequest, see_other, unkept
 from dupdash.web.presentation.durations import exactly
-from dupdash.web.presentation.rows import Row, rows
-from dupdash.web.site import health_of
+from dupdash.web.presentation.job_rows import Row, rows
+from dupdash.web.responses import PersonRequest, no_store, see_other
 
 # What the session keeps of the last change to several jobs, for the page that tells of it.
 LAST_CHANGE = "history_last_change_told"
@@ -51,7 +51,7 @@ class Entry:
     took: str
 
 
-@guarded
+@permission_required
 @require_safe
 def history(request: PersonRequest) -> HttpResponse:
     form = _form(request, request.GET)
@@ -64,11 +64,11 @@ def history(request: PersonRequest) -> HttpResponse:
             context["resorted"] = True
         response = render(request, "history/_results.html", {**context, "announce": True})
         response["HX-Push-Url"] = address
-        return unkept(response)
+        return no_store(response)
     return render(request, "history/history.html", context)
 
 
-@guarded
+@permission_required
 @require_safe
 def history_csv(request: PersonRequest) -> HttpResponseBase:
     form = _form(request, request.GET)
@@ -79,31 +79,33 @@ def history_csv(request: PersonRequest) -> HttpResponseBase:
     return csv_response(f"copies-{today()}", export.heads(raw=raw), export.lines(found, raw=raw))
 
 
-@guarded
+@permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def history_change(request: PersonRequest) -> HttpResponse:
     """Ask whether several jobs shall be changed; and change those, and only those, that were counted then."""
     given = request.POST if request.method == "POST" else request.GET
-    verb = bulk.VERBS.get(given.get("verb", ""))
+    verb = bulk_actions.VERBS.get(given.get("verb", ""))
     form = _form(request, given)
     back = f"{reverse('history')}?{form.query().urlencode()}".rstrip("?")
-    if verb is None or verb not in bulk.offered(request.user):
+    if verb is None or verb not in bulk_actions.offered(request.user):
         return see_other(back)
     visible = access.visible_jobs(request.user)
     if request.method == "POST":
-        chosen = visible.filter(pk__in=_ids(given.get("jobs", "").split())[: bulk.AT_ONCE]).select_related("requester")
-        result = bulk.do(SORTS[form.chosen_sort].sorted(chosen), verb, request.user)
+        chosen = visible.filter(pk__in=_ids(given.get("jobs", "").split())[: bulk_actions.AT_ONCE]).select_related(
+            "requester"
+        )
+        result = bulk_actions.do(SORTS[form.chosen_sort].sorted(chosen), verb, request.user)
         request.session[LAST_CHANGE] = {**asdict(result), "verb": given["verb"], "back": back}
         return see_other("history_changed")
     everything = given.get("all") == "1"
     wanted = form.found() if everything else visible.filter(pk__in=_ids(given.getlist("job")))
-    choice = bulk.choose(SORTS[form.chosen_sort].sorted(wanted), verb, request.user)
+    choice = bulk_actions.choose(SORTS[form.chosen_sort].sorted(wanted), verb, request.user)
     if not choice.jobs and not choice.left_alone:
         messages.info(request, "No copy was chosen. Tick the copies first, then choose what to do with them.")
         return see_other(back)
     context = {
         "verb": given["verb"],
-        "danger": verb == Verb.CANCEL,
+        "danger": verb == Action.CANCEL,
         "choice": choice,
         "count": len(choice.jobs),
         "entries": _entries(choice.jobs, health_of(request)),
@@ -115,14 +117,18 @@ def history_change(request: PersonRequest) -> HttpResponse:
     return render(request, "history/change.html", context)
 
 
-@guarded
+@permission_required
 @require_safe
 def history_changed(request: PersonRequest) -> HttpResponse:
     """What became of the last change to several jobs; it can be loaded again without doing anything again."""
     result = request.session.get(LAST_CHANGE)
     if result is None:
         return see_other("history")
-    context = {"result": result, "refusals": bulk.told(result["refusals"], request.user), "back": result["back"]}
+    context = {
+        "result": result,
+        "refusals": bulk_actions.told(result["refusals"], request.user),
+        "back": result["back"],
+    }
     return render(request, "history/changed.html", context)
 
 
@@ -152,7 +158,7 @@ def _results(request: PersonRequest, form: HistoryForm) -> dict[str, object]:
         "next_url": _address(path, form, next=page.next),
         "csv_url": f"{reverse('history_csv')}?{query}".rstrip("?"),
         "kept": form.query(),
-        "offered": [verb.name.lower() for verb in bulk.offered(request.user)],
+        "offered": [verb.name.lower() for verb in bulk_actions.offered(request.user)],
     }
 
 

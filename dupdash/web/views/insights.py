@@ -10,12 +10,12 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from dupdash.web.csv_files import csv_response
-from dupdash.web.guard import guarded
-from dupdash.web.http import PersonRequest, unkept
+from dupdash.web.decorators import permission_required
 from dupdash.web.insights.chart import Chart
 from dupdash.web.insights.charts import CHARTS
 from dupdash.web.insights.period import DAYS, Period, PeriodForm
 from dupdash.web.insights.style import style
+from dupdash.web.responses import PersonRequest, no_store
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Plot:
     svg_url: str
 
 
-@guarded
+@permission_required
 @require_safe
 def insights(request: PersonRequest) -> HttpResponse:
     form = PeriodForm(request.GET)
@@ -50,14 +50,14 @@ def insights(request: PersonRequest) -> HttpResponse:
     return render(request, "insights/insights.html", context, status=200 if period else 422)
 
 
-@guarded
+@permission_required
 @require_safe
 def insights_csv(request: PersonRequest, plot: str) -> HttpResponseBase:
     chart, period = _asked(request, plot)
     return csv_response(_name(chart, period), *chart.downloaded())
 
 
-@guarded
+@permission_required
 @require_safe
 def insights_svg(request: PersonRequest, plot: str) -> HttpResponse:
     """The drawing as a file of its own, its colours in it."""
@@ -66,7 +66,7 @@ def insights_svg(request: PersonRequest, plot: str) -> HttpResponse:
         raise Http404
     response = HttpResponse(chart.drawing.svg(_title(chart, period), chart.says, style()), content_type="image/svg+xml")
     response["Content-Disposition"] = f'attachment; filename="{_name(chart, period)}.svg"'
-    return unkept(response)
+    return no_store(response)
 
 
 def _asked(request: PersonRequest, plot: str) -> tuple[Chart, Period]:

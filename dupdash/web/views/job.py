@@ -10,25 +10,25 @@ from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
-from dupdash.duplication.site import course_url
+from dupdash.duplication.moodle_clients import course_url
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web.guard import guarded, on_job
-from dupdash.web.http import PersonRequest, partial, unchanged, unkept
+from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import actions
+from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import outcome_of
-from dupdash.web.presentation.rows import requester_of
 from dupdash.web.presentation.status import Status, status_of
-from dupdash.web.presentation.story import story
-from dupdash.web.presentation.summary import summary
-from dupdash.web.site import health_of
+from dupdash.web.presentation.ticket_summary import summary
+from dupdash.web.presentation.timeline import story
+from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-@guarded
-@on_job
+@permission_required
+@with_job
 @require_safe
 def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     health = health_of(request)
@@ -43,8 +43,8 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return render(request, "jobs/job.html", context)
 
 
-@guarded
-@on_job
+@permission_required
+@with_job
 @require_safe
 def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """What is polled: nothing where nothing changed, and with a new event the rest of the page, too."""
@@ -52,20 +52,20 @@ def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     status = status_of(job, health)
     seen = request.GET.get("seen", "")
     if seen == status.seen and status.poll:
-        return unchanged()
+        return no_content()
     context = _status_context(job, status)
     if seen.partition("-")[0] != str(status.version):
         context |= {"rest": True, **_rest_context(request, job, health)}
     return partial(request, "jobs/_status.html", context, last=not status.poll)
 
 
-@guarded
-@on_job
+@permission_required
+@with_job
 @require_safe
 def job_summary(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """What is pasted into a ticket, as it is."""
     text = _summary(request, job, job.events.select_related("actor"), health_of(request))
-    return unkept(HttpResponse(text, content_type="text/plain; charset=utf-8"))
+    return no_store(HttpResponse(text, content_type="text/plain; charset=utf-8"))
 
 
 def _summary(request: PersonRequest, job: DuplicationJob, events: Iterable[JobEvent], health: MoodleHealth) -> str:

@@ -8,18 +8,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
-from dupdash.web.guard import guarded
-from dupdash.web.http import PersonRequest, partial, unchanged
-from dupdash.web.presentation.digests import digest
+from dupdash.web.decorators import permission_required
+from dupdash.web.health_of_request import health_of
+from dupdash.web.presentation.fingerprint import digest
+from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.presentation.paging import Key, address, between, page_of
-from dupdash.web.presentation.rows import Row, rows
-from dupdash.web.site import health_of
+from dupdash.web.responses import PersonRequest, no_content, partial
 
 # So many newer copies are counted; beyond that it is "more than".
 COUNTED = 99
 
 
-@guarded
+@permission_required
 @require_safe
 def jobs(request: PersonRequest) -> HttpResponse:
     visible = access.visible_jobs(request.user).select_related("requester")
@@ -38,7 +38,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
     return render(request, "jobs/list.html", context)
 
 
-@guarded
+@permission_required
 @require_safe
 def job_rows(request: PersonRequest) -> HttpResponse:
     """All rows that the page shows, in one answer; on the newest page also how many copies came since."""
@@ -51,7 +51,7 @@ def job_rows(request: PersonRequest) -> HttpResponse:
     newer = visible.filter(first.newer())[: COUNTED + 1].count() if on_top else 0
     context = _rows_context(request, shown, first, last, newer=newer, on_top=on_top)
     if request.GET.get("seen") == context["seen"]:
-        return unchanged()
+        return no_content()
     return partial(request, "jobs/_rows.html", context, last=not context["rows_url"])
 
 

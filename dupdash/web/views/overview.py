@@ -6,15 +6,15 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
-from dupdash.notifications.troubles import troubles
-from dupdash.web.guard import guarded
-from dupdash.web.http import PersonRequest, partial, unchanged
-from dupdash.web.presentation.digests import digest
+from dupdash.notifications.mail_status import mail_problems
+from dupdash.web.decorators import permission_required
+from dupdash.web.health_of_request import health_of
+from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.overview import figures, sections, site_of
-from dupdash.web.site import health_of
+from dupdash.web.responses import PersonRequest, no_content, partial
 
 
-@guarded
+@permission_required
 @require_safe
 def overview(request: PersonRequest) -> HttpResponse:
     context = _live_context(request)
@@ -28,12 +28,12 @@ def overview(request: PersonRequest) -> HttpResponse:
     return render(request, "overview/overview.html", context)
 
 
-@guarded
+@permission_required
 @require_safe
 def overview_live(request: PersonRequest) -> HttpResponse:
     context = _live_context(request)
     if request.GET.get("seen") == context["seen"]:
-        return unchanged()
+        return no_content()
     return partial(request, "overview/_live.html", context)
 
 
@@ -42,7 +42,7 @@ def _live_context(request: PersonRequest) -> dict[str, object]:
     shown = sections(request.user, health)
     day = figures(request.user)
     site = site_of(health) if access.sees_all_jobs(request.user) else None
-    mail = troubles() if access.is_administrator(request.user) else None
+    mail = mail_problems() if access.is_administrator(request.user) else None
     seen = digest(shown, day, site, mail)
     return {
         "sections": shown,

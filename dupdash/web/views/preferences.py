@@ -7,13 +7,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import trigger_client_event
 
-from dupdash.notifications.news import news_for
+from dupdash.notifications.toasts import toast_for
+from dupdash.web.decorators import permission_required
 from dupdash.web.forms.preferences import PreferencesForm
-from dupdash.web.guard import guarded
-from dupdash.web.http import PersonRequest, see_other, unchanged
+from dupdash.web.responses import PersonRequest, no_content, see_other
 
 
-@guarded
+@permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: PersonRequest) -> HttpResponse:
     form = PreferencesForm(request.POST if request.method == "POST" else None, user=request.user)
@@ -25,12 +25,12 @@ def preferences(request: PersonRequest) -> HttpResponse:
     return render(request, "preferences/preferences.html", context, status=422 if form.is_bound else 200)
 
 
-@guarded
+@permission_required
 @require_safe
 def news(request: PersonRequest) -> HttpResponse:
     """Nothing, nearly always; else a short message for the corner of the page, once for each person."""
-    told = news_for(request.user)
-    response = unchanged()
+    told = toast_for(request.user)
+    response = no_content()
     if told:
         trigger_client_event(response, "dupdash:toast", {"level": told.level, "text": told.text, "url": told.url})
     return response

@@ -6,16 +6,16 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
+from dupdash.web.decorators import permission_required
 from dupdash.web.forms.presets import PresetForm
-from dupdash.web.guard import guarded
-from dupdash.web.http import PersonRequest, see_other
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.options import switches, taken
+from dupdash.web.responses import PersonRequest, see_other
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
 
-@guarded
+@permission_required
 @asks
 def presets(request: PersonRequest) -> HttpResponse:
     """The list, and a form for one more."""
@@ -31,7 +31,7 @@ def presets(request: PersonRequest) -> HttpResponse:
     return render(request, "presets/presets.html", context, status=422 if request.method == "POST" else 200)
 
 
-@guarded
+@permission_required
 @asks
 def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     preset = get_object_or_404(OptionPreset, pk=preset_id)
@@ -45,7 +45,7 @@ def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     return render(request, "presets/edit.html", context, status=422 if request.method == "POST" else 200)
 
 
-@guarded
+@permission_required
 @asks
 def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     preset = get_object_or_404(OptionPreset, pk=preset_id)

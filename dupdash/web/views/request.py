@@ -13,9 +13,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import access
-from dupdash.accounts.access import NotAllowed, Verb
-from dupdash.duplication import first_asked, jobs
+from dupdash.accounts.access import Action, NotAllowed
+from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import (
     Draft,
     InvalidRequest,
@@ -26,24 +27,23 @@ from dupdash.duplication.request import (
     prepare,
     taken_in_moodle,
 )
-from dupdash.duplication.site import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.moodle.options import OPTIONS
-from dupdash.web import catalogue
-from dupdash.web.catalogue import Choice, Found, Node
+from dupdash.web import course_picker
 from dupdash.web.converters import JobId
+from dupdash.web.course_picker import Choice, Found, Node
+from dupdash.web.decorators import permission_required
 from dupdash.web.forms.request import RequestForm, filled_in
-from dupdash.web.guard import guarded
-from dupdash.web.http import PersonRequest, partial, see_other
+from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.actions import may_ask_again
+from dupdash.web.presentation.confirmations import question
+from dupdash.web.presentation.error_messages import words_of_error, words_of_problem
 from dupdash.web.presentation.options import switches
 from dupdash.web.presentation.outcome import Callout
 from dupdash.web.presentation.preview import Preview, preview
-from dupdash.web.presentation.questions import question
-from dupdash.web.presentation.refusals import words_of_error, words_of_problem
-from dupdash.web.site import health_of
+from dupdash.web.responses import PersonRequest, partial, see_other
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -82,7 +82,7 @@ class Sent:
     level: int = messages.SUCCESS
 
 
-@guarded
+@permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def request_copy(request: PersonRequest) -> HttpResponse:
     before = _job_to_start_from(request)
@@ -101,19 +101,19 @@ def request_copy(request: PersonRequest) -> HttpResponse:
     return _page(request, form, before, status=422)
 
 
-@guarded
+@permission_required
 @require_safe
 def source_choices(request: PersonRequest) -> HttpResponse:
     """The courses that a search finds, as radios."""
     query, source = request.GET.get("source_query", ""), request.GET.get("source", "")
     around = Surroundings()
     with _told_in(around, request.user), open_client() as client:
-        around.found = catalogue.find_source(query, source, request.user, client)
+        around.found = course_picker.find_source(query, source, request.user, client)
     context = {"found": around.found, "trouble": around.trouble, "query": query.strip(), "selected": as_id(source)}
     return partial(request, "jobs/_source_choices.html", context)
 
 
-@guarded
+@permission_required
 @require_safe
 def copy_preview(request: PersonRequest) -> HttpResponse:
     """What will happen with this source and these options; names for the copy come along."""
@@ -128,7 +128,7 @@ def copy_preview(request: PersonRequest) -> HttpResponse:
     return partial(request, "jobs/_preview.html", context)
 
 
-@guarded
+@permission_required
 @require_safe
 def short_name_check(request: PersonRequest) -> HttpResponse:
     """What there is to say about a short name while it is typed."""
@@ -157,7 +157,7 @@ def _edited(request: PersonRequest) -> DuplicationJob | None:
     if not _AN_ID.fullmatch(job_id):
         return None
     job = access.visible_jobs(request.user).filter(pk=job_id, state=State.AWAITING_APPROVAL).first()
-    return job if job is not None and access.may(request.user, Verb.APPROVE, job) else None
+    return job if job is not None and access.may(request.user, Action.APPROVE, job) else None
 
 
 def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob | None) -> HttpResponse:
@@ -196,7 +196,7 @@ def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
 
 def _not_again(request: PersonRequest, before: DuplicationJob) -> HttpResponse:
     """Why the form cannot be filled in with this job, on the page that says so of trying it again."""
-    context = {"job": before, "question": question(Verb.RETRY, before)}
+    context = {"job": before, "question": question(Action.RETRY, before)}
     return render(request, "jobs/question.html", context, status=409)
 
 
@@ -242,8 +242,8 @@ def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Dra
     of the job before it, and not a new one: so that whichever answer was lost, what is sent again finds its own job.
     Raises MoodleError where it must be asked of Moodle which source is meant.
     """
-    while (job := first_asked.job_with_key(draft.idempotency_key, actor=user)) is not None:
-        if first_asked.asks_for(job, draft, _source_id(draft, job)):
+    while (job := idempotency.job_with_key(draft.idempotency_key, actor=user)) is not None:
+        if idempotency.asks_for(job, draft, _source_id(draft, job)):
             return job, draft
         draft = replace(draft, idempotency_key=f"after {job.pk}")
     return None, draft
@@ -263,7 +263,7 @@ def _known(twin: DuplicationJob, form: RequestForm) -> Sent:
     if twin.state in ENDED:
         words = f"This copy was asked for already, and {ENDED[State(twin.state)]}. It was not asked for again."
         return Sent(twin, words, messages.INFO)
-    draft, start = form.draft(), first_asked.first_asked(twin)["not_before"]
+    draft, start = form.draft(), idempotency.original_request(twin)["not_before"]
     if not form.is_valid() or (draft.note.strip(), draft.not_before) != (twin.note, start):
         return Sent(twin, "This was asked for already; start and note are as they were.", messages.INFO)
     return Sent(twin, _thanks(twin))
@@ -306,8 +306,8 @@ def _surroundings(form: RequestForm, before: DuplicationJob | None, user: "User"
         id_line = f"id {before.source_id}"
         around.found = Found(chosen=Choice(before.source_id, before.source_fullname, before.source_shortname, id_line))
     with _told_in(around, user), open_client() as client:
-        around.nodes = catalogue.tree(catalogue.categories(client), user)
-        around.found = catalogue.find_source(form.value("source_query"), source, user, client)
+        around.nodes = course_picker.tree(course_picker.categories(client), user)
+        around.found = course_picker.find_source(form.value("source_query"), source, user, client)
     return around
 
 

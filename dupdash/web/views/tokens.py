@@ -9,14 +9,14 @@ from django.views.decorators.http import require_http_methods
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
+from dupdash.web.decorators import permission_required
 from dupdash.web.forms.tokens import TokenForm
-from dupdash.web.guard import guarded
-from dupdash.web.http import PersonRequest, see_other, unkept
+from dupdash.web.responses import PersonRequest, no_store, see_other
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
 
-@guarded
+@permission_required
 @asks
 def own_tokens(request: PersonRequest) -> HttpResponse:
     """The list, and a form for one more. A new token is in the answer to the form, and nowhere else ever."""
@@ -36,7 +36,7 @@ def own_tokens(request: PersonRequest) -> HttpResponse:
     return _page(request, TokenForm(owner=request.user), made=token, text=text)
 
 
-@guarded
+@permission_required
 @asks
 def revoke_token(request: PersonRequest, token_id: int) -> HttpResponse:
     token = get_object_or_404(ApiToken, pk=token_id, owner=request.user)
@@ -57,7 +57,7 @@ def _page(
         "text": text,
         "service_url": request.build_absolute_uri(reverse("webservice")),
     }
-    return unkept(render(request, "accounts/tokens.html", context, status=status))
+    return no_store(render(request, "accounts/tokens.html", context, status=status))
 
 
 def _crumbs() -> list[dict[str, str]]:

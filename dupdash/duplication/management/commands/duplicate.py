@@ -13,9 +13,9 @@ from rich.progress import Progress as Bars
 
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
+from dupdash.duplication.moodle_clients import course_url, open_client
 from dupdash.duplication.progress import progress
 from dupdash.duplication.request import Draft, InvalidRequest, prepare
-from dupdash.duplication.site import course_url, open_client
 from dupdash.duplication.states import TERMINAL, State
 from dupdash.moodle import options as duplication_options
 from dupdash.moodle.client import MoodleClient
@@ -70,7 +70,7 @@ class Command(BaseCommand):
             options=duplication_options.defaults() | _options(arguments["option"]),
         )
         request = prepare(draft, Origin.COMMAND, client)
-        return jobs.submit(request, actor=None, client=client, through="command line")
+        return jobs.submit(request, actor=None, client=client, via="command line")
 
     def _follow(self, job: DuplicationJob) -> None:
         if self.stdout.isatty():

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from dupdash.duplication.supervisor import Supervisor
+from dupdash.duplication.queue.supervisor import Supervisor
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandError
 
 from dupdash.sandbox.accounts import PASSWORD
-from dupdash.sandbox.university import university
+from dupdash.sandbox.seed import university
 
 # Username, and the group that makes this person what they are in dupdash.
 PEOPLE = {

@@ -1,0 +1,69 @@
+"""Before a request that may start something goes out: look, and commit "sent" with the baseline (rule 3)."""
+
+from django.utils import timezone
+
+from dupdash.duplication.drivers import outcomes
+from dupdash.duplication.drivers.lookup import courses_of_other_jobs, take_baseline
+from dupdash.duplication.drivers.outcomes import Outcome
+from dupdash.duplication.explanations import TAKEN
+from dupdash.duplication.models import DuplicationJob, Phase
+from dupdash.duplication.progress import expect
+from dupdash.duplication.queue.leases import Lease
+from dupdash.duplication.transitions import JobMovedOn, record_event
+from dupdash.duplication.truncation import truncate_for
+from dupdash.moodle import errors
+from dupdash.moodle.client import MoodleClient
+
+
+def outcome_of_read(error: errors.MoodleError) -> Outcome:
+    """What an error of a read before sending means: whatever it is, this job started nothing."""
+    match error:
+        case errors.ConfigurationFault():
+            return outcomes.Misconfigured(error)
+        case errors.Refused():
+            return outcomes.Refused(error.errorcode, error.message)
+        case _:
+            return outcomes.NothingStarted(error)
+
+
+def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: str) -> Outcome | None:
+    """Look before sending, and commit "sent" with the baseline (rule 3). None: go ahead.
+
+    Raises MoodleError, JobMovedOn where the lease is lost, and IntegrityError where another copy of the
+    source is on its way unseen (rule 4).
+    """
+    source = client.course_by_id(job.source_id)
+    if source is None:
+        return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
+    if taken := client.courses_by_shortname(job.shortname):
+        return outcomes.Refused(TAKEN, f"Course {taken[0].id}, “{taken[0].fullname}”, has this short name by now.")
+    activities = client.contents(source.id).activities
+    baseline = take_baseline(client, source.shortname, courses_of_other_jobs(job))
+    expected = expect(source.id, activities)
+    if lease.lost.is_set():
+        raise JobMovedOn(job.pk)
+    try:
+        record_event(
+            job,
+            kind="sent",
+            reason="The request was sent to Moodle. It is never sent again, except on proof that nothing was started.",
+            guard={**lease.guard, "sent_at__isnull": True, "cancel_requested_at__isnull": True},
+            data={"activities": activities, "temporary_names": baseline["names"][:3]},
+            sent_at=timezone.now(),
+            baseline=baseline,
+            facts={},
+            driver=driver,
+            phase=Phase.BACKUP,
+            last_response_at=timezone.now(),
+            source_shortname=truncate_for("source_shortname", source.shortname),
+            source_fullname=truncate_for("source_fullname", source.fullname),
+            source_activities=activities,
+            expected_backup=expected.backup if expected else None,
+            expected_restore=expected.restore if expected else None,
+        )
+    except JobMovedOn:
+        job.refresh_from_db()
+        if job.lease_owner == lease.owner and job.cancel_requested_at is not None:
+            return outcomes.CancelledBeforeSending()
+        raise
+    return None

@@ -1,0 +1,154 @@
+"""The copy held against its source: sections and activities, matched by name and type.
+
+What Moodle's contents service cannot show (blocks, filters, people, grades) is not claimed to be verified.
+"""
+
+import logging
+import time
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import JobMovedOn, update_job
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError, NotSent, Refused, UnknownRefusal
+from dupdash.moodle.records import Contents
+
+logger = logging.getLogger("dupdash.verification")
+
+# A report names so many differences of a kind, and counts the rest.
+NAMED_MOST = 50
+# A copy that could not be held against its source for so long is told to be so.
+VERIFY_FOR = timedelta(days=1)
+# The longest pause between two tries.
+VERIFY_LONGEST = timedelta(hours=1)
+AT_ONCE = 50
+
+Report = dict[str, Any]
+
+
+def verify(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report | None:
+    """The report of a finished copy; None where Moodle could not be asked (it is tried again later)."""
+    try:
+        return _held_against_source(job, course_id, client)
+    except MoodleError:
+        return None
+
+
+def verify_pending(client: MoodleClient, deadline: float) -> None:
+    """Make the reports that could not be made when their copies ended.
+
+    ``deadline``: on the monotonic clock; a Moodle that is away or slow leaves the rest for the next sweep.
+    """
+    if MoodleHealth.current().paused_at is not None:
+        return
+    for job in _without_report(timezone.now())[:AT_ONCE]:
+        if time.monotonic() > deadline or not _verify_later(job, client):
+            return
+
+
+def why_not_verified(report: Report | None) -> str:
+    """Why a copy could not be held against its source, in a sentence; "" where it was, or is still to be."""
+    return str((report or {}).get("why_not", ""))
+
+
+def differs(report: Report | None) -> bool:
+    """Whether a copy was held against its source, and lacks something or has something beyond it."""
+    return report is not None and not report["complete"] and not why_not_verified(report)
+
+
+def _without_report(now: datetime) -> QuerySet[DuplicationJob]:
+    """Those whose turn it is, the longest waiting first. Their ``check_at`` is the time of the next try."""
+    due = Q(check_at__isnull=True) | Q(check_at__lte=now)
+    missing = DuplicationJob.objects.filter(state=State.SUCCEEDED, verification__isnull=True, course_id__isnull=False)
+    return missing.filter(due).order_by(F("check_at").asc(nulls_first=True), "finished_at")
+
+
+def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
+    """Try to make one report; False where Moodle could not be reached."""
+    now = timezone.now()
+    waited = now - (job.finished_at or now)
+    tried_before = job.check_at is not None
+    pause = min(VERIFY_LONGEST, max(timedelta(seconds=settings.CHECK_FIRST), waited))
+    try:
+        # Before Moodle is asked: whatever happens meanwhile, the others come first the next time.
+        update_job(job, guard={"check_at": job.check_at}, check_at=now + pause)
+        report = _report(job, client, last_try=tried_before and waited >= VERIFY_FOR)
+        update_job(job, verification=report, check_at=None)
+    except NotSent as away:
+        logger.info("job %s: %s", job.pk, away)
+        return False
+    except (MoodleError, JobMovedOn) as passing:
+        logger.info("job %s: %s", job.pk, passing)
+    return True
+
+
+def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Report:
+    """The report, or one that says why there is none. Raises MoodleError where it is to be tried again."""
+    course_id = job.course_id or 0
+    try:
+        return _held_against_source(job, course_id, client)
+    except NotSent:
+        # Says nothing about these courses, however long it lasts.
+        raise
+    except MoodleError as error:
+        if isinstance(error, Refused | UnknownRefusal):
+            for which, id in (("source", job.source_id), ("copy", course_id)):
+                if client.course_by_id(id) is None:
+                    return _impossible(f"The {which}, course {id}, is not seen in Moodle any more.")
+        if last_try:
+            return _impossible(f"It was tried for a day. The last answer was: {error}")
+        raise
+
+
+def _impossible(why: str) -> Report:
+    return {"at": timezone.now().isoformat(), "complete": False, "why_not": why}
+
+
+def _held_against_source(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
+    source, copy = client.contents(job.source_id), client.contents(course_id)
+    return compare(source, copy, with_activities=bool(job.options.get("activities", True)))
+
+
+def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Report:
+    """Count and match; differences are named, each with how often it is missing or extra, and some only counted.
+
+    ``matched`` is what is in both: a copy may have as many activities as its source, and not the same ones.
+    """
+    sections = _difference(_sections(source), _sections(copy))
+    wanted = _activities(source) if with_activities else Counter[tuple[str, str]]()
+    activities = _difference(wanted, _activities(copy))
+    return {
+        "at": timezone.now().isoformat(),
+        "sections": {"source": source.section_count, "copy": copy.section_count, **sections},
+        "activities": {
+            "source": source.activities,
+            "expected": sum(wanted.values()),
+            "copy": copy.activities,
+            **activities,
+        },
+        "complete": not any(kind[word] for kind in (sections, activities) for word in ("missing", "extra")),
+    }
+
+
+def _sections(contents: Contents) -> Counter[tuple[str, str]]:
+    return Counter((str(section.number), section.name) for section in contents.sections)
+
+
+def _activities(contents: Contents) -> Counter[tuple[str, str]]:
+    return Counter((activity.modname, activity.name) for section in contents.sections for activity in section.modules)
+
+
+def _difference(source: Counter[tuple[str, str]], copy: Counter[tuple[str, str]]) -> dict[str, Any]:
+    found: dict[str, Any] = {"matched": (source & copy).total()}
+    for word, more in (("missing", source - copy), ("extra", copy - source)):
+        entries = [{"type": kind, "name": name, "count": count} for (kind, name), count in more.items()]
+        found[word] = entries[:NAMED_MOST]
+        found[f"more_{word}"] = sum(entry["count"] for entry in entries[NAMED_MOST:])
+    return found

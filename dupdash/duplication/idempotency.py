@@ -1,0 +1,92 @@
+"""What a job was first asked for, whatever an approval changed since: so that what is sent again finds its own job."""
+
+import ast
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.request import Draft, InvalidRequest, Problem
+from dupdash.moodle import options
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# What an approval may change, as the story tells it.
+CHANGEABLE = {
+    "fullname": "full name",
+    "shortname": "short name",
+    "category_id": "category",
+    "category_name": "category",
+    "visible": "visibility",
+    "options": "options",
+    "not_before": "start",
+}
+
+
+def submitted_before(request: Draft, source_id: int, *, actor: "User") -> DuplicationJob | None:
+    """The job this person submitted with the same idempotency key.
+
+    Raises InvalidRequest where the key was used for something else.
+    """
+    job = job_with_key(request.idempotency_key, actor=actor)
+    if job is not None and not asks_for(job, request, source_id):
+        raise InvalidRequest(
+            [
+                Problem(
+                    "idempotencykey",
+                    "invalidparameter",
+                    "This key was used before, for another request.",
+                    job,
+                )
+            ]
+        )
+    return job
+
+
+def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | None:
+    """The job this person submitted with an idempotency key; without a key there is none."""
+    if not idempotency_key:
+        return None
+    return DuplicationJob.objects.filter(requester=actor, idempotency_key=idempotency_key).first()
+
+
+def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
+    """Whether a job was made of this very request; the note and the start are not part of that."""
+    first = original_request(job)
+    asked = (
+        source_id,
+        request.fullname.strip(),
+        request.shortname.strip(),
+        request.category_id,
+        request.visible,
+    )
+    before = (job.source_id, first["fullname"], first["shortname"], first["category_id"], first["visible"])
+    # As chosen and as it works out are the same wish: what was stored is the latter.
+    return asked == before and first["options"] in (dict(request.options), _effective(request))
+
+
+def original_request(job: DuplicationJob) -> dict[str, Any]:
+    """What a job asked for before any approval changed it: the columns of CHANGEABLE."""
+    asked = {name: getattr(job, name) for name in CHANGEABLE}
+    for event in job.events.filter(kind="approved").order_by("-id"):
+        asked |= {name: _from_event(name, value) for name, value in event.data.get("before", {}).items()}
+    return asked
+
+
+def to_event(value: Any) -> Any:
+    """The value of a column as an event keeps it."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _from_event(name: str, value: Any) -> Any:
+    """The value of a column that an event keeps; older events keep it as Python prints it."""
+    if name == "not_before":
+        return datetime.fromisoformat(value) if value not in (None, "None") else None
+    if name in ("category_id", "visible", "options") and isinstance(value, str):
+        return ast.literal_eval(value)
+    return value
+
+
+def _effective(request: Draft) -> dict[str, bool]:
+    known = options.defaults()
+    return options.effective({name: value for name, value in request.options.items() if name in known})

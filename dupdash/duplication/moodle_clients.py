@@ -1,0 +1,38 @@
+"""The one Moodle that the settings name."""
+
+from django.conf import settings
+
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import ConfigurationFault
+
+
+def open_client() -> MoodleClient:
+    """A client for the configured site; close it after use. Raises ConfigurationFault without a site."""
+    if not settings.MOODLE_URL:
+        raise ConfigurationFault(
+            "No Moodle is configured.",
+            advice="Set MOODLE_URL and MOODLE_TOKEN and start dupdash again; scripts/demo brings a Moodle of its own.",
+        )
+    return _client(settings.MOODLE_URL, settings.MOODLE_TOKEN)
+
+
+def open_async_client() -> MoodleClient:
+    """A client for whoever serves the proposed services: the site itself, or what ASYNC_URL names."""
+    if not settings.ASYNC_URL:
+        return open_client()
+    return _client(settings.ASYNC_URL, settings.ASYNC_TOKEN)
+
+
+def _client(url: str, token: str) -> MoodleClient:
+    return MoodleClient(
+        url,
+        token,
+        connect_timeout=settings.MOODLE_CONNECT_TIMEOUT,
+        read_timeout=settings.MOODLE_READ_TIMEOUT,
+        duplication_timeout=settings.MOODLE_DUPLICATION_TIMEOUT,
+    )
+
+
+def course_url(course_id: int) -> str:
+    """Where a person sees a course in Moodle."""
+    return f"{settings.MOODLE_URL}/course/view.php?id={course_id}"

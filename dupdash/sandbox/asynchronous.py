@@ -1,0 +1,118 @@
+"""``--native``: the two web services of MDL-64916, which no Moodle has built in.
+
+Their figures are as awkward as those of Moodle's own copy progress (``trace_copy_progress.json``):
+``progress`` belongs to the phase, starts again in the second, jumps to 1 and comes back.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass
+
+from dupdash.sandbox.duplication import Copies, Copy, Mishaps
+from dupdash.sandbox.records import CopyRequest, Course
+from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, Pace, Stopped
+
+PHASE_BACKUP, PHASE_RESTORE = 1, 2
+
+# backup::STATUS_*
+REQUIRE_CONV, NEED_PRECHECK, AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 200, 600, 700, 800, 900, 1000
+
+# Moodle's queue starts a copy at the next cron run; this is one that runs all the time.
+QUEUED_FOR = 0.5
+
+
+@dataclass(frozen=True)
+class Progress:
+    phase: int
+    status: int
+    progress: float
+
+
+class Duplications:
+    """Every duplication that was asked for, by its id."""
+
+    def __init__(self, copies: Copies, pace: Pace) -> None:
+        self._copies = copies
+        self._pace = pace
+        self._running: dict[str, Copy | None] = {}
+        self._ended: dict[str, Progress] = {}
+        self._lock = threading.Lock()
+
+    def start(self, request: CopyRequest, source: Course, mishaps: Mishaps) -> str:
+        duplicateid = secrets.token_hex(16)
+        with self._lock:
+            self._running[duplicateid] = None
+        threading.Thread(
+            target=self._run, args=(duplicateid, request, source, mishaps), name=duplicateid, daemon=True
+        ).start()
+        return duplicateid
+
+    def _run(self, duplicateid: str, request: CopyRequest, source: Course, mishaps: Mishaps) -> None:
+        try:
+            self._pace.wait(QUEUED_FOR)
+        except Stopped:
+            return
+        copy = self._copies.start(request, source, mishaps)
+        with self._lock:
+            self._running[duplicateid] = copy
+        copy.ended.wait()
+        if copy.killed:
+            return  # nobody is left to say how it ended: the record stays as it was
+        with self._lock:
+            self._running.pop(duplicateid, None)
+            self._ended[duplicateid] = _outcome(copy)
+
+    def progress(self, duplicateid: str) -> Progress | None:
+        with self._lock:
+            if duplicateid in self._ended:
+                return self._ended[duplicateid]
+            if duplicateid not in self._running:
+                return None
+            copy = self._running[duplicateid]
+        return _progress(copy) if copy else Progress(PHASE_BACKUP, AWAITING, 0)
+
+    def other_than(self, duplicateid: str) -> str:
+        """The id of another duplication; where there is none, one that nobody knows."""
+        with self._lock:
+            return next(
+                (other for other in (*self._running, *self._ended) if other != duplicateid), secrets.token_hex(16)
+            )
+
+    def all(self) -> dict[str, Progress]:
+        with self._lock:
+            running = {duplicateid: _progress(copy) for duplicateid, copy in self._running.items() if copy}
+            return {**running, **self._ended}
+
+    def bring_back(self, ended: dict[str, Progress]) -> None:
+        """After a restart: what was running then stays as it was for ever."""
+        with self._lock:
+            self._ended.update(ended)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._running.clear()
+            self._ended.clear()
+
+
+def _outcome(copy: Copy) -> Progress:
+    if copy.error is None:
+        return Progress(PHASE_RESTORE, FINISHED_OK, 1)
+    return Progress(PHASE_BACKUP if copy.courseid is None else PHASE_RESTORE, FINISHED_ERR, 1)
+
+
+def _progress(copy: Copy) -> Progress:
+    share = copy.step_progress
+    if copy.step is None:
+        return Progress(PHASE_BACKUP, AWAITING, 0)
+    if copy.step == BACKUP:
+        return Progress(PHASE_BACKUP, EXECUTING, round(0.95 * share, 14))
+    if copy.step == HIDDEN:
+        return Progress(PHASE_RESTORE, REQUIRE_CONV, 0)
+    if copy.step == CONTENT:
+        return Progress(PHASE_RESTORE, EXECUTING, 0.99943800159049)
+    for until, status in ((0.1, NEED_PRECHECK), (0.2, AWAITING), (0.35, EXECUTING)):
+        if share < until:
+            return Progress(PHASE_RESTORE, status, 1)
+    return Progress(PHASE_RESTORE, EXECUTING, round(0.9 * share, 14))

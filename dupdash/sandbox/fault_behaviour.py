@@ -1,0 +1,135 @@
+"""What the faults that struck a call mean for its copy and for its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dupdash.sandbox.duplication import Mishaps
+from dupdash.sandbox.errors import MoodleError, moodle_exception, php_error
+from dupdash.sandbox.faults import COPYING, Fault
+from dupdash.sandbox.moodle import Moodle
+from dupdash.sandbox.php_values import Reset, Response
+from dupdash.sandbox.state import State
+from dupdash.sandbox.timing import BACKUP
+
+Struck = Mapping[str, Fault]
+Outcome = Response | Reset
+
+HTML = "text/html; charset=utf-8"
+
+_IMPATIENT = ("reset_during", "gateway_timeout", "bad_gateway")
+_DAMAGING = (*_IMPATIENT, "reset_after", "empty", "html", "truncated")
+
+
+def before_php(struck: Struck) -> Outcome | None:
+    """Answers that do not need Moodle."""
+    if "reset_before" in struck:
+        return Reset()
+    if "forbidden" in struck:
+        return Response(403, HTML, b"")
+    return None
+
+
+def for_the_copy(struck: Struck) -> Mishaps:
+    dies_in: str | None = None
+    error: MoodleError | None = None
+    if "killed_in_backup" in struck:
+        dies_in = BACKUP
+    elif "killed_in_restore" in struck:
+        dies_in = struck["killed_in_restore"].word("step")
+    elif "exception_in_restore" in struck:
+        dies_in = struck["exception_in_restore"].word("step")
+        error = _restore_error(struck["exception_in_restore"].word("errorcode"))
+    return Mishaps(
+        slowness=struck["slow"].number("factor") if "slow" in struck else 1.0,
+        dies_in=dies_in,
+        error=error,
+        stalls_in=struck["stall"].word("step") if "stall" in struck else None,
+        collides="storedfilenotcreated" in struck,
+    )
+
+
+def _restore_error(errorcode: str) -> MoodleError:
+    if errorcode == "none":
+        return php_error("Call to a member function get_id() on null")
+    return moodle_exception(errorcode, f"error/{errorcode}")
+
+
+def patience(struck: Struck) -> float | None:
+    """Which share of the copy is waited for; None: all of it."""
+    shares = [struck[name].number("at") for name in _IMPATIENT if name in struck]
+    return min(shares, default=None)
+
+
+def seconds_for_a_read(struck: Struck, function: str) -> float:
+    """A look-up takes about 20 ms (measured)."""
+    if "slow" not in struck or function in COPYING:
+        return 0.0
+    return 0.02 * struck["slow"].number("factor")
+
+
+def about_another_course(moodle: Moodle, function: str, params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a read, for another course or duplication than the one that was asked for."""
+    if function in COPYING:
+        return params
+    if function == "core_course_get_courses_by_field":
+        return {"field": "id", "value": str(another_course(moodle.state, params))}
+    if function == "core_course_async_duplicate_course_get_status":
+        return {"duplicateid": moodle.duplications.other_than(params["duplicateid"])}
+    return params | {"courseid": another_course(moodle.state, params)}
+
+
+def naming_another_course(moodle: Moodle, function: str, value: Any, params: dict[str, Any]) -> Any:
+    """The answer of a function that copies, naming another course or duplication."""
+    if function == "core_course_async_duplicate_course":
+        return {"duplicateid": moodle.duplications.other_than(value["duplicateid"])}
+    if function == "core_course_duplicate_course":
+        other = moodle.state.course(another_course(moodle.state, params))
+        return {"id": other.id, "shortname": other.shortname} if other else value
+    return value
+
+
+def another_course(state: State, params: dict[str, Any]) -> int:
+    asked = {str(params.get("courseid")), str(params.get("value"))}
+    others = (course for course in state.courses()[1:] if not asked & {str(course.id), course.shortname})
+    return next(others).id
+
+
+def when_php_died(struck: Struck) -> Outcome:
+    fault = struck.get("killed_in_backup") or struck.get("killed_in_restore")
+    how = fault.word("answer") if fault else "reset"
+    if how == "reset":
+        return Reset()
+    return Response(200, HTML, b"") if how == "empty" else proxy_error(502)
+
+
+def damaged(struck: Struck) -> bool:
+    return any(name in struck for name in _DAMAGING)
+
+
+def damage(struck: Struck, response: Response) -> Outcome:
+    if "reset_during" in struck or "reset_after" in struck:
+        return Reset()
+    if "gateway_timeout" in struck:
+        return proxy_error(504)
+    if "bad_gateway" in struck:
+        return proxy_error(502)
+    if "empty" in struck:
+        return Response(200, response.content_type, b"")
+    if "html" in struck:
+        return Response(200, HTML, b"<!DOCTYPE html>\n<html><body><h1>Error</h1>Coding error detected</body></html>\n")
+    if "truncated" in struck:
+        return Response(200, response.content_type, response.body[: len(response.body) // 2])
+    return response
+
+
+def proxy_error(status: int) -> Response:
+    """As nginx words it."""
+    title = {502: "502 Bad Gateway", 504: "504 Gateway Time-out"}[status]
+    return Response(
+        status,
+        "text/html",
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
+        "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n".encode(),
+    )

@@ -1,0 +1,46 @@
+"""What a source holds, as far as pages tell it before it is copied."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.records import Contents
+from dupdash.web.safe_cache import cache_get, cache_set
+
+# The contents of a large course take Moodle a third of a second; while somebody fills in a form they seldom change.
+FRESH_FOR = 300
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a course holds: the names of its sections, each with its number of activities, and their kinds."""
+
+    sections: tuple[tuple[str, int], ...]
+    kinds: tuple[tuple[str, int], ...]
+
+    @property
+    def activities(self) -> int:
+        return sum(count for _, count in self.sections)
+
+
+def size_of(course_id: int, client: MoodleClient) -> Size:
+    """Some minutes old at most; raises MoodleError."""
+    key = f"size:{client.site_url}:{course_id}"
+    known = cache_get(key)
+    if isinstance(known, dict):
+        return Size(_pairs(known["sections"]), _pairs(known["kinds"]))
+    size = _measured(client.contents(course_id))
+    cache_set(key, {"sections": size.sections, "kinds": size.kinds}, FRESH_FOR)
+    return size
+
+
+def _measured(contents: Contents) -> Size:
+    kinds = Counter(module.modname for section in contents.sections for module in section.modules)
+    return Size(
+        tuple((section.name, len(section.modules)) for section in contents.sections),
+        tuple(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))),
+    )
+
+
+def _pairs(stored: list[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    return tuple((str(name), int(count)) for name, count in stored)

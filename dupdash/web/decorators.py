@@ -1,0 +1,83 @@
+"""The decorators that every view but the sign-in carries: who is asked in ``rules.py`` before anything happens."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, cast
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from dupdash.accounts import access
+from dupdash.duplication.models import DuplicationJob
+from dupdash.web.permissions import PERMISSIONS, Permission
+from dupdash.web.responses import PersonRequest, no_content
+
+P = ParamSpec("P")
+
+
+def permission_required(
+    view: Callable[Concatenate[PersonRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
+    """Let only those through whom the rule of this address admits; the others sign in, or get a 403."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        rule = _rule_of(request)
+        if not request.user.is_authenticated:
+            return _sign_in(request, rule)
+        if not rule.may(request.user):
+            raise PermissionDenied
+        response = view(cast(PersonRequest, request), *args, **kwargs)
+        # One person's page: no shared cache keeps it, and the browser asks again before it shows it again.
+        response.headers.setdefault("Cache-Control", "private, no-cache")
+        return response
+
+    return wrapped
+
+
+def with_job(
+    view: Callable[Concatenate[PersonRequest, DuplicationJob, P], HttpResponse],
+) -> Callable[Concatenate[PersonRequest, ...], HttpResponse]:
+    """Give the view the job that the address names. Somebody else's job does not exist."""
+
+    @wraps(view)
+    def wrapped(request: PersonRequest, /, job_id: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        visible = access.visible_jobs(request.user).select_related("requester", "retry_of")
+        job = get_object_or_404(visible, pk=job_id)
+        verb = _rule_of(request).verb
+        if verb is not None and not access.may(request.user, verb, job):
+            raise PermissionDenied
+        return view(request, job, *args, **kwargs)
+
+    return wrapped
+
+
+def _rule_of(request: HttpRequest) -> Permission:
+    name = request.resolver_match.view_name if request.resolver_match else ""
+    if name not in PERMISSIONS:
+        raise ImproperlyConfigured(f"rules.py does not say who may open {name or request.path}.")
+    return PERMISSIONS[name]
+
+
+def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
+    """The way to the sign-in, and from there back to the page that was wanted."""
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    if not htmx:
+        return redirect_to_login(request.get_full_path())
+    if rule.background:
+        return no_content()
+    # Not into the part of the page that asked: the whole page goes.
+    return HttpResponseClientRedirect(redirect_to_login(_page_of(htmx))["Location"])
+
+
+def _page_of(htmx: HtmxDetails) -> str:
+    """The page that asked for a part of itself; a header may hold anything."""
+    try:
+        return htmx.current_url_abs_path or "/"
+    except ValueError:
+        return "/"

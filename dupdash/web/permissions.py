@@ -1,0 +1,81 @@
+"""Who may open which address: one table, which every guarded view is held against.
+
+The questions are answered in ``accounts/access.py``. An address that is missing here opens to nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import AnonymousUser
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Action
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def everyone(user: "User | AnonymousUser") -> bool:
+    return True
+
+
+def signed_in(user: "User | AnonymousUser") -> bool:
+    return user.is_authenticated
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Who may open an address (else 403), and for the address of a job what is done to the job there.
+
+    A job that a person may not see is "no such job" (404) whatever the rule says; one that is seen, but may not have
+    this done to it, is 403.
+
+    ``background``: pages ask by themselves, whatever somebody is doing there. Whose session is over is told nothing,
+    and not led to the sign-in: a half-filled form would be gone.
+    """
+
+    may: Callable[["User | AnonymousUser"], bool]
+    verb: Action | None = None
+    background: bool = False
+
+
+PERMISSIONS: dict[str, Permission] = {
+    "login": Permission(everyone),
+    "logout": Permission(everyone),
+    "overview": Permission(access.has_role),
+    "overview_live": Permission(access.has_role),
+    "history": Permission(access.has_role),
+    "history_csv": Permission(access.has_role),
+    "history_change": Permission(access.has_role),
+    "history_changed": Permission(access.has_role),
+    "insights": Permission(access.sees_all_jobs),
+    "insights_csv": Permission(access.sees_all_jobs),
+    "insights_svg": Permission(access.sees_all_jobs),
+    "jobs:list": Permission(access.has_role),
+    "jobs:rows": Permission(access.has_role),
+    "jobs:request": Permission(access.may_submit),
+    "jobs:source_choices": Permission(access.may_submit),
+    "jobs:check_short_name": Permission(access.may_submit),
+    "jobs:preview": Permission(access.may_submit),
+    "jobs:job": Permission(signed_in),
+    "jobs:status": Permission(signed_in),
+    "jobs:approve": Permission(signed_in, Action.APPROVE),
+    "jobs:reject": Permission(signed_in, Action.REJECT),
+    "jobs:cancel": Permission(signed_in, Action.CANCEL),
+    "jobs:retry": Permission(signed_in, Action.RETRY),
+    "jobs:delete_partial": Permission(signed_in, Action.DELETE_PARTIAL),
+    "jobs:settle": Permission(signed_in, Action.SETTLE),
+    "jobs:look": Permission(signed_in, Action.APPROVE),
+    "jobs:edit": Permission(signed_in, Action.APPROVE),
+    "jobs:summary": Permission(signed_in),
+    "approvals": Permission(access.is_administrator),
+    "approvals_decide": Permission(access.is_administrator),
+    "presets": Permission(access.is_administrator),
+    "edit_preset": Permission(access.is_administrator),
+    "delete_preset": Permission(access.is_administrator),
+    "preferences": Permission(signed_in),
+    "notifications:news": Permission(signed_in, background=True),
+    "tokens": Permission(access.has_role),
+    "revoke_token": Permission(access.has_role),
+}

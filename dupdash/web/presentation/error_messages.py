@@ -1,0 +1,47 @@
+"""Why something could not be done, in plain words, and no more of it than is for this person."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from dupdash.accounts import access
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.request import HELD, Problem
+from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.web.presentation.job_rows import requester_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def words_of_problems(problems: Iterable[Problem], user: "User") -> SafeString:
+    return format_html_join(" ", "{}", ((words_of_problem(problem, user),) for problem in problems))
+
+
+def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
+    """A problem in words; with a link to the job or the name of the course that is in the way, where it may be seen."""
+    job = job_in_the_way(problem, user)
+    if job is not None:
+        return held_by(problem.message, job)
+    return problem.words(in_full=problem.job is None and access.sees_all_jobs(user))
+
+
+def job_in_the_way(problem: Problem, user: "User") -> DuplicationJob | None:
+    """The unfinished job that has the short name, where this person may see it."""
+    return problem.job if problem.job is not None and access.may_see(user, problem.job) else None
+
+
+def held_by(message: str, job: DuplicationJob) -> SafeString:
+    """What is wrong, and the job that is in the way: who sees this may see that job."""
+    link = format_html('<a href="{}">“{}”</a>', reverse("jobs:job", args=[job.pk]), job.fullname)
+    return format_html(HELD, message, link, requester_of(job))
+
+
+def words_of_error(error: MoodleError, user: "User") -> str:
+    """What is wrong with the connection is for those who can put it right."""
+    if isinstance(error, ConfigurationFault) and not access.is_administrator(user):
+        return "The connection to Moodle has to be put right first. Tell a course administrator."
+    return str(error)

@@ -1,0 +1,82 @@
+"""A job in plain text, to be pasted into a ticket: what it was, how it went, and how it ended."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, tzinfo
+
+from django.utils import timezone
+
+from dupdash.duplication.explanations import explain_failure
+from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
+from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.states import State
+from dupdash.web.presentation.durations import exactly
+from dupdash.web.presentation.job_rows import requester_of
+from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.outcome import Verification, outcome_of
+from dupdash.web.presentation.timeline import story
+
+
+def summary(
+    job: DuplicationJob, events: Iterable[JobEvent], health: MoodleHealth, *, url: str, zone: tzinfo | None, raw: bool
+) -> str:
+    """``raw``: with Moodle's own words, for those who help. Times are in ``zone``, and say so."""
+    return "\n".join(_lines(job, events, health, url, zone or timezone.get_default_timezone(), raw)) + "\n"
+
+
+def _lines(
+    job: DuplicationJob, events: Iterable[JobEvent], health: MoodleHealth, url: str, zone: tzinfo, raw: bool
+) -> Iterator[str]:
+    def moment(when: datetime | None) -> str:
+        return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z") if when else "–"
+
+    options = taken(job.options)
+    elapsed = job.elapsed()
+    yield f"Copy of a Moodle course: {State(job.state).label}"
+    yield ""
+    yield f"Job:       {job.pk}"
+    yield f"Page:      {url}"
+    yield f"Copy:      {job.fullname} ({job.shortname})"
+    yield f"Source:    {job.source_fullname} ({job.source_shortname}), id {job.source_id}"
+    yield f"Category:  {job.category_name or job.category_id}"
+    yield f"Options:   {', '.join(options.along) or 'nothing but the course’s settings'}"
+    yield f"Asked by:  {requester_of(job)}, through {job.get_origin_display()}"
+    yield f"Asked:     {moment(job.created_at)}"
+    if job.requested_start:
+        yield f"Not before: {moment(job.requested_start)}"
+    yield f"Started:   {moment(job.started_at)}"
+    yield f"Ended:     {moment(job.finished_at)}" + (
+        f", took {exactly(elapsed)}" if elapsed and job.finished_at else ""
+    )
+    yield f"Attempts:  {job.attempts}"
+    if job.retry_of_id:
+        yield f"Retry of:  {job.retry_of_id}"
+    if job.course_id:
+        gone = " (deleted)" if job.course_deleted_at else ""
+        yield f"Course:    id {job.course_id}{gone}, {course_url(job.course_id)}"
+    if raw and job.failure_code:
+        yield f"Error:     {job.failure_code}"
+    if raw and job.failure_message:
+        yield f"Moodle:    {' '.join(job.failure_message.split())}"
+    if job.state == State.FAILED:
+        why = explain_failure(job)
+        yield from ("", f"What happened: {why.happened}", f"What it means: {why.means}", f"What to do: {why.do}")
+    else:
+        outcome = outcome_of(job, health, raw=raw)
+        for callout in outcome.callouts:
+            yield from ("", " ".join(filter(None, (callout.title, callout.means, callout.do))))
+        if outcome.verification is not None:
+            yield from _held_against_source(outcome.verification)
+    if job.left_partial_course:
+        yield from ("", f"A partial course was left in Moodle, id {job.course_id}.")
+    if job.note:
+        yield from ("", "Note:", *(f"  {line}" for line in job.note.splitlines()))
+    yield from ("", "Story:")
+    for told in story(events, raw=False):
+        yield f"  {moment(told.when)}  {told.what}, {told.who}. {told.why}".rstrip()
+
+
+def _held_against_source(verification: Verification) -> Iterator[str]:
+    yield from ("", f"{verification.title}. {verification.summary}")
+    for heading, lines in (("Missing in the copy", verification.missing), ("In the copy only", verification.extra)):
+        if lines:
+            yield from ("", f"{heading}:", *(f"  {' '.join(line.split())}" for line in lines))

@@ -1,0 +1,45 @@
+"""Requests and answers as the views know them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
+from django_htmx.http import HTMX_STOP_POLLING
+from django_htmx.middleware import HtmxDetails
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class PersonRequest(HttpRequest):
+    """A request that ``guarded`` has let through: somebody is signed in."""
+
+    user: "User"
+    htmx: HtmxDetails
+
+
+class SeeOther(HttpResponseRedirect):
+    """After a POST: "look there", by GET. A reload of what is seen then sends nothing again."""
+
+    status_code = 303
+
+
+def see_other(to: str, *arguments: object) -> SeeOther:
+    return SeeOther(resolve_url(to, *arguments))
+
+
+def partial(request: HttpRequest, template: str, context: Mapping[str, object], *, last: bool = False) -> HttpResponse:
+    """A part of a page, never kept by anybody; ``last`` ends the polling."""
+    response = render(request, template, context, status=HTMX_STOP_POLLING if last else 200)
+    return no_store(response)
+
+
+def no_content() -> HttpResponse:
+    """What is shown is still true: htmx swaps nothing."""
+    return no_store(HttpResponse(status=204))
+
+
+def no_store(response: HttpResponse) -> HttpResponse:
+    response["Cache-Control"] = "no-store"
+    return response

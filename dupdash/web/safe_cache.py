@@ -1,0 +1,27 @@
+"""What pages remember for a while of what the Moodle said.
+
+A cache is a comfort, not a condition: whatever it raises (no table, no Redis, an older format) costs a question to
+Moodle, not the page.
+"""
+
+import logging
+from typing import Any
+
+from django.core.cache import cache
+
+logger = logging.getLogger("dupdash.web")
+
+
+def cache_get(key: str) -> Any:
+    try:
+        return cache.get(f"web:{key}")
+    except Exception as error:
+        logger.warning("the cache cannot be read (%s): %s", key, error)
+        return None
+
+
+def cache_set(key: str, value: Any, seconds: int) -> None:
+    try:
+        cache.set(f"web:{key}", value, seconds)
+    except Exception as error:
+        logger.warning("the cache cannot be written (%s): %s", key, error)

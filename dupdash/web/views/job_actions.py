@@ -1,0 +1,159 @@
+"""What is done to a job. Each verb asks on a page of its own (GET), and does it (POST)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods
+
+from dupdash.accounts.access import Action, NotAllowed
+from dupdash.duplication import jobs
+from dupdash.duplication.jobs import CannotDo
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.request import InvalidRequest
+from dupdash.moodle.errors import MoodleError
+from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.forms.job_actions import ReasonForm, SettleForm
+from dupdash.web.health_of_request import health_of
+from dupdash.web.presentation.actions import may_ask_again
+from dupdash.web.presentation.confirmations import question
+from dupdash.web.presentation.error_messages import words_of_error, words_of_problems
+from dupdash.web.presentation.job_rows import requester_of
+from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.outcome import outcome_of
+from dupdash.web.responses import PersonRequest, see_other
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+asks = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@permission_required
+@with_job
+@asks
+def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    return _ask_or_do(request, job, Action.APPROVE, lambda: jobs.approve(job, actor=request.user))
+
+
+@permission_required
+@with_job
+@asks
+def reject(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    form = ReasonForm(request.POST or None)
+    return _ask_or_do(
+        request,
+        job,
+        Action.REJECT,
+        lambda: jobs.reject(job, reason=form.cleaned_data["reason"], actor=request.user),
+        form,
+    )
+
+
+@permission_required
+@with_job
+@asks
+def cancel(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    return _ask_or_do(request, job, Action.CANCEL, lambda: jobs.cancel(job, actor=request.user))
+
+
+@permission_required
+@with_job
+@asks
+def retry(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    def try_again() -> DuplicationJob:
+        with open_client() as client:
+            return jobs.retry(job, actor=request.user, client=client)
+
+    return _ask_or_do(request, job, Action.RETRY, try_again)
+
+
+@permission_required
+@with_job
+@asks
+def delete_partial(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    def delete() -> None:
+        with open_client() as client:
+            jobs.delete_partial(job, actor=request.user, client=client)
+
+    return _ask_or_do(request, job, Action.DELETE_PARTIAL, delete)
+
+
+@permission_required
+@with_job
+@asks
+def settle(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    form = SettleForm(request.POST or None, job=job)
+
+    def settle_it() -> None:
+        with open_client() as client:
+            jobs.settle(
+                job,
+                course_id=form.course_settled,
+                reason=form.cleaned_data["reason"],
+                actor=request.user,
+                client=client,
+            )
+
+    return _ask_or_do(request, job, Action.SETTLE, settle_it, form)
+
+
+def _ask_or_do(
+    request: PersonRequest,
+    job: DuplicationJob,
+    verb: Action,
+    do: Callable[[], DuplicationJob | None],
+    form: forms.Form | None = None,
+) -> HttpResponse:
+    """The question; or the deed, and then the page of the job, or of the new one that came of it."""
+    asked = question(verb, job)
+    if request.method != "POST" or (form is not None and not form.is_valid()):
+        return _question(request, job, verb, form, status=422 if request.method == "POST" else 200)
+    refusal = ""
+    new_job = None
+    try:
+        new_job = do()
+    except InvalidRequest as invalid:
+        refusal = words_of_problems(invalid.problems, request.user)
+    except MoodleError as error:
+        refusal = words_of_error(error, request.user)
+    except (CannotDo, NotAllowed) as error:
+        refusal = str(error)
+    if refusal:
+        job.refresh_from_db()
+        return _question(request, job, verb, form, refusal=refusal, status=409)
+    messages.success(request, asked.done)
+    return see_other("jobs:job", (new_job or job).pk)
+
+
+def _question(
+    request: PersonRequest,
+    job: DuplicationJob,
+    verb: Action,
+    form: forms.Form | None,
+    *,
+    refusal: str = "",
+    status: int = 200,
+) -> HttpResponse:
+    user: User = request.user
+    asked = question(verb, job)
+    if refusal == asked.text:
+        # Said once is enough.
+        asked = replace(asked, text="")
+    context = {
+        "job": job,
+        "question": asked,
+        "form": form,
+        "refusal": refusal,
+        "may_edit": verb == Action.RETRY and not jobs.why_no_retry(job) and may_ask_again(job, user),
+        "deciding": verb in (Action.APPROVE, Action.REJECT),
+        "requester": requester_of(job),
+        "taken": taken(job.options),
+        "outcome": outcome_of(job, health_of(request), raw=True) if verb == Action.SETTLE else None,
+    }
+    return render(request, "jobs/question.html", context, status=status)

@@ -1,0 +1,36 @@
+"""What ``scripts/demo``, ``scripts/test`` and their neighbours are made of: the standard library only.
+
+It runs before anything is installed. This file keeps to what a Python too old for the rest can still read, so that
+it can say so.
+"""
+
+import os
+import shutil
+import sys
+from importlib import import_module
+
+OLDEST = (3, 11)
+# Tried where ``python3`` is too old, because a later one is often installed beside it.
+LATER = ("python3.14", "python3.13", "python3.12", "python3.11")
+# Scripts, and the modules that do their work.
+MODULES = {"demo": "demo", "test": "tests", "check": "checks", "screenshots": "screenshots"}
+
+
+def start(name: str) -> None:
+    """Run ``main`` of a module of this package as a script, in a Python that is new enough."""
+    if sys.version_info < OLDEST:
+        _go_on_in_a_later_python(name)
+    cli = import_module(".cli", __name__)
+    cli.run(name, import_module("." + MODULES[name], __name__).main)
+
+
+def _go_on_in_a_later_python(name: str) -> None:
+    for later in LATER:
+        path = shutil.which(later)
+        if path:
+            os.execv(path, [path, *sys.argv])
+    version = "{}.{}".format(*sys.version_info[:2])
+    sys.exit(
+        f"{name}: needs Python 3.11 or later, and this is {version}. Install one (your distribution's python3.11 or "
+        "later, or python.org's) and run it again"
+    )

@@ -1,0 +1,113 @@
+"""The virtual environment in ``.venv``: made where it is missing, brought up to date where it is not."""
+
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from .cli import UsageError, step
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VAR = ROOT / "var"
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+
+RUNTIME = "requirements.txt"
+DEVELOPMENT = "requirements-dev.txt"
+
+# What pip says when it could not ask the package index. The first one: of packages that do exist, none was seen.
+_NO_INDEX = ("(from versions: none)", "NewConnectionError", "TimeoutError", "ProxyError", "SSLError", "Read timed out")
+
+
+def install(requirements: str) -> None:
+    """Have everything a requirements file names in ``.venv``; quick when nothing has changed."""
+    if os.name != "posix":
+        raise UsageError("runs on Linux and macOS; on Windows, run it in WSL")
+    try:
+        VAR.mkdir(exist_ok=True)
+        with _one_at_a_time():
+            _have_venv()
+            _have_packages(requirements)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename}: {error.strerror}. This folder must be yours to write"
+        ) from error
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Two scripts started at once must not build the same environment."""
+    with (VAR / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _have_venv() -> None:
+    if _works():
+        return
+    if any(importlib.util.find_spec(module) is None for module in ("venv", "ensurepip")):
+        raise UsageError(
+            "this Python has no venv module. On Debian and Ubuntu: apt-get install "
+            f"python{sys.version_info[0]}.{sys.version_info[1]}-venv; elsewhere install Python from python.org"
+        )
+    began = time.monotonic()
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        raise UsageError(f"could not make .venv: {_last_line(made.stdout + made.stderr)}")
+    step("Python", f"{sys.version.split()[0]}, virtual environment made in .venv ({_since(began)})")
+
+
+def _works() -> bool:
+    """Whether ``.venv`` is there and its Python runs: it does not after an upgrade of the system's Python."""
+    if not PYTHON.exists():
+        return False
+    say_so = "import sys, pip; sys.exit(0 if sys.version_info >= (3, 11) else 1)"
+    return subprocess.run([PYTHON, "-c", say_so], capture_output=True, check=False).returncode == 0
+
+
+def _have_packages(requirements: str) -> None:
+    stamp = VENV / f".installed-{requirements}"
+    wanted = _fingerprint(requirements)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    step("Packages", f"installing what {requirements} names; this takes a minute the first time …")
+    began = time.monotonic()
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, "--requirement", requirements], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UsageError(_why_pip_failed(done.stdout + done.stderr))
+    stamp.write_text(wanted)
+    step("", f"installed ({_since(began)})")
+
+
+def _fingerprint(requirements: str) -> str:
+    """Changes when a requirements file does, or one that it includes."""
+    names = [requirements] if requirements == RUNTIME else [requirements, RUNTIME]
+    return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
+
+
+def _why_pip_failed(output: str) -> str:
+    if any(sign in output for sign in _NO_INDEX):
+        return (
+            "pip cannot reach the package index. Connect this machine to the network (behind a proxy: set "
+            "HTTPS_PROXY; with an index of your own: set PIP_INDEX_URL) and run it again"
+        )
+    errors = [line for line in output.splitlines() if line.startswith("ERROR:")]
+    return f"pip could not install the packages: {errors[0][6:].strip() if errors else _last_line(output)}"
+
+
+def _last_line(output: str) -> str:
+    lines = output.strip().splitlines()
+    return lines[-1].strip() if lines else "it said nothing"
+
+
+def _since(began: float) -> str:
+    return f"{time.monotonic() - began:.0f} s"

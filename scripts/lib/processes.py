@@ -1,0 +1,165 @@
+"""The processes a script starts, none of which outlives it."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .installation import ROOT
+
+# The workers' supervisor ends its clusters within 10 s.
+LONGEST_GOODBYE = 12.0
+# Seconds between two looks.
+LOOK_EVERY = 0.1
+_PR_SET_PDEATHSIG = 1
+
+
+class Stopped(BaseException):
+    """The script was asked to end: Ctrl-C, SIGTERM or a closed terminal."""
+
+
+class Failed(Exception):
+    """A child ended, or did not answer in time. The message is for the person who runs the script."""
+
+
+class ManagedProcess:
+    """A process in a group of its own, so that its own children end with it, too."""
+
+    def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path | None) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log else ""
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def wait(self, limit: float) -> bool:
+        """Whether it has ended within the limit."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(limit)
+        return self.status is not None
+
+    def failure(self, what: str) -> Failed:
+        """What went wrong with it, with the end of its log."""
+        lines = self.said().strip().splitlines()[-12:]
+        where = f"\n\nThe end of {self.log}:\n  " + "\n  ".join(lines) if self.log and lines else ""
+        return Failed(f"{self.name} {what}.{where}")
+
+
+class ProcessGroup:
+    """All children of a script, ended when it leaves the ``with``."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        # Of those that are started from now on.
+        self.environment = dict(environment)
+        self._children: list[ManagedProcess] = []
+        self._starting = False
+        self._asked_to_stop = False
+
+    def __enter__(self) -> "ProcessGroup":
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A second Ctrl-C must not leave anybody behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self._end()
+
+    def start(self, name: str, command: Sequence[str | Path], log: Path | None = None) -> ManagedProcess:
+        """Start a process whose output goes to ``log``, or to the terminal."""
+        # Between its birth and its place in the list nobody could end it: a wish to stop waits until then.
+        self._starting = True
+        try:
+            with contextlib.ExitStack() as stack:
+                output = stack.enter_context(log.open("wb")) if log else None
+                process = subprocess.Popen(
+                    list(map(str, command)),
+                    cwd=ROOT,
+                    env=self.environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT if output else None,
+                    start_new_session=True,
+                    preexec_fn=_end_with_parent(os.getpid()),
+                )
+            child = ManagedProcess(name, process, log)
+            self._children.append(child)
+        finally:
+            self._starting = False
+        if self._asked_to_stop:
+            raise Stopped
+        return child
+
+    def run(self, name: str, command: Sequence[str | Path], limit: float, log: Path | None = None) -> int:
+        """Start a process and wait for its end; its exit status."""
+        child = self.start(name, command, log)
+        if not child.wait(limit):
+            raise child.failure(f"did not end within {limit:.0f} seconds")
+        self._children.remove(child)
+        status = child.status
+        if log and status:
+            raise child.failure(f"ended with status {status}")
+        return status or 0
+
+    def wait_until(self, child: ManagedProcess, ready: Callable[[], bool], limit: float) -> None:
+        """Until ``ready()``; raises Failed when the child ends before, or takes longer than the limit."""
+        deadline = time.monotonic() + limit
+        while not ready():
+            if child.status is not None:
+                raise child.failure(f"ended with status {child.status} before it answered")
+            if time.monotonic() > deadline:
+                raise child.failure(f"did not answer within {limit:.0f} seconds")
+            time.sleep(LOOK_EVERY)
+
+    def watch(self) -> None:
+        """Until one of them ends, which none should."""
+        while True:
+            for child in self._children:
+                if child.status is not None:
+                    raise child.failure(f"ended with status {child.status}")
+            time.sleep(LOOK_EVERY)
+
+    def _end(self) -> None:
+        for child in reversed(self._children):
+            child.signal(signal.SIGTERM)
+        deadline = time.monotonic() + LONGEST_GOODBYE
+        for child in reversed(self._children):
+            child.wait(max(0.0, deadline - time.monotonic()))
+            # Also where it has ended: one of its group may be left.
+            child.signal(signal.SIGKILL)
+            child.wait(1.0)
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._asked_to_stop = True
+        if not self._starting:
+            raise Stopped
+
+
+def _end_with_parent(parent: int) -> Callable[[], None] | None:
+    """Have the kernel end a child whose parent was killed and could say nothing (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    # Loaded before the fork: little is safe to do after it.
+    libc = ctypes.CDLL(None)
+
+    def arrange() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arrange

@@ -1,0 +1,127 @@
+"""What a page does while it keeps itself up to date: nothing that a person would notice, unless something happened."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, Route, expect
+from pytest_django.live_server_helper import LiveServer
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.transitions import record_event
+from tests.browser.support import PHONE, window
+from tests.web.support import a_running_job
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+SHIFTS = """() => {
+    window.shifted = 0;
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) window.shifted += entry.value;
+    }).observe({type: "layout-shift"});
+}"""
+HIDE = """(hidden) => {
+    Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
+    Object.defineProperty(document, "visibilityState", {configurable: true, get: () => hidden ? "hidden" : "visible"});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+SAID = """() => {
+    window.said = 0;
+    const all = {subtree: true, childList: true, characterData: true};
+    new MutationObserver(() => { window.said += 1; }).observe(document.getElementById("job-announcement"), all);
+}"""
+
+
+@pytest.fixture
+def job(administrator: User) -> DuplicationJob:
+    """In the middle of its restore, and slow: the estimate moves a little with each answer."""
+    return a_running_job(
+        requester=administrator, phase="restore", expected_backup=20.0, expected_restore=60.0, seen_at=timezone.now()
+    )
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: LiveServer, administrator: User, job: DuplicationJob) -> Iterator[Page]:
+    with window(browser, live_server.url, administrator) as page:
+        page.goto(f"/jobs/{job.pk}/")
+        yield page
+
+
+def _is_poll(answer: Any) -> bool:
+    return "/status/" in answer.url
+
+
+def _poll(page: Page) -> int:
+    with page.expect_response(_is_poll) as answer:
+        pass
+    return answer.value.status
+
+
+def test_nothing_jumps(page: Page, job: DuplicationJob) -> None:
+    page.evaluate(SHIFTS)
+    assert {_poll(page) for _ in range(3)} <= {200, 204}
+    assert page.evaluate("window.shifted") == 0
+
+
+def test_nothing_jumps_on_a_phone(page: Page, job: DuplicationJob) -> None:
+    page.set_viewport_size({"width": PHONE, "height": 740})
+    page.reload()
+    page.evaluate(SHIFTS)
+    for _ in range(2):
+        _poll(page)
+    assert page.evaluate("window.shifted") == 0
+
+
+def test_focus_selection_and_scroll_survive(page: Page, job: DuplicationJob) -> None:
+    page.set_viewport_size({"width": 1280, "height": 400})
+    cancel = page.get_by_role("link", name="Cancel")
+    cancel.focus()
+    page.evaluate("getSelection().selectAllChildren(document.querySelector('.facts code'))")
+    cancel.evaluate("(link) => link.focus({preventScroll: true})")
+    page.evaluate("scrollTo(0, 180)")
+    # Something happens, so that every part of the page comes anew.
+    record_event(job, kind="content_seen", reason="The contents of the course are there.")
+    expect(page.locator(".timeline")).to_contain_text("The contents of the course are there.")
+    expect(cancel).to_be_focused()
+    assert page.evaluate("scrollY") == 180
+    assert page.evaluate("String(getSelection())") == job.pk
+
+
+def test_it_asks_nothing_while_nobody_looks(page: Page, job: DuplicationJob) -> None:
+    _poll(page)
+    page.evaluate(HIDE, True)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if _is_poll(request) else None)
+    # Longer than two of its beats.
+    page.wait_for_timeout(4500)
+    assert asked == []
+    # Seen again, it asks at once, not at the next beat.
+    with page.expect_request(_is_poll, timeout=1500):
+        page.evaluate(HIDE, False)
+
+
+def test_it_says_that_the_connection_is_lost_and_recovers(page: Page, job: DuplicationJob) -> None:
+    notice = page.get_by_text("Connection lost, retrying")
+    expect(notice).to_be_hidden()
+
+    def cut(route: Route) -> None:
+        route.abort()
+
+    page.route("**/status/**", cut)
+    expect(notice).to_be_visible()
+    page.unroute("**/status/**", cut)
+    expect(notice).to_be_hidden(timeout=20_000)
+
+
+def test_it_tells_a_screen_reader_of_a_change_once(page: Page, job: DuplicationJob) -> None:
+    news = page.locator("#job-announcement")
+    said_before = news.text_content()
+    record_event(job, kind="content_seen", reason="The contents of the course are there.", content_at=timezone.now())
+    expect(news).not_to_have_text(said_before or "", timeout=15_000)
+    page.evaluate(SAID)
+    for _ in range(2):
+        _poll(page)
+    assert page.evaluate("window.said") == 0

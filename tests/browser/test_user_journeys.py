@@ -1,0 +1,212 @@
+"""The days of the three kinds of people, each at a desk and on a phone, by day and by night."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.sandbox.server import Sandbox
+from tests.browser.demo_data import DemoData, open_demo_data
+from tests.browser.support import DESKTOP, PHONE, Scheme, fits, go_to, sign_in, window, working
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+expect.set_options(timeout=20_000)
+
+WINDOWS = pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+FULLNAME = "Biology for the summer school"
+
+
+@pytest.fixture
+def campus(sandbox: Sandbox, transactional_db: None) -> DemoData:
+    campus = open_demo_data(sandbox, past=12)
+    # What is under way in these rows is under way in no Moodle, and would hold the places of what is.
+    busy = DuplicationJob.objects.busy()
+    busy.update(state=State.CANCELLED)
+    DuplicationJob.objects.filter(state=State.QUEUED).update(state=State.CANCELLED)
+    return campus
+
+
+@pytest.fixture
+def worker(transactional_db: None, settings: Settings) -> Iterator[None]:
+    """Looks at Moodle more often than in life: the copies here go as fast as the test opens their gates."""
+    settings.WATCH_INTERVAL = settings.FOLLOW_INTERVAL = 0.2
+    with working():
+        yield
+
+
+def _state(page: Page, word: str) -> None:
+    expect(page.locator("#job-status .state")).to_have_text(word)
+
+
+@WINDOWS
+def test_faculty_ask_and_get_their_copy(
+    browser: Browser,
+    live_server: LiveServer,
+    campus: DemoData,
+    sandbox: Sandbox,
+    worker: None,
+    width: int,
+    scheme: Scheme,
+) -> None:
+    """Asked for by one, approved by the other, made by Moodle, and seen by both."""
+    night: Scheme = "dark" if scheme == "light" else "light"
+    with (
+        window(browser, live_server.url, width=width, scheme=scheme) as page,
+        window(browser, live_server.url, campus.administrator, width=width, scheme=night) as other,
+    ):
+        page.goto("/")
+        sign_in(page, "faculty")
+        expect(page).to_have_url(f"{live_server.url}/")
+        go_to(page, "New copy")
+        page.get_by_label("Source course").press_sequentially("bio101", delay=10)
+        page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
+        page.get_by_label("Full name").fill(FULLNAME)
+        page.get_by_label("Short name").fill("BIO101-SUMMER")
+        expect(page.get_by_text("This short name is free.")).to_be_visible()
+        page.get_by_label("2027 Semester 1").first.check()
+        page.get_by_label("Note").fill("For the summer school.")
+        assert fits(page)
+        page.get_by_role("button", name="Ask for this copy").click()
+        _state(page, "Awaiting approval")
+
+        # The administrator finds it where work begins, and decides.
+        other.goto("/")
+        other.get_by_role("region", name="Needs attention").get_by_role("link", name=FULLNAME).first.click()
+        expect(other.get_by_text("For the summer school.").first).to_be_visible()
+        with sandbox.held_at("renamed"):
+            with sandbox.held_at("backup"):
+                other.get_by_role("link", name="Approve", exact=True).click()
+                other.get_by_role("button", name="Approve", exact=True).click()
+                _state(other, "Running")
+                expect(other.locator("#job-status")).to_contain_text("Moodle backs up the source course.")
+                # The requester's page finds out by itself, but a person's decision is asked for every 20 s only.
+                page.reload()
+                expect(page.locator("#job-status")).to_contain_text("Moodle backs up the source course.")
+                sandbox.wait_for_step("backup")
+            expect(page.locator("#job-status")).to_contain_text("Moodle restores the backup into the new course.")
+            assert fits(page)
+        for one in (page, other):
+            _state(one, "Succeeded")
+            expect(one.get_by_role("link", name="Open in Moodle")).to_be_visible()
+        go_to(page, "History")
+        expect(page.get_by_role("link", name=FULLNAME)).to_be_visible()
+    job = DuplicationJob.objects.get(shortname="BIO101-SUMMER")
+    assert (job.state, job.requester) == (State.SUCCEEDED, campus.faculty)
+    assert sandbox.asked["bio101-summer"] == 1
+
+
+@WINDOWS
+def test_the_help_desk_finds_out_what_became_of_a_copy(
+    browser: Browser, live_server: LiveServer, campus: DemoData, sandbox: Sandbox, width: int, scheme: Scheme
+) -> None:
+    failed, done = campus.jobs["failed"], campus.jobs["succeeded"]
+    with window(browser, live_server.url, width=width, scheme=scheme) as page:
+        page.goto("/")
+        sign_in(page, "hal")
+        expect(page).to_have_url(f"{live_server.url}/")
+        menu = page.get_by_role("navigation", name="Main")
+        expect(menu.get_by_role("link", name="New copy")).to_have_count(0)
+        go_to(page, "History")
+        # "What became of my copy?": what people on the telephone know is part of a name, and their own.
+        search = page.get_by_role("search").get_by_label("Search")
+        search.fill(f"faith {done.shortname}")
+        search.press("Enter")
+        expect(page).to_have_url(re.compile("q=faith"))
+        expect(page.get_by_role("heading", name="1 copy found")).to_be_visible()
+        page.get_by_role("link", name=done.fullname).click()
+        _state(page, "Succeeded")
+        expect(page.get_by_text("all sections and activities are there")).to_be_visible()
+
+        page.go_back()
+        expect(search).to_have_value(f"faith {done.shortname}")
+        search.fill("permissions restore")
+        search.press("Enter")
+        expect(page).to_have_url(re.compile("permissions"))
+        page.get_by_role("link", name=failed.fullname).first.click()
+        _state(page, "Failed")
+        # What happened, what it means, what to do; and one click further, Moodle's own words.
+        expect(page.get_by_text("may not copy this course, or not into this category").first).to_be_visible()
+        expect(page.get_by_text("What to do:").first).to_be_visible()
+        words = page.get_by_role("region", name="Moodle’s own words")
+        expect(words).to_be_hidden()
+        page.get_by_text("Moodle’s own words").click()
+        expect(words).to_contain_text("nopermissions")
+        expect(words).to_contain_text("you do not currently have permissions")
+        expect(page.get_by_role("link", name="Cancel")).to_have_count(0)
+        assert fits(page)
+
+
+@WINDOWS
+def test_an_administrator_puts_right_what_went_wrong(
+    browser: Browser,
+    live_server: LiveServer,
+    campus: DemoData,
+    sandbox: Sandbox,
+    worker: None,
+    width: int,
+    scheme: Scheme,
+) -> None:
+    partial, lost = campus.jobs["partial"], campus.jobs["unresolved"]
+    left = sandbox.state.add(
+        shortname=f"{partial.source_shortname}_1",
+        fullname=f"{partial.source_fullname} copy 1",
+        categoryid=partial.category_id,
+        origin="copy",
+    )
+    last = {**partial.facts["last"], "id": left.id}
+    DuplicationJob.objects.filter(pk=partial.pk).update(course_id=left.id, facts={"last": last})
+    with window(browser, live_server.url, campus.administrator, width=width, scheme=scheme) as page:
+        page.goto("/")
+        attention = page.get_by_role("region", name="Needs attention")
+
+        # A partial course: named, and gone after a question.
+        attention.get_by_role("link", name=partial.fullname).first.click()
+        expect(page.get_by_role("heading", name="A partial course is in Moodle")).to_be_visible()
+        page.get_by_role("link", name="Delete the partial course").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text(f"Course {left.id}")
+        dialog.get_by_role("button", name="Keep it").click()
+        expect(dialog).to_be_hidden()
+        assert sandbox.state.course(left.id)
+        page.get_by_role("link", name="Delete the partial course").click()
+        dialog.get_by_role("button", name="Delete it in Moodle").click()
+        expect(page.get_by_text("The partial course was deleted in Moodle.")).to_be_visible()
+        assert sandbox.state.course(left.id) is None
+
+        # No proof either way: a person's word settles it.
+        page.goto("/")
+        attention.get_by_role("link", name=lost.fullname).first.click()
+        _state(page, "Unresolved")
+        page.get_by_role("link", name="Settle").click()
+        page.get_by_label("No copy was made").check()
+        page.get_by_label("How do you know?").fill("Looked through the whole category.")
+        page.get_by_role("button", name="Settle").click()
+        _state(page, "Failed")
+        expect(page.get_by_text("Looked through the whole category.").first).to_be_visible()
+
+        # One that runs: it cannot be stopped, but it can be taken away.
+        with sandbox.held_at("renamed"):
+            _ask_for_a_copy(page)
+            expect(page.locator("#job-status")).to_contain_text("Moodle restores the backup into the new course.")
+            page.get_by_role("link", name="Cancel").click()
+            page.get_by_role("button", name="Cancel and remove the copy").click()
+            expect(page.locator("#job-status")).to_contain_text("removed as soon as Moodle is done with it")
+        _state(page, "Cancelled")
+        assert fits(page)
+    assert not sandbox.state.by_shortname("BIO101-SUMMER")
+
+
+def _ask_for_a_copy(page: Page) -> None:
+    go_to(page, "New copy")
+    page.get_by_label("Source course").press_sequentially("bio101", delay=10)
+    page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
+    page.get_by_label("Full name").fill(FULLNAME)
+    page.get_by_label("Short name").fill("BIO101-SUMMER")
+    page.get_by_label("2027 Semester 1").first.check()
+    page.get_by_role("button", name="Ask for this copy").click()

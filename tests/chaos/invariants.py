@@ -1,0 +1,248 @@
+"""What must hold when the storm is over. Each function returns the violations it found, as sentences."""
+
+import html
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.conf import settings
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import MOVES, TERMINAL, State
+from tests.chaos.clients import Wish
+
+Course = dict[str, Any]
+# What the sandbox counted, and what was deleted in it.
+Calls = dict[str, Any]
+# The page of a job, as somebody sees it who helps others.
+Page = Callable[[DuplicationJob], str]
+# What puts a sent job back into the queue, each with Moodle's proof that nothing was started.
+WITHDRAWN = {"again_later", "source_busy", "paused"}
+# What a person wanted to be deleted, and dupdash says that it has done.
+DELETED = {"removed", "partial_deleted"}
+
+
+def violations(
+    wishes: list[Wish],
+    jobs: list[DuplicationJob],
+    courses: list[Course],
+    calls: Calls,
+    page: Page,
+) -> list[str]:
+    """All violations, each naming its job or course."""
+    return [
+        *not_one_job_each(wishes, jobs),
+        *not_settled(jobs),
+        *given_up(jobs),
+        *untrue(jobs, courses),
+        *not_as_asked_for(jobs, courses),
+        *not_cancelled(wishes, jobs),
+        *not_its_own(jobs, courses, calls),
+        *sent_twice(jobs, calls),
+        *unnoticed(jobs, courses, page),
+        *unexplained(jobs, courses, page),
+        *broken_stories(jobs),
+    ]
+
+
+def not_one_job_each(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> list[str]:
+    """What was asked for is one job, exactly as it was asked for; nothing else is."""
+    found = []
+    by_name = defaultdict(list)
+    for job in jobs:
+        by_name[job.shortname].append(job)
+    for wish in wishes:
+        its = by_name.pop(wish.shortname, [])
+        if len(its) != 1:
+            found.append(f"{wish.shortname} was asked for, and has {len(its)} jobs")
+        asked = (wish.source.id, wish.fullname, wish.source.category, wish.visible)
+        found += [
+            f"{_name(job)} is not what was asked for"
+            for job in its
+            if (job.source_id, job.fullname, job.category_id, job.visible) != asked
+        ]
+        found += [
+            f"{_name(job)} is cancelled, and nobody wanted that"
+            for job in its
+            if job.state == State.CANCELLED and not wish.cancelled
+        ]
+    return found + [f"{_name(job)} was never asked for" for its in by_name.values() for job in its]
+
+
+def not_settled(jobs: Iterable[DuplicationJob]) -> list[str]:
+    """Every job is terminal, or unresolved."""
+    settled = TERMINAL | {State.UNRESOLVED}
+    return [f"{_name(job)} is still {job.state}" for job in jobs if job.state not in settled]
+
+
+def given_up(jobs: list[DuplicationJob]) -> list[str]:
+    """Something succeeds in every run, and what was never sent fails after all its attempts only.
+
+    No fault of a run makes Moodle refuse a copy for good before it was asked for.
+    """
+    found = []
+    if not any(job.state == State.SUCCEEDED for job in jobs):
+        found.append(f"not one of {len(jobs)} jobs succeeded")
+    for job in jobs:
+        if job.state != State.FAILED or job.sent_at is not None:
+            continue
+        turns = Counter(event.kind for event in job.events.all())
+        attempts = turns["started"] - turns["source_busy"] - turns["paused"]
+        # A fault of configuration that a job meets each time, and others do not, ends it as well.
+        if max(attempts, turns["paused"] + 1) < settings.RETRY_ATTEMPTS:
+            found.append(f"{_name(job)} failed ({job.failure_code}) after {attempts} attempts, and was never sent")
+    return found
+
+
+def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
+    """Succeeded if and only if exactly one complete course with the requested names exists, and it is the one."""
+    complete: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for course in courses:
+        if course["complete"]:
+            complete[course["shortname"], course["fullname"]].append(course["id"])
+    found = []
+    for job in jobs:
+        ids = complete[job.shortname, job.fullname]
+        if len(ids) != (job.state == State.SUCCEEDED):
+            found.append(f"{_name(job)} is {job.state}, and {len(ids)} complete courses are its own")
+        elif job.state == State.SUCCEEDED and ids != [job.course_id]:
+            found.append(f"{_name(job)} names course {job.course_id}, and its copy is {ids[0]}")
+    return found
+
+
+def not_as_asked_for(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
+    """The copy of a succeeded job is where and as visible as it was wanted, and holds what its source holds."""
+    by_id = {course["id"]: course for course in courses}
+    found = []
+    for job in jobs:
+        copy, source = by_id.get(job.course_id or 0), by_id.get(job.source_id)
+        if job.state != State.SUCCEEDED or copy is None or source is None:
+            continue
+        wanted = {"category": job.category_id, "visible": job.visible}
+        wanted |= {what: source[what] for what in ("sections", "modules")}
+        found += [
+            f"{_name(job)}: {what} of its course {copy['id']} is {copy[what]}, not {value}"
+            for what, value in wanted.items()
+            if copy[what] != value
+        ]
+    return found
+
+
+def not_cancelled(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> list[str]:
+    """Whoever was told that a copy is cancelled finds no copy, or the reason why it is there all the same."""
+    told = {wish.shortname for wish in wishes if wish.told}
+    found = []
+    for job in jobs:
+        kinds = {event.kind for event in job.events.all()}
+        if job.shortname in told and not kinds & {"cancelled", "cancel_requested"}:
+            found.append(f"{_name(job)} does not know that it was cancelled")
+        if job.state == State.SUCCEEDED and job.cancel_requested_at and "not_removed" not in kinds:
+            found.append(f"{_name(job)} was cancelled; its copy was not removed, and it does not say so")
+    return found
+
+
+def not_its_own(jobs: list[DuplicationJob], courses: Iterable[Course], calls: Calls) -> list[str]:
+    """Nothing is deleted but a course that a job has made, and that somebody wanted to be deleted."""
+    there = {course["id"] for course in courses}
+    found = [f"{_name(job)}: its source, course {job.source_id}, is gone" for job in jobs if job.source_id not in there]
+    own = {job.course_id: job for job in jobs if job.is_proven and job.course_deleted_at}
+    for course in calls["deleted"]:
+        job = own.get(course["id"])
+        what = f"course {course['id']} ({course['shortname']}, origin: {course['origin']})"
+        if job is None:
+            found.append(f"{what} was deleted, and no job is proven to have made it, and says that it is deleted")
+        elif course["origin"] != "copy" or course["requested"] != job.shortname:
+            found.append(f"{_name(job)} deleted {what}, which is not its own")
+        elif not any(event.kind in DELETED for event in job.events.all()):
+            found.append(f"{_name(job)} deleted {what}, and nobody wanted that")
+    return found
+
+
+def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
+    """No short name was sent again after Moodle may have started: by Moodle's count, and by our own story."""
+    found = []
+    for name, asked in calls["asked"].items():
+        if asked - calls["refused"].get(name, 0) > 1 or calls["created"].get(name, 0) > 1:
+            found.append(f"short name {name} reached Moodle {asked} times, and more than one may have started")
+    for job in jobs:
+        sent = False
+        for event in job.events.all():
+            if event.kind == "sent" and sent:
+                found.append(f"{_name(job)} was sent a second time")
+            sent = event.kind == "sent" or (sent and event.kind not in WITHDRAWN)
+    return found
+
+
+def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: Page) -> list[str]:
+    """Every course that was made belongs to a job, and a partial one is named on that job's page."""
+    by_name = {job.shortname: job for job in jobs}
+    found = []
+    for course in courses:
+        if course["origin"] != "copy":
+            continue
+        job = by_name.get(course["requested"])
+        what = f"course {course['id']} ({course['shortname']}), asked for as {course['requested']},"
+        if job is None:
+            found.append(f"{what} was made for no job")
+        elif not course["complete"] and course["id"] not in named_on(page(job)):
+            found.append(f"{what} is partial, and {_name(job)}, which is {job.state}, does not name it")
+    return found
+
+
+def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -> list[str]:
+    """An unresolved job says what was looked for, and names every course that may be its own."""
+    found = []
+    own = {job.course_id: job for job in jobs if job.is_proven}
+    for job in jobs:
+        if job.state != State.UNRESOLVED:
+            continue
+        reasons = [event.reason for event in job.events.all() if event.to_state == State.UNRESOLVED]
+        if not any(job.shortname in reason for reason in reasons):
+            found.append(f"{_name(job)} is unresolved, and does not say what was looked for")
+        # Where its own course is known, no other can be it.
+        candidates = [] if job.is_proven else [course for course in courses if _may_be(job, course)]
+        missing = {course["id"] for course in candidates} - own.keys() - named_on(page(job))
+        found += [f"{_name(job)} is unresolved, and does not name course {id}, which may be its own" for id in missing]
+    return found
+
+
+def _may_be(job: DuplicationJob, course: Course) -> bool:
+    """A course that was not there before, in the right place, under a name that a copy goes through."""
+    baseline = job.baseline or {}
+    names = {name.casefold() for name in (job.shortname, *baseline.get("names", []))}
+    return (
+        course["origin"] != "seed"
+        and course["id"] not in baseline.get("present", [])
+        and course["category"] == job.category_id
+        and course["shortname"].casefold() in names
+    )
+
+
+def named_on(page: str) -> set[int]:
+    """The ids of courses that somebody reads on a page."""
+    text = html.unescape(re.sub(r"<[^>]*>", " ", page))
+    return {int(id) for id in re.findall(r"\b(?:id|course)\s+(\d+)\b", text, re.IGNORECASE)}
+
+
+def broken_stories(jobs: Iterable[DuplicationJob]) -> list[str]:
+    """The events of each job are an unbroken chain of legal moves that ends where the job is, each with its reason."""
+    found = []
+    for job in jobs:
+        state = ""
+        for event in job.events.all():
+            legal = event.to_state == state or not state or event.to_state in MOVES[state]
+            if event.from_state != state or not legal:
+                found.append(
+                    f"{_name(job)}: {event.kind} goes from {event.from_state} to {event.to_state}, not {state}"
+                )
+            if not event.reason.strip():
+                found.append(f"{_name(job)}: {event.kind} says no reason")
+            state = event.to_state
+        if state != job.state:
+            found.append(f"{_name(job)} is {job.state}, and its story ends {state}")
+    return found
+
+
+def _name(job: DuplicationJob) -> str:
+    return f"job {job.pk} ({job.shortname})"

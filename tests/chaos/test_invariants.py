@@ -1,0 +1,332 @@
+"""The judge of the chaos runs: it is content with the truth, and each thing that must not be makes it speak."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import requests
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.duplication import jobs as verbs
+from dupdash.duplication.engine.completion import fail
+from dupdash.duplication.models import DuplicationJob, JobEvent, Proof, new_id
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import move_job, record_event
+from tests.chaos.clients import Wish
+from tests.chaos.environment import Source
+from tests.chaos.invariants import Calls, Course, violations
+from tests.duplication.fixtures import administrator, clock, moodle  # noqa: F401 - fixtures
+from tests.duplication.support import Clock, Moodle, look_until_settled, run_worker, submit
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+WHOLE, PARTIAL, LIKELY, CANCELLED, REMOVED = "CHAOS-0", "CHAOS-1", "CHAOS-2", "CHAOS-3", "CHAOS-4"
+
+
+@dataclass
+class Run:
+    """What one chaos run leaves behind, for a test to spoil."""
+
+    wishes: list[Wish]
+    courses: list[Course]
+    calls: Calls
+    page: Callable[[DuplicationJob], str]
+
+    def violations(self) -> list[str]:
+        jobs = list(DuplicationJob.objects.prefetch_related("events"))
+        return violations(self.wishes, jobs, self.courses, self.calls, self.page)
+
+    def spoilt(self, spoil: Callable[["Run"], object]) -> str:
+        """What the judge says when one thing is otherwise; afterwards all is as it was."""
+        other = Run(list(self.wishes), copy.deepcopy(self.courses), copy.deepcopy(self.calls), self.page)
+        with transaction.atomic():
+            spoil(other)
+            found = other.violations()
+            transaction.set_rollback(True)
+        return "; ".join(found)
+
+    def course(self, requested: str) -> Course:
+        (course,) = [course for course in self.courses if course["requested"] == requested]
+        return course
+
+    def add_course(self, like: str, **changes: Any) -> Course:
+        course = self.course(like) | {"id": max(one["id"] for one in self.courses) + 1} | changes
+        self.courses.append(course)
+        return course
+
+
+def job(shortname: str) -> DuplicationJob:
+    return DuplicationJob.objects.get(shortname=shortname)
+
+
+def change(shortname: str, **columns: Any) -> None:
+    assert DuplicationJob.objects.filter(shortname=shortname).update(**columns) == 1
+
+
+def wish_of(job: DuplicationJob) -> Wish:
+    source = Source(job.source_id, job.source_shortname, job.category_id)
+    cancelled = job.state == State.CANCELLED
+    return Wish(source, job.shortname, job.fullname, job.visible, cancelled, told=cancelled)
+
+
+@pytest.fixture
+def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> Run:  # noqa: F811
+    """A copy that is well, two partial courses, one of them without proof, and two copies that were cancelled: in time,
+    and so late that the course had to be removed.
+    """
+    # The same policy with few looks.
+    settings.CHECK_LIMIT_UNKNOWN = 1800
+    settings.CHECK_FIRST = settings.CHECK_LONGEST = 300
+    run_worker(submit(shortname=WHOLE))
+    removed = submit(shortname=REMOVED)
+    moodle.when("core_course_duplicate_course", lambda: verbs.cancel(job(REMOVED), actor=administrator))
+    run_worker(removed)
+    moodle.faults.set("killed_in_restore", step="hidden", count=1)
+    look_until_settled(run_worker(submit(shortname=PARTIAL)), clock)
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    # Nothing is seen while the call waits: its course is never seen under the requested name.
+    settings.WATCH_INTERVAL = 3600
+    look_until_settled(run_worker(submit(shortname=LIKELY)), clock)
+    verbs.cancel(submit(shortname=CANCELLED), actor=administrator)
+    reader = Client()
+    reader.force_login(administrator)
+    told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
+    return Run(
+        [wish_of(job) for job in DuplicationJob.objects.all()],
+        told["/courses"]["courses"],
+        told[""]["calls"],
+        lambda job: reader.get(f"/jobs/{job.pk}/").content.decode(),
+    )
+
+
+def test_it_is_content_with_the_truth(a_run: Run) -> None:
+    states = {one.shortname: one.state for one in DuplicationJob.objects.all()}
+    assert states == {
+        WHOLE: State.SUCCEEDED,
+        PARTIAL: State.FAILED,
+        LIKELY: State.UNRESOLVED,
+        CANCELLED: State.CANCELLED,
+        REMOVED: State.CANCELLED,
+    }
+    assert job(REMOVED).course_deleted_at is not None
+    assert not a_run.course(PARTIAL)["complete"]
+    assert not a_run.course(LIKELY)["complete"]
+    assert a_run.violations() == []
+    # Cancelled too late, or where the token may not delete: the copy stays, and its job says so.
+    assert a_run.spoilt(stays_and_says_so) == ""
+
+
+def stays_and_says_so(run: Run) -> None:
+    change(WHOLE, cancel_requested_at=timezone.now())
+    record_event(job(WHOLE), kind="not_removed", reason="The copy was to be removed, but could not be.")
+
+
+def test_a_wish_that_has_not_one_job_is_seen(a_run: Run) -> None:
+    def twice(run: Run) -> None:
+        second = job(CANCELLED)
+        second.pk, second._state.adding = new_id(), True
+        second.save()
+
+    assert f"{WHOLE} was asked for, and has 0 jobs" in a_run.spoilt(lambda run: job(WHOLE).delete())
+    assert f"{CANCELLED} was asked for, and has 0 jobs" in a_run.spoilt(lambda run: job(CANCELLED).delete())
+    assert f"{CANCELLED} was asked for, and has 2 jobs" in a_run.spoilt(twice)
+    assert "was never asked for" in a_run.spoilt(lambda run: run.wishes.pop(0))
+
+
+def test_a_job_that_is_not_what_was_asked_for_is_seen(a_run: Run) -> None:
+    columns: list[dict[str, Any]] = [{"fullname": "Another"}, {"category_id": 3}, {"visible": False}, {"source_id": 1}]
+    for column in columns:
+        said = a_run.spoilt(lambda run, column=column: change(CANCELLED, **column))
+        assert "is not what was asked for" in said, column
+
+
+def test_a_job_that_nobody_cancelled_is_seen(a_run: Run) -> None:
+    def never_cancelled(run: Run) -> None:
+        run.wishes = [replace(wish, cancelled=False) for wish in run.wishes]
+
+    assert "is cancelled, and nobody wanted that" in a_run.spoilt(never_cancelled)
+
+
+def test_a_cancelling_that_was_forgotten_is_seen(a_run: Run) -> None:
+    """The page said that the copy will not be made, or removed, and then nothing came of it."""
+
+    def told_so(run: Run) -> None:
+        run.wishes = [replace(wish, told=True) for wish in run.wishes]
+
+    assert f"({WHOLE}) does not know that it was cancelled" in a_run.spoilt(told_so)
+
+
+def test_a_copy_that_was_to_be_removed_and_stays_without_a_word_is_missed(a_run: Run) -> None:
+    assert "was not removed" in a_run.spoilt(lambda run: change(WHOLE, cancel_requested_at=timezone.now()))
+
+
+def test_a_course_that_was_not_its_own_to_delete_is_missed(a_run: Run) -> None:
+    """The gravest thing dupdash could do: delete the source, or a course that somebody else made."""
+    source = job(WHOLE).source_id
+
+    def delete_source(run: Run) -> None:
+        run.courses[:] = [course for course in run.courses if course["id"] != source]
+
+    assert "is gone" in a_run.spoilt(delete_source)
+
+
+def test_a_deletion_of_a_course_that_no_job_made_is_seen(a_run: Run) -> None:
+    (deleted,) = a_run.calls["deleted"]
+    persons = {"id": 4711, "shortname": "AT&T_1", "origin": "person", "requested": ""}
+    said = a_run.spoilt(lambda run: run.calls["deleted"].append(persons))
+    assert "course 4711 (AT&T_1, origin: person) was deleted, and no job is proven" in said
+    changes: list[dict[str, Any]] = [{"course_id": None}, {"proof": ""}, {"course_id": 1}, {"course_deleted_at": None}]
+    for columns in changes:
+        said = a_run.spoilt(lambda run, columns=columns: change(REMOVED, **columns))
+        assert f"course {deleted['id']} ({REMOVED}, origin: copy) was deleted, and no job is proven" in said, columns
+
+
+def test_a_course_that_a_job_took_for_its_own_and_deleted_is_seen(a_run: Run) -> None:
+    """Whatever that job believes: Moodle knows who made it, and for which short name."""
+    for made in ({"origin": "person", "requested": ""}, {"requested": WHOLE}):
+        said = a_run.spoilt(lambda run, made=made: run.calls["deleted"][0].update(made))
+        assert f"({REMOVED}) deleted course" in said, made
+
+
+def test_a_course_that_was_deleted_without_being_asked_is_seen(a_run: Run) -> None:
+    removals = job(REMOVED).events.filter(kind="removed")
+    assert f"({REMOVED}) deleted course" in a_run.spoilt(lambda run: removals.update(kind="cancelled"))
+
+
+def test_a_run_in_which_every_job_failed_without_being_sent_is_no_success(moodle: Moodle) -> None:  # noqa: F811
+    for number in range(3):
+        one = submit(shortname=f"CHAOS-{number}")
+        move_job(one, State.RUNNING, kind="started", reason="A worker took the job.")
+        fail(one, "unreachable", "Moodle is away.")
+    told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
+    jobs = list(DuplicationJob.objects.prefetch_related("events"))
+    wishes = [wish_of(one) for one in jobs]
+    found = violations(wishes, jobs, told["/courses"]["courses"], told[""]["calls"], lambda job: "")
+    assert "not one of 3 jobs succeeded" in found
+    assert len([one for one in found if "failed (unreachable) after 1 attempts" in one]) == 3
+
+
+@pytest.mark.parametrize("code", ["unreachable", "worker_lost", "shortnametaken"])
+def test_a_job_that_gave_up_too_early_is_seen(a_run: Run, settings: Any, code: str) -> None:
+    settings.RETRY_ATTEMPTS = 3
+
+    def said(*turns: str) -> str:
+        """What is said where each turn but the last one ended like this."""
+
+        def give_up(run: Run) -> None:
+            run.wishes = [replace(wish, told=False) for wish in run.wishes]
+            change(CANCELLED, state=State.FAILED, failure_code=code)
+            job(CANCELLED).events.exclude(kind="submitted").delete()
+            for kind in (*turns, "failed"):
+                tell(CANCELLED, "started", State.QUEUED, State.RUNNING)
+                tell(CANCELLED, kind, State.RUNNING, State.FAILED if kind == "failed" else State.QUEUED)
+
+        return a_run.spoilt(give_up)
+
+    too_early = f"failed ({code}) after 2 attempts, and was never sent"
+    assert too_early in said("again_later")
+    assert too_early in said("worker_lost")
+    # Where another copy was on its way, or the site was misconfigured, it was no attempt.
+    assert too_early in said("again_later", "source_busy", "paused")
+    assert said("again_later", "worker_lost") == ""
+    # What it alone meets again and again ends it as well.
+    assert said("paused", "paused") == ""
+
+
+def tell(shortname: str, kind: str, from_state: State, to_state: State) -> None:
+    """An event that did not happen."""
+    JobEvent.objects.create(job=job(shortname), kind=kind, from_state=from_state, to_state=to_state, reason="So.")
+
+
+def test_a_job_that_is_not_settled_is_seen(a_run: Run) -> None:
+    for state in (State.QUEUED, State.RUNNING, State.CHECKING):
+        assert f"is still {state}" in a_run.spoilt(lambda run, state=state: change(CANCELLED, state=state))
+
+
+def test_a_result_that_is_not_true_is_seen(a_run: Run) -> None:
+    said = a_run.spoilt
+    for state in (State.FAILED, State.UNRESOLVED, State.CANCELLED):
+        assert "and 1 complete courses are its own" in said(lambda run, state=state: change(WHOLE, state=state))
+    assert "is succeeded, and 0 complete" in said(lambda run: run.courses.remove(run.course(WHOLE)))
+    assert "is succeeded, and 0 complete" in said(lambda run: run.course(WHOLE).update(fullname="Another"))
+    assert "is succeeded, and 0 complete" in said(lambda run: run.course(WHOLE).update(complete=False))
+    assert "is succeeded, and 2 complete" in said(lambda run: run.add_course(WHOLE))
+
+
+def test_a_succeeded_job_that_names_another_course_is_seen(a_run: Run) -> None:
+    def names_the_partial_twin(run: Run) -> None:
+        change(WHOLE, course_id=run.add_course(WHOLE, complete=False)["id"])
+
+    assert "and its copy is" in a_run.spoilt(names_the_partial_twin)
+    assert "and its copy is" in a_run.spoilt(lambda run: change(WHOLE, course_id=job(WHOLE).source_id))
+    assert "and its copy is" in a_run.spoilt(lambda run: change(WHOLE, course_id=None))
+
+
+def test_a_copy_that_is_not_as_it_was_asked_for_is_seen(a_run: Run) -> None:
+    for what in ("category", "visible", "sections", "modules"):
+        assert f"{what} of its course" in a_run.spoilt(lambda run, what=what: run.course(WHOLE).update({what: 0}))
+
+
+def test_a_name_that_was_sent_twice_is_seen(a_run: Run) -> None:
+    def asked_again(run: Run) -> None:
+        run.calls["asked"][PARTIAL.casefold()] += 1
+
+    def made_again(run: Run) -> None:
+        run.calls["created"][PARTIAL.casefold()] += 1
+
+    def told_again(run: Run) -> None:
+        sent = job(LIKELY).events.get(kind="sent")
+        JobEvent.objects.create(job=job(LIKELY), kind="sent", from_state=sent.from_state, to_state=sent.to_state)
+
+    assert "reached Moodle 2 times" in a_run.spoilt(asked_again)
+    assert "more than one may have started" in a_run.spoilt(made_again)
+    assert f"({LIKELY}) was sent a second time" in a_run.spoilt(told_again)
+
+
+def test_a_partial_course_that_its_job_does_not_name_is_seen(a_run: Run) -> None:
+    id_of_partial, id_of_likely = a_run.course(PARTIAL)["id"], a_run.course(LIKELY)["id"]
+
+    def forgotten(shortname: str) -> None:
+        """Neither in its callouts nor in its story."""
+        change(shortname, course_id=None, proof="", facts={})
+        JobEvent.objects.filter(job__shortname=shortname).update(reason=f"Looked for {shortname}.")
+
+    def named_by_another(run: Run) -> None:
+        forgotten(LIKELY)
+        change(WHOLE, facts={"candidates": [{"id": id_of_likely, "shortname": "AT&T_1", "fullname": "A copy"}]})
+        change(CANCELLED, course_id=id_of_likely, proof=Proof.SEEN)
+
+    assert f"course {id_of_partial} " in a_run.spoilt(lambda run: forgotten(PARTIAL))
+    for spoil in (lambda run: forgotten(LIKELY), named_by_another):
+        said = a_run.spoilt(spoil)
+        assert f"course {id_of_likely} " in said
+        assert f"({LIKELY}), which is unresolved, does not name it" in said
+
+
+def test_a_course_that_was_made_for_no_job_is_seen(a_run: Run) -> None:
+    assert "was made for no job" in a_run.spoilt(lambda run: run.add_course(WHOLE, requested="CHAOS-9"))
+
+
+def test_an_unresolved_job_that_explains_nothing_is_seen(a_run: Run) -> None:
+    def a_persons_own(run: Run) -> None:
+        run.add_course(LIKELY, shortname="AT&T_2", origin="person", requested="", complete=True)
+
+    def silent(run: Run) -> None:
+        job(LIKELY).events.filter(kind="unresolved").update(reason="It is not known.")
+
+    assert "which may be its own" in a_run.spoilt(a_persons_own)
+    assert "does not say what was looked for" in a_run.spoilt(silent)
+
+
+def test_a_story_that_is_broken_is_seen(a_run: Run) -> None:
+    events = job(WHOLE).events
+    said = a_run.spoilt
+    assert "goes from" in said(lambda run: events.filter(kind="started").delete())
+    assert "goes from" in said(lambda run: events.filter(kind="submitted").update(to_state=State.FAILED))
+    assert "its story ends running" in said(lambda run: events.filter(kind="succeeded").delete())
+    assert "says no reason" in said(lambda run: events.filter(kind="sent").update(reason=" "))

@@ -1,0 +1,355 @@
+"""A site with the proposed asynchronous services: one call starts the copy, housekeeping follows it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dupdash.duplication import jobs, tasks
+from dupdash.duplication.engine import recovery
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.moodle_clients import open_async_client, open_client
+from dupdash.duplication.progress import progress
+from dupdash.duplication.states import State
+from tests.duplication.support import (
+    Clock,
+    Moodle,
+    await_until,
+    kinds,
+    look,
+    look_until_settled,
+    point_at,
+    reason,
+    refusal,
+    run_worker,
+    scale_periods,
+    story,
+    submit,
+    told_again_at_once,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+START = "core_course_async_duplicate_course"
+STATUS = "core_course_async_duplicate_course_get_status"
+RESULT = "core_course_async_duplicate_course_get_result"
+
+
+@pytest.fixture
+def moodle(settings: Any) -> Iterator[Moodle]:
+    moodle = Moodle(speed=50, native=True)
+    with moodle:
+        scale_periods(settings)
+        point_at(settings, moodle)
+        yield moodle
+        moodle.gates.release()
+    moodle.never_sent_twice()
+
+
+def followed_to_the_end(job: DuplicationJob, moodle: Moodle, clock: Clock) -> DuplicationJob:
+    """Housekeeping follows it while the site works; only then the clock is put forward."""
+
+    def settled() -> bool:
+        look(job, clock)
+        return job.state != State.RUNNING
+
+    await_until(settled, "the site to be done")
+    return look_until_settled(job, clock)
+
+
+def test_it_frees_the_worker_as_soon_as_the_site_has_accepted(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        assert (job.state, job.driver, job.lease_owner) == (State.RUNNING, "asynchronous", "")
+        assert job.duplicate_id
+        assert job.events.get(kind="accepted").data == {"duplicateid": job.duplicate_id}
+        assert MoodleHealth.current().driver == "asynchronous"
+    followed_to_the_end(job, moodle, clock)
+    assert (job.state, job.course_id) == (State.SUCCEEDED, moodle.course("NEW-1").id)
+    assert job.verification is not None
+    assert job.verification["complete"]
+
+
+def test_it_is_not_taken_for_a_job_whose_worker_died(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        recovery.recover_dead_leases()
+        clock.forward(3000)
+        tasks.sweep()
+        job.refresh_from_db()
+        assert job.state == State.RUNNING, story(job)
+
+
+def test_it_is_not_asked_for_twice_when_something_on_the_way_answers_for_the_site(moodle: Moodle, clock: Clock) -> None:
+    job = submit()
+
+    def ask() -> None:
+        with open_async_client() as site:
+            site.async_duplicate_course(
+                source_id=job.source_id,
+                fullname=job.fullname,
+                shortname=job.shortname,
+                category_id=job.category_id,
+                options=job.options,
+            )
+
+    with moodle.held_at("backup"):
+        moodle.replace_answer(START, 403, sent_by=ask, until=lambda: moodle.wait_for_step("backup"))
+        run_worker(job)
+        assert job.state == State.CHECKING, story(job)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert [course.id for course in moodle.made()] == [job.course_id]
+
+
+def test_it_ignores_a_second_message_while_the_site_works(moodle: Moodle) -> None:
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        told_again_at_once(job)
+        run_worker(job)
+        assert kinds(job).count("started") == 1
+
+
+def test_it_counts_the_sites_own_work_against_the_limit(moodle: Moodle, settings: Any) -> None:
+    settings.MOODLE_CONCURRENCY = 1
+    with moodle.held_at("backup"):
+        run_worker(submit())
+        waiting = submit("5>3", "NEW-2")
+        waiting.refresh_from_db()
+        assert waiting.dispatched_at is None
+
+
+def test_it_shows_the_sites_figures_and_never_goes_back(moodle: Moodle, clock: Clock) -> None:
+    """The site's own jump to 1 and back, and start again in the second phase (measured)."""
+    figures = [0.0]
+    with moodle.held_at("backup", "hidden", "renamed", "content"):
+        job = run_worker(submit())
+        for step in ("backup", "hidden", "renamed", "content"):
+            moodle.wait_for_step(step)
+            for _ in range(3):
+                look(job, clock)
+                shown = progress(job)
+                assert not shown.estimated
+                assert shown.time_left is None
+                figures.append(shown.number)
+            moodle.gates.release(step)
+    assert [kind for kind in kinds(job) if kind.endswith("_seen")] == ["course_seen", "content_seen"]
+    followed_to_the_end(job, moodle, clock)
+    figures.append(progress(job).number)
+    assert figures == sorted(figures)
+    assert figures[-1] == 1.0
+    assert any(0 < figure < 1 for figure in figures)
+
+
+def test_it_does_not_follow_a_figure_that_goes_back(moodle: Moodle, clock: Clock) -> None:
+    figures = []
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        for figure in (0.8, 0.2, 0.9, 0.0):
+            moodle.answer_with(STATUS, {"phase": 1, "status": 800, "progress": figure})
+            look(job, clock)
+            figures.append(progress(job).number)
+    assert figures == [0.4, 0.4, 0.45, 0.45]
+
+
+def test_it_uses_moodle_s_own_service_for_a_hidden_copy(moodle: Moodle) -> None:
+    """The proposed service has no parameter for it."""
+    job = run_worker(submit(visible=False))
+    assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
+    assert moodle.course("NEW-1").visible == 0
+
+
+def test_it_looks_when_the_site_says_that_the_copy_failed(moodle: Moodle, clock: Clock) -> None:
+    moodle.faults.set("exception_in_restore", step="renamed", count=1)
+    with moodle.held_at("hidden"):
+        job = run_worker(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        assert job.seen_at is not None
+    followed_to_the_end(job, moodle, clock)
+    (partial,) = moodle.made()
+    assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "finished_err", partial.id)
+    assert "the site says that the copy failed" in reason(job, "checking")
+
+
+def test_it_does_not_follow_for_ever_what_died_on_the_site(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """PHP was killed: the site says the same for ever."""
+    settings.CHECK_LIMIT_UNKNOWN = 600
+    settings.FOLLOW_INTERVAL = 20
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    with moodle.held_at("hidden"):
+        job = run_worker(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+    moodle.wait_for_copies()
+    look_until_settled(job, clock)
+    (partial,) = moodle.made()
+    assert (job.state, job.course_id) == (State.FAILED, partial.id), story(job)
+    assert job.left_partial_course
+
+
+# --- a site that speaks of another duplication -----------------------------------------------------------------------
+
+
+def looked_at_some_times(job: DuplicationJob, clock: Clock) -> None:
+    for _ in range(6):
+        look(job, clock)
+
+
+def test_a_status_of_another_duplication_makes_no_second_course(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        moodle.wait_for_step("backup")
+        moodle.answer_with(STATUS, {"phase": 1, "status": 900, "progress": 1})
+        looked_at_some_times(job, clock)
+        assert job.state == State.CHECKING, story(job)
+        with pytest.raises(jobs.CannotDo), open_client() as client:
+            jobs.retry(job, actor=None, client=client)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert len(moodle.made()) == 1
+
+
+def test_a_restore_that_goes_on_is_no_partial_course(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("hidden"):
+        job = run_worker(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        moodle.answer_with(STATUS, {"phase": 2, "status": 900, "progress": 1})
+        looked_at_some_times(job, clock)
+        assert (job.state, job.left_partial_course) == (State.CHECKING, False), story(job)
+
+
+def test_a_start_that_is_answered_with_the_id_of_another_duplication(moodle: Moodle, clock: Clock) -> None:
+    moodle.faults.set("exception_in_restore", function=START, count=1)
+    first = run_worker(submit("BIO101-2026S1", "OLD-1"))
+    followed_to_the_end(first, moodle, clock)
+    assert first.state == State.FAILED
+    with moodle.held_at("backup"):
+        moodle.faults.set("wrong_course", function=START, count=1)
+        job = run_worker(submit())
+        looked_at_some_times(job, clock)
+        assert job.state == State.CHECKING, story(job)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        {"state": "running", "shortname": "NEW-1"},
+        {"state": "checking", "shortname": "NEW-1"},
+        {"state": "succeeded", "shortname": "NEW-1"},
+        {"state": "failed", "shortname": "OTHER-1"},
+    ],
+)
+def test_another_dupdash_is_not_believed_against_its_own_result(
+    moodle: Moodle, clock: Clock, result: dict[str, str]
+) -> None:
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        moodle.wait_for_step("backup")
+        DuplicationJob.objects.filter(pk=job.pk).update(baseline={**(job.baseline or {}), "of_the_whole": True})
+        moodle.answer_with(STATUS, {"phase": 1, "status": 900, "progress": 0.3})
+        moodle.answer_with(RESULT, {**result, "failurecode": None, "failuremessage": None})
+        looked_at_some_times(job, clock)
+        assert job.state == State.RUNNING, story(job)
+
+
+# --- a site that cannot be asked -------------------------------------------------------------------------------------
+
+
+def test_a_refused_token_pauses_also_while_it_follows(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        moodle.answer_once(STATUS, "invalidtoken", "Invalid token - token not found")
+        look(job, clock)
+        assert job.state == State.RUNNING
+        assert MoodleHealth.current().paused_at is not None
+
+
+def test_a_site_that_refuses_to_tell_is_not_asked_for_ever(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    moodle.answer_with(STATUS, refusal("accessexception"))
+    job = run_worker(submit())
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_a_look_that_is_refused_is_not_told_as_forgotten(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("hidden"):
+        job = run_worker(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        moodle.answer_once("core_course_get_contents", "requireloginerror", "Course or activity not accessible.")
+        look(job, clock)
+        assert job.state == State.RUNNING, story(job)
+
+
+@pytest.mark.parametrize("fault", ["html", "reset_after", "empty", "bad_gateway"])
+def test_it_finds_the_copy_where_the_answer_to_starting_was_lost(moodle: Moodle, clock: Clock, fault: str) -> None:
+    moodle.faults.set(fault, function=START, count=1)
+    job = run_worker(submit())
+    assert (job.state, job.duplicate_id) == (State.CHECKING, "")
+    await_until(lambda: moodle.made() and moodle.made()[0].complete, "the copy to be done")
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert moodle.calls.created["new-1"] == 1
+
+
+def test_it_sends_nothing_when_the_site_cannot_be_read_right_before(moodle: Moodle) -> None:
+    job = submit()
+    moodle.when("core_webservice_get_site_info", lambda: None)
+    moodle.when(
+        "core_webservice_get_site_info",
+        lambda: moodle.faults.set("html", function="core_webservice_get_site_info", count=3),
+    )
+    run_worker(job)
+    assert (job.state, job.sent_at) == (State.QUEUED, None), story(job)
+
+
+def test_it_goes_on_following_when_the_site_does_not_answer_for_a_while(moodle: Moodle, clock: Clock) -> None:
+    job = run_worker(submit())
+    moodle.faults.set("html", function=STATUS, count=6)
+    followed_to_the_end(job, moodle, clock)
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_looks_when_the_site_has_forgotten_the_copy(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("backup"):
+        job = run_worker(submit())
+        moodle.wait_for_step("backup")
+        moodle.answer_once(STATUS, "invalidrecord", "Can't find data record in database table backup_controllers.")
+        look(job, clock)
+        assert job.state == State.CHECKING
+        assert "knows nothing of" in reason(job, "checking")
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_removes_an_unwanted_copy_when_the_site_is_done(moodle: Moodle, clock: Clock) -> None:
+    with moodle.held_at("hidden"):
+        job = run_worker(submit())
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        jobs.cancel(job, actor=None)
+    assert followed_to_the_end(job, moodle, clock).state == State.CANCELLED
+    assert moodle.made() == []
+
+
+def test_it_fails_when_the_short_name_is_taken_between_looking_and_sending(moodle: Moodle) -> None:
+    job = submit()
+    moodle.when(START, lambda: moodle.add("NEW-1"))
+    run_worker(job)
+    assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken")
+
+
+def test_it_uses_moodle_s_own_service_where_the_settings_say_so(moodle: Moodle, settings: Any) -> None:
+    settings.MOODLE_DRIVER = "synchronous"
+    assert run_worker(submit()).driver == "synchronous"
+
+
+def test_it_pauses_where_the_settings_want_services_that_the_site_lacks(moodle: Moodle, settings: Any) -> None:
+    settings.MOODLE_DRIVER = "asynchronous"
+    moodle.switches.withdrawn = frozenset({STATUS})
+    assert run_worker(submit()).state == State.QUEUED
+    assert STATUS in MoodleHealth.current().fault_message

@@ -1,0 +1,138 @@
+"""The observer beside one copy that lives or dies at any pace, while looks go wrong, are told twice or do not come."""
+
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
+
+from dupdash.duplication.drivers.copy_tracker import (
+    CopyEvidence,
+    CourseSnapshot,
+    ExpectedCopy,
+    Observation,
+    Verdict,
+    apply_observation,
+    is_temporary_short_name,
+    judge,
+    same_name,
+)
+
+OURS = 500
+GAP = 10.0
+WANTED = ExpectedCopy("NEW-1", "New one", 2, "SRC", frozenset({7}), gap=GAP)
+# A course must stand still for at least that many gaps, however short its life should be (CHECK_STILL_LEAST).
+STILL_LEAST = 30 * GAP
+# More often than this, within one life, neither a Moodle nor a clock stands still.
+STALLS_MOST = 15
+HIDDEN = CourseSnapshot(OURS, "NEW-1", "New one", False, 2)
+RENAMED = CourseSnapshot(OURS, "SRC_2", "Source copy 2", True, 2)
+# What others may make meanwhile: their own restore of the source, and courses that carry one of our names.
+STRANGERS = [
+    CourseSnapshot(601, "SRC_3", "Source copy 3", True, 2),
+    CourseSnapshot(602, "new-1", "Somebody's", False, 2),
+    CourseSnapshot(603, "NEW-1", "New one", True, 9),
+]
+# The share of its life that a copy spends in each step: nothing, the row, renamed, with contents, done for ever.
+SHARES = (0.5, 0.02, 0.34, 0.14)
+
+
+class OneCopy(RuleBasedStateMachine):
+    looks = Bundle("looks")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts = CopyEvidence()
+        self.now = 0.0
+        self.age = 0.0
+        self.alive = True
+        self.strangers: list[CourseSnapshot] = []
+        self.wrong_in_a_row = 0
+        self.stalls = 0
+        self.life = 40.0
+        self.done = replace(HIDDEN, visible=True)
+
+    @precondition(lambda self: self.now == 0)
+    @rule(life=st.floats(5, 4000), visible=st.booleans())
+    def begin(self, life: float, visible: bool) -> None:
+        self.life, self.done = life, replace(HIDDEN, visible=visible)
+
+    # Whoever looks does so at least some ten times in the life of a copy, as housekeeping does.
+    @rule(share=st.floats(0.001, 0.1))
+    def time_passes(self, share: float) -> None:
+        self.now += share * self.life
+        self.age += share * self.life if self.alive else 0.0
+
+    @precondition(lambda self: self.stalls < STALLS_MOST)
+    @rule(seconds=st.floats(1, 100_000))
+    def moodle_and_we_stand_still(self, seconds: float) -> None:
+        """Or a clock is set forward."""
+        self.stalls += 1
+        self.now += seconds
+        self.look_once_more()
+
+    @rule()
+    def php_dies(self) -> None:
+        self.alive = self.alive and self.step() == len(SHARES)
+
+    @rule(stranger=st.sampled_from(STRANGERS))
+    def somebody_makes_a_course(self, stranger: CourseSnapshot) -> None:
+        self.strangers = [one for one in self.strangers if one.id != stranger.id] + [stranger]
+
+    @rule(target=looks)
+    def look_once_more(self) -> Observation:
+        self.wrong_in_a_row = 0
+        return self.told(self.look(4 if self.step() >= 3 else 0))
+
+    # Answers that are wrong for a whole duration, and always in the same way, are beyond anybody.
+    @precondition(lambda self: self.wrong_in_a_row < 5)
+    @rule(target=looks, sections=st.integers(0, 5))
+    def look_at_the_contents_of_another_course(self, sections: int) -> Observation:
+        self.wrong_in_a_row += 1
+        return self.told(self.look(sections))
+
+    @rule(look=looks)
+    def be_told_again(self, look: Observation) -> None:
+        self.told(look)
+
+    def told(self, look: Observation) -> Observation:
+        before = self.facts.course_id
+        self.facts = apply_observation(self.facts, WANTED, look)
+        assert self.facts.course_id == before or before is None
+        return look
+
+    def look(self, sections: int) -> Observation:
+        shown = (None, HIDDEN, RENAMED, RENAMED, self.done)[self.step()]
+        if self.facts.course_id is not None:
+            return Observation(self.now, own=shown, own_is_missing=shown is None, sections=sections if shown else None)
+        there = [*self.strangers, *([shown] if shown else [])]
+        return Observation(
+            self.now,
+            named=tuple(one for one in there if same_name(one.shortname, WANTED.shortname)),
+            temporary=tuple(one for one in there if is_temporary_short_name(one.shortname, "SRC")),
+        )
+
+    def step(self) -> int:
+        ends = [sum(SHARES[: number + 1]) * self.life for number in range(len(SHARES))]
+        return next((number for number, end in enumerate(ends) if self.age < end), len(SHARES))
+
+    @invariant()
+    def nothing_is_taken_for_ours_that_is_not(self) -> None:
+        assert self.facts.course_id in (None, OURS)
+
+    @invariant()
+    def it_is_finished_only_when_it_is(self) -> None:
+        if self.verdict() == Verdict.FINISHED:
+            assert self.step() == len(SHARES)
+
+    @invariant()
+    def it_is_partial_only_when_php_is_dead(self) -> None:
+        if self.verdict() == Verdict.PARTIAL:
+            assert not self.alive
+
+    def verdict(self) -> Verdict:
+        return judge(self.facts, max(STILL_LEAST, self.life))
+
+
+OneCopy.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestOneCopy = OneCopy.TestCase

@@ -1,0 +1,60 @@
+"""A copy that was asked for hidden looks in the end like the row that a restore begins with, but for its contents."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from tests.duplication.support import Clock, Moodle, look, look_until_settled, run_worker, story, submit
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+
+def unheard(moodle: Moodle, settings: Any, **rest: Any) -> DuplicationJob:
+    """Moodle made the copy; nobody saw how, and the answer was lost."""
+    settings.WATCH_INTERVAL = 3600
+    moodle.faults.set("reset_after", count=1)
+    return run_worker(submit(visible=False, **rest))
+
+
+@pytest.mark.parametrize("hours", [0, 4, 62])
+@pytest.mark.parametrize("history", [False, True])
+def test_it_is_found_soon_however_long_nobody_looked(
+    moodle: Moodle, clock: Clock, settings: Any, hours: int, history: bool
+) -> None:
+    job = unheard(moodle, settings)
+    if history:
+        DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=30, expected_restore=30)
+    clock.forward(hours * 3600)
+    begun = timezone.now()
+    assert look_until_settled(job, clock, unresolved_too=True).state == State.SUCCEEDED, story(job)
+    assert timezone.now() - begun < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_it_is_no_partial_course_where_moodle_answered_with_an_error(
+    moodle: Moodle, clock: Clock, settings: Any, cancelled: bool
+) -> None:
+    job = unheard(moodle, settings)
+    if cancelled:
+        jobs.cancel(job, actor=None)
+    DuplicationJob.objects.filter(pk=job.pk).update(failure_code="dmlwriteexception")
+    look_until_settled(job, clock)
+    assert job.state == (State.CANCELLED if cancelled else State.SUCCEEDED), story(job)
+    assert bool(moodle.made()) is not cancelled
+
+
+@pytest.mark.parametrize("fullname", ["Tips &amp; Tricks", "A & B"])
+def test_its_row_is_known_whatever_moodle_makes_of_its_name(moodle: Moodle, clock: Clock, fullname: str) -> None:
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit(fullname=fullname)
+    with moodle.held_at("hidden"):
+        run_worker(job)
+        moodle.wait_for_step("hidden")
+        assert look(job, clock).course_id == moodle.made()[0].id
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED

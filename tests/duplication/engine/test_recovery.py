@@ -1,0 +1,638 @@
+"""Looking up a lost answer: how often, how long, and what is said in the end."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from dupdash.duplication import jobs, tasks
+from dupdash.duplication.engine import recovery, run
+from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob, JobEvent, MoodleHealth
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.queue import database_lock, dispatch
+from dupdash.duplication.states import State
+from dupdash.sandbox.accounts import MANAGER_TOKEN
+from tests.duplication.support import (
+    Background,
+    Clock,
+    Moodle,
+    a_job,
+    await_until,
+    check,
+    kinds,
+    look,
+    look_until_settled,
+    reason,
+    run_worker,
+    story,
+    submit,
+    until_seen,
+    working_on,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+CONTENTS = "core_course_get_contents"
+DELETE = "core_course_delete_courses"
+NEW = "core_course_get_courses_by_field"
+
+
+def looked_up(moodle: Moodle, **columns: Any) -> DuplicationJob:
+    """A job whose answer was lost just now, and whose copy never began."""
+    now = timezone.now()
+    source = moodle.course("AT&T")
+    given = {
+        "source_id": source.id,
+        "source_shortname": source.shortname,
+        "sent_at": now,
+        "checking_since": now,
+        "check_at": now + timedelta(seconds=2),
+        "baseline": {"names": ["AT&T_1"], "present": []},
+    }
+    return a_job(State.CHECKING, **(given | columns))
+
+
+def pauses(job: DuplicationJob, clock: Clock, how_many: int) -> list[float]:
+    """Seconds between the next looks."""
+    found = []
+    for _ in range(how_many):
+        look(job, clock)
+        assert job.check_at is not None
+        found.append((job.check_at - timezone.now()).total_seconds())
+    return found
+
+
+def test_it_looks_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle)
+    found = pauses(job, clock, 12)
+    assert found[:4] == pytest.approx([2.0, 3.0, 4.5, 6.75], abs=0.3)
+    assert [round(pause) for pause in found] == sorted(round(pause) for pause in found)
+    assert found[-1] == pytest.approx(60, abs=0.3)
+
+
+def test_it_is_not_looked_at_before_its_time(moodle: Moodle) -> None:
+    job = looked_up(moodle)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.checks == 0
+
+
+@pytest.mark.parametrize(
+    ("backup", "restore", "limit"),
+    [
+        (None, None, timedelta(hours=3)),
+        (60.0, 60.0, timedelta(minutes=30)),
+        (900.0, 900.0, timedelta(minutes=90)),
+    ],
+)
+def test_it_gives_up_after_three_times_the_expected_time(
+    moodle: Moodle,
+    clock: Clock,
+    settings: Any,
+    backup: float | None,
+    restore: float | None,
+    limit: timedelta,
+) -> None:
+    """At least half an hour; without history three hours."""
+    settings.CHECK_LONGEST = 600
+    job = looked_up(moodle, expected_backup=backup, expected_restore=restore)
+    look_until_settled(job, clock)
+    assert job.state == State.UNRESOLVED
+    given_up = job.events.get(kind="unresolved").at
+    assert job.checking_since is not None
+    assert limit <= given_up - job.checking_since <= limit + timedelta(seconds=601)
+
+
+def test_it_tells_what_was_looked_for(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    job = look_until_settled(looked_up(moodle, fullname="My copy"), clock)
+    told = reason(job, "unresolved")
+    assert "for a course called “My copy” (NEW-1)" in told
+    assert told.startswith("Looked ")
+    assert told.endswith("It is looked for again, more and more rarely.")
+
+
+def test_it_looks_at_an_unresolved_job_more_and_more_rarely(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    job = look_until_settled(looked_up(moodle), clock)
+    found = pauses(job, clock, 13)
+    assert found[:4] == pytest.approx([60, 120, 240, 480], abs=0.5)
+    assert found[-1] == pytest.approx(24 * 3600, abs=0.5)
+
+
+def test_it_finds_the_copy_of_an_unresolved_job_later(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("backup"):
+        look_until_settled(run_worker(job), clock)
+        assert job.state == State.UNRESOLVED
+    moodle.wait_for_copies()
+    assert look(job, clock).state == State.SUCCEEDED
+    assert job.course_id == moodle.course("NEW-1").id
+
+
+def test_it_keeps_the_short_name_and_gives_the_place_back(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 10
+    settings.MOODLE_CONCURRENCY = 1
+    job = looked_up(moodle)
+    other = submit("5>3", "NEW-2")
+    other.refresh_from_db()
+    assert other.dispatched_at is None, "Moodle is still busy with what is being looked up"
+    look_until_settled(job, clock)
+    other.refresh_from_db()
+    assert other.dispatched_at is not None
+
+
+# --- no longer changes ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("backup", "restore", "still"),
+    [(None, None, 3600), (600.0, 600.0, 1200), (10.0, 10.0, 300)],
+)
+def test_it_calls_a_course_partial_after_one_whole_expected_duration(
+    moodle: Moodle, clock: Clock, settings: Any, backup: float | None, restore: float | None, still: int
+) -> None:
+    settings.CHECK_LONGEST = 200
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("hidden"):
+        run_worker(job)
+        DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=backup, expected_restore=restore)
+        moodle.wait_for_step("hidden")
+        look(job, clock)
+        assert job.course_id is not None
+        seen = timezone.now()
+        look_until_settled(job, clock)
+        assert job.state == State.FAILED
+        assert still <= (timezone.now() - seen).total_seconds() <= still + 202
+
+
+def test_it_waits_longer_whenever_something_changes(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 3000
+    settings.CHECK_STILL_LEAST = 1
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("hidden", "renamed", "content"):
+        run_worker(job)
+        for step in ("hidden", "renamed", "content"):
+            moodle.wait_for_step(step)
+            # Nearly a whole expected duration in each step.
+            until = timezone.now() + timedelta(seconds=930)
+            while timezone.now() < until:
+                assert look(job, clock).state == State.CHECKING
+            moodle.gates.release(step)
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_says_when_somebody_deleted_the_course(moodle: Moodle, clock: Clock) -> None:
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    with moodle.held_at("renamed"):
+        with moodle.held_at("hidden"):
+            run_worker(job)
+            moodle.wait_for_step("hidden")
+            look(job, clock)
+        moodle.wait_for_step("renamed")
+        moodle.state.delete(job.course_id or 0)
+        look_until_settled(job, clock)
+    assert (job.state, job.failure_code) == (State.FAILED, "course_gone")
+    assert reason(job, "failed") == f"The course of this job, id {job.course_id}, was deleted in Moodle by somebody."
+    assert not job.left_partial_course
+
+
+def test_it_ends_even_where_the_contents_of_a_partial_course_cannot_be_read(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 20
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        moodle.faults.set("html", function=CONTENTS)
+        moodle.gates.release()
+    look_until_settled(job, clock)
+    assert job.state == State.UNRESOLVED
+    assert f"Course {job.course_id} is its own, and still not complete" in reason(job, "unresolved")
+    moodle.faults.clear()
+    assert look_until_settled(job, clock, unresolved_too=True).state == State.FAILED
+    assert job.left_partial_course
+
+
+# --- a Moodle that is away while it is asked ---------------------------------------------------------------------
+
+
+def finished_unheard(moodle: Moodle, settings: Any) -> DuplicationJob:
+    """Moodle made the copy, and nothing of it was seen or heard."""
+    settings.WATCH_INTERVAL = 3600
+    moodle.faults.set("reset_after", count=1)
+    return run_worker(submit())
+
+
+def test_it_goes_on_when_moodle_is_back(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    job = finished_unheard(moodle, settings)
+    moodle.faults.set("refuse", seconds=3600)
+    for _ in range(2):
+        assert look(job, clock).state == State.CHECKING
+    moodle.faults.clear()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_pauses_all_sending_when_a_look_meets_a_fault_of_configuration(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    job = finished_unheard(moodle, settings)
+    moodle.switches.tokens_revoked = True
+    assert look(job, clock).state == State.CHECKING
+    assert MoodleHealth.current().fault_code == "invalidtoken"
+    moodle.switches.tokens_revoked = False
+    clock.forward(60)
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert MoodleHealth.current().paused_at is None
+
+
+@pytest.mark.parametrize("fault", ["wrong_course", "html", "empty", "truncated", "bad_gateway", "reset_before"])
+def test_it_is_not_misled_by_looks_that_go_wrong(moodle: Moodle, clock: Clock, settings: Any, fault: str) -> None:
+    job = finished_unheard(moodle, settings)
+    moodle.faults.set(fault, function="*", count=7)
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert job.course_id == moodle.course("NEW-1").id
+
+
+def still_restoring(moodle: Moodle, clock: Clock) -> DuplicationJob:
+    """Its answer was lost; its course was seen, and stands as restore named it."""
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = submit()
+    run_worker(job)
+    DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=300, expected_restore=300)
+    moodle.wait_for_step("hidden")
+    look(job, clock)
+    moodle.gates.release("hidden")
+    moodle.wait_for_step("renamed")
+    return look(job, clock)
+
+
+def test_it_gives_a_slow_copy_the_time_that_its_backup_shows(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Ten times as slow as expected: the step in which it looks unchanged takes longer than a whole copy used to."""
+    settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 1800
+    with moodle.held_at("hidden", "renamed"):
+        job = still_restoring(moodle, clock)
+        assert job.sent_at is not None
+        DuplicationJob.objects.filter(pk=job.pk).update(seen_at=job.sent_at + timedelta(minutes=50))
+        for _ in range(60):
+            assert look(job, clock).state == State.CHECKING, story(job)
+        moodle.gates.release()
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_one_look_after_a_long_silence_does_not_make_a_course_partial(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    """Moodle may have stood still itself, or a clock was set: nobody saw the course stand still meanwhile."""
+    settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 18_000
+    with moodle.held_at("hidden", "renamed"):
+        job = still_restoring(moodle, clock)
+        clock.forward(4000)
+        tasks.sweep()
+        job.refresh_from_db()
+        assert job.state == State.CHECKING, story(job)
+        moodle.gates.release()
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+# --- the sweep -----------------------------------------------------------------------------------------------
+
+
+def test_it_starts_what_nobody_dispatched(moodle: Moodle) -> None:
+    job = a_job(State.QUEUED)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.dispatched_at is not None
+
+
+def test_it_makes_the_report_that_could_not_be_made_in_the_end(moodle: Moodle) -> None:
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        moodle.faults.set("html", function=CONTENTS)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert (job.state, job.verification) == (State.SUCCEEDED, None)
+    moodle.faults.clear()
+    events = kinds(job)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.verification is not None
+    assert job.verification["complete"]
+    assert kinds(job) == events
+
+
+def test_it_leaves_everything_as_it_is_when_nothing_is_due(moodle: Moodle) -> None:
+    job = run_worker(submit())
+    before = JobEvent.objects.count()
+    for _ in range(3):
+        tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert JobEvent.objects.count() == before
+
+
+def test_it_does_not_dispatch_while_paused(moodle: Moodle, clock: Clock) -> None:
+    job = submit()
+    moodle.switches.webservices = False
+    run_worker(job)
+    tasks.sweep()
+    dispatch.dispatch()
+    job.refresh_from_db()
+    assert job.dispatched_at is None
+
+
+# --- a Moodle that is slow, or busy with a deletion ----------------------------------------------------------------
+
+NAMES = [f"AT&T_{counter}" for counter in range(1, 11)]
+
+
+def look_in_a_hurry(job: DuplicationJob) -> None:
+    """A look of a sweep that has no time left when it comes to this job."""
+    DuplicationJob.objects.filter(pk=job.pk).update(check_at=timezone.now())
+    with open_client() as client:
+        assert recovery.check(job.pk, client, deadline=time.monotonic())
+    job.refresh_from_db()
+
+
+def test_it_spreads_the_temporary_names_over_its_looks_where_moodle_is_slow(moodle: Moodle) -> None:
+    """One of ten names beside the likely one, and after as many looks all of them; a quick Moodle is asked at once."""
+    asked: list[str] = []
+    for name in NAMES:
+        for _ in range(11):
+            moodle.when(NEW, lambda name=name: asked.append(name), about=name)  # type: ignore[misc]
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []})
+    for _ in NAMES[1:]:
+        look_in_a_hurry(job)
+    likely = NAMES[4]
+    assert asked[::2] == [likely] * 9
+    assert {*asked[1::2]} == {*NAMES} - {likely}
+    asked.clear()
+    check(job)
+    assert sorted(asked) == sorted(NAMES)
+
+
+def test_it_does_not_fail_after_an_error_before_all_names_were_looked_at(moodle: Moodle, clock: Clock) -> None:
+    """Where Moodle is slow, three looks do not see them all: what it left must be named."""
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, failure_code="cannotrestore")
+    left = moodle.add(NAMES[8])
+    for _ in NAMES:
+        if job.state == State.CHECKING:
+            look_in_a_hurry(job)
+    assert job.state == State.FAILED
+    assert f"id {left.id}" in reason(job, "failed")
+
+
+def test_it_looks_at_no_more_jobs_after_a_look_that_was_not_answered(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.MOODLE_READ_TIMEOUT = 0.2
+    one, two = (looked_up(moodle, shortname=name, source_id=source) for name, source in (("ONE", 7), ("TWO", 8)))
+    clock.forward(3)
+    moodle.faults.set("slow", function=NEW, factor=50)
+    tasks.sweep()
+    looks = sorted(DuplicationJob.objects.filter(pk__in=(one.pk, two.pk)).values_list("checks", flat=True))
+    assert looks == [0, 1]
+
+
+def test_it_gives_out_jobs_before_it_asks_moodle(moodle: Moodle, clock: Clock) -> None:
+    """A Moodle that hangs holds up no job that somebody forgot."""
+    due, forgotten = looked_up(moodle), a_job(State.QUEUED, "OTHER")
+    seen: list[object] = []
+    moodle.when(NEW, lambda: seen.append(DuplicationJob.objects.get(pk=forgotten.pk).dispatched_at), about="NEW-1")
+    look(due, clock)
+    assert seen != [None]
+    assert len(seen) == 1
+
+
+def test_only_one_sweep_at_a_time_asks_moodle(moodle: Moodle, clock: Clock) -> None:
+    """The other one does what needs no Moodle, and is free for heartbeats."""
+    due, other = looked_up(moodle), looked_up(moodle, shortname="OTHER", source_id=7)
+    found: list[tuple[int, bool]] = []
+
+    def sweep_at_the_same_time() -> None:
+        forgotten = a_job(State.QUEUED, "FORGOTTEN")
+        with Background(tasks.sweep):
+            pass
+        other.refresh_from_db()
+        forgotten.refresh_from_db()
+        found.append((other.checks, forgotten.dispatched_at is not None))
+
+    moodle.when(NEW, sweep_at_the_same_time, about="NEW-1")
+    look(due, clock)
+    assert found == [(0, True)]
+    other.refresh_from_db()
+    assert other.checks == 1, "in its turn"
+
+
+def turn_is_held() -> bool:
+    return ClusterHeartbeat.objects.filter(database_lock.HELD, cluster=database_lock.MOODLE).exists()
+
+
+def test_the_turn_of_a_worker_that_died_is_taken_over(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.2
+    job = looked_up(moodle)
+    ClusterHeartbeat.objects.create(
+        cluster=database_lock.MOODLE, token="dead", at=timezone.now() + timedelta(seconds=0.5)
+    )
+    assert look(job, clock).checks == 0
+    await_until(lambda: not turn_is_held(), "the turn to be over")
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.checks == 1
+
+
+def test_the_turn_is_kept_as_long_as_it_takes(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.4
+    job = looked_up(moodle)
+    until = time.monotonic() + 1.2
+    held: list[bool] = []
+
+    def take_long() -> None:
+        await_until(lambda: time.monotonic() > until, "three leases to pass")
+        held.append(turn_is_held())
+
+    moodle.when(NEW, take_long, about="NEW-1")
+    assert look(job, clock).checks == 1
+    assert held == [True]
+    assert not turn_is_held()
+
+
+def to_be_removed(moodle: Moodle, clock: Clock) -> DuplicationJob:
+    """A job whose answer was lost, that was cancelled, and whose copy is complete by now."""
+    moodle.faults.set("gateway_timeout", at=0.2, count=1)
+    job = submit()
+    with moodle.held_at("hidden"):
+        run_worker(job)
+        jobs.cancel(job, actor=None)
+        look(job, clock)
+    moodle.wait_for_copies()
+    return job
+
+
+def next_look_in(job: DuplicationJob) -> float:
+    job.refresh_from_db()
+    assert job.check_at is not None
+    return (job.check_at - timezone.now()).total_seconds()
+
+
+def test_it_is_not_looked_at_again_while_its_copy_is_being_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Whoever looked would find the course, and delete it a second time."""
+    settings.MOODLE_DUPLICATION_TIMEOUT = 7200
+    job = to_be_removed(moodle, clock)
+    pauses: list[float] = []
+    moodle.when(DELETE, lambda: pauses.append(next_look_in(job)))
+    assert look_until_settled(job, clock).state == State.CANCELLED
+    assert len(pauses) == 1
+    assert pauses[0] > 300
+
+
+def test_it_waits_for_a_deletion_whose_answer_was_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Moodle may be at it still; where nothing was begun, it is tried again soon."""
+    settings.MOODLE_DUPLICATION_TIMEOUT = 7200
+    job = to_be_removed(moodle, clock)
+    moodle.faults.set("reset_before", function=DELETE, count=1)
+    while not moodle.faults.struck["reset_before"]:
+        look(job, clock)
+    assert next_look_in(job) > 290
+    assert look_until_settled(job, clock).state == State.CANCELLED
+
+
+def test_it_tries_a_deletion_again_soon_that_was_not_begun(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.MOODLE_TOKEN, settings.MOODLE_DUPLICATION_TIMEOUT = MANAGER_TOKEN, 7200
+    job = to_be_removed(moodle, clock)
+
+    def close() -> None:
+        moodle.switches.maintenance = True
+
+    moodle.when(DELETE, close)
+    while not moodle.switches.maintenance:
+        look(job, clock)
+    assert next_look_in(job) < 61
+    moodle.switches.maintenance = False
+    assert look_until_settled(job, clock).state == State.CANCELLED
+
+
+TAKEN_OVER = [{"fullname": "Biology 2027, in use since Monday"}, {"categoryid": 3}]
+
+
+@pytest.mark.parametrize("taken", TAKEN_OVER)
+def test_it_does_not_delete_a_copy_that_somebody_took_over_before_the_look(
+    moodle: Moodle, clock: Clock, taken: dict[str, Any]
+) -> None:
+    """The look that finds it complete sees it as that person left it."""
+    job = to_be_removed(moodle, clock)
+    copy = moodle.course("NEW-1")
+    moodle.change(copy.id, **taken)
+    look_until_settled(job, clock)
+    assert moodle.by_id(copy.id) is not None, story(job)
+
+
+@pytest.mark.parametrize("taken", TAKEN_OVER)
+def test_it_does_not_delete_a_copy_that_somebody_took_over_between_two_tries(
+    moodle: Moodle, clock: Clock, settings: Any, taken: dict[str, Any]
+) -> None:
+    settings.MOODLE_TOKEN = MANAGER_TOKEN
+    job = to_be_removed(moodle, clock)
+
+    def close() -> None:
+        moodle.switches.maintenance = True
+
+    moodle.when(DELETE, close)
+    while not moodle.switches.maintenance:
+        look(job, clock)
+    moodle.switches.maintenance = False
+    copy = moodle.course("NEW-1")
+    moodle.change(copy.id, **taken)
+    look_until_settled(job, clock)
+    assert moodle.by_id(copy.id) is not None, story(job)
+
+
+def test_it_waits_for_a_deletion_that_took_longer_than_the_time_allowed(
+    moodle: Moodle, clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MOODLE_DUPLICATION_TIMEOUT = 7200
+    job = to_be_removed(moodle, clock)
+    monkeypatch.setattr("dupdash.moodle.client.LONGEST_DELETION", 0.2)
+    begun: list[float] = []
+
+    def take_long() -> None:
+        begun.append(time.monotonic())
+        time.sleep(1)
+
+    moodle.when(DELETE, take_long)
+    while not begun:
+        look(job, clock)
+    assert next_look_in(job) > 290
+
+
+def answered_late(job: DuplicationJob, course_id: int) -> None:
+    """What the worker that was thought dead writes."""
+    run._late_answer(DuplicationJob.objects.get(pk=job.pk), course_id)
+    connection.close()
+
+
+def test_it_does_not_end_with_a_course_that_a_late_answer_has_just_disowned(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle)
+    sections = moodle.course("AT&T").sections
+    theirs = moodle.add("NEW-1", fullname=job.fullname, sections=sections)
+    # The first is the look, the second the holding against the source.
+    moodle.when(CONTENTS, lambda: None, about=str(theirs.id))
+    moodle.when(CONTENTS, lambda: answered_late(job, theirs.id + 1), about=str(theirs.id))
+    look(job, clock)
+    assert "is not this job's" in reason(job, "late_answer")
+    assert (job.state, job.course_id) == (State.CHECKING, theirs.id + 1), story(job)
+
+
+def test_it_does_not_delete_a_course_that_a_late_answer_has_just_disowned(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle, cancel_requested_at=timezone.now())
+    theirs = moodle.add("NEW-1", fullname=job.fullname, sections=moodle.course("AT&T").sections)
+
+    def arm() -> None:
+        # After the contents: the names once more, and then the look before deleting.
+        moodle.when(NEW, lambda: None, about=str(theirs.id))
+        moodle.when(NEW, lambda: answered_late(job, theirs.id + 1), about=str(theirs.id))
+
+    moodle.when(CONTENTS, arm, about=str(theirs.id))
+    look(job, clock)
+    assert "is not this job's" in reason(job, "late_answer")
+    assert moodle.by_id(theirs.id) is not None, story(job)
+
+
+def test_looks_that_moodle_did_not_answer_are_none_of_those_after_an_error(moodle: Moodle, clock: Clock) -> None:
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, failure_code="cannotrestore")
+    left = moodle.add(NAMES[8])
+    moodle.faults.set("refuse", seconds=3600)
+    for _ in NAMES:
+        look(job, clock)
+    moodle.faults.clear()
+    for _ in NAMES:
+        if job.state == State.CHECKING:
+            look_in_a_hurry(job)
+    assert job.state == State.FAILED
+    assert f"id {left.id}" in reason(job, "failed")
+
+
+def test_it_counts_no_look_that_moodle_did_not_answer(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """What is said of a job that was given up must be true."""
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    job = looked_up(moodle)
+    moodle.faults.set("refuse", seconds=3600)
+    while (timezone.now() - job.checking_since).total_seconds() < 70:  # type: ignore[operator]
+        look(job, clock)
+    assert job.state == State.CHECKING, "nobody could look"
+    moodle.faults.clear()
+    assert look_until_settled(job, clock).state == State.UNRESOLVED
+    assert reason(job, "unresolved").startswith("Looked once for a course called “Copy called NEW-1” (NEW-1)")

@@ -1,0 +1,100 @@
+"""Answers that say "nothing was started", against what Moodle shows: from something on the way, or from a restore.
+
+Nobody looks at Moodle before the answer here: the row that proves whose a course is was missed.
+"""
+
+from typing import Any
+
+import pytest
+
+from dupdash.duplication.explanations import explain_failure
+from dupdash.duplication.states import State
+from tests.duplication.support import (
+    Clock,
+    Moodle,
+    await_until,
+    look_until_settled,
+    reason,
+    run_worker,
+    send_by_hand,
+    story,
+    submit,
+    told_again_at_once,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+COPY = "core_course_duplicate_course"
+
+
+@pytest.fixture(autouse=True)
+def _nobody_watches(settings: Any, moodle: Moodle) -> None:
+    settings.WATCH_INTERVAL = 3600
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404])
+def test_it_does_not_fail_when_its_copy_was_made_and_something_on_the_way_answered(
+    moodle: Moodle, clock: Clock, status: int
+) -> None:
+    job = submit()
+
+    def made() -> None:
+        await_until(lambda: any(course.complete for course in moodle.made()), "the copy to be made")
+
+    moodle.replace_answer(COPY, status, sent_by=lambda: send_by_hand(job), until=made)
+    run_worker(job)
+    assert job.state == State.CHECKING, story(job)
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert [course.id for course in moodle.made()] == [job.course_id]
+
+
+def test_it_is_not_sent_again_while_moodle_restores_what_something_on_the_way_refused(
+    moodle: Moodle, clock: Clock
+) -> None:
+    job = submit()
+
+    def restoring() -> None:
+        moodle.wait_for_step("renamed")
+
+    with moodle.held_at("renamed"):
+        moodle.replace_answer(COPY, 403, sent_by=lambda: send_by_hand(job), until=restoring)
+        run_worker(job)
+        assert job.state == State.CHECKING, story(job)
+        told_again_at_once(job)
+        assert run_worker(job).state == State.CHECKING
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert [course.id for course in moodle.made()] == [job.course_id]
+
+
+@pytest.mark.parametrize("code", ["nopermissions", "invalidparameter", "invalidrecord"])
+def test_it_names_what_a_restore_left_that_broke_with_the_words_of_a_refusal(
+    moodle: Moodle, clock: Clock, code: str
+) -> None:
+    """A plugin's restore asks for a right, for example."""
+    moodle.faults.set("exception_in_restore", step="renamed", errorcode=code, count=1)
+    job = look_until_settled(run_worker(submit()), clock)
+    (left,) = moodle.made()
+    assert (job.state, job.failure_code) == (State.FAILED, code)
+    assert f"id {left.id}" in reason(job, "failed")
+    assert [candidate["id"] for candidate in job.candidates] == [left.id]
+    assert "Nothing was started" not in story(job)
+
+
+def test_it_names_what_appeared_during_an_attempt_that_collided(moodle: Moodle) -> None:
+    """Most likely the course of the one that was in its way; but a full file pool says the same in mid-restore."""
+    moodle.faults.set("exception_in_restore", step="renamed", errorcode="storedfilenotcreated", count=1)
+    moodle.may_be_sent_twice.add("new-1")
+    job = run_worker(submit())
+    (appeared,) = moodle.made()
+    assert job.state == State.QUEUED
+    assert f"somebody should judge it in Moodle: id {appeared.id}." in reason(job, "again_later")
+    told_again_at_once(job)
+    assert run_worker(job).state == State.SUCCEEDED
+
+
+def test_it_does_not_explain_that_nothing_was_started_where_something_was_seen(moodle: Moodle, clock: Clock) -> None:
+    moodle.faults.set("exception_in_restore", step="renamed", errorcode="nopermissions", count=1)
+    job = look_until_settled(run_worker(submit()), clock)
+    assert "Nothing was started" not in explain_failure(job).means
+    assert "may not copy this course" in explain_failure(job).happened

@@ -1,0 +1,244 @@
+"""The copy held against its source."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from dupdash.duplication import tasks
+from dupdash.duplication.engine.verification import NAMED_MOST, compare, differs, why_not_verified
+from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.states import State
+from dupdash.moodle.options import defaults
+from dupdash.moodle.records import Activity, Contents
+from dupdash.moodle.records import Section as ReadSection
+from dupdash.sandbox.records import Course, Section
+from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CONTENTS = "core_course_get_contents"
+
+
+def report_of(job: DuplicationJob) -> dict[str, Any]:
+    assert job.state == State.SUCCEEDED, "a difference is a warning, not a failure"
+    assert job.verification is not None
+    report: dict[str, Any] = job.verification
+    return report
+
+
+def without_last_activity(section: Section) -> Section:
+    return replace(section, modules=section.modules[:-1])
+
+
+def copied(moodle: Moodle, source: str = "BIO101-2026S1", **wish: Any) -> DuplicationJob:
+    return run_worker(submit(source, **wish))
+
+
+def tampered(moodle: Moodle, change: Any) -> DuplicationJob:
+    """A copy of which Moodle made something else than its source, as soon as its contents were there."""
+    job = submit("BIO101-2026S1")
+
+    def tamper() -> None:
+        course: Course = moodle.course("NEW-1")
+        moodle.change(course.id, sections=change(course.sections))
+
+    # The first look at the contents of the copy is not before it is complete.
+    moodle.when("core_course_get_contents", lambda: None, about=str(job.source_id))
+    moodle.when("core_course_get_contents", tamper, about=str(job.source_id))
+    return run_worker(job)
+
+
+def test_it_finds_a_whole_copy_complete(moodle: Moodle) -> None:
+    report = report_of(copied(moodle))
+    source = moodle.course("BIO101-2026S1")
+    assert report["complete"]
+    assert report["sections"] == {
+        "source": len(source.sections),
+        "copy": len(source.sections),
+        "matched": len(source.sections),
+        "missing": [],
+        "extra": [],
+        "more_missing": 0,
+        "more_extra": 0,
+    }
+    assert report["activities"] == {
+        "source": 64,
+        "expected": 64,
+        "copy": 64,
+        "matched": 64,
+        "missing": [],
+        "extra": [],
+        "more_missing": 0,
+        "more_extra": 0,
+    }
+
+
+def test_it_expects_no_activities_where_none_were_asked_for(moodle: Moodle) -> None:
+    report = report_of(copied(moodle, options=defaults() | {"activities": False}))
+    assert report["complete"]
+    assert (report["activities"]["source"], report["activities"]["expected"], report["activities"]["copy"]) == (
+        64,
+        0,
+        0,
+    )
+
+
+def test_it_lists_what_is_missing(moodle: Moodle) -> None:
+    job = tampered(moodle, lambda sections: (*sections[:-1], without_last_activity(sections[-1])))
+    report = report_of(job)
+    lost = moodle.course("BIO101-2026S1").sections[-1].modules[-1]
+    assert not report["complete"]
+    assert report["activities"]["missing"] == [{"type": lost.modname, "name": lost.name, "count": 1}]
+    assert report["activities"]["copy"] == 63
+    assert report["activities"]["extra"] == []
+
+
+def test_it_lists_missing_and_extra_sections(moodle: Moodle) -> None:
+    job = tampered(moodle, lambda sections: (*sections[:-1], replace(sections[-1], name="Something else")))
+    report = report_of(job)
+    last = moodle.course("BIO101-2026S1").sections[-1]
+    assert report["sections"]["missing"] == [{"type": str(last.section), "name": last.name, "count": 1}]
+    assert report["sections"]["extra"] == [{"type": str(last.section), "name": "Something else", "count": 1}]
+
+
+def a_course(*activities: tuple[str, str]) -> Contents:
+    modules = tuple(Activity(number, name, kind, True) for number, (kind, name) in enumerate(activities, 1))
+    return Contents((ReadSection(1, 0, "General", modules),))
+
+
+def test_it_counts_activities_of_one_name() -> None:
+    report = compare(
+        a_course(("quiz", "Q"), ("quiz", "Q"), ("page", "Q")), a_course(("quiz", "Q")), with_activities=True
+    )
+    assert report["activities"]["missing"] == [
+        {"type": "quiz", "name": "Q", "count": 1},
+        {"type": "page", "name": "Q", "count": 1},
+    ]
+
+
+def test_it_lists_what_is_there_though_nobody_asked() -> None:
+    report = compare(a_course(("quiz", "Q")), a_course(("quiz", "Q")), with_activities=False)
+    assert report["activities"]["extra"] == [{"type": "quiz", "name": "Q", "count": 1}]
+    assert not report["complete"]
+
+
+def test_it_names_some_and_counts_all() -> None:
+    source = a_course(*(("page", f"Page {number}") for number in range(200)), *[("quiz", "Q")] * 3)
+    copy = a_course(("page", "Page 0"), *(("label", f"Label {number}") for number in range(60)))
+    activities = compare(source, copy, with_activities=True)["activities"]
+    assert len(activities["missing"]) == len(activities["extra"]) == NAMED_MOST
+    assert (activities["expected"], activities["copy"], activities["matched"]) == (203, 61, 1)
+    # Each as often as it is missing: three quizzes of one name are among the others.
+    assert (activities["more_missing"], activities["more_extra"]) == (202 - NAMED_MOST, 60 - NAMED_MOST)
+
+
+def test_it_counts_what_is_in_both() -> None:
+    report = compare(
+        a_course(("quiz", "Q"), ("page", "P"), ("page", "P")),
+        a_course(("quiz", "Q"), ("page", "P"), ("forum", "F")),
+        with_activities=True,
+    )
+    assert (report["activities"]["expected"], report["activities"]["copy"]) == (3, 3)
+    assert report["activities"]["matched"] == 2
+    assert not report["complete"]
+
+
+# --- a report that could not be made when the copy ended ---------------------------------------------------------
+
+
+def unverified(moodle: Moodle, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
+    """A job that ended well a moment ago, when its copy could not be held against its source."""
+    source, copy = moodle.course("AT&T"), moodle.add(shortname, sections=moodle.course("AT&T").sections)
+    given = {"source_id": source.id, "course_id": copy.id, "finished_at": timezone.now(), "proof": Proof.ANSWERED}
+    return a_job(State.SUCCEEDED, shortname, **(given | columns))
+
+
+def swept(job: DuplicationJob) -> DuplicationJob:
+    tasks.sweep()
+    job.refresh_from_db()
+    return job
+
+
+def test_it_tries_again_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
+    job = unverified(moodle)
+    moodle.faults.set("html", function=CONTENTS)
+    began, tries = timezone.now(), []
+    while timezone.now() < began + timedelta(hours=6):
+        before = moodle.faults.struck["html"]
+        swept(job)
+        if moodle.faults.struck["html"] > before:
+            tries.append((timezone.now() - began).total_seconds())
+        clock.forward(5 if len(tries) < 5 else 300)
+    pauses = [round(later - sooner, -2) for sooner, later in pairwise(tries)]
+    assert pauses == sorted(pauses), "longer and longer"
+    assert 10 < len(tries) < 20
+    assert max(pauses) > 3000
+    assert job.verification is None
+    moodle.faults.clear()
+    clock.forward(3600)
+    assert report_of(swept(job))["complete"]
+    assert job.check_at is None
+
+
+def test_it_does_not_let_copies_that_cannot_be_verified_hold_up_the_others(moodle: Moodle) -> None:
+    """All are tried in one sweep, and those in vain are not the first again in the next."""
+    ended = timezone.now()
+    all_of_them = [unverified(moodle, f"NEW-{number}", finished_at=ended) for number in range(7)]
+    moodle.faults.set("html", function=CONTENTS, count=18)
+    tasks.sweep()
+    made = DuplicationJob.objects.filter(verification__isnull=False)
+    assert made.count() == 1, "each try is repeated twice, so six were in vain"
+    moodle.faults.clear()
+    for job in made:
+        assert job in all_of_them
+        assert report_of(job)["complete"]
+
+
+@pytest.mark.parametrize("which", ["source", "copy"])
+def test_it_says_so_where_one_of_the_two_was_deleted(moodle: Moodle, which: str) -> None:
+    job = unverified(moodle)
+    gone = {"source": job.source_id, "copy": job.course_id}[which] or 0
+    moodle.state.delete(gone)
+    report = report_of(swept(job))
+    assert why_not_verified(report) == f"The {which}, course {gone}, is not seen in Moodle any more."
+    assert not report["complete"]
+    assert not differs(report), "nobody knows"
+    assert job.check_at is None
+
+
+def test_it_says_so_after_a_day(moodle: Moodle, clock: Clock) -> None:
+    job = unverified(moodle)
+    moodle.faults.set("html", function=CONTENTS)
+    clock.forward(86_000)
+    assert swept(job).verification is None
+    clock.forward(3600)
+    why = why_not_verified(report_of(swept(job)))
+    assert why.startswith("It was tried for a day. The last answer was: ")
+    assert why.endswith(".")
+    moodle.faults.clear()
+    clock.forward(86_400)
+    assert why_not_verified(report_of(swept(job))) == why, "that was the last word"
+
+
+def test_it_goes_on_trying_while_moodle_is_away(moodle: Moodle, clock: Clock) -> None:
+    """That says nothing about the copy, however long it lasts."""
+    job = unverified(moodle)
+    moodle.faults.set("refuse", seconds=3600)
+    for _ in range(3):
+        clock.forward(86_400)
+        assert swept(job).verification is None
+    moodle.faults.clear()
+    clock.forward(3600)
+    assert report_of(swept(job))["complete"]
+
+
+def test_it_was_not_tried_for_a_day_where_it_was_tried_once(moodle: Moodle, clock: Clock) -> None:
+    """dupdash itself, or the Moodle, was stopped for longer than that."""
+    job = unverified(moodle)
+    clock.forward(90_000)
+    moodle.faults.set("html", function=CONTENTS, count=3)
+    assert swept(job).verification is None

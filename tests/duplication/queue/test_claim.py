@@ -1,0 +1,676 @@
+"""Claiming, leases, and messages that come twice, late or never."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from dupdash.duplication import jobs, tasks
+from dupdash.duplication.drivers import preflight, synchronous
+from dupdash.duplication.engine import recovery
+from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Proof
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.queue import dispatch, leases
+from dupdash.duplication.states import State
+from tests.duplication.interleavings import (
+    LONG_AGO,
+    a_dead_lease,
+    before_it_is_written,
+    given_to_somebody_else,
+    messages,
+)
+from tests.duplication.support import (
+    PATIENCE,
+    Background,
+    Clock,
+    Moodle,
+    a_job,
+    await_until,
+    check,
+    kinds,
+    look_until_settled,
+    reason,
+    refusal,
+    run_worker,
+    story,
+    submit,
+    told_again_at_once,
+    until_seen,
+    working_on,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+COPY = "core_course_duplicate_course"
+CONTENTS = "core_course_get_contents"
+
+
+def taken_back(job: DuplicationJob) -> None:
+    """Its lease ran out though its worker lives, and a sweep was quicker than the worker's next renewal."""
+
+    def taken() -> bool:
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        job.refresh_from_db()
+        return job.state == State.CHECKING
+
+    await_until(taken, "the job to be taken back")
+
+
+def test_it_is_claimed_once_however_many_try(moodle: Moodle) -> None:
+    job = submit()
+    start = threading.Barrier(6)
+    got: list[leases.Lease] = []
+
+    def try_to_claim() -> None:
+        start.wait()
+        lease = leases.claim(job.pk)
+        if lease is not None:
+            got.append(lease)
+
+    workers = [Background(try_to_claim) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.finish()
+    assert len(got) == 1
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.lease_owner) == (State.RUNNING, 1, got[0].owner)
+    assert kinds(job) == ["submitted", "started"]
+
+
+def test_it_runs_once_when_its_message_is_delivered_twice_at_once(moodle: Moodle) -> None:
+    job = submit()
+    with moodle.held_at("backup"), working_on(job), working_on(job):
+        moodle.wait_for_step("backup")
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert kinds(job).count("started") == 1
+    assert moodle.calls.asked["new-1"] == 1
+
+
+def test_it_ignores_a_message_that_comes_after_the_end(moodle: Moodle) -> None:
+    job = run_worker(submit())
+    before = kinds(job)
+    assert run_worker(job).state == State.SUCCEEDED
+    assert kinds(job) == before
+
+
+def test_it_ignores_a_message_for_a_job_that_nobody_knows(moodle: Moodle) -> None:
+    tasks.run_job("0" * 32)
+    assert JobEvent.objects.count() == 0
+
+
+@pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
+def test_it_is_not_claimed_in_another_state_than_queued(state: State) -> None:
+    job = a_job(state, dispatched_at=timezone.now())
+    assert leases.claim(job.pk) is None
+
+
+def test_it_is_not_claimed_by_a_late_message_while_it_waits_in_the_queue(moodle: Moodle) -> None:
+    """Its message came after the job had been taken back: who was told of it once is not told any more."""
+    job = submit()
+    DuplicationJob.objects.filter(pk=job.pk).update(dispatched_at=None)
+    assert leases.claim(job.pk) is None
+
+
+def test_it_is_told_again_when_its_message_was_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    submit()
+    before = messages()
+    tasks.sweep()
+    assert messages() == before, "there is still time"
+    clock.forward(settings.REDISPATCH_AFTER + 1)
+    tasks.sweep()
+    assert messages() == before + 1
+    tasks.sweep()
+    assert messages() == before + 1, "once is enough for another while"
+
+
+def test_it_rings_the_bell_when_it_is_dispatched(moodle: Moodle) -> None:
+    before = messages()
+    submit()
+    assert messages() == before + 1
+
+
+# --- a lease that is lost while its worker drives -----------------------------------------------------------
+
+
+def test_it_stops_driving_when_somebody_else_has_the_lease(moodle: Moodle, settings: Any) -> None:
+    """The answer still settles nothing by itself, for the other one is driving."""
+    settings.LEASE_SECONDS = 0.2
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        given_to_somebody_else(job)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert (job.state, job.lease_owner) == (State.RUNNING, "else:1:x")
+    assert kinds(job)[-1] == "course_seen"
+
+
+def test_it_sends_nothing_when_the_lease_was_lost_before_sending(moodle: Moodle) -> None:
+    job = submit()
+    moodle.when("core_course_get_courses_by_field", lambda: given_to_somebody_else(job), about="AT&T_6")
+    run_worker(job)
+    assert (job.state, job.sent_at, job.lease_owner) == (State.RUNNING, None, "else:1:x")
+    assert moodle.calls.asked["new-1"] == 0
+
+
+def test_it_settles_a_job_that_is_being_looked_up_with_an_answer_that_comes_late(moodle: Moodle, settings: Any) -> None:
+    settings.LEASE_SECONDS = 0.2
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        taken_back(job)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.CHECKING
+    assert (job.course_id, job.proof) == (moodle.course("NEW-1").id, Proof.ANSWERED)
+    assert reason(job, "late_answer") == f"Moodle's answer arrived after all: course {job.course_id}."
+    assert job.check_at is not None
+    assert job.check_at <= timezone.now(), "it is looked at at once"
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert moodle.calls.asked["new-1"] == 1
+
+
+def test_it_settles_an_unresolved_job_with_an_answer_that_comes_late(
+    moodle: Moodle, settings: Any, clock: Clock
+) -> None:
+    settings.LEASE_SECONDS = 0.2
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        taken_back(job)
+        assert look_until_settled(job, clock).state == State.UNRESOLVED
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.proof == Proof.ANSWERED
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_does_not_let_a_late_answer_touch_a_job_that_has_ended(moodle: Moodle, settings: Any, clock: Clock) -> None:
+    settings.LEASE_SECONDS = 0.2
+    job = submit()
+    with moodle.held_at("content"), working_on(job):
+        moodle.wait_for_step("content")
+        taken_back(job)
+        DuplicationJob.objects.filter(pk=job.pk).update(state=State.UNRESOLVED)
+        JobEvent.objects.create(job=job, kind="x", from_state="checking", to_state="unresolved", reason="A test.")
+        job.refresh_from_db()
+        with open_client() as client:
+            jobs.settle(job, course_id=None, reason="I looked.", actor=None, client=client)
+        before = kinds(job)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.FAILED
+    assert kinds(job) == before
+
+
+def test_it_is_not_lost_when_it_is_taken_back_between_the_answer_and_the_last_word(
+    moodle: Moodle, settings: Any
+) -> None:
+    """The worker held the answer in its hand when a sweep thought it dead."""
+    settings.FOLLOW_INTERVAL = 3600
+
+    def take_back() -> None:
+        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+
+    job = submit()
+    with moodle.held_at("hidden"), working_on(job):
+        until_seen(job)
+        # Contents are asked for once more only: to verify.
+        moodle.when("core_course_get_contents", take_back)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert (job.state, job.course_id) == (State.CHECKING, moodle.course("NEW-1").id)
+    assert kinds(job)[-1] == "late_answer"
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def lost_while_moodle_works(job: DuplicationJob, moodle: Moodle, *, noticed: bool) -> Callable[[], None]:
+    """Have the job taken back, at the moment before Moodle answers; ``noticed``: by its worker, by then."""
+
+    taken = threading.Event()
+
+    def take_back() -> None:
+        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+        taken.set()
+
+    def take_back_while_it_looks() -> None:
+        moodle.when("core_course_get_courses_by_field", take_back, about="NEW-1")
+        assert taken.wait(PATIENCE)
+
+    return take_back_while_it_looks if noticed else take_back
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("code", ["nopermissions", "storedfilenotcreated"])
+def test_it_fails_at_once_with_a_refusal_that_comes_late(
+    moodle: Moodle, settings: Any, code: str, noticed: bool
+) -> None:
+    settings.WATCH_INTERVAL = 0.005 if noticed else 3600
+    job = submit()
+    moodle.answer_with(COPY, refusal(code), after=lost_while_moodle_works(job, moodle, noticed=noticed))
+    run_worker(job)
+    assert (job.state, job.failure_code, job.checks) == (State.FAILED, code, 0)
+    assert reason(job, "failed").startswith("It is known after all that nothing was started: ")
+    assert ("It can be tried again." in reason(job, "failed")) == (code == "storedfilenotcreated")
+
+
+def test_it_settles_an_unresolved_job_with_a_refusal_that_comes_late(
+    moodle: Moodle, settings: Any, clock: Clock
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    job = submit()
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        arrived.set()
+        go_on.wait(PATIENCE)
+
+    moodle.answer_with(COPY, refusal("nopermissions"), after=wait)
+    with working_on(job):
+        assert arrived.wait(PATIENCE)
+        taken_back(job)
+        assert look_until_settled(job, clock).state == State.UNRESOLVED
+        go_on.set()
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "nopermissions")
+
+
+def test_it_pauses_and_says_that_nothing_was_started_when_a_fault_of_configuration_comes_late(moodle: Moodle) -> None:
+    job = submit()
+    answer = refusal("sitemaintenance")
+    moodle.answer_with(COPY, answer, after=lost_while_moodle_works(job, moodle, noticed=True))
+    run_worker(job)
+    assert (job.state, job.failure_code) == (State.FAILED, "sitemaintenance")
+    assert reason(job, "failed").endswith("It can be tried again when this is mended.")
+    assert MoodleHealth.current().fault_code == "sitemaintenance"
+
+
+def test_it_is_cancelled_when_a_refusal_comes_late_for_what_nobody_wants(moodle: Moodle) -> None:
+    job = submit()
+
+    def lose_and_cancel() -> None:
+        lost_while_moodle_works(job, moodle, noticed=True)()
+        jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
+        connection.close()
+
+    moodle.answer_with(COPY, refusal("storedfilenotcreated"), after=lose_and_cancel)
+    run_worker(job)
+    assert job.state == State.CANCELLED
+    assert reason(job, "cancelled") == "Nothing had been started."
+
+
+@pytest.mark.parametrize("unresolved", [True, False])
+def test_it_looks_a_few_times_more_when_an_error_from_the_middle_comes_late(
+    moodle: Moodle, settings: Any, clock: Clock, unresolved: bool
+) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 60
+    moodle.faults.set("exception_in_restore", step="renamed", errorcode="cannotrestore", count=1)
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        taken_back(job)
+        if unresolved:
+            assert look_until_settled(job, clock).state == State.UNRESOLVED
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert reason(job, "late_answer").startswith("Moodle's answer arrived after all, an error: ")
+    assert job.check_at is not None
+    assert job.check_at <= timezone.now(), "it is looked at at once"
+    look_until_settled(job, clock, unresolved_too=True)
+    assert (job.state, job.failure_code) == (State.FAILED, "cannotrestore")
+    (partial,) = moodle.made()
+    assert f"id {partial.id}" in reason(job, "failed")
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_it_does_not_believe_an_answer_that_comes_late_and_names_another_course(
+    moodle: Moodle, settings: Any, clock: Clock, noticed: bool
+) -> None:
+    settings.WATCH_INTERVAL = 0.005 if noticed else 3600
+    job = submit()
+    other = moodle.add("OTHER", fullname="Somebody else's")
+    lose = lost_while_moodle_works(job, moodle, noticed=noticed)
+
+    def make() -> None:
+        lose()
+        given = {"fullname": job.fullname, "origin": "copy", "complete": True}
+        moodle.add("NEW-1", sections=moodle.course("AT&T").sections, **given)
+
+    moodle.answer_with(COPY, {"id": other.id, "shortname": "NEW-1"}, after=make)
+    run_worker(job)
+    assert (job.state, job.course_id, job.proof) == (State.CHECKING, None, "")
+    assert job.check_at is not None
+    assert job.check_at <= timezone.now(), "it is looked at at once"
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert job.course_id == moodle.course("NEW-1").id
+
+
+def test_it_does_not_take_what_a_slow_worker_finds_before_sending_for_the_answer_to_another_one(
+    moodle: Moodle, clock: Clock
+) -> None:
+    """The first worker was thought dead while it looked; by now the second one's copy has the short name."""
+    job = submit()
+    looking, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        looking.set()
+        go_on.wait(PATIENCE)
+
+    moodle.when("core_course_get_courses_by_field", wait, about="NEW-1")
+    moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    with moodle.held_at("hidden"), working_on(job):
+        assert looking.wait(PATIENCE)
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        told_again_at_once(job)
+        assert run_worker(job).state == State.CHECKING
+        moodle.wait_for_step("hidden")
+        go_on.set()
+    job.refresh_from_db()
+    assert job.state == State.CHECKING
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+
+
+def test_it_keeps_its_lease_as_long_as_it_works(moodle: Moodle, settings: Any) -> None:
+    settings.LEASE_SECONDS = 2
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        job.refresh_from_db()
+        taken = job.lease_until
+        assert taken is not None
+
+        def renewed() -> bool:
+            job.refresh_from_db()
+            return job.lease_until is not None and job.lease_until > taken
+
+        await_until(renewed, "the lease to be renewed")
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+    assert (job.lease_owner, job.lease_until) == ("", None)
+
+
+# --- a lease that ran out ----------------------------------------------------------------------------------
+
+
+def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    job = submit()
+    assert leases.claim(job.pk) is not None
+    a_dead_lease(job)
+    queued_at = job.queued_at
+    tasks.sweep()
+    job.refresh_from_db()
+    assert (job.state, job.queued_at) == (State.QUEUED, queued_at), "and keeps its place"
+    assert reason(job, "worker_lost") == (
+        "Its worker was lost. Nothing had been sent to Moodle, so it goes back to the queue."
+    )
+    clock.forward(settings.RETRY_FIRST)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.dispatched_at is not None, "and is given to the next worker"
+    assert run_worker(job).state == State.SUCCEEDED
+
+
+def test_it_ends_when_every_worker_dies_of_it(moodle: Moodle, clock: Clock) -> None:
+    """Nothing is ever sent, so it could go round for ever, at the head of the queue."""
+    job = submit()
+    pauses = []
+    for _ in range(8):
+        assert leases.claim(job.pk) is not None
+        a_dead_lease(job)
+        recovery.recover_dead_leases()
+        job.refresh_from_db()
+        assert job.state == State.QUEUED
+        assert job.not_before is not None
+        pauses.append(round((job.not_before - timezone.now()).total_seconds()))
+        clock.forward(pauses[-1] + 1)
+        dispatch.dispatch()
+    assert pauses == [10, 30, 90, 270, 810, 1800, 1800, 1800]
+    assert leases.claim(job.pk) is not None
+    a_dead_lease(job)
+    recovery.recover_dead_leases()
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
+    assert reason(job, "failed") == "Its worker was lost. Nothing had been sent to Moodle. Tried 9 times."
+
+
+def test_it_does_not_count_against_a_job_that_its_worker_was_stopped(moodle: Moodle, settings: Any) -> None:
+    """As every deploy does."""
+    settings.RETRY_ATTEMPTS = 2
+    job = submit()
+    for _ in range(5):
+        lease = leases.claim(job.pk)
+        assert lease is not None
+        recovery.release_crew(lease.owner.partition(":")[0], at_fault=False)
+        dispatch.dispatch()
+    job.refresh_from_db()
+    assert (job.state, job.attempts, job.not_before) == (State.QUEUED, 0, None)
+    assert run_worker(job).state == State.SUCCEEDED
+
+
+def test_it_fails_where_its_worker_takes_the_whole_cluster_along_again_and_again(
+    moodle: Moodle, clock: Clock, settings: Any
+) -> None:
+    settings.RETRY_ATTEMPTS = 3
+    job = submit()
+    for _ in range(3):
+        clock.forward(3600)
+        tasks.sweep()
+        lease = leases.claim(job.pk)
+        assert lease is not None
+        recovery.release_crew(lease.owner.partition(":")[0], at_fault=True)
+    job.refresh_from_db()
+    assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
+
+
+# --- a sweep that takes back what a living worker drives -------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "take_back", [recovery.recover_dead_leases, lambda: recovery.release_crew("alone", at_fault=False)]
+)
+def test_it_is_not_taken_back_as_unsent_when_its_worker_sends_at_this_very_moment(
+    moodle: Moodle, take_back: Callable[[], None]
+) -> None:
+    """The lease ran out, for the database stood still, and the worker lives."""
+    job = submit()
+    at_the_last_look, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        at_the_last_look.set()
+        go_on.wait(PATIENCE)
+
+    def send() -> None:
+        go_on.set()
+        await_until(lambda: DuplicationJob.objects.get(pk=job.pk).sent_at, "the request to be sent")
+
+    moodle.when("core_course_get_courses_by_field", wait, about="AT&T_6")
+    with moodle.held_at("backup"), working_on(job):
+        assert at_the_last_look.wait(PATIENCE)
+        a_dead_lease(job)
+        with before_it_is_written(send):
+            take_back()
+        job.refresh_from_db()
+        assert job.state == State.RUNNING
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_is_not_queued_again_when_somebody_cancels_at_this_very_moment(moodle: Moodle) -> None:
+    job = submit()
+    assert leases.claim(job.pk) is not None
+    a_dead_lease(job)
+
+    def cancel() -> None:
+        with Background(lambda: jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)):
+            pass
+
+    with before_it_is_written(cancel):
+        recovery.recover_dead_leases()
+    recovery.recover_dead_leases()
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
+
+
+def test_it_is_looked_up_when_its_worker_died_after_sending(moodle: Moodle, clock: Clock) -> None:
+    """A worker that is killed leaves everything as it is: the lease runs out."""
+    job = submit()
+    with moodle.held_at("backup"):
+        a_worker_that_is_killed(job, moodle)
+        a_dead_lease(job)
+        tasks.sweep()
+        job.refresh_from_db()
+        assert job.state == State.CHECKING
+        assert reason(job, "checking") == (
+            "Its worker was lost. The request had been sent to Moodle. What became of the copy is looked up in Moodle."
+        )
+        told_again_at_once(job)
+        assert run_worker(job).state == State.CHECKING
+    moodle.wait_for_copies()
+    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert moodle.calls.asked["new-1"] == 1
+
+
+def a_worker_that_is_killed(job: DuplicationJob, moodle: Moodle) -> None:
+    """Everything that a worker does until Moodle has its request, and nothing after that."""
+    lease = leases.claim(job.pk)
+    assert lease is not None
+    job.refresh_from_db()
+    with open_client() as client:
+        assert preflight.check_and_mark_sent(job, lease, client, driver="synchronous") is None
+        synchronous.Call(client, job).start()
+    moodle.wait_for_step("backup", job.shortname)
+
+
+def test_it_is_left_alone_while_its_lease_is_fresh(moodle: Moodle) -> None:
+    job = submit()
+    assert leases.claim(job.pk) is not None
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.RUNNING
+
+
+def test_it_takes_back_the_jobs_of_one_crew_only(moodle: Moodle) -> None:
+    mine = a_job(State.RUNNING, "ONE", lease_owner="crew-a:7:x", lease_until=timezone.now() + timedelta(hours=1))
+    other = a_job(State.RUNNING, "TWO", lease_owner="crew-ab:7:x", lease_until=timezone.now() + timedelta(hours=1))
+    recovery.release_crew("crew-a", at_fault=False)
+    mine.refresh_from_db()
+    other.refresh_from_db()
+    assert (mine.state, other.state) == (State.QUEUED, State.RUNNING)
+    assert reason(mine, "worker_lost").startswith("Its worker was stopped.")
+
+
+def test_it_is_cancelled_when_its_worker_died_before_sending_what_nobody_wants(moodle: Moodle) -> None:
+    job = a_job(State.RUNNING, cancel_requested_at=timezone.now(), lease_owner="gone", lease_expired_seen_at=LONG_AGO)
+    recovery.recover_dead_leases()
+    job.refresh_from_db()
+    assert job.state == State.CANCELLED
+    assert reason(job, "cancelled") == "Nothing had been started."
+
+
+def test_it_is_looked_at_by_one_of_two_sweeps(moodle: Moodle) -> None:
+    job = a_job(
+        State.CHECKING, sent_at=timezone.now(), checking_since=timezone.now(), check_at=timezone.now(), checks=0
+    )
+    other = Background(tasks.sweep)
+
+    def sweep_at_the_same_time() -> None:
+        other.start()
+        other.finish()
+
+    moodle.when("core_course_get_courses_by_field", sweep_at_the_same_time, about="NEW-1")
+    check(job)
+    assert other.ident is not None, "the other one did sweep"
+    assert job.checks == 1
+
+
+def test_it_is_looked_at_once_when_several_find_it_due_at_once(moodle: Moodle) -> None:
+    now = timezone.now()
+    job = a_job(State.CHECKING, sent_at=now, checking_since=now, check_at=now, checks=0)
+    start = threading.Barrier(4)
+
+    def look_at_it() -> None:
+        with open_client() as client:
+            start.wait()
+            recovery.check(job.pk, client)
+
+    sweeps = [Background(look_at_it) for _ in range(4)]
+    for sweep in sweeps:
+        sweep.start()
+    for sweep in sweeps:
+        sweep.finish()
+    job.refresh_from_db()
+    assert job.checks == 1
+
+
+def test_it_does_not_claim_an_answer_that_never_came(moodle: Moodle) -> None:
+    """Its copy was seen to be complete, and it was taken back before the last word."""
+    job = submit()
+    over = threading.Event()
+
+    def take_back() -> None:
+        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+
+    def make_and_never_answer() -> None:
+        source = moodle.course("AT&T")
+        moodle.when(CONTENTS, take_back, about=str(source.id))
+        moodle.add("NEW-1", fullname=job.fullname, sections=source.sections, origin="copy", complete=True)
+        over.wait(PATIENCE)
+
+    moodle.answer_with(COPY, {}, after=make_and_never_answer)
+    run_worker(job)
+    over.set()
+    assert "late_answer" not in kinds(job), story(job)
+    assert (job.state, job.proof) == (State.CHECKING, Proof.SEEN)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.state == State.SUCCEEDED
+
+
+def test_it_does_not_forget_what_moodle_answered_when_the_database_goes_away(
+    moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is the only proof here, and without a proof nothing is removed."""
+    settings.WATCH_INTERVAL = 3600
+    faults = [OperationalError("the server closed the connection")]
+    write = synchronous.update_job
+
+    def observe(*args: Any, **rest: Any) -> None:
+        if faults:
+            raise faults.pop()
+        write(*args, **rest)
+
+    monkeypatch.setattr(synchronous, "update_job", observe)
+    job = submit()
+    with moodle.held_at("backup"), working_on(job):
+        moodle.wait_for_step("backup")
+        jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert not faults
+    assert (job.state, job.proof) == (State.CANCELLED, Proof.ANSWERED), story(job)
+    assert moodle.made() == []

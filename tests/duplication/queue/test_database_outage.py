@@ -1,0 +1,114 @@
+"""What is seen in Moodle while the database is away: it may be all the proof there ever is."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection
+
+from dupdash.duplication import jobs
+from dupdash.duplication.drivers import synchronous
+from dupdash.duplication.engine import recovery
+from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.states import State
+from tests.duplication.support import (
+    Clock,
+    Moodle,
+    await_until,
+    look_until_settled,
+    story,
+    submit,
+    until_in,
+    working_on,
+)
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+COPY = "core_course_duplicate_course"
+
+
+class Away:
+    """A database that loses what the driver sees while ``is_away`` is set."""
+
+    def __init__(self) -> None:
+        self.is_away = threading.Event()
+        self.lost: list[Any] = []
+        self._record = synchronous.record_evidence
+
+    def record(self, job: DuplicationJob, facts: Any, **rest: Any) -> None:
+        if self.is_away.is_set():
+            self.lost.append(facts)
+            raise OperationalError("the server closed the connection")
+        self._record(job, facts, **rest)
+
+    def back_soon(self) -> None:
+        threading.Timer(0.5, self.is_away.clear).start()
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Away:
+    away = Away()
+    monkeypatch.setattr(synchronous, "record_evidence", away.record)
+    return away
+
+
+@contextmanager
+def held_when_hidden(moodle: Moodle, database: Away, job: DuplicationJob) -> Iterator[None]:
+    """The row that proves whose it is was seen by the driver alone."""
+    with moodle.held_at("hidden"), working_on(job):
+        moodle.wait_for_step("hidden")
+        database.is_away.set()
+        await_until(lambda: any(facts.course_id for facts in database.lost), "the hidden row to be seen")
+        yield
+        moodle.gates.release()
+
+
+def test_it_knows_its_partial_course_when_php_dies_before_the_database_is_back(
+    moodle: Moodle, clock: Clock, database: Away
+) -> None:
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    job = submit()
+    with held_when_hidden(moodle, database, job):
+        database.back_soon()
+    look_until_settled(job, clock)
+    (partial,) = moodle.made()
+    assert (job.state, job.course_id, job.proof) == (State.FAILED, partial.id, Proof.SEEN), story(job)
+    assert job.left_partial_course
+
+
+def test_whoever_looks_the_job_up_is_told_what_its_worker_saw(moodle: Moodle, clock: Clock, database: Away) -> None:
+    """The job was taken back before the database heard of the course."""
+    moodle.faults.set("killed_in_restore", step="renamed", count=1)
+    job = submit()
+    with held_when_hidden(moodle, database, job):
+        recovery.release_crew("alone", at_fault=False)
+        database.is_away.clear()
+        until_in(State.CHECKING, job)
+        await_until(lambda: DuplicationJob.objects.get(pk=job.pk).course_id, "the course to be told")
+    look_until_settled(job, clock)
+    (partial,) = moodle.made()
+    assert (job.course_id, job.left_partial_course) == (partial.id, True), story(job)
+
+
+def test_it_removes_the_cancelled_copy_that_was_seen_to_be_complete(
+    moodle: Moodle, clock: Clock, database: Away
+) -> None:
+    job = submit()
+
+    def cancel_then_make_and_lose_the_answer() -> None:
+        jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
+        connection.close()
+        database.is_away.set()
+        source = moodle.course("AT&T")
+        moodle.add("NEW-1", fullname=job.fullname, sections=source.sections, origin="copy", complete=True)
+        await_until(lambda: any(facts.complete for facts in database.lost), "the copy to be seen")
+        database.back_soon()
+
+    moodle.answer_with(COPY, {}, after=cancel_then_make_and_lose_the_answer)
+    with working_on(job):
+        pass
+    look_until_settled(job, clock)
+    assert job.state == State.CANCELLED, story(job)
+    assert moodle.made() == []

@@ -1,0 +1,34 @@
+"""What must not be lost is written as soon as the database can be written."""
+
+import pytest
+from django.db import InternalError, OperationalError, connection
+
+from dupdash.duplication.models import ClusterHeartbeat
+from dupdash.duplication.queue import database_retry
+from dupdash.duplication.queue.database_retry import retry_until_database_up
+from dupdash.duplication.tasks import heartbeat
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="is how PostgreSQL says it")
+def test_a_database_that_may_only_be_read_for_a_while_is_waited_for() -> None:
+    """A switchover behind one address: this connection leads to the server that was in charge before."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ_ONLY)
+    with pytest.raises(InternalError):
+        heartbeat("test", "1")
+    retry_until_database_up(lambda: heartbeat("test", "2"))
+    assert ClusterHeartbeat.objects.get(cluster="test").token == "2"
+
+
+def test_it_is_said_in_the_end_that_the_database_never_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database_retry, "DATABASE_WAIT_LIMIT", 0)
+
+    def write() -> None:
+        raise OperationalError("the database is gone")
+
+    with pytest.raises(OperationalError):
+        retry_until_database_up(write)

@@ -1,0 +1,89 @@
+"""Leases: who drives a job, on whose clock, and when a worker is taken for dead."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from dupdash.duplication.engine import recovery
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.queue import leases
+from dupdash.duplication.queue.leases import Lease
+from dupdash.duplication.states import State
+from tests.duplication.support import Clock, Moodle, await_until, submit
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+
+def claimed(job: DuplicationJob) -> Lease:
+    lease = leases.claim(job.pk)
+    assert lease is not None
+    return lease
+
+
+def run_out(job: DuplicationJob) -> None:
+    DuplicationJob.objects.filter(pk=job.pk).update(lease_until=leases.Now() - timedelta(seconds=1))
+
+
+def state_after_a_sweep(job: DuplicationJob) -> str:
+    recovery.recover_dead_leases()
+    job.refresh_from_db()
+    return job.state
+
+
+def test_the_first_sweep_after_a_database_that_was_away_takes_no_job_from_a_living_worker(moodle: Moodle) -> None:
+    """Every lease is dead then, and the sweep may be quicker than the workers."""
+    job = submit()
+    lease = claimed(job)
+    run_out(job)
+    assert state_after_a_sweep(job) == State.RUNNING
+    assert job.lease_expired_seen_at is not None
+    assert lease.renew()
+    job.refresh_from_db()
+    assert job.lease_expired_seen_at is None, "the next doubt begins anew"
+
+
+def test_a_lease_that_nobody_renews_is_taken_back_when_every_living_worker_would_have(
+    moodle: Moodle, settings: Any
+) -> None:
+    settings.LEASE_SECONDS = 1
+    job = submit()
+    claimed(job)
+    run_out(job)
+    began = time.monotonic()
+    await_until(lambda: state_after_a_sweep(job) == State.QUEUED, "the job to be taken back")
+    assert time.monotonic() - began > 0.4
+    assert job.lease_expired_seen_at is None
+
+
+def test_it_is_kept_on_the_clock_of_the_database(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    """Machines that disagree about the time agree on it."""
+    settings.LEASE_SECONDS = 60
+    job = submit()
+    clock.forward(86_400)
+    claimed(job)
+    job.refresh_from_db()
+    assert job.lease_until is not None
+    assert job.lease_until < timezone.now() - timedelta(seconds=86_400 - 120)
+
+
+def test_it_is_not_renewed_by_whoever_lost_it(moodle: Moodle) -> None:
+    job = submit()
+    lease = claimed(job)
+    until = timezone.now() + timedelta(hours=1)
+    DuplicationJob.objects.filter(pk=job.pk).update(lease_owner="else:1:x", lease_until=until)
+    assert not lease.renew()
+    assert lease.lost.is_set()
+    job.refresh_from_db()
+    assert (job.lease_owner, job.lease_until) == ("else:1:x", until)
+
+
+def test_it_is_not_renewed_when_the_job_moved_on(moodle: Moodle) -> None:
+    job = submit()
+    lease = claimed(job)
+    recovery.release_crew("alone", at_fault=False)
+    assert not lease.renew()
+    job.refresh_from_db()
+    assert (job.state, job.lease_until) == (State.QUEUED, None)

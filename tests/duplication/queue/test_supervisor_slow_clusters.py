@@ -1,0 +1,270 @@
+"""Whom the supervisor takes for dead: a cluster that hangs, beside whatever works, and nobody who is slow or waits."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from dupdash.duplication import tasks
+from dupdash.duplication.queue import dispatch
+from dupdash.duplication.queue.supervisor import Cluster, Supervisor
+from tests.duplication.installation import (
+    COPIES,
+    HEARTBEAT_LIMIT,
+    HOUSEKEEPING,
+    PATIENCE,
+    Installation,
+    nobody_else_writes,
+)
+
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes in /proc"),
+]
+
+LOOK, DELETE = "core_course_get_courses_by_field", "core_course_delete_courses"
+LONG_AGO = "2001-01-01 00:00:00"
+TAKE_BACK = "UPDATE duplication_duplicationjob SET lease_until = ?, lease_expired_seen_at = ? WHERE id = ?"
+
+# --- a database that is slow, or away -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [("django_q_ormq", "INSERT"), ("duplication_clusterheartbeat", "UPDATE")],
+    ids=["a broker that takes no messages", "a database that can only be read"],
+)
+def test_it_kills_nobody_for_a_heartbeat_that_cannot_be_written(
+    installation: Installation, table: str, change: str
+) -> None:
+    """A worker may just have Moodle's answer in its hands, waiting to write it down."""
+    installation.start()
+    installation.await_clusters()
+    before = installation.roles(COPIES)
+    installation.ask(f"CREATE TRIGGER full BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, 'disk is full'); END")
+    began = time.monotonic()
+    installation.until(lambda: time.monotonic() - began > 1.4 * HEARTBEAT_LIMIT, "no heartbeat for long")
+    installation.ask("DROP TRIGGER full")
+    assert "disk is full" in installation.log.read_text()
+    job = installation.submit("AFTER")
+    installation.until(lambda: installation.state(job) == "succeeded", "the job to be done")
+    assert "Killing its process group" not in installation.log.read_text()
+    assert installation.roles(COPIES) == before
+
+
+def two_that_run(installation: Installation) -> list[str]:
+    """Jobs of two workers, which are all there are; their copies are held."""
+    jobs = []
+    for name, source in (("ONE", "AT&T"), ("TWO", "BIO101-2026S1")):
+        jobs.append(job := installation.submit(name, source))
+        installation.until(lambda job=job: "seen in Moodle" in installation.reasons(job), "both to run")  # type: ignore[misc]
+    return jobs
+
+
+def no_cluster_was_killed(installation: Installation) -> None:
+    """In all the time that a silence may last, and more."""
+    began = time.monotonic()
+    installation.until(lambda: time.monotonic() - began > 1.4 * HEARTBEAT_LIMIT, "no heartbeat for long")
+    assert "Killing its process group" not in installation.log.read_text()
+
+
+def test_a_database_that_stands_still_costs_waiting_and_no_worker(installation: Installation) -> None:
+    """Nobody can write for longer than a lease, and a heartbeat, may take; every worker lives, and drives."""
+    with installation.moodle.held_at("hidden"):
+        installation.start()
+        installation.await_clusters()
+        jobs = two_that_run(installation)
+        with nobody_else_writes(installation.database):
+            time.sleep(1.2 * HEARTBEAT_LIMIT)
+        no_cluster_was_killed(installation)
+        assert [installation.state(job) for job in jobs] == ["running", "running"]
+    installation.until_succeeded(*jobs)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_stands_still_without_a_word_kills_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor stood still with it, longer than a silence may last; and every heartbeat comes out soon after."""
+    settings.HEARTBEAT_INTERVAL, settings.HEARTBEAT_LIMIT = 0.2, 2.0
+    stalls, messages = [1.5 * settings.HEARTBEAT_LIMIT], []
+
+    def take(task: str, *arguments: str, cluster: str) -> None:
+        if stalls and messages:
+            time.sleep(stalls.pop())
+        messages.append(threading.Timer(0.5, come_out, arguments))
+        messages[-1].start()
+
+    def come_out(*arguments: str) -> None:
+        tasks.heartbeat(*arguments)
+        connection.close()
+
+    monkeypatch.setattr(dispatch, "async_task", take)
+    process = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    cluster = Cluster(COPIES, worker_group="nobody", process=process, started=time.monotonic())
+    supervisor = Supervisor()
+    supervisor._clusters = [cluster]
+    began = time.monotonic()
+    while time.monotonic() - began < 3 * settings.HEARTBEAT_LIMIT and process.poll() is None:
+        supervisor._tend(cluster)
+        time.sleep(0.02)
+    killed = process.poll() is not None
+    process.kill()
+    process.wait()
+    for message in messages:
+        message.join()
+    assert stalls == []
+    assert not killed
+
+
+def test_a_worker_that_lost_its_job_is_free_and_costs_no_neighbour_its_own(installation: Installation) -> None:
+    """Moodle still works on the copy of the job that was taken back; its answer is waited for beside other work."""
+    with installation.moodle.held_at("hidden"):
+        installation.start()
+        installation.await_clusters()
+        lost, other = two_that_run(installation)
+
+        def taken_back() -> bool:
+            with closing(sqlite3.connect(installation.database, timeout=20, isolation_level=None)) as database:
+                database.execute(TAKE_BACK, [LONG_AGO, LONG_AGO, lost])
+            return installation.state(lost) == "checking"
+
+        installation.until(taken_back, "the first job to be taken back")
+        no_cluster_was_killed(installation)
+        assert installation.state(other) == "running"
+    installation.until_succeeded(lost, other)
+
+
+# --- a cluster that hangs beside a worker that works ------------------------------------------------------------
+
+
+def test_a_wedge_is_noticed_while_a_long_copy_runs(installation: Installation) -> None:
+    """One copy of an hour shows that its own worker lives, and says nothing of the queue that the others wait at."""
+    with installation.moodle.held_at("hidden"):
+        installation.start()
+        installation.await_clusters()
+        long = installation.submit("LONG")
+        installation.until(lambda: "seen in Moodle" in installation.reasons(long), "the course to be seen")
+        ((owner,),) = installation.ask("SELECT lease_owner FROM duplication_duplicationjob WHERE id = ?", long)
+        busy = int(owner.split(":")[1])
+        # The only idle one: it waits at the queue, and holds its lock.
+        for pid in set(installation.roles(COPIES)[2]) - {busy}:
+            os.kill(pid, signal.SIGKILL)
+        other = installation.submit("OTHER")
+        installation.until(lambda: installation.state(other) != "queued", "a worker to take the other job")
+    assert f"{COPIES}: no heartbeat" in installation.log.read_text()
+    installation.until_succeeded(long, other)
+
+
+def test_a_cluster_whose_workers_are_all_busy_is_not_dead(installation: Installation) -> None:
+    with installation.moodle.held_at("hidden"):
+        installation.start()
+        installation.await_clusters()
+        two_that_run(installation)
+        no_cluster_was_killed(installation)
+
+
+def speaks_to(pid: int, url: str) -> bool:
+    """Whether a process has an open connection to this port of this machine."""
+    port = f":{int(url.rpartition(':')[2]):04X}"
+    table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    sockets = {f"socket:[{row[9]}]" for row in table if row[2].endswith(port) and row[3] == "01"}
+    return any(os.readlink(entry) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def test_a_wedge_is_noticed_while_a_long_deletion_runs(installation: Installation) -> None:
+    deletions: list[float] = []
+    over = threading.Event()
+
+    def delete_slowly() -> None:
+        deletions.append(time.monotonic())
+        over.wait(2 * PATIENCE)
+
+    for _ in range(9):
+        installation.moodle.when(DELETE, delete_slowly)
+    with installation.moodle.held_at("backup"):
+        installation.start()
+        installation.await_clusters()
+        job = looked_up(installation)
+        installation.cancel(job)
+    installation.until(lambda: deletions, "the deletion to begin")
+    _, sentinel, _ = installation.roles(HOUSEKEEPING)
+    # The last two that it starts are no workers.
+    workers = sorted(pid for pid, parent in installation.processes(HOUSEKEEPING).items() if parent == sentinel)[:-2]
+    (busy,) = (pid for pid in workers if speaks_to(pid, installation.moodle.url))
+    # The idle ones: one of them waits at the queue, and holds its lock.
+    for pid in set(workers) - {busy}:
+        os.kill(pid, signal.SIGKILL)
+    try:
+        installation.until(
+            lambda: f"{HOUSEKEEPING}: no heartbeat" in installation.log.read_text(), "the wedge to be noticed"
+        )
+    finally:
+        over.set()
+
+
+# --- a Moodle that is slow or hangs ----------------------------------------------------------------------------
+
+
+def looked_up(installation: Installation) -> str:
+    """A job whose answer was lost, and whose copy stands still in the backup."""
+    installation.moodle.faults.set("gateway_timeout", at=0.1, count=1)
+    job = installation.submit("LOST")
+    installation.until(lambda: installation.state(job) == "checking", "the answer to be lost")
+    return job
+
+
+def looks(installation: Installation, job: str) -> int:
+    ((checks,),) = installation.ask("SELECT checks FROM duplication_duplicationjob WHERE id = ?", job)
+    return int(checks)
+
+
+def test_a_moodle_that_hangs_does_not_look_like_a_dead_cluster(installation: Installation) -> None:
+    """One look takes longer than any heartbeat may: the others go on beside it, and it comes to its end."""
+    installation.environment["MOODLE_READ_TIMEOUT"] = str(HEARTBEAT_LIMIT + 2)
+    with installation.moodle.held_at("backup"):
+        installation.start()
+        installation.await_clusters()
+        job = looked_up(installation)
+        installation.moodle.faults.set("slow", function=LOOK, factor=3600)
+        begun = looks(installation, job)
+        installation.until(lambda: looks(installation, job) >= begun + 2, "a look that hung, and the next one")
+        assert "Killing its process group" not in installation.log.read_text()
+        installation.moodle.faults.clear()
+
+
+def test_a_long_deletion_does_not_look_like_a_dead_cluster(installation: Installation) -> None:
+    """It is asked for once, and the sweeps go on beside it."""
+    deletions: list[float] = []
+    over = threading.Event()
+
+    def delete_slowly() -> None:
+        deletions.append(time.monotonic())
+        over.wait(PATIENCE)
+
+    def swept() -> str:
+        rows = installation.ask("SELECT token FROM duplication_clusterheartbeat WHERE cluster = 'sweep'")
+        return str(rows)
+
+    for _ in range(9):
+        installation.moodle.when(DELETE, delete_slowly)
+    with installation.moodle.held_at("backup"):
+        installation.start()
+        installation.await_clusters()
+        job = looked_up(installation)
+        installation.cancel(job)
+    installation.until(lambda: deletions, "the deletion to begin")
+    installation.until(lambda: time.monotonic() - deletions[0] > 1.5 * HEARTBEAT_LIMIT, "it to take long")
+    last = swept()
+    installation.until(lambda: swept() != last, "the next sweep")
+    assert "Killing its process group" not in installation.log.read_text()
+    assert len(deletions) == 1
+    over.set()
+    installation.until(lambda: installation.state(job) == "cancelled", "the copy to be removed")
+    assert installation.moodle.made() == []

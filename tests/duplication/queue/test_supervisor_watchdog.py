@@ -1,0 +1,199 @@
+"""What the supervisor asks for, again and again, and whom it gives up: its clusters only sleep here, and their queues
+are in the hands of the test."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dupdash.duplication import tasks
+from dupdash.duplication.queue import dispatch, leases
+from dupdash.duplication.queue.supervisor import Cluster, Supervisor
+from dupdash.duplication.states import State
+from tests.duplication.installation import COPIES, HOUSEKEEPING
+from tests.duplication.support import a_job, await_until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+# Stands in for the program that the supervisor starts; it notes when that was, on a clock that all processes share.
+PROGRAM = """
+import sys, time
+with open({starts!r}, "a") as starts:
+    starts.write(f"{{time.monotonic()}}\\n")
+time.sleep({sleeps})
+"""
+
+
+class Watch:
+    """A supervisor of one cluster that does nothing, and all that was put into its queue."""
+
+    def __init__(self, folder: Path) -> None:
+        self.supervisor = Supervisor()
+        self.cluster = Cluster("")
+        self.asked: list[tuple[str, float]] = []
+        # How many messages of a task get lost before one comes out.
+        self.to_lose: dict[str, float] = {}
+        self._folder = folder
+        self._processes: list[Any] = []
+
+    def of(self, name: str, *, sleeps: float = 600) -> None:
+        """Which cluster it is, and how long its program lives."""
+        program = PROGRAM.format(starts=str(self._folder / "starts"), sleeps=sleeps)
+        (self._folder / "manage.py").write_text(program)
+        self.cluster = Cluster(name)
+        self.supervisor._clusters = [self.cluster]
+        self.until(lambda: self.cluster.process, "the cluster to be started")
+
+    def take(self, task: str, *arguments: str, cluster: str) -> None:
+        """What a broker does; a message that is not lost comes out of the queue at once."""
+        name = task.rpartition(".")[2]
+        self.asked.append((name, time.monotonic()))
+        left = self.to_lose.get(name, 0)
+        self.to_lose[name] = left - 1
+        if left <= 0 and name == "heartbeat":
+            tasks.heartbeat(*arguments)
+        if left <= 0 and name == "sweep":
+            tasks.heartbeat(tasks.SWEEP, *arguments)
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Watch on, until something is so."""
+
+        def tended() -> object:
+            self.supervisor._tend(self.cluster)
+            if self.cluster.process is not None and self.cluster.process not in self._processes:
+                self._processes.append(self.cluster.process)
+            return condition()
+
+        await_until(tended, what)
+
+    def times(self, task: str) -> list[float]:
+        """When this task was asked for."""
+        return [when for name, when in self.asked if name == task]
+
+    def starts(self) -> list[float]:
+        return [float(line) for line in (self._folder / "starts").read_text().split()]
+
+    @property
+    def was_replaced(self) -> bool:
+        return self.cluster.process is not self._processes[0]
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
+        os.close(self.supervisor._supervisor_pipe_reading)
+        os.close(self.supervisor._supervisor_pipe_writing)
+
+
+@pytest.fixture
+def watch(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
+    settings.BASE_DIR = tmp_path
+    settings.HEARTBEAT_INTERVAL, settings.HEARTBEAT_LIMIT = 0.1, 2.0
+    settings.SWEEP_INTERVAL = 0.1
+    settings.RESTART_FIRST, settings.RESTART_LONGEST = 0.05, 0.3
+    watch = Watch(tmp_path)
+    monkeypatch.setattr(dispatch, "async_task", watch.take)
+    yield watch
+    watch.end()
+
+
+# --- heartbeats ---------------------------------------------------------------------------------------------
+
+
+def test_one_lost_heartbeat_is_no_dead_cluster(watch: Watch, settings: Any) -> None:
+    """A Redis that was started anew has lost it: another one is sent while there is still time."""
+    watch.to_lose = {"heartbeat": 1}
+    watch.of(COPIES)
+    watch.until(lambda: len(watch.times("heartbeat")) > 2, "the cluster to be heard again")
+    assert not watch.was_replaced
+    first, second, *_ = watch.times("heartbeat")
+    assert second - first > 4 * settings.HEARTBEAT_INTERVAL, "nor are they piled up where a queue is slow"
+
+
+def all_busy(watch: Watch, settings: Any, *, for_seconds: float) -> None:
+    """Every worker has a job, and a lease that ends then; nobody is free to read the queue."""
+    settings.MOODLE_CONCURRENCY = 2
+    watch.to_lose = {"heartbeat": float("inf")}
+    watch.of(COPIES)
+    for number in range(2):
+        owner = f"{watch.cluster.worker_group}:{number}:x"
+        until = leases.Now() + timedelta(seconds=for_seconds)
+        a_job(State.RUNNING, f"BUSY-{number}", source_id=number, lease_owner=owner, lease_until=until)
+
+
+def test_workers_that_are_all_busy_are_alive_as_their_leases_show(watch: Watch, settings: Any) -> None:
+    all_busy(watch, settings, for_seconds=3600)
+    began = time.monotonic()
+    watch.until(lambda: watch.was_replaced or time.monotonic() - began > 2 * settings.HEARTBEAT_LIMIT, "a long silence")
+    assert not watch.was_replaced
+
+
+def test_leases_that_ran_out_are_no_sign_of_life(watch: Watch, settings: Any) -> None:
+    """Workers that hang renew none; and where housekeeping hangs as well, nobody takes their jobs back."""
+    all_busy(watch, settings, for_seconds=-1)
+    watch.until(lambda: watch.was_replaced, "the cluster to be given up")
+
+
+# --- sweeps -------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_that_was_lost_is_asked_for_again(watch: Watch, settings: Any) -> None:
+    """And no sooner: where the database is slow they would pile up."""
+    settings.REDISPATCH_AFTER = 2.0
+    watch.to_lose = {"sweep": 1}
+    watch.of(HOUSEKEEPING)
+    watch.until(lambda: len(watch.times("sweep")) > 2, "sweeps to go on")
+    lost, again, after = watch.times("sweep")
+    assert again - lost > settings.REDISPATCH_AFTER / 2
+    assert after - again < settings.REDISPATCH_AFTER, "that one was done, and the next one follows as always"
+
+
+def test_a_new_cluster_is_asked_for_a_sweep_though_the_old_one_died_in_the_middle_of_one(
+    watch: Watch, settings: Any
+) -> None:
+    settings.REDISPATCH_AFTER = 3600
+    watch.to_lose = {"sweep": 1}
+    watch.of(HOUSEKEEPING)
+    watch.until(lambda: watch.times("sweep"), "the first sweep")
+    assert watch.cluster.process is not None
+    watch.cluster.process.kill()
+    watch.until(lambda: len(watch.times("sweep")) > 1, "a sweep of the new cluster")
+    assert watch.was_replaced
+
+
+# --- a cluster that does not live ---------------------------------------------------------------------------
+
+
+def test_a_cluster_that_ends_at_once_is_started_more_and_more_rarely(watch: Watch, settings: Any) -> None:
+    """Up to a limit, for what is wrong may be mended any time."""
+    pauses: list[float] = []
+    ends: list[float] = []
+
+    def ended_often() -> bool:
+        if watch.cluster.start_again_at not in (0.0, *ends):
+            ends.append(watch.cluster.start_again_at)
+            pauses.append(watch.cluster.restart_pause)
+        return len(pauses) > 5
+
+    watch.of(COPIES, sleeps=0)
+    watch.until(ended_often, "the cluster to end often")
+    assert pauses[0] <= 2 * settings.RESTART_FIRST
+    assert pauses[1:] == [min(settings.RESTART_LONGEST, 2 * before) for before in pauses[:-1]]
+    assert pauses[-1] == settings.RESTART_LONGEST
+    waited = [after - before for before, after in itertools.pairwise(watch.starts())]
+    assert all(longer > pause for longer, pause in zip(waited, pauses, strict=False)), "it does wait that long"
+
+
+def test_a_cluster_that_was_well_for_long_is_started_again_soon(watch: Watch, settings: Any) -> None:
+    watch.of(COPIES)
+    watch.cluster.restart_pause = settings.RESTART_LONGEST
+    watch.cluster.started -= 60
+    assert watch.cluster.process is not None
+    watch.cluster.process.kill()
+    watch.until(lambda: watch.was_replaced, "the end to be noticed")
+    assert watch.cluster.restart_pause == settings.RESTART_FIRST

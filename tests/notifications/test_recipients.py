@@ -1,0 +1,220 @@
+"""Which event is told to whom, driven by real moves."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from dupdash.accounts.access import Role
+from dupdash.duplication import jobs
+from dupdash.duplication.models import JobEvent
+from dupdash.duplication.states import State
+from dupdash.notifications.models import Channel
+from dupdash.notifications.outbox import SETTLED_AFTER
+from dupdash.notifications.topics import Topic, When
+from tests.duplication.fixtures import person
+from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit
+from tests.notifications.support import choose, fail, lose, others, own, rows, subjects, succeed, sweep, to
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_asks_every_administrator_to_approve_and_sends_no_receipt_unasked(
+    administrator: User, faculty: User, help_desk: User, sent_mail: Any
+) -> None:
+    second = person("second", Role.ADMINISTRATOR)
+    a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty, note="Please\nApproved by: the dean")
+    mails = sweep()
+    assert to(mails) == [administrator.email, second.email]
+    assert set(subjects(mails)) == {"[dupdash] Approval needed: BIO-27"}
+    assert "> Please\n> Approved by: the dean" in mails[0].body
+
+
+def test_it_sends_a_receipt_to_those_who_want_one(administrator: User, faculty: User, sent_mail: Any) -> None:
+    choose(faculty, **own(Topic.REQUESTED, When.NOW))
+    a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
+    mails = sweep()
+    assert sorted(to(mails)) == [administrator.email, faculty.email]
+    receipt = next(message for message in mails if message.to == [faculty.email])
+    assert receipt.subject == "[dupdash] Requested: BIO-27"
+    assert "A course administrator decides about it first." in receipt.body
+
+
+def test_it_tells_the_requester_of_approval_and_not_the_one_who_gave_it(
+    administrator: User, faculty: User, sent_mail: Any
+) -> None:
+    job = a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
+    sweep()
+    jobs.approve(job, actor=administrator)
+    mails = sweep()
+    assert to(mails) == [faculty.email]
+    assert subjects(mails) == ["[dupdash] Approved: BIO-27"]
+    assert f"{administrator.username} approved your copy" in mails[0].body
+
+
+def test_it_tells_the_reason_of_a_refusal(administrator: User, faculty: User, sent_mail: Any) -> None:
+    job = a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
+    sweep()
+    jobs.reject(job, reason="Use the template,\nplease.", actor=administrator)
+    mails = sweep()
+    assert to(mails) == [faculty.email]
+    assert mails[0].subject == "[dupdash] Refused: BIO-27"
+    assert "> Use the template,\n> please." in mails[0].body
+
+
+def test_it_tells_of_success_with_the_way_to_the_course(
+    administrator: User, faculty: User, sent_mail: Any, settings: Any
+) -> None:
+    settings.MOODLE_URL = "https://moodle.example.edu"
+    job = a_job(requester=faculty, shortname="BIO-27")
+    succeed(job, 77)
+    mails = sweep()
+    assert to(mails) == [faculty.email]
+    assert mails[0].subject == "[dupdash] Complete: BIO-27"
+    assert "https://moodle.example.edu/course/view.php?id=77" in mails[0].body
+    assert f"https://copies.example.edu/jobs/{job.pk}/" in mails[0].body
+
+
+def test_it_tells_of_failure_as_surely_as_of_success(
+    administrator: User, faculty: User, help_desk: User, sent_mail: Any
+) -> None:
+    job = a_job(requester=faculty, shortname="BIO-27")
+    fail(job, "nopermissions", "error/nopermissions")
+    mails = sweep()
+    assert sorted(to(mails)) == sorted([administrator.email, faculty.email])
+    theirs = next(message for message in mails if message.to == [faculty.email])
+    ours = next(message for message in mails if message.to == [administrator.email])
+    assert theirs.subject == "[dupdash] Failed: BIO-27"
+    for words in ("What happened: The account that dupdash uses may not copy", "What it means:", "What to do:"):
+        assert words in theirs.body
+    assert "In Moodle’s own words" in ours.body
+    assert "In Moodle’s own words" not in theirs.body
+
+
+def test_it_names_the_partial_course_that_a_failure_left(faculty: User, sent_mail: Any) -> None:
+    job = a_job(requester=faculty, shortname="BIO-27")
+    last = {"fullname": "Biology copy 1", "shortname": "BIO_1", "visible": True}
+    fail(job, "partial_course", course_id=55, proof="seen", facts={"last": last})
+    assert "left in Moodle: course 55, “Biology copy 1”; students can see it." in sweep()[0].body
+
+
+def test_it_tells_of_what_could_not_be_found_out(administrator: User, faculty: User, sent_mail: Any) -> None:
+    lose(a_job(requester=faculty, shortname="BIO-27"))
+    mails = sweep()
+    assert sorted(to(mails)) == sorted([administrator.email, faculty.email])
+    assert set(subjects(mails)) == {"[dupdash] Unresolved: BIO-27"}
+    assert "> Looked 9 times: no proof." in mails[0].body
+
+
+def test_it_tells_the_requester_of_cancelling_by_somebody_else_only(
+    administrator: User, faculty: User, sent_mail: Any
+) -> None:
+    jobs.cancel(a_job(requester=faculty, shortname="MINE"), actor=faculty)
+    assert sweep() == []
+    jobs.cancel(a_job(requester=faculty, shortname="THEIRS"), actor=administrator)
+    mails = sweep()
+    assert to(mails) == [faculty.email]
+    assert "was cancelled by archer" in mails[0].body
+
+
+def test_it_tells_an_administrator_once_of_their_own_failed_copy(administrator: User, sent_mail: Any) -> None:
+    fail(a_job(requester=administrator))
+    assert to(sweep()) == [administrator.email]
+
+
+def test_it_spares_administrators_their_own_successes(administrator: User, sent_mail: Any) -> None:
+    succeed(a_job(requester=administrator))
+    assert sweep() == []
+
+
+def test_it_tells_the_help_desk_nothing_until_they_choose_to_be_told(
+    help_desk: User, sent_mail: Any, clock: Clock
+) -> None:
+    fail(a_job(shortname="ONE"))
+    assert sweep() == []
+    clock.forward(SETTLED_AFTER.total_seconds() + 1)
+    assert sweep() == []
+    choose(help_desk, **others(Topic.FAILED, When.NOW))
+    fail(a_job(shortname="TWO"))
+    assert to(sweep()) == [help_desk.email]
+
+
+def test_it_tells_faculty_nothing_of_the_copies_of_others(faculty: User, colleague: User, sent_mail: Any) -> None:
+    choose(colleague, others=dict.fromkeys(Topic.values, When.NOW))
+    fail(a_job(requester=faculty))
+    assert to(sweep()) == [faculty.email]
+
+
+def test_it_does_not_ask_the_help_desk_for_approval_whatever_they_chose(help_desk: User, sent_mail: Any) -> None:
+    choose(help_desk, **others(Topic.APPROVAL, When.NOW))
+    a_job(State.AWAITING_APPROVAL)
+    assert sweep() == []
+    assert rows(Channel.PAGE) == []
+
+
+@pytest.mark.parametrize("when", [When.NEVER, When.DAILY])
+def test_it_honours_what_was_chosen(faculty: User, sent_mail: Any, when: When) -> None:
+    choose(faculty, **own(Topic.FAILED, when))
+    fail(a_job(requester=faculty))
+    assert sweep() == []
+    assert len(rows(Channel.DAILY)) == (1 if when == When.DAILY else 0)
+
+
+def test_it_writes_to_nobody_without_an_address_and_to_nobody_who_has_left(
+    faculty: User, colleague: User, sent_mail: Any
+) -> None:
+    User.objects.filter(pk=faculty.pk).update(email=" ")
+    User.objects.filter(pk=colleague.pk).update(is_active=False)
+    fail(a_job(requester=faculty, shortname="ONE"))
+    fail(a_job(requester=colleague, shortname="TWO"))
+    assert sweep() == []
+    assert rows() == []
+
+
+def test_it_does_not_write_to_those_who_leave_before_the_mail_does(
+    faculty: User, sent_mail: Any, post_office: Any
+) -> None:
+    post_office.unreachable = OSError("refused")
+    fail(a_job(requester=faculty))
+    sweep()
+    User.objects.filter(pk=faculty.pk).update(is_active=False)
+    post_office.unreachable = None
+    assert sweep() == []
+
+
+def test_it_asks_for_no_approval_that_was_given_before_the_mail_went(
+    administrator: User, faculty: User, sent_mail: Any, settings: Any, post_office: Any
+) -> None:
+    settings.MAIL_RETRY_FIRST = 0.0
+    post_office.unreachable = OSError("refused")
+    job = a_job(State.AWAITING_APPROVAL, requester=faculty)
+    sweep()
+    jobs.approve(job, actor=administrator)
+    post_office.unreachable = None
+    assert subjects(sweep()) == [f"[dupdash] Approved: {job.shortname}"]
+
+
+def test_it_tells_of_copies_that_a_command_asked_for_to_those_who_watch(administrator: User, sent_mail: Any) -> None:
+    fail(a_job(requester=None))
+    mails = sweep()
+    assert to(mails) == [administrator.email]
+    assert "Asked for by: the command line" in mails[0].body
+
+
+def test_every_event_that_ends_a_job_is_told(faculty: User, sent_mail: Any) -> None:
+    """Also one of a kind that nobody has thought of yet: what counts is where it led."""
+    job = a_job(requester=faculty)
+    JobEvent.objects.create(job=job, kind="brand_new", from_state="running", to_state="failed", reason="Somehow.")
+    assert subjects(sweep()) == ["[dupdash] Failed: NEW-1"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_tells_the_story_of_a_real_copy(moodle: Moodle, administrator: User, faculty: User, sent_mail: Any) -> None:
+    job = submit("AT&T", "AT-27", actor=faculty)
+    assert to(sweep()) == [administrator.email]
+    jobs.approve(job, actor=administrator)
+    run_worker(job)
+    assert job.state == State.SUCCEEDED
+    mails = sweep()
+    assert subjects(mails) == ["[dupdash] Approved: AT-27", "[dupdash] Complete: AT-27"]
+    assert set(to(mails)) == {faculty.email}

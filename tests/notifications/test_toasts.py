@@ -1,0 +1,152 @@
+"""The short messages in the corner of whatever page somebody is on."""
+
+import json
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from dupdash.duplication import jobs
+from dupdash.duplication.states import State
+from dupdash.notifications.models import TOLD_FOR
+from tests.duplication.support import Clock, a_job
+from tests.notifications.support import choose, fail, start, succeed, sweep, teaches_from_now_on
+
+pytestmark = pytest.mark.django_db
+
+URL = "/news/"
+
+
+def ask(user: User) -> dict[str, str] | None:
+    """What the page of this person is told now."""
+    client = Client()
+    client.force_login(user)
+    answer = client.get(URL, headers={"HX-Request": "true"})
+    assert answer.status_code == 204
+    assert answer.headers["Cache-Control"] == "no-store"
+    header = answer.headers.get("HX-Trigger")
+    told: dict[str, str] | None = json.loads(header)["dupdash:toast"] if header else None
+    return told
+
+
+def test_it_tells_once_that_a_copy_is_complete(faculty: User, sent_mail: Any) -> None:
+    job = a_job(requester=faculty, fullname="Bio „27“\n— <b>")
+    start(job)
+    sweep()
+    assert ask(faculty) is None
+    succeed(job)
+    sweep()
+    assert ask(faculty) == {
+        "level": "success",
+        "text": "Your copy “Bio „27“ — <b>” is complete.",
+        "url": f"/jobs/{job.pk}/",
+    }
+    assert ask(faculty) is None
+
+
+def test_it_tells_of_failure_as_surely(faculty: User, sent_mail: Any) -> None:
+    fail(a_job(requester=faculty))
+    sweep()
+    told = ask(faculty)
+    assert told is not None
+    assert told["level"] == "danger"
+
+
+def test_it_tells_of_several_in_one_message(faculty: User, sent_mail: Any) -> None:
+    for number in range(3):
+        succeed(a_job(requester=faculty, shortname=f"N-{number}"))
+    fail(a_job(requester=faculty, shortname="BAD"))
+    sweep()
+    assert ask(faculty) == {
+        "level": "danger",
+        "text": "News of 4 of your copies: 3 complete, 1 failed.",
+        "url": "/",
+    }
+
+
+def test_it_tells_the_last_word_on_each_copy(administrator: User, faculty: User, sent_mail: Any) -> None:
+    job = a_job(State.AWAITING_APPROVAL, requester=faculty)
+    sweep()
+    jobs.approve(job, actor=administrator)
+    succeed(job)
+    sweep()
+    told = ask(faculty)
+    assert told is not None
+    assert told["text"].endswith("is complete.")
+
+
+def test_it_asks_administrators_for_approval_as_long_as_it_is_needed(
+    administrator: User, faculty: User, help_desk: User, sent_mail: Any
+) -> None:
+    first = a_job(State.AWAITING_APPROVAL, "ONE", requester=faculty)
+    second = a_job(State.AWAITING_APPROVAL, "TWO", requester=faculty)
+    sweep()
+    jobs.reject(second, reason="No.", actor=administrator)
+    told = ask(administrator)
+    assert told is not None
+    assert told["text"] == "“Copy called ONE” waits for your approval."
+    assert told["url"] == f"/jobs/{first.pk}/"
+    assert ask(help_desk) is None
+
+
+def test_it_tells_nobody_of_the_copies_of_others(
+    faculty: User, colleague: User, administrator: User, sent_mail: Any
+) -> None:
+    succeed(a_job(requester=faculty))
+    sweep()
+    assert ask(colleague) is None
+    assert ask(administrator) is None
+
+
+def test_it_tells_nobody_of_a_copy_that_they_may_not_see_any_more(
+    administrator: User, faculty: User, sent_mail: Any
+) -> None:
+    a_job(State.AWAITING_APPROVAL, fullname="Merger, confidential", requester=faculty)
+    sweep()
+    teaches_from_now_on(administrator)
+    succeed(a_job(requester=administrator, shortname="OWN"))
+    sweep()
+    told = ask(administrator)
+    assert told is not None
+    assert told["text"] == "Your copy “Copy called OWN” is complete."
+    assert ask(administrator) is None
+
+
+def test_it_does_not_tell_what_somebody_has_just_done_themselves(faculty: User, sent_mail: Any) -> None:
+    jobs.cancel(a_job(requester=faculty), actor=faculty)
+    sweep()
+    assert ask(faculty) is None
+
+
+def test_it_is_silent_for_those_who_want_silence(faculty: User, sent_mail: Any) -> None:
+    choose(faculty, toasts=False)
+    succeed(a_job(requester=faculty))
+    sweep()
+    assert ask(faculty) is None
+
+
+def test_it_does_not_tell_what_is_long_over(faculty: User, sent_mail: Any, clock: Clock) -> None:
+    succeed(a_job(requester=faculty))
+    sweep()
+    clock.forward(TOLD_FOR.total_seconds() + 1)
+    sweep()
+    assert ask(faculty) is None
+
+
+def test_it_costs_one_question_beside_signing_in(faculty: User, sent_mail: Any) -> None:
+    client = Client()
+    client.force_login(faculty)
+    with CaptureQueriesContext(connection) as queries:
+        client.get(URL)
+    told = [query["sql"] for query in queries if "notifications_" in query["sql"]]
+    assert len(told) == 1
+    assert len(queries) <= 3
+
+
+def test_every_page_asks_for_it_once_somebody_is_signed_in(faculty: User, client: Client) -> None:
+    assert URL not in client.get("/sign-in/").content.decode()
+    client.force_login(faculty)
+    assert client.get("/preferences/").content.decode().count(f'hx-get="{URL}"') == 1

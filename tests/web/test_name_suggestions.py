@@ -1,0 +1,90 @@
+"""Names for a copy, from the pattern of its source's."""
+
+from datetime import date
+
+import pytest
+
+from dupdash.web.name_suggestions import Names, raised, suggest
+
+TODAY = date(2026, 11, 23)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("BIO101-2026S1", "BIO101-2027S1"),
+        ("BIO101_2026_S1", "BIO101_2027_S1"),
+        ("2026-BIO101", "2027-BIO101"),
+        ("BIO101 2026/27", "BIO101 2027/28"),
+        ("BIO101 2026/2027", "BIO101 2027/2028"),
+        ("BIO101-2026-27", "BIO101-2027-28"),
+        ("BIO101 2026–27", "BIO101 2027–28"),
+        ("BIO101 (WS2026/27)", "BIO101 (WS2027/28)"),
+        ("BIO101-WS26/27", "BIO101-WS27/28"),
+        ("BIO101-26/27", "BIO101-27/28"),
+        ("BIO101-26S1", "BIO101-27S1"),
+        ("26S1-BIO101", "27S1-BIO101"),
+        ("BIO101-SS26", "BIO101-SS27"),
+        ("BIO101-Fall26", "BIO101-Fall27"),
+        ("BIO101-FA26", "BIO101-FA27"),
+        ("BIO101-S26", "BIO101-S27"),
+        ("WS2026", "WS2027"),
+        ("Fall 2026", "Fall 2027"),
+        ("Introduction to Biology, 2026", "Introduction to Biology, 2027"),
+        ("Biology (2026 Semester 1)", "Biology (2027 Semester 1)"),
+        ("BIO101-2026-01", "BIO101-2027-01"),
+        ("BIO101-2029/30", "BIO101-2030/31"),
+        # The latest year is the course's; an earlier one is something else. It is raised wherever it stands.
+        ("Since 2020: politics, 2026", "Since 2020: politics, 2027"),
+        ("2026 Biology (BIO-2026)", "2027 Biology (BIO-2027)"),
+        # A course's number is no year, nor is what the course is about.
+        ("MATH2026", None),
+        ("MATH2010-2026S1", "MATH2010-2027S1"),
+        ("The world in 1990", None),
+        ("The year 2100", None),
+        ("BIO101", None),
+        ("BIO26", None),
+        ("Room 26", None),
+        ("20261", None),
+        ("12026", None),
+        ("BIO-99/00", None),
+        ("", None),
+    ],
+)
+def test_it_raises_the_year_of_a_name(name: str, expected: str | None) -> None:
+    assert raised(name, today=TODAY) == expected
+
+
+def test_it_raises_by_several_years() -> None:
+    assert raised("BIO101-2026/27", 3, today=TODAY) == "BIO101-2029/30"
+
+
+def test_it_suggests_both_names() -> None:
+    names = suggest("Biology 2026", "BIO101-2026S1", lambda name: True, today=TODAY)
+    assert names == Names("Biology 2027", "BIO101-2027S1")
+
+
+def test_it_takes_the_next_year_that_is_free() -> None:
+    taken = {"BIO101-2027S1", "BIO101-2028S1"}
+    names = suggest("Biology 2026", "BIO101-2026S1", lambda name: name not in taken, today=TODAY)
+    assert names == Names("Biology 2029", "BIO101-2029S1")
+
+
+def test_it_keeps_a_full_name_without_a_year() -> None:
+    names = suggest("Biology", "BIO101-2026S1", lambda name: True, today=TODAY)
+    assert names == Names("Biology", "BIO101-2027S1")
+
+
+def test_it_numbers_what_has_no_year() -> None:
+    taken = {"SHELL-COPY", "SHELL-COPY-2"}
+    assert suggest("Shell", "SHELL", lambda name: name not in taken) == Names("Shell", "SHELL-COPY-3")
+
+
+def test_it_stays_within_what_moodle_takes() -> None:
+    names = suggest("Long", "x" * 100, lambda name: True)
+    assert names is not None
+    assert names.shortname == "x" * 95 + "-COPY"
+
+
+def test_it_gives_up_where_nothing_is_free() -> None:
+    assert suggest("Biology", "BIO101-2026S1", lambda name: False) is None

@@ -1,0 +1,204 @@
+"""Every address of the dashboard has a rule, and the rule holds for each kind of person."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+from django.urls import URLPattern, URLResolver, reverse
+
+from dupdash.accounts import tokens
+from dupdash.accounts.access import Action
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.web import urls
+from dupdash.web.models import OptionPreset
+from dupdash.web.permissions import PERMISSIONS
+from tests.conftest import signed_in
+from tests.web.support import a_job, without_tokens
+
+PUBLIC = {"login", "logout"}
+
+
+def _names(patterns: list[URLPattern | URLResolver], prefix: str = "") -> list[str]:
+    found = []
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            namespace = f"{prefix}{pattern.namespace}:" if pattern.namespace else prefix
+            found += _names(pattern.url_patterns, namespace)
+        else:
+            found.append(f"{prefix}{pattern.name}")
+    return found
+
+
+NAMES = _names(urls.urlpatterns)
+OF_A_JOB = [
+    name
+    for name in NAMES
+    if name in ("jobs:job", "jobs:status", "jobs:summary")
+    or (name.startswith("jobs:") and name in PERMISSIONS and PERMISSIONS[name].verb)
+]
+
+
+def test_it_has_a_rule_for_every_address() -> None:
+    assert sorted(NAMES) == sorted(PERMISSIONS)
+
+
+@pytest.mark.parametrize("name", OF_A_JOB)
+def test_it_sends_a_stranger_to_the_sign_in(client: Client, db: None, name: str) -> None:
+    url = reverse(name, args=[a_job().pk])
+    answer = client.get(url)
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/sign-in/?next={url}"
+
+
+@pytest.mark.parametrize("name", OF_A_JOB)
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_it_does_not_know_somebody_elses_job(faculty: User, colleague: User, outsider: User, name: str, method: str):
+    job = a_job(State.FAILED, requester=faculty)
+    for person in (colleague, outsider):
+        answer = getattr(signed_in(person), method)(reverse(name, args=[job.pk]))
+        missing = getattr(signed_in(person), method)(reverse(name, args=["0" * 32]))
+        assert answer.status_code == missing.status_code == 404
+        # Nothing gives the job away: it is the very page of a job that does not exist.
+        assert without_tokens(answer) == without_tokens(missing)
+    assert DuplicationJob.objects.get().events.count() == 1
+
+
+ALL = {"administrator", "faculty", "help_desk"}
+SEES_ALL = {"administrator", "help_desk"}
+ASKS = {"administrator", "faculty"}
+ADMINISTRATOR = {"administrator"}
+
+# Every address, and whom it opens to; one of a job is that of a faculty member's own failed job.
+MAY: dict[str, set[str]] = {
+    "overview": ALL,
+    "overview_live": ALL,
+    "history": ALL,
+    "history_csv": ALL,
+    "history_change": ALL,
+    "history_changed": ALL,
+    "insights": SEES_ALL,
+    "insights_csv": SEES_ALL,
+    "insights_svg": SEES_ALL,
+    "jobs:list": ALL,
+    "jobs:rows": ALL,
+    "jobs:request": ASKS,
+    "jobs:source_choices": ASKS,
+    "jobs:check_short_name": ASKS,
+    "jobs:preview": ASKS,
+    "jobs:job": ALL,
+    "jobs:status": ALL,
+    "jobs:summary": ALL,
+    "jobs:approve": ADMINISTRATOR,
+    "jobs:reject": ADMINISTRATOR,
+    "jobs:look": ADMINISTRATOR,
+    "jobs:edit": ADMINISTRATOR,
+    "jobs:cancel": ASKS,
+    "jobs:retry": ASKS,
+    "jobs:delete_partial": ADMINISTRATOR,
+    "jobs:settle": ADMINISTRATOR,
+    "approvals": ADMINISTRATOR,
+    "approvals_decide": ADMINISTRATOR,
+    "presets": ADMINISTRATOR,
+    "edit_preset": ADMINISTRATOR,
+    "delete_preset": ADMINISTRATOR,
+    # One's own.
+    "preferences": ALL | {"outsider"},
+    "notifications:news": ALL | {"outsider"},
+    "tokens": ALL,
+    "revoke_token": ALL,
+}
+
+
+@pytest.fixture
+def people(administrator: User, faculty: User, help_desk: User, outsider: User) -> dict[str, User]:
+    return {"administrator": administrator, "faculty": faculty, "help_desk": help_desk, "outsider": outsider}
+
+
+def _address(name: str, person: User, job: DuplicationJob) -> str:
+    if name in OF_A_JOB:
+        return reverse(name, args=[job.pk])
+    if name.startswith("insights_"):
+        return reverse(name, args=["outcomes"])
+    if name in ("edit_preset", "delete_preset"):
+        return reverse(name, args=[OptionPreset.objects.get_or_create(name="Fresh start", options={})[0].pk])
+    if name == "revoke_token":
+        return reverse(name, args=[tokens.make(person, "program", days=1)[0].pk])
+    return reverse(name)
+
+
+def test_it_says_of_every_address_and_every_verb_who_may() -> None:
+    assert set(MAY) == set(NAMES) - PUBLIC
+    assert {rule.verb for rule in PERMISSIONS.values()} - {None} == set(Action) - {Action.SUBMIT}
+
+
+@pytest.mark.parametrize("name", sorted(MAY))
+def test_it_opens_to_each_role_what_is_its_part(people: dict[str, User], faculty: User, name: str) -> None:
+    job = a_job(State.FAILED, requester=faculty, course_id=5, proof="seen")
+    for role, person in people.items():
+        url = _address(name, person, job)
+        seen = signed_in(person).get(url).status_code
+        assert (seen not in (403, 404)) == (role in MAY[name]), (role, seen)
+        if role in MAY[name]:
+            continue
+        # Somebody else's job does not exist for who sees no others; all else is refused.
+        refusal = 404 if name in OF_A_JOB and role == "outsider" else 403
+        assert seen == refusal, (role, seen)
+        assert signed_in(person).post(url).status_code == refusal
+    assert Client().get(_address(name, faculty, job) if name != "revoke_token" else url).status_code == 302
+    assert job.events.count() == 1
+
+
+def test_it_opens_an_address_without_a_rule_to_nobody(
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(PERMISSIONS, "presets")
+    with pytest.raises(ImproperlyConfigured, match=r"rules\.py does not say who may open presets"):
+        as_administrator.get(reverse("presets"))
+
+
+@pytest.mark.parametrize("name", ["overview", "overview_live", "jobs:list"])
+def test_it_refuses_lists_to_whom_has_no_role(as_outsider: Client, as_help_desk: Client, name: str) -> None:
+    assert as_outsider.get(reverse(name)).status_code == 403
+    assert as_help_desk.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["jobs:request", "jobs:source_choices", "jobs:check_short_name"])
+def test_it_refuses_the_form_to_whom_may_not_ask(
+    as_help_desk: Client, as_outsider: Client, as_faculty: Client, name: str
+) -> None:
+    for refused in (as_help_desk, as_outsider):
+        assert refused.get(reverse(name)).status_code == 403
+    assert as_faculty.get(reverse(name)).status_code == 200
+
+
+def test_it_lets_the_help_desk_retry_where_the_policy_says_so(as_help_desk: Client, faculty: User, settings) -> None:
+    url = reverse("jobs:retry", args=[a_job(State.FAILED, requester=faculty).pk])
+    settings.HELP_DESK_MAY_RETRY = True
+    assert as_help_desk.get(url).status_code == 200
+
+
+def test_it_sends_the_whole_page_to_the_sign_in_when_a_part_of_it_asks(client: Client, db: None) -> None:
+    job = a_job()
+    answer = client.get(
+        reverse("jobs:status", args=[job.pk]),
+        headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver/jobs/{job.pk}/"},
+    )
+    assert answer["HX-Redirect"] == f"/sign-in/?next=/jobs/{job.pk}/"
+
+
+@pytest.mark.parametrize("address", ["http://[", "http://[::1", "nonsense", "http://elsewhere.example/jobs/new/"])
+def test_it_leads_to_the_sign_in_whatever_page_is_said_to_ask(client: Client, db: None, address: str) -> None:
+    answer = client.get(reverse("overview_live"), headers={"HX-Request": "true", "HX-Current-URL": address})
+    assert answer["HX-Redirect"] == "/sign-in/?next=/"
+
+
+def test_what_a_page_asks_in_the_background_takes_nobodys_form_away(client: Client, db: None) -> None:
+    answer = client.get(
+        reverse("notifications:news"),
+        headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{reverse('jobs:request')}"},
+    )
+    assert answer.status_code == 204
+    assert not [name for name in answer.headers if name.startswith("HX-")]
+    # Opened by somebody, it is an address like any other.
+    assert client.get(reverse("notifications:news")).status_code == 302
