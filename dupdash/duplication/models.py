@@ -286,7 +286,7 @@ class MoodleHealth(models.Model):
 
 
 class ClusterHeartbeat(models.Model):
-    """The last heartbeat that came out of a django-q2 queue: the supervisor's evidence that it works."""
+    """The last heartbeat task that ran in a django-q2 cluster: the supervisor's proof that the cluster works."""
 
     cluster = models.CharField(primary_key=True, max_length=50)
     token = models.CharField(max_length=32)
@@ -294,3 +294,42 @@ class ClusterHeartbeat(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cluster} at {self.at}"
+
+
+class FinishedSweep(models.Model):
+    """The last sweep that did its database work; one row. The supervisor enqueues the next sweep after it."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    token = models.CharField(max_length=32)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_finished_sweep")]
+
+    def __str__(self) -> str:
+        return f"sweep {self.token} at {self.at}"
+
+
+class DatabaseWriteProbe(models.Model):
+    """The supervisor writes this one row to learn whether the database accepts writes."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_write_probe")]
+
+    def __str__(self) -> str:
+        return f"written at {self.at}"
+
+
+class DatabaseLock(models.Model):
+    """A lock that workers on all hosts share. It is held while ``token`` is set and ``expires_at`` is in the future."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    token = models.CharField(max_length=32, blank=True)
+    # On the database's clock.
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}, {'held' if self.token else 'free'}"

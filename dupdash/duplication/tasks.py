@@ -1,4 +1,4 @@
-"""What django-q2 calls, a few lines each: it carries ids, and every task may come twice, late or never."""
+"""The tasks that django-q2 runs. django-q2 may run a task twice, late or never, so each task is safe to repeat."""
 
 import logging
 import time
@@ -7,20 +7,19 @@ from django.utils import timezone
 
 from dupdash.duplication import moodle_health
 from dupdash.duplication.engine import recovery, run, verification
-from dupdash.duplication.models import ClusterHeartbeat
+from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
 from dupdash.moodle.errors import ConfigurationFault
 
-SWEEP = "sweep"
-# Seconds after which one sweep asks Moodle nothing more: others want their turn.
-ASKING_MOST = 10.0
+# Seconds after which a sweep sends Moodle no further request, so that the next sweep is not delayed.
+MOODLE_TIME_LIMIT = 10.0
 
 logger = logging.getLogger("dupdash.tasks")
 
 
 def run_job(job_id: str) -> None:
-    """Copies' queue: one job, from claimed to settled; then the next in line gets its slot."""
+    """Run one job (queue of the copies cluster), then give its slot to the next queued job."""
     try:
         run.run_job(job_id)
     finally:
@@ -28,25 +27,25 @@ def run_job(job_id: str) -> None:
 
 
 def sweep(token: str = "") -> None:
-    """Housekeeping's queue: everything that is due, whoever forgot it.
+    """Do everything that is due (queue of the housekeeping cluster).
 
-    What needs the database alone comes first: no Moodle holds it up. ``token``: for the supervisor, which waits for
-    that part to end before it asks for the next sweep.
+    The work that needs only the database comes first, so that a slow Moodle cannot delay it. When that part is done,
+    ``token`` is stored; the supervisor waits for it before it enqueues the next sweep.
     """
     try:
         recovery.recover_dead_leases()
         dispatch.redispatch_stale()
         dispatch.dispatch()
     finally:
-        heartbeat(SWEEP, token)
-    with database_lock.try_lock(database_lock.MOODLE) as ours:
-        if ours:
+        FinishedSweep.objects.update_or_create(id=1, defaults={"token": token, "at": timezone.now()})
+    with database_lock.try_lock(database_lock.MOODLE) as acquired:
+        if acquired:
             _ask_moodle()
             dispatch.dispatch()
 
 
 def _ask_moodle() -> None:
-    deadline = time.monotonic() + ASKING_MOST
+    deadline = time.monotonic() + MOODLE_TIME_LIMIT
     try:
         with open_client() as client:
             moodle_health.probe_if_due(client)
@@ -57,5 +56,5 @@ def _ask_moodle() -> None:
 
 
 def heartbeat(cluster: str, token: str) -> None:
-    """Either queue: the supervisor's evidence that tasks come out of it."""
+    """Prove to the supervisor that this cluster runs tasks (queues of both clusters)."""
     ClusterHeartbeat.objects.update_or_create(cluster=cluster, defaults={"token": token, "at": timezone.now()})

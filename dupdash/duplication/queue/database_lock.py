@@ -1,7 +1,7 @@
-"""Whose turn it is: of what waits for others, for Moodle or a mail server, housekeeping does one thing at a time.
+"""Locks in the database: one worker at a time asks Moodle for housekeeping, and one at a time sends mail.
 
-A Moodle that is slow or hangs, or a deletion of some minutes, then holds one worker of housekeeping and no other. Who
-has the turn renews it from a thread, on the database's clock: when it dies, another one may go on soon.
+A Moodle or a mail server that hangs then occupies one housekeeping worker, and the other workers stay free. The holder
+renews its lock from a thread. When the holder dies, the lock expires, and another worker can take it.
 """
 
 import logging
@@ -16,53 +16,53 @@ from django.db import close_old_connections, connection
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from dupdash.duplication.models import ClusterHeartbeat
+from dupdash.duplication.models import DatabaseLock
 from dupdash.duplication.queue.leases import lease_end
 
-logger = logging.getLogger("dupdash.turns")
+logger = logging.getLogger("dupdash.database")
 
-# The rows that all meet at: who has the turn, and until when that is believed.
-MOODLE, MAIL = "turn", "mail"
-HELD = ~Q(token="") & Q(at__gte=Now())
+# Names of locks.
+MOODLE, MAIL = "moodle", "mail"
+HELD = ~Q(token="") & Q(expires_at__gte=Now())
 
 
 @contextmanager
-def try_lock(row: str) -> Iterator[bool]:
-    """True inside where it is this worker's turn, at Moodle or at the mail; False where another one is at it."""
+def try_lock(name: str) -> Iterator[bool]:
+    """Take a lock for the block, without waiting for it. Yields whether the lock was free."""
     token = uuid.uuid4().hex
-    if not _acquire(row, token):
+    if not _acquire(name, token):
         yield False
         return
     done = threading.Event()
-    renewer = threading.Thread(target=_renew_until, args=(row, token, done), name=row, daemon=True)
+    renewer = threading.Thread(target=_renew_until, args=(name, token, done), name=f"lock-{name}", daemon=True)
     renewer.start()
     try:
         yield True
     finally:
         done.set()
         renewer.join()
-        _held_by(row, token).update(token="")
+        _held_with(name, token).update(token="")
 
 
-def _acquire(row: str, token: str) -> bool:
-    ClusterHeartbeat.objects.get_or_create(cluster=row, defaults={"token": "", "at": Now()})
-    free = ClusterHeartbeat.objects.filter(~HELD, cluster=row)
-    return bool(free.update(token=token, at=lease_end()))
+def _acquire(name: str, token: str) -> bool:
+    DatabaseLock.objects.get_or_create(name=name, defaults={"token": "", "expires_at": Now()})
+    free = DatabaseLock.objects.filter(~HELD, name=name)
+    return bool(free.update(token=token, expires_at=lease_end()))
 
 
-def _held_by(row: str, token: str) -> QuerySet[ClusterHeartbeat]:
-    return ClusterHeartbeat.objects.filter(cluster=row, token=token)
+def _held_with(name: str, token: str) -> QuerySet[DatabaseLock]:
+    return DatabaseLock.objects.filter(name=name, token=token)
 
 
-def _renew_until(row: str, token: str, done: threading.Event) -> None:
-    """Renew the turn until it is over; one that was taken over meanwhile is left to whoever has it."""
+def _renew_until(name: str, token: str, done: threading.Event) -> None:
+    """Renew the lock until ``done`` is set, or until another worker has taken the expired lock."""
     try:
         while not done.wait(settings.LEASE_SECONDS / 4):
             try:
-                if not _held_by(row, token).update(at=lease_end()):
+                if not _held_with(name, token).update(expires_at=lease_end()):
                     return
             except DatabaseError as error:
-                logger.warning("the turn “%s” could not be renewed: %s", row, error)
+                logger.warning("the lock “%s” could not be renewed: %s", name, error)
                 close_old_connections()
     finally:
         connection.close()

@@ -28,16 +28,13 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from dupdash.duplication.engine import recovery
-from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
+from dupdash.duplication.models import ClusterHeartbeat, DatabaseWriteProbe, DuplicationJob, FinishedSweep
 from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING, enqueue
 from dupdash.duplication.queue.leases import FRESH, WORKER_GROUP_VARIABLE
 from dupdash.duplication.states import State
-from dupdash.duplication.tasks import SWEEP
 
 logger = logging.getLogger("dupdash.supervisor")
 
-# The row that the supervisor itself writes.
-WATCH = "watch"
 # A cluster that lived this long was well.
 LIVED = 30.0
 # Seconds between two looks at the processes.
@@ -161,7 +158,7 @@ class Supervisor:
 
     def _ask_for_sweep(self, now: float) -> None:
         """One sweep at a time, so that they do not pile up where the database is slow; a lost one is asked again."""
-        done = ClusterHeartbeat.objects.filter(cluster=SWEEP, token=self._sweep_token).exists()
+        done = FinishedSweep.objects.filter(token=self._sweep_token).exists()
         if done or not self._sweep_token or now - self._swept_at > settings.REDISPATCH_AFTER:
             self._swept_at = now
             self._sweep_token = uuid.uuid4().hex
@@ -172,7 +169,7 @@ class Supervisor:
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
         """Raises DatabaseError where nothing can be written: no heartbeat comes out then, however well they work."""
-        ClusterHeartbeat.objects.update_or_create(cluster=WATCH, defaults={"token": "", "at": timezone.now()})
+        DatabaseWriteProbe.objects.update_or_create(id=1, defaults={"at": timezone.now()})
         cluster.token = uuid.uuid4().hex
         cluster.rung_at = now
         if not enqueue(cluster.name, "dupdash.duplication.tasks.heartbeat", cluster.name, cluster.token):

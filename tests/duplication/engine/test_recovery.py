@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.engine import recovery, run
-from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob, JobEvent, MoodleHealth
+from dupdash.duplication.models import DatabaseLock, DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
 from dupdash.duplication.states import State
@@ -437,24 +437,24 @@ def test_only_one_sweep_at_a_time_asks_moodle(moodle: Moodle, clock: Clock) -> N
     assert other.checks == 1, "in its turn"
 
 
-def turn_is_held() -> bool:
-    return ClusterHeartbeat.objects.filter(database_lock.HELD, cluster=database_lock.MOODLE).exists()
+def lock_is_held() -> bool:
+    return DatabaseLock.objects.filter(database_lock.HELD, name=database_lock.MOODLE).exists()
 
 
-def test_the_turn_of_a_worker_that_died_is_taken_over(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_an_expired_lock_of_a_dead_worker_is_taken(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.LEASE_SECONDS = 0.2
     job = looked_up(moodle)
-    ClusterHeartbeat.objects.create(
-        cluster=database_lock.MOODLE, token="dead", at=timezone.now() + timedelta(seconds=0.5)
+    DatabaseLock.objects.create(
+        name=database_lock.MOODLE, token="dead", expires_at=timezone.now() + timedelta(seconds=0.5)
     )
     assert look(job, clock).checks == 0
-    await_until(lambda: not turn_is_held(), "the turn to be over")
+    await_until(lambda: not lock_is_held(), "the lock to expire")
     tasks.sweep()
     job.refresh_from_db()
     assert job.checks == 1
 
 
-def test_the_turn_is_kept_as_long_as_it_takes(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_a_held_lock_is_renewed(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.LEASE_SECONDS = 0.4
     job = looked_up(moodle)
     until = time.monotonic() + 1.2
@@ -462,12 +462,12 @@ def test_the_turn_is_kept_as_long_as_it_takes(moodle: Moodle, clock: Clock, sett
 
     def take_long() -> None:
         await_until(lambda: time.monotonic() > until, "three leases to pass")
-        held.append(turn_is_held())
+        held.append(lock_is_held())
 
     moodle.when(NEW, take_long, about="NEW-1")
     assert look(job, clock).checks == 1
     assert held == [True]
-    assert not turn_is_held()
+    assert not lock_is_held()
 
 
 def to_be_removed(moodle: Moodle, clock: Clock) -> DuplicationJob:
