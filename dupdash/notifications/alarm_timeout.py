@@ -1,6 +1,6 @@
-"""How long a mail server is listened to.
+"""A time limit for a block of code, by SIGALRM.
 
-Its timeout bounds each read: one that sends a few bytes now and then would keep a worker for as long as it likes.
+A socket timeout limits each read. A mail server that sends a few bytes now and then would still block a worker forever.
 """
 
 import signal
@@ -12,20 +12,20 @@ from types import FrameType
 
 
 @contextmanager
-def at_most(seconds: float) -> Iterator[None]:
-    """Break off what takes longer with a TimeoutError, where that is possible: in the main thread, as in a worker.
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block after ``seconds``. It works in the main thread only, where workers run tasks.
 
-    Shares the process's one alarm with django-q2, whose limit for the whole task goes on afterwards.
+    django-q2 uses the same alarm to limit the whole task; its alarm is restored afterwards.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def ring(_number: int, _frame: FrameType | None) -> None:
+    def on_alarm(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"It took longer than {seconds:g} seconds.")
 
     began = time.monotonic()
-    handler = signal.signal(signal.SIGALRM, ring)
+    handler = signal.signal(signal.SIGALRM, on_alarm)
     left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
@@ -33,5 +33,5 @@ def at_most(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, handler)
         if left:
-            # One that ran out meanwhile rings at once.
+            # A task limit that expired meanwhile fires at once.
             signal.setitimer(signal.ITIMER_REAL, max(0.001, left - (time.monotonic() - began)))

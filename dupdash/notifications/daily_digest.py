@@ -1,4 +1,4 @@
-"""The daily summary: what people wanted to be told once a day, and for administrators the figures of the day."""
+"""The daily summary mail: notifications that a person gets once a day, and the day's figures for administrators."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +17,9 @@ from dupdash.accounts import access
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.states import State
-from dupdash.notifications.job_mails import HEADINGS, Told, mail, may_be_written_to
+from dupdash.notifications.job_mails import HEADINGS, MailedJob, can_get_mail, mail
 from dupdash.notifications.mail_status import MailProblems, mail_problems
-from dupdash.notifications.models import TOLD_FOR, Channel, Delivery, Digest, Notification, OutboxPosition
+from dupdash.notifications.models import MAX_AGE, Channel, Delivery, Digest, Notification, OutboxPosition
 from dupdash.notifications.preferences import wants_figures, zone_of
 from dupdash.notifications.recipients import administrators, reachable
 from dupdash.notifications.safe_text import absolute, one_line
@@ -28,20 +28,20 @@ from dupdash.notifications.topics import Topic
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# So many of each kind are named; of the rest it is said how many there are.
-NAMED = 30
+# Each list names at most this many jobs, and counts the rest.
+LISTED = 30
 DAY = timedelta(days=1)
-# Who moves to another time zone gets no second summary for it. A day may have 23 hours.
-APART = timedelta(hours=23)
-# Whether somebody's hour has come is looked at so often.
-PAUSE = timedelta(minutes=1)
-TO_BE_SUMMED_UP = Q(channel=Channel.DAILY, delivery=Delivery.WAITING, digest__isnull=True)
+# At least this long between two summaries, also after a change of time zone. A day may have 23 hours.
+MIN_INTERVAL = timedelta(hours=23)
+# How often due digests are looked for.
+CHECK_INTERVAL = timedelta(minutes=1)
+WITHOUT_DIGEST = Q(channel=Channel.DAILY, delivery=Delivery.WAITING, digest__isnull=True)
 
 
 @dataclass(frozen=True)
 class Line:
-    job: Told
-    # What happened: the reason of a failure, or the heading of a notification.
+    job: MailedJob
+    # The cause of a failure, or the heading of a notification.
     text: str = ""
 
 
@@ -57,7 +57,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Summary:
-    """What there is to say; empty on a day on which nothing happened and nothing waits for anybody."""
+    """The content of a digest. It is falsy on a day without events and without open tasks."""
 
     figures: dict[str, int]
     failed: Listing = Listing()
@@ -76,25 +76,25 @@ class Summary:
         )
 
 
-def prepare() -> None:
-    """Begin the summary of everybody whose hour it is and who has none of today."""
+def start_due_digests() -> None:
+    """Create today's digest for every person whose digest hour has passed."""
     now = timezone.now()
-    due = Q(prepared_at__isnull=True) | Q(prepared_at__lte=now - PAUSE)
-    if not OutboxPosition.objects.filter(due).update(prepared_at=now):
+    due = Q(digests_checked_at__isnull=True) | Q(digests_checked_at__lte=now - CHECK_INTERVAL)
+    if not OutboxPosition.objects.filter(due).update(digests_checked_at=now):
         return
-    lately = Digest.objects.filter(recipient=OuterRef("pk"), until__gt=now - APART)
-    for person in reachable(_wanting()).filter(~Exists(lately)).exclude(email=""):
+    recent = Digest.objects.filter(recipient=OuterRef("pk"), until__gt=now - MIN_INTERVAL)
+    for person in reachable(_subscribers()).filter(~Exists(recent)).exclude(email=""):
         here = now.astimezone(zone_of(person))
         until = here.replace(hour=settings.DIGEST_HOUR, minute=0, second=0, microsecond=0)
         if until <= now:
-            _begin(person, until)
+            _create(person, until)
 
 
 def compose(digest: Digest) -> EmailMessage | None:
-    """The mail of a summary; None where there is nothing to say, or nobody to say it to."""
+    """The mail for a digest; None if it would be empty or has no recipient."""
     person = digest.recipient
     summary = summary_of(digest)
-    if not summary or not may_be_written_to(person):
+    if not summary or not can_get_mail(person):
         return None
     context = {
         "digest": digest,
@@ -110,14 +110,16 @@ def compose(digest: Digest) -> EmailMessage | None:
 
 def summary_of(digest: Digest) -> Summary:
     person = digest.recipient
-    # As of now: what was written down for somebody who saw all copies is not told to whom that role was taken from.
-    seen = access.visible_jobs(person).order_by()
-    items = digest.notifications.filter(channel=Channel.DAILY, event__job__in=seen.values("pk"))
+    # Visible now: a person may have lost a role since the notification was created.
+    visible = access.visible_jobs(person).order_by()
+    items = digest.notifications.filter(channel=Channel.DAILY, event__job__in=visible.values("pk"))
     if not wants_figures(person):
         return Summary({}, items=_items(items))
     jobs = DuplicationJob.objects.select_related("requester")
     failed = jobs.filter(state=State.FAILED, finished_at__gte=digest.since, finished_at__lt=digest.until)
-    named = Q(event__job__in=failed.values("pk"), topic=Topic.FAILED) | Q(topic__in=(Topic.UNRESOLVED, Topic.APPROVAL))
+    listed_above = Q(topic__in=(Topic.UNRESOLVED, Topic.APPROVAL)) | Q(
+        event__job__in=failed.values("pk"), topic=Topic.FAILED
+    )
     health = MoodleHealth.objects.filter(id=1, paused_at__isnull=False).first()
     administrator = access.is_administrator(person)
     waiting = jobs.filter(state=State.AWAITING_APPROVAL)
@@ -126,32 +128,32 @@ def summary_of(digest: Digest) -> Summary:
         failed=_listing(failed.order_by("finished_at", "id")),
         unresolved=_listing(jobs.filter(state=State.UNRESOLVED).order_by("created_at", "id")),
         approvals=_listing(waiting.order_by("created_at", "id")) if administrator else Listing(),
-        # What the lists above name is not said twice.
-        items=_items(items.exclude(named)),
-        paused=one_line(health.fault_message or "the Moodle cannot be used") if health else "",
+        # Jobs in the lists above are not listed again.
+        items=_items(items.exclude(listed_above)),
+        paused=one_line(health.fault_message or "Moodle cannot be used") if health else "",
         mail_problems=mail_problems() if administrator else None,
     )
 
 
-def _wanting() -> "QuerySet[User]":
-    """Those who get the figures, and those for whom something waits."""
+def _subscribers() -> "QuerySet[User]":
+    """The people who get the daily figures, and those with notifications for a digest."""
     people = get_user_model().objects
-    waits = Notification.objects.filter(TO_BE_SUMMED_UP, recipient=OuterRef("pk"))
-    chosen = Q(preferences__figures=True) | Exists(waits)
-    unasked = Q(pk__in=administrators().values("pk")) & ~Q(preferences__figures=False)
-    return people.filter(chosen | unasked)
+    has_items = Notification.objects.filter(WITHOUT_DIGEST, recipient=OuterRef("pk"))
+    chosen = Q(preferences__figures=True) | Exists(has_items)
+    by_default = Q(pk__in=administrators().values("pk")) & ~Q(preferences__figures=False)
+    return people.filter(chosen | by_default)
 
 
-def _begin(person: "User", until: datetime) -> None:
-    """The row is what makes it once a day; the notifications that go with it are bound to it in the same breath.
+def _create(person: "User", until: datetime) -> None:
+    """Create a digest row, which is unique for each day, and attach its notifications in the same transaction.
 
-    What comes after the hour belongs to the next day, also where this one is late.
+    Events after the digest hour belong to the next digest, even if this one is sent late.
     """
-    waiting = Notification.objects.filter(TO_BE_SUMMED_UP, recipient=person, created_at__lt=until)
+    waiting = Notification.objects.filter(WITHOUT_DIGEST, recipient=person, created_at__lt=until)
     if not wants_figures(person) and not waiting.exists():
         return
-    last = Digest.objects.filter(recipient=person, until__gte=until - TOLD_FOR).order_by("-until").first()
-    # Where the last one ended, so that nothing falls between two.
+    last = Digest.objects.filter(recipient=person, until__gte=until - MAX_AGE).order_by("-until").first()
+    # It starts where the last digest ended, so that no event falls between two digests.
     since = last.until if last else until - DAY
     with transaction.atomic():
         digest, is_new = Digest.objects.get_or_create(
@@ -165,7 +167,7 @@ def _figures(since: datetime, until: datetime) -> dict[str, int]:
     ended = DuplicationJob.objects.filter(finished_at__gte=since, finished_at__lt=until)
     counts = dict(ended.values_list("state").annotate(Count("pk")).order_by())
     return {
-        "asked for": DuplicationJob.objects.filter(created_at__gte=since, created_at__lt=until).count(),
+        "requested": DuplicationJob.objects.filter(created_at__gte=since, created_at__lt=until).count(),
         "complete": counts.get(State.SUCCEEDED, 0),
         "failed": counts.get(State.FAILED, 0),
         "refused": counts.get(State.REJECTED, 0),
@@ -174,8 +176,8 @@ def _figures(since: datetime, until: datetime) -> dict[str, int]:
 
 
 def _listing(jobs: JobQuerySet) -> Listing:
-    named = tuple(Line(Told.of(job), _why(job)) for job in jobs[:NAMED])
-    return Listing(named, max(0, jobs.count() - NAMED) if len(named) == NAMED else 0)
+    lines = tuple(Line(MailedJob.of(job), _why(job)) for job in jobs[:LISTED])
+    return Listing(lines, max(0, jobs.count() - LISTED) if len(lines) == LISTED else 0)
 
 
 def _why(job: DuplicationJob) -> str:
@@ -184,12 +186,12 @@ def _why(job: DuplicationJob) -> str:
 
 def _items(notifications: "QuerySet[Notification]") -> Listing:
     rows = notifications.select_related("event__job__requester").order_by("event_id")
-    named = tuple(Line(Told.of(row.event.job), HEADINGS[Topic(row.topic)]) for row in rows[:NAMED])
-    return Listing(named, max(0, rows.count() - NAMED) if len(named) == NAMED else 0)
+    lines = tuple(Line(MailedJob.of(row.event.job), HEADINGS[Topic(row.topic)]) for row in rows[:LISTED])
+    return Listing(lines, max(0, rows.count() - LISTED) if len(lines) == LISTED else 0)
 
 
 def _short(summary: Summary) -> str:
-    """What matters most, for the subject."""
+    """The most important counts, for the subject line."""
     parts = [
         (summary.failed.count, "failed"),
         (summary.unresolved.count, "unresolved"),
@@ -197,4 +199,4 @@ def _short(summary: Summary) -> str:
         (summary.figures.get("complete", 0), "complete"),
     ]
     words = [f"{count} {word}" for count, word in parts if count]
-    return ", ".join(words) or "what you wanted to know"
+    return ", ".join(words) or "your notifications"

@@ -1,4 +1,4 @@
-"""The mail that tells one person of one event."""
+"""The mail that notifies one person of one event."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,14 +12,14 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.engine.verification import differs
-from dupdash.duplication.explanations import Explanation, explain_failure
+from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
 from dupdash.notifications.models import Notification
 from dupdash.notifications.preferences import zone_of
 from dupdash.notifications.recipients import has_address
-from dupdash.notifications.safe_text import absolute, address_of, name_of, one_line, quoted
+from dupdash.notifications.safe_text import absolute, job_url, name_of, one_line, quoted
 from dupdash.notifications.topics import Topic
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SUBJECT_LONGEST = 150
 COMMAND_LINE = "the command line"
 
-# The state in the fewest words, in front of the short name.
+# The beginning of the subject; the short name follows.
 HEADINGS: dict[Topic, str] = {
     Topic.REQUESTED: "Requested",
     Topic.APPROVAL: "Approval needed",
@@ -39,13 +39,13 @@ HEADINGS: dict[Topic, str] = {
     Topic.UNRESOLVED: "Unresolved",
     Topic.CANCELLED: "Cancelled",
 }
-# What waits for somebody is not worth a mail any more once it does not wait.
-PASSING = {Topic.APPROVAL: State.AWAITING_APPROVAL, Topic.UNRESOLVED: State.UNRESOLVED}
+# These mails are sent only while the job is still in this state.
+REQUIRED_STATE = {Topic.APPROVAL: State.AWAITING_APPROVAL, Topic.UNRESOLVED: State.UNRESOLVED}
 
 
 @dataclass(frozen=True)
-class Told:
-    """A job as the templates of mails read it: every text of others made harmless."""
+class MailedJob:
+    """A job for the mail templates; all untrusted texts are made safe."""
 
     fullname: str
     shortname: str
@@ -59,14 +59,14 @@ class Told:
     not_removed: bool
 
     @classmethod
-    def of(cls, job: DuplicationJob) -> "Told":
+    def of(cls, job: DuplicationJob) -> "MailedJob":
         return cls(
             fullname=one_line(job.fullname),
             shortname=one_line(job.shortname),
             source=f"{one_line(job.source_fullname)} ({one_line(job.source_shortname)})",
             category=one_line(job.category_name),
             requester=name_of(job.requester, COMMAND_LINE),
-            url=address_of(job),
+            url=job_url(job),
             course_url=course_url(job.course_id) if job.course_id and job.course_deleted_at is None else "",
             partial=_partial(job),
             differs=differs(job.verification),
@@ -75,24 +75,24 @@ class Told:
 
 
 def compose(notification: Notification) -> EmailMessage | None:
-    """The mail of a notification; None where it is not to be sent any more."""
+    """The mail for a notification; None if it no longer applies or has no recipient."""
     person, event, topic = notification.recipient, notification.event, Topic(notification.topic)
     job = event.job
-    if not may_be_written_to(person) or not access.may_see(person, job):
+    if not can_get_mail(person) or not access.may_see(person, job):
         return None
-    if topic in PASSING and job.state != PASSING[topic]:
+    if topic in REQUIRED_STATE and job.state != REQUIRED_STATE[topic]:
         return None
     sees_all = access.sees_all_jobs(person)
     context = {
-        "job": Told.of(job),
+        "job": MailedJob.of(job),
         "own": job.requester_id == person.pk,
         "who": name_of(event.actor, "dupdash"),
         "when": event.at,
         "why": quoted(event.reason),
         "note": quoted(job.note) if job.note.strip() else "",
-        "waits": job.state == State.AWAITING_APPROVAL,
-        "explanation": _explanation(job) if topic == Topic.FAILED else None,
-        # Moodle's own words are for those who help, as on the page of the job.
+        "needs_approval": job.state == State.AWAITING_APPROVAL,
+        "explanation": explain_failure(job) if topic == Topic.FAILED else None,
+        # Moodle's own error message is for administrators and the help desk, as on the job page.
         "raw": quoted(f"{job.failure_code}\n{job.failure_message}".strip()) if sees_all and job.failure_code else "",
         "preferences_url": absolute(reverse("preferences")),
     }
@@ -102,14 +102,14 @@ def compose(notification: Notification) -> EmailMessage | None:
         person,
         f"{HEADINGS[topic]}: {one_line(job.shortname)}",
         body,
-        # The same at every attempt: a mail that comes twice is known by it.
+        # The same at every attempt, so that mail programs recognise a duplicate.
         identity=f"{job.pk}.{event.pk}.{person.pk}",
         thread=job.pk,
     )
 
 
 def mail(person: "User", subject: str, body: str, *, identity: str, thread: str = "") -> EmailMessage:
-    """A mail that says of itself that a program wrote it, so that nothing answers it by itself (RFC 3834)."""
+    """A mail that is marked as automatic, so that no program replies to it (RFC 3834)."""
     host = urlsplit(settings.SITE_URL).hostname or "localhost"
     headers = {"Message-ID": f"<{identity}@{host}>", "Auto-Submitted": "auto-generated"}
     if thread:
@@ -123,19 +123,15 @@ def mail(person: "User", subject: str, body: str, *, identity: str, thread: str 
     )
 
 
-def may_be_written_to(person: "User") -> bool:
+def can_get_mail(person: "User") -> bool:
     return person.is_active and has_address(person)
-
-
-def _explanation(job: DuplicationJob) -> Explanation:
-    return explain_failure(job)
 
 
 _VISIBILITY: dict[object, str] = {True: "students can see it", False: "students cannot see it"}
 
 
 def _partial(job: DuplicationJob) -> str:
-    """The incomplete course that a failed job left, in a few words."""
+    """A short description of the partial course that a failed job left; "" if there is none."""
     if not job.left_partial_course:
         return ""
     last = job.facts.get("last") or {}

@@ -1,4 +1,4 @@
-"""What administrators should know of the mail: what was given up, and whether the mail server can be reached."""
+"""The mail problems that administrators see: mails that were given up, and an unreachable mail server."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,16 +8,16 @@ from django.utils import timezone
 
 from dupdash.notifications.models import NEVER_TRIED, Channel, Delivery, Digest, Notification, OutboxPosition
 
-# After so long somebody has seen it, or nobody will.
+# Problems are shown for this long.
 SHOWN_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class MailProblems:
     given_up: int
-    # Of these: nobody's address is to blame.
+    # Of these, the mails that were never tried: the mail server or the workers were down.
     never_tried: int
-    # Since then the mail server could not be reached.
+    # Since when the mail server is unreachable.
     failing_since: datetime | None
     error: str
 
@@ -26,7 +26,7 @@ class MailProblems:
 
 
 def mail_problems() -> MailProblems:
-    """For the administrators' overview; three cheap queries."""
+    """For the administrators' overview; three short queries."""
     lately = {"delivery": Delivery.GIVEN_UP, "created_at__gte": timezone.now() - SHOWN_FOR}
     numbers = {"all": Count("pk"), "never": Count("pk", filter=Q(last_error=NEVER_TRIED))}
     mails = Notification.objects.filter(**lately, channel=Channel.MAIL).aggregate(**numbers)

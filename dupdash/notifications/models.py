@@ -1,4 +1,4 @@
-"""The outbox: who is to be told of what, and whether it was done. And what each person has chosen."""
+"""The notification outbox (who is notified of which event, and with what result) and each person's preferences."""
 
 from datetime import timedelta
 
@@ -10,38 +10,37 @@ from django.utils import timezone
 from dupdash.duplication.models import JobEvent
 from dupdash.notifications.topics import Topic
 
-# News that could not be told for so long is none any more. Also what keeps a first start, or the first one after a
-# long outage, from telling everybody everything.
-TOLD_FOR = timedelta(days=3)
-# The error of what was given up without ever having been tried.
+# Older notifications are not sent any more. This also prevents a flood of mail after a first start or a long outage.
+MAX_AGE = timedelta(days=3)
+# The error of a mail that was given up before its first attempt.
 NEVER_TRIED = "Never tried: the mail server was out of reach for days, or no worker ran."
 
 
 class Channel(models.TextChoices):
     MAIL = "mail", "by e-mail"
     DAILY = "daily", "in the daily summary"
-    PAGE = "page", "in the page"
+    PAGE = "page", "as a message on the page"
 
 
 class Delivery(models.TextChoices):
     WAITING = "waiting", "Waiting"
     SENT = "sent", "Sent"
-    # Nobody to send it to any more, nothing to say any more.
+    # The recipient has no address any more, or the message no longer applies.
     SKIPPED = "skipped", "Not needed"
     GIVEN_UP = "given_up", "Given up"
 
 
 class Outgoing(models.Model):
-    """Something that goes to one person.
+    """A message to one person.
 
-    It is due while it waits and ``due_at`` is over. Whoever moves ``due_at`` has the sending of it: a worker that
-    dies with it leaves it due again a little later, so that a mail may come twice at worst, and is never lost.
+    A message is due while it is waiting and ``due_at`` has passed. A worker claims it by moving ``due_at`` forward. If
+    that worker dies, the message is due again some minutes later: it may be sent twice, but it is never lost.
     """
 
     delivery = models.CharField(max_length=10, choices=Delivery, default=Delivery.WAITING)
     created_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(default=timezone.now)
-    # Counted when it is claimed: also what kills its worker each time comes to an end.
+    # Counted at each claim, so that a message that kills its worker is given up in the end.
     attempts = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True)
@@ -51,7 +50,7 @@ class Outgoing(models.Model):
 
 
 class Digest(Outgoing):
-    """One person's summary of one day, and of what happened between ``since`` and ``until``."""
+    """The daily summary for one person: the events between ``since`` and ``until``."""
 
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="digests")
     # In the recipient's time zone.
@@ -71,7 +70,7 @@ class Digest(Outgoing):
 
 
 class Notification(Outgoing):
-    """One person is told of one event by one way, once."""
+    """One event, one recipient, one channel: sent once."""
 
     event = models.ForeignKey(JobEvent, on_delete=models.CASCADE, related_name="notifications")
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
@@ -82,12 +81,12 @@ class Notification(Outgoing):
     class Meta:
         ordering = ["id"]
         constraints = [
-            models.UniqueConstraint(fields=["event", "recipient", "channel"], name="told_once_by_each_way"),
+            models.UniqueConstraint(fields=["event", "recipient", "channel"], name="one_notification_per_channel"),
         ]
         indexes = [
             models.Index(fields=["channel", "due_at"], name="notification_due", condition=Q(delivery=Delivery.WAITING)),
             models.Index(
-                fields=["recipient", "channel"], name="notification_news", condition=Q(delivery=Delivery.WAITING)
+                fields=["recipient", "channel"], name="notification_toast", condition=Q(delivery=Delivery.WAITING)
             ),
             models.Index(fields=["created_at"], name="notification_by_age"),
         ]
@@ -97,26 +96,26 @@ class Notification(Outgoing):
 
 
 class OutboxPosition(models.Model):
-    """Where the telling has got to; one row."""
+    """Up to which event notifications were created, and the state of the mail server; one row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    # Every event up to this one has been looked at.
+    # Every event up to this one has its notifications.
     event_id = models.BigIntegerField(default=0)
-    tidied_on = models.DateField(null=True)
-    # Whether a summary is due was looked at then.
-    prepared_at = models.DateTimeField(null=True)
+    cleaned_on = models.DateField(null=True)
+    # When due digests were last looked for.
+    digests_checked_at = models.DateTimeField(null=True)
 
-    # The mail server cannot be reached since then; nothing is tried before ``not_before``.
+    # Since when the mail server is unreachable. No attempt is made before ``next_attempt_at``.
     failing_since = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
-    not_before = models.DateTimeField(null=True)
+    next_attempt_at = models.DateTimeField(null=True)
     error = models.TextField(blank=True)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="one_position")]
 
     def __str__(self) -> str:
-        return f"told up to event {self.event_id}"
+        return f"notified up to event {self.event_id}"
 
     @classmethod
     def current(cls) -> "OutboxPosition":
@@ -124,18 +123,18 @@ class OutboxPosition(models.Model):
 
 
 class Preferences(models.Model):
-    """What a person has chosen. What is not in here is as their role has it, see ``preferences.py``."""
+    """What a person has chosen. Missing choices have the role's defaults, see ``preferences.py``."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"
     )
-    # Topic → when, of one's own copies and of those of others.
+    # Topic → when to notify: for the person's own copies, and for copies of others.
     own = models.JSONField(default=dict, blank=True)
     others = models.JSONField(default=dict, blank=True)
-    # The day's figures; null: as the role has it.
+    # Whether the person gets the daily figures; null: the role's default.
     figures = models.BooleanField(null=True)
     toasts = models.BooleanField(default=True)
-    # Empty: the browser's; in mails the site's.
+    # Empty: the browser's time zone on pages, the site's in mails.
     time_zone = models.CharField(max_length=64, blank=True)
 
     class Meta:

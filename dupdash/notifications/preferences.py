@@ -1,4 +1,4 @@
-"""What a person is told, and how: their own choice, else what their role suggests."""
+"""Which notifications a person gets, and how: their own choice, or the default of their role."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -14,17 +14,17 @@ from dupdash.notifications.topics import OTHERS, OWN, Topic, When
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Who asks for one copy waits for it. The receipt repeats what the page has just said, so nobody gets it unasked.
+# A requester waits for their copy. A receipt repeats what the page has just shown, so it is off by default.
 _OWN: dict[Topic, When] = {**dict.fromkeys(OWN, When.NOW), Topic.REQUESTED: When.NEVER}
-# Who copies whole faculties wants to hear of what went wrong only.
-_GONE_WRONG: dict[Topic, When] = {Topic.FAILED: When.NOW, Topic.UNRESOLVED: When.NOW}
-_OWN_OF_ADMINISTRATORS: dict[Topic, When] = {**dict.fromkeys(OWN, When.NEVER), **_GONE_WRONG}
+# Administrators who copy hundreds of courses want to know of problems only.
+_PROBLEMS: dict[Topic, When] = {Topic.FAILED: When.NOW, Topic.UNRESOLVED: When.NOW}
+_OWN_ADMINISTRATOR: dict[Topic, When] = {**dict.fromkeys(OWN, When.NEVER), **_PROBLEMS}
 _OTHERS: dict[Topic, When] = dict.fromkeys(OTHERS, When.NEVER)
-_OTHERS_OF_ADMINISTRATORS: dict[Topic, When] = {**_OTHERS, **_GONE_WRONG, Topic.APPROVAL: When.NOW}
+_OTHERS_ADMINISTRATOR: dict[Topic, When] = {**_OTHERS, **_PROBLEMS, Topic.APPROVAL: When.NOW}
 
 
 def preferences_of(user: "User") -> Preferences:
-    """The row of a person; one that is not saved yet where they never chose anything."""
+    """The saved preferences of a person, or an unsaved row with the defaults."""
     try:
         return user.preferences
     except Preferences.DoesNotExist:
@@ -32,23 +32,23 @@ def preferences_of(user: "User") -> Preferences:
 
 
 def own_topics(user: "User") -> dict[Topic, When]:
-    """When this person is told of which event of their own copies."""
+    """For each topic, when this person is notified about their own copies."""
     administrator = access.is_administrator(user)
-    return _chosen(_OWN_OF_ADMINISTRATORS if administrator else _OWN, preferences_of(user).own)
+    return _with_choices(_OWN_ADMINISTRATOR if administrator else _OWN, preferences_of(user).own)
 
 
 def others_topics(user: "User") -> dict[Topic, When]:
-    """The same of copies of others; empty for those who may not know of them."""
+    """For each topic, when this person is notified about copies of others; empty if they may not see those."""
     if not access.sees_all_jobs(user):
         return {}
     if access.is_administrator(user):
-        return _chosen(_OTHERS_OF_ADMINISTRATORS, preferences_of(user).others)
+        return _with_choices(_OTHERS_ADMINISTRATOR, preferences_of(user).others)
     allowed: dict[Topic, When] = {topic: when for topic, when in _OTHERS.items() if topic != Topic.APPROVAL}
-    return _chosen(allowed, preferences_of(user).others)
+    return _with_choices(allowed, preferences_of(user).others)
 
 
 def wants_figures(user: "User") -> bool:
-    """Whether this person gets the figures of the day."""
+    """Whether this person gets the daily figures."""
     if not access.sees_all_jobs(user):
         return False
     chosen = preferences_of(user).figures
@@ -56,21 +56,21 @@ def wants_figures(user: "User") -> bool:
 
 
 def chosen_zone(user: "User") -> ZoneInfo | None:
-    """The time zone a person has chosen; None: their browser's."""
+    """The time zone that a person has chosen; None: use their browser's."""
     name = preferences_of(user).time_zone
     try:
         return ZoneInfo(name) if name else None
     except (KeyError, ValueError, OSError):
-        # Chosen on a machine that knows more zones than this one.
+        # It was chosen on a host whose time zone database has more names.
         return None
 
 
 def zone_of(user: "User") -> tzinfo:
-    """The time zone of what is written to a person: the one they chose, else the site's."""
+    """The time zone for mails to a person: the one they chose, else the site's."""
     return chosen_zone(user) or timezone.get_default_timezone()
 
 
-def _chosen(suggested: Mapping[Topic, When], chosen: Mapping[str, str]) -> dict[Topic, When]:
+def _with_choices(defaults: Mapping[Topic, When], chosen: Mapping[str, str]) -> dict[Topic, When]:
     return {
-        topic: When(chosen[topic]) if chosen.get(topic) in When.values else when for topic, when in suggested.items()
+        topic: When(chosen[topic]) if chosen.get(topic) in When.values else when for topic, when in defaults.items()
     }

@@ -1,4 +1,4 @@
-"""Who is told of an event, and by which ways."""
+"""Decides who is notified of an event, and through which channels."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 CHANNELS = {When.NOW: Channel.MAIL, When.DAILY: Channel.DAILY}
 
 
-class Audience:
-    """Everybody who may have to be told something, read once however many events there are."""
+class RecipientCache:
+    """Possible recipients, read from the database once for many events."""
 
     def __init__(self) -> None:
         self._watchers: list[User] | None = None
         self._requesters: dict[int, User | None] = {}
 
     def notifications(self, event: JobEvent) -> list[Notification]:
-        """The rows to write for one event, not saved; nobody is told the same thing twice."""
+        """The unsaved notifications of one event: at most one for each person and channel."""
         return [
             Notification(event=event, recipient=person, channel=channel, topic=topic)
-            for person, topic in self._told(event)
+            for person, topic in self._recipients(event)
             for channel in _channels(person, topic, own=person.pk == event.job.requester_id)
         ]
 
-    def _told(self, event: JobEvent) -> Iterator[tuple["User", Topic]]:
+    def _recipients(self, event: JobEvent) -> Iterator[tuple["User", Topic]]:
         topics = topics_of(event)
         requester = self._requester(event.job.requester_id)
         if requester:
             for topic in topics:
-                # Nobody needs to be told what they have just done themselves, unless they want a receipt.
+                # People are not notified of their own actions, except by a receipt.
                 if topic in own_topics(requester) and (topic == Topic.REQUESTED or event.actor_id != requester.pk):
                     yield requester, topic
         for person in self._all_watchers():
@@ -62,7 +62,7 @@ class Audience:
 
 
 def watchers() -> "QuerySet[User]":
-    """Those whose role lets them see everybody's copies."""
+    """The people whose role lets them see all copies."""
     names = (Role.ADMINISTRATOR.value, Role.HELP_DESK.value)
     seeing_all = get_user_model().objects.filter(groups__name__in=names).values("pk")
     return get_user_model().objects.filter(Q(pk__in=seeing_all) | Q(is_superuser=True))
@@ -74,7 +74,7 @@ def administrators() -> "QuerySet[User]":
 
 
 def reachable(people: "QuerySet[User]") -> "QuerySet[User]":
-    """Those who can sign in, with what they have chosen."""
+    """The people who can sign in, with their preferences loaded."""
     return people.filter(is_active=True).select_related("preferences").order_by("pk")
 
 
@@ -85,8 +85,8 @@ def has_address(person: "User") -> bool:
 def _channels(person: "User", topic: Topic, *, own: bool) -> list[Channel]:
     when = (own_topics(person) if own else others_topics(person))[topic]
     channels = [CHANNELS[when]] if when in CHANNELS and has_address(person) else []
-    # In the page: what becomes of one's own copies, and what waits for oneself.
-    in_page = topic != Topic.REQUESTED if own else topic == Topic.APPROVAL
-    if in_page and preferences_of(person).toasts:
+    # Messages on the page: results of own copies, and requests that wait for the person's approval.
+    on_page = topic != Topic.REQUESTED if own else topic == Topic.APPROVAL
+    if on_page and preferences_of(person).toasts:
         channels.append(Channel.PAGE)
     return channels

@@ -1,4 +1,4 @@
-"""Text of others in a mail: the names of courses and people, and what was typed as a reason, are never trusted."""
+"""Makes untrusted text safe for mails: names of courses and people, and typed reasons."""
 
 import unicodedata
 from typing import TYPE_CHECKING
@@ -12,19 +12,19 @@ from dupdash.duplication.models import DuplicationJob
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# They turn the direction of the text after them, and can make a line read as something else.
+# These characters change the direction of the text behind them, and can make a line read differently.
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 
 
 def one_line(text: str, longest: int = 0) -> str:
-    """A name as it can stand in a subject and in a sentence: one line, without control characters."""
+    """The text on one line, without control characters, cut to ``longest`` characters if given."""
     harmless = "".join(" " if _is_control(character) else character for character in text)
     line = " ".join(harmless.split())
     return str(truncatechars(line, longest)) if longest else line
 
 
 def quoted(text: str) -> str:
-    """Somebody's words, each line marked as theirs: nothing in them can pass for ours."""
+    """The text as a quotation: every line begins with ">", so that it cannot be mistaken for dupdash's own words."""
     lines = text.strip().splitlines() or [""]
     return "\n".join(f"> {one_line(line)}".rstrip() for line in lines)
 
@@ -33,7 +33,7 @@ def name_of(person: "User | None", nobody: str) -> str:
     return one_line(person.get_full_name() or person.get_username()) if person else nobody
 
 
-def address_of(job: DuplicationJob) -> str:
+def job_url(job: DuplicationJob) -> str:
     return absolute(reverse("jobs:job", args=[job.pk]))
 
 

@@ -1,4 +1,4 @@
-"""What housekeeping calls, through django-q2: it may come twice, late or never."""
+"""The housekeeping task that creates and sends notifications. django-q2 may run it twice, late or never."""
 
 import logging
 from datetime import timedelta
@@ -12,24 +12,24 @@ from dupdash.notifications.models import Delivery, Digest, Notification, OutboxP
 
 logger = logging.getLogger("dupdash.mail")
 
-# What was told is kept so long for those who ask whether it was.
+# Sent notifications are kept for this long, so that support can see whether a mail was sent.
 KEPT_FOR = timedelta(days=30)
 
 
 def send_due() -> None:
-    """Tell everybody what there is to tell, and send what is due. A slow mail server holds up one worker alone."""
-    with database_lock.try_lock(database_lock.MAIL) as ours:
-        if ours:
+    """Create notifications and digests and send what is due. A slow mail server occupies one worker only."""
+    with database_lock.try_lock(database_lock.MAIL) as acquired:
+        if acquired:
             outbox.collect()
-            daily_digest.prepare()
+            daily_digest.start_due_digests()
             sender.deliver()
-            _tidy()
+            _delete_old()
 
 
-def _tidy() -> None:
-    """Once a day: forget what was told long ago."""
+def _delete_old() -> None:
+    """Once a day: delete notifications that are older than KEPT_FOR."""
     today = timezone.now().date()
-    if not OutboxPosition.objects.filter(Q(tidied_on__isnull=True) | Q(tidied_on__lt=today)).update(tidied_on=today):
+    if not OutboxPosition.objects.filter(Q(cleaned_on__isnull=True) | Q(cleaned_on__lt=today)).update(cleaned_on=today):
         return
     old = {"created_at__lt": timezone.now() - KEPT_FOR}
     Notification.objects.filter(**old).exclude(delivery=Delivery.WAITING).delete()

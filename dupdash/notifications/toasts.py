@@ -1,4 +1,4 @@
-"""What is told in the page: that a copy of one's own has ended, or that something waits for one's approval."""
+"""The short message on a page: a copy of yours has ended, or a request waits for your approval."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from dupdash.notifications.topics import Topic
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# More than anybody reads; the rest is told with the next question.
-AT_ONCE = 200
+# Notifications in one message at most; the next poll shows the rest.
+BATCH_SIZE = 200
 
 LEVELS = {
     Topic.SUCCEEDED: "success",
@@ -27,17 +27,17 @@ LEVELS = {
     Topic.REFUSED: "warning",
     Topic.UNRESOLVED: "warning",
 }
-GRAVITY = ("danger", "warning", "info", "success")
+SEVERITY = ("danger", "warning", "info", "success")
 SENTENCES = {
     Topic.APPROVAL: "“{name}” waits for your approval.",
     Topic.APPROVED: "Your copy “{name}” was approved.",
     Topic.REFUSED: "Your copy “{name}” was refused.",
     Topic.SUCCEEDED: "Your copy “{name}” is complete.",
     Topic.FAILED: "Your copy “{name}” failed.",
-    Topic.UNRESOLVED: "Whether your copy “{name}” was made could not be found out.",
+    Topic.UNRESOLVED: "dupdash could not determine whether your copy “{name}” was made.",
     Topic.CANCELLED: "Your copy “{name}” was cancelled.",
 }
-# Of several: how each kind is counted.
+# The words behind each count, where one message covers several copies.
 COUNTED = {
     Topic.SUCCEEDED: "complete",
     Topic.FAILED: "failed",
@@ -56,36 +56,30 @@ class Toast:
 
 
 def toast_for(user: "User") -> Toast | None:
-    """What this person has not been told yet, in one message; it is taken to be told after that.
+    """One message for all unread notifications of a person, which count as read afterwards; None if there are none.
 
-    One query where there is nothing, two where there is something. Of two pages that ask at the same moment one is
-    answered.
+    One query if there are none, two otherwise. If two pages poll at the same moment, each notification is shown once.
     """
     waiting = Notification.objects.filter(recipient=user, channel=Channel.PAGE, delivery=Delivery.WAITING)
-    rows = list(waiting.select_related("event__job").order_by("pk")[:AT_ONCE])
+    rows = list(waiting.select_related("event__job").order_by("pk")[:BATCH_SIZE])
     if not rows:
         return None
-    told = Notification.objects.filter(pk__in=[row.pk for row in rows], delivery=Delivery.WAITING)
+    unread = Notification.objects.filter(pk__in=[row.pk for row in rows], delivery=Delivery.WAITING)
     now = timezone.now()
-    taken = told.update(delivery=Delivery.SENT, sent_at=now)
+    taken = unread.update(delivery=Delivery.SENT, sent_at=now)
     if taken < len(rows):
-        # Another page took some of them: its answer tells those, this one the rest.
+        # Another page took some of them at the same moment and shows those; this page shows the rest.
         ours = set(
             waiting.model.objects.filter(pk__in=[row.pk for row in rows], sent_at=now).values_list("pk", flat=True)
         )
         rows = [row for row in rows if row.pk in ours]
-    # By the last word on each job: approved and complete since the last question is complete.
-    latest = {row.event.job_id: row for row in rows if _is_still_theirs(row, user) and _is_still_so(row)}
-    return _in_words(list(latest.values())) if latest else None
+    # The latest notification of each job counts: "complete" replaces "approved".
+    latest = {row.event.job_id: row for row in rows if access.may_see(user, row.event.job) and _still_applies(row)}
+    return _message(list(latest.values())) if latest else None
 
 
-def _is_still_theirs(row: Notification, user: "User") -> bool:
-    """A role may have been taken away since it was written down; whose own copy it is needs no query."""
-    return access.may_see(user, row.event.job)
-
-
-def _is_still_so(row: Notification) -> bool:
-    """Somebody else may have decided meanwhile, and an unresolved job may have been settled."""
+def _still_applies(row: Notification) -> bool:
+    """Whether the job is still in the state that the notification describes: others may have acted meanwhile."""
     state = row.event.job.state
     match row.topic:
         case Topic.APPROVAL:
@@ -95,8 +89,8 @@ def _is_still_so(row: Notification) -> bool:
     return True
 
 
-def _in_words(rows: list[Notification]) -> Toast:
-    level = min((_level(row) for row in rows), key=GRAVITY.index)
+def _message(rows: list[Notification]) -> Toast:
+    level = min((_level(row) for row in rows), key=SEVERITY.index)
     if len(rows) == 1:
         job = rows[0].event.job
         sentence = SENTENCES[Topic(rows[0].topic)].format(name=one_line(job.fullname, 80))
@@ -106,7 +100,7 @@ def _in_words(rows: list[Notification]) -> Toast:
     counts = Counter(Topic(row.topic) for row in rows)
     approvals = counts.pop(Topic.APPROVAL, 0)
     parts = [f"{count} {COUNTED[topic]}" for topic, count in counts.items()]
-    own = f"News of {counts.total()} of your copies: {', '.join(parts)}." if parts else ""
+    own = f"Your copies: {', '.join(parts)}." if parts else ""
     waits = f"{approvals} {'copies wait' if approvals > 1 else 'copy waits'} for your approval." if approvals else ""
     return Toast(level, f"{own} {waits}".strip(), reverse("overview"))
 

@@ -1,4 +1,4 @@
-"""What people are told of. Everything follows from the events of jobs; nothing has to remember to tell anybody."""
+"""The topics of notifications. They are derived from job events; the code that moves a job sends nothing."""
 
 from django.db.models import F, Q, TextChoices
 
@@ -18,12 +18,12 @@ class Topic(TextChoices):
 
 
 class When(TextChoices):
-    NOW = "now", "At once"
+    NOW = "now", "Immediately"
     DAILY = "daily", "In the daily summary"
     NEVER = "never", "Never"
 
 
-# What can be chosen for one's own copies, and for those of others.
+# The topics that can be chosen for a person's own copies, and for copies of others.
 OWN: tuple[Topic, ...] = (
     Topic.REQUESTED,
     Topic.APPROVED,
@@ -43,8 +43,8 @@ _BY_STATE = {
     State.REJECTED: Topic.REFUSED,
 }
 
-# The same as `topics_of`, for the database: by where an event led, so that a new kind of event is told as well.
-WORTH_TELLING = (
+# The events for which ``topics_of`` gives a topic, as a query.
+NOTIFIABLE = (
     Q(from_state="")
     | Q(from_state=State.AWAITING_APPROVAL, to_state=State.QUEUED)
     | (Q(to_state__in=sorted(_BY_STATE)) & ~Q(from_state=F("to_state")))
@@ -52,7 +52,10 @@ WORTH_TELLING = (
 
 
 def topics_of(event: JobEvent) -> tuple[Topic, ...]:
-    """What an event is to people; a request that waits for approval is one thing to each of two people."""
+    """The topics of an event.
+
+    A request that needs approval has two topics: "requested" for its requester, "approval" for administrators.
+    """
     if not event.from_state:
         return (Topic.REQUESTED, Topic.APPROVAL) if event.to_state == State.AWAITING_APPROVAL else (Topic.REQUESTED,)
     if event.from_state == event.to_state:

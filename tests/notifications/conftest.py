@@ -27,7 +27,7 @@ def _addresses(settings: Any) -> None:
 @pytest.fixture
 def sent_mail(db: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What is sent; no daily summary among it, whatever time it is."""
-    monkeypatch.setattr(daily_digest, "prepare", lambda: None)
+    monkeypatch.setattr(daily_digest, "start_due_digests", lambda: None)
     mail.outbox = []
     return mail.outbox
 

@@ -72,7 +72,7 @@ def test_it_sums_up_the_day_for_administrators(administrator: User, faculty: Use
         "[dupdash] Summary of 2 March: 1 failed, 1 unresolved, 1 waiting for approval, 1 complete"
     )
     for line in (
-        "  4 asked for",
+        "  4 requested",
         "  1 complete",
         "  1 failed",
         "FAILED: 1",
@@ -80,9 +80,9 @@ def test_it_sums_up_the_day_for_administrators(administrator: User, faculty: Use
         "WAITING FOR APPROVAL: 1",
     ):
         assert line in summary.body, summary.body
-    assert "Copy called BAD (BAD), asked for by faculty" in summary.body
+    assert "Copy called BAD (BAD), requested by faculty" in summary.body
     assert "The account that dupdash uses may not copy this course" in summary.body
-    assert "YOU WANTED TO KNOW" not in summary.body
+    assert "YOUR NOTIFICATIONS" not in summary.body
     assert "From 1 Mar, 07:00 to 2 Mar, 07:00 UTC" in summary.body
 
 
@@ -149,10 +149,10 @@ def test_it_holds_what_was_wanted_once_a_day(faculty: User, clock: Clock) -> Non
     succeed(a_job(shortname="TWO", requester=faculty))
     (summary,) = until_morning(clock)
     assert summary.to == [faculty.email]
-    assert "YOU WANTED TO KNOW" in summary.body
+    assert "YOUR NOTIFICATIONS" in summary.body
     assert "(ONE)" in summary.body
     assert "(TWO)" in summary.body
-    assert "asked for\n" not in summary.body
+    assert "requested\n" not in summary.body
     assert {row.delivery for row in rows(Channel.DAILY)} == {Delivery.SENT}
     clock.forward(DAY)
     assert sweep() == []
@@ -238,8 +238,8 @@ def test_it_says_that_copies_are_paused_and_that_mail_was_given_up(
     row.delivery = Delivery.GIVEN_UP
     row.save()
     (summary,) = until_morning(clock)
-    assert "COPIES ARE PAUSED\n  Invalid token Ha: ha" in summary.body
-    assert "1 could not be sent in the last week and was given up." in summary.body
+    assert "COPYING IS PAUSED\n  Invalid token Ha: ha" in summary.body
+    assert "1 mail could not be sent in the last week." in summary.body
 
 
 def test_it_is_tried_again_where_it_could_not_be_sent(administrator: User, clock: Clock, post_office: Any) -> None:

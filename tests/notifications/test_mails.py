@@ -115,7 +115,7 @@ def test_it_says_that_a_cancelled_copy_was_made_all_the_same(
     job = a_job(State.RUNNING, requester=faculty)
     jobs.cancel(job, actor=faculty)
     succeed(job)
-    assert "was cancelled, but it was made and could not be removed" in sweep()[0].body
+    assert "was cancelled too late: Moodle had already made it, and it could not be removed" in sweep()[0].body
 
 
 def test_names_are_one_line_and_words_are_marked() -> None:

@@ -236,7 +236,7 @@ def test_a_mail_server_that_stays_away_is_asked_less_and_less(
     delays = []
     for _ in range(3):
         sweep()
-        not_before = OutboxPosition.current().not_before
+        not_before = OutboxPosition.current().next_attempt_at
         assert not_before is not None
         delays.append(round((not_before - timezone.now()).total_seconds()))
         clock.forward(delays[-1] + 1)
@@ -286,7 +286,7 @@ def test_an_event_that_was_committed_late_is_not_missed(faculty: User, colleague
 def test_what_was_looked_at_is_not_read_again(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     sweep()
-    clock.forward(outbox.SETTLED_AFTER.total_seconds() + 1)
+    clock.forward(outbox.COMMITTED_AFTER.total_seconds() + 1)
     sweep()
     assert OutboxPosition.current().event_id == JobEvent.objects.latest("pk").pk
 

@@ -95,7 +95,7 @@ def test_it_says_so_where_there_is_no_address() -> None:
     assert "nomail@example.edu" in page
     User.objects.update(email="")
     page = as_person(User.objects.get()).get(URL).content.decode()
-    assert "no e-mail address is known of you" in page
+    assert "your account has no e-mail address" in page
 
 
 def test_times_are_in_the_zone_that_was_chosen(faculty: User) -> None:

@@ -10,7 +10,7 @@ from dupdash.duplication import jobs
 from dupdash.duplication.models import JobEvent
 from dupdash.duplication.states import State
 from dupdash.notifications.models import Channel
-from dupdash.notifications.outbox import SETTLED_AFTER
+from dupdash.notifications.outbox import COMMITTED_AFTER
 from dupdash.notifications.topics import Topic, When
 from tests.duplication.fixtures import person
 from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit
@@ -37,7 +37,7 @@ def test_it_sends_a_receipt_to_those_who_want_one(administrator: User, faculty: 
     assert sorted(to(mails)) == [administrator.email, faculty.email]
     receipt = next(message for message in mails if message.to == [faculty.email])
     assert receipt.subject == "[dupdash] Requested: BIO-27"
-    assert "A course administrator decides about it first." in receipt.body
+    assert "A course administrator must approve it first." in receipt.body
 
 
 def test_it_tells_the_requester_of_approval_and_not_the_one_who_gave_it(
@@ -87,8 +87,8 @@ def test_it_tells_of_failure_as_surely_as_of_success(
     assert theirs.subject == "[dupdash] Failed: BIO-27"
     for words in ("What happened: The account that dupdash uses may not copy", "What it means:", "What to do:"):
         assert words in theirs.body
-    assert "In Moodle’s own words" in ours.body
-    assert "In Moodle’s own words" not in theirs.body
+    assert "Moodle’s error message" in ours.body
+    assert "Moodle’s error message" not in theirs.body
 
 
 def test_it_names_the_partial_course_that_a_failure_left(faculty: User, sent_mail: Any) -> None:
@@ -132,7 +132,7 @@ def test_it_tells_the_help_desk_nothing_until_they_choose_to_be_told(
 ) -> None:
     fail(a_job(shortname="ONE"))
     assert sweep() == []
-    clock.forward(SETTLED_AFTER.total_seconds() + 1)
+    clock.forward(COMMITTED_AFTER.total_seconds() + 1)
     assert sweep() == []
     choose(help_desk, **others(Topic.FAILED, When.NOW))
     fail(a_job(shortname="TWO"))
@@ -198,7 +198,7 @@ def test_it_tells_of_copies_that_a_command_asked_for_to_those_who_watch(administ
     fail(a_job(requester=None))
     mails = sweep()
     assert to(mails) == [administrator.email]
-    assert "Asked for by: the command line" in mails[0].body
+    assert "Requested by: the command line" in mails[0].body
 
 
 def test_every_event_that_ends_a_job_is_told(faculty: User, sent_mail: Any) -> None:

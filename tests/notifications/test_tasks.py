@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 from dupdash.duplication.queue import database_lock, supervisor
 from dupdash.duplication.queue.dispatch import HOUSEKEEPING
 from dupdash.notifications import sender, tasks
-from dupdash.notifications.alarm_timeout import at_most
+from dupdash.notifications.alarm_timeout import time_limit
 from dupdash.notifications.mail_status import mail_problems
 from tests.duplication.support import a_job, await_until
 from tests.notifications.support import FailingBackend, rows, succeed, sweep
@@ -104,7 +104,7 @@ def test_one_run_at_a_time_however_long_the_mail_server_takes(
 def test_a_mail_server_whose_greeting_has_no_end_is_given_up_and_reported(
     faculty: User, sent_mail: Any, trickling: TricklingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sender, "ANSWERING_MOST", 0.5)
+    monkeypatch.setattr(sender, "SERVER_TIMEOUT", 0.5)
     succeed(a_job(requester=faculty))
     tasks.send_due()
     assert "longer than 0.5 seconds" in mail_problems().error
@@ -140,9 +140,9 @@ def test_a_limit_leaves_the_limit_around_it_as_it_was() -> None:
     before = signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.4)
-        with pytest.raises(TimeoutError), at_most(0.1):
+        with pytest.raises(TimeoutError), time_limit(0.1):
             time.sleep(5)
-        with at_most(0.1):
+        with time_limit(0.1):
             pass
         assert rung == []
         await_until(lambda: rung, "the limit around it")
@@ -155,7 +155,7 @@ def test_a_limit_lets_threads_alone_which_no_signal_reaches() -> None:
     slept: list[bool] = []
 
     def sleep() -> None:
-        with at_most(0.01):
+        with time_limit(0.01):
             time.sleep(0.1)
         slept.append(True)
 

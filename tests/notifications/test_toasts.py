@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dupdash.duplication import jobs
 from dupdash.duplication.states import State
-from dupdash.notifications.models import TOLD_FOR
+from dupdash.notifications.models import MAX_AGE
 from tests.duplication.support import Clock, a_job
 from tests.notifications.support import choose, fail, start, succeed, sweep, teaches_from_now_on
 
@@ -62,7 +62,7 @@ def test_it_tells_of_several_in_one_message(faculty: User, sent_mail: Any) -> No
     sweep()
     assert ask(faculty) == {
         "level": "danger",
-        "text": "News of 4 of your copies: 3 complete, 1 failed.",
+        "text": "Your copies: 3 complete, 1 failed.",
         "url": "/",
     }
 
@@ -131,7 +131,7 @@ def test_it_is_silent_for_those_who_want_silence(faculty: User, sent_mail: Any) 
 def test_it_does_not_tell_what_is_long_over(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     sweep()
-    clock.forward(TOLD_FOR.total_seconds() + 1)
+    clock.forward(MAX_AGE.total_seconds() + 1)
     sweep()
     assert ask(faculty) is None
 

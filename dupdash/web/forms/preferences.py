@@ -1,4 +1,4 @@
-"""What a person is told, and how, as a form; and the time zone in which they read it."""
+"""The form for a person's notifications and time zone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 OWN, OTHERS = "own", "others"
 WHOSE = {OWN: "your own copies", OTHERS: "copies of others"}
 
-# What happened, in the order of a job's life, and what is meant by it.
-WORDS: dict[Topic, tuple[str, str]] = {
+# Label and help text of each topic, in the order of a job's life.
+TOPIC_TEXTS: dict[Topic, tuple[str, str]] = {
     Topic.REQUESTED: ("Requested", "A receipt for each request."),
-    Topic.APPROVAL: ("Waits for approval", "Somebody has to approve or refuse it."),
-    Topic.APPROVED: ("Approved", "It starts by itself after that."),
+    Topic.APPROVAL: ("Needs approval", "An administrator must approve or refuse it."),
+    Topic.APPROVED: ("Approved", "The copy starts automatically."),
     Topic.REFUSED: ("Refused", "With the reason."),
-    Topic.SUCCEEDED: ("Complete", "The new course is there."),
-    Topic.FAILED: ("Failed", "With what happened and what to do."),
-    Topic.UNRESOLVED: ("Unresolved", "Whether it was made could not be found out."),
-    Topic.CANCELLED: ("Cancelled", "By somebody else."),
+    Topic.SUCCEEDED: ("Complete", "The new course is ready."),
+    Topic.FAILED: ("Failed", "With the cause and what to do."),
+    Topic.UNRESOLVED: ("Unresolved", "dupdash could not determine whether it was made."),
+    Topic.CANCELLED: ("Cancelled", "By another person."),
 }
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what happened, and a field for each kind of copies it may be told of."""
+    """One line of the table: a topic, and a choice for own copies and for copies of others."""
 
     label: str
     help: str
@@ -46,19 +46,19 @@ class Row:
 class PreferencesForm(forms.Form):
     figures = forms.BooleanField(
         required=False,
-        label="Send me the figures of the day",
-        help_text="What was copied, what failed and why, what is unresolved and what waits for approval. "
-        "Nothing is sent on a day with nothing to say.",
+        label="Send me the daily figures",
+        help_text="Copies made, failures with their causes, unresolved copies and requests that need approval. "
+        "No mail is sent on a day without news.",
     )
     toasts = forms.BooleanField(
         required=False,
-        label="Show a short message on whatever page I am on",
-        help_text="When one of your own copies has ended, or something waits for your approval.",
+        label="Show a short message on the page I am on",
+        help_text="When one of your copies has ended, or a request needs your approval.",
     )
     time_zone = forms.ChoiceField(
         required=False,
         label="Time zone",
-        help_text="In which dates and times are shown here, and written in mails.",
+        help_text="For dates and times on pages and in mails.",
         error_messages={"invalid_choice": "There is no such time zone. Choose one from the list."},
     )
 
@@ -67,7 +67,7 @@ class PreferencesForm(forms.Form):
         self.user = user
         self.preferences = preferences_of(user)
         own, others = own_topics(user), others_topics(user)
-        # Who only helps others has no copies of their own.
+        # The help desk has no copies of its own.
         self.shows_own = access.may_submit(user) or not others
         self.shows_others = bool(others)
         if self.shows_own:
@@ -87,15 +87,15 @@ class PreferencesForm(forms.Form):
         ]
 
     def rows(self) -> Iterator[Row]:
-        """The table of what is told when."""
-        for topic, (label, help) in WORDS.items():
+        """The rows of the notification table."""
+        for topic, (label, help) in TOPIC_TEXTS.items():
             own, others = self._field(OWN, topic), self._field(OTHERS, topic)
             if own or others:
                 yield Row(label, help, own, others)
 
     def save(self) -> Preferences:
         chosen = self.cleaned_data
-        # What this person may not choose now is kept: roles come and go.
+        # Choices that the current role does not offer are kept for a later role.
         self.preferences.own = {**self.preferences.own, **self._chosen(OWN)}
         self.preferences.others = {**self.preferences.others, **self._chosen(OTHERS)}
         if "figures" in chosen:
@@ -107,7 +107,7 @@ class PreferencesForm(forms.Form):
 
     def _add(self, whose: str, topics: Mapping[Topic, When]) -> None:
         for topic, when in topics.items():
-            label = f"{WORDS[topic][0]}, {WHOSE[whose]}"
+            label = f"{TOPIC_TEXTS[topic][0]}, {WHOSE[whose]}"
             self.fields[f"{whose}_{topic}"] = forms.ChoiceField(
                 label=label,
                 choices=When.choices,
@@ -128,5 +128,5 @@ class PreferencesForm(forms.Form):
 
 
 def _is_a_place(name: str) -> bool:
-    """Not the abbreviations and double names that the database of zones keeps for old programs."""
+    """Whether it is a place: not an abbreviation or alias that the time zone database keeps for old programs."""
     return name == "UTC" or ("/" in name and not name.startswith(("Etc/", "SystemV/", "US/", "posix/", "right/")))
