@@ -42,8 +42,10 @@ INSTALLED_APPS = [
     "dupdash.notifications",
     "dupdash.web",
     "dupdash.gateway",
-    "dupdash.sandbox",
 ]
+# The embedded Moodle for demonstrations and tests. Anybody may read its tokens, so it stays out of production.
+if env.flag("SANDBOX", False):
+    INSTALLED_APPS.append("dupdash.sandbox")
 
 # As many as a call of the web services may have (gateway/parameters.py): Django's own limit holds for forms in parts.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000

@@ -32,6 +32,7 @@ os.environ |= {
     "DUPDASH_ENV_FILE": "",
     "SECRET_KEY": "only-for-tests",
     "DEBUG": "false",
+    "SANDBOX": "true",
     "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }

@@ -145,6 +145,7 @@ def _environment(web: str) -> dict[str, str]:
         "SECRET_KEY": secrets.token_urlsafe(50),
         "DATABASE_URL": f"sqlite:///{urllib.parse.quote(str(DATABASE))}",
         "SITE_URL": web,
+        "SANDBOX": "true",
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -106,6 +106,7 @@ class World:
             "DUPDASH_ENV_FILE": "",
             "DJANGO_SETTINGS_MODULE": "dupdash.settings",
             "SECRET_KEY": "only-for-chaos",
+            "SANDBOX": "true",
             "PYTHONUNBUFFERED": "1",
             "DATABASE_URL": self.postgres.url if self.postgres else f"sqlite:///{self.folder / 'chaos.sqlite3'}",
             "REDIS_URL": self.redis.url if self.redis else "",
