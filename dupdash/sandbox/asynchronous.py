@@ -80,16 +80,6 @@ class Duplications:
                 (other for other in (*self._running, *self._ended) if other != duplicateid), secrets.token_hex(16)
             )
 
-    def all(self) -> dict[str, Progress]:
-        with self._lock:
-            running = {duplicateid: _progress(copy) for duplicateid, copy in self._running.items() if copy}
-            return {**running, **self._ended}
-
-    def bring_back(self, ended: dict[str, Progress]) -> None:
-        """After a restart: what was running then stays as it was for ever."""
-        with self._lock:
-            self._ended.update(ended)
-
     def clear(self) -> None:
         with self._lock:
             self._running.clear()

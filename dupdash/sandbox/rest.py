@@ -48,7 +48,6 @@ def _php(moodle: Moodle, token: str, function: str, restformat: str, params: dic
     moodle.pace.stopping.wait(fault_behaviour.seconds_for_a_read(struck, function))
     try:
         value = _call(moodle, token, function, params, struck)
-        moodle.state.commit()
         response = answer(value, restformat)
     except MoodleError as error:
         if function in COPYING and not error.left_a_course and not fault_behaviour.damaged(struck):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AbstractContextManager
-from pathlib import Path
 from types import TracebackType
 
 from dupdash.sandbox.accounts import ADMIN_TOKEN
@@ -29,7 +28,6 @@ from dupdash.sandbox.records import Course, University
 from dupdash.sandbox.rest import serve_function, serve_token
 from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
-from dupdash.sandbox.storage import Storage
 from dupdash.sandbox.timing import Pace
 
 # Of 40 copies of one source at a concurrency of 8, three collided (measured): each of the 7 others was in the
@@ -43,7 +41,6 @@ class Sandbox:
         *,
         speed: float = 10.0,
         seed: str = "university",
-        state_file: str | Path | None = None,
         native: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -61,15 +58,12 @@ class Sandbox:
         self.calls = self.copies.calls
         duplications = Duplications(self.copies, self._pace)
         self.moodle = Moodle(self.state, self._pace, self.copies, self.faults, duplications, native)
-        self._storage = Storage(Path(state_file), seed, self.state, duplications) if state_file else None
         self._host, self._port = host, port
         self._listener: Listener | None = None
 
     # Life
 
     def start(self) -> Sandbox:
-        if self._storage:
-            self._storage.start()
         self._listener = Listener(self._host, self._port, self._handle)
         self.faults.on_refuse = self._listener.shut_for
         self.moodle.url = self.url
@@ -81,8 +75,6 @@ class Sandbox:
             self._listener.close()
         for copy in self.copies.all():
             copy.ended.wait(5)
-        if self._storage:
-            self._storage.stop()
 
     def __enter__(self) -> Sandbox:
         return self.start()

@@ -1,14 +1,12 @@
 """The site's tables, in memory.
 
-Every record is frozen, so a reader that took one out needs no lock; a change puts a new one in. What a file
-needs to bring the tables back is in ``storage.py``.
+Every record is frozen: a reader needs no lock for a record it has taken out, and a change replaces the record.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +16,6 @@ from dupdash.sandbox.records import Category, Course, Module, Section, Universit
 class State:
     def __init__(self, university: University) -> None:
         self.lock = threading.RLock()
-        # Set by the storage, if there is one.
-        self.on_change: Callable[[], None] = lambda: None
-        self.commit: Callable[[], None] = lambda: None
         self._load(university)
 
     def _load(self, university: University) -> None:
@@ -41,7 +36,6 @@ class State:
         """Back to the seed."""
         with self.lock:
             self._load(self.university)
-            self.on_change()
 
     # Reading
 
@@ -79,7 +73,6 @@ class State:
             self._courses[course.id] = course
             self._by_shortname[course.shortname.casefold()][course.id] = None
             self._by_fullname[course.fullname.casefold()][course.id] = None
-            self.on_change()
 
     def add(self, **columns: Any) -> Course:
         """A new row, with an id above every one there ever was."""
@@ -101,10 +94,7 @@ class State:
 
     def delete(self, courseid: int) -> bool:
         with self.lock:
-            known = self._forget(courseid)
-            if known:
-                self.on_change()
-            return known
+            return self._forget(courseid)
 
     def _forget(self, courseid: int) -> bool:
         old = self._courses.pop(courseid, None)

@@ -6,7 +6,6 @@ import contextlib
 import math
 import signal
 import threading
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -14,7 +13,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from dupdash.sandbox.accounts import PASSWORD
 from dupdash.sandbox.faults import CATALOGUE, Fault, UnknownFault, parse_fault
 from dupdash.sandbox.server import Sandbox
-from dupdash.sandbox.storage import UnusableStateFile
 
 
 class Command(BaseCommand):
@@ -27,7 +25,6 @@ class Command(BaseCommand):
         parser.add_argument("--port", default="8800", help="0 takes a free one (default: 8800)")
         parser.add_argument("--speed", default="10", help="how many times faster than a real site (default: 10)")
         parser.add_argument("--seed", default="university", help="each word makes its own university")
-        parser.add_argument("--state", metavar="FILE", help="keep the courses in this file over a restart")
         parser.add_argument(
             "--fault",
             action="append",
@@ -46,7 +43,6 @@ class Command(BaseCommand):
         sandbox = Sandbox(
             speed=_speed(options["speed"]),
             seed=options["seed"],
-            state_file=_state_file(options["state"]),
             native=options["native"],
             host=options["host"],
             port=_port(options["port"]),
@@ -66,8 +62,6 @@ class Command(BaseCommand):
     def _start(self, sandbox: Sandbox, host: str, port: str) -> None:
         try:
             sandbox.start()
-        except UnusableStateFile as error:
-            raise CommandError(f"--state: {error}") from error
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise CommandError(
@@ -104,12 +98,3 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise CommandError(f"--port must be a number from 0 to 65535, not {text!r}")
     return int(text)
-
-
-def _state_file(text: str | None) -> Path | None:
-    if text is None:
-        return None
-    path = Path(text)
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise CommandError(f"--state must be a file in a directory that exists, not {text!r}")
-    return path
