@@ -1,4 +1,4 @@
-"""The one way a job moves: a conditional UPDATE from the expected state and its event, in one transaction."""
+"""Changes jobs: a conditional UPDATE from the expected state, and an event with the reason, in one transaction."""
 
 import logging
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dupdash.duplication.models import SEARCHED, DuplicationJob, JobEvent, search_text
 from dupdash.duplication.progress import progress
-from dupdash.duplication.states import BUSY, TERMINAL, State, require_move
+from dupdash.duplication.states import BUSY, TERMINAL, State, require_transition
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -18,7 +18,7 @@ logger = logging.getLogger("dupdash.jobs")
 
 
 class JobMovedOn(Exception):
-    """The job is no longer where it was expected: somebody else moved it, or took its lease."""
+    """The job is no longer in the expected state: another process or person changed it, or took its lease."""
 
 
 def move_job(
@@ -33,19 +33,19 @@ def move_job(
     guard: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Move ``job`` from the state it was loaded with to ``to_state`` and tell why.
+    """Move ``job`` from its current state to ``to_state`` and record an event with the reason.
 
-    ``guard`` are further conditions of the UPDATE, for example the lease's owner; ``changes`` are other
-    columns that change in the same breath. Raises IllegalMove for a move that does not exist, JobMovedOn
-    where the job is elsewhere by now; in both cases nothing has changed. ``job`` is brought up to date.
+    ``guard``: further conditions of the UPDATE, for example the lease's owner. ``changes``: other columns to change in
+    the same UPDATE. ``job`` is refreshed afterwards. Raises IllegalTransition if the table of transitions does not
+    allow it, and JobMovedOn if the job has changed in the meantime; in both cases nothing is written.
     """
     from_state = job.state
-    require_move(from_state, to_state)
+    require_transition(from_state, to_state)
     changes["state"] = to_state
     if from_state == State.RUNNING:
         changes |= {"lease_owner": "", "lease_until": None, "lease_expired_seen_at": None}
     if from_state in BUSY:
-        # What was shown is not gone back behind, whatever comes next.
+        # The progress shown so far is the minimum from now on.
         changes["progress_floor"] = progress(job).number
     if to_state in TERMINAL:
         changes.setdefault("finished_at", timezone.now())
@@ -67,7 +67,7 @@ def record_event(
     guard: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Change columns of a job that stays in its state, and tell why; raises like ``move``."""
+    """Change columns of a job without a state transition, and record an event. Raises JobMovedOn like ``move_job``."""
     with transaction.atomic():
         _update(job, job.state, guard, changes)
         _add_event(job, job.state, job.state, kind, reason, actor, via, data)
@@ -75,7 +75,7 @@ def record_event(
 
 
 def update_job(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
-    """Record what was seen where it makes no event: figures and times. Raises JobMovedOn like ``move``."""
+    """Change columns of a job without an event: figures and times. Raises JobMovedOn like ``move_job``."""
     _update(job, job.state, guard, changes)
 
 
@@ -87,7 +87,7 @@ def create_job(
     via: str,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Insert a new job and its first event. Raises IntegrityError where a constraint refuses the row."""
+    """Insert a new job and its first event. Raises IntegrityError if a constraint refuses the row."""
     with transaction.atomic():
         job.save(force_insert=True)
         _add_event(job, "", job.state, "submitted", reason, actor, via, data)
@@ -97,11 +97,11 @@ def create_job(
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
     if not changes.keys().isdisjoint(SEARCHED):
         changes = {**changes, "search_text": search_text(job, changes)}
-    # An UPDATE that sets nothing touches no row, and would look like a job that moved on.
+    # An UPDATE needs a column: without one it would match no row, and look like a changed job.
     columns = dict(changes) or {"state": state}
     changed = DuplicationJob.objects.filter(pk=job.pk, state=state, **(guard or {})).update(**columns)
     if not changed:
-        raise JobMovedOn(f"Job {job.pk} is no longer {state}, or no longer ours.")
+        raise JobMovedOn(f"Job {job.pk} is no longer {state}, or another worker holds its lease.")
     job.refresh_from_db()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.states import MOVES, TERMINAL, State
+from dupdash.duplication.states import TERMINAL, TRANSITIONS, State
 from tests.chaos.clients import Wish
 
 Course = dict[str, Any]
@@ -231,7 +231,7 @@ def broken_stories(jobs: Iterable[DuplicationJob]) -> list[str]:
     for job in jobs:
         state = ""
         for event in job.events.all():
-            legal = event.to_state == state or not state or event.to_state in MOVES[state]
+            legal = event.to_state == state or not state or event.to_state in TRANSITIONS[state]
             if event.from_state != state or not legal:
                 found.append(
                     f"{_name(job)}: {event.kind} goes from {event.from_state} to {event.to_state}, not {state}"

@@ -21,7 +21,7 @@ from dupdash.duplication.engine.run import LateAnswerThread
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
-from dupdash.duplication.states import MOVES, State
+from dupdash.duplication.states import TRANSITIONS, State
 from dupdash.moodle import options as duplication_options
 from dupdash.moodle.errors import MoodleError
 from dupdash.sandbox.php_values import Request, Reset, Response
@@ -335,7 +335,7 @@ def stories_are_whole() -> None:
             whole = event.from_state == before and event.reason.strip()
             moved = before and event.to_state != before
             assert whole, f"{job}:\n{story(job)}"
-            assert not moved or event.to_state in MOVES[before], f"{job}:\n{story(job)}"
+            assert not moved or event.to_state in TRANSITIONS[before], f"{job}:\n{story(job)}"
             before = event.to_state
         assert before == job.state, f"the story of {job} ends elsewhere:\n{story(job)}"
 

@@ -25,7 +25,7 @@ from dupdash.duplication.models import DuplicationJob, JobEvent, Origin, short_n
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch, leases
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest
-from dupdash.duplication.states import MOVES, TERMINAL, UNFINISHED, IllegalMove, State
+from dupdash.duplication.states import TERMINAL, TRANSITIONS, UNFINISHED, IllegalTransition, State
 from dupdash.duplication.transitions import JobMovedOn, move_job, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
@@ -145,15 +145,15 @@ class Jobs(RuleBasedStateMachine):
         try:
             with transaction.atomic():
                 move_job(job, to_state, kind="moved", reason="Because.")
-        except IllegalMove:
-            assert to_state not in MOVES[job.state]
+        except IllegalTransition:
+            assert to_state not in TRANSITIONS[job.state]
         except JobMovedOn:
             assert now != job.state
         except IntegrityError:
             assert job.sent_at is not None, "only the rule about sources may refuse it"
         else:
             assert job.state == to_state
-            assert to_state in MOVES[now]
+            assert to_state in TRANSITIONS[now]
 
     @rule(which=anyone)
     def remember(self, which: int) -> None:
@@ -229,5 +229,5 @@ def test_it_has_the_moves_of_the_house_plan() -> None:
         "running": {"succeeded", "failed", "checking", "queued", "cancelled"},
         "checking": {"succeeded", "failed", "cancelled", "unresolved"},
         "unresolved": {"succeeded", "failed", "cancelled"},
-    } == {str(state): {str(other) for other in moves} for state, moves in MOVES.items() if moves}
+    } == {str(state): {str(other) for other in moves} for state, moves in TRANSITIONS.items() if moves}
     assert {"succeeded", "failed", "cancelled", "rejected"} == TERMINAL

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.states import MOVES, IllegalMove, State
+from dupdash.duplication.states import TRANSITIONS, IllegalTransition, State
 from dupdash.duplication.transitions import JobMovedOn, create_job, move_job, record_event, update_job
 from tests.duplication.support import a_job, kinds
 
@@ -33,11 +33,11 @@ def test_it_moves_and_tells_in_one(administrator: User) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(one, other) for one in State for other in State if other not in MOVES[one]]
+    ("before", "after"), [(one, other) for one in State for other in State if other not in TRANSITIONS[one]]
 )
 def test_it_refuses_a_move_that_does_not_exist(before: State, after: State) -> None:
     job = a_job(before)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         move_job(job, after, kind="x", reason="Why.")
     job.refresh_from_db()
     assert (job.state, kinds(job)) == (before, ["submitted"])
