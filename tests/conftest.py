@@ -1,13 +1,17 @@
 """What tests of several parts share: the three kinds of people, somebody from outside, and a Moodle to speak to."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from dupdash.accounts.access import Role
+from dupdash.duplication.models import ClusterHeartbeat
+from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.sandbox.server import Sandbox
 from tests.flushing import delete_instead_of_truncate  # noqa: F401 - a fixture
 
@@ -82,3 +86,13 @@ def sandbox(settings: Settings) -> Iterator[Sandbox]:
         settings.MOODLE_URL = moodle.url
         settings.MOODLE_TOKEN = moodle.token
         yield moodle
+
+
+@pytest.fixture
+def worker_heartbeat(request: pytest.FixtureRequest) -> None:
+    """As if a worker were running, for tests that use the database; far ahead, because some tests move the clock."""
+    uses_database = request.node.get_closest_marker("django_db") or "db" in request.node.fixturenames
+    if not uses_database:
+        return
+    request.getfixturevalue("_django_db_helper")
+    ClusterHeartbeat.objects.create(cluster=COPIES, token="", at=timezone.now() + timedelta(days=1))

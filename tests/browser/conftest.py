@@ -18,6 +18,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason="there is no Chromium on this machine (apt install chromium)"))
 
 
+@pytest.fixture(autouse=True)
+def _worker(worker_heartbeat: None) -> None: ...
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     if CHROMIUM is None:

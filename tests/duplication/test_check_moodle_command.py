@@ -1,11 +1,17 @@
 """``manage.py check_moodle``: which site, what the token lacks, what to do."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
+from django.utils import timezone
 
+from dupdash.duplication.models import ClusterHeartbeat
+from dupdash.duplication.queue import worker_status
+from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.sandbox.accounts import LIMITED_TOKEN, MANAGER_TOKEN
 from tests.duplication.support import Moodle
 
@@ -92,3 +98,26 @@ def test_it_says_which_settings_are_missing(settings: Any, check: Callable[[], R
     code, _, err = check()
     assert code == 1
     assert "MOODLE_URL and MOODLE_TOKEN" in err
+
+
+def test_it_says_whether_a_worker_is_running(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    code, out, _ = check()
+    assert code == 0
+    assert "Worker:  none has been started yet. Start it: systemctl start dupdash-worker" in out
+    then = timezone.now() - timedelta(hours=1)
+    ClusterHeartbeat.objects.create(cluster=COPIES, token="", at=then)
+    assert f"Worker:  none is running since {then:%Y-%m-%d %H:%M}" in check()[1]
+    ClusterHeartbeat.objects.update(at=timezone.now())
+    assert "Worker:  running" in check()[1]
+
+
+def test_it_works_before_the_first_migrate(
+    moodle: Moodle, check: Callable[[], Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_table() -> None:
+        raise OperationalError("no such table")
+
+    monkeypatch.setattr(worker_status, "current", no_table)
+    code, out, _ = check()
+    assert code == 0
+    assert "Worker:  not known, because the database has no tables. Run migrate." in out

@@ -50,8 +50,8 @@ def test_it_costs_a_polled_part_nothing(
     as_faculty: Client, faculty: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     job = a_job(requester=faculty)
-    # Session, person, groups; job, queue, health, last event; and what is needed for the rest of the page.
-    with django_assert_max_num_queries(9):
+    # Session, person, groups; job, queue, worker, health, last event; and what is needed for the rest of the page.
+    with django_assert_max_num_queries(10):
         as_faculty.get(f"/jobs/{job.pk}/status/")
 
 

@@ -12,6 +12,7 @@ from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.progress import Expectation, expect
+from dupdash.duplication.queue import worker_status
 from dupdash.duplication.request import FRONT_PAGE, held_by_job, taken_in_moodle
 from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
@@ -129,6 +130,8 @@ def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
     """If it were asked for at this moment, to start as soon as a place is free."""
     if health.paused_at is not None:
         return "Not at once: copies are paused until the Moodle is put right. Nothing is lost meanwhile."
+    if not worker_status.current().running:
+        return "Not yet: no worker is running. The administrators can see this; your request is kept."
     now = timezone.now()
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     waiting = DuplicationJob.objects.filter(due, state=State.QUEUED).count()

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.queue import worker_status
 from dupdash.duplication.states import BUSY, State
 
 # Nobody counts further than this.
@@ -24,9 +25,14 @@ class Queue:
     busy: int
     # How many stand before each job that is in line.
     before_it: Mapping[str, int] = field(default_factory=dict)
+    # Whether any worker could take a job.
+    worker_running: bool = True
 
     @classmethod
-    def before(cls, jobs: Iterable[DuplicationJob], health: MoodleHealth) -> "Queue":
+    def before(
+        cls, jobs: Iterable[DuplicationJob], health: MoodleHealth, *, worker_running: bool | None = None
+    ) -> "Queue":
+        """``worker_running`` None: read from the database whether a worker runs."""
         if not any(job.state == State.QUEUED for job in jobs):
             return cls(health.paused_at is not None, frozenset(), 0)
         told = Q(state=State.QUEUED, dispatched_at__isnull=False)
@@ -39,6 +45,7 @@ class Queue:
             {job_id: place for place, job_id in enumerate(_line())}
             if len(taken) >= settings.MOODLE_CONCURRENCY
             else {},
+            worker_status.current().running if worker_running is None else worker_running,
         )
 
 
@@ -55,6 +62,8 @@ def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
         return "A course administrator decides about it."
     if job.state != State.QUEUED:
         return ""
+    if not queue.worker_running:
+        return "No worker is running, so this copy cannot start."
     if queue.paused:
         return "Copies are paused until the Moodle is put right."
     if job.is_scheduled:

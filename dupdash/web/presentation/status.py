@@ -13,6 +13,7 @@ from dupdash.web.presentation.durations import exactly, roughly
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.progress_bars import Bar, bars
 from dupdash.web.presentation.queue_status import Queue, why_it_waits
+from dupdash.web.presentation.worker_notice import WorkerNotice
 
 POLL_QUICKLY = "every 2s, refresh"
 # A person has to decide, or Moodle is asked rarely by now.
@@ -38,6 +39,8 @@ class Status:
     # The last event: with a new one the rest of the page changes too.
     version: int
     poll: str
+    # Set where the job cannot go on because no worker is running.
+    no_worker: WorkerNotice | None
     # These move with every look at Moodle and tick by themselves on the page.
     last_response_at: datetime | None = field(compare=False)
     elapsed: str = field(compare=False)
@@ -56,18 +59,19 @@ class Status:
             self.driver,
             self.took,
             heard,
+            self.no_worker,
         )
         return f"{self.version}-{digest(*shown)}"
 
 
-def status_of(job: DuplicationJob, health: MoodleHealth) -> Status:
+def status_of(job: DuplicationJob, health: MoodleHealth, no_worker: WorkerNotice | None = None) -> Status:
     reached = progress(job)
     overall, phases = bars(job, reached)
     last = job.events.order_by("-id").values_list("id", flat=True).first()
     elapsed = job.elapsed()
     return Status(
         state=shown_state(job),
-        now=_now(job, health),
+        now=_now(job, health, worker_running=no_worker is None),
         overall=overall,
         phases=phases,
         time_left=_time_left(job, roughly(reached.time_left) if reached.time_left is not None else ""),
@@ -77,6 +81,7 @@ def status_of(job: DuplicationJob, health: MoodleHealth) -> Status:
         took=exactly(elapsed) if elapsed is not None and job.is_terminal else "",
         version=last or 0,
         poll=_poll(job),
+        no_worker=no_worker,
         last_response_at=job.last_response_at,
         elapsed=exactly(elapsed) if elapsed is not None else "",
     )
@@ -96,13 +101,13 @@ def _poll(job: DuplicationJob) -> str:
     return POLL_SLOWLY if slowly else POLL_QUICKLY
 
 
-def _now(job: DuplicationJob, health: MoodleHealth) -> str:
+def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
         what = "Cancelled. Moodle cannot be stopped: the copy is removed as soon as Moodle is done with it."
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
     match job.state:
         case State.AWAITING_APPROVAL | State.QUEUED:
-            return why_it_waits(job, Queue.before([job], health))
+            return why_it_waits(job, Queue.before([job], health, worker_running=worker_running))
         case State.RUNNING:
             return _running(job)
         case State.CHECKING:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.queue import worker_status
 from dupdash.notifications.preferences import chosen_zone
 from dupdash.web.decorators import permission_required, with_job
 from dupdash.web.health_of_request import health_of
@@ -21,6 +22,7 @@ from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.status import Status, status_of
 from dupdash.web.presentation.ticket_summary import summary
 from dupdash.web.presentation.timeline import story
+from dupdash.web.presentation.worker_notice import WorkerNotice, needs_worker, worker_notice
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 @require_safe
 def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     health = health_of(request)
-    status = status_of(job, health)
+    status = status_of(job, health, _no_worker(request, job))
     context: dict[str, object] = {
         "requester": requester_of(job),
         "taken": taken(job.options),
@@ -49,7 +51,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """What is polled: nothing where nothing changed, and with a new event the rest of the page, too."""
     health = health_of(request)
-    status = status_of(job, health)
+    status = status_of(job, health, _no_worker(request, job))
     seen = request.GET.get("seen", "")
     if seen == status.seen and status.poll:
         return no_content()
@@ -77,6 +79,10 @@ def _summary(request: PersonRequest, job: DuplicationJob, events: Iterable[JobEv
         zone=chosen_zone(request.user),
         raw=access.sees_all_jobs(request.user),
     )
+
+
+def _no_worker(request: PersonRequest, job: DuplicationJob) -> WorkerNotice | None:
+    return worker_notice(worker_status.current(), request.user) if needs_worker(job) else None
 
 
 def _status_context(job: DuplicationJob, status: Status) -> dict[str, object]:

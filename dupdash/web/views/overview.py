@@ -6,11 +6,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
+from dupdash.duplication.queue import worker_status
 from dupdash.notifications.mail_status import mail_problems
 from dupdash.web.decorators import permission_required
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.overview import figures, sections, site_of
+from dupdash.web.presentation.worker_notice import worker_notice
 from dupdash.web.responses import PersonRequest, no_content, partial
 
 
@@ -43,12 +45,14 @@ def _live_context(request: PersonRequest) -> dict[str, object]:
     day = figures(request.user)
     site = site_of(health) if access.sees_all_jobs(request.user) else None
     mail = mail_problems() if access.is_administrator(request.user) else None
-    seen = digest(shown, day, site, mail)
+    no_worker = worker_notice(worker_status.current(), request.user) if access.is_administrator(request.user) else None
+    seen = digest(shown, day, site, mail, no_worker)
     return {
         "sections": shown,
         "figures": day,
         "site": site,
         "mail": mail,
+        "no_worker": no_worker,
         "seen": seen,
         "sees_all": access.sees_all_jobs(request.user),
         "live_url": f"{reverse('overview_live')}?seen={seen}",

@@ -1,0 +1,66 @@
+"""Whether a worker is running, from the heartbeats, sweeps and leases that workers write to the database."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from dupdash.duplication.models import ClusterHeartbeat, DatabaseWriteProbe, DuplicationJob, FinishedSweep
+from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING
+from dupdash.duplication.queue.leases import FRESH
+from dupdash.duplication.states import State
+
+START_COMMAND = "manage.py worker"
+START_SERVICE = "systemctl start dupdash-worker"
+RESTART_SERVICE = "systemctl restart dupdash-worker"
+
+
+@dataclass(frozen=True)
+class WorkerStatus:
+    """``last_seen_at`` is None where no worker has ever run on this database."""
+
+    running: bool
+    last_seen_at: datetime | None = None
+    # The supervisor runs, but the cluster that makes the copies gives no sign of life.
+    supervisor_running: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What an administrator does about a worker that is not running; "" while it runs."""
+        if self.running:
+            return ""
+        if self.supervisor_running:
+            return (
+                f"The supervisor runs, but its copy processes do not answer. Read the worker’s log, then restart the "
+                f"worker: {RESTART_SERVICE}"
+            )
+        return f"Start it: {START_SERVICE} (or {START_COMMAND}). The worker’s log says why it stopped."
+
+
+def current() -> WorkerStatus:
+    """The status of the workers at this moment.
+
+    Workers that are all busy with a copy read no heartbeats from their queue; they renew the leases of their jobs.
+    """
+    copies = ClusterHeartbeat.objects.filter(cluster=COPIES).values_list("at", flat=True).first()
+    alive_since = timezone.now() - timedelta(seconds=settings.HEARTBEAT_LIMIT)
+    if copies is not None and copies >= alive_since:
+        return WorkerStatus(running=True, last_seen_at=copies)
+    if DuplicationJob.objects.filter(FRESH, state=State.RUNNING).exists():
+        return WorkerStatus(running=True, last_seen_at=timezone.now())
+    others = _signs_of_the_supervisor()
+    if any(at >= alive_since for at in others):
+        return WorkerStatus(running=False, last_seen_at=copies, supervisor_running=True)
+    signs = [*others, *([copies] if copies is not None else [])]
+    return WorkerStatus(running=False, last_seen_at=max(signs, default=None))
+
+
+def _signs_of_the_supervisor() -> list[datetime]:
+    """When the supervisor and its housekeeping cluster were last seen at work."""
+    rows = (
+        ClusterHeartbeat.objects.filter(cluster=HOUSEKEEPING),
+        DatabaseWriteProbe.objects.all(),
+        FinishedSweep.objects.all(),
+    )
+    return [at for found in rows for at in found.values_list("at", flat=True)]

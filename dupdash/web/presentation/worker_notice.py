@@ -1,0 +1,43 @@
+"""The notice that no worker is running: since when, what that means, and what this person can do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dupdash.accounts import access
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.queue.worker_status import WorkerStatus
+from dupdash.duplication.states import State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@dataclass(frozen=True)
+class WorkerNotice:
+    # None: no worker has ever run.
+    since: datetime | None
+    means: str
+    do: str
+
+
+def worker_notice(status: WorkerStatus, user: "User") -> WorkerNotice | None:
+    """None while a worker runs."""
+    if status.running:
+        return None
+    if access.is_administrator(user):
+        return WorkerNotice(
+            status.last_seen_at,
+            "Copies do not start, and nothing is checked in Moodle, until a worker runs. No request is lost.",
+            status.advice,
+        )
+    return WorkerNotice(
+        status.last_seen_at,
+        "Copies do not start until a worker runs. Your request is kept.",
+        "You need to do nothing: the administrators can see this.",
+    )
+
+
+def needs_worker(job: DuplicationJob) -> bool:
+    """Whether a worker has to do something next for this job to go on."""
+    return not job.is_terminal and job.state != State.AWAITING_APPROVAL
