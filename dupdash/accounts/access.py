@@ -43,6 +43,18 @@ class NotAllowed(Exception):
     """This person may not do that. The message is for them, in plain words."""
 
 
+class NotTaught(NotAllowed):
+    """The course is not one that this person teaches, or there is no such course: the message is the same for both.
+
+    Nobody learns which courses exist by asking for copies of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            "No course that you teach was found. You can copy courses where Moodle lists you as a teacher."
+        )
+
+
 def roles(user: "User | AnonymousUser | None") -> frozenset[Role]:
     """The roles a person has by groups; a superuser is an administrator, and so is the command line."""
     if user is None:
@@ -151,23 +163,22 @@ def require_submit(user: "User | AnonymousUser | None", wish: RequestedCopy, cli
         return
     if user is None or Role.FACULTY not in roles(user):
         raise NotAllowed("You may look at jobs, but not ask for copies.")
+    # First: whoever asks for a course of somebody else gets one answer, whatever else is wrong.
+    require_teaching(user, wish.source_id, client)
     if not may_copy_user_data(user) and any(
         wish.options.get(option.name) and "users" in (option.name, *option.needs) for option in OPTIONS
     ):
         raise NotAllowed("Copies that carry user data are made by the course administrators only.")
     if not category_is_allowed(user, wish.category_id, client):
         raise NotAllowed("You may not have courses copied into this category.")
-    require_teaching(user, wish.source_id, client)
 
 
 def require_teaching(user: "User | AnonymousUser | None", course_id: int, client: MoodleClient) -> None:
-    """Raise NotAllowed unless this person may have this very course copied."""
+    """Raise NotTaught unless this person may have this course copied; NotAllowed where Moodle has no such person."""
     if is_administrator(user):
         return
     if user is None or moodle_user_id(user, client) not in taught_by(course_id, client):
-        raise NotAllowed(
-            "You may have courses copied that you teach; Moodle does not list you as a teacher of this one."
-        )
+        raise NotTaught
 
 
 def category_is_allowed(user: "User | AnonymousUser | None", category_id: int, client: MoodleClient) -> bool:

@@ -83,7 +83,7 @@ def test_it_tells_faculty_of_the_approval(as_faculty: Client, sandbox: Sandbox) 
 
 def test_it_tells_nothing_of_a_course_that_is_not_theirs(as_faculty: Client, sandbox: Sandbox) -> None:
     page = _shown(as_faculty, source=8)
-    assert "Moodle does not list you as a teacher of this one." in page
+    assert "No course that you teach was found." in page
     assert "sections with" not in page
     assert "Suggested" not in page
 

@@ -281,7 +281,7 @@ def test_it_does_not_offer_peoples_data_to_faculty(as_faculty: Client, sandbox: 
 
 def test_it_refuses_courses_that_faculty_do_not_teach(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.post(URL, form(source="8")))
-    assert "Moodle does not list you as a teacher of this one." in page
+    assert "No course that you teach was found." in page
     assert 'value="Introduction to Biology, 2027"' in page
 
 
@@ -460,3 +460,29 @@ def test_it_goes_on_after_the_time_that_was_asked_for(as_administrator: Client, 
 def _switch(page: str, name: str) -> bool:
     """Whether a switch is on in the page."""
     return " checked" in page.partition(f'name="{name}" value="1"')[2].partition(">")[0]
+
+
+# A course that exists and is somebody else's, one that does not exist, and the front page.
+@pytest.mark.parametrize("source", ["8", "99999", "1"])
+@pytest.mark.parametrize(
+    "also_wrong",
+    [{}, {"shortname": ""}, {"category": "12345"}, {"users": "1"}],
+    ids=["nothing", "name", "category", "people"],
+)
+def test_faculty_cannot_tell_a_foreign_course_from_none(
+    as_faculty: Client, sandbox: Sandbox, source: str, also_wrong: dict[str, str]
+) -> None:
+    answer = as_faculty.post(URL, form(source=source, **also_wrong))
+    assert answer.status_code == 422
+    assert answer.context["form"].errors["source"] == [
+        "No course that you teach was found. You can copy courses where Moodle lists you as a teacher."
+    ]
+    assert answer.context["form"].non_field_errors() == []
+    assert not DuplicationJob.objects.exists()
+
+
+@pytest.mark.parametrize("typed", ["AT&T-foreign", "no such short name"])
+def test_faculty_cannot_tell_it_by_the_short_name_either(as_faculty: Client, sandbox: Sandbox, typed: str) -> None:
+    sandbox.state.change(NOT_TAUGHT, shortname="AT&T-foreign")
+    answer = as_faculty.post(URL, form(source=None, source_query=typed))
+    assert "No course that you teach was found." in answer.context["form"].errors["source"][0]

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import access
-from dupdash.accounts.access import Action, NotAllowed
+from dupdash.accounts.access import Action, NotAllowed, NotTaught
 from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
@@ -207,6 +207,8 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> S
         return _send(form, user, before)
     except InvalidRequest as invalid:
         form.add_problems(invalid.problems)
+    except NotTaught as refusal:
+        form.add_error("source", str(refusal))
     except NotAllowed as refusal:
         form.add_error(None, str(refusal))
     except MoodleError as error:
@@ -230,9 +232,12 @@ def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sen
         except InvalidRequest:
             # The same form, sent twice at once: the other one may have been a little quicker.
             twin, _ = _sent_before(draft, user)
-            if twin is None:
-                raise
-            return _known(twin, form)
+            if twin is not None:
+                return _known(twin, form)
+            # Says the same of a course of somebody else and of one that does not exist.
+            source = find_source(draft.source, client, by_id=draft.by_id)
+            access.require_teaching(user, source.id if source else 0, client)
+            raise
 
 
 def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Draft]:
