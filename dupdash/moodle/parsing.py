@@ -158,6 +158,7 @@ def course(value: object, where: str) -> Course:
         visible=fields.may("visible", flag),
         idnumber=fields.may("idnumber", name),
         startdate=fields.may("startdate", integer),
+        enddate=fields.may("enddate", integer),
         timemodified=fields.may("timemodified", integer),
         contacts=fields.may("contacts", contacts) or (),
     )

@@ -15,8 +15,8 @@ class Contact:
 class Course:
     """A course, as the token's account may see it.
 
-    ``visible``, ``idnumber``, ``startdate`` and ``timemodified`` are None where Moodle does not tell them:
-    in search results, and to an account that may not update the course. Times are seconds since 1970.
+    ``visible``, ``idnumber``, ``startdate``, ``enddate`` and ``timemodified`` are None where Moodle does not tell them:
+    in search results, and to an account that may not update the course. Times are seconds since 1970; 0 is none.
     ``category_name`` is "" in the list of a person's courses, which does not have it, and so are
     ``contacts`` empty there.
     """
@@ -29,6 +29,7 @@ class Course:
     visible: bool | None = None
     idnumber: str | None = None
     startdate: int | None = None
+    enddate: int | None = None
     timemodified: int | None = None
     contacts: tuple[Contact, ...] = ()
 

@@ -33,6 +33,8 @@ class Node:
     id: int
     name: str
     disabled: bool
+    # Of this category or of one above it: students see nothing of what lies in it.
+    hidden: bool = False
     children: list["Node"] = field(default_factory=list)
 
 
@@ -45,11 +47,13 @@ class Choice:
     shortname: str
     # Its category, and its id as it stands in Moodle's addresses: two courses may share all their names.
     category: str
+    # None: Moodle does not tell, as in search results.
+    visible: bool | None = None
 
     @classmethod
     def of(cls, course: Course) -> "Choice":
         where = f"{course.category_name} · " if course.category_name else ""
-        return cls(course.id, course.fullname, course.shortname, f"{where}id {course.id}")
+        return cls(course.id, course.fullname, course.shortname, f"{where}id {course.id}", course.visible)
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,23 @@ def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
     top: list[Node] = []
     nodes: dict[int, Node] = {}
     for category in sorted(all_of_them, key=lambda category: (category.depth, category.sortorder)):
-        node = Node(category.id, category.name, disabled=not access.may_copy_into(user, category))
-        nodes[category.id] = node
         parent = nodes.get(category.parent)
+        hidden = category.visible is False or (parent is not None and parent.hidden)
+        node = Node(category.id, category.name, not access.may_copy_into(user, category), hidden)
+        nodes[category.id] = node
         # A parent that the account may not see: its children stand at the top rather than nowhere.
         (parent.children if parent else top).append(node)
     return _offered(top)
+
+
+def is_hidden(category_id: int | None, all_of_them: Iterable[Category]) -> bool:
+    """Whether a category, or one above it, is hidden from students."""
+    known = {category.id: category for category in all_of_them}
+    category = known.get(category_id or 0)
+    if category is None:
+        return False
+    path = [int(step) for step in category.path.strip("/").split("/") if step.isdigit()]
+    return any(known[step].visible is False for step in path if step in known)
 
 
 def _offered(nodes: list[Node]) -> list[Node]:

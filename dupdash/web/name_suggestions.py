@@ -17,17 +17,17 @@ YEARS_TRIED = 5
 NUMBERS_TRIED = 50
 
 # Words that a year may follow without a gap: WS2026, Fall26.
-_TERMS = (
+TERM_WORDS = (
     r"wise|sose|ws|ss|fs|hs|ht|vt|ay|fy|sem|fall|autumn|spring|summer|winter|fa|sp|su|au|wi|s|w|f|h|t|q|y"
     r"|herbst|frühling|sommer"
 )
-_BEFORE = rf"(?:(?<![^\W_])|(?<=_)|(?:(?<![^\W_])(?P<term>{_TERMS})))"
+_BEFORE = rf"(?:(?<![^\W_])|(?<=_)|(?:(?<![^\W_])(?P<term>{TERM_WORDS})))"
 _FOUR = re.compile(
     rf"{_BEFORE}(?P<year>(?:19|20)\d\d)(?:(?P<gap>[/–-])(?P<next>(?:19|20)?\d\d)(?!\d))?(?!\d)", re.IGNORECASE
 )
 # Two digits are a year only where a term stands beside them, or the year after: WS26, 26S1, 26/27.
 _TWO = re.compile(
-    rf"{_BEFORE}(?P<year>\d\d)(?:(?P<gap>[/–-])(?P<next>\d\d)(?!\d)|(?P<after>(?:{_TERMS})(?:\d(?!\d)|(?![^\W_]))))?(?!\d)",
+    rf"{_BEFORE}(?P<year>\d\d)(?:(?P<gap>[/–-])(?P<next>\d\d)(?!\d)|(?P<after>(?:{TERM_WORDS})(?:\d(?!\d)|(?![^\W_]))))?(?!\d)",
     re.IGNORECASE,
 )
 
@@ -39,7 +39,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class _Year:
+class Year:
     """A year as it stands in a name, alone or with the one after it."""
 
     start: int
@@ -56,7 +56,7 @@ class _Year:
 
 def raised(name: str, years: int = 1, *, today: date | None = None) -> str | None:
     """The name with its latest year raised, wherever it stands; None for a name without a year."""
-    found = list(_years(name, (today or date.today()).year))  # noqa: DTZ011 - a year needs no time zone
+    found = list(years_in(name, today=today))
     if not found:
         return None
     latest = max(year.value for year in found)
@@ -84,7 +84,12 @@ def suggest(
     return None
 
 
-def _years(name: str, this_year: int) -> Iterator[_Year]:
+def years_in(name: str, *, today: date | None = None) -> Iterator[Year]:
+    """The years that a name holds: numbers of a course, and years far off, are none."""
+    return _years(name, (today or date.today()).year)  # noqa: DTZ011 - a year needs no time zone
+
+
+def _years(name: str, this_year: int) -> Iterator[Year]:
     taken: set[int] = set()
     for found in _FOUR.finditer(name):
         taken.update(range(*found.span()))
@@ -99,13 +104,13 @@ def _years(name: str, this_year: int) -> Iterator[_Year]:
             yield year
 
 
-def _year(found: re.Match[str], value: int, *, digits: int) -> _Year:
+def _year(found: re.Match[str], value: int, *, digits: int) -> Year:
     start, end = found.span("year")
     following = found["next"]
     # 2026-01 is a month or a section; 2026-27 are two years.
     if following and int(following) % 100 == (value + 1) % 100 and len(following) in (2, digits):
-        return _Year(start, found.end("next"), value, digits, found["gap"], len(following))
-    return _Year(start, end, value, digits)
+        return Year(start, found.end("next"), value, digits, found["gap"], len(following))
+    return Year(start, end, value, digits)
 
 
 def _written(year: int, digits: int) -> str:

@@ -28,7 +28,35 @@ document.addEventListener("click", (event) => {
   fill(button, () => true);
 });
 
+// Whether students can see the copy starts as it is in the source, until somebody sets it.
+let visibilityChosen = false;
+document.addEventListener("change", (event) => {
+  const input = /** @type {HTMLInputElement} */ (event.target);
+  if (input.name === "visible" && event.isTrusted) visibilityChosen = true;
+});
+
+/** @type {string | undefined} */
+let shownSource;
+
+function followVisibility() {
+  const source = document.getElementById("name-suggestion");
+  const input = /** @type {HTMLInputElement | null} */ (document.querySelector("#copy-target input[name=visible]"));
+  if (!source?.dataset.source || !input || source.dataset.source === shownSource) return;
+  const first = shownSource === undefined;
+  shownSource = source.dataset.source;
+  const asked = /** @type {HTMLInputElement | null} */ (document.querySelector("input[name=visible_for]"));
+  // The server has set it for this source already.
+  if (first && asked?.value === shownSource) return;
+  if (asked) asked.value = shownSource;
+  if (visibilityChosen) return;
+  const wanted = !source.hasAttribute("data-hidden");
+  if (input.checked === wanted) return;
+  input.checked = wanted;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
 document.addEventListener("htmx:afterSettle", () => {
+  followVisibility();
   const button = document.querySelector("button[data-suggests]");
   if (!(button instanceof HTMLButtonElement) || button.dataset.suggests === last) return;
   last = button.dataset.suggests;

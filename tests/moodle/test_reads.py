@@ -56,6 +56,7 @@ def test_it_finds_a_course_by_its_id(http: responses.RequestsMock, client: Moodl
         visible=True,
         idnumber="",
         startdate=1795392000,
+        enddate=0,
         timemodified=1795421518,
         contacts=(Contact(1003, "T One"), Contact(2, "Admin User")),
     )

@@ -1,16 +1,19 @@
 """What will happen, told before a copy is asked for; and names for it."""
 
-from datetime import timedelta
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
-from tests.web.support import BIO101, a_job, a_running_job, form, text
+from tests.web.support import BIO101, BIOLOGY_2027, a_job, a_running_job, form, text
 
 pytestmark = pytest.mark.django_db
 
@@ -140,3 +143,64 @@ def test_it_remembers_the_size_for_a_while(as_administrator: Client, sandbox: Sa
 
 def test_it_is_not_for_those_who_may_not_ask(as_help_desk: Client) -> None:
     assert as_help_desk.get(URL, DEFAULTS).status_code == 403
+
+
+def test_it_tells_the_dates_of_the_source_and_that_none_are_shifted(as_administrator: Client, sandbox: Sandbox) -> None:
+    start, end = datetime(2026, 2, 16, tzinfo=UTC), datetime(2026, 6, 30, tzinfo=UTC)
+    sandbox.state.change(BIO101, startdate=int(start.timestamp()), enddate=int(end.timestamp()))
+    page = _shown(as_administrator)
+    assert re.search(
+        r"The source starts on <time[^>]*>16 Feb 2026[^<]*</time> and ends on <time[^>]*>30 Jun 2026", page
+    )
+    assert "activity dates stay as they are in the source" in page
+    sandbox.state.change(BIO101, enddate=0)
+    assert re.search(r"starts on <time[^>]*>16 Feb 2026[^<]*</time> and has no end date\.", _shown(as_administrator))
+    sandbox.state.change(BIO101, startdate=0)
+    assert "The source has no start date." in _shown(as_administrator)
+
+
+def test_form_says_that_dates_are_not_shifted(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert "Dates are not shifted" in text(as_administrator.get(FORM))
+
+
+@pytest.mark.parametrize("hidden", [BIOLOGY_2027, 2], ids=["the category", "one above it"])
+def test_visible_copy_in_a_hidden_category_is_said_to_be_invisible(
+    as_administrator: Client, sandbox: Sandbox, hidden: int
+) -> None:
+    asked = {"category": BIOLOGY_2027, "visible": "on"}
+    assert "Students can see the copy." in _shown(as_administrator, **asked)
+    _hide(sandbox, hidden)
+    assert "Students cannot see the copy: its category is hidden" in _shown(as_administrator, **asked)
+
+
+def test_hidden_categories_are_marked_in_the_form(as_administrator: Client, sandbox: Sandbox) -> None:
+    _hide(sandbox, BIOLOGY_2027)
+    page = text(as_administrator.get(FORM))
+    marked = page.partition(f'name="category" value="{BIOLOGY_2027}"')[2].partition("</label>")[0]
+    assert "(hidden from students)" in marked
+    assert page.count("(hidden from students)") == 1
+
+
+def test_copy_of_a_hidden_source_starts_hidden(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert _visible_is_ticked(text(as_administrator.get(f"{FORM}?source={BIO101}")))
+    sandbox.state.change(BIO101, visible=0)
+    assert not _visible_is_ticked(text(as_administrator.get(f"{FORM}?source={BIO101}")))
+    assert "data-hidden" in _shown(as_administrator)
+    assert "although they cannot see the source" in _shown(as_administrator, visible="on")
+
+
+def test_copy_of_a_hidden_source_starts_hidden_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+    sandbox.state.change(BIO101, visible=0)
+    assert not _visible_is_ticked(text(as_administrator.post(FORM, form(preview="1"))))
+    # Ticked by a person who has seen it unticked.
+    assert _visible_is_ticked(text(as_administrator.post(FORM, form(preview="1", visible_for=str(BIO101)))))
+
+
+def _hide(sandbox: Sandbox, category: int) -> None:
+    categories = sandbox.state.categories
+    categories[category] = replace(categories[category], visible=0)
+    cache.clear()
+
+
+def _visible_is_ticked(page: str) -> bool:
+    return " checked" in page.partition('name="visible"')[2].partition(">")[0]

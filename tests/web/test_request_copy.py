@@ -240,7 +240,7 @@ def test_it_knows_its_own_job_by_what_its_options_come_to(as_administrator: Clie
 
 def test_it_makes_another_job_of_the_same_page_with_other_names(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.post(URL, form(key="k1"))
-    answer = as_administrator.post(URL, form(key="k1", shortname="BIO101-2027X", fullname="Another"))
+    answer = as_administrator.post(URL, form(key="k1", shortname="BIO101-2027X", fullname="Another", again="1"))
     assert answer.status_code == 303
     assert DuplicationJob.objects.count() == 2
 
@@ -248,7 +248,7 @@ def test_it_makes_another_job_of_the_same_page_with_other_names(as_administrator
 def test_it_finds_each_of_the_jobs_of_one_page_again(
     as_faculty: Client, as_administrator: Client, sandbox: Sandbox
 ) -> None:
-    other = form(key="k1", shortname="BIO101-2027X", fullname="Another")
+    other = form(key="k1", shortname="BIO101-2027X", fullname="Another", again="1")
     first, second = as_faculty.post(URL, form(key="k1")), as_faculty.post(URL, other)
     # Nobody holds the second one's short name any more.
     as_administrator.post(f"{second['Location']}edit/", form(shortname="BIO101-2027Y", fullname="Another"))

@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, new_id
-from dupdash.duplication.request import Draft, Problem, check_full_name, check_short_name
+from dupdash.duplication.request import Draft, Problem, as_id, check_full_name, check_short_name
 from dupdash.moodle.options import OPTIONS
 from dupdash.notifications.preferences import zone_of
 from dupdash.web.date_fields import FIRST, LAST
+from dupdash.web.earlier_copies import Target
 from dupdash.web.presentation.error_messages import words_of_problem
 
 if TYPE_CHECKING:
@@ -93,6 +94,10 @@ class RequestForm(forms.Form):
         help_text="For whoever looks at this later.",
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+    # Ticked by whoever wants another copy of a course that was copied to this term already.
+    again = forms.BooleanField(required=False, label="Make another copy")
+    # The source for which “Students can see the copy” was set.
+    visible_for = forms.CharField(required=False, widget=forms.HiddenInput)
     # Marks this very form, so that pressing the button twice makes one job.
     key = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -125,6 +130,15 @@ class RequestForm(forms.Form):
         """What is typed in a field now, whether it is any good or not."""
         value = self[name].value()
         return "" if value is None else str(value)
+
+    def target(self) -> Target:
+        """Where the copy goes, as far as it is filled in."""
+        return Target(
+            category_id=as_id(self.value("category")),
+            shortname=self.value("shortname"),
+            fullname=self.value("fullname"),
+            visible=bool(self["visible"].value()),
+        )
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

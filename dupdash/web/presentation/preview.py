@@ -1,7 +1,8 @@
-"""What will happen when a copy is asked for: what comes along, what stays, how long it takes, and when it starts."""
+"""What will happen when a copy is requested: what is included, how long it takes, when it starts, who will see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -18,7 +19,10 @@ from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import effective
+from dupdash.moodle.records import Course
+from dupdash.web import course_picker
 from dupdash.web.course_size import Size, size_of
+from dupdash.web.earlier_copies import EarlierCopies, Target, earlier_copies
 from dupdash.web.name_suggestions import Names, suggest
 
 if TYPE_CHECKING:
@@ -65,6 +69,18 @@ WITHOUT_BESIDE_PEOPLE = {
 
 
 @dataclass(frozen=True)
+class Dates:
+    """When the source starts and ends; None where no date is set or Moodle does not tell."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    @classmethod
+    def of(cls, course: Course) -> "Dates":
+        return cls(_moment(course.startdate), _moment(course.enddate))
+
+
+@dataclass(frozen=True)
 class Preview:
     size: Size | None = None
     kinds: tuple[tuple[str, int], ...] = ()
@@ -73,14 +89,29 @@ class Preview:
     expected: Expectation | None = None
     start: str = ""
     names: Names | None = None
+    dates: Dates = field(default_factory=Dates)
+    # Who will see the copy.
+    visibility: str = ""
+    # Whether students can see the source; None where Moodle does not tell.
+    source_visible: bool | None = None
+    earlier: EarlierCopies = field(default_factory=EarlierCopies)
     # Why this person cannot have this course copied.
     refusal: str = ""
     # Moodle did not answer.
     trouble: str = ""
 
+    @property
+    def source_hidden(self) -> bool:
+        return self.source_visible is False
+
 
 def preview(
-    source_id: int, chosen: Mapping[str, bool], user: "User", client: MoodleClient, health: MoodleHealth
+    source_id: int,
+    chosen: Mapping[str, bool],
+    target: Target,
+    user: "User",
+    client: MoodleClient,
+    health: MoodleHealth,
 ) -> Preview:
     """All of it, asked of Moodle now; of a course that this person may not copy nothing is told."""
     try:
@@ -89,6 +120,7 @@ def preview(
         if course is None or course.id == FRONT_PAGE:
             return Preview(refusal="Moodle knows no such course, or it cannot be copied.")
         size = size_of(source_id, client)
+        category_hidden = course_picker.is_hidden(target.category_id, course_picker.categories(client))
         names = suggest(course.fullname, course.shortname, lambda name: _is_free(name, client))
     except NotAllowed as refusal:
         return Preview(refusal=str(refusal))
@@ -103,7 +135,24 @@ def preview(
         expected=expect(source_id, size.activities),
         start=when_it_starts(source_id, user, health),
         names=names,
+        dates=Dates.of(course),
+        visibility=who_will_see_it(course, target, category_hidden=category_hidden),
+        source_visible=course.visible,
+        earlier=earlier_copies(source_id, target, user),
     )
+
+
+def who_will_see_it(source: Course, target: Target, *, category_hidden: bool) -> str:
+    if not target.visible:
+        return "Students cannot see the copy until somebody shows it in Moodle."
+    if category_hidden:
+        return "Students cannot see the copy: its category is hidden, and so is every course in it."
+    although = ", although they cannot see the source" if source.visible is False else ""
+    return f"Students can see the copy{although}."
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 def comes_along(options: Mapping[str, bool], size: Size) -> str:

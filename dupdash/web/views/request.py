@@ -34,6 +34,7 @@ from dupdash.web import course_picker
 from dupdash.web.converters import JobId
 from dupdash.web.course_picker import Choice, Found, Node
 from dupdash.web.decorators import permission_required
+from dupdash.web.earlier_copies import Target, earlier_copies
 from dupdash.web.forms.request import RequestForm, filled_in
 from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
@@ -60,6 +61,8 @@ ENDED = {
     State.CANCELLED: "was cancelled",
     State.REJECTED: "was rejected",
 }
+
+COPIED_ALREADY = "This course was already copied to this term. To go on, tick “Make another copy” below."
 
 _AN_ID = re.compile(JobId.regex)
 
@@ -98,7 +101,7 @@ def request_copy(request: PersonRequest) -> HttpResponse:
     if sent is not None:
         messages.add_message(request, sent.level, sent.words)
         return see_other("jobs:job", sent.job.pk)
-    return _page(request, form, before, status=422)
+    return _page(request, form, before, status=422, shown=_preview_of_errors(request, form))
 
 
 @permission_required
@@ -119,8 +122,15 @@ def copy_preview(request: PersonRequest) -> HttpResponse:
     """What will happen with this source and these options; names for the copy come along."""
     source = as_id(request.GET.get("source", ""))
     chosen = {option.name: option.name in request.GET for option in OPTIONS}
+    target = Target(
+        as_id(request.GET.get("category", "")),
+        request.GET.get("shortname", ""),
+        request.GET.get("fullname", ""),
+        visible="visible" in request.GET,
+    )
     context = {
-        "preview": _preview(source, chosen, request) if source else None,
+        "preview": _preview(source, chosen, target, request) if source else None,
+        "again": "again" in request.GET,
         "preview_url": reverse("jobs:preview"),
         "source": source,
         "with_names": True,
@@ -170,16 +180,27 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
             typed["options"] = {option.name: option.name in preset.on for option in OPTIONS}
             messages.info(request, f"The switches are set as in “{preset.name}”. Nothing was sent yet.")
     source = as_id(form.value("source"))
-    shown = _preview(source, typed["options"], request) if source else None
+    shown = _preview(source, typed["options"], form.target(), request) if source else None
+    if shown is not None and typed["visible_for"] != str(source):
+        # Another source was chosen: the copy of a hidden one starts hidden.
+        typed |= {"visible": typed["visible"] and not shown.source_hidden, "visible_for": str(source)}
     if "use_names" in request.POST and shown is not None and shown.names is not None:
         typed |= vars(shown.names)
     return _page(request, RequestForm(initial=typed, user=request.user), before, shown=shown)
 
 
-def _preview(source: int, chosen: dict[str, bool], request: PersonRequest) -> Preview:
+def _preview_of_errors(request: PersonRequest, form: RequestForm) -> Preview | None:
+    """The preview where it holds what an error speaks of; else the page asks for it later."""
+    source = as_id(form.value("source"))
+    if source is None or "again" not in form.errors:
+        return None
+    return _preview(source, form.chosen_options, form.target(), request)
+
+
+def _preview(source: int, chosen: dict[str, bool], target: Target, request: PersonRequest) -> Preview:
     try:
         with open_client() as client:
-            return preview(source, chosen, request.user, client, health_of(request))
+            return preview(source, chosen, target, request.user, client, health_of(request))
     except MoodleError as error:
         return Preview(trouble=str(error))
 
@@ -226,6 +247,9 @@ def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sen
         try:
             wish = prepare(draft, Origin.FORM, client)
             if not form.is_valid():
+                return None
+            if not form.cleaned_data["again"] and earlier_copies(wish.source_id, form.target(), user).copies:
+                form.add_error("again", COPIED_ALREADY)
                 return None
             job = jobs.submit(wish, actor=user, client=client, retry_of=retry_of)
             return Sent(job, _thanks(job))
@@ -282,6 +306,8 @@ def _page(
     shown: Preview | None = None,
 ) -> HttpResponse:
     around = _surroundings(form, before, request.user)
+    if not form.is_bound and before is None and around.found.chosen is not None:
+        form.initial.setdefault("visible", around.found.chosen.visible is not False)
     context = {
         "form": form,
         "before": before,
@@ -295,6 +321,7 @@ def _page(
         "presets": OptionPreset.objects.all(),
         "may_change_presets": access.is_administrator(request.user),
         "preview": shown,
+        "again": bool(form["again"].value()),
         "preview_url": reverse("jobs:preview"),
         # A source is chosen already, and nobody has asked about it yet.
         "load": shown is None and as_id(form.value("source")) is not None,
