@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from dupdash.duplication.states import State
 from dupdash.moodle.options import OPTIONS
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.models import OptionPreset
 from tests.browser.test_main_flow import _sign_in
+from tests.duplication.support import a_job
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -58,3 +61,34 @@ def test_it_sets_the_switches_of_a_preset(
     expect(page.get_by_text("“Archive” is set.")).to_be_visible()
     switched: Any = page.eval_on_selector_all("input[data-option]:checked", "inputs => inputs.map(i => i.name)")
     assert switched == on
+
+
+def test_visibility_starts_as_in_the_source_until_it_is_set(
+    page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
+) -> None:
+    sandbox.state.change(7, visible=0)
+    _sign_in(page, live_server, "ada", "/jobs/new/")
+    visible = page.get_by_label("Students can see the copy")
+    expect(visible).to_be_checked()
+    page.get_by_label("Source course").press_sequentially("bio101", delay=20)
+    page.get_by_role("radio", name="BIO101-2026S1").check()
+    expect(visible).not_to_be_checked()
+    expect(page.get_by_text("Students cannot see the copy until somebody shows it")).to_be_visible()
+    visible.check()
+    expect(page.get_by_text("although they cannot see the source")).to_be_visible()
+
+
+def test_earlier_copy_to_the_same_term_is_shown_and_needs_a_tick(
+    page: Page, live_server: LiveServer, administrator: User, faculty: User, sandbox: Sandbox
+) -> None:
+    a_job(State.SUCCEEDED, "BIO101-2027S1", source_id=7, category_id=8, requester=faculty, finished_at=timezone.now())
+    _sign_in(page, live_server, "ada", "/jobs/new/?source=7")
+    page.get_by_label("Short name").fill("BIO101-2027S1-B")
+    page.get_by_label("Short name").press("Tab")
+    notice = page.get_by_text("This course was already copied to this term")
+    expect(notice).to_be_visible()
+    page.get_by_label("Make another copy").check()
+    # Another preview keeps the tick.
+    page.get_by_role("switch", name="Blocks").uncheck()
+    expect(page.get_by_text("The blocks beside the content.")).to_be_visible()
+    expect(page.get_by_label("Make another copy")).to_be_checked()
