@@ -166,7 +166,7 @@ def require_submit(user: "User | AnonymousUser | None", wish: RequestedCopy, cli
     # First: whoever asks for a course of somebody else gets one answer, whatever else is wrong.
     require_teaching(user, wish.source_id, client)
     if not may_copy_user_data(user) and any(
-        wish.options.get(option.name) and "users" in (option.name, *option.needs) for option in OPTIONS
+        wish.options.get(option.name) and option.carries_user_data for option in OPTIONS
     ):
         raise NotAllowed("Copies that carry user data are made by the course administrators only.")
     if not category_is_allowed(user, wish.category_id, client):

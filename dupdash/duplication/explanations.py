@@ -78,6 +78,17 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Nothing was started.",
         "Edit and retry. If it happens again, tell a course administrator.",
     ),
+    "setting_by_name_not_found": Explanation(
+        "Moodle’s backup does not have one of the settings that the request contained.",
+        "Nothing was started. A stock Moodle refuses “enrolments” like this.",
+        "Retry. If it fails again, a course administrator checks with “check_moodle” which driver is used.",
+    ),
+    "setting_locked_by_permission": Explanation(
+        "Moodle does not let dupdash’s account choose what a copy contains.",
+        "Nothing was started. The account lacks the capability moodle/backup:configure or moodle/backup:userinfo; "
+        "it needs both for every copy.",
+        "A course administrator allows both in the role of that account in Moodle; then retry.",
+    ),
     "dmlwriteexception": Explanation(
         "Moodle could not store the copy in its database.",
         "Most often a name is too long. The same words also come from a full disk, so look whether something was left.",
@@ -95,6 +106,11 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Retry when no other copy of this course is running.",
     ),
     # Ours.
+    "unsupported_options": Explanation(
+        "The Moodle site cannot make a copy with these options.",
+        "Nothing was started: nothing was sent to Moodle.",
+        "Edit and retry with other options.",
+    ),
     "unreachable": Explanation(
         "Moodle could not be reached.",
         "Nothing was started: no request got through.",
@@ -140,6 +156,9 @@ DELETED = Explanation(
     "Retry, if the copy is still wanted.",
 )
 
+
+# A job whose options the site does not support.
+UNSUPPORTED_OPTIONS = "unsupported_options"
 
 # Moodle's own words for this one name the course that is in the way, which may be none of the reader's business.
 TAKEN = "shortnametaken"

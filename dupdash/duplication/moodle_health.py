@@ -16,6 +16,7 @@ from dupdash.duplication.moodle_clients import open_async_client
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, Driver
 from dupdash.moodle.records import SiteInfo
 
 logger = logging.getLogger("dupdash.moodle")
@@ -47,16 +48,40 @@ OPTIONAL = {
 }
 
 
-def choose_driver(site: SiteInfo) -> str:
-    """The way to duplicate: forced by MOODLE_DRIVER, else the proposed services where the site has both."""
-    if settings.MOODLE_DRIVER != "auto":
-        return str(settings.MOODLE_DRIVER)
-    return "asynchronous" if {START, FOLLOW} <= site.functions else "synchronous"
+def choose_driver(site: SiteInfo) -> Driver:
+    """The driver for this site: forced by MOODLE_DRIVER, else the proposed services where the site has both."""
+    return _forced_driver() or (ASYNCHRONOUS if {START, FOLLOW} <= site.functions else SYNCHRONOUS)
+
+
+def driver_for_copy(driver: Driver, *, visible: bool) -> Driver:
+    """The driver that makes one copy at a site of this driver: the proposed service makes visible copies only."""
+    return driver if visible else SYNCHRONOUS
+
+
+def expected_driver(health: MoodleHealth, *, visible: bool) -> Driver:
+    """The driver that will make a copy requested now, as far as the last site info tells.
+
+    Before the site was ever reached that is the driver of a stock Moodle.
+    """
+    known = ASYNCHRONOUS if health.driver == ASYNCHRONOUS else SYNCHRONOUS
+    return driver_for_copy(_forced_driver() or known, visible=visible)
+
+
+def driver_of_job(job: DuplicationJob, health: MoodleHealth) -> Driver:
+    """The driver that a job was sent with, or will be sent with."""
+    if job.driver:
+        return ASYNCHRONOUS if job.driver == ASYNCHRONOUS else SYNCHRONOUS
+    return expected_driver(health, visible=job.visible)
+
+
+def _forced_driver() -> Driver | None:
+    forced: dict[str, Driver] = {SYNCHRONOUS: SYNCHRONOUS, ASYNCHRONOUS: ASYNCHRONOUS}
+    return forced.get(settings.MOODLE_DRIVER)
 
 
 def missing_functions(site: SiteInfo) -> list[str]:
     """The functions that the token may not call and that no job can do without."""
-    needed = (*READS, START, FOLLOW) if choose_driver(site) == "asynchronous" else (*READS, DUPLICATE)
+    needed = (*READS, START, FOLLOW) if choose_driver(site) == ASYNCHRONOUS else (*READS, DUPLICATE)
     return [name for name in needed if name not in site.functions]
 
 

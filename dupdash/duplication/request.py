@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
-from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.models import DuplicationJob, MoodleHealth, Origin
+from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
@@ -135,6 +136,13 @@ def check_short_name(shortname: str) -> list[Problem]:
     return check_name(shortname, field="shortname", word="short name", longest=SHORT_NAME_LONGEST)
 
 
+def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
+    """The problem that the site cannot make a copy with these options, as far as its last site info tells."""
+    health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
+    reason = options.refusal(chosen, expected_driver(health, visible=visible))
+    return [Problem("options", "invalidparameter", reason)] if reason else []
+
+
 def held_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
     """The problem that an unfinished job holds this short name; None where none does.
 
@@ -211,6 +219,8 @@ def prepare(
     unknown = sorted(set(draft.options) - set(options.defaults()))
     if unknown:
         problems.append(Problem("options", "invalidextparam", f"There is no option {', '.join(unknown)}."))
+    else:
+        problems += check_options(draft.options, visible=draft.visible)
     if problems or source is None or category is None:
         raise InvalidRequest(problems)
     above = [categories[int(step)].name for step in category.path.strip("/").split("/") if int(step) in categories]

@@ -15,7 +15,7 @@ import requests
 
 from dupdash.moodle import parsing
 from dupdash.moodle.errors import NoTrustworthyAnswer, Refused, UnknownRefusal
-from dupdash.moodle.options import WireOption, to_wire
+from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, WireOption, to_wire
 from dupdash.moodle.records import (
     AsyncResult,
     AsyncStatus,
@@ -183,8 +183,9 @@ class MoodleClient:
         """Have Moodle duplicate a course; comes back when all is done, which takes from a second to an hour.
 
         Sent once and never again: sending twice makes two courses. After a
-        :class:`~dupdash.moodle.errors.MayHaveStarted` only looking shows what became of it. All ten options
-        are sent, those that have no effect as 0.
+        :class:`~dupdash.moodle.errors.MayHaveStarted` only a lookup shows whether it made a course. Raises
+        :class:`~dupdash.moodle.options.UnsupportedOptions`, before anything is sent, for options that a stock
+        Moodle does not support.
         """
         parameters: dict[str, Parameter] = {
             "courseid": source_id,
@@ -192,7 +193,7 @@ class MoodleClient:
             "shortname": shortname,
             "categoryid": category_id,
             "visible": int(visible),
-            "options": to_wire(options),
+            "options": to_wire(options, SYNCHRONOUS),
         }
         function = "core_course_duplicate_course"
         return _understood(
@@ -220,7 +221,7 @@ class MoodleClient:
             "fullname": fullname,
             "shortname": shortname,
             "categoryid": category_id,
-            "options": to_wire(options),
+            "options": to_wire(options, ASYNCHRONOUS),
         }
         function = "core_course_async_duplicate_course"
         return _understood(

@@ -145,6 +145,10 @@ ERRORCODES: dict[str, type[MoodleError]] = {
     "shortnametaken": Refused,
     "invalidparameter": Refused,
     "invalidextparam": Refused,
+    # An option that the site's backup does not have, such as "enrolments" on a stock site; thrown before the backup.
+    "setting_by_name_not_found": Refused,
+    # The account lacks moodle/backup:configure, or moodle/backup:userinfo: it may not set "users", not even to 0.
+    "setting_locked_by_permission": Refused,
     "storedfilenotcreated": TryAgain,  # two copies of one source at the same moment
 }
 

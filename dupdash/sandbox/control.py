@@ -5,6 +5,7 @@ Not part of Moodle; JSON in, JSON out, no token.
 ``GET /sandbox/control`` answers::
 
     {"speed": 10.0, "maintenance": false, "webservices": true, "tokens_revoked": false, "withdrawn": [],
+     "missing_capabilities": [],
      "held": [], "faults": [{"name": …, "probability": …, "count": …, "function": …, …}],
      "struck": {"html": 3},
      "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false,
@@ -24,18 +25,19 @@ the short name that a copy was asked for under, whatever it is called by now.
 ``POST /sandbox/control`` takes an object with any of these keys, does them in this order, and answers as
 ``GET`` does:
 
-=================== ==================================================================================
-``reset``           true: courses, counts, faults, holds and switches as on a fresh start
-``clear``           true: every fault; a name or a list of names: these
-``fault``           a fault as ``--fault`` takes it, as an object with ``name`` and parameters, or a list
-``speed``           a number above 0
-``maintenance``     true or false; an administrator's token is let through
-``webservices``     false: 403 with an empty body
-``tokens_revoked``  true: every token is invalid
-``withdrawn``       a list of functions that the service does without
-``hold``            a list of steps (backup, hidden, renamed, content) that copies enter and do not leave
-``release``         a list of steps; true for all
-=================== ==================================================================================
+======================== ==================================================================================
+``reset``                true: courses, counts, faults, holds and switches as on a fresh start
+``clear``                true: every fault; a name or a list of names: these
+``fault``                a fault as ``--fault`` takes it, as an object with ``name`` and parameters, or a list
+``speed``                a number above 0
+``maintenance``          true or false; an administrator's token is let through
+``webservices``          false: 403 with an empty body
+``tokens_revoked``       true: every token is invalid
+``withdrawn``            a list of functions that the service does without
+``missing_capabilities`` a list of capabilities that the role of the service account does without
+``hold``                 a list of steps (backup, hidden, renamed, content) that copies enter and do not leave
+``release``              a list of steps; true for all
+======================== ==================================================================================
 
 A request that cannot be understood answers 400 with ``{"error": …}``, and nothing of it that comes after the
 error is done.
@@ -50,7 +52,7 @@ from typing import Any
 from dupdash.sandbox.faults import Fault, make_fault, parse_fault
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.php_values import Request, Response
-from dupdash.sandbox.validation import FRONT_PAGE
+from dupdash.sandbox.validation import CAPABILITIES, FRONT_PAGE
 
 PATH = "/sandbox/control"
 
@@ -122,6 +124,13 @@ def _withdraw(moodle: Moodle, value: Any) -> None:
     moodle.switches.withdrawn = frozenset(_words("withdrawn", value))
 
 
+def _set_missing_capabilities(moodle: Moodle, value: Any) -> None:
+    missing = frozenset(_words("missing_capabilities", value))
+    if unknown := missing - CAPABILITIES:
+        raise ValueError(f"no capability of the sandbox: {', '.join(sorted(unknown))}")
+    moodle.switches.missing_capabilities = missing
+
+
 def _hold(moodle: Moodle, value: Any) -> None:
     moodle.copies.gates.hold(*_words("hold", value))
 
@@ -155,6 +164,7 @@ _VERBS: dict[str, Callable[[Moodle, Any], None]] = {
     "webservices": _switch("webservices"),
     "tokens_revoked": _switch("tokens_revoked"),
     "withdrawn": _withdraw,
+    "missing_capabilities": _set_missing_capabilities,
     "hold": _hold,
     "release": _release,
 }
@@ -168,6 +178,7 @@ def _status(moodle: Moodle) -> dict[str, Any]:
         "webservices": switches.webservices,
         "tokens_revoked": switches.tokens_revoked,
         "withdrawn": sorted(switches.withdrawn),
+        "missing_capabilities": sorted(switches.missing_capabilities),
         "held": moodle.copies.gates.held,
         "faults": [_as_told(fault) for fault in moodle.faults.all()],
         "struck": dict(moodle.faults.struck),

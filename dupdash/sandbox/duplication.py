@@ -26,7 +26,7 @@ from dupdash.sandbox.errors import (
     stored_file_not_created,
     write_failed,
 )
-from dupdash.sandbox.records import CopyRequest, Course, Section
+from dupdash.sandbox.records import DEFAULT_ENROLMENT_METHODS, CopyRequest, Course, Section
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import (
     BACKUP,
@@ -40,7 +40,7 @@ from dupdash.sandbox.timing import (
     crowding,
     seconds_for,
 )
-from dupdash.sandbox.validation import OPTIONS, context_id, temporary_names
+from dupdash.sandbox.validation import context_id, temporary_names
 
 
 class Killed(Exception):
@@ -149,6 +149,7 @@ class Copy(threading.Thread):
             enddate=self.source.enddate,
             timecreated=self.source.timecreated,  # measured: the copy carries its source's
             timemodified=self.source.timemodified,
+            filters_off=self.source.filters_off if self.request.option("filters") else (),
             origin="person" if self.by_hand else "copy",
             requested="" if self.by_hand else self.request.shortname,
             complete=False,
@@ -162,10 +163,9 @@ class Copy(threading.Thread):
             self._change(fullname=fullname, shortname=shortname, visible=1)
 
     def _content(self) -> tuple[Section, ...]:
-        return self._state.copied_sections(self.source.sections, bool(self._option("activities")))
+        return self._state.copied_sections(self.source.sections, bool(self.request.option("activities")))
 
     def _set_names_back(self) -> None:
-        people = bool(self._option("users"))
         if self.by_hand:
             self._change(complete=True)
             return
@@ -173,13 +173,24 @@ class Copy(threading.Thread):
             fullname=self.request.fullname,
             shortname=self.request.shortname,
             visible=self.request.visible,
-            teachers=self.source.teachers if people and self._option("role_assignments") else (),
-            students=self.source.students if people and self._option("enrolments") else (),
+            **self._people(),
             complete=True,
         )
 
-    def _option(self, name: str) -> int:
-        return self.request.options.get(name, OPTIONS[name])
+    def _people(self) -> dict[str, tuple[int, ...] | tuple[str, ...]]:
+        """Who is enrolled, with which roles, and by which enrolment methods (measured)."""
+        if not self.request.option("users"):
+            return {"enrolment_methods": DEFAULT_ENROLMENT_METHODS}
+        with_methods = self.request.option("enrolments") and self.request.may_configure_enrolments
+        methods = self.source.enrolment_methods if with_methods else ("manual",)
+        if not self.request.option("role_assignments"):
+            return {"without_role": self.source.enrolled, "enrolment_methods": methods}
+        return {
+            "teachers": self.source.teachers,
+            "students": self.source.students,
+            "without_role": self.source.without_role,
+            "enrolment_methods": methods,
+        }
 
     def _change(self, **columns: object) -> None:
         if self.courseid is None or self._state.change(self.courseid, **columns) is None:

@@ -1,4 +1,4 @@
-"""Moodle's errors, worded as Moodle 4.5.6 words them (measured; captures in ``tests/contract/wire``).
+"""Moodle's errors, worded as Moodle 4.5.6 words them (measured; captures in ``tests/wire``).
 
 Every one of them travels as HTTP 200.
 """
@@ -66,6 +66,16 @@ def shortname_taken(fullnames: list[str]) -> MoodleError:
 
 def precheck_errors() -> MoodleError:
     return moodle_exception("backupprecheckerrors", "webservice/backupprecheckerrors")
+
+
+def setting_not_found() -> MoodleError:
+    """An option that the backup does not have."""
+    return MoodleError("base_plan_exception", "setting_by_name_not_found", "error/setting_by_name_not_found")
+
+
+def setting_locked() -> MoodleError:
+    """An option that the account may not change."""
+    return MoodleError("base_setting_exception", "setting_locked_by_permission", "error/setting_locked_by_permission")
 
 
 def stored_file_not_created(contextid: int) -> MoodleError:

@@ -21,6 +21,8 @@ class Switches:
     tokens_revoked: bool = False
     # Taken out of every service.
     withdrawn: frozenset[str] = field(default_factory=frozenset)
+    # Capabilities that the role of the service account does without.
+    missing_capabilities: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dupdash.sandbox.records import Category, Course, Module, Section, University, User
+from dupdash.sandbox.records import DEFAULT_ENROLMENT_METHODS, Category, Course, Module, Section, University, User
 from dupdash.sandbox.seed_data import AWKWARD, DEPARTMENTS, FIRST_NAMES, LAST_NAMES, TERMS, Department
 
 SITENAME = "Sandbox University"
@@ -193,6 +193,8 @@ class _Builder:
                 teachers=(FACULTY_ID, *taught_by) if standing else taught_by,
                 students=tuple(rng.sample(self.students, rng.randrange(8, 60))),
                 sections=self._sections(topics, self._how_many_activities(shortname)),
+                enrolment_methods=("manual", "self") if standing else DEFAULT_ENROLMENT_METHODS,
+                filters_off=("emoticon",) if standing else (),
             )
         )
 

@@ -4,7 +4,7 @@
         requests.post(f"{sandbox.url}/webservice/rest/server.php", {"wstoken": sandbox.token, …})
         sandbox.state.by_shortname("BIO101-2026S1")
 
-It speaks the wire protocol of Moodle 4.5.6 as captured in ``tests/contract/wire``, and imports nothing of the
+It speaks the wire protocol of Moodle 4.5.6 as captured in ``tests/wire``, and imports nothing of the
 program that is tested with it, so that both cannot share a mistake.
 """
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dupdash.sandbox.errors import precheck_errors, shortname_taken
+from collections.abc import Iterable
+
+from dupdash.sandbox.errors import (
+    no_permissions,
+    precheck_errors,
+    setting_locked,
+    setting_not_found,
+    shortname_taken,
+)
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.state import State
 
 FRONT_PAGE = 1
 
-# The options and their defaults. enrolments is 1 because backup::ENROL_WITHUSERS is.
+# The options and their documented defaults. enrolments is 1 because backup::ENROL_WITHUSERS is. Moodle itself never
+# applies these defaults: of an option that is left out the backup's own default counts, which is 1.
 OPTIONS = {
     "activities": 1,
     "blocks": 1,
@@ -21,6 +30,14 @@ OPTIONS = {
     "logs": 0,
     "grade_histories": 0,
 }
+
+
+CONFIGURE = "moodle/backup:configure"
+BACKUP_USERINFO = "moodle/backup:userinfo"
+ENROLCONFIG = "moodle/course:enrolconfig"
+PEOPLE_CAPABILITIES = {BACKUP_USERINFO: "Backup user data", "moodle/restore:userinfo": "Restore user data"}
+# What the service account's role can be made to lack; all else it has.
+CAPABILITIES = frozenset({CONFIGURE, ENROLCONFIG, *PEOPLE_CAPABILITIES})
 
 
 def context_id(courseid: int) -> int:
@@ -43,12 +60,28 @@ def temporary_names(state: State, source: Course, courseid: int | None) -> tuple
         counter += 1
 
 
-def check_may_start(state: State, request: CopyRequest) -> None:
-    """The short name is looked at here, and never again: three simultaneous calls make three courses
-    (measured).
+def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], settings: Iterable[str]) -> None:
+    """In Moodle's order: capabilities for people's data, the short name, the backup's settings, the precheck.
+
+    ``lacks``: the capabilities that the account does without; ``settings``: the options to set in the backup. The
+    short name is checked here, and never again: three simultaneous calls make three courses (measured).
     """
+    if request.option("users"):
+        for capability, words in PEOPLE_CAPABILITIES.items():
+            if capability in lacks:
+                raise no_permissions(words)
     taken = state.by_shortname(request.shortname)
     if taken:
         raise shortname_taken([course.fullname for course in taken])
+    for name in settings:
+        _check_setting(name, lacks)
     if request.courseid == FRONT_PAGE:
         raise precheck_errors()
+
+
+def _check_setting(name: str, lacks: frozenset[str]) -> None:
+    """Measured: the backup has no setting for enrolments. An account that may not copy people may not say so either."""
+    if name == "enrolments":
+        raise setting_not_found()
+    if CONFIGURE in lacks or (name == "users" and BACKUP_USERINFO in lacks):
+        raise setting_locked()

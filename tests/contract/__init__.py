@@ -8,5 +8,5 @@ enough to have courses made there::
 The token is an administrator's (or a manager's), for a service with the functions that the tests call; what
 the service lacks is skipped. The source should be small. Courses are made in the category under names that
 begin with ``dupdash-contract-``, and deleted again. Every assertion rests on a capture of a real Moodle 4.5.6
-in ``wire/``, or on what was measured there and is said beside it.
+in ``tests/wire``, or on what was measured there and is said beside it.
 """

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,11 +75,6 @@ def error_of(answer: Any) -> str:
     assert set(answer) <= {"exception", "errorcode", "message", "debuginfo"}, f"no error: {answer!r:.200}"
     assert all(isinstance(answer[key], str) and answer[key] for key in ("exception", "errorcode", "message"))
     return str(answer["errorcode"])
-
-
-def capture(name: str) -> Any:
-    """A request and its answer, as they went over the wire of a stock Moodle 4.5.6."""
-    return json.loads((Path(__file__).parent / "wire" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 @dataclass

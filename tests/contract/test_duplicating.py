@@ -13,7 +13,9 @@ import pytest
 import requests
 from requests.exceptions import ReadTimeout
 
-from .server import Site, capture, flat
+from tests.captures import capture
+
+from .server import Site, flat
 from .test_reading import modules_of
 
 DUPLICATE = "core_course_duplicate_course"

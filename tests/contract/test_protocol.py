@@ -11,7 +11,9 @@ from xml.etree import ElementTree
 import pytest
 import requests
 
-from .server import NO_SUCH_TOKEN, TIMEOUT, Server, capture, error_of
+from tests.captures import capture
+
+from .server import NO_SUCH_TOKEN, TIMEOUT, Server, error_of
 
 __all__ = [
     "test_it_answers_an_error_as_http_200_in_json",

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from dupdash.sandbox.server import Sandbox
+from tests.captures import capture
 
-from .server import Site, capture, error_of
+from .server import Site, error_of
 
 
 def at_once(site: Site, sandbox: Sandbox, shortnames: list[str]) -> list[Any]:

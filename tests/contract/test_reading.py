@@ -6,7 +6,9 @@ from typing import Any
 
 import requests
 
-from .server import NO_SUCH_ID, SITE_INFO, TIMEOUT, Server, Site, capture, error_of
+from tests.captures import capture
+
+from .server import NO_SUCH_ID, SITE_INFO, TIMEOUT, Server, Site, error_of
 
 BY_FIELD = "core_course_get_courses_by_field"
 

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from .server import NO_SUCH_ID, SITE_INFO, Site, capture, error_of
+from tests.captures import capture
+
+from .server import NO_SUCH_ID, SITE_INFO, Site, error_of
 
 # capture, what differs from a request that would succeed
 REFUSED: dict[str, dict[str, Any]] = {

@@ -144,3 +144,10 @@ def test_it_ends_with_2_and_names_the_job_that_has_the_short_name(
     assert code == 2
     assert "shortname: Another unfinished copy already has this short name." in err
     assert f"It is “{job.fullname}” (job {job.pk}), asked for by faculty." in err
+
+
+def test_it_refuses_options_that_the_site_does_not_support(moodle: Moodle, command: Command) -> None:
+    code, _, err = command(*wish(), "--option", "users=1", "--option", "enrolments=0")
+    assert code == 2
+    assert "options: Enrolment methods (enrolments): This Moodle always copies" in err
+    assert not DuplicationJob.objects.exists()

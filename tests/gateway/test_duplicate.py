@@ -18,7 +18,7 @@ from dupdash.duplication.states import State
 from dupdash.moodle.errors import ConfigurationFault
 from dupdash.moodle.options import effective
 from dupdash.sandbox.faults import make_fault
-from tests.contract.server import capture
+from tests.captures import capture
 from tests.duplication.support import Moodle, a_job, run_worker
 from tests.gateway.support import RESULT, SOURCE, STATUS, Caller, error
 
@@ -82,6 +82,13 @@ def test_it_refuses_what_moodle_refuses_as_moodle_does(program: Caller, changes:
     answer = program.copy(**changes)
     answer.pop("debuginfo", None)
     assert answer == capture(captured)["body"]
+    assert not DuplicationJob.objects.exists()
+
+
+def test_options_that_the_site_does_not_support_are_an_invalid_parameter(program: Caller) -> None:
+    answer = program.copy(options=[{"users": 1, "enrolments": 0}])
+    assert error(answer) == "invalidparameter"
+    assert answer["debuginfo"].startswith("options: Enrolment methods (enrolments): This Moodle always copies")
     assert not DuplicationJob.objects.exists()
 
 

@@ -15,7 +15,7 @@ from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job
 from dupdash.gateway.status import STATUS as STATUS_OF
-from tests.contract.server import capture
+from tests.captures import capture
 from tests.duplication.support import Clock, Moodle, a_job, run_worker, working_on
 from tests.gateway.support import RESULT, STATUS, STATUSES, Caller, error
 

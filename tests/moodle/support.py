@@ -1,7 +1,6 @@
 """What several of these tests need."""
 
 import json
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,16 +9,11 @@ import responses
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import defaults
 from dupdash.moodle.records import Duplicated
+from tests.captures import capture
 
 SITE = "https://moodle.example.edu"
 ENDPOINT = f"{SITE}/webservice/rest/server.php"
 TOKEN = "f00dfacef00dfacef00dfacef00dface"
-
-
-def capture(name: str) -> dict[str, Any]:
-    """A request and its answer, as they went over the wire to a Moodle 4.5.6."""
-    captured: dict[str, Any] = json.loads((Path(__file__).parent / "wire" / f"{name}.json").read_text("utf-8"))
-    return captured
 
 
 def replay(http: responses.RequestsMock, name: str) -> Any:

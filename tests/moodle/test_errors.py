@@ -20,8 +20,9 @@ from dupdash.moodle.errors import (
     TryAgain,
     UnknownRefusal,
 )
+from tests.captures import capture
 
-from .support import ENDPOINT, SITE, TOKEN, capture, duplicate, replay
+from .support import ENDPOINT, SITE, TOKEN, duplicate, replay
 
 CAPTURED = [
     ("invalid_token", "invalidtoken", ConfigurationFault),
@@ -38,6 +39,8 @@ CAPTURED = [
     ("duplicate_name_with_tags", "invalidparameter", Refused),
     ("duplicate_bad_option_value", "invalidextparam", Refused),
     ("duplicate_unknown_option", "invalidextparam", Refused),
+    ("duplicate_enrolments_option", "setting_by_name_not_found", Refused),
+    ("duplicate_setting_locked", "setting_locked_by_permission", Refused),
     ("duplicate_site_course", "backupprecheckerrors", UnknownRefusal),
     ("duplicate_same_source_collision", "storedfilenotcreated", TryAgain),
     ("duplicate_name_too_long", "dmlwriteexception", UnknownRefusal),

@@ -2,7 +2,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dupdash.moodle.options import BY_NAME, OPTIONS, defaults, effective, to_wire
+from dupdash.moodle.options import (
+    ASYNCHRONOUS,
+    BY_NAME,
+    OPTIONS,
+    SYNCHRONOUS,
+    Driver,
+    UnsupportedOptions,
+    defaults,
+    effective,
+    effects,
+    refusal,
+    to_wire,
+)
+from tests.captures import capture
+
+DRIVERS = (SYNCHRONOUS, ASYNCHRONOUS)
 
 chosen = st.dictionaries(st.sampled_from(sorted(BY_NAME)), st.booleans())
 
@@ -47,12 +62,56 @@ def test_grade_history_needs_activities_too() -> None:
     assert effective({"users": True, "grade_histories": True})["grade_histories"]
 
 
-@given(chosen)
-def test_all_ten_are_always_sent_as_0_or_1(options: dict[str, bool]) -> None:
-    wire = to_wire(options)
-    assert [item["name"] for item in wire] == list(BY_NAME)
-    assert {item["value"] for item in wire} <= {0, 1}
+@given(chosen, st.sampled_from(DRIVERS))
+def test_what_is_sent_is_0_or_1_and_always_says_users(options: dict[str, bool], driver: Driver) -> None:
+    try:
+        wire = to_wire(options, driver)
+    except UnsupportedOptions:
+        assert driver == SYNCHRONOUS
+        assert effective(options)["users"]
+        assert not effective(options)["enrolments"]
+        return
+    names = [item["name"] for item in wire]
+    assert names == [name for name in BY_NAME if name != "enrolments" or driver == ASYNCHRONOUS]
+    assert {item["name"]: item["value"] for item in wire} == {name: int(effective(options)[name]) for name in names}
     assert all(type(item["value"]) is int for item in wire)
+
+
+def test_a_stock_moodle_is_sent_the_nine_options_that_it_knows() -> None:
+    sent = {item["name"]: item["value"] for item in to_wire({}, SYNCHRONOUS)}
+    captured = capture("duplicate_nine_options")["request"]
+    assert sent == {captured[f"options[{n}][name]"]: captured[f"options[{n}][value]"] for n in range(9)}
+
+
+def test_people_without_enrolment_methods_are_refused_for_a_stock_moodle() -> None:
+    options = {"users": True, "enrolments": False}
+    reason = refusal(options, SYNCHRONOUS)
+    assert "Enrolment methods (enrolments)" in reason
+    assert "together with the people" in reason
+    with pytest.raises(UnsupportedOptions, match="enrolments"):
+        to_wire(options, SYNCHRONOUS)
+    assert refusal(options, ASYNCHRONOUS) == ""
+    assert {"name": "enrolments", "value": 0} in to_wire(options, ASYNCHRONOUS)
+
+
+@pytest.mark.parametrize("enrolments", [True, False])
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_without_people_the_copy_gets_the_default_enrolment_methods(enrolments: bool, driver: Driver) -> None:
+    options = {"users": False, "enrolments": enrolments}
+    assert refusal(options, driver) == ""
+    (effect,) = [one.effect for one in effects(options, driver) if one.option.name == "enrolments"]
+    assert "default ones" in effect.copy
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_each_driver_says_what_it_does_with_each_option(driver: Driver) -> None:
+    for option in OPTIONS:
+        behaviour = option.behaviours[driver]
+        assert len(behaviour.effects) > int(option.default)
+        # An option that is on by default and off in this copy is never passed over in silence.
+        off = behaviour.effects[0]
+        assert off.copy or off.refusal
+    assert [one.option for one in effects({}, driver)] == list(OPTIONS)
 
 
 @given(chosen)
@@ -66,4 +125,4 @@ def test_what_is_on_has_what_it_needs(options: dict[str, bool]) -> None:
 
 def test_an_unknown_option_is_named() -> None:
     with pytest.raises(ValueError, match="bogus"):
-        to_wire({"bogus": True})
+        to_wire({"bogus": True}, SYNCHRONOUS)

@@ -10,8 +10,9 @@ import responses
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import NoTrustworthyAnswer
 from dupdash.moodle.records import Activity, AsyncStatus, Category, Contact, Course, User
+from tests.captures import capture
 
-from .support import ENDPOINT, TOKEN, capture, replay, sent
+from .support import ENDPOINT, TOKEN, replay, sent
 
 
 def test_it_tells_the_site_and_its_functions(http: responses.RequestsMock, client: MoodleClient) -> None:

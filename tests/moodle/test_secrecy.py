@@ -9,9 +9,10 @@ import pytest
 
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
+from tests.captures import capture
 
 from .server import Server, Step, answers, http_answer, resets, sends, stalls
-from .support import TOKEN, capture, duplicate
+from .support import TOKEN, duplicate
 
 Serve = Callable[..., Server]
 

@@ -11,9 +11,10 @@ import requests
 
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
+from tests.captures import capture
 
 from .server import Server, answers, drips, http_answer, resets, sends, stalls
-from .support import TOKEN, capture, duplicate
+from .support import TOKEN, duplicate
 
 Serve = Callable[..., Server]
 COPY = {"id": 51, "shortname": "DUP-1"}

@@ -11,7 +11,9 @@ from dupdash.moodle.records import Duplicated
 from .support import ENDPOINT, TOKEN, duplicate, replay, sent
 
 
-def test_it_duplicates_and_always_sends_all_ten_options(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_it_duplicates_and_sends_the_nine_options_of_a_stock_moodle(
+    http: responses.RequestsMock, client: MoodleClient
+) -> None:
     replay(http, "duplicate_ok")
     copy = client.duplicate_course(
         source_id=5,
@@ -23,8 +25,10 @@ def test_it_duplicates_and_always_sends_all_ten_options(http: responses.Requests
     )
     assert copy == Duplicated(id=51, shortname="CAP-1795422088")
     form = sent(http)
-    assert [form[f"options[{index}][name]"] for index in range(10)] == list(BY_NAME)
-    assert [form[f"options[{index}][value]"] for index in range(10)] == list("1110000000")
+    names = [name for name in BY_NAME if name != "enrolments"]
+    assert [form[f"options[{index}][name]"] for index in range(9)] == names
+    assert [form[f"options[{index}][value]"] for index in range(9)] == list("111000000")
+    assert "options[9][name]" not in form
     assert {key: value for key, value in form.items() if not key.startswith("options")} == {
         "wstoken": TOKEN,
         "wsfunction": "core_course_duplicate_course",

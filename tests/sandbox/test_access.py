@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dupdash.sandbox.accounts import LIMITED_TOKEN, MANAGER_TOKEN, token_of
-from tests.contract.server import capture
+from tests.captures import capture
 
 from .support import BY_FIELD, SITE_INFO, SOURCE, Caller
 

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from dupdash.sandbox.records import Course
+from tests.captures import capture
+
 from .support import SOURCE, Caller, await_until
 
 NEW = "NEW-1"
@@ -66,23 +69,75 @@ def test_sections_are_copied_without_activities_when_these_are_left_out(moodle: 
     assert copy.modules == ()
 
 
-@pytest.mark.parametrize(
-    ("options", "teachers", "students"),
-    [
-        ({}, False, False),
-        ({"users": 0, "enrolments": 1, "role_assignments": 1}, False, False),
-        ({"users": 1}, False, True),
-        ({"users": 1, "enrolments": 0, "role_assignments": 1}, True, False),
-    ],
-)
-def test_people_are_copied_only_with_users(
-    moodle: Caller, options: dict[str, int], teachers: bool, students: bool
-) -> None:
-    pairs = [{"name": name, "value": value} for name, value in options.items()]
-    moodle.duplicate(NEW, options=pairs)
-    copy = moodle.sandbox.course(NEW)
-    assert copy.teachers == (moodle.source.teachers if teachers else ())
-    assert copy.students == (moodle.source.students if students else ())
+def copied(moodle: Caller, **options: int) -> Course:
+    moodle.duplicate(NEW, options=[{"name": name, "value": value} for name, value in options.items()])
+    return moodle.sandbox.course(NEW)
+
+
+def test_everybody_is_copied_when_users_is_left_out(moodle: Caller) -> None:
+    copy = copied(moodle)
+    assert (copy.teachers, copy.students) == (moodle.source.teachers, moodle.source.students)
+
+
+def test_nobody_is_copied_without_users_whatever_else_is_on(moodle: Caller) -> None:
+    copy = copied(moodle, users=0, role_assignments=1)
+    assert copy.enrolled == ()
+    assert moodle.source.enrolment_methods == ("manual", "self")
+    assert copy.enrolment_methods == ("manual",)
+
+
+def test_people_come_with_their_enrolment_methods_and_without_roles(moodle: Caller) -> None:
+    copy = copied(moodle, users=1, role_assignments=0)
+    assert (copy.teachers, copy.students) == ((), ())
+    assert set(copy.without_role) == set(moodle.source.teachers + moodle.source.students)
+    assert copy.enrolment_methods == moodle.source.enrolment_methods
+
+
+def test_people_come_with_their_roles_when_asked_for(moodle: Caller) -> None:
+    copy = copied(moodle, users=1, role_assignments=1)
+    assert (copy.teachers, copy.students) == (moodle.source.teachers, moodle.source.students)
+
+
+def test_enrolment_methods_need_the_capability_to_configure_them(moodle: Caller) -> None:
+    moodle.control(missing_capabilities=["moodle/course:enrolconfig"])
+    copy = copied(moodle, users=1, role_assignments=1)
+    assert copy.students == moodle.source.students
+    assert copy.enrolment_methods == ("manual",)
+
+
+@pytest.mark.parametrize(("filters", "expected"), [(1, ("emoticon",)), (0, ())])
+def test_filter_settings_are_copied_on_request(moodle: Caller, filters: int, expected: tuple[str, ...]) -> None:
+    assert copied(moodle, filters=filters).filters_off == expected
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_an_option_that_the_backup_lacks_makes_nothing(moodle: Caller, value: int) -> None:
+    answer = moodle.duplicate(NEW, options=[{"name": "enrolments", "value": value}])
+    assert answer == capture("duplicate_enrolments_option")["body"]
+    assert moodle.made() == []
+
+
+def test_a_value_that_is_none_is_refused_first(moodle: Caller) -> None:
+    answer = moodle.duplicate(NEW, options=[{"name": "enrolments", "value": 2}])
+    assert answer["errorcode"] == "invalidextparam"
+
+
+@pytest.mark.parametrize("capability", ["moodle/backup:configure", "moodle/backup:userinfo"])
+def test_no_option_may_be_set_without_the_capability(moodle: Caller, capability: str) -> None:
+    moodle.control(missing_capabilities=[capability])
+    answer = moodle.duplicate(NEW, options=[{"name": "users", "value": 0}])
+    assert answer == capture("duplicate_setting_locked")["body"]
+    assert moodle.made() == []
+    moodle.control(missing_capabilities=[])
+    assert "id" in moodle.duplicate(NEW, options=[{"name": "users", "value": 0}])
+
+
+@pytest.mark.parametrize("capability", ["moodle/backup:userinfo", "moodle/restore:userinfo"])
+def test_people_are_not_copied_without_the_capability(moodle: Caller, capability: str) -> None:
+    moodle.control(missing_capabilities=[capability])
+    answer = moodle.duplicate(NEW, options=[{"name": "users", "value": 1}])
+    assert answer["errorcode"] == "nopermissions"
+    assert moodle.made() == []
 
 
 def test_an_empty_shortname_is_accepted(moodle: Caller) -> None:

@@ -11,7 +11,7 @@ import requests
 from dupdash.sandbox.accounts import PASSWORD, token_of
 from dupdash.sandbox.errors import missing_record
 from dupdash.sandbox.protocol import OMITTED, answer, error_answer, escape_name
-from tests.contract.server import capture
+from tests.captures import capture
 
 from .support import BY_FIELD, DUPLICATE, SITE_INFO, Caller
 
@@ -28,6 +28,7 @@ REPLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "duplicate_name_too_long": (DUPLICATE, {"fullname": "x" * 255}),
     "duplicate_bad_option_value": (DUPLICATE, {"options": [{"name": "users", "value": 7}]}),
     "duplicate_unknown_option": (DUPLICATE, {"options": [{"name": "bogus", "value": 1}]}),
+    "duplicate_enrolments_option": (DUPLICATE, {"options": [{"name": "enrolments", "value": 1}]}),
     "duplicate_site_course": (DUPLICATE, {"courseid": 1}),
 }
 

@@ -34,6 +34,7 @@ def test_it_tells_what_comes_along(as_administrator: Client, sandbox: Sandbox) -
         "Week 1: The chemistry of life",
         "The course’s settings, 16 sections and 64 activities and resources.",
         "no people, submissions, grades or posts",
+        "The source’s enrolment methods: the copy gets the site’s default ones.",
     ):
         assert words in page
     assert "The blocks beside the content." not in page
@@ -41,13 +42,23 @@ def test_it_tells_what_comes_along(as_administrator: Client, sandbox: Sandbox) -
 
 def test_it_tells_in_words_what_the_options_leave_out(as_administrator: Client, sandbox: Sandbox) -> None:
     page = _shown(as_administrator, activities=None, blocks=None)
-    assert "All 64 activities and resources: the sections will be empty." in page
+    assert "All activities and resources: the sections will be empty." in page
     assert "The blocks beside the content." in page
     page = _shown(as_administrator, users="1", enrolments="1", logs="1")
-    assert "with the people and what they did there" in page
-    assert "Who is a teacher or an assistant in the course." in page
+    assert "The people enrolled in the source and what they did there." in page
+    assert "The roles in the course: everybody is enrolled without a role." in page
     assert "The record of who opened what and when." not in page
     assert "no people" not in page
+
+
+def test_it_warns_of_options_that_the_site_does_not_support(as_administrator: Client, sandbox: Sandbox) -> None:
+    reason = "This Moodle always copies the enrolment methods together with the people."
+    assert reason in _shown(as_administrator, users="1", enrolments=None)
+    assert reason not in _shown(as_administrator, users="1", enrolments="1")
+    MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "asynchronous"})
+    assert reason not in _shown(as_administrator, users="1", enrolments=None, visible="on")
+    # The proposed service makes visible copies only: a hidden one goes the way of a stock Moodle.
+    assert reason in _shown(as_administrator, users="1", enrolments=None, visible=None)
 
 
 def test_it_expects_what_earlier_copies_took(as_administrator: Client, sandbox: Sandbox) -> None:

@@ -271,10 +271,36 @@ def test_it_takes_people_along_when_asked_to(as_administrator: Client, sandbox: 
     assert not job.visible
 
 
+def test_it_refuses_options_that_the_site_does_not_support(as_administrator: Client, sandbox: Sandbox) -> None:
+    answer = as_administrator.post(URL, form(users="1", note="Kept"))
+    page = text(answer)
+    assert answer.status_code == 422
+    assert "Enrolment methods (enrolments): This Moodle always copies the enrolment methods together with" in page
+    assert "Kept</textarea>" in page
+    # The reason stands at the switch, too.
+    at_switch = page.partition('id="option-enrolments-reason"')[2].partition('class="option"')[0]
+    assert "This Moodle always copies the enrolment methods" in at_switch
+    assert not DuplicationJob.objects.exists()
+
+
+def test_it_says_which_enrolment_methods_a_copy_gets(as_administrator: Client, sandbox: Sandbox) -> None:
+    page = text(as_administrator.get(URL))
+    assert "They always come with the people; without people, the copy gets the site’s default ones." in page
+    answer = as_administrator.post(URL, form())
+    page = text(as_administrator.get(answer["Location"]))
+    assert "The source’s enrolment methods: the copy gets the site’s default ones." in page
+
+
+def test_turning_people_on_turns_the_enrolment_methods_on(as_administrator: Client, sandbox: Sandbox) -> None:
+    """Otherwise a form that was begun without people would be refused for a switch that nobody touched."""
+    job = a_job(State.FAILED, options=effective({}), source_id=BIO101)
+    assert _switch(text(as_administrator.get(f"{URL}?from={job.pk}")), "enrolments")
+
+
 def test_it_does_not_offer_peoples_data_to_faculty(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.get(URL))
     assert "Only course administrators may have people’s data copied." in page
-    answer = as_faculty.post(URL, form(users="1"))
+    answer = as_faculty.post(URL, form(users="1", enrolments="1"))
     assert "Copies that carry user data are made by the course administrators only." in text(answer)
     assert not DuplicationJob.objects.exists()
 

@@ -32,6 +32,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, record_event
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.options import ASYNCHRONOUS
 
 logger = logging.getLogger("dupdash.native")
 
@@ -48,7 +49,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
     try:
         with open_async_client() as site:
             of_the_whole = FOLLOW_MANY in site.site_info().functions
-        refusal = check_and_mark_sent(job, lease, client, driver="asynchronous")
+        refusal = check_and_mark_sent(job, lease, client, driver=ASYNCHRONOUS)
         if refusal is not None:
             return refusal
     except errors.MoodleError as error:

@@ -5,14 +5,15 @@ from django.utils import timezone
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.lookup import courses_of_other_jobs, take_baseline
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.explanations import TAKEN
+from dupdash.duplication.explanations import TAKEN, UNSUPPORTED_OPTIONS
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import expect
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import JobMovedOn, record_event
 from dupdash.duplication.truncation import truncate_for
-from dupdash.moodle import errors
+from dupdash.moodle import errors, options
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.options import Driver
 
 
 def outcome_of_read(error: errors.MoodleError) -> Outcome:
@@ -26,12 +27,15 @@ def outcome_of_read(error: errors.MoodleError) -> Outcome:
             return outcomes.NothingStarted(error)
 
 
-def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: str) -> Outcome | None:
-    """Look before sending, and commit "sent" with the baseline (rule 3). None: go ahead.
+def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: Driver) -> Outcome | None:
+    """Check all that can be checked before sending, and commit "sent" with the baseline (rule 3). None: go ahead.
 
     Raises MoodleError, JobMovedOn where the lease is lost, and IntegrityError where another copy of the
     source is on its way unseen (rule 4).
     """
+    # The site may have changed since the request was accepted.
+    if reason := options.refusal(job.options, driver):
+        return outcomes.Refused(UNSUPPORTED_OPTIONS, reason)
     source = client.course_by_id(job.source_id)
     if source is None:
         return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")

@@ -44,6 +44,7 @@ from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import JobMovedOn, record_event, update_job
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.options import SYNCHRONOUS
 from dupdash.moodle.records import Duplicated
 
 logger = logging.getLogger("dupdash.waiting")
@@ -57,7 +58,7 @@ LOOKS_FOR_THE_ANSWER = 5
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
     """Have the source of a claimed job duplicated, once, and watch it until it is done or its answer is lost."""
     try:
-        refusal = check_and_mark_sent(job, lease, client, driver="synchronous")
+        refusal = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
     except errors.MoodleError as error:
         return outcome_of_read(error)
     except JobMovedOn:

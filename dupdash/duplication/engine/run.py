@@ -78,12 +78,10 @@ def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
     try:
         with open_client() as client:
             site = moodle_health.read_site(client)
-            driver = moodle_health.choose_driver(site)
-            if driver == "asynchronous" and not job.visible:
-                # The proposed service has no parameter for it.
-                if moodle_health.DUPLICATE not in site.functions:
-                    return outcomes.Refused("invalidparameter", "This site's service makes visible copies only.")
-                driver = "synchronous"
+            site_driver = moodle_health.choose_driver(site)
+            driver = moodle_health.driver_for_copy(site_driver, visible=job.visible)
+            if driver != site_driver and moodle_health.DUPLICATE not in site.functions:
+                return outcomes.Refused("invalidparameter", "This site's service makes visible copies only.")
             return DRIVERS[driver](job, lease, client)
     except MoodleError as error:
         return outcome_of_read(error)

@@ -26,7 +26,6 @@ OUTSIDE_THE_SERVICE = frozenset(
         "core_course_get_courses",
         "core_course_get_enrolled_courses_by_timeline_classification",
         "core_course_get_updates_since",
-        "core_enrol_get_enrolled_users",
         "core_user_create_users",
         "core_user_get_users",
         "mod_assign_get_assignments",

@@ -42,7 +42,7 @@ class Call:
     def may_enter(self, course: Course) -> bool:
         user = self.user
         return (
-            user.sees_everything or user.id in course.teachers or (bool(course.visible) and user.id in course.students)
+            user.sees_everything or user.id in course.teachers or (bool(course.visible) and user.id in course.enrolled)
         )
 
     def must_enter(self, course: Course) -> None:

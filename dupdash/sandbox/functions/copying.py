@@ -25,7 +25,7 @@ from dupdash.sandbox.parameters import (
     php_int,
 )
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.validation import OPTIONS, check_may_start
+from dupdash.sandbox.validation import ENROLCONFIG, OPTIONS, check_may_start
 
 
 def _duplicate_course(call: Call) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def _duplicate_course(call: Call) -> dict[str, Any]:
 
 
 def _async_duplicate_course(call: Call) -> dict[str, Any]:
-    source, request = _checked(call, call.params["id"], 1, _as_pairs(call.params["options"]))
+    source, request = _checked(call, call.params["id"], 1, _as_pairs(call.params["options"]), proposed=True)
     return {"duplicateid": call.moodle.duplications.start(request, source, call.mishaps)}
 
 
@@ -66,8 +66,13 @@ def _get_status(call: Call) -> dict[str, Any]:
     return {"phase": progress.phase, "status": progress.status, "progress": progress.progress}
 
 
-def _checked(call: Call, courseid: int, visible: int, options: Iterable[dict[str, str]]) -> tuple[Course, CopyRequest]:
-    """In Moodle's order: course, category, may the account enter, options, may it create, the short name."""
+def _checked(
+    call: Call, courseid: int, visible: int, given: Iterable[dict[str, str]], *, proposed: bool = False
+) -> tuple[Course, CopyRequest]:
+    """In Moodle's order: course, category, may the account enter, options, may it create, and all that comes after.
+
+    The proposed service applies the documented defaults, and sets ``enrolments`` in its restore.
+    """
     state, params = call.moodle.state, call.params
     source = state.course(courseid)
     if source is None:
@@ -75,17 +80,21 @@ def _checked(call: Call, courseid: int, visible: int, options: Iterable[dict[str
     if params["categoryid"] not in state.categories:
         raise missing_record("course_categories")
     call.must_enter(source)
+    options = _cleaned(given)
+    settings = [name for name in options if name != "enrolments"] if proposed else list(options)
+    if not call.user.sees_everything:
+        raise no_permissions("Create courses")
+    lacks = call.moodle.switches.missing_capabilities
     request = CopyRequest(
         courseid,
         params["fullname"],
         params["shortname"],
         params["categoryid"],
         visible,
-        _cleaned(options),
+        OPTIONS | options if proposed else options,
+        may_configure_enrolments=ENROLCONFIG not in lacks,
     )
-    if not call.user.sees_everything:
-        raise no_permissions("Create courses")
-    check_may_start(state, request)
+    check_may_start(state, request, lacks, settings)
     if call.persons_restore:
         call.moodle.copies.start_by_hand(source, request.categoryid)
     return source, request

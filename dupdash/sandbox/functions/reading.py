@@ -128,7 +128,7 @@ def public_information(call: Call, course: Course) -> dict[str, Any]:
             for userid in course.teachers
             if userid in state.users
         ],
-        "enrollmentmethods": ["manual"] if course.id != FRONT_PAGE else [],
+        "enrollmentmethods": list(course.enrolment_methods) if course.id != FRONT_PAGE else [],
     }
 
 
@@ -166,7 +166,10 @@ def _full_information(course: Course) -> dict[str, Any]:
         "timemodified": course.timemodified,
         "requested": 0,
         "cacherev": 1795422125 + course.id,
-        "filters": [{"filter": name, "localstate": 0, "inheritedstate": 1} for name in _FILTERS],
+        "filters": [
+            {"filter": name, "localstate": -1 if name in course.filters_off else 0, "inheritedstate": 1}
+            for name in _FILTERS
+        ],
         "courseformatoptions": [
             {"name": "hiddensections", "value": 1},
             {"name": "coursedisplay", "value": 0},

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dupdash.sandbox.errors import invalid_parameter
+from dupdash.sandbox.errors import invalid_parameter, missing_record
 from dupdash.sandbox.functions.call import Call, ServiceFunction
 from dupdash.sandbox.functions.reading import course_image
 from dupdash.sandbox.parameters import (
@@ -64,16 +64,14 @@ def _get_users_courses(call: Call) -> list[dict[str, Any]]:
     userid = call.params["userid"]
     if not call.user.sees_everything and call.user.id != userid:
         return []
-    taken = [course for course in call.moodle.state.courses() if userid in course.teachers + course.students]
+    taken = [course for course in call.moodle.state.courses() if userid in course.enrolled]
     shown = [course for course in taken if call.may_see(course)]
     return [_user_course(call, course) for course in shown]
 
 
 def _user_course(call: Call, course: Course) -> dict[str, Any]:
     name = escape_name(course.fullname)
-    counted = (
-        {"enrolledusercount": len(course.teachers) + len(course.students)} if call.params["returnusercount"] else {}
-    )
+    counted = {"enrolledusercount": len(course.enrolled)} if call.params["returnusercount"] else {}
     return {
         "id": course.id,
         "shortname": escape_name(course.shortname),
@@ -107,11 +105,50 @@ def _user_course(call: Call, course: Course) -> dict[str, Any]:
     }
 
 
+def _get_enrolled_users(call: Call) -> list[dict[str, Any]]:
+    course = call.moodle.state.course(call.params["courseid"])
+    if course is None:
+        raise missing_record("course")
+    call.must_enter(course)
+    users = call.moodle.state.users
+    return [_enrolled_user(call, users[userid], course) for userid in sorted(course.enrolled) if userid in users]
+
+
+def _enrolled_user(call: Call, user: User, course: Course) -> dict[str, Any]:
+    roles = [ROLES["editingteacher"]] if user.id in course.teachers else []
+    roles += [ROLES["student"]] if user.id in course.students else []
+    known = ("id", "username", "firstname", "lastname", "fullname", "email", "department", "firstaccess", "lastaccess")
+    shown = _user(call, user)
+    return {
+        **{key: shown[key] for key in known},
+        "lastcourseaccess": 0,
+        "profileimageurlsmall": shown["profileimageurlsmall"],
+        "profileimageurl": shown["profileimageurl"],
+        "roles": roles,
+    }
+
+
+# enrolled_users.json
+ROLES = {
+    "editingteacher": {"roleid": 3, "name": "", "shortname": "editingteacher", "sortorder": 0},
+    "student": {"roleid": 5, "name": "", "shortname": "student", "sortorder": 0},
+}
+
 FUNCTIONS = (
     ServiceFunction(
         "core_enrol_get_users_courses",
         Single({"userid": Value(param_int), "returnusercount": Value(param_bool, default=1)}),
         _get_users_courses,
+    ),
+    ServiceFunction(
+        "core_enrol_get_enrolled_users",
+        Single(
+            {
+                "courseid": Value(param_int),
+                "options": Multiple(Single({"name": Value(param_alphaext), "value": Value(param_raw)}), default=()),
+            }
+        ),
+        _get_enrolled_users,
     ),
     ServiceFunction(
         "core_user_get_users_by_field",

@@ -122,6 +122,11 @@ class RequestForm(forms.Form):
         begun: dict[str, bool] = self.initial.get("options", {})
         return {option.name: begun.get(option.name, option.default) for option in OPTIONS}
 
+    @property
+    def is_visible(self) -> bool:
+        """Whether students can see the copy, as far as that is filled in."""
+        return bool(self["visible"].value())
+
     def typed(self) -> dict[str, Any]:
         """Everything as it stands in the form, to begin another with."""
         return {name: self[name].value() for name in self.fields} | {"options": self.chosen_options}

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.progress import Expectation, expect
 from dupdash.duplication.request import taken_in_moodle
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import BY_NAME, OPTIONS
+from dupdash.moodle.options import OPTIONS
 from dupdash.web.course_size import Size, size_of
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import Taken, taken
@@ -59,13 +60,13 @@ class Waiting:
     look: Look | None = None
 
 
-def waiting(job: DuplicationJob, look: Look | None = None) -> Waiting:
+def waiting(job: DuplicationJob, health: MoodleHealth, look: Look | None = None) -> Waiting:
     others = DuplicationJob.objects.filter(source_id=job.source_id, state__in=COUNTED).exclude(pk=job.pk)
     latest = list(others.select_related("requester").order_by("-created_at", "-id")[: COPIES_NAMED + 1])
     return Waiting(
         job=job,
         requester=requester_of(job),
-        taken=taken(job.options),
+        taken=taken(job.options, driver_of_job(job, health)),
         people=people_data(job),
         source_url=course_url(job.source_id),
         copies=tuple(_other(copy) for copy in latest[:COPIES_NAMED]),
@@ -76,11 +77,7 @@ def waiting(job: DuplicationJob, look: Look | None = None) -> Waiting:
 
 def people_data(job: DuplicationJob) -> tuple[str, ...]:
     """What the copy would carry of people: for this somebody answers."""
-    return tuple(
-        BY_NAME[option.name].label
-        for option in OPTIONS
-        if job.options.get(option.name) and "users" in (option.name, *option.needs)
-    )
+    return tuple(option.label for option in OPTIONS if job.options.get(option.name) and option.carries_user_data)
 
 
 def look_at(job: DuplicationJob, client: MoodleClient) -> Look:

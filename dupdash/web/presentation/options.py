@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dupdash.accounts import access
-from dupdash.moodle.options import BY_NAME, OPTIONS, DuplicationOption, Group
+from dupdash.moodle.options import BY_NAME, OFF, Driver, Group, OptionEffect, effects
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,6 +29,8 @@ class Switch:
     needs_labels: str
     disabled: bool
     reason: str
+    # Why the site cannot make a copy with this value.
+    error: str
 
 
 @dataclass(frozen=True)
@@ -37,27 +39,32 @@ class SwitchGroup:
     switches: tuple[Switch, ...]
 
 
-def switches(chosen: Mapping[str, bool], user: "User") -> list[SwitchGroup]:
-    """The switches in groups. What was chosen is shown so even where what it needs is off: it comes back with that."""
+def switches(chosen: Mapping[str, int], user: "User", driver: Driver) -> list[SwitchGroup]:
+    """The switches in groups, explained as the driver treats them. A choice is kept where what it needs is off."""
+    resolved = effects(chosen, driver)
     return [
-        SwitchGroup(label, tuple(_switch(option, chosen, user) for option in OPTIONS if option.group == group))
+        SwitchGroup(label, tuple(_switch(one, chosen, user, driver) for one in resolved if one.option.group == group))
         for group, label in GROUPS.items()
     ]
 
 
-def _switch(option: DuplicationOption, chosen: Mapping[str, bool], user: "User") -> Switch:
-    refused = "users" in (option.name, *option.needs) and not access.may_copy_user_data(user)
+def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: Driver) -> Switch:
+    option, behaviour = one.option, one.option.behaviours[driver]
+    refused = option.carries_user_data and not access.may_copy_user_data(user)
+    # Where what it needs is off, a switch stands as the site supports it once that is on.
+    must_be_on = bool(behaviour.effects[OFF].refusal) and not one.needs_are_on
     labels = " and ".join(f"“{BY_NAME[name].label}”" for name in option.needs)
     reason = f"Has no effect without {labels}." if labels else ""
     return Switch(
         name=option.name,
         label=option.label,
-        help=option.explanation,
-        checked=bool(chosen.get(option.name)) and not refused,
+        help=f"{option.explanation} {behaviour.note}".rstrip(),
+        checked=(bool(chosen.get(option.name)) or must_be_on) and not refused,
         needs=" ".join(option.needs),
         needs_labels=labels,
         disabled=refused,
         reason="Only course administrators may have people’s data copied." if refused else reason,
+        error=one.effect.refusal,
     )
 
 
@@ -67,10 +74,14 @@ class Taken:
 
     along: tuple[str, ...]
     left: tuple[str, ...]
+    # What the copy gets in place of something that it leaves.
+    instead: tuple[str, ...]
 
 
-def taken(chosen: Mapping[str, bool]) -> Taken:
+def taken(chosen: Mapping[str, int], driver: Driver) -> Taken:
+    resolved = effects(chosen, driver)
     return Taken(
-        tuple(option.label for option in OPTIONS if chosen.get(option.name)),
-        tuple(option.label for option in OPTIONS if not chosen.get(option.name)),
+        tuple(one.option.label for one in resolved if one.value),
+        tuple(one.option.label for one in resolved if not one.value),
+        tuple(one.effect.copy for one in resolved if one.effect.copy and not one.needs_are_on),
     )

@@ -1,6 +1,6 @@
 """What will happen when a copy is requested: what is included, how long it takes, when it starts, who will see it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,13 +12,14 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.progress import Expectation, expect
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.request import FRONT_PAGE, held_by_job, taken_in_moodle
 from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import effective
+from dupdash.moodle.options import OptionEffect, effects, refusal
 from dupdash.moodle.records import Course
 from dupdash.web import course_picker
 from dupdash.web.course_size import Size, size_of
@@ -49,24 +50,6 @@ KINDS = {
     "workshop": "Workshops",
 }
 
-# What it means that an option is off. Those that need people are told with people only: else nobody is there anyway.
-WITHOUT = {
-    "blocks": "The blocks beside the content.",
-    "filters": "The course’s own settings of filters; the site’s apply.",
-}
-WITHOUT_PEOPLE = (
-    "Everybody in the source and what they did there: no people, submissions, grades or posts. "
-    "The ways to enrol stay behind, too."
-)
-WITHOUT_BESIDE_PEOPLE = {
-    "enrolments": "The ways to enrol: people are enrolled by hand in the copy.",
-    "role_assignments": "Who is a teacher or an assistant in the course.",
-    "comments": "People’s comments.",
-    "userscompletion": "Which activities each person has completed.",
-    "logs": "The record of who opened what and when.",
-    "grade_histories": "Earlier values of grades; those that count now come along.",
-}
-
 
 @dataclass(frozen=True)
 class Dates:
@@ -86,6 +69,8 @@ class Preview:
     kinds: tuple[tuple[str, int], ...] = ()
     along: str = ""
     left: tuple[str, ...] = ()
+    # Why the site cannot make a copy with these options.
+    unsupported: str = ""
     expected: Expectation | None = None
     start: str = ""
     names: Names | None = None
@@ -107,7 +92,7 @@ class Preview:
 
 def preview(
     source_id: int,
-    chosen: Mapping[str, bool],
+    chosen: Mapping[str, int],
     target: Target,
     user: "User",
     client: MoodleClient,
@@ -122,16 +107,18 @@ def preview(
         size = size_of(source_id, client)
         category_hidden = course_picker.is_hidden(target.category_id, course_picker.categories(client))
         names = suggest(course.fullname, course.shortname, lambda name: _is_free(name, client))
-    except NotAllowed as refusal:
-        return Preview(refusal=str(refusal))
+    except NotAllowed as not_allowed:
+        return Preview(refusal=str(not_allowed))
     except MoodleError as error:
         return Preview(trouble=str(error))
-    options = effective(chosen)
+    driver = expected_driver(health, visible=target.visible)
+    resolved = effects(chosen, driver)
     return Preview(
         size=size,
         kinds=tuple((KINDS.get(kind, kind), count) for kind, count in size.kinds),
-        along=comes_along(options, size),
-        left=left_out(options, size),
+        along=comes_along(resolved, size),
+        left=left_out(resolved, size),
+        unsupported=refusal(chosen, driver),
         expected=expect(source_id, size.activities),
         start=when_it_starts(source_id, user, health),
         names=names,
@@ -155,24 +142,23 @@ def _moment(seconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-def comes_along(options: Mapping[str, bool], size: Size) -> str:
-    """In one sentence; the sections and the course's settings always do."""
+def comes_along(options: Iterable[OptionEffect], size: Size) -> str:
+    """What the copy contains, in sentences; it always has the sections and the course's settings."""
     words = [_counted(len(size.sections), "section", "sections")]
-    if options["activities"]:
+    on = [one for one in options if one.value]
+    if any(one.option.name == "activities" for one in on):
         words.append(_counted(size.activities, "activity or resource", "activities and resources"))
-    people = "" if not options["users"] else ", with the people and what they did there"
-    return f"The course’s settings, {' and '.join(words)}{people}."
+    sentences = (one.effect.copy for one in on if one.effect.copy)
+    return " ".join((f"The course’s settings, {' and '.join(words)}.", *sentences))
 
 
-def left_out(options: Mapping[str, bool], size: Size) -> tuple[str, ...]:
-    left = []
-    if not options["activities"] and size.activities:
-        what = _counted(size.activities, "activity or resource", "activities and resources")
-        left.append(f"All {what}: the sections will be empty.")
-    left += [words for name, words in WITHOUT.items() if not options[name]]
-    if not options["users"]:
-        return (*left, WITHOUT_PEOPLE)
-    return (*left, *(words for name, words in WITHOUT_BESIDE_PEOPLE.items() if not options[name]))
+def left_out(options: Iterable[OptionEffect], size: Size) -> tuple[str, ...]:
+    """What the copy does not contain; activities only where the source has some."""
+    return tuple(
+        one.effect.copy
+        for one in options
+        if not one.value and one.effect.copy and (size.activities or one.option.name != "activities")
+    )
 
 
 def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:

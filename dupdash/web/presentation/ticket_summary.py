@@ -8,6 +8,7 @@ from django.utils import timezone
 from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.states import State
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of
@@ -29,7 +30,7 @@ def _lines(
     def moment(when: datetime | None) -> str:
         return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z") if when else "–"
 
-    options = taken(job.options)
+    options = taken(job.options, driver_of_job(job, health))
     elapsed = job.elapsed()
     yield f"Copy of a Moodle course: {State(job.state).label}"
     yield ""

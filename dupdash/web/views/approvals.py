@@ -18,6 +18,7 @@ from dupdash.duplication.display_names import name_of
 from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.moodle_health import driver_of_job, expected_driver
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
@@ -27,6 +28,7 @@ from dupdash.web.converters import JobId
 from dupdash.web.decorators import permission_required, with_job
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
+from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.approvals import Look, look_at, people_data, waiting
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import switches, taken
@@ -51,7 +53,7 @@ def approvals(request: PersonRequest) -> HttpResponse:
     looks = _looks(page.object_list) if "look" in request.GET else {}
     context = {
         "page": page,
-        "waiting": [waiting(job, looks.get(job.pk)) for job in page.object_list],
+        "waiting": [waiting(job, health_of(request), looks.get(job.pk)) for job in page.object_list],
         "previous_url": f"?page={page.previous_page_number()}" if page.has_previous() else None,
         "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
     }
@@ -201,11 +203,13 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
     context = {
         "job": job,
         "requester": requester_of(job),
-        "taken": taken(job.options),
+        "taken": taken(job.options, driver_of_job(job, health_of(request))),
         "form": form,
         "nodes": nodes,
         "trouble": trouble,
         "selected_category": as_id(form.value("category")),
-        "switch_groups": switches(form.chosen_options, request.user),
+        "switch_groups": switches(
+            form.chosen_options, request.user, expected_driver(health_of(request), visible=form.is_visible)
+        ),
     }
     return render(request, "approvals/edit.html", context, status=status)

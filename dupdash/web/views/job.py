@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.queue import worker_status
 from dupdash.notifications.preferences import chosen_zone
 from dupdash.web.decorators import permission_required, with_job
@@ -37,7 +38,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     status = status_of(job, health, _no_worker(request, job))
     context: dict[str, object] = {
         "requester": requester_of(job),
-        "taken": taken(job.options),
+        "taken": taken(job.options, driver_of_job(job, health)),
         "dialogs": True,
         **_status_context(job, status),
         **_rest_context(request, job, health),

@@ -15,6 +15,7 @@ from dupdash.duplication import jobs
 from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.request import InvalidRequest
 from dupdash.moodle.errors import MoodleError
 from dupdash.web.decorators import permission_required, with_job
@@ -153,7 +154,7 @@ def _question(
         "may_edit": verb == Action.RETRY and not jobs.why_no_retry(job) and may_ask_again(job, user),
         "deciding": verb in (Action.APPROVE, Action.REJECT),
         "requester": requester_of(job),
-        "taken": taken(job.options),
+        "taken": taken(job.options, driver_of_job(job, health_of(request))),
         "outcome": outcome_of(job, health_of(request), raw=True) if verb == Action.SETTLE else None,
     }
     return render(request, "jobs/question.html", context, status=status)

@@ -6,8 +6,11 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
+from dupdash.duplication.moodle_health import expected_driver
+from dupdash.moodle.options import Driver
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.presets import PresetForm
+from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.options import switches, taken
 from dupdash.web.responses import PersonRequest, see_other
@@ -25,8 +28,11 @@ def presets(request: PersonRequest) -> HttpResponse:
         return see_other("presets")
     context = {
         "form": form,
-        "switch_groups": switches(form.chosen_options, request.user),
-        "presets": [{"preset": preset, "taken": taken(preset.options)} for preset in OptionPreset.objects.all()],
+        "switch_groups": switches(form.chosen_options, request.user, _driver(request)),
+        "presets": [
+            {"preset": preset, "taken": taken(preset.options, _driver(request))}
+            for preset in OptionPreset.objects.all()
+        ],
     }
     return render(request, "presets/presets.html", context, status=422 if request.method == "POST" else 200)
 
@@ -41,7 +47,11 @@ def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
             request, f"The preset “{preset.name}” is changed. Copies that were asked for stay as they are."
         )
         return see_other("presets")
-    context = {"form": form, "preset": preset, "switch_groups": switches(form.chosen_options, request.user)}
+    context = {
+        "form": form,
+        "preset": preset,
+        "switch_groups": switches(form.chosen_options, request.user, _driver(request)),
+    }
     return render(request, "presets/edit.html", context, status=422 if request.method == "POST" else 200)
 
 
@@ -50,10 +60,16 @@ def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
 def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     preset = get_object_or_404(OptionPreset, pk=preset_id)
     if request.method != "POST":
-        return render(request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options)})
+        return render(
+            request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options, _driver(request))}
+        )
     preset.delete()
     messages.success(request, f"The preset “{preset.name}” is deleted. Copies that were asked for with it stay.")
     return see_other("presets")
+
+
+def _driver(request: PersonRequest) -> Driver:
+    return expected_driver(health_of(request), visible=True)
 
 
 def _saved(form: PresetForm) -> bool:

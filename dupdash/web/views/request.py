@@ -17,6 +17,7 @@ from dupdash.accounts.access import Action, NotAllowed, NotTaught
 from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.request import (
     Draft,
     InvalidRequest,
@@ -317,7 +318,9 @@ def _page(
         "query": form.value("source_query").strip(),
         "selected_source": as_id(form.value("source")),
         "selected_category": as_id(form.value("category")),
-        "switch_groups": switches(form.chosen_options, request.user),
+        "switch_groups": switches(
+            form.chosen_options, request.user, expected_driver(health_of(request), visible=form.is_visible)
+        ),
         "presets": OptionPreset.objects.all(),
         "may_change_presets": access.is_administrator(request.user),
         "preview": shown,

@@ -1,0 +1,12 @@
+"""Requests and answers as they went over the wire of a stock Moodle 4.5.6: the files in ``tests/wire``."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+WIRE = Path(__file__).parent / "wire"
+
+
+def capture(name: str) -> dict[str, Any]:
+    captured: dict[str, Any] = json.loads((WIRE / f"{name}.json").read_text(encoding="utf-8"))
+    return captured
