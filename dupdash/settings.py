@@ -157,6 +157,8 @@ MOODLE_DUPLICATION_TIMEOUT = env.seconds("MOODLE_DUPLICATION_TIMEOUT", 2 * 3600)
 WATCH_INTERVAL = env.seconds("WATCH_INTERVAL", 0.5)
 # How often after that: names and contents change seldom.
 FOLLOW_INTERVAL = env.seconds("FOLLOW_INTERVAL", 2)
+# How often a site that makes copies by itself is asked for their status: one call for all where it offers that.
+STATUS_INTERVAL = env.seconds("STATUS_INTERVAL", 1)
 LEASE_SECONDS = env.seconds("LEASE_SECONDS", 30)
 SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL", 5)
 # A queued job that a worker was told of, and that none took, is told again after this.

@@ -291,13 +291,25 @@ def duplicate_id(value: object) -> str:
     return unique
 
 
-def async_status(value: object) -> AsyncStatus:
-    fields = Fields(value, "the answer")
+def async_status(value: object, where: str = "the answer") -> AsyncStatus:
+    fields = Fields(value, where)
     return AsyncStatus(
         phase=fields.must("phase", integer),
         status=fields.must("status", integer),
         progress=fields.must("progress", real),
     )
+
+
+def async_statuses(value: object) -> dict[str, AsyncStatus]:
+    """The status of each duplication, by its id."""
+
+    def entry(item: object, where: str) -> tuple[str, AsyncStatus]:
+        return Fields(item, where).must("duplicateid", text), async_status(item, where)
+
+    def entries(items: object, where: str) -> tuple[tuple[str, AsyncStatus], ...]:
+        return each(items, where, entry)
+
+    return dict(Fields(value, "the answer").must("statuses", entries))
 
 
 def async_result(value: object) -> AsyncResult:

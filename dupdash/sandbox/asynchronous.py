@@ -1,7 +1,9 @@
 """``--native``: the two web services of MDL-64916, which no Moodle has built in.
 
-Their figures are as awkward as those of Moodle's own copy progress (``trace_copy_progress.json``):
+Alone, their figures are as awkward as those of Moodle's own copy progress (``trace_copy_progress.json``):
 ``progress`` belongs to the phase, starts again in the second, jumps to 1 and comes back.
+With ``--companions`` the site also offers ``…_get_statuses`` and ``…_get_result``, and ``progress`` is that of the
+whole duplication. The Moodle plugin of this project and another dupdash answer like this.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import threading
 from dataclasses import dataclass
 
 from dupdash.sandbox.duplication import Copies, Copy, Mishaps
+from dupdash.sandbox.errors import MoodleError
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, Pace, Stopped
+from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, SHARES, STEPS, Pace, Stopped
 
 PHASE_BACKUP, PHASE_RESTORE = 1, 2
 
@@ -30,12 +33,25 @@ class Progress:
     progress: float
 
 
-class Duplications:
-    """Every duplication that was asked for, by its id."""
+@dataclass(frozen=True)
+class Result:
+    """How a duplication ended, or that it runs."""
 
-    def __init__(self, copies: Copies, pace: Pace) -> None:
+    state: str
+    shortname: str
+    courseid: int | None
+    error: MoodleError | None
+
+
+class Duplications:
+    """Every duplication that was started, by its id. ``companions``: the figures are those of the whole duplication."""
+
+    def __init__(self, copies: Copies, pace: Pace, *, companions: bool = False) -> None:
+        self.companions = companions
         self._copies = copies
         self._pace = pace
+        self._requests: dict[str, CopyRequest] = {}
+        self._results: dict[str, Result] = {}
         self._running: dict[str, Copy | None] = {}
         self._ended: dict[str, Progress] = {}
         self._lock = threading.Lock()
@@ -44,6 +60,7 @@ class Duplications:
         duplicateid = secrets.token_hex(16)
         with self._lock:
             self._running[duplicateid] = None
+            self._requests[duplicateid] = request
         threading.Thread(
             target=self._run, args=(duplicateid, request, source, mishaps), name=duplicateid, daemon=True
         ).start()
@@ -63,6 +80,8 @@ class Duplications:
         with self._lock:
             self._running.pop(duplicateid, None)
             self._ended[duplicateid] = _outcome(copy)
+            state = "failed" if copy.error else "succeeded"
+            self._results[duplicateid] = Result(state, request.shortname, copy.courseid, copy.error)
 
     def progress(self, duplicateid: str) -> Progress | None:
         with self._lock:
@@ -71,7 +90,15 @@ class Duplications:
             if duplicateid not in self._running:
                 return None
             copy = self._running[duplicateid]
-        return _progress(copy) if copy else Progress(PHASE_BACKUP, AWAITING, 0)
+        if copy is None:
+            return Progress(PHASE_BACKUP, AWAITING, 0)
+        return _overall(copy) if self.companions else _progress(copy)
+
+    def result(self, duplicateid: str) -> Result | None:
+        with self._lock:
+            request = self._requests.get(duplicateid)
+            running = Result("running", request.shortname, None, None) if request else None
+            return self._results.get(duplicateid, running)
 
     def other_than(self, duplicateid: str) -> str:
         """The id of another duplication; where there is none, one that nobody knows."""
@@ -84,6 +111,8 @@ class Duplications:
         with self._lock:
             self._running.clear()
             self._ended.clear()
+            self._requests.clear()
+            self._results.clear()
 
 
 def _outcome(copy: Copy) -> Progress:
@@ -106,3 +135,13 @@ def _progress(copy: Copy) -> Progress:
         if share < until:
             return Progress(PHASE_RESTORE, status, 1)
     return Progress(PHASE_RESTORE, EXECUTING, round(0.9 * share, 14))
+
+
+def _overall(copy: Copy) -> Progress:
+    """The progress of the whole duplication: never backward, 1 only at its end."""
+    if copy.step is None:
+        return Progress(PHASE_BACKUP, AWAITING, 0)
+    before = sum(SHARES[step] for step in STEPS[: STEPS.index(copy.step)])
+    overall = before + SHARES[copy.step] * copy.step_progress
+    phase = PHASE_BACKUP if copy.step == BACKUP else PHASE_RESTORE
+    return Progress(phase, EXECUTING, round(min(0.99, overall), 14))

@@ -16,7 +16,7 @@ from dupdash.sandbox.errors import (
 )
 from dupdash.sandbox.fault_behaviour import HTML, Outcome, Struck
 from dupdash.sandbox.faults import COPYING
-from dupdash.sandbox.functions import NATIVE, OUTSIDE_THE_SERVICE, STANDARD, Call, ServiceFunction
+from dupdash.sandbox.functions import COMPANIONS, NATIVE, OUTSIDE_THE_SERVICE, STANDARD, Call, ServiceFunction
 from dupdash.sandbox.functions.call import Died, GaveUp
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.parameters import validate
@@ -95,7 +95,11 @@ def _authenticate(moodle: Moodle, token: str) -> Session:
 def offered_functions(moodle: Moodle, session: Session) -> dict[str, ServiceFunction]:
     """What ``core_webservice_get_site_info`` lists is what may be called."""
     lacks = session.lacks | moodle.switches.withdrawn
-    every = STANDARD | NATIVE if moodle.native else STANDARD
+    every = dict(STANDARD)
+    if moodle.native:
+        every |= NATIVE
+        if moodle.duplications.companions:
+            every |= COMPANIONS
     return {name: function for name, function in every.items() if name not in lacks}
 
 

@@ -42,6 +42,7 @@ class Sandbox:
         speed: float = 10.0,
         seed: str = "university",
         native: bool = False,
+        companions: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         collision_window: float = COLLISION_WINDOW,
@@ -56,7 +57,7 @@ class Sandbox:
         self.copies = Copies(self.state, self._pace, collision_window, seed)
         self.gates = self.copies.gates
         self.calls = self.copies.calls
-        duplications = Duplications(self.copies, self._pace)
+        duplications = Duplications(self.copies, self._pace, companions=companions)
         self.moodle = Moodle(self.state, self._pace, self.copies, self.faults, duplications, native)
         self._host, self._port = host, port
         self._listener: Listener | None = None

@@ -33,6 +33,7 @@ SCALED = {
     "MOODLE_CONCURRENCY": "6",
     "WATCH_INTERVAL": "0.1",
     "FOLLOW_INTERVAL": "0.3",
+    "STATUS_INTERVAL": "0.3",
     "LEASE_SECONDS": "4",
     "SWEEP_INTERVAL": "0.5",
     "REDISPATCH_AFTER": "4",
@@ -67,7 +68,7 @@ class Source:
 class World:
     """Web, workers and sandbox on SQLite, or on a PostgreSQL and a Redis of their own.
 
-    ``native``: this Moodle offers the proposed services.
+    ``native``: this Moodle offers the proposed services; ``companions``: also those that the plugin has beside them.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class World:
         postgres: bool = False,
         redis: bool = False,
         native: bool = False,
+        companions: bool = False,
         seed: int,
         periods: dict[str, str] | None = None,
         speed: float = SPEED,
@@ -92,7 +94,8 @@ class World:
         self.environment = self._environment(SCALED if periods is None else periods)
         sandbox_port = self.sandbox_url.rpartition(":")[2]
         sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(speed), "--seed", str(seed))
-        self.sandbox = self._process("sandbox", [*sandbox, "--native"] if native else sandbox)
+        sandbox += ["--native"] * native + ["--companions"] * companions
+        self.sandbox = self._process("sandbox", sandbox)
         address = self.web_url.removeprefix("http://")
         gunicorn = python("-m", "gunicorn", "dupdash.wsgi", "-b", address, "--threads", "8", "--log-level", "warning")
         self.web = self._process("web", gunicorn)

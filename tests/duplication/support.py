@@ -2,8 +2,10 @@
 
 import contextlib
 import json
+import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +19,7 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.engine import recovery
+from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.engine.run import LateAnswerThread
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.moodle_clients import open_client
@@ -59,6 +62,8 @@ class Moodle(Sandbox):
         self.switches = self.moodle.switches
         # The short names that a test has asked for twice on purpose.
         self.may_be_sent_twice: set[str] = set()
+        # How often each function was called.
+        self.called: Counter[str] = Counter()
         self._steps: list[tuple[str, str, Callable[[], Response | None]]] = []
 
     def when(self, function: str, act: Callable[[], Any], *, about: str = "") -> None:
@@ -124,6 +129,7 @@ class Moodle(Sandbox):
     def _handle(self, request: Request) -> Response | Reset:
         given = parse_qs(request.body.decode(), keep_blank_values=True)
         called = given.get("wsfunction", [""])[0]
+        self.called[called] += 1
         values = [value for found in given.values() for value in found]
         for step in tuple(self._steps):
             function, about, act = step
@@ -239,10 +245,13 @@ def look_until_settled(job: DuplicationJob, clock: Clock, *, unresolved_too: boo
 
 
 def check(job: DuplicationJob) -> DuplicationJob:
-    """One look at a job, whether it is due or not."""
+    """Check a job once, whether it is due or not."""
     DuplicationJob.objects.filter(pk=job.pk).update(check_at=timezone.now())
     with open_client() as client:
-        recovery.check(job.pk, client)
+        if job.state == State.RUNNING:
+            follow_due_jobs(client, math.inf)
+        else:
+            recovery.check(job.pk, client)
     job.refresh_from_db()
     return job
 
@@ -343,7 +352,7 @@ def stories_are_whole() -> None:
 def scale_periods(wanted: Any) -> None:
     """Looks as fast as the sandbox is; the periods that are waited for by the clock keep their length."""
     wanted.WATCH_INTERVAL = 0.005
-    wanted.FOLLOW_INTERVAL = 0.02
+    wanted.FOLLOW_INTERVAL = wanted.STATUS_INTERVAL = 0.02
     # The renewer stays out of the way of tests that do not ask for it.
     wanted.LEASE_SECONDS = 3600
     wanted.MOODLE_CONNECT_TIMEOUT = 5

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,7 @@ def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
         "MOODLE_TOKEN": site.token,
         "WATCH_INTERVAL": "0.05",
         "FOLLOW_INTERVAL": "0.1",
+        "STATUS_INTERVAL": "0.1",
         "SWEEP_INTERVAL": "0.5",
         "CHECK_FIRST": "0.2",
         "CHECK_LONGEST": "0.4",
@@ -173,13 +175,14 @@ def test_it_goes_on_following_while_the_one_behind_does_not_know_itself(site: Mo
     site.faults.set("killed_in_backup", count=1)
     job = run_worker(submit("BIO101-2026S1", "BIO101-2027S1"))
 
-    def looked_at_thrice_since_it_is_unresolved() -> bool:
+    def reported_three_times_since_it_is_unresolved() -> bool:
         unresolved = behind.call(RESULT, duplicateid=job.duplicate_id)["state"] == "unresolved"
-        looks.append(job.checks if unresolved else 0)
         tasks.sweep()
         job.refresh_from_db()
-        return job.checks - min(filter(None, looks), default=job.checks) >= 3
+        if unresolved:
+            reported.add(job.last_response_at)
+        return len(reported) > 3
 
-    looks: list[int] = []
-    await_until(looked_at_thrice_since_it_is_unresolved, "three looks", PATIENCE)
+    reported: set[datetime | None] = set()
+    await_until(reported_three_times_since_it_is_unresolved, "three reports", PATIENCE)
     assert job.state == State.RUNNING, story(job)

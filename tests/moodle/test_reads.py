@@ -156,6 +156,14 @@ def test_it_reads_the_status_of_the_proposed_service(http: responses.RequestsMoc
     assert sent(http)["wsfunction"] == "core_course_async_duplicate_course_get_status"
 
 
+def test_statuses_of_many_duplications_come_by_id(http: responses.RequestsMock, client: MoodleClient) -> None:
+    statuses = [{"duplicateid": "b", "phase": 1, "status": 700, "progress": 0, "ahead": 3}]
+    http.post(ENDPOINT, json={"statuses": statuses, "cron": {"lastrun": 0}, "warnings": []})
+    assert client.async_duplicate_statuses(["a", "b"]) == {"b": AsyncStatus(phase=1, status=700, progress=0)}
+    assert (sent(http)["duplicateids[0]"], sent(http)["duplicateids[1]"]) == ("a", "b")
+    assert sent(http)["wsfunction"] == "core_course_async_duplicate_course_get_statuses"
+
+
 def test_numbers_may_arrive_as_text_and_names_with_what_no_database_stores(
     http: responses.RequestsMock, client: MoodleClient
 ) -> None:

@@ -1,9 +1,12 @@
 """Duplicating through the proposed asynchronous services, where a site has them: one call starts, another follows.
 
-The worker that starts a copy is free at once; ``follow`` is called for every running one by housekeeping.
+The worker that starts a copy is free at once. Housekeeping reads the status of every running copy, and concludes those
+that ended (``engine.follow``).
 """
 
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +15,7 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.copy_tracker import apply_observation, same_name
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation, same_name
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy_after_sending,
@@ -33,6 +36,7 @@ from dupdash.duplication.transitions import JobMovedOn, record_event
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import ASYNCHRONOUS
+from dupdash.moodle.records import AsyncStatus
 
 logger = logging.getLogger("dupdash.native")
 
@@ -93,50 +97,112 @@ def _store(job: DuplicationJob, lease: Lease, duplicate_id: str, of_the_whole: b
             baseline={**(job.baseline or {}), "of_the_whole": of_the_whole},
             lease_owner="",
             lease_until=None,
-            check_at=timezone.now() + timedelta(seconds=settings.FOLLOW_INTERVAL),
+            check_at=timezone.now() + timedelta(seconds=settings.STATUS_INTERVAL),
         )
     except JobMovedOn:
         # It is being looked up by now; the course will be found, with or without this id.
         logger.warning("job %s: the site's id %s came after the lease was lost", job.pk, duplicate_id)
 
 
-def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
-    """Ask the site how far a running copy is, and look at its course. None: it goes on.
+@dataclass(frozen=True)
+class Report:
+    """What the site says of one duplication. ``status`` is None where the site does not know its id."""
+
+    status: AsyncStatus | None
+    detail: str = ""
+
+
+def read_reports(jobs: Iterable[DuplicationJob]) -> dict[str, Report]:
+    """Ask the site how far some running copies are: one call for all where the site offers it, else one for each.
+
+    Returns reports by job id; a job that the site could not be asked about has none. Raises ConfigurationFault.
+    """
+    asked_together = []
+    reports: dict[str, Report] = {}
+    with open_async_client() as site:
+        for job in jobs:
+            if reports_the_whole(job):
+                asked_together.append(job)
+            else:
+                _read_one(site, job, reports)
+        if asked_together:
+            _read_many(site, asked_together, reports)
+    return reports
+
+
+def _read_many(site: MoodleClient, jobs: list[DuplicationJob], reports: dict[str, Report]) -> None:
+    try:
+        statuses = site.async_duplicate_statuses(job.duplicate_id for job in jobs)
+    except errors.ConfigurationFault:
+        raise
+    except errors.Refused:
+        # One id that the site does not accept must not hide the others.
+        for job in jobs:
+            _read_one(site, job, reports)
+    except errors.MoodleError as error:
+        logger.info("the status of %d copies could not be read: %s", len(jobs), error)
+    else:
+        reports |= {job.pk: Report(statuses.get(job.duplicate_id)) for job in jobs}
+
+
+def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, Report]) -> None:
+    try:
+        reports[job.pk] = Report(site.async_duplicate_status(job.duplicate_id))
+    except errors.ConfigurationFault:
+        raise
+    except errors.Refused as refusal:
+        reports[job.pk] = Report(None, refusal.message)
+    except errors.MoodleError as error:
+        logger.info("job %s: its status could not be read: %s", job.pk, error)
+
+
+def reports_the_whole(job: DuplicationJob) -> bool:
+    """Whether the site reports the progress of the whole duplication, and answers for many copies in one call."""
+    return bool((job.baseline or {}).get("of_the_whole"))
+
+
+def is_running(job: DuplicationJob, report: Report) -> bool:
+    """Whether the report is all there is to know of this copy for now. No course is looked up then: a request that
+    touches a course while it is restored can break its restore."""
+    return (
+        reports_the_whole(job) and report.status is not None and report.status.status not in (FINISHED_ERR, FINISHED_OK)
+    )
+
+
+def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, Any]:
+    """The columns of a job that change with a report; empty where it says nothing new."""
+    overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=reports_the_whole(job))
+    changes: dict[str, Any] = {}
+    if overall > job.progress_floor:
+        changes["progress_floor"] = overall
+    if status.phase == RESTORE_PHASE and job.phase != Phase.RESTORE:
+        changes["phase"] = Phase.RESTORE
+    if status.phase == RESTORE_PHASE and job.restore_at is None:
+        changes["restore_at"] = timezone.now()
+    return changes
+
+
+def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outcome | None:
+    """What a report means for its job, compared with the course in Moodle. None: the copy is not finished.
 
     Raises JobMovedOn where somebody else moved the job, and ConfigurationFault. A site that does not answer is asked
     again later.
     """
-    of_the_whole = bool((job.baseline or {}).get("of_the_whole"))
+    status = report.status
+    if status is None:
+        return _forgotten(job, report.detail)
     try:
-        with open_async_client() as site:
-            status = site.async_duplicate_status(job.duplicate_id)
-            # Another dupdash can say why, and of which copy it speaks.
-            asked_why = of_the_whole and status.status == FINISHED_ERR
-            result = site.async_duplicate_result(job.duplicate_id) if asked_why else None
-    except errors.Refused as refusal:
-        return outcomes.AnswerLost(f"the site knows nothing of {job.duplicate_id} any more ({refusal.message})")
+        if status.status == FINISHED_ERR and (failure := _failure(job)) is not None:
+            return failure
+        facts = _look(job, client)
+    except errors.ConfigurationFault:
+        raise
     except errors.MoodleError as error:
-        _asked_in_vain(job, error)
+        logger.info("job %s: the site could not be asked: %s", job.pk, error)
         return None
-    if status.status == FINISHED_ERR and result is None:
-        return outcomes.AnswerLost("the site says that the copy failed", FAILED_BY_ITS_ID)
-    if result is not None and result.state in ENDED_WITHOUT_A_COPY and same_name(result.shortname, job.shortname):
-        why = f": {result.failuremessage}" if result.failuremessage else ""
-        return outcomes.AnswerLost(f"the site says that the copy failed{why}", result.failurecode or FAILED_BY_ITS_ID)
-    facts = evidence_of(job)
-    try:
-        target = expected_copy_after_sending(job)
-        facts = apply_observation(
-            facts, target, observe_copy(client, facts, target, temporary=most_likely_temporary_name(job))
-        )
-    except errors.MoodleError as error:
-        _asked_in_vain(job, error)
-        return None
-    overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=of_the_whole)
-    changes: dict[str, Any] = {"progress_floor": max(job.progress_floor, overall)}
-    if status.phase == RESTORE_PHASE:
-        changes["phase"] = Phase.RESTORE
-    record_evidence(job, facts, **changes)
+    # Such a look costs several requests for each copy.
+    next_at = timezone.now() + timedelta(seconds=max(settings.FOLLOW_INTERVAL, settings.STATUS_INTERVAL))
+    record_evidence(job, facts, **changes_from_report(job, status), check_at=next_at)
     if facts.is_there_complete and facts.course_id is not None and status.status == FINISHED_OK:
         return outcomes.Finished(facts.course_id)
     if status.status == FINISHED_OK and facts.course_id is None:
@@ -144,7 +210,30 @@ def follow(job: DuplicationJob, client: MoodleClient) -> Outcome | None:
     return None
 
 
-def _asked_in_vain(job: DuplicationJob, error: errors.MoodleError) -> None:
-    if isinstance(error, errors.ConfigurationFault):
-        raise error
-    logger.info("job %s: the site could not be asked: %s", job.pk, error)
+def _forgotten(job: DuplicationJob, detail: str) -> Outcome:
+    words = f" ({detail})" if detail else ""
+    return outcomes.AnswerLost(f"the site knows nothing of {job.duplicate_id} any more{words}")
+
+
+def _failure(job: DuplicationJob) -> Outcome | None:
+    """The failure that the site reports; None where its own result contradicts the status."""
+    if not reports_the_whole(job):
+        return outcomes.AnswerLost("the site says that the copy failed", FAILED_BY_ITS_ID)
+    # Such a site can say why, and of which copy it speaks.
+    try:
+        with open_async_client() as site:
+            result = site.async_duplicate_result(job.duplicate_id)
+    except errors.ConfigurationFault:
+        raise
+    except errors.Refused as refusal:
+        return _forgotten(job, refusal.message)
+    if result.state not in ENDED_WITHOUT_A_COPY or not same_name(result.shortname, job.shortname):
+        return None
+    why = f": {result.failuremessage}" if result.failuremessage else ""
+    return outcomes.AnswerLost(f"the site says that the copy failed{why}", result.failurecode or FAILED_BY_ITS_ID)
+
+
+def _look(job: DuplicationJob, client: MoodleClient) -> CopyEvidence:
+    facts, target = evidence_of(job), expected_copy_after_sending(job)
+    observation = observe_copy(client, facts, target, temporary=most_likely_temporary_name(job))
+    return apply_observation(facts, target, observation)

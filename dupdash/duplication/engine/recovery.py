@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dupdash.duplication import moodle_health
-from dupdash.duplication.drivers import asynchronous, outcomes
+from dupdash.duplication.drivers import asynchronous
 from dupdash.duplication.drivers.copy_tracker import CopyEvidence, CourseSnapshot, Verdict, apply_observation, judge
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
@@ -25,6 +25,7 @@ from dupdash.duplication.drivers.lookup import (
 )
 from dupdash.duplication.engine import deadlines
 from dupdash.duplication.engine.completion import Guard, cancel_unsent, fail, finish, retry_delay, start_checking
+from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.leases import DEAD, doubted_long_enough
 from dupdash.duplication.states import State
@@ -37,9 +38,9 @@ logger = logging.getLogger("dupdash.recovery")
 # Moodle answered with an error and is through with the request: so many looks, then what is there is all there is.
 LOOKS_AFTER_AN_ERROR = 3
 
+LOOKED_UP = (State.CHECKING, State.UNRESOLVED)
 # A job that a site works on by itself is driven by no worker, and needs no lease.
 DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, duplicate_id="")
-FOLLOWED = Q(state=State.RUNNING) & ~Q(duplicate_id="")
 
 
 def recover_dead_leases() -> None:
@@ -104,19 +105,21 @@ def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_f
 
 
 def _due(now: datetime) -> list[str]:
-    """The ids of jobs that are to be looked at in Moodle now, the longest waiting first."""
-    looked_up = Q(state__in=(State.CHECKING, State.UNRESOLVED))
-    jobs = DuplicationJob.objects.filter(looked_up | FOLLOWED, check_at__lte=now).order_by("check_at")
+    """The ids of jobs whose copy is to be looked up in Moodle now, the longest waiting first."""
+    jobs = DuplicationJob.objects.filter(state__in=LOOKED_UP, check_at__lte=now).order_by("check_at")
     return list(jobs.values_list("pk", flat=True))
 
 
 def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
-    """Look at every job that is due; a Moodle that is away or slow leaves the rest for the next sweep.
+    """Check every job that is due; a Moodle that is away or slow leaves the rest for the next sweep.
 
-    ``deadline``: on the monotonic clock. False where there was no time, or no answer, for all of them.
+    Copies that the site makes by itself are followed between two lookups, so that many lost answers do not delay the
+    end of a copy. ``deadline``: on the monotonic clock. False where there was no time, or no answer, for all of them.
     """
+    if not follow_due_jobs(client, deadline):
+        return False
     for job_id in _due(timezone.now()):
-        if time.monotonic() > deadline or not check(job_id, client, deadline):
+        if time.monotonic() > deadline or not check(job_id, client, deadline) or not follow_due_jobs(client, deadline):
             return False
     return time.monotonic() <= deadline
 
@@ -126,7 +129,7 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
 
     False where Moodle could not be reached, or did not answer in time.
     """
-    job = DuplicationJob.objects.filter(pk=job_id).first()
+    job = DuplicationJob.objects.filter(pk=job_id, state__in=LOOKED_UP).first()
     if job is None or job.check_at is None or job.check_at > timezone.now():
         return True
     try:
@@ -137,10 +140,7 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
             check_at=timezone.now() + timedelta(seconds=_pause_before_next(job)),
             checks=F("checks") + 1,
         )
-        if job.state == State.RUNNING:
-            _follow(job, client)
-        else:
-            _look_up(job, client, deadline)
+        _look_up(job, client, deadline)
     except ConfigurationFault as fault:
         moodle_health.pause(fault)
         return False
@@ -158,8 +158,6 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
 def _pause_before_next(job: DuplicationJob) -> float:
     """Seconds until the next look: growing, and for an unresolved job ever rarer."""
     steps = min(job.checks, 60)
-    if job.state == State.RUNNING:
-        return float(settings.FOLLOW_INTERVAL)
     if job.state == State.CHECKING:
         return float(min(settings.CHECK_LONGEST, settings.CHECK_FIRST * 1.5**steps))
     return float(min(settings.UNRESOLVED_LONGEST, settings.CHECK_LONGEST * 2.0**steps))
@@ -188,24 +186,6 @@ class Names:
                 return
             yield name
         self.were_all_seen = True
-
-
-def _follow(job: DuplicationJob, client: MoodleClient) -> None:
-    late = timezone.now() >= deadlines.checking_deadline(job)
-    try:
-        outcome = asynchronous.follow(job, client)
-    except ConfigurationFault:
-        if not late:
-            raise
-        outcome = None
-    match outcome:
-        case outcomes.Finished(course_id):
-            finish(job, course_id, client)
-        case outcomes.AnswerLost(detail, errorcode):
-            start_checking(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode)
-        case None if late:
-            # Whoever worked on it there may be dead, and then says the same for ever.
-            start_checking(job, "The site has not finished it, long after it should have.")
 
 
 def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None:

@@ -12,6 +12,7 @@ holds up, SIGTERM ends all processes at once.
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -28,6 +29,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from dupdash.duplication.engine import recovery
+from dupdash.duplication.engine.follow import FOLLOWED
 from dupdash.duplication.models import ClusterHeartbeat, DatabaseWriteProbe, DuplicationJob, FinishedSweep
 from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING, enqueue
 from dupdash.duplication.queue.leases import FRESH, WORKER_GROUP_VARIABLE
@@ -71,6 +73,8 @@ class Supervisor:
         self._processes = threading.Lock()
         self._looked_at = time.monotonic()
         self._swept_at = 0.0
+        self._sweep_interval = settings.SWEEP_INTERVAL
+        self._sweep_interval_read_at = 0.0
         self._sweep_token = ""
         # Children inherit the reading end; the writing end is ours alone and closes with us.
         self._supervisor_pipe_reading, self._supervisor_pipe_writing = os.pipe()
@@ -153,8 +157,16 @@ class Supervisor:
                 self._send_heartbeat(cluster, now)
             if cluster.name == COPIES and _all_workers_hold_leases(cluster.worker_group):
                 cluster.proof_of_life = now
-        if cluster.name == HOUSEKEEPING and now - self._swept_at >= settings.SWEEP_INTERVAL:
+        if cluster.name == HOUSEKEEPING and now - self._swept_at >= self._current_sweep_interval(now):
             self._ask_for_sweep(now)
+
+    def _current_sweep_interval(self, now: float) -> float:
+        """Seconds between two sweeps: few while a site makes copies by itself, so that their end is noticed soon."""
+        if now - self._sweep_interval_read_at >= settings.STATUS_INTERVAL:
+            self._sweep_interval_read_at = now
+            followed = DuplicationJob.objects.filter(FOLLOWED).exists()
+            self._sweep_interval = min(settings.SWEEP_INTERVAL, settings.STATUS_INTERVAL if followed else math.inf)
+        return self._sweep_interval
 
     def _ask_for_sweep(self, now: float) -> None:
         """One sweep at a time, so that they do not pile up where the database is slow; a lost one is asked again."""

@@ -18,6 +18,7 @@ STANDARD: dict[str, ServiceFunction] = {
 }
 
 NATIVE: dict[str, ServiceFunction] = {function.name: function for function in copying.NATIVE_FUNCTIONS}
+COMPANIONS: dict[str, ServiceFunction] = {function.name: function for function in copying.COMPANION_FUNCTIONS}
 
 # Moodle has these too, but the service does not: asked for, they are refused as measured with
 # core_course_get_courses (function_not_in_service.json); a name that is nowhere is another error.
@@ -32,4 +33,4 @@ OUTSIDE_THE_SERVICE = frozenset(
     }
 )
 
-__all__ = ["NATIVE", "OUTSIDE_THE_SERVICE", "STANDARD", "Call", "ServiceFunction"]
+__all__ = ["COMPANIONS", "NATIVE", "OUTSIDE_THE_SERVICE", "STANDARD", "Call", "ServiceFunction"]

@@ -1,8 +1,9 @@
-"""The functions that copy a course: Moodle's own, and with ``--native`` the two that were proposed."""
+"""The functions that copy a course: Moodle's own, and with ``--native`` those that were proposed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from dupdash.sandbox.errors import (
@@ -64,6 +65,40 @@ def _get_status(call: Call) -> dict[str, Any]:
     if progress is None:
         raise missing_record("backup_controllers")
     return {"phase": progress.phase, "status": progress.status, "progress": progress.progress}
+
+
+def _get_statuses(call: Call) -> dict[str, Any]:
+    statuses: list[dict[str, Any]] = []
+    warnings: list[dict[str, Any]] = []
+    for place, duplicateid in enumerate(call.params["duplicateids"]):
+        progress = call.moodle.duplications.progress(duplicateid)
+        if progress is None:
+            warnings.append(
+                {
+                    "item": "duplicateid",
+                    "itemid": place,
+                    "warningcode": "invalidrecord",
+                    "message": f"There is no duplication {duplicateid}.",
+                }
+            )
+        else:
+            statuses.append({"duplicateid": duplicateid, **asdict(progress)})
+    return {"statuses": statuses, "warnings": warnings}
+
+
+def _get_result(call: Call) -> dict[str, Any]:
+    result = call.moodle.duplications.result(call.params["duplicateid"])
+    if result is None:
+        raise missing_record("backup_controllers")
+    return {
+        "state": result.state,
+        "shortname": result.shortname,
+        "courseid": result.courseid if result.state == "succeeded" else None,
+        "failurecode": result.error.errorcode if result.error else None,
+        "failuremessage": result.error.message if result.error else None,
+        "partialcourseid": result.courseid if result.state == "failed" else None,
+        "warnings": [],
+    }
 
 
 def _checked(
@@ -144,5 +179,19 @@ NATIVE_FUNCTIONS = (
         "core_course_async_duplicate_course_get_status",
         Single({"duplicateid": Value(param_raw)}),
         _get_status,
+    ),
+)
+
+# What another dupdash and the plugin of this project offer beside them.
+COMPANION_FUNCTIONS = (
+    ServiceFunction(
+        "core_course_async_duplicate_course_get_statuses",
+        Single({"duplicateids": Multiple(Value(param_raw))}),
+        _get_statuses,
+    ),
+    ServiceFunction(
+        "core_course_async_duplicate_course_get_result",
+        Single({"duplicateid": Value(param_raw)}),
+        _get_result,
     ),
 )

@@ -1,19 +1,24 @@
 """A site with the proposed asynchronous services: one call starts the copy, housekeeping follows it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
+from dupdash.duplication.drivers.asynchronous import FINISHED_OK
 from dupdash.duplication.engine import recovery
-from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.moodle_clients import open_async_client, open_client
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
 from tests.duplication.support import (
     Clock,
     Moodle,
+    a_job,
     await_until,
     kinds,
     look,
@@ -32,12 +37,25 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 START = "core_course_async_duplicate_course"
 STATUS = "core_course_async_duplicate_course_get_status"
+STATUSES = "core_course_async_duplicate_course_get_statuses"
 RESULT = "core_course_async_duplicate_course_get_result"
 
 
 @pytest.fixture
 def moodle(settings: Any) -> Iterator[Moodle]:
     moodle = Moodle(speed=50, native=True)
+    with moodle:
+        scale_periods(settings)
+        point_at(settings, moodle)
+        yield moodle
+        moodle.gates.release()
+    moodle.never_sent_twice()
+
+
+@pytest.fixture
+def plugin(settings: Any) -> Iterator[Moodle]:
+    """A site that also answers for many copies in one call."""
+    moodle = Moodle(speed=50, native=True, companions=True)
     with moodle:
         scale_periods(settings)
         point_at(settings, moodle)
@@ -353,3 +371,130 @@ def test_it_pauses_where_the_settings_want_services_that_the_site_lacks(moodle: 
     moodle.switches.withdrawn = frozenset({STATUS})
     assert run_worker(submit()).state == State.QUEUED
     assert STATUS in MoodleHealth.current().fault_message
+
+
+# --- a site that answers for many copies in one call -----------------------------------------------------------------
+
+
+def sources(moodle: Moodle, count: int) -> list[str]:
+    small = [course for course in moodle.state.courses() if 0 < len(course.modules) <= 60]
+    return [course.shortname for course in small[:count]]
+
+
+def started(moodle: Moodle, count: int) -> list[DuplicationJob]:
+    """Copies that the site works on, of a source each."""
+    return [run_worker(submit(source, f"NEW-{number}")) for number, source in enumerate(sources(moodle, count))]
+
+
+def test_a_hundred_running_copies_are_followed_with_one_call(plugin: Moodle, clock: Clock, settings: Any) -> None:
+    settings.MOODLE_CONCURRENCY = 200
+    with plugin.held_at("backup"):
+        for number, source in enumerate(sources(plugin, 100)):
+            with open_async_client() as site:
+                course = plugin.course(source)
+                duplicate_id = site.async_duplicate_course(
+                    source_id=course.id,
+                    fullname=f"Copy called NEW-{number}",
+                    shortname=f"NEW-{number}",
+                    category_id=2,
+                    options={},
+                )
+            now = timezone.now()
+            a_job(
+                State.RUNNING,
+                f"NEW-{number}",
+                source_id=course.id,
+                source_shortname=source,
+                driver="asynchronous",
+                duplicate_id=duplicate_id,
+                baseline={"of_the_whole": True, "names": [], "present": []},
+                sent_at=now,
+                started_at=now,
+                check_at=now,
+                phase=Phase.BACKUP,
+            )
+        assert DuplicationJob.objects.filter(state=State.RUNNING).count() == 100
+        plugin.wait_for_step("backup", "NEW-99")
+        plugin.called.clear()
+        clock.forward(1)
+        tasks.sweep()
+        assert plugin.called == {STATUSES: 1}
+    plugin.wait_for_copies()
+
+    def all_ended() -> bool:
+        clock.forward(1)
+        tasks.sweep()
+        return not DuplicationJob.objects.filter(state=State.RUNNING).exists()
+
+    await_until(all_ended, "all copies to be concluded")
+    assert DuplicationJob.objects.filter(state=State.SUCCEEDED).count() == 100
+    assert plugin.called[STATUS] == 0
+
+
+def test_no_course_is_looked_up_while_the_site_reports_the_whole(plugin: Moodle, clock: Clock) -> None:
+    with plugin.held_at("backup", "hidden", "renamed", "content"):
+        job = run_worker(submit())
+        plugin.called.clear()
+        for step in ("backup", "hidden", "renamed", "content"):
+            plugin.wait_for_step(step)
+            look(job, clock)
+            assert (job.phase, job.restore_at is None) == (
+                (Phase.BACKUP, True) if step == "backup" else ("restore", False)
+            )
+            plugin.gates.release(step)
+        assert set(plugin.called) == {STATUSES}
+    followed_to_the_end(job, plugin, clock)
+    assert (job.state, job.course_id) == (State.SUCCEEDED, plugin.course("NEW-1").id)
+
+
+def test_a_copy_that_the_site_forgot_is_looked_up_and_the_others_go_on(plugin: Moodle, clock: Clock) -> None:
+    with plugin.held_at("backup"):
+        forgotten, other = started(plugin, 2)
+        DuplicationJob.objects.filter(pk=forgotten.pk).update(duplicate_id="unknown")
+        look(forgotten, clock)
+        other.refresh_from_db()
+        assert (forgotten.state, other.state) == (State.CHECKING, State.RUNNING)
+        assert "knows nothing of unknown" in reason(forgotten, "checking")
+
+
+def test_each_copy_is_asked_for_alone_where_the_list_is_refused(plugin: Moodle, clock: Clock) -> None:
+    with plugin.held_at("backup"):
+        first, second = started(plugin, 2)
+        plugin.answer_once(STATUSES, "invalidparameter", "Invalid parameter value detected")
+        look(second, clock)
+        assert plugin.called[STATUS] == 2
+        assert {DuplicationJob.objects.get(pk=job.pk).state for job in (first, second)} == {State.RUNNING}
+
+
+def test_a_failure_names_the_reason_that_the_site_reports(plugin: Moodle, clock: Clock) -> None:
+    plugin.faults.set("storedfilenotcreated", count=1)
+    job = followed_to_the_end(run_worker(submit()), plugin, clock)
+    assert (job.state, job.failure_code) == (State.FAILED, "storedfilenotcreated")
+
+
+def test_lost_answers_do_not_delay_the_end_of_a_followed_copy(plugin: Moodle, clock: Clock) -> None:
+    """Each lookup takes long; the copy that is done is noticed between two of them."""
+    job = run_worker(submit())
+
+    def done() -> bool:
+        reported = plugin.moodle.duplications.progress(job.duplicate_id)
+        return reported is not None and reported.status == FINISHED_OK
+
+    await_until(done, "the copy to be done")
+    lookups: list[str] = []
+
+    def look_slowly() -> None:
+        lookups.append(DuplicationJob.objects.get(pk=job.pk).state)
+        clock.forward(5)
+        connection.close()
+
+    DuplicationJob.objects.filter(pk=job.pk).update(check_at=timezone.now() + timedelta(seconds=3))
+    for number in range(3):
+        long_ago = timezone.now() - timedelta(seconds=60)
+        a_job(
+            State.CHECKING, f"LOST-{number}", source_id=900 + number, sent_at=long_ago, checking_since=long_ago,
+            check_at=long_ago,
+        )  # fmt: skip
+        plugin.when("core_course_get_courses_by_field", look_slowly, about=f"LOST-{number}")
+    tasks.sweep()
+    assert lookups == [State.RUNNING, State.SUCCEEDED, State.SUCCEEDED]

@@ -37,6 +37,11 @@ class Command(BaseCommand):
             action="store_true",
             help="offer core_course_async_duplicate_course and its status too",
         )
+        parser.add_argument(
+            "--companions",
+            action="store_true",
+            help="with --native: offer the status of many copies in one call and the result, as the plugin does",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         faults = [_fault(text) for text in options["fault"]]
@@ -44,6 +49,7 @@ class Command(BaseCommand):
             speed=_speed(options["speed"]),
             seed=options["seed"],
             native=options["native"],
+            companions=options["companions"],
             host=options["host"],
             port=_port(options["port"]),
         )
