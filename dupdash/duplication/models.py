@@ -123,6 +123,8 @@ class DuplicationJob(models.Model):
     expected_backup = models.FloatField(null=True)
     expected_restore = models.FloatField(null=True)
     source_activities = models.PositiveIntegerField(null=True)
+    # How many copies Moodle made at the same time while it made this one, on average; set when the job succeeds.
+    concurrent_copies = models.FloatField(null=True)
 
     # What has been seen of it in Moodle.
     phase = models.CharField(max_length=10, choices=Phase, blank=True, default=Phase.NONE)
@@ -184,6 +186,7 @@ class DuplicationJob(models.Model):
             models.Index(fields=["-created_at", "-id"], name="job_by_age"),
             models.Index(fields=["requester", "-created_at"], name="job_by_requester"),
             models.Index(fields=["source_id", "-finished_at"], name="job_by_source"),
+            models.Index(fields=["-finished_at"], name="job_by_end", condition=Q(finished_at__isnull=False)),
             models.Index(fields=["check_at"], name="job_by_check", condition=Q(check_at__isnull=False)),
         ]
 

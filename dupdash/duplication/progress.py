@@ -1,15 +1,16 @@
-"""Phase, status, overall progress and time left of a job: what was seen, and what earlier copies let expect.
+"""Phase, status, overall progress and time left of a job: what was seen in Moodle, and estimates between.
 
-An estimate says that it is one; unknown is unknown (rule 5). Every figure is a function of the moments in the
-job's row and of now, grows with now, and so never goes backward.
+An estimate says that it is one, and a rough one says that it is rough; unknown is unknown (rule 5). Every figure is a
+function of the times in the job's row and of now, grows with now, and so never goes backward.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from statistics import median
 
 from django.utils import timezone
 
+from dupdash.duplication.expectation import Expectation, rough_expectation
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.states import State
 
@@ -17,28 +18,15 @@ from dupdash.duplication.states import State
 ESTIMATE_ENDS = 0.95
 # Contents become visible near the end of the restore (35.7 of 39.3 s in the measured copy).
 CONTENT_VISIBLE = 0.8
-# What one more activity and the course itself weigh in a duration (measured: 5 activities 1 s, 64 6 s, 307 45 s).
-COURSE_WEIGHT = 5
+# The uncertainty of a rough duration: the standard deviation of its natural logarithm.
+ROUGH_SPREAD = 0.6
+# Seconds by which a phase may be seen late: the pace of a very short backup is believed less.
+SEEN_LATE = 1.0
+# Bounds of the pace of a copy's own backup, compared with the expected one.
+PACE_LEAST, PACE_MOST = 0.2, 20.0
 # The proposed service's number for restore, and Moodle's code backup::STATUS_EXECUTING.
 RESTORE_PHASE = 2
 EXECUTING = 800
-COPIES_OF_SOURCE = 20
-COPIES_OF_ALL = 100
-COPIES_NEEDED = 3
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """How long backup and restore of a source should take, in seconds, and on what that rests."""
-
-    backup: float
-    restore: float
-    copies: int
-    of_this_source: bool
-
-    @property
-    def total(self) -> float:
-        return self.backup + self.restore
 
 
 @dataclass(frozen=True)
@@ -49,48 +37,13 @@ class Progress:
     backup: float | None
     restore: float | None
     overall: float | None
-    # True where a figure rests on earlier copies rather than on something seen.
+    # True where a figure is an estimate rather than something seen.
     estimated: bool
     time_left: timedelta | None
     # For programs that need a number: never None, never backward; the last proven milestone where unknown.
     number: float
-
-
-def expect(source_id: int, activities: int | None) -> Expectation | None:
-    """What history lets expect of a copy of this source; None where it says nothing.
-
-    From the latest copies of the same source; else of all, by the number of activities.
-    """
-    whole = DuplicationJob.objects.filter(
-        state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, checking_since__isnull=True
-    ).order_by("-finished_at")
-    same = [_durations(job) for job in whole.filter(source_id=source_id)[:COPIES_OF_SOURCE]]
-    if same:
-        backup = median(backup for backup, _ in same)
-        restore = median(restore for _, restore in same)
-        return Expectation(backup, restore, len(same), of_this_source=True)
-    others = [
-        (*_durations(job), COURSE_WEIGHT + (job.source_activities or 0))
-        for job in whole.filter(source_activities__isnull=False)[:COPIES_OF_ALL]
-    ]
-    if activities is None or len(others) < COPIES_NEEDED:
-        return None
-    size = COURSE_WEIGHT + activities
-    return Expectation(
-        size * median(backup / weight for backup, _, weight in others),
-        size * median(restore / weight for _, restore, weight in others),
-        len(others),
-        of_this_source=False,
-    )
-
-
-def _durations(job: DuplicationJob) -> tuple[float, float]:
-    """Seconds of backup and restore; a copy too quick for its restore to be seen counts half and half (measured)."""
-    if job.sent_at is None or job.finished_at is None:
-        raise ValueError(f"Job {job.pk} has no whole history.")
-    total = (job.finished_at - job.sent_at).total_seconds()
-    backup = (job.restore_at - job.sent_at).total_seconds() if job.restore_at else total / 2
-    return max(0.0, backup), max(0.0, total - backup)
+    # True where the estimate rests on the number of activities alone, because no copy was made before.
+    rough: bool = False
 
 
 def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
@@ -102,9 +55,14 @@ def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
         return _reported(job)
     if job.is_terminal or job.state == State.UNRESOLVED or job.sent_at is None:
         return _standing(job)
+    expected = _expected(job)
+    return _unknown(job) if expected is None else _estimate(job, expected, now)
+
+
+def _expected(job: DuplicationJob) -> Expectation | None:
     if job.expected_backup is None or job.expected_restore is None:
-        return _unknown(job)
-    return _estimate(job, job.expected_backup, job.expected_restore, now)
+        return rough_expectation(job.source_activities)
+    return Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False)
 
 
 def milestone(job: DuplicationJob, backup_share: float = 0.5) -> float:
@@ -128,28 +86,58 @@ def _unknown(job: DuplicationJob) -> Progress:
     return Progress(job.phase, None, 0.0, None, False, None, number)
 
 
-def _estimate(job: DuplicationJob, expected_backup: float, expected_restore: float, now: datetime) -> Progress:
+def _estimate(job: DuplicationJob, expected: Expectation, now: datetime) -> Progress:
     sent_at = job.sent_at or now
-    total = max(expected_backup + expected_restore, 0.001)
     # Neither phase is ever all of it, so that a bar has room for both.
-    share = min(0.9, max(0.1, expected_backup / total))
+    share = min(0.9, max(0.1, expected.backup / max(expected.total, 0.001)))
     if job.restore_at is None:
-        backup, restore = _fraction(now - sent_at, expected_backup), 0.0
-        left = max(0.0, expected_backup - (now - sent_at).total_seconds()) + expected_restore
+        elapsed = (now - sent_at).total_seconds()
+        backup, restore = _fraction(elapsed, expected.backup, rough=expected.rough), 0.0
+        left = max(0.0, expected.backup - elapsed) + expected.restore
     else:
-        backup, restore = 1.0, _fraction(now - job.restore_at, expected_restore)
+        elapsed = (now - job.restore_at).total_seconds()
+        expected_restore = expected.restore * _own_pace(job.restore_at - sent_at, expected.backup)
+        backup, restore = 1.0, _fraction(elapsed, expected_restore, rough=expected.rough)
         if job.content_at is not None:
             restore = max(restore, CONTENT_VISIBLE)
-        left = max(0.0, expected_restore - (now - job.restore_at).total_seconds())
+        left = max(0.0, expected_restore - elapsed)
     number = max(job.progress_floor, share * backup + (1 - share) * restore)
-    # Overdue: how much longer is not known, and not claimed.
-    time_left = timedelta(seconds=left) if left > 0 and job.state == State.RUNNING else None
-    return Progress(job.phase, backup, restore, number, True, time_left, number)
+    # Overdue: how much longer is not known, and not claimed. Nor is it by a rough figure.
+    known = left > 0 and job.state == State.RUNNING and not expected.rough
+    time_left = timedelta(seconds=left) if known else None
+    return Progress(job.phase, backup, restore, number, True, time_left, number, expected.rough)
 
 
-def _fraction(elapsed: timedelta, expected: float) -> float:
-    """How far a phase should be; after the expected time it stands still below its end."""
-    return min(ESTIMATE_ENDS, max(0.0, elapsed.total_seconds()) / max(expected, 0.001))
+def _own_pace(backup: timedelta, expected: float) -> float:
+    """How much slower than expected this copy's own backup was: its restore meets the same Moodle."""
+    pace = (backup.total_seconds() + SEEN_LATE) / (expected + SEEN_LATE)
+    return min(PACE_MOST, max(PACE_LEAST, pace))
+
+
+def _fraction(elapsed: float, expected: float, *, rough: bool) -> float:
+    """How far a phase should be, below its end: after the expected time it stands still, or goes on ever more slowly
+    where that time is only rough."""
+    share = max(0.0, elapsed) / max(expected, 0.001)
+    return min(ESTIMATE_ENDS, _mean_share(share, ROUGH_SPREAD) if rough else share)
+
+
+def _mean_share(share: float, spread: float) -> float:
+    """The mean of elapsed / duration over the durations that are still possible.
+
+    The duration is taken as log-normal around the expected one, ``share`` is elapsed / expected.
+    """
+    if share <= 0:
+        return 0.0
+    distance = -math.log(share) / spread
+    still_possible = _normal(distance)
+    if still_possible < 1e-9:
+        return ESTIMATE_ENDS
+    return share * math.exp(spread**2 / 2) * _normal(distance - spread) / still_possible
+
+
+def _normal(distance: float) -> float:
+    """The share of a normal distribution below so many standard deviations."""
+    return math.erfc(-distance / math.sqrt(2)) / 2
 
 
 def _reported(job: DuplicationJob) -> Progress:

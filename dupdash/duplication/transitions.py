@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
+from dupdash.duplication.expectation import load_during
 from dupdash.duplication.models import SEARCHED, DuplicationJob, JobEvent, search_text
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import BUSY, TERMINAL, State, require_transition
@@ -50,6 +51,8 @@ def move_job(
     if to_state in TERMINAL:
         changes.setdefault("finished_at", timezone.now())
         changes["check_at"] = None
+    if to_state == State.SUCCEEDED:
+        changes["concurrent_copies"] = load_during(job, changes["finished_at"])
     with transaction.atomic():
         _update(job, from_state, guard, changes)
         _add_event(job, from_state, to_state, kind, reason, actor, via, data)

@@ -47,6 +47,7 @@ COLUMNS = (
     "content_at",
     "expected_backup",
     "expected_restore",
+    "source_activities",
     "progress_floor",
 )
 

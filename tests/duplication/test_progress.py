@@ -15,7 +15,6 @@ from dupdash.duplication.progress import (
     ESTIMATE_ENDS,
     EXECUTING,
     RESTORE_PHASE,
-    expect,
     overall_of_report,
     progress,
 )
@@ -31,8 +30,6 @@ from tests.duplication.support import (
     run_worker,
     submit,
     told_again_at_once,
-    until_seen,
-    working_on,
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -62,6 +59,30 @@ def test_it_knows_that_backup_is_done_once_the_course_was_seen() -> None:
     job = row(sent_at=at(0), restore_at=at(5), seen_at=at(5), phase=Phase.RESTORE)
     shown = progress(job, at(500))
     assert (shown.backup, shown.restore, shown.overall, shown.number) == (1.0, None, None, 0.5)
+
+
+def test_a_first_copy_has_a_rough_estimate_from_its_activities() -> None:
+    job = row(sent_at=at(0), source_activities=95)
+    shown = [progress(job, at(seconds)) for seconds in (1, 3, 6, 60, 600)]
+    assert all(one.rough and one.estimated and one.time_left is None for one in shown)
+    figures = [one.number for one in shown]
+    assert figures == sorted(figures)
+    assert 0 < figures[0] < figures[-1] <= 0.5 * ESTIMATE_ENDS
+    assert figures[2] < figures[3], "it goes on where the figure was too small"
+
+
+def test_an_estimate_from_earlier_copies_is_not_rough() -> None:
+    job = row(sent_at=at(0), source_activities=95, expected_backup=60.0, expected_restore=40.0)
+    assert not progress(job, at(30)).rough
+
+
+def test_the_restore_is_expected_at_the_pace_of_the_own_backup() -> None:
+    """Moodle is three times as slow as it was with earlier copies."""
+    job = row(sent_at=at(0), restore_at=at(182), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
+    shown = progress(job, at(182 + 60))
+    assert shown.restore == pytest.approx(0.5)
+    assert shown.time_left is not None
+    assert shown.time_left.total_seconds() == pytest.approx(60)
 
 
 def test_it_marks_an_estimate_as_one() -> None:
@@ -119,12 +140,12 @@ moments = st.lists(
 expectations = st.none() | st.tuples(st.floats(0.01, 200), st.floats(0.01, 200))
 
 
-@given(moments, expectations)
+@given(moments, expectations, st.none() | st.integers(0, 1000))
 def test_it_never_goes_backward_whatever_is_seen_when(
-    steps: list[tuple[float, str]], expected: tuple[float, float] | None
+    steps: list[tuple[float, str]], expected: tuple[float, float] | None, activities: int | None
 ) -> None:
     """Any sequence of moments and milestones, sent again after a collision, looked up, unresolved, succeeded."""
-    job = row(sent_at=at(0))
+    job = row(sent_at=at(0), source_activities=activities)
     if expected:
         job.expected_backup, job.expected_restore = expected
     now = 0.0
@@ -200,8 +221,8 @@ def test_it_never_goes_backward_over_a_whole_job(
         shown = progress(job)
         figures.append(shown.number)
         if job.sent_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
-            assert shown.estimated is with_history
-            assert (shown.overall is None) is not with_history
+            assert shown.estimated
+            assert shown.rough is not with_history
 
     moodle.faults.set("storedfilenotcreated", count=1)
     run_worker(job)
@@ -240,71 +261,6 @@ def test_it_starts_anew_when_nothing_of_the_first_attempt_was_its_own(moodle: Mo
     assert (job.state, job.restore_at, job.phase, job.candidates) == (State.QUEUED, None, "", [])
     told_again_at_once(job)
     assert run_worker(job).state == State.SUCCEEDED
-
-
-# --- what history lets expect ------------------------------------------------------------------------------------
-
-
-def past(number: int, *, source_id: int, backup: float, restore: float, activities: int, **columns: Any) -> None:
-    given = {
-        "sent_at": START,
-        "restore_at": at(backup),
-        "finished_at": at(backup + restore),
-    }
-    a_job(
-        State.SUCCEEDED,
-        f"OLD-{number}",
-        source_id=source_id,
-        source_activities=activities,
-        **(given | columns),
-    )
-
-
-@pytest.mark.django_db
-def test_it_expects_what_earlier_copies_of_this_source_took() -> None:
-    for number, backup in enumerate((10, 12, 100)):
-        past(number, source_id=1, backup=backup, restore=20, activities=50)
-    past(9, source_id=2, backup=500, restore=500, activities=50)
-    expected = expect(1, 50)
-    assert expected is not None
-    assert (expected.backup, expected.restore, expected.copies, expected.of_this_source) == (12, 20, 3, True)
-
-
-@pytest.mark.django_db
-def test_it_expects_by_the_number_of_activities_where_the_source_is_new() -> None:
-    for number in range(3):
-        past(number, source_id=number, backup=10, restore=20, activities=95)
-    expected = expect(99, 195)
-    assert expected is not None
-    assert (expected.backup, expected.restore, expected.of_this_source) == (20, 40, False)
-
-
-@pytest.mark.django_db
-def test_it_expects_nothing_from_too_few() -> None:
-    for number in range(2):
-        past(number, source_id=number, backup=10, restore=20, activities=95)
-    assert expect(99, 195) is None
-    assert expect(99, None) is None
-
-
-@pytest.mark.django_db
-def test_it_learns_nothing_from_copies_whose_end_was_not_witnessed() -> None:
-    past(1, source_id=1, backup=10, restore=9000, activities=5, checking_since=at(100))
-    assert expect(1, 5) is None
-
-
-@pytest.mark.django_db(transaction=True)
-def test_it_expects_of_the_next_copy_what_the_last_one_took(moodle: Moodle) -> None:
-    first = submit()
-    with moodle.held_at("hidden"), working_on(first):
-        until_seen(first)
-        moodle.gates.release()
-    second = run_worker(submit(shortname="NEW-2"))
-    first.refresh_from_db()
-    assert first.sent_at is not None
-    assert first.restore_at is not None
-    assert first.expected_backup is None
-    assert second.expected_backup == pytest.approx((first.restore_at - first.sent_at).total_seconds())
 
 
 # --- figures that a site reports by itself --------------------------------------------------------------------

@@ -89,7 +89,7 @@ def test_it_looks_at_the_source_and_the_short_name(as_administrator: Client, san
     page = text(as_administrator.get(f"/jobs/{job.pk}/look/"))
     assert "The source holds 16 sections and 64 activities." in page
     assert "The short name is still free." in page
-    assert "How long a copy takes is not known yet." in page
+    assert "A copy should take about 10 s (rough estimate from the number of activities)." in page
     taken = a_request("BIO101-2026S1", source_id=BIO101)
     page = text(as_administrator.get(f"/jobs/{taken.pk}/look/"))
     assert "A course in Moodle already has this short name. Choose another. It is “Introduction to Biology”" in page

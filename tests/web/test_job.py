@@ -56,6 +56,16 @@ def test_it_says_that_an_unknown_figure_is_unknown(as_administrator: Client) -> 
     assert "not known" in page
 
 
+def test_it_marks_a_rough_estimate_as_rough(as_administrator: Client) -> None:
+    begun = timezone.now() - timedelta(seconds=2)
+    job = a_running_job(started_at=begun, sent_at=begun, source_activities=95)
+    for address in (f"/jobs/{job.pk}/", "/jobs/"):
+        assert 'aria-valuetext="roughly ' in text(as_administrator.get(address))
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "Rough estimate from the number of activities" in page
+    assert "not known" in page
+
+
 def test_it_marks_an_estimate_as_one(as_administrator: Client) -> None:
     begun = timezone.now() - timedelta(seconds=20)
     job = a_running_job(started_at=begun, sent_at=begun, expected_backup=60.0, expected_restore=60.0)

@@ -5,9 +5,9 @@ from django.utils import timezone
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.lookup import courses_of_other_jobs, take_baseline
 from dupdash.duplication.drivers.outcomes import Outcome
+from dupdash.duplication.expectation import expect
 from dupdash.duplication.explanations import TAKEN, UNSUPPORTED_OPTIONS
 from dupdash.duplication.models import DuplicationJob, Phase
-from dupdash.duplication.progress import expect
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import JobMovedOn, record_event
 from dupdash.duplication.truncation import truncate_for
@@ -43,7 +43,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
         return outcomes.Refused(TAKEN, f"Course {taken[0].id}, “{taken[0].fullname}”, has this short name by now.")
     activities = client.contents(source.id).activities
     baseline = take_baseline(client, source.shortname, courses_of_other_jobs(job))
-    expected = expect(source.id, activities)
+    expected = expect(source.id, activities, job.options)
     if lease.lost.is_set():
         raise JobMovedOn(job.pk)
     try:

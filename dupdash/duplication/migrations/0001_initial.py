@@ -113,6 +113,7 @@ class Migration(migrations.Migration):
                 ("expected_backup", models.FloatField(null=True)),
                 ("expected_restore", models.FloatField(null=True)),
                 ("source_activities", models.PositiveIntegerField(null=True)),
+                ("concurrent_copies", models.FloatField(null=True)),
                 (
                     "phase",
                     models.CharField(
@@ -288,6 +289,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="duplicationjob",
             index=models.Index(fields=["source_id", "-finished_at"], name="job_by_source"),
+        ),
+        migrations.AddIndex(
+            model_name="duplicationjob",
+            index=models.Index(
+                condition=models.Q(("finished_at__isnull", False)), fields=["-finished_at"], name="job_by_end"
+            ),
         ),
         migrations.AddIndex(
             model_name="duplicationjob",

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
-from dupdash.duplication.progress import Expectation, expect
 from dupdash.duplication.request import taken_in_moodle
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
@@ -89,7 +89,8 @@ def look_at(job: DuplicationJob, client: MoodleClient) -> Look:
         problem = taken_in_moodle(job.shortname, client)
     except MoodleError as error:
         return Look(trouble=str(error))
-    return Look(size, expect(job.source_id, size.activities), problem.words(in_full=True) if problem else "")
+    expected = expect(job.source_id, size.activities, job.options) or rough_expectation(size.activities)
+    return Look(size, expected, problem.words(in_full=True) if problem else "")
 
 
 def _other(job: DuplicationJob) -> OtherCopy:

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
+from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import expected_driver
-from dupdash.duplication.progress import Expectation, expect
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.request import FRONT_PAGE, held_by_job, taken_in_moodle
 from dupdash.duplication.states import BUSY, State
@@ -119,7 +119,7 @@ def preview(
         along=comes_along(resolved, size),
         left=left_out(resolved, size),
         unsupported=refusal(chosen, driver),
-        expected=expect(source_id, size.activities),
+        expected=expect(source_id, size.activities, chosen) or rough_expectation(size.activities),
         start=when_it_starts(source_id, user, health),
         names=names,
         dates=Dates.of(course),

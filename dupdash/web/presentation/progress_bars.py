@@ -24,6 +24,8 @@ class Bar:
     estimate: bool
     state: str
     note: str = ""
+    # An estimate from the number of activities alone.
+    rough: bool = False
 
 
 def bars(job: DuplicationJob, reached: Progress | None = None) -> tuple[Bar, tuple[Bar, Bar]]:
@@ -37,7 +39,7 @@ def overall_bar(job: DuplicationJob, reached: Progress | None = None) -> Bar:
     state = _state(job)
     percent = None if state == STILL else _percent(reached.overall, done=state == DONE)
     estimate = reached.estimated and state == RUNNING
-    return Bar("The whole copy", percent, estimate, state, _note(job, reached, state))
+    return Bar("The whole copy", percent, estimate, state, _note(job, reached, state), estimate and reached.rough)
 
 
 def _backup_bar(job: DuplicationJob, reached: Progress) -> Bar:
@@ -45,7 +47,7 @@ def _backup_bar(job: DuplicationJob, reached: Progress) -> Bar:
     if state != WAITING and (state == DONE or reached.backup == 1.0):
         took = job.restore_at - job.sent_at if job.restore_at and job.sent_at else None
         return Bar("Backup", 100, False, DONE, _took(took))
-    return _phase_bar("Backup", reached.backup, reached.estimated, state)
+    return _phase_bar("Backup", reached.backup, reached, state)
 
 
 def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
@@ -58,16 +60,17 @@ def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
             # Nobody watches it closely any more: that it was not seen does not say that it has not begun.
             return Bar("Restore", None, False, STILL)
         return Bar("Restore", 0, False, WAITING)
-    return _phase_bar("Restore", reached.restore, reached.estimated, state)
+    return _phase_bar("Restore", reached.restore, reached, state)
 
 
-def _phase_bar(label: str, value: float | None, estimated: bool, state: str) -> Bar:
+def _phase_bar(label: str, value: float | None, reached: Progress, state: str) -> Bar:
     if state == STILL:
         return Bar(label, None, False, STILL)
     if state == FAILED:
         # How far Moodle had come within a phase when it stopped, nobody knows.
         return Bar(label, None, False, FAILED)
-    return Bar(label, _percent(value), estimated and state == RUNNING, state)
+    estimate = reached.estimated and state == RUNNING
+    return Bar(label, _percent(value), estimate, state, rough=estimate and reached.rough)
 
 
 def _state(job: DuplicationJob) -> str:
@@ -95,6 +98,8 @@ def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
         return ""
     if reached.time_left is not None:
         return f"{roughly(reached.time_left)} left, by earlier copies"
+    if reached.rough:
+        return "Rough estimate from the number of activities"
     if reached.estimated:
         return "Takes longer than earlier copies did"
     if job.driver == "asynchronous":

@@ -14,7 +14,7 @@ from rich.progress import Progress as Bars
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.moodle_clients import course_url, open_client
-from dupdash.duplication.progress import progress
+from dupdash.duplication.progress import Progress, progress
 from dupdash.duplication.request import Draft, InvalidRequest, prepare
 from dupdash.duplication.states import TERMINAL, State
 from dupdash.moodle import options as duplication_options
@@ -91,7 +91,7 @@ class Command(BaseCommand):
             while True:
                 now = progress(job)
                 known = now.overall is not None
-                figure = f"{'about ' if now.estimated else ''}{now.number:.0%}" if known else "unknown"
+                figure = f"{_certainty(now)}{now.number:.0%}" if known else "unknown"
                 bars.update(
                     bar,
                     description=_describe(job),
@@ -115,6 +115,12 @@ class Command(BaseCommand):
                 return
             time.sleep(LOOK_EVERY)
             job.refresh_from_db()
+
+
+def _certainty(reached: Progress) -> str:
+    if reached.rough:
+        return "roughly "
+    return "about " if reached.estimated else ""
 
 
 def _describe(job: DuplicationJob) -> str:

@@ -1,0 +1,182 @@
+"""How long a copy should take: from earlier copies, and from how many copies Moodle makes at the same time.
+
+Copies slow each other down, so a duration says little without the load at which it was measured. Every finished job
+stores its load (``concurrent_copies``). Durations of earlier copies are converted to the load that the next copy meets.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations
+from statistics import median
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import BUSY, State
+
+# What one more activity and the course itself weigh in a duration (measured: 5 activities 1 s, 64 6 s, 307 45 s).
+COURSE_WEIGHT = 5
+# Seconds for each weight, where no copy was made yet (the same measurement).
+ROUGH_PACE = 0.1
+COPIES_OF_SOURCE = 20
+COPIES_OF_ALL = 100
+# How much longer one more copy at the same time makes each of them, as a share of the time of a copy that is alone.
+# Used until earlier copies of one source at different loads show it (measured: 0.25 on four cores, 0.36 on two).
+SLOWDOWN = 0.3
+SLOWDOWN_MOST = 1.0
+# Loads that differ by less say nothing about the slowdown.
+LOADS_APART = 0.5
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """How long backup and restore of a source should take, in seconds, and on what that rests."""
+
+    backup: float
+    restore: float
+    # Earlier copies; 0 for a rough figure from the number of activities.
+    copies: int
+    of_this_source: bool
+
+    @property
+    def total(self) -> float:
+        return self.backup + self.restore
+
+    @property
+    def rough(self) -> bool:
+        return self.copies == 0
+
+
+@dataclass(frozen=True)
+class PastCopy:
+    """What is learned from one finished copy."""
+
+    source_id: int
+    weight: int | None
+    people: bool
+    backup: float
+    restore: float
+    load: float
+
+    def at_load(self, load: float, slowdown: float) -> tuple[float, float]:
+        """The seconds that backup and restore would have taken at another load."""
+        factor = _slowed(load, slowdown) / _slowed(self.load, slowdown)
+        return self.backup * factor, self.restore * factor
+
+
+def expect(
+    source_id: int, activities: int | None, options: Mapping[str, Any] | None = None, load: float | None = None
+) -> Expectation | None:
+    """What history lets expect of a copy of this source that is sent now; None where there is no history.
+
+    From the latest copies of the same source, of those with the same choice about people where there are any; else
+    from the latest copies of all sources, by the number of activities.
+    """
+    finished = DuplicationJob.objects.filter(
+        state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, checking_since__isnull=True
+    ).order_by("-finished_at")
+    same = [_past(job) for job in finished.filter(source_id=source_id)[:COPIES_OF_SOURCE]]
+    latest = [_past(job) for job in finished[:COPIES_OF_ALL]]
+    slowdown = learned_slowdown([*same, *(copy for copy in latest if copy.source_id != source_id)])
+    load = expected_load() if load is None else load
+    if same:
+        alike = [copy for copy in same if options is None or copy.people == bool(options.get("users"))]
+        durations = [copy.at_load(load, slowdown) for copy in alike or same]
+        return Expectation(*_medians(durations), len(durations), of_this_source=True)
+    if activities is None:
+        return None
+    weight = COURSE_WEIGHT + activities
+    durations = [
+        (backup * weight / copy.weight, restore * weight / copy.weight)
+        for copy in latest
+        if copy.weight is not None
+        for backup, restore in [copy.at_load(load, slowdown)]
+    ]
+    return Expectation(*_medians(durations), len(durations), of_this_source=False) if durations else None
+
+
+def rough_expectation(activities: int | None) -> Expectation | None:
+    """A figure for the first copy of all, from the number of activities alone. It may be wrong by a lot."""
+    if activities is None:
+        return None
+    half = ROUGH_PACE * (COURSE_WEIGHT + activities) / 2
+    return Expectation(half, half, 0, of_this_source=False)
+
+
+def expected_load() -> float:
+    """How many copies Moodle will make at the same time while the next one runs: those that run and those that wait."""
+    now = timezone.now()
+    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
+    unfinished = DuplicationJob.objects.filter(Q(state__in=BUSY) | (Q(state=State.QUEUED) & due)).count()
+    return float(min(settings.MOODLE_CONCURRENCY, max(1, unfinished)))
+
+
+def load_during(job: DuplicationJob, end: datetime) -> float | None:
+    """How many copies Moodle made at the same time while it made this one, on average; this one counts."""
+    start = job.sent_at
+    if start is None or end <= start:
+        return None
+    others = DuplicationJob.objects.filter(
+        Q(finished_at__gt=start) | Q(finished_at__isnull=True, state__in=BUSY), sent_at__lt=end
+    ).exclude(pk=job.pk)
+    shared = sum(
+        (min(end, finished or end) - max(start, sent)).total_seconds()
+        for sent, finished in others.values_list("sent_at", "finished_at")
+        if sent is not None
+    )
+    return 1 + shared / (end - start).total_seconds()
+
+
+def learned_slowdown(copies: Iterable[PastCopy]) -> float:
+    """How much one more copy at the same time slows each: from pairs of copies of one source at different loads."""
+    by_source: dict[tuple[int, bool], list[PastCopy]] = {}
+    for copy in copies:
+        by_source.setdefault((copy.source_id, copy.people), []).append(copy)
+    found = [
+        slowdown
+        for same in by_source.values()
+        for one, other in combinations(same, 2)
+        if (slowdown := _slowdown_of_pair(one, other)) is not None
+    ]
+    return median(found) if found else SLOWDOWN
+
+
+def _slowdown_of_pair(one: PastCopy, other: PastCopy) -> float | None:
+    """Solves ``one / other = (1 + s * (load of one - 1)) / (1 + s * (load of other - 1))`` for s."""
+    low, high = sorted((one, other), key=lambda copy: copy.load)
+    if high.load - low.load < LOADS_APART:
+        return None
+    quick, slow = low.backup + low.restore, high.backup + high.restore
+    divisor = quick * (high.load - 1) - slow * (low.load - 1)
+    # A busy Moodle that was no slower than the idle one, or slower than any slowdown explains: the nearest bound.
+    if divisor <= 0:
+        return SLOWDOWN_MOST
+    return min(SLOWDOWN_MOST, max(0.0, (slow - quick) / divisor))
+
+
+def _slowed(load: float, slowdown: float) -> float:
+    return 1 + slowdown * max(0.0, load - 1)
+
+
+def _past(job: DuplicationJob) -> PastCopy:
+    """A copy too quick for its restore to be seen counts half backup and half restore (measured)."""
+    if job.sent_at is None or job.finished_at is None:
+        raise ValueError(f"Job {job.pk} has no complete history.")
+    total = (job.finished_at - job.sent_at).total_seconds()
+    backup = (job.restore_at - job.sent_at).total_seconds() if job.restore_at else total / 2
+    return PastCopy(
+        job.source_id,
+        None if job.source_activities is None else COURSE_WEIGHT + job.source_activities,
+        bool(job.options.get("users")),
+        max(0.0, backup),
+        max(0.0, total - backup),
+        job.concurrent_copies or 1.0,
+    )
+
+
+def _medians(durations: list[tuple[float, float]]) -> tuple[float, float]:
+    return median(backup for backup, _ in durations), median(restore for _, restore in durations)
