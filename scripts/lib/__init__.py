@@ -13,7 +13,13 @@ OLDEST = (3, 11)
 # Tried where ``python3`` is too old, because a later one is often installed beside it.
 LATER = ("python3.14", "python3.13", "python3.12", "python3.11")
 # Scripts, and the modules that do their work.
-MODULES = {"demo": "demo", "test": "tests", "check": "checks", "screenshots": "screenshots"}
+MODULES = {
+    "acceptance": "acceptance.main",
+    "demo": "demo",
+    "test": "tests",
+    "check": "checks",
+    "screenshots": "screenshots",
+}
 
 
 def start(name: str) -> None:

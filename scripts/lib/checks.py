@@ -9,7 +9,7 @@ from .cli import UsageError, say, step
 from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
 # The scripts have no suffix by which ruff would find them.
-SCRIPTS = ("scripts/demo", "scripts/test", "scripts/check", "scripts/screenshots")
+SCRIPTS = ("scripts/acceptance", "scripts/demo", "scripts/test", "scripts/check", "scripts/screenshots")
 
 CHECKS: dict[str, tuple[str, ...]] = {
     "ruff check": ("-m", "ruff", "check", ".", *SCRIPTS),

@@ -2,29 +2,29 @@
 
 import argparse
 import fcntl
-import http.client
 import json
 import os
-import re
-import secrets
 import shutil
 import socket
-import sqlite3
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from .cli import UsageError, say, step
-from .installation import PYTHON, ROOT, RUNTIME, VAR, install
+from .installation import ROOT, RUNTIME, VAR, install
 from .processes import Failed, ProcessGroup, Stopped
+from .services import (
+    HOST,
+    MANAGE,
+    START_LIMIT,
+    Installation,
+    call_web_service,
+    migrate,
+    start_sandbox,
+    start_worker_and_web,
+)
 
-HOST = "127.0.0.1"
 FOLDER = VAR / "demo"
-DATABASE = FOLDER / "dupdash.sqlite3"
-MANAGE = (PYTHON, ROOT / "manage.py")
 
 # The course of the sample has 64 activities, which takes a real site six seconds; here twice that, so that
 # both phases can be watched.
@@ -34,13 +34,8 @@ SAMPLE = "BIO101-2027S1"
 SAMPLE_FULLNAME = "Introduction to Biology (2027 Semester 1)"
 SAMPLE_CATEGORY = "BIO-2027S1"
 
-# Seconds. Nothing takes nearly as long on a machine that is not overloaded.
-START_LIMIT = 60
+# Seconds.
 SAMPLE_LIMIT = 180
-
-# What children need of the environment. Everything else stays outside: above all the settings of a real
-# installation, and the token of a real Moodle.
-KEPT = ("PATH", "HOME", "USER", "LANG", "TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -113,10 +108,11 @@ def _begin_anew() -> None:
 
 
 def _demonstrate(port: int, moodle_port: int, once: bool, began: float) -> int:
-    web = f"http://{HOST}:{port}"
+    installation = Installation(FOLDER, port)
+    web = installation.web_url
     try:
-        with ProcessGroup(_environment(web)) as children:
-            _start(children, port, moodle_port)
+        with ProcessGroup(installation.environment() | {"SANDBOX": "true"}) as children:
+            _start(children, installation, moodle_port)
             people = _make_people(children)
             category = _category_for_the_sample(children.environment)
             step("Ready", f"after {time.monotonic() - began:.0f} s")
@@ -137,71 +133,15 @@ def _demonstrate(port: int, moodle_port: int, once: bool, began: float) -> int:
     return 0
 
 
-def _environment(web: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
-    return kept | {
-        # No .env: whatever it says is for a real installation.
-        "DUPDASH_ENV_FILE": "",
-        "SECRET_KEY": secrets.token_urlsafe(50),
-        "DATABASE_URL": f"sqlite:///{urllib.parse.quote(str(DATABASE))}",
-        "SITE_URL": web,
-        "SANDBOX": "true",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _start(children: ProcessGroup, port: int, moodle_port: int) -> None:
+def _start(children: ProcessGroup, installation: Installation, moodle_port: int) -> None:
     """Database, Moodle, workers and web, each answering."""
-    children.run("migrate", [*MANAGE, "migrate", "--no-input"], START_LIMIT, FOLDER / "migrate.log")
-    step("Database", f"SQLite, {DATABASE.relative_to(ROOT)}")
-    _start_moodle(children, moodle_port)
-    worker = children.start("The worker", [*MANAGE, "worker"], FOLDER / "worker.log")
-    _start_web(children, port)
-    children.wait_until(worker, _workers_work, START_LIMIT)
-    step("Workers", "answering")
-
-
-def _start_moodle(children: ProcessGroup, port: int) -> None:
-    arguments = ["sandbox", "--host", HOST, "--port", str(port), "--speed", str(SPEED)]
-    moodle = children.start("The Moodle", [*MANAGE, *arguments], FOLDER / "moodle.log")
-    children.wait_until(moodle, lambda: _tells_its_token(moodle.said()) is not None, START_LIMIT)
-    url, token = _tells_its_token(moodle.said()) or ("", "")
-    children.wait_until(moodle, lambda: _answers(f"{url}/"), START_LIMIT)
+    migrate(children, installation)
+    step("Database", f"SQLite, {installation.database.relative_to(ROOT)}")
+    url, token = start_sandbox(children, FOLDER / "moodle.log", moodle_port, SPEED)
     children.environment |= {"MOODLE_URL": url, "MOODLE_TOKEN": token}
     step("Moodle", f"{url}, a made-up university with about 200 courses")
-
-
-def _tells_its_token(said: str) -> tuple[str, str] | None:
-    found = re.search(r"(http\S+)\s+token\s+(\S+)\s", said)
-    return (found[1], found[2]) if found else None
-
-
-def _start_web(children: ProcessGroup, port: int) -> None:
-    gunicorn = [str(PYTHON), "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
-    chosen = ["--bind", f"{HOST}:{port}", "--workers", "1", "--access-logfile", "-"]
-    web = children.start("The web process", [*gunicorn, *chosen, "dupdash.wsgi"], FOLDER / "web.log")
-    children.wait_until(web, lambda: _answers(f"http://{HOST}:{port}/"), START_LIMIT)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=5):
-            return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except (OSError, http.client.HTTPException):
-        return False
-
-
-def _workers_work() -> bool:
-    """Whether a heartbeat came out of both queues. Read from the table, to have no other door for it."""
-    # isolation_level None: a look must not begin a transaction.
-    try:
-        with closing(sqlite3.connect(DATABASE, timeout=5, isolation_level=None)) as database:
-            (clusters,) = database.execute("SELECT COUNT(*) FROM duplication_clusterheartbeat").fetchone()
-    except sqlite3.OperationalError:
-        return False
-    return int(clusters) >= 2
+    start_worker_and_web(children, installation)
+    step("Workers", "answering")
 
 
 def _make_people(children: ProcessGroup) -> str:
@@ -212,17 +152,9 @@ def _make_people(children: ProcessGroup) -> str:
 
 def _category_for_the_sample(environment: Mapping[str, str]) -> int:
     """The id of the category for the coming term, which waits empty for copies."""
-    fields = {
-        "wstoken": environment["MOODLE_TOKEN"],
-        "wsfunction": "core_course_get_categories",
-        "moodlewsrestformat": "json",
-        "criteria[0][key]": "idnumber",
-        "criteria[0][value]": SAMPLE_CATEGORY,
-        "addsubcategories": "0",
-    }
-    address = f"{environment['MOODLE_URL']}/webservice/rest/server.php"
-    with urllib.request.urlopen(address, urllib.parse.urlencode(fields).encode(), timeout=20) as answer:
-        (category,) = json.load(answer)
+    wanted = {"criteria[0][key]": "idnumber", "criteria[0][value]": SAMPLE_CATEGORY, "addsubcategories": "0"}
+    url, token = environment["MOODLE_URL"], environment["MOODLE_TOKEN"]
+    (category,) = json.loads(call_web_service(url, token, "core_course_get_categories", wanted))
     return int(category["id"])
 
 

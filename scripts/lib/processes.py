@@ -78,7 +78,7 @@ class ProcessGroup:
         # A second Ctrl-C must not leave anybody behind.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        self._end()
+        _end(self._children)
 
     def start(self, name: str, command: Sequence[str | Path], log: Path | None = None) -> ManagedProcess:
         """Start a process whose output goes to ``log``, or to the terminal."""
@@ -116,6 +116,11 @@ class ProcessGroup:
             raise child.failure(f"ended with status {status}")
         return status or 0
 
+    def stop(self, *children: ManagedProcess) -> None:
+        """End these children, and what they started; no return before they are gone."""
+        _end(children)
+        self._children = [child for child in self._children if child not in children]
+
     def wait_until(self, child: ManagedProcess, ready: Callable[[], bool], limit: float) -> None:
         """Until ``ready()``; raises Failed when the child ends before, or takes longer than the limit."""
         deadline = time.monotonic() + limit
@@ -129,25 +134,32 @@ class ProcessGroup:
     def watch(self) -> None:
         """Until one of them ends, which none should."""
         while True:
-            for child in self._children:
-                if child.status is not None:
-                    raise child.failure(f"ended with status {child.status}")
+            require_running(self._children)
             time.sleep(LOOK_EVERY)
-
-    def _end(self) -> None:
-        for child in reversed(self._children):
-            child.signal(signal.SIGTERM)
-        deadline = time.monotonic() + LONGEST_GOODBYE
-        for child in reversed(self._children):
-            child.wait(max(0.0, deadline - time.monotonic()))
-            # Also where it has ended: one of its group may be left.
-            child.signal(signal.SIGKILL)
-            child.wait(1.0)
 
     def _stop(self, number: int, frame: object) -> None:
         self._asked_to_stop = True
         if not self._starting:
             raise Stopped
+
+
+def require_running(children: Sequence[ManagedProcess]) -> None:
+    """Raises Failed where one of them has ended."""
+    for child in children:
+        if child.status is not None:
+            raise child.failure(f"ended with status {child.status}")
+
+
+def _end(children: Sequence[ManagedProcess]) -> None:
+    """The last that was started ends first."""
+    for child in reversed(children):
+        child.signal(signal.SIGTERM)
+    deadline = time.monotonic() + LONGEST_GOODBYE
+    for child in reversed(children):
+        child.wait(max(0.0, deadline - time.monotonic()))
+        # Also where it has ended: one of its group may be left.
+        child.signal(signal.SIGKILL)
+        child.wait(1.0)
 
 
 def _end_with_parent(parent: int) -> Callable[[], None] | None:

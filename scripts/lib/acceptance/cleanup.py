@@ -1,0 +1,90 @@
+"""Finds what the run made in Moodle, says what should not be there, and removes what is the run's own."""
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from .copies import SUCCEEDED, CopyRequest, Job
+from .moodle import Course, MoodleClient
+
+# Seconds that unfinished copies are waited for when the run was broken off, and between two looks.
+SETTLE_LIMIT = 120.0
+SETTLE_EVERY = 3.0
+# After how long a course under a source's name is still there although somebody else may be at work on it.
+STRANGER_LIMIT = 15.0
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """The category of the run as it is at its end."""
+
+    # What the run made, by its own prefix or by the jobs that succeeded.
+    own: tuple[Course, ...]
+    # New courses under a source's name: perhaps a broken copy of ours, perhaps somebody else's.
+    unknown: tuple[Course, ...]
+
+
+def wait_for_unfinished(client: MoodleClient, jobs: Iterable[Job], sleep: Callable[[float], None] = time.sleep) -> int:
+    """Wait until Moodle has ended the copies whose jobs had not ended; returns how many did not appear.
+
+    A course is under its requested name for a moment when it is made, and again when it is complete: it must be found
+    twice. These look-ups can break the copy. That does no harm: it would be removed in any case.
+    """
+    waiting, seen = {job.shortname for job in jobs}, set[str]()
+    deadline = time.monotonic() + SETTLE_LIMIT
+    while waiting and time.monotonic() < deadline:
+        sleep(SETTLE_EVERY)
+        found = {shortname for shortname in waiting if client.courses_named(shortname)}
+        waiting -= found & seen
+        seen = found
+    return len(waiting)
+
+
+def find_leftovers(
+    client: MoodleClient, category: int, prefix: str, before: frozenset[int], jobs: Iterable[Job], sources: list[Course]
+) -> Leftovers:
+    """What is in the category and was not there ``before``. No copy of the run may be under way any more."""
+    named = {job.course_id for job in jobs if job.state == SUCCEEDED}
+    new = [course for course in client.courses_in(category) if course.id not in before]
+    own = tuple(course for course in new if course.shortname.startswith(prefix) or course.id in named)
+    unknown = [course for course in new if course not in own and _temporary(course, sources)]
+    if unknown:
+        # A copy of somebody else has its own name when it is complete.
+        time.sleep(STRANGER_LIMIT)
+        unknown = [course for course in unknown if client.course(course.id) == course]
+    return Leftovers(own, tuple(unknown))
+
+
+def _temporary(course: Course, sources: list[Course]) -> bool:
+    """Whether a course has a name that Moodle gives a copy of these sources while it restores it."""
+    stem = re.sub(r"_\d+$", "", course.shortname)
+    return stem != course.shortname and any(source.shortname.startswith(stem) for source in sources)
+
+
+def problems_of(leftovers: Leftovers, requests: Iterable[CopyRequest], jobs: dict[str, Job]) -> Iterator[str]:
+    """Courses made twice, and courses that no succeeded job names."""
+    made = Counter(course.shortname for course in leftovers.own)
+    for shortname, count in made.items():
+        if count > 1:
+            yield f"{count} courses have the short name {shortname}"
+    results = {job.course_id for job in jobs.values() if job.state == SUCCEEDED}
+    for course in leftovers.own:
+        if course.id not in results:
+            yield f"left behind: course {course.id} ({course.shortname}), which no succeeded job names"
+    asked_for = {request.stored_shortname for request in requests}
+    for shortname in sorted(set(made) - asked_for):
+        yield f"a course has the short name {shortname}, which nobody asked for"
+    for course in leftovers.unknown:
+        yield (
+            f"course {course.id} ({course.shortname}) is new and may have been left behind by a copy. It may also be "
+            "somebody else's, and was not removed"
+        )
+
+
+def remove(client: MoodleClient, courses: Iterable[Course]) -> tuple[Course, ...]:
+    """Delete these courses; returns those that are still there."""
+    courses = tuple(courses)
+    client.delete([course.id for course in courses])
+    return tuple(course for course in courses if client.course(course.id) is not None)

@@ -1,0 +1,100 @@
+"""Compares a copy with its source, by calls of the run's own: what dupdash says about its copies is not used."""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+
+from .copies import CopyRequest
+from .moodle import ENROLLED, Course, MoodleClient, Section
+
+NAMED_MOST = 3
+
+
+class Comparison:
+    def __init__(self, client: MoodleClient, category: int) -> None:
+        self._client = client
+        self._category = category
+        self._sees_people = ENROLLED in client.functions()
+        # A source does not change during the run.
+        self._source_contents = cache(client.contents)
+        self._source_people = cache(client.people)
+
+    @property
+    def note(self) -> str:
+        """What this client cannot compare; "" for nothing."""
+        return "" if self._sees_people else f"Who is enrolled is not compared: the token lacks {ENROLLED}"
+
+    def problems(self, request: CopyRequest, copy: int) -> Iterator[str]:
+        """Each way in which a copy is not what its request asked for."""
+        course = self._client.course(copy)
+        if course is None:
+            yield "Moodle shows no course under the id of the copy"
+            return
+        yield from self._names_and_place(request, course)
+        yield from _contents(
+            self._source_contents(request.source),
+            self._client.contents(copy),
+            with_activities=request.wants("activities", True),
+        )
+        if self._sees_people:
+            yield from _people(request, self._source_people(request.source), self._client.people(copy))
+
+    def _names_and_place(self, request: CopyRequest, course: Course) -> Iterator[str]:
+        if course.shortname != request.stored_shortname:
+            yield f"the short name is {course.shortname!r}, and {request.stored_shortname!r} was asked for"
+        if course.fullname != request.stored_fullname:
+            yield f"the full name is {course.fullname!r}, and {request.stored_fullname!r} was asked for"
+        if course.category != self._category:
+            yield f"it is in category {course.category}"
+        if course.visible != request.visible:
+            yield "students can see it" if course.visible else "students cannot see it"
+
+
+def _contents(source: tuple[Section, ...], copy: tuple[Section, ...], *, with_activities: bool) -> Iterator[str]:
+    yield from _differences("section", _sections(source), _sections(copy))
+    wanted = _activities(source) if with_activities else Counter()
+    found = _activities(copy)
+    yield from _differences("activity", wanted, found)
+    if wanted == found and with_activities and [s.activities for s in source] != [s.activities for s in copy]:
+        yield "its activities are in another order"
+
+
+def _sections(contents: tuple[Section, ...]) -> Counter[tuple[object, ...]]:
+    return Counter((section.number, section.name, _seen(section.visible)) for section in contents)
+
+
+def _activities(contents: tuple[Section, ...]) -> Counter[tuple[object, ...]]:
+    return Counter(
+        (kind, name, _seen(visible), f"section {section.number}")
+        for section in contents
+        for kind, name, visible in section.activities
+    )
+
+
+def _seen(visible: bool) -> str:
+    return "visible" if visible else "hidden"
+
+
+def _differences(what: str, source: Counter[tuple[object, ...]], copy: Counter[tuple[object, ...]]) -> Iterator[str]:
+    for where, more in (("only in the source", source - copy), ("only in the copy", copy - source)):
+        if more:
+            named = "; ".join(", ".join(map(str, entry)) for entry in sorted(more, key=str)[:NAMED_MOST])
+            yield f"{more.total()} × {what} {where}: {named}{' …' if len(more) > NAMED_MOST else ''}"
+
+
+def _people(
+    request: CopyRequest, source: dict[int, tuple[str, ...]], copy: dict[int, tuple[str, ...]]
+) -> Iterator[str]:
+    expected = source if request.wants("users", False) else {}
+    if set(copy) != set(expected):
+        yield f"{len(copy)} people are enrolled, expected {len(expected)}"
+        return
+    if not request.wants("role_assignments", False):
+        expected = dict.fromkeys(expected, ())
+    if copy != expected:
+        yield f"their roles are {_roles(copy)}, expected {_roles(expected)}"
+
+
+def _roles(people: dict[int, tuple[str, ...]]) -> str:
+    counted = Counter("+".join(roles) or "none" for roles in people.values())
+    return ", ".join(f"{count} × {role}" for role, count in sorted(counted.items()))

@@ -1,0 +1,139 @@
+"""The three ways to ask dupdash for a copy, each used as its users use it."""
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from ..processes import ManagedProcess, ProcessGroup
+from ..services import MANAGE, Installation, call_web_service
+from .browser import Browser, Form, Page
+from .copies import CopyRequest, Entrance, Refused
+
+USER = "acceptance"
+PASSWORD = "acceptance-Passw0rd"
+COMMAND_LIMIT = 120.0
+# Switches that need others are enabled when the form has come back with these set.
+ROUNDS = 3
+BAD_ARGUMENTS = 2
+_COPY = "core_course_async_duplicate_course"
+
+
+class Dupdash:
+    """The running dupdash as people and programs see it."""
+
+    def __init__(self, children: ProcessGroup, installation: Installation, api_token: str, category: int) -> None:
+        self._children = children
+        self._installation = installation
+        self._token = api_token
+        # Of all copies.
+        self._category = category
+        self._browser = Browser()
+        self._numbers = itertools.count(1)
+        # By short name.
+        self.waiting_commands: dict[str, ManagedProcess] = {}
+
+    def ask(self, request: CopyRequest, *, wait: bool = False) -> None:
+        """Ask for a copy. ``wait``: a command goes on until its copy has ended.
+
+        Raises Refused with what dupdash said.
+        """
+        if request.entrance == Entrance.FORM:
+            self._ask_form(request)
+        elif request.entrance == Entrance.WEB_SERVICE:
+            self._ask_web_service(request)
+        elif wait:
+            self._start_command(request)
+        else:
+            self._run_command(request)
+
+    def result(self, job_id: str) -> dict[str, Any]:
+        """What the web service says about a job."""
+        return self._call(f"{_COPY}_get_result", {"duplicateid": job_id})
+
+    def job_page(self, job_id: str) -> Page:
+        return self._open(f"/jobs/{job_id}/")
+
+    # The form
+
+    def _ask_form(self, request: CopyRequest) -> None:
+        try:
+            page = self._open("/jobs/new/")
+            form = page.form_with("source_query")
+            form.fill("source_query", str(request.source))
+            page = self._browser.press(page, form, "find")
+            page, form = self._filled_in(page, request)
+        except LookupError as error:
+            raise Refused(str(error)) from None
+        page = self._browser.press(page, form)
+        if not re.search(r"/jobs/[0-9a-f]{32}/$", page.location):
+            raise Refused(f"the form came back with status {page.status}: {page.alerts}")
+
+    def _filled_in(self, page: Page, request: CopyRequest) -> tuple[Page, Form]:
+        for _ in range(ROUNDS):
+            form = page.form_with("source_query")
+            form.fill("fullname", request.fullname)
+            form.fill("shortname", request.shortname)
+            form.tick("visible", request.visible)
+            for name, value in (("source", request.source), ("category", self._category)):
+                if not form.choose(name, str(value)):
+                    raise Refused(f"the form offers no {name} {value}. {page.alerts}".strip())
+            ticked = [form.tick(name, on) or not on for name, on in request.options.items()]
+            if all(ticked):
+                return page, form
+            page = self._browser.press(page, form, "preview")
+        raise Refused(f"the form does not let these options be set: {dict(request.options)}")
+
+    def _open(self, path: str) -> Page:
+        url = f"{self._installation.web_url}{path}"
+        page = self._browser.open(url)
+        if "/sign-in/" in page.location:
+            page = self._browser.open(page.location)
+            form = page.form_with("username")
+            form.fill("username", USER)
+            form.fill("password", PASSWORD)
+            self._browser.press(page, form)
+            page = self._browser.open(url)
+        return page
+
+    # The web service
+
+    def _ask_web_service(self, request: CopyRequest) -> None:
+        options = {
+            f"options[{number}][{name}]": str(int(on)) for number, (name, on) in enumerate(request.options.items())
+        }
+        names = {"id": str(request.source), "fullname": request.fullname, "shortname": request.shortname}
+        more = {"categoryid": str(self._category), "visible": str(int(request.visible))}
+        answer = self._call(_COPY, names | more | options)
+        if "duplicateid" not in answer:
+            said = (answer.get(key, "") for key in ("errorcode", "message", "debuginfo"))
+            raise Refused(" ".join(filter(None, said)))
+
+    def _call(self, function: str, parameters: dict[str, str]) -> dict[str, Any]:
+        return dict(json.loads(call_web_service(self._installation.web_url, self._token, function, parameters)))
+
+    # The command
+
+    def _start_command(self, request: CopyRequest) -> None:
+        child = self._children.start("manage.py duplicate", self._command(request), self._log())
+        self.waiting_commands[request.stored_shortname] = child
+
+    def _run_command(self, request: CopyRequest) -> None:
+        child = self._children.start("manage.py duplicate", [*self._command(request), "--no-wait"], self._log())
+        if not child.wait(COMMAND_LIMIT):
+            raise child.failure(f"did not end within {COMMAND_LIMIT:.0f} seconds")
+        self._children.stop(child)
+        if child.status == BAD_ARGUMENTS:
+            raise Refused(child.said().strip())
+        if child.status:
+            raise Refused(f"status {child.status}: {child.said().strip()}")
+
+    def _command(self, request: CopyRequest) -> list[str | Path]:
+        names = ["--fullname", request.fullname, "--shortname", request.shortname, "--category", str(self._category)]
+        options = [word for name, on in request.options.items() for word in ("--option", f"{name}={int(on)}")]
+        hidden = [] if request.visible else ["--hidden"]
+        return [*MANAGE, "duplicate", str(request.source), *names, *options, *hidden]
+
+    def _log(self) -> Path:
+        return self._installation.folder / f"command-{next(self._numbers)}.log"

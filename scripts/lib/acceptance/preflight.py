@@ -1,0 +1,70 @@
+"""Checks before anything is made: the site answers, the tokens may do what is needed, sources and category exist."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ..cli import UsageError
+from .moodle import DELETE, Course, MoodleClient, MoodleFault
+from .settings import Site
+
+READING = (
+    "core_webservice_get_site_info",
+    "core_course_get_categories",
+    "core_course_get_courses_by_field",
+    "core_course_get_contents",
+)
+# What README.md asks of the token of dupdash.
+NEEDED_BY_DUPDASH = (*READING, "core_course_search_courses", "core_course_duplicate_course", DELETE)
+
+
+def check_site(site: Site) -> tuple[list[Course], list[str]]:
+    """The sources, and what the account of dupdash cannot see of them.
+
+    Raises UsageError where the run cannot begin.
+    """
+    client = MoodleClient(site.url, site.own_token)
+    if site.own_token != site.token:
+        _check_functions(site.url, site.own_token, "ACCEPTANCE_TOKEN", (*READING, DELETE))
+    _check_functions(site.url, site.token, "MOODLE_TOKEN", NEEDED_BY_DUPDASH)
+    try:
+        if not client.has_category(site.category):
+            raise UsageError(f"there is no category {site.category} on {site.url}, or the account may not see it")
+        sources = []
+        for id in sorted({*site.sources, site.people_source}):
+            course = client.course(id)
+            if course is None:
+                raise UsageError(f"there is no course {id} on {site.url}, or the account may not see it")
+            sources.append(course)
+        return sources, list(_not_seen(site, sources)) if site.own_token != site.token else []
+    except MoodleFault as fault:
+        raise UsageError(f"{site.url} cannot be read: {fault}") from None
+
+
+def _check_functions(url: str, token: str, name: str, needed: tuple[str, ...]) -> None:
+    try:
+        functions = MoodleClient(url, token).functions()
+    except MoodleFault as fault:
+        advice = {
+            "invalidtoken": f"{name} is no token of this site",
+            "accessexception": f"the service of {name} lacks core_webservice_get_site_info",
+        }.get(fault.errorcode, "is MOODLE_URL the address of a Moodle with web services switched on?")
+        raise UsageError(f"{url} cannot be used: {advice} ({fault})") from None
+    if missing := [function for function in needed if function not in functions]:
+        raise UsageError(f"the service of {name} lacks {', '.join(missing)}. Add them in Moodle's external services")
+
+
+def _not_seen(site: Site, sources: list[Course]) -> Iterator[str]:
+    """The activities that the account of dupdash cannot see: it cannot verify copies of them."""
+    everything, dupdash = MoodleClient(site.url, site.own_token), MoodleClient(site.url, site.token)
+    hidden: Counter[str] = Counter()
+    for source in sources:
+        hidden += _kinds(everything, source.id) - _kinds(dupdash, source.id)
+    for kind, count in sorted(hidden.items()):
+        yield (
+            f"the account of MOODLE_TOKEN does not see {count} activities of type {kind} in the sources. Does its role "
+            f"lack mod/{kind}:view?"
+        )
+
+
+def _kinds(client: MoodleClient, course: int) -> Counter[str]:
+    return Counter(kind for section in client.contents(course) for kind, _, _ in section.activities)

@@ -1,0 +1,117 @@
+"""A proxy in front of Moodle that loses answers: it answers 504 after some seconds, and Moodle goes on."""
+
+import http.client
+import threading
+import urllib.parse
+from collections import Counter
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NoAnswerYet
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+from ..services import HOST
+
+COPY = "core_course_duplicate_course"
+# Longer than any copy of an acceptance run. Only the thread of a lost answer waits so long.
+UPSTREAM_TIMEOUT = 1800.0
+# Between two hosts, not between the ends: not passed on.
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class ImpatientProxy:
+    """Forwards to ``moodle_url`` at an address of its own, from ``with`` to its end."""
+
+    def __init__(self, moodle_url: str, patience: float) -> None:
+        self._upstream = urllib.parse.urlsplit(moodle_url)
+        self._patience = patience
+        self._lock = threading.Lock()
+        # Short names of copies: how often each was sent, and those whose answer was lost.
+        self.sent: Counter[str] = Counter()
+        self.lost: set[str] = set()
+
+    def __enter__(self) -> "ImpatientProxy":
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                proxy._serve(self)
+
+            do_POST = do_GET
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                """Nothing: its own counts say what happened."""
+
+        self._server = ThreadingHTTPServer((HOST, 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://{HOST}:{self._server.server_address[1]}{self._upstream.path}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        shortname = _copy_in(body)
+        if shortname:
+            with self._lock:
+                self.sent[shortname] += 1
+        headers = {name: value for name, value in handler.headers.items() if name.lower() not in {*HOP_BY_HOP, "host"}}
+        pending: Future[Answer] = Future()
+        # A daemon: the script may end while Moodle still works on what nobody waits for.
+        request = (pending, handler.command, handler.path, body, headers)
+        threading.Thread(target=self._forward, args=request, daemon=True).start()
+        answer = self._wait(pending)
+        if shortname and answer.status == http.client.GATEWAY_TIMEOUT:
+            with self._lock:
+                self.lost.add(shortname)
+        handler.send_response(answer.status)
+        for name, value in answer.headers:
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(len(answer.body)))
+        handler.end_headers()
+        handler.wfile.write(answer.body)
+
+    def _wait(self, pending: "Future[Answer]") -> Answer:
+        html = [("Content-Type", "text/html")]
+        try:
+            return pending.result(self._patience)
+        except NoAnswerYet:
+            return Answer(http.client.GATEWAY_TIMEOUT, html, b"<html><title>504 Gateway Time-out</title></html>")
+        except (OSError, http.client.HTTPException):
+            return Answer(http.client.BAD_GATEWAY, html, b"<html><title>502 Bad Gateway</title></html>")
+
+    def _forward(self, pending: "Future[Answer]", method: str, path: str, body: bytes, headers: dict[str, str]) -> None:
+        try:
+            pending.set_result(self._ask_moodle(method, path, body, headers))
+        except (OSError, http.client.HTTPException) as error:
+            pending.set_exception(error)
+
+    def _ask_moodle(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+        secure = self._upstream.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(self._upstream.hostname or "", self._upstream.port, timeout=UPSTREAM_TIMEOUT)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in HOP_BY_HOP]
+            return Answer(answer.status, kept, answer.read())
+        finally:
+            connection.close()
+
+
+def _copy_in(body: bytes) -> str:
+    """The short name that a request asks a copy for; "" for every other request."""
+    fields = urllib.parse.parse_qs(body.decode(errors="replace"))
+    return fields.get("shortname", [""])[0] if fields.get("wsfunction") == [COPY] else ""

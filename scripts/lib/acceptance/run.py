@@ -1,0 +1,209 @@
+"""One acceptance run: the copies are asked for, awaited and judged, stage after stage."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+from ..cli import step
+from ..processes import LOOK_EVERY, ManagedProcess, ProcessGroup, require_running
+from ..services import MANAGE, START_LIMIT, Installation, migrate, start_worker_and_web
+from .comparison import Comparison
+from .copies import ENDED, CopyRequest, Entrance, Job, Outcome, Refused, RefusedIf
+from .entrances import PASSWORD, USER, Dupdash
+from .jobs import count_unfinished, read_jobs
+from .moodle import NATIVE, MoodleClient, MoodleFault
+from .proxy import ImpatientProxy
+from .scenarios import Stage
+from .settings import Settings, Site
+
+# Of the commands of a batch, so many wait for the end of their copies; the others end at once.
+WAITING_COMMANDS = 3
+# Copies that are compared at the same time.
+COMPARED_AT_ONCE = 4
+# Seconds that a command may take to notice that its job has ended.
+COMMAND_END_LIMIT = 30.0
+
+
+class Run:
+    def __init__(self, settings: Settings, site: Site, installation: Installation) -> None:
+        self._site = site
+        self._settings = settings
+        self._installation = installation
+        self._client = MoodleClient(site.url, site.own_token)
+        self._comparison = Comparison(self._client, site.category)
+        self._deadline = time.monotonic() + settings.limit
+        # Of every request that was made, and what concerns no single one.
+        self.outcomes: list[Outcome] = []
+        self.problems: list[str] = []
+        self.notes = [self._comparison.note] if self._comparison.note else []
+
+    def execute(self, stages: Sequence[Stage], children: ProcessGroup) -> None:
+        """Raises Failed where a process of dupdash ends or does not answer."""
+        token = self._prepare(children)
+        for stage in stages:
+            if self._time_is_over:
+                self.problems.append(f"concurrency {stage.concurrency} was not reached: the time of the run was over")
+                continue
+            self._run_stage(stage, children, token)
+
+    @property
+    def _time_is_over(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def _prepare(self, children: ProcessGroup) -> str:
+        """Make the database and its user; returns the user's API token."""
+        migrate(children, self._installation)
+        children.environment |= {
+            "MOODLE_URL": self._site.url,
+            "MOODLE_TOKEN": self._site.token,
+            "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+        }
+        log = self._installation.folder / "user.log"
+        user = ["createsuperuser", "--no-input", "--username", USER, "--email", "acceptance@example.edu"]
+        children.run("createsuperuser", [*MANAGE, *user], START_LIMIT, log)
+        children.run("api_token", [*MANAGE, "api_token", "create", USER, "--label", "acceptance"], START_LIMIT, log)
+        return log.read_text().split()[-1]
+
+    def _run_stage(self, stage: Stage, children: ProcessGroup, token: str) -> None:
+        with ExitStack() as stack:
+            proxy = None
+            if stage.through_proxy:
+                proxy = stack.enter_context(ImpatientProxy(self._site.url, self._settings.patience))
+            children.environment |= {
+                "MOODLE_URL": proxy.url if proxy else self._site.url,
+                "MOODLE_CONCURRENCY": str(stage.concurrency),
+            }
+            processes = start_worker_and_web(children, self._installation)
+            dupdash = Dupdash(children, self._installation, token, self._site.category)
+            for batch in stage.batches:
+                if not self._time_is_over:
+                    self._run_batch(batch, dupdash, processes, proxy)
+            children.stop(*processes)
+            if proxy and not proxy.lost:
+                self.problems.append(
+                    f"the proxy lost no answer: no copy took longer than {self._settings.patience:g} s. "
+                    "Choose larger sources or a smaller --proxy-seconds"
+                )
+
+    def _run_batch(
+        self,
+        batch: tuple[CopyRequest, ...],
+        dupdash: Dupdash,
+        processes: Sequence[ManagedProcess],
+        proxy: ImpatientProxy | None,
+    ) -> None:
+        began = time.monotonic()
+        outcomes = list(self._ask_for_all(batch, dupdash))
+        ended = self._wait(processes)
+        seconds = time.monotonic() - began
+        self._judge_all(outcomes, dupdash, proxy, ended)
+        scenarios = ", ".join(dict.fromkeys(request.scenario for request in batch))
+        succeeded = sum(outcome.succeeded for outcome in outcomes)
+        step(f"{succeeded}/{len(batch)}", f"{scenarios} ({seconds:.0f} s)")
+
+    def _ask_for_all(self, batch: tuple[CopyRequest, ...], dupdash: Dupdash) -> Iterator[Outcome]:
+        waiting = 0
+        for request in batch:
+            if self._time_is_over:
+                return
+            outcome = Outcome(request, refusal_expected=self._must_be_refused(request))
+            self.outcomes.append(outcome)
+            wait = request.entrance == Entrance.COMMAND and waiting < WAITING_COMMANDS and not outcome.refusal_expected
+            waiting += wait
+            try:
+                dupdash.ask(request, wait=wait)
+            except Refused as refused:
+                outcome.refusal = str(refused)
+            except OSError as error:
+                outcome.problems.append(f"could not be asked for: {error}")
+            yield outcome
+
+    def _must_be_refused(self, request: CopyRequest) -> bool:
+        if request.refused_if == RefusedIf.NAME_FOUND:
+            return bool(self._client.courses_named(request.stored_shortname))
+        return request.refused_if == RefusedIf.STOCK_SITE and NATIVE not in self._client.functions()
+
+    def _wait(self, processes: Sequence[ManagedProcess]) -> bool:
+        """Until every job has ended; False where the time of the run is over before that."""
+        while count_unfinished(self._installation.database):
+            if self._time_is_over:
+                return False
+            require_running(processes)
+            time.sleep(LOOK_EVERY)
+        return True
+
+    # What came of it
+
+    def _judge_all(self, outcomes: list[Outcome], dupdash: Dupdash, proxy: ImpatientProxy | None, ended: bool) -> None:
+        jobs = read_jobs(self._installation.database)
+        for outcome in outcomes:
+            outcome.job = jobs.get(outcome.request.stored_shortname)
+            outcome.problems += _state_problems(outcome, ended)
+            outcome.problems += self._answer_problems(outcome, dupdash)
+            if proxy:
+                outcome.problems += _proxy_problems(outcome, proxy)
+        succeeded = [outcome for outcome in outcomes if outcome.succeeded]
+        pool = ThreadPoolExecutor(COMPARED_AT_ONCE)
+        try:
+            list(pool.map(self._compare, succeeded))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _compare(self, outcome: Outcome) -> None:
+        if outcome.job is None or outcome.job.course_id is None:
+            outcome.problems.append("succeeded, and no course is named")
+            return
+        try:
+            outcome.problems += self._comparison.problems(outcome.request, outcome.job.course_id)
+        except MoodleFault as fault:
+            outcome.problems.append(f"could not be compared with its source: {fault}")
+
+    def _answer_problems(self, outcome: Outcome, dupdash: Dupdash) -> Iterator[str]:
+        """What the entrances say about a copy that the database says succeeded."""
+        job = outcome.job
+        command = dupdash.waiting_commands.get(outcome.request.stored_shortname)
+        if command and not command.wait(COMMAND_END_LIMIT):
+            yield "the command did not end with its job"
+        if job is None or not outcome.succeeded:
+            return
+        link = f"/course/view.php?id={job.course_id}"
+        if command and command.status is not None and (command.status or link not in command.said()):
+            yield f"the command ended with status {command.status} and said: {command.said().strip()[-200:]}"
+        result = dupdash.result(job.id)
+        if (result.get("state"), result.get("courseid")) != (job.state, job.course_id):
+            yield f"the web service answers {result}"
+        for warning in result.get("warnings", []):
+            yield f"dupdash warns: {warning['message']}"
+        if outcome.request.entrance == Entrance.FORM and link not in dupdash.job_page(job.id).text:
+            yield "the job page has no link to the course"
+
+
+def _state_problems(outcome: Outcome, ended: bool) -> Iterator[str]:
+    job = outcome.job
+    if outcome.refusal_expected != bool(outcome.refusal):
+        if outcome.refusal:
+            yield f"was refused: {outcome.refusal}"
+        else:
+            yield f"was not refused, although {outcome.request.refused_if}"
+    if job is None:
+        if not (outcome.refusal or outcome.problems):
+            yield "has no job"
+    elif outcome.refusal:
+        yield "was refused, and has a job"
+    elif job.state not in ENDED and not ended:
+        yield f"was still {job.state} when the time of the run was over"
+    elif not outcome.succeeded:
+        yield f"{job.state}: {job.failure} ({_last_reason(job)})"
+
+
+def _last_reason(job: Job) -> str:
+    return job.events[-1].reason if job.events else "no event"
+
+
+def _proxy_problems(outcome: Outcome, proxy: ImpatientProxy) -> Iterator[str]:
+    shortname = outcome.request.stored_shortname
+    if proxy.sent[shortname] > 1:
+        yield f"was sent to Moodle {proxy.sent[shortname]} times"
+    if shortname in proxy.lost and outcome.succeeded and outcome.job and not outcome.job.was_checking:
+        yield "succeeded without being checked, although its answer was lost"

@@ -1,0 +1,123 @@
+"""Starts the processes of an installation on this machine: database, Moodle, workers and web, each until it answers."""
+
+import http.client
+import os
+import re
+import secrets
+import socket
+import sqlite3
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from .installation import PYTHON, ROOT
+from .processes import ManagedProcess, ProcessGroup
+
+HOST = "127.0.0.1"
+MANAGE = (PYTHON, ROOT / "manage.py")
+
+# Seconds. Nothing takes nearly as long on a machine that is not overloaded.
+START_LIMIT = 60
+
+# What children need of the environment. Everything else stays outside: above all the settings of a real
+# installation, and the token of a real Moodle.
+KEPT = ("PATH", "HOME", "USER", "LANG", "TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Where one installation of dupdash keeps its files, and the port of its web process."""
+
+    folder: Path
+    web_port: int
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "dupdash.sqlite3"
+
+    @property
+    def web_url(self) -> str:
+        return f"http://{HOST}:{self.web_port}"
+
+    def environment(self) -> dict[str, str]:
+        """The environment of its processes, without the Moodle."""
+        kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
+        return kept | {
+            # No .env: whatever it says is for a real installation.
+            "DUPDASH_ENV_FILE": "",
+            "SECRET_KEY": secrets.token_urlsafe(50),
+            "DATABASE_URL": f"sqlite:///{urllib.parse.quote(str(self.database))}",
+            "SITE_URL": self.web_url,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def migrate(children: ProcessGroup, installation: Installation) -> None:
+    children.run("migrate", [*MANAGE, "migrate", "--no-input"], START_LIMIT, installation.folder / "migrate.log")
+
+
+def start_sandbox(children: ProcessGroup, log: Path, port: int, speed: float) -> tuple[str, str]:
+    """Start the embedded Moodle; returns its address and its token."""
+    arguments = ["sandbox", "--host", HOST, "--port", str(port), "--speed", str(speed)]
+    moodle = children.start("The Moodle", [*MANAGE, *arguments], log)
+    children.wait_until(moodle, lambda: _address_and_token(moodle.said()) is not None, START_LIMIT)
+    url, token = _address_and_token(moodle.said()) or ("", "")
+    children.wait_until(moodle, lambda: answers(f"{url}/"), START_LIMIT)
+    return url, token
+
+
+def _address_and_token(said: str) -> tuple[str, str] | None:
+    found = re.search(r"(http\S+)\s+token\s+(\S+)\s", said)
+    return (found[1], found[2]) if found else None
+
+
+def start_worker_and_web(children: ProcessGroup, installation: Installation) -> tuple[ManagedProcess, ManagedProcess]:
+    """Start both at the same time, and wait until both answer."""
+    before = datetime.now(UTC)
+    worker = children.start("The worker", [*MANAGE, "worker"], installation.folder / "worker.log")
+    gunicorn = [str(PYTHON), "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
+    chosen = ["--bind", f"{HOST}:{installation.web_port}", "--workers", "1", "--access-logfile", "-"]
+    web = children.start("The web process", [*gunicorn, *chosen, "dupdash.wsgi"], installation.folder / "web.log")
+    children.wait_until(web, lambda: answers(f"{installation.web_url}/"), START_LIMIT)
+    children.wait_until(worker, lambda: _workers_answer(installation.database, before), START_LIMIT)
+    return worker, web
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _workers_answer(database: Path, since: datetime) -> bool:
+    """Whether a heartbeat came out of both queues since then. Read from the table: no page and no command tells it."""
+    # isolation_level None: reading must not begin a transaction.
+    try:
+        with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as connection:
+            rows = connection.execute("SELECT at FROM duplication_clusterheartbeat").fetchall()
+    except sqlite3.OperationalError:
+        return False
+    return sum(datetime.fromisoformat(at).replace(tzinfo=UTC) >= since for (at,) in rows) >= 2
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def call_web_service(url: str, token: str, function: str, parameters: Mapping[str, str]) -> bytes:
+    """The answer to one call of Moodle's REST protocol."""
+    fields = {"wstoken": token, "wsfunction": function, "moodlewsrestformat": "json", **parameters}
+    address = f"{url}/webservice/rest/server.php"
+    with urllib.request.urlopen(address, urllib.parse.urlencode(fields).encode(), timeout=60) as answer:
+        return bytes(answer.read())
