@@ -75,6 +75,10 @@ class Page:
     # What the page says in its alerts and beside its fields.
     alerts: str
 
+    def offers(self, name: str) -> bool:
+        """Whether one of its forms has a field of that name."""
+        return any(control.name == name for form in self.forms for control in form.controls)
+
     def form_with(self, name: str) -> Form:
         """The form with a field of that name; raises LookupError where there is none."""
         for form in self.forms:

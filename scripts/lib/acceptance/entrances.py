@@ -17,6 +17,9 @@ COMMAND_LIMIT = 120.0
 # Switches that need others are enabled when the form has come back with these set.
 ROUNDS = 3
 BAD_ARGUMENTS = 2
+UNPROCESSABLE = 422
+# The checkbox that confirms a further copy of the same source.
+COPY_AGAIN = "again"
 _COPY = "core_course_async_duplicate_course"
 
 
@@ -67,6 +70,11 @@ class Dupdash:
         except LookupError as error:
             raise Refused(str(error)) from None
         page = self._browser.press(page, form)
+        if page.status == UNPROCESSABLE and page.offers(COPY_AGAIN):
+            # The source has a copy in this term already: the form asks once whether another one is meant.
+            page, form = self._filled_in(page, request)
+            form.tick(COPY_AGAIN, True)
+            page = self._browser.press(page, form)
         if not re.search(r"/jobs/[0-9a-f]{32}/$", page.location):
             raise Refused(f"the form came back with status {page.status}: {page.alerts}")
 
