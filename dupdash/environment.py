@@ -1,7 +1,7 @@
-"""The settings that come from the environment, read with one rule for what is wrong with them.
+"""Reads and validates the settings from the environment.
 
-A missing or malformed setting ends the program with one line that names the setting and says what to
-do. ``.env.example`` lists every name.
+A missing or invalid setting ends the program with one line that names the setting and says what to do.
+``.env.example`` lists all settings.
 """
 
 import os
@@ -20,24 +20,24 @@ from dupdash.moodle.transport import site_address
 
 T = TypeVar("T")
 
-# What counts and periods may be; more is a slip of the finger, and overflows somewhere.
+# Larger counts are typing errors, and would overflow.
 LARGEST_COUNT = 1_000_000_000
-# As a request may name it: by name or address, without a port. ".example.edu" is all below it, "*" any.
+# A host name or address without a port. ".example.edu" allows all subdomains, "*" every host.
 _HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
-# Seconds.
+# Limits of periods, in seconds.
 SHORTEST, LONGEST = 0.01, 31_536_000
 
 
 def refuse(setting: str, what_to_do: str) -> NoReturn:
-    """End the program: ``setting`` cannot be used as it is."""
+    """End the program with a line that names the invalid setting."""
     sys.exit(f"dupdash cannot start. {setting}: {what_to_do}")
 
 
 def read_file(env: Env, folder: Path) -> None:
-    """Read the file of settings, beside the environment, which wins: ``.env`` in ``folder``, if there is one.
+    """Read ``.env`` in ``folder``, if it exists. Variables of the environment take precedence.
 
-    ``DUPDASH_ENV_FILE`` names another file; empty means none (the test suite sets it so that no test ever
-    speaks to the site in a developer's ``.env``).
+    ``DUPDASH_ENV_FILE`` names another file. If it is empty, no file is read: the test suite sets it so that no test
+    sends requests to the Moodle in a developer's ``.env``.
     """
     named = os.environ.get("DUPDASH_ENV_FILE")
     if named == "":
@@ -52,12 +52,12 @@ def read_file(env: Env, folder: Path) -> None:
     except OSError as error:
         refuse(name, f"the file {file} cannot be read: {error.strerror}")
     except UnicodeDecodeError:
-        # Not in the error's own words, which show what is in the file.
+        # Without the error's own message, which would show content of the file.
         refuse(name, f"the file {file} must be text in UTF-8")
 
 
 def setting(read: Callable[[], T], name: str, what_to_do: str, valid: Callable[[T], bool] | None = None) -> T:
-    """``read()``, or the end of the program with a line that names the setting."""
+    """The result of ``read()``. If it fails or is not valid, the program ends with a line that names the setting."""
     try:
         value = read()
     except (EnvError, ValueError) as error:
@@ -68,7 +68,7 @@ def setting(read: Callable[[], T], name: str, what_to_do: str, valid: Callable[[
 
 
 class Environment:
-    """Typed reading of single settings; each method ends the program on a value that cannot be used."""
+    """Reads single settings by type. Each method ends the program if the value is invalid."""
 
     def __init__(self, folder: Path) -> None:
         self._env = Env()
@@ -98,10 +98,10 @@ class Environment:
         return setting(lambda: self._env.float(name, default), name, what, lambda value: SHORTEST <= value <= LONGEST)
 
     def growing(self, first: str, longest: str, defaults: tuple[float, float]) -> tuple[float, float]:
-        """Two settings, both in seconds: a pause that grows, and what it grows to."""
+        """Two settings in seconds: the first and the longest value of a growing delay."""
         shorter, longer = self.seconds(first, defaults[0]), self.seconds(longest, defaults[1])
         if shorter > longer:
-            refuse(first, f"must not be longer than {longest}, to which it grows; that is {longer:g}")
+            refuse(first, f"must not be longer than {longest}, which is {longer:g}")
         return shorter, longer
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
@@ -112,7 +112,7 @@ class Environment:
 
     def web_address(self, name: str) -> str:
         value = self.text(name).rstrip("/")
-        # What is put behind it would be taken for a part of the query.
+        # dupdash appends paths to it, so it must have no query or fragment.
         if value and (not is_address(value, ("http", "https")) or not {"?", "#"}.isdisjoint(value)):
             refuse(name, "must be the address of this dupdash, for example https://copies.example.edu")
         return value
@@ -132,7 +132,7 @@ class Environment:
         return values
 
     def origins(self, name: str) -> list[str]:
-        # As browsers name them: without a slash at the end, and so without any.
+        # Browsers send origins without a slash at the end.
         values = [value.removesuffix("/") for value in self.names(name, [])]
         if not all(is_origin(value) for value in values):
             what = "must be addresses without a path, with commas between them, for example https://copies.example.edu"
@@ -161,28 +161,28 @@ class Environment:
 
 
 def is_class(path: str) -> bool:
-    """Whether there is a class of that name, as far as can be told while settings are read."""
+    """Whether a class of that name exists, as far as this can be checked while settings are being read."""
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name, None)
     except (ImportError, SyntaxError, TypeError, ValueError):
         return False
     except Exception:
-        # It is there, and may need the settings. What uses it says later what else is wrong with it.
+        # The module exists, but its import may need the settings. Its user reports other problems later.
         return True
     return isinstance(found, type)
 
 
 def is_origin(value: str) -> bool:
-    """Whether this is an address on the web with nothing behind host and port."""
+    """Whether this is an http or https address with nothing after host and port."""
     return is_address(value, ("http", "https")) and value.count("/") == 2 and {"?", "#", "@"}.isdisjoint(value)
 
 
 def is_address(value: str, schemes: tuple[str, ...]) -> bool:
-    """Whether this is an address with one of the schemes, a host (or a path, for a socket) and a usable port."""
+    """Whether this is an address with one of the schemes, a host (or a path, for a Unix socket) and a valid port."""
     try:
         parts = urlsplit(value)
-        # Reading the port is what checks it.
+        # Reading the property validates the port.
         reachable = bool(parts.hostname or (parts.scheme == "unix" and parts.path)) and parts.port != 0
     except ValueError:
         return False

@@ -1,6 +1,6 @@
-"""Who may see and do what. Views, verbs and gateway all ask here; nobody else knows a rule.
+"""Decides who may see and do what. Pages, job actions and web services all use this module.
 
-An actor of None is the command line: who has a shell on the machine may do what an administrator may.
+A user of None is the command line: a person with a shell on the host may do what an administrator may.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """The three kinds of people; the values are the names of their groups."""
+    """The three roles; the values are the names of Django groups."""
 
     ADMINISTRATOR = "Course administrators"
     FACULTY = "Faculty"
@@ -40,7 +40,7 @@ class Action(StrEnum):
 
 
 class NotAllowed(Exception):
-    """This person may not do that. The message is for them, in plain words."""
+    """The person has no permission. The message is shown to them."""
 
 
 class NotTaught(NotAllowed):
@@ -56,7 +56,7 @@ class NotTaught(NotAllowed):
 
 
 def roles(user: "User | AnonymousUser | None") -> frozenset[Role]:
-    """The roles a person has by groups; a superuser is an administrator, and so is the command line."""
+    """The roles of a person, from their groups. Superusers and the command line are administrators."""
     if user is None:
         return frozenset({Role.ADMINISTRATOR})
     if not user.is_authenticated or not user.is_active:
@@ -76,7 +76,7 @@ def is_administrator(user: "User | AnonymousUser | None") -> bool:
 
 
 def has_role(user: "User | AnonymousUser | None") -> bool:
-    """Whether the dashboard is for this person at all."""
+    """Whether this person may use the dashboard at all."""
     return bool(roles(user))
 
 
@@ -85,7 +85,7 @@ def sees_all_jobs(user: "User | AnonymousUser | None") -> bool:
 
 
 def visible_jobs(user: "User | AnonymousUser | None") -> JobQuerySet:
-    """The jobs this person may know of; for everybody else's the answer is "there is no such job"."""
+    """The jobs that this person may see. All other jobs are answered with 404."""
     if sees_all_jobs(user):
         return DuplicationJob.objects.all()
     if user is None or not user.is_authenticated:
@@ -94,12 +94,12 @@ def visible_jobs(user: "User | AnonymousUser | None") -> JobQuerySet:
 
 
 def may_see(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
-    # In this order: whose own it is needs no query.
+    # In this order, because checking the requester needs no query.
     return _is_own(user, job) or sees_all_jobs(user)
 
 
 def may_submit(user: "User | AnonymousUser | None") -> bool:
-    """Whether this person may ask for copies at all."""
+    """Whether this person may request copies at all."""
     return bool(roles(user) & {Role.ADMINISTRATOR, Role.FACULTY})
 
 
@@ -125,52 +125,51 @@ def _help_desk_by_policy(user: "User | AnonymousUser | None", job: DuplicationJo
 
 _Rule = Callable[["User | AnonymousUser | None", DuplicationJob], bool]
 
-# Beside administrators, who may do everything.
-_OTHERS: dict[Action, tuple[_Rule, ...]] = {
+# Who may do it besides administrators, who may do everything.
+_RULES: dict[Action, tuple[_Rule, ...]] = {
     Action.CANCEL: (_own_as_faculty,),
     Action.RETRY: (_own_as_faculty, _help_desk_by_policy),
 }
 
 
-def may(user: "User | AnonymousUser | None", verb: Action, job: DuplicationJob) -> bool:
-    """Whether a person may do this to this job, as far as who they are goes (not the job's state)."""
-    return is_administrator(user) or any(rule(user, job) for rule in _OTHERS.get(verb, ()))
+def may(user: "User | AnonymousUser | None", action: Action, job: DuplicationJob) -> bool:
+    """Whether a person's role allows this action on this job. The job's state is not checked."""
+    return is_administrator(user) or any(rule(user, job) for rule in _RULES.get(action, ()))
 
 
-def require(user: "User | AnonymousUser | None", verb: Action, job: DuplicationJob) -> None:
+def require(user: "User | AnonymousUser | None", action: Action, job: DuplicationJob) -> None:
     """Raise NotAllowed unless ``may``."""
-    if not may(user, verb, job):
-        raise NotAllowed(f"You may not {verb} this job.")
+    if not may(user, action, job):
+        raise NotAllowed(f"You may not {action} this job.")
 
 
 @dataclass(frozen=True)
 class RequestedCopy:
-    """What a submission is judged by: the source, the category, the options that are on."""
+    """What decides whether a person may have a copy made: source, category and options."""
 
     source_id: int
     category_id: int
     options: dict[str, bool]
 
 
-def require_submit(user: "User | AnonymousUser | None", wish: RequestedCopy, client: MoodleClient) -> None:
+def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, client: MoodleClient) -> None:
     """Raise NotAllowed unless this person may have this copy made.
 
-    Faculty may copy the courses they teach, asked of Moodle at this moment: the person's e-mail address or
-    username finds the Moodle user, whose id must be among the course's contacts. Raises MoodleError where
-    Moodle cannot be asked.
+    Faculty may copy the courses that they teach. dupdash asks Moodle each time: it finds the Moodle user by e-mail
+    address or username, and the course must list that user as a contact. Raises MoodleError if Moodle does not answer.
     """
     if is_administrator(user):
         return
     if user is None or Role.FACULTY not in roles(user):
-        raise NotAllowed("You may look at jobs, but not ask for copies.")
+        raise NotAllowed("You may see jobs, but not request copies.")
     # First: whoever asks for a course of somebody else gets one answer, whatever else is wrong.
-    require_teaching(user, wish.source_id, client)
+    require_teaching(user, copy.source_id, client)
     if not may_copy_user_data(user) and any(
-        wish.options.get(option.name) and option.carries_user_data for option in OPTIONS
+        copy.options.get(option.name) and option.carries_user_data for option in OPTIONS
     ):
-        raise NotAllowed("Copies that carry user data are made by the course administrators only.")
-    if not category_is_allowed(user, wish.category_id, client):
-        raise NotAllowed("You may not have courses copied into this category.")
+        raise NotAllowed("Only course administrators may copy people and their work.")
+    if not category_is_allowed(user, copy.category_id, client):
+        raise NotAllowed("You may not copy courses into this category.")
 
 
 def require_teaching(user: "User | AnonymousUser | None", course_id: int, client: MoodleClient) -> None:
@@ -182,14 +181,14 @@ def require_teaching(user: "User | AnonymousUser | None", course_id: int, client
 
 
 def category_is_allowed(user: "User | AnonymousUser | None", category_id: int, client: MoodleClient) -> bool:
-    """Whether copies may go there: the categories of FACULTY_CATEGORIES and all below them."""
+    """Whether this person may copy into the category: one of FACULTY_CATEGORIES or below it."""
     if is_administrator(user) or not settings.FACULTY_CATEGORIES:
         return True
     return any(category.id == category_id and may_copy_into(user, category) for category in client.categories())
 
 
 def may_copy_into(user: "User | AnonymousUser | None", category: Category) -> bool:
-    """The same of a category that is known already."""
+    """The same check for a category that has been read from Moodle."""
     if is_administrator(user) or not settings.FACULTY_CATEGORIES:
         return True
     allowed = {str(entry) for entry in settings.FACULTY_CATEGORIES}
@@ -197,13 +196,13 @@ def may_copy_into(user: "User | AnonymousUser | None", category: Category) -> bo
 
 
 def taught_by(course_id: int, client: MoodleClient) -> frozenset[int]:
-    """The Moodle ids of a course's contacts: by default its editing teachers."""
+    """The Moodle user ids of a course's contacts: by default its editing teachers."""
     course = client.course_by_id(course_id)
     return frozenset(contact.id for contact in course.contacts) if course else frozenset()
 
 
 def moodle_user_id(user: "User | AnonymousUser", client: MoodleClient) -> int:
-    """The Moodle user who is this person. Raises NotAllowed for none, and for more than one."""
+    """The Moodle user id of this person. Raises NotAllowed if no user or more than one user matches."""
     found: set[int] = set()
     if user.is_authenticated:
         for field, value in (("email", user.email), ("username", user.username)):

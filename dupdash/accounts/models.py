@@ -1,4 +1,4 @@
-"""API tokens: what another program shows instead of a name and a password."""
+"""API tokens, with which other programs sign in."""
 
 from datetime import datetime
 
@@ -16,20 +16,19 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """Lets a program do what its owner may do, and no more, until it expires or is revoked.
+    """Gives a program the permissions of the token's owner until it expires or is revoked.
 
-    The token itself is kept nowhere. It is 128 random bits, so that a plain hash of it cannot be turned back by
-    guessing, and can be looked up by an index.
+    Only a hash of the token is stored. A token has 128 random bits, so an unsalted hash is safe and can be indexed.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
-    # Told in the events of the jobs that this token changed.
+    # The events of jobs that a program changes name this label.
     label = models.CharField(max_length=LABEL_LONGEST)
     sha256 = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
-    # The minute in which it was used last, and how many calls were granted in that minute.
+    # The minute of the last use, and the number of calls granted in that minute.
     last_used_at = models.DateTimeField(null=True)
     granted = models.PositiveIntegerField(default=0)
 
@@ -42,7 +41,7 @@ class ApiToken(models.Model):
                 fields=["owner", "label"],
                 condition=Q(revoked_at__isnull=True),
                 name="one_api_token_per_label",
-                violation_error_message="You have a token with this label. Choose another, or revoke that one first.",
+                violation_error_message="You have a token with this label. Choose another label, or revoke it first.",
             ),
         ]
 
@@ -53,8 +52,8 @@ class ApiToken(models.Model):
         return self.revoked_at is None and self.expires_at > (now or timezone.now())
 
     @property
-    def standing(self) -> str:
-        """In one word, for lists: active, expired or revoked."""
+    def status(self) -> str:
+        """For lists: active, expired or revoked."""
         if self.revoked_at is not None:
             return "revoked"
         return "active" if self.is_usable() else "expired"

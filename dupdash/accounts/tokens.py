@@ -1,4 +1,4 @@
-"""Making, finding, counting and revoking API tokens. The only code that ever holds one in the clear."""
+"""Creates, finds, rate-limits and revokes API tokens. No other code handles the text of a token."""
 
 import hashlib
 import hmac
@@ -18,19 +18,19 @@ from dupdash.accounts.models import ApiToken
 
 logger = logging.getLogger("dupdash.tokens")
 
-# As long as Moodle's own, so that a client that checks the form of a token accepts ours.
+# The length of Moodle's own tokens, because some clients check the format.
 TOKEN_BYTES = 16
 TOKEN_LONGEST = 128
 DAYS_DEFAULT = 365
 DAYS_MOST = 3650
-# A process takes calls from the minute's allowance in portions: one UPDATE for each, instead of one for each call.
+# A process reserves calls in portions: one UPDATE for each portion instead of one for each call.
 PORTION_MOST = 100
 
 
 def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken, str]:
-    """A new token, and its text, which can never be shown again.
+    """Create a token. Returns it with its text, which is not stored.
 
-    Raises IntegrityError where the owner has a token with this label that is not revoked.
+    Raises IntegrityError if the owner has an unrevoked token with this label.
     """
     text = secrets.token_hex(TOKEN_BYTES)
     now = timezone.now()
@@ -74,7 +74,7 @@ def _owner_of(token: ApiToken) -> User:
 
 
 def revoke(token: ApiToken) -> bool:
-    """Make a token useless from this moment on; False where it was revoked before."""
+    """Revoke a token with immediate effect; False if it was already revoked."""
     revoked = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
     token.refresh_from_db()
     if revoked:
@@ -83,22 +83,21 @@ def revoke(token: ApiToken) -> bool:
 
 
 def admit(token: ApiToken) -> bool:
-    """Count one call of a token; False where it has used up its calls of this minute (API_RATE_PER_MINUTE).
+    """Count one call of a token; False if it has used all its calls of this minute (API_RATE_PER_MINUTE).
 
-    Exact over all processes of a site, because their portions come out of one row; a portion that is not used
-    up is lost, so that a call may be refused up to a portion early for each further process. The first portion
-    of a minute is also what keeps "last used".
+    The limit holds over all processes, because all portions are taken from one row. Unused calls of a portion are lost,
+    so each further process may refuse calls up to one portion early. The first portion of a minute sets "last used".
     """
     minute = timezone.now().replace(second=0, microsecond=0)
     if (answer := _from_portion(token.pk, minute)) is not None:
         return answer
-    # Outside of the lock: a slow database holds up this call, and no other token's.
+    # Outside of the lock, so that a slow database delays this call only.
     portion = _take_portion(token, minute)
     with _lock:
         if len(_portions) >= _REMEMBERED:
             _portions.clear()
         known = _portions.get(token.pk)
-        # Another call may have taken a portion while this one waited: what is left of that is granted, too.
+        # Another call may have taken a portion in the meantime; its unused calls are added.
         left = known.left if known is not None and known.minute == minute else 0
         if known is None or known.minute <= minute:
             _portions[token.pk] = _Portion(minute, left + max(0, portion - 1), used_up=portion == 0)
@@ -107,7 +106,7 @@ def admit(token: ApiToken) -> bool:
 
 @dataclass
 class _Portion:
-    """What this process may still grant in a minute. ``used_up``: nobody has anything left in it."""
+    """The calls that this process may still grant in a minute. ``used_up``: the token has no calls left."""
 
     minute: datetime
     left: int
@@ -119,14 +118,14 @@ _lock = threading.Lock()
 _portions: dict[int, _Portion] = {}
 
 
-def forget_portions() -> None:
-    """As a new process begins: nothing is granted yet."""
+def clear_portions() -> None:
+    """Forget all portions, as in a new process."""
     with _lock:
         _portions.clear()
 
 
 def _from_portion(token_id: int, minute: datetime) -> bool | None:
-    """Whether a call is granted; None where that must be asked of the database."""
+    """Whether a call is granted; None if the database must decide."""
     with _lock:
         portion = _portions.get(token_id)
         if portion is None or portion.minute != minute:
@@ -148,7 +147,7 @@ def _take_portion(token: ApiToken, minute: datetime) -> int:
         if same.filter(granted__lte=limit - portion).update(granted=F("granted") + portion):
             return portion
     except DatabaseError as error:
-        # A count that cannot be written is no reason to refuse a call that may only read.
+        # Calls that only read must not fail because the counter cannot be written.
         logger.warning("calls of the API token %s could not be counted: %s", token.pk, error)
         return portion
     return 0

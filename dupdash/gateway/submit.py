@@ -75,7 +75,7 @@ def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
 
 def _submit(call: Call, draft: Draft) -> DuplicationJob:
     if not access.may_submit(call.owner):
-        raise errors.no_permissions("You may look at jobs, but not ask for copies.")
+        raise errors.no_permissions("You may see jobs, but not request copies.")
     try:
         with open_client() as client:
             return _send(call, draft, client)

@@ -254,7 +254,7 @@ def test_it_keeps_user_data_to_administrators(
     option: str,
 ) -> None:
     carrying = RequestedCopy(moodle.course("BIO101-2026S1").id, 2, {option: True})
-    with pytest.raises(NotAllowed, match="user data"):
+    with pytest.raises(NotAllowed, match="people and their work"):
         access.require_submit(faculty, carrying, asking)
     access.require_submit(administrator, carrying, asking)
     settings.FACULTY_MAY_COPY_USER_DATA = True
@@ -278,7 +278,7 @@ def test_it_lets_no_help_desk_and_no_outsider_ask(
     asking: MoodleClient,
 ) -> None:
     for user in (help_desk, outsider):
-        with pytest.raises(NotAllowed, match="not ask for copies"):
+        with pytest.raises(NotAllowed, match="not request copies"):
             access.require_submit(user, wish(moodle), asking)
 
 

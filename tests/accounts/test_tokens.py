@@ -61,7 +61,7 @@ def test_it_expires(calls_as: Calls, administrator: User, clock: Clock) -> None:
     assert "username" in program(SITE_INFO)
     clock.forward(timedelta(hours=2).total_seconds())
     assert error(program(SITE_INFO)) == "invalidtoken"
-    assert ApiToken.objects.get().standing == "expired"
+    assert ApiToken.objects.get().status == "expired"
 
 
 def test_an_owner_who_may_not_sign_in_any_more_is_refused(calls_as: Calls, administrator: User) -> None:
@@ -131,7 +131,7 @@ def test_the_limit_holds_over_all_processes(
         granted += tokens.admit(token)
         if granted % 7 == 0:
             # Another process, which knows nothing of what this one granted, and throws nothing away.
-            tokens.forget_portions()
+            tokens.clear_portions()
     assert 0 < granted <= 100
 
 
@@ -215,7 +215,7 @@ def test_the_command_makes_lists_and_revokes(client: Client, administrator: User
     text = out.strip()
     program = Caller(client, text)
     assert program(SITE_INFO)["username"] == "archer"
-    assert "only now" in told
+    assert "only once" in told
     token = ApiToken.objects.get()
     assert timedelta(days=29) < token.expires_at - timezone.now() <= timedelta(days=30)
     listed, _ = command("list")

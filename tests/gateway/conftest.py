@@ -22,7 +22,7 @@ from tests.gateway.support import Caller
 @pytest.fixture(autouse=True)
 def _fresh_counts() -> None:
     """Ids of tokens begin anew with every test's database; what was granted to them must, too."""
-    tokens.forget_portions()
+    tokens.clear_portions()
 
 
 @pytest.fixture

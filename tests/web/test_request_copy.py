@@ -301,7 +301,7 @@ def test_it_does_not_offer_peoples_data_to_faculty(as_faculty: Client, sandbox: 
     page = text(as_faculty.get(URL))
     assert "Only course administrators may have people’s data copied." in page
     answer = as_faculty.post(URL, form(users="1", enrolments="1"))
-    assert "Copies that carry user data are made by the course administrators only." in text(answer)
+    assert "Only course administrators may copy people and their work." in text(answer)
     assert not DuplicationJob.objects.exists()
 
 

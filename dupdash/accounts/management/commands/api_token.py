@@ -1,4 +1,4 @@
-"""``manage.py api_token``: tokens for other programs, made, listed and revoked from a terminal."""
+"""``manage.py api_token``: create, list and revoke API tokens."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -12,20 +12,23 @@ from dupdash.accounts.models import LABEL_LONGEST, ApiToken
 
 
 class Command(BaseCommand):
-    help = "Makes, lists and revokes API tokens. A token can do what its owner can, and no more."
+    help = "Creates, lists and revokes API tokens. A token has the permissions of its owner."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        create = actions.add_parser("create", help="make a token; it is printed once, and kept nowhere")
-        create.add_argument("user", metavar="USER", help="the username of its owner")
-        create.add_argument("--label", required=True, help="what it is for; told in the events of its jobs")
+        create = actions.add_parser("create", help="create a token; it is printed once and not stored")
+        create.add_argument("user", metavar="USER", help="the username of the owner")
+        create.add_argument("--label", required=True, help="what the token is for; shown in the activity of its jobs")
         create.add_argument(
-            "--days", type=int, default=tokens.DAYS_DEFAULT, help=f"valid for so long (default: {tokens.DAYS_DEFAULT})"
+            "--days",
+            type=int,
+            default=tokens.DAYS_DEFAULT,
+            help=f"validity in days (default: {tokens.DAYS_DEFAULT})",
         )
-        listing = actions.add_parser("list", help="the tokens there are, without what is secret")
-        listing.add_argument("user", metavar="USER", nargs="?", help="of this owner only")
-        revoke = actions.add_parser("revoke", help="make a token useless at once")
-        revoke.add_argument("id", metavar="ID", type=int, help="the number that “list” shows")
+        listing = actions.add_parser("list", help="list the tokens, without their secret text")
+        listing.add_argument("user", metavar="USER", nargs="?", help="only tokens of this user")
+        revoke = actions.add_parser("revoke", help="revoke a token immediately")
+        revoke.add_argument("id", metavar="ID", type=int, help="the number that “list” prints")
 
     def handle(self, *args: Any, **options: Any) -> None:
         actions = {"create": self._create, "list": self._list, "revoke": self._revoke}
@@ -39,14 +42,14 @@ class Command(BaseCommand):
             raise CommandError(f"--days must be a number from 1 to {tokens.DAYS_MOST}.", returncode=2)
         owner = self._owner(options["user"])
         if not owner.is_active:
-            raise CommandError(f"{owner} is not active, and could not use it.", returncode=2)
+            raise CommandError(f"{owner} is an inactive account and could not use a token.", returncode=2)
         try:
             with transaction.atomic():
                 token, text = tokens.make(owner, label, days=days)
         except IntegrityError:
             raise CommandError(f"{owner} has a token with the label “{label}”. Revoke it first.") from None
         # Nothing but the token goes to standard output: TOKEN=$(manage.py api_token create …)
-        self.stderr.write(f"Token {token.pk} of {owner}, valid until {token.expires_at:%Y-%m-%d}. Shown only now:")
+        self.stderr.write(f"Token {token.pk} of {owner}, valid until {token.expires_at:%Y-%m-%d}. Shown only once:")
         self.stdout.write(text)
 
     def _list(self, options: dict[str, Any]) -> None:
@@ -56,16 +59,16 @@ class Command(BaseCommand):
         for token in found:
             used = f"{token.last_used_at:%Y-%m-%d %H:%M}" if token.last_used_at else "never"
             self.stdout.write(
-                f"{token.pk:>5}  {token.standing:<8} {token.owner}: {token.label}"
+                f"{token.pk:>5}  {token.status:<8} {token.owner}: {token.label}"
                 f"  (until {token.expires_at:%Y-%m-%d}, last used {used})"
             )
 
     def _revoke(self, options: dict[str, Any]) -> None:
         token = ApiToken.objects.filter(pk=options["id"]).first()
         if token is None:
-            raise CommandError(f"There is no token {options['id']}: “api_token list” shows the numbers.")
+            raise CommandError(f"There is no token {options['id']}. “api_token list” prints the numbers.")
         if not tokens.revoke(token):
-            raise CommandError(f"Token {token.pk} was revoked before.")
+            raise CommandError(f"Token {token.pk} is already revoked.")
         self.stdout.write(f"Token {token.pk}, “{token.label}” of {token.owner}, is revoked.")
 
     def _owner(self, username: str) -> Any:
