@@ -25,6 +25,7 @@ from dupdash.duplication.request import (
     prepare,
 )
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import quote_course
 from dupdash.duplication.transitions import JobMovedOn, create_job, move_job, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
@@ -284,7 +285,7 @@ def settle(
     is_wanted = job.cancel_requested_at is None
     settled: dict[str, Any] = {
         "kind": "settled",
-        "reason": f"Settled: the copy is course {course.id}, “{course.fullname}” ({course.shortname}). {why}",
+        "reason": f"Settled: the copy is course {course.id}, {quote_course(course.fullname, course.shortname)}. {why}",
         "actor": actor,
         "via": via,
         "data": {"course_id": course.id},

@@ -9,6 +9,7 @@ from datetime import datetime
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Origin
 from dupdash.duplication.moodle_health import expected_driver
+from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
@@ -43,10 +44,10 @@ class Problem:
     def words(self, *, in_full: bool) -> str:
         """The message; ``in_full`` with what is in the way: the course, or the job and who asked for it."""
         if in_full and self.job is not None:
-            which = f"“{self.job.fullname}” (job {self.job.pk})"
-            return HELD.format(self.message, which, name_of(self.job.requester, COMMAND_LINE))
+            which = f"“{isolate(self.job.fullname)}” (job {self.job.pk})"
+            return HELD.format(self.message, which, isolate(name_of(self.job.requester, COMMAND_LINE)))
         if in_full and self.course is not None:
-            return f"{self.message} It is “{self.course.fullname}” (id {self.course.id})."
+            return f"{self.message} It is “{isolate(self.course.fullname)}” (id {self.course.id})."
         return self.message
 
 

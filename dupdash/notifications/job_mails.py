@@ -16,6 +16,7 @@ from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
 from dupdash.notifications.models import Notification
 from dupdash.notifications.preferences import zone_of
 from dupdash.notifications.recipients import has_address
@@ -61,11 +62,11 @@ class MailedJob:
     @classmethod
     def of(cls, job: DuplicationJob) -> "MailedJob":
         return cls(
-            fullname=one_line(job.fullname),
-            shortname=one_line(job.shortname),
-            source=f"{one_line(job.source_fullname)} ({one_line(job.source_shortname)})",
-            category=one_line(job.category_name),
-            requester=name_of(job.requester, COMMAND_LINE),
+            fullname=isolate(one_line(job.fullname)),
+            shortname=isolate(one_line(job.shortname)),
+            source=f"{isolate(one_line(job.source_fullname))} ({isolate(one_line(job.source_shortname))})",
+            category=isolate(one_line(job.category_name)),
+            requester=isolate(name_of(job.requester, COMMAND_LINE)),
             url=job_url(job),
             course_url=course_url(job.course_id) if job.course_id and job.course_deleted_at is None else "",
             partial=_partial(job),
@@ -86,7 +87,7 @@ def compose(notification: Notification) -> EmailMessage | None:
     context = {
         "job": MailedJob.of(job),
         "own": job.requester_id == person.pk,
-        "who": name_of(event.actor, "dupdash"),
+        "who": isolate(name_of(event.actor, "dupdash")),
         "when": event.at,
         "why": quoted(event.reason),
         "note": quoted(job.note) if job.note.strip() else "",
@@ -137,4 +138,4 @@ def _partial(job: DuplicationJob) -> str:
     last = job.facts.get("last") or {}
     seen = _VISIBILITY.get(last.get("visible"), "")
     name = one_line(str(last.get("fullname") or job.fullname))
-    return f"course {job.course_id}, “{name}”" + (f"; {seen}" if seen else "")
+    return f"course {job.course_id}, “{isolate(name)}”" + (f"; {seen}" if seen else "")

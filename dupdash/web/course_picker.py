@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dupdash.accounts import access
 from dupdash.duplication.request import FRONT_PAGE, as_id
 from dupdash.duplication.search_text import fold_text
+from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.moodle.records import Category, Course
@@ -52,7 +53,7 @@ class Choice:
 
     @classmethod
     def of(cls, course: Course) -> "Choice":
-        where = f"{course.category_name} · " if course.category_name else ""
+        where = f"{isolate(course.category_name)} · " if course.category_name else ""
         return cls(course.id, course.fullname, course.shortname, f"{where}id {course.id}", course.visible)
 
 

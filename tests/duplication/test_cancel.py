@@ -221,7 +221,7 @@ def test_it_does_not_delete_a_copy_that_somebody_renamed_meanwhile(moodle: Moodl
         moodle.when(LOOK, lambda: moodle.change(copy.id, shortname="MINE-NOW"), about=str(copy.id))
         moodle.gates.release()
     job.refresh_from_db()
-    assert "is called “MINE-NOW” by now: somebody works with it" in stays_and_is_told(job, moodle)
+    assert "was renamed to “MINE-NOW”: somebody works with it" in stays_and_is_told(job, moodle)
 
 
 def test_it_tries_again_where_moodle_could_not_be_reached_for_deleting(moodle: Moodle, clock: Clock) -> None:

@@ -43,7 +43,7 @@ def test_it_names_what_it_will_delete(as_administrator: Client, visible: bool | 
     page = text(as_administrator.get(f"/jobs/{job.pk}/delete-partial-course/"))
     dialog = text(as_administrator.get(f"/jobs/{job.pk}/")).partition('id="delete-partial-job-dialog"')[2]
     for asked in (page, dialog.partition("</dialog>")[0]):
-        assert f"Course 460, “Source copy 1” (SRC_1), is deleted in Moodle as a whole. {told}" in asked
+        assert f"Course 460, “Source copy 1” (SRC_1), will be deleted in Moodle. {told}" in asked
         assert "Delete it in Moodle" in asked
 
 
@@ -51,7 +51,7 @@ def test_it_leaves_a_course_that_somebody_works_with(as_administrator: Client, s
     job = _partial(sandbox, shortname="RENAMED")
     answer = as_administrator.post(f"/jobs/{job.pk}/delete-partial-course/")
     assert answer.status_code == 409
-    assert "is called “RENAMED” by now: somebody works with it." in text(answer)
+    assert "was renamed to “RENAMED”: somebody works with it." in text(answer)
     assert sandbox.state.course(job.course_id or 0) is not None
 
 

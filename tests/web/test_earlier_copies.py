@@ -40,8 +40,8 @@ def test_preview_shows_when_and_by_whom_with_a_link(as_administrator: Client, fa
     earlier = _earlier(faculty)
     page = _preview(as_administrator)
     assert NOTICE in page
-    assert f'<a href="/jobs/{earlier.pk}/"><bdi>Copy called ROLLED-OVER</bdi></a>' in page
-    assert "requested by <bdi>Fay Faculty</bdi> on <time" in page
+    assert f'<a href="/jobs/{earlier.pk}/">Copy called ROLLED-OVER</a>' in page
+    assert "requested by Fay Faculty on <time" in page
     assert earlier.created_at.strftime("%-d %b %Y") in page
 
 

@@ -9,6 +9,7 @@ from dupdash.duplication.expectation import expect
 from dupdash.duplication.explanations import TAKEN, UNSUPPORTED_OPTIONS
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.queue.leases import Lease
+from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.transitions import JobMovedOn, record_event
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import errors, options
@@ -40,7 +41,9 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
     if source is None:
         return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
     if taken := client.courses_by_shortname(job.shortname):
-        return outcomes.Refused(TAKEN, f"Course {taken[0].id}, “{taken[0].fullname}”, has this short name by now.")
+        return outcomes.Refused(
+            TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name by now."
+        )
     activities = client.contents(source.id).activities
     baseline = take_baseline(client, source.shortname, courses_of_other_jobs(job))
     expected = expect(source.id, activities, job.options)

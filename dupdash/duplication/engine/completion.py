@@ -14,6 +14,7 @@ from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.moodle_health import DELETE
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.duplication.transitions import move_job, record_event, update_job
 from dupdash.moodle.client import LONGEST_DELETION, MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, Refused
@@ -127,7 +128,7 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, 
     client.delete_course(course.id)
     if client.course_by_id(course.id) is not None:
         raise NotRemoved(f"Moodle did not delete course {course.id}. Look at it there.")
-    return f"Course {course.id}, “{course.fullname}” ({course.shortname}), was deleted in Moodle."
+    return f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, was deleted in Moodle."
 
 
 def _still_as_this_job_left_it(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
@@ -138,7 +139,7 @@ def _still_as_this_job_left_it(job: DuplicationJob, course: Course, client: Mood
     requested = same_name(course.shortname, job.shortname)
     if not (requested or (not complete and is_temporary_short_name(course.shortname, job.source_shortname))):
         raise NotRemoved(
-            f"Course {course.id} is called “{course.shortname}” by now: somebody works with it. It is not deleted."
+            f"Course {course.id} was renamed to “{isolate(course.shortname)}”: somebody works with it. It is kept."
         )
     if not complete and requested and client.contents(course.id).section_count:
         raise NotRemoved(f"Course {course.id} carries the requested names and has contents. It is not deleted.")
@@ -151,7 +152,7 @@ def _still_as_this_job_left_it(job: DuplicationJob, course: Course, client: Mood
         was = last.fullname
     if was and not same_name(was, course.fullname):
         raise NotRemoved(
-            f"Course {course.id} was “{was}” and is called “{course.fullname}” by now: "
+            f"Course {course.id} was “{isolate(was)}” and is called “{isolate(course.fullname)}” by now: "
             "somebody works with it. It is not deleted."
         )
 

@@ -29,6 +29,7 @@ from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.leases import DEAD, doubted_long_enough
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.duplication.transitions import JobMovedOn, move_job, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
@@ -281,7 +282,7 @@ def _give_up(job: DuplicationJob, facts: CopyEvidence, guard: Guard) -> None:
         job,
         State.UNRESOLVED,
         kind="unresolved",
-        reason=f"{looked} for a course called “{job.fullname}” ({job.shortname}): no proof that it "
+        reason=f"{looked} for a course called {quote_course(job.fullname, job.shortname)}: no proof that it "
         f"was made, none that it was not. {seen}"
         + (f"Courses that may be it: {likely}. " if likely else "No course that could be it was seen. ")
         + "It is looked for again, more and more rarely.",
@@ -294,7 +295,7 @@ def _give_up(job: DuplicationJob, facts: CopyEvidence, guard: Guard) -> None:
 
 
 def _name_of(course: CourseSnapshot | None) -> str:
-    return f"{course.fullname} ({course.shortname})" if course else "without a name"
+    return f"{isolate(course.fullname)} ({isolate(course.shortname)})" if course else "without a name"
 
 
 def _list(courses: tuple[CourseSnapshot, ...]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.text_direction import quote_course
 
 NOT_MADE = "none"
 ANOTHER = "another"
@@ -15,7 +16,7 @@ class ReasonForm(forms.Form):
         label="Reason",
         help_text="The requester reads it.",
         error_messages={"required": "Say why: the requester will read it."},
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
 
 
@@ -37,7 +38,7 @@ class SettleForm(forms.Form):
         label="How do you know?",
         help_text="Others will read it in the story of this job.",
         error_messages={"required": "Say how you know: others will read it."},
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
 
     def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
@@ -51,7 +52,7 @@ class SettleForm(forms.Form):
             *(
                 (
                     str(candidate["id"]),
-                    f"It is course {candidate['id']}, “{candidate['fullname']}” ({candidate['shortname']})",
+                    f"It is course {candidate['id']}, {quote_course(candidate['fullname'], candidate['shortname'])}",
                 )
                 for candidate in likely
             ),

@@ -14,6 +14,7 @@ class PresetForm(forms.Form):
         label="Name",
         help_text="What it is for, in a few words. Everybody who asks for copies reads it.",
         error_messages={"required": "Give it a name."},
+        widget=forms.TextInput(attrs={"dir": "auto"}),
     )
 
     def __init__(self, *arguments: Any, preset: OptionPreset, **more: Any) -> None:

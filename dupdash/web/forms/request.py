@@ -48,13 +48,16 @@ class RequestForm(forms.Form):
     fullname = forms.CharField(
         label="Full name",
         help_text="As students will see it.",
+        widget=forms.TextInput(attrs={"dir": "auto"}),
         error_messages={"required": check_full_name("")[0].message},
     )
     shortname = forms.CharField(
         label="Short name",
         help_text="Each exists once in Moodle, upper and lower case being the same.",
         error_messages={"required": check_short_name("")[0].message},
-        widget=forms.TextInput(attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off"}),
+        widget=forms.TextInput(
+            attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off", "dir": "auto"}
+        ),
     )
     category = forms.IntegerField(
         label="Category",
@@ -92,7 +95,7 @@ class RequestForm(forms.Form):
         required=False,
         label="Note",
         help_text="For whoever looks at this later.",
-        widget=forms.Textarea(attrs={"rows": 3}),
+        widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
     # Ticked by whoever wants another copy of a course that was copied to this term already.
     again = forms.BooleanField(required=False, label="Make another copy")

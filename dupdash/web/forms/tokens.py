@@ -17,6 +17,7 @@ class TokenForm(forms.Form):
         label="What it is for",
         help_text="For example the program’s name. It is told in the story of every job the program asks for.",
         error_messages={"required": "Say what it is for: you will want to know when you see it again."},
+        widget=forms.TextInput(attrs={"dir": "auto"}),
     )
     days = forms.IntegerField(
         min_value=1,

@@ -18,6 +18,7 @@ from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.web.presentation.error_messages import held_by, job_in_the_way, words_of_error, words_of_problem
@@ -186,4 +187,4 @@ def told(refusals: Iterable[dict[str, Any]], user: "User") -> list[Told]:
 
 
 def _refusal(job: DuplicationJob, words: list[tuple[str, str]]) -> Refusal:
-    return Refusal(job.pk, f"{job.fullname} ({job.shortname})", words)
+    return Refusal(job.pk, f"{isolate(job.fullname)} ({isolate(job.shortname)})", words)

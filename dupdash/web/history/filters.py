@@ -14,6 +14,7 @@ from dupdash.duplication.models import JobQuerySet, Proof
 from dupdash.duplication.request import as_id
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, UNFINISHED, State
+from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.options import OPTIONS
 from dupdash.web.date_fields import DayField, end_of, start_of
 from dupdash.web.history.search import LONGEST, search
@@ -40,7 +41,9 @@ class HistoryForm(forms.Form):
         label="Search",
         required=False,
         max_length=LONGEST,
-        widget=forms.TextInput(attrs={"type": "search", "placeholder": "Name, person, course, id, error"}),
+        widget=forms.TextInput(
+            attrs={"type": "search", "dir": "auto", "placeholder": "Name, person, course, id, error"}
+        ),
         error_messages={"max_length": f"Search for at most {LONGEST} characters."},
     )
     state = forms.ChoiceField(label="State", required=False, choices=STATES)
@@ -48,7 +51,12 @@ class HistoryForm(forms.Form):
         label="Order", required=False, choices=[(name, sort.label) for name, sort in SORTS.items()]
     )
     person = forms.ChoiceField(label="Asked for by", required=False)
-    source = forms.CharField(label="Source course (id or short name)", required=False, max_length=LONGEST)
+    source = forms.CharField(
+        label="Source course (id or short name)",
+        required=False,
+        max_length=LONGEST,
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
     category = forms.ChoiceField(label="Category of the copy", required=False)
     option = forms.ChoiceField(label="Options", required=False)
     cause = forms.ChoiceField(label="Why it failed", required=False)
@@ -175,7 +183,9 @@ def _sources(jobs: JobQuerySet, text: str) -> list[int]:
 def _people(jobs: JobQuerySet) -> Choices:
     asked = set(jobs.order_by().values_list("requester_id", flat=True).distinct())
     people = User.objects.filter(id__in=asked - {None}).only("username", "first_name", "last_name")
-    named = sorted(((str(person.pk), name_of(person)) for person in people), key=lambda choice: fold_text(choice[1]))
+    named = sorted(
+        ((str(person.pk), isolate(name_of(person))) for person in people), key=lambda choice: fold_text(choice[1])
+    )
     return [*named, (NOBODY, COMMAND_LINE.capitalize())] if None in asked else named
 
 
@@ -183,7 +193,9 @@ def _categories(jobs: JobQuerySet) -> Choices:
     """By the name that each had last."""
     known = jobs.order_by().values("category_id", "category_name").annotate(last=Max("created_at")).order_by("last")
     names = {row["category_id"]: row["category_name"] or f"Category {row['category_id']}" for row in known}
-    return sorted(((str(number), name) for number, name in names.items()), key=lambda choice: fold_text(choice[1]))
+    return sorted(
+        ((str(number), isolate(name)) for number, name in names.items()), key=lambda choice: fold_text(choice[1])
+    )
 
 
 def _options() -> Choices:

@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from dupdash.duplication.text_direction import isolate
 from dupdash.web.history.filters import NO_CODE, cause_of
 from dupdash.web.insights import figures
 from dupdash.web.insights.chart import Chart, Legend, Row, Table, some
@@ -40,7 +41,7 @@ def sources_chart(period: Period) -> Chart:
     return Chart(
         id="sources",
         title="Busiest sources",
-        says=(f"Most copies were asked of {found[0].shortname}: {found[0].count:,}." if found else ""),
+        says=(f"Most copies were asked of {isolate(found[0].shortname)}: {found[0].count:,}." if found else ""),
         table=Table(
             ("Source", "Course id", "Copies", "Failed"),
             tuple(
@@ -48,7 +49,7 @@ def sources_chart(period: Period) -> Chart:
                 for source in found
             ),
         ),
-        drawing=_rows([(source.shortname, source.count, source.failed) for source in found], "series-1")
+        drawing=_rows([(isolate(source.shortname), source.count, source.failed) for source in found], "series-1")
         if found
         else None,
         legend=(Legend("series-1", "All others"), Legend("series-failed", "Failed"))

@@ -9,6 +9,7 @@ from dupdash.accounts.access import Action
 from dupdash.duplication.jobs import why_no_retry
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import quote_course
 from dupdash.web.presentation.outcome import partial_course
 
 
@@ -31,7 +32,7 @@ SETTLED_THOUGH_CANCELLED = (
 
 
 def question(verb: Action, job: DuplicationJob) -> Question:
-    copy = f"“{job.fullname}” ({job.shortname})"
+    copy = quote_course(job.fullname, job.shortname)
     match verb:
         case Action.CANCEL:
             return _cancel(job, copy)
@@ -56,8 +57,8 @@ def question(verb: Action, job: DuplicationJob) -> Question:
             course = partial_course(job)
             return Question(
                 "Delete the partial course?",
-                f"Course {course.id}, “{course.fullname}” ({course.shortname}), is deleted in Moodle as a whole. "
-                f"{course.visibility} It is looked at once more right before.",
+                f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, will be deleted in Moodle. "
+                f"{course.visibility} dupdash checks the course once more right before.",
                 "Delete it in Moodle",
                 "The partial course was deleted in Moodle.",
                 danger=True,

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import HELD, Problem
+from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.web.presentation.job_rows import requester_of
 
@@ -36,8 +37,8 @@ def job_in_the_way(problem: Problem, user: "User") -> DuplicationJob | None:
 
 def held_by(message: str, job: DuplicationJob) -> SafeString:
     """What is wrong, and the job that is in the way: who sees this may see that job."""
-    link = format_html('<a href="{}">“{}”</a>', reverse("jobs:job", args=[job.pk]), job.fullname)
-    return format_html(HELD, message, link, requester_of(job))
+    link = format_html('<a href="{}">“<bdi>{}</bdi>”</a>', reverse("jobs:job", args=[job.pk]), job.fullname)
+    return format_html(HELD, message, link, isolate(requester_of(job)))
 
 
 def words_of_error(error: MoodleError, user: "User") -> str:

@@ -8,6 +8,7 @@ from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def _in_full(kind: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str) -> tuple[str, ...]:
-    lines = [_line(f"Section {entry['type']}", entry) for entry in sections.get(word, [])]
+    lines = [_line(f"Section {isolate(entry['type'])}", entry) for entry in sections.get(word, [])]
     lines += [_line(str(entry["type"]).capitalize(), entry) for entry in activities.get(word, [])]
     if more := sections[f"more_{word}"] + activities[f"more_{word}"]:
         lines.append(f"and {more} more")
@@ -173,7 +174,7 @@ def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str
 
 def _line(what: str, entry: dict[str, Any]) -> str:
     times = f", {entry['count']} times" if entry["count"] > 1 else ""
-    return f"{what} “{entry['name']}”{times}"
+    return f"{what} “{isolate(entry['name'])}”{times}"
 
 
 def _raw(job: DuplicationJob) -> str:

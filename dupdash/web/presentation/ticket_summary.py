@@ -10,6 +10,7 @@ from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import taken
@@ -36,11 +37,11 @@ def _lines(
     yield ""
     yield f"Job:       {job.pk}"
     yield f"Page:      {url}"
-    yield f"Copy:      {job.fullname} ({job.shortname})"
-    yield f"Source:    {job.source_fullname} ({job.source_shortname}), id {job.source_id}"
-    yield f"Category:  {job.category_name or job.category_id}"
+    yield f"Copy:      {isolate(job.fullname)} ({isolate(job.shortname)})"
+    yield f"Source:    {isolate(job.source_fullname)} ({isolate(job.source_shortname)}), id {job.source_id}"
+    yield f"Category:  {isolate(job.category_name or job.category_id)}"
     yield f"Options:   {', '.join(options.along) or 'nothing but the course’s settings'}"
-    yield f"Asked by:  {requester_of(job)}, through {job.get_origin_display()}"
+    yield f"Asked by:  {isolate(requester_of(job))}, through {job.get_origin_display()}"
     yield f"Asked:     {moment(job.created_at)}"
     if job.requested_start:
         yield f"Not before: {moment(job.requested_start)}"

@@ -21,6 +21,7 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.moodle_health import driver_of_job, expected_driver
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
 from dupdash.web import course_picker
@@ -137,7 +138,7 @@ def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, 
             done += 1
         except CannotDo:
             job.refresh_from_db()
-            left.append(f"“{job.fullname}” ({job.shortname}): {_decided(job)}")
+            left.append(f"{quote_course(job.fullname, job.shortname)}: {_decided(job)}")
     if done:
         messages.success(request, f"{done} {word}.")
     if left:
@@ -177,7 +178,7 @@ def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> st
             wish = prepare(_draft_of(form, job), Origin(job.origin), client, ignore_job=job)
             if form.is_valid():
                 changed = jobs.edit_and_approve(job, wish, actor=user)
-                return f"“{job.fullname}” is approved{', as you changed it' if changed else ''}."
+                return f"“{isolate(job.fullname)}” is approved{', as you changed it' if changed else ''}."
     except InvalidRequest as invalid:
         form.add_problems(invalid.problems)
     except CannotDo as refusal:

@@ -7,6 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_http_methods
 
 from dupdash.duplication.moodle_health import expected_driver
+from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.options import Driver
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.presets import PresetForm
@@ -24,7 +25,9 @@ def presets(request: PersonRequest) -> HttpResponse:
     """The list, and a form for one more."""
     form = PresetForm(request.POST if request.method == "POST" else None, preset=OptionPreset())
     if request.method == "POST" and _saved(form):
-        messages.success(request, f"The preset “{form.preset.name}” can be used in the request form from now on.")
+        messages.success(
+            request, f"The preset “{isolate(form.preset.name)}” can be used in the request form from now on."
+        )
         return see_other("presets")
     context = {
         "form": form,
@@ -44,7 +47,7 @@ def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     form = PresetForm(request.POST if request.method == "POST" else None, preset=preset)
     if request.method == "POST" and _saved(form):
         messages.success(
-            request, f"The preset “{preset.name}” is changed. Copies that were asked for stay as they are."
+            request, f"The preset “{isolate(preset.name)}” is changed. Copies that were asked for stay as they are."
         )
         return see_other("presets")
     context = {
@@ -64,7 +67,9 @@ def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
             request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options, _driver(request))}
         )
     preset.delete()
-    messages.success(request, f"The preset “{preset.name}” is deleted. Copies that were asked for with it stay.")
+    messages.success(
+        request, f"The preset “{isolate(preset.name)}” is deleted. Copies that were asked for with it stay."
+    )
     return see_other("presets")
 
 

@@ -29,6 +29,7 @@ from dupdash.duplication.request import (
     taken_in_moodle,
 )
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.moodle.options import OPTIONS
 from dupdash.web import course_picker
@@ -179,7 +180,7 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
         preset = OptionPreset.objects.filter(pk=number).first() if number is not None else None
         if preset is not None:
             typed["options"] = {option.name: option.name in preset.on for option in OPTIONS}
-            messages.info(request, f"The switches are set as in “{preset.name}”. Nothing was sent yet.")
+            messages.info(request, f"The switches are set as in “{isolate(preset.name)}”. Nothing was sent yet.")
     source = as_id(form.value("source"))
     shown = _preview(source, typed["options"], form.target(), request) if source else None
     if shown is not None and typed["visible_for"] != str(source):

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
+from dupdash.duplication.text_direction import isolate
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.tokens import TokenForm
 from dupdash.web.responses import PersonRequest, no_store, see_other
@@ -43,7 +44,7 @@ def revoke_token(request: PersonRequest, token_id: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/tokens_revoke.html", {"token": token, "crumbs": _crumbs()})
     if tokens.revoke(token):
-        messages.success(request, f"“{token.label}” is revoked: whoever uses it is refused from now on.")
+        messages.success(request, f"“{isolate(token.label)}” is revoked: whoever uses it is refused from now on.")
     return see_other("tokens")
 
 
