@@ -8,7 +8,7 @@ import pytest
 
 from dupdash.sandbox.server import Sandbox
 
-from .server import Server, Site
+from .server import SITE_INFO, Server, Site
 
 CONTRACT = ("CONTRACT_SOURCE", "CONTRACT_CATEGORY")
 
@@ -30,14 +30,30 @@ def _real_site() -> Server | None:
     return Server(url, token, "moodle")
 
 
+_ASKED = pytest.StashKey[str]()
+
+
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
+def server(pytestconfig: pytest.Config) -> Iterator[Server]:
     real = _real_site()
     if real:
+        pytestconfig.stash[_ASKED] = _described(real)
         yield real
         return
     with Sandbox(speed=100, collision_window=0) as sandbox:
-        yield Server(sandbox.url, sandbox.token, "sandbox", sandbox=sandbox)
+        server = Server(sandbox.url, sandbox.token, "sandbox", sandbox=sandbox)
+        pytestconfig.stash[_ASKED] = _described(server)
+        yield server
+
+
+def _described(server: Server) -> str:
+    info = server.call(SITE_INFO)
+    return f"{server.label} at {server.url}, release {info.get('release')}, version {info.get('version')}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if asked := config.stash.get(_ASKED, ""):
+        terminalreporter.write_line(f"The contract was tested with: {asked}")
 
 
 @pytest.fixture(scope="session")

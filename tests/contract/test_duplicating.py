@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import itertools
 import re
 import threading
 import time
@@ -24,7 +26,7 @@ DUPLICATE = "core_course_duplicate_course"
 def test_it_answers_the_id_and_the_shortname(site: Site) -> None:
     shortname = site.a_shortname()
     answer = site.duplicate(shortname)
-    assert set(answer) == set(capture("duplicate_ok")["body"])
+    assert set(answer) >= {"id", "shortname"}
     assert answer["shortname"] == shortname
     assert site.course(answer["id"])["shortname"] == shortname
 
@@ -51,12 +53,15 @@ def test_the_copy_has_the_sections_and_activities_of_its_source(site: Site, copi
     # trace_sync_duplicate.json: as many of both
     source, copy = site.contents(site.source), site.contents(copied)
     assert len(copy) == len(source)
-    assert Counter(names(copy)) == Counter(names(source))
+    assert_copied(copy, source)
 
 
 def test_the_copy_carries_its_sources_timecreated(site: Site, copied: int) -> None:
-    # Measured: no telling from it when the copy was made.
-    assert site.course(copied)["timecreated"] == site.course(site.source)["timecreated"]
+    # Measured: the field does not say when the copy was made. Moodle tells it to those who may update the course.
+    source = site.course(site.source)
+    if "timecreated" not in source:
+        pytest.skip("the account may not update the source")
+    assert site.course(copied)["timecreated"] == source["timecreated"]
 
 
 def test_names_come_back_html_escaped_and_are_looked_up_raw(site: Site) -> None:
@@ -93,35 +98,27 @@ def test_it_answers_xml(site: Site) -> None:
     assert response.text == expected.replace(captured["request"]["shortname"], shortname)
 
 
-def test_what_is_seen_meanwhile_comes_in_order(site: Site) -> None:
-    """trace_sync_duplicate.json; which of the steps are seen depends on luck, their order does not."""
+def test_the_copy_is_seen_under_a_temporary_name_meanwhile(site: Site) -> None:
+    """trace_sync_duplicate.json. The requested name is not looked up meanwhile: that can break the copy (measured)."""
     site.needs(DUPLICATE, "core_course_delete_courses")
-    shortname = site.a_shortname()
-    source = site.course(site.source)
+    shortname, stem = site.a_shortname(), html.unescape(site.course(site.source)["shortname"])
+    names = (f"{stem}_{number}" for number in itertools.count(1))
+    temporary = next(name for name in names if not site.by_field("shortname", name))
     copying = threading.Thread(target=site.duplicate, args=(shortname,), kwargs={"visible": 0})
     copying.start()
-    seen: list[str] = []
-    courseid: int | None = None
+    seen: set[int] = set()
     while copying.is_alive():
-        wanted = {"field": "id", "value": courseid} if courseid else {"field": "shortname", "value": shortname}
+        answer = site.call("core_course_get_courses_by_field", field="shortname", value=temporary)
         # A course that is just being made may be no good for an answer.
-        for course in site.call("core_course_get_courses_by_field", **wanted).get("courses", []):
-            courseid = course["id"]
-            step = step_of(course, shortname, source)
-            if seen[-1:] != [step]:
-                seen.append(step)
+        for course in answer.get("courses", []):
+            # Visible while its restore runs, also when a hidden one was asked for.
+            assert course["visible"] == 1
+            seen.add(course["id"])
     copying.join()
     (course,) = site.by_field("shortname", shortname)
-    assert step_of(course, shortname, source) == "requested names"
-    assert courseid in (None, course["id"])
-    assert seen in (
-        [],
-        ["requested names"],
-        ["temporary names"],
-        ["requested names", "temporary names"],
-        ["temporary names", "requested names"],
-        ["requested names", "temporary names", "requested names"],
-    )
+    assert course["visible"] == 0
+    # A small copy may be over before anybody looks.
+    assert seen in (set(), {course["id"]})
 
 
 def test_a_copy_goes_on_when_its_caller_has_left(site: Site) -> None:
@@ -142,7 +139,7 @@ def test_a_copy_goes_on_when_its_caller_has_left(site: Site) -> None:
         requests.post(site.server.endpoint, fields, timeout=(10, 0.3))
     course = finished_course(site, shortname)
     assert course["fullname"] == f"dupdash contract {shortname}"
-    assert Counter(names(site.contents(course["id"]))) == Counter(names(site.contents(site.source)))
+    assert_copied(site.contents(course["id"]), site.contents(site.source))
 
 
 def finished_course(site: Site, shortname: str) -> dict[str, Any]:
@@ -156,16 +153,13 @@ def finished_course(site: Site, shortname: str) -> dict[str, Any]:
     raise AssertionError(f"{shortname} was never finished")
 
 
-def step_of(course: dict[str, Any], shortname: str, source: dict[str, Any]) -> str:
-    if course["shortname"] == shortname:
-        assert course["visible"] == 0  # hidden was asked for, and hidden is how the row begins
-        return "requested names"
-    # Named after its source, visible whatever was asked for.
-    stem, _, number = course["shortname"].rpartition("_")
-    assert source["shortname"].startswith(stem)
-    assert number.isdecimal()
-    assert course["visible"] == 1
-    return "temporary names"
+def assert_copied(copy: list[dict[str, Any]], source: list[dict[str, Any]]) -> None:
+    """Every activity of the source is in the copy.
+
+    The account has a role in its copy, and may see kinds of activities there that it may not see in the source: those
+    whose ``view`` capability is missing in its own role, such as ``mod/assign:view`` (measured).
+    """
+    assert Counter(names(copy)) >= Counter(names(source))
 
 
 def names(sections: list[dict[str, Any]]) -> list[tuple[str, str]]:

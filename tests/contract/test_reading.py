@@ -13,17 +13,19 @@ from .server import NO_SUCH_ID, SITE_INFO, TIMEOUT, Server, Site, error_of
 BY_FIELD = "core_course_get_courses_by_field"
 
 
-def keys_of_module() -> set[str]:
-    """Those that every activity of the capture has."""
-    modules = [module for section in capture("contents")["body"] for module in section["modules"]]
-    return set.intersection(*(set(module) for module in modules))
+# What dupdash reads of each answer and cannot do without.
+SITE_KEYS = {"sitename", "siteurl", "username", "userid", "functions"}
+COURSE_KEYS = {"id", "shortname", "fullname", "categoryid", "categoryname", "contacts"}
+# Told to those who may enter the course.
+MORE_COURSE_KEYS = {"visible", "startdate", "enddate"}
+CATEGORY_KEYS = {"id", "name", "parent", "depth", "path", "sortorder", "coursecount"}
+SECTION_KEYS = {"id", "name", "section", "modules"}
+MODULE_KEYS = {"id", "name", "modname"}
 
 
 def test_it_says_which_site_it_is(site: Site) -> None:
     info = site.call(SITE_INFO)
-    assert set(capture("site_info")["body"]) <= set(info)
-    assert int(info["version"])
-    assert info["release"][0].isdecimal()
+    assert set(info) >= SITE_KEYS
     assert info["siteurl"].startswith("http")
 
 
@@ -31,8 +33,8 @@ def test_it_finds_a_course_by_id(site: Site) -> None:
     (course,) = site.by_field("id", site.source)
     (captured,) = capture("course_by_id")["body"]["courses"]
     assert course["id"] == site.source
-    assert set(captured) <= set(course)
-    assert {key: type(course[key]) for key in captured} == {key: type(captured[key]) for key in captured}
+    for key in COURSE_KEYS | MORE_COURSE_KEYS:
+        assert type(course[key]) is type(captured[key]), key
 
 
 def test_it_finds_a_course_by_shortname(site: Site, copied: int) -> None:
@@ -52,25 +54,25 @@ def test_it_finds_the_courses_of_a_category(site: Site, copied: int) -> None:
 
 
 def test_it_finds_nothing_by_an_id_that_is_missing(site: Site) -> None:
-    assert site.call(BY_FIELD, field="id", value=NO_SUCH_ID) == capture("course_by_id_none")["body"]
+    assert site.by_field("id", NO_SUCH_ID) == []
 
 
 def test_it_finds_nothing_by_a_shortname_that_is_free(site: Site) -> None:
-    answer = site.call(BY_FIELD, field="shortname", value=site.a_shortname())
-    assert answer == capture("course_by_shortname_none")["body"]
+    assert site.by_field("shortname", site.a_shortname()) == []
 
 
 def test_it_finds_nothing_by_an_idnumber_that_is_free(site: Site) -> None:
-    answer = site.call(BY_FIELD, field="idnumber", value=site.a_shortname())
-    assert answer == capture("course_by_idnumber_none")["body"]
+    assert site.by_field("idnumber", site.a_shortname()) == []
 
 
-def test_one_missing_id_breaks_the_look_up_of_several(site: Site) -> None:
+def test_a_missing_id_among_several_breaks_the_call_or_is_left_out(site: Site) -> None:
     # course_ids_with_a_missing_one.json: a PHP Error, without an error code
     answer = site.call(BY_FIELD, field="ids", value=f"{site.source},{NO_SUCH_ID}")
-    assert answer["exception"] == "Error"
-    assert "errorcode" not in answer
-    assert answer["message"]
+    if "courses" in answer:
+        assert [course["id"] for course in answer["courses"]] == [site.source]
+    else:
+        assert answer["exception"]
+        assert answer["message"]
 
 
 def test_it_searches_courses(site: Site) -> None:
@@ -78,18 +80,16 @@ def test_it_searches_courses(site: Site) -> None:
     shortname = site.a_shortname()
     made = site.duplicate(shortname)["id"]
     answer = site.call("core_course_search_courses", criterianame="search", criteriavalue=shortname, page=0, perpage=2)
-    captured = capture("search_courses")["body"]
-    assert set(answer) == set(captured)
-    assert answer["total"] == 1
-    assert [course["id"] for course in answer["courses"]] == [made]
-    assert set(captured["courses"][0]) <= set(answer["courses"][0])
+    (course,) = answer["courses"]
+    assert course["id"] == made
+    assert set(course) >= COURSE_KEYS
 
 
 def test_it_lists_categories(site: Site) -> None:
     site.needs("core_course_get_categories")
     categories = {category["id"]: category for category in site.call("core_course_get_categories")}
     category = categories[site.category]
-    assert set(capture("categories")["body"][0]) <= set(category)
+    assert set(category) >= CATEGORY_KEYS
     ancestors = category["path"].strip("/").split("/")
     assert len(ancestors) == category["depth"]
     assert ancestors[-1] == str(site.category)
@@ -98,14 +98,13 @@ def test_it_lists_categories(site: Site) -> None:
 
 def test_it_shows_sections_and_activities(site: Site) -> None:
     sections = site.contents(site.source)
-    captured = capture("contents")["body"]
     assert sections
     for section in sections:
-        assert set(captured[0]) <= set(section)
+        assert set(section) >= SECTION_KEYS
     numbers = [section["section"] for section in sections]
     assert numbers == sorted(numbers)
     for module in modules_of(sections):
-        assert keys_of_module() - {"url"} <= set(module)  # a label has no page of its own
+        assert set(module) >= MODULE_KEYS
 
 
 def test_it_leaves_files_out_on_request(site: Site) -> None:
@@ -127,7 +126,6 @@ def test_it_finds_a_user_by_username(site: Site) -> None:
     me = site.call(SITE_INFO)
     (user,) = site.call("core_user_get_users_by_field", field="username", values=[me["username"]])
     assert user["id"] == me["userid"]
-    assert user["username"] == me["username"]
     assert user["fullname"] == me["fullname"]
 
 
