@@ -149,7 +149,7 @@ class RequestedCopy:
 
     source_id: int
     category_id: int
-    options: dict[str, bool]
+    options: dict[str, int]
 
 
 def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, client: MoodleClient) -> None:

@@ -87,6 +87,6 @@ def _from_event(name: str, value: Any) -> Any:
     return value
 
 
-def _effective(request: Draft) -> dict[str, bool]:
+def _effective(request: Draft) -> dict[str, int]:
     known = options.defaults()
     return options.effective({name: value for name, value in request.options.items() if name in known})

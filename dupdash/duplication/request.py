@@ -68,7 +68,7 @@ class Draft:
     shortname: str
     category_id: int
     visible: bool = True
-    options: Mapping[str, bool] = field(default_factory=options.defaults)
+    options: Mapping[str, int] = field(default_factory=options.defaults)
     note: str = ""
     not_before: datetime | None = None
     idempotency_key: str = ""
@@ -88,7 +88,7 @@ class DuplicationRequest:
     category_id: int
     category_name: str
     visible: bool
-    options: dict[str, bool]
+    options: dict[str, int]
     origin: Origin
     note: str = ""
     not_before: datetime | None = None

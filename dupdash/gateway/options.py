@@ -7,7 +7,7 @@ from dupdash.moodle import options
 _PAIR = {"name", "value"}
 
 
-def options_by_name(name: str, given: Tree) -> dict[str, bool]:
+def options_by_name(name: str, given: Tree) -> dict[str, int]:
     """The options that were sent, by name; of one that was sent twice the last counts, as in Moodle.
 
     Both forms, mixed if need be: ``options[0][name]=users&options[0][value]=1`` and ``options[0][users]=1``. A name
@@ -25,7 +25,8 @@ def options_by_name(name: str, given: Tree) -> dict[str, bool]:
         else:
             pairs = item
         for option, value in pairs.items():
-            if option not in options.BY_NAME or value not in ("0", "1"):
+            parsed = options.parse_value(option, value) if isinstance(value, str) else None
+            if parsed is None:
                 raise invalid_option(shown(option))
-            chosen[option] = value == "1"
+            chosen[option] = parsed
     return chosen

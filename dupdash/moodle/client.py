@@ -189,7 +189,7 @@ class MoodleClient:
         shortname: str,
         category_id: int,
         visible: bool,
-        options: Mapping[str, bool],
+        options: Mapping[str, int],
     ) -> Duplicated:
         """Have Moodle duplicate a course; comes back when all is done, which takes from a second to an hour.
 
@@ -220,7 +220,7 @@ class MoodleClient:
         fullname: str,
         shortname: str,
         category_id: int,
-        options: Mapping[str, bool],
+        options: Mapping[str, int],
     ) -> str:
         """Have Moodle begin a duplication, and give back its unique id. Not in a stock Moodle.
 

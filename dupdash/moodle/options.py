@@ -75,6 +75,11 @@ class DuplicationOption:
     behaviours: Mapping[Driver, Behaviour]
 
     @property
+    def values(self) -> range:
+        """Every value that some site supports, beginning with 0."""
+        return range(max(len(behaviour.effects) for behaviour in self.behaviours.values()))
+
+    @property
     def carries_user_data(self) -> bool:
         """Whether the copy holds people's data when this option is on."""
         return PEOPLE in (self.name, *self.needs)
@@ -236,22 +241,41 @@ def defaults() -> dict[str, bool]:
     return {option.name: option.default for option in OPTIONS}
 
 
-def effective(chosen: Mapping[str, int]) -> dict[str, bool]:
+def parse_value(name: str, text: str) -> int | None:
+    """The value of an option that a text stands for; None for a name that is no option or a value that it lacks."""
+    if name not in BY_NAME:
+        return None
+    return next((as_stored(value) for value in BY_NAME[name].values if text == str(value)), None)
+
+
+def as_stored(value: int) -> int:
+    """Off and on are stored as false and true; a higher value as the number that it is."""
+    return value if value > ON else bool(value)
+
+
+def effective(chosen: Mapping[str, int]) -> dict[str, int]:
     """All ten as they will work: an option whose needs are off is off; one that was not chosen has its default.
 
     Raises ValueError for a name that is no option.
     """
-    return {option.name: bool(value) for option, value, _ in _resolve(chosen)}
+    return {option.name: as_stored(value) for option, value, _ in _resolve(chosen)}
 
 
 def effects(chosen: Mapping[str, int], driver: Driver) -> list[OptionEffect]:
     """What each of the ten does in a copy that this driver makes."""
     resolved = []
     for option, value, needs_are_on in _resolve(chosen):
-        behaviour = option.behaviours[driver]
-        effect = behaviour.effects[value] if needs_are_on else Effect(behaviour.without_needs)
+        effect = _effect(option.behaviours[driver], value, needs_are_on)
         resolved.append(OptionEffect(option, value, needs_are_on, effect))
     return resolved
+
+
+def _effect(behaviour: Behaviour, value: int, needs_are_on: bool) -> Effect:
+    if not needs_are_on:
+        return Effect(behaviour.without_needs)
+    if value >= len(behaviour.effects):
+        return Effect(refusal=f"This Moodle does not support the value {value}.")
+    return behaviour.effects[value]
 
 
 def refusal(chosen: Mapping[str, int], driver: Driver) -> str:

@@ -62,4 +62,4 @@ def test_a_second_call_after_a_killed_one_succeeds_beside_the_orphan(site: Site,
         assert "id" in site.duplicate(shortname)
         assert site.course(orphan["id"])["shortname"] == f"{source['shortname']}_1"
     finally:
-        site.call("core_course_delete_courses", courseids=[orphan["id"]])
+        site.delete([orphan["id"]])

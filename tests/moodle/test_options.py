@@ -1,17 +1,22 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dupdash.moodle import options as options_module
 from dupdash.moodle.options import (
     ASYNCHRONOUS,
     BY_NAME,
     OPTIONS,
     SYNCHRONOUS,
     Driver,
+    Effect,
     UnsupportedOptions,
     defaults,
     effective,
     effects,
+    parse_value,
     refusal,
     to_wire,
 )
@@ -126,3 +131,27 @@ def test_what_is_on_has_what_it_needs(options: dict[str, bool]) -> None:
 def test_an_unknown_option_is_named() -> None:
     with pytest.raises(ValueError, match="bogus"):
         to_wire({"bogus": True}, SYNCHRONOUS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [("users", "0", False), ("users", "1", True), ("users", "2", None), ("users", "1abc", None), ("bogus", "1", None)],
+)
+def test_a_value_is_parsed_as_the_table_lists_it(name: str, text: str, value: int | None) -> None:
+    assert parse_value(name, text) is value
+
+
+def test_a_third_value_of_one_option_is_one_more_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the proposed services may offer: enrolment methods always, also without people."""
+    behaviour = BY_NAME["enrolments"].behaviours[ASYNCHRONOUS]
+    always = replace(behaviour, effects=(*behaviour.effects, Effect("The enrolment methods, also without people.")))
+    option = replace(BY_NAME["enrolments"], behaviours={**BY_NAME["enrolments"].behaviours, ASYNCHRONOUS: always})
+    monkeypatch.setattr(options_module, "OPTIONS", [option if one.name == "enrolments" else one for one in OPTIONS])
+    monkeypatch.setattr(options_module, "BY_NAME", {**BY_NAME, "enrolments": option})
+    chosen = {"users": False, "enrolments": parse_value("enrolments", "2") or 0}
+    assert effective(chosen)["enrolments"] == 2
+    assert {"name": "enrolments", "value": 2} in to_wire(chosen, ASYNCHRONOUS)
+    assert [one.effect.copy for one in effects(chosen, ASYNCHRONOUS) if one.option is option] == [
+        "The enrolment methods, also without people."
+    ]
+    assert "does not support the value 2" in refusal(chosen, SYNCHRONOUS)

@@ -129,12 +129,13 @@ def _describe(job: DuplicationJob) -> str:
     return str(job.get_state_display())
 
 
-def _options(given: list[str]) -> dict[str, bool]:
+def _options(given: list[str]) -> dict[str, int]:
     chosen = {}
     for entry in given:
         name, _, value = entry.partition("=")
-        if name not in duplication_options.defaults() or value not in ("0", "1"):
+        parsed = duplication_options.parse_value(name, value)
+        if parsed is None:
             names = ", ".join(duplication_options.defaults())
             raise CommandError(f"--option {entry}: must be NAME=0 or NAME=1, with NAME one of {names}", returncode=2)
-        chosen[name] = value == "1"
+        chosen[name] = parsed
     return chosen
