@@ -1,0 +1,129 @@
+<?php
+// This file is part of Moodle - https://moodle.org/
+//
+// Moodle is free software: you can redistribute it and/or modify
+// it under the terms of the GNU General Public License as published by
+// the Free Software Foundation, either version 3 of the License, or
+// (at your option) any later version.
+//
+// Moodle is distributed in the hope that it will be useful,
+// but WITHOUT ANY WARRANTY; without even the implied warranty of
+// MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+// GNU General Public License for more details.
+//
+// You should have received a copy of the GNU General Public License
+// along with Moodle.  If not, see <https://www.gnu.org/licenses/>.
+
+/**
+ * How duplications end.
+ *
+ * @package    local_asyncduplicate
+ * @copyright  2026 the dupdash authors
+ * @license    https://www.gnu.org/copyleft/gpl.html GNU GPL v3 or later
+ */
+
+namespace local_asyncduplicate\local;
+
+use core\lock\lock_config;
+use core\task\manager;
+use local_asyncduplicate\event\duplication_failed;
+use local_asyncduplicate\event\duplication_succeeded;
+use moodle_exception;
+use stdClass;
+
+/**
+ * Ends rows whose lock is held: cleans up first and tells afterwards, so that an ended row has left nothing behind.
+ */
+class ending {
+    /** @var string Error code: the PHP process ended in the middle. */
+    public const DIED = 'processdied';
+
+    /** @var string Error code: there is no task any more that would make the copy. */
+    public const TASK_GONE = 'taskgone';
+
+    /**
+     * Ends a duplication without a copy.
+     *
+     * @param stdClass $job
+     * @param string $code
+     * @param string $message
+     */
+    public static function fail(stdClass $job, string $code, string $message): void {
+        global $DB;
+        if ($DB->is_transaction_started()) {
+            $DB->force_transaction_rollback();
+        }
+        $leftover = 0;
+        try {
+            (new cleaner($job))->remove_all();
+        } catch (moodle_exception $e) {
+            // Throws again when the database is gone: the scheduled task ends the row later.
+            $leftover = 1;
+            mtrace("Duplication {$job->duplicateid}: could not remove everything: " . $e->getMessage());
+        }
+        if ($job->cancelrequested) {
+            [$code, $message] = [jobs::CANCELLED, get_string(jobs::CANCELLED, 'local_asyncduplicate')];
+        }
+        jobs::update($job, [
+            'errorcode' => $code,
+            'errormessage' => $message,
+            'leftover' => $leftover,
+        ] + jobs::ended($job, jobs::FAILED));
+        self::remove_task($job);
+        self::tell(duplication_failed::of_job($job), $job);
+    }
+
+    /**
+     * Tells that a duplication is done. Its row says so already.
+     *
+     * @param stdClass $job
+     */
+    public static function succeeded(stdClass $job): void {
+        self::tell(duplication_succeeded::of_job($job), $job);
+    }
+
+    /**
+     * The error code of a throwable.
+     *
+     * @param \Throwable $e
+     * @return string
+     */
+    public static function code_of(\Throwable $e): string {
+        $code = $e instanceof moodle_exception ? $e->errorcode : '';
+        return $code !== '' ? \core_text::substr($code, 0, 100) : (new \ReflectionClass($e))->getShortName();
+    }
+
+    /**
+     * Removes the ad hoc task of a duplication that ended, unless it runs: Moodle removes it then.
+     *
+     * A task whose process was killed counts as running for an hour otherwise, and holds a place in the queue.
+     *
+     * @param stdClass $job
+     */
+    private static function remove_task(stdClass $job): void {
+        global $DB;
+        $lock = lock_config::get_lock_factory('cron')->get_lock('adhoc_' . $job->taskid, 0);
+        if ($lock) {
+            $DB->delete_records('task_adhoc', [
+                'id' => $job->taskid,
+                'classname' => manager::get_canonical_class_name(\local_asyncduplicate\task\duplicate::class),
+            ]);
+            locks::release($lock);
+        }
+    }
+
+    /**
+     * Triggers the event and sends the message. What goes wrong here changes nothing about the copy.
+     *
+     * @param \core\event\base $event
+     * @param stdClass $job
+     */
+    private static function tell(\core\event\base $event, stdClass $job): void {
+        try {
+            $event->trigger();
+            notifier::tell($job);
+        } catch (\Throwable $e) {
+            mtrace("Duplication {$job->duplicateid}: could not tell how it ended: " . $e->getMessage());
+        }
+    }
+}
