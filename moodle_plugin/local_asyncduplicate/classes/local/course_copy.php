@@ -26,11 +26,6 @@ namespace local_asyncduplicate\local;
 
 use stdClass;
 
-defined('MOODLE_INTERNAL') || die();
-
-global $CFG;
-require_once($CFG->dirroot . '/course/lib.php');
-
 /**
  * Backup, restore, report, and at the very end names, dates and visibility.
  */
@@ -59,11 +54,12 @@ class course_copy {
         permissions::require_copy($this->request, $this->job->userid);
         names::require_free($this->request);
         $source = get_course($this->request->sourceid);
-        $pace = pace::of_source($source->id);
+        $pace = pace::of_job($this->job);
 
         $backup = new progress($this->job, jobs::BACKUP, $pace);
         (new backup_phase($this->job, $this->request))->run($backup);
         $curves = [jobs::BACKUP => $backup->finish()];
+        $pace->note_backup(end($curves[jobs::BACKUP]));
 
         $restore = new progress($this->job, jobs::RESTORE, $pace);
         $courseid = new_course::create($this->job, $this->request);
@@ -108,12 +104,9 @@ class course_copy {
             } catch (\Throwable $e) {
                 $transaction->rollback($e);
             }
-            fix_course_sortorder();
         } finally {
             locks::release($lock);
         }
-        rebuild_course_cache($courseid, true);
-        \cache_helper::purge_by_event('changesincourse');
     }
 
     /**

@@ -31,6 +31,11 @@ use local_asyncduplicate\event\duplication_succeeded;
 use moodle_exception;
 use stdClass;
 
+defined('MOODLE_INTERNAL') || die();
+
+global $CFG;
+require_once($CFG->dirroot . '/course/lib.php');
+
 /**
  * Ends rows whose lock is held: cleans up first and tells afterwards, so that an ended row has left nothing behind.
  */
@@ -69,17 +74,41 @@ class ending {
             'errormessage' => $message,
             'leftover' => $leftover,
         ] + jobs::ended($job, jobs::FAILED));
-        self::remove_task($job);
-        self::tell(duplication_failed::of_job($job), $job);
+        self::settle($job);
     }
 
     /**
-     * Tells that a duplication is done. Its row says so already.
+     * What is left to do for a row that ended: caches, event, message, task. Then its taskid is null.
+     *
+     * The scheduled task does this where the process was killed in between.
      *
      * @param stdClass $job
      */
-    public static function succeeded(stdClass $job): void {
-        self::tell(duplication_succeeded::of_job($job), $job);
+    public static function settle(stdClass $job): void {
+        if ($job->status == jobs::SUCCEEDED) {
+            self::refresh_caches((int) $job->courseid);
+            self::tell(duplication_succeeded::of_job($job), $job);
+        } else {
+            self::tell(duplication_failed::of_job($job), $job);
+        }
+        self::remove_task($job);
+        jobs::update($job, ['taskid' => null]);
+    }
+
+    /**
+     * Makes the new course appear in its place.
+     *
+     * @param int $courseid
+     */
+    private static function refresh_caches(int $courseid): void {
+        $lock = locks::of_names();
+        try {
+            fix_course_sortorder();
+        } finally {
+            locks::release($lock);
+        }
+        rebuild_course_cache($courseid, true);
+        \cache_helper::purge_by_event('changesincourse');
     }
 
     /**

@@ -55,7 +55,7 @@ class new_course {
             try {
                 $courseid = \restore_dbops::create_new_course($request->fullname, $request->shortname, $request->categoryid);
                 context_course::instance($courseid);
-                jobs::update($job, ['courseid' => $courseid]);
+                jobs::update($job, ['courseid' => $courseid, 'phase' => jobs::RESTORE]);
                 $transaction->allow_commit();
             } catch (\Throwable $e) {
                 unset($job->courseid);

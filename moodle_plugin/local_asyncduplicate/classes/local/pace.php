@@ -24,6 +24,8 @@
 
 namespace local_asyncduplicate\local;
 
+use stdClass;
+
 /**
  * Turns the progress that Moodle reports into a share of the time, as earlier copies took it.
  *
@@ -39,87 +41,149 @@ class pace {
     /** @var float Share of the backup in the time, without history. */
     private const DEFAULT_SHARE = 0.5;
 
+    /** @var float How many times as slow or as fast as earlier copies this one is believed to be at most. */
+    private const SLOWEST = 5.0;
+
+    /** @var float How slow this copy is: 2 if it takes twice the time of earlier ones. */
+    private float $slowness = 1.0;
+
     /**
-     * Use {@see self::of_source()}.
+     * Use {@see self::of_job()}.
      *
      * @param float $share of the backup in the whole time
+     * @param float[] $lengths by phase: milliseconds it takes; empty without history
      * @param float[][] $curves by phase: share of the phase's time at each part
      */
     private function __construct(
         /** @var float share of the backup in the whole time */
         private float $share,
+        /** @var float[] by phase: milliseconds it takes */
+        private array $lengths,
         /** @var float[][] by phase: share of the phase's time at each part */
         private array $curves
     ) {
     }
 
     /**
-     * The pace of earlier copies of a course, or else of the latest copies of any course.
+     * The pace of the latest copies of the same course, best with or without users like this one, or else of any course.
      *
-     * @param int $sourceid
+     * @param stdClass $job
      * @return self
      */
-    public static function of_source(int $sourceid): self {
-        global $DB;
-        $where = 'status = :status AND pace IS NOT NULL';
-        $params = ['status' => jobs::SUCCEEDED];
-        $of = fn(string $more, array $with) => $DB->get_records_select(
-            jobs::TABLE,
-            $where . $more,
-            $params + $with,
-            'id DESC',
-            'id, pace',
-            0,
-            self::COPIES
-        );
-        $rows = $of(' AND sourceid = :sourceid', ['sourceid' => $sourceid]) ?: $of('', []);
-        return self::of_history(array_map(fn($row) => json_decode($row->pace, true), array_values($rows)));
+    public static function of_job(stdClass $job): self {
+        $copies = self::latest(' AND sourceid = :sourceid', ['sourceid' => $job->sourceid]);
+        $users = json_decode($job->options)->users;
+        $alike = array_filter($copies, fn($copy) => json_decode($copy->options)->users === $users);
+        $copies = $alike ?: $copies ?: self::latest('', []);
+        $copies = array_slice($copies, 0, self::COPIES);
+        return self::of_history(array_map(fn($copy) => json_decode($copy->pace, true), $copies));
     }
 
     /**
-     * The average pace.
+     * The usual pace: medians, for a copy that was made on a busy server says little.
      *
      * @param array[] $history for each copy, by phase: milliseconds until each part was reached
      * @return self
      */
     public static function of_history(array $history): self {
-        $linear = array_map(fn($part) => $part / self::PARTS, range(0, self::PARTS));
-        $curves = [jobs::BACKUP => $linear, jobs::RESTORE => $linear];
         $history = array_filter($history, fn($copy) => self::is_usable($copy[jobs::BACKUP] ?? null)
             && self::is_usable($copy[jobs::RESTORE] ?? null));
         if (!$history) {
-            return new self(self::DEFAULT_SHARE, $curves);
+            $linear = array_map(fn($part) => $part / self::PARTS, range(0, self::PARTS));
+            return new self(self::DEFAULT_SHARE, [], [jobs::BACKUP => $linear, jobs::RESTORE => $linear]);
         }
-        $shares = [];
-        $sums = [];
-        foreach ($history as $copy) {
-            $lengths = array_map(fn($curve) => end($curve), $copy);
-            $shares[] = $lengths[jobs::BACKUP] / ($lengths[jobs::BACKUP] + $lengths[jobs::RESTORE]);
-            foreach ([jobs::BACKUP, jobs::RESTORE] as $phase) {
-                foreach ($copy[$phase] as $part => $milliseconds) {
-                    $sums[$phase][$part] = ($sums[$phase][$part] ?? 0) + $milliseconds / $lengths[$phase];
-                }
+        $lengths = [];
+        $curves = [];
+        foreach ([jobs::BACKUP, jobs::RESTORE] as $phase) {
+            $lengths[$phase] = self::median(array_map(fn($copy) => end($copy[$phase]), $history));
+            foreach (range(0, self::PARTS) as $part) {
+                $curves[$phase][$part] = self::median(array_map(fn($copy) => $copy[$phase][$part] / end($copy[$phase]), $history));
             }
         }
-        foreach ([jobs::BACKUP, jobs::RESTORE] as $phase) {
-            $curves[$phase] = array_map(fn($sum) => $sum / count($history), $sums[$phase]);
-        }
-        return new self(array_sum($shares) / count($shares), $curves);
+        $share = self::median(array_map(
+            fn($copy) => end($copy[jobs::BACKUP]) / (end($copy[jobs::BACKUP]) + end($copy[jobs::RESTORE])),
+            $history
+        ));
+        return new self($share, $lengths, $curves);
     }
 
     /**
      * The progress of the whole duplication.
      *
+     * With history, time goes on within a part: some parts take most of the time, and Moodle reports nothing meanwhile.
+     * It goes as fast as this copy went so far, and never into the next part.
+     *
      * @param int $phase
      * @param float $done progress of the phase as Moodle reports it, 0 to 1
+     * @param int $elapsed milliseconds since the phase began
+     * @param int[] $reached milliseconds until each part was reached
      * @return float 0 to 1
      */
-    public function overall(int $phase, float $done): float {
+    public function overall(int $phase, float $done, int $elapsed, array $reached): float {
         $done = max(0.0, min(1.0, $done));
-        $part = (int) min(floor($done * self::PARTS), self::PARTS - 1);
+        $part = (int) min(floor($done * self::PARTS + 1e-9), self::PARTS - 1);
         $curve = $this->curves[$phase];
-        $time = $curve[$part] + ($curve[$part + 1] - $curve[$part]) * ($done * self::PARTS - $part);
+        $width = $curve[$part + 1] - $curve[$part];
+        $within = $done * self::PARTS - $part;
+        if ($this->lengths && isset($reached[$part])) {
+            $slowness = $this->slowness;
+            if ($part && $curve[$part] > 0) {
+                $slowness = self::bounded($reached[$part] / ($curve[$part] * $this->lengths[$phase]));
+            }
+            $expected = $width * $this->lengths[$phase] * $slowness;
+            $within = $expected > 0 ? min(1.0, ($elapsed - $reached[$part]) / $expected) : 0.0;
+        }
+        $time = $curve[$part] + $width * $within;
         return $phase == jobs::BACKUP ? $time * $this->share : $this->share + $time * (1 - $this->share);
+    }
+
+    /**
+     * Notes how long the backup took: the restore will be as slow or as fast.
+     *
+     * @param int $milliseconds
+     */
+    public function note_backup(int $milliseconds): void {
+        if ($this->lengths) {
+            $this->slowness = self::bounded($milliseconds / $this->lengths[jobs::BACKUP]);
+        }
+    }
+
+    /**
+     * The latest copies, the newest first.
+     *
+     * @param string $more condition
+     * @param array $params of the condition
+     * @return stdClass[]
+     */
+    private static function latest(string $more, array $params): array {
+        global $DB;
+        $where = 'status = :status AND pace IS NOT NULL' . $more;
+        $params['status'] = jobs::SUCCEEDED;
+        return array_values(
+            $DB->get_records_select(jobs::TABLE, $where, $params, 'id DESC', 'id, options, pace', 0, 4 * self::COPIES)
+        );
+    }
+
+    /**
+     * The median.
+     *
+     * @param float[] $numbers at least one
+     * @return float
+     */
+    private static function median(array $numbers): float {
+        sort($numbers);
+        $middle = intdiv(count($numbers) - 1, 2);
+        return ($numbers[$middle] + $numbers[count($numbers) - 1 - $middle]) / 2;
+    }
+
+    /**
+     * A slowness within bounds.
+     *
+     * @param float $slowness
+     * @return float
+     */
+    private static function bounded(float $slowness): float {
+        return max(1 / self::SLOWEST, min(self::SLOWEST, $slowness));
     }
 
     /**

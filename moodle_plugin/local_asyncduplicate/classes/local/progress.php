@@ -75,7 +75,7 @@ class progress extends \core\progress\base {
         }
         [$done] = $this->get_progress_proportion_range();
         $now = microtime(true);
-        $this->note($done, $now);
+        $this->note($done);
         if ($now - $this->written >= self::INTERVAL) {
             $this->written = $now;
             $this->write($done);
@@ -89,7 +89,7 @@ class progress extends \core\progress\base {
      */
     public function finish(): array {
         $this->closed = true;
-        $this->note(1.0, microtime(true));
+        $this->note(1.0);
         return $this->curve;
     }
 
@@ -106,13 +106,21 @@ class progress extends \core\progress\base {
      * Remembers when each part of the phase was reached.
      *
      * @param float $done
-     * @param float $now
      */
-    private function note(float $done, float $now): void {
-        $elapsed = (int) (($now - $this->began) * 1000);
+    private function note(float $done): void {
+        $elapsed = $this->elapsed();
         while (count($this->curve) <= min(pace::PARTS, (int) floor($done * pace::PARTS + 1e-9))) {
             $this->curve[] = $elapsed;
         }
+    }
+
+    /**
+     * Milliseconds since the phase began.
+     *
+     * @return int
+     */
+    private function elapsed(): int {
+        return (int) ((microtime(true) - $this->began) * 1000);
     }
 
     /**
@@ -125,7 +133,7 @@ class progress extends \core\progress\base {
         if ($DB->get_field(jobs::TABLE, 'cancelrequested', ['id' => $this->job->id])) {
             throw new cancelled();
         }
-        $progress = min($this->pace->overall($this->phase, $done), self::MOST);
+        $progress = min($this->pace->overall($this->phase, $done, $this->elapsed(), $this->curve), self::MOST);
         $progress = max(round($progress, 6), (float) $this->job->progress);
         jobs::update($this->job, ['phase' => $this->phase, 'progress' => $progress]);
     }

@@ -42,6 +42,7 @@ class reaper {
     public function run(): void {
         $this->end_dead();
         $this->end_without_task();
+        $this->settle();
         $this->remove_leftovers(time() - self::AGAIN);
         $this->delete_old();
     }
@@ -95,6 +96,15 @@ class reaper {
     }
 
     /**
+     * Finishes rows that ended and whose process was killed before it could tell anybody.
+     */
+    private function settle(): void {
+        foreach ($this->ids('taskid IS NOT NULL AND status IN (?, ?)', [jobs::FAILED, jobs::SUCCEEDED]) as $duplicateid) {
+            $this->with_lock($duplicateid, fn(stdClass $job) => ending::settle($job));
+        }
+    }
+
+    /**
      * Whether Moodle will still run the task of a row.
      *
      * @param stdClass $job
@@ -134,7 +144,7 @@ class reaper {
         $keep = get_config('local_asyncduplicate', 'keep');
         $keep = $keep === false ? self::DEFAULT_KEEP : (int) $keep;
         if ($keep) {
-            $DB->delete_records_select(jobs::TABLE, 'leftover = 0 AND timefinished < ?', [time() - $keep]);
+            $DB->delete_records_select(jobs::TABLE, 'leftover = 0 AND taskid IS NULL AND timefinished < ?', [time() - $keep]);
         }
     }
 

@@ -73,6 +73,6 @@ class worker {
             ending::fail($job, ending::code_of($e), $e->getMessage());
             return;
         }
-        ending::succeeded($job);
+        ending::settle($job);
     }
 }
