@@ -27,7 +27,6 @@ namespace local_asyncduplicate\external;
 use context_system;
 use core_external\external_api;
 use core_external\external_function_parameters;
-use core_external\external_single_structure;
 use core_external\external_value;
 
 /**
@@ -65,7 +64,7 @@ abstract class job_api extends external_api {
     protected static function status_fields(): array {
         return [
             'phase' => new external_value(PARAM_INT, 'the current phase: 1 backup (and before it), 2 restore'),
-            'status' => new external_value(PARAM_INT, 'the status of the current phase: 700 waits, 800 runs, 900 failed, 1000 done'),
+            'status' => new external_value(PARAM_INT, 'the status of the phase: 700 waits, 800 runs, 900 failed, 1000 done'),
             'progress' => new external_value(PARAM_FLOAT, 'the overall progress of the duplication, from 0 to 1'),
         ];
     }

@@ -125,7 +125,8 @@ class pointers {
     private function look_into_course(): void {
         global $DB;
         $this->look_at($DB->get_field('course', 'summary', ['id' => $this->courseid]), ['where' => 'course.summary']);
-        foreach ($DB->get_records('course_sections', ['course' => $this->courseid], 'section', 'id, section, summary') as $section) {
+        $sections = $DB->get_records('course_sections', ['course' => $this->courseid], 'section', 'id, section, summary');
+        foreach ($sections as $section) {
             $this->look_at($section->summary, ['where' => 'course_sections.summary', 'name' => (string) $section->section]);
         }
         $blocks = ['parentcontextid' => context_course::instance($this->courseid)->id, 'blockname' => 'html'];

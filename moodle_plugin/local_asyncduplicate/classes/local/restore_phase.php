@@ -26,6 +26,7 @@ namespace local_asyncduplicate\local;
 
 use backup_setting;
 use base_setting;
+use context_course;
 use moodle_exception;
 use restore_activity_task;
 use stdClass;
@@ -63,7 +64,7 @@ class restore_phase {
     public function run(int $courseid, progress $progress): void {
         $restore = new restore_process($this->job->duplicateid, $courseid, $this->job->userid);
         try {
-            $this->configure($restore->get_plan());
+            $this->configure($restore->get_plan(), context_course::instance($courseid));
             $this->precheck($restore);
             // Not before the precheck: it begins and ends a progress of its own.
             $restore->set_progress($progress);
@@ -96,15 +97,19 @@ class restore_phase {
      * Sets options, names and the start date.
      *
      * @param \restore_plan $plan
+     * @param context_course $context of the new course
      */
-    private function configure(\restore_plan $plan): void {
+    private function configure(\restore_plan $plan, context_course $context): void {
         foreach ($this->request->options as $name => $value) {
             if ($plan->setting_exists($name) && $plan->get_setting($name)->get_status() == backup_setting::NOT_LOCKED) {
                 $plan->get_setting($name)->set_value($value);
             }
         }
-        // These are locked in a restore without a person. Whoever may create the course may name it, and the
-        // capability to move dates was checked.
+        // These are locked for users who may not configure restores. Whoever may create the course may name it, and the
+        // capability to move dates was checked. Without that for enrolment methods Moodle has set "never".
+        if (has_capability('moodle/course:enrolconfig', $context, $this->job->userid)) {
+            self::unlock($plan, 'enrolments', $this->request->options['enrolments']);
+        }
         self::unlock($plan, 'course_fullname', $this->request->fullname);
         self::unlock($plan, 'course_shortname', $this->request->shortname);
         if ($this->request->startdate !== null) {

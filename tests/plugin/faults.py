@@ -332,7 +332,9 @@ def remove(courses: set[str]) -> None:
         "define('CLI_SCRIPT', true); require($argv[1] . '/config.php'); require_once($CFG->dirroot . '/course/lib.php');"
         "foreach (array_slice($argv, 2) as $id) { delete_course((int) $id, false); } fix_course_sortorder();"
     )
-    subprocess.run(["php", "-r", script, "--", CODE, *courses], user=USER, check=True, stdout=subprocess.DEVNULL, cwd=CODE)
+    subprocess.run(
+        ["php", "-r", script, "--", CODE, *courses], user=USER, check=True, stdout=subprocess.DEVNULL, cwd=CODE
+    )
 
 
 def load(copies: int, runners: int) -> bool:
