@@ -24,7 +24,6 @@
 
 require_once(__DIR__ . '/../../config.php');
 require_once($CFG->libdir . '/adminlib.php');
-require_once($CFG->dirroot . '/backup/util/includes/backup_includes.php');
 
 $courseid = optional_param('id', 0, PARAM_INT);
 $page = optional_param('page', 0, PARAM_INT);
@@ -51,7 +50,7 @@ $count = $copies->count();
 
 echo $OUTPUT->header();
 if ($courseid) {
-    \backup_helper::print_coursereuse_selector($title);
+    echo $copies->reuse_menu($PAGE->settingsnav, $url);
 }
 echo $OUTPUT->heading($title);
 echo html_writer::tag('p', $copies->cron());

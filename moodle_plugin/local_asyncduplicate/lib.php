@@ -25,25 +25,24 @@
 /**
  * Adds the report to "Course reuse" of a course.
  *
- * @param navigation_node $navigation the settings node of the course
- * @param stdClass $course
- * @param context_course $context
+ * @param settings_navigation $navigation
+ * @param context $context of the page
  */
-function local_asyncduplicate_extend_navigation_course(
-    navigation_node $navigation,
-    stdClass $course,
-    context_course $context
-): void {
-    if (!has_capability('moodle/backup:backupcourse', $context)) {
+function local_asyncduplicate_extend_settings_navigation(settings_navigation $navigation, context $context): void {
+    $context = $context->get_course_context(false);
+    if (!$context || $context->instanceid == SITEID || !has_capability('moodle/backup:backupcourse', $context)) {
         return;
     }
-    $parent = $navigation->find('coursereuse', navigation_node::TYPE_CONTAINER) ?: $navigation;
-    $parent->add(
-        get_string('copiesinprogress', 'local_asyncduplicate'),
-        new moodle_url('/local/asyncduplicate/index.php', ['id' => $course->id]),
-        navigation_node::TYPE_SETTING,
-        null,
-        'local_asyncduplicate',
-        new pix_icon('t/copy', '')
-    );
+    $parent = $navigation->find('coursereuse', navigation_node::TYPE_CONTAINER)
+        ?: $navigation->find('courseadmin', navigation_node::TYPE_COURSE);
+    if ($parent) {
+        $parent->add(
+            get_string('copiesinprogress', 'local_asyncduplicate'),
+            new moodle_url('/local/asyncduplicate/index.php', ['id' => $context->instanceid]),
+            navigation_node::TYPE_SETTING,
+            null,
+            'local_asyncduplicate',
+            new pix_icon('t/copy', '')
+        );
+    }
 }

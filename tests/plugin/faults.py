@@ -22,6 +22,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -39,6 +40,7 @@ SOURCES = [int(text) for text in os.environ["MOODLE_SOURCE_IDS"].split(",")]
 CATEGORY = int(os.environ["MOODLE_CATEGORY"])
 START = "core_course_async_duplicate_course"
 DAY = 86400
+LOG = Path(tempfile.gettempdir()) / "faults.log"
 REAP = ["php", f"{CODE}/admin/cli/scheduled_task.php", "--execute=\\local_asyncduplicate\\task\\reap"]
 
 # Rows that must not point at nothing: what is counted, before and after.
@@ -116,13 +118,13 @@ def runner(seconds: int) -> subprocess.Popen:
         "--classname=local_asyncduplicate\\task\\duplicate",
         f"--keep-alive={seconds}",
     ]
-    return subprocess.Popen(
-        command, user=USER, stdout=open("/tmp/faults-runner.log", "a"), stderr=subprocess.STDOUT, cwd=CODE
-    )
+    with LOG.open("a") as log:
+        return subprocess.Popen(command, user=USER, stdout=log, stderr=subprocess.STDOUT, cwd=CODE)
 
 
 def reap() -> None:
-    subprocess.run(REAP, user=USER, check=True, stdout=open("/tmp/faults-reap.log", "a"), cwd=CODE)
+    with LOG.open("a") as log:
+        subprocess.run(REAP, user=USER, check=True, stdout=log, stderr=subprocess.STDOUT, cwd=CODE)
 
 
 def job(duplicateid: str) -> dict[str, str]:
@@ -294,13 +296,13 @@ def interrupt(how: Callable[[str, subprocess.Popen], None], moments: list[str]) 
 def shape(course: str) -> list[list[str]]:
     """What two courses have in common when one is a copy of the other, people included."""
     return sql(
-        "SELECT 'sections', COUNT(*) FROM mdl_course_sections WHERE course = {0} UNION ALL"
+        f"SELECT 'sections', COUNT(*) FROM mdl_course_sections WHERE course = {course} UNION ALL"
         " SELECT m.name, COUNT(*) FROM mdl_course_modules cm JOIN mdl_modules m ON m.id = cm.module"
-        " WHERE cm.course = {0} GROUP BY m.name UNION ALL"
+        f" WHERE cm.course = {course} GROUP BY m.name UNION ALL"
         " SELECT 'people', COUNT(DISTINCT ue.userid) FROM mdl_user_enrolments ue"
-        " JOIN mdl_enrol e ON e.id = ue.enrolid WHERE e.courseid = {0} UNION ALL"
+        f" JOIN mdl_enrol e ON e.id = ue.enrolid WHERE e.courseid = {course} UNION ALL"
         " SELECT 'posts', COUNT(*) FROM mdl_forum_posts p JOIN mdl_forum_discussions d ON d.id = p.discussion"
-        " WHERE d.course = {0} ORDER BY 1".format(course)
+        f" WHERE d.course = {course} ORDER BY 1"
     )
 
 
@@ -329,7 +331,8 @@ def remove(courses: set[str]) -> None:
     if not courses:
         return
     script = (
-        "define('CLI_SCRIPT', true); require($argv[1] . '/config.php'); require_once($CFG->dirroot . '/course/lib.php');"
+        "define('CLI_SCRIPT', true); require($argv[1] . '/config.php');"
+        "require_once($CFG->dirroot . '/course/lib.php');"
         "foreach (array_slice($argv, 2) as $id) { delete_course((int) $id, false); } fix_course_sortorder();"
     )
     subprocess.run(

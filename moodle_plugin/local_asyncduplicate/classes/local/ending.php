@@ -25,7 +25,6 @@
 namespace local_asyncduplicate\local;
 
 use core\lock\lock_config;
-use core\task\manager;
 use local_asyncduplicate\event\duplication_failed;
 use local_asyncduplicate\event\duplication_succeeded;
 use moodle_exception;
@@ -133,10 +132,7 @@ class ending {
         global $DB;
         $lock = lock_config::get_lock_factory('cron')->get_lock('adhoc_' . $job->taskid, 0);
         if ($lock) {
-            $DB->delete_records('task_adhoc', [
-                'id' => $job->taskid,
-                'classname' => manager::get_canonical_class_name(\local_asyncduplicate\task\duplicate::class),
-            ]);
+            $DB->delete_records('task_adhoc', ['id' => $job->taskid, 'component' => 'local_asyncduplicate']);
             locks::release($lock);
         }
     }

@@ -46,15 +46,17 @@ class submission {
      */
     public static function submit(request $request): string {
         global $USER;
-        self::check($request);
         try {
+            self::check($request);
             $job = self::store($request, $USER->id);
-        } catch (dml_write_exception $e) {
-            // Another call came first: it has the idempotency key or the short name.
+        } catch (moodle_exception $e) {
+            // The same call may have come twice at once: the other one has the idempotency key and the short name.
             if ($before = self::submitted_before($request)) {
                 return $before;
             }
-            self::require_unreserved($request);
+            if ($e instanceof dml_write_exception) {
+                self::require_unreserved($request);
+            }
             throw $e;
         }
         duplication_queued::of_job($job)->trigger();

@@ -30,7 +30,9 @@ use local_asyncduplicate\local\jobs;
 use local_asyncduplicate\local\permissions;
 use local_asyncduplicate\local\queue;
 use moodle_url;
+use navigation_node;
 use stdClass;
+use url_select;
 
 /**
  * The copies of one course, or of all: those that wait and run first, then those that ended.
@@ -96,6 +98,30 @@ class copies {
             ];
         }
         return html_writer::table($table);
+    }
+
+    /**
+     * The pages of "Course reuse" to choose from. Moodle's own selector knows no pages of plugins.
+     *
+     * @param navigation_node $navigation settings navigation
+     * @param moodle_url $current
+     * @return string
+     */
+    public function reuse_menu(navigation_node $navigation, moodle_url $current): string {
+        global $OUTPUT;
+        $parent = $navigation->find('coursereuse', navigation_node::TYPE_CONTAINER);
+        $pages = [];
+        foreach ($parent ? $parent->children : [] as $page) {
+            if ($page->action instanceof moodle_url) {
+                $pages[$page->action->out_as_local_url(false)] = $page->get_content();
+            }
+        }
+        if (!$pages) {
+            return '';
+        }
+        $select = new url_select($pages, $current->out_as_local_url(false), null);
+        $select->set_label(get_string('coursereuse'), ['class' => 'sr-only visually-hidden']);
+        return html_writer::div($OUTPUT->render($select), 'mb-3');
     }
 
     /**
