@@ -20,16 +20,18 @@ from dupdash.duplication.states import BUSY, State
 
 # What one more activity and the course itself weigh in a duration (measured: 5 activities 1 s, 64 6 s, 307 45 s).
 COURSE_WEIGHT = 5
-# Seconds for each weight, where no copy was made yet (the same measurement).
-ROUGH_PACE = 0.1
+# Seconds for each weight where no copy was made yet (measured: from 0.045 to 0.14).
+ROUGH_PACE = 0.06
 COPIES_OF_SOURCE = 20
 COPIES_OF_ALL = 100
 # How much longer one more copy at the same time makes each of them, as a share of the time of a copy that is alone.
-# Used until earlier copies of one source at different loads show it (measured: 0.25 on four cores, 0.36 on two).
-SLOWDOWN = 0.3
+# Used until earlier copies of one source at different loads show it (measured: from 0.2 to 0.36 on two cores).
+SLOWDOWN = 0.25
 SLOWDOWN_MOST = 1.0
-# Loads that differ by less say nothing about the slowdown.
-LOADS_APART = 0.5
+# As many pairs of copies must say otherwise, and more, before they are believed.
+SLOWDOWN_PAIRS = 3
+# A pair says something about the slowdown where its loads differ by this factor.
+LOADS_APART = 1.5
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,13 @@ def learned_slowdown(copies: Iterable[PastCopy]) -> float:
         for one, other in combinations(same, 2)
         if (slowdown := _slowdown_of_pair(one, other)) is not None
     ]
-    return median(found) if found else SLOWDOWN
+    return median([*found, *[SLOWDOWN] * SLOWDOWN_PAIRS])
 
 
 def _slowdown_of_pair(one: PastCopy, other: PastCopy) -> float | None:
     """Solves ``one / other = (1 + s * (load of one - 1)) / (1 + s * (load of other - 1))`` for s."""
     low, high = sorted((one, other), key=lambda copy: copy.load)
-    if high.load - low.load < LOADS_APART:
+    if high.load < low.load * LOADS_APART:
         return None
     quick, slow = low.backup + low.restore, high.backup + high.restore
     divisor = quick * (high.load - 1) - slow * (low.load - 1)

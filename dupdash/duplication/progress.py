@@ -20,8 +20,12 @@ ESTIMATE_ENDS = 0.95
 CONTENT_VISIBLE = 0.8
 # The uncertainty of a rough duration: the standard deviation of its natural logarithm.
 ROUGH_SPREAD = 0.6
-# Seconds by which a phase may be seen late: the pace of a very short backup is believed less.
-SEEN_LATE = 1.0
+# How far into the restore the whole is shown at most while no restore is seen.
+UNSEEN_RESTORE = 0.7
+# How much the pace of copies varies (the standard deviation of its logarithm), and by how many seconds the time varies
+# at which a restore is seen.
+PACE_SPREAD = 0.3
+SEEN_LATE = 0.4
 # Bounds of the pace of a copy's own backup, compared with the expected one.
 PACE_LEAST, PACE_MOST = 0.2, 20.0
 # The proposed service's number for restore, and Moodle's code backup::STATUS_EXECUTING.
@@ -87,36 +91,58 @@ def _unknown(job: DuplicationJob) -> Progress:
 
 
 def _estimate(job: DuplicationJob, expected: Expectation, now: datetime) -> Progress:
-    sent_at = job.sent_at or now
-    # Neither phase is ever all of it, so that a bar has room for both.
-    share = min(0.9, max(0.1, expected.backup / max(expected.total, 0.001)))
+    """The whole follows the time that all of it should take; a restore that was seen moves it on, and sets its pace."""
+    elapsed = (now - (job.sent_at or now)).total_seconds()
     if job.restore_at is None:
-        elapsed = (now - sent_at).total_seconds()
-        backup, restore = _fraction(elapsed, expected.backup, rough=expected.rough), 0.0
-        left = max(0.0, expected.backup - elapsed) + expected.restore
+        backup = _fraction(elapsed, expected.backup, rough=expected.rough)
+        # Later than expected the restore may have begun unseen: whether it has is not known.
+        restore = 0.0 if elapsed <= expected.backup else None
+        overall = _before_restore(elapsed, expected)
+        left = expected.total - elapsed
     else:
-        elapsed = (now - job.restore_at).total_seconds()
-        expected_restore = expected.restore * _own_pace(job.restore_at - sent_at, expected.backup)
-        backup, restore = 1.0, _fraction(elapsed, expected_restore, rough=expected.rough)
+        own_backup = (job.restore_at - (job.sent_at or job.restore_at)).total_seconds()
+        begun = max(_backup_share(expected), _before_restore(own_backup, expected))
+        # Where the restore was seen late, as much of it is done as the bar shows beyond the backup.
+        expected_restore = (
+            expected.restore * _own_pace(own_backup, expected.backup) * (1 - begun) / (1 - _backup_share(expected))
+        )
+        since = elapsed - own_backup
+        backup, restore = 1.0, _fraction(since, expected_restore, rough=expected.rough)
         if job.content_at is not None:
             restore = max(restore, CONTENT_VISIBLE)
-        left = max(0.0, expected_restore - elapsed)
-    number = max(job.progress_floor, share * backup + (1 - share) * restore)
+        overall = begun + (1 - begun) * restore
+        left = expected_restore - since
+    number = max(job.progress_floor, overall)
     # Overdue: how much longer is not known, and not claimed. Nor is it by a rough figure.
     known = left > 0 and job.state == State.RUNNING and not expected.rough
     time_left = timedelta(seconds=left) if known else None
     return Progress(job.phase, backup, restore, number, True, time_left, number, expected.rough)
 
 
-def _own_pace(backup: timedelta, expected: float) -> float:
-    """How much slower than expected this copy's own backup was: its restore meets the same Moodle."""
-    pace = (backup.total_seconds() + SEEN_LATE) / (expected + SEEN_LATE)
-    return min(PACE_MOST, max(PACE_LEAST, pace))
+def _backup_share(expected: Expectation) -> float:
+    """The share of backup in the whole. Neither phase is ever all of it, so that a bar has room for both."""
+    return min(0.9, max(0.1, expected.backup / max(expected.total, 0.001)))
+
+
+def _before_restore(elapsed: float, expected: Expectation) -> float:
+    """The overall progress while no restore is seen: some way into the restore at most."""
+    share = _backup_share(expected)
+    return min(share + (1 - share) * UNSEEN_RESTORE, _fraction(elapsed, expected.total, rough=expected.rough))
+
+
+def _own_pace(own_backup: float, expected: float) -> float:
+    """How much slower than expected this copy is: its restore meets the same Moodle as its backup did.
+
+    A short backup says little, because its end is seen late by a varying time; so it is believed by its precision.
+    """
+    own, usual = max(0.001, own_backup), max(0.001, expected)
+    belief = PACE_SPREAD**2 / (PACE_SPREAD**2 + (SEEN_LATE / usual) ** 2)
+    return min(PACE_MOST, max(PACE_LEAST, math.pow(own / usual, belief)))
 
 
 def _fraction(elapsed: float, expected: float, *, rough: bool) -> float:
-    """How far a phase should be, below its end: after the expected time it stands still, or goes on ever more slowly
-    where that time is only rough."""
+    """How far it should be, below its end: after the expected time it stands still, or goes on ever more slowly where
+    that time is only rough."""
     share = max(0.0, elapsed) / max(expected, 0.001)
     return min(ESTIMATE_ENDS, _mean_share(share, ROUGH_SPREAD) if rough else share)
 

@@ -106,7 +106,7 @@ def test_copies_with_people_are_compared_with_copies_with_people() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("measured_at", "load", "factor"), [(1, 3, 1.6), (3, 1, 1 / 1.6), (2, 2, 1)])
+@pytest.mark.parametrize(("measured_at", "load", "factor"), [(1, 3, 1.5), (3, 1, 1 / 1.5), (2, 2, 1)])
 def test_a_duration_is_converted_to_the_load_of_the_next_copy(measured_at: float, load: float, factor: float) -> None:
     past(1, source_id=1, backup=10, restore=20, activities=5, concurrent_copies=measured_at)
     for source_id in (1, 99):
@@ -120,20 +120,28 @@ def copy(seconds: float, load: float, source_id: int = 1) -> PastCopy:
 
 
 def test_the_slowdown_is_learned_from_copies_of_one_source_at_two_loads() -> None:
-    assert learned_slowdown([copy(10, 1), copy(45, 8)]) == pytest.approx(0.5)
-    assert learned_slowdown([copy(22, 3), copy(45, 8)]) == pytest.approx(23 / (22 * 7 - 45 * 2))
+    measured = [copy(10, 1, source) for source in range(4)] + [copy(45, 8, source) for source in range(4)]
+    assert learned_slowdown(measured) == pytest.approx(0.5)
+    measured = [copy(22, 3, source) for source in range(4)] + [copy(45, 8, source) for source in range(4)]
+    assert learned_slowdown(measured) == pytest.approx(23 / (22 * 7 - 45 * 2))
+
+
+def test_one_pair_of_copies_does_not_change_the_slowdown() -> None:
+    assert learned_slowdown([copy(10, 1), copy(45, 8)]) == SLOWDOWN
 
 
 def test_copies_of_two_sources_or_at_one_load_do_not_show_the_slowdown() -> None:
     assert learned_slowdown([copy(10, 1), copy(45, 8, source_id=2)]) == SLOWDOWN
-    assert learned_slowdown([copy(10, 2), copy(45, 2.3)]) == SLOWDOWN
+    alike = [copy(10, 2), copy(10, 2), copy(10, 2), copy(45, 2.3), copy(45, 2.3)]
+    assert learned_slowdown(alike) == SLOWDOWN
 
 
 @pytest.mark.parametrize(("quick", "slow", "slowdown"), [((10, 1), (5, 4), 0.0), ((10, 1), (900, 2), 1.0)])
 def test_the_learned_slowdown_stays_within_its_bounds(
     quick: tuple[float, float], slow: tuple[float, float], slowdown: float
 ) -> None:
-    assert learned_slowdown([copy(*quick), copy(*slow)]) == slowdown
+    measured = [copy(*one, source) for one in (quick, slow) for source in range(4)]
+    assert learned_slowdown(measured) == slowdown
 
 
 @pytest.mark.django_db

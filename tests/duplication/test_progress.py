@@ -15,6 +15,7 @@ from dupdash.duplication.progress import (
     ESTIMATE_ENDS,
     EXECUTING,
     RESTORE_PHASE,
+    UNSEEN_RESTORE,
     overall_of_report,
     progress,
 )
@@ -67,8 +68,11 @@ def test_a_first_copy_has_a_rough_estimate_from_its_activities() -> None:
     assert all(one.rough and one.estimated and one.time_left is None for one in shown)
     figures = [one.number for one in shown]
     assert figures == sorted(figures)
-    assert 0 < figures[0] < figures[-1] <= 0.5 * ESTIMATE_ENDS
-    assert figures[2] < figures[3], "it goes on where the figure was too small"
+    assert 0 < figures[0] < figures[1] < figures[2]
+    assert figures[-1] == pytest.approx(0.5 + 0.5 * UNSEEN_RESTORE)
+    restoring = row(sent_at=at(0), restore_at=at(5), source_activities=95, phase=Phase.RESTORE)
+    late, later = progress(restoring, at(15)).number, progress(restoring, at(25)).number
+    assert late < later < 1, "it goes on where the figure was too small"
 
 
 def test_an_estimate_from_earlier_copies_is_not_rough() -> None:
@@ -78,11 +82,21 @@ def test_an_estimate_from_earlier_copies_is_not_rough() -> None:
 
 def test_the_restore_is_expected_at_the_pace_of_the_own_backup() -> None:
     """Moodle is three times as slow as it was with earlier copies."""
-    job = row(sent_at=at(0), restore_at=at(182), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
-    shown = progress(job, at(182 + 60))
-    assert shown.restore == pytest.approx(0.5)
+    job = row(sent_at=at(0), restore_at=at(90), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
+    begun = progress(job, at(90)).number
+    shown = progress(job, at(90 + 10))
+    left = (1 - begun) * 100 * 1.5
+    assert shown.restore == pytest.approx(10 / left, rel=0.01)
     assert shown.time_left is not None
-    assert shown.time_left.total_seconds() == pytest.approx(60)
+    assert shown.time_left.total_seconds() == pytest.approx(left - 10, rel=0.01)
+
+
+def test_the_pace_of_a_very_short_backup_is_hardly_believed() -> None:
+    """It was seen half a second late, which says nothing about Moodle."""
+    job = row(sent_at=at(0), restore_at=at(1), expected_backup=0.5, expected_restore=10.0, phase=Phase.RESTORE)
+    left = progress(job, at(1)).time_left
+    assert left is not None
+    assert left.total_seconds() == pytest.approx(10, rel=0.3)
 
 
 def test_it_marks_an_estimate_as_one() -> None:
@@ -95,8 +109,9 @@ def test_it_marks_an_estimate_as_one() -> None:
 
 def test_it_stands_still_below_the_end_when_it_takes_longer() -> None:
     shown = progress(row(sent_at=at(0), expected_backup=60.0, expected_restore=40.0), at(5000))
-    assert shown.backup == ESTIMATE_ENDS
-    assert shown.time_left == timedelta(seconds=40), "the restore is still to come"
+    assert (shown.backup, shown.restore) == (ESTIMATE_ENDS, None)
+    assert shown.overall == pytest.approx(0.6 + 0.4 * UNSEEN_RESTORE)
+    assert shown.time_left is None
     job = row(sent_at=at(0), restore_at=at(10), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
     shown = progress(job, at(5000))
     assert shown.overall is not None

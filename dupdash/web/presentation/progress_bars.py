@@ -56,8 +56,8 @@ def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
         took = job.finished_at - job.restore_at if job.finished_at and job.restore_at else None
         return Bar("Restore", 100, False, DONE, _took(took))
     if job.restore_at is None and reached.phase != Phase.RESTORE:
-        if job.state in (State.CHECKING, State.UNRESOLVED):
-            # Nobody watches it closely any more: that it was not seen does not say that it has not begun.
+        if job.state in (State.CHECKING, State.UNRESOLVED) or (state == RUNNING and reached.restore is None):
+            # It is overdue, or nobody watches it closely any more: it may have begun unseen.
             return Bar("Restore", None, False, STILL)
         return Bar("Restore", 0, False, WAITING)
     return _phase_bar("Restore", reached.restore, reached, state)

@@ -1,0 +1,52 @@
+"""The Moodle that a measurement works with: the sandbox, or the site that MOODLE_URL names.
+
+A real site also needs MOODLE_TOKEN, MOODLE_SOURCE_IDS (ids with commas between them) and MOODLE_CATEGORY, the category
+that the copies are made in. A measurement deletes its own copies there.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.chaos.environment import World
+
+
+@dataclass(frozen=True)
+class Site:
+    url: str
+    token: str
+    # Source ids, each with the category of its copies.
+    sources: tuple[tuple[int, int], ...]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"MOODLE_URL": self.url, "MOODLE_TOKEN": self.token}
+
+
+def real_site() -> Site | None:
+    """The site of the environment; None where MOODLE_URL is not set."""
+    if not os.environ.get("MOODLE_URL"):
+        return None
+    try:
+        category = int(os.environ["MOODLE_CATEGORY"])
+        sources = tuple((int(id), category) for id in os.environ["MOODLE_SOURCE_IDS"].split(","))
+        return Site(os.environ["MOODLE_URL"], os.environ["MOODLE_TOKEN"], sources)
+    except (KeyError, ValueError) as missing:
+        raise SystemExit(
+            f"MOODLE_URL is set, so MOODLE_TOKEN, MOODLE_SOURCE_IDS and MOODLE_CATEGORY must be set too: {missing}"
+        ) from missing
+
+
+def sandbox_sources(world: World, count: int, *, least: int = 1, most: int = 70) -> tuple[tuple[int, int], ...]:
+    """Courses of the sandbox with so many activities, each with its own category."""
+    courses = [course for course in world.courses() if least <= course["modules"] <= most]
+    return tuple((course["id"], course["category"]) for course in courses[:count])
+
+
+def delete_copies(course_ids: Iterable[int]) -> None:
+    """Delete copies that a measurement made, by the ids that its jobs proved."""
+    from dupdash.duplication.moodle_clients import open_client
+
+    with open_client() as client:
+        for course_id in course_ids:
+            client.delete_course(course_id)
