@@ -1,0 +1,3 @@
+"""dupdash duplicates Moodle courses."""
+
+VERSION = "0.1.0"

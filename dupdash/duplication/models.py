@@ -146,10 +146,14 @@ class DuplicationJob(models.Model):
     checks = models.PositiveIntegerField(default=0)
     looks = models.PositiveIntegerField(default=0)
     checking_since = models.DateTimeField(null=True)
+    # Seconds for which the site could not be used while this job was checked: its deadline is later by them.
+    paused_seconds = models.FloatField(default=0)
 
     # How it ended.
     failure_code = models.CharField(max_length=100, blank=True)
     failure_message = models.TextField(blank=True)
+    # The last error that Moodle answered to the request, as Moodle sent it: errorcode, message, debuginfo.
+    moodle_error = models.JSONField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
     # A partial course or an unwanted copy that was deleted in Moodle through this job.
     course_deleted_at = models.DateTimeField(null=True)
@@ -266,6 +270,8 @@ class MoodleHealth(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     paused_at = models.DateTimeField(null=True)
+    # Paused because the site is down, not because somebody has to change its configuration.
+    is_outage = models.BooleanField(default=False)
     fault_code = models.CharField(max_length=100, blank=True)
     fault_message = models.TextField(blank=True)
     advice = models.TextField(blank=True)

@@ -1,23 +1,26 @@
-"""Whether the Moodle can be worked with: pausing dispatch on a fault of configuration, probing, and resuming.
+"""Pauses dispatch while the Moodle site cannot be used, probes it, and resumes.
 
-Rule 6: such a fault fails no job. The queue is kept, and goes on by itself when the fault is mended.
+Two kinds of fault concern the whole site: a fault of the configuration, which somebody must fix, and an outage, which
+passes. Neither fails a job (rule 6): the queue is kept, and dispatch resumes by itself when a probe succeeds.
 """
 
+import functools
 import logging
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import open_async_client
-from dupdash.duplication.states import State
+from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
 from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, Driver
-from dupdash.moodle.records import SiteInfo
+from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
 
 logger = logging.getLogger("dupdash.moodle")
 
@@ -25,6 +28,13 @@ ADD_FUNCTIONS = (
     "Add the missing functions to the web service of this token in Moodle: "
     "Site administration, Server, Web services, External services."
 )
+
+OUTAGE_ADVICE = (
+    "dupdash asks the site again and again, and resumes by itself. If the outage lasts, check on the server of dupdash "
+    "whether the address in MOODLE_URL opens."
+)
+# Moodle could not put its own answer into the shape that it promises.
+INVALID_RESPONSE = "invalidresponse"
 
 # What every job needs; the first name is what a site without the proposed services duplicates with.
 DUPLICATE = "core_course_duplicate_course"
@@ -50,7 +60,7 @@ OPTIONAL = {
 
 def choose_driver(site: SiteInfo) -> Driver:
     """The driver for this site: forced by MOODLE_DRIVER, else the proposed services where the site has both."""
-    return _forced_driver() or (ASYNCHRONOUS if {START, FOLLOW} <= site.functions else SYNCHRONOUS)
+    return _forced_driver() or (ASYNCHRONOUS if site.offers(START, FOLLOW) else SYNCHRONOUS)
 
 
 def driver_for_copy(driver: Driver, *, visible: bool) -> Driver:
@@ -80,75 +90,148 @@ def _forced_driver() -> Driver | None:
 
 
 def missing_functions(site: SiteInfo) -> list[str]:
-    """The functions that the token may not call and that no job can do without."""
+    """The functions that the token is known not to be allowed to call, and that every job needs."""
     needed = (*READS, START, FOLLOW) if choose_driver(site) == ASYNCHRONOUS else (*READS, DUPLICATE)
-    return [name for name in needed if name not in site.functions]
+    return [name for name in needed if site.lacks(name)]
+
+
+def ask_site(client: MoodleClient) -> SiteInfo:
+    """What the site says about itself: UNKNOWN_SITE where it breaks at this question alone. Raises MoodleError.
+
+    One odd field makes Moodle answer ``invalidresponse`` instead of everything else that it knows (measured).
+    """
+    try:
+        return client.site_info()
+    except UnknownRefusal as error:
+        if error.errorcode != INVALID_RESPONSE:
+            raise
+        logger.warning("the site cannot describe itself, so its functions are not known: %s", error)
+        return UNKNOWN_SITE
 
 
 def read_site(client: MoodleClient) -> SiteInfo:
     """Ask the site what it is, and remember it. Raises MoodleError, ConfigurationFault for a missing function."""
-    site = client.site_info()
+    site = ask_site(client)
     if settings.ASYNC_URL:
         with open_async_client() as native:
-            proposed = native.site_info().functions & {START, FOLLOW, FOLLOW_MANY}
-        site = replace(site, functions=site.functions | proposed)
+            offered = ask_site(native).functions or frozenset()
+        site = replace(site, functions=(site.functions or frozenset()) | (offered & {START, FOLLOW, FOLLOW_MANY}))
     if missing := missing_functions(site):
         raise ConfigurationFault(
             f"The token may not call {', '.join(missing)}.",
             errorcode="accessexception",
             advice=ADD_FUNCTIONS,
         )
+    known: dict[str, str | bool] = {"driver": choose_driver(site), "may_delete": not site.lacks(DELETE)}
+    if site is not UNKNOWN_SITE:
+        warn_about_address(site.siteurl, settings.MOODLE_URL)
+        known |= {
+            "site_name": site.sitename[:255],
+            "site_url": site.siteurl[:500],
+            "release": site.release[:100],
+        }
     MoodleHealth.current()
-    MoodleHealth.objects.update(
-        last_response_at=timezone.now(),
-        site_name=site.sitename[:255],
-        site_url=site.siteurl[:500],
-        release=site.release[:100],
-        driver=choose_driver(site),
-        may_delete=DELETE in site.functions,
-    )
+    MoodleHealth.objects.update(last_response_at=timezone.now(), **known)
     return site
 
 
-def pause(fault: ConfigurationFault) -> None:
+@functools.cache
+def warn_about_address(siteurl: str, configured: str) -> str:
+    """Log, once for each process, that the site has another address than MOODLE_URL; returns the warning or ""."""
+    if not siteurl or siteurl.rstrip("/") == configured.rstrip("/"):
+        return ""
+    warning = (
+        f"The site calls itself {siteurl}, and MOODLE_URL is {configured}. Links to courses use the address of the "
+        "site. If both are the same site, set MOODLE_URL to that address."
+    )
+    logger.warning(warning)
+    return warning
+
+
+def check_site(client: MoodleClient) -> None:
+    """Check that the site can be used. Raises MoodleError where it cannot, for whatever request."""
+    read_site(client)
+    try:
+        # A site in maintenance answers the site info of some accounts, and refuses everything else.
+        client.categories()
+    except UnknownRefusal as error:
+        if error.errorcode != INVALID_RESPONSE:
+            raise
+
+
+def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | None:
+    """The fault that affects every job, None where ``error`` affects one request only.
+
+    An error that may have other causes than the site is believed only after another, simple request failed, too.
+    """
+    if isinstance(error, ConfigurationFault):
+        return error
+    if isinstance(error, Refused | TryAgain):
+        return None
+    try:
+        check_site(client)
+    except MoodleError as fault:
+        return fault
+    return None
+
+
+def pause(fault: MoodleError) -> None:
     """Stop dispatching, keep every queued job, and say why; probing begins."""
+    outage = not isinstance(fault, ConfigurationFault)
+    advice = fault.advice if isinstance(fault, ConfigurationFault) else OUTAGE_ADVICE
+    now = timezone.now()
     with transaction.atomic():
         health = MoodleHealth.current()
         if health.paused_at is None:
-            health.paused_at = timezone.now()
+            health.paused_at = now
             # A fault that is met while paused must not put the probe off again and again.
-            health.probe_at = timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL)
-            logger.error("dispatch is paused: %s %s", fault, fault.advice)
+            health.probe_at = now + timedelta(seconds=settings.RETRY_FIRST if outage else settings.PROBE_INTERVAL)
+            logger.error("dispatch is paused: %s", fault)
+        if fault.retry_after:
+            health.probe_at = max(health.probe_at or now, now + timedelta(seconds=fault.retry_after))
+        health.is_outage = outage
         health.fault_code = fault.errorcode[:100]
-        health.fault_message = fault.message
-        health.advice = fault.advice
+        health.fault_message = str(fault) if outage else fault.message
+        health.advice = advice
         health.save()
         # Whoever was told to run takes its message in vain.
         DuplicationJob.objects.filter(state=State.QUEUED).update(dispatched_at=None)
 
 
 def probe_if_due(client: MoodleClient) -> None:
-    """While paused: ask the site whether it can be worked with again, and resume if so."""
+    """While paused: ask the site whether it can be used again, and resume if so."""
     now = timezone.now()
     due = MoodleHealth.objects.filter(paused_at__isnull=False, probe_at__lte=now)
     if not due.update(probe_at=now + timedelta(seconds=settings.PROBE_INTERVAL)):
         return
     try:
-        read_site(client)
-        # A site in maintenance answers the site info of some accounts, and refuses everything else.
-        client.categories()
-    except ConfigurationFault as fault:
+        check_site(client)
+    except MoodleError as fault:
         pause(fault)
-    except MoodleError as error:
-        logger.warning("the Moodle cannot be worked with yet: %s", error)
     else:
         resume()
 
 
+def is_down() -> bool:
+    """Whether the site was found to be down, and did not answer a probe since."""
+    return MoodleHealth.objects.filter(paused_at__isnull=False, is_outage=True).exists()
+
+
 def resume() -> None:
-    """Go on dispatching."""
-    changed = MoodleHealth.objects.filter(paused_at__isnull=False).update(
-        paused_at=None, fault_code="", fault_message="", advice="", probe_at=None
-    )
-    if changed:
-        logger.warning("dispatch goes on: the Moodle can be worked with again")
+    """Resume dispatch. Jobs that are checked get the time back for which the site could not be asked."""
+    with transaction.atomic():
+        health = MoodleHealth.objects.select_for_update().filter(paused_at__isnull=False).first()
+        if health is None or health.paused_at is None:
+            return
+        _extend_deadlines(health.paused_at)
+        MoodleHealth.objects.update(
+            paused_at=None, is_outage=False, fault_code="", fault_message="", advice="", probe_at=None
+        )
+    logger.warning("dispatch resumes: the Moodle can be used again")
+
+
+def _extend_deadlines(paused_at: datetime) -> None:
+    now = timezone.now()
+    for job in DuplicationJob.objects.filter(state__in=BUSY, sent_at__isnull=False):
+        waited = now - max(paused_at, job.checking_since or job.sent_at or now)
+        DuplicationJob.objects.filter(pk=job.pk).update(paused_seconds=F("paused_seconds") + waited.total_seconds())

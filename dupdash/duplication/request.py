@@ -1,6 +1,5 @@
 """What somebody asks for: validated once, frozen, and the same for form, file, command and web service."""
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import Refused
+from dupdash.moodle.multilang import is_accepted
 from dupdash.moodle.records import Course
 
 # Moodle's own form allows these lengths; its database a little more (measured).
@@ -24,9 +24,6 @@ FRONT_PAGE = 1
 
 # What is wrong, the job that is in the way, and who asked for that.
 HELD = "{} It is {}, asked for by {}."
-
-# Moodle refuses what PHP's strip_tags() would change: a "<" that no white space follows.
-_TAG = re.compile(r"<(?!\s)")
 
 
 @dataclass(frozen=True)
@@ -114,12 +111,13 @@ def check_name(name: str, *, field: str, word: str, longest: int) -> list[Proble
                 f"A {word} has at most {longest} characters; this one has {len(name.strip())}.",
             )
         )
-    if _TAG.search(name.strip()):
+    if not is_accepted(name.strip()):
         problems.append(
             Problem(
                 field,
                 "invalidparameter",
-                f"A {word} holds no tags: Moodle refuses a “<” with anything but a space behind it.",
+                f"A {word} cannot contain HTML tags, or a “<” without a space behind it. Moodle allows only complete "
+                "tags of its multi-language filter.",
             )
         )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name.strip()):

@@ -5,9 +5,10 @@ for, and nothing else. The token travels in the body of POST requests only; it i
 ``repr`` or exception. Behaviour and shapes were measured on Moodle 4.5.6.
 """
 
-import html
+import logging
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -28,9 +29,14 @@ from dupdash.moodle.records import (
 )
 from dupdash.moodle.transport import Parameter, Timeouts, Transport
 
+logger = logging.getLogger("dupdash.moodle")
+
 T = TypeVar("T")
 LONGEST_DELETION = 300.0
 """Seconds to wait for Moodle to delete a course; a large one takes longer than any read."""
+RAW_NAMES: Mapping[str, Parameter] = {"moodlewssettingraw": 1}
+"""Names as Moodle stores them: with all their languages, and without HTML escaping."""
+BY_FIELD = "core_course_get_courses_by_field"
 
 
 class MoodleClient:
@@ -58,7 +64,9 @@ class MoodleClient:
         session: requests.Session | None = None,
         verify: bool | str = True,
     ) -> None:
-        self._transport = Transport(site_url, token, verify=verify, session=session)
+        # What was left out of answers, the latest at the end, for ``check_moodle`` to show.
+        self.left_out: deque[str] = deque(maxlen=100)
+        self._transport = Transport(site_url, token, verify=verify, session=session, note=self._note)
         self._reading = Timeouts(connect_timeout, read_timeout)
         self._duplicating = Timeouts(connect_timeout, duplication_timeout)
         self._deleting = Timeouts(connect_timeout, min(LONGEST_DELETION, duplication_timeout))
@@ -84,6 +92,10 @@ class MoodleClient:
         """Close the connections. The client opens new ones if it is used again."""
         self._transport.close()
 
+    def _note(self, left_out: str) -> None:
+        logger.warning("left out of an answer of Moodle: %s", left_out)
+        self.left_out.append(left_out)
+
     # --- reads ------------------------------------------------------------------------------------------
 
     def site_info(self) -> SiteInfo:
@@ -96,7 +108,7 @@ class MoodleClient:
 
     def course_by_id(self, course_id: int) -> Course | None:
         """The course, None if there is none or the account may not see it. About 20 ms."""
-        found = self._courses_by_field("id", course_id, lambda course: course.id == course_id)
+        found = self._lookup("id", course_id, lambda course: course.id == course_id)
         return found[0] if found else None
 
     def courses_by_ids(self, course_ids: Iterable[int]) -> tuple[Course, ...]:
@@ -104,29 +116,38 @@ class MoodleClient:
         wanted = frozenset(course_ids)
         if not wanted:
             return ()
-        return self._courses_by_field("ids", ",".join(map(str, sorted(wanted))), lambda course: course.id in wanted)
+        return self._lookup("ids", ",".join(map(str, sorted(wanted))), lambda course: course.id in wanted)
 
     def courses_by_shortname(self, shortname: str) -> tuple[Course, ...]:
         """The courses that Moodle finds by this short name: none, one, possibly several. About 20 ms.
 
-        MariaDB compares without case (``gen-s`` finds ``GEN-S``), PostgreSQL with case. Raises
-        NoTrustworthyAnswer for a course that no database finds by this name.
+        The site's database decides which names are equal: MariaDB compares without case and takes all emoji for
+        equal (``gen-s`` finds ``GEN-S``), PostgreSQL compares exactly. An answer with a name that looks different is
+        asked for a second time, because it may have been meant for another request.
         """
-        return self._courses_by_field("shortname", shortname, lambda course: _finds(shortname, course.shortname))
+        found = self._lookup("shortname", shortname)
+        if all(_looks_equal(shortname, course.shortname) for course in found):
+            return found
+        again = self._lookup("shortname", shortname)
+        if [course.id for course in again] != [course.id for course in found]:
+            raise NoTrustworthyAnswer("two different answers to the same question", function=BY_FIELD)
+        return again
 
-    def courses_in_category(self, category_id: int) -> tuple[Course, ...]:
-        """The courses in this very category. 7.5 ms and 4.7 kB for each of them: not for a polling loop."""
-        return self._courses_by_field("category", category_id, lambda course: course.category_id == category_id)
+    def search_courses(
+        self, text: str, page: int = 0, perpage: int = 20, *, capabilities: Sequence[str] = ()
+    ) -> tuple[Course, ...]:
+        """Courses whose names or summary hold ``text``, without their visibility, dates and id number.
 
-    def search_courses(self, text: str, page: int = 0, perpage: int = 20) -> tuple[Course, ...]:
-        """Courses whose names or summary hold ``text``, without their visibility, dates and id number."""
+        ``capabilities``: only courses in which the account has all of these.
+        """
         parameters: dict[str, Parameter] = {
             "criterianame": "search",
             "criteriavalue": text,
             "page": page,
             "perpage": perpage,
+            "requiredcapabilities": list(capabilities),
         }
-        return self._read("core_course_search_courses", parameters, parsing.courses_in_object)
+        return self._read("core_course_search_courses", parameters, parsing.found_courses)
 
     def contents(self, course_id: int) -> Contents:
         """The sections and activities of a course: 0.3 s and 200 kB for 307 activities."""
@@ -139,12 +160,12 @@ class MoodleClient:
     def users_by_field(self, field: str, value: str) -> tuple[User, ...]:
         """The people whose ``field`` ("username", "email", "id", "idnumber") is ``value``."""
 
-        def parse(answer: object) -> tuple[User, ...]:
-            users = parsing.users(answer)
+        def parse(answer: object, where: parsing.Place) -> tuple[User, ...]:
+            users = parsing.users(answer, where)
             for user in users:
                 # An e-mail address may be hidden from the account, and is then not in the answer.
                 told = str(getattr(user, field)) if field in ("id", "username", "email") else ""
-                if told and not _finds(value, told):
+                if told and not _looks_equal(value, told):
                     raise parsing.Unexpected("a person who was not asked for")
             return users
 
@@ -152,11 +173,7 @@ class MoodleClient:
 
     def users_courses(self, user_id: int) -> tuple[Course, ...]:
         """The courses that a person is enrolled in."""
-
-        def parse(answer: object) -> tuple[Course, ...]:
-            return parsing.courses(answer, "the answer")
-
-        return self._read("core_enrol_get_users_courses", {"userid": user_id}, parse)
+        return self._read("core_enrol_get_users_courses", {"userid": user_id}, parsing.courses)
 
     def async_duplicate_status(self, duplicate_id: str) -> AsyncStatus:
         """How far a duplication is that ``async_duplicate_course`` began. Not in a stock Moodle."""
@@ -207,10 +224,10 @@ class MoodleClient:
             "options": to_wire(options, SYNCHRONOUS),
         }
         function = "core_course_duplicate_course"
-        return _understood(
+        return self._understood(
             function,
             self._transport.send_once(function, parameters, self._duplicating, duplicating=True),
-            lambda answer: parsing.duplicated(answer, source_id=source_id, shortname=shortname),
+            lambda answer, where: parsing.duplicated(answer, where, source_id=source_id, shortname=shortname),
         )
 
     def async_duplicate_course(
@@ -235,7 +252,7 @@ class MoodleClient:
             "options": to_wire(options, ASYNCHRONOUS),
         }
         function = "core_course_async_duplicate_course"
-        return _understood(
+        return self._understood(
             function,
             self._transport.send_once(function, parameters, self._reading, duplicating=True),
             parsing.duplicate_id,
@@ -247,7 +264,7 @@ class MoodleClient:
         Raises Refused if the account may not delete it, and UnknownRefusal if Moodle stopped on the way.
         """
         function = "core_course_delete_courses"
-        warnings = _understood(
+        warnings = self._understood(
             function,
             self._transport.send_once(function, {"courseids": [course_id]}, self._deleting),
             parsing.deletion_warnings,
@@ -261,41 +278,45 @@ class MoodleClient:
             raise kind(words, errorcode=code, function=function)
         return True
 
-    def _courses_by_field(
-        self, field: str, value: str | int, was_asked_for: Callable[[Course], bool]
+    def _lookup(
+        self, field: str, value: str | int, was_asked_for: Callable[[Course], bool] = lambda course: True
     ) -> tuple[Course, ...]:
-        def parse(answer: object) -> tuple[Course, ...]:
-            courses = parsing.courses_in_object(answer)
+        def parse(answer: object, where: parsing.Place) -> tuple[Course, ...]:
+            courses = parsing.looked_up_courses(answer, where)
             if not all(was_asked_for(course) for course in courses):
                 raise parsing.Unexpected("a course that was not asked for")
             return courses
 
-        return self._read("core_course_get_courses_by_field", {"field": field, "value": value}, parse)
+        return self._read(BY_FIELD, {"field": field, "value": value}, parse)
 
-    def _read(self, function: str, parameters: Mapping[str, Parameter], parse: Callable[[object], T]) -> T:
-        return _understood(
+    def _read(
+        self, function: str, parameters: Mapping[str, Parameter], parse: Callable[[object, parsing.Place], T]
+    ) -> T:
+        return self._understood(
             function,
-            self._transport.read(function, parameters, self._reading, retries=self._read_retries),
+            self._transport.read(function, {**parameters, **RAW_NAMES}, self._reading, retries=self._read_retries),
             parse,
         )
 
+    def _understood(self, function: str, answer: object, parse: Callable[[object, parsing.Place], T]) -> T:
+        where = parsing.Place()
+        try:
+            record = parse(answer, where)
+        except parsing.Unexpected as unexpected:
+            detail = str(unexpected)
+        else:
+            for left_out in where.left_out:
+                self._note(f"{function}: {left_out}")
+            return record
+        del answer  # it may hold secrets (site info has a private access key), and frames are shown in error reports
+        raise NoTrustworthyAnswer(detail, function=function)
 
-def _understood(function: str, answer: object, parse: Callable[[object], T]) -> T:
-    try:
-        return parse(answer)
-    except parsing.Unexpected as unexpected:
-        detail = str(unexpected)
-    del answer  # it may hold secrets (site info has a private access key), and frames are shown in error reports
-    raise NoTrustworthyAnswer(detail, function=function)
 
-
-def _finds(asked: str, found: str) -> bool:
-    """Whether a database may find ``found`` when asked for ``asked``: MariaDB's collations ignore case and
-    accents, and ``found`` lost its entities on the way.
-    """
+def _looks_equal(asked: str, found: str) -> bool:
+    """Whether two names differ in nothing but case, accents and surrounding blanks."""
 
     def folded(text: str) -> str:
-        letters = unicodedata.normalize("NFKD", html.unescape(text).strip().casefold())
+        letters = unicodedata.normalize("NFKD", text.strip().casefold())
         return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
 
     return folded(asked) == folded(found)

@@ -21,6 +21,16 @@ below is an :class:`UnknownRefusal`: nobody knows how far Moodle had come.
 """
 
 import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MoodleWords:
+    """An error as Moodle sent it: cut to a length that can be stored, and without tokens."""
+
+    errorcode: str = ""
+    message: str = ""
+    debuginfo: str = ""
 
 
 class MoodleError(Exception):
@@ -30,6 +40,8 @@ class MoodleError(Exception):
     ``errorcode``: Moodle's error code, "" where there was none.
     ``function``: the web service function that was called, "" if none was.
     ``may_have_started``: whether Moodle may have done something because of the request.
+    ``words``: the error as Moodle sent it, None where Moodle sent none.
+    ``retry_after``: seconds after which the site wants to be asked again, None where it named no time.
 
     ``str()`` is a plain sentence (or two) that may be shown to a person.
     """
@@ -41,6 +53,8 @@ class MoodleError(Exception):
         self.message = message
         self.errorcode = errorcode
         self.function = function
+        self.words: MoodleWords | None = None
+        self.retry_after: float | None = None
 
     def __str__(self) -> str:
         return _sentence(self.message or "Moodle did not give what was asked for")
@@ -102,6 +116,7 @@ class NoTrustworthyAnswer(MayHaveStarted):
 
     ``detail``: what came instead, short and safe to show ("HTTP 504", "an HTML page", "an empty body").
     ``timed_out``: whether the time allowed for the answer ran out.
+    ``intermediary``: whether a proxy, a firewall or a web server answered in place of Moodle.
     """
 
     def __init__(
@@ -112,12 +127,16 @@ class NoTrustworthyAnswer(MayHaveStarted):
         function: str = "",
         detail: str = "",
         timed_out: bool = False,
+        intermediary: bool = False,
     ) -> None:
         super().__init__(message or detail, errorcode=errorcode, function=function)
         self.detail = detail or message
         self.timed_out = timed_out
+        self.intermediary = intermediary
 
     def __str__(self) -> str:
+        if self.intermediary:
+            return _sentence(f"{INTERMEDIARY} answered in place of Moodle: {self.message}")
         return _sentence(
             f"Moodle gave no trustworthy answer: {self.message}" if self.message else "Moodle gave no answer"
         )
@@ -130,13 +149,22 @@ class UnknownRefusal(MayHaveStarted):
         return self._moodle_said("Moodle stopped with an error")
 
 
-# The one table from Moodle's error code to what it means (each measured on Moodle 4.5.6). dmlwriteexception
-# is missing on purpose: a name that is too long is refused with it before anything starts, but a full disk
-# in the middle of a restore is reported in the same words.
+# The one table from Moodle's error code to what it means (measured on Moodle 4.5.6, or read in its code).
+# dmlwriteexception is missing on purpose: a name that is too long is refused with it before anything starts, but a
+# full disk in the middle of a restore is reported in the same words.
 ERRORCODES: dict[str, type[MoodleError]] = {
     "invalidtoken": ConfigurationFault,
     "accessexception": ConfigurationFault,
     "sitemaintenance": ConfigurationFault,
+    "upgraderunning": ConfigurationFault,
+    "sitepolicynotagreed": ConfigurationFault,
+    "usernotfullysetup": ConfigurationFault,
+    "forcepasswordchangenotice": ConfigurationFault,
+    "wsaccessuserdeleted": ConfigurationFault,
+    "wsaccessuserunconfirmed": ConfigurationFault,
+    "wsaccessusersuspended": ConfigurationFault,
+    "wsaccessuserexpired": ConfigurationFault,
+    "wsaccessusernologin": ConfigurationFault,
     "invalidcourseid": Refused,
     # A missing category, or a function that this site does not know: read the site info again to tell which.
     "invalidrecord": Refused,
@@ -155,25 +183,45 @@ ERRORCODES: dict[str, type[MoodleError]] = {
 # What no Moodle says, but another dupdash that serves the proposed functions: nothing was started there.
 OF_ANOTHER_DUPDASH: dict[str, type[MoodleError]] = {"moodleunreachable": TryAgain, "ratelimited": TryAgain}
 
+_IN_A_BROWSER = "Sign in to Moodle once in a browser with the account that owns MOODLE_TOKEN, and {}."
+_ACCOUNT = "Open the account that owns MOODLE_TOKEN in Moodle (Site administration, Users) and {}."
+
 ADVICE = {
     "invalidtoken": (
         "Check MOODLE_TOKEN. A new token is made in Moodle under Site administration, Server, Web services, "
         "Manage tokens."
     ),
+    # In the order of likelihood. Moodle answers all of them with the same words.
     "accessexception": (
-        "In Moodle, under Site administration, Server, Web services, External services, open the service of "
-        "this token: it must be enabled, contain {function} and allow the token's user."
+        "Check in Moodle, in this order: "
+        "(1) Site administration, Server, Web services, External services: the service of this token contains "
+        "{function}, is enabled, and allows the account. "
+        "(2) Manage tokens: the token is not past its “valid until” date, and its IP restriction allows this server. "
+        "(3) The account has the capability webservice/rest:use. "
+        "(4) The account is not suspended, its password is not expired, and it may still sign in."
     ),
     "sitemaintenance": (
         "Wait until the maintenance of the site is over, or end it in Moodle under Site administration, "
         "Server, Maintenance mode."
     ),
+    "upgraderunning": "Wait until the upgrade of the site is finished.",
+    "sitepolicynotagreed": _IN_A_BROWSER.format("agree to the site policies"),
+    "usernotfullysetup": _IN_A_BROWSER.format("fill in the required fields of its profile"),
+    "forcepasswordchangenotice": _IN_A_BROWSER.format("change its password"),
+    "wsaccessuserdeleted": "The account that owns MOODLE_TOKEN was deleted. Make a new account and a new token.",
+    "wsaccessuserunconfirmed": _ACCOUNT.format("confirm it"),
+    "wsaccessusersuspended": _ACCOUNT.format("end its suspension"),
+    "wsaccessuserexpired": _ACCOUNT.format("renew its password, which has expired"),
+    "wsaccessusernologin": _ACCOUNT.format("choose another authentication method than “No login”"),
 }
 
 # The tables whose missing record is reported before a duplication starts: the category, and the function
 # itself.
 _LOOKED_UP_FIRST = frozenset({"course_categories", "external_functions"})
 _TABLE = re.compile(r"\btable (\w+)|\b([a-z]+(?:_[a-z0-9]+)+)\b")
+
+
+INTERMEDIARY = "A proxy, a firewall or a web server"
 
 
 def refusal(function: str, errorcode: str, message: str, *, duplicating: bool = False) -> MoodleError:

@@ -1,4 +1,4 @@
-"""What Moodle tells, as frozen records. Names are plain text: Moodle's HTML escaping is undone."""
+"""What Moodle tells, as frozen records. Names are raw, as Moodle stores them: they may hold several languages."""
 
 from dataclasses import dataclass
 
@@ -73,9 +73,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Contents:
-    """The sections of a course, as the token's account may see them."""
+    """The sections of a course, as the token's account may see them.
+
+    ``left_out`` counts the sections and activities that could not be read.
+    """
 
     sections: tuple[Section, ...]
+    left_out: int = 0
 
     @property
     def section_count(self) -> int:
@@ -92,7 +96,8 @@ class Contents:
 class SiteInfo:
     """Which site this is, who the token acts as, and which functions it may call.
 
-    ``release`` is for people ("4.5.6 (Build: 20250811)"), ``version`` orders versions ("2024100706").
+    ``release`` is for people ("4.5.6 (Build: 20250811)"), ``version`` orders versions ("2024100706"). All texts are ""
+    and ``functions`` is None where the site could not say: a single odd field breaks its whole answer.
     """
 
     sitename: str
@@ -100,9 +105,19 @@ class SiteInfo:
     release: str
     version: str
     username: str
-    userid: int
     is_site_admin: bool
-    functions: frozenset[str]
+    functions: frozenset[str] | None
+
+    def offers(self, *functions: str) -> bool:
+        """Whether the token is known to be allowed to call all of these functions."""
+        return self.functions is not None and self.functions.issuperset(functions)
+
+    def lacks(self, function: str) -> bool:
+        """Whether the token is known not to be allowed to call this function."""
+        return self.functions is not None and function not in self.functions
+
+
+UNKNOWN_SITE = SiteInfo("", "", "", "", "", is_site_admin=False, functions=None)
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,44 @@
 """From an HTTP answer to decoded JSON, or to the error that the answer is.
 
-Moodle says everything, errors too, with HTTP 200 and a JSON body (measured on Moodle 4.5.6). Whatever else
-arrives was said by something between Moodle and us, or by a PHP that broke down, and proves nothing about
+Moodle says everything, errors too, with HTTP 200 and a JSON body (measured on Moodle 4.5.6). Every other
+answer comes from something between Moodle and us, or from a PHP that broke down, and proves nothing about
 what Moodle did.
 """
 
+import email.utils
 import html
 import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NoReturn
 
-from dupdash.moodle.errors import ADVICE, ConfigurationFault, MoodleError, NoTrustworthyAnswer, refusal
+from dupdash.moodle.errors import (
+    ADVICE,
+    INTERMEDIARY,
+    ConfigurationFault,
+    MoodleError,
+    MoodleWords,
+    NoTrustworthyAnswer,
+    refusal,
+)
 from dupdash.moodle.parsing import clean
+
+RETRY_AFTER_LONGEST = 3600.0
+"""Seconds: a site that wants to be left alone for longer is asked again after this time."""
 
 _TITLE = re.compile(rb"<title[^>]*>(.{1,400}?)</title", re.IGNORECASE | re.DOTALL)
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]+")
+_SECRETS = re.compile(
+    r"((?:\b|_)(?:ws|private|csrf)?(?:token|sesskey|password|userprivateaccesskey)\b[\"']?\s*(?:=>?|:)\s*[\"']?)[^\s\"'&,;<>]+",
+    re.IGNORECASE,
+)
+_NOTICES = ("<", "php ", "warning:", "notice:", "deprecated:", "fatal error:")
+# How much text may stand in front of the JSON of an answer, and how often JSON is looked for in it.
+_NOTICES_LONGEST = 1024 * 1024
+_ATTEMPTS = 200
 
 
 @dataclass(frozen=True)
@@ -26,44 +48,133 @@ class Answer:
     status: int
     reason: str
     location: str
+    retry_after: str
     body: bytes
 
 
 def understood(
-    answer: Answer, *, function: str, site_url: str, hide: Callable[[str], str], duplicating: bool
+    answer: Answer,
+    *,
+    function: str,
+    site_url: str,
+    hide: Callable[[str], str],
+    duplicating: bool,
+    note: Callable[[str], None] = lambda text: None,
 ) -> object | MoodleError:
     """The decoded JSON of a good answer, else the error that it is (not raised).
 
-    ``hide`` takes the token out of a text; ``duplicating`` says that the request was one that makes a course.
+    ``hide`` takes the token out of a text; ``duplicating`` says that the request was one that makes a course;
+    ``note`` is called with a sentence about what was ignored.
     """
 
     def shown(text: str, limit: int) -> str:
-        text = _NOT_PRINTABLE.sub(" ", clean(hide(text))).strip()
-        return text if len(text) <= limit else text[: limit - 1] + "…"
+        return _cut(_NOT_PRINTABLE.sub(" ", clean(hide(text))).strip(), limit)
 
+    result = _read(answer, function, site_url, shown, note)
+    if isinstance(result, MoodleError):
+        result.retry_after = _seconds(answer.retry_after)
+        return result
+    if not isinstance(result, dict) or not _is_error(result):
+        return result
+    words = _words(result, hide)
+    # As shown, not as a page: Moodle's words may hold names, and those arrive escaped.
+    message = shown(html.unescape(words.message), 500)
+    error = refusal(function, shown(words.errorcode, 100), message, duplicating=duplicating)
+    error.words = words
+    return error
+
+
+def _read(
+    answer: Answer,
+    function: str,
+    site_url: str,
+    shown: Callable[[str, int], str],
+    note: Callable[[str], None],
+) -> object | MoodleError:
     if answer.status != 200:
         return _other_status(answer, function, site_url, shown)
     try:
-        value = _decoded(answer.body)
+        return _decoded(answer.body)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        value, notices = _decoded_after_notices(answer.body)
     except (ValueError, RecursionError):
         return NoTrustworthyAnswer(_looks_like(answer.body, shown), function=function)
-    if isinstance(value, dict) and "exception" in value:
-        errorcode, message = (
-            item if isinstance(item, str) else "" for item in map(value.get, ("errorcode", "message"))
-        )
-        # As shown, not as a page: Moodle's words may hold names, and those arrive escaped.
-        words = shown(html.unescape(message), 500)
-        return refusal(function, shown(errorcode, 100), words, duplicating=duplicating)
+    text = shown(html.unescape(re.sub(r"<[^>]*>", " ", notices)), 200)
+    note(f"{function}: text in front of the JSON was ignored: “{text}”")
     return value
 
 
+def _is_error(value: dict[str, object]) -> bool:
+    """Whether an object is an error: as web services send it, or as Moodle's other scripts do."""
+    return "exception" in value or ("error" in value and isinstance(value.get("errorcode"), str))
+
+
+def _words(value: dict[str, object], hide: Callable[[str], str]) -> MoodleWords:
+    def sent(key: str, limit: int) -> str:
+        item = value.get(key)
+        text = item if isinstance(item, str) else ""
+        return _cut(_SECRETS.sub(r"\1…", _CONTROL.sub(" ", clean(hide(text)))), limit)
+
+    return MoodleWords(sent("errorcode", 100), sent("message", 2000) or sent("error", 2000), sent("debuginfo", 4000))
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _seconds(retry_after: str) -> float | None:
+    """The seconds of a Retry-After header, which is a number of seconds or a date."""
+    text = retry_after.strip()
+    if not text:
+        return None
+    if text.isascii() and text.isdigit():
+        seconds = float(text[:10])
+    else:
+        try:
+            seconds = (email.utils.parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), RETRY_AFTER_LONGEST)
+
+
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def _decoded(body: bytes) -> object:
-    """Strict JSON in UTF-8; raises ValueError or RecursionError."""
+    """Strict JSON in UTF-8, with or without a byte order mark; raises ValueError or RecursionError."""
+    return json.loads(body.decode("utf-8-sig"), parse_constant=_no_number)
 
-    def no_number(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not JSON")
 
-    return json.loads(body.decode("utf-8"), parse_constant=no_number)
+def _decoded_after_notices(body: bytes) -> tuple[object, str]:
+    """The JSON at the end of an answer that begins with HTML or with messages of PHP, and those messages.
+
+    Raises ValueError or RecursionError where there is none, or where it is ambiguous: a second JSON value, or
+    an empty list, which may belong to the message.
+    """
+    text = body.decode("utf-8-sig").strip()
+    if not text.lower().startswith(_NOTICES) or text.lower().startswith("<?xml") or text[-1] not in "}]":
+        raise ValueError("no JSON after messages")
+    decoder = json.JSONDecoder(parse_constant=_no_number)
+    position, failures = 0, 0
+    while failures < _ATTEMPTS:
+        found = re.compile(r"[\[{]").search(text, position, _NOTICES_LONGEST)
+        if found is None:
+            break
+        try:
+            value, end = decoder.raw_decode(text, found.start())
+        except ValueError:
+            position, failures = found.end(), failures + 1
+            continue
+        is_answer = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value))
+        if is_answer and end == len(text):
+            return value, text[: found.start()]
+        if is_answer:
+            raise ValueError("more than one JSON value")
+        position = end
+    raise ValueError("no JSON after messages")
 
 
 def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[[str, int], str]) -> MoodleError:
@@ -82,6 +193,15 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
         return ConfigurationFault(
             "The site is under maintenance (HTTP 503).", function=function, advice=ADVICE["sitemaintenance"]
         )
+    page = _looks_like(answer.body, shown) if answer.body.strip() else ""
+    if status == 403 and page:
+        # Moodle itself answers 403 without a page, where web services are off.
+        return ConfigurationFault(
+            f"{INTERMEDIARY} in front of {site_url} answered in place of Moodle: HTTP 403, {page}.",
+            function=function,
+            advice="Have it let requests from this server to /webservice/rest/server.php through. They carry the "
+            "User-Agent “dupdash/…”.",
+        )
     faults = {
         401: (
             "asks for a user name and a password before Moodle is reached",
@@ -90,7 +210,7 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
         403: (
             "does not allow web services",
             "In Moodle, under Site administration, Server, Web services, Overview, enable web services and "
-            "the REST protocol; if they are enabled, look for a firewall before the site.",
+            "the REST protocol. If they are enabled, check whether a firewall in front of the site refuses requests.",
         ),
         404: (
             "has no Moodle web service at this address",
@@ -104,10 +224,8 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
     if status in faults:
         what, advice = faults[status]
         return ConfigurationFault(f"{site_url} {what} (HTTP {status}).", function=function, advice=advice)
-    detail = f"HTTP {status}"
-    if answer.body.strip():
-        detail += f", {_looks_like(answer.body, shown)}"
-    return NoTrustworthyAnswer(detail, function=function, detail=f"HTTP {status}")
+    message = f"HTTP {status}, {page}" if page else f"HTTP {status}"
+    return NoTrustworthyAnswer(message, function=function, detail=f"HTTP {status}", intermediary=status >= 400)
 
 
 def _looks_like(body: bytes, shown: Callable[[str, int], str]) -> str:
@@ -115,8 +233,6 @@ def _looks_like(body: bytes, shown: Callable[[str, int], str]) -> str:
     start = body[:2048].strip().lower()
     if not start:
         return "an empty body"
-    if start.startswith(b"\xef\xbb\xbf"):
-        return "a body with a byte order mark"
     if start.startswith((b"<br", b"<b>", b"php ", b"warning:", b"notice:", b"fatal error:")):
         return "messages of PHP instead of an answer"
     if start.startswith(b"<?xml"):

@@ -9,7 +9,7 @@ import http.client
 import os
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote_plus, urlencode, urlsplit
 
@@ -22,13 +22,14 @@ from urllib3.exceptions import (
     ReadTimeoutError,
 )
 
+from dupdash import VERSION
 from dupdash.moodle import responses
 from dupdash.moodle.connections import CERTIFICATE_ERRORS, new_session
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent, Refused
 from dupdash.moodle.options import WireOption
 
 ENDPOINT = "/webservice/rest/server.php"
-USER_AGENT = "dupdash"
+USER_AGENT = f"dupdash/{VERSION}"
 LARGEST_BODY = 64 * 1024 * 1024
 IDLE_LIMIT = 60.0
 """Seconds after which a kept-alive connection is not used again: firewalls forget silent connections
@@ -108,10 +109,18 @@ class Transport:
     """Sends requests to one site and gives back decoded JSON, or raises a :class:`MoodleError`.
 
     ``session`` carries the reads, one at a time; what may start something goes on a connection made for it
-    alone.
+    alone. ``note`` is called with a sentence about what was ignored in an answer.
     """
 
-    def __init__(self, site_url: str, token: str, *, verify: bool | str, session: requests.Session | None) -> None:
+    def __init__(
+        self,
+        site_url: str,
+        token: str,
+        *,
+        verify: bool | str,
+        session: requests.Session | None,
+        note: Callable[[str], None],
+    ) -> None:
         self.site_url = site_address(site_url)
         if not token.strip():
             raise ValueError("The token is empty. Give the token of the web service account in Moodle.")
@@ -119,6 +128,7 @@ class Transport:
             raise ValueError("The file of certificates to trust does not exist. Give the path of one that does.")
         self._secret = Secret(token.strip())
         self._verify = verify
+        self._note = note
         self._session = session if session is not None else new_session()
         self._last_used = time.monotonic()
 
@@ -129,9 +139,6 @@ class Transport:
     def read(self, function: str, parameters: Mapping[str, Parameter], timeouts: Timeouts, *, retries: int) -> object:
         """Call a function that changes nothing; a request or an answer that was lost is repeated
         ``retries`` times.
-
-        A request whose time ran out is not repeated: Moodle goes on working for a client that has left
-        (measured on 4.5.6), and a slow Moodle would be asked for the same work again and again.
         """
         if time.monotonic() - self._last_used > IDLE_LIMIT:
             self._session.close()
@@ -140,9 +147,7 @@ class Transport:
                 time.sleep(BACKOFF[min(attempt, len(BACKOFF)) - 1])
             result = self._exchange(self._session, function, parameters, timeouts)
             self._last_used = time.monotonic()
-            if not isinstance(result, NotSent | NoTrustworthyAnswer) or (
-                isinstance(result, NoTrustworthyAnswer) and result.timed_out
-            ):
+            if not _may_be_repeated(result):
                 break
         if isinstance(result, MoodleError):
             raise result
@@ -214,6 +219,7 @@ class Transport:
             site_url=self.site_url,
             hide=self._secret.hide_in,
             duplicating=duplicating,
+            note=self._note,
         )
 
     def _post(
@@ -259,6 +265,7 @@ class Transport:
             status=response.status_code,
             reason=str(response.reason or ""),
             location=str(response.headers.get("Location", "")),
+            retry_after=str(response.headers.get("Retry-After", "")),
             body=bytes(body),
         )
 
@@ -313,6 +320,17 @@ class Transport:
         if among(http.client.IncompleteRead):
             return NoTrustworthyAnswer("an answer that was cut short", function=function)
         return NoTrustworthyAnswer("an answer that could not be read", function=function)
+
+
+def _may_be_repeated(result: object) -> bool:
+    """Whether a read that ended like this is sent again at once.
+
+    Not after its time ran out: Moodle goes on working for a client that has left (measured on 4.5.6), and a slow
+    Moodle would be asked for the same work again and again. Nor where the site named a time to wait.
+    """
+    if not isinstance(result, NotSent | NoTrustworthyAnswer) or result.retry_after:
+        return False
+    return not (isinstance(result, NoTrustworthyAnswer) and result.timed_out)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

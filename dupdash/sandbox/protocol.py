@@ -56,11 +56,12 @@ def unflatten(fields: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def escape_name(name: str) -> str:
-    """``format_string()``: names leave Moodle HTML-escaped, quotes excepted
+    """``format_string()``: names leave Moodle without tags and HTML-escaped, quotes excepted
     (course_names_are_html_escaped.json).
 
     An ampersand that already begins an entity is left alone.
     """
+    name = re.sub(r"<(?!\s)[^>]*>?", "", name)
     name = re.sub(r"&(?![a-zA-Z0-9#]{1,8};)", "&amp;", name)
     return name.replace("<", "&lt;").replace(">", "&gt;")
 

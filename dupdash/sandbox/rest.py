@@ -33,21 +33,24 @@ def serve_function(moodle: Moodle, request: Request) -> Outcome:
     params = unflatten(parse_fields(request.query, request.body))
     token, function = str(params.pop("wstoken", "")), str(params.pop("wsfunction", ""))
     restformat = "json" if params.pop("moodlewsrestformat", "xml") == "json" else "xml"
+    raw = str(params.get("moodlewssettingraw", "")) in ("1", "true")
     for setting in _SETTINGS:
         params.pop(setting, None)
     struck = moodle.faults.strike(function)
     if outcome := fault_behaviour.before_php(struck):
         return outcome
-    return _php(moodle, token, function, restformat, params, struck)
+    return _php(moodle, token, function, restformat, params, struck, raw=raw)
 
 
-def _php(moodle: Moodle, token: str, function: str, restformat: str, params: dict[str, Any], struck: Struck) -> Outcome:
+def _php(
+    moodle: Moodle, token: str, function: str, restformat: str, params: dict[str, Any], struck: Struck, *, raw: bool
+) -> Outcome:
     calls, shortname = moodle.copies.calls, str(params.get("shortname", ""))
     if function in COPYING:
         calls.count(calls.asked, shortname)
     moodle.pace.stopping.wait(fault_behaviour.seconds_for_a_read(struck, function))
     try:
-        value = _call(moodle, token, function, params, struck)
+        value = _call(moodle, token, function, params, struck, raw=raw)
         response = answer(value, restformat)
     except MoodleError as error:
         if function in COPYING and not error.left_a_course and not fault_behaviour.damaged(struck):
@@ -60,7 +63,7 @@ def _php(moodle: Moodle, token: str, function: str, restformat: str, params: dic
     return fault_behaviour.damage(struck, response)
 
 
-def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], struck: Struck) -> Any:
+def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], struck: Struck, *, raw: bool) -> Any:
     session = _authenticate(moodle, token)
     offered = offered_functions(moodle, session)
     service_function = offered.get(function) or _explain_missing(function)
@@ -76,6 +79,7 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
             mishaps=fault_behaviour.for_the_copy(struck),
             persons_restore="persons_restore" in struck,
             offered=tuple(offered),
+            raw=raw,
         )
     )
     if "wrong_course" in struck:

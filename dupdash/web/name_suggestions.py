@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from dupdash.duplication.request import SHORT_NAME_LONGEST
+from dupdash.moodle.multilang import in_language
 
 # Years that somebody copies courses of; what lies further off is a number, or the subject of the course.
 PAST, COMING = 10, 5
@@ -78,7 +79,8 @@ def suggest(
             return Names(raised(fullname, years, today=today) or fullname, next_name)
     for number in range(1, NUMBERS_TRIED + 1):
         ending = "-COPY" if number == 1 else f"-COPY-{number}"
-        next_name = shortname[: SHORT_NAME_LONGEST - len(ending)] + ending
+        # Behind all languages of a name, so that each of them keeps it.
+        next_name = _cut_before(shortname, ending) + ending
         if is_free(next_name):
             return Names(fullname, next_name)
     return None
@@ -87,6 +89,14 @@ def suggest(
 def years_in(name: str, *, today: date | None = None) -> Iterator[Year]:
     """The years that a name holds: numbers of a course, and years far off, are none."""
     return _years(name, (today or date.today()).year)  # noqa: DTZ011 - a year needs no time zone
+
+
+def _cut_before(shortname: str, ending: str) -> str:
+    """As much of a short name as leaves room for an ending; of a multi-language one that is too long, one language."""
+    longest = SHORT_NAME_LONGEST - len(ending)
+    if len(shortname) <= longest:
+        return shortname
+    return in_language(shortname, "")[:longest]
 
 
 def _years(name: str, this_year: int) -> Iterator[Year]:

@@ -163,16 +163,14 @@ def test_what_another_dupdash_could_not_take_just_now_is_sent_again_later(
     assert site.calls.asked["n-1"] == 1
 
 
-def test_a_question_that_is_lost_before_anything_was_sent_starts_nothing(
-    site: Native, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_outage_before_anything_was_sent_starts_nothing(site: Native, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     break_it = make_fault("bad_gateway", function=SITE_INFO)
     # The engine asks first, and then the driver.
     site.when(SITE_INFO, lambda: site.when(SITE_INFO, lambda: site.faults.add(break_it)))
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.sent_at) == (State.QUEUED, None)
-    assert "started nothing" in reason(job, "again_later")
+    assert "Nothing was started" in reason(job, "site_down")
 
 
 def test_a_hidden_copy_is_made_by_the_service_that_can_hide_it(site: Native) -> None:

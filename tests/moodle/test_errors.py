@@ -75,8 +75,22 @@ def test_a_read_that_moodle_refused_is_of_the_same_class_and_is_not_repeated(
     assert len(http.calls) == 1
 
 
-def test_every_code_of_the_table_was_captured() -> None:
-    assert set(errors.ERRORCODES) <= {errorcode for _, errorcode, _ in CAPTURED}
+# Not captured: read in Moodle's code (lib/setup.php, require_login() and the authentication of web services).
+FROM_THE_CODE = {
+    "upgraderunning",
+    "sitepolicynotagreed",
+    "usernotfullysetup",
+    "forcepasswordchangenotice",
+    "wsaccessuserdeleted",
+    "wsaccessuserunconfirmed",
+    "wsaccessusersuspended",
+    "wsaccessuserexpired",
+    "wsaccessusernologin",
+}
+
+
+def test_every_code_of_the_table_was_captured_or_read_in_the_code() -> None:
+    assert set(errors.ERRORCODES) <= {errorcode for _, errorcode, _ in CAPTURED} | FROM_THE_CODE
 
 
 def test_an_administrator_is_told_what_to_do() -> None:
@@ -156,11 +170,7 @@ def test_a_redirect_is_not_followed_and_named(http: responses.RequestsMock, clie
         ),
         (b"<html><body>It works!</body></html>", "an HTML page"),
         (b'<?xml version="1.0" encoding="UTF-8" ?><RESPONSE/>', "XML instead of JSON"),
-        (
-            b'<br />\n<b>Warning</b>: bla<br />{"id": 51, "shortname": "DUP-1"}',
-            "messages of PHP instead of an answer",
-        ),
-        (b'\xef\xbb\xbf{"id": 51, "shortname": "DUP-1"}', "a body with a byte order mark"),
+        (b"<br />\n<b>Fatal error</b>: bla<br />", "messages of PHP instead of an answer"),
         (b'{"id": 51, "shortname": "DUP', "JSON that is broken or cut short"),
         (b'{"id": 51, "shortname": "DUP-1"}{}', "JSON that is broken or cut short"),
         (b'{"id": NaN}', "JSON that is broken or cut short"),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import requests
 
+from dupdash import VERSION
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
 from tests.captures import capture
@@ -307,7 +308,7 @@ def test_a_duplication_has_a_fresh_connection_of_its_own(serve: Serve) -> None:
         client.delete_course(51)
     assert [exchange.connection for exchange in server.seen] == [1, 2, 1, 3]
     assert b"\r\nConnection: close\r\n" in server.seen[1].request
-    assert b"\r\nUser-Agent: dupdash\r\n" in server.seen[1].request
+    assert f"\r\nUser-Agent: dupdash/{VERSION}\r\n".encode() in server.seen[1].request
 
 
 def test_a_session_may_be_brought_along(serve: Serve) -> None:

@@ -41,8 +41,8 @@ def test_it_duplicates_and_sends_the_nine_options_of_a_stock_moodle(
     }
 
 
-@pytest.mark.parametrize("answered", ["AT&T", "AT&amp;T", "at&t"])
-def test_the_answered_short_name_may_be_escaped_or_in_another_case(
+@pytest.mark.parametrize("answered", ["AT&T", "at&t"])
+def test_the_answered_short_name_may_be_in_another_case(
     http: responses.RequestsMock, client: MoodleClient, answered: str
 ) -> None:
     http.post(ENDPOINT, json={"id": 51, "shortname": answered})
@@ -65,7 +65,7 @@ def test_the_answered_short_name_may_be_escaped_or_in_another_case(
         {"id": 5, "shortname": "DUP-1"},
         {"id": 51, "shortname": "SRC_1"},
         {"id": 51, "shortname": None},
-        {"error": "no", "errorcode": "invalidlogin"},
+        {"error": "no"},
     ],
 )
 def test_an_answer_that_does_not_name_our_copy_is_not_believed(

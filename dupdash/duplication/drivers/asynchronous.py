@@ -27,7 +27,7 @@ from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import open_async_client
-from dupdash.duplication.moodle_health import FOLLOW_MANY
+from dupdash.duplication.moodle_health import FOLLOW_MANY, ask_site
 from dupdash.duplication.progress import RESTORE_PHASE, overall_of_report
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
@@ -52,7 +52,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
     """Start the copy of a claimed job, once, and store its id before anything else is done with it."""
     try:
         with open_async_client() as site:
-            of_the_whole = FOLLOW_MANY in site.site_info().functions
+            of_the_whole = ask_site(site).offers(FOLLOW_MANY)
         refusal = check_and_mark_sent(job, lease, client, driver=ASYNCHRONOUS)
         if refusal is not None:
             return refusal
@@ -74,7 +74,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
     except errors.NoTrustworthyAnswer as lost:
         return outcomes.AnswerLost(lost.detail)
     except errors.UnknownRefusal as refused:
-        return outcomes.AnswerLost(refused.message, refused.errorcode or "error")
+        return outcomes.AnswerLost(refused.message, refused.errorcode or "error", refused.words)
     except errors.MoodleError as error:
         if isinstance(error, errors.ConfigurationFault) and not error.errorcode:
             # No words of Moodle's own, so no proof (rule 3): something on the way may have taken their place, and what

@@ -8,7 +8,6 @@ Proof that a course is ours is its id under the requested short name after we se
 source may also be somebody's own restore: a candidate, good for showing a phase, never for deleting.
 """
 
-import html
 import re
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
@@ -19,8 +18,6 @@ from dupdash.moodle.records import Course
 # The counters that are looked up beyond the first free one: Moodle skips a number whose full name is taken.
 NAMES_BEYOND = 5
 SHORT_NAME_LONGEST = 100
-# What Moodle's filters and entities begin with: a name with such a character may be shown as another one.
-FILTERED = re.compile(r"[<{\[$&]")
 
 
 @dataclass(frozen=True)
@@ -125,15 +122,12 @@ class Verdict(StrEnum):
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are one to Moodle: without case, white space and entities as a page shows them.
-
-    A name that holds ``&amp;`` is shown like one that holds ``&`` (``course_names_are_html_escaped.json``).
-    """
-    return _as_shown(one) == _as_shown(other)
+    """Whether two names are equal to Moodle: regardless of case and of white space around and between words."""
+    return _folded(one) == _folded(other)
 
 
-def _as_shown(name: str) -> str:
-    return " ".join(html.unescape(name).split()).casefold()
+def _folded(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def temporary_short_name(source_shortname: str, counter: int) -> str:
@@ -204,15 +198,14 @@ def judge(facts: CopyEvidence, still: float, settled: float = 60.0) -> Verdict:
 def matches_request(course: CourseSnapshot, wanted: ExpectedCopy) -> bool:
     """Whether a course that carries the requested short name can be the one we sent for.
 
-    Beside the short name, which somebody else may have taken between our looking and our sending: the category, and
-    the full name. Where a filter may show that one differently, a hidden course counts too: so begins every restore.
+    Beside the short name, which somebody else may have taken between our lookup and our request: the category and the
+    full name.
     """
-    shown_differently = not course.visible and FILTERED.search(wanted.fullname) is not None
     return (
         course.id not in wanted.not_ours
         and same_name(course.shortname, wanted.shortname)
         and course.category_id == wanted.category_id
-        and (same_name(course.fullname, wanted.fullname) or shown_differently)
+        and same_name(course.fullname, wanted.fullname)
     )
 
 
@@ -277,8 +270,7 @@ def _compare(
 def _has_names_back(own: CourseSnapshot, wanted: ExpectedCopy) -> bool:
     """Whether a course carries the requested names, and not those that restore gives it while it works.
 
-    The short name says so, for the full one may be shown differently by a filter; unless somebody asked for the very
-    short name that restore uses.
+    The short name decides, unless the requested one is itself a short name that restore uses.
     """
     ambiguous = is_temporary_short_name(wanted.shortname, wanted.source_shortname)
     return same_name(own.shortname, wanted.shortname) and (not ambiguous or same_name(own.fullname, wanted.fullname))

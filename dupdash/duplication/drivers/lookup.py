@@ -1,6 +1,5 @@
 """Looking at Moodle for the course of a job: what waiting, checking and settling share."""
 
-import html
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,7 +21,6 @@ from dupdash.duplication.drivers.copy_tracker import (
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.transitions import record_event, update_job
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.records import Course
 
 # No source has more copies than this under its own counted names; a longer run is cut.
 COUNTERS_MOST = 200
@@ -51,19 +49,13 @@ def take_baseline(
     free = 0
     for counter in range(1, COUNTERS_MOST):
         name = temporary_short_name(source_shortname, counter)
-        found = _courses_called(client, name)
+        found = client.courses_by_shortname(name)
         names.append(name)
         present += [course.id for course in found]
         free += 0 if found and not free else 1
         if free > NAMES_BEYOND:
             break
     return {"names": names, "present": present}
-
-
-def _courses_called(client: MoodleClient, name: str) -> list[Course]:
-    """The courses under a name that Moodle made of another one, which it may hold with entities, and shows alike."""
-    spellings = dict.fromkeys((name, html.escape(name, quote=False)))
-    return [course for spelling in spellings for course in client.courses_by_shortname(spelling)]
 
 
 def expected_copy_after_sending(job: DuplicationJob) -> ExpectedCopy:
@@ -123,7 +115,7 @@ def observe_copy(
             CourseSnapshot.from_course(course) for course in client.courses_by_shortname(expected_copy.shortname)
         )
         under_temporary = tuple(
-            CourseSnapshot.from_course(course) for name in temporary for course in _courses_called(client, name)
+            CourseSnapshot.from_course(course) for name in temporary for course in client.courses_by_shortname(name)
         )
         sighting = Observation(at, named=named, temporary=under_temporary)
         own_id = apply_observation(facts, expected_copy, sighting).course_id

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.errors import MoodleError, MoodleWords
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class SourceIsBusy:
 
 
 @dataclass(frozen=True)
-class Misconfigured:
-    """Nothing started, and nothing will until somebody mends the configuration."""
+class SiteUnavailable:
+    """Nothing started, and no job can start: the site is down, or its configuration must be fixed first."""
 
-    error: ConfigurationFault
+    error: MoodleError
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Refused:
 
     code: str
     message: str
+    words: MoodleWords | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class AnswerLost:
     detail: str
     # Moodle's error code where it did answer with one that may come from the middle of a restore.
     errorcode: str = ""
+    words: MoodleWords | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ Outcome = (
     | NothingStarted
     | CancelledBeforeSending
     | SourceIsBusy
-    | Misconfigured
+    | SiteUnavailable
     | Refused
     | AnswerLost
     | LeaseLost

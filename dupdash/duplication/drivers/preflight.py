@@ -1,5 +1,7 @@
 """Before a request that may start something goes out: look, and commit "sent" with the baseline (rule 3)."""
 
+import logging
+
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
@@ -16,14 +18,16 @@ from dupdash.moodle import errors, options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import Driver
 
+logger = logging.getLogger("dupdash.preflight")
+
 
 def outcome_of_read(error: errors.MoodleError) -> Outcome:
     """What an error of a read before sending means: whatever it is, this job started nothing."""
     match error:
         case errors.ConfigurationFault():
-            return outcomes.Misconfigured(error)
+            return outcomes.SiteUnavailable(error)
         case errors.Refused():
-            return outcomes.Refused(error.errorcode, error.message)
+            return outcomes.Refused(error.errorcode, error.message, error.words)
         case _:
             return outcomes.NothingStarted(error)
 
@@ -44,7 +48,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
         return outcomes.Refused(
             TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name by now."
         )
-    activities = client.contents(source.id).activities
+    activities = _count_activities(source.id, client)
     baseline = take_baseline(client, source.shortname, courses_of_other_jobs(job))
     expected = expect(source.id, activities, job.options)
     if lease.lost.is_set():
@@ -74,3 +78,16 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
             return outcomes.CancelledBeforeSending()
         raise
     return None
+
+
+def _count_activities(source_id: int, client: MoodleClient) -> int | None:
+    """The number of activities of the source, None where Moodle cannot list them: it is for the estimate only.
+
+    A single broken plugin makes Moodle answer ``invalidresponse`` here, or nothing at all, and can be copied all the
+    same.
+    """
+    try:
+        return client.contents(source_id).activities
+    except (errors.UnknownRefusal, errors.NoTrustworthyAnswer) as error:
+        logger.warning("the activities of course %s cannot be counted: %s", source_id, error)
+        return None

@@ -38,7 +38,7 @@ from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_o
 from dupdash.duplication.explanations import TAKEN
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.moodle_clients import open_client
-from dupdash.duplication.moodle_health import ADD_FUNCTIONS, DUPLICATE
+from dupdash.duplication.moodle_health import ADD_FUNCTIONS, DUPLICATE, ask_site
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import JobMovedOn, record_event, update_job
@@ -199,21 +199,22 @@ def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Cal
                 return outcomes.AnswerLost(f"{TAKEN}, though our own copy is under way")
             # A refusal in Moodle's own words ends the request.
             ended = error.errorcode if isinstance(error, errors.Refused) else ""
-            return outcomes.AnswerLost(f"{error.message or error.errorcode}, though a new course was seen", ended)
+            detail = f"{error.message or error.errorcode}, though a new course was seen"
+            return outcomes.AnswerLost(detail, ended, error.words)
         case errors.Refused() as refusal if refusal.errorcode == TAKEN and not looked:
             return outcomes.AnswerLost(
                 f"{refusal.errorcode}, and whether the course in the way is our own is not known"
             )
         case errors.ConfigurationFault() as fault:
-            return outcomes.Misconfigured(fault)
+            return outcomes.SiteUnavailable(fault)
         case errors.NotSent() | errors.TryAgain() as passing:
             return outcomes.NothingStarted(passing)
         case errors.Refused(errorcode="invalidrecord") as refusal:
             return _missing_record(client, refusal)
         case errors.Refused() as refusal:
-            return outcomes.Refused(refusal.errorcode, refusal.message)
+            return outcomes.Refused(refusal.errorcode, refusal.message, refusal.words)
         case errors.UnknownRefusal() as refusal:
-            return outcomes.AnswerLost(refusal.message, refusal.errorcode or "error")
+            return outcomes.AnswerLost(refusal.message, refusal.errorcode or "error", refusal.words)
         case errors.NoTrustworthyAnswer() as lost:
             return outcomes.AnswerLost(lost.detail)
         case _:
@@ -252,18 +253,18 @@ def _something_began(job: DuplicationJob, facts: CopyEvidence, error: errors.Not
 def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
     """``invalidrecord``: a missing category, or a function that the site does not know (measured)."""
     try:
-        site = client.site_info()
+        site = ask_site(client)
     except errors.MoodleError as error:
         return outcome_of_read(error)
-    if DUPLICATE not in site.functions:
-        return outcomes.Misconfigured(
+    if site.lacks(DUPLICATE):
+        return outcomes.SiteUnavailable(
             errors.ConfigurationFault(
                 f"The site does not offer {DUPLICATE}.",
                 errorcode=refusal.errorcode,
                 advice=ADD_FUNCTIONS,
             )
         )
-    return outcomes.Refused(refusal.errorcode, refusal.message)
+    return outcomes.Refused(refusal.errorcode, refusal.message, refusal.words)
 
 
 def _confirm(

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
-from dupdash.duplication.drivers.copy_tracker import FILTERED, CopyEvidence, is_temporary_short_name, same_name
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence, is_temporary_short_name, same_name
 from dupdash.duplication.engine.verification import verify
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
@@ -17,7 +18,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.duplication.transitions import move_job, record_event, update_job
 from dupdash.moodle.client import LONGEST_DELETION, MoodleClient
-from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, Refused
+from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, MoodleWords, Refused
 from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.completion")
@@ -65,15 +66,19 @@ def fail(
     reason: str = "",
     guard: Guard = None,
     data: dict[str, Any] | None = None,
+    words: MoodleWords | None = None,
     **changes: Any,
 ) -> None:
-    """End a job without a copy. ``message`` is Moodle's own words where it spoke."""
+    """End a job without a copy. ``message``: Moodle's where it sent one, else a sentence of ours; ``words``: the error
+    as Moodle sent it."""
+    if words is not None:
+        changes["moodle_error"] = asdict(words)
     move_job(
         job,
         State.FAILED,
         kind="failed",
         reason=reason or f"Moodle will not make this copy: {message_or_code(code, message)}",
-        data={"errorcode": code, "message": message, **(data or {})},
+        data={"errorcode": code, "message": message, **(asdict(words) if words else {}), **(data or {})},
         guard=guard,
         failure_code=code[:100],
         failure_message=message,
@@ -91,18 +96,25 @@ def retry_delay(times: int) -> timedelta:
     return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(times - 1, 60)))
 
 
-def start_checking(job: DuplicationJob, reason: str, *, errorcode: str = "", guard: Guard = None) -> None:
-    """The answer of a sent job is lost: from now on the truth is looked up in Moodle, holding no worker."""
+def start_checking(
+    job: DuplicationJob, reason: str, *, errorcode: str = "", words: MoodleWords | None = None, guard: Guard = None
+) -> None:
+    """The answer of a sent job is lost: from now on Moodle is checked for its course, without a worker.
+
+    ``errorcode`` and ``words``: the error that Moodle answered instead, if it did.
+    """
     now = timezone.now()
     move_job(
         job,
         State.CHECKING,
         kind="checking",
         reason=f"{reason} What became of the copy is looked up in Moodle.",
-        data={"errorcode": errorcode} if errorcode else None,
+        data=({"errorcode": errorcode} | (asdict(words) if words else {})) if errorcode else None,
         guard=guard,
         failure_code=errorcode[:100],
+        moodle_error=asdict(words) if words else None,
         checking_since=now,
+        paused_seconds=0,
         checks=0,
         looks=0,
         check_at=now + timedelta(seconds=settings.CHECK_FIRST),
@@ -125,7 +137,13 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, 
     _still_as_this_job_left_it(job, course, client, complete=complete)
     # What was learnt while Moodle was asked counts.
     update_job(job, guard=guard)
-    client.delete_course(course.id)
+    try:
+        client.delete_course(course.id)
+    except MayHaveStarted as lost:
+        # A plugin may spoil the answer to a deletion that succeeded (measured on a Moodle 4.2).
+        if not _is_gone(course.id, client):
+            raise
+        logger.info("job %s: course %s is gone, though the answer could not be read: %s", job.pk, course.id, lost)
     if client.course_by_id(course.id) is not None:
         raise NotRemoved(f"Moodle did not delete course {course.id}. Look at it there.")
     return f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, was deleted in Moodle."
@@ -146,7 +164,7 @@ def _still_as_this_job_left_it(job: DuplicationJob, course: Course, client: Mood
     if course.category_id != job.category_id:
         raise NotRemoved(f"Course {course.id} was moved to another category by somebody. It is not deleted.")
     last = CopyEvidence.from_json(job.facts).last
-    was = job.fullname if requested and not FILTERED.search(job.fullname) else ""
+    was = job.fullname if requested else ""
     # Under the short name that it was last seen with: restore itself gives it another one only together with this.
     if not was and last is not None and last.id == course.id and same_name(last.shortname, course.shortname):
         was = last.fullname
@@ -174,16 +192,14 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
             # Moodle may be at it still where its answer was lost.
             update_job(job, check_at=_after_a_deletion() if _may_be_deleting(refusal) else next_look)
             return True
-        if not (_may_be_deleting(refusal) and _is_gone(course_id, client)):
-            record_event(
-                job,
-                kind="not_removed",
-                reason=f"The copy was to be removed, but could not be: {refusal} Delete course {course_id} in Moodle.",
-                guard=guard,
-                data={"course_id": course_id},
-            )
-            return False
-        outcome = f"Course {course_id} is gone from Moodle; the answer to deleting it was lost."
+        record_event(
+            job,
+            kind="not_removed",
+            reason=f"The copy was to be removed, but could not be: {refusal} Delete course {course_id} in Moodle.",
+            guard=guard,
+            data={"course_id": course_id},
+        )
+        return False
     move_job(
         job,
         State.CANCELLED,

@@ -22,9 +22,13 @@ def unchanged_limit(job: DuplicationJob) -> float:
 
 
 def checking_deadline(job: DuplicationJob) -> datetime:
-    """Until when a job is looked up before it is called unresolved, or a site's own work on it is believed in."""
+    """When checking a job ends without a result, or when a site's own work on it is no longer believed in.
+
+    The time for which the site could not be asked does not count.
+    """
     seconds = max(_checking_limit(job), 3 * _projected_duration(job))
-    return (job.checking_since or job.sent_at or timezone.now()) + timedelta(seconds=seconds)
+    since = job.checking_since or job.sent_at or timezone.now()
+    return since + timedelta(seconds=seconds + job.paused_seconds)
 
 
 def removal_deadline(job: DuplicationJob) -> datetime:

@@ -117,7 +117,7 @@ def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
     Copies that the site makes by itself are followed between two lookups, so that many lost answers do not delay the
     end of a copy. ``deadline``: on the monotonic clock. False where there was no time, or no answer, for all of them.
     """
-    if not follow_due_jobs(client, deadline):
+    if moodle_health.is_down() or not follow_due_jobs(client, deadline):
         return False
     for job_id in _due(timezone.now()):
         if time.monotonic() > deadline or not check(job_id, client, deadline) or not follow_due_jobs(client, deadline):
@@ -145,12 +145,12 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
     except ConfigurationFault as fault:
         moodle_health.pause(fault)
         return False
-    except NotSent as away:
-        logger.info("job %s: %s", job_id, away)
-        return False
-    except NoTrustworthyAnswer as lost:
+    except (NotSent, NoTrustworthyAnswer) as lost:
         logger.info("job %s: %s", job_id, lost)
-        return not lost.timed_out
+        if site_fault := moodle_health.fault_of_site(client, lost):
+            moodle_health.pause(site_fault)
+            return False
+        return isinstance(lost, NoTrustworthyAnswer) and not lost.timed_out
     except (MoodleError, JobMovedOn) as passing:
         logger.info("job %s: %s", job_id, passing)
     return True
@@ -249,7 +249,7 @@ def _fail_with_partial(job: DuplicationJob, facts: CopyEvidence, guard: Guard) -
     fail(
         job,
         job.failure_code or "partial_course",
-        job.failure_message or "Moodle stopped in the middle of the copy.",
+        _message_of_moodle(job) or "Moodle stopped in the middle of the copy.",
         reason=f"Moodle stopped in the middle and left a partial course: id {facts.course_id}, "
         f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}.",
         data={"course_id": facts.course_id},
@@ -266,11 +266,15 @@ def _fail_after_error(job: DuplicationJob, facts: CopyEvidence, guard: Guard) ->
     fail(
         job,
         job.failure_code,
-        "Moodle stopped with this error.",
+        _message_of_moodle(job) or "Moodle stopped with an error and sent no message.",
         reason="Moodle stopped with an error, and no course of this job is seen."
         + (f" Somebody should judge in Moodle what these are: {likely}." if likely else ""),
         guard=guard,
     )
+
+
+def _message_of_moodle(job: DuplicationJob) -> str:
+    return str((job.moodle_error or {}).get("message", ""))
 
 
 def _give_up(job: DuplicationJob, facts: CopyEvidence, guard: Guard) -> None:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +28,8 @@ from dupdash.duplication.queue.leases import Lease, claim
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, move_job, record_event, update_job
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, MoodleWords
+from dupdash.moodle.records import SiteInfo
 
 logger = logging.getLogger("dupdash.engine")
 
@@ -77,18 +79,30 @@ class LateAnswerThread(threading.Thread):
 def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
     try:
         with open_client() as client:
-            site = moodle_health.read_site(client)
-            site_driver = moodle_health.choose_driver(site)
-            driver = moodle_health.driver_for_copy(site_driver, visible=job.visible)
-            if driver != site_driver and moodle_health.DUPLICATE not in site.functions:
-                return outcomes.Refused("invalidparameter", "This site's service makes visible copies only.")
-            return DRIVERS[driver](job, lease, client)
+            try:
+                site = moodle_health.read_site(client)
+            except MoodleError as error:
+                # Asked about nothing but itself: whatever this is, it affects every job.
+                return outcomes.SiteUnavailable(error)
+            outcome = _drive(job, lease, client, site)
+            if isinstance(outcome, outcomes.NothingStarted):
+                fault = moodle_health.fault_of_site(client, outcome.error)
+                return outcomes.SiteUnavailable(fault) if fault else outcome
+            return outcome
     except MoodleError as error:
         return outcome_of_read(error)
     except Exception:
         # A fault of ours. Whether something was sent is in the row, not in this stack.
         logger.exception("job %s: the driver broke", job.pk)
         return outcomes.AnswerLost("a fault in dupdash itself; the log of the worker says more")
+
+
+def _drive(job: DuplicationJob, lease: Lease, client: MoodleClient, site: SiteInfo) -> Outcome:
+    site_driver = moodle_health.choose_driver(site)
+    driver = moodle_health.driver_for_copy(site_driver, visible=job.visible)
+    if driver != site_driver and site.lacks(moodle_health.DUPLICATE):
+        return outcomes.Refused("invalidparameter", "This site's service makes visible copies only.")
+    return DRIVERS[driver](job, lease, client)
 
 
 def settle(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
@@ -115,8 +129,8 @@ def _write(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
         case outcomes.Finished(course_id):
             with open_client() as client:
                 finish(job, course_id, client, guard=lease.guard)
-        case outcomes.AnswerLost(detail, errorcode):
-            _after_lost_answer(job, lease, detail, errorcode)
+        case outcomes.AnswerLost() as lost:
+            _after_lost_answer(job, lease, lost)
         case outcomes.NothingStarted(error):
             _again_later(job, lease, error)
         case outcomes.CancelledBeforeSending():
@@ -128,10 +142,12 @@ def _write(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
                 kind="source_busy",
                 reason="Another copy of the same source is on its way; its course must be seen first.",
             )
-        case outcomes.Misconfigured(fault):
-            _when_mended(job, lease, fault)
-        case outcomes.Refused(code, message):
-            fail(job, code, message, guard=lease.guard)
+        case outcomes.SiteUnavailable(ConfigurationFault() as fault):
+            _wait_for_configuration(job, lease, fault)
+        case outcomes.SiteUnavailable(outage):
+            _wait_for_site(job, lease, outage)
+        case outcomes.Refused(code, message, words):
+            fail(job, code, message, words=words, guard=lease.guard)
         case outcomes.LeaseLost() | outcomes.RunsInMoodle():
             pass
 
@@ -143,34 +159,35 @@ def _write_late(job: DuplicationJob, outcome: Outcome) -> None:
     match outcome:
         case outcomes.Finished(course_id, answered=True):
             _late_answer(job, course_id)
-        case outcomes.Refused(code, message):
-            _late_refusal(job, code, message)
+        case outcomes.Refused(code, message, words):
+            _late_refusal(job, code, message, words)
         case outcomes.NothingStarted(error):
-            _late_refusal(job, _code(error), f"{error} It can be tried again.")
-        case outcomes.Misconfigured(fault):
+            _late_refusal(job, _code(error), f"{error} It can be tried again.", error.words)
+        case outcomes.SiteUnavailable(fault):
             moodle_health.pause(fault)
-            _late_refusal(job, _code(fault), f"{fault} It can be tried again when this is mended.")
-        case outcomes.AnswerLost(detail, errorcode) if errorcode:
-            _late_error(job, errorcode, detail)
+            _late_refusal(job, _code(fault), f"{fault} It can be tried again when this is fixed.", fault.words)
+        case outcomes.AnswerLost(detail, errorcode, words) if errorcode:
+            _late_error(job, errorcode, detail, words)
         case outcomes.AnswerLost() | outcomes.Finished():
             update_job(job, check_at=timezone.now())
 
 
-def _after_lost_answer(job: DuplicationJob, lease: Lease, detail: str, errorcode: str) -> None:
+def _after_lost_answer(job: DuplicationJob, lease: Lease, lost: outcomes.AnswerLost) -> None:
     if job.sent_at is None:
-        _again_later(job, lease, MoodleError(detail, errorcode="worker_lost"))
+        _again_later(job, lease, MoodleError(lost.detail, errorcode="worker_lost"))
         return
-    if errorcode:
-        why = f"Moodle answered with an error, which does not say what it left behind: {detail}."
+    if lost.errorcode:
+        why = f"Moodle answered with an error, which does not say what it left behind: {lost.detail}."
     else:
-        why = f"No trustworthy answer came from Moodle: {detail}."
-    start_checking(job, why, errorcode=errorcode, guard=lease.guard)
+        why = f"No trustworthy answer came from Moodle: {lost.detail}."
+    start_checking(job, why, errorcode=lost.errorcode, words=lost.words, guard=lease.guard)
 
 
 def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
     """Nothing started: back to the queue with a growing delay, up to the limit of attempts."""
     if job.attempts >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
-        fail(job, _code(error), f"{error} Tried {job.attempts} times.", guard=lease.guard)
+        message = f"{error} Tried {job.attempts} times."
+        fail(job, _code(error), message, words=error.words, guard=lease.guard)
         return
     pause = retry_delay(job.attempts)
     _back_to_queue(
@@ -179,30 +196,47 @@ def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
         kind="again_later",
         reason=f"Attempt {job.attempts} started nothing: {error} "
         f"The next one follows in {pause.total_seconds():.0f} seconds or later.",
-        data={"errorcode": error.errorcode, "message": error.message},
+        data=_said(error),
         not_before=timezone.now() + pause,
     )
 
 
-def _when_mended(job: DuplicationJob, lease: Lease, fault: ConfigurationFault) -> None:
-    """A fault of configuration: dispatch pauses, and the job keeps its place until this is mended.
+def _wait_for_site(job: DuplicationJob, lease: Lease, outage: MoodleError) -> None:
+    """The site is down: dispatch pauses, and the job keeps its place in the queue without using up an attempt."""
+    moodle_health.pause(outage)
+    _back_to_queue(
+        job,
+        lease,
+        kind="site_down",
+        reason=f"The Moodle site is not available: {outage} Nothing was started. The job waits until the site is back.",
+        data=_said(outage),
+    )
 
-    Nothing fails because a site is misconfigured, however long. But a fault that this job alone meets (a firewall
-    that does not like its name) comes back with it each time, so its turns become rarer, and end.
+
+def _said(error: MoodleError) -> dict[str, str]:
+    return {"errorcode": error.errorcode, "message": error.message, **(asdict(error.words) if error.words else {})}
+
+
+def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: ConfigurationFault) -> None:
+    """A fault of the configuration: dispatch pauses, and the job keeps its place in the queue until it is fixed.
+
+    No job fails because a site is misconfigured, for however long. But a fault that this job alone meets (a firewall
+    that refuses its name) returns with each of its attempts, so the delay between them grows, and in the end it fails.
     """
     times = job.events.filter(kind="paused").count() + 1
     alone = _times_while_others_were_made(job)
     if alone >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
         message = f"{fault} This was so {alone} times, while other copies were made."
-        fail(job, _code(fault), message, reason=f"Nothing was started: {message}", guard=lease.guard)
+        reason = f"Nothing was started: {message}"
+        fail(job, _code(fault), message, reason=reason, words=fault.words, guard=lease.guard)
         return
     moodle_health.pause(fault)
     _back_to_queue(
         job,
         lease,
         kind="paused",
-        reason=f"Nothing was started: {fault} The job waits until this is mended.",
-        data={"errorcode": fault.errorcode, "message": fault.message},
+        reason=f"Nothing was started: {fault} The job waits until this is fixed.",
+        data=_said(fault),
         # Others go first when the probe has found that all is well.
         not_before=timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL) + retry_delay(times),
     )
@@ -241,7 +275,7 @@ def _back_to_queue(
     if job.cancel_requested_at is not None:
         cancel_unsent(job, guard=lease.guard)
         return
-    if kind in ("source_busy", "paused"):
+    if kind in ("source_busy", "paused", "site_down"):
         # Not an attempt: it waits for something that is no fault of the job.
         changes["attempts"] = max(0, job.attempts - 1)
     move_job(
@@ -288,26 +322,27 @@ def _late_answer(job: DuplicationJob, course_id: int) -> None:
     )
 
 
-def _late_refusal(job: DuplicationJob, code: str, message: str) -> None:
+def _late_refusal(job: DuplicationJob, code: str, message: str, words: MoodleWords | None) -> None:
     """Nothing was started, and the looking ends; unless a course was seen, which is the better witness."""
     unseen = {"course_id": None, "cancel_requested_at": job.cancel_requested_at}
     if job.course_id is not None:
-        _late_error(job, code, message)
+        _late_error(job, code, message, words)
     elif job.cancel_requested_at is not None:
         cancel_unsent(job, guard=unseen)
     else:
-        words = message_or_code(code, message)
-        fail(job, code, message, reason=f"It is known after all that nothing was started: {words}", guard=unseen)
+        reason = f"It is known after all that nothing was started: {message_or_code(code, message)}"
+        fail(job, code, message, reason=reason, words=words, guard=unseen)
 
 
-def _late_error(job: DuplicationJob, code: str, message: str) -> None:
+def _late_error(job: DuplicationJob, code: str, message: str, words: MoodleWords | None) -> None:
     """Moodle is through with the request: what a few looks show from now on is all there is."""
     record_event(
         job,
         kind="late_answer",
         reason=f"Moodle's answer arrived after all, an error: {message_or_code(code, message)}",
-        data={"errorcode": code, "message": message},
+        data={"errorcode": code, "message": message, **(asdict(words) if words else {})},
         failure_code=code[:100],
+        moodle_error=asdict(words) if words else None,
         checks=0,
         looks=0,
         check_at=timezone.now(),

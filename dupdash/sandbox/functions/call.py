@@ -11,6 +11,7 @@ from dupdash.sandbox.duplication import NOTHING_WRONG, Mishaps
 from dupdash.sandbox.errors import require_login
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.parameters import Single
+from dupdash.sandbox.protocol import escape_name
 from dupdash.sandbox.records import Course, User
 
 VERSION = "2024100706"  # of the functions, and of Moodle 4.5.6
@@ -34,10 +35,16 @@ class Call:
     mishaps: Mishaps = NOTHING_WRONG
     persons_restore: bool = False
     offered: tuple[str, ...] = field(default=())
+    # ``moodlewssettingraw``: names as they are stored.
+    raw: bool = False
 
     @property
     def user(self) -> User:
         return self.session.user
+
+    def name(self, text: str) -> str:
+        """A name as the caller wants it."""
+        return text if self.raw else escape_name(text)
 
     def may_enter(self, course: Course) -> bool:
         user = self.user

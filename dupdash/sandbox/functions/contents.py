@@ -8,7 +8,7 @@ from typing import Any
 from dupdash.sandbox.errors import invalid_parameter, missing_record
 from dupdash.sandbox.functions.call import Call, ServiceFunction
 from dupdash.sandbox.parameters import Multiple, Single, Value, param_alphaext, param_int, param_raw
-from dupdash.sandbox.protocol import OMITTED, escape_name
+from dupdash.sandbox.protocol import OMITTED
 from dupdash.sandbox.records import Module, Section
 from dupdash.sandbox.validation import context_id
 
@@ -71,7 +71,7 @@ def _section(call: Call, section: Section, options: dict[str, str], everything: 
     ]
     return {
         "id": section.id,
-        "name": escape_name(section.name),
+        "name": call.name(section.name),
         "visible": 1,
         "summary": section.summary,
         "summaryformat": 1,
@@ -93,7 +93,7 @@ def _module(call: Call, module: Module, excludecontents: bool) -> dict[str, Any]
     return {
         "id": module.id,
         "url": OMITTED if module.modname == "label" else f"{url}/mod/{module.modname}/view.php?id={module.id}",
-        "name": escape_name(module.name),
+        "name": call.name(module.name),
         "instance": module.id - 600,
         "contextid": context_id(module.id),
         "visible": module.visible,

@@ -17,7 +17,6 @@ from dupdash.sandbox.parameters import (
     param_raw,
     param_text,
 )
-from dupdash.sandbox.protocol import escape_name
 from dupdash.sandbox.records import Category, Course
 from dupdash.sandbox.validation import FRONT_PAGE, context_id
 
@@ -33,7 +32,7 @@ def _get_categories(call: Call) -> list[dict[str, Any]]:
     counts: dict[int, int] = {}
     for course in call.moodle.state.courses():
         counts[course.categoryid] = counts.get(course.categoryid, 0) + 1
-    return [_category(one, counts.get(one.id, 0)) for one in sorted(chosen, key=lambda one: one.sortorder)]
+    return [_category(call, one, counts.get(one.id, 0)) for one in sorted(chosen, key=lambda one: one.sortorder)]
 
 
 def _matches(category: Category, criterion: dict[str, str]) -> bool:
@@ -51,10 +50,10 @@ def _matches(category: Category, criterion: dict[str, str]) -> bool:
     raise invalid_parameter()
 
 
-def _category(category: Category, coursecount: int) -> dict[str, Any]:
+def _category(call: Call, category: Category, coursecount: int) -> dict[str, Any]:
     return {
         "id": category.id,
-        "name": escape_name(category.name),
+        "name": call.name(category.name),
         "idnumber": category.idnumber,
         "description": category.description,
         "descriptionformat": 1,
@@ -107,15 +106,15 @@ def public_information(call: Call, course: Course) -> dict[str, Any]:
     """What a search shows of a course, and what a stranger to it sees."""
     state = call.moodle.state
     category = state.categories.get(course.categoryid)
-    name = escape_name(course.fullname)
+    name = call.name(course.fullname)
     return {
         "id": course.id,
         "fullname": name,
         "displayname": name,
-        "shortname": escape_name(course.shortname),
+        "shortname": call.name(course.shortname),
         "courseimage": course_image(call, course),
         "categoryid": course.categoryid,
-        "categoryname": escape_name(category.name) if category else "",
+        "categoryname": call.name(category.name) if category else "",
         "sortorder": _sortorder(course, category),
         "summary": course.summary,
         "summaryformat": 1,

@@ -14,7 +14,6 @@ from dupdash.sandbox.parameters import (
     param_int,
     param_raw,
 )
-from dupdash.sandbox.protocol import escape_name
 from dupdash.sandbox.records import Course, User
 
 
@@ -70,11 +69,11 @@ def _get_users_courses(call: Call) -> list[dict[str, Any]]:
 
 
 def _user_course(call: Call, course: Course) -> dict[str, Any]:
-    name = escape_name(course.fullname)
+    name = call.name(course.fullname)
     counted = {"enrolledusercount": len(course.enrolled)} if call.params["returnusercount"] else {}
     return {
         "id": course.id,
-        "shortname": escape_name(course.shortname),
+        "shortname": call.name(course.shortname),
         "fullname": name,
         "displayname": name,
         **counted,

@@ -60,5 +60,5 @@ class Command(BaseCommand):
         self.stdout.write(f"Account: {site.username}, {kind}")
         self.stdout.write(f"Driver:  {moodle_health.choose_driver(site)}")
         for name, loss in moodle_health.OPTIONAL.items():
-            if name not in site.functions:
+            if site.lacks(name):
                 self.stdout.write(self.style.WARNING(f"Without {name} {loss}."))
