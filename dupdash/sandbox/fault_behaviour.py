@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from dupdash.sandbox.duplication import Mishaps
@@ -10,6 +11,7 @@ from dupdash.sandbox.errors import MoodleError, moodle_exception, php_error
 from dupdash.sandbox.faults import COPYING, Fault
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.php_values import Reset, Response
+from dupdash.sandbox.protocol import error_answer
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import BACKUP
 
@@ -20,6 +22,7 @@ HTML = "text/html; charset=utf-8"
 
 _IMPATIENT = ("reset_during", "gateway_timeout", "bad_gateway")
 _DAMAGING = (*_IMPATIENT, "reset_after", "empty", "html", "truncated")
+_NOTICE = b'<div class="alert alert-info">Deleted - Activities</div>\n'
 
 
 def before_php(struck: Struck) -> Outcome | None:
@@ -28,7 +31,26 @@ def before_php(struck: Struck) -> Outcome | None:
         return Reset()
     if "forbidden" in struck:
         return Response(403, HTML, b"")
+    if "site_down" in struck:
+        return _SITE_DOWN[struck["site_down"].word("answer")]
     return None
+
+
+def breaks_the_answer(struck: Struck) -> None:
+    """Raise the error that Moodle answers where a field does not have the type that it promises."""
+    if "invalid_response" in struck:
+        raise MoodleError(
+            "invalid_response_exception",
+            "invalidresponse",
+            "Invalid response value detected",
+        )
+
+
+def with_an_odd_record(value: Any) -> Any:
+    """A list whose first record lacks its name."""
+    records = value["courses"] if isinstance(value, dict) else value
+    odd = [{key: item for key, item in record.items() if key not in ("fullname", "name")} for record in records[:1]]
+    return value | {"courses": odd + records[1:]} if isinstance(value, dict) else odd + records[1:]
 
 
 def for_the_copy(struck: Struck) -> Mishaps:
@@ -121,15 +143,38 @@ def damage(struck: Struck, response: Response) -> Outcome:
         return Response(200, HTML, b"<!DOCTYPE html>\n<html><body><h1>Error</h1>Coding error detected</body></html>\n")
     if "truncated" in struck:
         return Response(200, response.content_type, response.body[: len(response.body) // 2])
+    if "notice" in struck:
+        return Response(200, response.content_type, _NOTICE * 3 + response.body)
     return response
 
 
 def proxy_error(status: int) -> Response:
     """As nginx words it."""
-    title = {502: "502 Bad Gateway", 504: "504 Gateway Time-out"}[status]
+    title = {
+        429: "429 Too Many Requests",
+        502: "502 Bad Gateway",
+        503: "503 Service Temporarily Unavailable",
+        504: "504 Gateway Time-out",
+    }[status]
     return Response(
         status,
         "text/html",
         f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
         "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n".encode(),
     )
+
+
+def _page(status: int, title: str) -> Response:
+    return Response(status, HTML, f"<html><head><title>{title}</title></head><body>{title}</body></html>".encode())
+
+
+_SITE_DOWN: dict[str, Response] = {
+    "unavailable": proxy_error(503),
+    "bad_gateway": proxy_error(502),
+    "page": _page(200, "The site is undergoing maintenance"),
+    "upgrade": error_answer(
+        moodle_exception("upgraderunning", "Site is being upgraded, please retry later."), restformat="json"
+    ),
+    "blocked": _page(403, "Just a moment…"),
+    "limited": replace(proxy_error(429), headers=(("Retry-After", "120"),)),
+}

@@ -12,6 +12,8 @@ refuse               seconds=2               nobody listens for that long, count
                                              probability, count and function mean nothing here
 reset_before                                 RST before Moodle saw anything of the request
 forbidden                                    403 with an empty body; Moodle saw nothing
+site_down            answer=unavailable      something else answers, whatever function is called if none is named;
+                                             Moodle saw nothing
 reset_during         at=0.3                  RST after this share of the copy; Moodle goes on
 gateway_timeout      at=0.5                  504 after this share of the copy; Moodle goes on
 bad_gateway          at=0.5                  502 after this share of the copy; Moodle goes on
@@ -19,6 +21,10 @@ reset_after                                  the work is done, then RST instead 
 empty                                        the work is done, then 200 without a body
 html                                         the work is done, then 200 with an HTML page
 truncated                                    the work is done, then 200 with half of the JSON
+notice                                       the work is done, then HTML stands in front of the JSON
+invalid_response                             ``invalidresponse``, as one odd field causes it; only for functions that
+                                             read
+odd_record                                   the first course or category of a list lacks its name; only for lists
 wrong_course                                 the answer is about another course, or another duplication; only
                                              for functions that ask about one course, and those that copy one
 storedfilenotcreated                         the backup's file collides; nothing is created
@@ -32,7 +38,9 @@ persons_restore                              a person restores the same source b
 stall                step=backup             the copy stands still in that step, until the sandbox stops
 ==================== ======================= ============================================================
 
-``answer`` is ``bad_gateway``, ``reset`` or ``empty``; ``step`` is ``hidden``, ``renamed`` or ``content``, and
+``answer`` is ``bad_gateway``, ``reset`` or ``empty``, and for ``site_down`` ``unavailable`` (503), ``bad_gateway``,
+``page`` (a 200 with a maintenance page), ``upgrade`` (``upgraderunning``), ``blocked`` (403 with a page) or ``limited``
+(429 with Retry-After); ``step`` is ``hidden``, ``renamed`` or ``content``, and
 for ``stall`` also ``backup``.
 """
 
@@ -49,6 +57,8 @@ from dupdash.sandbox.timing import STEPS
 Parameter = float | str
 
 COPYING = ("core_course_duplicate_course", "core_course_async_duplicate_course")
+LISTS = ("core_course_get_categories", "core_course_search_courses", "core_enrol_get_users_courses")
+READING = (*LISTS, "core_webservice_get_site_info", "core_course_get_contents", "core_course_get_courses_by_field")
 # A fault that is not named here can befall every function.
 BEFALLS: dict[str, tuple[str, ...]] = {
     "wrong_course": (
@@ -57,6 +67,8 @@ BEFALLS: dict[str, tuple[str, ...]] = {
         "core_course_get_contents",
         "core_course_get_courses_by_field",
     ),
+    "invalid_response": READING,
+    "odd_record": LISTS,
     "storedfilenotcreated": COPYING,
     "killed_in_backup": COPYING,
     "killed_in_restore": COPYING,
@@ -65,10 +77,14 @@ BEFALLS: dict[str, tuple[str, ...]] = {
     "stall": COPYING,
 }
 
+# What a fault befalls that does not concern copies and names no function.
+DEFAULTS: dict[str, tuple[str, ...]] = {"invalid_response": READING, "odd_record": LISTS}
+
 CATALOGUE: dict[str, dict[str, Parameter]] = {
     "refuse": {"seconds": 2.0},
     "reset_before": {},
     "forbidden": {},
+    "site_down": {"answer": "unavailable"},
     "reset_during": {"at": 0.3},
     "gateway_timeout": {"at": 0.5},
     "bad_gateway": {"at": 0.5},
@@ -76,6 +92,9 @@ CATALOGUE: dict[str, dict[str, Parameter]] = {
     "empty": {},
     "html": {},
     "truncated": {},
+    "notice": {},
+    "invalid_response": {},
+    "odd_record": {},
     "wrong_course": {},
     "storedfilenotcreated": {},
     "slow": {"factor": 10.0},
@@ -93,6 +112,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "factor": (0, 100_000),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {"answer": ("bad_gateway", "reset", "empty"), "step": STEPS}
+SITE_ANSWERS = ("unavailable", "bad_gateway", "page", "upgrade", "blocked", "limited")
 
 
 class UnknownFault(ValueError):
@@ -109,7 +129,7 @@ class Fault:
 
     def concerns(self, function: str) -> bool:
         if self.function is None:
-            return function in COPYING
+            return self.name == "site_down" or function in DEFAULTS.get(self.name, COPYING)
         return self.function == function or (self.function == "*" and can_befall(self.name, function))
 
     def number(self, name: str) -> float:
@@ -134,7 +154,9 @@ def make_fault(name: str, **given: object) -> Fault:
             raise UnknownFault(f"fault {name} has no parameter {parameter!r}; it has {', '.join(known)}")
     fault = Fault(
         name,
-        parameters={parameter: _checked(parameter, given.get(parameter, own[parameter]), own) for parameter in own},
+        parameters={
+            parameter: _checked(name, parameter, given.get(parameter, own[parameter]), own) for parameter in own
+        },
     )
     if name in ("killed_in_restore", "exception_in_restore") and fault.parameters["step"] == "backup":
         raise UnknownFault(f"fault {name}: step must be one of {', '.join(STEPS[1:])}")
@@ -153,10 +175,10 @@ def make_fault(name: str, **given: object) -> Fault:
     return fault
 
 
-def _checked(parameter: str, value: object, own: Mapping[str, Parameter]) -> Parameter:
+def _checked(name: str, parameter: str, value: object, own: Mapping[str, Parameter]) -> Parameter:
     if isinstance(own[parameter], float):
         return _number(parameter, value)
-    choices = _CHOICES.get(parameter)
+    choices = SITE_ANSWERS if name == "site_down" else _CHOICES.get(parameter)
     if choices and value not in choices:
         raise UnknownFault(f"{parameter} must be one of {', '.join(choices)}")
     return str(value)

@@ -23,6 +23,8 @@ class Switches:
     withdrawn: frozenset[str] = field(default_factory=frozenset)
     # Capabilities that the role of the service account does without.
     missing_capabilities: frozenset[str] = field(default_factory=frozenset)
+    # What the site calls itself, where that is not the address at which it is asked.
+    siteurl: str = ""
 
 
 @dataclass

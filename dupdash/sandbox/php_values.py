@@ -33,6 +33,7 @@ class Response:
     status: int
     content_type: str
     body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def write_response(connection: socket.socket, response: Response, keep_alive: bo
         f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}\r\n"
         f"Content-Type: {response.content_type}\r\n"
         f"Content-Length: {len(response.body)}\r\n"
-        f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
+        + "".join(f"{name}: {value}\r\n" for name, value in response.headers)
+        + f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n\r\n"
     )
     connection.sendall(head.encode("latin-1") + (b"" if head_only else response.body))
 

@@ -68,6 +68,7 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
     offered = offered_functions(moodle, session)
     service_function = offered.get(function) or _explain_missing(function)
     cleaned = validate(service_function.parameters, params)
+    fault_behaviour.breaks_the_answer(struck)
     if "wrong_course" in struck:
         cleaned = fault_behaviour.about_another_course(moodle, function, cleaned)
     value = service_function.run(
@@ -82,6 +83,8 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
             raw=raw,
         )
     )
+    if "odd_record" in struck:
+        return fault_behaviour.with_an_odd_record(value)
     if "wrong_course" in struck:
         return fault_behaviour.naming_another_course(moodle, function, value, cleaned)
     return value

@@ -6,11 +6,19 @@ Every record is frozen: a reader needs no lock for a record it has taken out, an
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
 from dupdash.sandbox.records import Category, Course, Module, Section, University, User
+
+
+def collated(name: str) -> str:
+    """The form in which MariaDB's ``utf8mb4_unicode_ci`` compares a name: without case and accents, emoji all equal."""
+    letters = unicodedata.normalize("NFKD", name.rstrip(" ").casefold())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
+    return "".join(letter if letter <= "\uffff" else "\ufffd" for letter in plain)
 
 
 class State:
@@ -48,7 +56,7 @@ class State:
         return self._courses.get(courseid)
 
     def by_shortname(self, shortname: str) -> list[Course]:
-        """Compared without case, as MariaDB does (measured: ``gen-s`` finds ``GEN-S``)."""
+        """Compared as MariaDB does (measured: ``gen-s`` finds ``GEN-S``)."""
         return self._found(self._by_shortname, shortname)
 
     def by_fullname(self, fullname: str) -> list[Course]:
@@ -56,7 +64,7 @@ class State:
 
     def _found(self, index: dict[str, dict[int, None]], name: str) -> list[Course]:
         with self.lock:
-            ids = index.get(name.casefold(), {})
+            ids = index.get(collated(name), {})
             return [self._courses[courseid] for courseid in sorted(ids)]
 
     def in_category(self, categoryid: int) -> list[Course]:
@@ -71,8 +79,8 @@ class State:
         with self.lock:
             self._forget(course.id)
             self._courses[course.id] = course
-            self._by_shortname[course.shortname.casefold()][course.id] = None
-            self._by_fullname[course.fullname.casefold()][course.id] = None
+            self._by_shortname[collated(course.shortname)][course.id] = None
+            self._by_fullname[collated(course.fullname)][course.id] = None
 
     def add(self, **columns: Any) -> Course:
         """A new row, with an id above every one there ever was."""
@@ -101,10 +109,10 @@ class State:
         if old is None:
             return False
         for index, name in ((self._by_shortname, old.shortname), (self._by_fullname, old.fullname)):
-            ids = index[name.casefold()]
+            ids = index[collated(name)]
             ids.pop(courseid, None)
             if not ids:
-                del index[name.casefold()]
+                del index[collated(name)]
         return True
 
     def copied_sections(self, sections: tuple[Section, ...], activities: bool) -> tuple[Section, ...]:

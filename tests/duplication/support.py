@@ -88,6 +88,14 @@ class Moodle(Sandbox):
 
         self._steps.append((function, "", step))
 
+    def answer_page(self, function: str, status: int, title: str, *, about: str = "") -> None:
+        """Have the next call of a function whose parameters hold ``about`` answered with an HTML page."""
+
+        def step() -> Response:
+            return Response(status, "text/html", f"<html><head><title>{title}</title></head></html>".encode())
+
+        self._steps.append((function, about, step))
+
     def replace_answer(
         self, function: str, status: int, *, sent_by: Callable[[], Any], until: Callable[[], Any]
     ) -> None:

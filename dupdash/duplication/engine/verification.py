@@ -14,6 +14,7 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.moodle_health import INVALID_RESPONSE
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, update_job
 from dupdash.moodle.client import MoodleClient
@@ -33,10 +34,16 @@ AT_ONCE = 50
 Report = dict[str, Any]
 
 
+class NotListed(Exception):
+    """Moodle cannot list the contents of a course, and will not be able to later; the message says which and why."""
+
+
 def verify(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report | None:
     """The report of a finished copy; None where Moodle could not be asked (it is tried again later)."""
     try:
-        return _held_against_source(job, course_id, client)
+        return _compare_with_source(job, course_id, client)
+    except NotListed as reason:
+        return _impossible(str(reason))
     except MoodleError:
         return None
 
@@ -93,7 +100,9 @@ def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Rep
     """The report, or one that says why there is none. Raises MoodleError where it is to be tried again."""
     course_id = job.course_id or 0
     try:
-        return _held_against_source(job, course_id, client)
+        return _compare_with_source(job, course_id, client)
+    except NotListed as reason:
+        return _impossible(str(reason))
     except NotSent:
         # Says nothing about these courses, however long it lasts.
         raise
@@ -111,9 +120,22 @@ def _impossible(why: str) -> Report:
     return {"at": timezone.now().isoformat(), "complete": False, "why_not": why}
 
 
-def _held_against_source(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
-    source, copy = client.contents(job.source_id), client.contents(course_id)
+def _compare_with_source(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
+    source = _contents(client, job.source_id, "source")
+    copy = _contents(client, course_id, "copy")
     return compare(source, copy, with_activities=bool(job.options.get("activities", True)))
+
+
+def _contents(client: MoodleClient, course_id: int, which: str) -> Contents:
+    """Raises NotListed where one of the activities breaks the whole list, which does not pass by itself."""
+    try:
+        return client.contents(course_id)
+    except UnknownRefusal as error:
+        if error.errorcode != INVALID_RESPONSE:
+            raise
+        said = f"{error.message} ({error.errorcode})" if error.message else error.errorcode
+        message = f"Moodle could not list the contents of the {which}, course {course_id}: {said}."
+        raise NotListed(message) from None
 
 
 def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Report:
@@ -133,6 +155,8 @@ def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Repor
             "copy": copy.activities,
             **activities,
         },
+        # Sections and activities that Moodle listed without a name or a type, in both courses.
+        "left_out": source.left_out + copy.left_out,
         "complete": not any(kind[word] for kind in (sections, activities) for word in ("missing", "extra")),
     }
 

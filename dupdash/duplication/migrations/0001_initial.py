@@ -148,8 +148,10 @@ class Migration(migrations.Migration):
                 ("checks", models.PositiveIntegerField(default=0)),
                 ("looks", models.PositiveIntegerField(default=0)),
                 ("checking_since", models.DateTimeField(null=True)),
+                ("paused_seconds", models.FloatField(default=0)),
                 ("failure_code", models.CharField(blank=True, max_length=100)),
                 ("failure_message", models.TextField(blank=True)),
+                ("moodle_error", models.JSONField(null=True)),
                 ("cancel_requested_at", models.DateTimeField(null=True)),
                 ("course_deleted_at", models.DateTimeField(null=True)),
                 ("verification", models.JSONField(null=True)),
@@ -259,6 +261,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.PositiveSmallIntegerField(default=1, editable=False, primary_key=True, serialize=False)),
                 ("paused_at", models.DateTimeField(null=True)),
+                ("is_outage", models.BooleanField(default=False)),
                 ("fault_code", models.CharField(blank=True, max_length=100)),
                 ("fault_message", models.TextField(blank=True)),
                 ("advice", models.TextField(blank=True)),

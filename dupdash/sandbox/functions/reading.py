@@ -182,7 +182,13 @@ def _search_courses(call: Call) -> dict[str, Any]:
     if params["criterianame"] != "search":
         raise invalid_parameter()
     words = params["criteriavalue"].casefold().split()
-    found = [course for course in call.moodle.state.courses() if _is_found(call, course, words)]
+    required = set(params["requiredcapabilities"])
+    if any(not re.fullmatch(r"[a-z0-9_]+/[a-z0-9_]+:[a-z0-9_]+", capability) for capability in required):
+        raise invalid_parameter()
+    may = call.user.sees_everything and not required & call.moodle.switches.missing_capabilities
+    found = [
+        course for course in call.moodle.state.courses() if (may or not required) and _is_found(call, course, words)
+    ]
     found.sort(key=lambda course: _sortorder(course, call.moodle.state.categories.get(course.categoryid)))
     total = len(found)
     if params["perpage"]:

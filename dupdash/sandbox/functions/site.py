@@ -36,7 +36,7 @@ def _get_site_info(call: Call) -> dict[str, Any]:
         "fullname": user.fullname,
         "lang": "en",
         "userid": user.id,
-        "siteurl": call.moodle.url,
+        "siteurl": call.moodle.switches.siteurl or call.moodle.url,
         "userpictureurl": f"{call.moodle.url}/theme/image.php/boost/core/1795421211/u/f1",
         "functions": [{"name": name, "version": VERSION} for name in call.offered],
         "downloadfiles": 0,

@@ -183,13 +183,6 @@ def test_it_knows_what_could_be_ours(course: CourseSnapshot, ours: bool) -> None
     assert matches_request(course, WANTED) is ours
 
 
-@pytest.mark.parametrize("fullname", ["<span lang='en'>New</span>", "{mlang en}New{mlang}", "Waves $$x^2$$"])
-def test_it_knows_the_row_of_a_restore_where_a_filter_shows_the_name_differently(fullname: str) -> None:
-    wanted = replace(WANTED, fullname=fullname)
-    assert matches_request(replace(HIDDEN, fullname="New"), wanted)
-    assert not matches_request(replace(DONE, fullname="New"), wanted)
-
-
 def test_it_makes_no_copy_of_the_row_that_a_restore_begins_with() -> None:
     """PHP died right there, and answers with the contents of another course come in."""
     facts = apply_observation(CopyEvidence(), WANTED, Observation(1, named=(HIDDEN,)))

@@ -1,4 +1,4 @@
-"""Names that hold entities: Moodle shows ``A&amp;B`` and ``A&B`` alike, and finds each by its own spelling alone."""
+"""Names that hold entities: ``A&amp;B`` and ``A&B`` are two names, because names are read raw."""
 
 from typing import Any
 

@@ -298,7 +298,7 @@ def test_it_pauses_and_says_that_nothing_was_started_when_a_fault_of_configurati
     moodle.answer_with(COPY, answer, after=lost_while_moodle_works(job, moodle, noticed=True))
     run_worker(job)
     assert (job.state, job.failure_code) == (State.FAILED, "sitemaintenance")
-    assert reason(job, "failed").endswith("It can be tried again when this is mended.")
+    assert reason(job, "failed").endswith("It can be tried again when this is fixed.")
     assert MoodleHealth.current().fault_code == "sitemaintenance"
 
 

@@ -1,0 +1,113 @@
+"""Answers of Moodle that are odd in one place: only what depends on that place does without it."""
+
+from typing import Any
+
+import pytest
+
+from dupdash.duplication import tasks
+from dupdash.duplication.models import MoodleHealth
+from dupdash.duplication.states import State
+from tests.duplication.support import Clock, Moodle, look_until_settled, reason, run_worker, story, submit
+
+COPY, CONTENTS = "core_course_duplicate_course", "core_course_get_contents"
+DELETE = "core_course_delete_courses"
+SPANS = '<span lang="fr" class="multilang">{}</span><span lang="en" class="multilang">{}</span>'
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+
+
+def test_short_name_that_moodle_takes_for_another_is_taken(moodle: Moodle) -> None:
+    job = submit("AT&T", "TBIO 🚀")
+    moodle.add("TBIO 🧬")
+    job = run_worker(job)
+    assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken")
+    assert moodle.calls.asked == {}
+
+
+@pytest.mark.parametrize("fault", ["invalid_response", "html", "reset_after"])
+def test_source_whose_contents_cannot_be_listed_is_copied(moodle: Moodle, fault: str) -> None:
+    moodle.faults.set(fault, function=CONTENTS)
+    job = run_worker(submit())
+    assert (job.state, job.source_activities) == (State.SUCCEEDED, None), story(job)
+
+
+def test_copy_that_cannot_be_compared_says_so_and_why(moodle: Moodle) -> None:
+    moodle.faults.set("invalid_response", function=CONTENTS)
+    job = run_worker(submit())
+    assert job.verification is not None
+    assert job.verification["why_not"] == (
+        f"Moodle could not list the contents of the source, course {job.source_id}: "
+        "Invalid response value detected (invalidresponse)."
+    )
+
+
+def test_site_that_cannot_describe_itself_is_used(moodle: Moodle) -> None:
+    moodle.faults.set("invalid_response", function="core_webservice_get_site_info")
+    assert run_worker(submit()).state == State.SUCCEEDED
+    health = MoodleHealth.current()
+    assert (health.paused_at, health.driver, health.may_delete) == (None, "synchronous", True)
+
+
+@pytest.mark.parametrize("function", ["core_webservice_get_site_info", "core_course_get_categories"])
+def test_probe_resumes_though_one_answer_is_odd(moodle: Moodle, clock: Clock, function: str) -> None:
+    job = submit()
+    moodle.faults.set("site_down")
+    run_worker(job)
+    moodle.faults.clear()
+    moodle.faults.set("invalid_response", function=function)
+    clock.forward(60)
+    tasks.sweep()
+    assert MoodleHealth.current().paused_at is None
+
+
+@pytest.mark.parametrize("fault", ["notice", "html", "empty", "reset_after"])
+def test_copy_that_is_gone_was_deleted_whatever_was_answered(moodle: Moodle, clock: Clock, fault: str) -> None:
+    moodle.faults.set(fault, function=DELETE)
+    job = submit()
+    moodle.when(COPY, lambda: type(job).objects.filter(pk=job.pk).update(cancel_requested_at=job.created_at))
+    job = run_worker(job)
+    assert job.state == State.CANCELLED, story(job)
+    assert moodle.made() == []
+    assert "was deleted in Moodle" in reason(job, "removed")
+
+
+@pytest.mark.parametrize("names", [SPANS, "{{mlang fr}}{}{{mlang}}{{mlang en}}{}{{mlang}}"])
+@pytest.mark.parametrize("lost", [True, False])
+def test_copy_of_a_multi_language_course_keeps_its_languages(
+    moodle: Moodle, clock: Clock, names: str, lost: bool
+) -> None:
+    source = moodle.add("MULTI-1", fullname=names.format("Cours", "Course"))
+    moodle.change(source.id, shortname=names.format("A", "B"), sections=moodle.course("AT&T").sections)
+    fullname, shortname = names.format("Copie", "Copy"), names.format("C", "D")
+    if lost:
+        moodle.faults.set("reset_after", count=1)
+    job = look_until_settled(run_worker(submit(str(source.id), shortname, fullname=fullname)), clock)
+    assert job.state == State.SUCCEEDED, story(job)
+    (copy,) = moodle.made()
+    assert (copy.fullname, copy.shortname) == (fullname, shortname)
+    assert job.source_fullname == names.format("Cours", "Course")
+
+
+def test_error_of_moodle_is_kept_as_moodle_sent_it(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    answer = {"exception": "moodle_exception", "errorcode": "oddcode", "message": "A &amp; B broke"}
+    moodle.answer_with(COPY, answer | {"debuginfo": "Table 'x' is full"})
+    job = look_until_settled(run_worker(submit()), clock)
+    assert (job.state, job.failure_code) == (State.FAILED, "oddcode")
+    assert job.moodle_error == {
+        "errorcode": "oddcode",
+        "message": "A &amp; B broke",
+        "debuginfo": "Table 'x' is full",
+    }
+    assert job.failure_message == "A &amp; B broke"
+    (checking,) = job.events.filter(kind="checking")
+    assert checking.data["debuginfo"] == "Table 'x' is full"
+
+
+def test_job_that_moodle_did_not_answer_has_no_words_of_moodle(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.RETRY_ATTEMPTS = 1
+    job = submit("AT&T", "NEW-2")
+    for _ in range(3):
+        moodle.answer_page("core_course_get_courses_by_field", 502, "Blocked", about="NEW-2")
+    job = run_worker(job)
+    assert (job.state, job.failure_code) == (State.FAILED, "unreachable")
+    assert job.moodle_error is None
