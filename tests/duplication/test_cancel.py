@@ -232,11 +232,21 @@ def test_it_tries_again_where_moodle_could_not_be_reached_for_deleting(moodle: M
     assert moodle.made() == []
 
 
-def test_it_finds_the_course_gone_where_the_answer_to_deleting_was_lost(moodle: Moodle, clock: Clock) -> None:
+def test_copy_is_removed_at_once_though_the_answer_to_deleting_was_lost(moodle: Moodle) -> None:
     moodle.faults.set("html", function=DELETE, count=1)
+    job = cancelled_while_running(moodle)
+    assert (job.state, moodle.made()) == (State.CANCELLED, [])
+    assert "was deleted in Moodle" in reason(job, "removed")
+
+
+def test_copy_is_found_gone_later_where_nothing_could_be_looked_up(moodle: Moodle, clock: Clock) -> None:
+    """The answer to deleting is lost, and so is that of the lookup after it."""
+    moodle.faults.set("html", function=DELETE, count=1)
+    moodle.when(DELETE, lambda: moodle.faults.set("html", function="core_course_get_courses_by_field"))
     job = cancelled_while_running(moodle)
     assert job.state == State.CHECKING
     assert moodle.made() == []
+    moodle.faults.clear()
     assert look_until_settled(job, clock).state == State.CANCELLED
     assert "already gone" in reason(job, "removed")
 
@@ -244,7 +254,7 @@ def test_it_finds_the_course_gone_where_the_answer_to_deleting_was_lost(moodle: 
 def test_it_waits_where_the_site_goes_into_maintenance_before_deleting(
     moodle: Moodle, clock: Clock, settings: Any
 ) -> None:
-    """A fault of configuration is no refusal: it will be mended, and then the copy is removed."""
+    """A fault of configuration is no refusal: it will be fixed, and then the copy is removed."""
 
     def close() -> None:
         moodle.switches.maintenance = True

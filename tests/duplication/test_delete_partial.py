@@ -173,14 +173,24 @@ def test_it_says_that_moodle_refused(moodle: Moodle, failed: DuplicationJob, cli
     stays(failed, moodle)
 
 
-def test_it_claims_nothing_when_the_answer_to_deleting_was_lost(
+def test_course_that_is_gone_was_deleted_though_the_answer_was_lost(
     moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient
 ) -> None:
     moodle.faults.set("html", function=DELETE, count=1)
+    jobs.delete_partial(failed, actor=None, client=client_of)
+    assert "was deleted in Moodle" in reason(failed, "partial_deleted")
+
+
+def test_it_claims_nothing_when_nothing_could_be_looked_up_either(
+    moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient
+) -> None:
+    moodle.faults.set("html", function=DELETE, count=1)
+    moodle.when(DELETE, lambda: moodle.faults.set("html", function="core_course_get_courses_by_field"))
     with pytest.raises(MoodleError):
         jobs.delete_partial(failed, actor=None, client=client_of)
     failed.refresh_from_db()
     assert failed.left_partial_course
+    moodle.faults.clear()
     jobs.delete_partial(failed, actor=None, client=client_of)
     assert "already gone" in reason(failed, "partial_deleted")
 

@@ -57,7 +57,7 @@ def test_it_keeps_everything_typed_and_names_each_bad_field(as_administrator: Cl
     page = text(answer)
     assert answer.status_code == 422
     assert "Moodle knows no such course." in page
-    assert "A full name holds no tags" in page
+    assert "A full name cannot contain HTML tags" in page
     assert "Type a short name." in page
     assert "Moodle knows no such category." in page
     assert 'value="&lt;b&gt;Bold&lt;/b&gt;"' in page

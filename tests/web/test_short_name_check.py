@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
     ("shortname", "said"),
     [
         ("NEW-1", "This short name is free."),
-        ("<b>NEW", "A short name holds no tags"),
+        ("<b>NEW", "A short name cannot contain HTML tags"),
         ("x" * 101, "A short name has at most 100 characters; this one has 101."),
         ("bio101-2026S1", "A course in Moodle already has this short name. Choose another."),
     ],
