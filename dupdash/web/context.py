@@ -76,20 +76,24 @@ def time_zone(request: HttpRequest) -> ZoneInfo | None:
 
 
 def banner(request: HttpRequest) -> Banner | None:
-    """That the Moodle is paused. What to do about it is told to those who can do it."""
+    """The notice that copying is paused. What to do about it is shown to those who can do it."""
     if not access.has_role(request.user):
         return None
     health = health_of(request)
     if health.paused_at is None:
         return None
     if access.is_administrator(request.user):
+        kept = "Nothing is lost: the queue is kept, and copying resumes by itself"
         return Banner(
             "warning",
             f"Copies are paused: {health.fault_message or 'the Moodle cannot be used'}",
-            f"{health.advice} Nothing is lost: the queue is kept, and goes on by itself once this is mended.".strip(),
+            f"{health.advice} {kept}{'' if health.is_outage else ' once this is fixed'}.".strip(),
         )
+    if health.is_outage:
+        title = "Moodle is not available at the moment"
+        return Banner("info", title, "Requested copies are kept, and start by themselves when Moodle is back.")
     return Banner(
         "info",
-        "Copies wait at the moment",
-        "The Moodle has to be put right first; the administrators know. What you asked for is kept.",
+        "Copies are paused",
+        "The connection to Moodle has to be fixed first; the administrators know. Requested copies are kept.",
     )

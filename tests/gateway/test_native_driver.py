@@ -37,7 +37,7 @@ from tests.gateway.support import SITE_INFO, STATUS
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
 WAITING = "core_course_duplicate_course"
-WIRE = Path(__file__).parent.parent / "contract" / "wire"
+WIRE = Path(__file__).parent.parent / "wire"
 
 
 class Native(Moodle):

@@ -29,8 +29,19 @@ def test_it_tells_administrators_what_to_do_while_paused(as_administrator: Clien
 def test_it_tells_everybody_else_that_copies_wait(as_faculty: Client, as_help_desk: Client, paused: None) -> None:
     for client in (as_faculty, as_help_desk):
         page = text(client.get("/jobs/"))
-        assert "Copies wait at the moment" in page
+        assert "Copies are paused" in page
         assert "MOODLE_TOKEN" not in page
+
+
+def test_everybody_is_told_on_every_page_that_the_site_is_down(
+    as_administrator: Client, as_faculty: Client, db: None
+) -> None:
+    outage = "refused the connection."
+    MoodleHealth.objects.create(paused_at=timezone.now(), is_outage=True, fault_message=outage, advice="Wait.")
+    for page in ("/", "/jobs/", "/history/"):
+        assert "Copies are paused: refused the connection." in text(as_administrator.get(page))
+        assert "Moodle is not available at the moment" in text(as_faculty.get(page))
+        assert outage not in text(as_faculty.get(page))
 
 
 def test_it_has_no_banner_while_all_is_well(as_administrator: Client) -> None:

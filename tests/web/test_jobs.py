@@ -98,7 +98,7 @@ def test_it_shows_progress_and_why_others_wait(as_administrator: Client) -> None
 def test_it_says_that_all_waits_while_paused(as_administrator: Client) -> None:
     MoodleHealth.objects.create(paused_at=timezone.now())
     a_job()
-    assert "Copies are paused until the Moodle is put right." in text(as_administrator.get("/jobs/"))
+    assert "Copies are paused until Moodle can be used again." in text(as_administrator.get("/jobs/"))
 
 
 def test_it_invites_to_the_first_copy(as_faculty: Client, as_help_desk: Client) -> None:

@@ -164,7 +164,7 @@ def left_out(options: Iterable[OptionEffect], size: Size) -> tuple[str, ...]:
 def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
     """If it were asked for at this moment, to start as soon as a place is free."""
     if health.paused_at is not None:
-        return "Not at once: copies are paused until the Moodle is put right. Nothing is lost meanwhile."
+        return "Not at once: copies are paused until Moodle can be used again. Nothing is lost meanwhile."
     if not worker_status.current().running:
         return "Not yet: no worker is running. The administrators can see this; your request is kept."
     now = timezone.now()

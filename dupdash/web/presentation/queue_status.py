@@ -65,7 +65,7 @@ def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
     if not queue.worker_running:
         return "No worker is running, so this copy cannot start."
     if queue.paused:
-        return "Copies are paused until the Moodle is put right."
+        return "Copies are paused until Moodle can be used again."
     if job.is_scheduled:
         if job.requested_start is None:
             return "The last attempt started nothing. It is tried again by itself, a little later."
