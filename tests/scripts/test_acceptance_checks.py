@@ -155,6 +155,13 @@ def test_course_that_was_made_twice_is_a_problem(request_of: CopyRequest) -> Non
     assert found[1].startswith("left behind: course 51 ")
 
 
+def test_course_of_a_job_that_has_not_ended_is_no_problem(request_of: CopyRequest) -> None:
+    course = Course(50, request_of.shortname, "", 8, True)
+    for state, count in (("checking", 0), ("failed", 1)):
+        jobs = {request_of.shortname: job(request_of.shortname, None, state)}
+        assert len(list(problems_of(cleanup.Leftovers((course,), ()), [request_of], jobs))) == count
+
+
 def test_unfinished_copy_is_waited_for_until_it_is_complete(
     moodle: Sandbox, client: MoodleClient, request_of: CopyRequest
 ) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from .copies import SUCCEEDED, CopyRequest, Job
+from .copies import ENDED, SUCCEEDED, CopyRequest, Job
 from .moodle import Course, MoodleClient
 
 # Seconds that unfinished copies are waited for when the run was broken off, and between two looks.
@@ -70,8 +70,10 @@ def problems_of(leftovers: Leftovers, requests: Iterable[CopyRequest], jobs: dic
         if count > 1:
             yield f"{count} courses have the short name {shortname}"
     results = {job.course_id for job in jobs.values() if job.state == SUCCEEDED}
+    # What becomes of the course of a job that has not ended is not known.
+    under_way = {job.shortname for job in jobs.values() if job.state not in ENDED}
     for course in leftovers.own:
-        if course.id not in results:
+        if course.id not in results and course.shortname not in under_way:
             yield f"left behind: course {course.id} ({course.shortname}), which no succeeded job names"
     asked_for = {request.stored_shortname for request in requests}
     for shortname in sorted(set(made) - asked_for):

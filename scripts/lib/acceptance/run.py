@@ -42,10 +42,13 @@ class Run:
         """Raises Failed where a process of dupdash ends or does not answer."""
         token = self._prepare(children)
         for stage in stages:
-            if self._time_is_over:
-                self.problems.append(f"concurrency {stage.concurrency} was not reached: the time of the run was over")
-                continue
-            self._run_stage(stage, children, token)
+            if not self._time_is_over:
+                self._run_stage(stage, children, token)
+        if skipped := self._not_asked_for(stages):
+            self.problems.append(f"{skipped} copies were not asked for: the time of the run was over")
+
+    def _not_asked_for(self, stages: Sequence[Stage]) -> int:
+        return sum(len(batch) for stage in stages for batch in stage.batches) - len(self.outcomes)
 
     @property
     def _time_is_over(self) -> bool:
