@@ -12,7 +12,7 @@ from types import TracebackType
 
 from ..services import HOST
 
-COPY = "core_course_duplicate_course"
+COPY_FUNCTIONS = frozenset({"core_course_duplicate_course", "core_course_async_duplicate_course"})
 # Longer than any copy of an acceptance run. Only the thread of a lost answer waits so long.
 UPSTREAM_TIMEOUT = 1800.0
 # Between two hosts, not between the ends: not passed on.
@@ -114,4 +114,4 @@ class ImpatientProxy:
 def _copy_in(body: bytes) -> str:
     """The short name that a request asks a copy for; "" for every other request."""
     fields = urllib.parse.parse_qs(body.decode(errors="replace"))
-    return fields.get("shortname", [""])[0] if fields.get("wsfunction") == [COPY] else ""
+    return fields.get("shortname", [""])[0] if COPY_FUNCTIONS.intersection(fields.get("wsfunction", ())) else ""

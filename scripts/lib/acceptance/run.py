@@ -84,10 +84,16 @@ class Run:
                     self._run_batch(batch, dupdash, processes, proxy)
             children.stop(*processes)
             if proxy and not proxy.lost:
-                self.problems.append(
-                    f"the proxy lost no answer: no copy took longer than {self._settings.patience:g} s. "
-                    "Choose larger sources or a smaller --proxy-seconds"
-                )
+                self._note_that_nothing_was_lost()
+
+    def _note_that_nothing_was_lost(self) -> None:
+        if NATIVE in self._client.functions():
+            self.notes.append("No answer was lost: this Moodle answers before it copies")
+            return
+        self.problems.append(
+            f"the proxy lost no answer: no copy took longer than {self._settings.patience:g} s. "
+            "Choose larger sources or a smaller --proxy-seconds"
+        )
 
     def _run_batch(
         self,
