@@ -1,4 +1,4 @@
-"""``scripts/check``: everything that can be checked without running the program. All of it, also after a failure."""
+"""``scripts/check``: runs all static checks, also after a failed one."""
 
 import os
 import secrets
@@ -8,8 +8,15 @@ from collections.abc import Sequence
 from .cli import UsageError, say, step
 from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
-# The scripts have no suffix by which ruff would find them.
-SCRIPTS = ("scripts/acceptance", "scripts/demo", "scripts/test", "scripts/check", "scripts/screenshots")
+# ruff does not find these files by itself, because they have no suffix.
+SCRIPTS = (
+    "scripts/acceptance",
+    "scripts/demo",
+    "scripts/test",
+    "scripts/check",
+    "scripts/screenshots",
+    "scripts/plugin",
+)
 
 CHECKS: dict[str, tuple[str, ...]] = {
     "ruff check": ("-m", "ruff", "check", ".", *SCRIPTS),
@@ -43,7 +50,7 @@ def _passes(name: str) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """That of an installation behind HTTPS, whatever the developer's own says."""
+    """The environment of a production installation behind HTTPS, independent of the developer's settings."""
     return os.environ | {
         "DUPDASH_ENV_FILE": "",
         "SECRET_KEY": secrets.token_urlsafe(50),

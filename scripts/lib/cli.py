@@ -1,4 +1,4 @@
-"""How the scripts speak: short lines, and one clear line where something is missing."""
+"""Output and exit of the scripts: short progress lines, and one clear line for an error."""
 
 import signal
 import sys
@@ -7,7 +7,7 @@ from typing import NoReturn
 
 
 class UsageError(Exception):
-    """Something the script needs is not there. The message is one line that says what to do."""
+    """The script cannot run. The message is one line that says what to do."""
 
 
 def say(text: str = "") -> None:
@@ -15,13 +15,13 @@ def say(text: str = "") -> None:
 
 
 def step(what: str, result: str) -> None:
-    """One line of what is done, with the results below one another."""
+    """Print one progress line; the results are aligned in a column."""
     say(f"  {what:<12} {result}")
 
 
 def run(name: str, main: Callable[[Sequence[str]], int]) -> NoReturn:
-    """End the process with what ``main`` returns, or with one line and 1 where something is missing."""
-    # An exception, so that whatever is being run (pip, for one) is ended, too.
+    """Run ``main`` and exit with its status. A UsageError is printed as one line and exits with 1."""
+    # SIGTERM raises an exception, so that a running child such as pip is ended as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         status = main(sys.argv[1:])

@@ -40,26 +40,26 @@ SAMPLE_LIMIT = 180
 
 def main(arguments: Sequence[str]) -> int:
     chosen = _parse(arguments)
-    _find_free(chosen.port, "--port")
-    _find_free(chosen.moodle_port, "--moodle-port")
+    _require_free(chosen.port, "--port")
+    _require_free(chosen.moodle_port, "--moodle-port")
     began = time.monotonic()
-    say("dupdash: a demonstration with a Moodle of its own")
+    say("dupdash: a demonstration with an embedded Moodle")
     if os.environ.get("MOODLE_URL") or (ROOT / ".env").exists():
-        step("Note", "your own settings and your own Moodle are left alone")
+        step("Note", "your own settings and your own Moodle are not used")
     install(RUNTIME)
-    with _only_one():
-        _begin_anew()
+    with _demo_lock():
+        _delete_old_data()
         return _demonstrate(chosen.port, chosen.moodle_port, chosen.once, began)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
-        description="Starts dupdash with a Moodle of its own, duplicates a course, and serves until Ctrl-C.",
+        description="Starts dupdash with an embedded Moodle, duplicates a course, and serves until Ctrl-C.",
     )
-    parser.add_argument("--once", action="store_true", help="end after the sample: 0 if it succeeded")
-    parser.add_argument("--port", type=_port, default=8000, help="of the dashboard (default: 8000)")
-    parser.add_argument("--moodle-port", type=_port, default=8800, help="of the demonstration's Moodle (default: 8800)")
+    parser.add_argument("--once", action="store_true", help="exit after the sample copy, with 0 if it succeeded")
+    parser.add_argument("--port", type=_port, default=8000, help="port of the dashboard (default: 8000)")
+    parser.add_argument("--moodle-port", type=_port, default=8800, help="port of the embedded Moodle (default: 8800)")
     chosen = parser.parse_args(arguments)
     if chosen.port == chosen.moodle_port:
         parser.error("--port and --moodle-port must differ")
@@ -72,17 +72,17 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _find_free(port: int, option: str) -> None:
-    with socket.socket() as door:
-        # As the servers do: connections that linger from the last run are no obstacle.
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _require_free(port: int, option: str) -> None:
+    with socket.socket() as listener:
+        # As the servers do, so that connections in TIME_WAIT do not block the port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            door.bind((HOST, port))
+            listener.bind((HOST, port))
         except PermissionError:
             raise UsageError(f"you may not use port {port}. Choose one above 1023: {option} {port + 8000}") from None
         except OSError:
             raise UsageError(
-                f"port {port} is taken. End what uses it, or choose another: {option} {_neighbour(port)}"
+                f"port {port} is in use. End its program, or choose another port: {option} {_neighbour(port)}"
             ) from None
 
 
@@ -91,7 +91,7 @@ def _neighbour(port: int) -> int:
 
 
 @contextmanager
-def _only_one() -> Iterator[None]:
+def _demo_lock() -> Iterator[None]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (VAR / "demo.lock").open("w") as lock:
         try:
@@ -101,8 +101,8 @@ def _only_one() -> Iterator[None]:
         yield
 
 
-def _begin_anew() -> None:
-    """The demonstration's Moodle begins anew at every start, and jobs of an earlier one would be lost in it."""
+def _delete_old_data() -> None:
+    """Delete the data of an earlier demonstration: its courses do not exist in the new embedded Moodle."""
     shutil.rmtree(FOLDER)
     FOLDER.mkdir()
 
@@ -122,11 +122,11 @@ def _demonstrate(port: int, moodle_port: int, once: bool, began: float) -> int:
             if once:
                 return status
             if status:
-                say("The sample did not succeed; the dashboard tells why.")
-            say(f"\nNow your turn: {web}   (Ctrl-C ends everything)")
+                say("The sample did not succeed; the dashboard says why.")
+            say(f"\nTry it yourself: {web}   (Ctrl-C ends everything)")
             children.watch()
     except Stopped:
-        say("\nEnded, and all that was started with it.")
+        say("\nAll processes have ended.")
         return 130 if once else 0
     except Failed as failed:
         raise UsageError(str(failed)) from None
@@ -134,7 +134,7 @@ def _demonstrate(port: int, moodle_port: int, once: bool, began: float) -> int:
 
 
 def _start(children: ProcessGroup, installation: Installation, moodle_port: int) -> None:
-    """Database, Moodle, workers and web, each answering."""
+    """Start database, Moodle, workers and web, and wait until each of them answers."""
     migrate(children, installation)
     step("Database", f"SQLite, {installation.database.relative_to(ROOT)}")
     url, token = start_sandbox(children, FOLDER / "moodle.log", moodle_port, SPEED)
@@ -151,7 +151,7 @@ def _make_people(children: ProcessGroup) -> str:
 
 
 def _category_for_the_sample(environment: Mapping[str, str]) -> int:
-    """The id of the category for the coming term, which waits empty for copies."""
+    """The id of the empty category for the coming term."""
     wanted = {"criteria[0][key]": "idnumber", "criteria[0][value]": SAMPLE_CATEGORY, "addsubcategories": "0"}
     url, token = environment["MOODLE_URL"], environment["MOODLE_TOKEN"]
     (category,) = json.loads(call_web_service(url, token, "core_course_get_categories", wanted))

@@ -1,4 +1,4 @@
-"""The virtual environment in ``.venv``: made where it is missing, brought up to date where it is not."""
+"""Creates and updates the virtual environment in ``.venv``."""
 
 import contextlib
 import fcntl
@@ -21,34 +21,34 @@ PYTHON = VENV / "bin" / "python"
 RUNTIME = "requirements.txt"
 DEVELOPMENT = "requirements-dev.txt"
 
-# What pip says when it could not ask the package index. The first one: of packages that do exist, none was seen.
+# Signs in pip's output that the package index was not reachable. pip prints the first one if it sees no version at all.
 _NO_INDEX = ("(from versions: none)", "NewConnectionError", "TimeoutError", "ProxyError", "SSLError", "Read timed out")
 
 
 def install(requirements: str) -> None:
-    """Have everything a requirements file names in ``.venv``; quick when nothing has changed."""
+    """Install everything that a requirements file names into ``.venv``; fast if nothing has changed."""
     if os.name != "posix":
         raise UsageError("runs on Linux and macOS; on Windows, run it in WSL")
     try:
         VAR.mkdir(exist_ok=True)
-        with _one_at_a_time():
-            _have_venv()
-            _have_packages(requirements)
+        with _install_lock():
+            _ensure_venv()
+            _ensure_packages(requirements)
     except OSError as error:
         raise UsageError(
-            f"cannot write {error.filename}: {error.strerror}. This folder must be yours to write"
+            f"cannot write {error.filename}: {error.strerror}. You need write permission for this folder"
         ) from error
 
 
 @contextlib.contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Two scripts started at once must not build the same environment."""
+def _install_lock() -> Iterator[None]:
+    """Let one script at a time build the environment."""
     with (VAR / "install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _have_venv() -> None:
+def _ensure_venv() -> None:
     if _works():
         return
     if any(importlib.util.find_spec(module) is None for module in ("venv", "ensurepip")):
@@ -61,19 +61,19 @@ def _have_venv() -> None:
         [sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True, check=False
     )
     if made.returncode:
-        raise UsageError(f"could not make .venv: {_last_line(made.stdout + made.stderr)}")
-    step("Python", f"{sys.version.split()[0]}, virtual environment made in .venv ({_since(began)})")
+        raise UsageError(f"could not create .venv: {_last_line(made.stdout + made.stderr)}")
+    step("Python", f"{sys.version.split()[0]}, created the virtual environment .venv ({_since(began)})")
 
 
 def _works() -> bool:
-    """Whether ``.venv`` is there and its Python runs: it does not after an upgrade of the system's Python."""
+    """Whether the Python of ``.venv`` exists and runs. After an upgrade of the system's Python it may not."""
     if not PYTHON.exists():
         return False
-    say_so = "import sys, pip; sys.exit(0 if sys.version_info >= (3, 11) else 1)"
-    return subprocess.run([PYTHON, "-c", say_so], capture_output=True, check=False).returncode == 0
+    check = "import sys, pip; sys.exit(0 if sys.version_info >= (3, 11) else 1)"
+    return subprocess.run([PYTHON, "-c", check], capture_output=True, check=False).returncode == 0
 
 
-def _have_packages(requirements: str) -> None:
+def _ensure_packages(requirements: str) -> None:
     stamp = VENV / f".installed-{requirements}"
     wanted = _fingerprint(requirements)
     if stamp.exists() and stamp.read_text() == wanted:
@@ -89,7 +89,7 @@ def _have_packages(requirements: str) -> None:
 
 
 def _fingerprint(requirements: str) -> str:
-    """Changes when a requirements file does, or one that it includes."""
+    """A hash of the requirements file and of the file that it includes."""
     names = [requirements] if requirements == RUNTIME else [requirements, RUNTIME]
     return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 
@@ -106,7 +106,7 @@ def _why_pip_failed(output: str) -> str:
 
 def _last_line(output: str) -> str:
     lines = output.strip().splitlines()
-    return lines[-1].strip() if lines else "it said nothing"
+    return lines[-1].strip() if lines else "no output"
 
 
 def _since(began: float) -> str:

@@ -1,4 +1,4 @@
-"""The processes a script starts, none of which outlives it."""
+"""Starts the processes of a script and ends all of them when the script ends."""
 
 import contextlib
 import ctypes
@@ -13,9 +13,9 @@ from pathlib import Path
 from .installation import ROOT
 
 # The workers' supervisor ends its clusters within 10 s.
-LONGEST_GOODBYE = 12.0
-# Seconds between two looks.
-LOOK_EVERY = 0.1
+SHUTDOWN_LIMIT = 12.0
+# Seconds between two checks of a process.
+POLL_INTERVAL = 0.1
 _PR_SET_PDEATHSIG = 1
 
 
@@ -28,7 +28,7 @@ class Failed(Exception):
 
 
 class ManagedProcess:
-    """A process in a group of its own, so that its own children end with it, too."""
+    """A process in its own process group, so that its children can be ended with it."""
 
     def __init__(self, name: str, process: "subprocess.Popen[bytes]", log: Path | None) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class ManagedProcess:
     def status(self) -> int | None:
         return self._process.poll()
 
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(errors="replace") if self.log else ""
 
     def signal(self, number: int) -> None:
@@ -47,23 +47,23 @@ class ManagedProcess:
             os.killpg(self._process.pid, number)
 
     def wait(self, limit: float) -> bool:
-        """Whether it has ended within the limit."""
+        """Wait at most ``limit`` seconds; whether the process has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(limit)
         return self.status is not None
 
     def failure(self, what: str) -> Failed:
-        """What went wrong with it, with the end of its log."""
-        lines = self.said().strip().splitlines()[-12:]
+        """An error that names the process and shows the end of its log."""
+        lines = self.output().strip().splitlines()[-12:]
         where = f"\n\nThe end of {self.log}:\n  " + "\n  ".join(lines) if self.log and lines else ""
         return Failed(f"{self.name} {what}.{where}")
 
 
 class ProcessGroup:
-    """All children of a script, ended when it leaves the ``with``."""
+    """All child processes of a script. They are ended when the ``with`` block ends."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        # Of those that are started from now on.
+        # The environment of processes that are started from now on.
         self.environment = dict(environment)
         self._children: list[ManagedProcess] = []
         self._starting = False
@@ -75,14 +75,14 @@ class ProcessGroup:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A second Ctrl-C must not leave anybody behind.
+        # A second Ctrl-C must not interrupt the shutdown.
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         _end(self._children)
 
     def start(self, name: str, command: Sequence[str | Path], log: Path | None = None) -> ManagedProcess:
         """Start a process whose output goes to ``log``, or to the terminal."""
-        # Between its birth and its place in the list nobody could end it: a wish to stop waits until then.
+        # A signal between fork and registration would leave the process running, so it is handled after both.
         self._starting = True
         try:
             with contextlib.ExitStack() as stack:
@@ -106,7 +106,7 @@ class ProcessGroup:
         return child
 
     def run(self, name: str, command: Sequence[str | Path], limit: float, log: Path | None = None) -> int:
-        """Start a process and wait for its end; its exit status."""
+        """Start a process, wait for its end and return its exit status."""
         child = self.start(name, command, log)
         if not child.wait(limit):
             raise child.failure(f"did not end within {limit:.0f} seconds")
@@ -129,13 +129,13 @@ class ProcessGroup:
                 raise child.failure(f"ended with status {child.status} before it answered")
             if time.monotonic() > deadline:
                 raise child.failure(f"did not answer within {limit:.0f} seconds")
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
 
     def watch(self) -> None:
         """Until one of them ends, which none should."""
         while True:
             require_running(self._children)
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
 
     def _stop(self, number: int, frame: object) -> None:
         self._asked_to_stop = True
@@ -154,7 +154,7 @@ def _end(children: Sequence[ManagedProcess]) -> None:
     """The last that was started ends first."""
     for child in reversed(children):
         child.signal(signal.SIGTERM)
-    deadline = time.monotonic() + LONGEST_GOODBYE
+    deadline = time.monotonic() + SHUTDOWN_LIMIT
     for child in reversed(children):
         child.wait(max(0.0, deadline - time.monotonic()))
         # Also where it has ended: one of its group may be left.

@@ -1,4 +1,4 @@
-"""``scripts/screenshots``: pictures of the pages, made by Chromium, to be looked at."""
+"""``scripts/screenshots``: takes screenshots of all pages with Chromium."""
 
 import subprocess
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
 def main(arguments: Sequence[str]) -> int:
     install(DEVELOPMENT)
-    # Warnings are for those who run the tests.
+    # Without Python warnings, which matter only in tests.
     made = subprocess.run(
         [PYTHON, "-W", "ignore", "-m", "tests.browser.screenshots", *arguments], cwd=ROOT, check=False
     )

@@ -65,8 +65,8 @@ def start_sandbox(children: ProcessGroup, log: Path, port: int, speed: float) ->
     """Start the embedded Moodle; returns its address and its token."""
     arguments = ["sandbox", "--host", HOST, "--port", str(port), "--speed", str(speed)]
     moodle = children.start("The Moodle", [*MANAGE, *arguments], log)
-    children.wait_until(moodle, lambda: _address_and_token(moodle.said()) is not None, START_LIMIT)
-    url, token = _address_and_token(moodle.said()) or ("", "")
+    children.wait_until(moodle, lambda: _address_and_token(moodle.output()) is not None, START_LIMIT)
+    url, token = _address_and_token(moodle.output()) or ("", "")
     children.wait_until(moodle, lambda: answers(f"{url}/"), START_LIMIT)
     return url, token
 

@@ -1,4 +1,4 @@
-"""``scripts/test``: the whole test suite, with what it needs installed first."""
+"""``scripts/test``: installs the requirements and runs the test suite."""
 
 import os
 import shutil
@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from .cli import UsageError, say
 from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
-# Where the browser tests look for one, in this order.
+# The browser tests use the first of these that is installed.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-# The whole suite is run by two processes: it waits more than it computes, for browsers and for time to pass.
-WHOLE = ("-n", "2")
+# Two pytest processes run the whole suite, because many tests wait for browsers and processes.
+DEFAULT_ARGUMENTS = ("-n", "2")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Arguments go to pytest as they are."""
-    _browser_or_word_of_it()
+    """Pass the arguments to pytest."""
+    _check_browser()
     install(DEVELOPMENT)
-    return subprocess.run([PYTHON, "-m", "pytest", *(arguments or WHOLE)], cwd=ROOT, check=False).returncode
+    return subprocess.run([PYTHON, "-m", "pytest", *(arguments or DEFAULT_ARGUMENTS)], cwd=ROOT, check=False).returncode
 
 
-def _browser_or_word_of_it() -> None:
-    """Without a browser its tests are skipped, which nobody should overlook."""
+def _check_browser() -> None:
+    """Print a clear line if the browser tests will be skipped; fail if REQUIRE_BROWSER is 1."""
     if any(map(shutil.which, BROWSERS)):
         return
     if os.environ.get("REQUIRE_BROWSER") == "1":

@@ -61,7 +61,7 @@ def assert_one_line(result: subprocess.CompletedProcess[str], pattern: str) -> N
 def test_it_says_that_a_port_is_taken_and_how_to_choose_another(clone, taken_port, option):
     ports = {"--port": free_port(), "--moodle-port": free_port()} | {option: taken_port}
     result = demo(clone, *(str(word) for pair in ports.items() for word in pair))
-    assert_one_line(result, rf"demo: port {taken_port} is taken\. .*: {option} \d+")
+    assert_one_line(result, rf"demo: port {taken_port} is in use\. .*: {option} \d+")
     assert not (clone / "var").exists()
 
 

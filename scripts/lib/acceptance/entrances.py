@@ -133,9 +133,9 @@ class Dupdash:
             raise child.failure(f"did not end within {COMMAND_LIMIT:.0f} seconds")
         self._children.stop(child)
         if child.status == BAD_ARGUMENTS:
-            raise Refused(child.said().strip())
+            raise Refused(child.output().strip())
         if child.status:
-            raise Refused(f"status {child.status}: {child.said().strip()}")
+            raise Refused(f"status {child.status}: {child.output().strip()}")
 
     def _command(self, request: CopyRequest) -> list[str | Path]:
         names = ["--fullname", request.fullname, "--shortname", request.shortname, "--category", str(self._category)]

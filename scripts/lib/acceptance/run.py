@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 from ..cli import step
-from ..processes import LOOK_EVERY, ManagedProcess, ProcessGroup, require_running
+from ..processes import POLL_INTERVAL, ManagedProcess, ProcessGroup, require_running
 from ..services import MANAGE, START_LIMIT, Installation, migrate, start_worker_and_web
 from .comparison import Comparison
 from .copies import ENDED, CopyRequest, Entrance, Job, Outcome, Refused, RefusedIf
@@ -139,7 +139,7 @@ class Run:
             if self._time_is_over:
                 return False
             require_running(processes)
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_INTERVAL)
         return True
 
     # What came of it
@@ -177,8 +177,8 @@ class Run:
         if job is None or not outcome.succeeded:
             return
         link = f"/course/view.php?id={job.course_id}"
-        if command and command.status is not None and (command.status or link not in command.said()):
-            yield f"the command ended with status {command.status} and said: {command.said().strip()[-200:]}"
+        if command and command.status is not None and (command.status or link not in command.output()):
+            yield f"the command ended with status {command.status} and said: {command.output().strip()[-200:]}"
         result = dupdash.result(job.id)
         if (result.get("state"), result.get("courseid")) != (job.state, job.course_id):
             yield f"the web service answers {result}"
