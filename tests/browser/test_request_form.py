@@ -24,7 +24,22 @@ def test_it_tells_what_will_happen_and_follows_the_switches(
     _sign_in(page, live_server, "ada", "/jobs/new/?source=7")
     expect(page.get_by_text("16 sections with 64 activities", exact=False).first).to_be_visible()
     page.get_by_role("switch", name="Activities and resources").uncheck()
-    expect(page.get_by_text("All 64 activities and resources: the sections will be empty.")).to_be_visible()
+    expect(page.get_by_text("All activities and resources: the sections will be empty.")).to_be_visible()
+
+
+def test_a_combination_that_the_site_does_not_support_is_refused_at_once(
+    page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
+) -> None:
+    _sign_in(page, live_server, "ada", "/jobs/new/?source=7")
+    methods = page.get_by_role("switch", name="Enrolment methods")
+    expect(methods).to_be_disabled()
+    page.get_by_role("switch", name="People and their work").check()
+    expect(methods).to_be_checked()
+    methods.uncheck()
+    refusal = page.get_by_text("Enrolment methods (enrolments): This Moodle always copies the enrolment methods")
+    expect(refusal).to_be_visible()
+    methods.check()
+    expect(refusal).not_to_be_visible()
 
 
 def test_it_fills_in_names_and_leaves_what_was_typed(
