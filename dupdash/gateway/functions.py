@@ -1,24 +1,28 @@
-"""The functions that are served. ``core_webservice_get_site_info`` lists this very table."""
+"""The table of the web service functions. ``core_webservice_get_site_info`` lists it to clients."""
 
 from typing import Any
 
 from dupdash.accounts import access
 from dupdash.duplication.models import MoodleHealth
-from dupdash.gateway import status, submit
+from dupdash.gateway import cancel, result, status, submit
 from dupdash.gateway.call import Call, Function
+from dupdash.gateway.job_lookup import MANY_IDS, ONE_ID
 from dupdash.gateway.parameters import Parameter, identifier, many
 
-# The Moodle whose protocol is spoken: clients decide by it what they may expect.
+# The Moodle version whose protocol dupdash follows. Clients decide by these which features they use.
 VERSION = "2024100706"
 RELEASE = "4.5.6 (dupdash)"
 
 
 def get_site_info(call: Call) -> dict[str, Any]:
-    """The keys that a Moodle 4.5.6 sends (captured), but for a person's private key; what is not here is off."""
+    """The keys of an answer of Moodle 4.5.6 (captured), without the private access key.
+
+    Features that dupdash does not have are off.
+    """
     owner = call.owner
-    behind = MoodleHealth.objects.filter(pk=1).only("site_name").first()
+    moodle = MoodleHealth.objects.filter(pk=1).only("site_name").first()
     return {
-        "sitename": f"dupdash for {behind.site_name}" if behind and behind.site_name else "dupdash",
+        "sitename": f"dupdash for {moodle.site_name}" if moodle and moodle.site_name else "dupdash",
         "username": owner.get_username(),
         "firstname": owner.first_name,
         "lastname": owner.last_name,
@@ -50,12 +54,13 @@ def get_site_info(call: Call) -> dict[str, Any]:
 
 FUNCTIONS = {
     "core_webservice_get_site_info": Function(
-        # Clients of Moodle's mobile service send it; here there is one service only.
+        # Clients of Moodle's mobile service send this parameter. dupdash has only one service and ignores it.
         {"serviceshortnames": Parameter(many(identifier), required=False, default=[])},
         get_site_info,
     ),
     "core_course_async_duplicate_course": Function(submit.PARAMETERS, submit.duplicate),
-    "core_course_async_duplicate_course_get_status": Function(status.ONE, status.get_status),
-    "core_course_async_duplicate_course_get_statuses": Function(status.MANY, status.get_statuses),
-    "core_course_async_duplicate_course_get_result": Function(status.ONE, status.get_result),
+    "core_course_async_duplicate_course_get_status": Function(ONE_ID, status.get_status),
+    "core_course_async_duplicate_course_get_statuses": Function(MANY_IDS, status.get_statuses),
+    "core_course_async_duplicate_course_get_result": Function(ONE_ID, result.get_result),
+    "core_course_async_duplicate_course_cancel": Function(ONE_ID, cancel.cancel),
 }

@@ -15,6 +15,7 @@ DUPLICATE = "core_course_async_duplicate_course"
 STATUS = f"{DUPLICATE}_get_status"
 STATUSES = f"{DUPLICATE}_get_statuses"
 RESULT = f"{DUPLICATE}_get_result"
+CANCEL = f"{DUPLICATE}_cancel"
 FORM = "application/x-www-form-urlencoded"
 SITE_INFO = "core_webservice_get_site_info"
 

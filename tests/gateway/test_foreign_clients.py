@@ -95,14 +95,14 @@ def test_moodlepy_understands_what_is_refused(gateway: Gateway) -> None:
     assert refused.value.errorcode == "invalidtoken"
 
 
-def test_the_readmes_example_works_as_it_stands_there(gateway: Gateway, moodle: Moodle) -> None:
-    section = (ROOT / "README.md").read_text().partition("\n## Web services\n")[2].partition("\n## ")[0]
-    (example,) = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+def test_documented_shell_example_makes_a_copy(gateway: Gateway, moodle: Moodle) -> None:
+    page = (ROOT / "docs/web-services.md").read_text()
+    (example,) = re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     assert "curl" in example
     environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     done = subprocess.run(
         ["sh", "-eu", "-c", example],
-        env={**environment, "DUPDASH": gateway.url, "TOKEN": gateway.token},
+        env={**environment, "SERVICE": gateway.url, "TOKEN": gateway.token},
         capture_output=True,
         text=True,
         check=False,

@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.states import BUSY, State
 
 logger = logging.getLogger("dupdash.dispatch")
@@ -55,9 +55,14 @@ def redispatch_stale() -> None:
 
 def _next_in_line(told: Q) -> DuplicationJob | None:
     unseen = DuplicationJob.objects.filter(Q(state__in=BUSY, seen_at__isnull=True) | told)
+    return waiting_in_order().exclude(source_id__in=unseen.values("source_id")).first()
+
+
+def waiting_in_order() -> JobQuerySet:
+    """The queued jobs that are due and not dispatched yet, in the order in which they are dispatched."""
     waiting = DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=True)
     due = waiting.filter(Q(not_before__isnull=True) | Q(not_before__lte=timezone.now()))
-    return due.exclude(source_id__in=unseen.values("source_id")).order_by("queued_at", "id").first()
+    return due.order_by("queued_at", "id")
 
 
 def _enqueue_job(job_id: str) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 from django.db.models import Q
-from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.queue import worker_status
+from dupdash.duplication.queue.dispatch import waiting_in_order
 from dupdash.duplication.states import BUSY, State
 
 # Nobody counts further than this.
@@ -50,10 +50,7 @@ class Queue:
 
 
 def _line() -> Iterable[str]:
-    """Who is in line, in the order of ``dispatch``."""
-    due = Q(not_before__isnull=True) | Q(not_before__lte=timezone.now())
-    line = DuplicationJob.objects.filter(due, state=State.QUEUED, dispatched_at__isnull=True)
-    return line.order_by("queued_at", "id").values_list("pk", flat=True)[:COUNTED]
+    return waiting_in_order().values_list("pk", flat=True)[:COUNTED]
 
 
 def why_it_waits(job: DuplicationJob, queue: Queue) -> str:

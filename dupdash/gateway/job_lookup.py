@@ -1,0 +1,30 @@
+"""Finds the jobs that a caller may see, by the ids that the call names.
+
+An id that does not exist and the id of another person's job get the same answer, so nobody learns which ids exist.
+"""
+
+from dupdash.accounts import access
+from dupdash.duplication.models import DuplicationJob
+from dupdash.gateway.call import Call
+from dupdash.gateway.errors import ServiceError, missing_record
+from dupdash.gateway.parameters import Parameter, identifier, many
+
+# The parameters of the functions that read or change existing jobs.
+ONE_ID = {"duplicateid": Parameter(identifier)}
+MANY_IDS = {"duplicateids": Parameter(many(identifier))}
+
+
+def visible_job(call: Call) -> DuplicationJob:
+    """The job that the call names. Raises ServiceError (``invalidrecord``) if the caller may not see it."""
+    return require_visible(call, DuplicationJob.objects.filter(pk=call.parameters["duplicateid"]).first())
+
+
+def require_visible(call: Call, job: DuplicationJob | None) -> DuplicationJob:
+    """The same job. Raises ServiceError (``invalidrecord``) if there is none or the caller may not see it."""
+    if job is None or not access.may_see(call.owner, job):
+        raise unknown_job()
+    return job
+
+
+def unknown_job() -> ServiceError:
+    return missing_record("duplication_duplicationjob")

@@ -1,0 +1,66 @@
+"""Answers how a duplication ended (``…_get_result``): the new course, or the reason why there is none."""
+
+from datetime import datetime
+from typing import Any
+
+from dupdash.accounts import access
+from dupdash.duplication.engine.verification import differs, why_not_verified
+from dupdash.duplication.explanations import explain_failure
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.gateway.call import Call
+from dupdash.gateway.job_lookup import visible_job
+from dupdash.gateway.status import FINISHED_ERR, STATUS
+
+
+def get_result(call: Call) -> dict[str, Any]:
+    """The result of a job, as far as there is one.
+
+    The keys are not called ``errorcode`` or ``message``: Moodle's clients would take the answer for an error.
+    """
+    job = visible_job(call)
+    code, message = _failure(job, in_full=access.sees_all_jobs(call.owner))
+    return {
+        "duplicateid": job.pk,
+        "state": job.state,
+        "courseid": job.course_id if job.state == State.SUCCEEDED else None,
+        "shortname": job.shortname,
+        "failurecode": code,
+        "failuremessage": message,
+        "partialcourseid": job.course_id if job.left_partial_course else None,
+        "timecreated": _timestamp(job.created_at),
+        "timestarted": _timestamp(job.started_at),
+        "timefinished": _timestamp(job.finished_at),
+        "warnings": _warnings(job),
+    }
+
+
+def _timestamp(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp())
+
+
+def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
+    """What the verification of a finished copy found, in the form of Moodle's ``external_warnings``."""
+    if why := why_not_verified(job.verification):
+        code, message = "notverified", f"The copy could not be compared with its source. {why}"
+    elif differs(job.verification):
+        code, message = "differs", "The copy differs from its source."
+    else:
+        return []
+    return [{"item": "course", "itemid": job.course_id, "warningcode": code, "message": message}]
+
+
+def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:
+    """Code and message of a job whose status is 900; None for all others.
+
+    ``in_full``: with Moodle's own message, which may name courses that the caller must not know of.
+    """
+    if STATUS[State(job.state)] != FINISHED_ERR:
+        return None, None
+    message = job.failure_message if in_full else ""
+    if not in_full and job.state == State.FAILED:
+        message = explain_failure(job).happened
+    if not message:
+        last = job.events.filter(to_state=job.state).exclude(from_state=job.state).last()
+        message = last.reason if last else job.get_state_display()
+    return job.failure_code or job.state, message
