@@ -7,6 +7,9 @@ class DuplicationConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from dupdash.duplication import requester_names, search_index
         from dupdash.duplication.queue import orphan_guard
 
         orphan_guard.end_with_supervisor()
+        search_index.connect(self)
+        requester_names.connect()

@@ -13,7 +13,7 @@ from dupdash.duplication.drivers.copy_tracker import CourseSnapshot, matches_req
 from dupdash.duplication.drivers.lookup import expected_copy_after_sending
 from dupdash.duplication.engine.completion import NotRemoved, finish, remove_course
 from dupdash.duplication.idempotency import CHANGEABLE, to_event
-from dupdash.duplication.models import DuplicationJob, Origin, Proof, short_name_key
+from dupdash.duplication.models import DuplicationJob, Origin, Proof
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.request import (
     FRONT_PAGE,
@@ -98,7 +98,6 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
                 via=via,
                 data={"before": {name: to_event(before[name]) for name in told}},
                 queued_at=timezone.now(),
-                shortname_key=short_name_key(request.shortname),
                 **changes,
             )
     except IntegrityError:

@@ -1,7 +1,6 @@
 """The rows that are the truth about every duplication: jobs, their events, and the health of the Moodle."""
 
 import uuid
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from dupdash.duplication.search_text import fold_text
+from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns, short_name_key
+from dupdash.duplication.sql_durations import between
 from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
 
 
@@ -55,31 +55,18 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.unfinished().filter(shortname_key=short_name_key(shortname))
 
 
-def short_name_key(shortname: str) -> str:
-    """The form in which short names are compared.
-
-    Folded in Python: MariaDB compares without case, PostgreSQL with it, and SQLite's ``lower()`` knows ASCII
-    only (measured).
-    """
-    return shortname.strip().casefold()
-
-
-# The texts by which a job is searched for; ids and people are found without them.
-SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
-
-
-def search_text(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> str:
-    """What ``DuplicationJob.search_text`` holds, once ``changes`` are made."""
-    return fold_text("\n".join(str((changes or {}).get(name, getattr(job, name))) for name in SEARCHED))
-
-
 class DuplicationJob(models.Model):
     """One requested copy of one course, from the request to its truth."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
     state = models.CharField(max_length=20, choices=State)
     requester = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="duplication_jobs"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="duplication_jobs",
+        # "job_by_requester" is that index.
+        db_index=False,
     )
     origin = models.CharField(max_length=20, choices=Origin)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")
@@ -90,7 +77,7 @@ class DuplicationJob(models.Model):
     source_fullname = models.CharField(max_length=255)
     fullname = models.CharField(max_length=254)
     shortname = models.CharField(max_length=100)
-    shortname_key = models.CharField(max_length=300, editable=False)
+    shortname_key = models.CharField(max_length=KEY_LONGEST, editable=False)
     category_id = models.BigIntegerField()
     category_name = models.CharField(max_length=1000, blank=True)
     visible = models.BooleanField(default=True)
@@ -159,7 +146,10 @@ class DuplicationJob(models.Model):
     course_deleted_at = models.DateTimeField(null=True)
     verification = models.JSONField(null=True)
 
-    # All that is searched, folded: written together with any of its parts.
+    # Derived from other columns (derived_columns), like shortname_key: to sort by, to filter by, and to search in.
+    source_key = models.CharField(max_length=KEY_LONGEST, blank=True, default="", editable=False)
+    requester_key = models.CharField(max_length=KEY_LONGEST, blank=True, default="", editable=False)
+    chosen_options = models.CharField(max_length=500, blank=True, default="", editable=False)
     search_text = models.TextField(blank=True, default="", editable=False)
 
     objects = JobQuerySet.as_manager()
@@ -185,12 +175,25 @@ class DuplicationJob(models.Model):
             ),
             models.CheckConstraint(condition=Q(state__in=sorted(TERMINAL | UNFINISHED)), name="state_is_known"),
         ]
+        # For each filter of the list, and for each order (bench/pages.py names the queries that read a whole table).
         indexes = [
-            models.Index(fields=["state", "queued_at"], name="job_by_state"),
-            models.Index(fields=["-created_at", "-id"], name="job_by_age"),
-            models.Index(fields=["requester", "-created_at"], name="job_by_requester"),
-            models.Index(fields=["source_id", "-finished_at"], name="job_by_source"),
-            models.Index(fields=["-finished_at"], name="job_by_end", condition=Q(finished_at__isnull=False)),
+            models.Index(fields=["state", "created_at", "id"], name="job_by_state"),
+            models.Index(fields=["created_at", "id"], name="job_by_age"),
+            models.Index(fields=["requester", "created_at", "id"], name="job_by_requester"),
+            models.Index(fields=["source_id", "created_at", "id"], name="job_by_source"),
+            models.Index(fields=["category_id", "created_at", "id"], name="job_by_category"),
+            models.Index(fields=["chosen_options", "created_at", "id"], name="job_by_options"),
+            models.Index(fields=["state", "failure_code", "created_at", "id"], name="job_by_cause"),
+            models.Index(fields=["state", "course_id"], name="job_by_left_course"),
+            models.Index(fields=["state", "finished_at"], name="job_by_state_and_end"),
+            models.Index(fields=["course_id"], name="job_by_course", condition=Q(course_id__isnull=False)),
+            models.Index(fields=["finished_at", "id"], name="job_by_end"),
+            models.Index(between("started_at", "finished_at"), "id", name="job_by_duration"),
+            models.Index(fields=["shortname_key", "id"], name="job_by_short_name"),
+            models.Index(fields=["source_key", "id"], name="job_by_source_name"),
+            models.Index(fields=["requester_key", "id"], name="job_by_requester_name"),
+            # The latest copies of a source, for its expected duration.
+            models.Index(fields=["source_id", "-finished_at"], name="job_by_source_end"),
             models.Index(fields=["check_at"], name="job_by_check", condition=Q(check_at__isnull=False)),
         ]
 
@@ -198,8 +201,8 @@ class DuplicationJob(models.Model):
         return f"{self.source_shortname} → {self.shortname} ({self.state})"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.shortname_key = short_name_key(self.shortname)
-        self.search_text = search_text(self)
+        for column, value in derived_columns(self).items():
+            setattr(self, column, value)
         super().save(*args, **kwargs)
 
     @property

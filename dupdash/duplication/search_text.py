@@ -1,9 +1,7 @@
-"""The form in which texts are searched: without case, without accents, the same on every database.
+"""Text in the form in which it is searched: without case and accents, the same on every database.
 
-Folded in Python and kept in the job's row. Neither database does it for us: SQLite's ``LIKE`` and ``lower()`` know
-ASCII only, PostgreSQL's depend on the locale of the cluster. Kept beside the texts because one column is read faster
-than six. It has no index: a B-tree does not help with a part of a word, and PostgreSQL's trigrams need an extension
-that not every site may install. Reading all of 10,000 jobs takes some ten milliseconds (bench/pages.py).
+Folded in Python and kept in the job's row. Neither database folds alike: SQLite's ``LIKE`` and ``lower()`` know ASCII
+only, PostgreSQL's depend on the locale of the cluster.
 """
 
 import unicodedata
@@ -13,6 +11,11 @@ LONGEST = 4000
 
 
 def fold_text(text: str) -> str:
-    """ "Müller" and "MULLER" are the same, and so are the two ways in which Unicode writes the "ü"."""
-    taken_apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return "".join(sign for sign in taken_apart if unicodedata.category(sign) != "Mn")[:LONGEST]
+    """ "Müller" and "MULLER" become the same, and so do the two ways in which Unicode writes the "ü"."""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    return "".join(sign for sign in decomposed if unicodedata.category(sign) != "Mn")[:LONGEST]
+
+
+def search_words(*texts: str) -> str:
+    """The folded texts with one space before each word, so that the start of a word can be searched, too."""
+    return "".join(f" {word}" for text in texts for word in fold_text(text).split())

@@ -5,7 +5,7 @@ import time
 
 from django.utils import timezone
 
-from dupdash.duplication import moodle_health
+from dupdash.duplication import moodle_health, planner_statistics
 from dupdash.duplication.engine import recovery, run, verification
 from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
@@ -36,6 +36,7 @@ def sweep(token: str = "") -> None:
         recovery.recover_dead_leases()
         dispatch.redispatch_stale()
         dispatch.dispatch()
+        planner_statistics.update_if_due()
     finally:
         FinishedSweep.objects.update_or_create(id=1, defaults={"token": token, "at": timezone.now()})
     with database_lock.try_lock(database_lock.MOODLE) as acquired:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
+from dupdash.duplication.derived_columns import SOURCES, derived_columns
 from dupdash.duplication.expectation import load_during
-from dupdash.duplication.models import SEARCHED, DuplicationJob, JobEvent, search_text
+from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import BUSY, TERMINAL, State, require_transition
 
@@ -98,8 +99,8 @@ def create_job(
 
 
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
-    if not changes.keys().isdisjoint(SEARCHED):
-        changes = {**changes, "search_text": search_text(job, changes)}
+    if not changes.keys().isdisjoint(SOURCES):
+        changes = {**changes, **derived_columns(job, changes)}
     # An UPDATE needs a column: without one it would match no row, and look like a changed job.
     columns = dict(changes) or {"state": state}
     changed = DuplicationJob.objects.filter(pk=job.pk, state=state, **(guard or {})).update(**columns)

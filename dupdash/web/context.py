@@ -39,7 +39,6 @@ PAGES = (
     ("jobs:list", "Copies"),
     ("jobs:request", "New copy"),
     ("approvals", "Approvals"),
-    ("history", "History"),
     ("insights", "Insights"),
     ("tokens", "API tokens"),
 )

@@ -1,5 +1,7 @@
 """Pieces of addresses."""
 
+import re
+
 
 class JobId:
     """The id of a job: 32 hexadecimal characters; anything else is no address of ours."""
@@ -11,3 +13,8 @@ class JobId:
 
     def to_url(self, value: str) -> str:
         return value
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text from outside can be the id of a job: no database is asked for anything else."""
+    return re.fullmatch(JobId.regex, text) is not None

@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from dupdash.web.converters import JobId
 from dupdash.web.views import (
     approvals,
-    history,
+    bulk_actions,
     insights,
     job,
     job_actions,
@@ -23,6 +23,9 @@ register_converter(JobId, "job_id")
 job_urls: list[URLPattern] = [
     path("", jobs.jobs, name="list"),
     path("rows/", jobs.job_rows, name="rows"),
+    path("copies.csv", jobs.jobs_csv, name="csv"),
+    path("bulk/", bulk_actions.bulk_action, name="bulk_action"),
+    path("bulk/result/", bulk_actions.bulk_result, name="bulk_result"),
     path("new/", request.request_copy, name="request"),
     path("new/source-choices/", request.source_choices, name="source_choices"),
     path("new/check-short-name/", request.short_name_check, name="check_short_name"),
@@ -51,10 +54,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("presets/", presets.presets, name="presets"),
     path("presets/<int:preset_id>/", presets.edit_preset, name="edit_preset"),
     path("presets/<int:preset_id>/delete/", presets.delete_preset, name="delete_preset"),
-    path("history/", history.history, name="history"),
-    path("history/copies.csv", history.history_csv, name="history_csv"),
-    path("history/change/", history.history_change, name="history_change"),
-    path("history/changed/", history.history_changed, name="history_changed"),
     path("insights/", insights.insights, name="insights"),
     path("insights/<slug:plot>.csv", insights.insights_csv, name="insights_csv"),
     path("insights/<slug:plot>.svg", insights.insights_svg, name="insights_svg"),

@@ -28,7 +28,7 @@ function tell(form) {
     all.checked = ticks.length > 0 && ticked.length === ticks.length;
     all.indeterminate = !all.checked && ticked.length > 0;
   }
-  if (words) words.textContent = everything?.checked ? "All chosen" : ticked.length ? `${ticked.length} chosen` : "";
+  if (words) words.textContent = everything?.checked ? "All selected" : ticked.length ? `${ticked.length} selected` : "";
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ address: location.href, ids: ticked.map((tick) => tick.id) }));
   } catch {

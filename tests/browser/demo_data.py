@@ -14,14 +14,8 @@ from django.utils import timezone
 
 from dupdash.accounts import tokens
 from dupdash.accounts.access import Role
-from dupdash.duplication.models import (
-    ClusterHeartbeat,
-    DuplicationJob,
-    JobEvent,
-    MoodleHealth,
-    search_text,
-    short_name_key,
-)
+from dupdash.duplication.derived_columns import derived_columns
+from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.moodle import options
 from dupdash.sandbox.records import Course
@@ -106,8 +100,8 @@ class _Writer:
         JobEvent.objects.bulk_create(self._events)
 
     def _add(self, job: DuplicationJob) -> None:
-        job.shortname_key = short_name_key(job.shortname)
-        job.search_text = search_text(job)
+        for column, value in derived_columns(job).items():
+            setattr(job, column, value)
         self._jobs.append(job)
         self._events += self._story(job)
 

@@ -141,13 +141,13 @@ def _pages(campus: "DemoData") -> dict[str, dict[str, str]]:
     return {
         "nobody": {"sign-in": "/sign-in/"},
         "administrator": {
-            **known(["overview", "jobs:list", "jobs:request", "approvals", "history", "insights"]),
+            **known(["overview", "jobs:list", "jobs:request", "approvals", "insights"]),
             **known(["preferences", "presets", "tokens"]),
             **job_pages,
             "request-found": "/jobs/new/",
             "request-errors": "/jobs/new/",
-            "history-empty": "/history/?q=there+is+no+such+copy",
-            "history-tried-again": f"/history/change/?verb=retry&job={campus.jobs['failed'].pk}",
+            "list-empty": "/jobs/?q=there+is+no+such+copy",
+            "bulk-retry": f"/jobs/bulk/?action=retry&job={campus.jobs['failed'].pk}",
             "insights-empty": "/insights/?from=2001-01-01&until=2001-01-02",
             "dialog": f"/jobs/{campus.jobs['running'].pk}/",
             "approve": f"/jobs/{waiting}/approve/",
@@ -159,7 +159,7 @@ def _pages(campus: "DemoData") -> dict[str, dict[str, str]]:
             "nothing-here": "/no/such/page/",
         },
         "faculty": {
-            **known(["overview", "jobs:request", "history", "preferences"]),
+            **known(["overview", "jobs:request", "jobs:list", "preferences"]),
             "not-yours": "/insights/",
         },
         "help_desk": {**known(["overview"]), "job-failed": f"/jobs/{campus.jobs['failed'].pk}/"},
@@ -204,7 +204,7 @@ def _for_the_readme(browser: "Browser", base: str, campus: "DemoData") -> int:
         ("job-desktop-light", campus.administrator, running, DESKTOP, "light", 940),
         ("overview-desktop-dark", campus.administrator, "/", DESKTOP, "dark", 800),
         ("request-phone-light", campus.faculty, "/jobs/new/", PHONE, "light", 800),
-        ("history-desktop-light", campus.help_desk, "/history/", DESKTOP, "light", 800),
+        ("copies-desktop-light", campus.help_desk, "/jobs/", DESKTOP, "light", 800),
     ):
         with window(browser, base, who, width=width, scheme=scheme, reduced_motion="reduce") as page:
             page.set_viewport_size({"width": width, "height": height})

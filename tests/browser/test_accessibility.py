@@ -38,14 +38,14 @@ CROSSED: list[tuple[int, Scheme, list[str] | None]] = [(PHONE, "light", DRAWN), 
 
 # Beyond what has an address of its own.
 SEARCHES = (
-    "/history/?q=biology",
-    "/history/?q=there+is+no+such+copy",
-    "/history/?since=2026-13-99",
+    "/jobs/?q=biology",
+    "/jobs/?q=there+is+no+such+copy",
+    "/jobs/?since=2026-13-99",
     "/insights/?days=7",
     "/insights/?from=2001-01-01&until=2001-01-02",
     "/approvals/?look=1",
 )
-KNOWN = {"overview", "jobs:list", "jobs:request", "jobs:job", "history", "insights", "preferences", "tokens"}
+KNOWN = {"overview", "jobs:list", "jobs:request", "jobs:job", "insights", "preferences", "tokens"}
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_it_is_right_on_the_pages_of_the_others(
     person: User = getattr(campus, who)
     found = _addresses(campus, person)
     # What differs by role; the rest has been looked at.
-    shown = ("overview", "jobs:request", "history", "preferences")
+    shown = ("overview", "jobs:request", "jobs:list", "preferences")
     pages = [page for name in shown for page in found.get(name, [])]
     pages += [f"/jobs/{campus.jobs[name].pk}/" for name in ("failed", "running") if person == campus.help_desk]
     _walk(browser, live_server, person, pages)
@@ -146,7 +146,7 @@ def test_it_is_right_on_the_pages_of_the_others(
 def test_it_is_right_where_there_is_nothing_yet(
     browser: Browser, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
-    pages = ["overview", "jobs:list", "history", "insights", "tokens", *({"approvals", "presets"} & PERMISSIONS.keys())]
+    pages = ["overview", "jobs:list", "insights", "tokens", *({"approvals", "presets"} & PERMISSIONS.keys())]
     _walk(browser, live_server, administrator, [reverse(name) for name in pages])
 
 
@@ -249,13 +249,13 @@ def _decide(page: Page) -> None:
 def _ask_to_try_again(page: Page) -> None:
     page.get_by_label("All on this page").check()
     page.get_by_role("button", name="Try again").click()
-    page.get_by_role("link", name="Not now").wait_for()
+    page.get_by_role("link", name="Back", exact=True).wait_for()
 
 
 def _try_again(page: Page) -> None:
     _ask_to_try_again(page)
     page.locator("form button[type=submit].primary").click()
-    page.get_by_role("link", name="See the newest copies").wait_for()
+    page.get_by_role("link", name="Show all copies").wait_for()
 
 
 def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
@@ -267,12 +267,12 @@ def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveS
         (job.format(campus.jobs["queued"].pk), _open_dialog),
         (job.format(campus.jobs["failed"].pk), _open_raw),
         (job.format(campus.jobs["running"].pk), _lose_the_connection),
-        ("/history/", _tick),
+        ("/jobs/", _tick),
         ("/insights/", _open_tables),
         ("/tokens/", _make_token),
         ("/approvals/", _decide),
-        ("/history/?state=failed", _ask_to_try_again),
-        ("/history/?state=failed", _try_again),
+        ("/jobs/?state=failed", _ask_to_try_again),
+        ("/jobs/?state=failed", _try_again),
     ]
     found: list[str] = []
     with window(browser, live_server.url, campus.administrator, reduced_motion="reduce") as page:

@@ -10,9 +10,10 @@ from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
 from dupdash.duplication.transitions import record_event
 from tests.browser.support import PHONE, window
-from tests.web.support import a_running_job
+from tests.web.support import a_job, a_running_job
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -125,3 +126,23 @@ def test_it_tells_a_screen_reader_of_a_change_once(page: Page, job: DuplicationJ
     for _ in range(2):
         _poll(page)
     assert page.evaluate("window.said") == 0
+
+
+def test_list_updates_an_unfinished_row_in_place_and_keeps_selections(
+    browser: Browser, live_server: LiveServer, administrator: User, job: DuplicationJob
+) -> None:
+    waits = a_job(shortname="WAITS", requester=administrator)
+    with window(browser, live_server.url, administrator) as page:
+        page.goto("/jobs/")
+        page.get_by_label(f"Select {waits.fullname}").check()
+        DuplicationJob.objects.filter(pk=waits.pk).update(state=State.CANCELLED)
+        row = page.get_by_role("row").filter(has_text="WAITS")
+        expect(row.locator(".state")).to_have_text("Cancelled", timeout=10_000)
+        expect(page.get_by_label(f"Select {waits.fullname}")).to_be_checked()
+        expect(page.get_by_text("1 selected")).to_be_visible()
+        # Both rows are still there, once each; the finished one is not asked for again.
+        expect(page.get_by_role("row")).to_have_count(3)
+        with page.expect_request(lambda request: "/jobs/rows/" in request.url) as asked:
+            pass
+        assert job.pk in asked.value.url
+        assert waits.pk not in asked.value.url

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 def test_an_address_survives_the_sign_in(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
     job = open_demo_data(sandbox, past=4).jobs["failed"]
     with window(browser, live_server.url) as page:
-        page.goto("/history/?q=permissions&state=failed")
+        page.goto("/jobs/?q=permissions&state=failed")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
         # A slip of the finger does not lose it.
         page.get_by_label("Username").fill("hal")
@@ -24,7 +24,7 @@ def test_an_address_survives_the_sign_in(browser: Browser, live_server: LiveServ
         page.get_by_role("button", name="Sign in").click()
         expect(page.get_by_text("do not belong together")).to_be_visible()
         sign_in(page, "hal")
-        expect(page).to_have_url(f"{live_server.url}/history/?q=permissions&state=failed")
+        expect(page).to_have_url(f"{live_server.url}/jobs/?q=permissions&state=failed")
         expect(page.get_by_role("link", name=job.fullname).first).to_be_visible()
 
 
@@ -34,12 +34,12 @@ def test_back_and_forward_lead_through_what_was_seen(
     campus = open_demo_data(sandbox, past=40)
     job = campus.jobs["failed"]
     with window(browser, live_server.url, campus.administrator) as page:
-        page.goto("/history/")
+        page.goto("/jobs/")
         heading = page.get_by_role("heading", level=2).first
         everything = heading.text_content() or ""
         page.get_by_role("search").get_by_label("State").select_option(label="Failed")
         expect(page).to_have_url(re.compile("state=failed"))
-        expect(heading).to_contain_text("found")
+        expect(heading).to_contain_text("match")
         failed = heading.text_content() or ""
         page.get_by_role("link", name=job.fullname).first.click()
         expect(page.locator("#job-status .state")).to_have_text("Failed")
@@ -62,11 +62,11 @@ def test_forward_is_heard_before_the_page_has_finished_loading(
     person = open_demo_data(sandbox, past=20).administrator
     held: list[Route] = []
     with window(browser, live_server.url, person) as page:
-        page.goto("/history/")
+        page.goto("/jobs/")
         heading = page.get_by_role("heading", level=2).first
         everything = heading.text_content() or ""
         page.get_by_role("search").get_by_label("State").select_option(label="Failed")
-        expect(heading).to_contain_text("found")
+        expect(heading).to_contain_text("match")
         failed = heading.text_content() or ""
         expect(page).to_have_url(re.compile("state=failed"))
 
@@ -86,7 +86,7 @@ def test_a_long_name_and_every_width_fit(browser: Browser, live_server: LiveServ
     person.save()
     narrow: list[str] = []
     with window(browser, live_server.url, person, reduced_motion="reduce") as page:
-        for address in ("/", "/history/", "/approvals/", "/insights/"):
+        for address in ("/", "/jobs/", "/approvals/", "/insights/"):
             page.goto(address)
             for width in (1600, 1345, 1280, 1200, 1185, 1180, 1025, 1000, 900, 770, 765, 600, 320):
                 page.set_viewport_size({"width": width, "height": 600})

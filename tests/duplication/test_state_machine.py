@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 )
 
 from dupdash.duplication import jobs
+from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.engine import recovery
-from dupdash.duplication.models import DuplicationJob, JobEvent, Origin, short_name_key
+from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch, leases
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest

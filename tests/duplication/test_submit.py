@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import idempotency, jobs
-from dupdash.duplication.models import DuplicationJob, Origin, short_name_key
+from dupdash.duplication.derived_columns import short_name_key
+from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import InvalidRequest, check_full_name, check_short_name, prepare
 from dupdash.duplication.states import TERMINAL, UNFINISHED, State
 from dupdash.moodle.client import MoodleClient

@@ -38,7 +38,7 @@ def test_everybody_is_told_on_every_page_that_the_site_is_down(
 ) -> None:
     outage = "refused the connection."
     MoodleHealth.objects.create(paused_at=timezone.now(), is_outage=True, fault_message=outage, advice="Wait.")
-    for page in ("/", "/jobs/", "/history/"):
+    for page in ("/", "/jobs/", "/preferences/"):
         assert "Copies are paused: refused the connection." in text(as_administrator.get(page))
         assert "Moodle is not available at the moment" in text(as_faculty.get(page))
         assert outage not in text(as_faculty.get(page))

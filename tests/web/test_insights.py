@@ -213,7 +213,7 @@ def test_its_figures_lead_to_the_very_copies(as_administrator: Client) -> None:
     for name, place in (("causes", 2), ("sources", 2)):
         for row in charts[name].table.rows:
             assert set(parse_qs(urlsplit(row.url).query)) >= {"since", "until"}
-            shown = as_administrator.get(row.url).context["entries"]
+            shown = as_administrator.get(row.url).context["rows"]
             assert len(shown) == row.cells[place], row
 
 

@@ -52,7 +52,7 @@ def test_an_unresolved_cancelled_copy_still_asks_for_somebody(as_administrator: 
     job = a_job(State.UNRESOLVED, "LOST", sent_at=now, cancel_requested_at=now)
     page = as_administrator.get("/")
     attention = next(section for section in page.context["sections"] if section.id == "attention")
-    assert [(row.note, row.urgent) for row in attention.rows] == [("Somebody has to look in Moodle.", True)]
+    assert [(row.note, row.urgent) for row in attention.rows] == [("Check in Moodle whether the copy was made.", True)]
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert "There is no proof that the copy was made, and none that it was not." in page
     assert "A copy that turns up is removed: it was cancelled." in page
@@ -64,7 +64,7 @@ def test_it_shows_faculty_their_own(as_faculty: Client, faculty: User, colleague
     a_running_job(shortname="THEIRS", requester=colleague)
     found = _sections(as_faculty)
     assert found == {"running": [], "waiting": ["MINE"]}
-    assert "Nothing is being copied at the moment." in text(as_faculty.get("/"))
+    assert "No copy is running now." in text(as_faculty.get("/"))
 
 
 def test_it_shows_the_help_desk_everything_but_no_approvals(as_help_desk: Client, faculty: User) -> None:
@@ -104,7 +104,7 @@ def test_it_counts_the_day(as_administrator: Client, as_faculty: Client, faculty
     a_job(State.FAILED, "FAILED", finished_at=now, created_at=now - timedelta(days=2), requester=faculty)
     a_job(State.SUCCEEDED, "LONG-AGO", finished_at=now - timedelta(days=2), created_at=now - timedelta(days=2))
     assert _figures(as_administrator) == {
-        "Asked for today": 4,
+        "Requested today": 4,
         "Succeeded today": 1,
         "Failed today": 1,
         "Running": 1,
@@ -113,7 +113,7 @@ def test_it_counts_the_day(as_administrator: Client, as_faculty: Client, faculty
     }
     # Their own.
     assert _figures(as_faculty) == {
-        "Asked for today": 2,
+        "Requested today": 2,
         "Succeeded today": 0,
         "Failed today": 1,
         "Running": 1,
@@ -123,13 +123,23 @@ def test_it_counts_the_day(as_administrator: Client, as_faculty: Client, faculty
     assert 'href="/approvals/"' in text(as_administrator.get("/")).partition("<main")[2]
 
 
-def test_the_figure_of_what_runs_leads_to_as_many(as_administrator: Client) -> None:
+def test_every_figure_leads_to_as_many_copies(as_administrator: Client) -> None:
+    now = timezone.now()
+    long_ago = now - timedelta(days=2)
     a_running_job(shortname="RUNS")
-    a_job(State.CHECKING, "LOOKED-UP", source_id=1, sent_at=timezone.now(), started_at=timezone.now())
+    a_job(State.CHECKING, "LOOKED-UP", source_id=1, sent_at=now, started_at=now)
     a_job(shortname="WAITS")
-    figure = next(figure for figure in as_administrator.get("/").context["figures"] if figure.label == "Running")
-    found = {entry.row.shortname for entry in as_administrator.get(figure.url).context["entries"]}
-    assert (figure.value, found) == (2, {"RUNS", "LOOKED-UP"})
+    a_job(State.SUCCEEDED, "DONE", finished_at=now, created_at=long_ago)
+    a_job(State.FAILED, "FAILED", finished_at=now, created_at=long_ago)
+    a_job(State.FAILED, "LONG-AGO", finished_at=long_ago, created_at=long_ago)
+    figures = as_administrator.get("/").context["figures"]
+    shown = {
+        figure.label: len(as_administrator.get(figure.url).context["rows"])
+        for figure in figures
+        if figure.url != "/approvals/"
+    }
+    assert shown == {figure.label: figure.value for figure in figures if figure.label != "To approve"}
+    assert shown["Running"] == 2
 
 
 def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
@@ -175,7 +185,7 @@ def test_it_tells_the_place_in_line_and_the_time(as_administrator: Client, setti
 
 def test_it_leads_each_to_their_work(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
     for_help_desk = text(as_help_desk.get("/"))
-    assert '<form class="card finder" method="get" action="/history/" role="search">' in for_help_desk
+    assert '<form class="card finder" method="get" action="/jobs/" role="search">' in for_help_desk
     assert "finder" not in text(as_administrator.get("/"))
     for_faculty = text(as_faculty.get("/"))
     assert "You have not asked for a copy yet" in for_faculty

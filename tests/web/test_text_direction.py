@@ -121,9 +121,8 @@ def jobs(administrator: User, faculty: User) -> dict[str, DuplicationJob]:
     [
         "/",
         "/jobs/",
-        "/history/",
-        "/history/?q=أحياء",
-        "/history/?source=أحياء-2026",
+        "/jobs/?q=أحياء",
+        "/jobs/?source=أحياء-2026",
         "/approvals/",
         "/insights/",
         "/presets/",
@@ -144,7 +143,7 @@ def jobs(administrator: User, faculty: User) -> dict[str, DuplicationJob]:
         "/jobs/{succeeded}/",
         "/jobs/new/?from={succeeded}",
         "/jobs/{running}/cancel/",
-        "/history/change/?verb=retry&job={failed}",
+        "/jobs/bulk/?action=retry&job={failed}",
         "/approvals/decide/?verb=refuse&job={asks}",
     ],
 )

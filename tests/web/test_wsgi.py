@@ -40,7 +40,7 @@ def served(method: str, address: str, kind: str, body: bytes = b"") -> tuple[int
 
 @pytest.mark.parametrize("claimed", CLAIMS)
 def test_it_answers_whatever_charset_is_claimed(claimed: str) -> None:
-    code, page = served("GET", "/sign-in/?next=/history/%3Fq%3D%2B2AA-%5Cud800", f"text/plain; {claimed}")
+    code, page = served("GET", "/sign-in/?next=/jobs/%3Fq%3D%2B2AA-%5Cud800", f"text/plain; {claimed}")
     assert code == 200
     assert b"password" in page
 

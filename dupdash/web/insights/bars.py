@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from dupdash.duplication.text_direction import isolate
-from dupdash.web.history.filters import NO_CODE, cause_of
 from dupdash.web.insights import figures
 from dupdash.web.insights.chart import Chart, Legend, Row, Table, some
 from dupdash.web.insights.drawing import WIDTH, Drawing
 from dupdash.web.insights.period import Period
+from dupdash.web.job_list.choices import NO_CODE, cause_of
 
 BAR_ROW = 40
 WORDS_LONGEST = 84
@@ -77,4 +77,4 @@ def _rows(bars: Sequence[tuple[str, int, int]], series: str) -> Drawing:
 def _history(period: Period, **filters: str) -> str:
     """The very jobs that a figure counts."""
     query = {**filters, "since": period.since.isoformat(), "until": period.until.isoformat()}
-    return f"{reverse('history')}?{urlencode(query)}"
+    return f"{reverse('jobs:list')}?{urlencode(query)}"

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from django.db.models import Count, Max, Q
 
 from dupdash.duplication.models import JobQuerySet
+from dupdash.duplication.sql_durations import QUARTER, QuarterHour, between, waiting
 from dupdash.duplication.states import State
 from dupdash.web.date_fields import start_of
 from dupdash.web.insights.period import MOST_BARS, Period
-from dupdash.web.sql_durations import QUARTER, QuarterHour, between, waiting
 
 # The outcomes, from the bottom of a bar to its top, and which states each stands for.
 OUTCOMES: dict[str, frozenset[str]] = {

@@ -12,6 +12,7 @@ from dupdash.duplication.engine.verification import differs, why_not_verified
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
+from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.progress_bars import Bar, overall_bar
 from dupdash.web.presentation.queue_status import Queue, why_it_waits
 from dupdash.web.presentation.status import shown_state
@@ -36,7 +37,9 @@ class Row:
     requester: str
     created_at: datetime
     finished: bool
-    # Of a job that was asked for at a time of its own.
+    # How long a finished job took, in words.
+    took: str
+    # Of a job that is scheduled for later.
     starts_at: datetime | None = None
 
 
@@ -63,6 +66,7 @@ def _row(job: DuplicationJob, queue: Queue) -> Row:
         requester=requester_of(job),
         created_at=job.created_at,
         finished=job.is_terminal,
+        took=exactly(took) if job.finished_at and (took := job.elapsed()) is not None else "",
         starts_at=job.not_before if job.is_scheduled else None,
     )
 
@@ -76,13 +80,13 @@ def _note(job: DuplicationJob, queue: Queue) -> tuple[str, bool]:
     if job.left_partial_course:
         return "A partial course was left in Moodle.", True
     if job.state == State.UNRESOLVED:
-        return "Somebody has to look in Moodle.", True
+        return "Check in Moodle whether the copy was made.", True
     if job.cancel_requested_at is not None and not job.is_terminal:
-        return "Cancelled; the copy is removed when Moodle is done.", False
+        return "Cancelled. The copy is removed when Moodle has finished it.", False
     if job.state == State.SUCCEEDED and why_not_verified(job.verification):
-        return "It could not be held against its source.", True
+        return "The copy could not be compared with its source.", True
     if job.state == State.SUCCEEDED and differs(job.verification):
-        return "It differs from its source.", True
+        return "The copy differs from its source.", True
     if job.state == State.FAILED:
         return explain(job.failure_code).happened, False
     return why_it_waits(job, queue), False

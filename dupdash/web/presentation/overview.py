@@ -1,30 +1,32 @@
 """What the overview lists for a person, most urgent first."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Case, Count, F, Max, Q, When
+from django.db.models import Case, Count, F, Max, When
 from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth, Proof
+from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import start_of, today
-from dupdash.web.history.filters import MOODLE_BUSY
+from dupdash.web.job_list.attention import kinds_of_attention
+from dupdash.web.job_list.filters import ATTENTION, BUSY_ONLY, UNFINISHED_ONLY
 from dupdash.web.presentation.job_rows import Row, rows
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# A failed job that nobody retried asks for attention this long; a partial course and an unresolved job do so until
-# somebody acts.
-FAILED_FOR = timedelta(days=7)
 AT_MOST = 10
 LATEST = 5
+# Nobody counts further than this.
+COUNTED = 1000
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,10 @@ class Section:
     id: str
     title: str
     rows: tuple[Row, ...]
-    # How many there are beyond those shown.
-    more: int
+    # How many there are beyond those shown, in words; empty for none.
+    more: str
+    # Where all of them are listed.
+    url: str
     # What is said when there is nothing; without it the section is left out.
     empty: str = ""
 
@@ -41,10 +45,10 @@ class Section:
 def sections(user: "User", health: MoodleHealth) -> list[Section]:
     visible = access.visible_jobs(user).select_related("requester")
     found = [
-        _section("attention", "Needs attention", needing_attention(visible, user), health),
-        _section("running", "Running", running(visible), health, empty="Nothing is being copied at the moment."),
-        _section("waiting", "Waiting", waiting(visible, user), health),
-        _section("latest", "Latest", latest(visible), health, at_most=LATEST),
+        _attention(kinds_of_attention(visible, user), health),
+        _section("running", "Running", running(visible), health, {"state": BUSY_ONLY}, empty="No copy is running now."),
+        _section("waiting", "Waiting", waiting(visible, user), health, {"state": UNFINISHED_ONLY}),
+        _section("latest", "Latest", latest(visible), health, {}, at_most=LATEST),
     ]
     return [section for section in found if section.rows or section.empty]
 
@@ -61,39 +65,37 @@ class Figure:
 
 def figures(user: "User") -> list[Figure]:
     """The day so far, and what is under way; of what this person may see."""
-    day = today()
-    begun = start_of(day)
-    lately = Q(created_at__gte=begun) | Q(finished_at__gte=begun) | Q(state__in=UNFINISHED)
-    counted = (
-        access.visible_jobs(user)
-        .filter(lately)
-        .aggregate(
-            asked=Count("pk", filter=Q(created_at__gte=begun)),
-            succeeded=Count("pk", filter=Q(state=State.SUCCEEDED, finished_at__gte=begun)),
-            failed=Count("pk", filter=Q(state=State.FAILED, finished_at__gte=begun)),
-            running=Count("pk", filter=Q(state__in=BUSY)),
-            queued=Count("pk", filter=Q(state=State.QUEUED)),
-            asking=Count("pk", filter=Q(state=State.AWAITING_APPROVAL)),
-        )
-    )
+    begun, day = start_of(today()), today().isoformat()
+    visible = access.visible_jobs(user).order_by()
+    # Three questions, each to an index of its own; one with OR would read all jobs.
+    requested = visible.filter(created_at__gte=begun).count()
+    finished = _by_state(visible.filter(state__in=(State.SUCCEEDED, State.FAILED), finished_at__gte=begun))
+    unfinished = _by_state(visible.filter(state__in=UNFINISHED))
+    busy = sum(unfinished[state] for state in BUSY)
 
-    def found(**filters: str) -> str:
-        return f"{reverse('history')}?{urlencode(filters)}"
-
-    approvals = reverse("approvals") if access.is_administrator(user) else found(state=State.AWAITING_APPROVAL)
+    approvals = reverse("approvals") if access.is_administrator(user) else copies_url(state=State.AWAITING_APPROVAL)
     return [
-        Figure(counted["asked"], "Asked for today", found(since=day.isoformat())),
-        Figure(counted["succeeded"], "Succeeded today"),
-        Figure(counted["failed"], "Failed today", tone="danger" if counted["failed"] else ""),
-        Figure(counted["running"], "Running", found(state=MOODLE_BUSY)),
-        Figure(counted["queued"], "Waiting", found(state=State.QUEUED)),
+        Figure(requested, "Requested today", copies_url(since=day)),
+        Figure(finished[State.SUCCEEDED], "Succeeded today", copies_url(state=State.SUCCEEDED, finished_since=day)),
         Figure(
-            counted["asking"],
+            finished[State.FAILED],
+            "Failed today",
+            copies_url(state=State.FAILED, finished_since=day),
+            tone="danger" if finished[State.FAILED] else "",
+        ),
+        Figure(busy, "Running", copies_url(state=BUSY_ONLY)),
+        Figure(unfinished[State.QUEUED], "Waiting", copies_url(state=State.QUEUED)),
+        Figure(
+            unfinished[State.AWAITING_APPROVAL],
             "To approve" if access.is_administrator(user) else "Waiting for approval",
             approvals,
-            tone="warning" if counted["asking"] and access.is_administrator(user) else "",
+            tone="warning" if unfinished[State.AWAITING_APPROVAL] and access.is_administrator(user) else "",
         ),
     ]
+
+
+def _by_state(jobs: JobQuerySet) -> Counter[str]:
+    return Counter(dict(jobs.values_list("state").annotate(Count("pk"))))
 
 
 @dataclass(frozen=True)
@@ -126,19 +128,6 @@ def site_of(health: MoodleHealth) -> Site:
     )
 
 
-def needing_attention(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """What somebody has to do something about; approvals only for those who may give them."""
-    lately = timezone.now() - FAILED_FOR
-    # No join with the retries: it would list a job once for each of them.
-    retried = DuplicationJob.objects.filter(retry_of__isnull=False).values("retry_of")
-    failed = Q(state=State.FAILED, finished_at__gte=lately) & ~Q(id__in=retried)
-    partial = Q(state=State.FAILED, course_id__isnull=False, course_deleted_at__isnull=True) & ~Q(proof=Proof.NONE)
-    wanted = Q(state=State.UNRESOLVED) | failed | partial
-    if access.is_administrator(user):
-        wanted |= Q(state=State.AWAITING_APPROVAL)
-    return jobs.filter(wanted).order_by("-created_at", "-id")
-
-
 def running(jobs: JobQuerySet) -> JobQuerySet:
     return jobs.busy().order_by("started_at", "id")
 
@@ -156,12 +145,35 @@ def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
 
 
 def latest(jobs: JobQuerySet) -> JobQuerySet:
-    return jobs.filter(state__in=(State.SUCCEEDED, State.CANCELLED, State.REJECTED)).order_by("-created_at", "-id")
+    # "NOT IN", not "IN": no index of states must tempt the database to sort all jobs that have ended.
+    return jobs.exclude(state__in=UNFINISHED | {State.FAILED}).order_by("-created_at", "-id")
+
+
+def _attention(kinds: list[JobQuerySet], health: MoodleHealth) -> Section:
+    latest = sorted((job for kind in kinds for job in kind[:AT_MOST]), key=lambda job: job.created_at, reverse=True)
+    count = sum(kind[: COUNTED + 1].count() for kind in kinds)
+    shown = rows(latest[:AT_MOST], health)
+    return Section("attention", "Needs attention", shown, _more(count - len(shown)), copies_url(state=ATTENTION))
 
 
 def _section(
-    id: str, title: str, jobs: JobQuerySet, health: MoodleHealth, *, at_most: int = AT_MOST, empty: str = ""
+    id: str,
+    title: str,
+    jobs: JobQuerySet,
+    health: MoodleHealth,
+    filters: Mapping[str, str],
+    *,
+    at_most: int = AT_MOST,
+    empty: str = "",
 ) -> Section:
     found: list[DuplicationJob] = list(jobs[: at_most + 1])
-    more = max(0, jobs.count() - at_most) if len(found) > at_most and id != "latest" else 0
-    return Section(id, title, rows(found[:at_most], health), more, empty)
+    more = jobs[: COUNTED + 1].count() - at_most if len(found) > at_most and id != "latest" else 0
+    return Section(id, title, rows(found[:at_most], health), _more(more), copies_url(**filters), empty)
+
+
+def _more(count: int) -> str:
+    return f"more than {COUNTED - AT_MOST:,}" if count > COUNTED - AT_MOST else str(count or "")
+
+
+def copies_url(**filters: str) -> str:
+    return f"{reverse('jobs:list')}?{urlencode(filters)}".rstrip("?")

@@ -36,7 +36,7 @@ class Queue:
         if not any(job.state == State.QUEUED for job in jobs):
             return cls(health.paused_at is not None, frozenset(), 0)
         told = Q(state=State.QUEUED, dispatched_at__isnull=False)
-        taken = DuplicationJob.objects.filter(Q(state__in=BUSY) | told).values_list("source_id", "seen_at")
+        taken = DuplicationJob.objects.filter(Q(state__in=BUSY) | told).order_by().values_list("source_id", "seen_at")
         return cls(
             health.paused_at is not None,
             frozenset(source for source, seen_at in taken if seen_at is None),

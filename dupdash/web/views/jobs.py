@@ -1,71 +1,172 @@
-"""The list of copies: a person's own, or everybody's."""
+"""The list of copies: searched, filtered and sorted; unfinished ones keep themselves up to date."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from urllib.parse import urlencode
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
+from dupdash.duplication.models import JobQuerySet
+from dupdash.web.converters import is_job_id
+from dupdash.web.csv_files import csv_response
+from dupdash.web.date_fields import today
 from dupdash.web.decorators import permission_required
 from dupdash.web.health_of_request import health_of
+from dupdash.web.job_list import bulk_actions, export
+from dupdash.web.job_list.filters import ListForm
+from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, Size, page_of, reverse_of
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
-from dupdash.web.presentation.paging import Key, address, between, page_of
-from dupdash.web.responses import PersonRequest, no_content, partial
+from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
-# So many newer copies are counted; beyond that it is "more than".
-COUNTED = 99
+# Beyond these a number is "more than".
+COUNTED = 10_000
+NEWER_COUNTED = 99
+
+# The columns that sort, and the order that the first click on each asks for.
+COLUMNS = (("copy", "Copy"), ("person", "Requested by"), ("-created", "Requested"), ("-took", "Duration"))
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column: a link that sorts by it."""
+
+    id: str
+    label: str
+    url: str
+    # "ascending" or "descending" for the column that is sorted by, else empty.
+    order: str
 
 
 @permission_required
 @require_safe
 def jobs(request: PersonRequest) -> HttpResponse:
-    visible = access.visible_jobs(request.user).select_related("requester")
-    page = page_of(visible, request.GET.dict())
-    path = reverse("jobs:list")
-    shown = rows(page.jobs, health_of(request))
-    context: dict[str, object] = {
-        "sees_all": access.sees_all_jobs(request.user),
+    form = ListForm(request.GET, request.user)
+    context = {
+        "form": form,
         "may_submit": access.may_submit(request.user),
-        "newer_url": address(path, after=page.newer) if page.newer else None,
-        "older_url": address(path, before=page.older) if page.older else None,
+        **_table_context(request),
+        **_results(request, form),
     }
-    if page.jobs:
-        first, last = Key.of(page.jobs[0]), Key.of(page.jobs[-1])
-        context |= _rows_context(request, shown, first, last, newer=0, on_top=page.newer is None)
-    return render(request, "jobs/list.html", context)
+    if not request.htmx:
+        return render(request, "jobs/list.html", context)
+    if request.htmx.trigger != "list-filters":
+        # The head of a column was clicked: the filters show the new order, too.
+        form.fields["sort"].widget.attrs["hx-swap-oob"] = "true"
+        context["resorted"] = True
+    response = render(request, "jobs/_results.html", {**context, "announce": True})
+    response["HX-Push-Url"] = list_url(form)
+    return no_store(response)
 
 
 @permission_required
 @require_safe
 def job_rows(request: PersonRequest) -> HttpResponse:
-    """All rows that the page shows, in one answer; on the newest page also how many copies came since."""
-    first, last = Key.read(request.GET.get("first")), Key.read(request.GET.get("last"))
-    if first is None or last is None:
-        return HttpResponse("The rows to show are named by first and last.", status=400, content_type="text/plain")
+    """The unfinished rows of a page as they are now, and how many copies were requested since the page was made."""
+    shown = [job_id for job_id in request.GET.getlist("job") if is_job_id(job_id)][:PAGE]
+    newest = _moment(request.GET.get("newest", ""))
     visible = access.visible_jobs(request.user)
-    shown = rows(between(visible.select_related("requester"), first, last)[:200], health_of(request))
-    on_top = request.GET.get("top") == "1"
-    newer = visible.filter(first.newer())[: COUNTED + 1].count() if on_top else 0
-    context = _rows_context(request, shown, first, last, newer=newer, on_top=on_top)
-    if request.GET.get("seen") == context["seen"]:
+    found = visible.filter(pk__in=shown).select_related("requester").order_by("-created_at", "-id")
+    polled = rows(found, health_of(request))
+    newer = visible.filter(created_at__gt=newest).order_by()[: NEWER_COUNTED + 1].count() if newest else 0
+    live = _live_context(polled, newest, newer)
+    if request.GET.get("seen") == live["seen"]:
         return no_content()
-    return partial(request, "jobs/_rows.html", context, last=not context["rows_url"])
+    context = {"rows": polled, **live, **_table_context(request)}
+    return partial(request, "jobs/_live_rows.html", context, last=not live["rows_url"])
 
 
-def _rows_context(
-    request: PersonRequest, shown: tuple[Row, ...], first: Key, last: Key, *, newer: int, on_top: bool
-) -> dict[str, object]:
-    seen = digest(shown, newer)
-    going_on = any(not row.finished for row in shown)
-    query = {"first": str(first), "last": str(last), "top": "1" if on_top else "", "seen": seen}
+@permission_required
+@require_safe
+def jobs_csv(request: PersonRequest) -> HttpResponseBase:
+    form = ListForm(request.GET, request.user)
+    if not form.is_valid():
+        return HttpResponse("One of the filters has an error.", status=400, content_type="text/plain")
+    raw = access.sees_all_jobs(request.user)
+    return csv_response(
+        f"copies-{today()}", export.heads(raw=raw), export.lines(form.found().indexed, form.order, raw=raw)
+    )
+
+
+def list_url(form: ListForm, **other: str) -> str:
+    return f"{reverse('jobs:list')}?{form.query(**other).urlencode()}".rstrip("?")
+
+
+def _table_context(request: PersonRequest) -> dict[str, object]:
+    return {
+        "sees_all": access.sees_all_jobs(request.user),
+        "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
+    }
+
+
+def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
+    found = form.found().each(lambda jobs: jobs.select_related("requester"))
+    total = None
+    if form.is_valid() and form.is_narrowed and not form.follows_an_index:
+        total = _count(found.indexed)
+        found = replace(found, size=Size.LARGE if total > COUNTED else Size.SMALL)
+    page = page_of(found, form.order, request.GET.dict())
+    shown = rows(page.jobs, health_of(request))
+    # Where the page shows all there is, nothing needs to be counted.
+    if total is None:
+        total = _count(found.indexed) if page.previous or page.next else len(page.jobs)
+    starts_at_newest = page.is_first and form.order_name == DEFAULT and not form.is_narrowed
+    newest = _newest(access.visible_jobs(request.user)) if starts_at_newest else None
     return {
         "rows": shown,
-        "seen": seen,
-        "sees_all": access.sees_all_jobs(request.user),
-        "rows_url": f"{reverse('jobs:rows')}?{urlencode(query)}" if going_on else None,
-        "newer": newer,
-        "newer_words": f"more than {COUNTED}" if newer > COUNTED else str(newer),
+        "total": f"more than {COUNTED:,}" if total > COUNTED else f"{total:,}",
+        "is_one": total == 1,
+        "narrowed": form.is_narrowed,
+        "heads": {head.id: head for head in _heads(form)},
+        "previous_url": list_url(form, previous=page.previous) if page.previous else "",
+        "next_url": list_url(form, next=page.next) if page.next else "",
+        "csv_url": f"{reverse('jobs:csv')}?{form.query().urlencode()}".rstrip("?"),
+        "kept": form.query(),
+        **_live_context(shown, newest, 0),
     }
+
+
+def _count(jobs: JobQuerySet) -> int:
+    return jobs.order_by()[: COUNTED + 1].count()
+
+
+def _newest(jobs: JobQuerySet) -> datetime | None:
+    return jobs.order_by("-created_at", "-id").values_list("created_at", flat=True).first()
+
+
+def _live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
+    unfinished = [row for row in shown if not row.finished]
+    seen = digest(tuple(unfinished), newer)
+    query: list[tuple[str, str]] = [("job", row.id) for row in unfinished]
+    if newest is not None:
+        query.append(("newest", newest.isoformat()))
+    return {
+        "seen": seen,
+        "rows_url": f"{reverse('jobs:rows')}?{urlencode([*query, ('seen', seen)])}" if unfinished else "",
+        "newer": newer,
+        "newer_words": f"more than {NEWER_COUNTED}" if newer > NEWER_COUNTED else str(newer),
+    }
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        return None
+    return moment if moment is not None and moment.tzinfo is not None and 2000 <= moment.year <= 2100 else None
+
+
+def _heads(form: ListForm) -> Sequence[Head]:
+    heads = []
+    for first, label in COLUMNS:
+        here = form.order_name in (first, reverse_of(first))
+        direction = ("descending" if ORDERS[form.order_name].parts[0].descending else "ascending") if here else ""
+        asked = reverse_of(form.order_name) if here else first
+        heads.append(Head(first.lstrip("-"), label, list_url(form, sort=asked), direction))
+    return heads

@@ -1,18 +1,19 @@
-"""The history as a table for a spreadsheet."""
+"""The list as a table for a spreadsheet."""
 
 from collections.abc import Iterator
 
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.states import State
 from dupdash.web.csv_files import Cell, with_zone
-from dupdash.web.history.filters import cause_of
+from dupdash.web.job_list.choices import cause_of
+from dupdash.web.job_list.orders import Order
 from dupdash.web.presentation.job_rows import requester_of
 
 AT_A_TIME = 500
 
 
 def heads(*, raw: bool) -> list[str]:
-    """``raw``: with Moodle's own words, for those who help."""
+    """The columns; ``raw`` adds Moodle's own words, for those who help."""
     return [
         "Job",
         "State",
@@ -26,24 +27,26 @@ def heads(*, raw: bool) -> list[str]:
         "Category",
         "Visible",
         "Options",
-        "Asked for by",
+        "Requested by",
         "Origin",
-        with_zone("Asked for"),
+        with_zone("Requested"),
         with_zone("Queued"),
         with_zone("Started"),
         with_zone("Finished"),
-        "Took (seconds)",
+        "Duration (seconds)",
         "Attempts",
-        "New attempt at job",
-        "Why it failed",
-        *(["Error code", "Moodle’s words"] if raw else []),
+        "Retry of job",
+        "Cause of failure",
+        *(["Error code", "Moodle’s message"] if raw else []),
     ]
 
 
-def lines(jobs: JobQuerySet, *, raw: bool) -> Iterator[list[Cell]]:
-    # What is not written is not read: it is more than half of a row.
+def lines(jobs: JobQuerySet, order: Order, *, raw: bool) -> Iterator[list[Cell]]:
+    """All jobs in an order. The columns that are not written are not read: they are more than half of a row."""
     jobs = jobs.select_related("requester").defer("baseline", "facts", "verification", "search_text")
-    return (_line(job, raw=raw) for job in jobs.iterator(chunk_size=AT_A_TIME))
+    for part in order.parts:
+        for job in part.sorted(jobs).iterator(chunk_size=AT_A_TIME):
+            yield _line(job, raw=raw)
 
 
 def _line(job: DuplicationJob, *, raw: bool) -> list[Cell]:
@@ -61,7 +64,7 @@ def _line(job: DuplicationJob, *, raw: bool) -> list[Cell]:
         job.category_id,
         job.category_name,
         "yes" if job.visible else "no",
-        " ".join(name for name, chosen in job.options.items() if chosen),
+        job.chosen_options,
         requester_of(job),
         job.get_origin_display(),
         job.created_at,

@@ -1,4 +1,4 @@
-"""The history as a table for a spreadsheet."""
+"""The list as a table for a spreadsheet."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def table(client: Client, query: str = "") -> list[dict[str, str]]:
-    answer = client.get(f"/history/copies.csv?{query}")
+    answer = client.get(f"/jobs/copies.csv?{query}")
     assert answer.status_code == 200
     return list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
 
@@ -36,7 +36,7 @@ def test_it_holds_exactly_what_is_filtered_in_its_order(as_administrator: Client
 
 def test_it_is_streamed_and_known_as_unicode(as_administrator: Client) -> None:
     a_job(fullname="Řízení „Ö“")
-    answer = as_administrator.get("/history/copies.csv")
+    answer = as_administrator.get("/jobs/copies.csv")
     assert isinstance(answer, StreamingHttpResponse)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"].startswith('attachment; filename="copies-')
@@ -66,14 +66,14 @@ def test_it_tells_all_of_a_copy(as_help_desk: Client, faculty: User, settings: A
         "Short name": "NEW",
         "Source id": "4711",
         "Category": "Science / Biology",
-        "Asked for by": "Fay Faculty",
-        "Asked for (Europe/Berlin)": "2026-06-02 00:00:00",
+        "Requested by": "Fay Faculty",
+        "Requested (Europe/Berlin)": "2026-06-02 00:00:00",
         "Finished (Europe/Berlin)": "2026-06-02 00:01:00",
-        "Took (seconds)": "60.5",
+        "Duration (seconds)": "60.5",
         "Course id": "",
-        "Why it failed": "Another course has the short name by now",
+        "Cause of failure": "Another course has the short name by now",
         "Error code": "shortnametaken",
-        "Moodle’s words": "Short name is already used",
+        "Moodle’s message": "Short name is already used",
     }
     assert {name: row[name] for name in expected} == expected
     assert "activities" in row["Options"].split()
@@ -86,15 +86,15 @@ def test_it_keeps_moodles_words_and_others_copies_from_faculty(
     a_job(State.FAILED, "THEIRS", requester=colleague)
     (row,) = table(as_faculty)
     assert row["Short name"] == "MINE"
-    assert "Moodle’s words" not in row
-    assert "the raw words" not in as_faculty.get("/history/copies.csv").getvalue().decode()
+    assert "Moodle’s message" not in row
+    assert "the raw words" not in as_faculty.get("/jobs/copies.csv").getvalue().decode()
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", " =1", "＝1", '=HYPERLINK("x")'])
 def test_it_lets_no_name_be_a_formula(as_administrator: Client, text: str) -> None:
     a_job(State.FAILED, "N", fullname=text, source_fullname=text, category_name=text, failure_message=text)
     (row,) = table(as_administrator)
-    for name in ("Full name", "Source full name", "Category", "Moodle’s words"):
+    for name in ("Full name", "Source full name", "Category", "Moodle’s message"):
         assert row[name] == f"'{text}"
 
 
@@ -113,7 +113,7 @@ def test_it_lets_nothing_be_a_formula_whatever_separates_the_cells(separator: st
 
 def test_a_course_is_no_formula_to_a_spreadsheet_with_semicolons(as_administrator: Client) -> None:
     a_job(fullname='Fun;"=HYPERLINK(A1);x')
-    found = cells(as_administrator.get("/history/copies.csv"), ";")
+    found = cells(as_administrator.get("/jobs/copies.csv"), ";")
     assert not [cell for cell in found if cell.startswith("=")]
 
 
@@ -123,4 +123,4 @@ def test_it_leaves_other_names_alone(text: str) -> None:
 
 
 def test_it_refuses_filters_that_cannot_be_used(as_administrator: Client) -> None:
-    assert as_administrator.get("/history/copies.csv?since=tomorrow").status_code == 400
+    assert as_administrator.get("/jobs/copies.csv?since=tomorrow").status_code == 400

@@ -1,4 +1,4 @@
-"""Trying again and cancelling several jobs at once: each by its own verb, and with its own refusal."""
+"""Retries or cancels several jobs at once: each by its own function, and with its own refusal."""
 
 import time
 from collections import Counter
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -14,24 +13,27 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
 from dupdash.duplication.jobs import CannotDo
-from dupdash.duplication.models import DuplicationJob, JobQuerySet
+from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
+from dupdash.web.job_list.orders import Found, Order
 from dupdash.web.presentation.error_messages import held_by, job_in_the_way, words_of_error, words_of_problem
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# For each new attempt Moodle is asked a few questions while the browser waits.
+# Each retry sends a few requests to Moodle while the browser waits.
 AT_ONCE = 100
 SECONDS = 20.0
+# Jobs that are looked at to find those, where all that match were chosen.
+CONSIDERED = 1000
 
-VERBS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
-# Whether a verb may be of use; the verb itself has the last word on each job.
+ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
+# The states in which an action can succeed; the action itself decides on each job.
 STATES: dict[Action, frozenset[str]] = {
     Action.RETRY: frozenset({State.FAILED, State.CANCELLED}),
     Action.CANCEL: frozenset(
@@ -41,39 +43,27 @@ STATES: dict[Action, frozenset[str]] = {
 
 
 @dataclass(frozen=True)
-class Reason:
-    """What some of the chosen jobs are: why it is done to them, or why they are left alone."""
-
-    count: int
-    words: str
-
-
-@dataclass(frozen=True)
 class Choice:
-    """What was chosen: the jobs it will be done to, why not to others, and how many are beyond one go."""
+    """What an action will be done to, what it cannot be done to, and whether more jobs match than one go takes."""
 
     jobs: tuple[DuplicationJob, ...]
-    # In which states they are.
-    kinds: tuple[Reason, ...]
-    left_alone: tuple[Reason, ...]
-    beyond: int
-
-    @property
-    def others(self) -> int:
-        return sum(reason.count for reason in self.left_alone)
+    # Both in words, with numbers: "3 failed".
+    states: tuple[str, ...]
+    left_alone: tuple[str, ...]
+    more: bool
 
 
 @dataclass(frozen=True)
 class Refusal:
     id: str
     name: str
-    # Each with the id of the job that is in the way, where this person may see it; else "".
+    # Each with the id of the job that holds the short name, where this person may see it; else "".
     words: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Told:
-    """A refusal as it is shown: a session keeps no links."""
+class ShownRefusal:
+    """A refusal as the page shows it: a session keeps no links."""
 
     id: str
     name: str
@@ -82,29 +72,31 @@ class Told:
 
 @dataclass
 class Result:
-    """What became of it, as the session keeps it for the page that tells."""
+    """The outcome of a bulk action, as the session keeps it for the page that reports it."""
 
     done: int
     refusals: list[Refusal]
-    # Jobs that nobody came to, and why.
+    # Jobs for which the action was not tried, and why.
     not_reached: int
     why: str
 
 
 def offered(user: "User") -> list[Action]:
-    """What this person may do to any job at all: to one of their own, if to none else."""
+    """The actions that this person may do to some job: to one of their own, if to no other."""
     own = DuplicationJob(requester=user)
-    return [verb for verb in VERBS.values() if access.may(user, verb, own)]
+    return [action for action in ACTIONS.values() if access.may(user, action, own)]
 
 
-def choose(chosen: JobQuerySet, verb: Action, user: "User") -> Choice:
-    """Part what it can be done to from what it cannot; ``chosen`` is sorted, and the first are taken first."""
-    ended = chosen.exclude(state__in=STATES[verb]).order_by().values_list("state").annotate(Count("id"))
-    refused = Counter({State(state).label.lower(): count for state, count in ended})
+def choose(chosen: Found, order: Order, action: Action, user: "User") -> Choice:
+    """Separate the jobs that an action can be done to from the others; the first ones in the order come first."""
+    light = ("id", "state", "requester_id", "cancel_requested_at")
+    possible_states = chosen.each(lambda jobs: jobs.filter(state__in=STATES[action]).only(*light))
+    fitting = [job for _, job in order.take(possible_states, CONSIDERED)]
+    states = chosen.indexed.exclude(state__in=STATES[action]).order_by().values_list("state", flat=True)[:CONSIDERED]
+    refused = Counter(State(state).label.lower() for state in states)
     possible: list[str] = []
-    fitting = chosen.filter(state__in=STATES[verb]).only("id", "state", "requester_id", "cancel_requested_at")
     for job in fitting:
-        if words := _why_not(job, verb, user):
+        if words := _why_not(job, action, user):
             refused[words] += 1
         else:
             possible.append(job.pk)
@@ -114,26 +106,28 @@ def choose(chosen: JobQuerySet, verb: Action, user: "User") -> Choice:
         first,
         _counted(Counter(State(job.state).label.lower() for job in first)),
         _counted(refused),
-        max(0, len(possible) - AT_ONCE),
+        more=len(possible) > AT_ONCE or len(fitting) == CONSIDERED,
     )
 
 
-def _counted(words: Counter[str]) -> tuple[Reason, ...]:
-    return tuple(Reason(count, kind) for kind, count in words.most_common())
+def _counted(words: Counter[str]) -> tuple[str, ...]:
+    numbers = (
+        (f"{count:,}" if count < CONSIDERED else f"{count:,} or more", kind) for kind, count in words.most_common()
+    )
+    return tuple(f"{number} {kind}" for number, kind in numbers)
 
 
-def _why_not(job: DuplicationJob, verb: Action, user: "User") -> str:
-    if not access.may(user, verb, job):
+def _why_not(job: DuplicationJob, action: Action, user: "User") -> str:
+    if not access.may(user, action, job):
         return "not yours to change"
-    if verb == Action.CANCEL and job.cancel_requested_at is not None:
-        return "cancelled already, removed when Moodle is done"
+    if action == Action.CANCEL and job.cancel_requested_at is not None:
+        return "cancelled already; the copy is removed when Moodle has finished"
     return ""
 
 
-def do(chosen: Iterable[DuplicationJob], verb: Action, user: "User") -> Result:
-    """Do it to one job after the other, until all are done, time is up, or Moodle does not answer."""
-    chosen = list(chosen)
-    if verb == Action.CANCEL:
+def do(chosen: list[DuplicationJob], action: Action, user: "User") -> Result:
+    """Do an action to one job after the other, until all are done, time is up, or Moodle does not answer."""
+    if action == Action.CANCEL:
         return _one_by_one(chosen, user, lambda job: jobs.cancel(job, actor=user))
     try:
         with open_client() as client:
@@ -151,7 +145,7 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
     result = Result(0, [], 0, "")
     for number, job in enumerate(chosen):
         if time.monotonic() > until:
-            result.not_reached, result.why = len(chosen) - number, "It took too long. Choose them once more."
+            result.not_reached, result.why = len(chosen) - number, "Time ran out. Select them again."
             break
         try:
             act(job)
@@ -160,7 +154,7 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
         except InvalidRequest as invalid:
             result.refusals.append(_refusal(job, [_kept(problem, user) for problem in invalid.problems]))
         except MoodleError as error:
-            # The next one would fare no better, and each would wait as long.
+            # The next request would fail in the same way, and take as long.
             result.not_reached, result.why = len(chosen) - number, words_of_error(error, user)
             break
         else:
@@ -173,8 +167,8 @@ def _kept(problem: Problem, user: "User") -> tuple[str, str]:
     return (problem.message, held.pk) if held is not None else (words_of_problem(problem, user), "")
 
 
-def told(refusals: Iterable[dict[str, Any]], user: "User") -> list[Told]:
-    """The refusals that a session kept; a job that is in the way is named if it may be seen at this moment."""
+def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[ShownRefusal]:
+    """The refusals that a session kept; a job that holds a short name is named if the person may see it now."""
     refusals = list(refusals)
     ids = {job_id for refusal in refusals for _, job_id in refusal["words"] if job_id}
     seen = access.visible_jobs(user).select_related("requester").in_bulk(list(ids)) if ids else {}
@@ -183,7 +177,7 @@ def told(refusals: Iterable[dict[str, Any]], user: "User") -> list[Told]:
         words = (held_by(said, seen[job_id]) if job_id in seen else said for said, job_id in kept)
         return format_html_join(" ", "{}", ((said,) for said in words))
 
-    return [Told(refusal["id"], refusal["name"], sentences(refusal["words"])) for refusal in refusals]
+    return [ShownRefusal(refusal["id"], refusal["name"], sentences(refusal["words"])) for refusal in refusals]
 
 
 def _refusal(job: DuplicationJob, words: list[tuple[str, str]]) -> Refusal:

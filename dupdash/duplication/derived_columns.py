@@ -1,0 +1,59 @@
+"""Columns of a job that are computed from its other columns: for a constraint, for sorting and for searching.
+
+They are written together with the columns they depend on, by ``DuplicationJob.save`` and ``transitions``. The name of
+the requester is the one exception: it changes in another table (``requester_names``).
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from dupdash.duplication.display_names import name_of
+from dupdash.duplication.search_text import LONGEST, fold_text, search_words
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from dupdash.duplication.models import DuplicationJob
+
+KEY_LONGEST = 300
+# The texts by which a job is found, beside its requester; ids are searched in columns of their own.
+SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
+# A change of one of these changes a derived column.
+SOURCES = frozenset({*SEARCHED, "options"})
+
+
+def short_name_key(shortname: str) -> str:
+    """The form in which short names are compared.
+
+    Folded in Python: MariaDB compares without case, PostgreSQL with it, and SQLite's ``lower()`` knows ASCII
+    only (measured).
+    """
+    return shortname.strip().casefold()
+
+
+def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The derived columns of ``job`` once ``changes`` are made."""
+    values = {name: getattr(job, name) for name in SOURCES} | dict(changes or {})
+    text = f"{requester_text(job.requester)}{search_words(*(values[name] for name in SEARCHED))}"
+    return {
+        "shortname_key": short_name_key(values["shortname"]),
+        "source_key": sort_key(values["source_shortname"]),
+        "requester_key": requester_key(job.requester),
+        "chosen_options": " ".join(sorted(name for name, chosen in values["options"].items() if chosen)),
+        "search_text": text[:LONGEST],
+    }
+
+
+def sort_key(text: str) -> str:
+    return fold_text(text)[:KEY_LONGEST]
+
+
+def requester_key(person: "User | None") -> str:
+    """Empty for the command line, which comes first."""
+    return sort_key(name_of(person, ""))
+
+
+def requester_text(person: "User | None") -> str:
+    """The first line of ``search_text``: all names of the requester."""
+    names = (person.get_full_name(), person.get_username(), person.email) if person else ()
+    return f"{search_words(*names)}\n"

@@ -1,0 +1,180 @@
+"""The index behind the search for jobs, and the lookup that uses it: ``search_text__contains_all=[words]``.
+
+PostgreSQL: a trigram index (extension ``pg_trgm``). SQLite: an FTS5 table of trigrams, which triggers keep up to date.
+Both find any part of a word from three signs on. They are made after every ``migrate``, not by a migration: on SQLite a
+migration that rebuilds the table of jobs drops its triggers, and an extension that an administrator installs later is
+used from the next ``migrate`` on. Without an index the same words are found by reading every row.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Tags, Warning, register
+from django.db import DatabaseError, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Lookup, TextField
+from django.db.models.signals import post_migrate
+
+from dupdash.duplication.planner_statistics import update_statistics
+
+logger = logging.getLogger("dupdash.search")
+
+JOBS = "duplication_duplicationjob"
+POSTGRESQL_INDEX = "job_search"
+# A word with fewer signs has no trigram: it is searched at the start of words, with the space before it.
+SHORTEST = 3
+
+# The full-text table keeps no texts. It numbers its rows itself, since VACUUM may renumber those of the jobs.
+_SQLITE_STATEMENTS = (
+    "CREATE TABLE IF NOT EXISTS job_search_row (number INTEGER PRIMARY KEY, job_id varchar(32) NOT NULL UNIQUE)",
+    "CREATE VIRTUAL TABLE IF NOT EXISTS job_search "
+    "USING fts5(search_text, content='', tokenize='trigram case_sensitive 1')",
+    """CREATE TRIGGER IF NOT EXISTS job_search_insert AFTER INSERT ON duplication_duplicationjob BEGIN
+        INSERT INTO job_search_row (job_id) VALUES (new.id);
+        INSERT INTO job_search (rowid, search_text) VALUES (last_insert_rowid(), new.search_text);
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS job_search_update AFTER UPDATE OF search_text ON duplication_duplicationjob
+    WHEN old.search_text <> new.search_text BEGIN
+        INSERT INTO job_search (job_search, rowid, search_text)
+            SELECT 'delete', number, old.search_text FROM job_search_row WHERE job_id = old.id;
+        INSERT INTO job_search (rowid, search_text)
+            SELECT number, new.search_text FROM job_search_row WHERE job_id = new.id;
+    END""",
+    """CREATE TRIGGER IF NOT EXISTS job_search_delete AFTER DELETE ON duplication_duplicationjob BEGIN
+        INSERT INTO job_search (job_search, rowid, search_text)
+            SELECT 'delete', number, old.search_text FROM job_search_row WHERE job_id = old.id;
+        DELETE FROM job_search_row WHERE job_id = old.id;
+    END""",
+)  # fmt: skip
+_SQLITE_TRIGGERS = 3
+
+
+@TextField.register_lookup
+class ContainsAllScanned(Lookup):
+    """Like ``contains_all``, but SQLite compares each row: quicker where most rows match, or few rows are compared."""
+
+    lookup_name = "contains_all_scanned"
+    prepare_rhs = False
+    rhs: Sequence[str]
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        column, _ = self.process_lhs(compiler, connection)
+        patterns = [f"%{_padded(word, connection).translate(_LIKE_SIGNS)}%" for word in self.rhs]
+        conditions = " AND ".join(f"{column} LIKE %s ESCAPE '\\'" for _ in patterns)
+        return f"({conditions})", tuple(patterns)
+
+
+@TextField.register_lookup
+class ContainsAll(ContainsAllScanned):
+    """True for a text that contains every one of the given words, which are folded like the text itself."""
+
+    lookup_name = "contains_all"
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        column, _ = self.process_lhs(compiler, connection)
+        words = [_padded(word, connection) for word in self.rhs]
+        if not _known_to_have_index(connection) or any(len(word) < SHORTEST for word in words):
+            return self.as_sql(compiler, connection)
+        key = column.replace("search_text", "id")
+        phrases = " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
+        found = (
+            "SELECT job_id FROM job_search_row WHERE number IN (SELECT rowid FROM job_search WHERE job_search MATCH %s)"
+        )
+        return f"{key} IN ({found})", (phrases,)
+
+
+_LIKE_SIGNS = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
+
+
+def _padded(word: str, connection: BaseDatabaseWrapper) -> str:
+    return word if len(word) >= SHORTEST else f" {word}"
+
+
+def create_search_index(connection: BaseDatabaseWrapper) -> None:
+    """Make the index, or complete it, where the database can; everything that is there already stays."""
+    try:
+        if connection.vendor == "postgresql":
+            _create_on_postgresql(connection)
+        elif connection.vendor == "sqlite":
+            _create_on_sqlite(connection)
+    except DatabaseError as error:
+        logger.warning("The search index cannot be created, so that each search reads every job: %s", error)
+
+
+def _create_on_postgresql(connection: BaseDatabaseWrapper) -> None:
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+        cursor.execute(f"CREATE INDEX IF NOT EXISTS {POSTGRESQL_INDEX} ON {JOBS} USING gin (search_text gin_trgm_ops)")
+
+
+def _create_on_sqlite(connection: BaseDatabaseWrapper) -> None:
+    if has_search_index(connection):
+        return
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+        for statement in _SQLITE_STATEMENTS:
+            cursor.execute(statement)
+        # Jobs from before the triggers.
+        cursor.execute("INSERT INTO job_search (job_search) VALUES ('delete-all')")
+        cursor.execute("DELETE FROM job_search_row")
+        cursor.execute(f"INSERT INTO job_search_row (job_id) SELECT id FROM {JOBS} ORDER BY created_at, id")  # noqa: S608
+        cursor.execute(
+            "INSERT INTO job_search (rowid, search_text) "  # noqa: S608
+            f"SELECT number, search_text FROM job_search_row JOIN {JOBS} ON id = job_id ORDER BY number"
+        )
+
+
+def drop_search_index(cursor: CursorWrapper, vendor: str) -> None:
+    """Before very many jobs are inserted at once; ``create_search_index`` then reads all of them."""
+    if vendor == "postgresql":
+        cursor.execute(f"DROP INDEX IF EXISTS {POSTGRESQL_INDEX}")
+        return
+    for trigger in ("insert", "update", "delete"):
+        cursor.execute(f"DROP TRIGGER IF EXISTS job_search_{trigger}")
+
+
+def has_search_index(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a search uses an index: on SQLite, whether all triggers are there, without which it would be stale."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT COUNT(*) FROM pg_indexes WHERE indexname = %s", [POSTGRESQL_INDEX])
+            return bool(cursor.fetchone()[0])
+        cursor.execute("SELECT COUNT(*) FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'job_search_%%'", [])
+        return bool(cursor.fetchone()[0] == _SQLITE_TRIGGERS)
+
+
+def _known_to_have_index(connection: BaseDatabaseWrapper) -> bool:
+    """The same, asked of the database until it is true: once for each connection."""
+    known: bool = getattr(connection, "_has_job_search", False) or has_search_index(connection)
+    connection._has_job_search = known  # type: ignore[attr-defined]
+    return known
+
+
+def _has_jobs(connection: BaseDatabaseWrapper) -> bool:
+    return JOBS in connection.introspection.table_names()
+
+
+def _migrated(using: str, **_: Any) -> None:
+    if _has_jobs(connections[using]):
+        create_search_index(connections[using])
+        update_statistics(connections[using])
+
+
+def _warn(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    return [
+        Warning(
+            "There is no index for the search, so that each search reads every job.",
+            hint="On PostgreSQL, have an administrator run CREATE EXTENSION pg_trgm in this database; on SQLite, "
+            "use a version with FTS5 (3.34 or later). Then run manage.py migrate.",
+            id="duplication.W001",
+        )
+        for alias in databases or ()
+        if _has_jobs(connections[alias]) and not has_search_index(connections[alias])
+    ]
+
+
+def connect(config: AppConfig) -> None:
+    post_migrate.connect(_migrated, sender=config, dispatch_uid="dupdash.search_index")
+    register(_warn, Tags.database)

@@ -1,0 +1,92 @@
+"""What the filters of the list offer: the values that occur among the jobs a person may see."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import Max
+
+from dupdash.duplication.display_names import COMMAND_LINE, name_of
+from dupdash.duplication.explanations import explain
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.search_text import fold_text
+from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
+from dupdash.moodle.options import OPTIONS
+
+if TYPE_CHECKING:
+    from dupdash.duplication.models import JobQuerySet
+
+NOBODY = "none"
+NO_CODE = "-"
+Choices = list[tuple[str, Any]]
+
+
+def people() -> Choices:
+    ids = _values_in_all_jobs("requester_id")
+    requesters = User.objects.filter(pk__in=ids).only("username", "first_name", "last_name")
+    named = sorted(
+        ((str(person.pk), isolate(name_of(person))) for person in requesters), key=lambda choice: fold_text(choice[1])
+    )
+    without = DuplicationJob.objects.filter(requester__isnull=True).exists()
+    return [*named, (NOBODY, COMMAND_LINE.capitalize())] if without else named
+
+
+def categories(own: "JobQuerySet | None") -> Choices:
+    """By the name that each had last."""
+    if own is None:
+        latest = "SELECT category_name FROM {table} WHERE category_id = value ORDER BY created_at DESC LIMIT 1"
+        names = dict(_values_in_all_jobs("category_id", with_value=latest))
+    else:
+        known = own.order_by().values_list("category_id", "category_name").annotate(last=Max("created_at"))
+        names = {category: name for category, name, _ in known.order_by("last")}
+    named = ((str(category), isolate(name or f"Category {category}")) for category, name in names.items())
+    return sorted(named, key=lambda choice: fold_text(choice[1]))
+
+
+def options() -> Choices:
+    return [
+        ("Included", [(option.name, option.label) for option in OPTIONS]),
+        ("Not included", [(f"-{option.name}", option.label) for option in OPTIONS]),
+    ]
+
+
+def combinations_with(option: str, *, chosen: bool) -> list[str]:
+    """The values of ``chosen_options`` in which an option is on, or off: there are few, and an index holds them."""
+    return [value for value in _values_in_all_jobs("chosen_options") if (option in value.split()) == chosen]
+
+
+def causes(own: "JobQuerySet | None") -> Choices:
+    if own is None:
+        codes = _values_in_all_jobs("failure_code", state=State.FAILED)
+    else:
+        codes = list(own.filter(state=State.FAILED).order_by().values_list("failure_code", flat=True).distinct())
+    return sorted(((code or NO_CODE, cause_of(code)) for code in codes), key=lambda choice: choice[1])
+
+
+def cause_of(code: str) -> str:
+    """In the words of a job's page; the code beside them where those words fit more than one."""
+    words = explain(code).happened.rstrip(".")
+    return words if explain(code) is not explain("") else f"{words} ({code or 'no code'})"
+
+
+def _values_in_all_jobs(column: str, *, state: str = "", with_value: str = "") -> list[Any]:
+    """The different values of a column, each found by one step in its index; "SELECT DISTINCT" would read all of it.
+
+    ``state`` narrows the jobs, ``with_value`` is a query for something about each ``value``.
+    """
+    table = DuplicationJob._meta.db_table
+    of_state, parameters = ("state = %s AND ", [state, state]) if state else ("", [])
+
+    def first(condition: str) -> str:
+        return f"SELECT {column} FROM {table} WHERE {of_state}{column} {condition} ORDER BY {column} LIMIT 1"  # noqa: S608
+
+    more = f", ({with_value.format(table=table)})" if with_value else ""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"WITH RECURSIVE steps(value) AS (SELECT * FROM ({first('IS NOT NULL')}) AS start UNION ALL "  # noqa: S608
+            f"SELECT ({first('> steps.value')}) FROM steps WHERE steps.value IS NOT NULL) "
+            f"SELECT value{more} FROM steps WHERE value IS NOT NULL",
+            parameters,
+        )
+        return [row if more else row[0] for row in cursor.fetchall()]

@@ -1,0 +1,262 @@
+"""The filters of the list: a form whose fields are the address of the page."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.db.models import BigIntegerField, CharField, F, Q
+from django.http import QueryDict
+
+from dupdash.accounts import access
+from dupdash.duplication.models import JobQuerySet
+from dupdash.duplication.planner_hints import Unindexed
+from dupdash.duplication.request import as_id
+from dupdash.duplication.search_text import fold_text
+from dupdash.duplication.states import BUSY, UNFINISHED, State
+from dupdash.web.date_fields import DayField, end_of, start_of
+from dupdash.web.forms.plain_select import PlainSelect
+from dupdash.web.job_list import choices
+from dupdash.web.job_list.attention import LEFT_PARTIAL_COURSE, needing_attention
+from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
+from dupdash.web.job_list.search import LONGEST, matching, words_in
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+UNFINISHED_ONLY, BUSY_ONLY, UNDER_WAY, STOPPED, PARTIAL_LEFT = "unfinished", "busy", "under_way", "stopped", "partial"
+# Depends on who asks.
+ATTENTION = "attention"
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the filter "State" offers beside the states themselves."""
+
+    label: str
+    states: frozenset[str]
+    where: Q = field(default_factory=Q)
+
+
+GROUPS = {
+    UNFINISHED_ONLY: Group("Unfinished", UNFINISHED),
+    BUSY_ONLY: Group("Running or checking", BUSY),
+    UNDER_WAY: Group("Waiting, running or checking", UNFINISHED - {State.UNRESOLVED}),
+    STOPPED: Group("Cancelled or refused", frozenset({State.CANCELLED, State.REJECTED})),
+    PARTIAL_LEFT: Group("Failed, partial course left", frozenset({State.FAILED}), LEFT_PARTIAL_COURSE),
+}
+
+
+class ListForm(forms.Form):
+    q = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=LONGEST,
+        widget=forms.TextInput(
+            attrs={"type": "search", "dir": "auto", "placeholder": "Name, person, course, id, error"}
+        ),
+        error_messages={"max_length": f"Use at most {LONGEST} characters."},
+    )
+    state = forms.ChoiceField(
+        label="State",
+        required=False,
+        widget=PlainSelect,
+        choices=[
+            ("", "Any"),
+            (ATTENTION, "Needs attention"),
+            *((name, group.label) for name, group in GROUPS.items()),
+            *State.choices,
+        ],
+    )
+    sort = forms.ChoiceField(
+        label="Sort by",
+        required=False,
+        widget=PlainSelect,
+        choices=[(name, order.label) for name, order in ORDERS.items()],
+    )
+    person = forms.ChoiceField(label="Requested by", required=False, widget=PlainSelect)
+    source = forms.CharField(
+        label="Source course (id or short name)",
+        required=False,
+        max_length=LONGEST,
+        widget=forms.TextInput(attrs={"dir": "auto"}),
+    )
+    category = forms.ChoiceField(label="Category of the copy", required=False, widget=PlainSelect)
+    option = forms.ChoiceField(label="Options", required=False, widget=PlainSelect)
+    cause = forms.ChoiceField(label="Cause of failure", required=False, widget=PlainSelect)
+    since = DayField("Requested from")
+    until = DayField("Requested until")
+    finished_since = DayField("Finished from")
+
+    MORE = ("person", "source", "category", "option", "cause", "since", "until", "finished_since")
+
+    def __init__(self, asked: QueryDict, user: "User") -> None:
+        super().__init__(asked, auto_id="filter-%s")
+        self._user = user
+        self._jobs = access.visible_jobs(user)
+        own = None if access.sees_all_jobs(user) else self._jobs
+        if own is None:
+            self._offer("person", "Anybody", choices.people())
+        else:
+            del self.fields["person"]
+        self._offer("category", "Any category", choices.categories(own))
+        self._offer("option", "Any options", choices.options())
+        self._offer("cause", "Any cause", choices.causes(own))
+        for offered in self.fields.values():
+            if isinstance(offered, forms.ChoiceField):
+                offered.error_messages["invalid_choice"] = "No copy has this value. Choose another one."
+
+    def _offer(self, name: str, every: str, offered: choices.Choices) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
+        field.choices = [("", every), *offered]
+
+    def clean_q(self) -> str:
+        text: str = self.cleaned_data["q"]
+        if text and not words_in(text):
+            raise forms.ValidationError("Search for words of at least two characters.")
+        return text
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        since, until = cleaned.get("since"), cleaned.get("until")
+        if since and until and until < since:
+            self.add_error("until", "This day is before “Requested from”.")
+        return cleaned
+
+    @property
+    def more_is_set(self) -> bool:
+        return any(self.data.get(name) for name in self.MORE)
+
+    @property
+    def more(self) -> list[forms.BoundField]:
+        """The fields behind "More filters"."""
+        return [self[name] for name in self.MORE if name in self.fields]
+
+    @property
+    def order_name(self) -> str:
+        """The chosen order; the default one for an address that names none, or an unknown one."""
+        asked = self.data.get("sort", "")
+        return asked if asked in ORDERS else DEFAULT
+
+    @property
+    def order(self) -> Order:
+        return ORDERS[self.order_name].within(_states(self.data.get("state", "")))
+
+    def query(self, **other: object) -> QueryDict:
+        """The address of what is shown, without empty fields; ``other`` replaces fields or adds to them."""
+        kept = QueryDict(mutable=True)
+        for name in self.fields:
+            value = str(other.pop(name, self.data.get(name, ""))).strip()
+            if value and not (name == "sort" and value == DEFAULT):
+                kept[name] = value
+        kept.update({name: str(value) for name, value in other.items() if value})
+        return kept
+
+    @property
+    def is_narrowed(self) -> bool:
+        return bool(self.query(sort=""))
+
+    def found(self) -> Found:
+        """The jobs that match the filters; none while the form has errors."""
+        if not self.is_valid():
+            return Found.all_of(self._jobs.none())
+        return Found(self._matching(scanned=False), self._matching(scanned=True))
+
+    @property
+    def follows_an_index(self) -> bool:
+        """Whether an index holds the jobs that match in the chosen order, however many there are."""
+        unsorted = any(self.cleaned_data.get(name) for name in ("q", "source", "option"))
+        return self.order_name in BY_CREATION and not unsorted and self.cleaned_data.get("state") != ATTENTION
+
+    def _matching(self, *, scanned: bool) -> JobQuerySet:
+        given = self.cleaned_data
+        jobs = needing_attention(self._jobs, self._user) if given["state"] == ATTENTION else self._jobs
+        if scanned:
+            jobs = jobs.alias(**SCANNED)
+        prefix = SCANNED_PREFIX if scanned else ""
+        return jobs.filter(
+            _in_state(given["state"], prefix),
+            _requested_by(given.get("person", ""), prefix),
+            _in_category(given["category"], prefix),
+            _with_option(given["option"], prefix),
+            _with_cause(given["cause"], prefix),
+            _on_days(given["since"], given["until"], given["finished_since"]),
+            _of_source(given["source"], self._jobs, scanned=scanned),
+            matching(given["q"], scanned=scanned),
+        )
+
+
+# The columns of the filters, without their indexes: where very many jobs match, SQLite must not collect and sort them.
+SCANNED_PREFIX = "scanned_"
+SCANNED = {
+    f"{SCANNED_PREFIX}{name}": Unindexed(F(name), output_field=CharField())
+    for name in ("state", "failure_code", "chosen_options")
+} | {
+    f"{SCANNED_PREFIX}{name}": Unindexed(F(name), output_field=BigIntegerField())
+    for name in ("requester_id", "category_id")
+}
+
+
+def _states(chosen: str) -> frozenset[str] | None:
+    """The states that a choice allows; None for any."""
+    if chosen in GROUPS:
+        return GROUPS[chosen].states
+    return frozenset({chosen}) if chosen in State.values else None
+
+
+def _in_state(chosen: str, prefix: str) -> Q:
+    states = _states(chosen)
+    if states is None:
+        return Q()
+    if chosen in GROUPS:
+        return GROUPS[chosen].where & Q(state__in=states)
+    return Q(**{f"{prefix}state": chosen})
+
+
+def _requested_by(chosen: str, prefix: str) -> Q:
+    if chosen == choices.NOBODY:
+        return Q(requester__isnull=True)
+    return Q(**{f"{prefix}requester_id": chosen}) if chosen else Q()
+
+
+def _in_category(chosen: str, prefix: str) -> Q:
+    return Q(**{f"{prefix}category_id": chosen}) if chosen else Q()
+
+
+def _with_option(chosen: str, prefix: str) -> Q:
+    name = chosen.removeprefix("-")
+    if not name:
+        return Q()
+    combinations = choices.combinations_with(name, chosen=not chosen.startswith("-"))
+    return Q(**{f"{prefix}chosen_options__in": combinations})
+
+
+def _with_cause(chosen: str, prefix: str) -> Q:
+    if not chosen:
+        return Q()
+    code = "" if chosen == choices.NO_CODE else chosen
+    return Q(**{f"{prefix}state": State.FAILED, f"{prefix}failure_code": code})
+
+
+def _on_days(since: date | None, until: date | None, finished_since: date | None) -> Q:
+    days = Q()
+    if since:
+        days &= Q(created_at__gte=start_of(since))
+    if until:
+        days &= Q(created_at__lt=end_of(until))
+    if finished_since:
+        days &= Q(finished_at__gte=start_of(finished_since))
+    return days
+
+
+def _of_source(text: str, jobs: JobQuerySet, *, scanned: bool) -> Q:
+    """A number that is the id of a source means that source; any other text is a part of the short name."""
+    if not text:
+        return Q()
+    number, sought = as_id(text), fold_text(text)
+    if number is not None and jobs.filter(source_id=number).exists():
+        return Q(source_id=number)
+    of_name = Q(source_key__contains=sought)
+    # The condition alone is right; the index of texts narrows the jobs down first.
+    return of_name if scanned else of_name & Q(search_text__contains_all=[sought])

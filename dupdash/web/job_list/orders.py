@@ -1,0 +1,227 @@
+"""The orders of the list, and its pages by key: in each order the thousandth page costs what the first does.
+
+A page ends at a job, not at a number: jobs that are added or change meanwhile shift nothing. An order has one or more
+parts, one after the other, each sorted by one value that an index holds; equal values are sorted by id.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from django.db.models import Expression, F, Q
+from django.db.models.lookups import IsNull
+
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
+from dupdash.duplication.planner_hints import SortedInMemory
+from dupdash.duplication.sql_durations import between
+from dupdash.duplication.states import BUSY, TERMINAL, TRANSITIONS, UNFINISHED
+
+PAGE = 25
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if abs(number) >= 1 << 63:
+        raise ValueError(text)
+    return number
+
+
+@dataclass(frozen=True)
+class Key:
+    """The place of a job in an order: the part, the value that the part is sorted by, and the id."""
+
+    part: int
+    value: Any
+    id: str
+
+    def __str__(self) -> str:
+        value = self.value.isoformat() if isinstance(self.value, datetime) else self.value
+        return f"{self.part}.{value}_{self.id}"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The jobs of an order that meet a condition, sorted by one value."""
+
+    value: Expression | F
+    # Reads the value from an address.
+    read: Callable[[str], Any]
+    descending: bool = False
+    where: Q = field(default_factory=Q)
+    # The states that occur in it.
+    states: frozenset[str] = frozenset(TRANSITIONS)
+    # Few jobs at any time, whatever else they have in common.
+    is_small: bool = False
+
+    def sorted(self, jobs: JobQuerySet, *, backwards: bool = False, few: bool = False) -> JobQuerySet:
+        sign = "-" if self.descending != backwards else ""
+        value = SortedInMemory(self.value) if few or self.is_small else self.value
+        return jobs.annotate(sort_value=value).filter(self.where).order_by(f"{sign}sort_value", f"{sign}id")
+
+    def take(self, found: "Found", count: int, after: Key | None, *, backwards: bool) -> list[DuplicationJob]:
+        scans = self.is_small or found.size == Size.LARGE
+        few = found.size == Size.SMALL
+        jobs = self.sorted(found.scanned if scans else found.indexed, backwards=backwards, few=few)
+        if after is not None:
+            further = "lt" if self.descending != backwards else "gt"
+            # The first condition alone lets the index do its work; the second separates jobs of the same value.
+            jobs = jobs.filter(
+                Q(**{f"sort_value__{further}": after.value}) | Q(**{f"id__{further}": after.id}),
+                **{f"sort_value__{further}e": after.value},
+            )
+        return list(jobs[:count])
+
+
+class Size(Enum):
+    """How many jobs match, where that decides how a page of them is found."""
+
+    UNKNOWN = "unknown"
+    SMALL = "small"
+    LARGE = "large"
+
+
+@dataclass(frozen=True)
+class Found:
+    """The jobs that match: found by the indexes of the conditions, or by following an order and comparing each job."""
+
+    indexed: JobQuerySet
+    scanned: JobQuerySet
+    size: Size = Size.UNKNOWN
+
+    @classmethod
+    def all_of(cls, jobs: JobQuerySet) -> "Found":
+        return cls(jobs, jobs)
+
+    def each(self, change: Callable[[JobQuerySet], JobQuerySet]) -> "Found":
+        return replace(self, indexed=change(self.indexed), scanned=change(self.scanned))
+
+
+@dataclass(frozen=True)
+class Order:
+    label: str
+    parts: tuple[Part, ...]
+    # The states that the jobs have: parts without them are passed over. None: any.
+    states: frozenset[str] | None = None
+
+    def within(self, states: frozenset[str] | None) -> "Order":
+        return replace(self, states=states)
+
+    def take(
+        self, found: Found, count: int, after: Key | None = None, *, backwards: bool = False
+    ) -> list[tuple[Key, DuplicationJob]]:
+        """Up to ``count`` jobs that follow a place in this order, or come before it."""
+        taken: list[tuple[Key, DuplicationJob]] = []
+        for number, part in sorted(enumerate(self.parts), reverse=backwards):
+            if after is not None and (number > after.part if backwards else number < after.part):
+                continue
+            if self.states is not None and self.states.isdisjoint(part.states):
+                continue
+            here = after if after is not None and after.part == number else None
+            following = part.take(found, count - len(taken), here, backwards=backwards)
+            taken += ((Key(number, job.sort_value, job.pk), job) for job in following)  # type: ignore[attr-defined]
+            if len(taken) == count:
+                break
+        return taken
+
+    def key_in(self, text: str | None) -> Key | None:
+        """The key in an address; None for a text that is none."""
+        number, _, rest = (text or "").partition(".")
+        value, _, job_id = rest.rpartition("_")
+        try:
+            part = self.parts[int(number)]
+            return Key(int(number), part.read(value), job_id) if job_id and "\0" not in rest else None
+        except (ValueError, OverflowError, IndexError):
+            return None
+
+
+def _order(label: str, value: Expression | F, read: Callable[[str], Any] = str, *, descending: bool = False) -> Order:
+    return Order(label, (Part(value, read, descending),))
+
+
+def _order_with_missing(label: str, value: Expression | F, read: Callable[[str], Any], *, descending: bool) -> Order:
+    """By a value that some jobs do not have: they come last."""
+    known = Part(value, read, descending, Q(sort_value__isnull=False))
+    return Order(label, (known, Part(F("id"), str, where=Q(IsNull(value, True)))))
+
+
+_CREATED, _FINISHED, _TOOK = F("created_at"), F("finished_at"), between("started_at", "finished_at")
+
+
+def _unfinished(states: frozenset[str]) -> Part:
+    return Part(_CREATED, _moment, True, Q(state__in=states), states, is_small=True)
+
+
+_ACTIVE_FIRST = (
+    _unfinished(BUSY),
+    _unfinished(UNFINISHED - BUSY),
+    # "NOT IN", not "IN": no index of states must tempt the database to sort all jobs that have ended.
+    Part(_CREATED, _moment, True, ~Q(state__in=UNFINISHED), TERMINAL),
+)
+
+DEFAULT = "active"
+BY_CREATION = (DEFAULT, "-created", "created")
+ORDERS: dict[str, Order] = {
+    DEFAULT: Order("Unfinished first", _ACTIVE_FIRST),
+    "-created": _order("Newest first", _CREATED, _moment, descending=True),
+    "created": _order("Oldest first", _CREATED, _moment),
+    "-finished": _order_with_missing("Last finished first", _FINISHED, _moment, descending=True),
+    "finished": _order_with_missing("First finished first", _FINISHED, _moment, descending=False),
+    "-took": _order_with_missing("Longest duration first", _TOOK, _number, descending=True),
+    "took": _order_with_missing("Shortest duration first", _TOOK, _number, descending=False),
+    "copy": _order("Short name, A to Z", F("shortname_key")),
+    "-copy": _order("Short name, Z to A", F("shortname_key"), descending=True),
+    "source": _order("Source, A to Z", F("source_key")),
+    "-source": _order("Source, Z to A", F("source_key"), descending=True),
+    "person": _order("Requester, A to Z", F("requester_key")),
+    "-person": _order("Requester, Z to A", F("requester_key"), descending=True),
+}
+
+
+def reverse_of(name: str) -> str:
+    """The same order the other way round."""
+    return name.removeprefix("-") if name.startswith("-") else f"-{name}"
+
+
+@dataclass(frozen=True)
+class Page:
+    jobs: tuple[DuplicationJob, ...]
+    # The keys of the page before this one and of the one after it; empty where there is none.
+    previous: str
+    next: str
+
+    @property
+    def is_first(self) -> bool:
+        return not self.previous
+
+
+def page_of(found: Found, order: Order, asked: Mapping[str, str], size: int = PAGE) -> Page:
+    """The page that ``next`` or ``previous`` in an address asks for; the first one without either."""
+    after, before = order.key_in(asked.get("next")), order.key_in(asked.get("previous"))
+    if before is not None:
+        shown = order.take(found, size + 1, before, backwards=True)
+        if len(shown) <= size:
+            # The first page is always a full one.
+            return page_of(found, order, {}, size)
+        return _page(shown[:size][::-1], previous=True, following=True)
+    shown = order.take(found, size + 1, after)
+    if after is not None and not shown:
+        # The jobs of this page moved on meanwhile; the others are still there.
+        return page_of(found, order, {}, size)
+    return _page(shown[:size], previous=after is not None, following=len(shown) > size)
+
+
+def _page(shown: list[tuple[Key, DuplicationJob]], *, previous: bool, following: bool) -> Page:
+    return Page(
+        tuple(job for _, job in shown),
+        str(shown[0][0]) if previous else "",
+        str(shown[-1][0]) if following else "",
+    )

@@ -1,0 +1,64 @@
+"""One box for all that somebody may know of a copy: a name, a person, an id, a course, the error."""
+
+import re
+
+from django.db.models import Q
+
+from dupdash.duplication.explanations import EXPLANATIONS
+from dupdash.duplication.request import as_id
+from dupdash.duplication.search_text import fold_text
+from dupdash.duplication.states import State
+
+LONGEST = 200
+MOST_WORDS = 8
+# A word in quotation marks may hold blanks.
+_WORD = re.compile(r'"([^"]+)"|(\S+)')
+_START_OF_ID = re.compile(r"[0-9a-f]{6,32}")
+# A shorter piece of an explanation is a word like any other.
+A_SENTENCE = 12
+
+
+def words_in(text: str) -> list[str]:
+    """The words to search for, folded. Single signs are left out, unless they are an id: nearly every job has them."""
+    text = "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST]
+    found = (fold_text(quoted or plain).strip() for quoted, plain in _WORD.findall(text))
+    return [word for word in found if len(word) > 1 or as_id(word) is not None][:MOST_WORDS]
+
+
+def matching(text: str, *, scanned: bool) -> Q:
+    """The jobs in which every word of ``text`` occurs somewhere; all jobs where it has no words."""
+    words = words_in(text)
+    if not words:
+        return Q()
+    contains = "search_text__contains_all_scanned" if scanned else "search_text__contains_all"
+    # All that need the index of texts alone are looked up in it together.
+    plain = [word for word in words if not _may_be_id(word)]
+    wanted = Q(**{contains: plain}) if plain else Q()
+    for word in words:
+        if _may_be_id(word):
+            in_text = Q(**{contains: [word]}) if len(word) > 1 else Q()
+            wanted &= in_text | _with_id(word)
+    return wanted | _explained_by(text)
+
+
+def _may_be_id(word: str) -> bool:
+    return as_id(word) is not None or _START_OF_ID.fullmatch(word) is not None
+
+
+def _with_id(word: str) -> Q:
+    found = Q()
+    if _START_OF_ID.fullmatch(word):
+        # A range, which every database finds in the index of ids.
+        found |= Q(id__gte=word, id__lte=f"{word}g")
+    if (number := as_id(word)) is not None:
+        found |= Q(source_id=number) | Q(course_id=number)
+    return found
+
+
+def _explained_by(text: str) -> Q:
+    """The failures that the page of a job explains in these words."""
+    sought = fold_text(" ".join(text.split()))
+    if len(sought) < A_SENTENCE:
+        return Q()
+    codes = [code for code, words in EXPLANATIONS.items() if sought in fold_text(f"{words.happened} {words.means}")]
+    return Q(state=State.FAILED, failure_code__in=codes) if codes else Q()

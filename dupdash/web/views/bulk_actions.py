@@ -1,0 +1,81 @@
+"""Retrying or cancelling several copies at once: the question, and the result."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Action
+from dupdash.web.converters import is_job_id
+from dupdash.web.decorators import permission_required
+from dupdash.web.health_of_request import health_of
+from dupdash.web.job_list import bulk_actions
+from dupdash.web.job_list.filters import ListForm
+from dupdash.web.job_list.orders import Found
+from dupdash.web.presentation.job_rows import rows
+from dupdash.web.responses import PersonRequest, see_other
+from dupdash.web.views.jobs import list_url
+
+# The session keeps the last result under this name, for the page that reports it.
+LAST_RESULT = "last_bulk_action"
+
+
+@permission_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def bulk_action(request: PersonRequest) -> HttpResponse:
+    """Ask whether several jobs shall be changed; then change those, and only those, that were counted."""
+    given = request.POST if request.method == "POST" else request.GET
+    action = bulk_actions.ACTIONS.get(given.get("action", ""))
+    form = ListForm(given, request.user)
+    back = list_url(form)
+    if action is None or action not in bulk_actions.offered(request.user):
+        return see_other(back)
+    visible = access.visible_jobs(request.user)
+    if request.method == "POST":
+        confirmed = visible.filter(pk__in=_ids(given.get("jobs", "").split())).select_related("requester")
+        chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_actions.AT_ONCE)]
+        result = bulk_actions.do(chosen, action, request.user)
+        request.session[LAST_RESULT] = {**asdict(result), "action": given["action"], "back": back}
+        return see_other("jobs:bulk_result")
+    wanted = (
+        form.found() if given.get("all") == "1" else Found.all_of(visible.filter(pk__in=_ids(given.getlist("job"))))
+    )
+    choice = bulk_actions.choose(wanted, form.order, action, request.user)
+    if not choice.jobs and not choice.left_alone:
+        messages.info(request, "No copy was selected. Select copies first, then choose what to do with them.")
+        return see_other(back)
+    context = {
+        "action": given["action"],
+        "danger": action == Action.CANCEL,
+        "choice": choice,
+        "count": len(choice.jobs),
+        "rows": rows(choice.jobs, health_of(request)),
+        "sees_all": access.sees_all_jobs(request.user),
+        "ids": " ".join(job.pk for job in choice.jobs),
+        "kept": form.query(),
+        "back": back,
+    }
+    return render(request, "jobs/bulk_action.html", context)
+
+
+@permission_required
+@require_safe
+def bulk_result(request: PersonRequest) -> HttpResponse:
+    """The result of the last bulk action; reloading this page changes nothing."""
+    result = request.session.get(LAST_RESULT)
+    if result is None:
+        return see_other("jobs:list")
+    context = {
+        "result": result,
+        "refusals": bulk_actions.shown_refusals(result["refusals"], request.user),
+        "back": result["back"],
+    }
+    return render(request, "jobs/bulk_result.html", context)
+
+
+def _ids(texts: Iterable[str]) -> list[str]:
+    return [text for text in texts if is_job_id(text)]
