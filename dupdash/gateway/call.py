@@ -1,4 +1,4 @@
-"""One call of one function."""
+"""The two records of the gateway: a function that it offers, and one call of such a function."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class Call:
 
     @property
     def site_url(self) -> str:
-        """The address at which the caller reached us."""
+        """The address of dupdash that the caller used."""
         return f"{self.request.scheme}://{self.request.get_host()}"
 
     @property
     def owner(self) -> "User":
-        """Who acts: a token can do what its owner can."""
+        """The person in whose name the call acts: a token can do what its owner can."""
         return self.token.owner
 
 

@@ -1,14 +1,14 @@
-"""What the gateway refuses with: Moodle's classes, codes and words, so that a Moodle client understands them.
+"""The errors that the gateway answers with. Classes, codes and messages are Moodle's, so that clients understand them.
 
-Every one travels as HTTP 200. Compared with captures of Moodle 4.5.6; what is particular to a call goes into
-``debuginfo``, which Moodle sends too where debugging is on. The last three are ours: Moodle has no such thing.
+All are sent with HTTP status 200, as captured from Moodle 4.5.6. Details of a call go into ``debuginfo``, which Moodle
+sends too if debugging is on. The last three errors are dupdash's own.
 """
 
 CORE = "core\\exception\\"
 
 
 class ServiceError(Exception):
-    """An answer that is an error. ``message`` and ``debuginfo`` are for the caller, and hold no secret."""
+    """An error answer. The caller reads ``message`` and ``debuginfo``, so they must not contain secrets."""
 
     def __init__(self, exception: str, errorcode: str, message: str, debuginfo: str = "") -> None:
         super().__init__(message)
@@ -71,18 +71,18 @@ def no_permissions(why: str) -> ServiceError:
 
 
 def moodle_unreachable(why: str) -> ServiceError:
-    """Nothing was started. With an ``idempotencykey`` the same call may be repeated without a thought."""
-    return moodle_exception(
-        "moodleunreachable", f"Nothing was started: the Moodle cannot be worked with at the moment. {why}"
-    )
+    """Nothing was started. The caller can repeat the call, best with an ``idempotencykey``."""
+    return moodle_exception("moodleunreachable", f"Nothing was started, because Moodle is not available. {why}")
 
 
 def rate_limited() -> ServiceError:
     return moodle_exception(
-        "ratelimited", "Too many calls with this token in this minute. Nothing was done; call again in the next one."
+        "ratelimited", "Too many calls with this token in this minute. Nothing was done. Call again in the next minute."
     )
 
 
-def broken() -> ServiceError:
-    """A fault of ours. How far the call had come is not known here; the server's log says more."""
-    return ServiceError(f"{CORE}coding_exception", "codingerror", "dupdash failed to answer; its log says more.")
+def internal_error() -> ServiceError:
+    """A bug in dupdash. It is not known what the call had done before."""
+    return ServiceError(
+        f"{CORE}coding_exception", "codingerror", "dupdash failed to answer this call. Its log has the details."
+    )

@@ -1,4 +1,7 @@
-"""Taking the raw fields out of a request, without Django's own parsing: its limits answer 400, Moodle never does."""
+"""Reads the form fields of a request without Django's parser.
+
+Django answers HTTP 400 to a request that breaks its limits; Moodle never does.
+"""
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
@@ -13,18 +16,18 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def fields_of(request: HttpRequest) -> dict[str, Tree]:
-    """Query string and form body as PHP would have them. Raises ServiceError, and nothing else."""
+    """The fields of query string and form body, as PHP parses them. Raises only ServiceError."""
     query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
     if request.method != "POST":
         return parse(query, b"")
-    # A body without a type is taken for a form; of any other type (JSON) PHP makes no parameters.
+    # PHP reads a body without a content type as a form, and ignores bodies of other types, such as JSON.
     kind = request.content_type or FORM
     try:
         if kind == "multipart/form-data":
             return {**parse(query, b""), **_multipart(request)}
         return parse(query, request.body if kind == FORM else b"")
     except (SuspiciousOperation, MultiPartParserError, UnreadablePostError) as error:
-        raise invalid_parameter(f"The request's body cannot be read: {error}") from None
+        raise invalid_parameter(f"The request body cannot be read: {error}") from None
 
 
 class _NoFiles(FileUploadHandler):
@@ -32,18 +35,18 @@ class _NoFiles(FileUploadHandler):
         raise SkipFile
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Nothing comes here: every file is skipped."""
+        """Never called: every file is skipped."""
 
     def file_complete(self, file_size: int) -> None:
-        """Nothing comes here either."""
+        """Never called: every file is skipped."""
 
 
 def _multipart(request: HttpRequest) -> dict[str, Tree]:
     length = request.META.get("CONTENT_LENGTH") or "0"
     if not length.isdecimal() or int(length) > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0):
-        raise invalid_parameter("The request's body is too large")
+        raise invalid_parameter("The request body is too large")
     request.upload_handlers = [_NoFiles(request)]
-    # Byte for byte, whatever charset is claimed: Django would put U+FFFD for what is no UTF-8, and nobody would notice.
+    # Keeps every byte, whatever charset the request names. Django would silently replace invalid UTF-8 by U+FFFD.
     request.encoding = "latin-1"
     pairs = [(_decoded(name), _decoded(str(value))) for name, values in request.POST.lists() for value in values]
     return unflatten(pairs)

@@ -1,4 +1,4 @@
-"""The ten duplication options, as Moodle takes them and as MDL-64916 proposed them."""
+"""Reads the duplication options of a start call, in Moodle's form and in the form of MDL-64916."""
 
 from dupdash.gateway.errors import invalid_option, invalid_parameter
 from dupdash.gateway.parameters import Tree, branches, shown, text
@@ -8,11 +8,10 @@ _PAIR = {"name", "value"}
 
 
 def options_by_name(name: str, given: Tree) -> dict[str, int]:
-    """The options that were sent, by name; of one that was sent twice the last counts, as in Moodle.
+    """The options that were sent, by name. If one was sent twice, the last value counts, as in Moodle.
 
-    Both forms, mixed if need be: ``options[0][name]=users&options[0][value]=1`` and ``options[0][users]=1``. A name
-    that is none and a value other than 0 and 1 are ``invalidextparam`` (measured; Moodle takes "1abc" for 1, which
-    helps nobody).
+    Both forms are accepted, also mixed: ``options[0][name]=users&options[0][value]=1`` and ``options[0][users]=1``.
+    An unknown name or value is ``invalidextparam``, as in Moodle; but Moodle reads "1abc" as 1, which is refused here.
     """
     chosen = {}
     for item in branches(name, given):
@@ -20,7 +19,7 @@ def options_by_name(name: str, given: Tree) -> dict[str, int]:
             raise invalid_parameter(f"{name}: a list of objects is expected")
         if _PAIR & set(item):
             if set(item) != _PAIR:
-                raise invalid_parameter(f"{name}: an object with a name and a value is expected, and nothing else")
+                raise invalid_parameter(f"{name}: an object with only a name and a value is expected")
             pairs = {text(name, item["name"]): item["value"]}
         else:
             pairs = item

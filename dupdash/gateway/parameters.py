@@ -1,7 +1,7 @@
-"""The parameters of a call: from bytes to a tree as PHP makes it, and from there to typed values as Moodle does.
+"""Parses the parameters of a call: from bytes to a nested tree like PHP, then to typed values like Moodle.
 
-Whatever the bytes are, what is raised is a ServiceError. Bounded in size and depth: PHP cuts off silently what is
-too much (``max_input_vars``, ``max_input_nesting_level``); here it is refused, because half a request is none.
+Invalid input of any kind raises ServiceError. Requests with too many or too deeply nested fields are refused. PHP would
+silently drop such fields (``max_input_vars``, ``max_input_nesting_level``), and the call would run without them.
 """
 
 import re
@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from dupdash.gateway.errors import invalid_parameter
 
-# What Moodle demands of PHP's max_input_vars (5000), and deeper than any parameter of ours.
+# Moodle requires max_input_vars of 5000. No parameter of dupdash is nested as deeply as DEPTH_MOST.
 FIELDS_MOST = 5000
 DEPTH_MOST = 8
 
@@ -20,9 +20,9 @@ Tree = str | dict[str, "Tree"]
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 _INTEGER_MOST = 2**63 - 1
-# NUL, and bytes that were no UTF-8: Moodle's fix_utf8() would take them out, and it refuses what it would change.
+# NUL, and bytes of invalid UTF-8. Moodle's fix_utf8() would remove them, and Moodle refuses values that it changes.
 _UNCLEAN = re.compile("[\x00\ud800-\udfff]")
-# What PHP's variable names do not hold; a bracket only where it opens no key.
+# PHP replaces these characters in variable names; a bracket only if it does not open a key.
 _NOT_IN_NAMES = str.maketrans(" .[", "___")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
@@ -31,12 +31,12 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
 def parse(query: bytes, form: bytes) -> dict[str, Tree]:
-    """Query string and form body, merged as Moodle does: of one name the body's counts."""
+    """The fields of query string and form body. If both have a field, the body counts, as in Moodle."""
     return {**unflatten(fields(query)), **unflatten(fields(form))}
 
 
 def fields(encoded: bytes) -> list[tuple[str, str]]:
-    """The names and values of an ``application/x-www-form-urlencoded`` text, in their order."""
+    """The names and values of an ``application/x-www-form-urlencoded`` text, in order."""
     if not encoded:
         return []
     if encoded.count(b"&") >= FIELDS_MOST:
@@ -50,25 +50,25 @@ def _unquoted(part: bytes) -> str:
 
 
 def decoded(given: bytes) -> str:
-    """Bytes that are no UTF-8 become lone surrogates, which no type accepts."""
+    """Decode UTF-8. Invalid bytes become lone surrogates, which no parameter type accepts."""
     return given.decode("utf-8", "surrogateescape")
 
 
 class _Branch(dict[str, "Tree"]):
-    """One level of the tree, which knows the number that ``[]`` stands for in it."""
+    """One level of the tree. It counts the number that ``[]`` stands for."""
 
-    following = 0
+    next_index = 0
 
-    def place(self, key: str) -> str:
-        """The key that is filled now: itself, or for ``[]`` one above the highest number so far."""
-        key = key or str(self.following)
+    def resolve(self, key: str) -> str:
+        """The key itself, or for ``[]`` the number after the highest one so far."""
+        key = key or str(self.next_index)
         if key.isascii() and key.isdigit() and len(key) < 19:
-            self.following = max(self.following, int(key) + 1)
+            self.next_index = max(self.next_index, int(key) + 1)
         return key
 
 
 def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Tree]:
-    """``options[0][name]=users`` to ``{"options": {"0": {"name": "users"}}}``, as PHP fills ``$_POST``."""
+    """Turn ``options[0][name]=users`` into ``{"options": {"0": {"name": "users"}}}``, as PHP fills ``$_POST``."""
     tree = _Branch()
     for name, value in pairs:
         first, keys = _split(name)
@@ -77,17 +77,17 @@ def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Tree]:
         branch = tree
         path = [first, *keys]
         for key in path[:-1]:
-            place = branch.place(key)
-            inner = branch.get(place)
+            resolved = branch.resolve(key)
+            inner = branch.get(resolved)
             if not isinstance(inner, _Branch):
-                inner = branch[place] = _Branch()
+                inner = branch[resolved] = _Branch()
             branch = inner
-        branch[branch.place(path[-1])] = value
+        branch[branch.resolve(path[-1])] = value
     return tree
 
 
 def _split(name: str) -> tuple[str, list[str]]:
-    """The first key and the bracketed ones behind it; what stands between or behind brackets PHP drops."""
+    """The first key and the keys in brackets. Text between or after the brackets is dropped, as in PHP."""
     name = name.lstrip(" ")
     first, bracket, rest = name.partition("[")
     if not bracket or "]" not in rest or not first:
@@ -111,7 +111,7 @@ def _split(name: str) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a function. ``clean`` raises ServiceError; ``default`` counts where it is not required."""
+    """One parameter of a function. ``clean`` parses it or raises ServiceError; ``default`` replaces a missing one."""
 
     clean: Callable[[str, Tree], Any]
     required: bool = True
@@ -119,7 +119,7 @@ class Parameter:
 
 
 def validate(described: Mapping[str, Parameter], given: Mapping[str, Tree]) -> dict[str, Any]:
-    """The typed parameters of a function. As Moodle: a missing, an unknown and an ill-typed one are one error."""
+    """The typed parameters of a call. Missing, unknown and malformed ones are the same error, as in Moodle."""
     for name in given:
         if name not in described:
             raise invalid_parameter(f"Unexpected parameter: {shown(name)}")
@@ -135,7 +135,7 @@ def validate(described: Mapping[str, Parameter], given: Mapping[str, Tree]) -> d
 
 
 def shown(name: str) -> str:
-    """Something the caller sent, short, and printable in any encoding."""
+    """Text that the caller sent, cut and escaped for an error message."""
     return ascii(name[:60])[1:-1]
 
 
@@ -148,7 +148,7 @@ def text(name: str, given: Tree) -> str:
 
 
 def integer(name: str, given: Tree) -> int:
-    """``PARAM_INT``: what PHP would write the same way again, within 64 bits."""
+    """``PARAM_INT``: 64 bits, and written as PHP would write the number."""
     digits = text(name, given)
     if not _INTEGER.fullmatch(digits) or digits == "-0" or abs(value := int(digits)) > _INTEGER_MOST:
         raise invalid_parameter(f"{shown(name)}: an integer is expected")
@@ -163,7 +163,7 @@ def flag(name: str, given: Tree) -> bool:
 
 
 def identifier(name: str, given: Tree) -> str:
-    """``PARAM_ALPHANUMEXT``; ids of duplications are of this kind, and many that are none."""
+    """``PARAM_ALPHANUMEXT``, the type of duplication ids."""
     word = text(name, given)
     if not _IDENTIFIER.fullmatch(word):
         raise invalid_parameter(f"{shown(name)}: letters, digits, - and _ are expected")
@@ -181,7 +181,7 @@ def short_text(longest: int) -> Callable[[str, Tree], str]:
 
 
 def branches(name: str, given: Tree) -> list[Tree]:
-    """The items of a list, in the order in which they came: PHP does not care for a list's keys."""
+    """The items of a list, in the order in which they were sent. Their keys have no meaning, as in PHP."""
     if not isinstance(given, dict):
         raise invalid_parameter(f"{shown(name)}: a list is expected")
     return list(given.values())

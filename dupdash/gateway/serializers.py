@@ -1,7 +1,7 @@
-"""From a value or an error to the bytes that Moodle 4.5.6 would send for it, as captured.
+"""Writes values and errors as JSON or XML, byte for byte as Moodle 4.5.6 does (compared with captured answers).
 
-JSON as PHP's ``json_encode`` writes it: ASCII, no blanks, slashes escaped. XML in Moodle's RESPONSE, SINGLE,
-MULTIPLE, KEY and VALUE; it always parses, whatever a name holds, because what XML forbids is left out.
+JSON is written as PHP's ``json_encode`` does: ASCII, no blanks, escaped slashes. XML uses Moodle's elements RESPONSE,
+SINGLE, MULTIPLE, KEY and VALUE. Characters that XML forbids are left out, so that the answer can always be parsed.
 """
 
 import json
@@ -15,25 +15,25 @@ JSON = "application/json"
 XML = "application/xml; charset=utf-8"
 _XML_HEAD = '<?xml version="1.0" encoding="UTF-8" ?>\n'
 
-# The production Char of XML 1.0. A carriage return is allowed, and turned into a line feed by every parser.
+# Everything but the production Char of XML 1.0. A carriage return is allowed; parsers turn it into a line feed.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def answer(value: object, restformat: str) -> tuple[str, bytes]:
-    """Content type and body of a good answer."""
+    """Content type and body of an answer without error."""
     if restformat == "json":
         return JSON, _json(value)
     return XML, _xml(f"<RESPONSE>\n{''.join(_elements(value))}</RESPONSE>\n")
 
 
 def error(error: ServiceError, restformat: str) -> tuple[str, bytes]:
-    """Content type and body of an answer that is an error."""
-    told = {"errorcode": error.errorcode, "message": error.message}
+    """Content type and body of an error answer."""
+    fields = {"errorcode": error.errorcode, "message": error.message}
     if error.debuginfo:
-        told["debuginfo"] = error.debuginfo
+        fields["debuginfo"] = error.debuginfo
     if restformat == "json":
-        return JSON, _json({"exception": error.exception, **told})
-    lines = "".join(f"<{key.upper()}>{_text(words)}</{key.upper()}>\n" for key, words in told.items())
+        return JSON, _json({"exception": error.exception, **fields})
+    lines = "".join(f"<{key.upper()}>{_text(words)}</{key.upper()}>\n" for key, words in fields.items())
     return XML, _xml(f'<EXCEPTION class="{_text(error.exception)}">\n{lines}</EXCEPTION>\n')
 
 

@@ -1,4 +1,7 @@
-"""``core_course_async_duplicate_course``: the same road that the form takes, from the draft to the job."""
+"""Starts a duplication (``core_course_async_duplicate_course``).
+
+The call takes the same steps as the request form: draft, checks, permissions, job.
+"""
 
 import logging
 from typing import NoReturn
@@ -27,12 +30,12 @@ PARAMETERS = {
     "shortname": Parameter(text),
     "categoryid": Parameter(integer),
     "options": Parameter(options_by_name, required=False, default={}),
-    # Beyond the proposal.
+    # Not in the proposal.
     "visible": Parameter(flag, required=False, default=True),
     "idempotencykey": Parameter(short_text(KEY_LONGEST), required=False, default=""),
 }
 
-# Moodle's order: of several problems a caller is told the first.
+# The order in which Moodle checks. If a request has several problems, the answer names the first one.
 _ORDER = (
     "invalidparameter",
     "missingparam",
@@ -46,7 +49,7 @@ _ORDER = (
 
 
 def duplicate(call: Call) -> dict[str, str]:
-    """Take an order for a copy, and answer with its id before anything is done about it."""
+    """Create a job and answer with its id; a worker makes the copy later."""
     given = call.parameters
     draft = Draft(
         source=str(given["id"]),
@@ -61,7 +64,7 @@ def duplicate(call: Call) -> dict[str, str]:
     try:
         job = _submitted_before(call, draft) or _submit(call, draft)
     except InvalidRequest as refused:
-        # The same call may have come twice at once, and the other one won: its job holds the name and the key.
+        # Another call with the same key may have created the job in the meantime.
         job = _submitted_before(call, draft) or _refuse(refused, call)
     return {"duplicateid": job.pk}
 
@@ -78,42 +81,42 @@ def _submit(call: Call, draft: Draft) -> DuplicationJob:
         raise errors.no_permissions("You may see jobs, but not request copies.")
     try:
         with open_client() as client:
-            return _send(call, draft, client)
+            return _create_job(call, draft, client)
     except NotAllowed as refusal:
         raise errors.no_permissions(str(refusal)) from None
     except Refused as refusal:
-        # Moodle's own word on what dupdash's account asked it.
+        # Moodle refused a read of dupdash's account, and its own code and message are passed on.
         raise errors.moodle_exception(refusal.errorcode, refusal.message) from None
     except MoodleError as error:
-        # Whatever it is (away, a wrong token, maintenance), it happened while looking: there is no job.
-        logger.warning("a web service could not submit a job: %s", error)
+        # Moodle is down, in maintenance or refuses the token. Nothing but reads was sent, and there is no job.
+        logger.warning("a web service call could not create a job: %s", error)
         raise errors.moodle_unreachable(error.message) from None
 
 
-def _send(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
+def _create_job(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
     try:
         request = prepare(draft, Origin.WEB_SERVICE, client)
     except InvalidRequest:
-        # Nobody learns which courses there are by asking for copies of them: one that is not the caller's to copy and
-        # one that there is not are refused in the same words.
-        wish = access.RequestedCopy(call.parameters["id"], draft.category_id, dict(draft.options))
-        access.require_submit(call.owner, wish, client)
+        # A course that the caller must not copy and a course that does not exist get the same answer, so that nobody
+        # learns which courses exist.
+        copy = access.RequestedCopy(call.parameters["id"], draft.category_id, dict(draft.options))
+        access.require_submit(call.owner, copy, client)
         raise
     return jobs.submit(request, actor=call.owner, client=client, via=call.token.label)
 
 
 def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
-    first = min(refused.problems, key=_rank)
+    first = min(refused.problems, key=_order)
     is_own = first.job is not None and access.may_see(call.owner, first.job)
     raise as_service_error(first, in_full=is_own or access.sees_all_jobs(call.owner)) from None
 
 
-def _rank(problem: Problem) -> int:
+def _order(problem: Problem) -> int:
     return _ORDER.index(problem.code) if problem.code in _ORDER else len(_ORDER)
 
 
 def as_service_error(problem: Problem, *, in_full: bool) -> errors.ServiceError:
-    """What Moodle would say of the same fault; ``in_full`` names the course or the job that is in the way."""
+    """The error that Moodle has for a problem. ``in_full``: name the course or job that has the short name."""
     why = f"{problem.field}: {problem.words(in_full=in_full)}"
     match problem.code:
         case "invalidparameter" | "missingparam":

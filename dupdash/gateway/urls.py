@@ -1,4 +1,4 @@
-"""Where Moodle has it, so that a Moodle client works by changing its address."""
+"""The URL of the web services. It is the path that Moodle uses, so clients only change the host."""
 
 from django.urls import path
 

@@ -1,4 +1,7 @@
-"""``/webservice/rest/server.php``: who calls, what, and what is answered. Always HTTP 200, as Moodle."""
+"""The view ``/webservice/rest/server.php``: authenticates a call, runs its function and writes the answer.
+
+The HTTP status is always 200, as in Moodle.
+"""
 
 import logging
 
@@ -17,7 +20,7 @@ from dupdash.gateway.parameters import Tree, validate
 
 logger = logging.getLogger("dupdash.gateway")
 
-# Settings of Moodle's protocol, which any call may carry. Nothing that is answered here depends on them.
+# Settings of Moodle's protocol that any call may have. dupdash ignores them.
 SETTINGS = (
     "moodlewssettingraw",
     "moodlewssettingfileurl",
@@ -27,10 +30,10 @@ SETTINGS = (
 )
 
 
-# No cookie is looked at, so there is nothing to forge; a browser's session opens nothing here.
+# CSRF protection is not needed: the view ignores cookies and sessions, only a token gives access.
 @csrf_exempt
 def server(request: HttpRequest) -> HttpResponse:
-    """Answer one call. The token is in no log and in no answer."""
+    """Answer one call. The token is never logged and never part of an answer."""
     restformat = "xml"
     try:
         given = fields_of(request)
@@ -40,15 +43,15 @@ def server(request: HttpRequest) -> HttpResponse:
     except ServiceError as refusal:
         content_type, body = serializers.error(refusal, restformat)
     except DatabaseError:
-        logger.exception("the database failed during a web service call")
+        logger.exception("a web service call failed: database error")
         content_type, body = serializers.error(errors.write_failed(), restformat)
     except Exception:
-        # A caller gets an answer in the language it speaks, whatever is broken here; the log has the rest.
-        logger.exception("a web service call broke")
-        content_type, body = serializers.error(errors.broken(), restformat)
+        # The client expects an answer in Moodle's format, whatever fails here.
+        logger.exception("a web service call failed")
+        content_type, body = serializers.error(errors.internal_error(), restformat)
     response = HttpResponse(body, content_type=content_type)
     response["Cache-Control"] = "no-store"
-    # As Moodle has it: pages of other sites may call, for it is the token that opens, never a cookie.
+    # As in Moodle: pages of other sites may call, because a token is needed and cookies are ignored.
     response["Access-Control-Allow-Origin"] = "*"
     return response
 

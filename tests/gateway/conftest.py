@@ -21,13 +21,13 @@ from tests.gateway.support import Caller
 
 @pytest.fixture(autouse=True)
 def _fresh_counts() -> None:
-    """Ids of tokens begin anew with every test's database; what was granted to them must, too."""
+    """Token ids start at 1 in the database of each test, so the calls reserved for them are reset, too."""
     tokens.clear_portions()
 
 
 @pytest.fixture
 def calls_as(client: Client) -> Callable[[User], Caller]:
-    """``calls_as(person)``: somebody's program, with a token of theirs."""
+    """``calls_as(person)``: a client program with a token of that person."""
 
     def with_token_of(person: User, **rest: Any) -> Caller:
         _, text = tokens.make(person, rest.pop("label", "a program"), **rest)

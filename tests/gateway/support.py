@@ -1,4 +1,4 @@
-"""A program that speaks to the gateway, as the tests see it: plain forms, no client of ours."""
+"""A client program of the gateway that sends plain HTTP forms and uses no code of dupdash."""
 
 import json
 from dataclasses import dataclass
@@ -36,14 +36,14 @@ class Caller:
         return json.loads(response.content)
 
     def copy(self, shortname: str = "NEW-1", **changes: Any) -> Any:
-        """Ask for a copy; ``None`` leaves a parameter out."""
-        wanted = {
+        """Call the start function; ``None`` leaves a parameter out."""
+        parameters = {
             "id": SOURCE,
             "fullname": f"Copy called {shortname}",
             "shortname": shortname,
             "categoryid": 2,
         } | changes
-        return self(DUPLICATE, **{name: value for name, value in wanted.items() if value is not None})
+        return self(DUPLICATE, **{name: value for name, value in parameters.items() if value is not None})
 
 
 def error(answer: Any) -> str:

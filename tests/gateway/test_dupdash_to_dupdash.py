@@ -1,7 +1,7 @@
-"""One dupdash behind another: native driver → gateway → waiting driver → Moodle.
+"""One dupdash in front of another: asynchronous driver → gateway → synchronous driver → Moodle.
 
-The one behind runs as it would anywhere, in processes and with a database of its own: in one database the two jobs
-would be in each other's way, for both want the same short name.
+The back dupdash runs in processes of its own with its own database. In one database the two jobs would block each
+other, because both reserve the same short name.
 """
 
 import os
@@ -35,7 +35,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Behind:
-    """The other dupdash, as its clients see it."""
+    """The back dupdash, as its clients see it."""
 
     url: str
     token: str
@@ -53,7 +53,7 @@ def site(settings: Any) -> Iterator[Moodle]:
         point_at(settings, site)
         yield site
         site.gates.release()
-    # Two programs, and still only one request.
+    # Two programs, but only one request may reach Moodle.
     site.never_sent_twice()
 
 
@@ -66,7 +66,7 @@ def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
         **{name: value for name, value in os.environ.items() if not name.startswith(("REDIS", "NATIVE", "TEST_"))},
         "DUPDASH_ENV_FILE": "",
         "DJANGO_SETTINGS_MODULE": "dupdash.settings",
-        "SECRET_KEY": "only-for-the-one-behind",
+        "SECRET_KEY": "only-for-the-back-dupdash",
         "DEBUG": "false",
         "DATABASE_URL": f"sqlite:///{tmp_path}/behind.sqlite3",
         "MOODLE_URL": site.url,
@@ -83,7 +83,7 @@ def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
     with ExitStack() as stack:
         manage(environment, "migrate", "--verbosity", "0")
         manage(environment, "createsuperuser", "--noinput", "--username", "front", "--email", "front@example.edu")
-        token = manage(environment, "api_token", "create", "front", "--label", "the front dupdash")
+        token = manage(environment, "api_token", "create", "front", "--label", "front dupdash")
         log = stack.enter_context((tmp_path / "behind.log").open("wb"))
         for command in (
             ["-m", "gunicorn", "dupdash.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4"],
@@ -112,7 +112,7 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def process(command: list[str], environment: dict[str, str], log: Any) -> Iterator[None]:
-    """A process with all its children, gone at the end."""
+    """A process that is stopped with all its children at the end."""
     started = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
     )
@@ -135,7 +135,7 @@ def listens(port: int) -> bool:
     return True
 
 
-def test_a_job_goes_through_both_and_is_made_once(site: Moodle, behind: Behind, tmp_path: Path) -> None:
+def test_job_passes_through_both_and_makes_one_course(site: Moodle, behind: Behind, tmp_path: Path) -> None:
     job = run_worker(submit("BIO101-2026S1", "BIO101-2027S1", options={"users": True, "blocks": False}))
     assert (job.state, job.driver) == (State.RUNNING, "asynchronous"), story(job)
     shown: list[tuple[int, float]] = []
@@ -150,12 +150,12 @@ def test_a_job_goes_through_both_and_is_made_once(site: Moodle, behind: Behind, 
     assert job.course_id == site.course("BIO101-2027S1").id
     assert site.calls.asked["bio101-2027s1"] == 1
 
-    told = behind.call(RESULT, duplicateid=job.duplicate_id)
-    assert told["state"] == "succeeded"
-    assert told["courseid"] == job.course_id
+    result = behind.call(RESULT, duplicateid=job.duplicate_id)
+    assert result["state"] == "succeeded"
+    assert result["courseid"] == job.course_id
 
 
-def test_what_the_one_behind_refuses_fails_here_and_nothing_is_started(site: Moodle, behind: Behind) -> None:
+def test_refusal_of_the_back_dupdash_fails_the_job(site: Moodle, behind: Behind) -> None:
     with site.held_at("backup"):
         first = behind.call(
             "core_course_async_duplicate_course",
@@ -171,7 +171,7 @@ def test_what_the_one_behind_refuses_fails_here_and_nothing_is_started(site: Moo
     assert site.calls.asked["same"] <= 1
 
 
-def test_it_goes_on_following_while_the_one_behind_does_not_know_itself(site: Moodle, behind: Behind) -> None:
+def test_job_is_followed_while_the_back_dupdash_is_unresolved(site: Moodle, behind: Behind) -> None:
     site.faults.set("killed_in_backup", count=1)
     job = run_worker(submit("BIO101-2026S1", "BIO101-2027S1"))
 

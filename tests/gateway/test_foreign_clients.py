@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote: moodlepy, and the README's own lines for a shell."""
+"""Clients that are not part of dupdash: moodlepy, and the documented shell example."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def gateway(live_server: Any, administrator: User) -> Gateway:
 
 @pytest.fixture
 def worker(moodle: Moodle) -> Iterator[None]:
-    """Runs what is queued, one job after the other."""
+    """Run the queued jobs, one after the other."""
     over = Event()
 
     def work() -> None:
@@ -54,15 +54,15 @@ def worker(moodle: Moodle) -> Iterator[None]:
         over.set()
 
 
-def test_moodlepy_submits_a_copy_and_follows_it(gateway: Gateway, moodle: Moodle) -> None:
+def test_moodlepy_starts_a_copy_and_follows_it(gateway: Gateway, moodle: Moodle) -> None:
     client = Moodlepy(gateway.url + ENDPOINT, gateway.token)
     site = client.core.webservice.get_site_info()
     assert {function.name for function in site.functions} >= {DUPLICATE, STATUS}
     assert site.username == "archer"
 
     options = [{"name": "users", "value": 1}, {"name": "blocks", "value": 0}]
-    wanted = {"id": SOURCE, "fullname": "Biology & more", "shortname": "MP-1", "categoryid": 2, "options": options}
-    answer = client(DUPLICATE, **wanted)
+    parameters = {"id": SOURCE, "fullname": "Biology & more", "shortname": "MP-1", "categoryid": 2, "options": options}
+    answer = client(DUPLICATE, **parameters)
     seen = []
 
     def ended() -> bool:
@@ -79,7 +79,7 @@ def test_moodlepy_submits_a_copy_and_follows_it(gateway: Gateway, moodle: Moodle
     assert [status["status"] for status in many["statuses"]] == [1000]
 
 
-def test_moodlepy_understands_what_is_refused(gateway: Gateway) -> None:
+def test_moodlepy_understands_errors(gateway: Gateway) -> None:
     client = Moodlepy(gateway.url + ENDPOINT, gateway.token)
     for function, parameters, code in (
         (DUPLICATE, {"id": 99999, "fullname": "x", "shortname": "x", "categoryid": 2}, "invalidcourseid"),

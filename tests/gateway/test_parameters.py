@@ -1,4 +1,4 @@
-"""Whatever bytes arrive: an answer in Moodle's language, and parameters as PHP would have them."""
+"""Parsing of parameters: any input gets an answer in Moodle's format, and parameters are parsed as in PHP."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from tests.gateway.support import ENDPOINT, FORM, Caller, error
 
 Calls = Callable[..., Caller]
 
-# Names that get past the first check, so that what is behind it is reached as well.
+# Known names, so that the tests reach the code after the check of names.
 names = st.sampled_from(
     [
         "wstoken",
@@ -71,21 +71,21 @@ forms = st.one_of(
 
 @given(forms, forms)
 @settings(max_examples=500, deadline=None)
-def test_any_bytes_make_parameters_or_an_error_of_moodles(query: bytes, form: bytes) -> None:
+def test_any_bytes_are_parameters_or_an_error_of_moodle(query: bytes, form: bytes) -> None:
     try:
         tree = parse(query, form)
     except ServiceError as refusal:
-        tell(refusal)
+        check_error(refusal)
         return
     for function in FUNCTIONS.values():
         try:
             validate(function.parameters, tree)
         except ServiceError as refusal:
-            tell(refusal)
+            check_error(refusal)
 
 
-def tell(refusal: ServiceError) -> None:
-    """It is one of Moodle's, and can be told in both formats."""
+def check_error(refusal: ServiceError) -> None:
+    """The error is one of Moodle's, and both formats can be written."""
     assert refusal.errorcode in ("invalidparameter", "invalidextparam")
     assert json.loads(serializers.error(refusal, "json")[1])["errorcode"] == refusal.errorcode
     assert ElementTree.fromstring(serializers.error(refusal, "xml")[1]).findtext("ERRORCODE") == refusal.errorcode
@@ -116,7 +116,7 @@ def test_any_query_gets_an_answer(client: Client, db: None, query: str) -> None:
 
 @pytest.fixture
 def program(calls_as: Calls, help_desk: User) -> Caller:
-    """Nothing that it sends is asked of a Moodle: its owner may not ask for copies."""
+    """A program whose owner may not request copies, so that no call reaches a Moodle."""
     return calls_as(help_desk)
 
 
@@ -129,22 +129,22 @@ anything = st.recursive(
 
 @given(anything)
 @settings(max_examples=300, deadline=None)
-def test_xml_always_parses(value: Any) -> None:
+def test_xml_can_always_be_parsed(value: Any) -> None:
     assert ElementTree.fromstring(serializers.answer(value, "xml")[1]).tag == "RESPONSE"
 
 
 @given(st.text())
 @settings(max_examples=300, deadline=None)
-def test_a_name_comes_through_json_unchanged_and_through_xml_but_for_what_xml_forbids(name: str) -> None:
+def test_names_are_complete_in_json_and_lose_only_invalid_xml(name: str) -> None:
     assert json.loads(serializers.answer({"name": name}, "json")[1]) == {"name": name}
     root = ElementTree.fromstring(serializers.answer({"name": name}, "xml")[1])
     allowed = "".join(letter for letter in name if serializers._FORBIDDEN.match(letter) is None)
-    # A parser turns every kind of line end into a line feed.
-    told = root.findtext("./SINGLE/KEY/VALUE") or ""
-    assert told == allowed.replace("\r\n", "\n").replace("\r", "\n")
+    # XML parsers turn every kind of line end into a line feed.
+    parsed = root.findtext("./SINGLE/KEY/VALUE") or ""
+    assert parsed == allowed.replace("\r\n", "\n").replace("\r", "\n")
 
 
-# --- As PHP does -----------------------------------------------------------------------------------------
+# --- Parsed as in PHP ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -171,11 +171,11 @@ def test_a_name_comes_through_json_unchanged_and_through_xml_but_for_what_xml_fo
         ("a[b][c=1", {"a": {"b": "1"}}),
     ],
 )
-def test_names_become_a_tree_as_in_php(sent: str, tree: dict[str, Any]) -> None:
+def test_names_with_brackets_become_a_tree_as_in_php(sent: str, tree: dict[str, Any]) -> None:
     assert unflatten(fields(sent.encode())) == tree
 
 
-def test_too_much_is_refused_rather_than_cut_off() -> None:
+def test_too_many_fields_are_refused_and_not_cut_off() -> None:
     assert len(fields(b"&".join([b"a=1"] * FIELDS_MOST))) == FIELDS_MOST
     with pytest.raises(ServiceError, match="Invalid parameter"):
         fields(b"&".join([b"a=1"] * (FIELDS_MOST + 1)))
@@ -183,7 +183,7 @@ def test_too_much_is_refused_rather_than_cut_off() -> None:
         unflatten([("a" + "[b]" * (DEPTH_MOST + 1), "1")])
 
 
-def test_a_body_that_is_too_large_is_refused(program: Caller) -> None:
+def test_too_large_body_is_refused(program: Caller) -> None:
     body = b"wstoken=" + b"x" * 3_000_000
     response = program.client.post(ENDPOINT, body + b"&moodlewsrestformat=json", content_type=FORM)
     assert response.status_code == 200
@@ -193,21 +193,21 @@ def test_a_body_that_is_too_large_is_refused(program: Caller) -> None:
 @pytest.mark.parametrize(
     "sent", ["", "abc", "1.0", "1e3", " 1", "+1", "01", "-0", "٣", "9" * 30, "9223372036854775808"]
 )
-def test_a_number_that_php_would_change_is_refused(sent: str) -> None:
+def test_number_that_php_would_change_is_refused(sent: str) -> None:
     with pytest.raises(ServiceError) as refused:
         integer("id", sent)
     assert refused.value.errorcode == "invalidparameter"
 
 
 @pytest.mark.parametrize(("sent", "number"), [("0", 0), ("-5", -5), ("9223372036854775807", 2**63 - 1)])
-def test_a_number_is_a_number(sent: str, number: int) -> None:
+def test_integer_is_accepted(sent: str, number: int) -> None:
     assert integer("id", sent) == number
 
 
 @pytest.mark.parametrize(
     ("clean", "sent"), [(text, {"0": "x"}), (text, "a\0b"), (text, "\udcff"), (flag, "2"), (identifier, "a b")]
 )
-def test_what_is_of_another_type_is_refused(clean: Callable[[str, Any], Any], sent: Any) -> None:
+def test_value_of_another_type_is_refused(clean: Callable[[str, Any], Any], sent: Any) -> None:
     with pytest.raises(ServiceError) as refused:
         clean("x", sent)
     assert refused.value.errorcode == "invalidparameter"
@@ -226,7 +226,7 @@ def test_what_is_of_another_type_is_refused(clean: Callable[[str, Any], Any], se
         "options[][users]=0&options[][users]=1&options[][blocks]=0",
     ],
 )
-def test_options_come_in_both_forms(sent: str) -> None:
+def test_options_are_accepted_in_both_forms(sent: str) -> None:
     assert options_by_name("options", parse(b"", sent.encode())["options"]) == {"users": True, "blocks": False}
 
 
@@ -245,13 +245,13 @@ def test_options_come_in_both_forms(sent: str) -> None:
         ("options=users", "invalidparameter"),
     ],
 )
-def test_bad_options_are_refused_as_moodle_refuses_them(sent: str, code: str) -> None:
+def test_invalid_options_get_the_error_codes_of_moodle(sent: str, code: str) -> None:
     with pytest.raises(ServiceError) as refused:
         options_by_name("options", parse(b"", sent.encode())["options"])
     assert refused.value.errorcode == code
 
 
-def test_the_refusal_names_the_option(calls_as: Calls, administrator: User) -> None:
+def test_error_names_the_unknown_option(calls_as: Calls, administrator: User) -> None:
     answer = calls_as(administrator).copy(options=[{"name": "bogus", "value": 1}])
     assert error(answer) == "invalidextparam"
     assert answer["message"] == "Invalid external api parameter: bogus"

@@ -1,4 +1,4 @@
-"""The protocol: the very tests that the sandbox and a real Moodle pass, and what they cannot ask."""
+"""The REST protocol: the contract tests that the sandbox and a real Moodle pass, and tests of the gateway alone."""
 
 import json
 import logging
@@ -27,28 +27,28 @@ Calls = Callable[..., Caller]
 
 @pytest.fixture
 def server(live_server: Any, administrator: User) -> Server:
-    """The third of the servers that the contract is for."""
+    """The gateway as the server of the contract tests."""
     _, text = tokens.make(administrator, "contract")
     return Server(live_server.url, text, "gateway")
 
 
-def test_it_lists_exactly_what_it_serves(calls_as: Calls, help_desk: User) -> None:
+def test_site_info_lists_exactly_the_served_functions(calls_as: Calls, help_desk: User) -> None:
     listed = [function["name"] for function in calls_as(help_desk)(SITE_INFO)["functions"]]
     assert sorted(listed) == sorted(FUNCTIONS)
     assert {DUPLICATE, STATUS} < set(listed)
 
 
-def test_it_says_who_calls(calls_as: Calls, administrator: User) -> None:
-    told = calls_as(administrator)(SITE_INFO)
-    assert told["username"] == "archer"
-    assert told["userid"] == administrator.pk
-    assert told["userissiteadmin"] is True
+def test_site_info_names_the_caller(calls_as: Calls, administrator: User) -> None:
+    info = calls_as(administrator)(SITE_INFO)
+    assert info["username"] == "archer"
+    assert info["userid"] == administrator.pk
+    assert info["userissiteadmin"] is True
     captured = set(capture("site_info")["body"])
-    assert captured - set(told) <= {"userprivateaccesskey"}
+    assert captured - set(info) <= {"userprivateaccesskey"}
 
 
 @pytest.mark.parametrize("name", ["duplicate_as_xml", "error_as_xml", "categories_as_xml"])
-def test_its_xml_is_moodles_to_the_byte(name: str) -> None:
+def test_xml_equals_the_captured_answer_of_moodle(name: str) -> None:
     captured = capture(name)
     root = ElementTree.fromstring(captured["body"].encode())
     if root.tag == "RESPONSE":
@@ -71,7 +71,9 @@ def as_value(node: ElementTree.Element) -> Any:
 
 
 @pytest.mark.parametrize("name", ["invalid_token", "unknown_function", "duplicate_invalid_course"])
-def test_its_errors_are_moodles_to_the_letter(calls_as: Calls, administrator: User, name: str, moodle: Any) -> None:
+def test_error_equals_the_captured_error_of_moodle(
+    calls_as: Calls, administrator: User, name: str, moodle: Any
+) -> None:
     caller = calls_as(administrator)
     captured = capture(name)
     match name:
@@ -84,31 +86,29 @@ def test_its_errors_are_moodles_to_the_letter(calls_as: Calls, administrator: Us
     assert answer == captured["body"]
 
 
-def test_a_form_with_parts_is_a_form_too(client: Client, calls_as: Calls, administrator: User) -> None:
+def test_multipart_form_is_accepted(client: Client, calls_as: Calls, administrator: User) -> None:
     caller = calls_as(administrator)
     fields = {"wstoken": caller.token, "wsfunction": SITE_INFO, "moodlewsrestformat": "json"}
     assert client.post(ENDPOINT, fields).json()["username"] == "archer"
 
 
-def test_the_body_counts_where_the_query_says_something_else(
-    client: Client, calls_as: Calls, administrator: User
-) -> None:
+def test_body_overrides_the_query_string(client: Client, calls_as: Calls, administrator: User) -> None:
     caller = calls_as(administrator)
     query = urlencode({"wstoken": caller.token, "wsfunction": "no_such_function", "moodlewsrestformat": "json"})
     answer = client.post(f"{ENDPOINT}?{query}", urlencode({"wsfunction": SITE_INFO}), content_type=FORM)
     assert answer.json()["username"] == "archer"
 
 
-def test_a_form_with_parts_counts_where_the_query_says_something_else(
-    client: Client, calls_as: Calls, administrator: User
-) -> None:
+def test_multipart_body_overrides_the_query_string(client: Client, calls_as: Calls, administrator: User) -> None:
     fields = {"wstoken": calls_as(administrator).token, "wsfunction": SITE_INFO}
     answer = client.post(f"{ENDPOINT}?moodlewsrestformat=json&wsfunction=no_such_function", fields)
     assert answer.json()["username"] == "archer"
 
 
-def parted(client: Client, pairs: list[tuple[str, bytes]], kind: str = "multipart/form-data; boundary=B") -> bytes:
-    """The answer to a form in parts, sent byte for byte."""
+def post_multipart(
+    client: Client, pairs: list[tuple[str, bytes]], kind: str = "multipart/form-data; boundary=B"
+) -> bytes:
+    """The answer to a multipart form with these bytes."""
     parts = (
         b'--B\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\n\r\n' + value + b"\r\n"
         for name, value in [*pairs, ("moodlewsrestformat", b"json")]
@@ -117,50 +117,50 @@ def parted(client: Client, pairs: list[tuple[str, bytes]], kind: str = "multipar
 
 
 @pytest.mark.parametrize("claimed", ["", "; charset=latin-1"])
-def test_a_form_with_parts_that_is_no_utf_8_is_refused_like_any_other(
+def test_multipart_form_with_invalid_utf_8_is_refused(
     calls_as: Calls, administrator: User, moodle: Any, claimed: str
 ) -> None:
     caller = calls_as(administrator)
     pairs = [("wstoken", caller.token.encode()), ("wsfunction", DUPLICATE.encode()), ("id", str(SOURCE).encode())]
     pairs += [("categoryid", b"2"), ("shortname", b"WS-1")]
     kind = f"multipart/form-data; boundary=B{claimed}"
-    answer = json.loads(parted(caller.client, [*pairs, ("fullname", "Einführung".encode("latin-1"))], kind))
+    answer = json.loads(post_multipart(caller.client, [*pairs, ("fullname", "Einführung".encode("latin-1"))], kind))
     assert error(answer) == "invalidparameter"
     assert "fullname: not UTF-8" in answer["debuginfo"]
     assert not DuplicationJob.objects.exists()
-    parted(caller.client, [*pairs, ("fullname", "Einführung".encode())], kind)
+    post_multipart(caller.client, [*pairs, ("fullname", "Einführung".encode())], kind)
     assert DuplicationJob.objects.get().fullname == "Einführung"
 
 
 @pytest.mark.parametrize("too_many", [0, 1])
-def test_a_form_with_parts_has_as_many_fields_as_any_other(calls_as: Calls, administrator: User, too_many: int) -> None:
+def test_multipart_form_has_the_same_limit_of_fields(calls_as: Calls, administrator: User, too_many: int) -> None:
     caller = calls_as(administrator)
     first = [("wstoken", caller.token.encode()), ("wsfunction", STATUSES.encode())]
     ids = [("duplicateids[]", b"x")] * (FIELDS_MOST - len(first) - 1)
-    answer = parted(caller.client, [*first, *ids, *[("duplicateids[]", b"x")] * too_many])
+    answer = post_multipart(caller.client, [*first, *ids, *[("duplicateids[]", b"x")] * too_many])
     if too_many:
         assert b"<ERRORCODE>invalidparameter</ERRORCODE>" in answer
     else:
         assert len(json.loads(answer)["warnings"]) == len(ids)
 
 
-def test_its_json_is_written_as_php_writes_it() -> None:
+def test_json_is_written_as_php_writes_it() -> None:
     content_type, body = serializers.answer({"a": ["/é", None, True, 1]}, "json")
     assert content_type == capture("site_info")["content_type"]
     assert body == rb'{"a":["\/\u00e9",null,true,1]}'
 
 
-def test_the_settings_of_the_protocol_are_no_parameters(calls_as: Calls, administrator: User) -> None:
+def test_settings_of_the_protocol_are_not_parameters(calls_as: Calls, administrator: User) -> None:
     caller = calls_as(administrator)
     assert "username" in caller(SITE_INFO, moodlewssettinglang="de", moodlewssettingfilter="true")
     assert error(caller(SITE_INFO, moodlewsnonsense="1")) == "invalidparameter"
 
 
-def test_a_call_without_a_function_is_refused(calls_as: Calls, administrator: User) -> None:
+def test_call_without_a_function_is_refused(calls_as: Calls, administrator: User) -> None:
     assert error(calls_as(administrator)("")) == "invalidparameter"
 
 
-def test_a_signed_in_browser_opens_nothing(as_somebody: Client) -> None:
+def test_session_of_a_browser_gives_no_access(as_somebody: Client) -> None:
     answer = as_somebody.post(ENDPOINT, {"wsfunction": SITE_INFO, "moodlewsrestformat": "json"})
     assert error(answer.json()) == "invalidtoken"
 
@@ -173,13 +173,13 @@ def as_somebody(administrator: User) -> Client:
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("secret detail"), DatabaseError("secret detail")])
-def test_whatever_breaks_is_answered_in_the_callers_language(
+def test_internal_error_is_answered_in_moodles_format(
     calls_as: Calls, administrator: User, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    def broken(*_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise fault
 
-    monkeypatch.setattr("dupdash.gateway.functions.access.is_administrator", broken)
+    monkeypatch.setattr("dupdash.gateway.functions.access.is_administrator", fail)
     answer = calls_as(administrator)(SITE_INFO)
     assert error(answer) in ("codingerror", "dmlwriteexception")
     assert "secret detail" not in json.dumps(answer)
@@ -196,7 +196,7 @@ def test_no_token_is_logged(
     assert caller.token not in caplog.text
 
 
-def test_the_development_server_logs_no_queries() -> None:
+def test_development_server_does_not_log_query_strings() -> None:
     logger = logging.getLogger("django.server")
     record = logger.makeRecord(
         "django.server", logging.INFO, "", 0, '"%s" %s %s', (f"GET {ENDPOINT}?wstoken=abc HTTP/1.1", "200", "5"), None

@@ -1,4 +1,4 @@
-"""Jobs on a site that has the proposed services: started with the first, followed with the second."""
+"""The asynchronous driver on a site that has only the two proposed services, start and get_status."""
 
 import json
 from collections.abc import Iterator
@@ -41,17 +41,17 @@ WIRE = Path(__file__).parent.parent / "wire"
 
 
 class Native(Moodle):
-    """A Moodle that has both services."""
+    """A Moodle with both proposed services."""
 
     def report_once(self, function: str, report: dict[str, Any]) -> None:
-        """Have the next call of a function answered with this."""
+        """Answer the next call of a function with this report."""
         body = json.dumps(report).encode()
         self._steps.append((function, "", lambda: Response(200, "application/json", body)))
 
 
 @pytest.fixture
 def site(settings: Any) -> Iterator[Native]:
-    """At the end nothing may have been sent or made twice."""
+    """A site of that kind. At the end no request and no course may have been made twice."""
     with Native(speed=SPEED, native=True) as site:
         scale_periods(settings)
         point_at(settings, site)
@@ -61,7 +61,7 @@ def site(settings: Any) -> Iterator[Native]:
 
 
 def calls_of(site: Native, function: str) -> list[int]:
-    """One entry for each call of a function from now on; only the next of each kind is counted."""
+    """A list that gets an entry at the next call of a function."""
     seen: list[int] = []
     site.when(function, lambda: seen.append(1))
     return seen
@@ -71,7 +71,7 @@ def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     return look_until_settled(job, clock)
 
 
-def test_a_site_that_has_both_is_worked_with_natively(site: Native, clock: Clock) -> None:
+def test_site_with_both_services_gets_the_asynchronous_driver(site: Native, clock: Clock) -> None:
     waited = calls_of(site, WAITING)
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.driver) == (State.RUNNING, "asynchronous")
@@ -82,8 +82,8 @@ def test_a_site_that_has_both_is_worked_with_natively(site: Native, clock: Clock
     assert kinds(job)[:4] == ["submitted", "started", "sent", "accepted"]
 
 
-def test_the_worker_is_free_while_the_site_copies(site: Native, clock: Clock) -> None:
-    """So that few workers follow many copies."""
+def test_worker_is_free_while_the_site_copies(site: Native, clock: Clock) -> None:
+    """Few workers can have many copies made."""
     sources = ["AT&T", "BIO101-2026S1", "5>3", "SHELL"]
     with site.held_at("renamed"):
         running = [run_worker(submit(source, f"N-{number}")) for number, source in enumerate(sources)]
@@ -93,7 +93,7 @@ def test_the_worker_is_free_while_the_site_copies(site: Native, clock: Clock) ->
     assert [ended(job, clock).state for job in running] == [State.SUCCEEDED] * 4
 
 
-def test_the_sites_id_is_stored_before_anything_else_is_done_with_it(site: Native, clock: Clock) -> None:
+def test_id_of_the_site_is_stored_before_it_is_used(site: Native, clock: Clock) -> None:
     stored: list[str] = []
     site.when(STATUS, lambda: stored.append(DuplicationJob.objects.get().duplicate_id))
     job = run_worker(submit(shortname="N-1"))
@@ -103,7 +103,7 @@ def test_the_sites_id_is_stored_before_anything_else_is_done_with_it(site: Nativ
 
 
 @pytest.mark.parametrize("trouble", ["reset_after", "empty", "html", "truncated", "bad_gateway"])
-def test_a_lost_answer_to_the_start_is_looked_up_like_any_other(site: Native, clock: Clock, trouble: str) -> None:
+def test_lost_answer_to_the_start_is_checked_in_moodle(site: Native, clock: Clock, trouble: str) -> None:
     site.faults.add(make_fault(trouble, count=1, function=START))
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.duplicate_id) == (State.CHECKING, "")
@@ -112,7 +112,7 @@ def test_a_lost_answer_to_the_start_is_looked_up_like_any_other(site: Native, cl
     assert site.calls.asked["n-1"] == 1
 
 
-def test_a_site_that_forgot_the_id_is_looked_at_instead(site: Native, clock: Clock) -> None:
+def test_id_that_the_site_forgot_is_checked_in_moodle(site: Native, clock: Clock) -> None:
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
         site.wait_for_step("renamed")
@@ -123,9 +123,7 @@ def test_a_site_that_forgot_the_id_is_looked_at_instead(site: Native, clock: Clo
     assert job.state == State.SUCCEEDED, story(job)
 
 
-def test_a_site_that_does_not_answer_for_a_while_is_asked_again(
-    site: Native, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_site_that_does_not_answer_is_asked_again(site: Native, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
@@ -136,7 +134,7 @@ def test_a_site_that_does_not_answer_for_a_while_is_asked_again(
     assert ended(job, clock).state == State.SUCCEEDED, story(job)
 
 
-def test_a_failure_that_the_site_reports_is_looked_at_before_it_is_believed(site: Native, clock: Clock) -> None:
+def test_reported_failure_is_checked_in_moodle(site: Native, clock: Clock) -> None:
     site.faults.add(make_fault("exception_in_restore", function=START))
     job = run_worker(submit(shortname="N-1"))
     ended(job, clock)
@@ -145,16 +143,14 @@ def test_a_failure_that_the_site_reports_is_looked_at_before_it_is_believed(site
     assert site.calls.created["n-1"] == 1
 
 
-def test_what_the_site_refuses_is_a_failure_at_once(site: Native) -> None:
+def test_refusal_of_the_site_fails_the_job_at_once(site: Native) -> None:
     site.answer_once(START, "nopermissions", "Sorry")
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.failure_code) == (State.FAILED, "nopermissions")
 
 
 @pytest.mark.parametrize("code", ["moodleunreachable", "ratelimited"])
-def test_what_another_dupdash_could_not_take_just_now_is_sent_again_later(
-    site: Native, clock: Clock, code: str
-) -> None:
+def test_temporary_refusal_of_another_dupdash_is_retried(site: Native, clock: Clock, code: str) -> None:
     site.answer_once(START, code, "Nothing was started.")
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.sent_at) == (State.QUEUED, None)
@@ -163,7 +159,7 @@ def test_what_another_dupdash_could_not_take_just_now_is_sent_again_later(
     assert site.calls.asked["n-1"] == 1
 
 
-def test_an_outage_before_anything_was_sent_starts_nothing(site: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outage_before_sending_starts_nothing(site: Native, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     break_it = make_fault("bad_gateway", function=SITE_INFO)
     # The engine asks first, and then the driver.
@@ -173,14 +169,14 @@ def test_an_outage_before_anything_was_sent_starts_nothing(site: Native, monkeyp
     assert "Nothing was started" in reason(job, "site_down")
 
 
-def test_a_hidden_copy_is_made_by_the_service_that_can_hide_it(site: Native) -> None:
-    """The proposed service has no parameter for it."""
+def test_hidden_copy_is_made_by_the_synchronous_driver(site: Native) -> None:
+    """The proposed service has no parameter for visibility."""
     job = run_worker(submit(shortname="N-1", visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert not site.course("N-1").visible
 
 
-def test_the_driver_can_be_forced(site: Native, settings: Any) -> None:
+def test_setting_forces_the_synchronous_driver(site: Native, settings: Any) -> None:
     settings.MOODLE_DRIVER = "synchronous"
     started = calls_of(site, START)
     job = run_worker(submit(shortname="N-1"))
@@ -188,23 +184,23 @@ def test_the_driver_can_be_forced(site: Native, settings: Any) -> None:
     assert not started
 
 
-def test_a_site_without_the_second_service_is_not_worked_with_natively(site: Native) -> None:
+def test_site_without_get_status_gets_the_synchronous_driver(site: Native) -> None:
     site.switches.withdrawn = frozenset({STATUS})
     assert run_worker(submit(shortname="N-1")).driver == "synchronous"
 
 
-# --- Figures ---------------------------------------------------------------------------------------------
+# --- Progress --------------------------------------------------------------------------------------------
 
 
-def test_moodles_own_figures_become_one_that_never_goes_backward() -> None:
-    """Measured on Moodle 4.5.6: they start again in the second phase, jump to 1 and come back."""
+def test_progress_from_moodles_phases_never_goes_backward() -> None:
+    """Measured on Moodle 4.5.6: its progress restarts in the second phase, jumps to 1 and goes back."""
     trace = json.loads((WIRE / "trace_copy_progress.json").read_text())["trace"]
     assert any(after["progress"] < before["progress"] for before, after in pairwise(trace))
     shown, floor = [], 0.0
     for entry in trace:
         phase = 2 if entry["operation"] == "restore" else 1
         figure = overall_of_report(phase, entry["status"], entry["progress"], of_the_whole=False)
-        # A jump to 1 while a phase prepares must not be taken for its end.
+        # A jump to 1 at the start of a phase must not look like its end.
         assert figure < 1
         if (phase, entry["progress"]) == (2, 1):
             assert figure == 0.5
@@ -216,12 +212,12 @@ def test_moodles_own_figures_become_one_that_never_goes_backward() -> None:
 
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf"), -1.0, 17.0])
-def test_a_figure_that_is_none_is_not_believed(figure: float) -> None:
+def test_invalid_progress_is_limited_to_the_valid_range(figure: float) -> None:
     for whole in (True, False):
         assert 0 <= overall_of_report(1, 800, figure, of_the_whole=whole) <= 1
 
 
-def test_a_site_whose_figures_go_backward_is_not_followed_there(site: Native) -> None:
+def test_job_keeps_its_progress_when_the_site_goes_backward(site: Native) -> None:
     reports = [(1, 800, 0.9), (1, 800, 0.4), (2, 800, 0.6), (2, 800, 0.2), (2, 700, 1.0), (1, 800, 0.9), (2, 800, 0.7)]
     shown = []
     with site.held_at("renamed"):
@@ -235,7 +231,7 @@ def test_a_site_whose_figures_go_backward_is_not_followed_there(site: Native) ->
     assert [phase for phase, _ in shown[2:]] == [Phase.RESTORE] * 5
 
 
-def test_what_is_shown_of_a_copy_never_goes_backward(site: Native) -> None:
+def test_progress_of_a_followed_copy_never_goes_backward(site: Native) -> None:
     site.speed = 5
     job = run_worker(submit("BIO101-2026S1", "N-1"))
     shown: list[tuple[int, float]] = []
