@@ -1,10 +1,10 @@
-"""How long after the end of a copy in Moodle its job has succeeded: the asynchronous driver.
+"""Measures the delay between the end of a copy in Moodle and the success of its job (asynchronous driver).
 
     .venv/bin/python -m bench.completion_delay [--copies 24] [--concurrency 4] [--speed 2]
 
-Starts web, workers and a sandbox that offers the asynchronous services, in an ordinary installation with the periods of
-``.env.example``. This program reads the status of all copies ten times a second; the delay of a job is the time from
-the first report of the end to the job's own end. With --concurrency 100 a hundred copies run at once.
+Starts the web process, the workers and a sandbox with the asynchronous services. The intervals are those of
+``.env.example``. The benchmark reads the status of all copies ten times a second. The delay of a job is the time from
+the first status that says "done" to the end of the job. With --concurrency 100, a hundred copies run at the same time.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--speed", type=float, default=2)
     arguments = parser.parse_args()
-    # Ended from outside, it still ends what it started.
+    # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
         world = World(
@@ -44,7 +44,10 @@ def main() -> None:
             world.stop()
     at_95 = delays[min(len(delays) - 1, round(0.95 * len(delays)))]
     print(f"{len(delays)} copies, concurrency {arguments.concurrency}, speed {arguments.speed:g}")
-    print(f"finished in Moodle to succeeded: median {delays[len(delays) // 2]:.2f} s, longest {delays[-1]:.2f} s")
+    print(
+        "delay from the end in Moodle to the success of the job: "
+        f"median {delays[len(delays) // 2]:.2f} s, longest {delays[-1]:.2f} s"
+    )
     print(f"95 % within {at_95:.2f} s (goal: {GOAL} s)")
 
 
@@ -75,7 +78,7 @@ def _measure(world: World, copies: int) -> list[float]:
             time.sleep(0.1)
     succeeded = DuplicationJob.objects.filter(state=State.SUCCEEDED, finished_at__isnull=False)
     if succeeded.count() != len(sources):
-        raise SystemExit(f"only {succeeded.count()} of {len(sources)} copies succeeded: nothing was measured")
+        raise SystemExit(f"Only {succeeded.count()} of {len(sources)} copies succeeded, so there is no result.")
     return [
         max(0.0, job.finished_at.timestamp() - ended[job.duplicate_id])
         for job in succeeded

@@ -1,12 +1,12 @@
-"""How many times a second the gateway says how far a copy is: ``python bench/status.py``.
+"""Measures how many status calls a second the gateway answers: ``python bench/status.py``.
 
-1,000 jobs run in the database (SQLite in a new file, or DATABASE_URL). One real server answers: gunicorn with one
-worker process and four threads, the whole middleware of dupdash. One client asks it over four kept-alive
-connections. In short turns, so that what else the machine does hits all alike; medians of the turns are told:
+The database (a new SQLite file, or DATABASE_URL) has 1,000 running jobs. The server is gunicorn with one worker process
+and four threads, and all of dupdash's middleware. One client uses four kept-alive connections. The three subjects take
+turns of half a second, so that other load on the machine affects all of them. The result is the median of the turns:
 
-- a Django view that returns a constant: the reference for single calls (goal: at least half as many);
-- ``…_get_status`` of one job after the other;
-- ``…_get_statuses`` of all 1,000 in a call (goal: 1,040 ids a second, ten times what a stock Moodle gave).
+- a Django view that returns a constant, as the reference for single calls;
+- ``…_get_status`` of one job after the other (goal: half as many calls as the constant view);
+- ``…_get_statuses`` of all 1,000 jobs in each call (goal: 1,040 ids a second, ten times as many as a stock Moodle).
 """
 
 import argparse
@@ -34,13 +34,13 @@ ENDPOINT = "/webservice/rest/server.php"
 CONSTANT = "/bench/constant"
 STATUS = "core_course_async_duplicate_course_get_status"
 STATUSES = "core_course_async_duplicate_course_get_statuses"
-# Measured: core_backup_get_copy_progress on a stock Moodle 4.5.6, two cores.
+# Calls a second of core_backup_get_copy_progress on a stock Moodle 4.5.6 with two cores (measured).
 MOODLE = 104
 GOAL_RATIO, GOAL_IDS = 0.5, 10 * MOODLE
 
 
 def server() -> object:
-    """What gunicorn serves: dupdash, and one view more."""
+    """The WSGI application: dupdash with the constant view."""
     from django.http import HttpRequest, HttpResponse
     from django.urls import path
     from django.views.decorators.csrf import csrf_exempt
@@ -58,7 +58,7 @@ def server() -> object:
 
 @contextmanager
 def jobs_and_token() -> Iterator[tuple[list[str], str]]:
-    """1,000 running jobs and a token of who asked for them; all gone afterwards."""
+    """1,000 running jobs and a token of their requester; deleted at the end."""
     import django
 
     django.setup()
@@ -113,7 +113,7 @@ def jobs_and_token() -> Iterator[tuple[list[str], str]]:
 
 @contextmanager
 def gunicorn() -> Iterator[int]:
-    """The server on a free port."""
+    """Run gunicorn on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -138,7 +138,7 @@ def gunicorn() -> Iterator[int]:
 
 
 def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: Callable[[object], bool]) -> float:
-    """Calls a second, all connections together; ends at the first wrong answer."""
+    """Calls a second on all connections together. Raises RuntimeError at the first wrong answer."""
     counts = [0] * CONNECTIONS
     wrong: list[object] = []
     begun = time.monotonic()
@@ -150,7 +150,7 @@ def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: C
         for body in cycle(bodies[mine::CONNECTIONS] or bodies):
             connection.request("POST", path, body, headers)
             answer = connection.getresponse().read()
-            # Every hundredth is read through: the client must not be what is measured.
+            # Parse only every hundredth answer, so that the client does not limit the rate.
             if counts[mine] % 100 == 0 and not right(json.loads(answer)):
                 wrong.append(answer[:300])
             counts[mine] += 1
@@ -164,12 +164,12 @@ def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: C
     for thread in threads:
         thread.join()
     if wrong:
-        raise RuntimeError(f"a wrong answer: {wrong[0]!r}")
+        raise RuntimeError(f"wrong answer: {wrong[0]!r}")
     return sum(counts) / (time.monotonic() - begun)
 
 
 def measure(port: int, ids: list[str], token: str, turns: int, seconds: float) -> dict[str, list[float]]:
-    """For each of the three, its rate in every turn."""
+    """The rates of each subject, one for each turn."""
 
     def form(function: str, parameters: dict[str, str]) -> bytes:
         call = {"wstoken": token, "wsfunction": function, "moodlewsrestformat": "json", **parameters}
@@ -186,7 +186,7 @@ def measure(port: int, ids: list[str], token: str, turns: int, seconds: float) -
     for turn in range(turns + 1):
         for name, (path, bodies, right) in subjects.items():
             rate = a_second(port, seconds, path, bodies, right)
-            if turn:  # the first one warms up
+            if turn:  # the first turn is a warm-up
                 found[name].append(rate)
     return found
 
@@ -194,7 +194,7 @@ def measure(port: int, ids: list[str], token: str, turns: int, seconds: float) -
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=0.5, help="of each turn of each of the three")
+    parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn")
     arguments = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     with tempfile.TemporaryDirectory(prefix="dupdash-bench-") as folder:
@@ -204,13 +204,13 @@ def main() -> int:
             "DUPDASH_ENV_FILE": "",
             "SECRET_KEY": secrets.token_hex(),
             "DEBUG": "false",
-            # The limit is counted as always, and not what is measured.
+            # The rate limit is counted as usual, but never reached.
             "API_RATE_PER_MINUTE": "100000000",
         }
         with jobs_and_token() as (ids, token), gunicorn() as port:
             rates = measure(port, ids, token, arguments.turns, arguments.seconds)
     constant, single, batch = (statistics.median(rates[name]) for name in ("constant", "single", "batch"))
-    # Of neighbours in time: what slows down the machine for a while slows down both.
+    # Ratio of adjacent turns: other load on the machine slows down both.
     ratio = statistics.median(one / other for one, other in zip(rates["single"], rates["constant"], strict=True))
     ids_a_second = batch * JOBS
     database = os.environ["DATABASE_URL"].partition(":")[0]

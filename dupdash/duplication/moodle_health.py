@@ -40,7 +40,7 @@ INVALID_RESPONSE = "invalidresponse"
 DUPLICATE = "core_course_duplicate_course"
 START = "core_course_async_duplicate_course"
 FOLLOW = "core_course_async_duplicate_course_get_status"
-# Only another dupdash has it; its figures are those of the whole duplication.
+# Another dupdash and the Moodle plugin have it; their progress is that of the whole duplication.
 FOLLOW_MANY = "core_course_async_duplicate_course_get_statuses"
 DELETE = "core_course_delete_courses"
 READS = (

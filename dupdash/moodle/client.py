@@ -192,7 +192,10 @@ class MoodleClient:
         return self._read(function, {"duplicateids": wanted}, parsing.async_statuses)
 
     def async_duplicate_result(self, duplicate_id: str) -> AsyncResult:
-        """How a duplication ended that ``async_duplicate_course`` began. Only another dupdash can say."""
+        """How a duplication ended that ``async_duplicate_course`` began.
+
+        Another dupdash and the plugin of this project offer this function.
+        """
         function = "core_course_async_duplicate_course_get_result"
         return self._read(function, {"duplicateid": duplicate_id}, parsing.async_result)
 

@@ -140,10 +140,10 @@ class Duplicated:
 
 @dataclass(frozen=True)
 class AsyncResult:
-    """How a duplication at another dupdash ended, as far as it has.
+    """How a duplication ended, as far as it has. Another dupdash and the Moodle plugin give this result.
 
-    ``state`` is the other's word for it, ``shortname`` that of the copy; ``failurecode`` and ``failuremessage`` are ""
-    where it did not fail.
+    ``state`` is the site's name of the state, ``shortname`` the short name of the copy. ``failurecode`` and
+    ``failuremessage`` are "" if the duplication did not fail.
     """
 
     state: str
