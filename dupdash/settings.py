@@ -78,6 +78,8 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "dupdash.web.context.page",
             ],
+            # Nearly every template shows names of courses.
+            "builtins": ["dupdash.web.templatetags.text_direction"],
         },
     },
 ]

@@ -1,6 +1,10 @@
-"""Keeps a name written from right to left in its place within a sentence written from left to right."""
+"""Shows names from outside: in one language, and in their place within a sentence of another text direction."""
 
 import unicodedata
+
+from django.utils.translation import get_language
+
+from dupdash.moodle.multilang import in_language
 
 # FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE: what <bdi> is in HTML, for attributes and plain text.
 _BEGIN, _END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
@@ -8,12 +12,17 @@ _CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"}) | _CONTROLS
 
 
+def in_one_language(name: object) -> str:
+    """The name in the language of the page, or in the first that it has; Moodle's names may hold several."""
+    return in_language(str(name), get_language() or "")
+
+
 def isolate(name: object) -> str:
-    """The name, enclosed in isolating characters where any of it is written from right to left.
+    """The name in one language, enclosed in isolating characters where any of it is written from right to left.
 
     Direction controls within the name are left out: they could end the isolation.
     """
-    text = str(name)
+    text = in_one_language(name)
     if text.isascii():
         return text
     directions = [unicodedata.bidirectional(character) for character in text]

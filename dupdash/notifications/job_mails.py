@@ -16,7 +16,7 @@ from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.models import Notification
 from dupdash.notifications.preferences import zone_of
 from dupdash.notifications.recipients import has_address
@@ -101,7 +101,7 @@ def compose(notification: Notification) -> EmailMessage | None:
         body = render_to_string(f"notifications/{topic}.txt", context)
     return mail(
         person,
-        f"{HEADINGS[topic]}: {one_line(job.shortname)}",
+        f"{HEADINGS[topic]}: {one_line(in_one_language(job.shortname))}",
         body,
         # The same at every attempt, so that mail programs recognise a duplicate.
         identity=f"{job.pk}.{event.pk}.{person.pk}",

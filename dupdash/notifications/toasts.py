@@ -11,7 +11,7 @@ from dupdash.accounts import access
 from dupdash.duplication.engine.verification import differs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.models import Channel, Delivery, Notification
 from dupdash.notifications.safe_text import one_line
 from dupdash.notifications.topics import Topic
@@ -94,7 +94,7 @@ def _message(rows: list[Notification]) -> Toast:
     level = min((_level(row) for row in rows), key=SEVERITY.index)
     if len(rows) == 1:
         job = rows[0].event.job
-        sentence = SENTENCES[Topic(rows[0].topic)].format(name=isolate(one_line(job.fullname, 80)))
+        sentence = SENTENCES[Topic(rows[0].topic)].format(name=isolate(one_line(in_one_language(job.fullname), 80)))
         if _differs(rows[0]):
             sentence += " It differs from its source."
         return Toast(level, sentence, reverse("jobs:job", args=[job.pk]))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from dupdash.duplication.request import SHORT_NAME_LONGEST
-from dupdash.moodle.multilang import in_language
+from dupdash.duplication.text_direction import in_one_language
 
 # Years that somebody copies courses of; what lies further off is a number, or the subject of the course.
 PAST, COMING = 10, 5
@@ -96,7 +96,7 @@ def _cut_before(shortname: str, ending: str) -> str:
     longest = SHORT_NAME_LONGEST - len(ending)
     if len(shortname) <= longest:
         return shortname
-    return in_language(shortname, "")[:longest]
+    return in_one_language(shortname)[:longest]
 
 
 def _years(name: str, this_year: int) -> Iterator[Year]:

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.web.insights import figures
 from dupdash.web.insights.chart import Chart, Legend, Row, Table, some
 from dupdash.web.insights.drawing import WIDTH, Drawing
@@ -45,7 +45,10 @@ def sources_chart(period: Period) -> Chart:
         table=Table(
             ("Source", "Course id", "Copies", "Failed"),
             tuple(
-                Row((source.shortname, source.id, source.count, source.failed), _history(period, source=str(source.id)))
+                Row(
+                    (in_one_language(source.shortname), source.id, source.count, source.failed),
+                    _history(period, source=str(source.id)),
+                )
                 for source in found
             ),
         ),
