@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.engine.verification import differs
-from dupdash.duplication.explanations import explain_failure
+from dupdash.duplication.explanations import explain_failure, words_of_moodle
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
@@ -94,7 +94,7 @@ def compose(notification: Notification) -> EmailMessage | None:
         "needs_approval": job.state == State.AWAITING_APPROVAL,
         "explanation": explain_failure(job) if topic == Topic.FAILED else None,
         # Moodle's own error message is for administrators and the help desk, as on the job page.
-        "raw": quoted(f"{job.failure_code}\n{job.failure_message}".strip()) if sees_all and job.failure_code else "",
+        "raw": quoted(words_of_moodle(job)) if sees_all and job.moodle_error else "",
         "preferences_url": absolute(reverse("preferences")),
     }
     with timezone.override(zone_of(person)):

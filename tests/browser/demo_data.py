@@ -32,6 +32,12 @@ WENT_WRONG = (
 NOTE = "For the summer school. The quizzes of weeks 3 to 5 will be replaced before the students come."
 
 
+def _went_wrong(job: DuplicationJob, code: str, message: str) -> None:
+    job.failure_code, job.failure_message = code, message
+    if code != "unreachable":
+        job.moodle_error = {"errorcode": code, "message": message, "debuginfo": ""}
+
+
 @dataclass
 class DemoData:
     administrator: User
@@ -166,7 +172,7 @@ class _Writer:
         self._send(job, job.created_at + timedelta(seconds=chance.lognormvariate(2.5, 1.3)))
         took = (5 + len(source.modules)) * 0.11 * chance.lognormvariate(0, 0.3)
         if state == "failed":
-            job.failure_code, job.failure_message = chance.choice(WENT_WRONG[1:])
+            _went_wrong(job, *chance.choice(WENT_WRONG[1:]))
             return self._end(job, state, self._after(job, took / 2))
         return self._succeed(job, took)
 
@@ -257,13 +263,13 @@ class _Writer:
 
     def _failed(self, job: DuplicationJob, code: str, message: str) -> DuplicationJob:
         self._send(job, job.created_at + timedelta(seconds=3))
-        job.failure_code, job.failure_message = code, message
+        _went_wrong(job, code, message)
         return self._end(job, "failed", self._after(job, 1.2))
 
     def _partial(self, job: DuplicationJob) -> DuplicationJob:
         self._send(job, job.created_at + timedelta(seconds=3))
         self._see(job, 9)
-        job.failure_code, job.failure_message = WENT_WRONG[0]
+        _went_wrong(job, *WENT_WRONG[0])
         job.checking_since = self._after(job, 12)
         job.facts = {
             "last": {

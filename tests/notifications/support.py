@@ -68,6 +68,7 @@ def fail(job: DuplicationJob, code: str = "nopermissions", message: str = "Sorry
         reason=f"Moodle will not make this copy: {message}",
         failure_code=code,
         failure_message=message,
+        moodle_error={"errorcode": code, "message": message, "debuginfo": ""},
         **changes,
     )
 

@@ -103,12 +103,23 @@ def test_it_explains_every_failure(as_faculty: Client, faculty: User, code: str)
 
 
 def test_it_shows_moodles_words_to_those_who_help(as_help_desk: Client, as_administrator: Client) -> None:
-    job = a_job(State.FAILED, failure_code="cannotrestore", failure_message="Kaputt & <raw>")
-    _event(job, "failed", "Stopped.", data={"errorcode": "cannotrestore", "message": "Kaputt"})
+    sent = {"errorcode": "cannotrestore", "message": "Kaputt & <raw>", "debuginfo": "Table 'x' is full"}
+    job = a_job(State.FAILED, failure_code="partial_course", failure_message="A sentence of ours.", moodle_error=sent)
+    _event(job, "failed", "Stopped.", data=sent)
     for client in (as_help_desk, as_administrator):
         page = text(client.get(f"/jobs/{job.pk}/"))
-        assert "cannotrestore Kaputt &amp; &lt;raw&gt;" in page
-        assert "&quot;errorcode&quot;: &quot;cannotrestore&quot;" in page
+        assert "Moodle’s own words" in page
+        assert "cannotrestore Kaputt &amp; &lt;raw&gt; Table &#x27;x&#x27; is full" in page
+        assert "A sentence of ours." not in page
+        assert "&quot;debuginfo&quot;: &quot;Table" in page
+
+
+def test_it_shows_no_sentence_of_ours_as_moodles_words(as_help_desk: Client) -> None:
+    job = a_job(State.FAILED, failure_code="unreachable", failure_message="Refused the connection. Tried 9 times.")
+    page = text(as_help_desk.get(f"/jobs/{job.pk}/"))
+    assert "Moodle’s own words" not in page
+    assert "Details of the failure" in page
+    assert "Tried 9 times." in page
 
 
 def _partial(**more: Any) -> DuplicationJob:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dupdash.duplication.engine.verification import NAMED_MOST, why_not_verified
-from dupdash.duplication.explanations import explain_failure
+from dupdash.duplication.explanations import explain_failure, words_of_moodle
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
@@ -47,7 +47,9 @@ class Outcome:
     candidates: tuple[CourseInMoodle, ...] = ()
     verification: Verification | None = None
     verification_pending: bool = False
-    raw: str = ""
+    # The error as Moodle sent it, or else what dupdash recorded itself.
+    moodle_words: str = ""
+    details: str = ""
 
 
 def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outcome:
@@ -60,7 +62,8 @@ def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outco
         candidates=candidates if raw and job.state in (State.UNRESOLVED, State.FAILED) else (),
         verification=_verification(made) if made else None,
         verification_pending=job.state == State.SUCCEEDED and job.verification is None,
-        raw=_raw(job) if raw else "",
+        moodle_words=words_of_moodle(job) if raw else "",
+        details=_details(job) if raw else "",
     )
 
 
@@ -177,7 +180,8 @@ def _line(what: str, entry: dict[str, Any]) -> str:
     return f"{what} “{isolate(entry['name'])}”{times}"
 
 
-def _raw(job: DuplicationJob) -> str:
-    if not (job.failure_code or job.failure_message):
+def _details(job: DuplicationJob) -> str:
+    """What dupdash recorded of a failure that Moodle sent no error for."""
+    if job.moodle_error or not (job.failure_code or job.failure_message):
         return ""
     return f"{job.failure_code or 'no error code'}\n{job.failure_message}".strip()

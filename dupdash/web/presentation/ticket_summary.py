@@ -5,7 +5,7 @@ from datetime import datetime, tzinfo
 
 from django.utils import timezone
 
-from dupdash.duplication.explanations import explain_failure
+from dupdash.duplication.explanations import explain_failure, words_of_moodle
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
@@ -57,8 +57,10 @@ def _lines(
         yield f"Course:    id {job.course_id}{gone}, {course_url(job.course_id)}"
     if raw and job.failure_code:
         yield f"Error:     {job.failure_code}"
-    if raw and job.failure_message:
-        yield f"Moodle:    {' '.join(job.failure_message.split())}"
+    if raw and job.moodle_error:
+        yield f"Moodle:    {' '.join(words_of_moodle(job).split())}"
+    elif raw and job.failure_message:
+        yield f"Details:   {' '.join(job.failure_message.split())}"
     if job.state == State.FAILED:
         why = explain_failure(job)
         yield from ("", f"What happened: {why.happened}", f"What it means: {why.means}", f"What to do: {why.do}")

@@ -1,0 +1,26 @@
+"""What an error code means, and what the course that a job left changes about it."""
+
+import pytest
+
+from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN, explain_failure
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.moodle.errors import ERRORCODES, NothingStarted
+
+
+@pytest.mark.parametrize("code", ERRORCODES)
+def test_every_error_code_of_the_table_is_explained(code: str) -> None:
+    assert EXPLANATIONS[code].nothing_started is issubclass(ERRORCODES[code], NothingStarted)
+
+
+@pytest.mark.parametrize("code", EXPLANATIONS)
+def test_text_says_that_nothing_was_started_only_where_that_is_so(code: str) -> None:
+    explanation = EXPLANATIONS[code]
+    assert explanation.means.startswith("Nothing was") is explanation.nothing_started
+
+
+def test_job_with_a_course_is_not_said_to_have_started_nothing() -> None:
+    job = DuplicationJob(state=State.FAILED, failure_code="nopermissions")
+    assert explain_failure(job).nothing_started
+    job.course_id, job.proof = 9, "seen"
+    assert explain_failure(job).means == UNKNOWN.means
