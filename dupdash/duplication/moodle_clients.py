@@ -2,6 +2,7 @@
 
 from django.conf import settings
 
+from dupdash.duplication.models import MoodleHealth
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault
 
@@ -34,5 +35,6 @@ def _client(url: str, token: str) -> MoodleClient:
 
 
 def course_url(course_id: int) -> str:
-    """Where a person sees a course in Moodle."""
-    return f"{settings.MOODLE_URL}/course/view.php?id={course_id}"
+    """The address of a course for a browser: as the site names itself, which may differ from MOODLE_URL."""
+    known = MoodleHealth.objects.values_list("site_url", flat=True).first()
+    return f"{known or settings.MOODLE_URL}/course/view.php?id={course_id}"

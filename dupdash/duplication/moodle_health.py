@@ -10,17 +10,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
-from dupdash.duplication.moodle_clients import open_async_client
+from dupdash.duplication.moodle_clients import open_async_client, open_client
 from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
 from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, Driver
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
+from dupdash.moodle.transport import site_address
 
 logger = logging.getLogger("dupdash.moodle")
 
@@ -124,10 +125,11 @@ def read_site(client: MoodleClient) -> SiteInfo:
         )
     known: dict[str, str | bool] = {"driver": choose_driver(site), "may_delete": not site.lacks(DELETE)}
     if site is not UNKNOWN_SITE:
-        warn_about_address(site.siteurl, settings.MOODLE_URL)
+        if difference := address_difference(site.siteurl, settings.MOODLE_URL):
+            _warn_once(difference)
         known |= {
             "site_name": site.sitename[:255],
-            "site_url": site.siteurl[:500],
+            "site_url": _address(site.siteurl),
             "release": site.release[:100],
         }
     MoodleHealth.current()
@@ -135,17 +137,50 @@ def read_site(client: MoodleClient) -> SiteInfo:
     return site
 
 
-@functools.cache
-def warn_about_address(siteurl: str, configured: str) -> str:
-    """Log, once for each process, that the site has another address than MOODLE_URL; returns the warning or ""."""
+def _address(siteurl: str) -> str:
+    """The address that the site names, for links; "" for a text that is none."""
+    try:
+        return site_address(siteurl)[:500]
+    except ValueError:
+        return ""
+
+
+def address_difference(siteurl: str, configured: str) -> str:
+    """The warning that the site has another address than MOODLE_URL; "" where both are the same."""
     if not siteurl or siteurl.rstrip("/") == configured.rstrip("/"):
         return ""
-    warning = (
+    return (
         f"The site calls itself {siteurl}, and MOODLE_URL is {configured}. Links to courses use the address of the "
         "site. If both are the same site, set MOODLE_URL to that address."
     )
+
+
+@functools.cache
+def _warn_once(warning: str) -> None:
     logger.warning(warning)
-    return warning
+
+
+def log_site_at_start() -> None:
+    """Ask the site what it is when the worker starts, and log what is wrong. A site that is down delays nothing."""
+    try:
+        with open_client() as client:
+            site = read_site(client)
+        logger.info("the Moodle is %s (%s), version %s", site.sitename, site.siteurl, site.release)
+    except MoodleError as error:
+        logger.warning("the Moodle cannot be used: %s", error)
+    except DatabaseError as error:
+        logger.warning("what the Moodle says about itself could not be stored: %s", error)
+    finally:
+        connection.close()
+
+
+def no_category() -> ConfigurationFault:
+    """The fault that Moodle answers, and shows no category at all."""
+    return ConfigurationFault(
+        "The service account sees no category in Moodle.",
+        advice="Moodle answers, so this is a missing capability: allow moodle/category:viewcourselist in the role of "
+        "the account, and moodle/category:viewhiddencategories for hidden categories.",
+    )
 
 
 def check_site(client: MoodleClient) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dupdash.accounts import access
+from dupdash.duplication.moodle_health import no_category
 from dupdash.duplication.request import FRONT_PAGE, as_id
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.text_direction import isolate
@@ -70,7 +71,8 @@ class Found:
 def categories(client: MoodleClient) -> tuple[Category, ...]:
     """All categories, at most some minutes old; older ones where Moodle does not answer.
 
-    Raises MoodleError where there are none at all. A broken cache costs a question to Moodle, not the page.
+    Raises MoodleError where Moodle cannot be asked, and where it shows no category at all. A broken cache costs a
+    question to Moodle, not the page.
     """
     known = _kept(client.site_url)
     if known and time.time() - known[0] < FRESH_FOR:
@@ -81,6 +83,8 @@ def categories(client: MoodleClient) -> tuple[Category, ...]:
         if known:
             return known[1]
         raise
+    if not fresh:
+        raise no_category()
     _keep(client.site_url, fresh)
     return fresh
 

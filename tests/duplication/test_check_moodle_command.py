@@ -9,6 +9,7 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 from django.utils import timezone
 
+from dupdash.duplication.capabilities import CAPABILITIES, Capability
 from dupdash.duplication.models import ClusterHeartbeat
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.queue.dispatch import COPIES
@@ -121,3 +122,79 @@ def test_it_works_before_the_first_migrate(
     code, out, _ = check()
     assert code == 0
     assert "Worker:  not known, because the database has no tables. Run migrate." in out
+
+
+# --- capabilities ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capability", [one for one in CAPABILITIES if one.required], ids=lambda one: one.name)
+def test_missing_capability_that_every_copy_needs_is_an_error(
+    moodle: Moodle, check: Callable[[], Ran], capability: Capability
+) -> None:
+    moodle.switches.missing_capabilities = frozenset({capability.name})
+    code, out, err = check()
+    assert code == 1
+    assert f"The account lacks the capability {capability.name}: {capability.loss}." in err
+    assert "Define roles" in err
+    assert "can work" not in out
+
+
+def test_missing_capability_that_some_copies_need_is_a_warning(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    moodle.switches.missing_capabilities = frozenset({"moodle/course:delete"})
+    code, out, _ = check()
+    assert code == 0
+    assert "Without the capability moodle/course:delete partial courses and unwanted copies cannot be" in out
+
+
+def test_account_without_categories_lacks_a_capability(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    moodle.answer_with("core_course_get_categories", [])
+    code, _, err = check()
+    assert code == 1
+    assert "moodle/category:viewcourselist" in err
+
+
+# --- answers that are odd in one place -------------------------------------------------------------------------
+
+
+def test_records_that_were_left_out_are_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    moodle.faults.set("odd_record", function="core_course_get_categories")
+    code, out, _ = check()
+    assert code == 0
+    assert (
+        "Left out of an answer, because it could not be read: core_course_get_categories: the answer[0]" in out
+    )
+    assert f"Categories the account may see: {len(moodle.state.categories) - 1}" in out
+
+
+def test_site_that_cannot_describe_itself_can_be_used(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    moodle.faults.set("invalid_response", function="core_webservice_get_site_info")
+    code, out, _ = check()
+    assert code == 0
+    assert "The site cannot describe itself" in out
+    assert "Driver:  synchronous" in out
+
+
+def test_another_address_of_the_site_is_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    moodle.switches.siteurl = "https://courses.example.edu"
+    code, out, _ = check()
+    assert code == 0
+    assert f"The site calls itself https://courses.example.edu, and MOODLE_URL is {moodle.url}." in out
+
+
+def test_intermediary_is_named_with_the_title_of_its_page(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    moodle.faults.set("site_down", answer="blocked")
+    code, _, err = check()
+    assert code == 1
+    assert err.startswith("CommandError: A proxy, a firewall or a web server")
+    assert "“Just a moment…”" in err
+
+
+def test_refused_account_is_told_what_to_check_and_why_where_moodle_says_so(
+    moodle: Moodle, check: Callable[[], Ran]
+) -> None:
+    answer = {"exception": "webservice_access_exception", "errorcode": "accessexception", "message": "Access control"}
+    cause = "Invalid token - token expired - check validuntil time for the token"
+    moodle.answer_with("core_webservice_get_site_info", answer | {"debuginfo": cause})
+    _, _, err = check()
+    assert "(2) Manage tokens: the token is not past its “valid until” date" in err
+    assert f"Moodle adds: {cause}" in err

@@ -1,0 +1,80 @@
+"""Which of the capabilities that dupdash needs the service account lacks, found out with reads alone.
+
+Moodle's course search can be limited to courses in which the account has a capability: a course that is found without
+this limit, and not with it, shows that the capability is missing. Measured on Moodle 4.5.6; the parameter is documented
+since 3.0.
+"""
+
+import re
+from dataclasses import dataclass
+
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import Refused
+
+
+@dataclass(frozen=True)
+class Capability:
+    name: str
+    # What does not work without it.
+    loss: str
+    # Without it no copy can be made at all.
+    required: bool = False
+
+
+CAPABILITIES = (
+    Capability("moodle/course:view", "courses cannot be opened", required=True),
+    Capability("moodle/course:viewhiddencourses", "a hidden copy cannot be seen while it is made", required=True),
+    Capability("moodle/backup:backupcourse", "no course can be backed up", required=True),
+    Capability(
+        "moodle/backup:configure",
+        "Moodle refuses every copy, because the account may not choose what a copy contains",
+        required=True,
+    ),
+    Capability(
+        "moodle/backup:userinfo",
+        "Moodle refuses every copy, because the account may not choose whether people are copied",
+        required=True,
+    ),
+    Capability("moodle/restore:restorecourse", "no course can be restored", required=True),
+    Capability("moodle/course:create", "no course can be created", required=True),
+    Capability("moodle/restore:userinfo", "people cannot be copied"),
+    Capability("moodle/course:enrolconfig", "only manual enrolment is copied together with people"),
+    Capability("moodle/course:viewhiddenactivities", "hidden activities are missing in the comparison"),
+    Capability("moodle/course:viewhiddensections", "hidden sections are missing in the comparison"),
+    Capability("moodle/category:viewhiddencategories", "hidden categories cannot be chosen"),
+    Capability("moodle/course:delete", "partial courses and unwanted copies cannot be deleted from here"),
+    Capability("moodle/user:viewdetails", "faculty members cannot be found in Moodle"),
+    Capability("moodle/user:viewhiddendetails", "faculty members whose details are hidden cannot be found"),
+    Capability("moodle/course:useremail", "faculty members cannot be found by their e-mail address"),
+    Capability("moodle/course:viewparticipants", "the courses of faculty members cannot be listed"),
+)
+
+
+def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
+    """The capabilities that the account lacks in a course that it sees; None where it finds no course to check.
+
+    Raises MoodleError. A capability that this version of Moodle does not know is not missing.
+    """
+    text = _text_that_finds_little(client)
+    if text is None:
+        return None
+    return tuple(capability for capability in CAPABILITIES if not _has(client, text, capability.name))
+
+
+def _text_that_finds_little(client: MoodleClient) -> str | None:
+    """A search for one course: Moodle checks a capability in every course that a search finds."""
+    found = client.search_courses("", perpage=1)
+    if not found:
+        return None
+    words: list[str] = re.findall(r"\w+", found[0].shortname)
+    longest_first = sorted(words, key=len, reverse=True)
+    return next((word for word in longest_first if client.search_courses(word, perpage=1)), "")
+
+
+def _has(client: MoodleClient, text: str, capability: str) -> bool:
+    try:
+        return bool(client.search_courses(text, perpage=1, capabilities=[capability]))
+    except Refused as refusal:
+        if refusal.errorcode != "invalidparameter":
+            raise
+        return True
