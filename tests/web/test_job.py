@@ -184,6 +184,11 @@ def test_it_names_what_a_copy_lacks_as_a_warning(as_administrator: Client) -> No
     assert 'data-state="succeeded"' in page
 
 
+def test_it_says_how_much_could_not_be_compared(as_administrator: Client) -> None:
+    page = _page_of({"left_out": 2}, as_administrator)
+    assert "Not compared, because Moodle’s list of them could not be read in full: 2." in page
+
+
 def _page_of(report: dict[str, Any], client: Client) -> str:
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=REPORT | report)
     return text(client.get(f"/jobs/{job.pk}/"))

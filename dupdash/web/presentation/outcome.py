@@ -138,6 +138,8 @@ def _verification(report: dict[str, Any]) -> Verification:
     )
     if expected != activities["source"]:
         summary += f" The source’s {activities['source']} activities were not asked for."
+    if left_out := report.get("left_out"):
+        summary += f" Not compared, because Moodle’s list of them could not be read in full: {left_out}."
     complete = bool(report["complete"])
     return Verification(
         complete=complete,
