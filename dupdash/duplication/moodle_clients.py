@@ -34,7 +34,10 @@ def _client(url: str, token: str) -> MoodleClient:
     )
 
 
-def course_url(course_id: int) -> str:
-    """The address of a course for a browser: as the site names itself, which may differ from MOODLE_URL."""
-    known = MoodleHealth.objects.values_list("site_url", flat=True).first()
+def course_url(course_id: int, health: MoodleHealth | None = None) -> str:
+    """The address of a course for a browser: as the site names itself, which may differ from MOODLE_URL.
+
+    ``health``: for those who have read it already.
+    """
+    known = health.site_url if health else MoodleHealth.objects.values_list("site_url", flat=True).first()
     return f"{known or settings.MOODLE_URL}/course/view.php?id={course_id}"

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import NoTrustworthyAnswer, UnknownRefusal
 from dupdash.moodle.records import Contents
 from dupdash.web.safe_cache import cache_get, cache_set
 
@@ -23,13 +24,19 @@ class Size:
         return sum(count for _, count in self.sections)
 
 
-def size_of(course_id: int, client: MoodleClient) -> Size:
-    """Some minutes old at most; raises MoodleError."""
+def size_of(course_id: int, client: MoodleClient) -> Size | None:
+    """Some minutes old at most; None where Moodle cannot list the contents of this course. Raises MoodleError.
+
+    One broken plugin is enough for that, and the course can be copied all the same.
+    """
     key = f"size:{client.site_url}:{course_id}"
     known = cache_get(key)
     if isinstance(known, dict):
         return Size(_pairs(known["sections"]), _pairs(known["kinds"]))
-    size = _measured(client.contents(course_id))
+    try:
+        size = _measured(client.contents(course_id))
+    except (UnknownRefusal, NoTrustworthyAnswer):
+        return None
     cache_set(key, {"sections": size.sections, "kinds": size.kinds}, FRESH_FOR)
     return size
 

@@ -40,6 +40,13 @@ def test_it_tells_what_comes_along(as_administrator: Client, sandbox: Sandbox) -
     assert "The blocks beside the content." not in page
 
 
+def test_source_whose_contents_cannot_be_listed_is_previewed(as_administrator: Client, sandbox: Sandbox) -> None:
+    sandbox.faults.set("invalid_response", function="core_course_get_contents")
+    page = _shown(as_administrator)
+    assert "Moodle cannot list its contents. It can be copied all the same." in page
+    assert "The course’s settings, all sections and activities and resources." in page
+
+
 def test_it_tells_in_words_what_the_options_leave_out(as_administrator: Client, sandbox: Sandbox) -> None:
     page = _shown(as_administrator, activities=None, blocks=None)
     assert "All activities and resources: the sections will be empty." in page

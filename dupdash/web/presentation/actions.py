@@ -72,7 +72,9 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
         case State.SUCCEEDED:
             if job.course_id and job.course_deleted_at is None:
                 found.append(
-                    ActionLink("open-copy", "Open in Moodle", course_url(job.course_id), "outside", primary=True)
+                    ActionLink(
+                        "open-copy", "Open in Moodle", course_url(job.course_id, health), "outside", primary=True
+                    )
                 )
             if may_ask_again(job, user):
                 found.append(_ask_again(job, "Copy again"))

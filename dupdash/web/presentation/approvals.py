@@ -68,7 +68,7 @@ def waiting(job: DuplicationJob, health: MoodleHealth, look: Look | None = None)
         requester=requester_of(job),
         taken=taken(job.options, driver_of_job(job, health)),
         people=people_data(job),
-        source_url=course_url(job.source_id),
+        source_url=course_url(job.source_id, health),
         copies=tuple(_other(copy) for copy in latest[:COPIES_NAMED]),
         more_copies=others.count() - COPIES_NAMED if len(latest) > COPIES_NAMED else 0,
         look=look,
@@ -89,7 +89,8 @@ def look_at(job: DuplicationJob, client: MoodleClient) -> Look:
         problem = taken_in_moodle(job.shortname, client)
     except MoodleError as error:
         return Look(trouble=str(error))
-    expected = expect(job.source_id, size.activities, job.options) or rough_expectation(size.activities)
+    activities = size.activities if size else None
+    expected = expect(job.source_id, activities, job.options) or rough_expectation(activities)
     return Look(size, expected, problem.words(in_full=True) if problem else "")
 
 

@@ -54,11 +54,11 @@ class Outcome:
 
 def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outcome:
     """What there is to say beside the progress; ``raw``: with Moodle's own words, for those who help."""
-    candidates = tuple(_course(seen) for seen in job.candidates)
+    candidates = tuple(_course(seen, health) for seen in job.candidates)
     made = job.verification if not why_not_verified(job.verification) else None
     return Outcome(
         callouts=(*_callouts(job, health), *_not_verified(job)),
-        partial=partial_course(job) if job.left_partial_course else None,
+        partial=partial_course(job, health) if job.left_partial_course else None,
         candidates=candidates if raw and job.state in (State.UNRESOLVED, State.FAILED) else (),
         verification=_verification(made) if made else None,
         verification_pending=job.state == State.SUCCEEDED and job.verification is None,
@@ -67,16 +67,16 @@ def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outco
     )
 
 
-def partial_course(job: DuplicationJob) -> CourseInMoodle:
+def partial_course(job: DuplicationJob, health: MoodleHealth | None = None) -> CourseInMoodle:
     """The proven course of a job as it was last seen, which need not carry the requested names."""
     last = job.facts.get("last") or {"shortname": job.shortname, "fullname": job.fullname}
-    return _course({**last, "id": job.course_id})
+    return _course({**last, "id": job.course_id}, health)
 
 
-def _course(seen: dict[str, Any]) -> CourseInMoodle:
+def _course(seen: dict[str, Any], health: MoodleHealth | None) -> CourseInMoodle:
     return CourseInMoodle(
         id=int(seen["id"]),
-        url=course_url(int(seen["id"])),
+        url=course_url(int(seen["id"]), health),
         fullname=str(seen.get("fullname", "")),
         shortname=str(seen.get("shortname", "")),
         visibility=_VISIBILITY[seen.get("visible")],

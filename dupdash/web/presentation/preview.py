@@ -65,6 +65,7 @@ class Dates:
 
 @dataclass(frozen=True)
 class Preview:
+    # None where Moodle cannot list the contents of the source.
     size: Size | None = None
     kinds: tuple[tuple[str, int], ...] = ()
     along: str = ""
@@ -113,13 +114,14 @@ def preview(
         return Preview(trouble=str(error))
     driver = expected_driver(health, visible=target.visible)
     resolved = effects(chosen, driver)
+    activities = size.activities if size else None
     return Preview(
         size=size,
-        kinds=tuple((KINDS.get(kind, kind), count) for kind, count in size.kinds),
+        kinds=tuple((KINDS.get(kind, kind), count) for kind, count in (size.kinds if size else ())),
         along=comes_along(resolved, size),
         left=left_out(resolved, size),
         unsupported=refusal(chosen, driver),
-        expected=expect(source_id, size.activities, chosen) or rough_expectation(size.activities),
+        expected=expect(source_id, activities, chosen) or rough_expectation(activities),
         start=when_it_starts(source_id, user, health),
         names=names,
         dates=Dates.of(course),
@@ -142,22 +144,23 @@ def _moment(seconds: int | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
-def comes_along(options: Iterable[OptionEffect], size: Size) -> str:
+def comes_along(options: Iterable[OptionEffect], size: Size | None) -> str:
     """What the copy contains, in sentences; it always has the sections and the course's settings."""
-    words = [_counted(len(size.sections), "section", "sections")]
+    words = [_counted(len(size.sections), "section", "sections") if size else "all sections"]
     on = [one for one in options if one.value]
     if any(one.option.name == "activities" for one in on):
-        words.append(_counted(size.activities, "activity or resource", "activities and resources"))
+        what = "activities and resources"
+        words.append(_counted(size.activities, "activity or resource", what) if size else what)
     sentences = (one.effect.copy for one in on if one.effect.copy)
     return " ".join((f"The course’s settings, {' and '.join(words)}.", *sentences))
 
 
-def left_out(options: Iterable[OptionEffect], size: Size) -> tuple[str, ...]:
+def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, ...]:
     """What the copy does not contain; activities only where the source has some."""
     return tuple(
         one.effect.copy
         for one in options
-        if not one.value and one.effect.copy and (size.activities or one.option.name != "activities")
+        if not one.value and one.effect.copy and (size is None or size.activities or one.option.name != "activities")
     )
 
 

@@ -54,7 +54,7 @@ def _lines(
         yield f"Retry of:  {job.retry_of_id}"
     if job.course_id:
         gone = " (deleted)" if job.course_deleted_at else ""
-        yield f"Course:    id {job.course_id}{gone}, {course_url(job.course_id)}"
+        yield f"Course:    id {job.course_id}{gone}, {course_url(job.course_id, health)}"
     if raw and job.failure_code:
         yield f"Error:     {job.failure_code}"
     if raw and job.moodle_error:

@@ -101,10 +101,10 @@ def _rest_context(request: PersonRequest, job: DuplicationJob, health: MoodleHea
     # Who sees everybody's jobs is there to help, and sees what Moodle said.
     raw = access.sees_all_jobs(user)
     return {
-        "source_url": course_url(job.source_id),
+        "source_url": course_url(job.source_id, health),
         "outcome": outcome_of(job, health, raw=raw),
         "story": story(events, raw=raw),
         "summary": _summary(request, job, events, health),
         "actions": actions(job, user, health),
-        "copy_url": course_url(job.course_id) if job.course_id and job.course_deleted_at is None else "",
+        "copy_url": course_url(job.course_id, health) if job.course_id and job.course_deleted_at is None else "",
     }
