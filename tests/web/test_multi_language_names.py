@@ -85,8 +85,7 @@ def jobs(faculty: User, names: str) -> dict[str, DuplicationJob]:
     [
         "/",
         "/jobs/",
-        "/history/",
-        "/history/?source=7",
+        "/jobs/?source=7",
         "/approvals/",
         "/insights/",
         "/jobs/new/?source=7",
