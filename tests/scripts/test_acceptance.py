@@ -17,6 +17,7 @@ from dupdash.sandbox.server import Sandbox
 from scripts.lib.acceptance import settings
 from scripts.lib.acceptance.moodle import MoodleClient
 from scripts.lib.acceptance.preflight import check_site
+from scripts.lib.acceptance.scenarios import Namer, stages
 from scripts.lib.acceptance.settings import Site
 from scripts.lib.cli import UsageError
 
@@ -53,6 +54,13 @@ def test_options_win_over_the_environment() -> None:
 
 def test_short_form_without_a_moodle_uses_the_embedded_one() -> None:
     assert settings.parse(["--short"], {}).site is None
+
+
+def test_one_concurrency_alone_is_run_on_request() -> None:
+    chosen = settings.parse(["--concurrency", "8", "--copies", "3"], FULL)
+    assert chosen.site is not None
+    (stage,) = stages(chosen, chosen.site, Namer())
+    assert (stage.concurrency, [len(batch) for batch in stage.batches]) == (8, [3])
 
 
 @pytest.mark.parametrize("missing", FULL)

@@ -73,6 +73,11 @@ class Namer:
 
 
 def stages(settings: Settings, site: Site, namer: Namer) -> tuple[Stage, ...]:
+    every = _every_stage(settings, site, namer)
+    return tuple(stage for stage in every if settings.concurrency in (None, stage.concurrency))
+
+
+def _every_stage(settings: Settings, site: Site, namer: Namer) -> tuple[Stage, ...]:
     plan = _Plan(site, namer)
     special = (
         (*plan.odd_names(), *plan.options(), *plan.hidden("hidden")),

@@ -46,6 +46,8 @@ class Settings:
     site: Site | None
     short: bool
     copies: int
+    # Only the stages with this concurrency; None for all.
+    concurrency: int | None
     # Seconds after which the proxy answers 504.
     patience: float
     # Seconds that the whole run may take, without its cleanup.
@@ -65,6 +67,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser.add_argument("--category", default=environment.get("ACCEPTANCE_CATEGORY", ""), metavar="ID")
     parser.add_argument("--people-source", default=environment.get("ACCEPTANCE_PEOPLE_SOURCE", ""), metavar="ID")
     parser.add_argument("--copies", type=_positive, help=f"at concurrency 8 (default: {COPIES_AT_8})")
+    parser.add_argument("--concurrency", type=int, choices=(1, 4, 8), help="only what is copied at this concurrency")
     parser.add_argument("--proxy-seconds", type=_seconds, help="when the proxy gives up (default: 4)")
     parser.add_argument("--minutes", type=_positive, help="the longest time for the run (default: 30, with --short 4)")
     chosen = parser.parse_args(arguments)
@@ -73,6 +76,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         site=site,
         short=chosen.short,
         copies=chosen.copies or (SHORT_COPIES if chosen.short else COPIES_AT_8),
+        concurrency=chosen.concurrency,
         # A copy takes the embedded Moodle of the short form about 2 s.
         patience=chosen.proxy_seconds or (4.0 if site else 1.0),
         limit=60.0 * (chosen.minutes or (4 if chosen.short else 30)),
