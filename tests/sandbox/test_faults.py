@@ -306,6 +306,47 @@ def test_a_fault_strikes_copies_only_unless_told_otherwise(moodle: Caller) -> No
     assert "functions" in moodle.call(SITE_INFO)
 
 
+@pytest.mark.parametrize(
+    ("answer", "status", "content"),
+    [
+        ("unavailable", 503, "503 Service Temporarily Unavailable"),
+        ("bad_gateway", 502, "502 Bad Gateway"),
+        ("page", 200, "undergoing maintenance"),
+        ("upgrade", 200, '"errorcode":"upgraderunning"'),
+        ("blocked", 403, "Just a moment"),
+        ("limited", 429, "429 Too Many Requests"),
+    ],
+)
+def test_site_that_is_down_answers_every_function_in_place_of_moodle(
+    moodle: Caller, answer: str, status: int, content: str
+) -> None:
+    moodle.sandbox.faults.set("site_down", answer=answer)
+    for response in (moodle.post(SITE_INFO, {}), moodle.ask_to_duplicate(NEW)):
+        assert (response.status_code, content in response.text) == (status, True)
+        assert response.headers.get("Retry-After") == ("120" if answer == "limited" else None)
+    assert moodle.made() == []
+
+
+def test_a_notice_stands_in_front_of_the_answer(moodle: Caller) -> None:
+    moodle.sandbox.faults.set("notice", function=SITE_INFO)
+    body = moodle.post(SITE_INFO, {}).text
+    assert body.startswith("<div")
+    assert json.loads(body[body.index("{") :])["functions"]
+
+
+def test_an_odd_record_lacks_its_name(moodle: Caller) -> None:
+    moodle.sandbox.faults.set("odd_record")
+    first, second, *_ = moodle.call("core_course_get_categories")
+    assert "name" not in first
+    assert "name" in second
+
+
+def test_an_invalid_response_strikes_reads_only(moodle: Caller) -> None:
+    moodle.sandbox.faults.set("invalid_response")
+    assert moodle.call(SITE_INFO)["errorcode"] == "invalidresponse"
+    assert "id" in moodle.duplicate(NEW)
+
+
 def test_a_damaged_refusal_is_no_proof(moodle: Caller) -> None:
     moodle.sandbox.faults.set("truncated")
     assert moodle.ask_to_duplicate(SOURCE).status_code == 200

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from dupdash.duplication.drivers.copy_contents import contents_of_copy
 from dupdash.duplication.drivers.copy_tracker import (
     NAMES_BEYOND,
     CopyEvidence,
@@ -130,7 +131,7 @@ def observe_copy(
         return Observation(at, sighting.named, None, missing, sighting.temporary)
     sections = activities = None
     if contents or (same_name(own.shortname, expected_copy.shortname) and facts.last is not None):
-        inside = client.contents(own.id)
+        inside = contents_of_copy(client, own.id)
         sections, activities = inside.section_count, inside.activities
         if sections and same_name(own.shortname, expected_copy.shortname):
             # The names may have been those of the hidden row, read before the restore went on: contents and then

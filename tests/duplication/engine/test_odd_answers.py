@@ -31,6 +31,15 @@ def test_source_whose_contents_cannot_be_listed_is_copied(moodle: Moodle, fault:
     assert (job.state, job.source_activities) == (State.SUCCEEDED, None), story(job)
 
 
+def test_copy_that_cannot_be_listed_is_found_though_the_answer_was_lost(moodle: Moodle, clock: Clock) -> None:
+    """The odd activity of the source was copied, too."""
+    moodle.faults.set("reset_after", count=1)
+    moodle.faults.set("invalid_response", function=CONTENTS)
+    job = look_until_settled(run_worker(submit()), clock)
+    assert job.state == State.SUCCEEDED, story(job)
+    assert job.course_id == moodle.made()[0].id
+
+
 def test_copy_that_cannot_be_compared_says_so_and_why(moodle: Moodle) -> None:
     moodle.faults.set("invalid_response", function=CONTENTS)
     job = run_worker(submit())
