@@ -50,6 +50,8 @@ class Person:
             "category": str(wish.source.category),
             "activities": "on",
             "start": "now",
+            # Sources are copied many times into their own category.
+            "again": "1",
             # One key for one wish: what was submitted already answers with its job.
             "key": uuid.uuid4().hex,
         } | ({"visible": "on"} if wish.visible else {})

@@ -35,6 +35,9 @@ FAULTS: tuple[tuple[Fault, ...], ...] = (
     ({"name": "reset_before", "probability": 0.2, "function": "*"},),
     ({"name": "wrong_course", "probability": 0.1, "function": BY_FIELD},),
     ({"name": "refuse", "seconds": 1.5},),
+    ({"name": "site_down"},),
+    ({"name": "site_down", "answer": "page", "probability": 0.2},),
+    ({"name": "notice", "function": "*"},),
     # Slow copies whose answer is lost: they look unchanged for long, and are well.
     ({"name": "slow", "factor": 3}, {"name": "reset_during", "at": 0.1}),
     ({"name": "slow", "factor": 10}, {"name": "bad_gateway", "at": 0.1}),
