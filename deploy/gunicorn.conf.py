@@ -3,6 +3,9 @@
 Options on gunicorn's command line override these values: ``--bind``, ``--workers``, ``--threads`` …
 """
 
+import gc
+from typing import Any
+
 # Load dupdash once, before the workers are forked. An invalid setting then stops gunicorn with one message; otherwise
 # gunicorn would restart the failing workers again and again.
 preload_app = True
@@ -27,3 +30,9 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(L)s'
 
 # gunicorn's control socket is not used, and the service user may not have the home directory that it needs.
 control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:
+    """Keep the memory of the loaded program shared between the workers: the garbage collector skips it from now on."""
+    gc.collect()
+    gc.freeze()

@@ -131,6 +131,7 @@ if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache"}}
+CACHES["unused"] = {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}
 
 # --- The Moodle -----------------------------------------------------------------------------------------
 
@@ -213,7 +214,10 @@ Q_CLUSTER = {
     "catch_up": False,
     "scheduler": False,
     "guard_cycle": 0.5,
-    "poll": 0.2,
+    # The broker pauses by itself: seldom polls while nothing happens (duplication/queue/broker.py).
+    "poll": 0,
+    # django-q2 writes the state of its processes into this cache twice a second, and nobody reads it.
+    "cache": "unused",
     "label": "Work queue",
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
@@ -225,7 +229,11 @@ Q_CLUSTER = {
             "recycle": 500,
         },
     },
-    **({"redis": REDIS_URL} if REDIS_URL else {"orm": "default"}),
+    **(
+        {"redis": REDIS_URL}
+        if REDIS_URL
+        else {"orm": "default", "broker_class": "dupdash.duplication.queue.broker.DatabaseBroker"}
+    ),
 }
 
 # --- People and policy ----------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
+from dupdash.duplication.queue.cluster_process import PROCESS_NAME_LONGEST
 from tests.duplication.support import Moodle, await_until
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
@@ -102,7 +103,8 @@ class Installation:
                 given = (folder / "environ").read_bytes().split(b"\0")
                 state, parent = (folder / "stat").read_text().rsplit(")", 1)[1].split()[:2]
                 mine = f"DUPDASH_TEST_MARK={self.mark}".encode() in given
-                of_cluster = not cluster or f"Q_CLUSTER_NAME={cluster}".encode() in given
+                name = (folder / "comm").read_text().strip()
+                of_cluster = not cluster or name == cluster[:PROCESS_NAME_LONGEST]
                 if mine and of_cluster and state != "Z":
                     found[int(folder.name)] = int(parent)
         return found

@@ -15,8 +15,6 @@ import logging
 import math
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -31,6 +29,7 @@ from django.utils import timezone
 from dupdash.duplication.engine import recovery
 from dupdash.duplication.engine.follow import FOLLOWED
 from dupdash.duplication.models import ClusterHeartbeat, DatabaseWriteProbe, DuplicationJob, FinishedSweep
+from dupdash.duplication.queue.cluster_process import ForkedProcess, fork_cluster, load_program
 from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING, enqueue
 from dupdash.duplication.queue.leases import FRESH, WORKER_GROUP_VARIABLE
 from dupdash.duplication.states import State
@@ -39,6 +38,8 @@ logger = logging.getLogger("dupdash.supervisor")
 
 # A cluster that lived this long was well.
 LIVED = 30.0
+# Mail is sent this much more rarely than sweeps are made.
+SWEEPS_PER_MAIL = 2
 # Seconds between two looks at the processes.
 TICK = 0.25
 # Seconds that killed processes, and then taking back their jobs, are waited for: SIGTERM promises ten in all.
@@ -52,7 +53,7 @@ class Cluster:
 
     name: str
     worker_group: str = ""
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkedProcess | None = None
     started: float = 0.0
     start_again_at: float = 0.0
     restart_pause: float = field(default_factory=lambda: settings.RESTART_FIRST)
@@ -76,20 +77,22 @@ class Supervisor:
         self._sweep_interval = settings.SWEEP_INTERVAL
         self._sweep_interval_read_at = 0.0
         self._sweep_token = ""
-        # Children inherit the reading end; the writing end is ours alone and closes with us.
-        self._supervisor_pipe_reading, self._supervisor_pipe_writing = os.pipe()
+        self._mailed_at = -math.inf
+        # Children keep the reading end; the writing end is ours alone and closes with us.
+        self._pipe = os.pipe()
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; returns with every process gone, and every job taken back if the database
         answers."""
         for signal_number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(signal_number, lambda *_: self._end.put(None))
+        load_program()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
         fault = self._end.get()
         logger.info("stopping: no new work; what is under way is looked up in Moodle later")
         self._stop()
-        os.close(self._supervisor_pipe_writing)
-        os.close(self._supervisor_pipe_reading)
+        for end in self._pipe:
+            os.close(end)
         if fault is not None:
             raise fault
 
@@ -175,9 +178,11 @@ class Supervisor:
             self._swept_at = now
             self._sweep_token = uuid.uuid4().hex
             enqueue(HOUSEKEEPING, "dupdash.duplication.tasks.sweep", self._sweep_token)
-            # A task of its own: a slow mail server must not hold up the sweep. Known by name only, because telling
-            # people is not the engine's business.
-            enqueue(HOUSEKEEPING, "dupdash.notifications.tasks.send_due")
+            if now - self._mailed_at >= SWEEPS_PER_MAIL * settings.SWEEP_INTERVAL:
+                self._mailed_at = now
+                # A task of its own: a slow mail server must not hold up the sweep. Known by name only, because telling
+                # people is not the engine's business.
+                enqueue(HOUSEKEEPING, "dupdash.notifications.tasks.send_due")
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
         """Raises DatabaseError where nothing can be written: no heartbeat comes out then, however well they work."""
@@ -191,21 +196,11 @@ class Supervisor:
 
     def _start(self, cluster: Cluster) -> None:
         worker_group = f"{cluster.name}-{uuid.uuid4().hex[:12]}"
-        environment = os.environ | {
-            "Q_CLUSTER_NAME": cluster.name,
-            "DUPDASH_SUPERVISOR_PIPE_FD": str(self._supervisor_pipe_reading),
-            WORKER_GROUP_VARIABLE: worker_group,
-        }
         with self._processes:
             if self._stopping.is_set():
                 return
             cluster.worker_group = worker_group
-            cluster.process = subprocess.Popen(  # noqa: S603
-                [sys.executable, str(settings.BASE_DIR / "manage.py"), "qcluster"],
-                env=environment,
-                pass_fds=[self._supervisor_pipe_reading],
-                start_new_session=True,
-            )
+            cluster.process = fork_cluster(cluster.name, {WORKER_GROUP_VARIABLE: worker_group}, self._pipe)
             logger.info("started %s: process group %d", cluster.name, cluster.process.pid)
         cluster.started = cluster.proof_of_life = time.monotonic()
         cluster.token = ""
@@ -245,7 +240,7 @@ def _kill(*clusters: Cluster) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     for process in killed:
         # One that the kernel holds is dead as soon as the kernel lets it go.
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        with contextlib.suppress(TimeoutError):
             process.wait(DYING_MOST)
     for cluster in clusters:
         cluster.process = None

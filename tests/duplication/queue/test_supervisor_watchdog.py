@@ -3,6 +3,7 @@ are in the hands of the test."""
 
 import itertools
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,21 +15,14 @@ from django.utils import timezone
 
 from dupdash.duplication import tasks
 from dupdash.duplication.models import FinishedSweep
-from dupdash.duplication.queue import dispatch, leases
+from dupdash.duplication.queue import cluster_process, dispatch, leases
+from dupdash.duplication.queue.cluster_process import ForkedProcess
 from dupdash.duplication.queue.supervisor import Cluster, Supervisor
 from dupdash.duplication.states import State
 from tests.duplication.installation import COPIES, HOUSEKEEPING
 from tests.duplication.support import a_job, await_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
-
-# Stands in for the program that the supervisor starts; it notes when that was, on a clock that all processes share.
-PROGRAM = """
-import sys, time
-with open({starts!r}, "a") as starts:
-    starts.write(f"{{time.monotonic()}}\\n")
-time.sleep({sleeps})
-"""
 
 
 class Watch:
@@ -45,11 +39,16 @@ class Watch:
 
     def of(self, name: str, *, sleeps: float = 600) -> None:
         """Which cluster it is, and how long its program lives."""
-        program = PROGRAM.format(starts=str(self._folder / "starts"), sleeps=sleeps)
-        (self._folder / "manage.py").write_text(program)
+        self.sleeps = sleeps
         self.cluster = Cluster(name)
         self.supervisor._clusters = [self.cluster]
         self.until(lambda: self.cluster.process, "the cluster to be started")
+
+    def become_cluster(self, *_: Any) -> None:
+        """Stands in for what a started process does; it notes when that was, on a clock that all processes share."""
+        with (self._folder / "starts").open("a") as starts:
+            starts.write(f"{time.monotonic()}\n")
+        time.sleep(self.sleeps)
 
     def take(self, task: str, *arguments: str, cluster: str) -> None:
         """What a broker does; a message that is not lost comes out of the queue at once."""
@@ -87,20 +86,25 @@ class Watch:
 
     def end(self) -> None:
         for process in self._processes:
-            process.kill()
-            process.wait()
-        os.close(self.supervisor._supervisor_pipe_reading)
-        os.close(self.supervisor._supervisor_pipe_writing)
+            kill(process)
+        for end in self.supervisor._pipe:
+            os.close(end)
+
+
+def kill(process: ForkedProcess) -> None:
+    if process.poll() is None:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
 
 
 @pytest.fixture
 def watch(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watch]:
-    settings.BASE_DIR = tmp_path
     settings.HEARTBEAT_INTERVAL, settings.HEARTBEAT_LIMIT = 0.1, 2.0
     settings.SWEEP_INTERVAL = 0.1
     settings.RESTART_FIRST, settings.RESTART_LONGEST = 0.05, 0.3
     watch = Watch(tmp_path)
     monkeypatch.setattr(dispatch, "async_task", watch.take)
+    monkeypatch.setattr(cluster_process, "_become_cluster", watch.become_cluster)
     yield watch
     watch.end()
 
@@ -164,7 +168,7 @@ def test_a_new_cluster_is_asked_for_a_sweep_though_the_old_one_died_in_the_middl
     watch.of(HOUSEKEEPING)
     watch.until(lambda: watch.times("sweep"), "the first sweep")
     assert watch.cluster.process is not None
-    watch.cluster.process.kill()
+    os.kill(watch.cluster.process.pid, signal.SIGKILL)
     watch.until(lambda: len(watch.times("sweep")) > 1, "a sweep of the new cluster")
     assert watch.was_replaced
 
@@ -179,6 +183,12 @@ def test_sweeps_are_frequent_only_while_a_site_makes_a_copy_by_itself(
     watch.until(lambda: len(watch.times("sweep")) > 1, "two sweeps")
     first, second = watch.times("sweep")[:2]
     assert (second - first < 1.4) is frequent
+
+
+def test_mail_is_sent_more_rarely_than_sweeps_are_made(watch: Watch) -> None:
+    watch.of(HOUSEKEEPING)
+    watch.until(lambda: len(watch.times("sweep")) > 6, "some sweeps")
+    assert 1 < len(watch.times("send_due")) < len(watch.times("sweep"))
 
 
 # --- a cluster that does not live ---------------------------------------------------------------------------
@@ -209,6 +219,6 @@ def test_a_cluster_that_was_well_for_long_is_started_again_soon(watch: Watch, se
     watch.cluster.restart_pause = settings.RESTART_LONGEST
     watch.cluster.started -= 60
     assert watch.cluster.process is not None
-    watch.cluster.process.kill()
+    os.kill(watch.cluster.process.pid, signal.SIGKILL)
     watch.until(lambda: watch.was_replaced, "the end to be noticed")
     assert watch.cluster.restart_pause == settings.RESTART_FIRST

@@ -1,0 +1,83 @@
+"""What worker and web need while nothing happens: processes, memory and processor.
+
+    .venv/bin/python -m bench.idle [--settle 20] [--seconds 60]
+
+Starts a sandbox, the workers and the web process as deploy/gunicorn.conf.py has it, with the settings of an ordinary
+installation. Waits, and then reads from /proc the proportional memory (PSS: shared memory is divided by the number of
+those who share it) and the processor time. The sandbox does not count.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.environment import World
+from tests.chaos.processes import MARK, Process, carrying, python
+
+GOAL_MEMORY, GOAL_PROCESSOR = 250, 2.0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What some processes use at a moment: MiB, and seconds of processor since their start."""
+
+    processes: int
+    memory: float
+    processor: float
+
+
+def usage(pids: Iterable[int]) -> Usage:
+    count, memory, ticks = 0, 0.0, 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            proportional = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            count += 1
+            memory += int(proportional[1]) / 1024 if proportional else 0
+            ticks += int(fields[11]) + int(fields[12])
+    return Usage(count, memory, ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--settle", type=float, default=20, help="seconds before the measurement")
+    parser.add_argument("--seconds", type=float, default=60, help="of the measurement")
+    arguments = parser.parse_args()
+    # Ended from outside, it still ends what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder), seed=1, periods={"LOG_LEVEL": "ERROR"})
+        address = world.web_url.removeprefix("http://")
+        serve = python("-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", address, "dupdash.wsgi")
+        world.web = Process("web", serve, world.environment, world.folder)
+        try:
+            world.start()
+            time.sleep(arguments.settle)
+            before = {name: usage(_pids(world, name)) for name in ("worker", "web")}
+            time.sleep(arguments.seconds)
+            after = {name: usage(_pids(world, name)) for name in ("worker", "web")}
+        finally:
+            world.stop()
+    shares = {name: 100 * (after[name].processor - before[name].processor) / arguments.seconds for name in after}
+    print(f"{'':<8}{'processes':>10}{'PSS, MiB':>10}{'processor, % of a core':>24}")
+    for name, used in after.items():
+        print(f"{name:<8}{used.processes:>10}{used.memory:>10.0f}{shares[name]:>24.1f}")
+    processes, memory = sum(used.processes for used in after.values()), sum(used.memory for used in after.values())
+    print(f"{'both':<8}{processes:>10}{memory:>10.0f}{sum(shares.values()):>24.1f}")
+    print(f"{'goal':<8}{'':>10}{GOAL_MEMORY:>10}{GOAL_PROCESSOR:>24.1f}")
+
+
+def _pids(world: World, name: str) -> set[int]:
+    return carrying(f"{MARK}={world.folder}/{name}")
+
+
+if __name__ == "__main__":
+    main()

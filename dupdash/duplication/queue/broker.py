@@ -1,0 +1,52 @@
+"""Polls the queue in the database often while there is work, and seldom while there is none.
+
+django-q2's own broker polls at one rate: five times a second, for each of two queues, day and night.
+"""
+
+import time
+from typing import Any
+
+from django_q.brokers.orm import ORM
+from django_q.signing import BadSignature, SignedPackage
+
+# Seconds between two polls: while copies are made, and at most while nothing happens.
+BUSY_POLL, IDLE_POLL = 0.2, 1.0
+# Seconds between the first polls after a message: messages come in groups.
+FIRST_POLL = 0.1
+# A queue that carried a job is busy for so many seconds after it: the next one often follows.
+BUSY_FOR = 120.0
+JOB = "dupdash.duplication.tasks.run_job"
+
+
+class DatabaseBroker(ORM):  # type: ignore[misc]
+    """The queue in the database. The pause between two polls grows with the time since the last message."""
+
+    # When the last message and the last job came, on the monotonic clock.
+    message_at = job_at = float("-inf")
+
+    def dequeue(self) -> list[tuple[int, str]] | None:
+        """The next message; None after a pause where there is none."""
+        # With the setting ``poll`` 0 it does not wait.
+        messages: list[tuple[int, str]] | None = super().dequeue()
+        now = time.monotonic()
+        if not messages:
+            time.sleep(self.pause(now))
+            return None
+        self.message_at = now
+        if any(_is_job(payload) for _, payload in messages):
+            self.job_at = now
+        return messages
+
+    def pause(self, now: float) -> float:
+        """Seconds until the next poll."""
+        most = BUSY_POLL if now - self.job_at < BUSY_FOR else IDLE_POLL
+        return min(most, max(FIRST_POLL, now - self.message_at))
+
+
+def _is_job(payload: str) -> bool:
+    try:
+        task: dict[str, Any] = SignedPackage.loads(payload)
+    except (TypeError, BadSignature):
+        # The pusher logs and drops it.
+        return False
+    return task.get("func") == JOB
