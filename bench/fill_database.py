@@ -274,7 +274,7 @@ def _live(job: "DuplicationJob", number: int, count: int, now: datetime, chance:
     job.facts = {"course_id": 20000 + number}
     if job.state == "succeeded":
         job.phase, job.course_id, job.proof = "restore", 20000 + number, "answered"
-        job.seen_at = job.restore_at = job.started_at + timedelta(seconds=seconds / 3)
+        job.restore_at = job.source_released_at = job.started_at + timedelta(seconds=seconds / 3)
         counts = {"source": size, "copy": size, "missing": [], "extra": []}
         job.verification = {"complete": True, "sections": counts, "activities": counts}
         if number % 100 == 0:

@@ -155,13 +155,18 @@ MOODLE_DUPLICATION_TIMEOUT = env.seconds("MOODLE_DUPLICATION_TIMEOUT", 2 * 3600)
 
 # --- The engine's periods, all in seconds (scaled down by scripts/chaos) --------------------------------
 
-# How often a running copy is looked at in Moodle until its course is seen; moodle.md asks for a second or
-# less, because the row that proves which course is ours lives for 0.3 s at 64 activities.
+# How often a running copy is looked up in Moodle until its course is seen under a temporary name, and after that. Both
+# are the shortest pause: a copy that takes long is looked up more rarely.
 WATCH_INTERVAL = env.seconds("WATCH_INTERVAL", 0.5)
-# How often after that: names and contents change seldom.
 FOLLOW_INTERVAL = env.seconds("FOLLOW_INTERVAL", 2)
 # How often a site that makes copies by itself is asked for their status: one call for all where it offers that.
 STATUS_INTERVAL = env.seconds("STATUS_INTERVAL", 1)
+# The course of a sent job is due after three times the expected backup, COURSE_DUE_LEAST at least; where nothing is
+# known of its source after COURSE_DUE_UNKNOWN. Then a lost answer blocks its source no longer, and the requested short
+# name may be looked up, with REQUESTED_NAME_PAUSE between two lookups.
+COURSE_DUE_LEAST = env.seconds("COURSE_DUE_LEAST", 60)
+COURSE_DUE_UNKNOWN = env.seconds("COURSE_DUE_UNKNOWN", 10 * 60)
+REQUESTED_NAME_PAUSE = env.seconds("REQUESTED_NAME_PAUSE", 60)
 LEASE_SECONDS = env.seconds("LEASE_SECONDS", 30)
 SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL", 5)
 # A queued job that a worker was told of, and that none took, is told again after this.

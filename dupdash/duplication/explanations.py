@@ -170,6 +170,16 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The new course is incomplete and will not be finished. It stays in Moodle until somebody deletes it.",
         "A course administrator deletes the partial course on the page of the job; then retry.",
     ),
+    "incomplete_copy": Explanation(
+        "The copy lacks most of its source.",
+        "Moodle stopped before it had restored the course. What it made stands in Moodle under the requested names.",
+        "A course administrator deletes the incomplete course on the page of the job; then retry.",
+    ),
+    "likely_partial_course": Explanation(
+        "The copy was not completed.",
+        "Moodle most likely stopped in the middle. A course that is likely a part of the copy stands in Moodle.",
+        "A course administrator looks at the course that the page of the job names, deletes it there, and retries.",
+    ),
     "course_gone": Explanation(
         "The new course was deleted in Moodle while the copy was being made or looked up.",
         "There is no copy, and nothing is left to clean up.",
@@ -229,7 +239,7 @@ def explain(code: str) -> Explanation:
 
 def explain_failure(job: "DuplicationJob") -> Explanation:
     """Why a job failed: what was seen of it in Moodle counts for more than what its code says."""
-    if job.failure_code == "partial_course" and job.course_deleted_at is not None:
+    if job.failure_code in ("partial_course", "likely_partial_course") and job.course_deleted_at is not None:
         return DELETED
     explanation = explain(job.failure_code)
     if job.is_proven or job.candidates:

@@ -11,7 +11,8 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.drivers.copy_tracker import CourseSnapshot, matches_request
 from dupdash.duplication.drivers.lookup import expected_copy_after_sending
-from dupdash.duplication.engine.completion import NotRemoved, finish, remove_course
+from dupdash.duplication.engine.completion import finish
+from dupdash.duplication.engine.removal import NotRemoved, remove_candidate, remove_course
 from dupdash.duplication.idempotency import CHANGEABLE, to_event
 from dupdash.duplication.models import DuplicationJob, Origin, Proof
 from dupdash.duplication.queue import dispatch
@@ -217,16 +218,29 @@ def draft_of(job: DuplicationJob) -> Draft:
     )
 
 
-def delete_partial(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, via: str = "") -> None:
-    """Delete the partial course a failed job left; looked at once more at this moment.
+def delete_partial(
+    job: DuplicationJob,
+    *,
+    actor: "User | None",
+    client: MoodleClient,
+    course_id: int | None = None,
+    via: str = "",
+) -> None:
+    """Delete the course a failed job left; it is looked up once more at this moment.
 
+    ``course_id``: where none is proven, the candidate that an administrator chose, who was shown the reasons.
     Raises NotAllowed, CannotDo where it must not be deleted, MoodleError.
     """
     access.require(actor, Action.DELETE_PARTIAL, job)
-    if not job.left_partial_course:
-        raise CannotDo("This job left no course that is proven to be its own.")
+    if not (job.left_partial_course or job.may_have_left_course):
+        raise CannotDo("This job left no course.")
+    if not job.left_partial_course and course_id is None:
+        raise CannotDo("No course is proven to come from this job. Choose the one to delete.")
     try:
-        outcome = remove_course(job, client, complete=False)
+        if job.left_partial_course:
+            outcome = remove_course(job, client, complete=False)
+        else:
+            outcome = remove_candidate(job, course_id or 0, client)
     except NotRemoved as refusal:
         raise CannotDo(str(refusal)) from None
     _note(

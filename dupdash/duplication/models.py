@@ -38,8 +38,8 @@ class Proof(models.TextChoices):
     """Why a course is known to be the one that this job made."""
 
     NONE = "", "No proof"
-    # Its id was seen under the requested short name after the request was sent.
-    SEEN = "seen", "It was seen under the requested short name"
+    # It carried the requested names after it had a temporary name, or after the request had ended or was overdue.
+    SEEN = "seen", "It was seen under the requested names"
     ANSWERED = "answered", "Moodle's answer named it"
     SETTLED = "settled", "An administrator settled it"
 
@@ -50,6 +50,14 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
 
     def busy(self) -> "JobQuerySet":
         return self.filter(state__in=BUSY)
+
+    def holding_slot(self) -> "JobQuerySet":
+        """Those whose request Moodle works on, or may work on: they count against MOODLE_CONCURRENCY."""
+        return self.busy().filter(moodle_done_at__isnull=True)
+
+    def blocking_source(self) -> "JobQuerySet":
+        """Those that no other copy of the same source may join yet (rule 4)."""
+        return self.busy().filter(source_released_at__isnull=True)
 
     def holding_short_name(self, shortname: str) -> "JobQuerySet":
         return self.unfinished().filter(shortname_key=short_name_key(shortname))
@@ -106,6 +114,10 @@ class DuplicationJob(models.Model):
     sent_at = models.DateTimeField(null=True)
     baseline = models.JSONField(null=True)
     duplicate_id = models.CharField(max_length=64, blank=True)
+    # Another copy of the same source may start: the course was seen, should have been seen by now, or Moodle is done.
+    source_released_at = models.DateTimeField(null=True)
+    # Moodle has ended the request, by an answer or by an error in its own words. The job holds no slot from then on.
+    moodle_done_at = models.DateTimeField(null=True)
     # Seconds that backup and restore are expected to take, from earlier copies; null: no history.
     expected_backup = models.FloatField(null=True)
     expected_restore = models.FloatField(null=True)
@@ -118,9 +130,9 @@ class DuplicationJob(models.Model):
     last_response_at = models.DateTimeField(null=True)
     course_id = models.BigIntegerField(null=True)
     proof = models.CharField(max_length=10, choices=Proof, blank=True, default=Proof.NONE)
-    # Its course was seen: proven by its id under the requested short name.
-    seen_at = models.DateTimeField(null=True)
-    # Restore was first seen to run: by its course, or by a likely one under the source's name.
+    # The course under a temporary name that is most likely this job's, without proof.
+    likely_course_id = models.BigIntegerField(null=True)
+    # Restore was first seen to run: by its course, or by a likely one under a temporary name.
     restore_at = models.DateTimeField(null=True)
     content_at = models.DateTimeField(null=True)
     facts = models.JSONField(default=dict)
@@ -162,11 +174,11 @@ class DuplicationJob(models.Model):
                 condition=Q(state__in=sorted(UNFINISHED)),
                 name="one_unfinished_job_per_short_name",
             ),
-            # Between "sent" and "its course was seen", which course is whose could not be known (rule 4).
+            # Two backups of one source at the same moment collide in Moodle (rule 4).
             models.UniqueConstraint(
                 fields=["source_id"],
-                condition=Q(state__in=sorted(BUSY), sent_at__isnull=False, seen_at__isnull=True),
-                name="one_unseen_copy_per_source",
+                condition=Q(state__in=sorted(BUSY), sent_at__isnull=False, source_released_at__isnull=True),
+                name="one_copy_per_unreleased_source",
             ),
             models.UniqueConstraint(
                 fields=["requester", "idempotency_key"],
@@ -185,6 +197,9 @@ class DuplicationJob(models.Model):
             models.Index(fields=["chosen_options", "created_at", "id"], name="job_by_options"),
             models.Index(fields=["state", "failure_code", "created_at", "id"], name="job_by_cause"),
             models.Index(fields=["state", "course_id"], name="job_by_left_course"),
+            models.Index(
+                fields=["likely_course_id"], name="job_by_likely_course", condition=Q(likely_course_id__isnull=False)
+            ),
             models.Index(fields=["state", "finished_at"], name="job_by_state_and_end"),
             models.Index(fields=["course_id"], name="job_by_course", condition=Q(course_id__isnull=False)),
             models.Index(fields=["finished_at", "id"], name="job_by_end"),
@@ -231,10 +246,20 @@ class DuplicationJob(models.Model):
         return self.state == State.FAILED and self.is_proven and self.course_deleted_at is None
 
     @property
+    def may_have_left_course(self) -> bool:
+        """True for a failed job beside which a course was seen that is likely its own, without proof."""
+        likely = self.likely_course_id is not None and not self.is_proven
+        return self.state == State.FAILED and likely and self.course_deleted_at is None
+
+    @property
+    def own_course(self) -> dict[str, Any] | None:
+        """The proven course as it was last seen: the fields of ``TrackedCourse``."""
+        return next((course for course in self.facts.get("courses", []) if course["id"] == self.course_id), None)
+
+    @property
     def candidates(self) -> list[dict[str, Any]]:
-        """Courses that may be this job's, without proof: id, shortname, fullname, visible."""
-        found: list[dict[str, Any]] = self.facts.get("candidates", [])
-        return found
+        """Courses that may be this job's, without proof, as last seen: the fields of ``TrackedCourse``."""
+        return [course for course in self.facts.get("courses", []) if course["id"] != self.course_id]
 
     def elapsed(self, now: datetime | None = None) -> timedelta | None:
         """From the start of the work to its end, or until now; None before it."""

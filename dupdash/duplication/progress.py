@@ -73,7 +73,7 @@ def milestone(job: DuplicationJob, backup_share: float = 0.5) -> float:
     """The overall progress that has been proven: by seeing the course, by seeing its contents."""
     if job.content_at is not None:
         return backup_share + (1 - backup_share) * CONTENT_VISIBLE
-    return backup_share if job.seen_at is not None else 0.0
+    return backup_share if job.restore_at is not None else 0.0
 
 
 def _standing(job: DuplicationJob) -> Progress:

@@ -6,7 +6,7 @@ import time
 from django.utils import timezone
 
 from dupdash.duplication import moodle_health, planner_statistics
-from dupdash.duplication.engine import recovery, run, verification
+from dupdash.duplication.engine import checking, recovery, run, verification
 from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
@@ -34,6 +34,7 @@ def sweep(token: str = "") -> None:
     """
     try:
         recovery.recover_dead_leases()
+        recovery.release_overdue_sources()
         dispatch.redispatch_stale()
         dispatch.dispatch()
         planner_statistics.update_if_due()
@@ -50,7 +51,7 @@ def _ask_moodle() -> None:
     try:
         with open_client() as client:
             moodle_health.probe_if_due(client)
-            if recovery.check_due_jobs(client, deadline):
+            if checking.check_due_jobs(client, deadline):
                 verification.verify_pending(client, deadline)
     except ConfigurationFault as fault:
         moodle_health.pause(fault)

@@ -36,7 +36,6 @@ COLUMNS = (
     "driver",
     "phase",
     "sent_at",
-    "seen_at",
     "restore_at",
     "content_at",
     "expected_backup",

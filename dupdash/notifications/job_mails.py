@@ -135,7 +135,7 @@ def _partial(job: DuplicationJob) -> str:
     """A short description of the partial course that a failed job left; "" if there is none."""
     if not job.left_partial_course:
         return ""
-    last = job.facts.get("last") or {}
+    last = job.own_course or {}
     seen = _VISIBILITY.get(last.get("visible"), "")
     name = one_line(str(last.get("fullname") or job.fullname))
     return f"course {job.course_id}, “{isolate(name)}”" + (f"; {seen}" if seen else "")

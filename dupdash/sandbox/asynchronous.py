@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from dupdash.sandbox.duplication import Copies, Copy, Mishaps
 from dupdash.sandbox.errors import MoodleError
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, SHARES, STEPS, Pace, Stopped
+from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, NEWBORN, SHARES, STEPS, Pace, Stopped
 
 PHASE_BACKUP, PHASE_RESTORE = 1, 2
 
@@ -127,7 +127,7 @@ def _progress(copy: Copy) -> Progress:
         return Progress(PHASE_BACKUP, AWAITING, 0)
     if copy.step == BACKUP:
         return Progress(PHASE_BACKUP, EXECUTING, round(0.95 * share, 14))
-    if copy.step == HIDDEN:
+    if copy.step in (NEWBORN, HIDDEN):
         return Progress(PHASE_RESTORE, REQUIRE_CONV, 0)
     if copy.step == CONTENT:
         return Progress(PHASE_RESTORE, EXECUTING, 0.99943800159049)

@@ -1,4 +1,4 @@
-"""How often ``core_course_duplicate_course`` was asked for what, and which courses were deleted."""
+"""Which copies were requested and disturbed, how often, and which courses were deleted."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ class Calls:
     course row. ``refused``: those that were answered with the proof that nothing was created, the answer
     undamaged. So ``asked - refused`` above 1 is a short name that was sent again after it may have started.
 
+    ``disturbed``: copies whose course a client looked up before it had a context. ``watched``: lookups of a short name
+    while a copy under it ran, whatever they found.
+
     ``deleted``: the courses that ``core_course_delete_courses`` deleted, each as it was at that moment.
     """
 
@@ -24,6 +27,8 @@ class Calls:
         self.started: Counter[str] = Counter()
         self.created: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.disturbed: Counter[str] = Counter()
+        self.watched: Counter[str] = Counter()
         self.deleted: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -38,6 +43,6 @@ class Calls:
 
     def clear(self) -> None:
         with self._lock:
-            for counter in (self.asked, self.started, self.created, self.refused):
+            for counter in (self.asked, self.started, self.created, self.refused, self.disturbed, self.watched):
                 counter.clear()
             self.deleted.clear()

@@ -198,6 +198,8 @@ def _status(moodle: Moodle) -> dict[str, Any]:
             "started": dict(calls.started),
             "created": dict(calls.created),
             "refused": dict(calls.refused),
+            "disturbed": dict(calls.disturbed),
+            "watched": dict(calls.watched),
             "deleted": list(calls.deleted),
         },
     }

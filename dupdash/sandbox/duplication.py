@@ -1,10 +1,11 @@
 """``core_course_duplicate_course``, step by step, as ``trace_sync_duplicate.json`` saw it:
 
 1. backup: nothing can be seen;
-2. hidden: the new row, with the requested names, without sections;
-3. renamed: restore gave it its source's names and a counter, and made it visible;
-4. content: sections and activities, all at once;
-5. the requested names and visibility are set back.
+2. newborn: the new row without a context, for some milliseconds: whoever looks it up breaks the copy;
+3. hidden: the new row, with the requested names, without sections;
+4. renamed: restore gave it its source's names and a counter, and made it visible;
+5. content: sections and activities, all at once;
+6. the requested names and visibility are set back.
 
 A copy is a thread of its own, as it is a PHP process of its own in Moodle: it goes on when the client has
 left.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from dupdash.sandbox.call_counter import Calls
 from dupdash.sandbox.errors import (
     MoodleError,
     missing_record,
+    restore_capability_missing,
     stored_file_not_created,
     write_failed,
 )
@@ -32,6 +34,8 @@ from dupdash.sandbox.timing import (
     BACKUP,
     CONTENT,
     HIDDEN,
+    NEWBORN,
+    NEWBORN_SECONDS,
     RENAMED,
     SHARES,
     Gates,
@@ -56,6 +60,8 @@ class Mishaps:
     error: MoodleError | None = None  # thrown in that step, instead of dying
     stalls_in: str | None = None
     collides: bool = False
+    # Another program looks the new course up in its first milliseconds.
+    disturbed: bool = False
 
 
 NOTHING_WRONG = Mishaps()
@@ -127,6 +133,7 @@ class Copy(threading.Thread):
 
     def _restore(self) -> None:
         self._create_row()
+        self._make_context()
         self._go_through(HIDDEN)
         self._rename_after_source()
         self._go_through(RENAMED)
@@ -138,7 +145,9 @@ class Copy(threading.Thread):
         # The only check of the lengths is the width of the columns (measured: dmlwriteexception).
         if len(self.request.fullname) > 254 or len(self.request.shortname) > 255:
             raise write_failed()
-        self.courseid = self._state.add(
+        # By hand, Moodle's pages make the row under other names, which nobody looks up.
+        add = self._state.add if self.by_hand else self._state.add_newborn
+        self.courseid = add(
             fullname=self.request.fullname,
             shortname=self.request.shortname,
             categoryid=self.request.categoryid,
@@ -156,6 +165,19 @@ class Copy(threading.Thread):
         ).id
         if not self.by_hand:
             self._copies.calls.count(self._copies.calls.created, self.request.shortname)
+
+    def _make_context(self) -> None:
+        """A few milliseconds after the row. A lookup that came first made the context, and the restore breaks: it
+        leaves a hidden course without contents under the requested names (measured)."""
+        if self.by_hand or self.courseid is None:
+            return
+        self._step_lasts = NEWBORN_SECONDS / self._pace.speed
+        self.step = NEWBORN
+        self._copies.announce()
+        self._pace.wait(NEWBORN_SECONDS)
+        self._copies.gates.leave(NEWBORN)
+        if self._state.end_newborn(self.courseid) or self._mishaps.disturbed:
+            raise self._copies.disturbance()
 
     def _rename_after_source(self) -> None:
         with self._state.lock:
@@ -274,6 +296,21 @@ class Copies:
         """Looked at whenever a copy enters a step or ends."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)
+
+    def look_up(self, courses: Iterable[Course], shortname: str | None = None) -> None:
+        """Somebody's request shows these courses, or looks for a short name: what that does to running copies."""
+        for course in courses:
+            if self.state.touch(course.id):
+                self.calls.count(self.calls.disturbed, course.requested)
+        if shortname is not None and any(
+            copy.request.shortname.casefold() == shortname.casefold() and not copy.by_hand for copy in self.all()
+        ):
+            self.calls.count(self.calls.watched, shortname)
+
+    def disturbance(self) -> MoodleError:
+        """One of the two errors that a disturbed restore answers (measured)."""
+        with self._changed:
+            return self._random.choice((write_failed(), restore_capability_missing()))
 
     def jitter(self) -> float:
         with self._changed:

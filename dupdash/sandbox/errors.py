@@ -56,6 +56,12 @@ def write_failed() -> MoodleError:
     return MoodleError("dml_write_exception", "dmlwriteexception", "Error writing to database")
 
 
+def restore_capability_missing() -> MoodleError:
+    return MoodleError(
+        "restore_controller_exception", "restore_user_missing_capability", "restore_user_missing_capability"
+    )
+
+
 def invalid_course_id() -> MoodleError:
     return moodle_exception("invalidcourseid", "You are trying to use an invalid course ID")
 

@@ -69,6 +69,7 @@ def for_the_copy(struck: Struck) -> Mishaps:
         error=error,
         stalls_in=struck["stall"].word("step") if "stall" in struck else None,
         collides="storedfilenotcreated" in struck,
+        disturbed="disturbed" in struck,
     )
 
 

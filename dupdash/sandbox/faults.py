@@ -34,6 +34,8 @@ killed_in_restore    step=renamed,           PHP dies, a partial course is left:
                      answer=bad_gateway      with step=hidden, else under its source's and a counter
 exception_in_restore step=renamed,           the restore throws in that step and leaves a partial course;
                      errorcode=cannotrestore with errorcode=none it is a PHP Error without a code
+disturbed                                    another program looks the new course up in its first
+                                             milliseconds: the copy answers an error and leaves an empty shell
 persons_restore                              a person restores the same source by hand at the same time
 stall                step=backup             the copy stands still in that step, until the sandbox stops
 ==================== ======================= ============================================================
@@ -73,6 +75,7 @@ BEFALLS: dict[str, tuple[str, ...]] = {
     "killed_in_backup": COPYING,
     "killed_in_restore": COPYING,
     "exception_in_restore": COPYING,
+    "disturbed": COPYING,
     "persons_restore": COPYING,
     "stall": COPYING,
 }
@@ -101,6 +104,7 @@ CATALOGUE: dict[str, dict[str, Parameter]] = {
     "killed_in_backup": {"answer": "bad_gateway"},
     "killed_in_restore": {"step": "renamed", "answer": "bad_gateway"},
     "exception_in_restore": {"step": "renamed", "errorcode": "cannotrestore"},
+    "disturbed": {},
     "persons_restore": {},
     "stall": {"step": "backup"},
 }

@@ -34,6 +34,8 @@ class State:
         self._courses: dict[int, Course] = {}
         self._by_shortname: dict[str, dict[int, None]] = defaultdict(dict)
         self._by_fullname: dict[str, dict[int, None]] = defaultdict(dict)
+        # Courses without a context yet, and whether somebody looked them up meanwhile.
+        self._newborn: dict[int, bool] = {}
         self.next_course_id = university.next_course_id
         self.next_module_id = university.next_module_id
         self.next_section_id = university.next_section_id
@@ -89,6 +91,26 @@ class State:
             self.next_course_id += 1
             self.put(course)
             return course
+
+    def add_newborn(self, **columns: Any) -> Course:
+        """A new row whose context does not exist yet."""
+        with self.lock:
+            course = self.add(**columns)
+            self._newborn[course.id] = False
+            return course
+
+    def touch(self, courseid: int) -> bool:
+        """A lookup makes the context of a course; True where the restore has not made it yet, and now breaks."""
+        with self.lock:
+            newborn = courseid in self._newborn
+            if newborn:
+                self._newborn[courseid] = True
+            return newborn
+
+    def end_newborn(self, courseid: int) -> bool:
+        """The restore makes the context; whether somebody's lookup was faster."""
+        with self.lock:
+            return self._newborn.pop(courseid, False)
 
     def change(self, courseid: int, **columns: Any) -> Course | None:
         """The changed row; None when somebody deleted it meanwhile."""

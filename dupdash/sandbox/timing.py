@@ -17,8 +17,12 @@ MEASURED = ((0, 0.6), (5, 1.0), (64, 6.0), (307, 45.0))
 
 # What can be seen from outside, in order, and which share of the time each takes.
 BACKUP, HIDDEN, RENAMED, CONTENT = "backup", "hidden", "renamed", "content"
+# Between backup and hidden: the row exists, its context does not yet. Whoever looks the course up now breaks the copy.
+NEWBORN = "newborn"
+NEWBORN_SECONDS = 0.005
 SHARES = {BACKUP: 0.512, HIDDEN: 0.051, RENAMED: 0.344, CONTENT: 0.093}
 STEPS = tuple(SHARES)
+HOLDABLE = (*STEPS, NEWBORN)
 
 
 class Stopped(Exception):
@@ -76,9 +80,9 @@ class Gates:
         return sorted(self._held)
 
     def hold(self, *steps: str) -> None:
-        unknown = set(steps) - set(STEPS)
+        unknown = set(steps) - set(HOLDABLE)
         if unknown:
-            raise ValueError(f"no such step: {', '.join(sorted(unknown))}; there are {', '.join(STEPS)}")
+            raise ValueError(f"no such step: {', '.join(sorted(unknown))}; there are {', '.join(HOLDABLE)}")
         with self._changed:
             self._held.update(steps)
 

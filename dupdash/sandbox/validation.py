@@ -76,7 +76,19 @@ def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], s
     for name in settings:
         _check_setting(name, lacks)
     if request.courseid == FRONT_PAGE:
-        raise precheck_errors()
+        # Its row is made before the precheck, and stays (measured).
+        state.add(
+            fullname=request.fullname,
+            shortname=request.shortname,
+            categoryid=request.categoryid,
+            visible=0,
+            origin="copy",
+            requested=request.shortname,
+            complete=False,
+        )
+        error = precheck_errors()
+        error.left_a_course = True
+        raise error
 
 
 def _check_setting(name: str, lacks: frozenset[str]) -> None:

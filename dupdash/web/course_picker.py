@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from dupdash.accounts import access
 from dupdash.duplication.moodle_health import no_category
-from dupdash.duplication.request import FRONT_PAGE, as_id
+from dupdash.duplication.newborn import job_that_may_be_newborn
+from dupdash.duplication.request import FRONT_PAGE, as_id, held_by_job
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.client import MoodleClient
@@ -66,6 +67,8 @@ class Found:
     chosen: Choice | None = None
     # Only what this person teaches was searched.
     own: bool = False
+    # Not everything was searched: a copy that such a search would find is just being created, and would break.
+    incomplete: bool = False
 
 
 def categories(client: MoodleClient) -> tuple[Category, ...]:
@@ -144,14 +147,16 @@ def find_courses(text: str, client: MoodleClient) -> Found:
     if not text:
         return Found()
     try:
-        exact = list(client.courses_by_shortname(text))
+        exact = [] if held_by_job(text) else list(client.courses_by_shortname(text))
     except Refused:
         # No short name holds a tag: Moodle refuses to look for one. Its search takes any text.
         exact = []
     if (number := as_id(text)) is not None:
         by_id = client.course_by_id(number)
         exact = [by_id, *exact] if by_id else exact
-    similar = client.search_courses(text, perpage=FOUND_AT_ONCE)
+    similar = _search(text, client)
+    if similar is None:
+        return Found(tuple(Choice.of(course) for course in exact if course.id != FRONT_PAGE), incomplete=True)
     courses = {course.id: course for course in (*exact, *similar) if course.id != FRONT_PAGE}
     return Found(tuple(map(Choice.of, courses.values())), more=len(similar) == FOUND_AT_ONCE)
 
@@ -162,9 +167,17 @@ def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
     own = {course.id: course for course in _taught(person, client) if _fits(course, text)}
     if text:
         # Whoever the site lists as a teacher need not be enrolled, and the list need not be at hand.
-        similar = client.search_courses(query.strip(), perpage=FOUND_AT_ONCE)
-        own |= {course.id: course for course in similar if _teaches(person, course)}
+        similar = _search(query.strip(), client)
+        own |= {course.id: course for course in similar or () if _teaches(person, course)}
+        return Found(tuple(map(Choice.of, own.values())), own=True, incomplete=similar is None)
     return Found(tuple(map(Choice.of, own.values())), own=True)
+
+
+def _search(text: str, client: MoodleClient) -> tuple[Course, ...] | None:
+    """What Moodle's search finds; None where it could find, and break, a copy that is just being created."""
+    if job_that_may_be_newborn(text) is not None:
+        return None
+    return client.search_courses(text, perpage=FOUND_AT_ONCE)
 
 
 def _taught(person: int, client: MoodleClient) -> tuple[Course, ...]:

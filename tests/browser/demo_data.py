@@ -22,6 +22,7 @@ from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.models import OptionPreset
 from tests.conftest import PASSWORD
+from tests.duplication.support import facts_of
 
 WENT_WRONG = (
     ("partial_course", "Error writing to database (backup_ids_temp is full)"),
@@ -188,7 +189,7 @@ class _Writer:
         """The course appears, which shows that the restore runs."""
         job.course_id, job.proof, job.phase = self._next_course, "seen", "restore"
         self._next_course += 1
-        job.seen_at = job.restore_at = self._after(job, seconds)
+        job.restore_at = job.source_released_at = self._after(job, seconds)
 
     def _succeed(self, job: DuplicationJob, took: float, *, missing: bool = False) -> DuplicationJob:
         self._see(job, took * 0.4)
@@ -271,22 +272,15 @@ class _Writer:
         self._see(job, 9)
         _went_wrong(job, *WENT_WRONG[0])
         job.checking_since = self._after(job, 12)
-        job.facts = {
-            "last": {
-                "id": job.course_id,
-                "shortname": f"{job.source_shortname}_1",
-                "fullname": f"{job.source_fullname} copy 1",
-                "visible": True,
-                "category_id": job.category_id,
-            }
-        }
+        names = {"shortname": f"{job.source_shortname}_1", "fullname": f"{job.source_fullname} copy 1"}
+        job.facts = facts_of({"id": job.course_id, "category_id": job.category_id, **names}, own=job.course_id)
         return self._end(job, "failed", self._after(job, 421))
 
     def _unresolved(self, job: DuplicationJob) -> DuplicationJob:
         self._send(job, job.created_at + timedelta(seconds=3))
         job.state, job.checks, job.checking_since = "unresolved", 94, job.created_at
         names = {"shortname": f"{job.source_shortname}_1", "fullname": f"{job.source_fullname} copy 1"}
-        job.facts = {"candidates": [{"id": 398, "visible": False, "category_id": job.category_id, **names}]}
+        job.facts = facts_of({"id": 398, "visible": False, "category_id": job.category_id, **names})
         job.last_response_at, job.check_at = self._now - timedelta(minutes=52), self._now + timedelta(hours=3)
         return job
 
@@ -318,9 +312,9 @@ class _Writer:
                 "running",
                 "The request was sent to Moodle. It is never sent again, except on proof that nothing was started.",
             )
-        if job.seen_at:
+        if job.restore_at:
             found = f"Backup is done. The new course was seen in Moodle: id {job.course_id}."
-            yield told(job.seen_at, "course_seen", "running", found)
+            yield told(job.restore_at, "course_seen", "running", found)
         if job.cancel_requested_at:
             later = "Cancelled. Moodle cannot be stopped: the copy will be removed when Moodle is done with it."
             yield told(job.cancel_requested_at, "cancel_requested", state, later, actor=job.requester)

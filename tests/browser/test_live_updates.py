@@ -40,7 +40,7 @@ SAID = """() => {
 def job(administrator: User) -> DuplicationJob:
     """In the middle of its restore, and slow: the estimate moves a little with each answer."""
     return a_running_job(
-        requester=administrator, phase="restore", expected_backup=20.0, expected_restore=60.0, seen_at=timezone.now()
+        requester=administrator, phase="restore", expected_backup=20.0, expected_restore=60.0, restore_at=timezone.now()
     )
 
 

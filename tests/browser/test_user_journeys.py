@@ -13,6 +13,7 @@ from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from tests.browser.demo_data import DemoData, open_demo_data
 from tests.browser.support import DESKTOP, PHONE, Scheme, fits, go_to, sign_in, window, working
+from tests.duplication.support import facts_of
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -159,8 +160,8 @@ def test_an_administrator_puts_right_what_went_wrong(
         categoryid=partial.category_id,
         origin="copy",
     )
-    last = {**partial.facts["last"], "id": left.id}
-    DuplicationJob.objects.filter(pk=partial.pk).update(course_id=left.id, facts={"last": last})
+    facts = facts_of({**(partial.own_course or {}), "id": left.id}, own=left.id)
+    DuplicationJob.objects.filter(pk=partial.pk).update(course_id=left.id, facts=facts)
     with window(browser, live_server.url, campus.administrator, width=width, scheme=scheme) as page:
         page.goto("/")
         attention = page.get_by_role("region", name="Needs attention")

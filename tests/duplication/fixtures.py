@@ -27,6 +27,7 @@ def moodle(settings: Any) -> Iterator[Moodle]:
         yield moodle
         moodle.gates.release()
     moodle.never_sent_twice()
+    moodle.never_disturbed()
 
 
 @pytest.fixture

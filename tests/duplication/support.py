@@ -18,7 +18,8 @@ from django.db import connection
 from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
-from dupdash.duplication.engine import recovery
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence, TrackedCourse
+from dupdash.duplication.engine import checking
 from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.engine.run import LateAnswerThread
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
@@ -134,6 +135,10 @@ class Moodle(Sandbox):
                 assert asked - self.calls.refused[shortname] <= 1, f"{shortname} was sent again"
                 assert self.calls.created[shortname] <= 1, f"{shortname} was made twice"
 
+    def never_disturbed(self) -> None:
+        """Nobody looked a course up in its first milliseconds, which breaks its restore."""
+        assert not self.calls.disturbed, f"looked up too early: {dict(self.calls.disturbed)}"
+
     def _handle(self, request: Request) -> Response | Reset:
         given = parse_qs(request.body.decode(), keep_blank_values=True)
         called = given.get("wsfunction", [""])[0]
@@ -192,6 +197,13 @@ def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any)
     job = DuplicationJob.objects.create(**given)
     JobEvent.objects.create(job=job, kind="submitted", from_state="", to_state=state, reason="As a test wants it.")
     return job
+
+
+def facts_of(*courses: dict[str, Any], own: int | None = None, **rest: Any) -> dict[str, Any]:
+    """What is known of some courses that were seen under temporary names; ``own``: the id of the proven one."""
+    given: dict[str, Any] = {"visible": True, "category_id": 2, "first_seen": 0.0, "looked_at": 0.0, "renamed": True}
+    tracked = tuple(TrackedCourse(**(given | course | rest)) for course in courses)
+    return CopyEvidence(course_id=own, courses=tracked).to_json()
 
 
 def kinds(job: DuplicationJob) -> list[str]:
@@ -259,7 +271,7 @@ def check(job: DuplicationJob) -> DuplicationJob:
         if job.state == State.RUNNING:
             follow_due_jobs(client, math.inf)
         else:
-            recovery.check(job.pk, client)
+            checking.check(job.pk, client)
     job.refresh_from_db()
     return job
 
@@ -316,17 +328,19 @@ def until_in(state: State, job: DuplicationJob) -> None:
 
 
 def until_seen(job: DuplicationJob) -> None:
+    """Until the course of a job was seen under its temporary name."""
+
     def seen() -> bool:
         job.refresh_from_db()
-        return job.seen_at is not None
+        return job.restore_at is not None
 
     await_until(seen, "the course to be seen")
 
 
 def run_proven(moodle: Moodle) -> DuplicationJob:
-    """A new job, run to the end of its call; whatever befell it later, its course was seen in the hidden row."""
+    """A new job, run to the end of its call; its course was seen under its temporary name before the call ended."""
     job = submit()
-    with moodle.held_at("hidden"), working_on(job):
+    with moodle.held_at("renamed"), working_on(job):
         until_seen(job)
         moodle.gates.release()
     return job

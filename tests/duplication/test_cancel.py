@@ -46,7 +46,7 @@ def cancel(job: DuplicationJob, actor: User | None = None) -> None:
 def cancelled_while_running(moodle: Moodle, **wish: Any) -> DuplicationJob:
     """A job whose end was asked for in the middle of its restore; Moodle goes on."""
     job = submit(**wish)
-    with moodle.held_at("hidden", "renamed"), working_on(job):
+    with moodle.held_at("renamed"), working_on(job):
         until_seen(job)
         cancel(job)
         assert (job.state, job.events.last() and kinds(job)[-1]) == (State.RUNNING, "cancel_requested")
@@ -93,7 +93,7 @@ def test_it_removes_nothing_where_nothing_was_started(moodle: Moodle, settings: 
     """Cancelled between the claim and the sending, which then failed."""
     job = submit()
     moodle.faults.set("storedfilenotcreated")
-    moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_6")
+    moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_3")
     run_worker(job)
     assert job.state == State.CANCELLED
     assert reason(job, "cancelled") == "Nothing had been started."
@@ -101,7 +101,7 @@ def test_it_removes_nothing_where_nothing_was_started(moodle: Moodle, settings: 
 
 def test_it_sends_nothing_that_was_cancelled_before_sending(moodle: Moodle) -> None:
     job = submit()
-    moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_6")
+    moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_3")
     run_worker(job)
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
@@ -148,7 +148,7 @@ def test_it_leaves_a_partial_course_for_a_person_to_delete(moodle: Moodle, clock
     moodle.faults.set("exception_in_restore", step="renamed", count=1)
     job = look_until_settled(cancelled_while_running(moodle), clock)
     assert job.state == State.FAILED
-    assert job.left_partial_course
+    assert job.may_have_left_course
     assert len(moodle.made()) == 1
 
 
@@ -212,7 +212,7 @@ def test_it_does_not_delete_a_copy_that_somebody_renamed_meanwhile(moodle: Moodl
     """It was complete, and before it was looked at for the last time a person had taken it over."""
     settings.FOLLOW_INTERVAL = 3600
     job = submit()
-    with moodle.held_at("hidden"), working_on(job):
+    with moodle.held_at("renamed"), working_on(job):
         until_seen(job)
         cancel(job)
         (copy,) = moodle.made()
@@ -317,7 +317,7 @@ def test_it_removes_the_copy_when_it_is_cancelled_at_the_very_end(moodle: Moodle
     """Between the answer and the last word: whoever was told that it will be removed must not find it."""
     settings.FOLLOW_INTERVAL = 3600
     job = submit()
-    with moodle.held_at("hidden"), working_on(job):
+    with moodle.held_at("renamed"), working_on(job):
         until_seen(job)
         # Contents are asked for once more only: to verify.
         moodle.when("core_course_get_contents", lambda: cancel_elsewhere(job))

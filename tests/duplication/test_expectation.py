@@ -82,7 +82,7 @@ def test_it_learns_nothing_from_copies_whose_end_was_not_witnessed() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_it_expects_of_the_next_copy_what_the_last_one_took(moodle: Moodle) -> None:
     first = submit()
-    with moodle.held_at("hidden"), working_on(first):
+    with moodle.held_at("renamed"), working_on(first):
         until_seen(first)
         moodle.gates.release()
     second = run_worker(submit(shortname="NEW-2"))

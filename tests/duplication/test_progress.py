@@ -57,7 +57,7 @@ def test_it_invents_nothing_without_history() -> None:
 
 
 def test_it_knows_that_backup_is_done_once_the_course_was_seen() -> None:
-    job = row(sent_at=at(0), restore_at=at(5), seen_at=at(5), phase=Phase.RESTORE)
+    job = row(sent_at=at(0), restore_at=at(5), phase=Phase.RESTORE)
     shown = progress(job, at(500))
     assert (shown.backup, shown.restore, shown.overall, shown.number) == (1.0, None, None, 0.5)
 
@@ -178,10 +178,10 @@ def test_it_never_goes_backward_whatever_is_seen_when(
                 job.restore_at, job.phase = job.restore_at or at(now), Phase.RESTORE
             case "seen" if job.state != State.QUEUED:
                 job.restore_at, job.phase = job.restore_at or at(now), Phase.RESTORE
-                job.seen_at = job.seen_at or at(now)
-            case "content" if job.seen_at is not None:
+                job.restore_at = job.restore_at or at(now)
+            case "content" if job.restore_at is not None:
                 job.content_at = job.content_at or at(now)
-            case "queued" if job.state == State.RUNNING and job.seen_at is None:
+            case "queued" if job.state == State.RUNNING and job.restore_at is None:
                 keep_floor()
                 job.state, job.sent_at, job.restore_at, job.phase = State.QUEUED, None, None, Phase.NONE
             case "up" if job.state == State.QUEUED:

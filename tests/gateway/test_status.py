@@ -52,7 +52,7 @@ def test_job_in_backup_is_in_phase_1(program: Caller, faculty: User) -> None:
 @pytest.mark.parametrize("state", [State.RUNNING, State.CHECKING])
 def test_job_in_restore_is_in_phase_2(program: Caller, faculty: User, state: State) -> None:
     now = timezone.now()
-    job = own(state, faculty, phase=Phase.RESTORE, **sent(90, seen_at=now, restore_at=now - timedelta(seconds=30)))
+    job = own(state, faculty, phase=Phase.RESTORE, **sent(90, restore_at=now - timedelta(seconds=30)))
     answer = program(STATUS, duplicateid=job.pk)
     assert (answer["phase"], answer["status"]) == (2, 800)
     assert answer["progress"] == pytest.approx(0.75, abs=0.02)
@@ -60,7 +60,7 @@ def test_job_in_restore_is_in_phase_2(program: Caller, faculty: User, state: Sta
 
 @pytest.mark.parametrize("state", [State.FAILED, State.REJECTED, State.CANCELLED, State.UNRESOLVED])
 def test_job_without_a_copy_has_status_900(program: Caller, faculty: User, state: State) -> None:
-    job = own(state, faculty, **sent(30, phase=Phase.RESTORE, seen_at=timezone.now(), progress_floor=0.6))
+    job = own(state, faculty, **sent(30, phase=Phase.RESTORE, restore_at=timezone.now(), progress_floor=0.6))
     assert program(STATUS, duplicateid=job.pk) == {"phase": 2, "status": 900, "progress": 0.6}
 
 

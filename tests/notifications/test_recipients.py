@@ -13,7 +13,7 @@ from dupdash.notifications.models import Channel
 from dupdash.notifications.outbox import COMMITTED_AFTER
 from dupdash.notifications.topics import Topic, When
 from tests.duplication.fixtures import person
-from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit
+from tests.duplication.support import Clock, Moodle, a_job, facts_of, run_worker, submit
 from tests.notifications.support import choose, fail, lose, others, own, rows, subjects, succeed, sweep, to
 
 pytestmark = pytest.mark.django_db
@@ -93,8 +93,8 @@ def test_it_tells_of_failure_as_surely_as_of_success(
 
 def test_it_names_the_partial_course_that_a_failure_left(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty, shortname="BIO-27")
-    last = {"fullname": "Biology copy 1", "shortname": "BIO_1", "visible": True}
-    fail(job, "partial_course", course_id=55, proof="seen", facts={"last": last})
+    last = {"id": 55, "fullname": "Biology copy 1", "shortname": "BIO_1"}
+    fail(job, "partial_course", course_id=55, proof="seen", facts=facts_of(last, own=55))
     assert "left in Moodle: course 55, “Biology copy 1”; students can see it." in sweep()[0].body
 
 

@@ -26,7 +26,8 @@ def test_it_tells_how_things_are(moodle: Caller) -> None:
     assert told["speed"] == 1000
     assert (told["webservices"], told["maintenance"], told["tokens_revoked"]) == (True, False, False)
     assert (told["faults"], told["copies"], told["held"], told["withdrawn"]) == ([], [], [], [])
-    assert told["calls"] == {"asked": {}, "started": {}, "created": {}, "refused": {}, "deleted": []}
+    counters = ("asked", "started", "created", "refused", "disturbed", "watched")
+    assert told["calls"] == {counter: {} for counter in counters} | {"deleted": []}
 
 
 def test_it_sets_and_clears_faults(moodle: Caller) -> None:
@@ -76,7 +77,15 @@ def test_it_holds_and_releases_copies_and_lists_them(moodle: Caller) -> None:
 def test_it_counts_what_was_asked_for(moodle: Caller) -> None:
     moodle.duplicate("New-1")
     once = {"new-1": 1}
-    counted = {"asked": once, "started": once, "created": once, "refused": {}, "deleted": []}
+    counted = {
+        "asked": once,
+        "started": once,
+        "created": once,
+        "refused": {},
+        "disturbed": {},
+        "watched": {},
+        "deleted": [],
+    }
     assert get(moodle)["calls"] == counted
 
 

@@ -43,7 +43,9 @@ def test_an_error_is_moodles_to_the_letter(moodle: Caller, name: str) -> None:
     assert response.json() == captured["body"]
     assert response.status_code == captured["status"]
     assert response.headers["Content-Type"] == captured["content_type"]
-    assert moodle.made() == []
+    # Moodle makes the row of the new course before it refuses the front page, and leaves it (measured).
+    left = ["NEW-1"] if name == "duplicate_site_course" else []
+    assert [course.shortname for course in moodle.made()] == left
 
 
 def test_a_missing_parameter_is_moodles_error(moodle: Caller) -> None:

@@ -6,6 +6,7 @@ from django.test import Client
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
+from tests.duplication.support import facts_of
 from tests.web.support import a_job, text
 
 pytestmark = pytest.mark.django_db
@@ -39,7 +40,7 @@ def test_it_names_what_it_will_delete(as_administrator: Client, visible: bool | 
     """On its page and in the dialog: a course is gone for good, so nobody should have to guess which."""
     MoodleHealth.objects.create(may_delete=True)
     seen = {"id": 460, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": visible, "category_id": 2}
-    job = a_job(State.FAILED, course_id=460, proof="seen", failure_code="partial_course", facts={"last": seen})
+    job = a_job(State.FAILED, course_id=460, proof="seen", failure_code="partial_course", facts=facts_of(seen, own=460))
     page = text(as_administrator.get(f"/jobs/{job.pk}/delete-partial-course/"))
     dialog = text(as_administrator.get(f"/jobs/{job.pk}/")).partition('id="delete-partial-job-dialog"')[2]
     for asked in (page, dialog.partition("</dialog>")[0]):

@@ -11,6 +11,7 @@ from django.utils import timezone
 from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.states import State
+from tests.duplication.support import facts_of
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +130,7 @@ def _partial(**more: Any) -> DuplicationJob:
         "course_id": 460,
         "proof": "seen",
         "failure_code": "partial_course",
-        "facts": {"last": seen},
+        "facts": facts_of(seen, own=460),
     }
     return a_job(State.FAILED, **(given | more))
 
@@ -263,11 +264,7 @@ def test_it_says_that_a_copy_is_still_to_be_held_against_its_source(as_administr
     assert "The copy has not been held against its source yet. It will be, by itself." in page
 
 
-CANDIDATES = {
-    "candidates": [
-        {"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False, "category_id": 2},
-    ]
-}
+CANDIDATES = facts_of({"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False})
 
 
 def test_it_names_candidates_to_who_can_judge(as_administrator: Client, as_faculty: Client, faculty: User) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job
+from tests.duplication.support import facts_of
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -105,13 +106,13 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
     ("columns", "told"),
     [
         ({}, "Nothing of the copy has been seen yet. Moodle is looked at closely for about 30 min more."),
-        ({"facts": {"candidates": [SEEN]}}, "A course that may be the copy was seen, and no proof yet."),
+        ({"facts": facts_of(SEEN)}, "A course that is likely the copy was seen; there is no proof yet."),
         (
-            {"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "last": SEEN}},
+            {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812)},
             "Its course, id 812, was seen, and is not complete yet. "
             "If it stands still for about 5 min, it is called partial.",
         ),
-        ({"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "has_all": True}}, "id 812, looks complete"),
+        ({"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812, has_all=True)}, "id 812, looks complete"),
         ({}, "Moodle’s answer was lost, which proves nothing."),
         (
             {"failure_code": "cannotrestore"},
@@ -119,11 +120,11 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
             "Nothing of the copy has been seen yet. A few more looks decide.",
         ),
         (
-            {"course_id": 812, "proof": "seen", "failure_code": "cannotrestore", "facts": {"course_id": 812}},
+            {"course_id": 812, "proof": "seen", "failure_code": "cannotrestore", "facts": facts_of(SEEN, own=812)},
             "Its course, id 812, was seen, and is not complete. A few more looks decide.",
         ),
         (
-            {"course_id": 812, "proof": "seen", "facts": {"course_id": 812, "missing": 1}},
+            {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812, missing=1)},
             "Its course, id 812, was not found at the last look, and is looked for again.",
         ),
         ({"checking_since": timezone.now() - timedelta(days=1)}, "It was looked for long enough."),

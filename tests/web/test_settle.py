@@ -5,6 +5,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
+from tests.duplication.support import facts_of
 from tests.web.support import a_job, text
 
 pytestmark = pytest.mark.django_db
@@ -12,8 +13,8 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def job(db: None) -> DuplicationJob:
-    candidates = [{"id": 7, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": True}]
-    return a_job(State.UNRESOLVED, sent_at=timezone.now(), facts={"candidates": candidates})
+    candidate = {"id": 7, "shortname": "SRC_1", "fullname": "Source copy 1"}
+    return a_job(State.UNRESOLVED, sent_at=timezone.now(), facts=facts_of(candidate))
 
 
 def test_it_offers_the_candidates(as_administrator: Client, job: DuplicationJob) -> None:

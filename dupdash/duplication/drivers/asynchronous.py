@@ -15,14 +15,16 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation, same_name
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy_after_sending,
     most_likely_temporary_name,
     observe_copy,
     record_evidence,
+    safe_names,
 )
+from dupdash.duplication.drivers.names import same_name
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
 from dupdash.duplication.models import DuplicationJob, Phase
@@ -179,6 +181,7 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, A
         changes["phase"] = Phase.RESTORE
     if status.phase == RESTORE_PHASE and job.restore_at is None:
         changes["restore_at"] = timezone.now()
+        changes["source_released_at"] = job.source_released_at or timezone.now()
     return changes
 
 
@@ -194,18 +197,19 @@ def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outco
     try:
         if status.status == FINISHED_ERR and (failure := _failure(job)) is not None:
             return failure
-        facts = _look(job, client)
+        evidence = _look(job, client, done=status.status == FINISHED_OK)
     except errors.ConfigurationFault:
         raise
     except errors.MoodleError as error:
         logger.info("job %s: the site could not be asked: %s", job.pk, error)
         return None
-    # Such a look costs several requests for each copy.
+    done = status.status == FINISHED_OK
+    # Such a lookup costs several requests for each copy.
     next_at = timezone.now() + timedelta(seconds=max(settings.FOLLOW_INTERVAL, settings.STATUS_INTERVAL))
-    record_evidence(job, facts, **changes_from_report(job, status), check_at=next_at)
-    if facts.is_there_complete and facts.course_id is not None and status.status == FINISHED_OK:
-        return outcomes.Finished(facts.course_id)
-    if status.status == FINISHED_OK and facts.course_id is None:
+    record_evidence(job, evidence, **changes_from_report(job, status), check_at=next_at)
+    if evidence.is_there_complete and evidence.course_id is not None and done:
+        return outcomes.Finished(evidence.course_id)
+    if done and evidence.course_id is None:
         return outcomes.AnswerLost("the site says that the copy is done, and no such course is seen")
     return None
 
@@ -233,7 +237,10 @@ def _failure(job: DuplicationJob) -> Outcome | None:
     return outcomes.AnswerLost(f"the site says that the copy failed{why}", result.failurecode or FAILED_BY_ITS_ID)
 
 
-def _look(job: DuplicationJob, client: MoodleClient) -> CopyEvidence:
-    facts, target = evidence_of(job), expected_copy_after_sending(job)
-    observation = observe_copy(client, facts, target, temporary=most_likely_temporary_name(job))
-    return apply_observation(facts, target, observation)
+def _look(job: DuplicationJob, client: MoodleClient, *, done: bool) -> CopyEvidence:
+    """``done``: the site has ended its work. Before that nothing looks for the requested short name: that could break
+    the copy."""
+    evidence, expected = evidence_of(job), expected_copy_after_sending(job)
+    names = safe_names(job, most_likely_temporary_name(job))
+    observation = observe_copy(client, evidence, expected, names=names, requested_name=done)
+    return apply_observation(evidence, expected, observation)

@@ -1,34 +1,37 @@
-"""Judging from looks at Moodle whether a copy is going on, finished, partial or gone. Pure: no database, no network.
+"""Judge from lookups in Moodle whether a copy is going on, finished, partial or gone. No database, no network.
 
-A copy shows itself like this (measured on Moodle 4.5.6): nothing while the backup runs; then a hidden row under
-the requested names, without sections; a moment later the same row under its source's short name and
-a counter, visible; near the end its contents, all at once; and last the requested names again.
+A copy shows itself like this (measured on Moodle 4.5.6): nothing while the backup runs; then a hidden row under the
+requested names, without sections, whose context does not exist for some milliseconds; a moment later the same row under
+its source's short name and a counter, visible; near the end its contents, all at once; and last the requested names.
 
-Proof that a course is ours is its id under the requested short name after we sent. A new course named after the
-source may also be somebody's own restore: a candidate, good for showing a phase, never for deleting.
+A lookup that finds the row before its context exists breaks the copy, so nothing looks for the requested short name
+while the request may be under way. A course under a temporary name is a *candidate*: it shows the phase, and is looked
+up by its id from then on. It is *proven* to be the copy when it carries the requested names, or when Moodle's answer
+named it (docs/architecture.md, "Evidence").
 """
 
-import re
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
 from dupdash.moodle.records import Course
 
-# The counters that are looked up beyond the first free one: Moodle skips a number whose full name is taken.
-NAMES_BEYOND = 5
-SHORT_NAME_LONGEST = 100
+# So many lookups in a row must not find a course before it counts as gone: one may be a fault of the lookup.
+MISSING_BELIEVED = 3
 
 
 @dataclass(frozen=True)
 class CourseSnapshot:
-    """A course as one look showed it."""
+    """A course as one lookup showed it. ``sections`` is None where its contents were not read."""
 
     id: int
     shortname: str
     fullname: str
     visible: bool
     category_id: int
+    sections: int | None = None
+    activities: int | None = None
 
     @classmethod
     def from_course(cls, course: Course) -> "CourseSnapshot":
@@ -37,80 +40,97 @@ class CourseSnapshot:
 
 @dataclass(frozen=True)
 class ExpectedCopy:
-    """What the copy will be called, and which courses cannot be it: they were there before the request was sent, or
-    are proven to be other jobs'."""
+    """What the copy will be called, and which courses cannot be it: they existed before the request was sent, or are
+    proven to be copies of other jobs."""
 
     shortname: str
     fullname: str
     category_id: int
     source_shortname: str
     not_ours: frozenset[int]
-    # Seconds between two looks that count as observed at the most.
+    # Seconds between two lookups that count as observed at the most.
     gap: float = 60.0
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What one look at Moodle showed. None: that was not looked at."""
+    """What one round of lookups showed."""
 
     at: float
-    # Courses under the requested short name.
-    named: tuple[CourseSnapshot, ...] | None = None
-    # The course with the id that is known to be ours.
-    own: CourseSnapshot | None = None
-    own_is_missing: bool = False
-    # Courses under the source's short name and a counter.
-    temporary: tuple[CourseSnapshot, ...] | None = None
-    # The number of sections and activities of the course that is known to be ours.
-    sections: int | None = None
-    activities: int | None = None
+    courses: tuple[CourseSnapshot, ...] = ()
+    # The ids that were looked up and not found.
+    missing: frozenset[int] = frozenset()
+    # Whether the requested short name was looked up.
+    looked_for_requested_name: bool = False
+
+
+@dataclass(frozen=True)
+class TrackedCourse:
+    """A course that is the copy or may be it, as it was last seen."""
+
+    id: int
+    shortname: str
+    fullname: str
+    visible: bool
+    category_id: int
+    first_seen: float
+    looked_at: float
+    sections: int = 0
+    activities: int = 0
+    # Seconds for which it was observed to stay the same.
+    unchanged: float = 0.0
+    # It was seen under a name that restore gives, so that the requested names come back at the very end only.
+    renamed: bool = False
+    # How many lookups in a row did not find it.
+    missing: int = 0
+    # It has the requested names and contents, as the last lookup shows.
+    has_all: bool = False
+    # It has all and is past the row that a restore begins with: nothing more will happen to it.
+    complete: bool = False
 
 
 @dataclass(frozen=True)
 class CopyEvidence:
-    """What is known after all looks so far. Times are seconds since the epoch."""
+    """What is known after all lookups so far. Times are seconds since the epoch."""
 
+    # The course that is proven to be the copy.
     course_id: int | None = None
-    seen_at: float | None = None
-    # When restore was first seen to run: by our course, or by a likely one.
+    # The course that Moodle's answer names; it is not proven before a lookup shows it under the requested names.
+    answered: int | None = None
+    # When restore was first seen to run, and when the contents of the copy were first seen.
     restore_at: float | None = None
     content_at: float | None = None
-    # Its names and contents as last seen, and for how many seconds it was observed to be like that.
-    last: CourseSnapshot | None = None
-    sections: int = 0
-    activities: int = 0
-    unchanged: float = 0.0
-    looked_at: float | None = None
-    # It was seen under other names than the requested ones, so that these come back at the very end only.
-    renamed: bool = False
-    # It has the requested names and sections, as far as the last look shows.
-    has_all: bool = False
-    # It has all and is past the row that a restore begins with: nothing more will happen to it.
-    complete: bool = False
-    # How many looks in a row did not find the course with the known id.
-    missing: int = 0
-    candidates: tuple[CourseSnapshot, ...] = ()
+    # When the requested short name was last looked up after sending.
+    requested_name_at: float | None = None
+    courses: tuple[TrackedCourse, ...] = ()
+
+    @property
+    def own(self) -> TrackedCourse | None:
+        """The course that is proven to be the copy, or that Moodle's answer names, as last seen."""
+        own_id = self.answered if self.course_id is None else self.course_id
+        return next((course for course in self.courses if course.id == own_id), None)
+
+    @property
+    def candidates(self) -> tuple[TrackedCourse, ...]:
+        return tuple(course for course in self.courses if course is not self.own)
+
+    @property
+    def present_candidates(self) -> tuple[TrackedCourse, ...]:
+        return tuple(course for course in self.candidates if course.missing < MISSING_BELIEVED)
 
     @property
     def is_there_complete(self) -> bool:
-        """Whether the copy is complete, and the last look found it."""
-        return self.complete and not self.missing and self.course_id is not None
+        """Whether the copy is proven and complete, and the last lookup found it."""
+        return self.course_id is not None and self.own is not None and self.own.complete and not self.own.missing
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "CopyEvidence":
-        """What ``to_json`` gave, also that of another version; an empty dictionary is "nothing is known"."""
-        last = stored.get("last")
+        """What ``to_json`` gave; an empty dictionary means that nothing is known."""
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
-        return cls(
-            **{
-                **known,
-                "last": CourseSnapshot(**last) if last else None,
-                "candidates": tuple(CourseSnapshot(**candidate) for candidate in stored.get("candidates", [])),
-            }
-        )
+        return cls(**{**known, "courses": tuple(TrackedCourse(**course) for course in stored.get("courses", []))})
 
 
 class Verdict(StrEnum):
@@ -118,159 +138,142 @@ class Verdict(StrEnum):
     GOING_ON = "going on"
     FINISHED = "finished"
     PARTIAL = "partial"
+    # No course is proven, and every candidate stood still for the whole limit.
+    LIKELY_PARTIAL = "likely partial"
     GONE = "gone"
 
 
-def same_name(one: str, other: str) -> bool:
-    """Whether two names are equal to Moodle: regardless of case and of white space around and between words."""
-    return _folded(one) == _folded(other)
+def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
+    """The evidence after one more round of lookups. An older one than the last can prove, but not undo."""
+    courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
+    for snapshot in observation.courses:
+        if snapshot.id not in expected.not_ours:
+            courses[snapshot.id] = _compare(courses.get(snapshot.id), expected, snapshot, observation.at)
+    for course_id in observation.missing & courses.keys():
+        if observation.at >= courses[course_id].looked_at:
+            courses[course_id] = replace(
+                courses[course_id], missing=courses[course_id].missing + 1, looked_at=observation.at
+            )
+    at = observation.at if observation.looked_for_requested_name else evidence.requested_name_at
+    evidence = replace(evidence, courses=tuple(courses[id] for id in sorted(courses)), requested_name_at=at)
+    evidence = _prove(evidence, expected, observation)
+    likely = [course for course in evidence.courses if course is evidence.own or is_likely(course, expected)]
+    if evidence.restore_at is None and likely:
+        evidence = replace(evidence, restore_at=observation.at)
+    if evidence.content_at is None and any(course.sections for course in likely):
+        evidence = replace(evidence, content_at=observation.at)
+    return evidence
 
 
-def _folded(name: str) -> str:
-    return " ".join(name.split()).casefold()
+def apply_answer(evidence: CopyEvidence, course_id: int, at: float) -> CopyEvidence:
+    """The evidence after Moodle's answer named the course. Another course that was taken for the copy, made by
+    somebody meanwhile under the same names, becomes a candidate."""
+    proven = evidence.course_id if evidence.course_id == course_id else None
+    courses = {course.id: course for course in evidence.courses}
+    known = courses.get(course_id) or TrackedCourse(course_id, "", "", False, 0, first_seen=at, looked_at=at)
+    # Moodle answers at the very end: the course has been through its temporary name.
+    courses[course_id] = replace(known, renamed=True)
+    return replace(evidence, course_id=proven, answered=course_id, courses=tuple(courses[id] for id in sorted(courses)))
 
 
-def temporary_short_name(source_shortname: str, counter: int) -> str:
-    """What restore calls a copy while it works: the source's short name, cut to fit 100 characters with the counter."""
-    suffix = f"_{counter}"
-    return source_shortname[: SHORT_NAME_LONGEST - len(suffix)] + suffix
-
-
-def is_temporary_short_name(shortname: str, source_shortname: str) -> bool:
-    """Whether a short name is the source's and a counter, as ``temporary_short_name`` makes it."""
-    counter = re.search(r"_([1-9][0-9]*)\Z", shortname)
-    return counter is not None and same_name(shortname, temporary_short_name(source_shortname, int(counter.group(1))))
-
-
-def apply_observation(facts: CopyEvidence, wanted: ExpectedCopy, look: Observation) -> CopyEvidence:
-    """The facts after one more look. A look that is older than the last one can prove, but not undo."""
-    facts = _prove(facts, wanted, look)
-    facts = _collect_candidates(facts, wanted, look)
-    if facts.restore_at is None and (facts.course_id is not None or facts.candidates):
-        facts = replace(facts, restore_at=look.at)
-    if facts.looked_at is not None and look.at < facts.looked_at:
-        return facts
-    since = 0.0 if facts.looked_at is None else look.at - facts.looked_at
-    facts = replace(facts, looked_at=look.at)
-    own = _own_course(facts, look)
-    if own is None:
-        if look.own_is_missing and facts.course_id is not None:
-            return replace(facts, missing=facts.missing + 1)
-        return facts
-    return _compare(facts, wanted, look, own, since)
-
-
-def apply_answer(facts: CopyEvidence, course_id: int, at: float) -> CopyEvidence:
-    """The facts after Moodle's answer named the course. What was seen of another one under the same names, made by
-    somebody meanwhile, is a candidate from now on."""
-    if facts.course_id == course_id:
-        return replace(facts, renamed=True)
-    others = [one for one in (*facts.candidates, facts.last) if one is not None and one.id != course_id]
-    return CopyEvidence(
-        course_id=course_id,
-        seen_at=facts.seen_at or at,
-        restore_at=facts.restore_at,
-        looked_at=facts.looked_at,
-        # Moodle answers at the very end.
-        renamed=True,
-        candidates=tuple(sorted(others, key=lambda one: one.id)),
-    )
-
-
-def judge(facts: CopyEvidence, still: float, settled: float = 60.0) -> Verdict:
-    """What the facts mean. ``still``: seconds a course must be observed unchanged before it counts as partial;
-    ``settled``: before a hidden one that has all counts as finished, for so begins every restore, too.
+def judge(evidence: CopyEvidence, still: float, settled: float = 60.0) -> Verdict:
+    """What the evidence means. ``still``: seconds a course must be observed unchanged before it counts as partial;
+    ``settled``: before a hidden one that has all counts as finished, for every restore begins with a hidden row.
 
     A healthy copy looks unchanged for a third of its life, so ``still`` is one whole expected duration.
-    One look that does not find a course may be a fault of the look: three in a row are believed.
     """
-    if facts.course_id is None:
-        return Verdict.UNSEEN
-    if facts.missing:
-        return Verdict.GONE if facts.missing >= 3 else Verdict.GOING_ON
-    if facts.complete:
+    own = evidence.own
+    if own is None:
+        present = evidence.present_candidates
+        if not present:
+            return Verdict.UNSEEN
+        return Verdict.LIKELY_PARTIAL if all(one.unchanged >= still for one in present) else Verdict.GOING_ON
+    if own.missing:
+        return Verdict.GONE if own.missing >= MISSING_BELIEVED else Verdict.GOING_ON
+    if own.complete:
         return Verdict.FINISHED
-    if facts.has_all:
-        return Verdict.FINISHED if facts.unchanged >= min(still, settled) else Verdict.GOING_ON
-    return Verdict.PARTIAL if facts.unchanged >= still else Verdict.GOING_ON
+    if own.has_all:
+        return Verdict.FINISHED if own.unchanged >= min(still, settled) else Verdict.GOING_ON
+    if own.unchanged < still:
+        return Verdict.GOING_ON
+    return Verdict.LIKELY_PARTIAL if evidence.course_id is None else Verdict.PARTIAL
 
 
-def matches_request(course: CourseSnapshot, wanted: ExpectedCopy) -> bool:
-    """Whether a course that carries the requested short name can be the one we sent for.
+def is_likely(course: TrackedCourse, expected: ExpectedCopy) -> bool:
+    """Whether a candidate is likely the copy: in its category, and seen under a name that restore gives to it."""
+    return course.category_id == expected.category_id and course.renamed and not course.missing
+
+
+def is_empty_shell(sections: int, activities: int) -> bool:
+    """Whether a course has nothing but the first section, which Moodle makes as soon as anybody opens the course."""
+    return sections <= 1 and not activities
+
+
+def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
+    """Whether a course that carries the requested short name can be the one that was sent for.
 
     Beside the short name, which somebody else may have taken between our lookup and our request: the category and the
     full name.
     """
     return (
-        course.id not in wanted.not_ours
-        and same_name(course.shortname, wanted.shortname)
-        and course.category_id == wanted.category_id
-        and same_name(course.fullname, wanted.fullname)
+        course.id not in expected.not_ours
+        and has_requested_names(course, expected)
+        and course.category_id == expected.category_id
+        and same_name(course.fullname, expected.fullname)
     )
 
 
-def _prove(facts: CopyEvidence, wanted: ExpectedCopy, look: Observation) -> CopyEvidence:
-    if facts.course_id is not None or look.named is None:
-        return facts
-    ours = [course for course in look.named if matches_request(course, wanted)]
-    # Two courses that both could be ours: which is whose is unknowable, so neither is proven.
-    if len(ours) != 1:
-        return facts
-    remaining = tuple(candidate for candidate in facts.candidates if candidate.id != ours[0].id)
-    # It may have been a candidate under restore's own names.
-    renamed = any(one.id == ours[0].id and not same_name(one.shortname, wanted.shortname) for one in facts.candidates)
-    return replace(facts, course_id=ours[0].id, seen_at=look.at, renamed=renamed, candidates=remaining)
-
-
-def _collect_candidates(facts: CopyEvidence, wanted: ExpectedCopy, look: Observation) -> CopyEvidence:
-    # What was taken for one may be known by now as another job's.
-    known = {candidate.id: candidate for candidate in facts.candidates if candidate.id not in wanted.not_ours}
-    for course in (*(look.named or ()), *(look.temporary or ())):
-        if course.id not in wanted.not_ours and course.id != facts.course_id:
-            known[course.id] = course
-    return replace(facts, candidates=tuple(known[id] for id in sorted(known)))
-
-
-def _own_course(facts: CopyEvidence, look: Observation) -> CourseSnapshot | None:
-    if look.own is not None and look.own.id == facts.course_id:
-        return look.own
-    return next((course for course in look.named or () if course.id == facts.course_id), None)
-
-
-def _compare(
-    facts: CopyEvidence, wanted: ExpectedCopy, look: Observation, own: CourseSnapshot, since: float
-) -> CopyEvidence:
-    """The facts after a look at our course, ``since`` seconds after the one before.
-
-    In a long gap Moodle may have stood still itself, or a clock was set: no row of gaps may make a whole duration out
-    of the third in which a healthy copy looks unchanged, however often that happens.
-    """
-    sections = facts.sections if look.sections is None else look.sections
-    activities = facts.activities if look.activities is None else look.activities
-    changed = (own, sections, activities) != (facts.last, facts.sections, facts.activities)
-    has_content = look.sections is not None and look.sections > 0
-    has_all = sections > 0 and _has_names_back(own, wanted)
-    renamed = facts.renamed or not same_name(own.shortname, wanted.shortname)
-    return replace(
-        facts,
-        last=own,
-        sections=sections,
-        activities=activities,
-        unchanged=0.0 if changed else facts.unchanged + min(since, wanted.gap),
-        content_at=look.at if has_content and facts.content_at is None else facts.content_at,
-        renamed=renamed,
-        has_all=has_all,
-        # The row that a restore begins with carries the requested names too, hidden and without contents. One answer
-        # with the contents of another course must not make it a copy.
-        complete=facts.complete or (has_content and has_all and (own.visible or renamed)),
-        missing=0,
-    )
-
-
-def _has_names_back(own: CourseSnapshot, wanted: ExpectedCopy) -> bool:
+def has_requested_names(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
     """Whether a course carries the requested names, and not those that restore gives it while it works.
 
     The short name decides, unless the requested one is itself a short name that restore uses.
     """
-    ambiguous = is_temporary_short_name(wanted.shortname, wanted.source_shortname)
-    return same_name(own.shortname, wanted.shortname) and (not ambiguous or same_name(own.fullname, wanted.fullname))
+    ambiguous = is_temporary_short_name(expected.shortname, expected.source_shortname)
+    return same_name(course.shortname, expected.shortname) and (
+        not ambiguous or same_name(course.fullname, expected.fullname)
+    )
+
+
+def _prove(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
+    if evidence.course_id is not None:
+        return evidence
+    shown = [course for course in observation.courses if course.id not in expected.not_ours]
+    if evidence.answered is not None:
+        named = [one for one in shown if one.id == evidence.answered and has_requested_names(one, expected)]
+    else:
+        named = [course for course in shown if matches_request(course, expected)]
+    # Two courses that both could be the copy: which is whose is unknowable, so neither is proven.
+    return replace(evidence, course_id=named[0].id) if len(named) == 1 else evidence
+
+
+def _compare(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: CourseSnapshot, at: float) -> TrackedCourse:
+    """A tracked course after one more snapshot of it.
+
+    In a long gap Moodle may have stood still itself, or a clock was set: a gap counts for ``expected.gap`` at most, so
+    that no row of gaps makes a whole duration out of the third in which a healthy copy looks unchanged.
+    """
+    if known is not None and at < known.looked_at:
+        return known
+    sections = (known.sections if known else 0) if snapshot.sections is None else snapshot.sections
+    activities = (known.activities if known else 0) if snapshot.activities is None else snapshot.activities
+    named = has_requested_names(snapshot, expected)
+    renamed = (known is not None and known.renamed) or (
+        not named and is_temporary_short_name(snapshot.shortname, expected.source_shortname)
+    )
+    # Whatever its names say, a hidden course without contents is what every restore begins with, and what a failed one
+    # leaves behind; one that was renamed before is past that.
+    empty = not snapshot.visible and not renamed and is_empty_shell(sections, activities)
+    has_all = sections > 0 and named and not empty
+    shown = asdict(snapshot) | {"sections": sections, "activities": activities}
+    changed = known is None or any(getattr(known, name) != value for name, value in shown.items())
+    read_now = bool(snapshot.sections)
+    return TrackedCourse(
+        **shown,
+        first_seen=known.first_seen if known else at,
+        looked_at=at,
+        unchanged=0.0 if known is None or changed else known.unchanged + min(at - known.looked_at, expected.gap),
+        renamed=renamed,
+        has_all=has_all,
+        # One answer with the contents of another course must not make a copy of the row that a restore begins with.
+        complete=(known is not None and known.complete) or (read_now and has_all and (snapshot.visible or renamed)),
+    )

@@ -1,8 +1,9 @@
-"""Looking at Moodle for the course of a job: what waiting, checking and settling share."""
+"""Look up the course of a job in Moodle: what the drivers, recovery and settling share."""
 
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,36 +11,31 @@ from django.utils import timezone
 
 from dupdash.duplication.drivers.copy_contents import contents_of_copy
 from dupdash.duplication.drivers.copy_tracker import (
-    NAMES_BEYOND,
     CopyEvidence,
     CourseSnapshot,
     ExpectedCopy,
     Observation,
-    apply_observation,
-    same_name,
-    temporary_short_name,
+    has_requested_names,
+    is_likely,
 )
+from dupdash.duplication.drivers.names import NAMES_BEYOND, temporary_short_name
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
+from dupdash.duplication.newborn import names_not_to_look_up
 from dupdash.duplication.transitions import record_event, update_job
 from dupdash.moodle.client import MoodleClient
 
 # No source has more copies than this under its own counted names; a longer run is cut.
 COUNTERS_MOST = 200
-# The column that a milestone fills, and what its event says. Where one look shows two, the first is told.
-MILESTONES = (
-    ("seen_at", "course_seen", "Backup is done. The new course was seen in Moodle: id {facts.course_id}."),
-    (
-        "content_at",
-        "content_seen",
-        "Its contents are there: {facts.sections} sections, {facts.activities} activities.",
-    ),
-)
+# Seconds after which the course of an unknown source is due, for each activity: many times what was measured (0.05 s).
+DUE_PER_ACTIVITY = 1.0
+# So many candidates are followed by their ids: the newest ones.
+CANDIDATES_FOLLOWED = 5
 
 
 def take_baseline(
-    client: MoodleClient, source_shortname: str, of_others: Iterable[int] = ()
+    client: MoodleClient, job: DuplicationJob, source_shortname: str, of_others: Iterable[int] = ()
 ) -> dict[str, list[str] | list[int]]:
-    """Which of SRC_1, SRC_2, … exist, up to the first free one and five beyond: a cheap look-up each.
+    """Which of SRC_1, SRC_2, … exist, up to the first free one and a few beyond: a cheap lookup each.
 
     Restore will call the copy by the first of these names that is free when it gets there. There is no cheap
     way to ask for the highest course id, so the ids under these names tell our copy from what was there.
@@ -48,8 +44,11 @@ def take_baseline(
     names: list[str] = []
     present = sorted(of_others)
     free = 0
-    for counter in range(1, COUNTERS_MOST):
-        name = temporary_short_name(source_shortname, counter)
+    counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
+    skipped = names_not_to_look_up(job, counted)
+    for name in counted:
+        if name in skipped:
+            continue
         found = client.courses_by_shortname(name)
         names.append(name)
         present += [course.id for course in found]
@@ -84,8 +83,16 @@ def courses_of_other_jobs(job: DuplicationJob) -> set[int]:
 
 
 def temporary_names(job: DuplicationJob) -> list[str]:
+    """The temporary names that were looked up before sending."""
     names: list[str] = (job.baseline or {}).get("names", [])
     return names
+
+
+def safe_names(job: DuplicationJob, names: Iterable[str]) -> list[str]:
+    """Those of some temporary names that no sent job requested: a lookup could break that job's copy."""
+    wanted = list(dict.fromkeys(names))
+    skipped = names_not_to_look_up(job, wanted)
+    return [name for name in wanted if name not in skipped]
 
 
 def most_likely_temporary_name(job: DuplicationJob) -> tuple[str, ...]:
@@ -97,75 +104,138 @@ def evidence_of(job: DuplicationJob) -> CopyEvidence:
     return CopyEvidence.from_json(job.facts)
 
 
+def course_due_at(job: DuplicationJob) -> datetime:
+    """When the course of a sent job should have appeared: after three times the expected backup, and a minute at least.
+
+    From then on the job does not block its source any more where its answer was lost, and its requested short name may
+    be looked up now and then: to find its row in the very milliseconds in which that breaks it is very unlikely.
+    """
+    if job.expected_backup is not None:
+        seconds = 3 * job.expected_backup
+    elif job.source_activities is not None:
+        seconds = job.source_activities * DUE_PER_ACTIVITY
+    else:
+        seconds = settings.COURSE_DUE_UNKNOWN
+    return (job.sent_at or timezone.now()) + timedelta(seconds=max(settings.COURSE_DUE_LEAST, seconds))
+
+
+def may_look_up_requested_name(job: DuplicationJob, evidence: CopyEvidence) -> bool:
+    """Whether the requested short name may be looked up without the risk of breaking the copy.
+
+    Always once Moodle has ended the request. Else not before the course is due, not while a candidate changes, which is
+    followed by its id, and with a pause between two lookups (docs/architecture.md, "Evidence").
+    """
+    if evidence.course_id is not None or evidence.answered is not None:
+        return False
+    if job.moodle_done_at is not None:
+        return True
+    if timezone.now() < course_due_at(job):
+        return False
+    now, pause = time.time(), settings.REQUESTED_NAME_PAUSE
+    if evidence.requested_name_at is not None and 0 <= now - evidence.requested_name_at < pause:
+        return False
+    return all(course.unchanged >= pause for course in evidence.present_candidates)
+
+
 def observe_copy(
     client: MoodleClient,
-    facts: CopyEvidence,
-    expected_copy: ExpectedCopy,
+    evidence: CopyEvidence,
+    expected: ExpectedCopy,
     *,
-    temporary: Iterable[str] = (),
+    names: Iterable[str] = (),
+    requested_name: bool = False,
     contents: bool = True,
 ) -> Observation:
-    """One look: by id where it is known, else by the requested short name; contents where they may be decisive.
+    """One round of lookups: known courses by their ids, then under names that restore gives, then the requested one.
 
-    Raises MoodleError. ``contents`` is the dearest part (0.3 s for 307 activities): without it they are asked
-    for only when the course carries the requested names, which is when they prove that it is complete.
+    Raises MoodleError. ``contents`` is the dearest part (0.3 s for 307 activities): without it they are read only
+    for a course that carries the requested names, which is when they prove that it is complete.
+    ``requested_name``: only where ``may_look_up_requested_name`` allows it.
     """
     at = time.time()
-    if facts.course_id is None:
-        named = tuple(
-            CourseSnapshot.from_course(course) for course in client.courses_by_shortname(expected_copy.shortname)
-        )
-        under_temporary = tuple(
-            CourseSnapshot.from_course(course) for name in temporary for course in client.courses_by_shortname(name)
-        )
-        sighting = Observation(at, named=named, temporary=under_temporary)
-        own_id = apply_observation(facts, expected_copy, sighting).course_id
-        own = next((course for course in named if course.id == own_id), None)
-        missing = False
-    else:
-        course = client.course_by_id(facts.course_id)
-        own = CourseSnapshot.from_course(course) if course else None
-        missing = own is None
-        sighting = Observation(at)
-    if own is None:
-        return Observation(at, sighting.named, None, missing, sighting.temporary)
-    sections = activities = None
-    if contents or (same_name(own.shortname, expected_copy.shortname) and facts.last is not None):
-        inside = contents_of_copy(client, own.id)
-        sections, activities = inside.section_count, inside.activities
-        if sections and same_name(own.shortname, expected_copy.shortname):
-            # The names may have been those of the hidden row, read before the restore went on: contents and then
-            # the requested names, in this order, are a finished copy.
-            course = client.course_by_id(own.id)
-            own, missing = (CourseSnapshot.from_course(course) if course else None), course is None
-    if own is None:
-        return Observation(at, sighting.named, None, missing, sighting.temporary)
-    return Observation(at, sighting.named, own, False, sighting.temporary, sections, activities)
+    missing: set[int] = set()
+    found: dict[int, CourseSnapshot] = {}
+    for course_id in _followed(evidence):
+        course = client.course_by_id(course_id)
+        if course is None:
+            missing.add(course_id)
+        else:
+            found[course_id] = CourseSnapshot.from_course(course)
+    if evidence.own is None:
+        called = [course for name in names for course in client.courses_by_shortname(name)]
+        if requested_name:
+            called += client.courses_by_shortname(expected.shortname)
+        found |= {course.id: CourseSnapshot.from_course(course) for course in called}
+    snapshots = []
+    for snapshot in found.values():
+        shown = snapshot
+        named = has_requested_names(snapshot, expected)
+        if snapshot.id not in expected.not_ours and (contents or named):
+            inside = contents_of_copy(client, snapshot.id)
+            if inside.section_count and named:
+                # The names may have been those of the hidden row, read before the restore went on: contents and then
+                # the requested names, in this order, are a finished copy.
+                course = client.course_by_id(snapshot.id)
+                if course is None:
+                    missing.add(snapshot.id)
+                    continue
+                shown = CourseSnapshot.from_course(course)
+            shown = replace(shown, sections=inside.section_count, activities=inside.activities)
+        snapshots.append(shown)
+    return Observation(at, tuple(snapshots), frozenset(missing), evidence.own is None and requested_name)
 
 
-def changes_from_evidence(facts: CopyEvidence, job: DuplicationJob) -> dict[str, Any]:
-    """The columns of a job that follow from the facts. Heard now: the look that gave them was answered."""
+def _followed(evidence: CopyEvidence) -> list[int]:
+    if evidence.own is not None:
+        return [evidence.own.id]
+    return [course.id for course in evidence.present_candidates][-CANDIDATES_FOLLOWED:]
+
+
+def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[str, Any]:
+    """The columns of a job that follow from the evidence; the lookup that gave it was answered just now."""
     now = timezone.now()
-    changes: dict[str, Any] = {"facts": facts.to_json(), "last_response_at": now}
-    if facts.restore_at is not None and job.restore_at is None:
+    changes: dict[str, Any] = {"facts": evidence.to_json(), "last_response_at": now}
+    expected = expected_copy(job)
+    if all(course.id != job.likely_course_id for course in evidence.present_candidates):
+        likely = [course.id for course in evidence.candidates if is_likely(course, expected)]
+        changes["likely_course_id"] = likely[-1] if likely else None
+    if evidence.restore_at is not None and job.restore_at is None:
         changes |= {"restore_at": now, "phase": Phase.RESTORE}
-    if facts.course_id is not None and job.seen_at is None:
-        changes |= {"seen_at": now, "course_id": facts.course_id, "phase": Phase.RESTORE}
-        changes |= {} if job.proof else {"proof": Proof.SEEN}
-    if facts.content_at is not None and job.content_at is None:
+        if job.source_released_at is None:
+            changes["source_released_at"] = now
+    if evidence.course_id is not None and job.course_id != evidence.course_id:
+        by_answer = evidence.answered == evidence.course_id
+        changes |= {"course_id": evidence.course_id, "proof": Proof.ANSWERED if by_answer else Proof.SEEN}
+    if evidence.content_at is not None and job.content_at is None:
         changes["content_at"] = now
     return changes
 
 
 def record_evidence(
-    job: DuplicationJob, facts: CopyEvidence, *, guard: Mapping[str, Any] | None = None, **further: Any
+    job: DuplicationJob, evidence: CopyEvidence, *, guard: Mapping[str, Any] | None = None, **further: Any
 ) -> None:
-    """Write down what a look showed; a milestone is an event. Raises JobMovedOn where the job is elsewhere by now."""
-    changes = changes_from_evidence(facts, job)
-    told = next(((kind, reason) for column, kind, reason in MILESTONES if column in changes), None)
+    """Write down what a lookup showed; a milestone is an event. Raises JobMovedOn where the job is elsewhere by now."""
+    changes = changes_from_evidence(evidence, job)
+    milestone = _milestone(job, changes, evidence)
     changes |= further
-    if told is None:
+    if milestone is None:
         update_job(job, guard=guard, **changes)
     else:
-        kind, reason = told
-        record_event(job, kind=kind, reason=reason.format(facts=facts), guard=guard, **changes)
+        kind, reason, course_id = milestone
+        record_event(job, kind=kind, reason=reason, data={"course_id": course_id}, guard=guard, **changes)
+
+
+def _milestone(job: DuplicationJob, changes: Mapping[str, Any], evidence: CopyEvidence) -> tuple[str, str, int] | None:
+    """The kind of the event, its reason and its course. Of two milestones in one lookup, the first is recorded."""
+    course_id = changes.get("course_id") or changes.get("likely_course_id") or job.course_id or job.likely_course_id
+    shown = next((course for course in evidence.courses if course.id == course_id), None)
+    if shown is None:
+        return None
+    if job.course_id is None and job.likely_course_id is None:
+        what = "The copy" if shown.id == evidence.course_id else "A new course that is likely the copy"
+        seen = f"Backup is done. {what} was seen in Moodle: id {shown.id} ({shown.shortname})."
+        return "course_seen", seen, shown.id
+    if "content_at" in changes:
+        contents = f"The contents are there: {shown.sections} sections, {shown.activities} activities."
+        return "content_seen", contents, shown.id
+    return None

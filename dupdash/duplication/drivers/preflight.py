@@ -49,7 +49,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
             TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name by now."
         )
     activities = _count_activities(source.id, client)
-    baseline = take_baseline(client, source.shortname, courses_of_other_jobs(job))
+    baseline = take_baseline(client, job, source.shortname, courses_of_other_jobs(job))
     expected = expect(source.id, activities, job.options)
     if lease.lost.is_set():
         raise JobMovedOn(job.pk)
@@ -63,6 +63,9 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
             sent_at=timezone.now(),
             baseline=baseline,
             facts={},
+            likely_course_id=None,
+            source_released_at=None,
+            moodle_done_at=None,
             driver=driver,
             phase=Phase.BACKUP,
             last_response_at=timezone.now(),

@@ -1,7 +1,6 @@
 """How a job ends, or goes on being looked up: the few moves that engine, recovery and verbs have in common."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,49 +8,72 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, is_temporary_short_name, same_name
-from dupdash.duplication.engine.verification import verify
+from dupdash.duplication.engine.removal import Guard, NotRemoved, remove_course
+from dupdash.duplication.engine.verification import Report, lacks_most, verify
 from dupdash.duplication.explanations import message_or_code
-from dupdash.duplication.models import DuplicationJob, Phase, Proof
+from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_health import DELETE
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.duplication.transitions import move_job, record_event, update_job
 from dupdash.moodle.client import LONGEST_DELETION, MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, MoodleWords, Refused
-from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.completion")
 
-Guard = Mapping[str, Any] | None
-
-
-class NotRemoved(Exception):
-    """A course was not deleted; the message says why, for a person."""
+# One answer may be about another course: so many reads must agree that a copy lacks most of its source.
+READS_OF_INCOMPLETE = 3
 
 
 def finish(
     job: DuplicationJob, course_id: int, client: MoodleClient, *, guard: Guard = None, patient: bool = True
 ) -> None:
-    """The copy is complete: hold it against its source and say so; or remove it, where that was asked for.
+    """Moodle is done with the copy: compare it with its source and end the job; or remove it, where it was cancelled.
 
-    ``patient``: a removal that fails in passing is tried again later, else it is left to a person.
+    ``patient``: a removal that fails for a passing reason is tried again later, else it is left to a person.
     Raises JobMovedOn where somebody moved or cancelled the job meanwhile.
     """
     wanted = job.cancel_requested_at is None
     if not wanted and _remove_unwanted(job, course_id, client, guard, patient):
         return
     report = verify(job, course_id, client)
+    for _ in range(READS_OF_INCOMPLETE - 1):
+        if lacks_most(report):
+            report = verify(job, course_id, client)
+    # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
+    guard = {**(guard or {}), "cancel_requested_at__isnull": wanted}
+    if report is not None and lacks_most(report):
+        _fail_incomplete(job, course_id, report, guard)
+        return
     move_job(
         job,
         State.SUCCEEDED,
         kind="succeeded",
         reason=f"The copy is complete: course {course_id}.",
         data={"course_id": course_id},
-        # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
-        guard={**(guard or {}), "cancel_requested_at__isnull": wanted},
+        guard=guard,
         course_id=course_id,
         failure_code="",
+        phase=Phase.RESTORE,
+        verification=report,
+        last_response_at=timezone.now(),
+    )
+
+
+def _fail_incomplete(job: DuplicationJob, course_id: int, report: Report, guard: Guard) -> None:
+    """A copy that lacks most of its source is no success, whatever Moodle answered."""
+    sections, activities = report["sections"], report["activities"]
+    numbers = (
+        f"{activities['copy']} of {activities['expected']} activities and "
+        f"{sections['copy']} of {sections['source']} sections"
+    )
+    fail(
+        job,
+        "incomplete_copy",
+        f"The copy has {numbers}.",
+        reason=f"The copy, course {course_id}, lacks most of its source: it has {numbers}.",
+        data={"course_id": course_id},
+        guard=guard,
+        course_id=course_id,
         phase=Phase.RESTORE,
         verification=report,
         last_response_at=timezone.now(),
@@ -97,13 +119,20 @@ def retry_delay(times: int) -> timedelta:
 
 
 def start_checking(
-    job: DuplicationJob, reason: str, *, errorcode: str = "", words: MoodleWords | None = None, guard: Guard = None
+    job: DuplicationJob,
+    reason: str,
+    *,
+    errorcode: str = "",
+    words: MoodleWords | None = None,
+    done: bool = False,
+    guard: Guard = None,
 ) -> None:
     """The answer of a sent job is lost: from now on Moodle is checked for its course, without a worker.
 
-    ``errorcode`` and ``words``: the error that Moodle answered instead, if it did.
+    ``errorcode`` and ``words``: the error that Moodle answered instead, if it did. ``done``: that ended the request.
     """
     now = timezone.now()
+    ended: dict[str, Any] = {"moodle_done_at": now, "source_released_at": job.source_released_at or now} if done else {}
     move_job(
         job,
         State.CHECKING,
@@ -118,61 +147,8 @@ def start_checking(
         checks=0,
         looks=0,
         check_at=now + timedelta(seconds=settings.CHECK_FIRST),
+        **ended,
     )
-
-
-def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, guard: Guard = None) -> str:
-    """Delete the course that this job is proven to have made, after looking at it once more.
-
-    ``complete``: it is expected to carry the requested names, else the partial ones. Returns what happened, as a
-    sentence. Raises NotRemoved where it must not or may not be deleted, MoodleError where Moodle cannot be asked.
-    """
-    if job.course_id is None or not job.is_proven:
-        raise NotRemoved("No course is proven to have been made by this job, so none is deleted.")
-    if job.proof == Proof.SETTLED:
-        raise NotRemoved("That it is this job's is a person's word, and on that nothing is deleted.")
-    course = client.course_by_id(job.course_id)
-    if course is None:
-        return f"Course {job.course_id} is already gone from Moodle."
-    _still_as_this_job_left_it(job, course, client, complete=complete)
-    # What was learnt while Moodle was asked counts.
-    update_job(job, guard=guard)
-    try:
-        client.delete_course(course.id)
-    except MayHaveStarted as lost:
-        # A plugin may spoil the answer to a deletion that succeeded (measured on a Moodle 4.2).
-        if not _is_gone(course.id, client):
-            raise
-        logger.info("job %s: course %s is gone, though the answer could not be read: %s", job.pk, course.id, lost)
-    if client.course_by_id(course.id) is not None:
-        raise NotRemoved(f"Moodle did not delete course {course.id}. Look at it there.")
-    return f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, was deleted in Moodle."
-
-
-def _still_as_this_job_left_it(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
-    """Raises NotRemoved where a course is not what this job made any more, but something that a person works with.
-
-    Whether students can see it does not matter: hiding a partial course is the first thing that a person does.
-    """
-    requested = same_name(course.shortname, job.shortname)
-    if not (requested or (not complete and is_temporary_short_name(course.shortname, job.source_shortname))):
-        raise NotRemoved(
-            f"Course {course.id} was renamed to “{isolate(course.shortname)}”: somebody works with it. It is kept."
-        )
-    if not complete and requested and client.contents(course.id).section_count:
-        raise NotRemoved(f"Course {course.id} carries the requested names and has contents. It is not deleted.")
-    if course.category_id != job.category_id:
-        raise NotRemoved(f"Course {course.id} was moved to another category by somebody. It is not deleted.")
-    last = CopyEvidence.from_json(job.facts).last
-    was = job.fullname if requested else ""
-    # Under the short name that it was last seen with: restore itself gives it another one only together with this.
-    if not was and last is not None and last.id == course.id and same_name(last.shortname, course.shortname):
-        was = last.fullname
-    if was and not same_name(was, course.fullname):
-        raise NotRemoved(
-            f"Course {course.id} was “{isolate(was)}” and is called “{isolate(course.fullname)}” by now: "
-            "somebody works with it. It is not deleted."
-        )
 
 
 def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard, patient: bool) -> bool:
@@ -209,13 +185,6 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
         course_deleted_at=timezone.now(),
     )
     return True
-
-
-def _is_gone(course_id: int, client: MoodleClient) -> bool:
-    try:
-        return client.course_by_id(course_id) is None
-    except MoodleError:
-        return False
 
 
 def _after_a_deletion() -> datetime:

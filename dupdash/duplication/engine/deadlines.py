@@ -42,13 +42,13 @@ def _checking_limit(job: DuplicationJob) -> float:
 
 
 def _projected_duration(job: DuplicationJob) -> float:
-    """Seconds that this very copy will take: its course appears when half of the work is done.
+    """Seconds that this very copy will take: its restore begins when half of the work is done.
 
     Nobody may have looked for long before it was seen, so it counts no longer than Moodle's own patience.
     """
-    if job.sent_at is None or job.seen_at is None:
+    if job.sent_at is None or job.restore_at is None:
         return 0.0
-    return min(2 * (job.seen_at - job.sent_at).total_seconds(), LONGEST_COPY)
+    return min(2 * (job.restore_at - job.sent_at).total_seconds(), LONGEST_COPY)
 
 
 def _expected(job: DuplicationJob) -> float | None:

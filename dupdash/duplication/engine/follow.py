@@ -102,7 +102,8 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
         case outcomes.Finished(course_id):
             finish(job, course_id, client)
         case outcomes.AnswerLost(detail, errorcode):
-            start_checking(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode)
+            done = errorcode not in ("", asynchronous.FAILED_BY_ITS_ID)
+            start_checking(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode, done=done)
         case None if late:
             # Whoever worked on it there may be dead, and then says the same for ever.
             start_checking(job, "The site has not finished it, long after it should have.")

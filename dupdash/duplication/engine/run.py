@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -180,7 +180,8 @@ def _after_lost_answer(job: DuplicationJob, lease: Lease, lost: outcomes.AnswerL
         why = f"Moodle answered with an error, which does not say what it left behind: {lost.detail}."
     else:
         why = f"No trustworthy answer came from Moodle: {lost.detail}."
-    start_checking(job, why, errorcode=lost.errorcode, words=lost.words, guard=lease.guard)
+    done = bool(lost.errorcode)
+    start_checking(job, why, errorcode=lost.errorcode, words=lost.words, done=done, guard=lease.guard)
 
 
 def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
@@ -292,6 +293,9 @@ def _back_to_queue(
         # What was seen meanwhile was somebody else's.
         restore_at=None,
         facts={},
+        likely_course_id=None,
+        source_released_at=None,
+        moodle_done_at=None,
         **changes,
     )
 
@@ -307,7 +311,7 @@ def _to_be_judged(job: DuplicationJob) -> str:
 
 
 def _late_answer(job: DuplicationJob, course_id: int) -> None:
-    """Moodle's answer, held against what Moodle shows, makes a job that is being looked up look at once."""
+    """Moodle's answer, confirmed by a lookup, came for a job that is being looked up: it is looked up at once."""
     corrected = job.course_id not in (None, course_id)
     record_event(
         job,
@@ -317,7 +321,9 @@ def _late_answer(job: DuplicationJob, course_id: int) -> None:
         guard={"course_id": job.course_id},
         course_id=course_id,
         proof=Proof.ANSWERED,
-        facts=apply_answer(evidence_of(job), course_id, time.time()).to_json(),
+        facts=replace(apply_answer(evidence_of(job), course_id, time.time()), course_id=course_id).to_json(),
+        moodle_done_at=timezone.now(),
+        source_released_at=job.source_released_at or timezone.now(),
         check_at=timezone.now(),
     )
 
@@ -343,6 +349,8 @@ def _late_error(job: DuplicationJob, code: str, message: str, words: MoodleWords
         data={"errorcode": code, "message": message, **(asdict(words) if words else {})},
         failure_code=code[:100],
         moodle_error=asdict(words) if words else None,
+        moodle_done_at=timezone.now(),
+        source_released_at=job.source_released_at or timezone.now(),
         checks=0,
         looks=0,
         check_at=timezone.now(),

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from dupdash.duplication.drivers.copy_tracker import is_empty_shell
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import INVALID_RESPONSE
 from dupdash.duplication.states import State
@@ -30,6 +31,8 @@ VERIFY_FOR = timedelta(days=1)
 # The longest pause between two tries.
 VERIFY_LONGEST = timedelta(hours=1)
 AT_ONCE = 50
+# With fewer activities than this a copy is incomplete only where it is an empty shell.
+FEW_ACTIVITIES = 4
 
 Report = dict[str, Any]
 
@@ -68,6 +71,19 @@ def why_not_verified(report: Report | None) -> str:
 def differs(report: Report | None) -> bool:
     """Whether a copy was held against its source, and lacks something or has something beyond it."""
     return report is not None and not report["complete"] and not why_not_verified(report)
+
+
+def lacks_most(report: Report | None) -> bool:
+    """Whether a copy lacks so much of its source that it is none: it is an empty shell, or has fewer than half of the
+    activities. What the options leave out is not missed; a few activities may be of a kind that no backup takes along.
+    """
+    if report is None or why_not_verified(report):
+        return False
+    sections, activities = report["sections"], report["activities"]
+    shell = is_empty_shell(sections["copy"], activities["copy"])
+    if shell and not is_empty_shell(sections["source"], activities["expected"]):
+        return True
+    return bool(activities["expected"] >= FEW_ACTIVITIES and 2 * activities["copy"] < activities["expected"])
 
 
 def _without_report(now: datetime) -> QuerySet[DuplicationJob]:

@@ -24,8 +24,8 @@ HOUSEKEEPING = "dupdash-housekeeping"
 def dispatch() -> None:
     """Give every free slot to the next job in line, and tell the workers once this is committed.
 
-    A job is passed over while it is not yet its time, and while another copy of its source runs whose course
-    has not been seen (rule 4). Nothing is given out while the Moodle is paused (rule 6).
+    A job is passed over while it is not yet its time, and while another copy of its source blocks it (rule 4). Nothing
+    is given out while the Moodle is paused (rule 6).
     """
     with transaction.atomic():
         MoodleHealth.current()
@@ -34,7 +34,8 @@ def dispatch() -> None:
         if health.paused_at is not None:
             return
         told = Q(state=State.QUEUED, dispatched_at__isnull=False)
-        free = settings.MOODLE_CONCURRENCY - DuplicationJob.objects.filter(Q(state__in=BUSY) | told).count()
+        holding = Q(state__in=BUSY, moodle_done_at__isnull=True)
+        free = settings.MOODLE_CONCURRENCY - DuplicationJob.objects.filter(holding | told).count()
         for _ in range(free):
             job = _next_in_line(told)
             if job is None:
@@ -54,8 +55,8 @@ def redispatch_stale() -> None:
 
 
 def _next_in_line(told: Q) -> DuplicationJob | None:
-    unseen = DuplicationJob.objects.filter(Q(state__in=BUSY, seen_at__isnull=True) | told)
-    return waiting_in_order().exclude(source_id__in=unseen.values("source_id")).first()
+    blocking = DuplicationJob.objects.filter(Q(state__in=BUSY, source_released_at__isnull=True) | told)
+    return waiting_in_order().exclude(source_id__in=blocking.values("source_id")).first()
 
 
 def waiting_in_order() -> JobQuerySet:

@@ -9,7 +9,7 @@ from dupdash.sandbox.errors import invalid_parameter, missing_record
 from dupdash.sandbox.functions.call import Call, ServiceFunction
 from dupdash.sandbox.parameters import Multiple, Single, Value, param_alphaext, param_int, param_raw
 from dupdash.sandbox.protocol import OMITTED
-from dupdash.sandbox.records import Module, Section
+from dupdash.sandbox.records import Course, Module, Section
 from dupdash.sandbox.validation import context_id
 
 # modname: purpose, plural
@@ -47,8 +47,17 @@ def _get_contents(call: Call) -> list[dict[str, Any]]:
     if course is None:
         raise missing_record("course")
     call.must_enter(course)
+    call.moodle.copies.look_up([course])
+    _open_shell(call, course)
     everything = call.user.sees_everything or call.user.id in course.teachers
     return [_section(call, section, options, everything) for section in course.sections if _wanted(section, options)]
+
+
+def _open_shell(call: Call, course: Course) -> None:
+    """What a restore that broke at once left has no section; Moodle makes the first one when somebody opens it."""
+    running = {copy.courseid for copy in call.moodle.copies.all()}
+    if not course.sections and not course.complete and course.id not in running:
+        call.moodle.state.change(course.id, sections=call.moodle.state.new_sections(0))
 
 
 def _wanted(section: Section, options: dict[str, str]) -> bool:

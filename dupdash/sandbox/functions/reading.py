@@ -70,7 +70,10 @@ def _category(call: Call, category: Category, coursecount: int) -> dict[str, Any
 
 
 def _get_courses_by_field(call: Call) -> dict[str, Any]:
-    found = _found(call, call.params["field"], call.params["value"])
+    field, value = call.params["field"], call.params["value"]
+    found = _found(call, field, value)
+    # Each course that is shown gets its context, if it has none yet (measured).
+    call.moodle.copies.look_up(found, param_text(value) if field == "shortname" else None)
     courses = []
     for course in sorted(found, key=lambda course: course.id):
         if call.may_enter(course):
@@ -189,6 +192,7 @@ def _search_courses(call: Call) -> dict[str, Any]:
     found = [
         course for course in call.moodle.state.courses() if (may or not required) and _is_found(call, course, words)
     ]
+    call.moodle.copies.look_up(found)
     found.sort(key=lambda course: _sortorder(course, call.moodle.state.categories.get(course.categoryid)))
     total = len(found)
     if params["perpage"]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from dupdash.duplication.candidates import deletable_candidates
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.text_direction import quote_course
 
@@ -18,6 +19,25 @@ class ReasonForm(forms.Form):
         error_messages={"required": "Say why: the requester will read it."},
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
+
+
+class DeleteCandidateForm(forms.Form):
+    """Which of the courses that a failed job may have left is deleted."""
+
+    course = forms.ChoiceField(
+        label="Course to delete",
+        widget=forms.RadioSelect,
+        error_messages={"required": "Choose the course to delete."},
+    )
+
+    def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        field = self.fields["course"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
+        field.choices = [
+            (str(course["id"]), f"Course {course['id']}, “{course['fullname']}” ({course['shortname']})")
+            for course in deletable_candidates(job)
+        ]
 
 
 class SettleForm(forms.Form):

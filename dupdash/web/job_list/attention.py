@@ -20,6 +20,10 @@ FAILED_FOR = timedelta(days=7)
 LEFT_PARTIAL_COURSE = Q(state=State.FAILED, course_id__isnull=False, course_deleted_at__isnull=True) & ~Q(
     proof=Proof.NONE
 )
+# A course that is likely what a failed job left; no course is proven to be.
+LEFT_LIKELY_COURSE = Q(
+    state=State.FAILED, course_id__isnull=True, likely_course_id__isnull=False, course_deleted_at__isnull=True
+)
 
 
 def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
@@ -31,8 +35,9 @@ def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
     retried = Exists(DuplicationJob.objects.filter(retry_of=OuterRef("pk")))
     failed = jobs.filter(~retried, state=State.FAILED, finished_at__gte=timezone.now() - FAILED_FOR)
     kinds = [
-        failed.exclude(LEFT_PARTIAL_COURSE).order_by("-finished_at"),
+        failed.exclude(LEFT_PARTIAL_COURSE).exclude(LEFT_LIKELY_COURSE).order_by("-finished_at"),
         jobs.filter(LEFT_PARTIAL_COURSE).order_by("-course_id"),
+        jobs.filter(LEFT_LIKELY_COURSE).order_by("-likely_course_id"),
         jobs.filter(state=State.UNRESOLVED).order_by("-created_at"),
     ]
     if access.is_administrator(user):

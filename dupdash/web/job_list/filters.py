@@ -17,7 +17,7 @@ from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import DayField, end_of, start_of
 from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.job_list import choices
-from dupdash.web.job_list.attention import LEFT_PARTIAL_COURSE, needing_attention
+from dupdash.web.job_list.attention import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, needing_attention
 from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
 from dupdash.web.job_list.search import LONGEST, matching, words_in
 
@@ -43,7 +43,9 @@ GROUPS = {
     BUSY_ONLY: Group("Running or checking", BUSY),
     UNDER_WAY: Group("Waiting, running or checking", UNFINISHED - {State.UNRESOLVED}),
     STOPPED: Group("Cancelled or refused", frozenset({State.CANCELLED, State.REJECTED})),
-    PARTIAL_LEFT: Group("Failed, partial course left", frozenset({State.FAILED}), LEFT_PARTIAL_COURSE),
+    PARTIAL_LEFT: Group(
+        "Failed, partial course left", frozenset({State.FAILED}), LEFT_PARTIAL_COURSE | LEFT_LIKELY_COURSE
+    ),
 }
 
 

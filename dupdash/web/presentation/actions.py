@@ -45,7 +45,8 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
 
     def offer(verb: Action, label: str, icon: str, *, primary: bool = False, danger: bool = False) -> None:
         if access.may(user, verb, job):
-            asked = None if verb in WITH_A_FORM else question(verb, job)
+            with_form = verb in WITH_A_FORM or (verb == Action.DELETE_PARTIAL and job.may_have_left_course)
+            asked = None if with_form else question(verb, job)
             url = reverse(URL_NAMES[verb], args=[job.pk])
             name = verb.name.lower().replace("_", "-")
             found.append(ActionLink(f"{name}-job", label, url, icon, primary, danger, asked))
@@ -62,7 +63,7 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
             offer(Action.SETTLE, "Settle", "person", primary=True)
         case State.FAILED | State.CANCELLED:
             # What was left comes first: the copy that is made next should be the only one.
-            if job.left_partial_course and health.may_delete:
+            if (job.left_partial_course or job.may_have_left_course) and health.may_delete:
                 offer(Action.DELETE_PARTIAL, "Delete the partial course", "failed", danger=True)
             offer(Action.RETRY, "Try again", "retry", primary=not found)
             if may_ask_again(job, user):

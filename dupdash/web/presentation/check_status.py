@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence
+from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.engine import deadlines
 from dupdash.duplication.models import DuplicationJob
 from dupdash.web.presentation.durations import roughly
@@ -39,14 +39,16 @@ def next_look(job: DuplicationJob) -> str:
 
 
 def _seen(job: DuplicationJob) -> str:
-    facts = CopyEvidence.from_json(job.facts)
-    if job.course_id is None:
-        seen = "A course that may be the copy was seen, and no proof yet." if facts.candidates else NOTHING
+    evidence = evidence_of(job)
+    own = evidence.own
+    if job.course_id is None or own is None:
+        likely = evidence.present_candidates
+        seen = "A course that is likely the copy was seen; there is no proof yet." if likely else NOTHING
         return f"{seen} {_how_long(job)}"
     its_course = f"Its course, id {job.course_id},"
-    if facts.missing:
+    if own.missing:
         return f"{its_course} was not found at the last look, and is looked for again."
-    if facts.has_all:
+    if own.has_all:
         return f"{its_course} looks complete, and is looked at once more to be sure."
     if job.failure_code:
         return f"{its_course} was seen, and is not complete. {FEW_LOOKS}"

@@ -45,6 +45,16 @@ def question(verb: Action, job: DuplicationJob) -> Question:
                 "Try again",
                 "A new attempt was made. This is its page.",
             )
+        case Action.DELETE_PARTIAL if job.may_have_left_course:
+            return Question(
+                "Delete a course that this job may have left?",
+                "No course is proven to come from this job. Read the reasons, look at the course in Moodle, and choose "
+                "the one to delete. It is deleted as a whole; it is looked up once more right before.",
+                "Delete it in Moodle",
+                "The course was deleted in Moodle.",
+                danger=True,
+                keep="Keep it",
+            )
         case Action.DELETE_PARTIAL if not job.left_partial_course:
             return Question(
                 "Delete the partial course?",

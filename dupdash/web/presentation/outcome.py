@@ -1,8 +1,9 @@
 """How a job ended, or what it left: the callouts of its page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from dupdash.duplication.candidates import reasons
 from dupdash.duplication.engine.verification import NAMED_MOST, why_not_verified
 from dupdash.duplication.explanations import explain_failure, words_of_moodle
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
@@ -28,6 +29,8 @@ class CourseInMoodle:
     fullname: str
     shortname: str
     visibility: str
+    # Why it may be the job's, where that is not proven.
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,12 @@ class Outcome:
 
 def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outcome:
     """What there is to say beside the progress; ``raw``: with Moodle's own words, for those who help."""
-    candidates = tuple(_course(seen, health) for seen in job.candidates)
+    shown = raw and job.state in (State.UNRESOLVED, State.FAILED)
     made = job.verification if not why_not_verified(job.verification) else None
     return Outcome(
         callouts=(*_callouts(job, health), *_not_verified(job)),
         partial=partial_course(job, health) if job.left_partial_course else None,
-        candidates=candidates if raw and job.state in (State.UNRESOLVED, State.FAILED) else (),
+        candidates=candidates_of(job, health) if shown else (),
         verification=_verification(made) if made else None,
         verification_pending=job.state == State.SUCCEEDED and job.verification is None,
         moodle_words=words_of_moodle(job) if raw else "",
@@ -69,8 +72,13 @@ def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outco
 
 def partial_course(job: DuplicationJob, health: MoodleHealth | None = None) -> CourseInMoodle:
     """The proven course of a job as it was last seen, which need not carry the requested names."""
-    last = job.facts.get("last") or {"shortname": job.shortname, "fullname": job.fullname}
+    last = job.own_course or {"shortname": job.shortname, "fullname": job.fullname}
     return _course({**last, "id": job.course_id}, health)
+
+
+def candidates_of(job: DuplicationJob, health: MoodleHealth) -> tuple[CourseInMoodle, ...]:
+    """The courses that may be this job's, each with its reasons."""
+    return tuple(replace(_course(seen, health), reasons=reasons(job, seen)) for seen in job.candidates)
 
 
 def _course(seen: dict[str, Any], health: MoodleHealth | None) -> CourseInMoodle:

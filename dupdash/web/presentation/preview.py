@@ -16,7 +16,7 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.request import FRONT_PAGE, held_by_job, taken_in_moodle
-from dupdash.duplication.states import BUSY, State
+from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import OptionEffect, effects, refusal
@@ -178,11 +178,11 @@ def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
         others = f" {_counted(asked, 'other request waits', 'other requests wait')} for a decision." if asked else ""
         line = f" {_counted(waiting, 'copy waits', 'copies wait')} in line at the moment." if waiting else ""
         return f"When a course administrator has approved it.{others}{line}"
-    if DuplicationJob.objects.filter(source_id=source_id, state__in=BUSY, seen_at__isnull=True).exists():
+    if DuplicationJob.objects.blocking_source().filter(source_id=source_id).exists():
         return "After another copy of the same course, which is on its way."
     if waiting:
         return f"When its turn comes: {_counted(waiting, 'copy waits', 'copies wait')} before it."
-    if DuplicationJob.objects.busy().count() >= settings.MOODLE_CONCURRENCY:
+    if DuplicationJob.objects.holding_slot().count() >= settings.MOODLE_CONCURRENCY:
         return "When a place is free: it is the next in line."
     return "At once: a place is free."
 

@@ -36,15 +36,15 @@ class Queue:
         if not any(job.state == State.QUEUED for job in jobs):
             return cls(health.paused_at is not None, frozenset(), 0)
         told = Q(state=State.QUEUED, dispatched_at__isnull=False)
-        taken = DuplicationJob.objects.filter(Q(state__in=BUSY) | told).order_by().values_list("source_id", "seen_at")
+        taken = DuplicationJob.objects.filter(Q(state__in=BUSY) | told).order_by()
+        rows = list(taken.values_list("source_id", "source_released_at", "moodle_done_at"))
+        holding = sum(done is None for _, _, done in rows)
         return cls(
             health.paused_at is not None,
-            frozenset(source for source, seen_at in taken if seen_at is None),
-            len(taken),
+            frozenset(source for source, released, _ in rows if released is None),
+            holding,
             # While there is a free place nobody stands in line.
-            {job_id: place for place, job_id in enumerate(_line())}
-            if len(taken) >= settings.MOODLE_CONCURRENCY
-            else {},
+            {job_id: place for place, job_id in enumerate(_line())} if holding >= settings.MOODLE_CONCURRENCY else {},
             worker_status.current().running if worker_running is None else worker_running,
         )
 

@@ -19,7 +19,7 @@ from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.request import InvalidRequest
 from dupdash.moodle.errors import MoodleError
 from dupdash.web.decorators import permission_required, with_job
-from dupdash.web.forms.job_actions import ReasonForm, SettleForm
+from dupdash.web.forms.job_actions import DeleteCandidateForm, ReasonForm, SettleForm
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import may_ask_again
 from dupdash.web.presentation.confirmations import question
@@ -31,6 +31,9 @@ from dupdash.web.responses import PersonRequest, see_other
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+# These show the courses that may be the copy, with the reasons.
+ABOUT_A_COURSE = (Action.SETTLE, Action.DELETE_PARTIAL)
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -78,11 +81,14 @@ def retry(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @asks
 def delete_partial(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    def delete() -> None:
-        with open_client() as client:
-            jobs.delete_partial(job, actor=request.user, client=client)
+    form = DeleteCandidateForm(request.POST or None, job=job) if job.may_have_left_course else None
 
-    return _ask_or_do(request, job, Action.DELETE_PARTIAL, delete)
+    def delete() -> None:
+        chosen = int(form.cleaned_data["course"]) if form is not None else None
+        with open_client() as client:
+            jobs.delete_partial(job, actor=request.user, client=client, course_id=chosen)
+
+    return _ask_or_do(request, job, Action.DELETE_PARTIAL, delete, form)
 
 
 @permission_required
@@ -155,6 +161,6 @@ def _question(
         "deciding": verb in (Action.APPROVE, Action.REJECT),
         "requester": requester_of(job),
         "taken": taken(job.options, driver_of_job(job, health_of(request))),
-        "outcome": outcome_of(job, health_of(request), raw=True) if verb == Action.SETTLE else None,
+        "outcome": outcome_of(job, health_of(request), raw=True) if verb in ABOUT_A_COURSE else None,
     }
     return render(request, "jobs/question.html", context, status=status)

@@ -179,14 +179,15 @@ def test_it_uses_moodle_s_own_service_for_a_hidden_copy(moodle: Moodle) -> None:
 
 def test_it_looks_when_the_site_says_that_the_copy_failed(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("exception_in_restore", step="renamed", count=1)
-    with moodle.held_at("hidden"):
+    with moodle.held_at("renamed"):
         job = run_worker(submit())
-        moodle.wait_for_step("hidden")
+        moodle.wait_for_step("renamed")
         look(job, clock)
-        assert job.seen_at is not None
+        assert job.restore_at is not None
+        assert job.source_released_at is not None
     followed_to_the_end(job, moodle, clock)
     (partial,) = moodle.made()
-    assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "finished_err", partial.id)
+    assert (job.state, job.failure_code, job.likely_course_id) == (State.FAILED, "finished_err", partial.id)
     assert "the site says that the copy failed" in reason(job, "checking")
 
 
@@ -195,15 +196,15 @@ def test_it_does_not_follow_for_ever_what_died_on_the_site(moodle: Moodle, clock
     settings.CHECK_LIMIT_UNKNOWN = 600
     settings.FOLLOW_INTERVAL = 20
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
-    with moodle.held_at("hidden"):
+    with moodle.held_at("renamed"):
         job = run_worker(submit())
-        moodle.wait_for_step("hidden")
+        moodle.wait_for_step("renamed")
         look(job, clock)
     moodle.wait_for_copies()
     look_until_settled(job, clock)
     (partial,) = moodle.made()
-    assert (job.state, job.course_id) == (State.FAILED, partial.id), story(job)
-    assert job.left_partial_course
+    assert (job.state, job.likely_course_id) == (State.FAILED, partial.id), story(job)
+    assert job.may_have_left_course
 
 
 # --- a site that speaks of another duplication -----------------------------------------------------------------------
@@ -493,8 +494,8 @@ def test_lost_answers_do_not_delay_the_end_of_a_followed_copy(plugin: Moodle, cl
         long_ago = timezone.now() - timedelta(seconds=60)
         a_job(
             State.CHECKING, f"LOST-{number}", source_id=900 + number, sent_at=long_ago, checking_since=long_ago,
-            check_at=long_ago,
+            check_at=long_ago, baseline={"names": [f"SRC{number}_1"], "present": []},
         )  # fmt: skip
-        plugin.when("core_course_get_courses_by_field", look_slowly, about=f"LOST-{number}")
+        plugin.when("core_course_get_courses_by_field", look_slowly, about=f"SRC{number}_1")
     tasks.sweep()
     assert lookups == [State.RUNNING, State.SUCCEEDED, State.SUCCEEDED]

@@ -13,10 +13,9 @@ from dupdash.duplication.drivers.copy_tracker import (
     Observation,
     Verdict,
     apply_observation,
-    is_temporary_short_name,
     judge,
-    same_name,
 )
+from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
 
 OURS = 500
 GAP = 10.0
@@ -103,14 +102,19 @@ class OneCopy(RuleBasedStateMachine):
 
     def look(self, sections: int) -> Observation:
         shown = (None, HIDDEN, RENAMED, RENAMED, self.done)[self.step()]
-        if self.facts.course_id is not None:
-            return Observation(self.now, own=shown, own_is_missing=shown is None, sections=sections if shown else None)
-        there = [*self.strangers, *([shown] if shown else [])]
-        return Observation(
-            self.now,
-            named=tuple(one for one in there if same_name(one.shortname, WANTED.shortname)),
-            temporary=tuple(one for one in there if is_temporary_short_name(one.shortname, "SRC")),
-        )
+        if shown is not None:
+            shown = replace(shown, sections=sections, activities=2 * sections)
+        there = {one.id: one for one in (*self.strangers, *([shown] if shown else []))}
+        followed = [self.facts.own.id] if self.facts.own else [course.id for course in self.facts.candidates]
+        found = {id: there[id] for id in followed if id in there}
+        if self.facts.own is None:
+            found |= {
+                id: one
+                for id, one in there.items()
+                if same_name(one.shortname, WANTED.shortname) or is_temporary_short_name(one.shortname, "SRC")
+            }
+        missing = frozenset(id for id in followed if id not in there)
+        return Observation(self.now, tuple(found.values()), missing, self.facts.own is None)
 
     def step(self) -> int:
         ends = [sum(SHARES[: number + 1]) * self.life for number in range(len(SHARES))]
@@ -128,6 +132,12 @@ class OneCopy(RuleBasedStateMachine):
     @invariant()
     def it_is_partial_only_when_php_is_dead(self) -> None:
         if self.verdict() == Verdict.PARTIAL:
+            assert not self.alive
+
+    @invariant()
+    def what_is_likely_partial_stood_still(self) -> None:
+        """Strangers may stand still for long; a copy of ours that was seen does not, while it lives."""
+        if self.verdict() == Verdict.LIKELY_PARTIAL and OURS in {one.id for one in self.facts.candidates}:
             assert not self.alive
 
     def verdict(self) -> Verdict:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from tests.duplication.support import Clock, Moodle, look, look_until_settled, run_worker, story, submit
+from tests.duplication.support import Clock, Moodle, look_until_settled, run_worker, story, submit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
 
@@ -36,25 +36,20 @@ def test_it_is_found_soon_however_long_nobody_looked(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-def test_it_is_no_partial_course_where_moodle_answered_with_an_error(
+def test_copy_is_no_success_where_moodle_answered_with_an_error(
     moodle: Moodle, clock: Clock, settings: Any, cancelled: bool
 ) -> None:
     job = unheard(moodle, settings)
     if cancelled:
         jobs.cancel(job, actor=None)
-    DuplicationJob.objects.filter(pk=job.pk).update(failure_code="dmlwriteexception")
+    DuplicationJob.objects.filter(pk=job.pk).update(failure_code="dmlwriteexception", moodle_done_at=timezone.now())
     look_until_settled(job, clock)
-    assert job.state == (State.CANCELLED if cancelled else State.SUCCEEDED), story(job)
-    assert bool(moodle.made()) is not cancelled
+    assert job.state == (State.CANCELLED if cancelled else State.FAILED), story(job)
+    assert [course.id for course in moodle.made()] == ([] if cancelled else [job.course_id])
 
 
 @pytest.mark.parametrize("fullname", ["Tips &amp; Tricks", "A & B"])
-def test_its_row_is_known_whatever_moodle_makes_of_its_name(moodle: Moodle, clock: Clock, fullname: str) -> None:
-    moodle.faults.set("gateway_timeout", at=0.1, count=1)
-    job = submit(fullname=fullname)
-    with moodle.held_at("hidden"):
-        run_worker(job)
-        moodle.wait_for_step("hidden")
-        assert look(job, clock).course_id == moodle.made()[0].id
-    moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+def test_shell_is_known_whatever_moodle_makes_of_its_name(moodle: Moodle, clock: Clock, fullname: str) -> None:
+    moodle.faults.set("killed_in_restore", step="hidden", count=1)
+    job = look_until_settled(run_worker(submit(fullname=fullname)), clock)
+    assert (job.state, job.course_id) == (State.FAILED, moodle.made()[0].id), story(job)

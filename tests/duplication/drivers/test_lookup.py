@@ -1,55 +1,119 @@
 """Looks at Moodle: the baseline before sending, and what one look shows."""
 
+import time
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from dupdash.duplication.drivers.copy_tracker import (
     CopyEvidence,
-    CourseSnapshot,
     ExpectedCopy,
+    TrackedCourse,
     Verdict,
     apply_observation,
     judge,
 )
-from dupdash.duplication.drivers.lookup import most_likely_temporary_name, observe_copy, take_baseline
+from dupdash.duplication.drivers.lookup import (
+    course_due_at,
+    may_look_up_requested_name,
+    most_likely_temporary_name,
+    observe_copy,
+    take_baseline,
+)
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import defaults
-from tests.duplication.support import Background, Moodle, await_until
+from tests.duplication.support import Background, Clock, Moodle, a_job, await_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CONTENTS = "core_course_get_contents"
 
 
-def names(moodle: Moodle, client: MoodleClient, source: str) -> tuple[list[Any], list[Any]]:
-    baseline = take_baseline(client, source)
+def names(client: MoodleClient, source: str) -> tuple[list[Any], list[Any]]:
+    baseline = take_baseline(client, DuplicationJob(shortname="NEW-1", shortname_key="new-1"), source)
     return baseline["names"], baseline["present"]
 
 
-def test_it_remembers_the_first_free_name_and_five_beyond(moodle: Moodle, client_of: MoodleClient) -> None:
-    assert names(moodle, client_of, "SRC") == ([f"SRC_{counter}" for counter in range(1, 7)], [])
+def test_baseline_holds_the_first_free_name_and_two_beyond(moodle: Moodle, client_of: MoodleClient) -> None:
+    assert names(client_of, "SRC") == ([f"SRC_{counter}" for counter in range(1, 4)], [])
 
 
-def test_it_remembers_what_has_such_a_name_already(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_baseline_holds_the_courses_that_have_such_a_name(moodle: Moodle, client_of: MoodleClient) -> None:
     """Moodle skips a number whose full name is taken, so that there may be gaps."""
     there = [moodle.add("SRC_1").id, moodle.add("src_2").id, moodle.add("SRC_4").id]
-    told, present = names(moodle, client_of, "SRC")
-    assert told == [f"SRC_{counter}" for counter in range(1, 9)]
+    told, present = names(client_of, "SRC")
+    assert told == [f"SRC_{counter}" for counter in range(1, 6)]
     assert present == there
 
 
-def test_it_knows_which_name_restore_will_most_likely_take(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_baseline_leaves_out_names_that_sent_jobs_requested(moodle: Moodle, client_of: MoodleClient) -> None:
+    """A lookup of such a name could find the new course of that job in its first milliseconds, and break it."""
+    a_job(State.RUNNING, "src_1", sent_at=timezone.now())
+    a_job(State.QUEUED, "SRC_2", source_id=7)
+    assert names(client_of, "SRC")[0] == ["SRC_2", "SRC_3", "SRC_4"]
+
+
+def test_likely_temporary_name_is_the_first_free_one(moodle: Moodle, client_of: MoodleClient) -> None:
     for name in ("SRC_1", "SRC_2", "SRC_4"):
         moodle.add(name)
-    assert most_likely_temporary_name(DuplicationJob(baseline=take_baseline(client_of, "SRC"))) == ("SRC_3",)
+    baseline = take_baseline(client_of, DuplicationJob(shortname="NEW-1", shortname_key="new-1"), "SRC")
+    assert most_likely_temporary_name(DuplicationJob(baseline=baseline)) == ("SRC_3",)
     assert most_likely_temporary_name(DuplicationJob()) == ()
 
 
-def test_it_cuts_a_long_short_name_as_moodle_does(moodle: Moodle, client_of: MoodleClient) -> None:
-    told, _ = names(moodle, client_of, "x" * 100)
+def test_long_short_name_is_cut_as_moodle_does(moodle: Moodle, client_of: MoodleClient) -> None:
+    told, _ = names(client_of, "x" * 100)
     assert told[0] == "x" * 98 + "_1"
     assert {len(name) for name in told} == {100}
+
+
+# --- when the requested short name may be looked up -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("job", "seconds"),
+    [
+        ({"expected_backup": 100.0}, 300),
+        ({"expected_backup": 1.0}, 60),
+        ({"source_activities": 307}, 307),
+        ({"source_activities": 5}, 60),
+        ({}, 600),
+    ],
+)
+def test_course_is_due_after_three_times_the_expected_backup(job: dict[str, Any], seconds: int) -> None:
+    """At least after a minute; without history by the number of activities."""
+    sent = DuplicationJob(sent_at=timezone.now(), **job)
+    assert sent.sent_at is not None
+    assert (course_due_at(sent) - sent.sent_at).total_seconds() == seconds
+
+
+def test_requested_name_is_looked_up_only_when_the_course_is_due(clock: Clock) -> None:
+    job = DuplicationJob(sent_at=timezone.now())
+    assert not may_look_up_requested_name(job, CopyEvidence())
+    clock.forward(601)
+    assert may_look_up_requested_name(job, CopyEvidence())
+    looked = CopyEvidence(requested_name_at=time.time())
+    assert not may_look_up_requested_name(job, looked), "a pause comes first"
+    clock.forward(61)
+    assert may_look_up_requested_name(job, looked)
+
+
+def test_requested_name_is_looked_up_once_moodle_has_ended_the_request() -> None:
+    job = DuplicationJob(sent_at=timezone.now(), moodle_done_at=timezone.now())
+    assert may_look_up_requested_name(job, CopyEvidence(requested_name_at=time.time()))
+    assert not may_look_up_requested_name(job, CopyEvidence(course_id=7))
+
+
+@pytest.mark.parametrize(("unchanged", "may"), [(0.0, False), (61.0, True)])
+def test_requested_name_is_not_looked_up_while_a_candidate_changes(clock: Clock, unchanged: float, may: bool) -> None:
+    job = DuplicationJob(sent_at=timezone.now())
+    clock.forward(601)
+    seen = TrackedCourse(7, "SRC_1", "Source copy 1", True, 2, 0, 0, unchanged=unchanged)
+    assert may_look_up_requested_name(job, CopyEvidence(courses=(seen,))) is may
 
 
 # --- one look -----------------------------------------------------------------------------------------------
@@ -73,93 +137,91 @@ def wish(moodle: Moodle, shortname: str = "NEW-1") -> tuple[ExpectedCopy, Backgr
     return ExpectedCopy(shortname, "New one", 2, "AT&T", frozenset({source.id})), Background(ask)
 
 
-def test_it_shows_each_step_of_a_copy(moodle: Moodle, client_of: MoodleClient) -> None:
+def look_up(client: MoodleClient, evidence: CopyEvidence, wanted: ExpectedCopy, **rest: Any) -> CopyEvidence:
+    return apply_observation(evidence, wanted, observe_copy(client, evidence, wanted, **rest))
+
+
+def test_each_step_of_a_copy_is_seen(moodle: Moodle, client_of: MoodleClient) -> None:
+    """The row under the requested names is not looked for; the course is followed by its id once it was seen."""
     wanted, asking = wish(moodle)
-    facts = CopyEvidence()
+    evidence = CopyEvidence()
     seen = []
-    with moodle.held_at("backup", "hidden", "renamed", "content"), asking:
-        for step in ("backup", "hidden", "renamed", "content"):
+    with moodle.held_at("backup", "newborn", "hidden", "renamed", "content"), asking:
+        for step in ("backup", "newborn", "hidden", "renamed", "content"):
             moodle.wait_for_step(step)
-            facts = apply_observation(facts, wanted, observe_copy(client_of, facts, wanted, temporary=["AT&T_1"]))
-            seen.append((judge(facts, 60), facts.last.shortname if facts.last else None, facts.sections > 0))
+            evidence = look_up(client_of, evidence, wanted, names=["AT&T_1"])
+            last = evidence.candidates[-1] if evidence.candidates else None
+            seen.append((judge(evidence, 60), last.shortname if last else None, bool(last and last.sections)))
             moodle.gates.release(step)
-    facts = apply_observation(facts, wanted, observe_copy(client_of, facts, wanted))
+    evidence = look_up(client_of, evidence, wanted)
     assert seen == [
         (Verdict.UNSEEN, None, False),
-        (Verdict.GOING_ON, "NEW-1", False),
+        (Verdict.UNSEEN, None, False),
+        (Verdict.UNSEEN, None, False),
         (Verdict.GOING_ON, "AT&T_1", False),
         (Verdict.GOING_ON, "AT&T_1", True),
     ]
-    assert judge(facts, 60) == Verdict.FINISHED
+    assert judge(evidence, 60) == Verdict.FINISHED
+    assert moodle.calls.watched["new-1"] == 0
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["seen before", "seen by this look"])
-def test_it_does_not_take_the_hidden_row_s_names_and_later_contents_for_a_finished_copy(
-    moodle: Moodle, client_of: MoodleClient, known: bool
-) -> None:
-    """The contents are asked for after the names, and a busy Moodle takes its time: the restore has gone on."""
+def test_hidden_row_and_later_contents_are_no_finished_copy(moodle: Moodle, client_of: MoodleClient) -> None:
+    """The contents are read after the names, and a busy Moodle takes its time: the restore has gone on."""
     wanted, asking = wish(moodle)
-    facts = CopyEvidence()
     with moodle.held_at("hidden", "content"), asking:
         moodle.wait_for_step("hidden")
-        if known:
-            facts = apply_observation(facts, wanted, observe_copy(client_of, facts, wanted, contents=False))
-            assert facts.last is not None
-            assert facts.last.shortname == "NEW-1"
 
         def go_on() -> None:
             moodle.gates.release("hidden")
             moodle.wait_for_step("content")
 
         moodle.when(CONTENTS, go_on)
-        facts = apply_observation(facts, wanted, observe_copy(client_of, facts, wanted))
-        assert facts.sections > 0
-        assert facts.last is not None
+        evidence = look_up(client_of, CopyEvidence(), wanted, requested_name=True)
+        (course,) = evidence.courses
+        assert course.sections > 0
         # By what was read last, or a person is told that it looks complete, and after an error it is taken for that.
-        assert (facts.last.shortname, facts.has_all, facts.complete) == ("AT&T_1", False, False)
-        assert judge(facts, 60) == Verdict.GOING_ON
+        assert (course.shortname, course.has_all, course.complete) == ("AT&T_1", False, False)
+        assert judge(evidence, 60) == Verdict.GOING_ON
         moodle.gates.release()
-    assert judge(apply_observation(facts, wanted, observe_copy(client_of, facts, wanted)), 60) == Verdict.FINISHED
+    assert judge(look_up(client_of, evidence, wanted), 60) == Verdict.FINISHED
 
 
-def test_it_does_not_take_restore_s_own_name_for_the_requested_one(moodle: Moodle, client_of: MoodleClient) -> None:
-    """Somebody asked for AT&T_1, which is what restore calls a copy of AT&T while it works."""
+def test_temporary_name_that_was_requested_is_not_taken_for_the_end(moodle: Moodle, client_of: MoodleClient) -> None:
+    """Somebody requested AT&T_1, which is what restore calls a copy of AT&T while it works."""
     wanted, asking = wish(moodle, "AT&T_1")
-    facts = CopyEvidence()
-    with moodle.held_at("hidden", "content"), asking:
-        moodle.wait_for_step("hidden")
-        facts = apply_observation(facts, wanted, observe_copy(client_of, facts, wanted))
-        assert facts.course_id is not None
-        moodle.gates.release("hidden")
+    evidence = CopyEvidence()
+    with moodle.held_at("content"), asking:
         moodle.wait_for_step("content")
         for _ in range(3):
-            facts = apply_observation(facts, wanted, observe_copy(client_of, facts, wanted))
-        assert facts.sections > 0
-        assert judge(facts, 60) == Verdict.GOING_ON
+            evidence = look_up(client_of, evidence, wanted, requested_name=True)
+        (course,) = evidence.courses
+        assert course.sections > 0
+        assert judge(evidence, 60) == Verdict.GOING_ON
         moodle.gates.release()
-    assert judge(apply_observation(facts, wanted, observe_copy(client_of, facts, wanted)), 60) == Verdict.FINISHED
+    assert judge(look_up(client_of, evidence, wanted), 60) == Verdict.FINISHED
 
 
-def test_it_is_gone_after_three_looks_that_do_not_find_it(moodle: Moodle, client_of: MoodleClient) -> None:
-    course = moodle.add("AT&T_1")
-    facts = CopyEvidence(course_id=course.id)
+def test_course_is_gone_after_three_lookups_that_do_not_find_it(moodle: Moodle, client_of: MoodleClient) -> None:
+    course = moodle.add("NEW-1", fullname="New one")
     wanted = ExpectedCopy("NEW-1", "New one", 2, "AT&T", frozenset())
+    evidence = look_up(client_of, CopyEvidence(), wanted, requested_name=True)
+    assert evidence.course_id == course.id
     moodle.state.delete(course.id)
     verdicts = []
     for _ in range(3):
-        facts = apply_observation(facts, wanted, observe_copy(client_of, facts, wanted))
-        verdicts.append(judge(facts, 60))
+        evidence = look_up(client_of, evidence, wanted)
+        verdicts.append(judge(evidence, 60))
     assert verdicts == [Verdict.GOING_ON, Verdict.GOING_ON, Verdict.GONE]
 
 
-def test_it_asks_for_the_dear_contents_only_where_they_decide(moodle: Moodle, client_of: MoodleClient) -> None:
-    asked: list[str] = []
+def test_contents_are_read_only_where_they_decide(moodle: Moodle, client_of: MoodleClient) -> None:
+    read: list[str] = []
     course = moodle.add("AT&T_1")
-    wanted = ExpectedCopy("NEW-1", "New one", 2, "AT&T", frozenset())
-    moodle.when(CONTENTS, lambda: asked.append("contents"))
-    seen = CourseSnapshot(course.id, "AT&T_1", course.fullname, True, 2)
-    assert observe_copy(client_of, CopyEvidence(course.id, last=seen), wanted, contents=False).sections is None
-    assert asked == []
+    wanted = ExpectedCopy("NEW-1", course.fullname, 2, "AT&T", frozenset())
+    moodle.when(CONTENTS, lambda: read.append("contents"))
+    evidence = look_up(client_of, CopyEvidence(), wanted, names=["AT&T_1"], contents=False)
+    assert [one.id for one in evidence.candidates] == [course.id]
+    assert read == []
     moodle.change(course.id, shortname="NEW-1")
-    assert observe_copy(client_of, CopyEvidence(course.id, last=seen), wanted, contents=False).sections == 0
-    await_until(lambda: asked, "the contents to be asked for")
+    look_up(client_of, evidence, wanted, contents=False)
+    await_until(lambda: read, "the contents to be read")

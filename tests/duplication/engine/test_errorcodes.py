@@ -286,7 +286,7 @@ def test_it_does_not_take_an_unknown_function_for_a_missing_category(moodle: Moo
         moodle.switches.withdrawn = frozenset({COPY})
 
     job = submit()
-    moodle.when("core_course_get_courses_by_field", vanish, about="AT&T_6")
+    moodle.when("core_course_get_courses_by_field", vanish, about="AT&T_3")
     moodle.answer_once(COPY, "invalidrecord", "Can't find data record in database table external_functions.")
     run_worker(job)
     health = waits_for_the_administrator(job, "invalidrecord")
@@ -336,7 +336,8 @@ def test_it_fails_for_the_front_page(moodle: Moodle, clock: Clock) -> None:
     assert front is not None
     job = run_worker(direct(moodle, source_id=1, source_shortname=front.shortname))
     # Moodle gives this code after its restore has begun: it is looked up what that left.
-    failed_with(look_until_settled(job, clock), "backupprecheckerrors", moodle)
+    look_until_settled(job, clock)
+    assert (job.state, job.failure_code, job.left_partial_course) == (State.FAILED, "backupprecheckerrors", True)
 
 
 def test_it_fails_where_the_account_may_not_enter_the_source(moodle: Moodle, settings: Any) -> None:
@@ -395,7 +396,7 @@ def test_it_looks_after_any_other_code_and_then_fails_with_it(
     assert job.failure_code == (code or "error")
     assert job.checks >= 3
     assert job.course_id is None
-    assert "no course of this job is seen" in reason(job, "failed")
+    assert "no course is proven to come from this job" in reason(job, "failed")
 
 
 @pytest.mark.parametrize("code", ["storedfilenotcreated", "nopermissions", "shortnametaken", "invalidrecord"])

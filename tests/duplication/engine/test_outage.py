@@ -84,7 +84,7 @@ def test_queue_survives_an_outage_of_a_day(
 def test_request_that_was_never_sent_returns_to_the_queue_without_an_attempt(moodle: Moodle, clock: Clock) -> None:
     """The connection for the copy itself is refused, after "sent" was committed."""
     job = submit()
-    last_lookup = "AT&T_6"
+    last_lookup = "AT&T_3"
     moodle.when(BY_FIELD, lambda: moodle.faults.set("refuse", seconds=3600), about=last_lookup)
     assert run_worker(job).state == State.QUEUED
     assert kinds(job)[-2:] == ["sent", "site_down"]

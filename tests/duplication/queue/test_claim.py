@@ -10,8 +10,8 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
-from dupdash.duplication.drivers import preflight, synchronous
-from dupdash.duplication.engine import recovery
+from dupdash.duplication.drivers import answers, preflight, synchronous
+from dupdash.duplication.engine import checking, recovery
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Proof
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch, leases
@@ -144,7 +144,7 @@ def test_it_stops_driving_when_somebody_else_has_the_lease(moodle: Moodle, setti
     """The answer still settles nothing by itself, for the other one is driving."""
     settings.LEASE_SECONDS = 0.2
     job = submit()
-    with moodle.held_at("hidden"), working_on(job):
+    with moodle.held_at("renamed"), working_on(job):
         until_seen(job)
         given_to_somebody_else(job)
         moodle.gates.release()
@@ -155,7 +155,7 @@ def test_it_stops_driving_when_somebody_else_has_the_lease(moodle: Moodle, setti
 
 def test_it_sends_nothing_when_the_lease_was_lost_before_sending(moodle: Moodle) -> None:
     job = submit()
-    moodle.when("core_course_get_courses_by_field", lambda: given_to_somebody_else(job), about="AT&T_6")
+    moodle.when("core_course_get_courses_by_field", lambda: given_to_somebody_else(job), about="AT&T_3")
     run_worker(job)
     assert (job.state, job.sent_at, job.lease_owner) == (State.RUNNING, None, "else:1:x")
     assert moodle.calls.asked["new-1"] == 0
@@ -227,7 +227,7 @@ def test_it_is_not_lost_when_it_is_taken_back_between_the_answer_and_the_last_wo
         connection.close()
 
     job = submit()
-    with moodle.held_at("hidden"), working_on(job):
+    with moodle.held_at("renamed"), working_on(job):
         until_seen(job)
         # Contents are asked for once more only: to verify.
         moodle.when("core_course_get_contents", take_back)
@@ -251,7 +251,7 @@ def lost_while_moodle_works(job: DuplicationJob, moodle: Moodle, *, noticed: boo
         taken.set()
 
     def take_back_while_it_looks() -> None:
-        moodle.when("core_course_get_courses_by_field", take_back, about="NEW-1")
+        moodle.when("core_course_get_courses_by_field", take_back, about="AT&T_1")
         assert taken.wait(PATIENCE)
 
     return take_back_while_it_looks if noticed else take_back
@@ -375,7 +375,7 @@ def test_it_does_not_take_what_a_slow_worker_finds_before_sending_for_the_answer
 
     moodle.when("core_course_get_courses_by_field", wait, about="NEW-1")
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
-    with moodle.held_at("hidden"), working_on(job):
+    with moodle.held_at("renamed"), working_on(job):
         assert looking.wait(PATIENCE)
         a_dead_lease(job)
         recovery.recover_dead_leases()
@@ -505,7 +505,7 @@ def test_it_is_not_taken_back_as_unsent_when_its_worker_sends_at_this_very_momen
         go_on.set()
         await_until(lambda: DuplicationJob.objects.get(pk=job.pk).sent_at, "the request to be sent")
 
-    moodle.when("core_course_get_courses_by_field", wait, about="AT&T_6")
+    moodle.when("core_course_get_courses_by_field", wait, about="AT&T_3")
     with moodle.held_at("backup"), working_on(job):
         assert at_the_last_look.wait(PATIENCE)
         a_dead_lease(job)
@@ -593,7 +593,12 @@ def test_it_is_cancelled_when_its_worker_died_before_sending_what_nobody_wants(m
 
 def test_it_is_looked_at_by_one_of_two_sweeps(moodle: Moodle) -> None:
     job = a_job(
-        State.CHECKING, sent_at=timezone.now(), checking_since=timezone.now(), check_at=timezone.now(), checks=0
+        State.CHECKING,
+        sent_at=timezone.now(),
+        checking_since=timezone.now(),
+        check_at=timezone.now(),
+        checks=0,
+        baseline={"names": ["SRC_1"], "present": []},
     )
     other = Background(tasks.sweep)
 
@@ -601,7 +606,7 @@ def test_it_is_looked_at_by_one_of_two_sweeps(moodle: Moodle) -> None:
         other.start()
         other.finish()
 
-    moodle.when("core_course_get_courses_by_field", sweep_at_the_same_time, about="NEW-1")
+    moodle.when("core_course_get_courses_by_field", sweep_at_the_same_time, about="SRC_1")
     check(job)
     assert other.ident is not None, "the other one did sweep"
     assert job.checks == 1
@@ -615,7 +620,7 @@ def test_it_is_looked_at_once_when_several_find_it_due_at_once(moodle: Moodle) -
     def look_at_it() -> None:
         with open_client() as client:
             start.wait()
-            recovery.check(job.pk, client)
+            checking.check(job.pk, client)
 
     sweeps = [Background(look_at_it) for _ in range(4)]
     for sweep in sweeps:
@@ -638,7 +643,10 @@ def test_it_does_not_claim_an_answer_that_never_came(moodle: Moodle) -> None:
     def make_and_never_answer() -> None:
         source = moodle.course("AT&T")
         moodle.when(CONTENTS, take_back, about=str(source.id))
-        moodle.add("NEW-1", fullname=job.fullname, sections=source.sections, origin="copy", complete=True)
+        ours = moodle.add("AT&T_1", fullname="AT&T copy 1", sections=source.sections, origin="copy", complete=True)
+        until_seen(DuplicationJob.objects.get(pk=job.pk))
+        connection.close()
+        moodle.change(ours.id, shortname="NEW-1", fullname=job.fullname)
         over.wait(PATIENCE)
 
     moodle.answer_with(COPY, {}, after=make_and_never_answer)
@@ -657,14 +665,14 @@ def test_it_does_not_forget_what_moodle_answered_when_the_database_goes_away(
     """The answer is the only proof here, and without a proof nothing is removed."""
     settings.WATCH_INTERVAL = 3600
     faults = [OperationalError("the server closed the connection")]
-    write = synchronous.update_job
+    write = answers.update_job
 
     def observe(*args: Any, **rest: Any) -> None:
         if faults:
             raise faults.pop()
         write(*args, **rest)
 
-    monkeypatch.setattr(synchronous, "update_job", observe)
+    monkeypatch.setattr(answers, "update_job", observe)
     job = submit()
     with moodle.held_at("backup"), working_on(job):
         moodle.wait_for_step("backup")

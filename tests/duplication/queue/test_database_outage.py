@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from dupdash.duplication import jobs
 from dupdash.duplication.drivers import synchronous
 from dupdash.duplication.engine import recovery
-from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from tests.duplication.support import (
     Clock,
@@ -55,12 +55,15 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Away:
 
 
 @contextmanager
-def held_when_hidden(moodle: Moodle, database: Away, job: DuplicationJob) -> Iterator[None]:
-    """The row that proves whose it is was seen by the driver alone."""
-    with moodle.held_at("hidden"), working_on(job):
-        moodle.wait_for_step("hidden")
+def held_when_seen(moodle: Moodle, database: Away, job: DuplicationJob) -> Iterator[None]:
+    """The course under its temporary name was seen by the driver alone."""
+    with moodle.held_at("backup", "renamed"), working_on(job):
+        moodle.wait_for_step("backup")
+        await_until(lambda: DuplicationJob.objects.get(pk=job.pk).sent_at, "the request to be sent")
         database.is_away.set()
-        await_until(lambda: any(facts.course_id for facts in database.lost), "the hidden row to be seen")
+        moodle.gates.release("backup")
+        moodle.wait_for_step("renamed")
+        await_until(lambda: any(facts.courses for facts in database.lost), "the course to be seen")
         yield
         moodle.gates.release()
 
@@ -70,26 +73,26 @@ def test_it_knows_its_partial_course_when_php_dies_before_the_database_is_back(
 ) -> None:
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
-    with held_when_hidden(moodle, database, job):
+    with held_when_seen(moodle, database, job):
         database.back_soon()
     look_until_settled(job, clock)
     (partial,) = moodle.made()
-    assert (job.state, job.course_id, job.proof) == (State.FAILED, partial.id, Proof.SEEN), story(job)
-    assert job.left_partial_course
+    assert (job.state, job.likely_course_id) == (State.FAILED, partial.id), story(job)
+    assert job.may_have_left_course
 
 
 def test_whoever_looks_the_job_up_is_told_what_its_worker_saw(moodle: Moodle, clock: Clock, database: Away) -> None:
     """The job was taken back before the database heard of the course."""
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
-    with held_when_hidden(moodle, database, job):
+    with held_when_seen(moodle, database, job):
         recovery.release_crew("alone", at_fault=False)
         database.is_away.clear()
         until_in(State.CHECKING, job)
-        await_until(lambda: DuplicationJob.objects.get(pk=job.pk).course_id, "the course to be told")
+        await_until(lambda: DuplicationJob.objects.get(pk=job.pk).likely_course_id, "the course to be recorded")
     look_until_settled(job, clock)
     (partial,) = moodle.made()
-    assert (job.course_id, job.left_partial_course) == (partial.id, True), story(job)
+    assert (job.likely_course_id, job.may_have_left_course) == (partial.id, True), story(job)
 
 
 def test_it_removes_the_cancelled_copy_that_was_seen_to_be_complete(
@@ -102,8 +105,10 @@ def test_it_removes_the_cancelled_copy_that_was_seen_to_be_complete(
         connection.close()
         database.is_away.set()
         source = moodle.course("AT&T")
-        moodle.add("NEW-1", fullname=job.fullname, sections=source.sections, origin="copy", complete=True)
-        await_until(lambda: any(facts.complete for facts in database.lost), "the copy to be seen")
+        ours = moodle.add("AT&T_1", fullname="AT&T copy 1", sections=source.sections, origin="copy", complete=True)
+        await_until(lambda: any(facts.courses for facts in database.lost), "the course to be seen")
+        moodle.change(ours.id, shortname="NEW-1", fullname=job.fullname)
+        await_until(lambda: any(facts.is_there_complete for facts in database.lost), "the copy to be seen")
         database.back_soon()
 
     moodle.answer_with(COPY, {}, after=cancel_then_make_and_lose_the_answer)

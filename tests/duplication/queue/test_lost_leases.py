@@ -1,5 +1,6 @@
 """A lease that is lost, or is not: what its worker stops doing, and what a sweep leaves alone."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_it_sends_nothing_that_was_sent_before(moodle: Moodle, client_of: Moodle
 def test_it_sends_nothing_once_its_renewer_found_the_lease_gone(moodle: Moodle, client_of: MoodleClient) -> None:
     """Whatever the row says: whoever had the job meanwhile may have done anything with it."""
     job, lease = claimed()
-    moodle.when(LOOK, lease.lost.set, about="AT&T_6")
+    moodle.when(LOOK, lease.lost.set, about="AT&T_3")
     assert synchronous.duplicate(job, lease, client_of) == outcomes.LeaseLost()
     job.refresh_from_db()
     assert (job.sent_at, kinds(job)) == (None, ["submitted", "started"])
@@ -139,7 +140,7 @@ def test_it_is_not_queued_again_by_its_own_worker_when_somebody_cancels_at_this_
 def test_it_is_not_called_off_when_its_course_is_seen_at_this_very_moment(moodle: Moodle) -> None:
     """A refusal came late, and a look shows that something was started all the same: nobody may forget that copy."""
     now = timezone.now()
-    cancelled = {"cancel_requested_at": now, "checking_since": now, "sent_at": now}
+    cancelled = {"cancel_requested_at": now, "checking_since": now, "sent_at": now - timedelta(hours=1)}
     job = a_job(State.CHECKING, source_id=moodle.course("AT&T").id, source_shortname="AT&T", **cancelled)
     course = moodle.add("NEW-1", fullname=job.fullname, visible=False)
 

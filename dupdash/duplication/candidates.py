@@ -1,0 +1,46 @@
+"""Why a course may be what a job left in Moodle: the reasons that an administrator reads before deleting it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from dupdash.duplication.drivers.lookup import courses_of_other_jobs
+from dupdash.duplication.models import DuplicationJob
+
+
+def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
+    """The candidates of a failed job that an administrator may delete: in its category, under a temporary name, and not
+    known as the copy of another job."""
+    if not job.may_have_left_course:
+        return []
+    of_others = courses_of_other_jobs(job)
+    return [
+        course
+        for course in job.candidates
+        if course["renamed"] and course["category_id"] == job.category_id and course["id"] not in of_others
+    ]
+
+
+def reasons(job: DuplicationJob, course: dict[str, Any]) -> tuple[str, ...]:
+    """What speaks for a candidate being this job's course, and what against it, each a sentence."""
+    first_seen = datetime.fromtimestamp(course["first_seen"], UTC)
+    category = "the requested category" if course["category_id"] == job.category_id else "another category"
+    return (
+        "Restore gives this kind of name to copies of the source while it works.",
+        "It did not exist before the request was sent.",
+        f"It is in {category}.",
+        _same_source(job, first_seen),
+        "A person who restores the same source by hand makes such a course, too.",
+    )
+
+
+def _same_source(job: DuplicationJob, first_seen: datetime) -> str:
+    """Whether another job copied the same source at that time."""
+    end = job.finished_at or timezone.now()
+    still_there = Q(finished_at__isnull=True) | Q(finished_at__gte=job.sent_at or first_seen)
+    others = DuplicationJob.objects.filter(still_there, source_id=job.source_id, sent_at__lte=min(first_seen, end))
+    if others.exclude(pk=job.pk).exists():
+        return "Another job copied the same source at that time: it may be that job's."
+    return "No other job copied the same source at that time."

@@ -1,0 +1,290 @@
+"""Look up in Moodle the jobs whose answer was lost, and follow those that a site works on by itself."""
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from dupdash.duplication import moodle_health
+from dupdash.duplication.drivers import asynchronous
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence, TrackedCourse, Verdict, apply_observation, judge
+from dupdash.duplication.drivers.lookup import (
+    evidence_of,
+    expected_copy_after_sending,
+    may_look_up_requested_name,
+    most_likely_temporary_name,
+    observe_copy,
+    record_evidence,
+    safe_names,
+    temporary_names,
+)
+from dupdash.duplication.engine import deadlines
+from dupdash.duplication.engine.completion import fail, finish
+from dupdash.duplication.engine.follow import follow_due_jobs
+from dupdash.duplication.engine.removal import Guard
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate, quote_course
+from dupdash.duplication.transitions import JobMovedOn, move_job, update_job
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
+
+logger = logging.getLogger("dupdash.checking")
+
+# Moodle ended the request with an error: after so many lookups, what is there is all there will be.
+LOOKUPS_AFTER_AN_ERROR = 3
+
+LOOKED_UP = (State.CHECKING, State.UNRESOLVED)
+
+
+def _due(now: datetime) -> list[str]:
+    """The ids of jobs whose copy is to be looked up in Moodle now, the longest waiting first."""
+    jobs = DuplicationJob.objects.filter(state__in=LOOKED_UP, check_at__lte=now).order_by("check_at")
+    return list(jobs.values_list("pk", flat=True))
+
+
+def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
+    """Check every job that is due; a Moodle that is away or slow leaves the rest for the next sweep.
+
+    Copies that the site makes by itself are followed between two lookups, so that many lost answers do not delay the
+    end of a copy. ``deadline``: on the monotonic clock. False where there was no time, or no answer, for all of them.
+    """
+    if moodle_health.is_down() or not follow_due_jobs(client, deadline):
+        return False
+    for job_id in _due(timezone.now()):
+        if time.monotonic() > deadline or not check(job_id, client, deadline) or not follow_due_jobs(client, deadline):
+            return False
+    return time.monotonic() <= deadline
+
+
+def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool:
+    """Look at a job that is due, once; harmless when called twice, or for a job that is not due.
+
+    False where Moodle could not be reached, or did not answer in time.
+    """
+    job = DuplicationJob.objects.filter(pk=job_id, state__in=LOOKED_UP).first()
+    if job is None or job.check_at is None or job.check_at > timezone.now():
+        return True
+    try:
+        # Whoever changes check_at has the look; the others leave.
+        update_job(
+            job,
+            guard={"check_at": job.check_at},
+            check_at=timezone.now() + timedelta(seconds=_pause_before_next(job)),
+            checks=F("checks") + 1,
+        )
+        _look_up(job, client, deadline)
+    except ConfigurationFault as fault:
+        moodle_health.pause(fault)
+        return False
+    except (NotSent, NoTrustworthyAnswer) as lost:
+        logger.info("job %s: %s", job_id, lost)
+        if site_fault := moodle_health.fault_of_site(client, lost):
+            moodle_health.pause(site_fault)
+            return False
+        return isinstance(lost, NoTrustworthyAnswer) and not lost.timed_out
+    except (MoodleError, JobMovedOn) as passing:
+        logger.info("job %s: %s", job_id, passing)
+    return True
+
+
+def _pause_before_next(job: DuplicationJob) -> float:
+    """Seconds until the next look: growing, and for an unresolved job ever rarer."""
+    steps = min(job.checks, 60)
+    if job.state == State.CHECKING:
+        return float(min(settings.CHECK_LONGEST, settings.CHECK_FIRST * 1.5**steps))
+    return float(min(settings.UNRESOLVED_LONGEST, settings.CHECK_LONGEST * 2.0**steps))
+
+
+class Names:
+    """The temporary names to look up: the likely one and one more, and all the others while there is time.
+
+    Each lookup begins with another one, so that those of a slow Moodle come to all of them, too.
+    """
+
+    def __init__(self, job: DuplicationJob, deadline: float) -> None:
+        safe = safe_names(job, temporary_names(job))
+        self._likely = [name for name in most_likely_temporary_name(job) if name in safe]
+        others = [name for name in safe if name not in self._likely]
+        first = job.looks % max(1, len(others))
+        self._others = others[first:] + others[:first]
+        self._deadline = deadline
+        # By this round of lookups, or by this and the ones before it.
+        self.were_all_seen = job.looks + 1 >= len(others)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._likely
+        yield from self._others[:1]
+        for name in self._others[1:]:
+            if time.monotonic() > self._deadline:
+                return
+            yield name
+        self.were_all_seen = True
+
+
+def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None:
+    evidence, expected = evidence_of(job), expected_copy_after_sending(job)
+    names = Names(job, deadline)
+    requested_name = may_look_up_requested_name(job, evidence)
+    try:
+        observation = observe_copy(client, evidence, expected, names=names, requested_name=requested_name)
+    except (ConfigurationFault, NotSent):
+        raise
+    except MoodleError:
+        # Moodle is there, and breaks at this very lookup (contents of a partial course, for example): not for ever.
+        if job.state == State.CHECKING and timezone.now() >= deadlines.checking_deadline(job):
+            _give_up(job, evidence, {"course_id": job.course_id})
+            return
+        raise
+    evidence = apply_observation(evidence, expected, observation)
+    # An answer that comes late meanwhile knows better.
+    record_evidence(job, evidence, guard={"course_id": job.course_id}, looks=F("looks") + 1)
+    _act_on(job, evidence, client, looked_everywhere=names.were_all_seen, looked_for_requested_name=requested_name)
+
+
+def _act_on(
+    job: DuplicationJob,
+    evidence: CopyEvidence,
+    client: MoodleClient,
+    *,
+    looked_everywhere: bool,
+    looked_for_requested_name: bool,
+) -> None:
+    """Do what the evidence means for a job that is being looked up."""
+    known = {"course_id": job.course_id}
+    now = timezone.now()
+    own, course_id = evidence.own, evidence.course_id
+    with_error = ended_with_error(job)
+    patient = now < deadlines.removal_deadline(job)
+    # One lookup that does not find a course may be a fault of the lookup.
+    being_missed = any(course.missing for course in ((own,) if own else evidence.present_candidates))
+    match judge(evidence, deadlines.unchanged_limit(job), settings.CHECK_SETTLED):
+        case Verdict.FINISHED if course_id is not None and not (with_error and job.cancel_requested_at is None):
+            finish(job, course_id, client, guard=known, patient=patient)
+        case Verdict.GONE if course_id is not None and job.cancel_requested_at is not None:
+            # Nobody wants it: we deleted it ourselves, and the answer to the deletion was lost.
+            finish(job, course_id, client, guard=known)
+        case Verdict.GONE if own is not None:
+            fail(
+                job,
+                "course_gone",
+                f"Course {own.id} is not in Moodle any more.",
+                reason=f"The course of this job, id {own.id}, was deleted in Moodle by somebody.",
+                guard=known,
+                course_deleted_at=now,
+            )
+        case Verdict.PARTIAL:
+            _fail_with_partial(job, evidence, known)
+        case Verdict.LIKELY_PARTIAL if looked_for_requested_name or evidence.answered is not None:
+            _fail_with_candidates(job, evidence, known)
+        case _ if _moodle_is_through(job, now) and not being_missed and (own or looked_everywhere):
+            unwanted = job.cancel_requested_at is not None
+            if (unwanted or not with_error) and course_id is not None and own is not None and own.has_all:
+                # Moodle is through with the request, and this is the result.
+                finish(job, course_id, client, guard=known, patient=patient)
+            else:
+                _fail_after_error(job, evidence, known)
+        case _ if (
+            job.state == State.CHECKING
+            and now >= deadlines.checking_deadline(job)
+            and not (own is not None and own.has_all)
+        ):
+            _give_up(job, evidence, known)
+
+
+def ended_with_error(job: DuplicationJob) -> bool:
+    """Whether Moodle's own words say that the copy failed: it is then no success, whatever stands in Moodle."""
+    return job.failure_code not in ("", asynchronous.FAILED_BY_ITS_ID)
+
+
+def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
+    """Whether an error ended the request, so that what some lookups have shown by now is all there will be."""
+    if not job.failure_code or job.looks < LOOKUPS_AFTER_AN_ERROR:
+        return False
+    if ended_with_error(job):
+        return True
+    # It may have been said of another copy: ours is given the time that it would need.
+    return now >= (job.checking_since or now) + timedelta(seconds=deadlines.unchanged_limit(job))
+
+
+def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
+    course = evidence.own
+    fail(
+        job,
+        job.failure_code or "partial_course",
+        _message_of_moodle(job) or "Moodle stopped in the middle of the copy.",
+        reason=f"Moodle stopped in the middle and left a partial course: id {evidence.course_id}, "
+        f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}.",
+        data={"course_id": evidence.course_id},
+        guard=guard,
+    )
+
+
+def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
+    """No course is proven, and what may be the copy stands still: most likely a partial course of a killed process."""
+    present = (evidence.own,) if evidence.own else evidence.present_candidates
+    fail(
+        job,
+        job.failure_code or "likely_partial_course",
+        _message_of_moodle(job) or "The copy was not completed. A course that is likely a part of it is in Moodle.",
+        reason="Moodle did not complete the copy. This course does not change any more and is likely what is left "
+        f"of it: {_list(present)}. That is no proof: a course administrator looks at it, and deletes it.",
+        data={"candidates": [course.id for course in present]},
+        guard=guard,
+    )
+
+
+def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
+    """Moodle answered with an error: nothing goes on there any more, whatever it left."""
+    if evidence.course_id is not None:
+        _fail_with_partial(job, evidence, guard)
+        return
+    likely = _list(evidence.present_candidates)
+    fail(
+        job,
+        job.failure_code,
+        _message_of_moodle(job) or "Moodle stopped with an error and sent no message.",
+        reason="Moodle stopped with an error, and no course is proven to come from this job."
+        + (f" A course administrator looks in Moodle at what may be left of it: {likely}." if likely else ""),
+        data={"candidates": [course.id for course in evidence.present_candidates]},
+        guard=guard,
+    )
+
+
+def _message_of_moodle(job: DuplicationJob) -> str:
+    return str((job.moodle_error or {}).get("message", ""))
+
+
+def _give_up(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
+    likely = _list(evidence.present_candidates)
+    seen = f"Course {evidence.course_id} is its own, and still not complete. " if evidence.course_id else ""
+    answered = "once" if job.looks == 1 else f"{job.looks} times"
+    looked = f"Looked {answered}" if job.looks else f"Moodle answered none of {job.checks} lookups"
+    move_job(
+        job,
+        State.UNRESOLVED,
+        kind="unresolved",
+        reason=f"{looked} for a course called {quote_course(job.fullname, job.shortname)}: no proof that it "
+        f"was made, none that it was not. {seen}"
+        + (f"Courses that may be it: {likely}. " if likely else "No course that could be it was seen. ")
+        + "It is looked for again, more and more rarely.",
+        data={"candidates": [candidate.id for candidate in evidence.present_candidates]},
+        guard=guard,
+        checks=0,
+        looks=0,
+        check_at=timezone.now() + timedelta(seconds=settings.CHECK_LONGEST),
+    )
+
+
+def _name_of(course: TrackedCourse | None) -> str:
+    return f"{isolate(course.fullname)} ({isolate(course.shortname)})" if course else "without a name"
+
+
+def _list(courses: tuple[TrackedCourse, ...]) -> str:
+    """By their ids: what they are called may be none of the reader's business."""
+    return ", ".join(f"id {course.id}" for course in courses)

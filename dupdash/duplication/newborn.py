@@ -1,0 +1,41 @@
+"""Which names must not be looked up in Moodle now, because a lookup could find a course in its first milliseconds.
+
+A lookup that finds the row of a new course before Moodle has made its context breaks the restore (docs/architecture.md,
+"Evidence"). Every sent job whose request has not ended may have such a row: under its requested names, at any moment.
+"""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from dupdash.duplication.derived_columns import short_name_key
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.search_text import fold_text
+from dupdash.duplication.states import BUSY, UNFINISHED
+
+# The request of such a job may still run in Moodle.
+MAY_RUN = Q(state__in=UNFINISHED, sent_at__isnull=False, moodle_done_at__isnull=True)
+
+
+def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
+    """Those of ``names`` that a sent job requested as its short name, this one included."""
+    wanted = {short_name_key(name): name for name in names}
+    own = {wanted[job.shortname_key]} if job.shortname_key in wanted else set()
+    held = DuplicationJob.objects.filter(MAY_RUN, shortname_key__in=wanted).values_list("shortname_key", flat=True)
+    return own | {wanted[key] for key in held}
+
+
+def job_that_may_be_newborn(text: str) -> DuplicationJob | None:
+    """A sent job whose course a search of Moodle for ``text`` could find in its first milliseconds; None where there is
+    none.
+
+    Once its course was seen under a temporary name, its context exists, and nothing can break it any more. Once it is
+    long overdue, the milliseconds are very unlikely to be now.
+    """
+    words = fold_text(text).split()
+    jobs = DuplicationJob.objects.filter(MAY_RUN, state__in=BUSY, source_released_at__isnull=True)
+    for job in jobs.only("pk", "fullname", "shortname"):
+        names = fold_text(f"{job.fullname} {job.shortname}")
+        if all(word in names for word in words):
+            return job
+    return None
