@@ -161,10 +161,11 @@ WATCH_INTERVAL = env.seconds("WATCH_INTERVAL", 0.5)
 FOLLOW_INTERVAL = env.seconds("FOLLOW_INTERVAL", 2)
 # How often a site that makes copies by itself is asked for their status: one call for all where it offers that.
 STATUS_INTERVAL = env.seconds("STATUS_INTERVAL", 1)
-# The course of a sent job is due after three times the expected backup, COURSE_DUE_LEAST at least; where nothing is
-# known of its source after COURSE_DUE_UNKNOWN. Then a lost answer blocks its source no longer, and the requested short
-# name may be looked up, with REQUESTED_NAME_PAUSE between two lookups.
+# The course of a sent job is due after three times the expected backup, COURSE_DUE_LEAST at least; without history
+# after COURSE_DUE_PER_ACTIVITY for each activity; where their number is not known after COURSE_DUE_UNKNOWN. Then a lost
+# answer blocks its source no longer, and the requested short name may be looked up, with REQUESTED_NAME_PAUSE between.
 COURSE_DUE_LEAST = env.seconds("COURSE_DUE_LEAST", 60)
+COURSE_DUE_PER_ACTIVITY = env.seconds("COURSE_DUE_PER_ACTIVITY", 1)
 COURSE_DUE_UNKNOWN = env.seconds("COURSE_DUE_UNKNOWN", 10 * 60)
 REQUESTED_NAME_PAUSE = env.seconds("REQUESTED_NAME_PAUSE", 60)
 LEASE_SECONDS = env.seconds("LEASE_SECONDS", 30)

@@ -18,7 +18,7 @@ Calls = dict[str, Any]
 # The page of a job, as somebody sees it who helps others.
 Page = Callable[[DuplicationJob], str]
 # What puts a sent job back into the queue, each with Moodle's proof that nothing was started.
-WITHDRAWN = {"again_later", "source_busy", "paused"}
+WITHDRAWN = {"again_later", "source_busy", "paused", "site_down"}
 # What a person wanted to be deleted, and dupdash says that it has done.
 DELETED = {"removed", "partial_deleted"}
 
@@ -40,6 +40,7 @@ def violations(
         *not_cancelled(wishes, jobs),
         *not_its_own(jobs, courses, calls),
         *sent_twice(jobs, calls),
+        *disturbed(calls),
         *unnoticed(jobs, courses, page),
         *unexplained(jobs, courses, page),
         *broken_stories(jobs),
@@ -172,6 +173,11 @@ def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
                 found.append(f"{_name(job)} was sent a second time")
             sent = event.kind == "sent" or (sent and event.kind not in WITHDRAWN)
     return found
+
+
+def disturbed(calls: Calls) -> list[str]:
+    """No new course was looked up in its first milliseconds, which breaks its restore."""
+    return [f"the course for short name {name} was looked up too early" for name in calls["disturbed"]]
 
 
 def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: Page) -> list[str]:

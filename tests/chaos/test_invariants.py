@@ -89,8 +89,8 @@ def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> R
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     look_until_settled(run_worker(submit(shortname=PARTIAL)), clock)
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
-    # Nothing is seen while the call waits: its course is never seen under the requested name.
-    settings.WATCH_INTERVAL = 3600
+    # Its course stands still for less than the limit when the time to look for it is over.
+    settings.CHECK_STILL_LEAST = 7200
     look_until_settled(run_worker(submit(shortname=LIKELY)), clock)
     verbs.cancel(submit(shortname=CANCELLED), actor=administrator)
     reader = Client()

@@ -26,8 +26,6 @@ from dupdash.moodle.client import MoodleClient
 
 # No source has more copies than this under its own counted names; a longer run is cut.
 COUNTERS_MOST = 200
-# Seconds after which the course of an unknown source is due, for each activity: many times what was measured (0.05 s).
-DUE_PER_ACTIVITY = 1.0
 # So many candidates are followed by their ids: the newest ones.
 CANDIDATES_FOLLOWED = 5
 
@@ -113,7 +111,7 @@ def course_due_at(job: DuplicationJob) -> datetime:
     if job.expected_backup is not None:
         seconds = 3 * job.expected_backup
     elif job.source_activities is not None:
-        seconds = job.source_activities * DUE_PER_ACTIVITY
+        seconds = job.source_activities * settings.COURSE_DUE_PER_ACTIVITY
     else:
         seconds = settings.COURSE_DUE_UNKNOWN
     return (job.sent_at or timezone.now()) + timedelta(seconds=max(settings.COURSE_DUE_LEAST, seconds))

@@ -25,10 +25,10 @@ pytestmark = [
 
 def test_it_ends_within_ten_seconds_and_loses_nothing(installation: Installation) -> None:
     """A deploy: what was running is looked up by the next workers, and what was waiting is run by them."""
-    with installation.moodle.held_at("hidden"):
+    with installation.moodle.held_at("renamed"):
         installation.start()
         running = installation.submit("RUNNING")
-        installation.moodle.wait_for_step("hidden", timeout=PATIENCE)
+        installation.moodle.wait_for_step("renamed", timeout=PATIENCE)
         installation.until(lambda: "seen in Moodle" in installation.reasons(running), "the course to be seen")
         waiting = installation.submit("WAITING")
         ends_in_time(installation)
@@ -67,10 +67,10 @@ def test_it_recovers_whatever_is_killed(installation: Installation, victim: str,
 
 def test_it_leaves_no_orphan_when_the_supervisor_is_killed(installation: Installation) -> None:
     """Busy workers, too: they end in the middle of a copy, and the lease tells the next ones."""
-    with installation.moodle.held_at("hidden"):
+    with installation.moodle.held_at("renamed"):
         installation.start()
         job = installation.submit("RUNNING")
-        installation.moodle.wait_for_step("hidden", timeout=PATIENCE)
+        installation.moodle.wait_for_step("renamed", timeout=PATIENCE)
         assert installation.supervisor is not None
         installation.supervisor.kill()
         installation.supervisor.wait()
@@ -110,7 +110,7 @@ def ends_in_time(installation: Installation) -> None:
 
 def test_it_ends_within_ten_seconds_while_the_database_is_locked(installation: Installation) -> None:
     """What could not be written is taken up by the next workers, when the lease has run out."""
-    with installation.moodle.held_at("hidden"):
+    with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
         job = installation.submit("RUNNING")

@@ -78,7 +78,7 @@ def no_cluster_was_killed(installation: Installation) -> None:
 
 def test_a_database_that_stands_still_costs_waiting_and_no_worker(installation: Installation) -> None:
     """Nobody can write for longer than a lease, and a heartbeat, may take; every worker lives, and drives."""
-    with installation.moodle.held_at("hidden"):
+    with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
         jobs = two_that_run(installation)
@@ -125,7 +125,7 @@ def test_a_broker_that_stands_still_without_a_word_kills_nobody(settings: Any, m
 
 def test_a_worker_that_lost_its_job_is_free_and_costs_no_neighbour_its_own(installation: Installation) -> None:
     """Moodle still works on the copy of the job that was taken back; its answer is waited for beside other work."""
-    with installation.moodle.held_at("hidden"):
+    with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
         lost, other = two_that_run(installation)
@@ -146,7 +146,7 @@ def test_a_worker_that_lost_its_job_is_free_and_costs_no_neighbour_its_own(insta
 
 def test_a_wedge_is_noticed_while_a_long_copy_runs(installation: Installation) -> None:
     """One copy of an hour shows that its own worker lives, and says nothing of the queue that the others wait at."""
-    with installation.moodle.held_at("hidden"):
+    with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
         long = installation.submit("LONG")
@@ -163,7 +163,7 @@ def test_a_wedge_is_noticed_while_a_long_copy_runs(installation: Installation) -
 
 
 def test_a_cluster_whose_workers_are_all_busy_is_not_dead(installation: Installation) -> None:
-    with installation.moodle.held_at("hidden"):
+    with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
         two_that_run(installation)
