@@ -51,6 +51,10 @@ class Dupdash:
         else:
             self._run_command(request)
 
+    @property
+    def commands_run(self) -> bool:
+        return any(child.status is None for child in self.waiting_commands.values())
+
     def result(self, job_id: str) -> dict[str, Any]:
         """What the web service says about a job."""
         return self._call(f"{_COPY}_get_result", {"duplicateid": job_id})

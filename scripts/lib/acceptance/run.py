@@ -21,8 +21,6 @@ from .settings import Settings, Site
 WAITING_COMMANDS = 3
 # Copies that are compared at the same time.
 COMPARED_AT_ONCE = 4
-# Seconds that a command may take to notice that its job has ended.
-COMMAND_END_LIMIT = 30.0
 
 
 class Run:
@@ -104,7 +102,7 @@ class Run:
     ) -> None:
         began = time.monotonic()
         outcomes = list(self._ask_for_all(batch, dupdash))
-        ended = self._wait(processes)
+        ended = self._wait(processes, dupdash)
         seconds = time.monotonic() - began
         self._judge_all(outcomes, dupdash, proxy, ended)
         scenarios = ", ".join(dict.fromkeys(request.scenario for request in batch))
@@ -133,9 +131,12 @@ class Run:
             return bool(self._client.courses_named(request.stored_shortname))
         return request.refused_if == RefusedIf.STOCK_SITE and NATIVE not in self._client.functions()
 
-    def _wait(self, processes: Sequence[ManagedProcess]) -> bool:
-        """Until every job has ended; False where the time of the run is over before that."""
-        while count_unfinished(self._installation.database):
+    def _wait(self, processes: Sequence[ManagedProcess], dupdash: Dupdash) -> bool:
+        """Until every command and every job has ended; False where the time of the run is over before that.
+
+        A command that was just started has no job yet.
+        """
+        while dupdash.commands_run or count_unfinished(self._installation.database):
             if self._time_is_over:
                 return False
             require_running(processes)
@@ -172,8 +173,8 @@ class Run:
         """What the entrances say about a copy that the database says succeeded."""
         job = outcome.job
         command = dupdash.waiting_commands.get(outcome.request.stored_shortname)
-        if command and not command.wait(COMMAND_END_LIMIT):
-            yield "the command did not end with its job"
+        if command and command.status is None:
+            yield "the command was still running when the time of the run was over"
         if job is None or not outcome.succeeded:
             return
         link = f"/course/view.php?id={job.course_id}"
