@@ -69,7 +69,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     parser.add_argument("--copies", type=_positive, help=f"at concurrency 8 (default: {COPIES_AT_8})")
     parser.add_argument("--concurrency", type=int, choices=(1, 4, 8), help="only what is copied at this concurrency")
     parser.add_argument("--proxy-seconds", type=_seconds, help="when the proxy gives up (default: 4)")
-    parser.add_argument("--minutes", type=_positive, help="the longest time for the run (default: 30, with --short 4)")
+    parser.add_argument("--minutes", type=_positive, help="the longest time for the run (default: 30, with --short 8)")
     chosen = parser.parse_args(arguments)
     site = _site(chosen, environment)
     return Settings(
@@ -79,7 +79,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         concurrency=chosen.concurrency,
         # A copy takes the embedded Moodle of the short form about 2 s.
         patience=chosen.proxy_seconds or (4.0 if site else 1.0),
-        limit=60.0 * (chosen.minutes or (4 if chosen.short else 30)),
+        limit=60.0 * (chosen.minutes or (8 if chosen.short else 30)),
     )
 
 
