@@ -152,7 +152,7 @@ def test_repeated_call_after_the_end_answers_with_the_same_id(service: Service, 
 @pytest.mark.parametrize(
     "changes",
     [{"shortname": new_shortname()}, {"fullname": "Other"}, {"visible": 0}, {"options": [{"blocks": 0}]}],
-    ids=str,
+    ids=["shortname", "fullname", "visible", "options"],
 )
 def test_key_of_another_request_is_refused(service: Service, key: str, changes: dict[str, Any]) -> None:
     shortname = new_shortname()
