@@ -47,7 +47,6 @@ PERMISSIONS: dict[str, Permission] = {
     "overview_live": Permission(access.has_role),
     "insights": Permission(access.sees_all_jobs),
     "insights_csv": Permission(access.sees_all_jobs),
-    "insights_svg": Permission(access.sees_all_jobs),
     "jobs:list": Permission(access.has_role),
     "jobs:rows": Permission(access.has_role),
     "jobs:csv": Permission(access.has_role),

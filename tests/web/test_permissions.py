@@ -75,7 +75,6 @@ MAY: dict[str, set[str]] = {
     "overview_live": ALL,
     "insights": SEES_ALL,
     "insights_csv": SEES_ALL,
-    "insights_svg": SEES_ALL,
     "jobs:list": ALL,
     "jobs:rows": ALL,
     "jobs:csv": ALL,

@@ -1,12 +1,233 @@
-"""The plots of the page, in their order."""
+"""The charts of the page: each is a table that the browser draws, with a sentence that says the same.
 
-from collections.abc import Callable
+The drawing is done by ``static/js/insights.js``. What is not drawn is still in the table, and in the CSV.
+"""
 
-from dupdash.web.insights.bars import causes_chart, sources_chart
-from dupdash.web.insights.chart import Chart
-from dupdash.web.insights.columns import outcomes_chart, waits_chart
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import in_one_language, isolate
+from dupdash.web.csv_files import Cell
+from dupdash.web.insights import figures
+from dupdash.web.insights.figures import OUTCOMES, WAITS, Copied, Distribution
 from dupdash.web.insights.period import Period
-from dupdash.web.insights.scatter import durations_chart
+from dupdash.web.job_list.choices import NO_CODE, cause_of
+from dupdash.web.job_list.filters import STOPPED, UNDER_WAY
+from dupdash.web.presentation.durations import exactly
+
+# The most activities of each group of sources.
+SIZES: tuple[float, ...] = (10, 30, 100, 300, 1000, float("inf"))
+# The colour of each outcome (components.css), and the filter that lists its copies.
+OUTCOME_SERIES = ("succeeded", "failed", "unresolved", "cancelled", "1")
+OUTCOME_STATES = (State.SUCCEEDED, State.FAILED, State.UNRESOLVED, STOPPED, UNDER_WAY)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One of the numbers above the charts, as ``_figures.html`` shows it."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Column:
+    label: str
+    # A column with a series is drawn, in its colour.
+    series: str = ""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A cell of the table: what is read, the number that is drawn where that is another, and its copies."""
+
+    shown: Cell
+    number: float | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Chart:
+    id: str
+    title: str
+    # The same in words: for those who do not see the chart, and for those in a hurry. Empty: there is nothing to draw.
+    says: str
+    # How it is drawn: columns, stacked, durations (columns on a logarithmic scale of seconds) or bars.
+    kind: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    # What a reader has to know.
+    note: str = ""
+    figures: tuple[Figure, ...] = ()
+    # For the CSV, where it holds more than the page should show.
+    file: tuple[tuple[str, ...], Sequence[Sequence[Cell]]] | None = None
+
+    def downloaded(self) -> tuple[Sequence[str], Sequence[Sequence[Cell]]]:
+        table = [column.label for column in self.columns], [[cell.shown for cell in row] for row in self.rows]
+        return self.file or table
+
+
+def outcomes_chart(period: Period) -> Chart:
+    found = figures.outcomes(period)
+    totals = found.totals
+    parts = ", ".join(f"{count:,} {outcome.lower()}" for outcome, count in zip(OUTCOMES, totals, strict=True) if count)
+    rows = []
+    for stretch in found.stretches:
+        days = {"since": stretch.since.isoformat(), "until": stretch.until.isoformat()}
+        label = Value(_when(stretch.since, stretch.until, found.unit), url=_copies(days))
+        outcomes = (
+            Value(count, url=_copies(days, state=state) if count else "")
+            for state, count in zip(OUTCOME_STATES, stretch.counts, strict=True)
+        )
+        rows.append((label, *outcomes, Value(stretch.total)))
+    outcomes_drawn = zip(OUTCOMES, OUTCOME_SERIES, totals, strict=True)
+    return Chart(
+        "outcomes",
+        f"Copies per {found.unit}, by outcome",
+        f"{_number(sum(totals), 'copy was', 'copies were')} requested: {parts}." if sum(totals) else "",
+        "stacked",
+        (
+            Column(found.unit.capitalize()),
+            *(Column(outcome, series if total else "") for outcome, series, total in outcomes_drawn),
+            Column("All"),
+        ),
+        # The table begins today; the chart ends there.
+        tuple(reversed(rows)),
+        f"Each copy counts in the {found.unit} in which it was requested.",
+        _shares(totals),
+        (
+            ("Day" if found.unit == "day" else f"{found.unit.capitalize()} from", *OUTCOMES, "All"),
+            [(stretch.since.isoformat(), *stretch.counts, stretch.total) for stretch in found.stretches],
+        ),
+    )
+
+
+def _shares(totals: Sequence[int]) -> tuple[Figure, ...]:
+    succeeded, failed = totals[:2]
+    requested = Figure(f"{sum(totals):,}", "Copies requested")
+    if not succeeded + failed:
+        return (requested,)
+    return (requested, Figure(f"{100 * succeeded / (succeeded + failed):.1f} %", "Succeeded, not failed"))
+
+
+def durations_chart(period: Period) -> Chart:
+    copied, left_out = figures.durations(period)
+    copied.sort()
+    median = _spread(copied).median
+    note = "From the request to Moodle to the complete copy."
+    if left_out:
+        note += f" Left out: {_number(left_out, 'copy', 'copies')} whose end was found out later."
+    return Chart(
+        "durations",
+        "Duration by number of activities",
+        f"Half of {_number(len(copied), 'copy', 'copies')} took {seconds(median)} or less." if median else "",
+        "durations",
+        (
+            Column("Activities in the source"),
+            Column("Copies"),
+            Column("Half took at most", "1"),
+            Column("Nine of ten", "2"),
+            Column("Longest", "6"),
+        ),
+        tuple(_by_size(copied)),
+        note,
+        (Figure(seconds(median), "Median duration"),) if median else (),
+        (("Activities in the source", "Seconds"), copied),
+    )
+
+
+def _by_size(copied: Sequence[Copied]) -> list[tuple[Value, ...]]:
+    rows = []
+    least = 0
+    for most in SIZES:
+        spread = _spread([copy for copy in copied if least <= copy.activities <= most])
+        if spread.median is not None and spread.ninetieth is not None:
+            size = f"{least:,} to {most:,}" if most < SIZES[-1] else f"{least:,} and more"
+            lengths = (spread.median, spread.ninetieth, spread.values[-1])
+            values = (Value(seconds(length), max(0.1, length)) for length in lengths)
+            rows.append((Value(size), Value(len(spread.values)), *values))
+        least = int(most) + 1 if most < SIZES[-1] else least
+    return rows
+
+
+def _spread(copied: Sequence[Copied]) -> Distribution:
+    return Distribution(tuple(sorted(copy.seconds for copy in copied)))
+
+
+def waits_chart(period: Period) -> Chart:
+    found = figures.waits(period)
+    says = ""
+    if found.median is not None and found.ninetieth is not None:
+        says = (
+            f"Half of {_number(len(found.values), 'copy', 'copies')} waited {seconds(found.median)} or less, "
+            f"nine of ten {seconds(found.ninetieth)} or less; the longest {seconds(found.values[-1])}."
+        )
+    return Chart(
+        "waits",
+        "Waiting time in the queue",
+        says,
+        "columns",
+        (Column("Waited"), Column("Copies", "1")),
+        tuple((Value(label), Value(count)) for (_, label), count in zip(WAITS, found.counts(), strict=True)),
+        "From a place in the queue to the start, without the wait for an approval or for a scheduled time.",
+        (Figure(seconds(found.median), "Median wait in the queue"),) if found.median is not None else (),
+    )
+
+
+def causes_chart(period: Period) -> Chart:
+    found = figures.causes(period)
+    total = sum(cause.count for cause in found)
+    rows = tuple(
+        (
+            Value(cause_of(cause.code), url=_copies(_days(period), cause=cause.code or NO_CODE)),
+            Value(cause.code),
+            Value(cause.count),
+        )
+        for cause in found
+    )
+    causes = _number(len(found), "cause", "causes")
+    return Chart(
+        "causes",
+        "Failures by cause",
+        f"{_number(total, 'copy', 'copies')} failed, from {causes}." if found else "",
+        "bars",
+        (Column("Cause"), Column("Error code"), Column("Copies", "failed")),
+        rows,
+    )
+
+
+def sources_chart(period: Period) -> Chart:
+    found = figures.busiest(period)
+    rows = tuple(
+        (
+            Value(in_one_language(source.shortname), url=_copies(_days(period), source=str(source.id))),
+            Value(source.id),
+            Value(source.count - source.failed),
+            Value(source.failed),
+            Value(source.count),
+        )
+        for source in found
+    )
+    return Chart(
+        "sources",
+        "Busiest sources",
+        f"Most copies were requested of {isolate(found[0].shortname)}: {found[0].count:,}." if found else "",
+        "bars",
+        (
+            Column("Source"),
+            Column("Course id"),
+            Column("All others", "1"),
+            Column("Failed", "failed" if any(source.failed for source in found) else ""),
+            Column("Copies"),
+        ),
+        rows,
+    )
+
 
 CHARTS: dict[str, Callable[[Period], Chart]] = {
     "outcomes": outcomes_chart,
@@ -15,3 +236,27 @@ CHARTS: dict[str, Callable[[Period], Chart]] = {
     "causes": causes_chart,
     "sources": sources_chart,
 }
+
+
+def seconds(value: float) -> str:
+    """A length of time: "0.4 s", "48 s", "4 min 12 s"."""
+    return f"{value:.1f} s" if value < 10 else exactly(timedelta(seconds=value))
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
+
+
+def _when(since: date, until: date, unit: str) -> str:
+    if unit == "day":
+        return f"{since:%a %-d %b %Y}"
+    return f"{since:%B %Y}" if unit == "month" else f"{since:%-d %b} to {until:%-d %b %Y}"
+
+
+def _days(period: Period) -> dict[str, str]:
+    return {"since": period.since.isoformat(), "until": period.until.isoformat()}
+
+
+def _copies(days: dict[str, str], **filters: str) -> str:
+    """The list of the very copies that a number counts."""
+    return f"{reverse('jobs:list')}?{urlencode({**filters, **days})}"
