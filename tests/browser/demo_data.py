@@ -332,8 +332,8 @@ class _Writer:
             yield told(ended, "succeeded", "succeeded", f"The copy is complete: course {job.course_id}.")
         elif job.state == "failed":
             why = f"Moodle will not make this copy: {job.failure_message}"
-            if job.facts:
-                left = f"id {job.course_id}, “{job.facts['last']['fullname']}” ({job.facts['last']['shortname']})"
+            if course := job.own_course:
+                left = f"id {job.course_id}, “{course['fullname']}” ({course['shortname']})"
                 why = f"Moodle stopped in the middle and left a partial course: {left}, visible to students."
             said = {"errorcode": job.failure_code, "message": job.failure_message}
             yield told(ended, "failed", "failed", why, data=said)
