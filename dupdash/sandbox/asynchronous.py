@@ -141,6 +141,8 @@ def _overall(copy: Copy) -> Progress:
     """The progress of the whole duplication: never backward, 1 only at its end."""
     if copy.step is None:
         return Progress(PHASE_BACKUP, AWAITING, 0)
+    if copy.step == NEWBORN:
+        return Progress(PHASE_RESTORE, EXECUTING, SHARES[BACKUP])
     before = sum(SHARES[step] for step in STEPS[: STEPS.index(copy.step)])
     overall = before + SHARES[copy.step] * copy.step_progress
     phase = PHASE_BACKUP if copy.step == BACKUP else PHASE_RESTORE
