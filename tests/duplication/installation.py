@@ -21,7 +21,8 @@ from tests.duplication.support import Moodle, await_until
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
 WORKERS = 2
-# Beyond what starting a cluster takes on a busy machine: one that is killed while it starts never lives.
+# Beyond what starting a cluster takes on a busy machine: one that is killed while it starts never lives. Five seconds
+# were too few on two cores with thirty busy processes.
 HEARTBEAT_LIMIT = 8
 PATIENCE = 60.0
 PERIODS = {
@@ -168,7 +169,7 @@ def environment(database: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database with all tables."""
     database = tmp_path_factory.mktemp("template") / "empty.sqlite3"
