@@ -313,6 +313,7 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "dupdash.web.views.sign_in.csrf_failure"
 SESSION_COOKIE_SAMESITE = "Lax"
 # Behind HTTPS (every real installation): cookies go over HTTPS only, and the proxy's word is taken for it.
 BEHIND_HTTPS = env.flag("BEHIND_HTTPS", False)

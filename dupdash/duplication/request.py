@@ -23,7 +23,7 @@ SHORT_NAME_LONGEST = 100
 FRONT_PAGE = 1
 
 # What is wrong, the job that is in the way, and who asked for that.
-HELD = "{} It is {}, asked for by {}."
+HELD = "{} It is {}, requested by {}."
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def check_name(name: str, *, field: str, word: str, longest: int) -> list[Proble
             Problem(
                 field,
                 "missingparam",
-                f"Type a {word}. Moodle would accept an empty one; nobody could find the course.",
+                f"Enter a {word}.",
             )
         ]
     problems = []
@@ -122,7 +122,7 @@ def check_name(name: str, *, field: str, word: str, longest: int) -> list[Proble
         )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name.strip()):
         problems.append(
-            Problem(field, "invalidparameter", f"A {word} is one line of text, without control characters.")
+            Problem(field, "invalidparameter", f"A {word} must be one line of text without control characters.")
         )
     return problems
 
@@ -202,19 +202,17 @@ def prepare(
             Problem(
                 "source",
                 "invalidcourseid",
-                "Moodle knows no such course. Choose one by its id or short name.",
+                "Moodle has no such course. Choose one by its id or short name.",
             )
         )
     elif source.id == FRONT_PAGE:
         problems.append(
-            Problem("source", "backupprecheckerrors", "This is the site's front page, which cannot be duplicated.")
+            Problem("source", "backupprecheckerrors", "This is the site's front page, which cannot be copied.")
         )
     categories = {category.id: category for category in client.categories()}
     category = categories.get(draft.category_id)
     if category is None:
-        problems.append(
-            Problem("category", "invalidrecord", "Moodle knows no such category. Choose one from the list.")
-        )
+        problems.append(Problem("category", "invalidrecord", "Moodle has no such category. Choose one from the list."))
     unknown = sorted(set(draft.options) - set(options.defaults()))
     if unknown:
         problems.append(Problem("options", "invalidextparam", f"There is no option {', '.join(unknown)}."))

@@ -1,44 +1,39 @@
-"""What the request form shows of the Moodle: its categories as a tree, and courses to choose from."""
+"""The courses that the request form offers as a source: searched, ranked, and marked where a copy left them."""
 
+import contextlib
 import logging
-import time
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from django.db.models import Q
+
 from dupdash.accounts import access
-from dupdash.duplication.moodle_health import no_category
+from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.newborn import job_that_may_be_newborn
 from dupdash.duplication.request import FRONT_PAGE, as_id, held_by_job
 from dupdash.duplication.search_text import fold_text
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.states import BUSY, State
+from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
-from dupdash.moodle.records import Category, Course
+from dupdash.moodle.records import Course
+from dupdash.web.category_picker import categories, path_of
 from dupdash.web.safe_cache import cache_get, cache_set
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Categories change rarely; what the form shows is checked against Moodle again when it is sent.
 FRESH_FOR = 300
-# Better an old list than none while the Moodle does not answer.
-KEPT_FOR = 24 * 3600
 FOUND_AT_ONCE = 20
+# Moodle lists what it finds by category. So many are ranked, for the best ones need not come first.
+RANKED = 60
+
+PARTIAL = "Incomplete: left by a failed copy"
+UNDER_WAY = "Incomplete: this copy is still being made"
 
 logger = logging.getLogger("dupdash.web")
-
-
-@dataclass
-class Node:
-    """A category in the tree of the form."""
-
-    id: int
-    name: str
-    disabled: bool
-    # Of this category or of one above it: students see nothing of what lies in it.
-    hidden: bool = False
-    children: list["Node"] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -48,15 +43,12 @@ class Choice:
     id: int
     fullname: str
     shortname: str
-    # Its category, and its id as it stands in Moodle's addresses: two courses may share all their names.
+    # Its category with those above it, and its id as it stands in Moodle's addresses: two courses may share all names.
     category: str
     # None: Moodle does not tell, as in search results.
     visible: bool | None = None
-
-    @classmethod
-    def of(cls, course: Course) -> "Choice":
-        where = f"{isolate(course.category_name)} · " if course.category_name else ""
-        return cls(course.id, course.fullname, course.shortname, f"{where}id {course.id}", course.visible)
+    # Why it should not be copied; "" for most.
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,60 +61,6 @@ class Found:
     own: bool = False
     # Not everything was searched: a copy that such a search would find is just being created, and would break.
     incomplete: bool = False
-
-
-def categories(client: MoodleClient) -> tuple[Category, ...]:
-    """All categories, at most some minutes old; older ones where Moodle does not answer.
-
-    Raises MoodleError where Moodle cannot be asked, and where it shows no category at all. A broken cache costs a
-    question to Moodle, not the page.
-    """
-    known = _kept(client.site_url)
-    if known and time.time() - known[0] < FRESH_FOR:
-        return known[1]
-    try:
-        fresh = client.categories()
-    except MoodleError:
-        if known:
-            return known[1]
-        raise
-    if not fresh:
-        raise no_category()
-    _keep(client.site_url, fresh)
-    return fresh
-
-
-def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
-    """The categories as they lie in Moodle that this person may copy into.
-
-    What lies above one of them is shown, too, and cannot be chosen: else nobody knows which "Semester 1" it is.
-    """
-    top: list[Node] = []
-    nodes: dict[int, Node] = {}
-    for category in sorted(all_of_them, key=lambda category: (category.depth, category.sortorder)):
-        parent = nodes.get(category.parent)
-        hidden = category.visible is False or (parent is not None and parent.hidden)
-        node = Node(category.id, category.name, not access.may_copy_into(user, category), hidden)
-        nodes[category.id] = node
-        # A parent that the account may not see: its children stand at the top rather than nowhere.
-        (parent.children if parent else top).append(node)
-    return _offered(top)
-
-
-def is_hidden(category_id: int | None, all_of_them: Iterable[Category]) -> bool:
-    """Whether a category, or one above it, is hidden from students."""
-    known = {category.id: category for category in all_of_them}
-    category = known.get(category_id or 0)
-    if category is None:
-        return False
-    path = [int(step) for step in category.path.strip("/").split("/") if step.isdigit()]
-    return any(known[step].visible is False for step in path if step in known)
-
-
-def _offered(nodes: list[Node]) -> list[Node]:
-    for node in nodes:
-        node.children = _offered(node.children)
-    return [node for node in nodes if node.children or not node.disabled]
 
 
 def find_source(query: str, source: str, user: "User", client: MoodleClient) -> Found:
@@ -142,23 +80,129 @@ def find_source(query: str, source: str, user: "User", client: MoodleClient) -> 
 
 
 def find_courses(text: str, client: MoodleClient) -> Found:
-    """Courses by id, by short name, and by part of a name; raises MoodleError."""
+    """Courses by id, by short name, and by part of a name, the best match first; raises MoodleError."""
     text = text.strip()
     if not text:
         return Found()
-    try:
-        exact = [] if held_by_job(text) else list(client.courses_by_shortname(text))
-    except Refused:
-        # No short name holds a tag: Moodle refuses to look for one. Its search takes any text.
-        exact = []
-    if (number := as_id(text)) is not None:
-        by_id = client.course_by_id(number)
-        exact = [by_id, *exact] if by_id else exact
-    similar = _search(text, client)
-    if similar is None:
-        return Found(tuple(Choice.of(course) for course in exact if course.id != FRONT_PAGE), incomplete=True)
+    exact: list[Course] = []
+    if (number := as_id(text)) is not None and (by_id := client.course_by_id(number)) is not None:
+        exact.append(by_id)
+    similar: list[Course] = []
+    most, incomplete = 0, False
+    for written in _ways_to_write(text):
+        # Moodle refuses to look up a short name with a tag. Its search takes any text.
+        with contextlib.suppress(Refused):
+            exact += () if held_by_job(written) else client.courses_by_shortname(written)
+        page = _search(written, client)
+        incomplete = incomplete or page is None
+        similar += page or ()
+        most = max(most, len(page or ()))
     courses = {course.id: course for course in (*exact, *similar) if course.id != FRONT_PAGE}
-    return Found(tuple(map(Choice.of, courses.values())), more=len(similar) == FOUND_AT_ONCE)
+    ranked = _ranked(courses.values(), text)
+    more = len(ranked) > FOUND_AT_ONCE or most == RANKED
+    return Found(_choices(ranked[:FOUND_AT_ONCE], client), more, incomplete=incomplete)
+
+
+def remember_choice(choice: Choice, user: "User", client: MoodleClient) -> None:
+    """Keep the names of a chosen course, for the form to show them while Moodle does not answer."""
+    cache_set(_choice_key(choice.id, user, client.site_url), vars(choice), FRESH_FOR * 12)
+
+
+def remembered_choice(source: str, user: "User", site_url: str) -> Choice | None:
+    """The chosen course as far as it is known without Moodle: by its names, or by its id alone; None for none."""
+    number = as_id(source)
+    if number is None:
+        return None
+    stored = cache_get(_choice_key(number, user, site_url))
+    try:
+        return Choice(**stored)
+    except TypeError:
+        return Choice(number, f"Course {number}", "", "its name is not known while Moodle does not answer")
+
+
+def _choice_key(course_id: int, user: "User", site_url: str) -> str:
+    # By person: what one may see of a course is another's secret.
+    return f"choice:{site_url}:{user.pk}:{course_id}"
+
+
+def _ways_to_write(text: str) -> list[str]:
+    """The text, and without its punctuation: “Bio-101” is meant to find BIO101."""
+    squeezed = re.sub(r"[\s\W_]+", "", text)
+    return [text] if squeezed == text or not squeezed or " " in text else [text, squeezed]
+
+
+def _ranked(courses: Iterable[Course], text: str) -> list[Course]:
+    """Exact short names, then those that begin like it, then full names, then the rest; incomplete courses last."""
+    courses = list(courses)
+    incomplete = _incomplete(course.id for course in courses)
+    number, sought, squeezed = as_id(text), fold_text(text), _squeezed(text)
+
+    def rank(course: Course) -> tuple[bool, int]:
+        short, full = _squeezed(course.shortname), fold_text(in_one_language(course.fullname))
+        if course.id == number or short == squeezed:
+            place = 0
+        elif squeezed and short.startswith(squeezed):
+            place = 1
+        elif full.startswith(sought):
+            place = 2
+        elif any(
+            word.startswith(sought)
+            for word in re.split(r"[\W_]+", f"{full} {fold_text(in_one_language(course.shortname))}")
+        ):
+            place = 3
+        elif sought in full or (squeezed and squeezed in short):
+            place = 4
+        else:
+            # Moodle found it by its summary.
+            place = 5
+        return course.id in incomplete, place
+
+    return sorted(courses, key=rank)
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", fold_text(in_one_language(text)))
+
+
+def _incomplete(course_ids: Iterable[int]) -> dict[int, str]:
+    """Courses that a copy left partial, or that are being made, and how to say so."""
+    left = Q(state=State.FAILED, course_deleted_at__isnull=True) & ~Q(proof=Proof.NONE)
+    jobs = DuplicationJob.objects.filter(left | Q(state__in=BUSY), course_id__in=list(course_ids))
+    return {
+        course_id: PARTIAL if state == State.FAILED else UNDER_WAY
+        for course_id, state in jobs.values_list("course_id", "state")
+        if course_id is not None
+    }
+
+
+def _choices(courses: Iterable[Course], client: MoodleClient) -> tuple[Choice, ...]:
+    courses = list(courses)
+    if not courses:
+        return ()
+    incomplete = _incomplete(course.id for course in courses)
+    try:
+        known = categories(client)
+    except MoodleError:
+        known = ()
+    return tuple(
+        Choice(
+            course.id,
+            course.fullname,
+            course.shortname,
+            _where(path_of(course.category_id, known) or isolate(course.category_name), course),
+            course.visible,
+            incomplete.get(course.id, ""),
+        )
+        for course in courses
+    )
+
+
+def choice_of(course: Course, client: MoodleClient) -> Choice:
+    return _choices([course], client)[0]
+
+
+def _where(category: str, course: Course) -> str:
+    return f"{category} · id {course.id}" if category else f"id {course.id}"
 
 
 def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
@@ -169,15 +213,15 @@ def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
         # Whoever the site lists as a teacher need not be enrolled, and the list need not be at hand.
         similar = _search(query.strip(), client)
         own |= {course.id: course for course in similar or () if _teaches(person, course)}
-        return Found(tuple(map(Choice.of, own.values())), own=True, incomplete=similar is None)
-    return Found(tuple(map(Choice.of, own.values())), own=True)
+        return Found(_choices(_ranked(own.values(), query.strip()), client), own=True, incomplete=similar is None)
+    return Found(_choices(own.values(), client), own=True)
 
 
 def _search(text: str, client: MoodleClient) -> tuple[Course, ...] | None:
     """What Moodle's search finds; None where it could find, and break, a copy that is just being created."""
     if job_that_may_be_newborn(text) is not None:
         return None
-    return client.search_courses(text, perpage=FOUND_AT_ONCE)
+    return client.search_courses(text, perpage=RANKED)
 
 
 def _taught(person: int, client: MoodleClient) -> tuple[Course, ...]:
@@ -201,7 +245,10 @@ def _teaches(person: int, course: Course) -> bool:
 
 
 def _fits(course: Course, text: str) -> bool:
-    return text in fold_text(f"{course.fullname}\n{course.shortname}") or text == str(course.id)
+    if text in fold_text(f"{course.fullname}\n{course.shortname}") or text == str(course.id):
+        return True
+    squeezed = _squeezed(text)
+    return bool(squeezed) and squeezed in _squeezed(course.shortname)
 
 
 def _chosen_course(source: str, person: int | None, client: MoodleClient) -> Choice | None:
@@ -210,19 +257,4 @@ def _chosen_course(source: str, person: int | None, client: MoodleClient) -> Cho
     course = client.course_by_id(number) if number is not None else None
     if course is None or (person is not None and not _teaches(person, course)):
         return None
-    return Choice.of(course)
-
-
-def _kept(site_url: str) -> tuple[float, tuple[Category, ...]] | None:
-    stored = cache_get(f"categories:{site_url}")
-    if not stored:
-        return None
-    try:
-        return float(stored[0]), tuple(Category(**category) for category in stored[1])
-    except (TypeError, ValueError, LookupError):
-        # As an older version of this program kept it.
-        return None
-
-
-def _keep(site_url: str, fresh: tuple[Category, ...]) -> None:
-    cache_set(f"categories:{site_url}", (time.time(), [vars(category) for category in fresh]), KEPT_FOR)
+    return choice_of(course, client)

@@ -1,4 +1,4 @@
-"""The decorators that every view but the sign-in carries: who is asked in ``rules.py`` before anything happens."""
+"""The decorators of every view but the sign-in: they apply the permissions before anything happens."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -9,15 +9,21 @@ from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
-from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
+from dupdash.web import kept_form
 from dupdash.web.permissions import PERMISSIONS, Permission
 from dupdash.web.responses import PersonRequest, no_content
 
 P = ParamSpec("P")
+
+SESSION_ENDED = {
+    "level": "warning",
+    "text": "Your session has ended. Go on typing: when you send the form, you sign in, and what you typed is kept.",
+}
 
 
 def permission_required(
@@ -60,7 +66,7 @@ def with_job(
 def _rule_of(request: HttpRequest) -> Permission:
     name = request.resolver_match.view_name if request.resolver_match else ""
     if name not in PERMISSIONS:
-        raise ImproperlyConfigured(f"rules.py does not say who may open {name or request.path}.")
+        raise ImproperlyConfigured(f"permissions.py does not say who may open {name or request.path}.")
     return PERMISSIONS[name]
 
 
@@ -68,9 +74,13 @@ def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
     """The way to the sign-in, and from there back to the page that was wanted."""
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     if not htmx:
+        if rule.keeps_form and request.method == "POST":
+            kept_form.keep(request)
         return redirect_to_login(request.get_full_path())
     if rule.background:
         return no_content()
+    if rule.within_form:
+        return trigger_client_event(no_content(), "dupdash:toast", SESSION_ENDED)
     # Not into the part of the page that asked: the whole page goes.
     return HttpResponseClientRedirect(redirect_to_login(_page_of(htmx))["Location"])
 

@@ -28,6 +28,8 @@ class Target:
     shortname: str = ""
     fullname: str = ""
     visible: bool = True
+    # The category was filled in by dupdash: another source may replace it.
+    category_is_suggested: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
-from dupdash.duplication.request import SHORT_NAME_LONGEST
+from dupdash.duplication.request import FULL_NAME_LONGEST, SHORT_NAME_LONGEST
 from dupdash.duplication.text_direction import in_one_language
 
 # Years that somebody copies courses of; what lies further off is a number, or the subject of the course.
@@ -37,6 +37,10 @@ _TWO = re.compile(
 class Names:
     fullname: str
     shortname: str
+    # By how many years the short name is later than the source's; 0 where that names none.
+    years: int = 0
+    # Short names that come before it, and are taken.
+    taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,42 @@ def raised(name: str, years: int = 1, *, today: date | None = None) -> str | Non
 def suggest(
     fullname: str, shortname: str, is_free: Callable[[str], bool], *, today: date | None = None
 ) -> Names | None:
-    """Names for a copy of a course with these names, whose short name ``is_free``; None where none was found."""
+    """Names for a copy of a course with these names, whose short name ``is_free``; None where none was found.
+
+    Where the source names a term, the new full name names the new one: two courses of the same name are hard to tell
+    apart.
+    """
+    taken: list[str] = []
     for years in range(1, YEARS_TRIED + 1):
         next_name = raised(shortname, years, today=today)
         if next_name is None or len(next_name) > SHORT_NAME_LONGEST:
             break
         if is_free(next_name):
-            # Many full names tell no year, and then stay what they are: Moodle allows that.
-            return Names(raised(fullname, years, today=today) or fullname, next_name)
+            later = raised(fullname, years, today=today) or _with_term(fullname, next_name, today)
+            return Names(later, next_name, years, tuple(taken))
+        taken.append(next_name)
     for number in range(1, NUMBERS_TRIED + 1):
         ending = "-COPY" if number == 1 else f"-COPY-{number}"
         # Behind all languages of a name, so that each of them keeps it.
-        next_name = _cut_before(shortname, ending) + ending
+        next_name = _cut_before(shortname, ending, SHORT_NAME_LONGEST) + ending
         if is_free(next_name):
-            return Names(fullname, next_name)
+            return Names(fullname, next_name, taken=tuple(taken))
+        taken.append(next_name)
     return None
+
+
+def _with_term(fullname: str, shortname: str, today: date | None) -> str:
+    """A full name without a year, followed by the term of the short name: "Introduction to Biology (2027S1)"."""
+    shortname = in_one_language(shortname)
+    year = max(years_in(shortname, today=today), key=lambda year: year.value, default=None)
+    if year is None:
+        # Only another language of the name tells the term.
+        return fullname
+    before = re.search(r"[^\W_]*$", shortname[: year.start])
+    after = re.match(r"[^\W_]*", shortname[year.end :])
+    term = f"{before[0] if before else ''}{shortname[year.start : year.end]}{after[0] if after else ''}"
+    ending = f" ({term})"
+    return _cut_before(fullname, ending, FULL_NAME_LONGEST) + ending
 
 
 def years_in(name: str, *, today: date | None = None) -> Iterator[Year]:
@@ -91,12 +116,12 @@ def years_in(name: str, *, today: date | None = None) -> Iterator[Year]:
     return _years(name, (today or date.today()).year)  # noqa: DTZ011 - a year needs no time zone
 
 
-def _cut_before(shortname: str, ending: str) -> str:
-    """As much of a short name as leaves room for an ending; of a multi-language one that is too long, one language."""
-    longest = SHORT_NAME_LONGEST - len(ending)
-    if len(shortname) <= longest:
-        return shortname
-    return in_one_language(shortname)[:longest]
+def _cut_before(name: str, ending: str, longest: int) -> str:
+    """As much of a name as leaves room for an ending; of a multi-language one that is too long, one language."""
+    left = longest - len(ending)
+    if len(name) <= left:
+        return name
+    return in_one_language(name)[:left].rstrip()
 
 
 def _years(name: str, this_year: int) -> Iterator[Year]:

@@ -31,13 +31,16 @@ class Permission:
     A job that a person may not see is "no such job" (404) whatever the rule says; one that is seen, but may not have
     this done to it, is 403.
 
-    ``background``: pages ask by themselves, whatever somebody is doing there. Whose session is over is told nothing,
-    and not led to the sign-in: a half-filled form would be gone.
+    ``background``: pages poll it by themselves. An expired session gets 204 instead of a redirect, so that a
+    half-filled form is not lost. ``within_form``: the same for parts of a form; the page also says that the session has
+    ended. ``keeps_form``: what was typed is kept until the person has signed in again.
     """
 
     may: Callable[["User | AnonymousUser"], bool]
     verb: Action | None = None
     background: bool = False
+    within_form: bool = False
+    keeps_form: bool = False
 
 
 PERMISSIONS: dict[str, Permission] = {
@@ -52,10 +55,11 @@ PERMISSIONS: dict[str, Permission] = {
     "jobs:csv": Permission(access.has_role),
     "jobs:bulk_action": Permission(access.has_role),
     "jobs:bulk_result": Permission(access.has_role),
-    "jobs:request": Permission(access.may_submit),
-    "jobs:source_choices": Permission(access.may_submit),
-    "jobs:check_short_name": Permission(access.may_submit),
-    "jobs:preview": Permission(access.may_submit),
+    "jobs:request": Permission(access.may_submit, keeps_form=True),
+    "jobs:source_choices": Permission(access.may_submit, within_form=True),
+    "jobs:category_choices": Permission(access.may_submit, within_form=True),
+    "jobs:check_short_name": Permission(access.may_submit, within_form=True),
+    "jobs:preview": Permission(access.may_submit, within_form=True),
     "jobs:job": Permission(signed_in),
     "jobs:status": Permission(signed_in),
     "jobs:approve": Permission(signed_in, Action.APPROVE),

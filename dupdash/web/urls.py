@@ -15,6 +15,8 @@ from dupdash.web.views import (
     preferences,
     presets,
     request,
+    request_parts,
+    sign_in,
     tokens,
 )
 
@@ -27,9 +29,10 @@ job_urls: list[URLPattern] = [
     path("bulk/", bulk_actions.bulk_action, name="bulk_action"),
     path("bulk/result/", bulk_actions.bulk_result, name="bulk_result"),
     path("new/", request.request_copy, name="request"),
-    path("new/source-choices/", request.source_choices, name="source_choices"),
-    path("new/check-short-name/", request.short_name_check, name="check_short_name"),
-    path("new/preview/", request.copy_preview, name="preview"),
+    path("new/source-choices/", request_parts.source_choices, name="source_choices"),
+    path("new/category-choices/", request_parts.category_choices, name="category_choices"),
+    path("new/check-short-name/", request_parts.short_name_check, name="check_short_name"),
+    path("new/preview/", request_parts.copy_preview, name="preview"),
     path("<job_id:job_id>/", job.job, name="job"),
     path("<job_id:job_id>/status/", job.job_status, name="status"),
     path("<job_id:job_id>/summary.txt", job.job_summary, name="summary"),
@@ -60,6 +63,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tokens/<int:token_id>/revoke/", tokens.revoke_token, name="revoke_token"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("news/", include((news_urls, "notifications"))),
-    path("sign-in/", auth.LoginView.as_view(), name="login"),
+    path("sign-in/", sign_in.SignIn.as_view(), name="login"),
     path("sign-out/", auth.LogoutView.as_view(), name="logout"),
 ]

@@ -33,3 +33,14 @@ document.addEventListener("keydown", (event) => {
     search.focus();
   }
 });
+
+// Whoever chooses while a search is still under way has found it: its answer would bring back what was chosen before.
+document.addEventListener("change", (event) => {
+  const at = /** @type {HTMLElement} */ (event.target);
+  if (!at.matches("input[type=radio]")) return;
+  for (const search of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-picks]"))) {
+    if (document.getElementById(search.dataset.picks ?? "")?.contains(at)) {
+      search.dispatchEvent(new CustomEvent("htmx:abort", { bubbles: true }));
+    }
+  }
+});

@@ -16,10 +16,23 @@ function fill(button, wanted) {
     if (!(input instanceof HTMLInputElement) || !wanted(input) || input.value === value) continue;
     input.value = value;
     filled.set(name, value);
-    // Whether it is free is asked as if it had been typed.
+    // As if it had been typed: whether it is free is checked, and the preview follows.
     input.dispatchEvent(new Event("input", { bubbles: true }));
+    input.dispatchEvent(new Event("change", { bubbles: true }));
   }
 }
+
+// <button data-fills="shortname" data-value="…"> puts a value into one field.
+document.addEventListener("click", (event) => {
+  const button = /** @type {Element} */ (event.target).closest("button[data-fills]");
+  if (!(button instanceof HTMLButtonElement)) return;
+  const input = button.form?.elements.namedItem(button.dataset.fills ?? "");
+  if (!(input instanceof HTMLInputElement)) return;
+  input.value = button.dataset.value ?? "";
+  input.focus();
+  input.dispatchEvent(new Event("input", { bubbles: true }));
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+});
 
 document.addEventListener("click", (event) => {
   const button = /** @type {Element} */ (event.target).closest("button[data-suggests]");

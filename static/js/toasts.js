@@ -19,6 +19,8 @@ function icon(name) {
 export function toast(text, level = "info", url = "") {
   const region = document.getElementById("toasts");
   if (!region || !text) return;
+  // What is said already is not said again.
+  if ([...region.querySelectorAll(".callout-body")].some((body) => body.textContent === text)) return;
 
   const known = level in ICONS ? /** @type {keyof typeof ICONS} */ (level) : "info";
   const box = document.createElement("div");

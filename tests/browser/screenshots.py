@@ -170,8 +170,8 @@ def _prepare(page: "Page", name: str) -> None:
     """Bring a page into the state that its picture is named after."""
     match name:
         case "request-errors":
-            page.get_by_role("button", name="Ask for this copy").click()
-            page.get_by_text("Nothing was sent yet").wait_for()
+            page.get_by_role("button", name="Request copy").click()
+            page.get_by_text("Please fix the fields below").wait_for()
         case "request-found":
             _choose_a_source(page)
         case "dialog":
@@ -186,7 +186,7 @@ def _prepare(page: "Page", name: str) -> None:
 
 
 def _choose_a_source(page: "Page") -> None:
-    page.get_by_label("Source course").press_sequentially("bio101")
+    page.get_by_label("Search for the course to copy").press_sequentially("bio101")
     page.get_by_role("radio", name="BIO101-2026S1").check()
     page.wait_for_load_state("networkidle")
     page.evaluate("document.activeElement.blur()")

@@ -186,7 +186,7 @@ def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, camp
         page.get_by_label("Username").fill("nobody")
         page.get_by_label("Password").fill("nothing")
         page.get_by_role("button", name="Sign in").click()
-        page.get_by_text("do not belong together").wait_for()
+        page.get_by_text("Incorrect username or password").wait_for()
         found += _audit(page)
     outsider = make_person("otto", None)
     with window(browser, live_server.url, campus.faculty, reduced_motion="reduce") as page:
@@ -198,13 +198,13 @@ def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, camp
 
 def _send_nothing(page: Page) -> None:
     page.goto("/jobs/new/")
-    page.get_by_role("button", name="Ask for this copy").click()
+    page.get_by_role("button", name="Request copy").click()
     page.get_by_text("Nothing was sent yet").wait_for()
 
 
 def _search(page: Page) -> None:
     page.goto("/jobs/new/")
-    page.get_by_label("Source course").press_sequentially("bio")
+    page.get_by_label("Search for the course to copy").press_sequentially("bio")
     page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
     page.get_by_label("Short name").press_sequentially("BIO101-2026S1")
     page.get_by_text("already has this short name").wait_for()

@@ -39,15 +39,14 @@ def test_it_asks_for_a_copy_by_keyboard_alone(
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
+        # The way past the navigation.
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         _tab_to(page, page.get_by_role("navigation").get_by_role("link", name="New copy"))
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_have_text("New copy")
 
-        # The way past the navigation.
-        page.keyboard.press("Tab")
-        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
-        page.keyboard.press("Enter")
-        _tab_to(page, page.get_by_label("Source course"))
+        expect(page.get_by_label("Search for the course to copy")).to_be_focused()
         page.keyboard.type("bio101-2026")
         found = page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1")
         expect(found).to_be_visible()
@@ -64,19 +63,22 @@ def test_it_asks_for_a_copy_by_keyboard_alone(
         page.keyboard.type("BIO101-2027S1")
         expect(page.get_by_text("This short name is free.")).to_be_visible()
 
-        # The tree of categories is one stop; the arrows go through it.
+        # The filter leads to the categories that it finds.
         page.keyboard.press("Tab")
-        coming = page.get_by_label("2027 Semester 1").first
+        expect(page.get_by_label("Filter the categories")).to_be_focused()
+        page.keyboard.type("biology 2026 2")
+        other = page.get_by_role("radio", name="School of Biology / 2026 Semester 2")
+        expect(other).to_be_visible()
         for _ in range(STOPS):
             page.keyboard.press("ArrowDown")
-            if coming.is_checked():
+            if other.is_checked():
                 break
-        expect(coming).to_be_checked()
+        expect(other).to_be_checked()
         hidden = page.get_by_role("switch", name="Blocks")
         _tab_to(page, hidden)
         page.keyboard.press("Space")
         expect(hidden).not_to_be_checked()
-        _tab_to(page, page.get_by_role("button", name="Ask for this copy").last)
+        _tab_to(page, page.get_by_role("button", name="Request copy").last)
         page.keyboard.press("Enter")
         expect(page.locator("#job-status .state")).to_have_text("Queued")
         job = DuplicationJob.objects.get()

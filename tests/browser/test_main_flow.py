@@ -41,7 +41,7 @@ def test_it_leads_from_the_form_to_the_finished_copy(
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     _sign_in(page, live_server, "ada", "/jobs/new/")
 
-    page.get_by_label("Source course").press_sequentially("bio101", delay=20)
+    page.get_by_label("Search for the course to copy").press_sequentially("bio101", delay=20)
     page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
     page.get_by_label("Full name").fill("Introduction to Biology, 2027")
     # Suggested, and filled in while nothing was typed there.
@@ -51,7 +51,8 @@ def test_it_leads_from_the_form_to_the_finished_copy(
     expect(page.get_by_text("already has this short name")).to_be_visible()
     page.get_by_label("Short name").fill("BIO101-2027S1")
     expect(page.get_by_text("This short name is free.")).to_be_visible()
-    page.get_by_label("2027 Semester 1").first.check()
+    page.get_by_label("Filter the categories").fill("biology 2027")
+    page.get_by_role("radio", name="School of Biology / 2027 Semester 1").check()
 
     roles = page.get_by_role("switch", name="Roles")
     expect(roles).to_be_disabled()
@@ -62,7 +63,7 @@ def test_it_leads_from_the_form_to_the_finished_copy(
 
     # The copy stays in its restore until the page has shown it.
     with sandbox.held_at("renamed"):
-        page.get_by_role("button", name="Ask for this copy").click()
+        page.get_by_role("button", name="Request copy").click()
         expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f]{32}/$"))
         expect(page.get_by_role("heading", level=1)).to_have_text("Introduction to Biology, 2027")
         restoring = "Moodle restores the backup into the new course."
@@ -108,12 +109,14 @@ def test_it_works_without_scripts(browser: Browser, live_server: LiveServer, fac
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     _sign_in(page, live_server, "faculty", "/jobs/new/")
-    page.get_by_label("Source course").fill("bio101-2026")
+    page.get_by_label("Search for the course to copy").fill("bio101-2026")
     page.get_by_role("button", name="Find").click()
     page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
     page.get_by_label("Full name").fill("Introduction to Biology, 2027")
     page.get_by_label("Short name").fill("BIO101-2027S1")
-    page.get_by_label("2027 Semester 1").first.check()
+    page.get_by_label("Filter the categories").fill("biology 2027")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("radio", name="School of Biology / 2027 Semester 1").check()
     page.get_by_label("Short name").press("Enter")
     expect(page.locator(".state").first).to_contain_text("Awaiting approval")
     page.get_by_role("link", name="Cancel").click()

@@ -22,7 +22,7 @@ def test_an_address_survives_the_sign_in(browser: Browser, live_server: LiveServ
         page.get_by_label("Username").fill("hal")
         page.get_by_label("Password").fill("wrong")
         page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_text("do not belong together")).to_be_visible()
+        expect(page.get_by_text("Incorrect username or password")).to_be_visible()
         sign_in(page, "hal")
         expect(page).to_have_url(f"{live_server.url}/jobs/?q=permissions&state=failed")
         expect(page.get_by_role("link", name=job.fullname).first).to_be_visible()

@@ -65,15 +65,15 @@ def test_faculty_ask_and_get_their_copy(
         sign_in(page, "faculty")
         expect(page).to_have_url(f"{live_server.url}/")
         go_to(page, "New copy")
-        page.get_by_label("Source course").press_sequentially("bio101", delay=10)
+        page.get_by_label("Search for the course to copy").press_sequentially("bio101", delay=10)
         page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
         page.get_by_label("Full name").fill(FULLNAME)
         page.get_by_label("Short name").fill("BIO101-SUMMER")
         expect(page.get_by_text("This short name is free.")).to_be_visible()
-        page.get_by_label("2027 Semester 1").first.check()
+        expect(page.get_by_label("2027 Semester 1").first).to_be_checked()
         page.get_by_label("Note").fill("For the summer school.")
         assert fits(page)
-        page.get_by_role("button", name="Ask for this copy").click()
+        page.get_by_role("button", name="Request copy").click()
         _state(page, "Awaiting approval")
 
         # The administrator finds it where work begins, and decides.
@@ -205,9 +205,9 @@ def test_an_administrator_puts_right_what_went_wrong(
 
 def _ask_for_a_copy(page: Page) -> None:
     go_to(page, "New copy")
-    page.get_by_label("Source course").press_sequentially("bio101", delay=10)
+    page.get_by_label("Search for the course to copy").press_sequentially("bio101", delay=10)
     page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
     page.get_by_label("Full name").fill(FULLNAME)
     page.get_by_label("Short name").fill("BIO101-SUMMER")
-    page.get_by_label("2027 Semester 1").first.check()
-    page.get_by_role("button", name="Ask for this copy").click()
+    expect(page.get_by_label("2027 Semester 1").first).to_be_checked()
+    page.get_by_role("button", name="Request copy").click()

@@ -38,13 +38,15 @@ def pages(
 
 def _ask(page: Page, shortname: str) -> None:
     page.goto("/jobs/new/")
-    page.get_by_label("Source course").fill("bio101-2026")
+    page.get_by_label("Search for the course to copy").fill("bio101-2026")
     page.get_by_role("button", name="Find").click()
     page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
     page.get_by_label("Full name").fill("Introduction to Biology, 2027")
     page.get_by_label("Short name").fill(shortname)
-    page.get_by_label("2027 Semester 1").first.check()
-    page.get_by_role("button", name="Ask for this copy").click()
+    page.get_by_label("Filter the categories").fill("biology 2027")
+    page.get_by_role("button", name="Filter").click()
+    page.get_by_role("radio", name="School of Biology / 2027 Semester 1").check()
+    page.get_by_role("button", name="Request copy").click()
 
 
 @WINDOWS

@@ -112,13 +112,13 @@ def test_it_ends_with_1_when_moodle_cannot_be_asked(moodle: Moodle, command: Com
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (wish("no such course"), "source: Moodle knows no such course"),
+        (wish("no such course"), "source: Moodle has no such course"),
         (
             wish(shortname="at&t"),
             "shortname: A course in Moodle already has this short name. Choose another. It is “AT&T",
         ),
-        (wish(shortname=""), "shortname: Type a short name"),
-        (wish(category="98765"), "category: Moodle knows no such category"),
+        (wish(shortname=""), "shortname: Enter a short name"),
+        (wish(category="98765"), "category: Moodle has no such category"),
         (wish(category="x"), "invalid int value"),
         (wish()[:-2], "--category"),
         ((*wish(), "--option", "users"), "--option users: must be NAME=0 or NAME=1"),
@@ -143,7 +143,7 @@ def test_it_ends_with_2_and_names_the_job_that_has_the_short_name(
     code, _, err = command(*wish())
     assert code == 2
     assert "shortname: Another unfinished copy already has this short name." in err
-    assert f"It is “{job.fullname}” (job {job.pk}), asked for by faculty." in err
+    assert f"It is “{job.fullname}” (job {job.pk}), requested by faculty." in err
 
 
 def test_it_refuses_options_that_the_site_does_not_support(moodle: Moodle, command: Command) -> None:

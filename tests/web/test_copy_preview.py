@@ -111,10 +111,10 @@ def test_it_tells_nothing_of_a_course_that_is_not_theirs(as_faculty: Client, san
 
 
 def test_it_says_when_there_is_no_such_course_and_no_answer(as_administrator: Client, sandbox: Sandbox) -> None:
-    assert "Moodle knows no such course" in _shown(as_administrator, source=99999)
+    assert "Moodle has no such course" in _shown(as_administrator, source=99999)
     assert "cannot be copied" in _shown(as_administrator, source=1)
     sandbox.stop()
-    assert "Moodle does not answer just now" in _shown(as_administrator)
+    assert "Moodle could not be asked" in _shown(as_administrator)
 
 
 @pytest.mark.parametrize("source", ["", "x", "-1", "9" * 30])
@@ -135,7 +135,7 @@ def test_it_is_shown_without_scripts(as_administrator: Client, sandbox: Sandbox)
     page = text(answer)
     assert answer.status_code == 200
     assert "16 sections with 64 activities" in page
-    assert "Suggested: <strong>Introduction to Biology</strong>, <strong>BIO101-2027S1</strong>" in page
+    assert "Suggested: <strong>Introduction to Biology (2027S1)</strong>, <strong>BIO101-2027S1</strong>" in page
     assert "Hello</textarea>" in page
     # Nothing is judged yet, and nothing asked for.
     assert "form-errors" not in page
@@ -144,7 +144,7 @@ def test_it_is_shown_without_scripts(as_administrator: Client, sandbox: Sandbox)
 
 def test_it_fills_in_the_names_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     page = text(as_administrator.post(FORM, form(use_names="1", fullname="Typed", shortname="TYPED")))
-    assert 'value="Introduction to Biology"' in page
+    assert 'value="Introduction to Biology (2027S1)"' in page
     assert 'value="BIO101-2027S1"' in page
     assert "TYPED" not in page
 

@@ -97,7 +97,7 @@ def test_second_request_is_made_only_after_a_tick(as_administrator: Client, facu
     assert answer.status_code == 422
     assert answer.context["form"].errors["again"]
     assert f"{NOTICE}</p>" in page
-    assert 'name="again" id="id_again" value="1">' in page
+    assert 'name="again" id="id_again" hx-preserve value="1">' in page
     assert "Hello</textarea>" in page
     assert DuplicationJob.objects.count() == 1
     assert as_administrator.post(URL, form(again="1")).status_code == 303
@@ -106,7 +106,7 @@ def test_second_request_is_made_only_after_a_tick(as_administrator: Client, facu
 
 def test_tick_survives_a_new_preview(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
     _earlier(faculty)
-    assert 'id="id_again" value="1" checked' in _preview(as_administrator, again="1")
+    assert 'id="id_again" hx-preserve value="1" checked' in _preview(as_administrator, again="1")
 
 
 def test_more_copies_than_are_listed_are_counted(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:

@@ -84,7 +84,7 @@ def test_it_names_what_is_wrong_and_keeps_what_was_typed(as_administrator: Clien
     page = text(answer)
     assert answer.status_code == 422
     assert f'href="/jobs/{other.pk}/"' in page
-    assert "Moodle knows no such category." in page
+    assert "Moodle has no such category." in page
     assert 'value="held"' in page
     job.refresh_from_db()
     assert job.state == State.AWAITING_APPROVAL

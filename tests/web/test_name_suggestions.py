@@ -61,23 +61,41 @@ def test_it_raises_by_several_years() -> None:
 
 def test_it_suggests_both_names() -> None:
     names = suggest("Biology 2026", "BIO101-2026S1", lambda name: True, today=TODAY)
-    assert names == Names("Biology 2027", "BIO101-2027S1")
+    assert names == Names("Biology 2027", "BIO101-2027S1", years=1)
 
 
 def test_it_takes_the_next_year_that_is_free() -> None:
     taken = {"BIO101-2027S1", "BIO101-2028S1"}
     names = suggest("Biology 2026", "BIO101-2026S1", lambda name: name not in taken, today=TODAY)
-    assert names == Names("Biology 2029", "BIO101-2029S1")
+    assert names == Names("Biology 2029", "BIO101-2029S1", 3, ("BIO101-2027S1", "BIO101-2028S1"))
 
 
-def test_it_keeps_a_full_name_without_a_year() -> None:
-    names = suggest("Biology", "BIO101-2026S1", lambda name: True, today=TODAY)
-    assert names == Names("Biology", "BIO101-2027S1")
+@pytest.mark.parametrize(
+    ("shortname", "expected"),
+    [
+        ("BIO101-2026S1", "Biology (2027S1)"),
+        ("BIO101-WS26/27", "Biology (WS27/28)"),
+        ("BIO101_2026_S1", "Biology (2027)"),
+        ("BIO101", "Biology"),
+    ],
+)
+def test_full_name_without_a_year_gets_the_term_of_the_short_name(shortname: str, expected: str) -> None:
+    names = suggest("Biology", shortname, lambda name: True, today=TODAY)
+    assert names is not None
+    assert names.fullname == expected
+
+
+def test_full_name_with_a_term_fits_into_moodle() -> None:
+    names = suggest("x" * 254, "BIO101-2026S1", lambda name: True, today=TODAY)
+    assert names is not None
+    assert names.fullname == "x" * 245 + " (2027S1)"
 
 
 def test_it_numbers_what_has_no_year() -> None:
     taken = {"SHELL-COPY", "SHELL-COPY-2"}
-    assert suggest("Shell", "SHELL", lambda name: name not in taken) == Names("Shell", "SHELL-COPY-3")
+    assert suggest("Shell", "SHELL", lambda name: name not in taken) == Names(
+        "Shell", "SHELL-COPY-3", taken=("SHELL-COPY", "SHELL-COPY-2")
+    )
 
 
 def test_it_stays_within_what_moodle_takes() -> None:

@@ -82,6 +82,7 @@ MAY: dict[str, set[str]] = {
     "jobs:bulk_result": ALL,
     "jobs:request": ASKS,
     "jobs:source_choices": ASKS,
+    "jobs:category_choices": ASKS,
     "jobs:check_short_name": ASKS,
     "jobs:preview": ASKS,
     "jobs:job": ALL,
@@ -151,7 +152,7 @@ def test_it_opens_an_address_without_a_rule_to_nobody(
     as_administrator: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(PERMISSIONS, "presets")
-    with pytest.raises(ImproperlyConfigured, match=r"rules\.py does not say who may open presets"):
+    with pytest.raises(ImproperlyConfigured, match=r"permissions\.py does not say who may open presets"):
         as_administrator.get(reverse("presets"))
 
 

@@ -89,7 +89,7 @@ def test_it_sets_the_switches_without_scripts(as_administrator: Client, sandbox:
     assert answer.status_code == 200
     assert _on(page) == {"activities", "users", "logs"}
     assert 'value="Kept"' in page
-    assert "The switches are set as in “Archive”." in page
+    assert "The options are set as in “Archive”." in page
     assert not DuplicationJob.objects.exists()
 
 

@@ -40,13 +40,13 @@ def test_it_makes_a_job_and_shows_it(as_administrator: Client, administrator: Us
     assert job.visible
     assert job.options == effective({})
     assert [event.kind for event in job.events.all()] == ["submitted"]
-    assert "Asked for." in text(as_administrator.get(answer["Location"]))
+    assert "Request received." in text(as_administrator.get(answer["Location"]))
 
 
 def test_it_waits_for_approval_when_faculty_ask(as_faculty: Client, sandbox: Sandbox) -> None:
     answer = as_faculty.post(URL, form())
     assert DuplicationJob.objects.get().state == State.AWAITING_APPROVAL
-    assert "A course administrator decides about it" in text(as_faculty.get(answer["Location"]))
+    assert "A course administrator must approve it" in text(as_faculty.get(answer["Location"]))
 
 
 def test_it_keeps_everything_typed_and_names_each_bad_field(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -56,10 +56,10 @@ def test_it_keeps_everything_typed_and_names_each_bad_field(as_administrator: Cl
     answer = as_administrator.post(URL, bad)
     page = text(answer)
     assert answer.status_code == 422
-    assert "Moodle knows no such course." in page
+    assert "Moodle has no such course." in page
     assert "A full name cannot contain HTML tags" in page
-    assert "Type a short name." in page
-    assert "Moodle knows no such category." in page
+    assert "Enter a short name." in page
+    assert "Moodle has no such category." in page
     assert 'value="&lt;b&gt;Bold&lt;/b&gt;"' in page
     assert "Hello</textarea>" in page
     assert 'id="option-activities" data-option="activities" aria-describedby' in page
@@ -80,7 +80,7 @@ def test_it_takes_no_other_course_for_one_that_was_chosen_and_is_gone(
     sandbox.state.change(BIO101, shortname="99999")
     answer = as_administrator.post(URL, form(source="99999", source_query="gone"))
     assert answer.status_code == 422
-    assert "Moodle knows no such course." in text(answer)
+    assert "Moodle has no such course." in text(answer)
     # Typed, it is the short name that it looks like.
     as_administrator.post(URL, form(source=None, source_query="99999"))
     assert DuplicationJob.objects.get().source_id == BIO101
@@ -89,13 +89,13 @@ def test_it_takes_no_other_course_for_one_that_was_chosen_and_is_gone(
 def test_a_source_with_a_tag_is_one_that_moodle_does_not_know(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(source=None, source_query="<b>"))
     assert answer.status_code == 422
-    assert "Moodle knows no such course." in answer.context["form"].errors["source"][0]
+    assert "Moodle has no such course." in answer.context["form"].errors["source"][0]
     assert "Moodle refused" not in text(answer)
 
 
 def test_it_asks_for_a_source(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(source=None))
-    assert "Choose the course that is to be copied." in text(answer)
+    assert "Choose the course to copy." in text(answer)
 
 
 def test_it_finds_sources_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -112,7 +112,7 @@ def test_it_finds_sources_without_scripts(as_administrator: Client, sandbox: San
 def test_it_names_the_job_that_has_the_short_name(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
     other = a_job(shortname="bio101-2027s1", requester=faculty)
     page = text(as_administrator.post(URL, form()))
-    assert f'<a href="/jobs/{other.pk}/">“Copy called bio101-2027s1”</a>, asked for by Fay Faculty.' in page
+    assert f'<a href="/jobs/{other.pk}/">“Copy called bio101-2027s1”</a>, requested by Fay Faculty.' in page
 
 
 def test_it_says_nothing_of_a_job_that_is_somebody_elses(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
@@ -168,8 +168,8 @@ def test_it_knows_its_own_job_when_that_was_quick(
     assert answer["Location"] == first["Location"]
     assert DuplicationJob.objects.count() == 1
     page = text(as_administrator.get(answer["Location"]))
-    assert "This copy was asked for already, and is made. It was not asked for again." in page
-    assert "This page shows how it goes on" not in page
+    assert "This copy was already requested and succeeded. It was not requested again." in page
+    assert "Request received. You can close this page." not in page
 
 
 def test_it_knows_its_own_job_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -189,12 +189,12 @@ def test_it_makes_no_second_job_after_an_approver_changed_the_first(
     assert answer["Location"] == first["Location"]
     assert DuplicationJob.objects.count() == 1
     # It is what was asked for with this form, start and all.
-    assert "This page shows how it goes on" in text(as_faculty.get(answer["Location"]))
+    assert "Request received. You can close this page." in text(as_faculty.get(answer["Location"]))
 
 
 @pytest.mark.parametrize("source", [{}, {"source": None, "source_query": "BIO101-2026S1"}], ids=["chosen", "typed"])
 @pytest.mark.parametrize(
-    ("state", "how"), [(State.FAILED, "failed"), (State.CANCELLED, "was cancelled"), (State.REJECTED, "was rejected")]
+    ("state", "how"), [(State.FAILED, "failed"), (State.CANCELLED, "was cancelled"), (State.REJECTED, "was refused")]
 )
 def test_what_was_in_vain_is_not_shown_as_new(
     as_administrator: Client, sandbox: Sandbox, state: State, how: str, source: dict[str, Any]
@@ -205,8 +205,8 @@ def test_what_was_in_vain_is_not_shown_as_new(
     again = as_administrator.post(URL, form(key="k1", **source))
     assert again["Location"] == first["Location"]
     page = text(as_administrator.get(again["Location"]))
-    assert f"This copy was asked for already, and {how}. It was not asked for again." in page
-    assert "Asked for. " not in page
+    assert f"This copy was already requested and {how}. It was not requested again." in page
+    assert "Request received. " not in page
     assert DuplicationJob.objects.count() == 1
 
 
@@ -221,15 +221,15 @@ def test_another_start_is_not_dropped_silently(
     answer = as_administrator.post(URL, form(key="k1", **changed))
     assert answer["Location"] == first["Location"]
     page = text(as_administrator.get(answer["Location"]))
-    assert "This was asked for already; start and note are as they were." in page
-    assert "Asked for. " not in page
+    assert "This copy was already requested. Its start time and note were not changed." in page
+    assert "Request received. " not in page
 
 
 def test_it_says_nothing_of_start_and_note_when_they_are_the_same(as_administrator: Client, sandbox: Sandbox) -> None:
     typed = form(key="k1", start="later", not_before="2090-01-15T22:00", note=" One\r\ntwo ")
     as_administrator.get(as_administrator.post(URL, typed)["Location"])
     page = text(as_administrator.get(as_administrator.post(URL, typed)["Location"]))
-    assert "Asked for. This page shows how it goes on" in page
+    assert "Request received. You can close this page." in page
 
 
 def test_it_knows_its_own_job_by_what_its_options_come_to(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -299,7 +299,7 @@ def test_turning_people_on_turns_the_enrolment_methods_on(as_administrator: Clie
 
 def test_it_does_not_offer_peoples_data_to_faculty(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.get(URL))
-    assert "Only course administrators may have people’s data copied." in page
+    assert "Only course administrators can copy people’s data, so those options are off." in page
     answer = as_faculty.post(URL, form(users="1", enrolments="1"))
     assert "Only course administrators may copy people and their work." in text(answer)
     assert not DuplicationJob.objects.exists()
@@ -340,14 +340,14 @@ def test_it_begins_with_the_zone_that_was_chosen(
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"not_before": ""}, "Give the date and the time not to start before."),
-        ({"not_before": "2001-01-01T10:00"}, "This moment is over."),
-        ({"not_before": "2090-01-01T10:00", "timezone": "Mars/Olympus"}, "There is no such time zone."),
-        ({"not_before": "soon"}, "Give a date and a time, for example"),
-        ({"not_before": "2090-01-01"}, "Give a date and a time, for example"),
+        ({"not_before": ""}, "Enter the date and time to start."),
+        ({"not_before": "2001-01-01T10:00"}, "That time has passed."),
+        ({"not_before": "2090-01-01T10:00", "timezone": "Mars/Olympus"}, "Unknown time zone."),
+        ({"not_before": "soon"}, "Enter a date and a time, for example"),
+        ({"not_before": "2090-01-01"}, "Enter a date and a time, for example"),
         (
             {"not_before": "2090-03-26T02:30", "timezone": "Europe/Berlin"},
-            "The clocks of Europe/Berlin are put forward",
+            "This time does not exist in Europe/Berlin",
         ),
     ],
 )
@@ -360,7 +360,7 @@ def test_it_names_what_is_wrong_with_the_time(
 @pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
 @pytest.mark.parametrize(
     ("moment", "said"),
-    [("0001-01-01T00:00", "This moment is over."), ("9999-12-31T23:59", "Give a day up to 2100.")],
+    [("0001-01-01T00:00", "That time has passed."), ("9999-12-31T23:59", "Enter a date up to 2100.")],
 )
 def test_it_refuses_an_absurd_moment(
     as_administrator: Client, sandbox: Sandbox, moment: str, said: str, zone: str
@@ -406,7 +406,7 @@ def test_it_is_not_filled_in_with_a_job_that_may_still_make_its_copy(
         assert answer.status_code == 409
         assert "made beside it" in page
         assert f'href="/jobs/{old.pk}/">Back to the job</a>' in page
-        assert "Ask for this copy" not in page
+        assert "Request copy" not in page
         assert "Edit and retry" not in page
     assert DuplicationJob.objects.count() == 1
 
@@ -437,8 +437,8 @@ def test_it_keeps_everything_typed_while_moodle_is_away(as_administrator: Client
     answer = as_administrator.post(URL, form(note="Hello"))
     page = text(answer)
     assert answer.status_code == 422
-    assert "Moodle does not answer at the moment." in page
-    assert "what you typed is kept" in page
+    assert "Moodle could not be asked." in page
+    assert "your input is kept" in page
     assert 'value="BIO101-2027S1"' in page
     assert f'<input type="hidden" name="category" value="{BIOLOGY_2027}">' in page
 
@@ -456,7 +456,7 @@ def test_it_asks_for_the_categories_once_in_some_minutes(as_administrator: Clien
     sandbox.stop()
     page = text(as_administrator.get(URL))
     assert "School of Biology" in page
-    assert "Moodle does not answer" not in page
+    assert "Moodle could not be asked" not in page
 
 
 def test_it_does_without_a_cache(as_administrator: Client, sandbox: Sandbox, settings: Settings) -> None:
@@ -473,7 +473,7 @@ def test_it_says_what_to_do_without_a_moodle(as_administrator: Client, as_facult
     assert "No Moodle is configured." in for_administrators
     assert "Set MOODLE_URL and MOODLE_TOKEN" in for_administrators
     for_faculty = text(as_faculty.get(URL))
-    assert "No copy can be asked for at the moment." in for_faculty
+    assert "No copy can be requested at the moment." in for_faculty
     assert "MOODLE_TOKEN" not in for_faculty
 
 
@@ -512,3 +512,70 @@ def test_faculty_cannot_tell_it_by_the_short_name_either(as_faculty: Client, san
     sandbox.state.change(NOT_TAUGHT, shortname="AT&T-foreign")
     answer = as_faculty.post(URL, form(source=None, source_query=typed))
     assert "No course that you teach was found." in answer.context["form"].errors["source"][0]
+
+
+def test_chosen_source_is_kept_while_moodle_fails_at_submit(as_administrator: Client, sandbox: Sandbox) -> None:
+    as_administrator.get(f"{URL}preview/", {"source": BIO101, "activities": "1"})
+    sandbox.stop()
+    page = text(as_administrator.post(URL, form(source_query="biology")))
+    assert f'name="source" value="{BIO101}" checked' in page
+    assert "Introduction to Biology" in page
+    assert "Moodle could not be asked." in page
+    assert "No course was found" not in page
+
+
+def test_chosen_source_is_kept_even_where_its_name_is_not_known(as_administrator: Client, sandbox: Sandbox) -> None:
+    sandbox.stop()
+    page = text(as_administrator.post(URL, form()))
+    assert f'name="source" value="{BIO101}" checked' in page
+    assert "its name is not known while Moodle does not answer" in page
+
+
+def test_names_of_a_choice_are_not_shown_to_somebody_else(
+    as_administrator: Client, as_faculty: Client, sandbox: Sandbox
+) -> None:
+    sandbox.state.change(NOT_TAUGHT, fullname="Merger, confidential")
+    as_administrator.get(f"{URL}preview/", {"source": NOT_TAUGHT, "activities": "1"})
+    sandbox.stop()
+    assert "confidential" in text(as_administrator.get(f"{URL}?source={NOT_TAUGHT}"))
+    assert "confidential" not in text(as_faculty.get(f"{URL}?source={NOT_TAUGHT}"))
+
+
+def test_copy_again_fills_in_a_free_name(as_administrator: Client, administrator: User, sandbox: Sandbox) -> None:
+    sandbox.state.change(NOT_TAUGHT, shortname="BIO101-2027S1")
+    made = a_job(State.SUCCEEDED, "BIO101-2027S1", source_id=BIO101, requester=administrator)
+    page = text(as_administrator.get(f"{URL}?from={made.pk}"))
+    assert 'name="shortname" value="BIO101-2028S1"' in page
+    assert 'name="fullname" value="Introduction to Biology (2028S1)"' in page
+    assert "BIO101-2027S1 exists" in page
+    assert "requested by Ada Admin on <time" in page
+    assert "so BIO101-2028S1 is suggested." in page
+
+
+def test_taken_name_of_somebody_elses_copy_is_explained_without_the_person(
+    as_faculty: Client, colleague: User, sandbox: Sandbox
+) -> None:
+    a_job(shortname="BIO101-2027S1", requester=colleague)
+    page = text(as_faculty.get(f"{URL}preview/", {"source": BIO101, "activities": "1"}))
+    assert "BIO101-2027S1 exists, so BIO101-2028S1 is suggested." in page
+    assert "Nadia" not in page
+
+
+def test_taken_short_name_is_linked_and_a_free_one_offered(as_administrator: Client, sandbox: Sandbox) -> None:
+    sandbox.state.change(NOT_TAUGHT, shortname="BIO101-2027S1", fullname="Other")
+    link = f'<a href="{sandbox.url}/course/view.php?id={NOT_TAUGHT}">“Other”</a>'
+    checked = text(as_administrator.get(f"{URL}check-short-name/", {"shortname": "BIO101-2027S1"}))
+    assert link in checked
+    assert 'data-fills="shortname" data-value="BIO101-2028S1"' in checked
+    sent = text(as_administrator.post(URL, form()))
+    assert link in sent
+    assert "“BIO101-2028S1” is free." in sent
+
+
+def test_policy_on_peoples_data_is_told_once(as_faculty: Client, sandbox: Sandbox) -> None:
+    assert text(as_faculty.get(URL)).count("Only course administrators") == 1
+
+
+def test_focus_starts_in_the_search_unless_a_source_is_chosen(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert "autofocus" in text(as_administrator.get(URL))
+    assert "autofocus" not in text(as_administrator.get(f"{URL}?source={BIO101}"))

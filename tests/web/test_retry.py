@@ -43,7 +43,7 @@ def test_it_names_the_job_that_has_the_short_name(
     old, other = _failed(faculty), a_job(shortname="new-1", fullname="<i>Theirs</i>", requester=colleague)
     page = text(as_administrator.post(f"/jobs/{old.pk}/retry/"))
     link = f'<a href="/jobs/{other.pk}/">“&lt;i&gt;Theirs&lt;/i&gt;”</a>'
-    assert f"unfinished copy already has this short name. It is {link}, asked for by Nadia Bakshi." in page
+    assert f"unfinished copy already has this short name. It is {link}, requested by Nadia Bakshi." in page
 
 
 def test_it_says_nothing_of_a_job_that_is_somebody_elses(

@@ -59,4 +59,4 @@ def test_it_admits_that_moodle_does_not_answer(as_faculty: Client, sandbox: Sand
     sandbox.stop()
     page = text(as_faculty.get(URL, {"shortname": "NEW-1"}))
     assert 'data-level="warning"' in page
-    assert "Moodle does not answer just now." in page
+    assert "Moodle could not be asked." in page

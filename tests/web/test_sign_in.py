@@ -16,7 +16,7 @@ def test_it_brings_a_deep_link_through_the_sign_in(client: Client, faculty: User
 
 def test_it_says_that_the_password_is_wrong(client: Client, faculty: User) -> None:
     answer = client.post("/sign-in/", {"username": "faculty", "password": "wrong"})
-    assert "do not belong together" in text(answer)
+    assert "Incorrect username or password" in text(answer)
 
 
 def test_it_signs_out_by_post_only(as_faculty: Client) -> None:

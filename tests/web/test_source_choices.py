@@ -1,10 +1,14 @@
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
+from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from tests.conftest import signed_in
-from tests.web.support import BIO101, text
+from tests.web.support import BIO101, a_job, text
 
 URL = "/jobs/new/source-choices/"
 
@@ -19,7 +23,7 @@ def test_it_finds_a_course_by_part_of_its_name_its_short_name_and_its_id(
     page = text(answer)
     assert f'name="source" value="{BIO101}"' in page
     assert "Introduction to Biology" in page
-    assert "BIO101-2026S1 · 2026 Semester 1 · id 7" in page
+    assert "BIO101-2026S1 · Faculty of Science / School of Biology / 2026 Semester 1 · id 7" in page
     assert answer["Cache-Control"] == "no-store"
 
 
@@ -39,7 +43,7 @@ def test_a_nul_is_not_told_as_a_moodle_that_is_away(
 ) -> None:
     for client in (as_administrator, as_faculty):
         page = text(client.get(URL, {"source_query": "Introduction\0 to Bio"}))
-        assert "Moodle does not answer" not in page
+        assert "Moodle could not be asked" not in page
         assert f'name="source" value="{BIO101}"' in page
 
 
@@ -48,14 +52,14 @@ def test_it_never_offers_the_front_page(as_administrator: Client, sandbox: Sandb
 
 
 def test_it_says_that_there_are_more(as_administrator: Client, sandbox: Sandbox) -> None:
-    assert "there are more" in text(as_administrator.get(URL, {"source_query": "a"}))
+    assert "There are more" in text(as_administrator.get(URL, {"source_query": "a"}))
 
 
 def test_it_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
     answer = as_administrator.get(URL, {"source_query": "bio"})
     assert answer.status_code == 200
-    assert "Moodle does not answer at the moment." in text(answer)
+    assert "Moodle could not be asked." in text(answer)
 
 
 def test_it_asks_nobody_for_nothing(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -95,3 +99,47 @@ def test_it_names_faculty_no_course_that_they_do_not_teach(
         assert "BIO101-2025" in text(as_administrator.get(url, {"source": "3"}))
     # What they teach is kept in a new search.
     assert 'name="source" value="7" checked' in text(as_faculty.get(URL, {"source_query": "history", "source": "7"}))
+
+
+def _found(page: str) -> list[str]:
+    return re.findall(
+        r'name="source" value="\d+"[^>]*><span class="choice-text">[^<]*<span class="help">([^ ]+) ·', page
+    )
+
+
+def test_short_names_that_begin_like_the_search_come_first(as_administrator: Client, sandbox: Sandbox) -> None:
+    """Moodle lists what it finds by category, and finds “che” in the summaries of many biology courses."""
+    found = _found(text(as_administrator.get(URL, {"source_query": "che"})))
+    chemistry = [name.startswith("CHE") for name in found]
+    assert any(chemistry)
+    assert chemistry == sorted(chemistry, reverse=True)
+
+
+@pytest.mark.parametrize("query", ["Bio-101", "bio101", "BIO 101"])
+def test_punctuation_does_not_matter_in_a_short_name(as_administrator: Client, sandbox: Sandbox, query: str) -> None:
+    found = _found(text(as_administrator.get(URL, {"source_query": query})))
+    assert "BIO101-2026S1" in found[:2]
+
+
+def test_exact_short_name_is_the_first(as_administrator: Client, sandbox: Sandbox) -> None:
+    sandbox.state.change(3, shortname="BIO101-2026S1-B", visible=1)
+    assert _found(text(as_administrator.get(URL, {"source_query": "bio101-2026s1"})))[0] == "BIO101-2026S1"
+
+
+@pytest.mark.parametrize(
+    ("state", "warning"),
+    [(State.FAILED, "Incomplete: left by a failed copy"), (State.RUNNING, "Incomplete: this copy is still being made")],
+)
+def test_incomplete_courses_are_marked_and_come_last(
+    as_administrator: Client, sandbox: Sandbox, state: State, warning: str
+) -> None:
+    a_job(state, course_id=BIO101, proof="seen")
+    page = text(as_administrator.get(URL, {"source_query": "bio101"}))
+    assert _found(page)[-1] == "BIO101-2026S1"
+    assert page.count(warning) == 1
+
+
+def test_deleted_and_finished_copies_are_not_marked(as_administrator: Client, sandbox: Sandbox) -> None:
+    a_job(State.FAILED, "A", course_id=BIO101, proof="seen", course_deleted_at=timezone.now())
+    a_job(State.SUCCEEDED, "B", course_id=BIO101, proof="seen")
+    assert "Incomplete" not in text(as_administrator.get(URL, {"source_query": "bio101"}))

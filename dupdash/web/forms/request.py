@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 NOW, LATER = "now", "later"
-OVER = "This moment is over. Choose a later one."
+OVER = "That time has passed. Choose a later one."
 # Where a problem of a request is shown in the form.
 FIELDS = {"source": "source", "fullname": "fullname", "shortname": "shortname", "category": "category"}
 
@@ -47,13 +47,13 @@ class RequestForm(forms.Form):
     source = forms.CharField(required=False, label="Source course")
     fullname = forms.CharField(
         label="Full name",
-        help_text="As students will see it.",
+        help_text="The name that students see.",
         widget=forms.TextInput(attrs={"dir": "auto"}),
         error_messages={"required": check_full_name("")[0].message},
     )
     shortname = forms.CharField(
         label="Short name",
-        help_text="Each exists once in Moodle, upper and lower case being the same.",
+        help_text="Must be unique in Moodle (not case-sensitive).",
         error_messages={"required": check_short_name("")[0].message},
         widget=forms.TextInput(
             attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off", "dir": "auto"}
@@ -62,26 +62,26 @@ class RequestForm(forms.Form):
     category = forms.IntegerField(
         label="Category",
         error_messages={
-            "required": "Choose the category that the copy goes into.",
+            "required": "Choose a category for the new course.",
             "invalid": "Choose a category from the list.",
         },
     )
     visible = forms.BooleanField(required=False, initial=True, label="Students can see the copy")
     start = forms.ChoiceField(
         label="Start",
-        choices=[(NOW, "As soon as a place is free"), (LATER, "Not before a date and time")],
+        choices=[(NOW, "As soon as possible"), (LATER, "Schedule for later")],
         initial=NOW,
         widget=forms.RadioSelect,
     )
     not_before = WallClockField(
         required=False,
-        label="Not before",
+        label="Start at",
         input_formats=["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"],
         validators=[
             MinValueValidator(datetime.combine(FIRST, time.min), OVER),
-            MaxValueValidator(datetime.combine(LAST, time.max), f"Give a day up to {LAST.year}."),
+            MaxValueValidator(datetime.combine(LAST, time.max), f"Enter a date up to {LAST.year}."),
         ],
-        error_messages={"invalid": "Give a date and a time, for example 2027-02-01 22:00."},
+        error_messages={"invalid": "Enter a date and a time, for example 2027-02-01 22:00."},
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     timezone = forms.CharField(
@@ -94,11 +94,14 @@ class RequestForm(forms.Form):
     note = forms.CharField(
         required=False,
         label="Note",
-        help_text="For whoever looks at this later.",
+        help_text="For anybody who reads this request later.",
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
     # Ticked by whoever wants another copy of a course that was copied to this term already.
     again = forms.BooleanField(required=False, label="Make another copy")
+    # What the category is searched for, and the one that dupdash filled in.
+    category_query = forms.CharField(required=False)
+    suggested_category = forms.CharField(required=False, widget=forms.HiddenInput)
     # The source for which “Students can see the copy” was set.
     visible_for = forms.CharField(required=False, widget=forms.HiddenInput)
     # Marks this very form, so that pressing the button twice makes one job.
@@ -108,6 +111,8 @@ class RequestForm(forms.Form):
         """``start``: the start of the job that the form began with, where it is to be kept unless it is changed."""
         super().__init__(*arguments, **more)
         self.user = user
+        # A free short name, where the one that was typed is taken.
+        self.free_shortname = ""
         self.job_start = start
         self.initial.setdefault("key", new_id())
         if self.is_bound or self.initial.get("timezone"):
@@ -115,7 +120,9 @@ class RequestForm(forms.Form):
             self.fields["timezone"].widget.attrs.pop("data-timezone", None)
         self.initial.setdefault("timezone", str(zone_of(user)))
         if access.needs_approval(user):
-            self.fields["note"].help_text = "For the person who approves it, and for whoever looks at this later."
+            self.fields[
+                "note"
+            ].help_text = "For the person who approves the request, and for anybody who reads it later."
 
     @property
     def chosen_options(self) -> dict[str, bool]:
@@ -146,12 +153,13 @@ class RequestForm(forms.Form):
             shortname=self.value("shortname"),
             fullname=self.value("fullname"),
             visible=bool(self["visible"].value()),
+            category_is_suggested=self.value("category") == self.value("suggested_category"),
         )
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not (cleaned.get("source") or cleaned.get("source_query")):
-            self.add_error("source", "Choose the course that is to be copied.")
+            self.add_error("source", "Choose the course to copy.")
         cleaned["moment"] = self._moment(cleaned)
         return cleaned
 
@@ -164,11 +172,11 @@ class RequestForm(forms.Form):
             return self.job_start if self.job_start and self.job_start <= timezone.now() else None
         local: datetime | None = cleaned.get("not_before")
         if local is None:
-            self.add_error("not_before", "Give the date and the time not to start before.")
+            self.add_error("not_before", "Enter the date and time to start.")
             return None
         name = cleaned.get("timezone") or str(zone_of(self.user))
         if name not in available_timezones():
-            self.add_error("timezone", "There is no such time zone. One is called Europe/Berlin, for example.")
+            self.add_error("timezone", "Unknown time zone. Enter one such as Europe/Berlin.")
             return None
         zone = ZoneInfo(name)
         if self.job_start and local == wall_clock(self.job_start, zone):
@@ -179,7 +187,7 @@ class RequestForm(forms.Form):
             self.add_error("not_before", OVER)
             return None
         if moment.astimezone(zone).replace(tzinfo=None) != local:
-            self.add_error("not_before", f"The clocks of {name} are put forward then, and never show this time.")
+            self.add_error("not_before", f"This time does not exist in {name}: the clocks are put forward then.")
             return None
         return moment
 

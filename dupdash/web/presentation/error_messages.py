@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.request import HELD, Problem
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
@@ -27,6 +28,9 @@ def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
     job = job_in_the_way(problem, user)
     if job is not None:
         return held_by(problem.message, job)
+    if problem.course is not None and access.sees_all_jobs(user):
+        link = format_html('<a href="{}">“<bdi>{}</bdi>”</a>', course_url(problem.course.id), problem.course.fullname)
+        return format_html("{} It is {} (id {}).", problem.message, link, problem.course.id)
     return problem.words(in_full=problem.job is None and access.sees_all_jobs(user))
 
 

@@ -1,6 +1,6 @@
 """The ten options, in groups, for the form and for the page of a job."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,9 +63,15 @@ def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: 
         needs=" ".join(option.needs),
         needs_labels=labels,
         disabled=refused,
-        reason="Only course administrators may have people’s data copied." if refused else reason,
+        reason="" if refused else reason,
         error=one.effect.refusal,
     )
+
+
+def policy_on(groups: Iterable[SwitchGroup]) -> str:
+    """Why some switches cannot be used, said once for all of them; "" where all can be."""
+    refused = any(switch.disabled for group in groups for switch in group.switches)
+    return "Only course administrators can copy people’s data, so those options are off." if refused else ""
 
 
 @dataclass(frozen=True)

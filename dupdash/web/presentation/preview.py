@@ -1,30 +1,34 @@
 """What will happen when a copy is requested: what is included, how long it takes, when it starts, who will see it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Q
+from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
+from dupdash.duplication.derived_columns import short_name_key
+from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.queue import worker_status
-from dupdash.duplication.request import FRONT_PAGE, held_by_job, taken_in_moodle
-from dupdash.duplication.states import State
+from dupdash.duplication.request import FRONT_PAGE
+from dupdash.duplication.states import UNFINISHED, State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import OptionEffect, effects, refusal
 from dupdash.moodle.records import Course
-from dupdash.web import course_picker
+from dupdash.web import category_picker
 from dupdash.web.course_size import Size, size_of
 from dupdash.web.earlier_copies import EarlierCopies, Target, earlier_copies
 from dupdash.web.name_suggestions import Names, suggest
+from dupdash.web.short_names import is_free
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -51,6 +55,9 @@ KINDS = {
 }
 
 
+TAKEN_SHOWN = 2
+
+
 @dataclass(frozen=True)
 class Dates:
     """When the source starts and ends; None where no date is set or Moodle does not tell."""
@@ -61,6 +68,16 @@ class Dates:
     @classmethod
     def of(cls, course: Course) -> "Dates":
         return cls(_moment(course.startdate), _moment(course.enddate))
+
+
+@dataclass(frozen=True)
+class TakenName:
+    """A short name that exists, and the job that made it; the job's part is empty where the reader may not see it."""
+
+    shortname: str
+    url: str = ""
+    requester: str = ""
+    requested_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +98,12 @@ class Preview:
     # Whether students can see the source; None where Moodle does not tell.
     source_visible: bool | None = None
     earlier: EarlierCopies = field(default_factory=EarlierCopies)
+    # Where the copy goes: as it is filled in, or as it is suggested.
+    category: str = ""
+    target: Target = field(default_factory=lambda: Target(None))
+    # Names that come before the suggested one, and why they are taken.
+    taken: tuple[TakenName, ...] = ()
+    course: Course | None = None
     # Why this person cannot have this course copied.
     refusal: str = ""
     # Moodle did not answer.
@@ -104,14 +127,17 @@ def preview(
         access.require_teaching(user, source_id, client)
         course = client.course_by_id(source_id)
         if course is None or course.id == FRONT_PAGE:
-            return Preview(refusal="Moodle knows no such course, or it cannot be copied.")
+            return Preview(refusal="Moodle has no such course, or it cannot be copied.")
         size = size_of(source_id, client)
-        category_hidden = course_picker.is_hidden(target.category_id, course_picker.categories(client))
-        names = suggest(course.fullname, course.shortname, lambda name: _is_free(name, client))
+        names = suggest(course.fullname, course.shortname, lambda name: is_free(name, client))
+        categories = category_picker.categories(client)
     except NotAllowed as not_allowed:
         return Preview(refusal=str(not_allowed))
     except MoodleError as error:
         return Preview(trouble=str(error))
+    if target.category_id is None or target.category_is_suggested:
+        suggested = category_picker.category_for_copy(course.category_id, names.years if names else 0, categories, user)
+        target = replace(target, category_id=suggested, category_is_suggested=True)
     driver = expected_driver(health, visible=target.visible)
     resolved = effects(chosen, driver)
     activities = size.activities if size else None
@@ -125,10 +151,32 @@ def preview(
         start=when_it_starts(source_id, user, health),
         names=names,
         dates=Dates.of(course),
-        visibility=who_will_see_it(course, target, category_hidden=category_hidden),
+        visibility=who_will_see_it(
+            course, target, category_hidden=category_picker.is_hidden(target.category_id, categories)
+        ),
+        category=category_picker.path_of(target.category_id, categories),
+        target=target,
+        taken=taken_names(names.taken, user) if names else (),
+        course=course,
         source_visible=course.visible,
         earlier=earlier_copies(source_id, target, user),
     )
+
+
+def taken_names(shortnames: Iterable[str], user: "User") -> tuple[TakenName, ...]:
+    """The last names that were tried, each with the job that has it or made its course."""
+    found = []
+    for shortname in list(shortnames)[-TAKEN_SHOWN:]:
+        made = DuplicationJob.objects.filter(
+            shortname_key=short_name_key(shortname), state__in=UNFINISHED | {State.SUCCEEDED}
+        )
+        job = made.select_related("requester").order_by("-created_at").first()
+        if job is None or not access.may_see(user, job):
+            found.append(TakenName(shortname))
+        else:
+            url, requester = reverse("jobs:job", args=[job.pk]), name_of(job.requester, COMMAND_LINE)
+            found.append(TakenName(shortname, url, requester, job.created_at))
+    return tuple(found)
 
 
 def who_will_see_it(source: Course, target: Target, *, category_hidden: bool) -> str:
@@ -185,10 +233,6 @@ def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
     if DuplicationJob.objects.holding_slot().count() >= settings.MOODLE_CONCURRENCY:
         return "When a place is free: it is the next in line."
     return "At once: a place is free."
-
-
-def _is_free(shortname: str, client: MoodleClient) -> bool:
-    return held_by_job(shortname) is None and taken_in_moodle(shortname, client) is None
 
 
 def _counted(count: int, one: str, many: str) -> str:

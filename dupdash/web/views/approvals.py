@@ -24,7 +24,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web import course_picker
+from dupdash.web import category_picker
 from dupdash.web.converters import JobId
 from dupdash.web.decorators import permission_required, with_job
 from dupdash.web.forms.job_actions import ReasonForm
@@ -194,11 +194,16 @@ def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
 
 
 def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, status: int = 200) -> HttpResponse:
-    nodes: list[course_picker.Node] = []
+    choices = category_picker.CategoryChoices()
     trouble = ""
     try:
         with open_client() as client:
-            nodes = course_picker.tree(course_picker.categories(client), request.user)
+            choices = category_picker.category_choices(
+                category_picker.categories(client),
+                request.user,
+                query=form.value("category_query"),
+                selected=as_id(form.value("category")),
+            )
     except MoodleError as error:
         trouble = str(error)
     context = {
@@ -206,9 +211,8 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
         "requester": requester_of(job),
         "taken": taken(job.options, driver_of_job(job, health_of(request))),
         "form": form,
-        "nodes": nodes,
+        "categories": choices,
         "trouble": trouble,
-        "selected_category": as_id(form.value("category")),
         "switch_groups": switches(
             form.chosen_options, request.user, expected_driver(health_of(request), visible=form.is_visible)
         ),

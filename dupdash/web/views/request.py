@@ -1,16 +1,13 @@
-"""Asking for a copy: the form, and what it asks the server while it is filled in."""
+"""Requesting a copy: the form, and what happens when it is sent."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed, NotTaught
@@ -18,69 +15,49 @@ from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.moodle_health import expected_driver
-from dupdash.duplication.request import (
-    Draft,
-    InvalidRequest,
-    as_id,
-    check_short_name,
-    find_source,
-    held_by_job,
-    prepare,
-    taken_in_moodle,
-)
+from dupdash.duplication.request import Draft, InvalidRequest, as_id, find_source, prepare
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate
-from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import OPTIONS
-from dupdash.web import course_picker
-from dupdash.web.converters import JobId
-from dupdash.web.course_picker import Choice, Found, Node
+from dupdash.web import kept_form
 from dupdash.web.decorators import permission_required
 from dupdash.web.earlier_copies import Target, earlier_copies
+from dupdash.web.form_choices import form_choices
 from dupdash.web.forms.request import RequestForm, filled_in
 from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.actions import may_ask_again
 from dupdash.web.presentation.confirmations import question
-from dupdash.web.presentation.error_messages import words_of_error, words_of_problem
-from dupdash.web.presentation.options import switches
-from dupdash.web.presentation.outcome import Callout
-from dupdash.web.presentation.preview import Preview, preview
-from dupdash.web.responses import PersonRequest, partial, see_other
+from dupdash.web.presentation.error_messages import words_of_error
+from dupdash.web.presentation.options import policy_on, switches
+from dupdash.web.presentation.preview import Preview
+from dupdash.web.responses import PersonRequest, see_other
+from dupdash.web.short_names import is_free
+from dupdash.web.views.request_parts import AN_ID, free_name, preview_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The buttons with which the form comes back without being judged: all that scripts do, done without them.
+# The buttons that reload the form without checking it. They do without scripts what scripts do.
 COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset"})
-# A job that ended like this is tried again by asking anew: the new job names it.
+# A new request made from a job that ended like this is a retry: the new job names the old one.
 TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
 
-# How a copy that was asked for before ended.
+# How an earlier request of the same form ended.
 ENDED = {
-    State.SUCCEEDED: "is made",
+    State.SUCCEEDED: "succeeded",
     State.FAILED: "failed",
     State.CANCELLED: "was cancelled",
-    State.REJECTED: "was rejected",
+    State.REJECTED: "was refused",
 }
 
 COPIED_ALREADY = "This course was already copied to this term. To go on, tick “Make another copy” below."
 
-_AN_ID = re.compile(JobId.regex)
-
-
-@dataclass
-class Surroundings:
-    """What the form shows of the Moodle, as far as the Moodle told."""
-
-    nodes: list[Node] = field(default_factory=list)
-    found: Found = field(default_factory=Found)
-    trouble: Callout | None = None
-
 
 @dataclass(frozen=True)
 class Sent:
-    """What came of the form: its job, and what is said above that."""
+    """The job of a form that was sent, and the message that is shown above it."""
 
     job: DuplicationJob
     words: str
@@ -94,8 +71,7 @@ def request_copy(request: PersonRequest) -> HttpResponse:
     if before is not None and jobs.why_not_again(before):
         return _not_again(request, before)
     if request.method != "POST":
-        initial = filled_in(before) if before else {"source": request.GET.get("source", "")}
-        return _page(request, RequestForm(initial=initial, user=request.user), before)
+        return _first_page(request, before)
     form = RequestForm(request.POST, user=request.user)
     if not COMES_BACK.isdisjoint(request.POST):
         return _come_back(request, form, before)
@@ -106,70 +82,33 @@ def request_copy(request: PersonRequest) -> HttpResponse:
     return _page(request, form, before, status=422, shown=_preview_of_errors(request, form))
 
 
-@permission_required
-@require_safe
-def source_choices(request: PersonRequest) -> HttpResponse:
-    """The courses that a search finds, as radios."""
-    query, source = request.GET.get("source_query", ""), request.GET.get("source", "")
-    around = Surroundings()
-    with _told_in(around, request.user), open_client() as client:
-        around.found = course_picker.find_source(query, source, request.user, client)
-    context = {"found": around.found, "trouble": around.trouble, "query": query.strip(), "selected": as_id(source)}
-    return partial(request, "jobs/_source_choices.html", context)
+def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpResponse:
+    """The form as it begins: with what was typed before the session ended, or filled in with an earlier job."""
+    kept = kept_form.take(request, request.user)
+    if kept is not None:
+        messages.info(request, "You are signed in again. What you typed was kept, and nothing was sent yet.")
+        typed = RequestForm(kept, user=request.user).typed()
+        return _page(request, RequestForm(initial=typed, user=request.user), before)
+    initial = filled_in(before) if before else {"source": request.GET.get("source", "")}
+    shown = None
+    if before is not None and before.state == State.SUCCEEDED:
+        shown, names = _free_names(request, before)
+        initial |= names
+    return _page(request, RequestForm(initial=initial, user=request.user), before, shown=shown)
 
 
-@permission_required
-@require_safe
-def copy_preview(request: PersonRequest) -> HttpResponse:
-    """What will happen with this source and these options; names for the copy come along."""
-    source = as_id(request.GET.get("source", ""))
-    chosen = {option.name: option.name in request.GET for option in OPTIONS}
-    target = Target(
-        as_id(request.GET.get("category", "")),
-        request.GET.get("shortname", ""),
-        request.GET.get("fullname", ""),
-        visible="visible" in request.GET,
-    )
-    context = {
-        "preview": _preview(source, chosen, target, request) if source else None,
-        "again": "again" in request.GET,
-        "preview_url": reverse("jobs:preview"),
-        "source": source,
-        "with_names": True,
-    }
-    return partial(request, "jobs/_preview.html", context)
-
-
-@permission_required
-@require_safe
-def short_name_check(request: PersonRequest) -> HttpResponse:
-    """What there is to say about a short name while it is typed."""
-    shortname = request.GET.get("shortname", "")
-    if not shortname.strip():
-        return _checked(request, "", "")
-    problem = next(iter(check_short_name(shortname)), None) or held_by_job(shortname, ignore_job=_edited(request))
-    if problem is None:
-        try:
-            with open_client() as client:
-                problem = taken_in_moodle(shortname, client)
-        except MoodleError:
-            return _checked(request, "warning", "Moodle does not answer just now. It is asked again in the end.")
-    if problem is not None:
-        return _checked(request, "danger", words_of_problem(problem, request.user))
-    return _checked(request, "success", "This short name is free.")
-
-
-def _checked(request: PersonRequest, level: str, text: str) -> HttpResponse:
-    return partial(request, "components/_check.html", {"level": level, "text": text})
-
-
-def _edited(request: PersonRequest) -> DuplicationJob | None:
-    """The waiting job whose wish is being changed: it may keep its own short name."""
-    job_id = request.GET.get("job", "")
-    if not _AN_ID.fullmatch(job_id):
-        return None
-    job = access.visible_jobs(request.user).filter(pk=job_id, state=State.AWAITING_APPROVAL).first()
-    return job if job is not None and access.may(request.user, Action.APPROVE, job) else None
+def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview | None, dict[str, str]]:
+    """Names for another copy of what a job copied: its own where they are free, else those that are suggested."""
+    try:
+        with open_client() as client:
+            if is_free(before.shortname, client):
+                return None, {}
+    except MoodleError:
+        return None, {}
+    target = Target(before.category_id, visible=before.visible)
+    shown = preview_for(before.source_id, before.options, target, request)
+    names = shown.names
+    return shown, {"fullname": names.fullname if names else "", "shortname": names.shortname if names else ""}
 
 
 def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob | None) -> HttpResponse:
@@ -180,14 +119,16 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
         preset = OptionPreset.objects.filter(pk=number).first() if number is not None else None
         if preset is not None:
             typed["options"] = {option.name: option.name in preset.on for option in OPTIONS}
-            messages.info(request, f"The switches are set as in “{isolate(preset.name)}”. Nothing was sent yet.")
+            messages.info(request, f"The options are set as in “{isolate(preset.name)}”. Nothing was sent yet.")
     source = as_id(form.value("source"))
-    shown = _preview(source, typed["options"], form.target(), request) if source else None
+    shown = preview_for(source, typed["options"], form.target(), request) if source else None
     if shown is not None and typed["visible_for"] != str(source):
         # Another source was chosen: the copy of a hidden one starts hidden.
         typed |= {"visible": typed["visible"] and not shown.source_hidden, "visible_for": str(source)}
     if "use_names" in request.POST and shown is not None and shown.names is not None:
-        typed |= vars(shown.names)
+        typed |= {"fullname": shown.names.fullname, "shortname": shown.names.shortname}
+    if shown is not None and shown.target.category_is_suggested and shown.target.category_id is not None:
+        typed |= {"category": shown.target.category_id, "suggested_category": shown.target.category_id}
     return _page(request, RequestForm(initial=typed, user=request.user), before, shown=shown)
 
 
@@ -196,15 +137,7 @@ def _preview_of_errors(request: PersonRequest, form: RequestForm) -> Preview | N
     source = as_id(form.value("source"))
     if source is None or "again" not in form.errors:
         return None
-    return _preview(source, form.chosen_options, form.target(), request)
-
-
-def _preview(source: int, chosen: dict[str, bool], target: Target, request: PersonRequest) -> Preview:
-    try:
-        with open_client() as client:
-            return preview(source, chosen, target, request.user, client, health_of(request))
-    except MoodleError as error:
-        return Preview(trouble=str(error))
+    return preview_for(source, form.chosen_options, form.target(), request)
 
 
 def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
@@ -212,7 +145,7 @@ def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
     job_id = request.GET.get("from")
     if not job_id:
         return None
-    known = access.visible_jobs(request.user).filter(pk=job_id) if _AN_ID.fullmatch(job_id) else ()
+    known = access.visible_jobs(request.user).filter(pk=job_id) if AN_ID.fullmatch(job_id) else ()
     askable = [job for job in known if may_ask_again(job, request.user)]
     return askable[0] if askable else get_object_or_404(DuplicationJob.objects.none())
 
@@ -230,13 +163,15 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> S
         return _send(form, user, before)
     except InvalidRequest as invalid:
         form.add_problems(invalid.problems)
+        for problem in invalid.problems:
+            form.free_shortname = form.free_shortname or free_name(form.value("shortname"), problem)
     except NotTaught as refusal:
         form.add_error("source", str(refusal))
     except NotAllowed as refusal:
         form.add_error(None, str(refusal))
     except MoodleError as error:
         # What is wrong with the Moodle is said above the form; here only what it means for what was typed.
-        form.add_error(None, f"Nothing was sent, and what you typed is kept. {words_of_error(error, user)}")
+        form.add_error(None, f"Nothing was sent; your input is kept. {words_of_error(error, user)}")
     return None
 
 
@@ -292,11 +227,11 @@ def _source_id(draft: Draft, job: DuplicationJob) -> int:
 def _known(twin: DuplicationJob, form: RequestForm) -> Sent:
     """The answer to a form that was sent already: nothing is sent twice, however the first went."""
     if twin.state in ENDED:
-        words = f"This copy was asked for already, and {ENDED[State(twin.state)]}. It was not asked for again."
+        words = f"This copy was already requested and {ENDED[State(twin.state)]}. It was not requested again."
         return Sent(twin, words, messages.INFO)
     draft, start = form.draft(), idempotency.original_request(twin)["not_before"]
     if not form.is_valid() or (draft.note.strip(), draft.not_before) != (twin.note, start):
-        return Sent(twin, "This was asked for already; start and note are as they were.", messages.INFO)
+        return Sent(twin, "This copy was already requested. Its start time and note were not changed.", messages.INFO)
     return Sent(twin, _thanks(twin))
 
 
@@ -307,21 +242,24 @@ def _page(
     status: int = 200,
     shown: Preview | None = None,
 ) -> HttpResponse:
-    around = _surroundings(form, before, request.user)
-    if not form.is_bound and before is None and around.found.chosen is not None:
-        form.initial.setdefault("visible", around.found.chosen.visible is not False)
+    choices = form_choices(form, before, request.user)
+    if not form.is_bound and before is None and choices.found.chosen is not None:
+        form.initial.setdefault("visible", choices.found.chosen.visible is not False)
+    groups = switches(form.chosen_options, request.user, expected_driver(health_of(request), visible=form.is_visible))
     context = {
         "form": form,
+        "owner": kept_form.owner_mark(request.user),
         "before": before,
-        "nodes": around.nodes,
-        "found": around.found,
-        "trouble": around.trouble,
+        "categories": choices.categories,
+        "suggested_category": form.value("suggested_category"),
+        "found": choices.found,
+        "problem": choices.problem,
+        "free_name": form.free_shortname,
         "query": form.value("source_query").strip(),
         "selected_source": as_id(form.value("source")),
-        "selected_category": as_id(form.value("category")),
-        "switch_groups": switches(
-            form.chosen_options, request.user, expected_driver(health_of(request), visible=form.is_visible)
-        ),
+        "switch_groups": groups,
+        "policy": policy_on(groups),
+        "autofocus": not form.is_bound and as_id(form.value("source")) is None,
         "presets": OptionPreset.objects.all(),
         "may_change_presets": access.is_administrator(request.user),
         "preview": shown,
@@ -334,43 +272,7 @@ def _page(
     return render(request, "jobs/request.html", context, status=status)
 
 
-def _surroundings(form: RequestForm, before: DuplicationJob | None, user: "User") -> Surroundings:
-    around = Surroundings()
-    source = form.value("source")
-    if before is not None and source == str(before.source_id):
-        # Known without asking: shown even while Moodle does not answer.
-        id_line = f"id {before.source_id}"
-        around.found = Found(chosen=Choice(before.source_id, before.source_fullname, before.source_shortname, id_line))
-    with _told_in(around, user), open_client() as client:
-        around.nodes = course_picker.tree(course_picker.categories(client), user)
-        around.found = course_picker.find_source(form.value("source_query"), source, user, client)
-    return around
-
-
-@contextmanager
-def _told_in(around: Surroundings, user: "User | None" = None) -> Iterator[None]:
-    """A Moodle that does not answer costs the page a part of what it shows, and is said on it."""
-    try:
-        yield
-    except NotAllowed as refusal:
-        around.trouble = Callout("warning", "Your courses cannot be found in Moodle.", str(refusal))
-    except ConfigurationFault as fault:
-        around.trouble = Callout(
-            "danger",
-            "No copy can be asked for at the moment.",
-            fault.message if access.is_administrator(user) else "The connection to Moodle has to be put right first.",
-            fault.advice if access.is_administrator(user) else "Tell a course administrator, and try again later.",
-        )
-    except MoodleError as error:
-        around.trouble = Callout(
-            "warning",
-            "Moodle does not answer at the moment.",
-            f"{error} Courses and categories cannot be shown.",
-            "Reload the page in a moment. What you have typed is kept when you send it.",
-        )
-
-
 def _thanks(job: DuplicationJob) -> str:
     if job.state == State.AWAITING_APPROVAL:
-        return "Asked for. A course administrator decides about it; you can leave this page."
-    return "Asked for. This page shows how it goes on; you can leave it."
+        return "Request received. A course administrator must approve it. You can close this page."
+    return "Request received. You can close this page."

@@ -1,0 +1,276 @@
+"""The category part of the request form: a folding tree, a filter, and the category that fits a new copy."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dupdash.accounts import access
+from dupdash.duplication.moodle_health import no_category
+from dupdash.duplication.search_text import fold_text
+from dupdash.duplication.text_direction import in_one_language, isolate
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.records import Category
+from dupdash.web.name_suggestions import raised
+from dupdash.web.safe_cache import cache_get, cache_set
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# Categories change rarely; what the form shows is checked against Moodle again when it is sent.
+FRESH_FOR = 300
+# Better an old list than none while the Moodle does not answer.
+KEPT_FOR = 24 * 3600
+# A larger tree sends closed branches when they are opened. No branch shows more than SIBLINGS at once.
+SENT_WHOLE = 200
+SIBLINGS = 100
+MATCHES = 50
+# A tree this small needs no folding.
+OPEN_BELOW = 20
+
+
+@dataclass
+class Node:
+    """A category in the tree of the form."""
+
+    id: int
+    name: str
+    disabled: bool
+    # Of this category or of one above it: students see nothing of what lies in it.
+    hidden: bool = False
+    children: list["Node"] = field(default_factory=list)
+    open: bool = False
+    # It has children, which are not sent before somebody opens it.
+    lazy: bool = False
+    # How many children are left out.
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class Match:
+    """A category with the names of those above it, as the filter lists it."""
+
+    id: int
+    path: str
+    hidden: bool = False
+
+
+@dataclass(frozen=True)
+class CategoryChoices:
+    """The tree, or the matches of a filter; ``chosen`` is set where the filter does not match what is chosen."""
+
+    nodes: Sequence[Node] = ()
+    more: int = 0
+    query: str = ""
+    matches: Sequence[Match] = ()
+    more_matches: int = 0
+    selected: int | None = None
+    chosen: Match | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to choose from."""
+        return bool(self.nodes or self.query)
+
+
+def categories(client: MoodleClient) -> tuple[Category, ...]:
+    """All categories, at most some minutes old; older ones where Moodle does not answer.
+
+    Raises MoodleError where Moodle cannot be asked, and where it shows no category at all. A broken cache costs a
+    question to Moodle, not the page.
+    """
+    known = _kept(client.site_url)
+    if known and time.time() - known[0] < FRESH_FOR:
+        return known[1]
+    try:
+        fresh = client.categories()
+    except MoodleError:
+        if known:
+            return known[1]
+        raise
+    if not fresh:
+        raise no_category()
+    _keep(client.site_url, fresh)
+    return fresh
+
+
+def category_choices(
+    all_of_them: Sequence[Category], user: "User", *, query: str = "", selected: int | None = None
+) -> CategoryChoices:
+    """What the form shows: the matches of the filter, or without one the tree with the chosen category in view."""
+    words = fold_text(query).split()
+    if words:
+        return _filtered(all_of_them, user, query.strip(), words, selected)
+    nodes = tree(all_of_them, user)
+    opened = _open_to(nodes, selected)
+    if not opened and len(all_of_them) < OPEN_BELOW:
+        for node in nodes:
+            node.open = True
+    if len(all_of_them) > SENT_WHOLE:
+        _fold(nodes)
+    shown, more = _first(nodes, selected)
+    return CategoryChoices(shown, more, selected=selected)
+
+
+def children_of(category_id: int, all_of_them: Sequence[Category], user: "User") -> tuple[Sequence[Node], int]:
+    """The categories right below one, and how many are left out."""
+    node = _find(tree(all_of_them, user), category_id)
+    if node is None:
+        return (), 0
+    _fold(node.children)
+    return _first(node.children, None)
+
+
+def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
+    """The categories as they lie in Moodle that this person may copy into.
+
+    What lies above one of them is shown, too, and cannot be chosen: else nobody knows which "Semester 1" it is.
+    """
+    top: list[Node] = []
+    nodes: dict[int, Node] = {}
+    for category in sorted(all_of_them, key=lambda category: (category.depth, category.sortorder)):
+        parent = nodes.get(category.parent)
+        hidden = category.visible is False or (parent is not None and parent.hidden)
+        node = Node(category.id, category.name, not access.may_copy_into(user, category), hidden)
+        nodes[category.id] = node
+        # A parent that the account may not see: its children stand at the top rather than nowhere.
+        (parent.children if parent else top).append(node)
+    return _offered(top)
+
+
+def is_hidden(category_id: int | None, all_of_them: Iterable[Category]) -> bool:
+    """Whether a category, or one above it, is hidden from students."""
+    known = {category.id: category for category in all_of_them}
+    return any(step.visible is False for step in _steps(category_id, known))
+
+
+def path_of(category_id: int | None, all_of_them: Iterable[Category]) -> str:
+    """The names of a category and those above it: "Faculty of Science / 2027 Semester 1"; "" for none."""
+    known = {category.id: category for category in all_of_them}
+    return " / ".join(isolate(step.name) for step in _steps(category_id, known))
+
+
+def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Category], user: "User") -> int | None:
+    """The category that a copy most likely goes into: the source's, with its term moved on by so many years.
+
+    "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" where there is one, else the source's own category.
+    None where this person may not copy into either.
+    """
+    known = {category.id: category for category in all_of_them}
+    names = [step.name for step in _steps(source_category, known)]
+    if not names:
+        return None
+    allowed = {category.id for category in all_of_them if access.may_copy_into(user, category)}
+    wanted = [_comparable(raised(name, max(years, 1)) or name) for name in names]
+    for category in all_of_them:
+        if category.depth == len(names) and category.id in allowed:
+            steps = _steps(category.id, known)
+            if [_comparable(step.name) for step in steps] == wanted:
+                return category.id
+    return source_category if source_category in allowed else None
+
+
+def _comparable(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category]:
+    """A category and all above it, from the top."""
+    category = known.get(category_id or 0)
+    if category is None:
+        return []
+    path = (int(step) for step in category.path.strip("/").split("/") if step.isdigit())
+    return [known[step] for step in path if step in known]
+
+
+def _filtered(
+    all_of_them: Sequence[Category], user: "User", query: str, words: list[str], selected: int | None
+) -> CategoryChoices:
+    """Each word has to occur in the path; a category whose own name begins with the first word comes first."""
+    known = {category.id: category for category in all_of_them}
+    found: list[tuple[bool, int, Match]] = []
+    for category in all_of_them:
+        steps = _steps(category.id, known)
+        folded = fold_text(" / ".join(in_one_language(step.name) for step in steps))
+        if all(word in folded for word in words) and access.may_copy_into(user, category):
+            own_name_first = fold_text(in_one_language(category.name)).startswith(words[0])
+            found.append((not own_name_first, category.sortorder, _match(steps)))
+    found.sort(key=lambda one: one[:2])
+    matches = [match for _, _, match in found[:MATCHES]]
+    chosen = None
+    if selected is not None and selected not in {match.id for match in matches}:
+        steps = _steps(selected, known)
+        chosen = _match(steps) if steps else None
+    return CategoryChoices(
+        query=query,
+        matches=matches,
+        more_matches=max(0, len(found) - MATCHES),
+        selected=selected,
+        chosen=chosen,
+    )
+
+
+def _match(steps: list[Category]) -> Match:
+    path = " / ".join(isolate(step.name) for step in steps)
+    return Match(steps[-1].id, path, any(step.visible is False for step in steps))
+
+
+def _offered(nodes: list[Node]) -> list[Node]:
+    for node in nodes:
+        node.children = _offered(node.children)
+    return [node for node in nodes if node.children or not node.disabled]
+
+
+def _open_to(nodes: Iterable[Node], selected: int | None) -> bool:
+    """Open what lies above the chosen category; True where it was found."""
+    for node in nodes:
+        if _open_to(node.children, selected):
+            node.open = True
+            node.children, node.more = _first(node.children, selected)
+            return True
+        if node.id == selected:
+            return True
+    return False
+
+
+def _fold(nodes: Iterable[Node]) -> None:
+    """Leave out what lies below closed categories."""
+    for node in nodes:
+        if node.children and not node.open:
+            node.children, node.lazy, node.more = [], True, 0
+        else:
+            _fold(node.children)
+
+
+def _first(nodes: list[Node], selected: int | None) -> tuple[list[Node], int]:
+    """As many as are shown at once, always with the one that is chosen or open."""
+    if len(nodes) <= SIBLINGS:
+        return nodes, 0
+    kept = nodes[:SIBLINGS]
+    kept += [node for node in nodes[SIBLINGS:] if node.open or node.id == selected]
+    return kept, len(nodes) - len(kept)
+
+
+def _find(nodes: Iterable[Node], category_id: int) -> Node | None:
+    for node in nodes:
+        if node.id == category_id:
+            return node
+        if (found := _find(node.children, category_id)) is not None:
+            return found
+    return None
+
+
+def _kept(site_url: str) -> tuple[float, tuple[Category, ...]] | None:
+    stored = cache_get(f"categories:{site_url}")
+    if not stored:
+        return None
+    try:
+        return float(stored[0]), tuple(Category(**category) for category in stored[1])
+    except (TypeError, ValueError, LookupError):
+        # As an older version of this program kept it.
+        return None
+
+
+def _keep(site_url: str, fresh: tuple[Category, ...]) -> None:
+    cache_set(f"categories:{site_url}", (time.time(), [vars(category) for category in fresh]), KEPT_FOR)

@@ -1,0 +1,75 @@
+"""What the request form offers of the Moodle: courses and categories, as far as Moodle answered."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dupdash.accounts import access
+from dupdash.accounts.access import NotAllowed
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.request import as_id
+from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.web import category_picker, course_picker
+from dupdash.web.category_picker import CategoryChoices
+from dupdash.web.course_picker import Choice, Found
+from dupdash.web.forms.request import RequestForm
+from dupdash.web.presentation.outcome import Callout
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@dataclass
+class FormChoices:
+    categories: CategoryChoices = field(default_factory=CategoryChoices)
+    found: Found = field(default_factory=Found)
+    # Why something cannot be offered.
+    problem: Callout | None = None
+
+
+def form_choices(form: RequestForm, before: DuplicationJob | None, user: "User") -> FormChoices:
+    """The choices of the whole form. What is chosen already is shown even while Moodle does not answer."""
+    choices = FormChoices()
+    source = form.value("source")
+    with problems_shown(choices, user), open_client() as client:
+        choices.found = Found(chosen=_known_without_moodle(source, before, user, client.site_url))
+        selected = as_id(form.value("category"))
+        known = category_picker.categories(client)
+        choices.categories = category_picker.category_choices(
+            known, user, query=form.value("category_query"), selected=selected
+        )
+        choices.found = course_picker.find_source(form.value("source_query"), source, user, client)
+    return choices
+
+
+def _known_without_moodle(source: str, before: DuplicationJob | None, user: "User", site_url: str) -> Choice | None:
+    if before is not None and source == str(before.source_id):
+        id_line = f"id {before.source_id}"
+        return Choice(before.source_id, before.source_fullname, before.source_shortname, id_line)
+    return course_picker.remembered_choice(source, user, site_url)
+
+
+@contextmanager
+def problems_shown(choices: FormChoices, user: "User") -> Iterator[None]:
+    """A Moodle that does not answer costs the page a part of what it offers; the page says which, and why."""
+    try:
+        yield
+    except NotAllowed as refusal:
+        choices.found = Found()
+        choices.problem = Callout("warning", "Your courses cannot be found in Moodle.", str(refusal))
+    except ConfigurationFault as fault:
+        choices.problem = Callout(
+            "danger",
+            "No copy can be requested at the moment.",
+            fault.message if access.is_administrator(user) else "The connection to Moodle has to be repaired first.",
+            fault.advice if access.is_administrator(user) else "Tell a course administrator, and try again later.",
+        )
+    except MoodleError as error:
+        choices.problem = Callout(
+            "warning",
+            "Moodle could not be asked.",
+            f"{error} Courses and categories may be missing below. What you have chosen and typed is kept.",
+            "Try again in a moment.",
+        )

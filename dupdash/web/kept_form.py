@@ -1,0 +1,65 @@
+"""Keeps what was typed into a form whose session has ended, until the same person has signed in again."""
+
+from urllib.parse import urlsplit
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.core import signing
+from django.http import HttpRequest, QueryDict
+
+KEY = "kept_form"
+SALT = "dupdash.kept_form"
+# A form that a person filled in is far smaller.
+LONGEST = 20_000
+NOT_KEPT = frozenset({"csrfmiddlewaretoken", "owner"})
+
+
+def owner_mark(user: "User") -> str:
+    """Marks the forms of a page as this person's: nobody else gets to see what was typed into them."""
+    return signing.dumps(user.pk, salt=SALT)
+
+
+def keep(request: HttpRequest) -> bool:
+    """Put the form of a POST into the session of the browser; False where it is not known whose it is."""
+    encoded = _typed(request).urlencode()
+    owner = _owner(request)
+    if owner is None or len(encoded) > LONGEST:
+        return False
+    request.session[KEY] = {"path": request.get_full_path(), "owner": owner, "data": encoded}
+    return True
+
+
+def is_kept(request: HttpRequest, path: str) -> bool:
+    """Whether a form is kept for the page at this address."""
+    kept = request.session.get(KEY)
+    return isinstance(kept, dict) and kept.get("path") == path
+
+
+def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None:
+    """The form that is kept for this page and person, once; whoever else signed in ends the keeping."""
+    if not is_kept(request, request.get_full_path()):
+        return None
+    kept = request.session.pop(KEY)
+    return QueryDict(kept["data"]) if kept["owner"] == user.pk else None
+
+
+def comes_from_own_page(request: HttpRequest) -> bool:
+    """Whether the browser says that a page of this very site sent the request."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return urlsplit(request.headers.get("Origin", "")).netloc == request.get_host()
+
+
+def _typed(request: HttpRequest) -> QueryDict:
+    typed = request.POST.copy()
+    for name in NOT_KEPT:
+        typed.pop(name, None)
+    return typed
+
+
+def _owner(request: HttpRequest) -> int | None:
+    try:
+        owner = signing.loads(request.POST.get("owner", ""), salt=SALT, max_age=7 * 24 * 3600)
+    except signing.BadSignature:
+        return None
+    return owner if isinstance(owner, int) else None

@@ -1,0 +1,161 @@
+"""The parts of the request form that the server sends while the form is filled in."""
+
+import re
+from collections.abc import Mapping
+
+from django.http import HttpResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Action
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.request import Problem, as_id, check_short_name, held_by_job, taken_in_moodle
+from dupdash.duplication.states import State
+from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.options import OPTIONS
+from dupdash.web import category_picker, course_picker
+from dupdash.web.category_picker import CategoryChoices
+from dupdash.web.converters import JobId
+from dupdash.web.decorators import permission_required
+from dupdash.web.earlier_copies import Target
+from dupdash.web.form_choices import FormChoices, problems_shown
+from dupdash.web.health_of_request import health_of
+from dupdash.web.presentation.error_messages import words_of_problem
+from dupdash.web.presentation.preview import Preview, preview
+from dupdash.web.responses import PersonRequest, partial
+from dupdash.web.short_names import free_variant
+
+AN_ID = re.compile(JobId.regex)
+
+
+@permission_required
+@require_safe
+def source_choices(request: PersonRequest) -> HttpResponse:
+    """The courses that a search finds, as radios."""
+    query, source = request.GET.get("source_query", ""), request.GET.get("source", "")
+    choices = FormChoices()
+    with problems_shown(choices, request.user), open_client() as client:
+        choices.found = course_picker.Found(
+            chosen=course_picker.remembered_choice(source, request.user, client.site_url)
+        )
+        choices.found = course_picker.find_source(query, source, request.user, client)
+    context = {"found": choices.found, "problem": choices.problem, "query": query.strip(), "selected": as_id(source)}
+    return partial(request, "jobs/_source_choices.html", context)
+
+
+@permission_required
+@require_safe
+def category_choices(request: PersonRequest) -> HttpResponse:
+    """The categories that the filter finds, the tree without one, or with ``under`` what lies below a category."""
+    selected = as_id(request.GET.get("category", ""))
+    under = as_id(request.GET.get("under", ""))
+    try:
+        with open_client() as client:
+            known = category_picker.categories(client)
+    except MoodleError:
+        return partial(request, "components/_check.html", {"level": "warning", "text": "Moodle could not be asked."})
+    if under is not None:
+        nodes, more = category_picker.children_of(under, known, request.user)
+        context = {"nodes": nodes, "more": more, "name": "category", "selected": selected}
+        return partial(request, "components/_tree.html", context)
+    query = request.GET.get("category_query", "")
+    choices = category_picker.category_choices(known, request.user, query=query, selected=selected)
+    context = {"categories": choices, "suggested_category": request.GET.get("suggested_category", "")}
+    return partial(request, "jobs/_category_choices.html", context)
+
+
+@permission_required
+@require_safe
+def copy_preview(request: PersonRequest) -> HttpResponse:
+    """What will happen with this source and these options; names and a category for the copy are sent along."""
+    source = as_id(request.GET.get("source", ""))
+    chosen = {option.name: option.name in request.GET for option in OPTIONS}
+    category = request.GET.get("category", "")
+    target = Target(
+        as_id(category),
+        request.GET.get("shortname", ""),
+        request.GET.get("fullname", ""),
+        visible="visible" in request.GET,
+        category_is_suggested=category == request.GET.get("suggested_category", ""),
+    )
+    shown = preview_for(source, chosen, target, request) if source else None
+    context: dict[str, object] = {
+        "preview": shown,
+        "again": "again" in request.GET,
+        "preview_url": reverse("jobs:preview"),
+        "source": source,
+        "with_names": True,
+    }
+    if shown is not None and shown.target.category_is_suggested and shown.target.category_id != target.category_id:
+        context |= {"categories": _suggested(shown, request), "suggested_category": shown.target.category_id}
+    return partial(request, "jobs/_preview.html", context)
+
+
+def _suggested(shown: Preview, request: PersonRequest) -> CategoryChoices | None:
+    """The tree with the category that fits the chosen source."""
+    try:
+        with open_client() as client:
+            known = category_picker.categories(client)
+    except MoodleError:
+        return None
+    return category_picker.category_choices(known, request.user, selected=shown.target.category_id)
+
+
+def preview_for(source: int, chosen: Mapping[str, int], target: Target, request: PersonRequest) -> Preview:
+    """The preview for a source, which is remembered as this person's choice."""
+    try:
+        with open_client() as client:
+            shown = preview(source, chosen, target, request.user, client, health_of(request))
+            if shown.course is not None:
+                choice = course_picker.choice_of(shown.course, client)
+                course_picker.remember_choice(choice, request.user, client)
+            return shown
+    except MoodleError as error:
+        return Preview(trouble=str(error))
+
+
+@permission_required
+@require_safe
+def short_name_check(request: PersonRequest) -> HttpResponse:
+    """Whether a short name can be used, said while it is typed; with a free one where it is taken."""
+    shortname = request.GET.get("shortname", "")
+    if not shortname.strip():
+        return _checked(request, "", "")
+    problem = next(iter(check_short_name(shortname)), None) or held_by_job(shortname, ignore_job=_edited(request))
+    if problem is None:
+        try:
+            with open_client() as client:
+                problem = taken_in_moodle(shortname, client)
+        except MoodleError:
+            return _checked(
+                request, "warning", "Moodle could not be asked. The name is checked again when you send it."
+            )
+    if problem is not None:
+        return _checked(request, "danger", words_of_problem(problem, request.user), free_name(shortname, problem))
+    return _checked(request, "success", "This short name is free.")
+
+
+def free_name(shortname: str, problem: Problem) -> str:
+    """A free name in place of one that is taken; "" where another problem is meant, or Moodle could not be asked."""
+    if problem.code != "shortnametaken":
+        return ""
+    try:
+        with open_client() as client:
+            return free_variant(shortname, client)
+    except MoodleError:
+        return ""
+
+
+def _checked(request: PersonRequest, level: str, text: str, offer: str = "") -> HttpResponse:
+    return partial(request, "components/_check.html", {"level": level, "text": text, "offer": offer})
+
+
+def _edited(request: PersonRequest) -> DuplicationJob | None:
+    """The waiting job whose request is being changed: it may keep its own short name."""
+    job_id = request.GET.get("job", "")
+    if not AN_ID.fullmatch(job_id):
+        return None
+    job = access.visible_jobs(request.user).filter(pk=job_id, state=State.AWAITING_APPROVAL).first()
+    return job if job is not None and access.may(request.user, Action.APPROVE, job) else None
