@@ -51,7 +51,7 @@ def test_it_names_the_course_that_has_it_to_those_who_see_everything(
     sandbox.state.change(NOT_TAUGHT, shortname="MERGER", fullname="Merger, confidential", visible=0)
     page = text(request.getfixturevalue(f"as_{who}").get(URL, {"shortname": "merger"}))
     assert "A course in Moodle already has this short name." in page
-    assert (f"It is “Merger, confidential” (id {NOT_TAUGHT})." in page) == named
+    assert (f"“Merger, confidential”</a> (id {NOT_TAUGHT})." in page) == named
     assert ("confidential" in page) == named
 
 
