@@ -60,3 +60,8 @@ def _ask_moodle() -> None:
 def heartbeat(cluster: str, token: str) -> None:
     """Prove to the supervisor that this cluster runs tasks (queues of both clusters)."""
     ClusterHeartbeat.objects.update_or_create(cluster=cluster, defaults={"token": token, "at": timezone.now()})
+
+
+def log_site() -> None:
+    """Log which site dupdash works with, and a wrong address (queue of the housekeeping cluster, at each start)."""
+    moodle_health.log_site_at_start()

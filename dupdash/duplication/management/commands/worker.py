@@ -1,11 +1,11 @@
-"""``manage.py worker``: all that works on jobs, under one supervisor."""
+"""``manage.py worker``: runs all workers under one supervisor."""
 
-import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from django.db import connections
 
-from dupdash.duplication import moodle_health
+from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
 from dupdash.duplication.queue.supervisor import Supervisor
 
 
@@ -13,5 +13,7 @@ class Command(BaseCommand):
     help = "Runs the workers: one django-q2 cluster for copies, one for housekeeping, watched over and restarted."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        threading.Thread(target=moodle_health.log_site_at_start, name="site-at-start", daemon=True).start()
+        # A task and not a thread of the supervisor, which forks: a fork while another thread holds a lock hangs.
+        enqueue(HOUSEKEEPING, "dupdash.duplication.tasks.log_site")
+        connections.close_all()
         Supervisor().run()
