@@ -40,7 +40,7 @@ document.addEventListener("change", (event) => {
   if (!at.matches("input[type=radio]")) return;
   for (const search of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-picks]"))) {
     if (document.getElementById(search.dataset.picks ?? "")?.contains(at)) {
-      search.dispatchEvent(new CustomEvent("htmx:abort", { bubbles: true }));
+      search.dispatchEvent(new CustomEvent("htmx:abort", { bubbles: true, detail: { elt: search } }));
     }
   }
 });

@@ -54,7 +54,7 @@ def window(
     page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
     yield page
     context.close()
-    assert errors == []
+    assert errors == [], errors
 
 
 def remember(context: BrowserContext, base: str, person: User) -> None:
