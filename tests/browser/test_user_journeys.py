@@ -74,6 +74,9 @@ def test_faculty_ask_and_get_their_copy(
         page.get_by_label("Note").fill("For the summer school.")
         assert fits(page)
         page.get_by_role("button", name="Request copy").click()
+        # This course was already copied to this term: the form asks first.
+        page.get_by_label("Make another copy").check()
+        page.get_by_role("button", name="Request copy").click()
         _state(page, "Awaiting approval")
 
         # The administrator finds it where work begins, and decides.
@@ -210,4 +213,7 @@ def _ask_for_a_copy(page: Page) -> None:
     page.get_by_label("Full name").fill(FULLNAME)
     page.get_by_label("Short name").fill("BIO101-SUMMER")
     expect(page.get_by_label("2027 Semester 1").first).to_be_checked()
+    page.get_by_role("button", name="Request copy").click()
+    # This course was already copied to this term: the form asks first.
+    page.get_by_label("Make another copy").check()
     page.get_by_role("button", name="Request copy").click()
