@@ -98,12 +98,17 @@ def test_it_answers_xml(site: Site) -> None:
     assert response.text == expected.replace(captured["request"]["shortname"], shortname)
 
 
+def next_temporary_name(site: Site) -> str:
+    """The short name that the next copy of the source has while Moodle restores it."""
+    stem = html.unescape(site.course(site.source)["shortname"])
+    names = (f"{stem}_{number}" for number in itertools.count(1))
+    return next(name for name in names if not site.by_field("shortname", name))
+
+
 def test_the_copy_is_seen_under_a_temporary_name_meanwhile(site: Site) -> None:
     """trace_sync_duplicate.json. The requested name is not looked up meanwhile: that can break the copy (measured)."""
     site.needs(DUPLICATE, "core_course_delete_courses")
-    shortname, stem = site.a_shortname(), html.unescape(site.course(site.source)["shortname"])
-    names = (f"{stem}_{number}" for number in itertools.count(1))
-    temporary = next(name for name in names if not site.by_field("shortname", name))
+    shortname, temporary = site.a_shortname(), next_temporary_name(site)
     copying = threading.Thread(target=site.duplicate, args=(shortname,), kwargs={"visible": 0})
     copying.start()
     seen: set[int] = set()
@@ -124,7 +129,7 @@ def test_the_copy_is_seen_under_a_temporary_name_meanwhile(site: Site) -> None:
 def test_a_copy_goes_on_when_its_caller_has_left(site: Site) -> None:
     """Measured: a lost answer is not a failure."""
     site.needs(DUPLICATE, "core_course_delete_courses")
-    shortname = site.a_shortname()
+    shortname, temporary = site.a_shortname(), next_temporary_name(site)
     fields = {
         "wstoken": site.server.token,
         "wsfunction": DUPLICATE,
@@ -137,9 +142,26 @@ def test_a_copy_goes_on_when_its_caller_has_left(site: Site) -> None:
     leaving = pytest.raises(ReadTimeout) if sandbox else suppress(ReadTimeout)
     with held, leaving:
         requests.post(site.server.endpoint, fields, timeout=(10, 0.3))
+    wait_until_restored(site, temporary)
     course = finished_course(site, shortname)
     assert course["fullname"] == f"dupdash contract {shortname}"
     assert_copied(site.contents(course["id"]), site.contents(site.source))
+
+
+def wait_until_restored(site: Site, temporary: str) -> None:
+    """Wait until the copy was seen under its temporary name and has lost it: looking up the requested name earlier
+    can break the copy (measured)."""
+    if site.server.sandbox:
+        site.server.sandbox.wait_for_copies()
+        return
+    seen, deadline = False, time.monotonic() + 60
+    # A small copy may be over before anybody looks.
+    while seen or time.monotonic() < deadline:
+        present = bool(site.by_field("shortname", temporary))
+        if seen and not present:
+            return
+        seen = seen or present
+        time.sleep(0.2)
 
 
 def finished_course(site: Site, shortname: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from dupdash.duplication.drivers.copy_tracker import CopyEvidence, TrackedCourse
 from dupdash.duplication.engine import checking
 from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.engine.run import LateAnswerThread
-from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
+from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
 from dupdash.duplication.states import TRANSITIONS, State
@@ -247,7 +247,9 @@ def look(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     """Put the clock forward to the job's next look, and let housekeeping do it."""
     job.refresh_from_db()
     assert job.check_at is not None, f"no look is due: {job.state}"
-    clock.forward(max(0.0, (job.check_at - timezone.now()).total_seconds()) + 0.001)
+    # While the site counts as down, nothing is checked before the next probe.
+    due = max(job.check_at, MoodleHealth.current().probe_at or job.check_at)
+    clock.forward(max(0.0, (due - timezone.now()).total_seconds()) + 0.001)
     tasks.sweep()
     job.refresh_from_db()
     return job

@@ -381,7 +381,7 @@ def test_it_does_not_take_what_a_slow_worker_finds_before_sending_for_the_answer
         recovery.recover_dead_leases()
         told_again_at_once(job)
         assert run_worker(job).state == State.CHECKING
-        moodle.wait_for_step("hidden")
+        moodle.wait_for_step("renamed")
         go_on.set()
     job.refresh_from_db()
     assert job.state == State.CHECKING
