@@ -37,11 +37,13 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_q",
     "csp",
+    "dupdash.telemetry",
     "dupdash.accounts",
     "dupdash.duplication",
     "dupdash.notifications",
     "dupdash.web",
     "dupdash.gateway",
+    "dupdash.operations",
 ]
 # The embedded Moodle for demonstrations and tests. Anybody may read its tokens, so it stays out of production.
 if env.flag("SANDBOX", False):
@@ -51,6 +53,9 @@ if env.flag("SANDBOX", False):
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 
 MIDDLEWARE = [
+    # First, so that every log line of a request names it.
+    "dupdash.telemetry.log_context.request_id_middleware",
+    "dupdash.operations.views.probe_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -329,14 +334,25 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",
 ]
 
-# --- Log ------------------------------------------------------------------------------------------------
+# --- Log and monitoring -----------------------------------------------------------------------------------
 
+LOG_FORMAT = env.choice("LOG_FORMAT", "text", ("text", "json"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"without_queries": {"()": "dupdash.logs.WithoutQueries"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "text": {
+            "()": "dupdash.telemetry.log_format.OneLineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        },
+        "json": {"()": "dupdash.telemetry.log_format.JsonLineFormatter"},
+    },
+    "filters": {
+        "context": {"()": "dupdash.telemetry.log_context.ContextFilter"},
+        "without_queries": {"()": "dupdash.telemetry.log_format.WithoutQueries"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "filters": ["context"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         "dupdash": {"level": env.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR"))},
@@ -344,6 +360,16 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False, "filters": ["without_queries"]},
     },
 }
+# Prometheus sends it to read /metrics; without it there is no such address.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
+# Errors are reported to Sentry if its address is set. Nothing that identifies a person is sent.
+SENTRY_DSN = env.text("SENTRY_DSN")
+if SENTRY_DSN:
+    # Not at the top: it costs every process memory.
+    from dupdash.telemetry.sentry import report_errors_to_sentry
+
+    if not report_errors_to_sentry(SENTRY_DSN, MOODLE_TOKEN, ASYNC_TOKEN):
+        refuse("SENTRY_DSN", "is not an address of Sentry. Copy it from the project's settings in Sentry")
 
 # The pipe that tells worker processes that their supervisor has gone; set by the supervisor alone.
 SUPERVISOR_PIPE_FD = os.environ.get("DUPDASH_SUPERVISOR_PIPE_FD", "")

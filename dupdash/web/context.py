@@ -41,6 +41,7 @@ PAGES = (
     ("approvals", "Approvals"),
     ("insights", "Insights"),
     ("tokens", "API tokens"),
+    ("system", "System"),
 )
 
 

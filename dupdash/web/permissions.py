@@ -78,6 +78,7 @@ PERMISSIONS: dict[str, Permission] = {
     "delete_preset": Permission(access.is_administrator),
     "preferences": Permission(signed_in),
     "notifications:news": Permission(signed_in, background=True),
+    "system": Permission(access.is_administrator),
     "tokens": Permission(access.has_role),
     "revoke_token": Permission(access.has_role),
 }

@@ -17,6 +17,7 @@ from dupdash.web.views import (
     request,
     request_parts,
     sign_in,
+    system,
     tokens,
 )
 
@@ -59,6 +60,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("presets/<int:preset_id>/delete/", presets.delete_preset, name="delete_preset"),
     path("insights/", insights.insights, name="insights"),
     path("insights/<slug:chart_id>.csv", insights.insights_csv, name="insights_csv"),
+    path("system/", system.system, name="system"),
     path("tokens/", tokens.own_tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.revoke_token, name="revoke_token"),
     path("preferences/", preferences.preferences, name="preferences"),

@@ -18,6 +18,7 @@ MODULES = {
     "demo": "demo",
     "test": "tests",
     "check": "checks",
+    "docs": "docs",
     "screenshots": "screenshots",
 }
 

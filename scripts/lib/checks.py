@@ -14,6 +14,7 @@ SCRIPTS = (
     "scripts/demo",
     "scripts/test",
     "scripts/check",
+    "scripts/docs",
     "scripts/screenshots",
     "scripts/plugin",
 )

@@ -99,6 +99,7 @@ MAY: dict[str, set[str]] = {
     "approvals": ADMINISTRATOR,
     "approvals_decide": ADMINISTRATOR,
     "presets": ADMINISTRATOR,
+    "system": ADMINISTRATOR,
     "edit_preset": ADMINISTRATOR,
     "delete_preset": ADMINISTRATOR,
     # One's own.

@@ -1,0 +1,64 @@
+"""Deletes finished jobs of long ago, and writes them to an archive before."""
+
+import gzip
+import json
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from dupdash.duplication.models import DuplicationJob, JobEvent
+from dupdash.duplication.states import TERMINAL, State
+
+BATCH = 500
+
+
+def old_jobs(before: datetime) -> QuerySet[DuplicationJob]:
+    """Jobs that finished before this moment.
+
+    Left out: jobs that a later job retries, until the retry is deleted, too; and failed jobs that left a course in
+    Moodle which is still there, because the page of the job is the only place that knows of it.
+    """
+    retries = DuplicationJob.objects.filter(retry_of=OuterRef("pk"))
+    course_left = Q(course_id__isnull=False) | Q(likely_course_id__isnull=False)
+    return (
+        DuplicationJob.objects.filter(state__in=TERMINAL, finished_at__lt=before)
+        .exclude(course_left, state=State.FAILED, course_deleted_at__isnull=True)
+        .exclude(Exists(retries))
+        .order_by("finished_at", "pk")
+    )
+
+
+def prune(before: datetime, archive: Path | None) -> Iterator[int]:
+    """Delete old jobs with their events, in batches; yields the number of jobs deleted so far.
+
+    ``archive``: a new file, to which each batch is written, and synchronised to the disk, before it is deleted: gzipped
+    JSON, a job a line. Raises FileExistsError if the file exists, OSError if it cannot be written.
+    """
+    deleted = 0
+    with gzip.open(archive, "xt", encoding="utf-8") if archive else nullcontext() as file:
+        while batch := list(old_jobs(before)[:BATCH]):
+            if file is not None:
+                _write(file, batch)
+            with transaction.atomic():
+                DuplicationJob.objects.filter(pk__in=[job.pk for job in batch]).delete()
+            deleted += len(batch)
+            yield deleted
+
+
+def _write(file: Any, jobs: list[DuplicationJob]) -> None:
+    events: dict[str, list[dict[str, Any]]] = {job.pk: [] for job in jobs}
+    for event in JobEvent.objects.filter(job__in=jobs).order_by("id").values():
+        events[event["job_id"]].append(dict(event))
+    for job in jobs:
+        line = {field.attname: getattr(job, field.attname) for field in job._meta.concrete_fields}
+        json.dump({**line, "events": events[job.pk]}, file, cls=DjangoJSONEncoder)
+        file.write("\n")
+    file.flush()
+    os.fsync(file.buffer.fileobj.fileno())

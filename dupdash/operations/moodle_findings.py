@@ -1,0 +1,89 @@
+"""Examines, with reads alone, whether dupdash can work with the Moodle of the settings."""
+
+from collections.abc import Iterator
+
+from django.conf import settings
+
+from dupdash.duplication import capabilities, moodle_health
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
+from dupdash.operations.findings import Finding, Level
+
+ADD_CAPABILITIES = (
+    "Allow them in the role of the account in Moodle: Site administration, Users, Permissions, Define roles. The role "
+    "must be assigned to the account in the system context."
+)
+
+
+def examine_moodle(client: MoodleClient) -> Iterator[Finding]:
+    """Findings about site, functions, categories and capabilities. The first problem that stops all others is last."""
+    try:
+        yield from _examine(client)
+    except ConfigurationFault as fault:
+        yield Finding(Level.PROBLEM, "Moodle", _with_cause(fault))
+    except MoodleError as error:
+        yield Finding(
+            Level.PROBLEM, "Moodle", f"{_with_cause(error)} Is {settings.MOODLE_URL} the address of the site?"
+        )
+
+
+def _examine(client: MoodleClient) -> Iterator[Finding]:
+    site = moodle_health.ask_site(client)
+    yield from _describe(site)
+    if missing := moodle_health.missing_functions(site):
+        text = f"The token may not call: {', '.join(missing)}."
+        yield Finding(Level.PROBLEM, "Functions", text, moodle_health.ADD_FUNCTIONS)
+        return
+    categories = client.categories()
+    if not categories:
+        raise moodle_health.no_category()
+    yield Finding(Level.OK, "Categories the account may see", str(len(categories)))
+    yield from _capabilities(client)
+    for left_out in client.left_out:
+        yield Finding(Level.WARNING, "Answers", f"Left out of an answer, because it could not be read: {left_out}")
+
+
+def _describe(site: SiteInfo) -> Iterator[Finding]:
+    if site is UNKNOWN_SITE:
+        yield Finding(
+            Level.WARNING,
+            "Site",
+            "The site cannot describe itself (core_webservice_get_site_info answers “invalidresponse”). One of its "
+            "fields is odd, for example the address of the account's picture. dupdash works without it, and does "
+            "not know which functions the token may call.",
+        )
+    else:
+        kind = "a site administrator" if site.is_site_admin else "not a site administrator"
+        yield Finding(Level.OK, "Site", f"{site.sitename} ({site.siteurl})")
+        yield Finding(Level.OK, "Version", f"Moodle {site.release}")
+        yield Finding(Level.OK, "Account", f"{site.username}, {kind}")
+        if difference := moodle_health.address_difference(site.siteurl, settings.MOODLE_URL):
+            yield Finding(Level.WARNING, "Site", difference)
+    yield Finding(Level.OK, "Driver", moodle_health.choose_driver(site))
+    for name, loss in moodle_health.OPTIONAL.items():
+        if site.lacks(name):
+            yield Finding(Level.WARNING, "Functions", f"Without {name} {loss}.")
+
+
+def _capabilities(client: MoodleClient) -> Iterator[Finding]:
+    missing = capabilities.missing(client)
+    if missing is None:
+        yield Finding(
+            Level.WARNING,
+            "Capabilities",
+            "The account sees no course, so its capabilities could not be checked.",
+        )
+        return
+    for capability in missing:
+        if capability.required:
+            text = f"The account lacks the capability {capability.name}: {capability.loss}."
+            yield Finding(Level.PROBLEM, "Capabilities", text, ADD_CAPABILITIES)
+        else:
+            yield Finding(Level.WARNING, "Capabilities", f"Without the capability {capability.name} {capability.loss}.")
+
+
+def _with_cause(error: MoodleError) -> str:
+    """The error, with what Moodle says about its cause where its debugging is on."""
+    debuginfo = error.words.debuginfo if error.words else ""
+    return f"{error} Moodle adds: {debuginfo}" if debuginfo else str(error)

@@ -1,0 +1,105 @@
+"""Writes the reference pages of the documentation from the program: settings, commands and errors."""
+
+import re
+from argparse import Action
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.core.management import get_commands, load_command_class
+
+from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN
+
+SETTING = re.compile(r"#?([A-Z][A-Z0-9_]*)=(.*)")
+
+
+def write_pages(env_example: Path, folder: Path) -> None:
+    """Write each page into ``folder``, which is made if it does not exist."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in _pages(env_example).items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def _pages(env_example: Path) -> dict[str, str]:
+    return {
+        "settings.md": "\n".join(settings_page(env_example.read_text(encoding="utf-8"))),
+        "commands.md": "\n".join(commands_page()),
+        "errors.md": "\n".join(errors_page()),
+    }
+
+
+def settings_page(example: str) -> Iterator[str]:
+    """A table for each section of ``.env.example``; the comment above a setting is its meaning."""
+    yield from ("# Settings", "")
+    yield "Settings come from the environment, or from the file that `DUPDASH_ENV_FILE` names, else from `.env`."
+    meaning: list[str] = []
+    after_setting = True
+    for line in example.splitlines():
+        if line.startswith("# ---"):
+            yield from ("", f"## {line.strip('# -')}", "", "| setting | default | meaning |", "|---|---|---|")
+        elif found := SETTING.fullmatch(line):
+            # Several settings may follow one comment.
+            yield f"| `{found[1]}` | {_code(found[2])} | {_cell(' '.join(meaning))} |"
+            after_setting = True
+        elif line.startswith("# "):
+            meaning = [line[2:]] if after_setting else [*meaning, line[2:]]
+            after_setting = False
+        else:
+            after_setting = True
+    yield ""
+
+
+def commands_page() -> Iterator[str]:
+    """The help of each command of dupdash."""
+    yield from ("# Commands", "", "Run each as `manage.py NAME`.", "")
+    # Not those of the sandbox, which no production installation has.
+    ours = {
+        name: app for name, app in get_commands().items() if app.startswith("dupdash.") and app != "dupdash.sandbox"
+    }
+    for name, app in sorted(ours.items()):
+        command = load_command_class(app, name)
+        parser = command.create_parser("manage.py", name)
+        yield from (f"## {name}", "", _cell(command.help), "")
+        own = [action for action in parser._actions if not _is_general(action.dest)]
+        if own:
+            yield from ("| argument | meaning |", "|---|---|")
+            yield from (f"| `{_cell(_shown(action))}` | {_cell(action.help or '')} |" for action in own)
+            yield ""
+
+
+def errors_page() -> Iterator[str]:
+    """Each error code of a failed copy: what happened, what it means, what to do."""
+    yield from ("# Errors of a copy", "")
+    yield "The page of a failed copy shows the code, these sentences, and Moodle's own words."
+    yield from ("", "| code | what happened | what it means | what to do |", "|---|---|---|---|")
+    for code, one in [*EXPLANATIONS.items(), ("any other", UNKNOWN)]:
+        name = f"`{code}`" if code in EXPLANATIONS else code
+        yield f"| {name} | {_cell(one.happened)} | {_cell(one.means)} | {_cell(one.do)} |"
+    yield ""
+
+
+GENERAL = frozenset(
+    {"help", "version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color", "skip_checks"}
+)
+
+
+def _shown(action: Action) -> str:
+    """An argument as one writes it."""
+    if action.choices is not None:
+        return " | ".join(map(str, action.choices))
+    if not action.option_strings:
+        return str(action.metavar or action.dest)
+    name = ", ".join(action.option_strings)
+    return name if action.nargs == 0 else f"{name} {action.metavar or action.dest.upper()}"
+
+
+def _is_general(dest: str) -> bool:
+    """Whether every command of Django has this argument."""
+    return dest in GENERAL
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""

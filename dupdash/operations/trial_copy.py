@@ -1,0 +1,81 @@
+"""Makes one copy through the whole of dupdash, compares it with its source, and removes it again."""
+
+import time
+import uuid
+from collections.abc import Iterator
+
+from dupdash.duplication import jobs
+from dupdash.duplication.engine.removal import NotRemoved, remove_course
+from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.request import Draft, InvalidRequest, prepare
+from dupdash.duplication.states import TERMINAL, State
+from dupdash.moodle import options
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError
+from dupdash.operations.findings import Finding, Level
+
+SUBJECT = "Trial copy"
+POLL_INTERVAL = 0.5
+ENDED = TERMINAL | {State.UNRESOLVED}
+
+
+def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float) -> Iterator[Finding]:
+    """Copy ``source`` (id or short name), hidden and without people, wait ``timeout`` seconds for it, delete it."""
+    mark = uuid.uuid4().hex[:8]
+    draft = Draft(
+        source=source,
+        fullname=f"dupdash trial copy {mark}",
+        shortname=f"dupdash-trial-{mark}",
+        category_id=category_id,
+        visible=False,
+        options=options.defaults(),
+    )
+    try:
+        request = prepare(draft, Origin.COMMAND, client)
+        job = jobs.submit(request, actor=None, client=client, via="doctor")
+    except InvalidRequest as refused:
+        for problem in refused.problems:
+            yield Finding(Level.PROBLEM, SUBJECT, f"{problem.field}: {problem.words(in_full=True)}")
+        return
+    if not _wait(job, timeout):
+        yield Finding(
+            Level.PROBLEM,
+            SUBJECT,
+            f"Job {job.pk} is still {job.get_state_display().lower()} after {timeout:g} s.",
+            f"Look at its page, /jobs/{job.pk}/. Delete the course “{draft.shortname}” in Moodle when it is done.",
+        )
+        return
+    yield _result(job)
+    if job.state == State.SUCCEEDED:
+        yield _removal(job, client)
+
+
+def _wait(job: DuplicationJob, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
+    while job.state not in ENDED:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_INTERVAL)
+        job.refresh_from_db()
+    return True
+
+
+def _result(job: DuplicationJob) -> Finding:
+    last = job.events.last()
+    reason = last.reason if last else job.get_state_display()
+    if job.state == State.SUCCEEDED:
+        seconds = job.elapsed()
+        return Finding(Level.OK, SUBJECT, f"{reason} It took {seconds.total_seconds() if seconds else 0:.1f} s.")
+    return Finding(Level.PROBLEM, SUBJECT, reason, f"The page of the job says more: /jobs/{job.pk}/")
+
+
+def _removal(job: DuplicationJob, client: MoodleClient) -> Finding:
+    try:
+        return Finding(Level.OK, SUBJECT, remove_course(job, client, complete=True))
+    except (NotRemoved, MoodleError) as error:
+        return Finding(
+            Level.WARNING,
+            SUBJECT,
+            f"The trial copy was not deleted: {error}",
+            f"Delete the course “{job.shortname}” (id {job.course_id}) in Moodle.",
+        )

@@ -1,0 +1,71 @@
+"""The addresses for load balancers and Prometheus: ``/healthz``, ``/readyz`` and ``/metrics``."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from dupdash.operations import metrics
+from dupdash.operations.readiness import is_ready, readiness
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The web process answers. It reads nothing, so that a database that is away gets no web process restarted."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 if dupdash can work, else 503. Only with the token of the metrics the answer says why."""
+    checks = readiness()
+    ready = is_ready(checks)
+    detailed = _has_token(request)
+    body = {
+        "ready": ready,
+        "checks": {
+            check.name: {
+                "passed": check.passed,
+                "required": check.required,
+                **({"detail": check.detail} if detailed and check.detail else {}),
+            }
+            for check in checks
+        },
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+PROBES = {"/healthz": healthz, "/readyz": readyz}
+
+
+def probe_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer probes before anything checks the host name: load balancers and containers probe by IP address."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        probe = PROBES.get(request.path)
+        return probe(request) if probe else get_response(request)
+
+    return middleware
+
+
+@never_cache
+@require_safe
+def metrics_page(request: HttpRequest) -> HttpResponse:
+    """The metrics, for whoever sends METRICS_TOKEN. Without that setting there is no such address."""
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    if not _has_token(request):
+        return HttpResponse("Send METRICS_TOKEN as a bearer token.\n", status=401, content_type="text/plain")
+    return HttpResponse(metrics.exposition(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _has_token(request: HttpRequest) -> bool:
+    given = request.headers.get("Authorization", "")
+    wanted = f"Bearer {settings.METRICS_TOKEN}"
+    return bool(settings.METRICS_TOKEN) and constant_time_compare(given, wanted)

@@ -1,0 +1,121 @@
+"""What the page *System* shows an administrator: checks, queue, Moodle, calls to Moodle, versions and last failures."""
+
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+
+import django
+from django.conf import settings
+from django.db import connection
+from django.db.models import Count, Sum
+from django.utils import timezone
+
+from dupdash import VERSION
+from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
+from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING
+from dupdash.duplication.states import BUSY, State
+from dupdash.operations.readiness import Check, readiness
+from dupdash.telemetry.counters import MOODLE_CALLS
+from dupdash.telemetry.models import Counter
+
+CLUSTERS = {COPIES: "Copies", HOUSEKEEPING: "Housekeeping"}
+LAST_FAILURES = 10
+
+
+@dataclass(frozen=True)
+class CheckRow:
+    title: str
+    check: Check
+
+    @property
+    def level(self) -> str:
+        if self.check.passed:
+            return "success"
+        return "danger" if self.check.required else "warning"
+
+
+TITLES = {"database": "Database", "broker": "Message broker", "worker": "Worker", "moodle": "Moodle"}
+
+
+def checks() -> list[CheckRow]:
+    return [CheckRow(TITLES[check.name], check) for check in readiness()]
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A group of worker processes; ``heartbeat_at`` is None before its first heartbeat."""
+
+    title: str
+    heartbeat_at: datetime | None
+
+
+def clusters() -> list[Cluster]:
+    seen = dict(ClusterHeartbeat.objects.values_list("cluster", "at"))
+    return [Cluster(title, seen.get(name)) for name, title in CLUSTERS.items()]
+
+
+@dataclass(frozen=True)
+class Queue:
+    slots: int
+    in_use: int
+    queued: int
+    scheduled: int
+    checking: int
+    oldest: datetime | None
+
+
+def queue() -> Queue:
+    """``queued``: jobs that may start now. ``oldest``: since when the first of them waits."""
+    now = timezone.now()
+    queued = DuplicationJob.objects.filter(state=State.QUEUED)
+    scheduled = queued.filter(not_before__gt=now)
+    busy = dict(DuplicationJob.objects.filter(state__in=BUSY).order_by().values_list("state").annotate(Count("pk")))
+    in_use = DuplicationJob.objects.filter(state__in=BUSY, moodle_done_at__isnull=True).count()
+    ready = queued.exclude(pk__in=scheduled.values("pk"))
+    return Queue(
+        slots=settings.MOODLE_CONCURRENCY,
+        in_use=in_use,
+        queued=ready.count(),
+        scheduled=scheduled.count(),
+        checking=busy.get(State.CHECKING, 0),
+        oldest=ready.order_by("queued_at").values_list("queued_at", flat=True).first(),
+    )
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls of one web service function since the database was made; ``seconds`` is the mean time of one."""
+
+    function: str
+    calls: int
+    failed: int
+    seconds: float
+
+
+def moodle_calls() -> list[Calls]:
+    """The functions that were called, the most frequent first."""
+    rows = Counter.objects.filter(name=MOODLE_CALLS)
+    failed = dict(rows.exclude(outcome="ok").values_list("subject").annotate(Sum("count")))
+    totals = rows.values("subject").annotate(calls=Sum("count"), time=Sum("seconds")).order_by("-calls", "subject")
+    return [
+        Calls(row["subject"], row["calls"], failed.get(row["subject"], 0), row["time"] / max(1, row["calls"]))
+        for row in totals
+    ]
+
+
+def versions() -> list[tuple[str, str]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sqlite_version()" if connection.vendor == "sqlite" else "SHOW server_version")
+        (database,) = cursor.fetchone()
+    return [
+        ("dupdash", VERSION),
+        ("Python", platform.python_version()),
+        ("Django", django.get_version()),
+        ("SQLite" if connection.vendor == "sqlite" else "PostgreSQL", database),
+        ("Message broker", "Redis" if settings.REDIS_URL else "the database"),
+    ]
+
+
+def last_failures() -> list[DuplicationJob]:
+    failed = DuplicationJob.objects.filter(state=State.FAILED, finished_at__isnull=False)
+    return list(failed.select_related("requester").order_by("-finished_at")[:LAST_FAILURES])

@@ -1,0 +1,29 @@
+"""The page *System*: what administrators look at when dupdash itself may be the problem."""
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from dupdash.web.decorators import permission_required
+from dupdash.web.health_of_request import health_of
+from dupdash.web.presentation import system as presentation
+from dupdash.web.presentation.job_rows import rows
+from dupdash.web.presentation.overview import site_of
+from dupdash.web.responses import PersonRequest
+
+
+@permission_required
+@require_safe
+def system(request: PersonRequest) -> HttpResponse:
+    health = health_of(request)
+    context = {
+        "checks": presentation.checks(),
+        "clusters": presentation.clusters(),
+        "queue": presentation.queue(),
+        "site": site_of(health),
+        "may_delete": health.may_delete,
+        "calls": presentation.moodle_calls(),
+        "versions": presentation.versions(),
+        "failures": rows(presentation.last_failures(), health),
+    }
+    return render(request, "system/system.html", context)

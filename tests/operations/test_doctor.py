@@ -1,0 +1,137 @@
+"""``manage.py doctor``: every fault is named with what to do, and a trial copy leaves nothing behind."""
+
+import socket
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from dupdash.duplication import tasks
+from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
+from dupdash.duplication.queue.dispatch import COPIES
+from dupdash.duplication.states import State
+from dupdash.operations import findings, trial_copy
+from tests.duplication.support import Moodle
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _no_test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suite sets it, and Django warns of it in deployment."""
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE", raising=False)
+
+
+def doctor(*arguments: str) -> str:
+    """What the doctor prints; with the error at the end, if there is one."""
+    output = StringIO()
+    try:
+        call_command("doctor", *arguments, stdout=output, no_color=True)
+    except CommandError as error:
+        output.write(f"CommandError: {error}\n")
+    return output.getvalue()
+
+
+@pytest.fixture
+def good_host(settings: Any, tmp_path: Any) -> None:
+    """A host without a fault."""
+    settings.SITE_URL = "https://dupdash.example.edu"
+    settings.ALLOWED_HOSTS = ["dupdash.example.edu"]
+    settings.STATIC_ROOT = tmp_path
+    (tmp_path / "css").mkdir()
+    (tmp_path / "css" / "base.css").touch()
+    ClusterHeartbeat.objects.update_or_create(cluster=COPIES, defaults={"token": "t", "at": timezone.now()})
+
+
+def line_of(output: str, subject: str) -> str:
+    return next(line for line in output.splitlines() if f"  {subject}: " in line)
+
+
+def test_good_host_and_site(moodle: Moodle, good_host: None) -> None:
+    output = doctor()
+    assert "PROBLEM" not in output
+    assert output.endswith("No problem found.\n")
+    assert f"Sandbox University ({moodle.url})" in line_of(output, "Site")
+
+
+def test_problems_are_counted_and_nothing_else_is_skipped(moodle: Moodle, settings: Any) -> None:
+    settings.SITE_URL = "https://elsewhere.example.edu"
+    output = doctor()
+    assert "ALLOWED_HOSTS does not name elsewhere.example.edu" in output
+    assert "No worker was started yet." in line_of(output, "Worker")
+    assert "Run manage.py collectstatic." in output
+    assert "Sandbox University" in output
+    assert output.splitlines()[-1] == "CommandError: 3 problems found."
+
+
+def test_examination_that_breaks_is_a_finding(moodle: Moodle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ConnectionError("the cache refused the connection")
+
+    monkeypatch.setattr(findings, "EXAMINATIONS", (("Cache", broken), ("Worker", findings.examine_worker)))
+    output = doctor()
+    assert line_of(output, "Cache") == (
+        "PROBLEM  Cache: It could not be examined: ConnectionError: the cache refused the connection"
+    )
+    assert line_of(output, "Worker")
+
+
+def test_mail_server_that_is_away(moodle: Moodle, settings: Any) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = unused.getsockname()
+        assert "cannot be used" in line_of(doctor(), "Mail")
+
+
+def test_moodle_that_is_away(moodle: Moodle, good_host: None) -> None:
+    moodle.faults.set("refuse", seconds=3600)
+    assert "refused the connection" in line_of(doctor(), "Moodle")
+
+
+def test_no_moodle_configured(settings: Any, good_host: None) -> None:
+    settings.MOODLE_URL = settings.MOODLE_TOKEN = ""
+    assert "Set MOODLE_URL and MOODLE_TOKEN" in line_of(doctor(), "Moodle")
+
+
+@pytest.fixture
+def working_inline(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """The command's wait does what a worker would do meanwhile."""
+
+    def work(seconds: float) -> None:
+        job = DuplicationJob.objects.filter(state=State.QUEUED).first()
+        if job is not None:
+            tasks.run_job(job.pk)
+        tasks.sweep()
+
+    monkeypatch.setattr(trial_copy.time, "sleep", work)
+    return lambda: None
+
+
+def test_trial_copy_is_made_and_removed(moodle: Moodle, good_host: None, working_inline: Any) -> None:
+    courses = len(moodle.state.courses())
+    output = doctor("--copy", "7", "--category", "2")
+    job = DuplicationJob.objects.get()
+    assert job.state == State.SUCCEEDED
+    assert "was deleted in Moodle" in output
+    assert output.endswith("No problem found.\n")
+    assert len(moodle.state.courses()) == courses
+
+
+def test_trial_copy_of_an_unknown_course(moodle: Moodle, good_host: None) -> None:
+    output = doctor("--copy", "999999", "--category", "2")
+    assert "PROBLEM  Trial copy: source:" in output
+    assert not DuplicationJob.objects.exists()
+
+
+def test_trial_copy_that_no_worker_takes(moodle: Moodle, good_host: None) -> None:
+    output = doctor("--copy", "7", "--category", "2", "--timeout", "0")
+    assert "is still queued after 0 s" in output
+
+
+@pytest.mark.parametrize("arguments", [("--copy", "7"), ("--category", "2")])
+def test_copy_and_category_belong_together(moodle: Moodle, arguments: tuple[str, str]) -> None:
+    assert "belong together" in doctor(*arguments)

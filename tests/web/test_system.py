@@ -1,0 +1,49 @@
+"""The page System: checks, queue, Moodle, calls and failures, for administrators only."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from dupdash.duplication.models import ClusterHeartbeat
+from dupdash.duplication.states import State
+from dupdash.telemetry.counters import MOODLE_CALLS, Counters, Event
+from tests.conftest import signed_in
+from tests.web.support import a_job
+
+
+def test_administrator_sees_what_is_wrong_and_what_to_do(as_administrator: Client) -> None:
+    ClusterHeartbeat.objects.all().delete()
+    page = as_administrator.get("/system/").content.decode()
+    assert "No worker was started yet. Start it: systemctl start dupdash-worker" in page
+    assert "SQLite" in page or "PostgreSQL" in page
+
+
+def test_queue_and_slots(as_administrator: Client, settings: Any) -> None:
+    settings.MOODLE_CONCURRENCY = 3
+    a_job(State.RUNNING)
+    a_job(State.QUEUED, shortname="NEW-2")
+    context = as_administrator.get("/system/").context
+    assert (context["queue"].in_use, context["queue"].slots, context["queue"].queued) == (1, 3, 1)
+
+
+def test_calls_to_moodle_with_failures(as_administrator: Client) -> None:
+    process = Counters()
+    for outcome, seconds in (("ok", 1.0), ("ok", 2.0), ("timeout", 6.0)):
+        process.add(Event(MOODLE_CALLS, "core_course_get_contents", outcome), seconds)
+    process.write()
+    (row,) = as_administrator.get("/system/").context["calls"]
+    assert (row.function, row.calls, row.failed, row.seconds) == ("core_course_get_contents", 3, 1, 3.0)
+
+
+def test_last_failures_are_linked(as_administrator: Client) -> None:
+    job = a_job(State.FAILED, finished_at=timezone.now())
+    assert f"/jobs/{job.pk}/" in as_administrator.get("/system/").content.decode()
+
+
+@pytest.mark.parametrize("person", ["faculty", "help_desk", "outsider"])
+def test_others_are_refused(person: str, request: pytest.FixtureRequest) -> None:
+    user: User = request.getfixturevalue(person)
+    assert signed_in(user).get("/system/").status_code == 403
