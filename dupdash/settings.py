@@ -199,6 +199,8 @@ CHECK_LIMIT_UNKNOWN = env.seconds("CHECK_LIMIT_UNKNOWN", 3 * 3600)
 CHECK_STILL_LEAST = env.seconds("CHECK_STILL_LEAST", 5 * 60)
 # A hidden copy that has all must be observed for so long: the row that a restore begins with looks like it for two.
 CHECK_SETTLED = env.seconds("CHECK_SETTLED", 60)
+# Delete the hidden, empty course that an error of Moodle left under the requested names, and send the request again.
+EMPTY_SHELL_CLEANUP = env.flag("EMPTY_SHELL_CLEANUP", True)
 # An unresolved job is looked at more and more rarely, up to this.
 UNRESOLVED_LONGEST = env.seconds("UNRESOLVED_LONGEST", 24 * 3600)
 # Automatic retry where nothing can have started: first delay, longest delay, and how many attempts in all.

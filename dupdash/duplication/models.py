@@ -148,6 +148,11 @@ class DuplicationJob(models.Model):
     # Seconds for which the site could not be used while this job was checked: its deadline is later by them.
     paused_seconds = models.FloatField(default=0)
 
+    # The empty course that Moodle's error left, from when its deletion begins.
+    shell_course_id = models.BigIntegerField(null=True)
+    # How many such courses were deleted; after each the request was sent again.
+    shell_deletions = models.PositiveSmallIntegerField(default=0)
+
     # How it ended.
     failure_code = models.CharField(max_length=100, blank=True)
     failure_message = models.TextField(blank=True)

@@ -21,7 +21,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     # Back to queued only if Moodle cannot have started the copy; cancelled when the unwanted copy was removed.
     State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.CHECKING, State.QUEUED, State.CANCELLED}),
     # The answer or the worker was lost: dupdash checks in Moodle whether the copy was made.
-    State.CHECKING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNRESOLVED}),
+    # Back to queued only after Moodle's own error, when the empty course that it left was deleted and is gone.
+    State.CHECKING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNRESOLVED, State.QUEUED}),
     # The checks found no proof either way. A later check, a late answer or an administrator resolves it.
     # Cancelled when a later check found the unwanted copy and removed it.
     State.UNRESOLVED: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),

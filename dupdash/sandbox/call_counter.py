@@ -37,7 +37,16 @@ class Calls:
             which[shortname.casefold()] += 1
 
     def count_deletion(self, course: Course) -> None:
-        what = {"id": course.id, "shortname": course.shortname, "origin": course.origin, "requested": course.requested}
+        what = {
+            "id": course.id,
+            "shortname": course.shortname,
+            "origin": course.origin,
+            "requested": course.requested,
+            "visible": bool(course.visible),
+            "complete": course.complete,
+            "sections": len(course.sections),
+            "modules": len(course.modules),
+        }
         with self._lock:
             self.deleted.append(what)
 

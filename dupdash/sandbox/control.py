@@ -11,7 +11,8 @@ Not part of Moodle; JSON in, JSON out, no token.
      "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false,
                  "stalled": false}],
      "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…},
-               "deleted": [{"id": 370, "shortname": …, "origin": "copy", "requested": …}]}}
+               "deleted": [{"id": 370, "shortname": …, "origin": "copy", "requested": …, "visible": …, "complete": …,
+                            "sections": 4, "modules": 12}]}}
 
 ``calls`` counts for each case-folded short name, and lists what was deleted through the web service; what is
 counted, says ``calls.py``.

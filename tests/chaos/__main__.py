@@ -30,6 +30,7 @@ PEOPLE = 4
 CANCELLED, LATE = 0.08, 0.7
 # In the table, and what has to happen in a long run: else nothing is known of what dupdash deletes.
 REMOVED = "removed a copy that was cancelled"
+SENT_AGAIN = "sent again after an empty shell was deleted"
 # Seconds, once the storm is over: the scaled limits of looking, times two, and a job's own time.
 SETTLING = 120
 # Seconds over which people ask for their copies, so that there are jobs while everything happens for the first time.
@@ -74,8 +75,8 @@ def main() -> int:
         wishes = [replace(wish, told=wish.told or wish.shortname in late) for wish in wishes]
         found += storm.violations + [f"{one.name} has ended by itself" for one in world.processes if not one.alive]
         found += _judge(world, wishes)
-        storm.done[REMOVED] = len(world.control()["calls"]["deleted"])
-        missing = storm.missing + [what for what in (REMOVED,) if not storm.done[what]]
+        storm.done |= _deletions(world)
+        missing = storm.missing + [what for what in (REMOVED, SENT_AGAIN) if not storm.done[what]]
         _report(console, storm.done, missing, found, time.monotonic() - started)
         well = is_well(arguments.jobs, found, missing)
     except Exception:
@@ -230,6 +231,13 @@ def _judge(world: World, wishes: list[Wish]) -> list[str]:
 
     jobs = list(DuplicationJob.objects.prefetch_related("events"))
     return violations(wishes, jobs, world.courses(), world.control()["calls"], page)
+
+
+def _deletions(world: World) -> Counter[str]:
+    """How many courses dupdash deleted, and for what."""
+    from tests.chaos.invariants import is_shell
+
+    return Counter(SENT_AGAIN if is_shell(course) else REMOVED for course in world.control()["calls"]["deleted"])
 
 
 def _report(console: Console, done: Counter[str], missing: list[str], found: list[str], seconds: float) -> None:

@@ -7,6 +7,7 @@ from tests.chaos.environment import World
 
 Fault = dict[str, object]
 CONTENTS, BY_FIELD = "core_course_get_contents", "core_course_get_courses_by_field"
+DELETE = "core_course_delete_courses"
 
 # What is set together, each with the share of calls that it strikes while it is set.
 FAULTS: tuple[tuple[Fault, ...], ...] = (
@@ -29,6 +30,9 @@ FAULTS: tuple[tuple[Fault, ...], ...] = (
     ({"name": "slow", "probability": 0.3, "factor": 10},),
     ({"name": "forbidden", "probability": 0.3},),
     ({"name": "persons_restore", "probability": 0.3},),
+    ({"name": "disturbed", "probability": 0.4},),
+    ({"name": "disturbed", "probability": 0.5}, {"name": "reset_after", "probability": 0.5, "function": DELETE}),
+    ({"name": "disturbed", "probability": 0.5}, {"name": "killed_in_restore", "probability": 0.3, "step": "hidden"}),
     ({"name": "stall", "count": 1},),
     ({"name": "stall", "count": 1, "step": "renamed"},),
     ({"name": "html", "probability": 0.2, "function": "*"},),

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.conf import settings
 
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.states import TERMINAL, TRANSITIONS, State
 from tests.chaos.clients import Wish
 
@@ -17,10 +17,13 @@ Course = dict[str, Any]
 Calls = dict[str, Any]
 # The page of a job, as somebody sees it who helps others.
 Page = Callable[[DuplicationJob], str]
-# What puts a sent job back into the queue, each with Moodle's proof that nothing was started.
-WITHDRAWN = {"again_later", "source_busy", "paused", "site_down"}
+# What puts a sent job back into the queue, each with Moodle's proof that nothing was started,
+# or with the empty course deleted that Moodle's error had left.
+WITHDRAWN = {"again_later", "source_busy", "paused", "site_down", "shell_deleted"}
 # What a person wanted to be deleted, and dupdash says that it has done.
 DELETED = {"removed", "partial_deleted"}
+# How often a request may be sent again after an empty shell.
+SHELLS_MOST = 2
 
 
 def violations(
@@ -144,34 +147,56 @@ def not_cancelled(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> lis
 
 
 def not_its_own(jobs: list[DuplicationJob], courses: Iterable[Course], calls: Calls) -> list[str]:
-    """Nothing is deleted but a course that a job has made, and that somebody wanted to be deleted."""
+    """Nothing is deleted but courses that jobs made: those that somebody wanted to be deleted, and empty shells."""
     there = {course["id"] for course in courses}
     found = [f"{_name(job)}: its source, course {job.source_id}, is gone" for job in jobs if job.source_id not in there]
     own = {job.course_id: job for job in jobs if job.is_proven and job.course_deleted_at}
+    shells = {event.data.get("course_id"): job for job in jobs for event in job.events.all() if _found_shell(event)}
     for course in calls["deleted"]:
-        job = own.get(course["id"])
+        job = own.get(course["id"]) or shells.get(course["id"])
         what = f"course {course['id']} ({course['shortname']}, origin: {course['origin']})"
         if job is None:
             found.append(f"{what} was deleted, and no job is proven to have made it, and says that it is deleted")
         elif course["origin"] != "copy" or course["requested"] != job.shortname:
             found.append(f"{_name(job)} deleted {what}, which is not its own")
+        elif course["id"] in shells:
+            if not is_shell(course):
+                found.append(f"{_name(job)} deleted {what} as an empty shell, which it is not")
         elif not any(event.kind in DELETED for event in job.events.all()):
             found.append(f"{_name(job)} deleted {what}, and nobody wanted that")
     return found
 
 
+def _found_shell(event: JobEvent) -> bool:
+    return event.kind == "shell_found"
+
+
+def is_shell(course: Course) -> bool:
+    """Whether a deleted course was hidden, unfinished and without contents."""
+    unfinished = not course["complete"] and not course["visible"]
+    return bool(unfinished and course["sections"] <= 1 and not course["modules"])
+
+
 def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
-    """No short name was sent again after Moodle may have started: by Moodle's count, and by our own story."""
+    """No short name was sent again after Moodle may have started: by Moodle's count, and by our own story.
+
+    A deleted empty shell allows one more request.
+    """
     found = []
+    shells = Counter(course["requested"].casefold() for course in calls["deleted"] if is_shell(course))
     for name, asked in calls["asked"].items():
-        if asked - calls["refused"].get(name, 0) > 1 or calls["created"].get(name, 0) > 1:
+        allowed = 1 + shells[name]
+        if asked - calls["refused"].get(name, 0) > allowed or calls["created"].get(name, 0) > allowed:
             found.append(f"short name {name} reached Moodle {asked} times, and more than one may have started")
     for job in jobs:
         sent = False
-        for event in job.events.all():
-            if event.kind == "sent" and sent:
+        kinds = [event.kind for event in job.events.all()]
+        for kind in kinds:
+            if kind == "sent" and sent:
                 found.append(f"{_name(job)} was sent a second time")
-            sent = event.kind == "sent" or (sent and event.kind not in WITHDRAWN)
+            sent = kind == "sent" or (sent and kind not in WITHDRAWN)
+        if kinds.count("shell_deleted") > SHELLS_MOST:
+            found.append(f"{_name(job)} was sent again after {kinds.count('shell_deleted')} empty courses")
     return found
 
 

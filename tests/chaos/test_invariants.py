@@ -21,11 +21,11 @@ from tests.chaos.clients import Wish
 from tests.chaos.environment import Source
 from tests.chaos.invariants import Calls, Course, violations
 from tests.duplication.fixtures import administrator, clock, moodle  # noqa: F401 - fixtures
-from tests.duplication.support import Clock, Moodle, look_until_settled, run_worker, submit
+from tests.duplication.support import Clock, Moodle, look, look_until_settled, run_worker, submit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WHOLE, PARTIAL, LIKELY, CANCELLED, REMOVED = "CHAOS-0", "CHAOS-1", "CHAOS-2", "CHAOS-3", "CHAOS-4"
+WHOLE, PARTIAL, LIKELY, CANCELLED, REMOVED, AFTER_SHELL = (f"CHAOS-{number}" for number in range(6))
 
 
 @dataclass
@@ -76,8 +76,8 @@ def wish_of(job: DuplicationJob) -> Wish:
 
 @pytest.fixture
 def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> Run:  # noqa: F811
-    """A copy that is well, two partial courses, one of them without proof, and two copies that were cancelled: in time,
-    and so late that the course had to be removed.
+    """A copy that is well, two partial courses, one of them without proof, two copies that were cancelled: in time,
+    and so late that the course had to be removed; and a copy that was sent again after an empty shell was deleted.
     """
     # The same policy with few looks.
     settings.CHECK_LIMIT_UNKNOWN = 1800
@@ -93,6 +93,11 @@ def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> R
     settings.CHECK_STILL_LEAST = 7200
     look_until_settled(run_worker(submit(shortname=LIKELY)), clock)
     verbs.cancel(submit(shortname=CANCELLED), actor=administrator)
+    moodle.faults.set("disturbed", count=1)
+    after_shell = run_worker(submit(shortname=AFTER_SHELL))
+    while after_shell.state == State.CHECKING:
+        look(after_shell, clock)
+    run_worker(after_shell)
     reader = Client()
     reader.force_login(administrator)
     told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
@@ -112,6 +117,7 @@ def test_it_is_content_with_the_truth(a_run: Run) -> None:
         LIKELY: State.UNRESOLVED,
         CANCELLED: State.CANCELLED,
         REMOVED: State.CANCELLED,
+        AFTER_SHELL: State.SUCCEEDED,
     }
     assert job(REMOVED).course_deleted_at is not None
     assert not a_run.course(PARTIAL)["complete"]
@@ -176,8 +182,8 @@ def test_a_course_that_was_not_its_own_to_delete_is_missed(a_run: Run) -> None:
 
 
 def test_a_deletion_of_a_course_that_no_job_made_is_seen(a_run: Run) -> None:
-    (deleted,) = a_run.calls["deleted"]
-    persons = {"id": 4711, "shortname": "AT&T_1", "origin": "person", "requested": ""}
+    (deleted,) = [course for course in a_run.calls["deleted"] if course["requested"] == REMOVED]
+    persons = {**deleted, "id": 4711, "shortname": "AT&T_1", "origin": "person", "requested": ""}
     said = a_run.spoilt(lambda run: run.calls["deleted"].append(persons))
     assert "course 4711 (AT&T_1, origin: person) was deleted, and no job is proven" in said
     changes: list[dict[str, Any]] = [{"course_id": None}, {"proof": ""}, {"course_id": 1}, {"course_deleted_at": None}]
@@ -265,6 +271,30 @@ def test_a_succeeded_job_that_names_another_course_is_seen(a_run: Run) -> None:
     assert "and its copy is" in a_run.spoilt(names_the_partial_twin)
     assert "and its copy is" in a_run.spoilt(lambda run: change(WHOLE, course_id=job(WHOLE).source_id))
     assert "and its copy is" in a_run.spoilt(lambda run: change(WHOLE, course_id=None))
+
+
+def test_deletion_of_a_course_that_is_no_shell_is_seen(a_run: Run) -> None:
+    def spoil(columns: dict[str, Any]) -> Callable[[Run], None]:
+        def act(run: Run) -> None:
+            (shell,) = [course for course in run.calls["deleted"] if course["requested"] == AFTER_SHELL]
+            shell.update(columns)
+
+        return act
+
+    for columns in ({"complete": True}, {"visible": True}, {"sections": 2}, {"modules": 1}):
+        said = a_run.spoilt(spoil(columns))
+        assert "as an empty shell, which it is not" in said, columns
+        assert "more than one may have started" in said, columns
+
+
+def test_request_that_is_sent_again_too_often_is_seen(a_run: Run) -> None:
+    def again(run: Run) -> None:
+        found = job(AFTER_SHELL).events.get(kind="shell_deleted")
+        for _ in range(2):
+            found.pk = None
+            found.save(force_insert=True)
+
+    assert f"({AFTER_SHELL}) was sent again after 3 empty courses" in a_run.spoilt(again)
 
 
 def test_a_copy_that_is_not_as_it_was_asked_for_is_seen(a_run: Run) -> None:

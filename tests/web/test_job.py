@@ -358,3 +358,12 @@ def test_a_partial_course_that_was_deleted_is_not_said_to_stay(as_administrator:
         page = text(as_administrator.get(address))
         assert "It stays in Moodle" not in page
         assert "has been deleted" in page
+
+
+def test_page_says_why_an_empty_course_was_not_deleted(as_administrator: Client) -> None:
+    job = a_job(State.FAILED, failure_code="dmlwriteexception", course_id=77, proof="seen")
+    _event(job, "shell_kept", "The empty course, id 77, stays in Moodle: The token may not delete.")
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "An empty course was left in Moodle." in page
+    assert "The empty course could not be deleted" in page
+    assert "The token may not delete." in page

@@ -57,7 +57,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
         record_event(
             job,
             kind="sent",
-            reason="The request was sent to Moodle. It is never sent again, except on proof that nothing was started.",
+            reason="The request was sent to Moodle. It is sent again only on proof that nothing is left of it.",
             guard={**lease.guard, "sent_at__isnull": True, "cancel_requested_at__isnull": True},
             data={"activities": activities, "temporary_names": baseline["names"][:3]},
             sent_at=timezone.now(),

@@ -23,7 +23,7 @@ from dupdash.duplication.drivers.lookup import (
     safe_names,
     temporary_names,
 )
-from dupdash.duplication.engine import deadlines
+from dupdash.duplication.engine import deadlines, empty_shell
 from dupdash.duplication.engine.completion import fail, finish
 from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.engine.removal import Guard
@@ -163,6 +163,11 @@ def _act_on(
     patient = now < deadlines.removal_deadline(job)
     # One lookup that does not find a course may be a fault of the lookup.
     being_missed = any(course.missing for course in ((own,) if own else evidence.present_candidates))
+    if with_error and _moodle_is_through(job, now) and empty_shell.is_deletable(job, evidence):
+        limit = deadlines.checking_deadline(job)
+        if kept := empty_shell.clean_up(job, evidence, client, guard=known, deadline=limit):
+            _fail_with_partial(job, evidence, known, note=kept)
+        return
     match judge(evidence, deadlines.unchanged_limit(job), settings.CHECK_SETTLED):
         case Verdict.FINISHED if course_id is not None and not (with_error and job.cancel_requested_at is None):
             finish(job, course_id, client, guard=known, patient=patient)
@@ -212,14 +217,14 @@ def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
     return now >= (job.checking_since or now) + timedelta(seconds=deadlines.unchanged_limit(job))
 
 
-def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
+def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard, *, note: str = "") -> None:
     course = evidence.own
     fail(
         job,
         job.failure_code or "partial_course",
         _message_of_moodle(job) or "Moodle stopped in the middle of the copy.",
         reason=f"Moodle stopped in the middle and left a partial course: id {evidence.course_id}, "
-        f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}.",
+        f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}. {note}".rstrip(),
         data={"course_id": evidence.course_id},
         guard=guard,
     )

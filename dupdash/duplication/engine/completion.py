@@ -11,7 +11,7 @@ from django.utils import timezone
 from dupdash.duplication.engine.removal import Guard, NotRemoved, remove_course
 from dupdash.duplication.engine.verification import Report, lacks_most, verify
 from dupdash.duplication.explanations import message_or_code
-from dupdash.duplication.models import DuplicationJob, Phase
+from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.moodle_health import DELETE
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job, record_event, update_job
@@ -113,6 +113,31 @@ def cancel_unsent(job: DuplicationJob, *, guard: Guard = None) -> None:
     move_job(job, State.CANCELLED, kind="cancelled", reason="Nothing had been started.", guard=guard)
 
 
+def columns_before_sending() -> dict[str, Any]:
+    """The columns of a job that returns to the queue: whatever its last request did, nothing is left of it."""
+    return {
+        "dispatched_at": None,
+        "sent_at": None,
+        "baseline": None,
+        "phase": "",
+        # What was observed belongs to somebody else, or is gone.
+        "facts": {},
+        "course_id": None,
+        "proof": Proof.NONE,
+        "likely_course_id": None,
+        "restore_at": None,
+        "content_at": None,
+        "source_released_at": None,
+        "moodle_done_at": None,
+        "checking_since": None,
+        "check_at": None,
+        "checks": 0,
+        "looks": 0,
+        "failure_code": "",
+        "moodle_error": None,
+    }
+
+
 def retry_delay(times: int) -> timedelta:
     """How long a job that started nothing waits for its next turn, after so many in vain: longer and longer."""
     return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(times - 1, 60)))
@@ -156,17 +181,17 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
     next_look = job.check_at
     if next_look is not None:
         # Whoever looked meanwhile would find the copy, and delete it a second time.
-        update_job(job, guard=guard, check_at=_after_a_deletion())
+        update_job(job, guard=guard, check_at=after_a_deletion())
     job.course_id = course_id
     try:
         outcome = remove_course(job, client, complete=True, guard=guard)
     except (NotRemoved, MoodleError) as refusal:
-        if patient and _may_pass(refusal):
+        if patient and may_pass(refusal):
             if job.state == State.RUNNING:
                 start_checking(job, f"Whether the copy was removed is not known: {refusal}", guard=guard)
                 next_look = job.check_at
             # Moodle may be at it still where its answer was lost.
-            update_job(job, check_at=_after_a_deletion() if _may_be_deleting(refusal) else next_look)
+            update_job(job, check_at=after_a_deletion() if may_be_deleting(refusal) else next_look)
             return True
         record_event(
             job,
@@ -187,17 +212,17 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
     return True
 
 
-def _after_a_deletion() -> datetime:
+def after_a_deletion() -> datetime:
     """When Moodle will be through with a deletion that begins now, or was begun and is not heard of."""
     longest = min(LONGEST_DELETION, settings.MOODLE_DUPLICATION_TIMEOUT) + settings.MOODLE_CONNECT_TIMEOUT
     return timezone.now() + timedelta(seconds=longest)
 
 
-def _may_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
+def may_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
     return isinstance(refusal, MayHaveStarted) and refusal.function == DELETE
 
 
-def _may_pass(refusal: NotRemoved | MoodleError) -> bool:
+def may_pass(refusal: NotRemoved | MoodleError) -> bool:
     """Whether a removal may succeed later: Moodle was away or in maintenance, or its answer was lost."""
     if isinstance(refusal, ConfigurationFault):
         # The one that says that this token shall not delete at all.

@@ -19,7 +19,14 @@ from dupdash.duplication.drivers.copy_tracker import apply_answer
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import outcome_of_read
-from dupdash.duplication.engine.completion import cancel_unsent, fail, finish, retry_delay, start_checking
+from dupdash.duplication.engine.completion import (
+    cancel_unsent,
+    columns_before_sending,
+    fail,
+    finish,
+    retry_delay,
+    start_checking,
+)
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, JobEvent, Proof
 from dupdash.duplication.moodle_clients import open_client
@@ -286,16 +293,7 @@ def _back_to_queue(
         reason=reason + _to_be_judged(job),
         data=data,
         guard={**lease.guard, "cancel_requested_at__isnull": True},
-        dispatched_at=None,
-        sent_at=None,
-        phase="",
-        baseline=None,
-        # What was seen meanwhile was somebody else's.
-        restore_at=None,
-        facts={},
-        likely_course_id=None,
-        source_released_at=None,
-        moodle_done_at=None,
+        **columns_before_sending(),
         **changes,
     )
 

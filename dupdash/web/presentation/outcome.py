@@ -102,7 +102,7 @@ def _callouts(job: DuplicationJob, health: MoodleHealth) -> list[Callout]:
     match job.state:
         case State.FAILED:
             why = explain_failure(job)
-            return [Callout("danger", why.happened, why.means, why.do)]
+            return [Callout("danger", why.happened, why.means, why.do), *_kept_shell(job)]
         case State.UNRESOLVED:
             becomes = "shown, too" if job.cancel_requested_at is None else "removed: it was cancelled"
             return [
@@ -126,6 +126,12 @@ def _callouts(job: DuplicationJob, health: MoodleHealth) -> list[Callout]:
             refused = job.events.filter(kind="rejected").last()
             return [Callout("warning", "This copy was refused.", refused.reason if refused else "")]
     return []
+
+
+def _kept_shell(job: DuplicationJob) -> list[Callout]:
+    """Why the empty course that Moodle's error left was not deleted."""
+    kept = job.events.filter(kind="shell_kept").last()
+    return [Callout("warning", "An empty course was left in Moodle.", kept.reason)] if kept else []
 
 
 def _not_verified(job: DuplicationJob) -> tuple[Callout, ...]:
