@@ -41,8 +41,9 @@ def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
     """Whether the course of a job that Moodle ended with an error is an empty shell that dupdash deletes.
 
     The course carries both requested names in the requested category, did not exist before the request, is hidden and
-    has nothing but an empty first section. Nothing else was seen that may be the copy. Not with the asynchronous driver:
-    such a site may repeat the outcome of a request that it knows already.
+    has nothing but an empty first section. Nothing else was seen that may be the copy.
+
+    Not with the asynchronous driver, because such a site may repeat the outcome of a request that it knows already.
     """
     course = evidence.own
     if course is None or course.id != evidence.course_id or evidence.answered is not None:
