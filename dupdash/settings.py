@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -42,6 +43,7 @@ INSTALLED_APPS = [
     "dupdash.duplication",
     "dupdash.notifications",
     "dupdash.web",
+    "dupdash.callbacks",
     "dupdash.gateway",
     "dupdash.operations",
 ]
@@ -234,8 +236,8 @@ Q_CLUSTER = {
     "label": "Work queue",
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
-            # One asks Moodle, one sends mail, and one is free for heartbeats and what needs the database alone.
-            "workers": 3,
+            # One asks Moodle, one sends mail, one makes callbacks, and one is free for heartbeats and the database.
+            "workers": 4,
             # The longest task is a deletion, which Moodle is given five minutes for.
             "timeout": 480,
             "retry": 960,
@@ -288,6 +290,17 @@ MAIL_ATTEMPTS = env.count("MAIL_ATTEMPTS", 20)
 DIGEST_HOUR = env.count("DIGEST_HOUR", 7, least=0, most=23)
 # The address people reach this dashboard at: for links in mails.
 SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
+
+# --- Callbacks and chat ---------------------------------------------------------------------------------
+
+# The hosts that callbacks may call; one that begins with a dot stands for all hosts of that domain.
+WEBHOOK_ALLOWED_HOSTS = env.names("WEBHOOK_ALLOWED_HOSTS", [])
+WEBHOOK_ALLOW_PRIVATE = env.flag("WEBHOOK_ALLOW_PRIVATE", False)
+# The incoming webhook of a chat (Slack, Mattermost, Teams), which is told of copies that failed.
+CHAT_WEBHOOK_URL = env.service_address("CHAT_WEBHOOK_URL", ("http", "https"), "https://chat.example.edu/hooks/abc")
+if CHAT_WEBHOOK_URL:
+    # An administrator set it, so its host needs no second permission.
+    WEBHOOK_ALLOWED_HOSTS.append(str(urlsplit(CHAT_WEBHOOK_URL).hostname))
 
 # --- Language, time, static files -----------------------------------------------------------------------
 

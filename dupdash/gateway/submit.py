@@ -8,6 +8,8 @@ from typing import NoReturn
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
+from dupdash.callbacks import registration
+from dupdash.callbacks.addresses import InvalidAddress, check_address
 from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
@@ -33,6 +35,7 @@ PARAMETERS = {
     # Not in the proposal.
     "visible": Parameter(flag, required=False, default=True),
     "idempotencykey": Parameter(short_text(KEY_LONGEST), required=False, default=""),
+    "callbackurl": Parameter(text, required=False, default=""),
 }
 
 # The order in which Moodle checks. If a request has several problems, the answer names the first one.
@@ -51,6 +54,7 @@ _ORDER = (
 def duplicate(call: Call) -> dict[str, str]:
     """Create a job and answer with its id; a worker makes the copy later."""
     given = call.parameters
+    callback_url = _checked_callback_url(given["callbackurl"])
     draft = Draft(
         source=str(given["id"]),
         by_id=True,
@@ -66,7 +70,17 @@ def duplicate(call: Call) -> dict[str, str]:
     except InvalidRequest as refused:
         # Another call with the same key may have created the job in the meantime.
         job = _submitted_before(call, draft) or _refuse(refused, call)
+    registration.register(job, call.token, callback_url)
     return {"duplicateid": job.pk}
+
+
+def _checked_callback_url(address: str) -> str:
+    try:
+        if address:
+            check_address(address)
+    except InvalidAddress as invalid:
+        raise errors.invalid_parameter(f"callbackurl: {invalid}") from None
+    return address
 
 
 def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:

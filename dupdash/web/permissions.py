@@ -71,6 +71,7 @@ PERMISSIONS: dict[str, Permission] = {
     "jobs:look": Permission(signed_in, Action.APPROVE),
     "jobs:edit": Permission(signed_in, Action.APPROVE),
     "jobs:summary": Permission(signed_in),
+    "jobs:send_callback_again": Permission(signed_in),
     "approvals": Permission(access.is_administrator),
     "approvals_decide": Permission(access.is_administrator),
     "presets": Permission(access.is_administrator),
@@ -81,4 +82,5 @@ PERMISSIONS: dict[str, Permission] = {
     "system": Permission(access.is_administrator),
     "tokens": Permission(access.has_role),
     "revoke_token": Permission(access.has_role),
+    "token_callback": Permission(access.has_role),
 }

@@ -7,6 +7,7 @@ from dupdash.web.converters import JobId
 from dupdash.web.views import (
     approvals,
     bulk_actions,
+    callbacks,
     insights,
     job,
     job_actions,
@@ -44,6 +45,7 @@ job_urls: list[URLPattern] = [
     path("<job_id:job_id>/cancel/", job_actions.cancel, name="cancel"),
     path("<job_id:job_id>/retry/", job_actions.retry, name="retry"),
     path("<job_id:job_id>/delete-partial-course/", job_actions.delete_partial, name="delete_partial"),
+    path("<job_id:job_id>/callbacks/send-again/", callbacks.send_again, name="send_callback_again"),
     path("<job_id:job_id>/settle/", job_actions.settle, name="settle"),
 ]
 
@@ -63,6 +65,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("system/", system.system, name="system"),
     path("tokens/", tokens.own_tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.revoke_token, name="revoke_token"),
+    path("tokens/<int:token_id>/callback/", callbacks.token_callback, name="token_callback"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("news/", include((news_urls, "notifications"))),
     path("sign-in/", sign_in.SignIn.as_view(), name="login"),

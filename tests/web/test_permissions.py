@@ -34,7 +34,7 @@ NAMES = _names(urls.urlpatterns)
 OF_A_JOB = [
     name
     for name in NAMES
-    if name in ("jobs:job", "jobs:status", "jobs:summary")
+    if name in ("jobs:job", "jobs:status", "jobs:summary", "jobs:send_callback_again")
     or (name.startswith("jobs:") and name in PERMISSIONS and PERMISSIONS[name].verb)
 ]
 
@@ -88,6 +88,7 @@ MAY: dict[str, set[str]] = {
     "jobs:job": ALL,
     "jobs:status": ALL,
     "jobs:summary": ALL,
+    "jobs:send_callback_again": ALL,
     "jobs:approve": ADMINISTRATOR,
     "jobs:reject": ADMINISTRATOR,
     "jobs:look": ADMINISTRATOR,
@@ -107,6 +108,7 @@ MAY: dict[str, set[str]] = {
     "notifications:news": ALL | {"outsider"},
     "tokens": ALL,
     "revoke_token": ALL,
+    "token_callback": ALL,
 }
 
 
@@ -122,7 +124,7 @@ def _address(name: str, person: User, job: DuplicationJob) -> str:
         return reverse(name, args=["outcomes"])
     if name in ("edit_preset", "delete_preset"):
         return reverse(name, args=[OptionPreset.objects.get_or_create(name="Fresh start", options={})[0].pk])
-    if name == "revoke_token":
+    if name in ("revoke_token", "token_callback"):
         return reverse(name, args=[tokens.make(person, "program", days=1)[0].pk])
     return reverse(name)
 
@@ -145,7 +147,12 @@ def test_it_opens_to_each_role_what_is_its_part(people: dict[str, User], faculty
         refusal = 404 if name in OF_A_JOB and role == "outsider" else 403
         assert seen == refusal, (role, seen)
         assert signed_in(person).post(url).status_code == refusal
-    assert Client().get(_address(name, faculty, job) if name != "revoke_token" else url).status_code == 302
+    assert (
+        Client()
+        .get(_address(name, faculty, job) if name not in ("revoke_token", "token_callback") else url)
+        .status_code
+        == 302
+    )
     assert job.events.count() == 1
 
 

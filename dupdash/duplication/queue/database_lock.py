@@ -22,7 +22,7 @@ from dupdash.duplication.queue.leases import lease_end
 logger = logging.getLogger("dupdash.database")
 
 # Names of locks.
-MOODLE, MAIL = "moodle", "mail"
+MOODLE, MAIL, CALLBACKS = "moodle", "mail", "callbacks"
 HELD = ~Q(token="") & Q(expires_at__gte=Now())
 
 

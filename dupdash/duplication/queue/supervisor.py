@@ -183,6 +183,7 @@ class Supervisor:
                 # A task of its own: a slow mail server must not hold up the sweep. Known by name only, because telling
                 # people is not the engine's business.
                 enqueue(HOUSEKEEPING, "dupdash.notifications.tasks.send_due")
+                enqueue(HOUSEKEEPING, "dupdash.callbacks.tasks.send_due")
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
         """Raises DatabaseError where nothing can be written: no heartbeat comes out then, however well they work."""

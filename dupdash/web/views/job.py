@@ -40,6 +40,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
         "requester": requester_of(job),
         "taken": taken(job.options, driver_of_job(job, health)),
         "dialogs": True,
+        "callbacks": job.callbacks.select_related("token"),
         **_status_context(job, status),
         **_rest_context(request, job, health),
     }

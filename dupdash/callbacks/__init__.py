@@ -1,0 +1,1 @@
+"""Tells other programs and a chat by HTTP that a job has ended."""

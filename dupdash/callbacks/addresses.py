@@ -1,0 +1,109 @@
+"""Which addresses may be called: http or https, to allowed hosts only, and to no private network."""
+
+import ipaddress
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NewConnectionError
+
+from dupdash.callbacks.models import ADDRESS_LONGEST
+
+SECONDS_TO_CONNECT = 5.0
+
+
+class InvalidAddress(ValueError):
+    """The address may not be called; the message says why and what to do."""
+
+
+class PrivateAddress(OSError):
+    """The name of an allowed host leads to an address of a private network."""
+
+
+def check_address(address: str) -> None:
+    """Raise InvalidAddress unless this is an address that may be called."""
+    if len(address) > ADDRESS_LONGEST:
+        raise InvalidAddress(f"The address is longer than {ADDRESS_LONGEST} characters.")
+    if not address.isascii() or not address.isprintable() or " " in address:
+        raise InvalidAddress("The address has characters that no address has. Encode them, for example as %20.")
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        raise InvalidAddress("This is not an address. Give one like https://example.edu/done.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        raise InvalidAddress("The address must begin with https:// or http:// and name a host.")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise InvalidAddress("The address must have no user name, no password and no part after #.")
+    if not is_allowed(parts.hostname):
+        raise InvalidAddress(
+            f"The host {parts.hostname} is not allowed. An administrator adds it to WEBHOOK_ALLOWED_HOSTS."
+        )
+
+
+def is_allowed(host: str) -> bool:
+    """Whether the setting names the host. An entry that begins with a dot allows all hosts of that domain."""
+    host = host.lower().rstrip(".")
+    return any(
+        host == entry or (entry.startswith(".") and host.endswith(entry))
+        for entry in map(str.lower, settings.WEBHOOK_ALLOWED_HOSTS)
+    )
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """Connect to the address that was checked: a second DNS answer cannot lead elsewhere."""
+    last: OSError | None = None
+    for family, kind, protocol, _, target in socket.getaddrinfo(
+        connection.host, connection.port, 0, socket.SOCK_STREAM
+    ):
+        if not (settings.WEBHOOK_ALLOW_PRIVATE or ipaddress.ip_address(target[0]).is_global):
+            last = PrivateAddress(f"{connection.host} leads to an address of a private network, {target[0]}")
+            continue
+        sock = socket.socket(family, kind, protocol)
+        sock.settimeout(SECONDS_TO_CONNECT)
+        try:
+            sock.connect(target)
+        except OSError as error:
+            sock.close()
+            last = error
+        else:
+            return sock
+    raise NewConnectionError(connection, str(last)) from last
+
+
+class _CheckedHTTPConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _CheckedHTTPSConnection(HTTPSConnection):
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+
+class _CheckedHTTPPool(HTTPConnectionPool):
+    ConnectionCls = _CheckedHTTPConnection
+
+
+class _CheckedHTTPSPool(HTTPSConnectionPool):
+    ConnectionCls = _CheckedHTTPSConnection
+
+
+class _CheckedAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _CheckedHTTPPool, "https": _CheckedHTTPSPool}
+
+
+def checked_session() -> requests.Session:
+    """A session that connects to public addresses only, uses no proxy of the environment and keeps no cookies."""
+    session = requests.Session()
+    session.trust_env = False
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, _CheckedAdapter(max_retries=0))
+    return session

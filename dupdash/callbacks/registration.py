@@ -1,0 +1,35 @@
+"""Registers the callbacks of a job: the one of its request or token, and the message to the chat."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from dupdash.accounts.models import ApiToken
+from dupdash.callbacks.models import Callback, CallbackDefault
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+
+CHAT_BATCH = 500
+CHAT_PERIOD = timedelta(days=1)
+"""How long ago a failure may be: a chat that is configured later is not told of all failures before."""
+
+
+def register(job: DuplicationJob, token: ApiToken, address: str) -> None:
+    """Have ``address``, else the default of the token, called at the end of the job. Harmless when repeated."""
+    if not address:
+        default = CallbackDefault.objects.filter(token=token).first()
+        address = default.address if default else ""
+    if address:
+        Callback.objects.get_or_create(job=job, token=token, defaults={"address": address})
+
+
+def register_chat_messages() -> None:
+    """Have the chat told of each job that failed lately, if a chat is configured."""
+    if not settings.CHAT_WEBHOOK_URL:
+        return
+    told = Callback.objects.filter(job=OuterRef("pk"), token=None)
+    lately = DuplicationJob.objects.filter(state=State.FAILED, finished_at__gte=timezone.now() - CHAT_PERIOD)
+    failed = lately.exclude(Exists(told))
+    Callback.objects.bulk_create([Callback(job=job) for job in failed[:CHAT_BATCH]], ignore_conflicts=True)

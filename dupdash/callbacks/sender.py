@@ -1,0 +1,129 @@
+"""Makes the calls that are due, and repeats those that failed with growing delays."""
+
+import logging
+import time
+from datetime import timedelta
+
+import requests
+from django.conf import settings
+from django.db.models import F
+from django.utils import timezone
+
+from dupdash import VERSION
+from dupdash.accounts.models import ApiToken
+from dupdash.callbacks.addresses import InvalidAddress, PrivateAddress, check_address, checked_session
+from dupdash.callbacks.messages import body_about, chat_body, secret_of, signature, test_body
+from dupdash.callbacks.models import Callback, Delivery
+from dupdash.duplication.states import TERMINAL
+
+logger = logging.getLogger("dupdash.callbacks")
+
+ATTEMPTS = 20
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=6)
+"""Twenty attempts take about three days."""
+CLAIM = timedelta(minutes=2)
+"""Longer than one call takes; a call whose worker died is repeated after it."""
+READ_TIMEOUT = 15.0
+RUN_LIMIT = 20.0
+"""Seconds after which a run starts no further call, so that this worker is free again."""
+BATCH = 100
+GONE = 410
+RESULT_LONGEST = 300
+
+
+def deliver() -> int:
+    """Make the calls that are due, until RUN_LIMIT. Returns how many succeeded."""
+    deadline = time.monotonic() + RUN_LIMIT
+    due = Callback.objects.filter(delivery=Delivery.WAITING, due_at__lte=timezone.now(), job__state__in=TERMINAL)
+    delivered = 0
+    with checked_session() as session:
+        for callback in due.select_related("job", "token").order_by("due_at", "pk")[:BATCH]:
+            if time.monotonic() > deadline:
+                break
+            if _claim(callback):
+                delivered += _attempt(callback, session)
+    return delivered
+
+
+def send_again(callback: Callback) -> None:
+    """Make the call once more, as soon as possible, whatever came of it before."""
+    Callback.objects.filter(pk=callback.pk).update(delivery=Delivery.WAITING, due_at=timezone.now(), attempts=0)
+
+
+def send_test(address: str, token: ApiToken) -> str:
+    """Call an address with the event "test", now. Returns "" on success, else what went wrong."""
+    with checked_session() as session:
+        result, succeeded, _ = _post(session, address, test_body(), secret=secret_of(token), delivery_id="test")
+    return "" if succeeded else result
+
+
+def _claim(callback: Callback) -> bool:
+    """Claim the call by moving ``due_at``; False if another worker has claimed it."""
+    same = Callback.objects.filter(pk=callback.pk, delivery=Delivery.WAITING, due_at=callback.due_at)
+    claimed = same.update(due_at=timezone.now() + CLAIM, attempts=F("attempts") + 1, last_attempt_at=timezone.now())
+    callback.attempts += claimed
+    return bool(claimed)
+
+
+def _attempt(callback: Callback, session: requests.Session) -> bool:
+    if callback.token is None:
+        result, succeeded, final = _post(session, settings.CHAT_WEBHOOK_URL, chat_body(callback.job))
+    else:
+        secret = secret_of(callback.token)
+        body = body_about(callback.job)
+        result, succeeded, final = _post(session, callback.address, body, secret=secret, delivery_id=str(callback.pk))
+    changes: dict[str, object] = {"last_result": result[:RESULT_LONGEST]}
+    if succeeded:
+        changes["delivery"] = Delivery.DELIVERED
+    elif final or callback.attempts >= ATTEMPTS:
+        changes["delivery"] = Delivery.GIVEN_UP
+        logger.warning("%s is given up after %d attempts: %s", callback, callback.attempts, result)
+    else:
+        changes["due_at"] = timezone.now() + min(LONGEST_DELAY, FIRST_DELAY * 2 ** (callback.attempts - 1))
+    Callback.objects.filter(pk=callback.pk).update(**changes)
+    return succeeded
+
+
+def _post(
+    session: requests.Session, address: str, body: bytes, *, secret: str = "", delivery_id: str = ""
+) -> tuple[str, bool, bool]:
+    """Call an address once: the result in words, whether it succeeded, and whether repeating it is of no use."""
+    headers = {"Content-Type": "application/json", "User-Agent": f"dupdash/{VERSION}"}
+    if secret:
+        timestamp = str(int(time.time()))
+        headers |= {
+            "X-Dupdash-Delivery": delivery_id,
+            "X-Dupdash-Timestamp": timestamp,
+            "X-Dupdash-Signature": signature(secret, timestamp, body),
+        }
+    try:
+        check_address(address)
+        with session.post(
+            address, data=body, headers=headers, timeout=READ_TIMEOUT, allow_redirects=False, stream=True
+        ) as answer:
+            status, reason = answer.status_code, answer.reason
+    except InvalidAddress as error:
+        # The setting may have changed since the request.
+        return str(error), False, True
+    except requests.RequestException as error:
+        return _words(error), False, False
+    if 200 <= status < 300:
+        return f"HTTP {status}", True, False
+    if 300 <= status < 400:
+        return f"HTTP {status}: redirects are not followed. Give the address that it leads to.", False, False
+    return f"HTTP {status} {reason or ''}".strip(), False, status == GONE
+
+
+def _words(error: requests.RequestException) -> str:
+    """Why there was no answer, without addresses of inner networks that an error of a library may name."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, PrivateAddress):
+            return "The host leads to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."
+        reason = getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)
+        cause = cause.__cause__ or (reason if isinstance(reason, BaseException) and reason is not cause else None)
+    if isinstance(error, requests.exceptions.SSLError):
+        return "The certificate of the host could not be verified."
+    if isinstance(error, requests.exceptions.Timeout):
+        return f"There was no answer within {READ_TIMEOUT:g} seconds."
+    return "No connection to the host could be made."

@@ -1,0 +1,36 @@
+"""The callback address of an API token."""
+
+from typing import Any
+
+from django import forms
+
+from dupdash.callbacks.addresses import InvalidAddress, check_address
+from dupdash.callbacks.models import ADDRESS_LONGEST
+
+
+class CallbackForm(forms.Form):
+    address = forms.CharField(
+        max_length=ADDRESS_LONGEST,
+        required=False,
+        label="Address to call when a job ends",
+        help_text="For example https://lms.example.edu/copies/done. Leave it empty for no callbacks.",
+        widget=forms.URLInput(attrs={"dir": "ltr"}),
+    )
+
+    # "" before a test, "ok", or what went wrong.
+    test_result = ""
+
+    def clean_address(self) -> str:
+        address: str = self.cleaned_data["address"]
+        try:
+            if address:
+                check_address(address)
+        except InvalidAddress as invalid:
+            raise forms.ValidationError(str(invalid)) from None
+        return address
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if "test" in self.data and not cleaned.get("address") and "address" not in self.errors:
+            self.add_error("address", "Give an address to test.")
+        return cleaned

@@ -1,0 +1,60 @@
+"""The callback address of an API token, with a test of it; and sending a callback of a job again."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from dupdash.accounts.models import ApiToken
+from dupdash.callbacks import sender
+from dupdash.callbacks.messages import secret_of
+from dupdash.callbacks.models import Callback, CallbackDefault
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.request import as_id
+from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.forms.callbacks import CallbackForm
+from dupdash.web.responses import PersonRequest, no_store, see_other
+
+asks = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@permission_required
+@asks
+def token_callback(request: PersonRequest, token_id: int) -> HttpResponse:
+    """The address that is called for jobs of this token, and the secret that signs the calls."""
+    token = get_object_or_404(ApiToken.objects.usable(), pk=token_id, owner=request.user)
+    current = CallbackDefault.objects.filter(token=token).first()
+    form = CallbackForm(request.POST or None, initial={"address": current.address if current else ""})
+    if request.method == "POST" and form.is_valid():
+        address = form.cleaned_data["address"]
+        if "test" in request.POST:
+            form.test_result = sender.send_test(address, token) or "ok"
+        else:
+            _store(token, address)
+            messages.success(request, "The callback address is saved." if address else "No address is called any more.")
+            return see_other("tokens")
+    context = {
+        "form": form,
+        "token": token,
+        "secret": secret_of(token),
+        "crumbs": [{"label": "API tokens", "url": reverse("tokens")}],
+    }
+    return no_store(render(request, "callbacks/token.html", context, status=422 if form.errors else 200))
+
+
+@permission_required
+@with_job
+@require_POST
+def send_again(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    callback = get_object_or_404(Callback, pk=as_id(request.POST.get("callback", "")), job=job)
+    sender.send_again(callback)
+    messages.success(request, "The callback is sent again within a minute.")
+    return see_other("jobs:job", job.pk)
+
+
+def _store(token: ApiToken, address: str) -> None:
+    if address:
+        CallbackDefault.objects.update_or_create(token=token, defaults={"address": address})
+    else:
+        CallbackDefault.objects.filter(token=token).delete()
