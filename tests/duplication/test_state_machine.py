@@ -223,12 +223,13 @@ def test_it_holds_whatever_anybody_does(moodle: Moodle) -> None:
         )
 
 
-def test_it_has_the_moves_of_the_house_plan() -> None:
+def test_jobs_have_the_planned_transitions() -> None:
     assert {
         "awaiting_approval": {"queued", "rejected", "cancelled"},
         "queued": {"running", "cancelled"},
         "running": {"succeeded", "failed", "checking", "queued", "cancelled"},
-        "checking": {"succeeded", "failed", "cancelled", "unresolved"},
+        # Queued: the empty course that an error left was deleted, and nothing else is left of the request.
+        "checking": {"succeeded", "failed", "cancelled", "unresolved", "queued"},
         "unresolved": {"succeeded", "failed", "cancelled"},
     } == {str(state): {str(other) for other in moves} for state, moves in TRANSITIONS.items() if moves}
     assert {"succeeded", "failed", "cancelled", "rejected"} == TERMINAL

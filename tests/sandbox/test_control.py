@@ -90,14 +90,14 @@ def test_it_counts_what_was_asked_for(moodle: Caller) -> None:
 
 
 def test_it_lists_what_was_deleted_through_the_web_service(moodle: Caller) -> None:
-    copy, source = moodle.duplicate("New-1")["id"], moodle.source.id
+    copy, source = moodle.duplicate("New-1")["id"], moodle.source
     moodle.call("core_course_delete_courses", courseids=[copy, copy, 999_999])
-    moodle.call("core_course_delete_courses", courseids=[source])
+    moodle.call("core_course_delete_courses", courseids=[source.id])
     of_copy, of_source = get(moodle)["calls"]["deleted"]
-    held = {"visible": True, "complete": True, "sections": len(moodle.source.sections)}
-    held |= {"modules": len(moodle.source.modules)}
+    held = {"visible": True, "complete": True, "sections": len(source.sections)}
+    held |= {"modules": len(source.modules)}
     assert of_copy == {"id": copy, "shortname": "New-1", "origin": "copy", "requested": "New-1"} | held
-    assert of_source == {"id": source, "shortname": SOURCE, "origin": "seed", "requested": ""} | held
+    assert of_source == {"id": source.id, "shortname": SOURCE, "origin": "seed", "requested": ""} | held
 
 
 def test_it_lists_every_course(moodle: Caller) -> None:

@@ -331,7 +331,8 @@ def test_it_fails_for_a_name_with_tags(moodle: Moodle, name: str) -> None:
     failed_with(run_worker(direct(moodle, fullname=name)), "invalidparameter", moodle)
 
 
-def test_it_fails_for_the_front_page(moodle: Moodle, clock: Clock) -> None:
+def test_it_fails_for_the_front_page(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    settings.EMPTY_SHELL_CLEANUP = False
     front = moodle.by_id(1)
     assert front is not None
     job = run_worker(direct(moodle, source_id=1, source_shortname=front.shortname))
@@ -405,6 +406,7 @@ def test_it_does_not_believe_that_nothing_started_when_its_course_was_seen(
 ) -> None:
     """Codes that come before a copy begins, and in principle in its middle, too: the course is the better witness."""
     settings.CHECK_LIMIT_UNKNOWN = 600
+    settings.EMPTY_SHELL_CLEANUP = False
     moodle.faults.set("exception_in_restore", step="hidden", errorcode=code, count=1)
     job = run_proven(moodle)
     job.refresh_from_db()
