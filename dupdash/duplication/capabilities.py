@@ -1,8 +1,9 @@
 """Which of the capabilities that dupdash needs the service account lacks, found out with reads alone.
 
 Moodle's course search can be limited to courses in which the account has a capability: a course that is found without
-this limit, and not with it, shows that the capability is missing. Measured on Moodle 4.5.6; the parameter is documented
-since 3.0.
+this limit, and not with it, shows that the capability is missing. The numbers of courses found are compared, because
+the account has more capabilities in its own copies, where Moodle gives it a role. Measured on Moodle 4.5.6; the
+parameter is documented since 3.0.
 """
 
 import re
@@ -49,16 +50,30 @@ CAPABILITIES = (
     Capability("moodle/course:viewparticipants", "the courses of faculty members cannot be listed"),
 )
 
+# The kinds of activities that Moodle shows only to accounts with a capability of the activity: Moodle's own, and
+# plugins that many sites have. All but the last follow one pattern.
+_KINDS_WITH_VIEW = (
+    "assign", "attendance", "bigbluebuttonbn", "chat", "choice", "customcert", "data", "feedback", "folder", "glossary",
+    "h5pactivity", "hvp", "imscp", "label", "lesson", "lti", "page", "questionnaire", "quiz", "resource", "url",
+    "workshop", "zoom",
+)  # fmt: skip
+ACTIVITY_CAPABILITIES = tuple(
+    Capability(name, "activities in the source are not seen, and the copy seems to have too many")
+    for name in (*(f"mod/{kind}:view" for kind in _KINDS_WITH_VIEW), "mod/wiki:viewpage")
+)
+
 
 def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
     """The capabilities that the account lacks in a course that it sees; None where it finds no course to check.
 
-    Raises MoodleError. A capability that this version of Moodle does not know is not missing.
+    Raises MoodleError. A capability that this site does not know, for example of a plugin, is not missing.
     """
     text = _text_that_finds_little(client)
     if text is None:
         return None
-    return tuple(capability for capability in CAPABILITIES if not _has(client, text, capability.name))
+    found = client.count_courses(text)
+    every = (*CAPABILITIES, *ACTIVITY_CAPABILITIES)
+    return tuple(capability for capability in every if _count_with(client, text, capability.name, found) < found)
 
 
 def _text_that_finds_little(client: MoodleClient) -> str | None:
@@ -71,10 +86,11 @@ def _text_that_finds_little(client: MoodleClient) -> str | None:
     return next((word for word in longest_first if client.search_courses(word, perpage=1)), "")
 
 
-def _has(client: MoodleClient, text: str, capability: str) -> bool:
+def _count_with(client: MoodleClient, text: str, capability: str, found: int) -> int:
+    """In how many of the ``found`` courses the account has the capability."""
     try:
-        return bool(client.search_courses(text, perpage=1, capabilities=[capability]))
+        return client.count_courses(text, [capability])
     except Refused as refusal:
         if refusal.errorcode != "invalidparameter":
             raise
-        return True
+        return found

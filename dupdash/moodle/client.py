@@ -133,21 +133,25 @@ class MoodleClient:
             raise NoTrustworthyAnswer("two different answers to the same question", function=BY_FIELD)
         return again
 
-    def search_courses(
-        self, text: str, page: int = 0, perpage: int = 20, *, capabilities: Sequence[str] = ()
-    ) -> tuple[Course, ...]:
-        """Courses whose names or summary hold ``text``, without their visibility, dates and id number.
-
-        ``capabilities``: only courses in which the account has all of these.
-        """
+    def search_courses(self, text: str, page: int = 0, perpage: int = 20) -> tuple[Course, ...]:
+        """Courses whose names or summary hold ``text``, without their visibility, dates and id number."""
         parameters: dict[str, Parameter] = {
             "criterianame": "search",
             "criteriavalue": text,
             "page": page,
             "perpage": perpage,
-            "requiredcapabilities": list(capabilities),
         }
         return self._read("core_course_search_courses", parameters, parsing.found_courses)
+
+    def count_courses(self, text: str, capabilities: Sequence[str] = ()) -> int:
+        """In how many of the courses that a search finds the account has all these capabilities."""
+        parameters: dict[str, Parameter] = {
+            "criterianame": "search",
+            "criteriavalue": text,
+            "perpage": 1,
+            "requiredcapabilities": list(capabilities),
+        }
+        return self._read("core_course_search_courses", parameters, parsing.number_found)
 
     def contents(self, course_id: int) -> Contents:
         """The sections and activities of a course: 0.3 s and 200 kB for 307 activities."""

@@ -203,6 +203,11 @@ def found_courses(value: object, where: Place) -> tuple[Course, ...]:
     return Fields(value, where).must("courses", courses)
 
 
+def number_found(value: object, where: Place) -> int:
+    """How many courses a search found, of which the answer holds one page."""
+    return Fields(value, where).must("total", integer)
+
+
 def looked_up_courses(value: object, where: Place) -> tuple[Course, ...]:
     """The same shape, for a lookup whose answer decides something: every course must be readable."""
 

@@ -75,12 +75,16 @@ def _capabilities(client: MoodleClient) -> Iterator[Finding]:
             "The account sees no course, so its capabilities could not be checked.",
         )
         return
+    by_loss: dict[str, list[str]] = {}
     for capability in missing:
         if capability.required:
             text = f"The account lacks the capability {capability.name}: {capability.loss}."
             yield Finding(Level.PROBLEM, "Capabilities", text, ADD_CAPABILITIES)
         else:
-            yield Finding(Level.WARNING, "Capabilities", f"Without the capability {capability.name} {capability.loss}.")
+            by_loss.setdefault(capability.loss, []).append(capability.name)
+    for loss, names in by_loss.items():
+        kind = "capability" if len(names) == 1 else "capabilities"
+        yield Finding(Level.WARNING, "Capabilities", f"Without the {kind} {', '.join(names)} {loss}.")
 
 
 def _with_cause(error: MoodleError) -> str:

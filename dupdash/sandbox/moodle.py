@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dupdash.sandbox.asynchronous import Duplications
 from dupdash.sandbox.duplication import Copies
 from dupdash.sandbox.faults import Faults
+from dupdash.sandbox.records import Course
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Pace
 
@@ -25,6 +26,11 @@ class Switches:
     missing_capabilities: frozenset[str] = field(default_factory=frozenset)
     # What the site calls itself, where that is not the address at which it is asked.
     siteurl: str = ""
+
+    def lacks(self, capability: str, course: Course) -> bool:
+        """Whether the service account does without a capability in a course. In its copies it is a teacher."""
+        is_teacher = course.origin == "copy" and capability.startswith("mod/")
+        return capability in self.missing_capabilities and not is_teacher
 
 
 @dataclass

@@ -113,6 +113,13 @@ def test_a_search_knows_less_of_each_course(http: responses.RequestsMock, client
     assert sent(http) == request | {"wstoken": TOKEN, "moodlewssettingraw": "1"}
 
 
+def test_courses_with_a_capability_are_counted(http: responses.RequestsMock, client: MoodleClient) -> None:
+    replay(http, "search_courses")
+    assert client.count_courses("Generated", ["mod/quiz:view"]) == 4
+    assert sent(http)["requiredcapabilities[0]"] == "mod/quiz:view"
+    assert sent(http)["perpage"] == "1"
+
+
 def test_it_reads_the_contents_of_a_course(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "contents_without_files")
     contents = client.contents(5)

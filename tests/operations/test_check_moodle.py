@@ -9,8 +9,9 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 from django.utils import timezone
 
-from dupdash.duplication.capabilities import CAPABILITIES, Capability
+from dupdash.duplication.capabilities import ACTIVITY_CAPABILITIES, CAPABILITIES, Capability
 from dupdash.duplication.models import ClusterHeartbeat
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.sandbox.accounts import LIMITED_TOKEN, MANAGER_TOKEN
@@ -144,6 +145,33 @@ def test_missing_capability_that_some_copies_need_is_a_warning(moodle: Moodle, c
     code, out, _ = check()
     assert code == 0
     assert "Without the capability moodle/course:delete partial courses and unwanted copies cannot be" in out
+
+
+@pytest.mark.parametrize("capability", ACTIVITY_CAPABILITIES, ids=lambda one: one.name)
+def test_missing_capability_to_see_a_kind_of_activity_is_a_warning(
+    moodle: Moodle, check: Callable[[], Ran], capability: Capability
+) -> None:
+    moodle.switches.missing_capabilities = frozenset({capability.name})
+    code, out, _ = check()
+    assert code == 0
+    assert f"Without the capability {capability.name} activities in the source are not seen" in out
+
+
+def test_capabilities_with_the_same_consequence_are_named_together(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    moodle.switches.missing_capabilities = frozenset({"mod/quiz:view", "mod/wiki:viewpage"})
+    assert "Without the capabilities mod/quiz:view, mod/wiki:viewpage activities" in check()[1]
+
+
+def test_capability_that_the_account_has_only_in_its_copies_is_missing(
+    moodle: Moodle, check: Callable[[], Ran]
+) -> None:
+    """The search finds a source and its copy, because both have a word in their names."""
+    with open_client() as client:
+        first = client.search_courses("", perpage=1)[0]
+    moodle.state.change(first.id, shortname="ZOOTOMY-1")
+    moodle.state.add(fullname="Copy", shortname="ZOOTOMY-2", categoryid=first.category_id, origin="copy")
+    moodle.switches.missing_capabilities = frozenset({"mod/quiz:view"})
+    assert "Without the capability mod/quiz:view" in check()[1]
 
 
 def test_account_without_categories_lacks_a_capability(moodle: Moodle, check: Callable[[], Ran]) -> None:

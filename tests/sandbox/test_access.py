@@ -76,6 +76,30 @@ def test_a_limited_service_lists_and_has_no_deleting(moodle: Caller) -> None:
     assert told == capture("function_not_in_service")["body"]
 
 
+@pytest.mark.parametrize(("kind", "capability"), [("quiz", "mod/quiz:view"), ("wiki", "mod/wiki:viewpage")])
+def test_kind_of_activity_without_capability_is_seen_in_own_copies_only(
+    moodle: Caller, kind: str, capability: str
+) -> None:
+    copy = moodle.call(
+        "core_course_duplicate_course",
+        courseid=moodle.source.id,
+        fullname="Copy",
+        shortname="KINDS-1",
+        categoryid=moodle.source.categoryid,
+        options=[{"name": "users", "value": 0}],
+    )["id"]
+    with_it = kinds(moodle, moodle.source.id)
+    moodle.sandbox.moodle.switches.missing_capabilities = frozenset({capability})
+    assert kind in with_it
+    assert kinds(moodle, moodle.source.id) == with_it - {kind}
+    assert kind in kinds(moodle, copy)
+
+
+def kinds(moodle: Caller, courseid: int) -> set[str]:
+    contents = moodle.call("core_course_get_contents", courseid=courseid)
+    return {module["modname"] for section in contents for module in section["modules"]}
+
+
 def test_maintenance_keeps_all_but_administrators_out(moodle: Caller) -> None:
     moodle.control(maintenance=True)
     manager = moodle.using(MANAGER_TOKEN)

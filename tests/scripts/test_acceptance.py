@@ -16,7 +16,7 @@ import pytest
 from dupdash.sandbox.server import Sandbox
 from scripts.lib.acceptance import settings
 from scripts.lib.acceptance.moodle import MoodleClient
-from scripts.lib.acceptance.preflight import check_site
+from scripts.lib.acceptance.preflight import check_site, view_capability
 from scripts.lib.acceptance.scenarios import Namer, stages
 from scripts.lib.acceptance.settings import Site
 from scripts.lib.cli import UsageError
@@ -93,6 +93,11 @@ def test_usable_site_passes_the_preflight_checks(moodle: Sandbox) -> None:
     sources, not_seen = check_site(site(moodle))
     assert [source.shortname for source in sources] == ["BIO101-2026S1"]
     assert not_seen == []
+
+
+@pytest.mark.parametrize(("kind", "capability"), [("quiz", "mod/quiz:view"), ("wiki", "mod/wiki:viewpage")])
+def test_capability_that_shows_a_kind_of_activity_is_named(kind: str, capability: str) -> None:
+    assert view_capability(kind) == capability
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from dupdash.sandbox.errors import invalid_parameter, missing_record
@@ -50,7 +51,13 @@ def _get_contents(call: Call) -> list[dict[str, Any]]:
     call.moodle.copies.look_up([course])
     _open_shell(call, course)
     everything = call.user.sees_everything or call.user.id in course.teachers
-    return [_section(call, section, options, everything) for section in course.sections if _wanted(section, options)]
+    return [
+        _section(
+            call, section, [module for module in section.modules if _sees(call, course, module, everything)], options
+        )
+        for section in course.sections
+        if _wanted(section, options)
+    ]
 
 
 def _open_shell(call: Call, course: Course) -> None:
@@ -70,12 +77,19 @@ def _on(options: dict[str, str], name: str) -> bool:
     return options.get(name, "0") not in ("0", "", "false")
 
 
-def _section(call: Call, section: Section, options: dict[str, str], everything: bool) -> dict[str, Any]:
+def _sees(call: Call, course: Course, module: Module, everything: bool) -> bool:
+    """Moodle leaves out the kinds of activities whose ``view`` capability the account lacks (measured)."""
+    if not (everything or module.visible):
+        return False
+    view = "viewpage" if module.modname == "wiki" else "view"
+    return not call.moodle.switches.lacks(f"mod/{module.modname}:{view}", course)
+
+
+def _section(call: Call, section: Section, seen: Sequence[Module], options: dict[str, str]) -> dict[str, Any]:
     modules = [
         _module(call, module, _on(options, "excludecontents"))
-        for module in section.modules
-        if (everything or module.visible)
-        and options.get("cmid", str(module.id)) == str(module.id)
+        for module in seen
+        if options.get("cmid", str(module.id)) == str(module.id)
         and options.get("modname", module.modname) == module.modname
     ]
     return {

@@ -188,9 +188,10 @@ def _search_courses(call: Call) -> dict[str, Any]:
     required = set(params["requiredcapabilities"])
     if any(not re.fullmatch(r"[a-z0-9_]+/[a-z0-9_]+:[a-z0-9_]+", capability) for capability in required):
         raise invalid_parameter()
-    may = call.user.sees_everything and not required & call.moodle.switches.missing_capabilities
     found = [
-        course for course in call.moodle.state.courses() if (may or not required) and _is_found(call, course, words)
+        course
+        for course in call.moodle.state.courses()
+        if _has_all(call, required, course) and _is_found(call, course, words)
     ]
     call.moodle.copies.look_up(found)
     found.sort(key=lambda course: _sortorder(course, call.moodle.state.categories.get(course.categoryid)))
@@ -203,6 +204,12 @@ def _search_courses(call: Call) -> dict[str, Any]:
         "courses": [public_information(call, course) for course in found],
         "warnings": [],
     }
+
+
+def _has_all(call: Call, capabilities: set[str], course: Course) -> bool:
+    if not capabilities:
+        return True
+    return call.user.sees_everything and not any(call.moodle.switches.lacks(one, course) for one in capabilities)
 
 
 def _is_found(call: Call, course: Course, words: list[str]) -> bool:

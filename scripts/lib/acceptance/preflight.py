@@ -62,8 +62,13 @@ def _not_seen(site: Site, sources: list[Course]) -> Iterator[str]:
     for kind, count in sorted(hidden.items()):
         yield (
             f"the account of MOODLE_TOKEN does not see {count} activities of type {kind} in the sources. Does its role "
-            f"lack mod/{kind}:view?"
+            f"lack {view_capability(kind)}?"
         )
+
+
+def view_capability(kind: str) -> str:
+    """The capability without which Moodle does not show activities of this kind."""
+    return "mod/wiki:viewpage" if kind == "wiki" else f"mod/{kind}:view"
 
 
 def _kinds(client: MoodleClient, course: int) -> Counter[str]:
