@@ -257,6 +257,7 @@ def section(value: object, where: Place) -> Section:
         number=fields.may("section", integer) or 0,
         name=fields.must("name", text),
         modules=fields.must("modules", activities),
+        component=fields.may("component", text) or "",
     )
 
 

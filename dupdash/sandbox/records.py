@@ -25,6 +25,8 @@ class Section:
     name: str
     summary: str = ""
     modules: tuple[Module, ...] = ()
+    # Of the activity that holds the section: ``mod_subsection``; "" for an ordinary section.
+    component: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,9 +138,18 @@ class State:
         return True
 
     def copied_sections(self, sections: tuple[Section, ...], activities: bool) -> tuple[Section, ...]:
-        """The same sections under new ids, with their activities or without."""
+        """The same sections under new ids, with their activities or without.
+
+        Subsections belong to activities, and exchange their numbers in a copy (measured).
+        """
+        ordinary = [section for section in sections if not section.component]
+        subsections = [section for section in sections if section.component] if activities else []
+        numbers = [section.section for section in subsections]
+        renumbered = [
+            replace(section, section=number) for section, number in zip(reversed(subsections), numbers, strict=True)
+        ]
         with self.lock:
-            return tuple(self._copied_section(section, activities) for section in sections)
+            return tuple(self._copied_section(section, activities) for section in (*ordinary, *renumbered))
 
     def _copied_section(self, section: Section, activities: bool) -> Section:
         modules: list[Module] = []

@@ -102,6 +102,18 @@ def test_missing_activities_are_counted_and_named(client: MoodleClient, request_
     assert problem.startswith("64 × activity only in the source: ")
 
 
+@pytest.mark.parametrize("options", [{}, {"activities": False}], ids=["default", "no activities"])
+def test_copy_of_subsections_has_no_problem(
+    moodle: Sandbox, client: MoodleClient, request_of: CopyRequest, options: dict[str, bool]
+) -> None:
+    source = moodle.course("BIO101-2026S1")
+    parts = [replace(section, component="mod_subsection", name=f"Part {section.id}") for section in source.sections[2:]]
+    moodle.state.change(source.id, sections=(*source.sections[:2], *parts))
+    wanted = replace(request_of, options=options)
+    copy = make_copy(client, wanted, 8)
+    assert list(Comparison(client, 8).problems(wanted, copy)) == []
+
+
 def test_copy_in_another_category_is_a_problem(client: MoodleClient, request_of: CopyRequest) -> None:
     copy = make_copy(client, request_of, 8)
     assert list(Comparison(client, 7).problems(request_of, copy)) == ["it is in category 8"]

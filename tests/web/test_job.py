@@ -185,6 +185,16 @@ def test_it_names_what_a_copy_lacks_as_a_warning(as_administrator: Client) -> No
     assert 'data-state="succeeded"' in page
 
 
+def test_missing_section_and_missing_subsection_are_named(as_administrator: Client) -> None:
+    missing = [
+        {"type": "4", "name": "Week 4", "count": 1},
+        {"type": "mod_subsection", "name": "Part 2", "count": 1},
+    ]
+    page = _page_of({"sections": REPORT["sections"] | {"missing": missing}}, as_administrator)
+    assert "Section 4 “Week 4”" in page
+    assert "Subsection “Part 2”" in page
+
+
 def test_it_says_how_much_could_not_be_compared(as_administrator: Client) -> None:
     page = _page_of({"left_out": 2}, as_administrator)
     assert "Not compared, because Moodle’s list of them could not be read in full: 2." in page

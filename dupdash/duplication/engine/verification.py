@@ -159,12 +159,18 @@ def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Repor
 
     ``matched`` is what is in both: a copy may have as many activities as its source, and not the same ones.
     """
-    sections = _difference(_sections(source), _sections(copy))
+    wanted_sections = _sections(source, with_subsections=with_activities)
+    sections = _difference(wanted_sections, _sections(copy))
     wanted = _activities(source) if with_activities else Counter[tuple[str, str]]()
     activities = _difference(wanted, _activities(copy))
     return {
         "at": timezone.now().isoformat(),
-        "sections": {"source": source.section_count, "copy": copy.section_count, **sections},
+        "sections": {
+            "source": source.section_count,
+            "expected": wanted_sections.total(),
+            "copy": copy.section_count,
+            **sections,
+        },
         "activities": {
             "source": source.activities,
             "expected": sum(wanted.values()),
@@ -177,8 +183,13 @@ def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Repor
     }
 
 
-def _sections(contents: Contents) -> Counter[tuple[str, str]]:
-    return Counter((str(section.number), section.name) for section in contents.sections)
+def _sections(contents: Contents, *, with_subsections: bool = True) -> Counter[tuple[str, str]]:
+    """By number and name. Subsections belong to an activity, and have other numbers in a copy: component and name."""
+    return Counter(
+        (section.component or str(section.number), section.name)
+        for section in contents.sections
+        if with_subsections or not section.component
+    )
 
 
 def _activities(contents: Contents) -> Counter[tuple[str, str]]:

@@ -101,7 +101,7 @@ def _section(call: Call, section: Section, seen: Sequence[Module], options: dict
         "section": section.section,
         "hiddenbynumsections": 0,
         "uservisible": True,
-        "component": None,
+        "component": section.component or None,
         "itemid": None,
         "modules": [] if _on(options, "excludemodules") else modules,
     }

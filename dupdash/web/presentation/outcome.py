@@ -184,11 +184,16 @@ def _in_full(kind: dict[str, Any]) -> dict[str, Any]:
 
 
 def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str) -> tuple[str, ...]:
-    lines = [_line(f"Section {isolate(entry['type'])}", entry) for entry in sections.get(word, [])]
+    lines = [_line(_section(str(entry["type"])), entry) for entry in sections.get(word, [])]
     lines += [_line(str(entry["type"]).capitalize(), entry) for entry in activities.get(word, [])]
     if more := sections[f"more_{word}"] + activities[f"more_{word}"]:
         lines.append(f"and {more} more")
     return tuple(lines)
+
+
+def _section(type: str) -> str:
+    """What a section is called: its report has its number, or the component of the activity that holds it."""
+    return f"Section {isolate(type)}" if type.isdecimal() else "Subsection"
 
 
 def _line(what: str, entry: dict[str, Any]) -> str:

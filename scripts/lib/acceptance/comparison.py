@@ -51,21 +51,26 @@ class Comparison:
 
 
 def _contents(source: tuple[Section, ...], copy: tuple[Section, ...], *, with_activities: bool) -> Iterator[str]:
-    yield from _differences("section", _sections(source), _sections(copy))
+    expected = tuple(section for section in source if with_activities or not section.component)
+    yield from _differences("section", _sections(expected), _sections(copy))
     wanted = _activities(source) if with_activities else Counter()
     found = _activities(copy)
     yield from _differences("activity", wanted, found)
-    if wanted == found and with_activities and [s.activities for s in source] != [s.activities for s in copy]:
+    if wanted == found and with_activities and _in_order(source) != _in_order(copy):
         yield "its activities are in another order"
 
 
 def _sections(contents: tuple[Section, ...]) -> Counter[tuple[object, ...]]:
-    return Counter((section.number, section.name, _seen(section.visible)) for section in contents)
+    return Counter((section.place, section.name, _seen(section.visible)) for section in contents)
+
+
+def _in_order(contents: tuple[Section, ...]) -> list[tuple[object, ...]]:
+    return sorted((section.place, section.activities) for section in contents)
 
 
 def _activities(contents: tuple[Section, ...]) -> Counter[tuple[object, ...]]:
     return Counter(
-        (kind, name, _seen(visible), f"section {section.number}")
+        (kind, name, _seen(visible), section.place)
         for section in contents
         for kind, name, visible in section.activities
     )

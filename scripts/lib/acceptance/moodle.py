@@ -43,6 +43,12 @@ class Section:
     visible: bool
     # Module type, name, and whether students see it, in the order of the page.
     activities: tuple[tuple[str, str, bool], ...]
+    # "mod_subsection" for a section that belongs to an activity. Moodle gives it another number in a copy.
+    component: str = ""
+
+    @property
+    def place(self) -> str:
+        return f"{self.component} {self.name}" if self.component else f"section {self.number}"
 
 
 class MoodleClient:
@@ -103,6 +109,7 @@ class MoodleClient:
                 one["name"],
                 bool(one.get("visible", 1)),
                 tuple((each["modname"], each["name"], bool(each.get("visible", 1))) for each in one["modules"]),
+                one.get("component") or "",
             )
             for one in self.call("core_course_get_contents", courseid=id, options=options)
         )

@@ -12,10 +12,12 @@ from dupdash.duplication import tasks
 from dupdash.duplication.engine.verification import NAMED_MOST, compare, differs, why_not_verified
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
+from dupdash.moodle import parsing
 from dupdash.moodle.options import defaults
 from dupdash.moodle.records import Activity, Contents
 from dupdash.moodle.records import Section as ReadSection
-from dupdash.sandbox.records import Course, Section
+from dupdash.sandbox.records import Course, Module, Section
+from tests.captures import capture
 from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,6 +60,7 @@ def test_it_finds_a_whole_copy_complete(moodle: Moodle) -> None:
     assert report["complete"]
     assert report["sections"] == {
         "source": len(source.sections),
+        "expected": len(source.sections),
         "copy": len(source.sections),
         "matched": len(source.sections),
         "missing": [],
@@ -108,6 +111,46 @@ def test_it_lists_missing_and_extra_sections(moodle: Moodle) -> None:
 def a_course(*activities: tuple[str, str]) -> Contents:
     modules = tuple(Activity(number, name, kind, True) for number, (kind, name) in enumerate(activities, 1))
     return Contents((ReadSection(1, 0, "General", modules),))
+
+
+def measured(name: str) -> Contents:
+    return parsing.contents(capture(name)["body"], parsing.Place())
+
+
+def test_subsections_that_exchanged_their_numbers_are_no_difference() -> None:
+    source, copy = measured("contents_subsections"), measured("contents_subsections_copy")
+    assert [section.name for section in source.sections] != [section.name for section in copy.sections]
+    report = compare(source, copy, with_activities=True)
+    assert report["complete"]
+    assert report["sections"]["matched"] == 6
+
+
+def test_missing_subsection_is_named() -> None:
+    source = measured("contents_subsections")
+    copy = replace(source, sections=source.sections[:-1])
+    report = compare(source, copy, with_activities=True)
+    assert report["sections"]["missing"] == [{"type": "mod_subsection", "name": "Part 2", "count": 1}]
+
+
+def test_copy_of_subsections_is_verified(moodle: Moodle) -> None:
+    assert report_of(copied_with_subsections(moodle))["complete"]
+
+
+def test_subsections_are_not_expected_without_activities(moodle: Moodle) -> None:
+    report = report_of(copied_with_subsections(moodle, options=defaults() | {"activities": False}))
+    assert report["complete"]
+    sections = report["sections"]
+    assert (sections["source"], sections["expected"], sections["copy"]) == (6, 4, 4)
+
+
+def copied_with_subsections(moodle: Moodle, **request: Any) -> DuplicationJob:
+    parts = tuple(
+        Section(900 + number, 4 + number, f"Part {number}", "", (Module(9000 + number, "page", "P"),), "mod_subsection")
+        for number in range(2)
+    )
+    source = moodle.course("BIO101-2026S1")
+    moodle.state.change(source.id, sections=(*source.sections[:4], *parts))
+    return copied(moodle, **request)
 
 
 def test_it_counts_activities_of_one_name() -> None:
