@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from environs import Env, EnvError
 
-from dupdash.moodle.transport import site_address
+from dupdash.moodle.site_address import site_address
 
 T = TypeVar("T")
 

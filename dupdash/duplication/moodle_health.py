@@ -6,13 +6,13 @@ passes. Neither fails a job (rule 6): the queue is kept, and dispatch resumes by
 
 import functools
 import logging
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.db.models import F
 from django.utils import timezone
+from msgspec.structs import replace
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import open_async_client, open_client
@@ -21,7 +21,7 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
 from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, Driver
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
-from dupdash.moodle.transport import site_address
+from dupdash.moodle.site_address import site_address
 
 logger = logging.getLogger("dupdash.moodle")
 

@@ -1,12 +1,10 @@
-"""The client: one method for each web service function that dupdash calls.
+"""The client of one Moodle: a method for each web service function that dupdash calls.
 
-Every method raises a :class:`~dupdash.moodle.errors.MoodleError` when Moodle does not give what was asked
-for, and nothing else. The token travels in the body of POST requests only; it is in no URL, log line,
-``repr`` or exception. Behaviour and shapes were measured on Moodle 4.5.6.
+If Moodle does not give what a method asks for, the method raises a :class:`~dupdash.moodle.errors.MoodleError`, and no
+other error. The token is sent only in the body of POST requests; it is in no URL, log line, ``repr`` or exception.
 """
 
 import logging
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -16,6 +14,7 @@ import requests
 
 from dupdash.moodle import parsing
 from dupdash.moodle.errors import NoTrustworthyAnswer, Refused, UnknownRefusal
+from dupdash.moodle.names import looks_equal
 from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, WireOption, to_wire
 from dupdash.moodle.records import (
     AsyncResult,
@@ -27,29 +26,33 @@ from dupdash.moodle.records import (
     SiteInfo,
     User,
 )
-from dupdash.moodle.transport import Parameter, Timeouts, Transport
+from dupdash.moodle.storable import storable_json
+from dupdash.moodle.transport import Timeouts, Transport
+from dupdash.moodle.wire_format import Parameter
 
 logger = logging.getLogger("dupdash.moodle")
 
 T = TypeVar("T")
+# Takes the decoded answer, and a list to which it adds a description of each item that it leaves out.
+Parser = Callable[[object, list[str]], T]
+
 LONGEST_DELETION = 300.0
-"""Seconds to wait for Moodle to delete a course; a large one takes longer than any read."""
+"""Seconds to wait for Moodle to delete a course. A large course takes longer than any read."""
 RAW_NAMES: Mapping[str, Parameter] = {"moodlewssettingraw": 1}
-"""Names as Moodle stores them: with all their languages, and without HTML escaping."""
+"""Have Moodle send names as it stores them: with all their languages, and without HTML escaping."""
 BY_FIELD = "core_course_get_courses_by_field"
 
 
 class MoodleClient:
-    """Speaks to one Moodle with one token.
+    """Calls the web services of one Moodle with one token.
 
-    ``connect_timeout``, ``read_timeout`` and ``duplication_timeout`` are seconds; the latter two count for
-    a whole answer. A read is repeated up to ``read_retries`` times when the request or its answer was lost
-    (not when time ran out), so that it takes at most about ``read_timeout + (1 + read_retries) *
-    connect_timeout``, unless a site keeps closing connections late. ``session`` carries the reads;
-    ``verify`` is False, or the path of certificates to trust. One thread may read while another one
-    duplicates.
+    The timeouts are seconds; ``read_timeout`` and ``duplication_timeout`` count for a whole answer. If a read or its
+    answer is lost, it is repeated up to ``read_retries`` times, but not after a timeout: a read takes at most about
+    ``read_timeout + (1 + read_retries) * connect_timeout``, unless the site keeps closing connections late.
+    ``session`` carries the reads. ``verify`` is False, or the path of certificates to trust. One thread may read while
+    another one duplicates.
 
-    Raises ValueError, saying what to do, for an address or a token that cannot be one.
+    Raises ValueError with an advice if the address or the token cannot be right.
     """
 
     def __init__(
@@ -64,12 +67,12 @@ class MoodleClient:
         session: requests.Session | None = None,
         verify: bool | str = True,
     ) -> None:
-        # What was left out of answers, the latest at the end, for ``check_moodle`` to show.
+        # Descriptions of what was left out of answers, the latest last. ``check_moodle`` shows them.
         self.left_out: deque[str] = deque(maxlen=100)
         self._transport = Transport(site_url, token, verify=verify, session=session, note=self._note)
-        self._reading = Timeouts(connect_timeout, read_timeout)
-        self._duplicating = Timeouts(connect_timeout, duplication_timeout)
-        self._deleting = Timeouts(connect_timeout, min(LONGEST_DELETION, duplication_timeout))
+        self._read_timeouts = Timeouts(connect_timeout, read_timeout)
+        self._duplication_timeouts = Timeouts(connect_timeout, duplication_timeout)
+        self._deletion_timeouts = Timeouts(connect_timeout, min(LONGEST_DELETION, duplication_timeout))
         self._read_retries = read_retries
 
     @property
@@ -93,13 +96,13 @@ class MoodleClient:
         self._transport.close()
 
     def _note(self, left_out: str) -> None:
-        logger.warning("left out of an answer of Moodle: %s", left_out)
+        logger.warning("Left out of an answer of Moodle: %s", left_out)
         self.left_out.append(left_out)
 
     # --- reads ------------------------------------------------------------------------------------------
 
     def site_info(self) -> SiteInfo:
-        """Which site this is, and which functions the token may call."""
+        """The site, and the functions that the token may call."""
         return self._read("core_webservice_get_site_info", {}, parsing.site_info)
 
     def categories(self) -> tuple[Category, ...]:
@@ -107,34 +110,34 @@ class MoodleClient:
         return self._read("core_course_get_categories", {}, parsing.categories)
 
     def course_by_id(self, course_id: int) -> Course | None:
-        """The course, None if there is none or the account may not see it. About 20 ms."""
-        found = self._lookup("id", course_id, lambda course: course.id == course_id)
+        """The course; None if it does not exist or the account may not see it. About 20 ms."""
+        found = self._look_up("id", course_id, lambda course: course.id == course_id)
         return found[0] if found else None
 
     def courses_by_ids(self, course_ids: Iterable[int]) -> tuple[Course, ...]:
-        """Those of these courses that there are and that the account may see, in one question."""
+        """Those of these courses that exist and that the account may see, in one request."""
         wanted = frozenset(course_ids)
         if not wanted:
             return ()
-        return self._lookup("ids", ",".join(map(str, sorted(wanted))), lambda course: course.id in wanted)
+        return self._look_up("ids", ",".join(map(str, sorted(wanted))), lambda course: course.id in wanted)
 
     def courses_by_shortname(self, shortname: str) -> tuple[Course, ...]:
         """The courses that Moodle finds by this short name: none, one, possibly several. About 20 ms.
 
-        The site's database decides which names are equal: MariaDB compares without case and takes all emoji for
-        equal (``gen-s`` finds ``GEN-S``), PostgreSQL compares exactly. An answer with a name that looks different is
-        asked for a second time, because it may have been meant for another request.
+        The site's database decides which names are equal: MariaDB ignores case and treats all emoji as equal
+        (``gen-s`` finds ``GEN-S``), PostgreSQL compares exactly. If an answer has a name that looks different, the
+        client asks again, because the answer may belong to another request.
         """
-        found = self._lookup("shortname", shortname)
-        if all(_looks_equal(shortname, course.shortname) for course in found):
+        found = self._look_up("shortname", shortname)
+        if all(looks_equal(shortname, course.shortname) for course in found):
             return found
-        again = self._lookup("shortname", shortname)
+        again = self._look_up("shortname", shortname)
         if [course.id for course in again] != [course.id for course in found]:
-            raise NoTrustworthyAnswer("two different answers to the same question", function=BY_FIELD)
+            raise NoTrustworthyAnswer("two different answers to the same request", function=BY_FIELD)
         return again
 
     def search_courses(self, text: str, page: int = 0, perpage: int = 20) -> tuple[Course, ...]:
-        """Courses whose names or summary hold ``text``, without their visibility, dates and id number."""
+        """Courses whose names or summary contain ``text``, without their visibility, dates and id number."""
         parameters: dict[str, Parameter] = {
             "criterianame": "search",
             "criteriavalue": text,
@@ -154,7 +157,7 @@ class MoodleClient:
         return self._read("core_course_search_courses", parameters, parsing.number_found)
 
     def contents(self, course_id: int) -> Contents:
-        """The sections and activities of a course: 0.3 s and 200 kB for 307 activities."""
+        """The sections and activities of a course. 0.3 s and 200 kB for 307 activities."""
         parameters: dict[str, Parameter] = {
             "courseid": course_id,
             "options": [WireOption(name="excludecontents", value=1)],  # 310 kB without it
@@ -164,46 +167,46 @@ class MoodleClient:
     def users_by_field(self, field: str, value: str) -> tuple[User, ...]:
         """The people whose ``field`` ("username", "email", "id", "idnumber") is ``value``."""
 
-        def parse(answer: object, where: parsing.Place) -> tuple[User, ...]:
-            users = parsing.users(answer, where)
+        def parse(answer: object, left_out: list[str]) -> tuple[User, ...]:
+            users = parsing.users(answer, left_out)
             for user in users:
-                # An e-mail address may be hidden from the account, and is then not in the answer.
-                told = str(getattr(user, field)) if field in ("id", "username", "email") else ""
-                if told and not _looks_equal(value, told):
-                    raise parsing.Unexpected("a person who was not asked for")
+                # Moodle may hide the e-mail address from the account; it is then missing in the answer.
+                shown = str(getattr(user, field)) if field in ("id", "username", "email") else ""
+                if shown and not looks_equal(value, shown):
+                    raise parsing.UnexpectedAnswer("a person who was not asked for")
             return users
 
         return self._read("core_user_get_users_by_field", {"field": field, "values": [value]}, parse)
 
     def users_courses(self, user_id: int) -> tuple[Course, ...]:
-        """The courses that a person is enrolled in."""
+        """The courses in which a person is enrolled."""
         return self._read("core_enrol_get_users_courses", {"userid": user_id}, parsing.courses)
 
     def async_duplicate_status(self, duplicate_id: str) -> AsyncStatus:
-        """How far a duplication is that ``async_duplicate_course`` began. Not in a stock Moodle."""
+        """The state of a duplication that ``async_duplicate_course`` started. A stock Moodle does not have this."""
         function = "core_course_async_duplicate_course_get_status"
-        return self._read(function, {"duplicateid": duplicate_id}, parsing.async_status)
+        return self._read(function, {"duplicateid": duplicate_id}, _strict(AsyncStatus))
 
     def async_duplicate_statuses(self, duplicate_ids: Iterable[str]) -> dict[str, AsyncStatus]:
-        """The status of many duplications, by id, in one request. An id that the site does not know is left out.
+        """The states of many duplications, by id, in one request, without the ids that the site does not know.
 
-        Another dupdash and the plugin of this project offer this function.
+        Another dupdash and the Moodle plugin of this project offer this function.
         """
         wanted = list(duplicate_ids)
         if not wanted:
             return {}
         function = "core_course_async_duplicate_course_get_statuses"
-        return self._read(function, {"duplicateids": wanted}, parsing.async_statuses)
+        return self._read(function, {"duplicateids": wanted}, lambda answer, _: parsing.async_statuses(answer))
 
     def async_duplicate_result(self, duplicate_id: str) -> AsyncResult:
-        """How a duplication ended that ``async_duplicate_course`` began.
+        """The result of a duplication that ``async_duplicate_course`` started.
 
-        Another dupdash and the plugin of this project offer this function.
+        Another dupdash and the Moodle plugin of this project offer this function.
         """
         function = "core_course_async_duplicate_course_get_result"
-        return self._read(function, {"duplicateid": duplicate_id}, parsing.async_result)
+        return self._read(function, {"duplicateid": duplicate_id}, _strict(AsyncResult))
 
-    # --- what changes something -------------------------------------------------------------------------
+    # --- writes -----------------------------------------------------------------------------------------
 
     def duplicate_course(
         self,
@@ -215,12 +218,12 @@ class MoodleClient:
         visible: bool,
         options: Mapping[str, int],
     ) -> Duplicated:
-        """Have Moodle duplicate a course; comes back when all is done, which takes from a second to an hour.
+        """Have Moodle duplicate a course. Returns when the copy is finished, after a second to an hour.
 
-        Sent once and never again: sending twice makes two courses. After a
-        :class:`~dupdash.moodle.errors.MayHaveStarted` only a lookup shows whether it made a course. Raises
-        :class:`~dupdash.moodle.options.UnsupportedOptions`, before anything is sent, for options that a stock
-        Moodle does not support.
+        The request is sent once: sending it twice would make two courses. After a
+        :class:`~dupdash.moodle.errors.MayHaveStarted` only a lookup can tell whether Moodle made a course. Raises
+        :class:`~dupdash.moodle.options.UnsupportedOptions` before it sends anything if a stock Moodle does not
+        support the options.
         """
         parameters: dict[str, Parameter] = {
             "courseid": source_id,
@@ -231,10 +234,10 @@ class MoodleClient:
             "options": to_wire(options, SYNCHRONOUS),
         }
         function = "core_course_duplicate_course"
-        return self._understood(
+        return self._parsed(
             function,
-            self._transport.send_once(function, parameters, self._duplicating, duplicating=True),
-            lambda answer, where: parsing.duplicated(answer, where, source_id=source_id, shortname=shortname),
+            self._transport.send_once(function, parameters, self._duplication_timeouts, duplicating=True),
+            lambda answer, _: parsing.duplicated(answer, source_id=source_id, shortname=shortname),
         )
 
     def async_duplicate_course(
@@ -246,10 +249,10 @@ class MoodleClient:
         category_id: int,
         options: Mapping[str, int],
     ) -> str:
-        """Have Moodle begin a duplication, and give back its unique id. Not in a stock Moodle.
+        """Have Moodle start a duplication, and return its unique id. A stock Moodle does not have this.
 
-        The proposed service has five parameters, visibility is none of them. Sent once and never again, like
-        ``duplicate_course``.
+        The proposed service has five parameters; visibility is not one of them. The request is sent once, like the one
+        of ``duplicate_course``.
         """
         parameters: dict[str, Parameter] = {
             "id": source_id,
@@ -259,71 +262,67 @@ class MoodleClient:
             "options": to_wire(options, ASYNCHRONOUS),
         }
         function = "core_course_async_duplicate_course"
-        return self._understood(
+        return self._parsed(
             function,
-            self._transport.send_once(function, parameters, self._reading, duplicating=True),
-            parsing.duplicate_id,
+            self._transport.send_once(function, parameters, self._read_timeouts, duplicating=True),
+            lambda answer, _: parsing.duplicate_id(answer),
         )
 
     def delete_course(self, course_id: int) -> bool:
-        """Delete a course, with everything in it; False if it was already gone. Sent once.
+        """Delete a course with all its contents; False if it did not exist any more. The request is sent once.
 
-        Raises Refused if the account may not delete it, and UnknownRefusal if Moodle stopped on the way.
+        Raises Refused if the account may not delete it, and UnknownRefusal if Moodle stopped while it was deleting.
         """
         function = "core_course_delete_courses"
-        warnings = self._understood(
+        warnings = self._parsed(
             function,
-            self._transport.send_once(function, {"courseids": [course_id]}, self._deleting),
-            parsing.deletion_warnings,
+            self._transport.send_once(function, {"courseids": [course_id]}, self._deletion_timeouts),
+            lambda answer, _: parsing.deletion_warnings(answer),
         )
-        for code, words in warnings:
-            if code == "unknowncourseidnumber":
+        for warning in warnings:
+            if warning.warningcode == "unknowncourseidnumber":
                 return False
-            # Moodle checks this permission before it deletes anything; every other warning comes from the
-            # deletion.
-            kind = Refused if code == "cannotdeletecourse" else UnknownRefusal
-            raise kind(words, errorcode=code, function=function)
+            # Moodle checks this permission before it deletes anything. Every other warning comes from the deletion.
+            kind = Refused if warning.warningcode == "cannotdeletecourse" else UnknownRefusal
+            raise kind(warning.message, errorcode=warning.warningcode, function=function)
         return True
 
-    def _lookup(
+    def _look_up(
         self, field: str, value: str | int, was_asked_for: Callable[[Course], bool] = lambda course: True
     ) -> tuple[Course, ...]:
-        def parse(answer: object, where: parsing.Place) -> tuple[Course, ...]:
-            courses = parsing.looked_up_courses(answer, where)
+        def parse(answer: object, left_out: list[str]) -> tuple[Course, ...]:
+            courses = parsing.looked_up_courses(answer)
             if not all(was_asked_for(course) for course in courses):
-                raise parsing.Unexpected("a course that was not asked for")
+                raise parsing.UnexpectedAnswer("a course that was not asked for")
             return courses
 
         return self._read(BY_FIELD, {"field": field, "value": value}, parse)
 
-    def _read(
-        self, function: str, parameters: Mapping[str, Parameter], parse: Callable[[object, parsing.Place], T]
-    ) -> T:
-        return self._understood(
+    def _read(self, function: str, parameters: Mapping[str, Parameter], parse: Parser[T]) -> T:
+        return self._parsed(
             function,
-            self._transport.read(function, {**parameters, **RAW_NAMES}, self._reading, retries=self._read_retries),
+            self._transport.read(
+                function, {**parameters, **RAW_NAMES}, self._read_timeouts, retries=self._read_retries
+            ),
             parse,
         )
 
-    def _understood(self, function: str, answer: object, parse: Callable[[object, parsing.Place], T]) -> T:
-        where = parsing.Place()
+    def _parsed(self, function: str, answer: object, parse: Parser[T]) -> T:
+        left_out: list[str] = []
         try:
-            record = parse(answer, where)
-        except parsing.Unexpected as unexpected:
+            record = parse(storable_json(answer), left_out)
+        except parsing.UnexpectedAnswer as unexpected:
             detail = str(unexpected)
+        except RecursionError:
+            detail = "JSON that is nested too deeply"
         else:
-            for left_out in where.left_out:
-                self._note(f"{function}: {left_out}")
+            for description in left_out:
+                self._note(f"{function}: {description}")
             return record
-        del answer  # it may hold secrets (site info has a private access key), and frames are shown in error reports
+        # The answer may hold secrets (site info has a private access key), and error reports show local variables.
+        del answer
         raise NoTrustworthyAnswer(detail, function=function)
 
 
-def _looks_equal(asked: str, found: str) -> bool:
-    """Whether two names differ in nothing but case, accents and surrounding blanks."""
-
-    def folded(text: str) -> str:
-        letters = unicodedata.normalize("NFKD", text.strip().casefold())
-        return "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
-
-    return folded(asked) == folded(found)
+def _strict(record: type[T]) -> Parser[T]:
+    return lambda answer, _: parsing.read(answer, record)

@@ -1,12 +1,11 @@
-"""Connections that tell "nothing was sent" from "the answer was lost", and that cannot be held for ever.
+"""Connections that distinguish "nothing was sent" from "the answer was lost", and limit the time of a whole answer.
 
-Two things that requests and urllib3 do not do by themselves:
+They add two things to requests and urllib3:
 
-- Whatever fails before a connection stands (the proxy's tunnel and the TLS handshake included) is a
-  ``NewConnectionError``, so that it is known that nothing was sent. urllib3 reports a handshake that timed
-  out or was reset in the same words as a lost answer.
-- The read timeout counts for the whole answer, from its first byte to its last. In requests it counts for
-  each packet, so that a server that drips holds its reader for ever.
+- A failure before the connection is established (in the proxy's tunnel or the TLS handshake, too) raises
+  ``NewConnectionError``: nothing was sent. urllib3 raises the same error for a failed handshake and for a lost answer.
+- The read timeout counts for the whole answer. In requests it counts for each packet, so that a server which sends one
+  byte at a time can hold its reader for ever.
 """
 
 import http.client
@@ -27,8 +26,8 @@ from urllib3.util.ssl_match_hostname import CertificateError
 CERTIFICATE_ERRORS = (ssl.SSLCertVerificationError, CertificateError)
 
 
-class _PunctualReader(io.RawIOBase):
-    """Reads from a socket, each time waiting only for what is left of the time for the whole answer."""
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until the deadline of the whole answer."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw
@@ -53,36 +52,36 @@ class _PunctualReader(io.RawIOBase):
         super().close()
 
 
-class _PunctualResponse(http.client.HTTPResponse):
+class _DeadlineResponse(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_PunctualReader(self.fp.detach(), sock))
+        self.fp = io.BufferedReader(_DeadlineReader(self.fp.detach(), sock))
 
 
-# What already says so by itself.
-_TELLING = (NewConnectionError, ConnectTimeoutError, *CERTIFICATE_ERRORS)
+# These already say that nothing was sent.
+_NOTHING_SENT = (NewConnectionError, ConnectTimeoutError, *CERTIFICATE_ERRORS)
 _FAILURES = (OSError, HTTPError, http.client.HTTPException, ValueError)
 
 
 class _Connection(HTTPConnection):
-    response_class = _PunctualResponse
+    response_class = _DeadlineResponse
 
     def connect(self) -> None:
         try:
             super().connect()
-        except _TELLING:
+        except _NOTHING_SENT:
             raise
         except _FAILURES as error:
             raise NewConnectionError(self, "no connection could be made") from error
 
 
 class _SecureConnection(HTTPSConnection):
-    response_class = _PunctualResponse
+    response_class = _DeadlineResponse
 
     def connect(self) -> None:
         try:
             super().connect()
-        except _TELLING:
+        except _NOTHING_SENT:
             raise
         except _FAILURES as error:
             raise NewConnectionError(self, "no secure connection could be made") from error
@@ -98,9 +97,9 @@ class _SecurePool(HTTPSConnectionPool):
 
 _POOLS = {"http": _Pool, "https": _SecurePool}
 
-# A duplication is silent for minutes or an hour; firewalls forget silent connections sooner. So the system
-# asks the other side every minute whether it is still there, and a dead peer is noticed within minutes.
-_KEPT_ALIVE = [
+# A duplication sends nothing for minutes or an hour, and firewalls drop silent connections sooner. With TCP keep-alive
+# the connection stays open, and a dead peer is noticed within minutes.
+_KEEP_ALIVE = [
     *HTTPConnection.default_socket_options,
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
@@ -112,13 +111,13 @@ _KEPT_ALIVE = [
 
 
 class Adapter(HTTPAdapter):
-    """requests' own adapter with the connections above, and without retries of its own."""
+    """The adapter of requests, with the connections above and without retries."""
 
     def __init__(self) -> None:
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, socket_options=_KEPT_ALIVE, **kwargs)
+        super().init_poolmanager(connections, maxsize, block, socket_options=_KEEP_ALIVE, **kwargs)
         self._use_our_pools(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> ProxyManager:
@@ -128,12 +127,12 @@ class Adapter(HTTPAdapter):
 
     @staticmethod
     def _use_our_pools(manager: PoolManager) -> None:
-        if type(manager) in (PoolManager, ProxyManager):  # a SOCKS proxy brings pools of its own
+        if type(manager) in (PoolManager, ProxyManager):  # a SOCKS proxy has its own pools
             manager.pool_classes_by_scheme = _POOLS
 
 
 def new_session() -> requests.Session:
-    """A session on connections of its own."""
+    """A session with its own connections."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, Adapter())

@@ -1,23 +1,22 @@
-"""What can go wrong with a Moodle: one family, and each member says whether Moodle may have started.
+"""The errors of a call to Moodle. Each class says whether Moodle may have started what was asked for.
 
 ::
 
     MoodleError
     ├── NothingStarted              Moodle did nothing
-    │   ├── NotSent                   the request never left: refused, name unknown, no connection in time
-    │   ├── ConfigurationFault        token, service, address, certificate, maintenance: for an administrator
-    │   ├── Refused                   Moodle said no, and will say no again
-    │   └── TryAgain                  Moodle said no, and may say yes in a moment
-    └── MayHaveStarted              Moodle may have done it, may be doing it, may have done a part of it
-        ├── NoTrustworthyAnswer       no answer, or one that cannot be believed
+    │   ├── NotSent                   the request was not sent: no connection could be made
+    │   ├── ConfigurationFault        an administrator must act: token, service, address, certificate, maintenance
+    │   ├── Refused                   Moodle refused, and will refuse the same request again
+    │   └── TryAgain                  Moodle refused, but may accept the same request in a moment
+    └── MayHaveStarted              Moodle may have done all or a part of it, or may be doing it
+        ├── NoTrustworthyAnswer       no answer, or one that cannot be trusted
         └── UnknownRefusal            an error that may come from the middle of a restore
 
-Whether something was started matters for duplications and deletions. For reads the classes are the same
-and say only why there is no answer.
+This matters for duplications and deletions. Reads raise the same classes, which then only say why there is no answer.
 
-Every error of Moodle is an answer of HTTP 200 with an ``errorcode``; the exception class in it differs
-between versions, so the code alone decides (measured on Moodle 4.5.6). A code that is not in the table
-below is an :class:`UnknownRefusal`: nobody knows how far Moodle had come.
+Moodle answers errors with HTTP 200 and an ``errorcode``. The exception class in the answer differs between versions, so
+the code alone decides (measured on Moodle 4.5.6). A code that is not in ``ERRORCODES`` is an :class:`UnknownRefusal`:
+Moodle may have stopped at any point.
 """
 
 import re
@@ -26,7 +25,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MoodleWords:
-    """An error as Moodle sent it: cut to a length that can be stored, and without tokens."""
+    """An error as Moodle sent it, shortened for the database and without tokens."""
 
     errorcode: str = ""
     message: str = ""
@@ -36,14 +35,14 @@ class MoodleWords:
 class MoodleError(Exception):
     """Moodle did not give what was asked for.
 
-    ``message``: Moodle's own words where it had any, else ours; never holds the token.
-    ``errorcode``: Moodle's error code, "" where there was none.
-    ``function``: the web service function that was called, "" if none was.
+    ``message``: Moodle's own message if it sent one, otherwise ours. It never holds the token.
+    ``errorcode``: Moodle's error code, or "".
+    ``function``: the web service function that was called, or "".
     ``may_have_started``: whether Moodle may have done something because of the request.
-    ``words``: the error as Moodle sent it, None where Moodle sent none.
-    ``retry_after``: seconds after which the site wants to be asked again, None where it named no time.
+    ``words``: the error as Moodle sent it, or None.
+    ``retry_after``: the seconds that the site asks us to wait, or None.
 
-    ``str()`` is a plain sentence (or two) that may be shown to a person.
+    ``str()`` is one sentence or two that may be shown to a person.
     """
 
     may_have_started = True
@@ -65,19 +64,19 @@ class MoodleError(Exception):
 
 
 class NothingStarted(MoodleError):
-    """Proven: the request changed nothing in Moodle. The same request may be sent again without harm."""
+    """The request certainly changed nothing in Moodle. It is safe to send it again."""
 
     may_have_started = False
 
 
 class NotSent(NothingStarted):
-    """The request never left: refused, name not resolved, no connection in time, no way past the proxy."""
+    """The request was not sent: connection refused or too slow, name not resolved, or stopped by the proxy."""
 
 
 class ConfigurationFault(NothingStarted):
-    """The site or its settings must be put right first; nothing that is sent before can work.
+    """An administrator must correct the site or its settings; no request can work until then.
 
-    ``advice``: what an administrator should do, in one or two plain sentences.
+    ``advice``: one or two sentences about what the administrator should do.
     """
 
     def __init__(self, message: str = "", *, errorcode: str = "", function: str = "", advice: str = "") -> None:
@@ -89,7 +88,7 @@ class ConfigurationFault(NothingStarted):
 
 
 class Refused(NothingStarted):
-    """Moodle refused for good: the same request will be refused again."""
+    """Moodle refused, and will refuse the same request again."""
 
     def __str__(self) -> str:
         return self._moodle_said("Moodle refused")
@@ -99,24 +98,24 @@ class TryAgain(NothingStarted):
     """Moodle refused, created nothing, and may accept the same request in a moment."""
 
     def __str__(self) -> str:
-        return self._moodle_said("Moodle could not do it just now")
+        return self._moodle_said("Moodle could not do this at the moment")
 
 
 class MayHaveStarted(MoodleError):
-    """Moodle may have done what was asked, or a part of it: look first, never just send again."""
+    """Moodle may have done what was asked for, or a part of it. Look it up; never simply send the request again."""
 
     may_have_started = True
 
 
 class NoTrustworthyAnswer(MayHaveStarted):
-    """The answer was lost, or is none that can be believed.
+    """The answer was lost, or it cannot be trusted.
 
-    No answer in time, a reset connection, HTTP 5xx, HTML, an empty or truncated body, other types than
-    promised, an answer for something else than was asked.
+    Examples: a timeout, a reset connection, HTTP 5xx, HTML, an empty or truncated body, wrong types, the answer to
+    another request.
 
     ``detail``: what came instead, short and safe to show ("HTTP 504", "an HTML page", "an empty body").
-    ``timed_out``: whether the time allowed for the answer ran out.
-    ``intermediary``: whether a proxy, a firewall or a web server answered in place of Moodle.
+    ``timed_out``: no complete answer came in time.
+    ``intermediary``: a proxy, a firewall or a web server answered in place of Moodle.
     """
 
     def __init__(
@@ -143,15 +142,15 @@ class NoTrustworthyAnswer(MayHaveStarted):
 
 
 class UnknownRefusal(MayHaveStarted):
-    """Moodle answered an error that may come from the middle of a restore, and leave a partial course."""
+    """Moodle answered with an error that may come from the middle of a restore and leave a partial course."""
 
     def __str__(self) -> str:
         return self._moodle_said("Moodle stopped with an error")
 
 
-# The one table from Moodle's error code to what it means (measured on Moodle 4.5.6, or read in its code).
-# dmlwriteexception is missing on purpose: a name that is too long is refused with it before anything starts, but a
-# full disk in the middle of a restore is reported in the same words.
+# What Moodle's error codes mean (measured on Moodle 4.5.6, or read in its code). dmlwriteexception is missing on
+# purpose: Moodle answers it for a name that is too long, before anything starts, but also for a full disk in the middle
+# of a restore.
 ERRORCODES: dict[str, type[MoodleError]] = {
     "invalidtoken": ConfigurationFault,
     "accessexception": ConfigurationFault,
@@ -166,21 +165,21 @@ ERRORCODES: dict[str, type[MoodleError]] = {
     "wsaccessuserexpired": ConfigurationFault,
     "wsaccessusernologin": ConfigurationFault,
     "invalidcourseid": Refused,
-    # A missing category, or a function that this site does not know: read the site info again to tell which.
+    # A missing category, or a function that this site does not know. The site info tells which.
     "invalidrecord": Refused,
     "requireloginerror": Refused,
     "nopermissions": Refused,
     "shortnametaken": Refused,
     "invalidparameter": Refused,
     "invalidextparam": Refused,
-    # An option that the site's backup does not have, such as "enrolments" on a stock site; thrown before the backup.
+    # The site's backup does not have an option, for example "enrolments" on a stock site. Thrown before the backup.
     "setting_by_name_not_found": Refused,
-    # The account lacks moodle/backup:configure, or moodle/backup:userinfo: it may not set "users", not even to 0.
+    # The account lacks moodle/backup:configure or moodle/backup:userinfo: it may not set "users", not even to 0.
     "setting_locked_by_permission": Refused,
     "storedfilenotcreated": TryAgain,  # two copies of one source at the same moment
 }
 
-# What no Moodle says, but another dupdash that serves the proposed functions: nothing was started there.
+# Another dupdash, not Moodle, answers these. Nothing was started there.
 OF_ANOTHER_DUPDASH: dict[str, type[MoodleError]] = {"moodleunreachable": TryAgain, "ratelimited": TryAgain}
 
 _IN_A_BROWSER = "Sign in to Moodle once in a browser with the account that owns MOODLE_TOKEN, and {}."
@@ -188,10 +187,10 @@ _ACCOUNT = "Open the account that owns MOODLE_TOKEN in Moodle (Site administrati
 
 ADVICE = {
     "invalidtoken": (
-        "Check MOODLE_TOKEN. A new token is made in Moodle under Site administration, Server, Web services, "
+        "Check MOODLE_TOKEN. Create a new token in Moodle under Site administration, Server, Web services, "
         "Manage tokens."
     ),
-    # In the order of likelihood. Moodle answers all of them with the same words.
+    # The most likely cause first. Moodle gives the same answer for all of them.
     "accessexception": (
         "Check in Moodle, in this order: "
         "(1) Site administration, Server, Web services, External services: the service of this token contains "
@@ -201,8 +200,7 @@ ADVICE = {
         "(4) The account is not suspended, its password is not expired, and it may still sign in."
     ),
     "sitemaintenance": (
-        "Wait until the maintenance of the site is over, or end it in Moodle under Site administration, "
-        "Server, Maintenance mode."
+        "Wait for the end of the maintenance, or end it in Moodle under Site administration, Server, Maintenance mode."
     ),
     "upgraderunning": "Wait until the upgrade of the site is finished.",
     "sitepolicynotagreed": _IN_A_BROWSER.format("agree to the site policies"),
@@ -215,8 +213,7 @@ ADVICE = {
     "wsaccessusernologin": _ACCOUNT.format("choose another authentication method than “No login”"),
 }
 
-# The tables whose missing record is reported before a duplication starts: the category, and the function
-# itself.
+# Before a duplication starts, Moodle looks up records of these tables: the function and the category.
 _LOOKED_UP_FIRST = frozenset({"course_categories", "external_functions"})
 _TABLE = re.compile(r"\btable (\w+)|\b([a-z]+(?:_[a-z0-9]+)+)\b")
 
@@ -225,10 +222,10 @@ INTERMEDIARY = "A proxy, a firewall or a web server"
 
 
 def refusal(function: str, errorcode: str, message: str, *, duplicating: bool = False) -> MoodleError:
-    """The error that an answer with this ``errorcode`` and ``message`` is.
+    """The error for an answer with this ``errorcode`` and ``message``.
 
-    ``duplicating``: the request was one that makes a course. ``invalidrecord`` then proves that nothing
-    started only if it does not name a record that Moodle looks up later, in the middle of a restore.
+    ``duplicating``: the request was one that makes a course. Then ``invalidrecord`` proves that nothing started only if
+    it names no record that Moodle looks up later, in the middle of a restore.
     """
     kind = (ERRORCODES | OF_ANOTHER_DUPDASH).get(errorcode, UnknownRefusal)
     if duplicating and errorcode == "invalidrecord" and _names_another_table(message):

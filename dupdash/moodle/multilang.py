@@ -1,12 +1,12 @@
-"""Names that hold several languages: which ones Moodle accepts, and how one of the languages is shown.
+"""Names in several languages: check whether Moodle accepts one, and show it in one language.
 
-Two notations are in use: ``<span lang="fr" class="multilang">…</span>`` (Moodle's own filter, which also knows the
+Two notations exist: ``<span lang="fr" class="multilang">…</span>`` (Moodle's own filter, which also knows the
 older ``<lang lang="fr">…</lang>``) and ``{mlang fr}…{mlang}`` (the filter "Multi-language content (v2)").
 """
 
 import re
 
-# What PHP's strip_tags() takes for a tag: a "<" that no white space follows.
+# What PHP's strip_tags() treats as a tag: a "<" that is not followed by white space.
 _TAG = re.compile(r"<(?![ \t\n\r\f\v])")
 _TAG_OR_PAIR = re.compile(rf"{_TAG.pattern}|<[^>]*>")
 _SPANS = re.compile(r'<span(?:\s+lang="[a-zA-Z0-9_-]+"|\s+class="multilang"){2}\s*>|(</span>)', re.ASCII)
@@ -17,14 +17,14 @@ _BLOCK = re.compile(
     r"|\{\s*mlang\s+(?P<mlang>[\w,\s-]+?)\s*\}(?P<mlang_text>.*?)\{\s*mlang\s*\}",
     re.ASCII | re.IGNORECASE | re.DOTALL,
 )
-# In the notation with braces: the text for every language that has none of its own.
+# In the notation with braces: the text for all other languages.
 _OTHER = "other"
 
 
 def is_accepted(name: str) -> bool:
-    """Whether Moodle takes this name for a course: its cleaning of ``PARAM_TEXT`` would change nothing.
+    """Whether Moodle accepts this name for a course, because its cleaning of ``PARAM_TEXT`` would not change it.
 
-    Tags of the multi-language filter are kept where they are exactly right and not nested; all others are refused.
+    Moodle keeps tags of the multi-language filter that are well-formed and not nested. It refuses all other tags.
     """
     if "</lang>" in name:
         return _holds_only(_LANGS, name)
@@ -34,7 +34,7 @@ def is_accepted(name: str) -> bool:
 
 
 def _holds_only(tags: re.Pattern[str], name: str) -> bool:
-    """Whether there are no other tags than these, and none is closed that was not opened.
+    """Whether ``name`` has no tags but these, and each of them is opened before it is closed.
 
     A "<" before white space is text, unless a ">" follows it somewhere.
     """
@@ -46,12 +46,8 @@ def _holds_only(tags: re.Pattern[str], name: str) -> bool:
     return not is_open and _TAG_OR_PAIR.search(tags.sub(">", name)) is None
 
 
-def has_several_languages(name: str) -> bool:
-    return _BLOCK.search(name) is not None
-
-
 def in_language(name: str, language: str) -> str:
-    """The name in one language: the given one where the name has it, else the first that it has."""
+    """The name in this language. If it does not have the language, the first that it has."""
     blocks = list(_BLOCK.finditer(name))
     if not blocks:
         return name

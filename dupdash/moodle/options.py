@@ -1,10 +1,11 @@
-"""The ten duplication options: what each one is, what each driver sends for it, and what the copy then gets.
+"""The ten duplication options: their labels, what each driver sends for them, and their effect on the copy.
 
-This is the only place that lists them. Names, defaults and order are those of Moodle's ``core_course_duplicate_course``
-and of the proposed ``core_course_async_duplicate_course``.
+Only this module lists them. Names, defaults and order are those of Moodle's ``core_course_duplicate_course`` and of the
+proposed ``core_course_async_duplicate_course``.
 
-A stock Moodle (the synchronous driver) takes nine of them. It answers ``setting_by_name_not_found`` to ``enrolments``:
-there the enrolment methods always come with the people, and never without them (measured on Moodle 4.5.6).
+A stock Moodle (the synchronous driver) accepts nine of them. It answers ``setting_by_name_not_found`` to
+``enrolments``: there the enrolment methods are always copied with the people, and never without them (measured on
+Moodle 4.5.6).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,8 @@ Driver = Literal["synchronous", "asynchronous"]
 SYNCHRONOUS: Driver = "synchronous"
 ASYNCHRONOUS: Driver = "asynchronous"
 
-# The values of an option. ON needs the options that ``DuplicationOption.needs`` lists; a higher value needs nothing.
+# The values of an option. ON has an effect only if the options in ``DuplicationOption.needs`` are on, too. Higher
+# values need no other option.
 OFF = 0
 ON = 1
 
@@ -25,7 +27,7 @@ PEOPLE = "users"
 
 
 class WireOption(TypedDict):
-    """One option as Moodle takes it."""
+    """An option in the form in which Moodle's web services take it."""
 
     name: str
     value: int
@@ -33,10 +35,10 @@ class WireOption(TypedDict):
 
 @dataclass(frozen=True)
 class Effect:
-    """What one value of an option does at one kind of site.
+    """The effect of one value of an option, for one driver.
 
-    ``copy``: what the copy gets or does not get, in a sentence; "" where nothing needs to be said.
-    ``refusal``: why this site cannot do it, and what to do instead; "" where it can.
+    ``copy``: what the copy gets or does not get, in a sentence; "" if there is nothing to say.
+    ``refusal``: why the site cannot do this, and what to do instead; "" if it can.
     """
 
     copy: str = ""
@@ -47,10 +49,10 @@ class Effect:
 class Behaviour:
     """How one driver treats one option.
 
-    ``effects``: one for each value that the site supports, beginning with 0.
-    ``sent``: whether the option is in the request; a stock Moodle refuses an option that it does not know.
-    ``without_needs``: what the copy gets where the option is off because an option that it needs is off.
-    ``note``: what a person should know about this option at this kind of site.
+    ``effects``: one for each value that the site supports, starting with 0.
+    ``sent``: whether the request contains the option; a stock Moodle refuses an option that it does not know.
+    ``without_needs``: the effect if the option is off because an option that it needs is off.
+    ``note``: a hint for people about this option with this driver.
     """
 
     effects: tuple[Effect, ...]
@@ -61,9 +63,9 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class DuplicationOption:
-    """One thing that a copy can take over from its source.
+    """Something that a copy can take from its source.
 
-    ``needs``: the options that must be on, too, for this one to have an effect.
+    ``needs``: the other options that must be on if this one is to have an effect.
     """
 
     name: str
@@ -76,17 +78,17 @@ class DuplicationOption:
 
     @property
     def values(self) -> range:
-        """Every value that some site supports, beginning with 0."""
+        """The values that at least one driver supports, starting with 0."""
         return range(max(len(behaviour.effects) for behaviour in self.behaviours.values()))
 
     @property
     def carries_user_data(self) -> bool:
-        """Whether the copy holds people's data when this option is on."""
+        """Whether the copy contains personal data if this option is on."""
         return PEOPLE in (self.name, *self.needs)
 
 
 class OptionEffect(NamedTuple):
-    """What one option does in one copy."""
+    """The effect of one option on one copy."""
 
     option: DuplicationOption
     value: int
@@ -95,7 +97,7 @@ class OptionEffect(NamedTuple):
 
 
 class UnsupportedOptions(ValueError):
-    """The site cannot make a copy with these options; the message names each option and the reason."""
+    """The site cannot make a copy with these options. The message names each such option and the reason."""
 
 
 def _same_at_every_site(*, off: str = "", on: str = "") -> Mapping[Driver, Behaviour]:
@@ -237,32 +239,33 @@ BY_NAME: Mapping[str, DuplicationOption] = {option.name: option for option in OP
 
 
 def defaults() -> dict[str, bool]:
-    """All ten with Moodle's defaults, as a person would choose them; ``effective`` applies their needs."""
+    """All ten options with Moodle's defaults, before ``effective`` applies their needs."""
     return {option.name: option.default for option in OPTIONS}
 
 
 def parse_value(name: str, text: str) -> int | None:
-    """The value of an option that a text stands for; None for a name that is no option or a value that it lacks."""
+    """The value of an option from a text. None if the option does not exist or does not have this value."""
     if name not in BY_NAME:
         return None
     return next((as_stored(value) for value in BY_NAME[name].values if text == str(value)), None)
 
 
 def as_stored(value: int) -> int:
-    """Off and on are stored as false and true; a higher value as the number that it is."""
+    """The form in which a value is stored: off and on as false and true, higher values as numbers."""
     return value if value > ON else bool(value)
 
 
 def effective(chosen: Mapping[str, int]) -> dict[str, int]:
-    """All ten as they will work: an option whose needs are off is off; one that was not chosen has its default.
+    """The value of all ten options in the copy: an option that was not chosen has its default, and an option is off if
+    one that it needs is off.
 
-    Raises ValueError for a name that is no option.
+    Raises ValueError for an unknown option.
     """
     return {option.name: as_stored(value) for option, value, _ in _resolve(chosen)}
 
 
 def effects(chosen: Mapping[str, int], driver: Driver) -> list[OptionEffect]:
-    """What each of the ten does in a copy that this driver makes."""
+    """The effect of each of the ten options on a copy that this driver makes."""
     resolved = []
     for option, value, needs_are_on in _resolve(chosen):
         effect = _effect(option.behaviours[driver], value, needs_are_on)
@@ -279,7 +282,7 @@ def _effect(behaviour: Behaviour, value: int, needs_are_on: bool) -> Effect:
 
 
 def refusal(chosen: Mapping[str, int], driver: Driver) -> str:
-    """Why this driver cannot make a copy with these options, naming each option; "" where it can."""
+    """Why this driver cannot make a copy with these options, with the name of each such option; "" if it can."""
     return " ".join(
         f"{one.option.label} ({one.option.name}): {one.effect.refusal}"
         for one in effects(chosen, driver)
@@ -288,10 +291,10 @@ def refusal(chosen: Mapping[str, int], driver: Driver) -> str:
 
 
 def to_wire(chosen: Mapping[str, int], driver: Driver) -> list[WireOption]:
-    """What the driver sends to Moodle: every option that its service has, those without effect as 0.
+    """The options that the driver sends to Moodle: every option of its service, with 0 for one without effect.
 
-    ``users`` must always be sent: Moodle copies everybody where it is left out. Raises UnsupportedOptions where the
-    site cannot do it, and ValueError for a name that is no option.
+    ``users`` must always be sent: if it is missing, Moodle copies everybody. Raises UnsupportedOptions if the site
+    cannot do this, and ValueError for an unknown option.
     """
     if reason := refusal(chosen, driver):
         raise UnsupportedOptions(reason)
@@ -303,12 +306,12 @@ def to_wire(chosen: Mapping[str, int], driver: Driver) -> list[WireOption]:
 
 
 def _resolve(chosen: Mapping[str, int]) -> Iterator[tuple[DuplicationOption, int, bool]]:
-    """Each option with its value in effect, and whether the options that it needs are on."""
+    """Each option with its effective value, and whether the options that it needs are on."""
     unknown = sorted(set(chosen) - set(BY_NAME))
     if unknown:
-        raise ValueError(f"Unknown duplication option: {', '.join(unknown)}. There are: {', '.join(BY_NAME)}.")
+        raise ValueError(f"Unknown duplication option: {', '.join(unknown)}. Known options: {', '.join(BY_NAME)}.")
     on: set[str] = set()
-    for option in OPTIONS:  # in Moodle's order every option comes after those it needs
+    for option in OPTIONS:  # in Moodle's order each option comes after the options that it needs
         needs_are_on = on.issuperset(option.needs)
         value = int(chosen.get(option.name, option.default))
         if value == ON and not needs_are_on:

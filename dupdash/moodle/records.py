@@ -1,84 +1,87 @@
-"""What Moodle tells, as frozen records. Names are raw, as Moodle stores them: they may hold several languages."""
+"""Records for what Moodle answers. Names are raw, as Moodle stores them: they may hold several languages.
 
-from dataclasses import dataclass
+``parsing.py`` fills the records. ``name=`` gives the key in Moodle's answer if ours differs.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
+
+_BIGGEST = 2**63 - 1  # the largest integer that a database can store
+Id = Annotated[int, Meta(ge=1, le=_BIGGEST)]
+Integer = Annotated[int, Meta(ge=-_BIGGEST, le=_BIGGEST)]
+Real = Annotated[float, Meta(ge=-_BIGGEST, le=_BIGGEST)]
 
 
-@dataclass(frozen=True)
-class Contact:
+class Contact(Struct, frozen=True):
     """A person shown with a course, by default an editing teacher."""
 
-    id: int
+    id: Id
     fullname: str
 
 
-@dataclass(frozen=True)
-class Course:
-    """A course, as the token's account may see it.
+class Course(Struct, frozen=True):
+    """A course, as the account of the token sees it.
 
-    ``visible``, ``idnumber``, ``startdate``, ``enddate`` and ``timemodified`` are None where Moodle does not tell them:
-    in search results, and to an account that may not update the course. Times are seconds since 1970; 0 is none.
-    ``category_name`` is "" in the list of a person's courses, which does not have it, and so are
-    ``contacts`` empty there.
+    ``visible``, ``idnumber``, ``startdate``, ``enddate`` and ``timemodified`` are None where Moodle leaves them out: in
+    search results, and for an account that may not update the course. Times are Unix timestamps; 0 means none. The list
+    of a person's courses has neither ``category_name`` ("") nor ``contacts`` (empty).
     """
 
-    id: int
+    id: Id
     shortname: str
     fullname: str
-    category_id: int
-    category_name: str = ""
+    category_id: Integer = field(name="categoryid")
+    category_name: str = field(name="categoryname", default="")
     visible: bool | None = None
     idnumber: str | None = None
-    startdate: int | None = None
-    enddate: int | None = None
-    timemodified: int | None = None
+    startdate: Integer | None = None
+    enddate: Integer | None = None
+    timemodified: Integer | None = None
     contacts: tuple[Contact, ...] = ()
 
 
-@dataclass(frozen=True)
-class Category:
-    """A course category. ``parent`` is 0 at the top, ``depth`` 1 at the top, ``path`` like "/1/5".
+class Category(Struct, frozen=True):
+    """A course category. At the top, ``parent`` is 0 and ``depth`` is 1. ``path`` is like "/1/5".
 
-    ``visible`` is None where the account may not know.
+    ``visible`` is None where the account may not see it.
     """
 
-    id: int
+    id: Id
     name: str
-    parent: int
-    depth: int
+    parent: Integer
+    depth: Integer
     path: str
-    visible: bool | None
-    sortorder: int
-    coursecount: int
+    sortorder: Integer
+    coursecount: Integer
+    visible: bool | None = None
 
 
-@dataclass(frozen=True)
-class Activity:
-    """An activity or a resource in a course; ``id`` is the course module's, ``modname`` like "quiz"."""
+class Activity(Struct, frozen=True):
+    """An activity or a resource of a course. ``id`` is the id of the course module, ``modname`` is like "quiz"."""
 
-    id: int
+    id: Id
     name: str
     modname: str
-    visible: bool
+    visible: bool = True
 
 
-@dataclass(frozen=True)
-class Section:
-    """A section of a course; ``number`` is its place, 0 the general one.
+class Section(Struct, frozen=True, kw_only=True):
+    """A section of a course. ``number`` is its position; 0 is the general section.
 
-    ``component``: the plugin whose activity holds the section, ``mod_subsection`` for a subsection; "" for an ordinary
-    one. The numbers of such sections say nothing: Moodle gives them others in a copy (measured on 4.5.6).
+    ``component``: the plugin whose activity has the section, ``mod_subsection`` for a subsection; "" for an ordinary
+    one. The numbers of such sections mean nothing: Moodle gives them others in a copy (measured on 4.5.6).
     """
 
-    id: int
-    number: int
+    id: Id
+    number: Integer = field(name="section", default=0)
     name: str
     modules: tuple[Activity, ...]
     component: str = ""
 
 
-@dataclass(frozen=True)
-class Contents:
-    """The sections of a course, as the token's account may see them.
+class Contents(Struct, frozen=True):
+    """The sections of a course, as the account of the token sees them.
 
     ``left_out`` counts the sections and activities that could not be read.
     """
@@ -88,30 +91,29 @@ class Contents:
 
     @property
     def section_count(self) -> int:
-        """How many sections there are."""
+        """The number of sections."""
         return len(self.sections)
 
     @property
     def activities(self) -> int:
-        """How many activities and resources there are."""
+        """The number of activities and resources."""
         return sum(len(section.modules) for section in self.sections)
 
 
-@dataclass(frozen=True)
-class SiteInfo:
-    """Which site this is, who the token acts as, and which functions it may call.
+class SiteInfo(Struct, frozen=True):
+    """The site, the account of the token, and the functions that the token may call.
 
-    ``release`` is for people ("4.5.6 (Build: 20250811)"), ``version`` orders versions ("2024100706"). All texts are ""
-    and ``functions`` is None where the site could not say: a single odd field breaks its whole answer.
+    ``release`` is for people ("4.5.6 (Build: 20250811)"), ``version`` orders versions ("2024100706"). If the site could
+    not answer, all texts are "" and ``functions`` is None: a single odd field breaks the whole answer.
     """
 
-    sitename: str
     siteurl: str
-    release: str
-    version: str
-    username: str
-    is_site_admin: bool
-    functions: frozenset[str] | None
+    sitename: str = ""
+    release: str = ""
+    version: str = ""
+    username: str = ""
+    is_site_admin: bool = field(name="userissiteadmin", default=False)
+    functions: frozenset[str] | None = None
 
     def offers(self, *functions: str) -> bool:
         """Whether the token is known to be allowed to call all of these functions."""
@@ -122,30 +124,45 @@ class SiteInfo:
         return self.functions is not None and function not in self.functions
 
 
-UNKNOWN_SITE = SiteInfo("", "", "", "", "", is_site_admin=False, functions=None)
+UNKNOWN_SITE = SiteInfo(siteurl="")
 
 
-@dataclass(frozen=True)
-class User:
-    """A person in Moodle; ``email`` is "" where Moodle hides it."""
+class User(Struct, frozen=True, kw_only=True):
+    """A person in Moodle. ``email`` is "" where Moodle hides it."""
 
-    id: int
-    username: str
-    email: str
+    id: Id
+    username: str = ""
+    email: str = ""
     fullname: str
 
 
-@dataclass(frozen=True)
-class Duplicated:
-    """A finished copy, named by Moodle's own answer."""
+class Duplicated(Struct, frozen=True):
+    """A finished copy, as named in Moodle's answer to the request."""
 
-    id: int
+    id: Id
     shortname: str
 
 
-@dataclass(frozen=True)
-class AsyncResult:
-    """How a duplication ended, as far as it has. Another dupdash and the Moodle plugin give this result.
+class DeletionWarning(Struct, frozen=True):
+    """Why a course was not deleted."""
+
+    warningcode: str
+    message: str = ""
+
+
+class AsyncStatus(Struct, frozen=True):
+    """The state of a duplication that the proposed service runs.
+
+    ``phase`` and ``status`` are Moodle's numbers, ``progress`` is the overall progress that the service reports.
+    """
+
+    phase: Integer
+    status: Integer
+    progress: Real
+
+
+class AsyncResult(Struct, frozen=True):
+    """The result of a duplication. Another dupdash and the Moodle plugin give it.
 
     ``state`` is the site's name of the state, ``shortname`` the short name of the copy. ``failurecode`` and
     ``failuremessage`` are "" if the duplication did not fail.
@@ -153,17 +170,5 @@ class AsyncResult:
 
     state: str
     shortname: str
-    failurecode: str
-    failuremessage: str
-
-
-@dataclass(frozen=True)
-class AsyncStatus:
-    """The state of a duplication, from the proposed service.
-
-    ``phase`` and ``status`` are Moodle's numbers, ``progress`` the overall progress as the service gives it.
-    """
-
-    phase: int
-    status: int
-    progress: float
+    failurecode: str = ""
+    failuremessage: str = ""

@@ -1,8 +1,8 @@
-"""From an HTTP answer to decoded JSON, or to the error that the answer is.
+"""Decode the HTTP answer of a Moodle into JSON, or into the error that the answer reports.
 
-Moodle says everything, errors too, with HTTP 200 and a JSON body (measured on Moodle 4.5.6). Every other
-answer comes from something between Moodle and us, or from a PHP that broke down, and proves nothing about
-what Moodle did.
+Moodle sends all its answers, errors too, with HTTP 200 and a JSON body (measured on Moodle 4.5.6). Any other answer
+comes from something between Moodle and dupdash, or from a PHP process that broke down. It proves nothing about what
+Moodle did.
 """
 
 import email.utils
@@ -23,10 +23,10 @@ from dupdash.moodle.errors import (
     NoTrustworthyAnswer,
     refusal,
 )
-from dupdash.moodle.parsing import clean
+from dupdash.moodle.storable import storable_text
 
 RETRY_AFTER_LONGEST = 3600.0
-"""Seconds: a site that wants to be left alone for longer is asked again after this time."""
+"""Seconds. If a site names a longer time to wait, dupdash asks it again after this time."""
 
 _TITLE = re.compile(rb"<title[^>]*>(.{1,400}?)</title", re.IGNORECASE | re.DOTALL)
 _NOT_PRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
@@ -36,14 +36,14 @@ _SECRETS = re.compile(
     re.IGNORECASE,
 )
 _NOTICES = ("<", "php ", "warning:", "notice:", "deprecated:", "fatal error:")
-# How much text may stand in front of the JSON of an answer, and how often JSON is looked for in it.
+# How many characters may precede the JSON of an answer, and how many times the search for it may fail.
 _NOTICES_LONGEST = 1024 * 1024
 _ATTEMPTS = 200
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer, read to its end."""
+    """A complete HTTP answer."""
 
     status: int
     reason: str
@@ -52,7 +52,7 @@ class Answer:
     body: bytes
 
 
-def understood(
+def decode(
     answer: Answer,
     *,
     function: str,
@@ -61,14 +61,14 @@ def understood(
     duplicating: bool,
     note: Callable[[str], None] = lambda text: None,
 ) -> object | MoodleError:
-    """The decoded JSON of a good answer, else the error that it is (not raised).
+    """The decoded JSON of a good answer, otherwise the error that it reports (returned, not raised).
 
-    ``hide`` takes the token out of a text; ``duplicating`` says that the request was one that makes a course;
-    ``note`` is called with a sentence about what was ignored.
+    ``hide`` removes the token from a text. ``duplicating``: the request was one that makes a course. ``note`` is called
+    with a sentence about each ignored part.
     """
 
     def shown(text: str, limit: int) -> str:
-        return _cut(_NOT_PRINTABLE.sub(" ", clean(hide(text))).strip(), limit)
+        return _cut(_NOT_PRINTABLE.sub(" ", storable_text(hide(text))).strip(), limit)
 
     result = _read(answer, function, site_url, shown, note)
     if isinstance(result, MoodleError):
@@ -77,7 +77,7 @@ def understood(
     if not isinstance(result, dict) or not _is_error(result):
         return result
     words = _words(result, hide)
-    # As shown, not as a page: Moodle's words may hold names, and those arrive escaped.
+    # Moodle's message may hold names, and those arrive HTML-escaped.
     message = shown(html.unescape(words.message), 500)
     error = refusal(function, shown(words.errorcode, 100), message, duplicating=duplicating)
     error.words = words
@@ -102,12 +102,12 @@ def _read(
     except (ValueError, RecursionError):
         return NoTrustworthyAnswer(_looks_like(answer.body, shown), function=function)
     text = shown(html.unescape(re.sub(r"<[^>]*>", " ", notices)), 200)
-    note(f"{function}: text in front of the JSON was ignored: “{text}”")
+    note(f"{function}: ignored the text in front of the JSON: “{text}”")
     return value
 
 
 def _is_error(value: dict[str, object]) -> bool:
-    """Whether an object is an error: as web services send it, or as Moodle's other scripts do."""
+    """Whether an object is an error, in the form of the web services or in the one of Moodle's other scripts."""
     return "exception" in value or ("error" in value and isinstance(value.get("errorcode"), str))
 
 
@@ -115,7 +115,7 @@ def _words(value: dict[str, object], hide: Callable[[str], str]) -> MoodleWords:
     def sent(key: str, limit: int) -> str:
         item = value.get(key)
         text = item if isinstance(item, str) else ""
-        return _cut(_SECRETS.sub(r"\1…", _CONTROL.sub(" ", clean(hide(text)))), limit)
+        return _cut(_SECRETS.sub(r"\1…", _CONTROL.sub(" ", storable_text(hide(text)))), limit)
 
     return MoodleWords(sent("errorcode", 100), sent("message", 2000) or sent("error", 2000), sent("debuginfo", 4000))
 
@@ -125,7 +125,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """The seconds of a Retry-After header, which is a number of seconds or a date."""
+    """The seconds to wait by a Retry-After header, which holds a number of seconds or a date."""
     text = retry_after.strip()
     if not text:
         return None
@@ -149,10 +149,10 @@ def _decoded(body: bytes) -> object:
 
 
 def _decoded_after_notices(body: bytes) -> tuple[object, str]:
-    """The JSON at the end of an answer that begins with HTML or with messages of PHP, and those messages.
+    """The JSON at the end of an answer that begins with HTML or with PHP messages, and those messages.
 
-    Raises ValueError or RecursionError where there is none, or where it is ambiguous: a second JSON value, or
-    an empty list, which may belong to the message.
+    Raises ValueError or RecursionError if there is no JSON, or if it is ambiguous: a second JSON value, or an empty
+    list, which may be part of the messages.
     """
     text = body.decode("utf-8-sig").strip()
     if not text.lower().startswith(_NOTICES) or text.lower().startswith("<?xml") or text[-1] not in "}]":
@@ -180,32 +180,31 @@ def _decoded_after_notices(body: bytes) -> tuple[object, str]:
 def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[[str, int], str]) -> MoodleError:
     status = answer.status
     if status in (301, 302, 303, 307, 308):
-        # The web server answers these before Moodle's function runs. Not followed: the token would go along.
+        # The web server answers these before Moodle's function runs. Following them would send the token along.
         target = shown(answer.location, 200) or "another address"
         return ConfigurationFault(
-            f"{site_url} sends requests on to {target} (HTTP {status}).",
+            f"{site_url} redirects to {target} (HTTP {status}).",
             function=function,
-            advice="Set MOODLE_URL to the address at which the site really answers.",
+            advice="Set MOODLE_URL to the address to which the site redirects.",
         )
     if status == 503 and "moodle under maintenance" in answer.reason.lower():
-        # Said by Moodle's lib/setup.php before anything else runs, while `maintenance.php --enable` is in
-        # force.
+        # Moodle's lib/setup.php sends this before anything else runs, while `maintenance.php --enable` is in force.
         return ConfigurationFault(
             "The site is under maintenance (HTTP 503).", function=function, advice=ADVICE["sitemaintenance"]
         )
     page = _looks_like(answer.body, shown) if answer.body.strip() else ""
     if status == 403 and page:
-        # Moodle itself answers 403 without a page, where web services are off.
+        # Moodle itself answers 403 without a page if web services are off.
         return ConfigurationFault(
             f"{INTERMEDIARY} in front of {site_url} answered in place of Moodle: HTTP 403, {page}.",
             function=function,
-            advice="Have it let requests from this server to /webservice/rest/server.php through. They carry the "
-            "User-Agent “dupdash/…”.",
+            advice="Allow requests from this server to /webservice/rest/server.php there. They have the User-Agent "
+            "“dupdash/…”.",
         )
     faults = {
         401: (
             "asks for a user name and a password before Moodle is reached",
-            "Let requests for /webservice/rest/server.php through without them.",
+            "Allow requests for /webservice/rest/server.php without them.",
         ),
         403: (
             "does not allow web services",
@@ -229,12 +228,12 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
 
 
 def _looks_like(body: bytes, shown: Callable[[str, int], str]) -> str:
-    """What a body that is no JSON answer seems to be, in a few words."""
+    """A few words about a body that is not JSON: what it seems to be."""
     start = body[:2048].strip().lower()
     if not start:
         return "an empty body"
     if start.startswith((b"<br", b"<b>", b"php ", b"warning:", b"notice:", b"fatal error:")):
-        return "messages of PHP instead of an answer"
+        return "PHP messages instead of an answer"
     if start.startswith(b"<?xml"):
         return "XML instead of JSON"
     if start.startswith(b"<"):

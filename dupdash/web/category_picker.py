@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from msgspec.structs import asdict
+
 from dupdash.accounts import access
 from dupdash.duplication.moodle_health import no_category
 from dupdash.duplication.search_text import fold_text
@@ -273,4 +275,4 @@ def _kept(site_url: str) -> tuple[float, tuple[Category, ...]] | None:
 
 
 def _keep(site_url: str, fresh: tuple[Category, ...]) -> None:
-    cache_set(f"categories:{site_url}", (time.time(), [vars(category) for category in fresh]), KEPT_FOR)
+    cache_set(f"categories:{site_url}", (time.time(), [asdict(category) for category in fresh]), KEPT_FOR)

@@ -170,7 +170,7 @@ def test_a_redirect_is_not_followed_and_named(http: responses.RequestsMock, clie
         ),
         (b"<html><body>It works!</body></html>", "an HTML page"),
         (b'<?xml version="1.0" encoding="UTF-8" ?><RESPONSE/>', "XML instead of JSON"),
-        (b"<br />\n<b>Fatal error</b>: bla<br />", "messages of PHP instead of an answer"),
+        (b"<br />\n<b>Fatal error</b>: bla<br />", "PHP messages instead of an answer"),
         (b'{"id": 51, "shortname": "DUP', "JSON that is broken or cut short"),
         (b'{"id": 51, "shortname": "DUP-1"}{}', "JSON that is broken or cut short"),
         (b'{"id": NaN}', "JSON that is broken or cut short"),
@@ -178,7 +178,7 @@ def test_a_redirect_is_not_followed_and_named(http: responses.RequestsMock, clie
         (b"[" * 200_000, "JSON that is broken or cut short"),
         (b"9" * 10_000, "a body that is not JSON"),
         (b"\x1f\x8b\x00", "a body that is not JSON"),
-        (b"null", "the answer is not an object"),
+        (b"null", "expected `object`, got `null`"),
     ],
 )
 def test_a_body_that_is_no_answer(http: responses.RequestsMock, client: MoodleClient, body: bytes, detail: str) -> None:

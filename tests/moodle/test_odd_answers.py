@@ -28,14 +28,14 @@ def test_courses_that_can_be_read_are_used_and_others_named(
     http.post(ENDPOINT, json={"total": 3, "courses": [COURSE, odd, COURSE | {"id": 7}]})
     assert [course.id for course in client.search_courses("A")] == [5, 7]
     (left_out,) = client.left_out
-    assert left_out == "core_course_search_courses: the answer.courses[1] has no fullname"
+    assert left_out == "core_course_search_courses: item 1: object missing required field `fullname`"
     assert left_out in caplog.text
 
 
 def test_one_odd_category_does_not_hide_the_others(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, json=[CATEGORY | {"parent": None}, CATEGORY | {"id": 2}])
     assert [category.id for category in client.categories()] == [2]
-    assert list(client.left_out) == ["core_course_get_categories: the answer[0].parent is not a whole number"]
+    assert list(client.left_out) == ["core_course_get_categories: item 0: object missing required field `parent`"]
 
 
 def test_a_list_without_a_readable_record_is_no_answer(http: responses.RequestsMock, client: MoodleClient) -> None:

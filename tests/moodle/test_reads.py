@@ -137,7 +137,9 @@ def test_a_course_being_restored_has_no_sections(http: responses.RequestsMock, c
 
 def test_it_finds_people(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "users_by_username")
-    assert client.users_by_field("username", "TEACH1") == (User(1003, "teach1", "t1@example.com", "T One"),)
+    assert client.users_by_field("username", "TEACH1") == (
+        User(id=1003, username="teach1", email="t1@example.com", fullname="T One"),
+    )
     assert sent(http)["values[0]"] == "TEACH1"
 
 
@@ -194,7 +196,7 @@ A_COURSE = {"id": 5, "shortname": "A", "fullname": "B", "categoryid": 1}
         {"courses": {"0": A_COURSE}},
         {"courses": [None]},
         {"courses": [A_COURSE | {"id": True}]},
-        {"courses": [A_COURSE | {"id": 5.0}]},
+        {"courses": [A_COURSE | {"id": 5.5}]},
         {"courses": [A_COURSE | {"id": 0}]},
         {"courses": [A_COURSE | {"id": 2**63}]},
         {"courses": [A_COURSE | {"id": "5x"}]},

@@ -188,7 +188,7 @@ def test_records_that_were_left_out_are_named(moodle: Moodle, check: Callable[[]
     moodle.faults.set("odd_record", function="core_course_get_categories")
     code, out, _ = check()
     assert code == 0
-    assert "Left out of an answer, because it could not be read: core_course_get_categories: the answer[0]" in out
+    assert "Left out of an answer, because it could not be read: core_course_get_categories: item 0" in out
     assert f"Categories the account may see: {len(moodle.state.categories) - 1}" in out
 
 

@@ -110,7 +110,7 @@ def test_it_lists_missing_and_extra_sections(moodle: Moodle) -> None:
 
 def a_course(*activities: tuple[str, str]) -> Contents:
     modules = tuple(Activity(number, name, kind, True) for number, (kind, name) in enumerate(activities, 1))
-    return Contents((ReadSection(1, 0, "General", modules),))
+    return Contents((ReadSection(id=1, number=0, name="General", modules=modules),))
 
 
 def measured(name: str) -> Contents:

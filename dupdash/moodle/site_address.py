@@ -1,0 +1,28 @@
+"""Check and normalise the address of a Moodle site."""
+
+from urllib.parse import urlsplit
+
+import requests
+
+ENDPOINT = "/webservice/rest/server.php"
+_EXAMPLE = "Give the address of the Moodle site, like https://moodle.example.edu"
+
+
+def site_address(url: str) -> str:
+    """The address of a Moodle without a slash at the end. A path in front of Moodle is kept.
+
+    Raises ValueError, whose text says what to do, for anything but the http or https address of a site.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        parts.port  # noqa: B018 - raises for a port that is not a number
+        requests.Request("POST", url.strip() + ENDPOINT).prepare()
+    except ValueError:
+        raise ValueError(f"This is not an address. {_EXAMPLE}") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"The address must begin with https:// or http://. {_EXAMPLE}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError(f"The address must not contain a user name or a password. {_EXAMPLE}")
+    if parts.query or parts.fragment or parts.path.endswith(".php"):
+        raise ValueError(f"This is the address of a page inside a site. {_EXAMPLE}")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"

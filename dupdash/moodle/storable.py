@@ -1,0 +1,24 @@
+"""Remove what no database can store from texts and from decoded JSON."""
+
+import re
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable_text(text: str) -> str:
+    """``text`` with NUL characters and lone surrogates replaced."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def storable_json(value: object) -> object:
+    """Decoded JSON with storable texts, and without keys whose value is null.
+
+    Raises RecursionError for a value that is nested too deeply.
+    """
+    if isinstance(value, str):
+        return storable_text(value)
+    if isinstance(value, list):
+        return [storable_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: storable_json(item) for key, item in value.items() if item is not None}
+    return value
