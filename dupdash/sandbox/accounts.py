@@ -1,4 +1,4 @@
-"""Tokens and passwords. All of them are public: the sandbox guards nothing."""
+"""The sandbox's tokens and passwords. All of them are public: the sandbox protects nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dupdash.sandbox.state import State
 PASSWORD = "sandbox-Passw0rd"  # noqa: S105 - of every account
 
 ADMIN_TOKEN = "5a9db0c5000000000000000000000001"  # noqa: S105
-# A manager's: may copy and delete everywhere, yet is no site administrator, so that maintenance keeps it out.
+# Of a manager, who may copy and delete everywhere but is not a site administrator: maintenance mode locks it out.
 MANAGER_TOKEN = "5a9db0c5000000000000000000000002"  # noqa: S105
-# An administrator's, for a service that lacks what changes courses, but for duplicating.
+# Of an administrator, for a service whose only function that changes courses is duplicating.
 LIMITED_TOKEN = "5a9db0c5000000000000000000000003"  # noqa: S105
 
 SERVICES = ("dupdash", "moodle_mobile_app")
@@ -23,7 +23,7 @@ NOT_IN_LIMITED = frozenset({"core_course_delete_courses", "core_course_create_co
 
 @dataclass(frozen=True)
 class Session:
-    """Who calls, and which functions the token's service does without."""
+    """The user of a token, and the functions that the token's service lacks."""
 
     user: User
     lacks: frozenset[str] = frozenset()

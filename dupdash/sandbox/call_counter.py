@@ -1,4 +1,4 @@
-"""Which copies were requested and disturbed, how often, and which courses were deleted."""
+"""Count requests for copies and lookups that disturb them, and list deleted courses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dupdash.sandbox.records import Course
 
 
 class Calls:
-    """How often each short name was asked for, under its case-folded form.
+    """Counts by case-folded short name.
 
     ``asked``: calls that reached PHP. ``started``: those that began a backup. ``created``: those that made a
-    course row. ``refused``: those that were answered with the proof that nothing was created, the answer
-    undamaged. So ``asked - refused`` above 1 is a short name that was sent again after it may have started.
+    course row. ``refused``: those whose undamaged answer proved that nothing was created.
+    So ``asked - refused`` above 1 means that a short name was sent again after it may have started.
 
     ``disturbed``: copies whose course a client looked up before it had a context. ``watched``: lookups of a short name
-    while a copy under it ran, whatever they found.
+    while a copy with it was running, whatever they found.
 
     ``deleted``: the courses that ``core_course_delete_courses`` deleted, each as it was at that moment.
     """

@@ -1,4 +1,4 @@
-"""``/sandbox/control``: the sandbox driven from another process.
+"""``/sandbox/control``: control the sandbox from another process.
 
 Not part of Moodle; JSON in, JSON out, no token.
 
@@ -14,17 +14,16 @@ Not part of Moodle; JSON in, JSON out, no token.
                "deleted": [{"id": 370, "shortname": …, "origin": "copy", "requested": …, "visible": …, "complete": …,
                             "sections": 4, "modules": 12}]}}
 
-``calls`` counts for each case-folded short name, and lists what was deleted through the web service; what is
-counted, says ``calls.py``.
+``calls`` counts by case-folded short name, and lists the courses that were deleted through the web service;
+``call_counter.py`` explains the counts.
 
 ``GET /sandbox/control/courses`` answers ``{"courses": [{"id", "shortname", "fullname", "visible", "category",
-"sections", "modules", "complete", "copying", "origin", "requested"}]}``, all but the front page, hidden and partial
-ones included. ``complete`` is false for a copy that is not finished; with ``copying`` false nobody works on it any
-more. ``origin`` is ``seed``, ``copy``, ``person`` (restored by hand) or ``created``; ``requested`` is
-the short name that a copy was asked for under, whatever it is called by now.
+"sections", "modules", "complete", "copying", "origin", "requested"}]}``, with all courses except the front page.
+``complete`` is false for a copy that is not finished, ``copying`` is false if nothing works on it any more. ``origin``
+is ``seed``, ``copy``, ``person`` (restored by hand) or ``created``. ``requested`` is the short name in the request for
+the copy.
 
-``POST /sandbox/control`` takes an object with any of these keys, does them in this order, and answers as
-``GET`` does:
+``POST /sandbox/control`` takes an object with any of these keys, applies them in this order, and answers like ``GET``:
 
 ======================== ==================================================================================
 ``reset``                true: courses, counts, faults, holds and switches as on a fresh start
@@ -34,14 +33,13 @@ the short name that a copy was asked for under, whatever it is called by now.
 ``maintenance``          true or false; an administrator's token is let through
 ``webservices``          false: 403 with an empty body
 ``tokens_revoked``       true: every token is invalid
-``withdrawn``            a list of functions that the service does without
-``missing_capabilities`` a list of capabilities that the role of the service account does without
-``hold``                 a list of steps (backup, hidden, renamed, content) that copies enter and do not leave
+``withdrawn``            a list of functions that the service lacks
+``missing_capabilities`` a list of capabilities that the role of the service account lacks
+``hold``                 a list of steps (backup, hidden, renamed, content) in which copies wait
 ``release``              a list of steps; true for all
 ======================== ==================================================================================
 
-A request that cannot be understood answers 400 with ``{"error": …}``, and nothing of it that comes after the
-error is done.
+An invalid request is answered with 400 and ``{"error": …}``; what follows the error is not applied.
 """
 
 from __future__ import annotations
@@ -51,8 +49,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dupdash.sandbox.faults import Fault, make_fault, parse_fault
+from dupdash.sandbox.http_messages import Request, Response
 from dupdash.sandbox.moodle import Moodle
-from dupdash.sandbox.php_values import Request, Response
 from dupdash.sandbox.validation import CAPABILITIES, FRONT_PAGE
 
 PATH = "/sandbox/control"
@@ -62,7 +60,7 @@ def serve_control(moodle: Moodle, request: Request) -> Response:
     if request.path == f"{PATH}/courses":
         return _json(200, {"courses": _courses(moodle)})
     if request.path != PATH:
-        return _json(404, {"error": f"there are {PATH} and {PATH}/courses"})
+        return _json(404, {"error": f"the paths are {PATH} and {PATH}/courses"})
     if request.method == "POST":
         try:
             _apply(moodle, request.body)
@@ -72,15 +70,15 @@ def serve_control(moodle: Moodle, request: Request) -> Response:
 
 
 def _apply(moodle: Moodle, body: bytes) -> None:
-    wishes = json.loads(body)
-    if not isinstance(wishes, dict):
+    commands = json.loads(body)
+    if not isinstance(commands, dict):
         raise ValueError("the body must be a JSON object")
-    unknown = set(wishes) - set(_VERBS)
+    unknown = set(commands) - set(_COMMANDS)
     if unknown:
-        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(_VERBS)}")
-    for verb, act in _VERBS.items():
-        if verb in wishes:
-            act(moodle, wishes[verb])
+        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(_COMMANDS)}")
+    for command, act in _COMMANDS.items():
+        if command in commands:
+            act(moodle, commands[command])
 
 
 def _reset(moodle: Moodle, value: Any) -> None:
@@ -128,7 +126,7 @@ def _withdraw(moodle: Moodle, value: Any) -> None:
 def _set_missing_capabilities(moodle: Moodle, value: Any) -> None:
     missing = frozenset(_words("missing_capabilities", value))
     if unknown := missing - CAPABILITIES:
-        raise ValueError(f"no capability of the sandbox: {', '.join(sorted(unknown))}")
+        raise ValueError(f"the sandbox does not know these capabilities: {', '.join(sorted(unknown))}")
     moodle.switches.missing_capabilities = missing
 
 
@@ -156,7 +154,7 @@ def _words(name: str, value: Any) -> list[str]:
     return words
 
 
-_VERBS: dict[str, Callable[[Moodle, Any], None]] = {
+_COMMANDS: dict[str, Callable[[Moodle, Any], None]] = {
     "reset": _reset,
     "clear": _clear,
     "fault": _set_faults,
@@ -181,7 +179,7 @@ def _status(moodle: Moodle) -> dict[str, Any]:
         "withdrawn": sorted(switches.withdrawn),
         "missing_capabilities": sorted(switches.missing_capabilities),
         "held": moodle.copies.gates.held,
-        "faults": [_as_told(fault) for fault in moodle.faults.all()],
+        "faults": [_fault_as_json(fault) for fault in moodle.faults.all()],
         "struck": dict(moodle.faults.struck),
         "copies": [
             {
@@ -206,7 +204,7 @@ def _status(moodle: Moodle) -> dict[str, Any]:
     }
 
 
-def _as_told(fault: Fault) -> dict[str, Any]:
+def _fault_as_json(fault: Fault) -> dict[str, Any]:
     return {
         "name": fault.name,
         "probability": fault.probability,

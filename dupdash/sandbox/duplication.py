@@ -1,14 +1,13 @@
-"""``core_course_duplicate_course``, step by step, as ``trace_sync_duplicate.json`` saw it:
+"""Simulate ``core_course_duplicate_course``. The steps, as ``trace_sync_duplicate.json`` shows them:
 
 1. backup: nothing can be seen;
-2. newborn: the new row without a context, for some milliseconds: whoever looks it up breaks the copy;
-3. hidden: the new row, with the requested names, without sections;
-4. renamed: restore gave it its source's names and a counter, and made it visible;
-5. content: sections and activities, all at once;
+2. newborn: for some milliseconds the new row has no context, and a lookup breaks the copy;
+3. hidden: the new row has the requested names and no sections;
+4. renamed: restore has given it the temporary names and made it visible;
+5. content: sections and activities appear, all at once;
 6. the requested names and visibility are set back.
 
-A copy is a thread of its own, as it is a PHP process of its own in Moodle: it goes on when the client has
-left.
+Each copy is a thread, as it is a PHP process in Moodle: it goes on after the client has left.
 """
 
 from __future__ import annotations
@@ -48,19 +47,19 @@ from dupdash.sandbox.validation import context_id, temporary_names
 
 
 class Killed(Exception):
-    """The PHP process died: no answer, no cleaning up."""
+    """The PHP process died without an answer and without cleaning up."""
 
 
 @dataclass(frozen=True)
 class Mishaps:
-    """What goes wrong in one copy; nothing, unless a fault says so."""
+    """What goes wrong in a copy."""
 
     slowness: float = 1.0
     dies_in: str | None = None  # a step
     error: MoodleError | None = None  # thrown in that step, instead of dying
     stalls_in: str | None = None
     collides: bool = False
-    # Another program looks the new course up in its first milliseconds.
+    # Another program looks up the new course in its first milliseconds.
     disturbed: bool = False
 
 
@@ -68,7 +67,7 @@ NOTHING_WRONG = Mishaps()
 
 
 class Copy(threading.Thread):
-    """One running copy."""
+    """A running copy."""
 
     def __init__(
         self, copies: Copies, request: CopyRequest, source: Course, mishaps: Mishaps, by_hand: bool = False
@@ -92,19 +91,19 @@ class Copy(threading.Thread):
 
     @property
     def seconds(self) -> float:
-        """How long it takes altogether, speed and company taken into account."""
+        """The duration of the whole copy at the current speed and with the other running copies."""
         return self._seconds * crowding(self._copies.running()) / self._pace.speed
 
     @property
     def step_progress(self) -> float:
-        """0 to 1, within the step."""
+        """The progress of the current step, 0 to 1."""
         if not self._step_lasts:
             return 0.0
         return min(1.0, (time.perf_counter() - self._step_began) / self._step_lasts)
 
     @property
     def stalled(self) -> bool:
-        """It stands still, and will until the sandbox stops."""
+        """Whether it makes no progress until the sandbox stops."""
         return self.step is not None and self.step == self._mishaps.stalls_in
 
     def run(self) -> None:
@@ -142,10 +141,10 @@ class Copy(threading.Thread):
         self._set_names_back()
 
     def _create_row(self) -> None:
-        # The only check of the lengths is the width of the columns (measured: dmlwriteexception).
+        # Only the width of the columns limits the lengths (measured: dmlwriteexception).
         if len(self.request.fullname) > 254 or len(self.request.shortname) > 255:
             raise write_failed()
-        # By hand, Moodle's pages make the row under other names, which nobody looks up.
+        # A restore by hand makes the row under other names, which nobody looks up.
         add = self._state.add if self.by_hand else self._state.add_newborn
         self.courseid = add(
             fullname=self.request.fullname,
@@ -156,7 +155,7 @@ class Copy(threading.Thread):
             format=self.source.format,
             startdate=self.source.startdate,
             enddate=self.source.enddate,
-            timecreated=self.source.timecreated,  # measured: the copy carries its source's
+            timecreated=self.source.timecreated,  # measured: the copy has the source's
             timemodified=self.source.timemodified,
             filters_off=self.source.filters_off if self.request.option("filters") else (),
             origin="person" if self.by_hand else "copy",
@@ -167,8 +166,8 @@ class Copy(threading.Thread):
             self._copies.calls.count(self._copies.calls.created, self.request.shortname)
 
     def _make_context(self) -> None:
-        """A few milliseconds after the row. A lookup that came first made the context, and the restore breaks: it
-        leaves a hidden course without contents under the requested names (measured)."""
+        """Make the context, a few milliseconds after the row. If a lookup made it first, the restore fails and leaves a
+        hidden course without contents under the requested names (measured)."""
         if self.by_hand or self.courseid is None:
             return
         self._step_lasts = NEWBORN_SECONDS / self._pace.speed
@@ -200,7 +199,7 @@ class Copy(threading.Thread):
         )
 
     def _people(self) -> dict[str, tuple[int, ...] | tuple[str, ...]]:
-        """Who is enrolled, with which roles, and by which enrolment methods (measured)."""
+        """The people, their roles and the enrolment methods of the copy (measured)."""
         if not self.request.option("users"):
             return {"enrolment_methods": DEFAULT_ENROLMENT_METHODS}
         with_methods = self.request.option("enrolments") and self.request.may_configure_enrolments
@@ -246,14 +245,14 @@ class Copy(threading.Thread):
 
 
 class Copies:
-    """All copies that are running, and what they share."""
+    """All running copies, and what they share."""
 
     def __init__(self, state: State, pace: Pace, collision_window: float, seed: str) -> None:
         self.state = state
         self.pace = pace
         self.gates = Gates(pace.stopping)
         self.calls = Calls()
-        # The share of a backup in which its file is being written; for the default see Sandbox.
+        # The share of a backup in which its file is written. Sandbox has the default.
         self.collision_window = collision_window
         self._writing: set[int] = set()
         self._running: list[Copy] = []
@@ -265,7 +264,7 @@ class Copies:
         return self._launch(Copy(self, request, source, mishaps))
 
     def start_by_hand(self, source: Course, categoryid: int) -> Copy:
-        """A person restores the course on Moodle's pages: the copy keeps its temporary names."""
+        """Start a restore by a person on Moodle's pages: the copy keeps its temporary names."""
         fullname, shortname = temporary_names(self.state, source, None)
         request = CopyRequest(source.id, fullname, shortname, categoryid)
         return self._launch(Copy(self, request, source, NOTHING_WRONG, by_hand=True))
@@ -293,12 +292,12 @@ class Copies:
             return list(self._running)
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Looked at whenever a copy enters a step or ends."""
+        """Wait for ``condition``, which is checked whenever a copy enters a step or ends. Returns whether it holds."""
         with self._changed:
             return self._changed.wait_for(condition, timeout)
 
     def look_up(self, courses: Iterable[Course], shortname: str | None = None) -> None:
-        """Somebody's request shows these courses, or looks for a short name: what that does to running copies."""
+        """A request shows these courses or looks for a short name. This can break running copies."""
         for course in courses:
             if self.state.touch(course.id):
                 self.calls.count(self.calls.disturbed, course.requested)
@@ -308,7 +307,7 @@ class Copies:
             self.calls.count(self.calls.watched, shortname)
 
     def disturbance(self) -> MoodleError:
-        """One of the two errors that a disturbed restore answers (measured)."""
+        """One of the two errors of a restore that a lookup broke (measured)."""
         with self._changed:
             return self._random.choice((write_failed(), restore_capability_missing()))
 
@@ -318,7 +317,7 @@ class Copies:
 
     @contextmanager
     def writing(self, sourceid: int) -> Iterator[None]:
-        """``backup.mbz`` in the source's file area, where only one can be written at a time."""
+        """Write ``backup.mbz`` in the source's file area, where only one can be written at a time."""
         with self._changed:
             if sourceid in self._writing:
                 raise stored_file_not_created(context_id(sourceid))

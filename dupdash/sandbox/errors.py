@@ -1,20 +1,17 @@
-"""Moodle's errors, worded as Moodle 4.5.6 words them (measured; captures in ``tests/wire``).
-
-Every one of them travels as HTTP 200.
-"""
+"""Moodle's errors, with the wording of Moodle 4.5.6 (captured in ``tests/wire``). They are all sent with HTTP 200."""
 
 from __future__ import annotations
 
 
 class MoodleError(Exception):
-    """An exception that Moodle's web service layer turns into an answer."""
+    """An exception that Moodle's web service layer reports in its answer."""
 
     def __init__(self, exception: str, errorcode: str | None, message: str) -> None:
         super().__init__(message)
         self.exception = exception
         self.errorcode = errorcode
         self.message = message
-        # Not part of the answer: whether the work had got as far as a course.
+        # Not part of the answer: whether a course had been created when the error occurred.
         self.left_a_course = False
 
 
@@ -75,12 +72,12 @@ def precheck_errors() -> MoodleError:
 
 
 def setting_not_found() -> MoodleError:
-    """An option that the backup does not have."""
+    """The backup does not have this option."""
     return MoodleError("base_plan_exception", "setting_by_name_not_found", "error/setting_by_name_not_found")
 
 
 def setting_locked() -> MoodleError:
-    """An option that the account may not change."""
+    """The account may not change this option."""
     return MoodleError("base_setting_exception", "setting_locked_by_permission", "error/setting_locked_by_permission")
 
 
@@ -109,5 +106,5 @@ def no_permissions(what: str) -> MoodleError:
 
 
 def php_error(message: str) -> MoodleError:
-    """A PHP ``Error``: not Moodle's own, so it carries no error code."""
+    """A PHP ``Error``. It is not an exception of Moodle, so it has no error code."""
     return MoodleError("Error", None, message)

@@ -1,4 +1,4 @@
-"""What the faults that struck a call mean for its copy and for its answer."""
+"""Apply the faults that struck a call to its copy and to its answer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from dupdash.sandbox.duplication import Mishaps
 from dupdash.sandbox.errors import MoodleError, moodle_exception, php_error
 from dupdash.sandbox.faults import COPYING, Fault
+from dupdash.sandbox.http_messages import Reset, Response
 from dupdash.sandbox.moodle import Moodle
-from dupdash.sandbox.php_values import Reset, Response
 from dupdash.sandbox.protocol import error_answer
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import BACKUP
@@ -20,13 +20,13 @@ Outcome = Response | Reset
 
 HTML = "text/html; charset=utf-8"
 
-_IMPATIENT = ("reset_during", "gateway_timeout", "bad_gateway")
-_DAMAGING = (*_IMPATIENT, "reset_after", "empty", "html", "truncated")
+_GIVES_UP = ("reset_during", "gateway_timeout", "bad_gateway")
+_DAMAGING = (*_GIVES_UP, "reset_after", "empty", "html", "truncated")
 _NOTICE = b'<div class="alert alert-info">Deleted - Activities</div>\n'
 
 
 def before_php(struck: Struck) -> Outcome | None:
-    """Answers that do not need Moodle."""
+    """The answer of a fault that strikes before Moodle gets the request; None if there is none."""
     if "reset_before" in struck:
         return Reset()
     if "forbidden" in struck:
@@ -36,8 +36,8 @@ def before_php(struck: Struck) -> Outcome | None:
     return None
 
 
-def breaks_the_answer(struck: Struck) -> None:
-    """Raise the error that Moodle answers where a field does not have the type that it promises."""
+def check_answer_types(struck: Struck) -> None:
+    """Raise the error that Moodle answers if a field of its answer does not have the declared type."""
     if "invalid_response" in struck:
         raise MoodleError(
             "invalid_response_exception",
@@ -47,13 +47,14 @@ def breaks_the_answer(struck: Struck) -> None:
 
 
 def with_an_odd_record(value: Any) -> Any:
-    """A list whose first record lacks its name."""
+    """``value`` with a first record that lacks its name."""
     records = value["courses"] if isinstance(value, dict) else value
     odd = [{key: item for key, item in record.items() if key not in ("fullname", "name")} for record in records[:1]]
     return value | {"courses": odd + records[1:]} if isinstance(value, dict) else odd + records[1:]
 
 
 def for_the_copy(struck: Struck) -> Mishaps:
+    """What goes wrong in the copy."""
     dies_in: str | None = None
     error: MoodleError | None = None
     if "killed_in_backup" in struck:
@@ -79,21 +80,21 @@ def _restore_error(errorcode: str) -> MoodleError:
     return moodle_exception(errorcode, f"error/{errorcode}")
 
 
-def patience(struck: Struck) -> float | None:
-    """Which share of the copy is waited for; None: all of it."""
-    shares = [struck[name].number("at") for name in _IMPATIENT if name in struck]
+def gives_up_at(struck: Struck) -> float | None:
+    """The share of the copy after which something between client and Moodle gives up; None: never."""
+    shares = [struck[name].number("at") for name in _GIVES_UP if name in struck]
     return min(shares, default=None)
 
 
 def seconds_for_a_read(struck: Struck, function: str) -> float:
-    """A look-up takes about 20 ms (measured)."""
+    """How much longer a read takes. A lookup takes about 20 ms (measured)."""
     if "slow" not in struck or function in COPYING:
         return 0.0
     return 0.02 * struck["slow"].number("factor")
 
 
 def about_another_course(moodle: Moodle, function: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a read, for another course or duplication than the one that was asked for."""
+    """The parameters of a read, changed to ask about another course or duplication."""
     if function in COPYING:
         return params
     if function == "core_course_get_courses_by_field":
@@ -104,7 +105,7 @@ def about_another_course(moodle: Moodle, function: str, params: dict[str, Any]) 
 
 
 def naming_another_course(moodle: Moodle, function: str, value: Any, params: dict[str, Any]) -> Any:
-    """The answer of a function that copies, naming another course or duplication."""
+    """The answer of a function that copies, changed to name another course or duplication."""
     if function == "core_course_async_duplicate_course":
         return {"duplicateid": moodle.duplications.other_than(value["duplicateid"])}
     if function == "core_course_duplicate_course":
@@ -150,7 +151,7 @@ def damage(struck: Struck, response: Response) -> Outcome:
 
 
 def proxy_error(status: int) -> Response:
-    """As nginx words it."""
+    """The error page of an nginx in front of Moodle."""
     title = {
         429: "429 Too Many Requests",
         502: "502 Bad Gateway",

@@ -1,19 +1,17 @@
-"""What can go wrong on purpose: set by ``--fault``, by the control endpoint, or from Python.
+"""The faults of the sandbox, which can be set by ``--fault``, by the control endpoint, or from Python.
 
-Every fault takes ``probability`` (1 by default), ``count`` (how often it strikes before it is used up; for
-ever by default) and ``function``: a web service function, ``*`` for all of them, or by default the two that
-copy a course. Where a fault cannot befall a function, it is refused for it, and ``*`` leaves that function out.
-Further parameters, with their defaults:
+Every fault takes ``probability`` (default 1), ``count`` (how often it strikes; by default without limit) and
+``function``: a web service function, ``*`` for all of them, or by default the two that copy a course. A function that
+the fault cannot affect is refused, and ``*`` leaves it out. Further parameters, with their defaults:
 
 ==================== ======================= ============================================================
 name                 parameters              what happens
 ==================== ======================= ============================================================
-refuse               seconds=2               nobody listens for that long, counted from when it is set;
-                                             probability, count and function mean nothing here
+refuse               seconds=2               connections are refused for that long from now on; probability, count
+                                             and function have no effect
 reset_before                                 RST before Moodle saw anything of the request
 forbidden                                    403 with an empty body; Moodle saw nothing
-site_down            answer=unavailable      something else answers, whatever function is called if none is named;
-                                             Moodle saw nothing
+site_down            answer=unavailable      a proxy answers every function (unless one is named); Moodle saw nothing
 reset_during         at=0.3                  RST after this share of the copy; Moodle goes on
 gateway_timeout      at=0.5                  504 after this share of the copy; Moodle goes on
 bad_gateway          at=0.5                  502 after this share of the copy; Moodle goes on
@@ -37,7 +35,7 @@ exception_in_restore step=renamed,           the restore throws in that step and
 disturbed                                    another program looks the new course up in its first
                                              milliseconds: the copy answers an error and leaves an empty shell
 persons_restore                              a person restores the same source by hand at the same time
-stall                step=backup             the copy stands still in that step, until the sandbox stops
+stall                step=backup             the copy stops in that step until the sandbox stops
 ==================== ======================= ============================================================
 
 ``answer`` is ``bad_gateway``, ``reset`` or ``empty``, and for ``site_down`` ``unavailable`` (503), ``bad_gateway``,
@@ -61,8 +59,8 @@ Parameter = float | str
 COPYING = ("core_course_duplicate_course", "core_course_async_duplicate_course")
 LISTS = ("core_course_get_categories", "core_course_search_courses", "core_enrol_get_users_courses")
 READING = (*LISTS, "core_webservice_get_site_info", "core_course_get_contents", "core_course_get_courses_by_field")
-# A fault that is not named here can befall every function.
-BEFALLS: dict[str, tuple[str, ...]] = {
+# The functions that a fault can affect. A fault that is not listed here can affect every function.
+AFFECTED: dict[str, tuple[str, ...]] = {
     "wrong_course": (
         *COPYING,
         "core_course_async_duplicate_course_get_status",
@@ -80,7 +78,7 @@ BEFALLS: dict[str, tuple[str, ...]] = {
     "stall": COPYING,
 }
 
-# What a fault befalls that does not concern copies and names no function.
+# The functions that these faults strike if none is named; the other faults strike the functions that copy.
 DEFAULTS: dict[str, tuple[str, ...]] = {"invalid_response": READING, "odd_record": LISTS}
 
 CATALOGUE: dict[str, dict[str, Parameter]] = {
@@ -120,7 +118,7 @@ SITE_ANSWERS = ("unavailable", "bad_gateway", "page", "upgrade", "blocked", "lim
 
 
 class UnknownFault(ValueError):
-    """A name or a parameter that no fault has; the message lists what there is."""
+    """No fault has this name or parameter. The message lists the known ones."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ class Fault:
     def concerns(self, function: str) -> bool:
         if self.function is None:
             return self.name == "site_down" or function in DEFAULTS.get(self.name, COPYING)
-        return self.function == function or (self.function == "*" and can_befall(self.name, function))
+        return self.function == function or (self.function == "*" and can_affect(self.name, function))
 
     def number(self, name: str) -> float:
         return float(self.parameters[name])
@@ -143,14 +141,14 @@ class Fault:
         return str(self.parameters[name])
 
 
-def can_befall(name: str, function: str) -> bool:
-    return name not in BEFALLS or function in BEFALLS[name]
+def can_affect(name: str, function: str) -> bool:
+    return name not in AFFECTED or function in AFFECTED[name]
 
 
 def make_fault(name: str, **given: object) -> Fault:
     """A fault with checked parameters; numbers may come as text."""
     if name not in CATALOGUE:
-        raise UnknownFault(f"no fault is called {name!r}; there are {', '.join(CATALOGUE)}")
+        raise UnknownFault(f"no fault is called {name!r}; known faults: {', '.join(CATALOGUE)}")
     own = CATALOGUE[name]
     known = ("probability", "count", "function", *own)
     for parameter in given:
@@ -173,8 +171,8 @@ def make_fault(name: str, **given: object) -> Fault:
         fault = replace(fault, count=int(count))
     if given.get("function") is not None:
         function = str(given["function"])
-        if function != "*" and not can_befall(name, function):
-            raise UnknownFault(f"fault {name} cannot befall {function!r}; it befalls {', '.join(BEFALLS[name])}")
+        if function != "*" and not can_affect(name, function):
+            raise UnknownFault(f"fault {name} cannot affect {function!r}; it affects {', '.join(AFFECTED[name])}")
         fault = replace(fault, function=function)
     return fault
 
@@ -200,7 +198,7 @@ def _number(parameter: str, value: object) -> float:
 
 
 def parse_fault(text: str) -> Fault:
-    """``NAME``, ``NAME=0.1`` (the probability) or ``NAME=count:3,answer:reset``."""
+    """Parse ``NAME``, ``NAME=0.1`` (the probability) or ``NAME=count:3,answer:reset``."""
     name, _, rest = text.partition("=")
     if not rest:
         return make_fault(name)
@@ -226,14 +224,14 @@ class Faults:
         self._lock = threading.Lock()
 
     def set(self, name: str, **parameters: object) -> Fault:
-        """For example ``faults.set("gateway_timeout", count=1, at=0.4)``."""
+        """Set a fault, for example ``faults.set("gateway_timeout", count=1, at=0.4)``."""
         fault = make_fault(name, **parameters)
         self.add(fault)
         return fault
 
     def add(self, fault: Fault) -> None:
         if fault.name == "refuse":
-            # The moment is now; there is nothing to keep.
+            # This fault starts now, so it is not stored.
             self.struck["refuse"] += 1
             self.on_refuse(fault.number("seconds"))
             return
@@ -241,7 +239,7 @@ class Faults:
             self._set[fault.name] = fault
 
     def clear(self, *names: str) -> None:
-        """These faults, or all of them when none is named; a port that is closed opens again."""
+        """Clear these faults, or all of them if none is named. This also ends ``refuse``."""
         with self._lock:
             for name in names or tuple(self._set):
                 self._set.pop(name, None)
@@ -253,7 +251,7 @@ class Faults:
             return list(self._set.values())
 
     def strike(self, function: str) -> dict[str, Fault]:
-        """The faults that befall this call, by name; a fault with a count loses one."""
+        """The faults that strike this call, by name. The count of each is reduced by one."""
         struck: dict[str, Fault] = {}
         with self._lock:
             for fault in tuple(self._set.values()):

@@ -1,4 +1,4 @@
-"""The port: connections in, one thread for each, and a door that can be shut for a while."""
+"""The sandbox's HTTP server: one thread for each connection, and a listener that can refuse connections for a while."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable
 from typing import BinaryIO
 
-from dupdash.sandbox.php_values import BadRequest, Request, Reset, Response, read_request, reset, write_response
+from dupdash.sandbox.http_messages import BadRequest, Request, Reset, Response, read_request, reset, write_response
 
 Handler = Callable[[Request], Response | Reset]
 
 
 class Listener:
+    """Accepts connections and has ``handler`` answer their requests."""
+
     def __init__(self, host: str, port: int, handler: Handler) -> None:
         self._host = host
         self._handler = handler
@@ -22,34 +24,34 @@ class Listener:
         self._connections: set[socket.socket] = set()
         self._busy: set[socket.socket] = set()
         self._closed = False
-        self._open_again_at: float | None = None
+        self._listen_again_at: float | None = None
         self._wake = threading.Event()
-        self._door: socket.socket | None = _listen(host, port)
-        self.port: int = self._door.getsockname()[1]
+        self._listening: socket.socket | None = _listen(host, port)
+        self.port: int = self._listening.getsockname()[1]
         self._thread = threading.Thread(target=self._accept, name="sandbox listener", daemon=True)
         self._thread.start()
 
     def shut_for(self, seconds: float) -> None:
-        """Refuses connections, truly: nobody listens. 0 opens again.
+        """Refuse connections for some seconds: the listening socket is closed. 0 opens it again.
 
-        Idle connections are closed; those with a request under way get their answer.
+        Idle connections are closed. Connections with a request in progress get their answer.
         """
         with self._lock:
             if self._closed:
                 return
-            self._open_again_at = time.perf_counter() + seconds
+            self._listen_again_at = time.perf_counter() + seconds
             if seconds > 0:
-                self._close_door()
+                self._stop_listening()
                 for connection in self._connections - self._busy:
                     _hang_up(connection)
         self._wake.set()
         if seconds == 0:
-            self._open_if_due()
+            self._listen_if_due()
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            self._close_door()
+            self._stop_listening()
             for connection in tuple(self._connections):
                 _hang_up(connection)
         self._wake.set()
@@ -57,43 +59,43 @@ class Listener:
 
     def _accept(self) -> None:
         while not self._closed:
-            door = self._door
-            if door is None:
-                self._wait_for_opening()
+            listening = self._listening
+            if listening is None:
+                self._wait_until_due()
                 continue
             try:
-                connection, _ = door.accept()
+                connection, _ = listening.accept()
             except OSError:
-                continue  # the door was shut
+                continue  # the socket was closed
             threading.Thread(target=self._serve, args=(connection,), name="sandbox connection", daemon=True).start()
 
-    def _wait_for_opening(self) -> None:
-        opening = self._open_again_at
-        self._wake.wait(None if opening is None else max(0.0, opening - time.perf_counter()))
+    def _wait_until_due(self) -> None:
+        due = self._listen_again_at
+        self._wake.wait(None if due is None else max(0.0, due - time.perf_counter()))
         self._wake.clear()
-        self._open_if_due()
+        self._listen_if_due()
 
-    def _open_if_due(self) -> None:
+    def _listen_if_due(self) -> None:
         with self._lock:
-            due = self._open_again_at is not None and time.perf_counter() >= self._open_again_at
-            if not due or self._door is not None or self._closed:
+            due = self._listen_again_at is not None and time.perf_counter() >= self._listen_again_at
+            if not due or self._listening is not None or self._closed:
                 return
             try:
-                self._door = _listen(self._host, self.port)
+                self._listening = _listen(self._host, self.port)
             except OSError:
-                # For a moment the port is the near end of somebody's connection.
-                self._open_again_at = time.perf_counter() + 0.05
+                # The port may be the local end of another connection for a moment.
+                self._listen_again_at = time.perf_counter() + 0.05
             self._wake.set()
 
-    def _close_door(self) -> None:
-        if self._door is not None:
-            _hang_up(self._door)  # wakes accept()
-            self._door.close()
-            self._door = None
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            _hang_up(self._listening)  # wakes accept()
+            self._listening.close()
+            self._listening = None
 
     def _serve(self, connection: socket.socket) -> None:
         with self._lock:
-            if self._closed or self._door is None:
+            if self._closed or self._listening is None:
                 connection.close()
                 return
             self._connections.add(connection)
@@ -113,7 +115,7 @@ class Listener:
             connection.close()
 
     def _exchange(self, connection: socket.socket, stream: BinaryIO) -> bool:
-        """One request and its answer; whether the connection lives on."""
+        """Answer one request. Returns whether the connection stays open."""
         try:
             request = read_request(stream)
         except BadRequest as error:
@@ -127,26 +129,26 @@ class Listener:
         if isinstance(outcome, Reset):
             reset(connection)
             return False
-        keep_alive = request.keep_alive and self._door is not None
+        keep_alive = request.keep_alive and self._listening is not None
         write_response(connection, outcome, keep_alive, request.method == "HEAD")
         with self._lock:
             self._busy.discard(connection)
-            # Once more: whoever shut the door meanwhile took this connection for busy.
-            return keep_alive and self._door is not None
+            # Check again: shut_for() may have skipped this connection because it was busy.
+            return keep_alive and self._listening is not None
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    door = socket.socket(family, socket.SOCK_STREAM)
+    listening = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # A restart finds the old connections in TIME_WAIT; somebody else's listener is still noticed.
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind((host, port))
-        door.listen(128)
+        # The old connections may still be in TIME_WAIT after a restart. A listener of another process still fails.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
     except OSError:
-        door.close()
+        listening.close()
         raise
-    return door
+    return listening
 
 
 def _hang_up(connection: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""The site as a whole: its tables, its running copies, its switches, its faults."""
+"""The state of the sandbox site: tables, running copies, switches and faults."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from dupdash.sandbox.timing import Pace
 
 @dataclass
 class Switches:
-    """What an administrator of the site can turn on and off."""
+    """Settings that an administrator of the site can change."""
 
     webservices: bool = True
     maintenance: bool = False
     # Every token is refused, as after a token was deleted.
     tokens_revoked: bool = False
-    # Taken out of every service.
+    # Functions that were removed from every service.
     withdrawn: frozenset[str] = field(default_factory=frozenset)
-    # Capabilities that the role of the service account does without.
+    # Capabilities that the role of the service account lacks.
     missing_capabilities: frozenset[str] = field(default_factory=frozenset)
-    # What the site calls itself, where that is not the address at which it is asked.
+    # The site's own address (wwwroot), if it differs from the address that clients use.
     siteurl: str = ""
 
     def lacks(self, capability: str, course: Course) -> bool:
@@ -35,6 +35,8 @@ class Switches:
 
 @dataclass
 class Moodle:
+    """The site, as the functions that answer requests use it."""
+
     state: State
     pace: Pace
     copies: Copies
@@ -45,7 +47,7 @@ class Moodle:
     switches: Switches = field(default_factory=Switches)
 
     def reset(self) -> None:
-        """Courses, counts, faults and switches as on a fresh start; the speed stays."""
+        """Reset courses, counts, faults and switches to those of a fresh start. The speed stays."""
         self.faults.clear()
         self.faults.struck.clear()
         self.copies.gates.release()

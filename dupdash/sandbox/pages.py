@@ -1,12 +1,12 @@
-"""What a browser sees: a list of courses, and one course. Enough for a link to lead somewhere."""
+"""The sandbox's two HTML pages: a list of courses, and one course. Links to courses lead to them."""
 
 from __future__ import annotations
 
 from html import escape
 
+from dupdash.sandbox.http_messages import Request, Response
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.parameters import php_int
-from dupdash.sandbox.php_values import Request, Response
 from dupdash.sandbox.protocol import parse_fields
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.validation import FRONT_PAGE
@@ -30,7 +30,7 @@ def serve_page(moodle: Moodle, request: Request) -> Response:
 
 def _front(moodle: Moodle) -> str:
     rows = [_link(course) for course in moodle.state.courses() if course.id != FRONT_PAGE]
-    return f"<p>{len(rows)} courses, to try things with.</p><ul>{''.join(rows)}</ul>"
+    return f"<p>{len(rows)} courses to try things with.</p><ul>{''.join(rows)}</ul>"
 
 
 def _link(course: Course) -> str:

@@ -1,8 +1,7 @@
-"""Moodle's descriptions of parameters, and the check against them.
+"""Describe and validate the parameters of web service functions, as Moodle does.
 
-Moodle refuses what its own cleaning would change: a tag in a ``PARAM_TEXT``, an ``"abc"`` for a
-``PARAM_INT``, a key that the description does not have. All of them are one and the same error,
-``invalidparameter``.
+Moodle refuses a value that its own cleaning would change: a tag in a ``PARAM_TEXT``, "abc" for a ``PARAM_INT``, an
+undeclared key. The error is always ``invalidparameter``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 from dupdash.sandbox.errors import invalid_parameter
 
 REQUIRED = object()
-OPTIONAL = object()  # may be absent, and has no default either
+OPTIONAL = object()  # may be missing, and has no default
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _PHP_INT_MAX = 2**63 - 1
@@ -43,7 +42,7 @@ def param_bool(text: str) -> int:
 
 
 def param_raw(text: str) -> str:
-    # Bytes that are no UTF-8 arrive here as surrogates; fix_utf8() would drop them.
+    # Bytes that are not UTF-8 arrive here as surrogates; fix_utf8() would remove them.
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         raise invalid_parameter()
     return text
@@ -57,7 +56,7 @@ _MULTILANG = {
 
 
 def param_text(text: str) -> str:
-    """``PARAM_TEXT``: tags are stripped, those of the multi-language filter excepted (compared with 60,000 names)."""
+    """``PARAM_TEXT``: refuse tags, except those of the multi-language filter (compared with PHP for 60,000 names)."""
     rest = text
     for closing, tags in _MULTILANG.items():
         if closing in text:
@@ -70,7 +69,7 @@ def param_text(text: str) -> str:
                 raise invalid_parameter()
             rest = tags.sub(">", text)
             break
-    # strip_tags() takes a "<" for a tag unless white space follows; a ">" alone stays.
+    # strip_tags() treats a "<" as a tag unless white space follows. A ">" alone stays.
     if re.search(_A_TAG, rest) or (rest != text and re.search(r"<[^>]*>", rest)):
         raise invalid_parameter()
     return param_raw(text)
@@ -110,7 +109,7 @@ Description = Value | Single | Multiple
 
 
 def validate(description: Description, given: Any) -> Any:
-    """The cleaned parameters, with defaults filled in; raises ``invalidparameter``."""
+    """The cleaned parameters with their defaults. Raises ``invalidparameter``."""
     if isinstance(description, Value):
         if not isinstance(given, str):
             raise invalid_parameter()
@@ -118,7 +117,7 @@ def validate(description: Description, given: Any) -> Any:
     if not isinstance(given, dict):
         raise invalid_parameter()
     if isinstance(description, Multiple):
-        # PHP does not care for the keys of a list.
+        # PHP ignores the keys of a list.
         return [validate(description.content, item) for item in given.values()]
     if set(given) - set(description.keys):
         raise invalid_parameter()

@@ -1,7 +1,4 @@
-"""Moodle's REST protocol: flattened parameters in, JSON or XML out.
-
-Nothing here knows what a course is.
-"""
+"""Moodle's REST protocol: parse flattened parameters, and render answers as JSON or XML."""
 
 from __future__ import annotations
 
@@ -12,9 +9,9 @@ from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
 from dupdash.sandbox.errors import MoodleError
-from dupdash.sandbox.php_values import Response
+from dupdash.sandbox.http_messages import Response
 
-# A key that Moodle's description names and an answer does without: JSON has no such key, XML an empty one
+# The value of a declared key that an answer leaves out: JSON then lacks the key, XML has an empty one
 # (``usersessionscount`` in site_info.json and site_info_as_xml.json).
 OMITTED = object()
 
@@ -25,7 +22,7 @@ _PART = re.compile(r"\[([^\[\]]*)\]")
 
 
 def parse_fields(query: str, body: bytes) -> list[tuple[str, str]]:
-    """The query's fields, then the body's; bytes that are no UTF-8 stay visible as surrogates."""
+    """The fields of the query, then those of the body. Bytes that are not UTF-8 become surrogates."""
     return _pairs(query) + _pairs(body.decode("ascii", "surrogateescape"))
 
 
@@ -56,10 +53,9 @@ def unflatten(fields: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def escape_name(name: str) -> str:
-    """``format_string()``: names leave Moodle without tags and HTML-escaped, quotes excepted
-    (course_names_are_html_escaped.json).
+    """``format_string()``: remove tags and HTML-escape everything but quotes (course_names_are_html_escaped.json).
 
-    An ampersand that already begins an entity is left alone.
+    An ampersand that begins an entity stays as it is.
     """
     name = re.sub(r"<(?!\s)[^>]*>?", "", name)
     name = re.sub(r"&(?![a-zA-Z0-9#]{1,8};)", "&amp;", name)
@@ -74,8 +70,8 @@ def answer(value: Any, restformat: str) -> Response:
 
 def error_answer(error: MoodleError, restformat: str) -> Response:
     if restformat == "json":
-        told = {"exception": error.exception, "errorcode": error.errorcode, "message": error.message}
-        return _json({key: value for key, value in told.items() if value is not None})
+        fields = {"exception": error.exception, "errorcode": error.errorcode, "message": error.message}
+        return _json({key: value for key, value in fields.items() if value is not None})
     code = f"<ERRORCODE>{_xml_text(error.errorcode)}</ERRORCODE>\n" if error.errorcode is not None else ""
     return _xml(
         f'{XML_HEAD}<EXCEPTION class="{_xml_text(error.exception)}">\n'

@@ -1,10 +1,10 @@
-"""What a Moodle site holds, as frozen records: a change makes a new record."""
+"""Frozen records of the sandbox site. A change replaces a record."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# What a stock site gives to a new course and shows of it: guest access and self-enrolment are there, and disabled.
+# The enabled enrolment methods of a new course on a stock site. It also has guest access and self-enrolment, disabled.
 DEFAULT_ENROLMENT_METHODS = ("manual",)
 
 
@@ -45,15 +45,15 @@ class Course:
     timemodified: int = 0
     teachers: tuple[int, ...] = ()
     students: tuple[int, ...] = ()
-    # Enrolled, and without a role.
+    # Enrolled without a role.
     without_role: tuple[int, ...] = ()
     enrolment_methods: tuple[str, ...] = DEFAULT_ENROLMENT_METHODS
-    # The filters that are off in this course; the others are as the site has them.
+    # The filters that are off in this course. The others have the site's setting.
     filters_off: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
-    # What Moodle's tables do not say, but a test wants to know.
+    # For tests; Moodle does not have these.
     origin: str = "seed"  # seed | copy | person | created
-    requested: str = ""  # the short name that a copy was asked for under
+    requested: str = ""  # the short name in the request for this copy
     complete: bool = True
 
     @property
@@ -99,7 +99,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class University:
-    """The site as it is on a fresh start."""
+    """The site on a fresh start."""
 
     sitename: str
     categories: tuple[Category, ...]
@@ -114,8 +114,8 @@ class University:
 class CopyRequest:
     """The parameters of ``core_course_duplicate_course``, already validated.
 
-    An option that is missing in ``options`` was left out: the backup's own default counts, and that is 1 (measured:
-    with ``users`` left out everybody is copied).
+    If an option is missing in ``options``, the backup's own default applies, which is 1 (measured: without ``users``,
+    everybody is copied).
     """
 
     courseid: int
@@ -124,7 +124,7 @@ class CopyRequest:
     categoryid: int
     visible: int = 1
     options: dict[str, int] = field(default_factory=dict)
-    # Whether the account that makes the copy may set up enrolment methods.
+    # Whether the account that makes the copy may configure enrolment methods.
     may_configure_enrolments: bool = True
 
     def option(self, name: str) -> int:

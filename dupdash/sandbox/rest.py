@@ -1,4 +1,4 @@
-"""``webservice/rest/server.php`` and ``login/token.php``: who calls, what, and what is answered."""
+"""Answer ``webservice/rest/server.php`` and ``login/token.php``: authenticate, call the function, apply faults."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from dupdash.sandbox.fault_behaviour import HTML, Outcome, Struck
 from dupdash.sandbox.faults import COPYING
 from dupdash.sandbox.functions import COMPANIONS, NATIVE, OUTSIDE_THE_SERVICE, STANDARD, Call, ServiceFunction
 from dupdash.sandbox.functions.call import Died, GaveUp
+from dupdash.sandbox.http_messages import Request, Response
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.parameters import validate
-from dupdash.sandbox.php_values import Request, Response
 from dupdash.sandbox.protocol import answer, error_answer, parse_fields, php_json, unflatten
 
-# Parameters of the protocol, not of a function.
+# Parameters of the protocol. The functions do not see them.
 _SETTINGS = ("moodlewssettingraw", "moodlewssettingfileurl", "moodlewssettingfilter", "moodlewssettinglang")
 
 
@@ -68,7 +68,7 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
     offered = offered_functions(moodle, session)
     service_function = offered.get(function) or _explain_missing(function)
     cleaned = validate(service_function.parameters, params)
-    fault_behaviour.breaks_the_answer(struck)
+    fault_behaviour.check_answer_types(struck)
     if "wrong_course" in struck:
         cleaned = fault_behaviour.about_another_course(moodle, function, cleaned)
     value = service_function.run(
@@ -76,7 +76,7 @@ def _call(moodle: Moodle, token: str, function: str, params: dict[str, Any], str
             moodle,
             session,
             cleaned,
-            patience=fault_behaviour.patience(struck),
+            gives_up_at=fault_behaviour.gives_up_at(struck),
             mishaps=fault_behaviour.for_the_copy(struck),
             persons_restore="persons_restore" in struck,
             offered=tuple(offered),
@@ -100,7 +100,7 @@ def _authenticate(moodle: Moodle, token: str) -> Session:
 
 
 def offered_functions(moodle: Moodle, session: Session) -> dict[str, ServiceFunction]:
-    """What ``core_webservice_get_site_info`` lists is what may be called."""
+    """The functions that the token may call; ``core_webservice_get_site_info`` lists the same."""
     lacks = session.lacks | moodle.switches.withdrawn
     every = dict(STANDARD)
     if moodle.native:
@@ -119,7 +119,7 @@ def _explain_missing(function: str) -> ServiceFunction:
 
 
 def serve_token(moodle: Moodle, request: Request) -> Response:
-    """``login/token.php``: a name and a password for a token."""
+    """``login/token.php``: exchange a username and a password for a token."""
     params = unflatten(parse_fields(request.query, request.body))
     user = moodle.state.user_named(str(params.get("username", "")).casefold())
     if not moodle.switches.webservices:

@@ -1,5 +1,5 @@
-"""A believable university, the same on every start for the same seed: about 200 courses in three levels of
-categories, over four terms, with a fifth term that is still empty and waits for copies."""
+"""Make the sandbox's university: about 200 courses in three levels of categories, over four terms, and an empty fifth
+term. The same seed makes the same university."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dupdash.sandbox.records import DEFAULT_ENROLMENT_METHODS, Category, Course,
 from dupdash.sandbox.seed_data import AWKWARD, DEPARTMENTS, FIRST_NAMES, LAST_NAMES, TERMS, Department
 
 SITENAME = "Sandbox University"
-# Most courses have a few dozen activities; these have as many as somebody measured with, or none.
+# Most courses have a few dozen activities. These have the numbers with which Moodle was measured, or none.
 ACTIVITIES = {
     "NUR101-2026S1": 307,
     "COM110-2026S1": 296,
@@ -24,7 +24,7 @@ ACTIVITIES = {
     "SHELL": 0,
 }
 
-# The person behind the demonstration account of that name teaches these.
+# The demonstration's faculty member teaches these courses.
 FACULTY_ID = 4
 FACULTY_TEACHES = ("BIO101-2026S1", "BIO210-2026S1", "BIO304-2026S1", "MAT115-2026S1", "BIO120-2026S2", "AT&T")
 
@@ -32,7 +32,7 @@ _STAFF_IDS = range(10, 400)
 _STUDENT_IDS = range(1003, 9000)
 
 _KINDS = (
-    # modname, how often, how it is called
+    # modname, weight, name
     ("page", 5, "Reading: {topic}"),
     ("resource", 6, "Lecture slides: {topic}"),
     ("url", 3, "Video: {topic}"),
@@ -72,7 +72,7 @@ def university(seed: str) -> University:
 
 @dataclass
 class _Builder:
-    """Ids are as a site has them after some years: rising, with gaps."""
+    """Builds the university. Ids rise with gaps, as on a site that is some years old."""
 
     rng: random.Random
     courseid: int = 2

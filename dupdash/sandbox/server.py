@@ -1,11 +1,11 @@
-"""The embedded Moodle::
+"""The sandbox, an embedded Moodle::
 
     with Sandbox(speed=1000) as sandbox:
         requests.post(f"{sandbox.url}/webservice/rest/server.php", {"wstoken": sandbox.token, …})
         sandbox.state.by_shortname("BIO101-2026S1")
 
-It speaks the wire protocol of Moodle 4.5.6 as captured in ``tests/wire``, and imports nothing of the
-program that is tested with it, so that both cannot share a mistake.
+It uses the wire protocol of Moodle 4.5.6 as captured in ``tests/wire``. It imports nothing else of dupdash, so that
+the two cannot share a mistake.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from dupdash.sandbox.control import PATH as CONTROL
 from dupdash.sandbox.control import serve_control
 from dupdash.sandbox.duplication import Copies
 from dupdash.sandbox.faults import Faults
+from dupdash.sandbox.http_messages import Request, Reset, Response
 from dupdash.sandbox.http_server import Listener
 from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.pages import serve_page
-from dupdash.sandbox.php_values import Request, Reset, Response
 from dupdash.sandbox.records import Course, University
 from dupdash.sandbox.rest import serve_function, serve_token
 from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Pace
 
-# Of 40 copies of one source at a concurrency of 8, three collided (measured): each of the 7 others was in the
-# way of one copy in 90, which is how long the backup's file is written compared with the whole copy.
+# Of 40 copies of one source at a concurrency of 8, three collided (measured). So each of the 7 others was in the way of
+# one copy in 90: the time for which the backup's file is written, compared with the whole copy.
 COLLISION_WINDOW = 0.02
 
 
@@ -47,8 +47,8 @@ class Sandbox:
         port: int = 0,
         collision_window: float = COLLISION_WINDOW,
     ) -> None:
-        """``collision_window`` is the share of a backup in which a second copy of the same source collides
-        with it; 0 for never, 1 for whenever both are backed up at once."""
+        """``collision_window`` is the share of a backup in which a second copy of the same source collides with it: 0
+        for never, 1 for whenever both are in their backup."""
         self.token = ADMIN_TOKEN
         self.university: University = university(seed)
         self.state = State(self.university)
@@ -62,7 +62,7 @@ class Sandbox:
         self._host, self._port = host, port
         self._listener: Listener | None = None
 
-    # Life
+    # Start and stop
 
     def start(self) -> Sandbox:
         self._listener = Listener(self._host, self._port, self._handle)
@@ -92,7 +92,7 @@ class Sandbox:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self._host, self._host)  # noqa: S104 - read, not bound
         return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self._listener.port}"
 
-    # Looking in
+    # Inspection and waiting
 
     @property
     def speed(self) -> float:
@@ -104,29 +104,29 @@ class Sandbox:
 
     @property
     def asked(self) -> Counter[str]:
-        """Case-folded short name: how often a copy under it was asked for. More counts in ``calls``."""
+        """How often a copy was requested, by case-folded short name. ``calls`` has more counts."""
         return self.calls.asked
 
     def course(self, shortname: str) -> Course:
-        """The one course of that short name."""
+        """The only course with this short name."""
         (course,) = self.state.by_shortname(shortname)
         return course
 
     def held_at(self, *steps: str) -> AbstractContextManager[None]:
-        """Meanwhile copies enter these steps (backup, hidden, renamed, content), show it, and wait."""
+        """Meanwhile copies that enter one of these steps (backup, hidden, renamed, content) wait in it."""
         return self.gates.held_at(*steps)
 
     def wait_for_step(self, step: str, shortname: str | None = None, timeout: float = 10.0) -> None:
-        """Until a running copy, or the one that was asked for under that short name, is in this step."""
+        """Wait until a copy, or the one that was requested under this short name, is in this step."""
 
         def arrived() -> bool:
             return any(copy.step == step and shortname in (None, copy.request.shortname) for copy in self.copies.all())
 
         if not self.copies.wait_until(arrived, timeout):
-            raise TimeoutError(f"no copy came to the step {step} within {timeout} s")
+            raise TimeoutError(f"no copy reached the step {step} within {timeout} s")
 
     def wait_for_copies(self, timeout: float = 10.0) -> None:
-        """Until no copy runs."""
+        """Wait until no copy is running."""
         if not self.copies.wait_until(lambda: not self.copies.running(), timeout):
             raise TimeoutError(f"a copy still ran after {timeout} s")
 

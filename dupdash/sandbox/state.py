@@ -1,6 +1,6 @@
-"""The site's tables, in memory.
+"""The tables of the sandbox site, in memory.
 
-Every record is frozen: a reader needs no lock for a record it has taken out, and a change replaces the record.
+Records are frozen and a change replaces a record, so that a reader needs no lock for a record that it has.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dupdash.sandbox.records import Category, Course, Module, Section, Universit
 
 
 def collated(name: str) -> str:
-    """The form in which MariaDB's ``utf8mb4_unicode_ci`` compares a name: without case and accents, emoji all equal."""
+    """The key by which MariaDB's ``utf8mb4_unicode_ci`` compares names: without case and accents, all emoji equal."""
     letters = unicodedata.normalize("NFKD", name.rstrip(" ").casefold())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
     return "".join(letter if letter <= "\uffff" else "\ufffd" for letter in plain)
@@ -34,7 +34,7 @@ class State:
         self._courses: dict[int, Course] = {}
         self._by_shortname: dict[str, dict[int, None]] = defaultdict(dict)
         self._by_fullname: dict[str, dict[int, None]] = defaultdict(dict)
-        # Courses without a context yet, and whether somebody looked them up meanwhile.
+        # Courses that have no context yet, and whether a lookup has touched them.
         self._newborn: dict[int, bool] = {}
         self.next_course_id = university.next_course_id
         self.next_module_id = university.next_module_id
@@ -43,14 +43,14 @@ class State:
             self.put(course)
 
     def reset(self) -> None:
-        """Back to the seed."""
+        """Restore the seed."""
         with self.lock:
             self._load(self.university)
 
     # Reading
 
     def courses(self) -> list[Course]:
-        """All of them, by id: hidden, partial, and course 1, the site's front page."""
+        """All courses by id, also hidden and partial ones and course 1, the front page."""
         with self.lock:
             return sorted(self._courses.values(), key=lambda course: course.id)
 
@@ -58,7 +58,7 @@ class State:
         return self._courses.get(courseid)
 
     def by_shortname(self, shortname: str) -> list[Course]:
-        """Compared as MariaDB does (measured: ``gen-s`` finds ``GEN-S``)."""
+        """The courses with this short name, compared as MariaDB does (measured: ``gen-s`` finds ``GEN-S``)."""
         return self._found(self._by_shortname, shortname)
 
     def by_fullname(self, fullname: str) -> list[Course]:
@@ -85,7 +85,7 @@ class State:
             self._by_fullname[collated(course.fullname)][course.id] = None
 
     def add(self, **columns: Any) -> Course:
-        """A new row, with an id above every one there ever was."""
+        """Add a row. Its id is higher than every id before."""
         with self.lock:
             course = Course(id=self.next_course_id, **columns)
             self.next_course_id += 1
@@ -93,14 +93,14 @@ class State:
             return course
 
     def add_newborn(self, **columns: Any) -> Course:
-        """A new row whose context does not exist yet."""
+        """Add a row whose context does not exist yet."""
         with self.lock:
             course = self.add(**columns)
             self._newborn[course.id] = False
             return course
 
     def touch(self, courseid: int) -> bool:
-        """A lookup makes the context of a course; True where the restore has not made it yet, and now breaks."""
+        """A lookup makes the context of a course. Returns True if the restore had not made it yet: it will fail."""
         with self.lock:
             newborn = courseid in self._newborn
             if newborn:
@@ -108,12 +108,12 @@ class State:
             return newborn
 
     def end_newborn(self, courseid: int) -> bool:
-        """The restore makes the context; whether somebody's lookup was faster."""
+        """The restore makes the context. Returns whether a lookup made it first."""
         with self.lock:
             return self._newborn.pop(courseid, False)
 
     def change(self, courseid: int, **columns: Any) -> Course | None:
-        """The changed row; None when somebody deleted it meanwhile."""
+        """Change a row. Returns the new row, or None if it was deleted meanwhile."""
         with self.lock:
             course = self._courses.get(courseid)
             if course is None:
@@ -138,7 +138,7 @@ class State:
         return True
 
     def copied_sections(self, sections: tuple[Section, ...], activities: bool) -> tuple[Section, ...]:
-        """The same sections under new ids, with their activities or without.
+        """Copies of the sections with new ids, with or without their activities.
 
         Subsections belong to activities, and exchange their numbers in a copy (measured).
         """
@@ -161,6 +161,6 @@ class State:
         return copied
 
     def new_sections(self, how_many: int) -> tuple[Section, ...]:
-        """What a newly created course has: a general section and some without a name of their own."""
+        """The sections of a new course: a general one and ``how_many`` others."""
         fresh = tuple(Section(0, number, "General" if number == 0 else "New section") for number in range(how_many + 1))
         return self.copied_sections(fresh, activities=True)

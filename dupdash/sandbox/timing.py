@@ -1,8 +1,8 @@
-"""How long a copy takes, and where it can be held.
+"""The duration of copies and of their steps, and gates at which a test can hold them.
 
-Measured on Moodle 4.5.6: 1 s for 5 activities, 6 s for 64, 45 s for 307, when a copy has the machine to
-itself; the shares of the steps are those of ``trace_sync_duplicate.json``. Copies slow each other down: 8.4,
-12.7, 19.9 and 23.8 copies a minute at a concurrency of 1, 2, 4 and 8.
+Measured on Moodle 4.5.6: 1 s for 5 activities, 6 s for 64, 45 s for 307, when a copy runs alone.
+The shares of the steps are those of ``trace_sync_duplicate.json``. Copies slow each other down: 8.4, 12.7, 19.9 and
+23.8 copies a minute at a concurrency of 1, 2, 4 and 8.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from contextlib import contextmanager
 
 MEASURED = ((0, 0.6), (5, 1.0), (64, 6.0), (307, 45.0))
 
-# What can be seen from outside, in order, and which share of the time each takes.
+# The steps that can be seen from outside, in order, and the share of the time that each takes.
 BACKUP, HIDDEN, RENAMED, CONTENT = "backup", "hidden", "renamed", "content"
-# Between backup and hidden: the row exists, its context does not yet. Whoever looks the course up now breaks the copy.
+# Between backup and hidden: the row exists, but not its context. A lookup of the course at this moment breaks the copy.
 NEWBORN = "newborn"
 NEWBORN_SECONDS = 0.005
 SHARES = {BACKUP: 0.512, HIDDEN: 0.051, RENAMED: 0.344, CONTENT: 0.093}
@@ -37,12 +37,12 @@ def seconds_for(activities: int) -> float:
 
 
 def crowding(copies: int) -> float:
-    """How much longer a copy takes when so many run."""
+    """The factor by which a copy is slower while so many run."""
     return 1 + 0.25 * max(0, copies - 1)
 
 
 class Pace:
-    """Time, divided by the speed; every wait ends at once when the sandbox stops."""
+    """Waits for durations divided by the speed. Every wait ends with Stopped when the sandbox stops."""
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
@@ -68,7 +68,7 @@ class Pace:
 
 
 class Gates:
-    """Steps at which copies are held: whoever enters a held step shows its effect and does not leave it."""
+    """Steps at which copies are held: a copy enters a held step, shows its effect, and waits until it is released."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._changed = threading.Condition()
@@ -82,12 +82,12 @@ class Gates:
     def hold(self, *steps: str) -> None:
         unknown = set(steps) - set(HOLDABLE)
         if unknown:
-            raise ValueError(f"no such step: {', '.join(sorted(unknown))}; there are {', '.join(HOLDABLE)}")
+            raise ValueError(f"no such step: {', '.join(sorted(unknown))}; known steps: {', '.join(HOLDABLE)}")
         with self._changed:
             self._held.update(steps)
 
     def release(self, *steps: str) -> None:
-        """These steps, or all of them when none is named."""
+        """Release these steps, or all of them if none is named."""
         with self._changed:
             self._held.difference_update(steps or tuple(self._held))
             self._changed.notify_all()
@@ -102,7 +102,7 @@ class Gates:
 
     def leave(self, step: str) -> None:
         with self._changed:
-            # Woken now and then to see a stop, which sets an event and cannot notify this condition.
+            # Wake up regularly to notice a stop, which sets an event and cannot notify this condition.
             while step in self._held and not self._stopping.is_set():
                 self._changed.wait(0.1)
         if self._stopping.is_set():

@@ -1,4 +1,4 @@
-"""What Moodle checks before it copies a course, and how restore names the copy."""
+"""What Moodle checks before it copies a course, and the temporary names that restore gives to the copy."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dupdash.sandbox.state import State
 
 FRONT_PAGE = 1
 
-# The options and their documented defaults. enrolments is 1 because backup::ENROL_WITHUSERS is. Moodle itself never
-# applies these defaults: of an option that is left out the backup's own default counts, which is 1.
+# The options and their documented defaults. enrolments is 1 because backup::ENROL_WITHUSERS is 1. Moodle itself never
+# applies these defaults: for an option that is left out it uses the backup's own default, which is 1.
 OPTIONS = {
     "activities": 1,
     "blocks": 1,
@@ -36,7 +36,7 @@ CONFIGURE = "moodle/backup:configure"
 BACKUP_USERINFO = "moodle/backup:userinfo"
 ENROLCONFIG = "moodle/course:enrolconfig"
 PEOPLE_CAPABILITIES = {BACKUP_USERINFO: "Backup user data", "moodle/restore:userinfo": "Restore user data"}
-# What the service account's role can be made to lack; all else it has.
+# The capabilities that the service account's role can be made to lack. It has all others.
 CAPABILITIES = frozenset({CONFIGURE, ENROLCONFIG, *PEOPLE_CAPABILITIES})
 
 
@@ -45,9 +45,8 @@ def context_id(courseid: int) -> int:
 
 
 def temporary_names(state: State, source: Course, courseid: int | None) -> tuple[str, str]:
-    """Restore's names: the source's, cut to fit with the suffix, with the first counter for which neither is
-    taken.
-    """
+    """The full and short name that restore gives: those of the source, shortened to fit the suffix, with the first
+    counter for which both are free."""
     counter = 0
     while True:
         suffix_full = f" copy {counter}" if counter else ""
@@ -61,10 +60,10 @@ def temporary_names(state: State, source: Course, courseid: int | None) -> tuple
 
 
 def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], settings: Iterable[str]) -> None:
-    """In Moodle's order: capabilities for people's data, the short name, the backup's settings, the precheck.
+    """Check in Moodle's order: capabilities for user data, the short name, the backup's settings, the precheck.
 
-    ``lacks``: the capabilities that the account does without; ``settings``: the options to set in the backup. The
-    short name is checked here, and never again: three simultaneous calls make three courses (measured).
+    ``lacks``: the capabilities that the account lacks. ``settings``: the options that are set in the backup. The short
+    name is never checked again: three simultaneous calls make three courses (measured).
     """
     if request.option("users"):
         for capability, words in PEOPLE_CAPABILITIES.items():
@@ -76,7 +75,7 @@ def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], s
     for name in settings:
         _check_setting(name, lacks)
     if request.courseid == FRONT_PAGE:
-        # Its row is made before the precheck, and stays (measured).
+        # The row is created before the precheck, and it stays (measured).
         state.add(
             fullname=request.fullname,
             shortname=request.shortname,
@@ -92,7 +91,7 @@ def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], s
 
 
 def _check_setting(name: str, lacks: frozenset[str]) -> None:
-    """Measured: the backup has no setting for enrolments. An account that may not copy people may not say so either."""
+    """Measured: the backup has no setting for enrolments, and an account that may not copy people may not set users."""
     if name == "enrolments":
         raise setting_not_found()
     if CONFIGURE in lacks or (name == "users" and BACKUP_USERINFO in lacks):

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from dupdash.sandbox.accounts import ADMIN_TOKEN
 from dupdash.sandbox.functions import STANDARD
+from dupdash.sandbox.http_messages import Request, Response
 from dupdash.sandbox.moodle import Moodle
-from dupdash.sandbox.php_values import Request, Response
 from dupdash.sandbox.rest import serve_function
 from dupdash.sandbox.server import Sandbox
 

@@ -169,10 +169,10 @@ def test_it_resets_everything(moodle: Caller) -> None:
     [
         ("{", "Expecting"),
         ("[]", "must be a JSON object"),
-        ('{"explode": true}', "unknown: explode; there are reset, clear, fault"),
+        ('{"explode": true}', "unknown: explode; known: reset, clear, fault"),
         ('{"fault": "meteorite"}', "no fault is called 'meteorite'"),
         ('{"fault": 3}', "fault must be text"),
-        ('{"fault": {"name": "stall", "function": "core_course_get_contents"}}', "stall cannot befall"),
+        ('{"fault": {"name": "stall", "function": "core_course_get_contents"}}', "stall cannot affect"),
         ('{"fault": {"name": "html", "probability": "often"}}', "probability must be a number"),
         ('{"speed": 0}', "speed must be a number above 0"),
         ('{"speed": "fast"}', "speed must be a number above 0"),

@@ -386,8 +386,8 @@ def test_a_fault_is_read_from_text(text: str, expected: dict[str, object]) -> No
         ("killed_in_restore=step:backup", "hidden, renamed, content"),
         ("killed_in_backup=answer:maybe", "bad_gateway, reset, empty"),
         ("html=count:1,oops", "'oops' is not parameter:value"),
-        ("stall=function:core_course_get_contents", "stall cannot befall 'core_course_get_contents'; it befalls core_"),
-        ("persons_restore=function:core_webservice_get_site_info", "cannot befall"),
+        ("stall=function:core_course_get_contents", "stall cannot affect 'core_course_get_contents'; it affects core_"),
+        ("persons_restore=function:core_webservice_get_site_info", "cannot affect"),
         ("wrong_course=function:core_webservice_get_site_info", "core_course_get_contents, core_course_get_courses_by"),
     ],
 )

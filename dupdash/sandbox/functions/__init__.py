@@ -20,8 +20,8 @@ STANDARD: dict[str, ServiceFunction] = {
 NATIVE: dict[str, ServiceFunction] = {function.name: function for function in copying.NATIVE_FUNCTIONS}
 COMPANIONS: dict[str, ServiceFunction] = {function.name: function for function in copying.COMPANION_FUNCTIONS}
 
-# Moodle has these too, but the service does not: asked for, they are refused as measured with
-# core_course_get_courses (function_not_in_service.json); a name that is nowhere is another error.
+# Functions of Moodle that the service lacks. A call is refused as measured with core_course_get_courses
+# (function_not_in_service.json); an unknown function is a different error.
 OUTSIDE_THE_SERVICE = frozenset(
     {
         "core_course_get_courses",

@@ -1,4 +1,4 @@
-"""One call of one function."""
+"""A call of a web service function: who calls, with which parameters, and which faults apply."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ VERSION = "2024100706"  # of the functions, and of Moodle 4.5.6
 
 
 class GaveUp(Exception):
-    """Whoever stands between client and Moodle did not wait for Moodle's answer."""
+    """Something between client and Moodle did not wait for Moodle's answer."""
 
 
 class Died(Exception):
-    """The PHP process is gone, and with it the answer."""
+    """The PHP process died without an answer."""
 
 
 @dataclass(frozen=True)
 class Call:
+    """What a function gets; ``params`` are validated."""
+
     moodle: Moodle
     session: Session
     params: dict[str, Any]
-    # Which share of a copy somebody in between waits for; None: to the end.
-    patience: float | None = None
+    # The share of the copy after which something between client and Moodle gives up; None: never.
+    gives_up_at: float | None = None
     mishaps: Mishaps = NOTHING_WRONG
     persons_restore: bool = False
     offered: tuple[str, ...] = field(default=())
-    # ``moodlewssettingraw``: names as they are stored.
+    # ``moodlewssettingraw``: send names as they are stored.
     raw: bool = False
 
     @property
@@ -43,7 +45,7 @@ class Call:
         return self.session.user
 
     def name(self, text: str) -> str:
-        """A name as the caller wants it."""
+        """A name in the form that the caller requested."""
         return text if self.raw else escape_name(text)
 
     def may_enter(self, course: Course) -> bool:
@@ -57,12 +59,14 @@ class Call:
             raise require_login()
 
     def may_see(self, course: Course) -> bool:
-        """In a list: everybody sees what is visible."""
+        """Whether the course appears in lists: everybody sees visible courses."""
         return bool(course.visible) or self.may_enter(course)
 
 
 @dataclass(frozen=True)
 class ServiceFunction:
+    """A web service function: its name, its parameters and its implementation."""
+
     name: str
     parameters: Single
     run: Callable[[Call], Any]

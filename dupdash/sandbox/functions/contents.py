@@ -1,4 +1,4 @@
-"""``core_course_get_contents``"""
+"""``core_course_get_contents``: the sections and activities of a course."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _get_contents(call: Call) -> list[dict[str, Any]]:
 
 
 def _open_shell(call: Call, course: Course) -> None:
-    """What a restore that broke at once left has no section; Moodle makes the first one when somebody opens it."""
+    """A course that a failed restore left may have no section. Moodle makes the first one when it is opened."""
     running = {copy.courseid for copy in call.moodle.copies.all()}
     if not course.sections and not course.complete and course.id not in running:
         call.moodle.state.change(course.id, sections=call.moodle.state.new_sections(0))

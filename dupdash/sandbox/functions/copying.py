@@ -1,4 +1,4 @@
-"""The functions that copy a course: Moodle's own, and with ``--native`` those that were proposed."""
+"""The functions that copy a course: the one of stock Moodle, and with ``--native`` the proposed ones."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ from dupdash.sandbox.validation import ENROLCONFIG, OPTIONS, check_may_start
 def _duplicate_course(call: Call) -> dict[str, Any]:
     source, request = _checked(call, call.params["courseid"], call.params["visible"], call.params["options"])
     copy = call.moodle.copies.start(request, source, call.mishaps)
-    patience = copy.seconds * call.patience if call.patience is not None else None
-    if not copy.ended.wait(patience):
+    timeout = copy.seconds * call.gives_up_at if call.gives_up_at is not None else None
+    if not copy.ended.wait(timeout):
         raise GaveUp
     if copy.error:
         raise copy.error
@@ -104,9 +104,9 @@ def _get_result(call: Call) -> dict[str, Any]:
 def _checked(
     call: Call, courseid: int, visible: int, given: Iterable[dict[str, str]], *, proposed: bool = False
 ) -> tuple[Course, CopyRequest]:
-    """In Moodle's order: course, category, may the account enter, options, may it create, and all that comes after.
+    """Check in Moodle's order: course, category, access to the course, options, permission to create, preconditions.
 
-    The proposed service applies the documented defaults, and sets ``enrolments`` in its restore.
+    The proposed service applies the documented defaults, and sets ``enrolments`` in the restore, not in the backup.
     """
     state, params = call.moodle.state, call.params
     source = state.course(courseid)

@@ -1,4 +1,4 @@
-"""Courses created, changed and deleted."""
+"""The functions that create, change and delete courses."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ _COLUMNS = (
 
 
 def _course_keys(**named: Value) -> Single:
-    """The settings of a course, of which most may be left out."""
+    """The settings of a course. All but the named ones are optional."""
     optional = {
         "idnumber": param_raw,
         "summary": param_raw,

@@ -1,4 +1,4 @@
-"""Courses and categories, looked at."""
+"""The functions that read courses and categories."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""The function that describes the site."""
+
 from __future__ import annotations
 
 import hashlib

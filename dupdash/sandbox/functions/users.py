@@ -1,3 +1,5 @@
+"""The functions that read people and their courses."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -127,7 +129,7 @@ def _enrolled_user(call: Call, user: User, course: Course) -> dict[str, Any]:
     }
 
 
-# enrolled_users.json
+# As in enrolled_users.json.
 ROLES = {
     "editingteacher": {"roleid": 3, "name": "", "shortname": "editingteacher", "sortorder": 0},
     "student": {"roleid": 5, "name": "", "shortname": "student", "sortorder": 0},

@@ -1,4 +1,4 @@
-"""``manage.py demo_users``: the three people of the demonstration, whom the sandbox's Moodle knows too."""
+"""``manage.py demo_users``: create the three people of the demonstration, who also exist in the sandbox."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from dupdash.sandbox.accounts import PASSWORD
 from dupdash.sandbox.seed import university
 
-# Username, and the group that makes this person what they are in dupdash.
+# Usernames and their groups.
 PEOPLE = {
     "admin": "Course administrators",
     "faculty": "Faculty",
@@ -20,17 +20,19 @@ PEOPLE = {
 
 
 class Command(BaseCommand):
-    help = "Makes an administrator, a faculty member and a help-desk member, all with the sandbox's password."
+    help = "Creates an administrator, a faculty member and a help-desk member with the sandbox's password."
 
     def handle(self, *args: Any, **options: Any) -> None:
         users = get_user_model().objects
-        # Their password is public, so they must not come into being beside real people.
+        # Their password is public, so they must not exist beside real people.
         if users.exclude(username__in=PEOPLE).exists():
-            raise CommandError("There are people here already. The demonstration's are for an empty database only.")
+            raise CommandError(
+                "The database has other users. Create the people of the demonstration only in an empty database."
+            )
         known = {user.username: user for user in university("university").users}
         for username, group in PEOPLE.items():
             person = known[username]
-            # The e-mail address is what finds a person in Moodle, and with it the courses they teach.
+            # dupdash finds a person and their courses in Moodle by the e-mail address.
             user, _ = users.update_or_create(
                 username=username,
                 defaults={

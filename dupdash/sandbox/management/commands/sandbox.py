@@ -1,4 +1,4 @@
-"""``manage.py sandbox``: the embedded Moodle, until Ctrl-C."""
+"""``manage.py sandbox``: run the sandbox until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from dupdash.sandbox.server import Sandbox
 
 
 class Command(BaseCommand):
-    help = "Serves a Moodle for trying things out: about 200 courses, no PHP, no database."
+    help = "Runs an embedded Moodle with about 200 courses; it needs no PHP and no database."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
-        # Read as text, so that a bad one is told in one line that names the argument.
-        parser.add_argument("--port", default="8800", help="0 takes a free one (default: 8800)")
+        # Read as text, so that an invalid number is reported in one line that names the argument.
+        parser.add_argument("--port", default="8800", help="0 chooses a free port (default: 8800)")
         parser.add_argument("--speed", default="10", help="how many times faster than a real site (default: 10)")
-        parser.add_argument("--seed", default="university", help="each word makes its own university")
+        parser.add_argument("--seed", default="university", help="any word; the same word makes the same university")
         parser.add_argument(
             "--fault",
             action="append",
             default=[],
             metavar="NAME[=probability | =parameter:value,…]",
-            help=f"something that goes wrong, repeatable: {', '.join(CATALOGUE)}",
+            help=f"a fault to simulate; can be repeated: {', '.join(CATALOGUE)}",
         )
         parser.add_argument(
             "--native",
             action="store_true",
-            help="offer core_course_async_duplicate_course and its status too",
+            help="also offer core_course_async_duplicate_course and its status",
         )
         parser.add_argument(
             "--companions",
@@ -61,7 +61,7 @@ class Command(BaseCommand):
         )
         self.stdout.flush()
         try:
-            _wait_for_the_end()
+            _wait_for_stop()
         finally:
             sandbox.stop()
 
@@ -75,7 +75,7 @@ class Command(BaseCommand):
             ) from error
 
 
-def _wait_for_the_end() -> None:
+def _wait_for_stop() -> None:
     ended = threading.Event()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: ended.set())

@@ -1,8 +1,7 @@
-"""As much of HTTP/1.1 as a Moodle behind nginx shows: keep-alive, ``Content-Length``, one write for each
-answer.
+"""Read HTTP/1.1 requests from a socket and write the answers, with keep-alive and ``Content-Length``, as nginx does.
 
-Written out instead of taken from ``http.server`` because the faults need the bare socket: a reset, a
-connection that is thrown away, a listener that closes for a while.
+This does not use ``http.server``, because the faults need the bare socket: a reset, a dropped connection, a listener
+that closes for a while.
 """
 
 from __future__ import annotations
@@ -38,23 +37,25 @@ class Response:
 
 @dataclass(frozen=True)
 class Reset:
-    """Instead of an answer: the connection is torn down with RST."""
+    """Close the connection with RST instead of an answer."""
 
 
 class BadRequest(Exception):
+    """The request is not valid HTTP; it is answered with ``status``."""
+
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """The next request of a connection; None when the client is done."""
+    """The next request of a connection; None if the client closed it."""
     line = stream.readline(MAX_LINE)
     while line in (b"\r\n", b"\n"):
         line = stream.readline(MAX_LINE)
     if not line:
         return None
-    # Bytes that are no ASCII stay visible as surrogates, as in a body.
+    # Bytes that are not ASCII become surrogates, as in a body.
     parts = line.decode("ascii", "surrogateescape").split()
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
         raise BadRequest(400)
@@ -67,9 +68,9 @@ def read_request(stream: BinaryIO) -> Request | None:
         raise BadRequest(400)
     body = stream.read(int(length))
     if len(body) < int(length):
-        return None  # the client left while it was sending
-    wish = headers.get("connection", "").lower()
-    keep_alive = wish != "close" if version == "HTTP/1.1" else wish == "keep-alive"
+        return None  # the client left while it was sending the request
+    connection = headers.get("connection", "").lower()
+    keep_alive = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
     path, _, query = target.partition("?")
     return Request(method, path, query, headers, body, keep_alive)
 
@@ -97,5 +98,5 @@ def write_response(connection: socket.socket, response: Response, keep_alive: bo
 
 
 def reset(connection: socket.socket) -> None:
-    """The next close sends RST instead of FIN."""
+    """Make the next close send RST instead of FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
