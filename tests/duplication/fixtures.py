@@ -18,8 +18,9 @@ SPEED = 50.0
 
 
 @pytest.fixture
-def moodle(settings: Any) -> Iterator[Moodle]:
+def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
     """A Moodle that the settings point to; at the end nothing may have been sent or made twice."""
+    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     moodle = Moodle(speed=SPEED)
     with moodle:
         scale_periods(settings)

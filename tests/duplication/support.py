@@ -28,7 +28,7 @@ from dupdash.duplication.request import Draft, prepare
 from dupdash.duplication.states import TRANSITIONS, State
 from dupdash.moodle import options as duplication_options
 from dupdash.moodle.errors import MoodleError
-from dupdash.sandbox.php_values import Request, Reset, Response
+from dupdash.sandbox.http_messages import Request, Reset, Response
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
 
@@ -393,6 +393,8 @@ def scale_periods(wanted: Any) -> None:
     wanted.MOODLE_DRIVER = "auto"
     wanted.ASYNC_URL = wanted.ASYNC_TOKEN = ""
     wanted.FACULTY_CATEGORIES = []
+    # The default of three hours means 180 checks, which show nothing that 20 do not show.
+    wanted.CHECK_LIMIT_UNKNOWN = 1200
 
 
 def point_at(wanted: Any, sandbox: Sandbox) -> None:

@@ -13,7 +13,7 @@ from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import overall_of_report, progress
 from dupdash.duplication.states import State
 from dupdash.sandbox.faults import make_fault
-from dupdash.sandbox.php_values import Response
+from dupdash.sandbox.http_messages import Response
 from tests.duplication.fixtures import SPEED
 from tests.duplication.support import (
     Clock,
