@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from dupdash.duplication import jobs, tasks
+from dupdash.duplication import jobs, moodle_health, tasks
 from dupdash.duplication.drivers.copy_tracker import CopyEvidence, TrackedCourse
 from dupdash.duplication.engine import checking
 from dupdash.duplication.engine.follow import follow_due_jobs
@@ -256,7 +256,8 @@ def look(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     job.refresh_from_db()
     assert job.check_at is not None, f"no look is due: {job.state}"
     # While the site counts as down, nothing is checked before the next probe.
-    due = max(job.check_at, MoodleHealth.current().probe_at or job.check_at)
+    probe_at = MoodleHealth.current().probe_at if moodle_health.is_down() else None
+    due = max(job.check_at, probe_at or job.check_at)
     clock.forward(max(0.0, (due - timezone.now()).total_seconds()) + 0.001)
     tasks.sweep()
     job.refresh_from_db()

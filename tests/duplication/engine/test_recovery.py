@@ -97,6 +97,7 @@ def test_it_gives_up_after_three_times_the_expected_time(
     limit: timedelta,
 ) -> None:
     """At least half an hour; without history three hours."""
+    settings.CHECK_LIMIT_UNKNOWN = 3 * 3600
     settings.CHECK_LONGEST = 600
     job = looked_up(moodle, expected_backup=backup, expected_restore=restore)
     look_until_settled(job, clock)
@@ -157,6 +158,7 @@ def test_it_keeps_the_short_name_and_gives_the_place_back(moodle: Moodle, clock:
 def test_it_calls_a_course_partial_after_one_whole_expected_duration(
     moodle: Moodle, clock: Clock, settings: Any, backup: float | None, restore: float | None, still: int
 ) -> None:
+    settings.CHECK_LIMIT_UNKNOWN = 3 * 3600
     settings.CHECK_LONGEST = 200
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
     job = submit()
