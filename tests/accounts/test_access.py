@@ -45,7 +45,7 @@ def people(administrator: User, faculty: User, help_desk: User, outsider: User) 
 @pytest.mark.parametrize("verb", ON_JOBS)
 @pytest.mark.parametrize("who", list(OTHERS))
 @pytest.mark.parametrize("policy", [False, True])
-def test_it_lets_each_role_do_what_it_may(
+def test_each_role_may_do_exactly_its_actions(
     people: dict[str, Any], settings: Any, who: str, verb: Action, policy: bool
 ) -> None:
     settings.HELP_DESK_MAY_RETRY = policy
@@ -65,7 +65,7 @@ def test_it_lets_each_role_do_what_it_may(
 
 
 @pytest.mark.parametrize("verb", ON_JOBS)
-def test_it_lets_an_administrator_a_superuser_and_the_command_line_do_everything(
+def test_administrator_superuser_and_command_line_may_do_everything(
     administrator: User,
     verb: Action,
 ) -> None:
@@ -75,7 +75,7 @@ def test_it_lets_an_administrator_a_superuser_and_the_command_line_do_everything
 
 
 @pytest.mark.parametrize("verb", ON_JOBS)
-def test_it_lets_nobody_in_who_was_locked_out(administrator: User, verb: Action) -> None:
+def test_inactive_user_may_do_nothing(administrator: User, verb: Action) -> None:
     administrator.is_active = False
     administrator.save()
     again = User.objects.get(pk=administrator.pk)
@@ -83,12 +83,12 @@ def test_it_lets_nobody_in_who_was_locked_out(administrator: User, verb: Action)
 
 
 @pytest.mark.parametrize("verb", ON_JOBS)
-def test_it_gives_a_job_of_the_command_line_to_no_faculty(faculty: User, verb: Action) -> None:
+def test_job_of_the_command_line_belongs_to_no_faculty_member(faculty: User, verb: Action) -> None:
     assert not access.may(faculty, verb, a_job(requester=None))
     assert not access.may(AnonymousUser(), verb, a_job(requester=None, shortname="NEW-2"))
 
 
-def test_it_shows_everybody_their_jobs_and_some_all(people: dict[str, Any], administrator: User) -> None:
+def test_everybody_sees_own_jobs_and_some_roles_all(people: dict[str, Any], administrator: User) -> None:
     faculty_member, helper, stranger = people["faculty"], people["help desk"], people["outsider"]
     own = a_job(shortname="OWN", requester=faculty_member)
     foreign = a_job(shortname="FOREIGN", requester=administrator)
@@ -106,13 +106,13 @@ def test_it_shows_everybody_their_jobs_and_some_all(people: dict[str, Any], admi
         assert {job for job in every if access.may_see(user, job)} == seen
 
 
-def test_it_knows_who_may_ask_for_copies_at_all(people: dict[str, Any], administrator: User) -> None:
+def test_only_some_roles_may_request_copies(people: dict[str, Any], administrator: User) -> None:
     assert access.may_submit(administrator)
     assert access.may_submit(None)
     assert [who for who, user in people.items() if access.may_submit(user)] == ["faculty"]
 
 
-def test_it_knows_whose_wishes_wait_for_approval(
+def test_only_faculty_requests_need_approval(
     faculty: User,
     administrator: User,
     settings: Any,
@@ -136,11 +136,11 @@ def wish(moodle: Moodle, source: str = "BIO101-2026S1", category_id: int = 2, **
     return RequestedCopy(moodle.course(source).id, category_id, effective(options))
 
 
-def test_it_lets_faculty_copy_what_they_teach(faculty: User, moodle: Moodle, asking: MoodleClient) -> None:
+def test_faculty_may_copy_courses_that_they_teach(faculty: User, moodle: Moodle, asking: MoodleClient) -> None:
     access.require_submit(faculty, wish(moodle), asking)
 
 
-def test_it_does_not_let_faculty_copy_what_others_teach(
+def test_faculty_may_not_copy_courses_of_others(
     faculty: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -149,7 +149,7 @@ def test_it_does_not_let_faculty_copy_what_others_teach(
         access.require_submit(faculty, wish(moodle, "CHE101-2026S1"), asking)
 
 
-def test_it_asks_moodle_at_this_moment(faculty: User, moodle: Moodle, asking: MoodleClient) -> None:
+def test_taught_courses_are_read_from_moodle_each_time(faculty: User, moodle: Moodle, asking: MoodleClient) -> None:
     course = moodle.course("BIO101-2026S1")
     moodle.change(course.id, teachers=())
     with pytest.raises(NotAllowed):
@@ -160,7 +160,7 @@ def test_it_asks_moodle_at_this_moment(faculty: User, moodle: Moodle, asking: Mo
     ("username", "email"),
     [("faculty", "other@example.edu"), ("other", "faculty@example.edu"), ("FACULTY", "FACULTY@EXAMPLE.EDU")],
 )
-def test_it_finds_a_person_by_username_or_address(
+def test_person_is_found_by_username_or_address(
     moodle: Moodle,
     asking: MoodleClient,
     username: str,
@@ -171,7 +171,7 @@ def test_it_finds_a_person_by_username_or_address(
     access.require_submit(user, wish(moodle), asking)
 
 
-def test_it_knows_nobody_whom_moodle_does_not_know(
+def test_person_unknown_to_moodle_teaches_nothing(
     colleague: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -180,7 +180,7 @@ def test_it_knows_nobody_whom_moodle_does_not_know(
         access.require_submit(colleague, wish(moodle), asking)
 
 
-def test_it_does_not_choose_between_several_people(
+def test_ambiguous_person_is_not_matched(
     faculty: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -191,7 +191,7 @@ def test_it_does_not_choose_between_several_people(
         access.require_submit(faculty, wish(moodle), asking)
 
 
-def test_it_does_not_choose_between_two_with_one_address(
+def test_shared_address_is_not_matched(
     faculty: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -202,12 +202,14 @@ def test_it_does_not_choose_between_two_with_one_address(
 
 
 @pytest.mark.parametrize("email", ["", "nobody@example.edu"])
-def test_it_needs_no_address(faculty: User, moodle: Moodle, asking: MoodleClient, email: str) -> None:
+def test_person_without_address_is_matched_by_username(
+    faculty: User, moodle: Moodle, asking: MoodleClient, email: str
+) -> None:
     faculty.email = email
     access.require_submit(faculty, wish(moodle), asking)
 
 
-def test_it_keeps_faculty_to_the_categories_they_may_copy_into(
+def test_faculty_may_copy_only_into_allowed_categories(
     faculty: User,
     administrator: User,
     moodle: Moodle,
@@ -229,7 +231,7 @@ def test_it_keeps_faculty_to_the_categories_they_may_copy_into(
         access.require_submit(administrator, wish(moodle, category_id=category_id), asking)
 
 
-def test_it_does_not_take_category_1_for_10(
+def test_category_1_is_not_mistaken_for_10(
     faculty: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -245,7 +247,7 @@ USER_DATA = ["users", "enrolments", "role_assignments", "comments", "userscomple
 
 
 @pytest.mark.parametrize("option", USER_DATA)
-def test_it_keeps_user_data_to_administrators(
+def test_only_administrators_may_copy_user_data(
     faculty: User,
     administrator: User,
     moodle: Moodle,
@@ -262,7 +264,7 @@ def test_it_keeps_user_data_to_administrators(
 
 
 @pytest.mark.parametrize("option", ["activities", "blocks", "filters"])
-def test_it_lets_faculty_choose_what_carries_none(
+def test_faculty_may_choose_options_without_user_data(
     faculty: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -271,7 +273,7 @@ def test_it_lets_faculty_choose_what_carries_none(
     access.require_submit(faculty, RequestedCopy(moodle.course("BIO101-2026S1").id, 2, {option: True}), asking)
 
 
-def test_it_lets_no_help_desk_and_no_outsider_ask(
+def test_help_desk_and_outsiders_may_not_request_copies(
     help_desk: User,
     outsider: User,
     moodle: Moodle,
@@ -282,7 +284,7 @@ def test_it_lets_no_help_desk_and_no_outsider_ask(
             access.require_submit(user, wish(moodle), asking)
 
 
-def test_it_allows_nothing_while_moodle_cannot_be_asked(
+def test_faculty_may_request_nothing_while_moodle_is_unreachable(
     faculty: User,
     moodle: Moodle,
     asking: MoodleClient,
@@ -294,7 +296,7 @@ def test_it_allows_nothing_while_moodle_cannot_be_asked(
     assert DuplicationJob.objects.count() == 0
 
 
-def test_it_needs_no_moodle_for_an_administrator(
+def test_administrator_check_needs_no_moodle(
     administrator: User,
     moodle: Moodle,
     asking: MoodleClient,

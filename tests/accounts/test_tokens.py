@@ -21,7 +21,7 @@ from tests.gateway.support import SITE_INFO, Caller, error
 Calls = Callable[..., Caller]
 
 
-def test_a_token_looks_like_moodles_and_is_not_kept(administrator: User) -> None:
+def test_token_has_moodles_form_and_only_its_hash_is_stored(administrator: User) -> None:
     token, text = tokens.make(administrator, "import")
     assert len(text) == 32
     assert int(text, 16) >= 0
@@ -31,23 +31,23 @@ def test_a_token_looks_like_moodles_and_is_not_kept(administrator: User) -> None
     assert text not in repr(token)
 
 
-def test_no_two_are_alike(administrator: User) -> None:
+def test_tokens_are_unique(administrator: User) -> None:
     assert tokens.make(administrator, "a")[1] != tokens.make(administrator, "b")[1]
 
 
-def test_it_is_its_owners(calls_as: Calls, faculty: User) -> None:
+def test_token_acts_as_its_owner(calls_as: Calls, faculty: User) -> None:
     assert calls_as(faculty)(SITE_INFO)["username"] == "faculty"
 
 
 @pytest.mark.parametrize("wrong", ["", "0" * 32, "x" * 5000, "\udcff\udcff", "ä" * 32])
-def test_a_wrong_token_opens_nothing(client: Client, calls_as: Calls, administrator: User, wrong: str) -> None:
+def test_wrong_token_is_refused(client: Client, calls_as: Calls, administrator: User, wrong: str) -> None:
     calls_as(administrator)
     assert tokens.find(wrong) is None
     if wrong.isprintable():
         assert error(Caller(client, wrong)(SITE_INFO)) == "invalidtoken"
 
 
-def test_revoking_works_at_once(calls_as: Calls, administrator: User) -> None:
+def test_revoked_token_is_refused_at_once(calls_as: Calls, administrator: User) -> None:
     program = calls_as(administrator)
     assert "username" in program(SITE_INFO)
     assert tokens.revoke(ApiToken.objects.get())
@@ -55,7 +55,7 @@ def test_revoking_works_at_once(calls_as: Calls, administrator: User) -> None:
     assert not tokens.revoke(ApiToken.objects.get())
 
 
-def test_it_expires(calls_as: Calls, administrator: User, clock: Clock) -> None:
+def test_expired_token_is_refused(calls_as: Calls, administrator: User, clock: Clock) -> None:
     program = calls_as(administrator, days=1)
     clock.forward(timedelta(hours=23).total_seconds())
     assert "username" in program(SITE_INFO)
@@ -64,13 +64,13 @@ def test_it_expires(calls_as: Calls, administrator: User, clock: Clock) -> None:
     assert ApiToken.objects.get().status == "expired"
 
 
-def test_an_owner_who_may_not_sign_in_any_more_is_refused(calls_as: Calls, administrator: User) -> None:
+def test_token_of_an_inactive_owner_is_refused(calls_as: Calls, administrator: User) -> None:
     program = calls_as(administrator)
     User.objects.update(is_active=False)
     assert error(program(SITE_INFO)) == "accessexception"
 
 
-def test_last_use_is_kept_to_the_minute(calls_as: Calls, administrator: User, clock: Clock) -> None:
+def test_last_use_is_stored_to_the_minute(calls_as: Calls, administrator: User, clock: Clock) -> None:
     program = calls_as(administrator)
     assert ApiToken.objects.get().last_used_at is None
     program(SITE_INFO)
@@ -83,7 +83,7 @@ def test_last_use_is_kept_to_the_minute(calls_as: Calls, administrator: User, cl
     assert ApiToken.objects.get().last_used_at == used + timedelta(minutes=2)
 
 
-def test_a_call_that_is_refused_is_no_use(calls_as: Calls, administrator: User) -> None:
+def test_refused_call_does_not_count_as_use(calls_as: Calls, administrator: User) -> None:
     calls_as(administrator)
     tokens.revoke(ApiToken.objects.get())
     assert ApiToken.objects.get().last_used_at is None
@@ -111,7 +111,7 @@ def test_too_many_calls_in_a_minute_are_refused(
     assert "username" in program(SITE_INFO)
 
 
-def test_the_limit_is_each_tokens_own(
+def test_rate_limit_is_per_token(
     calls_as: Calls, administrator: User, settings: Any, at_the_start_of_a_minute: Clock
 ) -> None:
     settings.API_RATE_PER_MINUTE = 1
@@ -121,7 +121,7 @@ def test_the_limit_is_each_tokens_own(
     assert "username" in other(SITE_INFO)
 
 
-def test_the_limit_holds_over_all_processes(
+def test_rate_limit_is_shared_by_all_processes(
     administrator: User, settings: Any, at_the_start_of_a_minute: Clock
 ) -> None:
     settings.API_RATE_PER_MINUTE = 100
@@ -135,7 +135,7 @@ def test_the_limit_holds_over_all_processes(
     assert 0 < granted <= 100
 
 
-def test_portions_that_two_calls_take_at_once_are_both_granted(
+def test_simultaneous_portions_are_both_granted(
     administrator: User, settings: Any, at_the_start_of_a_minute: Clock
 ) -> None:
     settings.API_RATE_PER_MINUTE = 1000
@@ -157,7 +157,7 @@ def test_portions_that_two_calls_take_at_once_are_both_granted(
     assert granted == 999
 
 
-def test_a_call_of_the_minute_before_takes_nothing_from_this_one(
+def test_call_of_the_previous_minute_does_not_count(
     administrator: User, settings: Any, at_the_start_of_a_minute: Clock
 ) -> None:
     """It waited for the database for so long."""
@@ -181,7 +181,7 @@ def test_a_call_of_the_minute_before_takes_nothing_from_this_one(
     assert granted == 1000
 
 
-def test_counting_costs_one_query_in_a_hundred_calls(
+def test_counting_needs_one_query_in_a_hundred_calls(
     administrator: User, at_the_start_of_a_minute: Clock, django_assert_max_num_queries: Any
 ) -> None:
     token, _ = tokens.make(administrator, "import")
@@ -190,7 +190,7 @@ def test_counting_costs_one_query_in_a_hundred_calls(
             assert tokens.admit(token)
 
 
-def test_a_count_that_cannot_be_written_refuses_nobody(
+def test_call_is_allowed_if_its_count_cannot_be_written(
     calls_as: Calls, administrator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any, **__: Any) -> int:
@@ -210,7 +210,7 @@ def command(*arguments: str) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
-def test_the_command_makes_lists_and_revokes(client: Client, administrator: User) -> None:
+def test_command_creates_lists_and_revokes_tokens(client: Client, administrator: User) -> None:
     out, told = command("create", "archer", "--label", "night import", "--days", "30")
     text = out.strip()
     program = Caller(client, text)
@@ -239,7 +239,7 @@ def test_the_command_makes_lists_and_revokes(client: Client, administrator: User
         (("revoke", "987"), "no token 987"),
     ],
 )
-def test_the_command_says_what_is_wrong(administrator: User, arguments: tuple[str, ...], words: str) -> None:
+def test_command_reports_invalid_arguments(administrator: User, arguments: tuple[str, ...], words: str) -> None:
     tokens.make(administrator, "taken")
     with pytest.raises(CommandError, match=words):
         command(*arguments)

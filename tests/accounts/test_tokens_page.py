@@ -35,7 +35,7 @@ def made(client: Client, label: str = "import", days: str = "30") -> str:
     return found[1]
 
 
-def test_a_token_is_made_and_shown_once(client: Client, sign_in: SignIn, faculty: User) -> None:
+def test_new_token_is_shown_once(client: Client, sign_in: SignIn, faculty: User) -> None:
     browser = sign_in(faculty)
     text = made(browser)
     assert Caller(client, text)(SITE_INFO)["username"] == "faculty"
@@ -45,7 +45,7 @@ def test_a_token_is_made_and_shown_once(client: Client, sign_in: SignIn, faculty
     assert "import" in page
 
 
-def test_a_reload_makes_no_second_token(sign_in: SignIn, faculty: User) -> None:
+def test_reload_creates_no_second_token(sign_in: SignIn, faculty: User) -> None:
     browser = sign_in(faculty)
     made(browser)
     again = browser.post(reverse("tokens"), {"label": "import", "days": "30"})
@@ -55,13 +55,13 @@ def test_a_reload_makes_no_second_token(sign_in: SignIn, faculty: User) -> None:
 
 
 @pytest.mark.parametrize("sent", [{"label": ""}, {"label": "x" * 101}, {"label": "x", "days": "0"}, {"days": "no"}])
-def test_a_wrong_form_comes_back(sign_in: SignIn, faculty: User, sent: dict[str, str]) -> None:
+def test_invalid_form_is_shown_again(sign_in: SignIn, faculty: User, sent: dict[str, str]) -> None:
     answer = sign_in(faculty).post(reverse("tokens"), {"label": "import", "days": "30"} | sent)
     assert answer.status_code == 422
     assert not ApiToken.objects.exists()
 
 
-def test_its_owner_revokes_it(client: Client, sign_in: SignIn, faculty: User) -> None:
+def test_owner_can_revoke_a_token(client: Client, sign_in: SignIn, faculty: User) -> None:
     browser = sign_in(faculty)
     text = made(browser)
     address = reverse("revoke_token", args=[ApiToken.objects.get().pk])
@@ -72,7 +72,7 @@ def test_its_owner_revokes_it(client: Client, sign_in: SignIn, faculty: User) ->
     assert "Revoked" in browser.get(reverse("tokens")).content.decode()
 
 
-def test_nobody_sees_or_revokes_anybody_elses(sign_in: SignIn, administrator: User, faculty: User) -> None:
+def test_tokens_of_others_are_neither_shown_nor_revoked(sign_in: SignIn, administrator: User, faculty: User) -> None:
     token, _ = tokens.make(faculty, "secret plans")
     browser = sign_in(administrator)
     assert "secret plans" not in browser.get(reverse("tokens")).content.decode()
@@ -81,9 +81,9 @@ def test_nobody_sees_or_revokes_anybody_elses(sign_in: SignIn, administrator: Us
     assert token.revoked_at is None
 
 
-def test_who_is_not_signed_in_is_asked_to(client: Client, db: None) -> None:
+def test_page_requires_sign_in(client: Client, db: None) -> None:
     assert client.get(reverse("tokens")).status_code == 302
 
 
-def test_who_has_no_role_has_no_tokens(sign_in: SignIn, outsider: User) -> None:
+def test_user_without_a_role_has_no_token_page(sign_in: SignIn, outsider: User) -> None:
     assert sign_in(outsider).get(reverse("tokens")).status_code == 403

@@ -42,7 +42,7 @@ def wish(shortname: str = "CHAOS-0", *, late: bool = False) -> Wish:
     return Wish(Source(7, "SRC", 2), shortname, "A copy", visible=True, cancelled=True, late=late)
 
 
-def test_a_copy_is_cancelled_until_there_is_a_word_about_it(world: World, answers: list[Any]) -> None:
+def test_cancelling_is_repeated_until_it_is_answered(world: World, answers: list[Any]) -> None:
     answers[:] = [requests.ConnectionError(), 500, 303]
     assert Person(world).cancel(PAGE)
     answers[:] = [requests.ConnectionError(), 409]
@@ -50,7 +50,7 @@ def test_a_copy_is_cancelled_until_there_is_a_word_about_it(world: World, answer
     assert answers == []
 
 
-def test_a_copy_that_is_not_wanted_is_cancelled_at_once_or_late(world: World, answers: list[Any]) -> None:
+def test_unwanted_copy_is_cancelled_at_once_or_late(world: World, answers: list[Any]) -> None:
     answers[:] = [500, 303, 303]
     assert Person(world).ask_for(wish()).told
     answers[:] = [303]
@@ -58,7 +58,7 @@ def test_a_copy_that_is_not_wanted_is_cancelled_at_once_or_late(world: World, an
     assert answers == []
 
 
-def test_nobody_goes_on_when_the_world_was_stopped(world: World, answers: list[Any]) -> None:
+def test_clients_stop_with_the_environment(world: World, answers: list[Any]) -> None:
     world.stopped.set()
     with pytest.raises(TimeoutError):
         Person(world).cancel(PAGE)
@@ -66,7 +66,7 @@ def test_nobody_goes_on_when_the_world_was_stopped(world: World, answers: list[A
 
 
 @pytest.mark.django_db
-def test_who_cancels_late_waits_until_moodle_is_at_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_cancelling_waits_until_moodle_is_at_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     ended, sent, queued = (
         a_job(State.SUCCEEDED, "CHAOS-0"),
         a_job(State.RUNNING, "CHAOS-1", sent_at="2026-01-01T00:00Z"),

@@ -63,7 +63,7 @@ def play(storm: FaultInjector, name: str) -> str:
     "name",
     [BUSY, IDLE, "killed a sentinel", "killed a main process", "killed a whole cluster", "killed the supervisor"],
 )
-def test_a_death_without_a_victim_is_none(world: World, name: str) -> None:
+def test_kill_without_a_process_is_not_counted(world: World, name: str) -> None:
     world.worker = Process("worker", ["true"], {}, world.folder)
     storm = FaultInjector(world)
     assert play(storm, name) == ""
@@ -72,7 +72,7 @@ def test_a_death_without_a_victim_is_none(world: World, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "generation"), [("killed a sentinel", 2), ("killed a main process", 1)])
-def test_a_death_with_a_victim_counts(family: World, name: str, generation: int) -> None:
+def test_kill_of_a_process_is_counted(family: World, name: str, generation: int) -> None:
     storm, victims = FaultInjector(family), below(family, generation)
     assert play(storm, name) == name
     wait_until(lambda: not victims & below(family, generation), "the death")
@@ -81,7 +81,7 @@ def test_a_death_with_a_victim_counts(family: World, name: str, generation: int)
 
 
 @pytest.mark.parametrize("name", ["killed the supervisor", "deployed (SIGTERM)"])
-def test_a_supervisor_that_was_ended_is_started_again(world: World, name: str) -> None:
+def test_ended_supervisor_is_started_again(world: World, name: str) -> None:
     world.worker = Process("worker", ["sleep", "60"], dict(os.environ), world.folder)
     world.worker.start()
     first = world.worker.popen
@@ -113,15 +113,13 @@ def says(world: World, word: str) -> None:
     wait_until(lambda: word in (world.folder / "worker.log").read_text(), f"the word {word!r}")
 
 
-def test_a_deploy_that_takes_longer_than_ten_seconds_breaks_the_storm(world: World) -> None:
+def test_deploy_longer_than_ten_seconds_is_an_error(world: World) -> None:
     started(world, slow_to_end(12))
     with pytest.raises(TimeoutError):
         play(FaultInjector(world), "deployed (SIGTERM)")
 
 
-def test_a_deploy_is_over_when_those_have_ended_that_lost_their_parents(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_deploy_waits_for_orphaned_processes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ten seconds are for all together, and a sentinel that was killed leaves its workers to the machine."""
     monkeypatch.setattr("tests.chaos.fault_injector.DEPLOY_WITHIN", 2.0)
     started(world, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
@@ -129,7 +127,7 @@ def test_a_deploy_is_over_when_those_have_ended_that_lost_their_parents(
         play(FaultInjector(world), "deployed (SIGTERM)")
 
 
-def test_a_supervisor_that_had_ended_by_itself_is_a_violation(world: World) -> None:
+def test_supervisor_that_ended_by_itself_is_a_violation(world: World) -> None:
     world.worker = Process("worker", ["true"], dict(os.environ), world.folder)
     world.worker.start()
     wait_until(lambda: not world.worker.alive, "the end of the supervisor")
@@ -141,7 +139,7 @@ def test_a_supervisor_that_had_ended_by_itself_is_a_violation(world: World) -> N
     assert "the storm itself broke: TimeoutError: it did not end" in storm.violations
 
 
-def test_nothing_is_started_again_once_the_world_was_stopped(world: World) -> None:
+def test_nothing_is_restarted_after_the_environment_stopped(world: World) -> None:
     started(world, slow_to_end(2))
     storm = FaultInjector(world)
     storm.due = [act for act in storm.deaths if act.name == "deployed (SIGTERM)"]
@@ -153,7 +151,7 @@ def test_nothing_is_started_again_once_the_world_was_stopped(world: World) -> No
     assert not world.worker.alive
 
 
-def test_a_storm_that_is_abandoned_plays_on_no_more(world: World) -> None:
+def test_abandoned_fault_injector_stops(world: World) -> None:
     started(world, slow_to_end(0.5))
     storm = FaultInjector(world)
     storm.due = [act for act in storm.deaths if act.name == "deployed (SIGTERM)"]
@@ -166,7 +164,7 @@ def test_a_storm_that_is_abandoned_plays_on_no_more(world: World) -> None:
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="starts a Redis")
-def test_a_redis_is_not_started_again_once_it_was_stopped(tmp_path: Path) -> None:
+def test_stopped_redis_is_not_restarted(tmp_path: Path) -> None:
     redis = Redis(tmp_path)
     redis.start()
     restarting = threading.Thread(target=swallow(lambda: redis.restart(away=1)), daemon=True)
@@ -178,7 +176,7 @@ def test_a_redis_is_not_started_again_once_it_was_stopped(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(not list(Path("/usr/lib/postgresql").glob("*/bin")), reason="starts a PostgreSQL")
-def test_a_postgresql_is_not_started_again_once_it_was_stopped() -> None:
+def test_stopped_postgresql_is_not_restarted() -> None:
     # Its user has to get there, and does not get into a folder of pytest's.
     with tempfile.TemporaryDirectory() as folder:
         postgres = Postgres(Path(folder))
@@ -206,7 +204,7 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_stopped_world_leaves_no_process(world: World) -> None:
+def test_stopped_environment_leaves_no_process(world: World) -> None:
     """Not even one that has a session of its own, and whose parent is gone."""
     started(world, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
     mark = f"{MARK}={world.folder}/"
@@ -216,7 +214,7 @@ def test_a_stopped_world_leaves_no_process(world: World) -> None:
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_ended_from_outside_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
+def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
     """The workers are at work by then, and people think about what to ask for."""
     run = subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", "--jobs", "2"],
@@ -239,7 +237,7 @@ def test_a_run_that_is_ended_from_outside_leaves_no_process(tmp_path: Path, sign
 
 
 @pytest.mark.django_db
-def test_a_worker_is_busy_when_a_job_says_so(family: World) -> None:
+def test_worker_is_busy_if_a_job_names_it(family: World) -> None:
     storm = FaultInjector(family)
     busy, idle = below(family, 3)
     assert play(storm, BUSY) == ""
@@ -253,7 +251,7 @@ def test_a_worker_is_busy_when_a_job_says_so(family: World) -> None:
     assert (storm.done[BUSY], storm.done[IDLE]) == (1, 1)
 
 
-def test_what_has_not_happened_is_played_again(world: World) -> None:
+def test_fault_that_has_not_happened_is_repeated(world: World) -> None:
     storm = FaultInjector(world)
     names = [act.name for act in storm.due]
     assert sorted(names) == sorted(storm.missing)
@@ -262,7 +260,7 @@ def test_what_has_not_happened_is_played_again(world: World) -> None:
     assert [act.name for act in storm.due] == ["killed a sentinel"]
 
 
-def test_near_its_end_only_deaths_are_still_due(world: World) -> None:
+def test_near_the_end_only_kills_are_required(world: World) -> None:
     """Faults find hardly a call to strike any more; everything else must not wait for them."""
     storm = FaultInjector(world)
     storm.near_its_end.set()
@@ -270,13 +268,13 @@ def test_near_its_end_only_deaths_are_still_due(world: World) -> None:
 
 
 @pytest.mark.parametrize(("jobs", "well"), [(LONG - 1, True), (LONG, False)])
-def test_a_long_run_needs_everything_to_have_happened(jobs: int, well: bool) -> None:
+def test_long_run_requires_every_fault(jobs: int, well: bool) -> None:
     assert is_well(jobs, [], ["restarted Redis"]) is well
     assert is_well(jobs, [], [])
     assert not is_well(jobs, ["a violation"], [])
 
 
-def test_a_fault_counts_by_the_calls_that_it_struck(world: World) -> None:
+def test_fault_is_counted_by_calls_that_it_struck(world: World) -> None:
     with Sandbox() as sandbox:
         world.sandbox_url = sandbox.url
         faults = SetFaults(world)

@@ -109,7 +109,7 @@ def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> R
     )
 
 
-def test_it_is_content_with_the_truth(a_run: Run) -> None:
+def test_correct_run_has_no_violation(a_run: Run) -> None:
     states = {one.shortname: one.state for one in DuplicationJob.objects.all()}
     assert states == {
         WHOLE: State.SUCCEEDED,
@@ -132,7 +132,7 @@ def stays_and_says_so(run: Run) -> None:
     record_event(job(WHOLE), kind="not_removed", reason="The copy was to be removed, but could not be.")
 
 
-def test_a_wish_that_has_not_one_job_is_seen(a_run: Run) -> None:
+def test_request_without_exactly_one_job_is_found(a_run: Run) -> None:
     def twice(run: Run) -> None:
         second = job(CANCELLED)
         second.pk, second._state.adding = new_id(), True
@@ -144,21 +144,21 @@ def test_a_wish_that_has_not_one_job_is_seen(a_run: Run) -> None:
     assert "was never asked for" in a_run.spoilt(lambda run: run.wishes.pop(0))
 
 
-def test_a_job_that_is_not_what_was_asked_for_is_seen(a_run: Run) -> None:
+def test_job_that_differs_from_its_request_is_found(a_run: Run) -> None:
     columns: list[dict[str, Any]] = [{"fullname": "Another"}, {"category_id": 3}, {"visible": False}, {"source_id": 1}]
     for column in columns:
         said = a_run.spoilt(lambda run, column=column: change(CANCELLED, **column))
         assert "is not what was asked for" in said, column
 
 
-def test_a_job_that_nobody_cancelled_is_seen(a_run: Run) -> None:
+def test_job_cancelled_by_nobody_is_found(a_run: Run) -> None:
     def never_cancelled(run: Run) -> None:
         run.wishes = [replace(wish, cancelled=False) for wish in run.wishes]
 
     assert "is cancelled, and nobody wanted that" in a_run.spoilt(never_cancelled)
 
 
-def test_a_cancelling_that_was_forgotten_is_seen(a_run: Run) -> None:
+def test_forgotten_cancellation_is_found(a_run: Run) -> None:
     """The page said that the copy will not be made, or removed, and then nothing came of it."""
 
     def told_so(run: Run) -> None:
@@ -167,11 +167,11 @@ def test_a_cancelling_that_was_forgotten_is_seen(a_run: Run) -> None:
     assert f"({WHOLE}) does not know that it was cancelled" in a_run.spoilt(told_so)
 
 
-def test_a_copy_that_was_to_be_removed_and_stays_without_a_word_is_missed(a_run: Run) -> None:
+def test_unremoved_copy_without_a_reason_is_found(a_run: Run) -> None:
     assert "was not removed" in a_run.spoilt(lambda run: change(WHOLE, cancel_requested_at=timezone.now()))
 
 
-def test_a_course_that_was_not_its_own_to_delete_is_missed(a_run: Run) -> None:
+def test_deletion_of_a_foreign_course_is_found(a_run: Run) -> None:
     """The gravest thing dupdash could do: delete the source, or a course that somebody else made."""
     source = job(WHOLE).source_id
 
@@ -181,7 +181,7 @@ def test_a_course_that_was_not_its_own_to_delete_is_missed(a_run: Run) -> None:
     assert "is gone" in a_run.spoilt(delete_source)
 
 
-def test_a_deletion_of_a_course_that_no_job_made_is_seen(a_run: Run) -> None:
+def test_deletion_of_a_course_that_no_job_made_is_found(a_run: Run) -> None:
     (deleted,) = [course for course in a_run.calls["deleted"] if course["requested"] == REMOVED]
     persons = {**deleted, "id": 4711, "shortname": "AT&T_1", "origin": "person", "requested": ""}
     said = a_run.spoilt(lambda run: run.calls["deleted"].append(persons))
@@ -192,19 +192,19 @@ def test_a_deletion_of_a_course_that_no_job_made_is_seen(a_run: Run) -> None:
         assert f"course {deleted['id']} ({REMOVED}, origin: copy) was deleted, and no job is proven" in said, columns
 
 
-def test_a_course_that_a_job_took_for_its_own_and_deleted_is_seen(a_run: Run) -> None:
+def test_deletion_of_a_mistaken_course_is_found(a_run: Run) -> None:
     """Whatever that job believes: Moodle knows who made it, and for which short name."""
     for made in ({"origin": "person", "requested": ""}, {"requested": WHOLE}):
         said = a_run.spoilt(lambda run, made=made: run.calls["deleted"][0].update(made))
         assert f"({REMOVED}) deleted course" in said, made
 
 
-def test_a_course_that_was_deleted_without_being_asked_is_seen(a_run: Run) -> None:
+def test_unrequested_deletion_is_found(a_run: Run) -> None:
     removals = job(REMOVED).events.filter(kind="removed")
     assert f"({REMOVED}) deleted course" in a_run.spoilt(lambda run: removals.update(kind="cancelled"))
 
 
-def test_a_run_in_which_every_job_failed_without_being_sent_is_no_success(moodle: Moodle) -> None:  # noqa: F811
+def test_run_without_a_sent_job_is_a_violation(moodle: Moodle) -> None:  # noqa: F811
     for number in range(3):
         one = submit(shortname=f"CHAOS-{number}")
         move_job(one, State.RUNNING, kind="started", reason="A worker took the job.")
@@ -218,7 +218,7 @@ def test_a_run_in_which_every_job_failed_without_being_sent_is_no_success(moodle
 
 
 @pytest.mark.parametrize("code", ["unreachable", "worker_lost", "shortnametaken"])
-def test_a_job_that_gave_up_too_early_is_seen(a_run: Run, settings: Any, code: str) -> None:
+def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: str) -> None:
     settings.RETRY_ATTEMPTS = 3
 
     def said(*turns: str) -> str:
@@ -249,12 +249,12 @@ def tell(shortname: str, kind: str, from_state: State, to_state: State) -> None:
     JobEvent.objects.create(job=job(shortname), kind=kind, from_state=from_state, to_state=to_state, reason="So.")
 
 
-def test_a_job_that_is_not_settled_is_seen(a_run: Run) -> None:
+def test_unsettled_job_is_found(a_run: Run) -> None:
     for state in (State.QUEUED, State.RUNNING, State.CHECKING):
         assert f"is still {state}" in a_run.spoilt(lambda run, state=state: change(CANCELLED, state=state))
 
 
-def test_a_result_that_is_not_true_is_seen(a_run: Run) -> None:
+def test_wrong_result_is_found(a_run: Run) -> None:
     said = a_run.spoilt
     for state in (State.FAILED, State.UNRESOLVED, State.CANCELLED):
         assert "and 1 complete courses are its own" in said(lambda run, state=state: change(WHOLE, state=state))
@@ -264,7 +264,7 @@ def test_a_result_that_is_not_true_is_seen(a_run: Run) -> None:
     assert "is succeeded, and 2 complete" in said(lambda run: run.add_course(WHOLE))
 
 
-def test_a_succeeded_job_that_names_another_course_is_seen(a_run: Run) -> None:
+def test_succeeded_job_with_a_wrong_course_is_found(a_run: Run) -> None:
     def names_the_partial_twin(run: Run) -> None:
         change(WHOLE, course_id=run.add_course(WHOLE, complete=False)["id"])
 
@@ -297,12 +297,12 @@ def test_request_that_is_sent_again_too_often_is_seen(a_run: Run) -> None:
     assert f"({AFTER_SHELL}) was sent again after 3 empty courses" in a_run.spoilt(again)
 
 
-def test_a_copy_that_is_not_as_it_was_asked_for_is_seen(a_run: Run) -> None:
+def test_copy_that_differs_from_its_request_is_found(a_run: Run) -> None:
     for what in ("category", "visible", "sections", "modules"):
         assert f"{what} of its course" in a_run.spoilt(lambda run, what=what: run.course(WHOLE).update({what: 0}))
 
 
-def test_a_name_that_was_sent_twice_is_seen(a_run: Run) -> None:
+def test_short_name_sent_twice_is_found(a_run: Run) -> None:
     def asked_again(run: Run) -> None:
         run.calls["asked"][PARTIAL.casefold()] += 1
 
@@ -318,7 +318,7 @@ def test_a_name_that_was_sent_twice_is_seen(a_run: Run) -> None:
     assert f"({LIKELY}) was sent a second time" in a_run.spoilt(told_again)
 
 
-def test_a_partial_course_that_its_job_does_not_name_is_seen(a_run: Run) -> None:
+def test_unnamed_partial_course_is_found(a_run: Run) -> None:
     id_of_partial, id_of_likely = a_run.course(PARTIAL)["id"], a_run.course(LIKELY)["id"]
 
     def forgotten(shortname: str) -> None:
@@ -338,11 +338,11 @@ def test_a_partial_course_that_its_job_does_not_name_is_seen(a_run: Run) -> None
         assert f"({LIKELY}), which is unresolved, does not name it" in said
 
 
-def test_a_course_that_was_made_for_no_job_is_seen(a_run: Run) -> None:
+def test_course_without_a_job_is_found(a_run: Run) -> None:
     assert "was made for no job" in a_run.spoilt(lambda run: run.add_course(WHOLE, requested="CHAOS-9"))
 
 
-def test_an_unresolved_job_that_explains_nothing_is_seen(a_run: Run) -> None:
+def test_unresolved_job_without_an_explanation_is_found(a_run: Run) -> None:
     def a_persons_own(run: Run) -> None:
         run.add_course(LIKELY, shortname="AT&T_2", origin="person", requested="", complete=True)
 
@@ -353,7 +353,7 @@ def test_an_unresolved_job_that_explains_nothing_is_seen(a_run: Run) -> None:
     assert "does not say what was looked for" in a_run.spoilt(silent)
 
 
-def test_a_story_that_is_broken_is_seen(a_run: Run) -> None:
+def test_broken_timeline_is_found(a_run: Run) -> None:
     events = job(WHOLE).events
     said = a_run.spoilt
     assert "goes from" in said(lambda run: events.filter(kind="started").delete())

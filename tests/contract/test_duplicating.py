@@ -23,7 +23,7 @@ from .test_reading import modules_of
 DUPLICATE = "core_course_duplicate_course"
 
 
-def test_it_answers_the_id_and_the_shortname(site: Site) -> None:
+def test_duplication_answers_id_and_short_name(site: Site) -> None:
     shortname = site.a_shortname()
     answer = site.duplicate(shortname)
     assert set(answer) >= {"id", "shortname"}
@@ -31,12 +31,12 @@ def test_it_answers_the_id_and_the_shortname(site: Site) -> None:
     assert site.course(answer["id"])["shortname"] == shortname
 
 
-def test_the_copy_has_an_id_above_those_that_existed(site: Site, copied: int) -> None:
+def test_copy_has_a_higher_id_than_existing_courses(site: Site, copied: int) -> None:
     assert copied > site.source
     assert site.duplicate(site.a_shortname())["id"] > copied
 
 
-def test_the_copy_carries_what_was_asked_for(site: Site, copied: int) -> None:
+def test_copy_has_the_requested_names_and_category(site: Site, copied: int) -> None:
     course = site.course(copied)
     assert course["shortname"].startswith("dupdash-contract-")
     assert course["fullname"] == f"dupdash contract {course['shortname']}"
@@ -44,19 +44,19 @@ def test_the_copy_carries_what_was_asked_for(site: Site, copied: int) -> None:
     assert course["visible"] == 0
 
 
-def test_the_copy_is_visible_unless_asked_otherwise(site: Site) -> None:
+def test_copy_is_visible_by_default(site: Site) -> None:
     made = site.duplicate(site.a_shortname())["id"]
     assert site.course(made)["visible"] == 1
 
 
-def test_the_copy_has_the_sections_and_activities_of_its_source(site: Site, copied: int) -> None:
+def test_copy_has_the_sections_and_activities_of_its_source(site: Site, copied: int) -> None:
     # trace_sync_duplicate.json: as many of both
     source, copy = site.contents(site.source), site.contents(copied)
     assert len(copy) == len(source)
     assert_copied(copy, source)
 
 
-def test_the_copy_carries_its_sources_timecreated(site: Site, copied: int) -> None:
+def test_copy_has_the_timecreated_of_its_source(site: Site, copied: int) -> None:
     # Measured: the field does not say when the copy was made. Moodle tells it to those who may update the course.
     source = site.course(site.source)
     if "timecreated" not in source:
@@ -76,7 +76,7 @@ def test_names_come_back_html_escaped_and_are_looked_up_raw(site: Site) -> None:
     assert site.by_field("shortname", escaped) == []
 
 
-def test_an_empty_fullname_is_accepted(site: Site) -> None:
+def test_empty_fullname_is_accepted(site: Site) -> None:
     # Measured: Moodle checks neither name for being empty.
     assert "id" in site.duplicate(site.a_shortname(), fullname="")
 
@@ -88,7 +88,7 @@ def test_options_that_need_users_are_accepted_without_them(site: Site) -> None:
     assert "id" in site.duplicate(site.a_shortname(), options=options)
 
 
-def test_it_answers_xml(site: Site) -> None:
+def test_duplication_can_be_answered_as_xml(site: Site) -> None:
     site.needs(DUPLICATE, "core_course_delete_courses")
     shortname = site.a_shortname()
     response = site.server.post(DUPLICATE, flat(site.copy_params(shortname)))
@@ -105,7 +105,7 @@ def next_temporary_name(site: Site) -> str:
     return next(name for name in names if not site.by_field("shortname", name))
 
 
-def test_the_copy_is_seen_under_a_temporary_name_meanwhile(site: Site) -> None:
+def test_copy_has_a_temporary_name_during_the_restore(site: Site) -> None:
     """trace_sync_duplicate.json. The requested name is not looked up meanwhile: that can break the copy (measured)."""
     site.needs(DUPLICATE, "core_course_delete_courses")
     shortname, temporary = site.a_shortname(), next_temporary_name(site)
@@ -126,7 +126,7 @@ def test_the_copy_is_seen_under_a_temporary_name_meanwhile(site: Site) -> None:
     assert seen in (set(), {course["id"]})
 
 
-def test_a_copy_goes_on_when_its_caller_has_left(site: Site) -> None:
+def test_copy_goes_on_after_its_caller_has_left(site: Site) -> None:
     """Measured: a lost answer is not a failure."""
     site.needs(DUPLICATE, "core_course_delete_courses")
     shortname, temporary = site.a_shortname(), next_temporary_name(site)

@@ -14,7 +14,7 @@ BY_FIELD, SEARCH = "core_course_get_courses_by_field", "core_course_search_cours
 
 
 @pytest.mark.parametrize("names", [SPANS, BRACES], ids=["spans", "braces"])
-def test_multi_language_names_are_taken_and_read_raw(site: Site, names: str) -> None:
+def test_multi_language_names_are_accepted_and_read_raw(site: Site, names: str) -> None:
     shortname = site.a_shortname("{mlang fr}C{mlang}{mlang en}E{mlang}" if names == BRACES else "")
     fullname = f"AT&T {names} {shortname}"
     made = site.duplicate(shortname, fullname=fullname)["id"]
@@ -45,7 +45,7 @@ def test_other_tags_are_refused(site: Site, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a < b > c", f"{SPANS} < b", '<lang lang="fr">Cours</lang><lang lang="en">C</lang>'])
-def test_unusual_names_are_taken(site: Site, name: str) -> None:
+def test_unusual_names_are_accepted(site: Site, name: str) -> None:
     assert is_accepted(name)
     made = site.duplicate(site.a_shortname(), fullname=name)["id"]
     (raw,) = site.call(BY_FIELD, field="id", value=made, moodlewssettingraw=1)["courses"]
@@ -53,7 +53,7 @@ def test_unusual_names_are_taken(site: Site, name: str) -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [("🧬", "🚀"), ("-é", "-E"), ("-ß", "-ss")])
-def test_name_is_taken_exactly_where_the_lookup_finds_it(site: Site, one: str, other: str) -> None:
+def test_name_is_taken_exactly_if_the_lookup_finds_it(site: Site, one: str, other: str) -> None:
     """The database decides which names are equal: MariaDB takes all emoji for one."""
     shortname = site.a_shortname(one)
     assert "id" in site.duplicate(shortname)

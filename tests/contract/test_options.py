@@ -85,7 +85,7 @@ def assert_activities_copied(copies: Copies, copy: int) -> None:
     assert activities(copy) >= activities(copies.site.source)
 
 
-def test_the_default_options_copy_the_content_and_nobody(copies: Copies) -> None:
+def test_default_options_copy_content_without_people(copies: Copies) -> None:
     copy = copies.make({})
     source, contents = copies.contents(copies.site.source), copies.contents(copy)
     assert [section.name for section in contents.sections] == [section.name for section in source.sections]
@@ -95,7 +95,7 @@ def test_the_default_options_copy_the_content_and_nobody(copies: Copies) -> None
     assert copies.people(copy) == {}
 
 
-def test_a_hidden_copy_is_hidden(copies: Copies) -> None:
+def test_hidden_copy_is_hidden(copies: Copies) -> None:
     copy = copies.make({}, visible=False)
     assert copies.site.course(copy)["visible"] == 0
     assert_activities_copied(copies, copy)
@@ -119,7 +119,7 @@ def test_blocks_can_be_left_out(copies: Copies) -> None:
 
 
 @pytest.mark.parametrize("name", WITHOUT_EFFECT_ALONE)
-def test_an_option_that_needs_people_has_no_effect_alone(copies: Copies, name: str) -> None:
+def test_option_that_needs_people_has_no_effect_alone(copies: Copies, name: str) -> None:
     """Sent as it stands in the form without any rule of ours: ``to_wire`` would turn it off."""
     sent = {item["name"]: item["value"] for item in to_wire({}, SYNCHRONOUS)} | {name: 1}
     answer = copies.site.duplicate(copies.site.a_shortname(), options=pairs(sent))
@@ -127,13 +127,13 @@ def test_an_option_that_needs_people_has_no_effect_alone(copies: Copies, name: s
     assert copies.people(answer["id"]) == {}
 
 
-def test_people_come_without_roles(copies: Copies) -> None:
+def test_people_are_copied_without_roles(copies: Copies) -> None:
     source = copies.people_of_source()
     copy = copies.make({"users": True})
     assert copies.people(copy) == {person: set() for person in source}
 
 
-def test_people_come_with_the_roles_that_the_account_may_assign(copies: Copies) -> None:
+def test_people_are_copied_with_roles_that_the_account_may_assign(copies: Copies) -> None:
     """A role that it may not assign becomes one that it may, or none: a teacher becomes a non-editing teacher."""
     source = copies.people_of_source()
     people = copies.people(copies.make({"users": True, "role_assignments": True}))
@@ -143,12 +143,12 @@ def test_people_come_with_the_roles_that_the_account_may_assign(copies: Copies) 
 
 
 @pytest.mark.parametrize("name", [name for name in WITHOUT_EFFECT_ALONE if name != "role_assignments"])
-def test_an_option_that_needs_people_is_accepted_with_them(copies: Copies, name: str) -> None:
+def test_option_that_needs_people_is_accepted_with_them(copies: Copies, name: str) -> None:
     source = copies.people_of_source()
     assert set(copies.people(copies.make({"users": True, name: True}))) == set(source)
 
 
-def test_enrolment_methods_come_with_the_people(copies: Copies) -> None:
+def test_enrolment_methods_are_copied_with_people(copies: Copies) -> None:
     """All of them if the account may configure enrolments, else only manual enrolment."""
     copies.people_of_source()
     methods = copies.enrolment_methods(copies.make({"users": True}))
@@ -170,7 +170,7 @@ def test_everybody_is_copied_when_users_is_left_out(copies: Copies) -> None:
     assert set(copies.people(answer["id"])) == set(source)
 
 
-def test_the_account_is_not_enrolled_in_the_copies_that_it_makes(copies: Copies) -> None:
+def test_account_is_not_enrolled_in_the_copies_that_it_makes(copies: Copies) -> None:
     """Moodle gives it the restorers' role there, and no enrolment."""
     me = copies.site.call(SITE_INFO)["userid"]
     if me in copies.people(copies.site.source):
@@ -180,20 +180,20 @@ def test_the_account_is_not_enrolled_in_the_copies_that_it_makes(copies: Copies)
 
 
 @pytest.mark.parametrize("value", [0, 1])
-def test_a_stock_site_refuses_the_option_enrolments(copies: Copies, value: int) -> None:
+def test_stock_site_refuses_the_option_enrolments(copies: Copies, value: int) -> None:
     site, shortname = copies.site, copies.site.a_shortname()
     answer = site.duplicate(shortname, options=pairs({"users": 0, "enrolments": value}))
     assert error_of(answer) == capture("duplicate_enrolments_option")["body"]["errorcode"]
     assert site.by_field("shortname", shortname) == []
 
 
-def test_the_option_enrolments_takes_no_third_value(copies: Copies) -> None:
+def test_option_enrolments_takes_no_third_value(copies: Copies) -> None:
     site, shortname = copies.site, copies.site.a_shortname()
     assert error_of(site.duplicate(shortname, options=pairs({"enrolments": 2}))) == "invalidextparam"
     assert site.by_field("shortname", shortname) == []
 
 
-def test_what_a_stock_site_cannot_do_is_not_sent(copies: Copies) -> None:
+def test_option_unsupported_by_a_stock_site_is_not_sent(copies: Copies) -> None:
     with pytest.raises(UnsupportedOptions, match="enrolments"):
         copies.make({"users": True, "enrolments": False})
 

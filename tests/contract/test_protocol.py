@@ -16,18 +16,18 @@ from tests.captures import capture
 from .server import NO_SUCH_TOKEN, TIMEOUT, Server, error_of
 
 __all__ = [
-    "test_it_answers_an_error_as_http_200_in_json",
-    "test_it_answers_an_error_as_http_200_in_xml",
-    "test_it_answers_get",
-    "test_it_answers_get_with_an_error",
-    "test_it_answers_json",
-    "test_it_answers_xml_when_asked",
-    "test_it_answers_xml_when_nobody_asks_for_json",
-    "test_it_lists_functions_by_name",
-    "test_it_names_the_same_error_for_an_invalid_token_in_both_formats",
-    "test_it_refuses_an_invalid_token",
-    "test_it_refuses_an_unknown_function",
-    "test_it_says_the_same_in_xml_and_in_json",
+    "test_answer_is_json_on_request",
+    "test_answer_is_xml_by_default",
+    "test_answer_is_xml_on_request",
+    "test_get_request_is_answered",
+    "test_get_request_is_answered_with_an_error",
+    "test_invalid_token_gives_the_same_error_in_both_formats",
+    "test_invalid_token_is_refused",
+    "test_json_error_has_http_status_200",
+    "test_site_info_lists_functions_by_name",
+    "test_unknown_function_is_refused",
+    "test_xml_and_json_have_the_same_values",
+    "test_xml_error_has_http_status_200",
 ]
 
 
@@ -50,26 +50,26 @@ def names_in(root: ElementTree.Element) -> list[str]:
     return [value.text or "" for value in root.findall(path)]
 
 
-def test_it_answers_xml_when_nobody_asks_for_json(server: Server) -> None:
+def test_answer_is_xml_by_default(server: Server) -> None:
     root = parsed(server.post(server.function))
     assert root.tag == "RESPONSE"
     assert server.function in names_in(root)
 
 
-def test_it_answers_xml_when_asked(server: Server) -> None:
+def test_answer_is_xml_on_request(server: Server) -> None:
     root = parsed(server.post(server.function, moodlewsrestformat="xml"))
     assert root.tag == "RESPONSE"
     assert server.function in names_in(root)
 
 
-def test_it_answers_json(server: Server) -> None:
+def test_answer_is_json_on_request(server: Server) -> None:
     response = server.post(server.function, moodlewsrestformat="json")
     assert response.status_code == 200
     assert response.headers["Content-Type"].split(";")[0] == "application/json"
     assert isinstance(response.json(), dict)
 
 
-def test_it_says_the_same_in_xml_and_in_json(server: Server) -> None:
+def test_xml_and_json_have_the_same_values(server: Server) -> None:
     said = server.call(server.function)
     root = parsed(server.post(server.function))
     for key in ("sitename", "username", "siteurl"):
@@ -78,7 +78,7 @@ def test_it_says_the_same_in_xml_and_in_json(server: Server) -> None:
     assert names_in(root) == [function["name"] for function in said["functions"]]
 
 
-def test_it_lists_functions_by_name(server: Server) -> None:
+def test_site_info_lists_functions_by_name(server: Server) -> None:
     # site_info.json
     functions = server.call(server.function)["functions"]
     assert server.function in [function["name"] for function in functions]
@@ -86,7 +86,7 @@ def test_it_lists_functions_by_name(server: Server) -> None:
         assert isinstance(function["name"], str)
 
 
-def test_it_answers_get(server: Server) -> None:
+def test_get_request_is_answered(server: Server) -> None:
     if server.label == "moodle":
         pytest.skip("a token of a real site does not belong into a URL")
     params = {"wstoken": server.token, "wsfunction": server.function, "moodlewsrestformat": "json"}
@@ -95,38 +95,38 @@ def test_it_answers_get(server: Server) -> None:
     assert response.json() == server.call(server.function)
 
 
-def test_it_answers_get_with_an_error(server: Server) -> None:
+def test_get_request_is_answered_with_an_error(server: Server) -> None:
     params = {"wstoken": NO_SUCH_TOKEN, "wsfunction": server.function, "moodlewsrestformat": "json"}
     response = requests.get(server.endpoint, params, timeout=TIMEOUT)
     assert response.status_code == 200
     assert error_of(response.json()) == "invalidtoken"
 
 
-def test_it_refuses_an_invalid_token(server: Server) -> None:
+def test_invalid_token_is_refused(server: Server) -> None:
     answer = server.post(server.function, wstoken=NO_SUCH_TOKEN, moodlewsrestformat="json").json()
     assert error_of(answer) == capture("invalid_token")["body"]["errorcode"]
     # The class carries its namespace since 4.5.
     assert answer["exception"].endswith("moodle_exception")
 
 
-def test_it_names_the_same_error_for_an_invalid_token_in_both_formats(server: Server) -> None:
+def test_invalid_token_gives_the_same_error_in_both_formats(server: Server) -> None:
     root = parsed(server.post(server.function, wstoken=NO_SUCH_TOKEN))
     assert root.findtext("ERRORCODE") == "invalidtoken"
 
 
-def test_it_refuses_an_unknown_function(server: Server) -> None:
+def test_unknown_function_is_refused(server: Server) -> None:
     answer = server.call("no_such_function")
     assert error_of(answer) == capture("unknown_function")["body"]["errorcode"]
 
 
-def test_it_answers_an_error_as_http_200_in_json(server: Server) -> None:
+def test_json_error_has_http_status_200(server: Server) -> None:
     response = server.post("no_such_function", moodlewsrestformat="json")
     assert response.status_code == 200
     assert response.headers["Content-Type"].split(";")[0] == "application/json"
     assert set(response.json()) >= {"exception", "errorcode", "message"}
 
 
-def test_it_answers_an_error_as_http_200_in_xml(server: Server) -> None:
+def test_xml_error_has_http_status_200(server: Server) -> None:
     root = parsed(server.post("no_such_function"))
     captured = ElementTree.fromstring(capture("error_as_xml")["body"].encode())
     assert root.tag == captured.tag == "EXCEPTION"

@@ -23,7 +23,7 @@ def at_once(site: Site, sandbox: Sandbox, shortnames: list[str]) -> list[Any]:
         return [call.result() for call in calls]
 
 
-def test_simultaneous_calls_with_one_shortname_make_a_course_each(site: Site, sandbox: Sandbox) -> None:
+def test_simultaneous_calls_with_one_short_name_make_several_courses(site: Site, sandbox: Sandbox) -> None:
     """Moodle looks at the short name only at the start."""
     shortname = site.a_shortname()
     answers = at_once(site, sandbox, [shortname] * 3)
@@ -48,7 +48,7 @@ def test_simultaneous_copies_of_one_source_can_collide(
     assert sum(len(site.by_field("shortname", shortname)) for shortname in shortnames) == 1
 
 
-def test_a_second_call_after_a_killed_one_succeeds_beside_the_orphan(site: Site, sandbox: Sandbox) -> None:
+def test_call_after_a_killed_one_succeeds_beside_the_partial_course(site: Site, sandbox: Sandbox) -> None:
     shortname = site.a_shortname()
     source = site.course(site.source)
     sandbox.faults.set("killed_in_restore", count=1)

@@ -23,13 +23,13 @@ SECTION_KEYS = {"id", "name", "section", "modules"}
 MODULE_KEYS = {"id", "name", "modname"}
 
 
-def test_it_says_which_site_it_is(site: Site) -> None:
+def test_site_info_names_the_site(site: Site) -> None:
     info = site.call(SITE_INFO)
     assert set(info) >= SITE_KEYS
     assert info["siteurl"].startswith("http")
 
 
-def test_it_finds_a_course_by_id(site: Site) -> None:
+def test_course_is_found_by_id(site: Site) -> None:
     (course,) = site.by_field("id", site.source)
     (captured,) = capture("course_by_id")["body"]["courses"]
     assert course["id"] == site.source
@@ -37,35 +37,35 @@ def test_it_finds_a_course_by_id(site: Site) -> None:
         assert type(course[key]) is type(captured[key]), key
 
 
-def test_it_finds_a_course_by_shortname(site: Site, copied: int) -> None:
+def test_course_is_found_by_short_name(site: Site, copied: int) -> None:
     shortname = site.course(copied)["shortname"]
     assert [course["id"] for course in site.by_field("shortname", shortname)] == [copied]
 
 
-def test_it_finds_courses_by_several_ids(site: Site, copied: int) -> None:
+def test_courses_are_found_by_several_ids(site: Site, copied: int) -> None:
     found = site.by_field("ids", f"{site.source},{copied}")
     assert {course["id"] for course in found} == {site.source, copied}
 
 
-def test_it_finds_the_courses_of_a_category(site: Site, copied: int) -> None:
+def test_courses_are_found_by_category(site: Site, copied: int) -> None:
     found = site.by_field("category", site.category)
     assert copied in [course["id"] for course in found]
     assert {course["categoryid"] for course in found} == {site.category}
 
 
-def test_it_finds_nothing_by_an_id_that_is_missing(site: Site) -> None:
+def test_missing_id_finds_nothing(site: Site) -> None:
     assert site.by_field("id", NO_SUCH_ID) == []
 
 
-def test_it_finds_nothing_by_a_shortname_that_is_free(site: Site) -> None:
+def test_free_short_name_finds_nothing(site: Site) -> None:
     assert site.by_field("shortname", site.a_shortname()) == []
 
 
-def test_it_finds_nothing_by_an_idnumber_that_is_free(site: Site) -> None:
+def test_free_idnumber_finds_nothing(site: Site) -> None:
     assert site.by_field("idnumber", site.a_shortname()) == []
 
 
-def test_a_missing_id_among_several_breaks_the_call_or_is_left_out(site: Site) -> None:
+def test_missing_id_among_several_breaks_the_call_or_is_left_out(site: Site) -> None:
     # course_ids_with_a_missing_one.json: a PHP Error, without an error code
     answer = site.call(BY_FIELD, field="ids", value=f"{site.source},{NO_SUCH_ID}")
     if "courses" in answer:
@@ -75,7 +75,7 @@ def test_a_missing_id_among_several_breaks_the_call_or_is_left_out(site: Site) -
         assert answer["message"]
 
 
-def test_it_searches_courses(site: Site) -> None:
+def test_courses_are_found_by_search(site: Site) -> None:
     site.needs("core_course_search_courses")
     shortname = site.a_shortname()
     made = site.duplicate(shortname)["id"]
@@ -85,7 +85,7 @@ def test_it_searches_courses(site: Site) -> None:
     assert set(course) >= COURSE_KEYS
 
 
-def test_it_lists_categories(site: Site) -> None:
+def test_categories_are_listed(site: Site) -> None:
     site.needs("core_course_get_categories")
     categories = {category["id"]: category for category in site.call("core_course_get_categories")}
     category = categories[site.category]
@@ -96,7 +96,7 @@ def test_it_lists_categories(site: Site) -> None:
     assert str(category["parent"]) == (ancestors[-2] if len(ancestors) > 1 else "0")
 
 
-def test_it_shows_sections_and_activities(site: Site) -> None:
+def test_contents_have_sections_and_activities(site: Site) -> None:
     sections = site.contents(site.source)
     assert sections
     for section in sections:
@@ -107,7 +107,7 @@ def test_it_shows_sections_and_activities(site: Site) -> None:
         assert set(module) >= MODULE_KEYS
 
 
-def test_it_leaves_files_out_on_request(site: Site) -> None:
+def test_contents_lack_files_on_request(site: Site) -> None:
     # contents_without_files.json: the list is there, and empty
     option = {"name": "excludecontents", "value": 1}
     short = site.call("core_course_get_contents", courseid=site.source, options=[option])
@@ -116,12 +116,12 @@ def test_it_leaves_files_out_on_request(site: Site) -> None:
     assert all(module.get("contents", []) == [] for module in modules_of(short))
 
 
-def test_it_has_no_contents_of_a_missing_course(site: Site) -> None:
+def test_contents_of_a_missing_course_are_refused(site: Site) -> None:
     answer = site.call("core_course_get_contents", courseid=NO_SUCH_ID)
     assert error_of(answer) in ("invalidrecord", "invalidcourseid")
 
 
-def test_it_finds_a_user_by_username(site: Site) -> None:
+def test_user_is_found_by_username(site: Site) -> None:
     site.needs("core_user_get_users_by_field")
     me = site.call(SITE_INFO)
     (user,) = site.call("core_user_get_users_by_field", field="username", values=[me["username"]])
@@ -129,7 +129,7 @@ def test_it_finds_a_user_by_username(site: Site) -> None:
     assert user["fullname"] == me["fullname"]
 
 
-def test_it_finds_a_user_by_email(site: Site) -> None:
+def test_user_is_found_by_email(site: Site) -> None:
     site.needs("core_user_get_users_by_field")
     me = site.call(SITE_INFO)
     (by_name,) = site.call("core_user_get_users_by_field", field="username", values=[me["username"]])
@@ -137,7 +137,7 @@ def test_it_finds_a_user_by_email(site: Site) -> None:
     assert me["userid"] in [user["id"] for user in found]
 
 
-def test_it_lists_the_courses_of_a_user(site: Site) -> None:
+def test_courses_of_a_user_are_listed(site: Site) -> None:
     site.needs("core_enrol_get_users_courses")
     me = site.call(SITE_INFO)
     courses = site.call("core_enrol_get_users_courses", userid=me["userid"])
@@ -146,7 +146,7 @@ def test_it_lists_the_courses_of_a_user(site: Site) -> None:
         assert {"id", "shortname", "fullname", "visible", "category"} <= set(course)
 
 
-def test_it_refuses_a_wrong_password(server: Server) -> None:
+def test_wrong_password_is_refused(server: Server) -> None:
     # login_token_bad.json
     login = {"username": "dupdash-contract-nobody", "password": "wrong", "service": "dupdash"}
     response = requests.post(server.url.rstrip("/") + "/login/token.php", login, timeout=TIMEOUT)

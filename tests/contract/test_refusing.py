@@ -23,7 +23,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_it_refuses(site: Site, name: str) -> None:
+def test_impossible_copy_is_refused(site: Site, name: str) -> None:
     shortname = site.a_shortname()
     answer = site.duplicate(shortname, **REFUSED[name])
     captured = capture(name)["body"]
@@ -33,14 +33,14 @@ def test_it_refuses(site: Site, name: str) -> None:
     assert site.by_field("shortname", shortname) == []
 
 
-def test_it_refuses_a_shortname_that_is_taken(site: Site, copied: int) -> None:
+def test_taken_short_name_is_refused(site: Site, copied: int) -> None:
     taken = site.course(copied)["shortname"]
     answer = site.duplicate(taken)
     assert error_of(answer) == capture("duplicate_shortname_taken")["body"]["errorcode"]
     assert [course["id"] for course in site.by_field("shortname", taken)] == [copied]
 
 
-def test_it_refuses_a_shortname_of_more_than_255_characters(site: Site) -> None:
+def test_short_name_of_more_than_255_characters_is_refused(site: Site) -> None:
     # Measured: the width of the column.
     shortname = site.a_shortname("x" * 230)
     assert len(shortname) > 255
@@ -48,12 +48,12 @@ def test_it_refuses_a_shortname_of_more_than_255_characters(site: Site) -> None:
     assert site.by_field("shortname", shortname) == []
 
 
-def test_it_refuses_the_front_page_as_a_source(site: Site) -> None:
+def test_front_page_is_refused_as_source(site: Site) -> None:
     answer = site.duplicate(site.a_shortname(), courseid=1)
     assert error_of(answer) == capture("duplicate_site_course")["body"]["errorcode"]
 
 
-def test_it_refuses_a_function_that_the_service_lacks(site: Site) -> None:
+def test_function_outside_the_service_is_refused(site: Site) -> None:
     captured = capture("function_not_in_service")
     function = captured["request"]["wsfunction"]
     if function in [offered["name"] for offered in site.call(SITE_INFO)["functions"]]:
@@ -62,13 +62,13 @@ def test_it_refuses_a_function_that_the_service_lacks(site: Site) -> None:
     assert error_of(answer) == captured["body"]["errorcode"]
 
 
-def test_it_deletes_a_course(site: Site) -> None:
+def test_course_is_deleted(site: Site) -> None:
     made = site.duplicate(site.a_shortname())["id"]
     site.delete([made])
     assert site.by_field("id", made) == []
 
 
-def test_it_warns_about_a_course_to_delete_that_is_missing(site: Site) -> None:
+def test_deletion_of_a_missing_course_gives_a_warning(site: Site) -> None:
     site.needs("core_course_delete_courses")
     answer = site.call("core_course_delete_courses", courseids=[NO_SUCH_ID])
     (warning,) = answer["warnings"]

@@ -49,7 +49,7 @@ CAPTURED = [
 
 
 @pytest.mark.parametrize(("name", "errorcode", "kind"), CAPTURED)
-def test_a_duplication_that_moodle_refused(
+def test_duplication_refused_by_moodle_raises_the_error_of_its_code(
     http: responses.RequestsMock, client: MoodleClient, name: str, errorcode: str, kind: type[MoodleError]
 ) -> None:
     body = replay(http, name)
@@ -65,7 +65,7 @@ def test_a_duplication_that_moodle_refused(
 
 
 @pytest.mark.parametrize(("name", "errorcode", "kind"), CAPTURED)
-def test_a_read_that_moodle_refused_is_of_the_same_class_and_is_not_repeated(
+def test_refused_read_raises_the_same_error_and_is_not_repeated(
     http: responses.RequestsMock, client: MoodleClient, name: str, errorcode: str, kind: type[MoodleError]
 ) -> None:
     replay(http, name)
@@ -89,11 +89,11 @@ FROM_THE_CODE = {
 }
 
 
-def test_every_code_of_the_table_was_captured_or_read_in_the_code() -> None:
+def test_every_error_code_was_captured_or_read_in_moodles_code() -> None:
     assert set(errors.ERRORCODES) <= {errorcode for _, errorcode, _ in CAPTURED} | FROM_THE_CODE
 
 
-def test_an_administrator_is_told_what_to_do() -> None:
+def test_configuration_fault_has_advice_for_the_administrator() -> None:
     for errorcode, kind in errors.ERRORCODES.items():
         error = errors.refusal("core_course_duplicate_course", errorcode, "")
         assert type(error) is kind
@@ -111,7 +111,7 @@ def test_an_administrator_is_told_what_to_do() -> None:
         "Datensatz kann nicht in der Datenbanktabelle backup_controllers gefunden werden",
     ],
 )
-def test_a_record_that_is_missing_in_the_middle_of_a_restore_is_no_refusal(
+def test_missing_record_in_a_restore_may_have_started_a_copy(
     http: responses.RequestsMock, client: MoodleClient, message: str
 ) -> None:
     answer = {"exception": "dml_missing_record_exception", "errorcode": "invalidrecord", "message": message}
@@ -139,7 +139,7 @@ def test_a_record_that_is_missing_in_the_middle_of_a_restore_is_no_refusal(
         (504, NoTrustworthyAnswer),
     ],
 )
-def test_another_http_status(
+def test_http_status_other_than_200_raises_its_error(
     http: responses.RequestsMock, client: MoodleClient, status: int, kind: type[MoodleError]
 ) -> None:
     http.post(ENDPOINT, status=status, body=json.dumps({"id": 51, "shortname": "DUP-1"}))
@@ -151,7 +151,7 @@ def test_another_http_status(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_named(http: responses.RequestsMock, client: MoodleClient, status: int) -> None:
+def test_redirect_is_named_and_not_followed(http: responses.RequestsMock, client: MoodleClient, status: int) -> None:
     target = "https://www.example.edu/webservice/rest/server.php"
     http.post(ENDPOINT, status=status, headers={"Location": target})
     with pytest.raises(ConfigurationFault, match=target):
@@ -181,7 +181,9 @@ def test_a_redirect_is_not_followed_and_named(http: responses.RequestsMock, clie
         (b"null", "expected `object`, got `null`"),
     ],
 )
-def test_a_body_that_is_no_answer(http: responses.RequestsMock, client: MoodleClient, body: bytes, detail: str) -> None:
+def test_body_that_is_not_json_is_described(
+    http: responses.RequestsMock, client: MoodleClient, body: bytes, detail: str
+) -> None:
     http.post(ENDPOINT, body=body)
     with pytest.raises(NoTrustworthyAnswer) as raised:
         duplicate(client)
@@ -192,7 +194,7 @@ def test_a_body_that_is_no_answer(http: responses.RequestsMock, client: MoodleCl
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([200, 200, 200, 302, 403, 500]))
-def test_no_body_raises_anything_else(body: bytes, status: int) -> None:
+def test_any_body_raises_only_moodle_errors(body: bytes, status: int) -> None:
     check(body, status)
 
 
@@ -213,7 +215,7 @@ json_values = st.recursive(
 
 @settings(deadline=None)
 @given(json_values)
-def test_no_json_raises_anything_else(value: object) -> None:
+def test_any_json_raises_only_moodle_errors(value: object) -> None:
     check(json.dumps(value).encode(), 200)
 
 
@@ -244,7 +246,7 @@ def failure(ask: Callable[[], object]) -> MoodleError | None:
     return None
 
 
-def test_words_of_moodle_are_shown_without_control_characters_and_cut(
+def test_moodles_message_is_shown_shortened_without_control_characters(
     http: responses.RequestsMock, client: MoodleClient
 ) -> None:
     http.post(ENDPOINT, json={"exception": "x", "errorcode": "odd", "message": "a\x00\x1b[31m\nb" + "c" * 1000})
@@ -254,7 +256,9 @@ def test_words_of_moodle_are_shown_without_control_characters_and_cut(
     assert len(raised.value.message) == 500
 
 
-def test_a_read_is_repeated_until_an_answer_can_be_trusted(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_lost_read_is_repeated_until_an_answer_can_be_trusted(
+    http: responses.RequestsMock, client: MoodleClient
+) -> None:
     http.post(ENDPOINT, status=502, body="<html>")
     http.post(ENDPOINT, body="")
     replay(http, "course_by_id")
@@ -262,7 +266,7 @@ def test_a_read_is_repeated_until_an_answer_can_be_trusted(http: responses.Reque
     assert len(http.calls) == 3
 
 
-def test_a_read_is_not_repeated_for_ever(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_lost_read_is_repeated_a_limited_number_of_times(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, status=502)
     with pytest.raises(NoTrustworthyAnswer):
         client.course_by_id(6)
@@ -270,7 +274,9 @@ def test_a_read_is_not_repeated_for_ever(http: responses.RequestsMock, client: M
 
 
 @pytest.mark.parametrize("status", [500, 502])
-def test_what_may_start_something_is_sent_once(http: responses.RequestsMock, client: MoodleClient, status: int) -> None:
+def test_request_that_may_start_something_is_sent_once(
+    http: responses.RequestsMock, client: MoodleClient, status: int
+) -> None:
     http.post(ENDPOINT, status=status)
     names: dict[str, Any] = {"source_id": 5, "fullname": "x", "shortname": "x", "category_id": 1, "options": {}}
     asks: list[Callable[[], object]] = [
@@ -284,7 +290,7 @@ def test_what_may_start_something_is_sent_once(http: responses.RequestsMock, cli
         assert len(http.calls) == number
 
 
-def test_errors_survive_being_pickled() -> None:
+def test_pickled_error_keeps_its_fields() -> None:
     error = ConfigurationFault("a", errorcode="b", function="c", advice="d")
     again = pickle.loads(pickle.dumps(error))
     assert (again.message, again.errorcode, again.function, again.advice) == ("a", "b", "c", "d")
@@ -306,7 +312,7 @@ def test_errors_survive_being_pickled() -> None:
         "https://*.example.edu",
     ],
 )
-def test_an_address_that_is_none_says_what_to_do(url: str) -> None:
+def test_invalid_address_is_refused_with_advice(url: str) -> None:
     with pytest.raises(ValueError, match=r"https://moodle\.example\.edu") as raised:
         MoodleClient(url, TOKEN)
     assert not isinstance(raised.value, MoodleError)
@@ -322,13 +328,13 @@ def test_an_address_that_is_none_says_what_to_do(url: str) -> None:
         ("http://[::1]:8800", "http://[::1]:8800/webservice/rest/server.php"),
     ],
 )
-def test_a_path_before_moodle_is_kept(http: responses.RequestsMock, url: str, endpoint: str) -> None:
+def test_path_in_front_of_moodle_is_kept(http: responses.RequestsMock, url: str, endpoint: str) -> None:
     http.post(endpoint, json=capture("categories")["body"])
     with MoodleClient(url, TOKEN) as client:
         assert len(client.categories()) == 1
 
 
-def test_an_empty_token_and_a_missing_certificate_file_are_refused() -> None:
+def test_empty_token_and_missing_certificate_file_are_refused() -> None:
     with pytest.raises(ValueError, match="token"):
         MoodleClient(SITE, " ")
     with pytest.raises(ValueError, match="certificates"):

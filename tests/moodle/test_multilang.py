@@ -23,7 +23,7 @@ BRACES = "{mlang fr}Cours{mlang}{mlang en}Course{mlang}"
         f"{FRENCH}a</span> < b",
     ],
 )
-def test_moodle_accepts(name: str) -> None:
+def test_moodle_accepts_name(name: str) -> None:
     assert is_accepted(name)
 
 
@@ -45,7 +45,7 @@ def test_moodle_accepts(name: str) -> None:
         f'<lang lang="fr">a</lang>{SPANS}',
     ],
 )
-def test_moodle_refuses(name: str) -> None:
+def test_moodle_refuses_name(name: str) -> None:
     assert not is_accepted(name)
 
 
@@ -66,5 +66,5 @@ def test_moodle_refuses(name: str) -> None:
         (f"{FRENCH}not closed", "fr", f"{FRENCH}not closed"),
     ],
 )
-def test_one_language_is_shown(name: str, language: str, shown: str) -> None:
+def test_name_is_shown_in_one_language(name: str, language: str, shown: str) -> None:
     assert in_language(name, language) == shown

@@ -21,7 +21,7 @@ BLOCKED = "<html><head><title>Just a moment…</title></head><body>Checking your
 # --- lists of which some records are odd -----------------------------------------------------------------------
 
 
-def test_courses_that_can_be_read_are_used_and_others_named(
+def test_readable_courses_are_returned_and_odd_ones_named(
     http: responses.RequestsMock, client: MoodleClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     odd = {"id": 6, "shortname": "NO-FULL-NAME", "categoryid": 1}
@@ -38,24 +38,20 @@ def test_one_odd_category_does_not_hide_the_others(http: responses.RequestsMock,
     assert list(client.left_out) == ["core_course_get_categories: item 0: object missing required field `parent`"]
 
 
-def test_a_list_without_a_readable_record_is_no_answer(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_list_without_a_readable_record_is_not_trusted(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, json=[CATEGORY | {"parent": None}])
     with pytest.raises(NoTrustworthyAnswer):
         client.categories()
 
 
-def test_an_activity_that_cannot_be_read_is_counted_as_left_out(
-    http: responses.RequestsMock, client: MoodleClient
-) -> None:
+def test_unreadable_activity_is_counted_as_left_out(http: responses.RequestsMock, client: MoodleClient) -> None:
     activities = [{"id": 1, "name": "Quiz", "modname": "quiz"}, {"id": 2, "modname": "odd"}]
     http.post(ENDPOINT, json=[{"id": 1, "section": 0, "name": "General", "modules": activities}])
     contents = client.contents(5)
     assert (contents.section_count, contents.activities, contents.left_out) == (1, 1, 1)
 
 
-def test_a_lookup_with_an_odd_course_is_not_taken_for_no_course(
-    http: responses.RequestsMock, client: MoodleClient
-) -> None:
+def test_lookup_with_an_odd_course_is_not_trusted(http: responses.RequestsMock, client: MoodleClient) -> None:
     """What is looked up decides whether a name is free, and whether a course was deleted."""
     http.post(ENDPOINT, json={"courses": [COURSE, {"id": 6, "shortname": "A"}]})
     with pytest.raises(NoTrustworthyAnswer):
@@ -69,14 +65,14 @@ def test_a_lookup_with_an_odd_course_is_not_taken_for_no_course(
     ("asked", "found"),
     [("TBIO 🚀", "TBIO 🧬"), ("Straße", "STRASSE"), ("CŒUR-1", "COEUR-1"), ("カタ-1", "かた-1"), ("A\u200bB", "AB")],
 )
-def test_a_course_that_moodle_finds_under_a_name_is_believed(
+def test_course_with_a_name_that_the_database_treats_as_equal_is_found(
     http: responses.RequestsMock, client: MoodleClient, asked: str, found: str
 ) -> None:
     http.post(ENDPOINT, json={"courses": [COURSE | {"shortname": found}]})
     assert [course.shortname for course in client.courses_by_shortname(asked)] == [found]
 
 
-def test_a_course_of_another_request_is_not_believed(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_course_of_another_request_is_not_trusted(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, json={"courses": [COURSE | {"shortname": "SOMETHING-ELSE"}]})
     http.post(ENDPOINT, json={"courses": []})
     with pytest.raises(NoTrustworthyAnswer, match="two different answers"):
@@ -89,15 +85,13 @@ def test_a_course_of_another_request_is_not_believed(http: responses.RequestsMoc
 @pytest.mark.parametrize(
     "before", [NOTICE, DELETED, "\ufeff", "PHP Warning:  odd\n", "<script>if (a) { b(); }</script>"]
 )
-def test_json_behind_notices_is_read(http: responses.RequestsMock, client: MoodleClient, before: str) -> None:
+def test_json_after_php_notices_is_read(http: responses.RequestsMock, client: MoodleClient, before: str) -> None:
     http.post(ENDPOINT, body=(before + json.dumps([CATEGORY])).encode())
     assert [category.id for category in client.categories()] == [1]
     assert bool(client.left_out) is (before != "\ufeff")
 
 
-def test_a_deletion_whose_answer_has_html_in_front_succeeded(
-    http: responses.RequestsMock, client: MoodleClient
-) -> None:
+def test_deletion_with_html_in_front_of_its_answer_succeeds(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, body=DELETED + '{"warnings":[]}')
     assert client.delete_course(5) is True
 
@@ -113,7 +107,7 @@ def test_a_deletion_whose_answer_has_html_in_front_succeeded(
         "<" + "[" * 200_000 + "]",
     ],
 )
-def test_an_ambiguous_end_of_an_answer_is_not_read(
+def test_ambiguous_json_after_notices_is_not_trusted(
     http: responses.RequestsMock, client: MoodleClient, body: str
 ) -> None:
     http.post(ENDPOINT, body=body)
@@ -121,7 +115,7 @@ def test_an_ambiguous_end_of_an_answer_is_not_read(
         client.delete_course(5)
 
 
-def test_an_error_of_another_script_is_an_error(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_error_in_the_form_of_other_scripts_is_recognized(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, json={"error": "Invalid token - token not found", "errorcode": "invalidtoken"})
     with pytest.raises(ConfigurationFault) as raised:
         client.categories()
@@ -132,7 +126,7 @@ def test_an_error_of_another_script_is_an_error(http: responses.RequestsMock, cl
 # --- what Moodle sent ------------------------------------------------------------------------------------------
 
 
-def test_an_error_keeps_the_words_of_moodle(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_error_keeps_moodles_own_words(http: responses.RequestsMock, client: MoodleClient) -> None:
     debuginfo = f"Error code: oddcode\nwstoken={TOKEN}, 'sesskey' => 'abcdef', \x1b[1m" + "x" * 9000
     answer = {"exception": "moodle_exception", "errorcode": "oddcode", "message": "AT&amp;T <b>broke</b>"}
     http.post(ENDPOINT, json=answer | {"debuginfo": debuginfo})
@@ -147,7 +141,7 @@ def test_an_error_keeps_the_words_of_moodle(http: responses.RequestsMock, client
     assert "\x1b" not in words.debuginfo
 
 
-def test_an_answer_without_an_error_of_moodle_has_no_words(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_error_without_a_message_of_moodle_has_no_words(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, status=502)
     with pytest.raises(NoTrustworthyAnswer) as raised:
         duplicate(client)
@@ -158,7 +152,7 @@ def test_an_answer_without_an_error_of_moodle_has_no_words(http: responses.Reque
 
 
 @pytest.mark.parametrize("status", [403, 429, 502, 503])
-def test_an_intermediary_is_named_first_with_the_title_of_its_page(
+def test_intermediary_is_named_with_the_title_of_its_page(
     http: responses.RequestsMock, client: MoodleClient, status: int
 ) -> None:
     http.post(ENDPOINT, status=status, body=BLOCKED)
@@ -170,7 +164,7 @@ def test_an_intermediary_is_named_first_with_the_title_of_its_page(
     assert "“Just a moment…”" in text
 
 
-def test_a_firewall_that_refuses_us_is_told_how_to_know_us(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_firewall_advice_names_the_user_agent(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, status=403, body=BLOCKED)
     with pytest.raises(ConfigurationFault, match="User-Agent “dupdash/"):
         client.categories()
@@ -190,7 +184,7 @@ def test_a_firewall_that_refuses_us_is_told_how_to_know_us(http: responses.Reque
     ],
 )
 @time_machine.travel("2026-11-29T12:00:00Z", tick=False)
-def test_the_time_to_wait_is_read_and_bounded(
+def test_retry_after_is_parsed_and_limited(
     http: responses.RequestsMock, client: MoodleClient, header: str, seconds: float | None
 ) -> None:
     http.post(ENDPOINT, status=503, headers={"Retry-After": header} if header else {})
@@ -199,16 +193,14 @@ def test_the_time_to_wait_is_read_and_bounded(
     assert raised.value.retry_after == seconds
 
 
-def test_a_site_that_names_a_time_to_wait_is_not_asked_again_at_once(
-    http: responses.RequestsMock, client: MoodleClient
-) -> None:
+def test_read_with_retry_after_is_not_repeated_at_once(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, status=429, headers={"Retry-After": "60"})
     with pytest.raises(NoTrustworthyAnswer):
         client.categories()
     assert len(http.calls) == 1
 
 
-def test_every_refused_account_is_told_what_to_do(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_every_account_error_has_advice(http: responses.RequestsMock, client: MoodleClient) -> None:
     for errorcode, expected in (
         ("accessexception", "(1) Site administration"),
         ("sitepolicynotagreed", "once in a browser"),

@@ -27,7 +27,7 @@ DRIVERS = (SYNCHRONOUS, ASYNCHRONOUS)
 chosen = st.dictionaries(st.sampled_from(sorted(BY_NAME)), st.booleans())
 
 
-def test_it_lists_the_ten_in_moodles_order_with_moodles_defaults() -> None:
+def test_options_have_moodles_order_and_defaults() -> None:
     assert {name: int(value) for name, value in defaults().items()} == {
         "activities": 1,
         "blocks": 1,
@@ -43,21 +43,21 @@ def test_it_lists_the_ten_in_moodles_order_with_moodles_defaults() -> None:
     assert list(defaults()) == [option.name for option in OPTIONS]
 
 
-def test_every_option_says_what_it_is_in_one_line() -> None:
+def test_every_option_has_a_label_and_a_one_line_explanation() -> None:
     for option in OPTIONS:
         assert option.label
         assert option.explanation.endswith(".")
         assert "\n" not in option.explanation
 
 
-def test_an_option_comes_after_those_it_needs() -> None:
+def test_option_is_listed_after_the_options_that_it_needs() -> None:
     seen: set[str] = set()
     for option in OPTIONS:
         assert seen.issuperset(option.needs)
         seen.add(option.name)
 
 
-def test_without_people_what_needs_them_is_off() -> None:
+def test_without_people_options_that_need_them_are_off() -> None:
     everything_else = effective(dict.fromkeys(BY_NAME, True) | {"users": False})
     assert [name for name, value in everything_else.items() if value] == ["activities", "blocks", "filters"]
 
@@ -68,7 +68,7 @@ def test_grade_history_needs_activities_too() -> None:
 
 
 @given(chosen, st.sampled_from(DRIVERS))
-def test_what_is_sent_is_0_or_1_and_always_says_users(options: dict[str, bool], driver: Driver) -> None:
+def test_sent_options_are_0_or_1_and_include_users(options: dict[str, bool], driver: Driver) -> None:
     try:
         wire = to_wire(options, driver)
     except UnsupportedOptions:
@@ -82,13 +82,13 @@ def test_what_is_sent_is_0_or_1_and_always_says_users(options: dict[str, bool], 
     assert all(type(item["value"]) is int for item in wire)
 
 
-def test_a_stock_moodle_is_sent_the_nine_options_that_it_knows() -> None:
+def test_stock_moodle_gets_its_nine_options() -> None:
     sent = {item["name"]: item["value"] for item in to_wire({}, SYNCHRONOUS)}
     captured = capture("duplicate_nine_options")["request"]
     assert sent == {captured[f"options[{n}][name]"]: captured[f"options[{n}][value]"] for n in range(9)}
 
 
-def test_people_without_enrolment_methods_are_refused_for_a_stock_moodle() -> None:
+def test_stock_moodle_refuses_people_without_enrolment_methods() -> None:
     options = {"users": True, "enrolments": False}
     reason = refusal(options, SYNCHRONOUS)
     assert "Enrolment methods (enrolments)" in reason
@@ -109,7 +109,7 @@ def test_without_people_the_copy_gets_the_default_enrolment_methods(enrolments: 
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
-def test_each_driver_says_what_it_does_with_each_option(driver: Driver) -> None:
+def test_each_driver_describes_the_effect_of_each_option(driver: Driver) -> None:
     for option in OPTIONS:
         behaviour = option.behaviours[driver]
         assert len(behaviour.effects) > int(option.default)
@@ -120,7 +120,7 @@ def test_each_driver_says_what_it_does_with_each_option(driver: Driver) -> None:
 
 
 @given(chosen)
-def test_what_is_on_has_what_it_needs(options: dict[str, bool]) -> None:
+def test_option_that_is_on_has_the_options_that_it_needs(options: dict[str, bool]) -> None:
     result = effective(options)
     for name, value in result.items():
         assert not value or all(result[need] for need in BY_NAME[name].needs)
@@ -128,7 +128,7 @@ def test_what_is_on_has_what_it_needs(options: dict[str, bool]) -> None:
     assert effective(result) == result
 
 
-def test_an_unknown_option_is_named() -> None:
+def test_unknown_option_is_named() -> None:
     with pytest.raises(ValueError, match="bogus"):
         to_wire({"bogus": True}, SYNCHRONOUS)
 
@@ -137,11 +137,11 @@ def test_an_unknown_option_is_named() -> None:
     ("name", "text", "value"),
     [("users", "0", False), ("users", "1", True), ("users", "2", None), ("users", "1abc", None), ("bogus", "1", None)],
 )
-def test_a_value_is_parsed_as_the_table_lists_it(name: str, text: str, value: int | None) -> None:
+def test_option_value_is_parsed_if_the_option_has_it(name: str, text: str, value: int | None) -> None:
     assert parse_value(name, text) is value
 
 
-def test_a_third_value_of_one_option_is_one_more_row_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_third_value_of_an_option_needs_one_more_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the proposed services may offer: enrolment methods always, also without people."""
     behaviour = BY_NAME["enrolments"].behaviours[ASYNCHRONOUS]
     always = replace(behaviour, effects=(*behaviour.effects, Effect("The enrolment methods, also without people.")))

@@ -15,7 +15,7 @@ from tests.captures import capture
 from .support import ENDPOINT, TOKEN, replay, sent
 
 
-def test_it_tells_the_site_and_its_functions(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_site_info_has_the_site_and_its_functions(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "site_info")
     info = client.site_info()
     assert (info.sitename, info.siteurl) == ("Bench 4.5", "https://moodle.example.edu")
@@ -26,12 +26,12 @@ def test_it_tells_the_site_and_its_functions(http: responses.RequestsMock, clien
     assert len(info.functions) == 23
 
 
-def test_the_private_access_key_is_not_kept(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_private_access_key_is_not_kept(http: responses.RequestsMock, client: MoodleClient) -> None:
     body = replay(http, "site_info")
     assert body["userprivateaccesskey"] not in repr(client.site_info())
 
 
-def test_it_reads_categories(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_categories_are_read(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "categories")
     assert client.categories() == (
         Category(
@@ -47,7 +47,7 @@ def test_it_reads_categories(http: responses.RequestsMock, client: MoodleClient)
     )
 
 
-def test_it_finds_a_course_by_its_id(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_course_is_found_by_its_id(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "course_with_teacher")
     assert client.course_by_id(5) == Course(
         id=5,
@@ -65,12 +65,12 @@ def test_it_finds_a_course_by_its_id(http: responses.RequestsMock, client: Moodl
     assert sent(http) == capture("course_with_teacher")["request"] | {"wstoken": TOKEN, "moodlewssettingraw": "1"}
 
 
-def test_a_course_that_does_not_exist_is_none(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_course_that_does_not_exist_is_none(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "course_by_id_none")
     assert client.course_by_id(99999) is None
 
 
-def test_it_finds_courses_by_short_name_in_any_case(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_course_is_found_by_short_name_in_any_case(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "course_by_shortname")
     assert [course.id for course in client.courses_by_shortname("gen-s")] == [6]
     assert sent(http)["value"] == "gen-s"
@@ -83,13 +83,15 @@ def test_several_courses_may_have_one_short_name(http: responses.RequestsMock, c
     assert [course.id for course in client.courses_by_shortname("GEN-S")] == [6, 7]
 
 
-def test_a_database_that_ignores_accents_is_believed(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_course_with_other_accents_in_its_short_name_is_found(
+    http: responses.RequestsMock, client: MoodleClient
+) -> None:
     course = capture("course_by_shortname")["body"]["courses"][0] | {"shortname": "CAFÉ-1"}
     http.post(ENDPOINT, json={"courses": [course]})
     assert len(client.courses_by_shortname("cafe-1")) == 1
 
 
-def test_no_course_has_an_unknown_short_name(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_unknown_short_name_finds_no_course(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "course_by_shortname_none")
     assert client.courses_by_shortname("no-such") == ()
 
@@ -102,7 +104,7 @@ def test_names_are_read_raw_with_all_their_languages(http: responses.RequestsMoc
     assert sent(http)["moodlewssettingraw"] == "1"
 
 
-def test_a_search_knows_less_of_each_course(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_search_results_lack_visibility_and_idnumber(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "search_courses")
     found = client.search_courses("Generated", perpage=2)
     assert [course.shortname for course in found] == ["GEN-S_1", "GEN-S"]
@@ -120,7 +122,7 @@ def test_courses_with_a_capability_are_counted(http: responses.RequestsMock, cli
     assert sent(http)["perpage"] == "1"
 
 
-def test_it_reads_the_contents_of_a_course(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_contents_of_a_course_are_read(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "contents_without_files")
     contents = client.contents(5)
     assert (contents.section_count, contents.activities) == (1, 2)
@@ -130,12 +132,12 @@ def test_it_reads_the_contents_of_a_course(http: responses.RequestsMock, client:
     assert sent(http)["options[0][value]"] == "1"
 
 
-def test_a_course_being_restored_has_no_sections(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_course_being_restored_has_no_sections(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, json=[])
     assert client.contents(5).section_count == 0
 
 
-def test_it_finds_people(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_people_are_found_by_username(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "users_by_username")
     assert client.users_by_field("username", "TEACH1") == (
         User(id=1003, username="teach1", email="t1@example.com", fullname="T One"),
@@ -143,27 +145,27 @@ def test_it_finds_people(http: responses.RequestsMock, client: MoodleClient) -> 
     assert sent(http)["values[0]"] == "TEACH1"
 
 
-def test_a_hidden_email_address_is_no_reason_for_doubt(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_person_with_a_hidden_email_address_is_found(http: responses.RequestsMock, client: MoodleClient) -> None:
     (person,) = capture("users_by_username")["body"]
     del person["email"]
     http.post(ENDPOINT, json=[person])
     assert client.users_by_field("email", "t1@example.com")[0].email == ""
 
 
-def test_it_lists_a_persons_courses(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_courses_of_a_person_are_listed(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "user_courses")
     (course,) = client.users_courses(1003)
     assert (course.id, course.category_id, course.visible, course.category_name) == (5, 1, True, "")
 
 
-def test_it_reads_the_status_of_the_proposed_service(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_status_of_the_proposed_service_is_read(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, json={"phase": "2", "status": 800, "progress": 0.5})
     assert client.async_duplicate_status("abc") == AsyncStatus(phase=2, status=800, progress=0.5)
     assert sent(http)["duplicateid"] == "abc"
     assert sent(http)["wsfunction"] == "core_course_async_duplicate_course_get_status"
 
 
-def test_statuses_of_many_duplications_come_by_id(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_statuses_of_many_duplications_are_keyed_by_id(http: responses.RequestsMock, client: MoodleClient) -> None:
     statuses = [{"duplicateid": "b", "phase": 1, "status": 700, "progress": 0, "ahead": 3}]
     http.post(ENDPOINT, json={"statuses": statuses, "cron": {"lastrun": 0}, "warnings": []})
     assert client.async_duplicate_statuses(["a", "b"]) == {"b": AsyncStatus(phase=1, status=700, progress=0)}
@@ -171,7 +173,7 @@ def test_statuses_of_many_duplications_come_by_id(http: responses.RequestsMock, 
     assert sent(http)["wsfunction"] == "core_course_async_duplicate_course_get_statuses"
 
 
-def test_numbers_may_arrive_as_text_and_names_with_what_no_database_stores(
+def test_numbers_as_text_are_read_and_unstorable_characters_replaced(
     http: responses.RequestsMock, client: MoodleClient
 ) -> None:
     course = {"id": "5", "shortname": "A\x00", "fullname": "\ud800B", "categoryid": "1", "visible": "0"}
@@ -207,7 +209,7 @@ A_COURSE = {"id": 5, "shortname": "A", "fullname": "B", "categoryid": 1}
         {"courses": [A_COURSE | {"id": 6}]},
     ],
 )
-def test_another_shape_or_another_course_is_no_trustworthy_answer(
+def test_answer_of_another_shape_or_course_is_not_trusted(
     http: responses.RequestsMock, client: MoodleClient, value: object
 ) -> None:
     http.post(ENDPOINT, json=value)
@@ -223,7 +225,7 @@ def test_another_shape_or_another_course_is_no_trustworthy_answer(
         (lambda client: client.users_by_field("username", "teach2"), "users_by_username"),
     ],
 )
-def test_an_answer_for_something_else_is_not_believed(
+def test_answer_for_another_course_or_person_is_not_trusted(
     http: responses.RequestsMock,
     client: MoodleClient,
     ask: Callable[[MoodleClient], Any],

@@ -57,7 +57,7 @@ def failure(ask: Callable[[MoodleClient], Any], client: MoodleClient) -> MoodleE
 
 @pytest.mark.parametrize("step", LEAKS.values(), ids=LEAKS)
 @pytest.mark.parametrize("ask", [duplicate, MoodleClient.site_info, lambda client: client.delete_course(5)])
-def test_no_error_holds_the_token(
+def test_error_does_not_contain_the_token(
     serve: Serve, caplog: pytest.LogCaptureFixture, step: Step, ask: Callable[[MoodleClient], Any]
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -72,14 +72,14 @@ def test_no_error_holds_the_token(
     assert TOKEN.encode() in server.seen[0].request
 
 
-def test_no_error_holds_the_token_when_nothing_was_sent() -> None:
+def test_error_of_an_unsent_request_does_not_contain_the_token() -> None:
     with MoodleClient("http://moodle.invalid", TOKEN) as client:
         error = failure(duplicate, client)
     assert TOKEN not in everything_known(error)
     assert error.__context__ is None
 
 
-def test_the_client_does_not_show_its_token() -> None:
+def test_client_does_not_show_its_token() -> None:
     with MoodleClient("http://moodle.invalid", TOKEN) as client:
         shown = (
             repr(client)
@@ -89,7 +89,7 @@ def test_the_client_does_not_show_its_token() -> None:
     assert TOKEN not in "".join(shown)
 
 
-def test_the_token_travels_in_the_body_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_token_is_sent_only_in_the_body(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server = serve(answers(capture("categories")["body"]))
     with MoodleClient(server.url, TOKEN) as client:

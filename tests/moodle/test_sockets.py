@@ -42,19 +42,19 @@ def lost(url: str, **settings: Any) -> MoodleError:
 # --- never sent -----------------------------------------------------------------------------------------
 
 
-def test_a_refused_connection_was_not_sent(nobody: str) -> None:
+def test_refused_connection_was_not_sent(nobody: str) -> None:
     error = lost(nobody)
     assert type(error) is NotSent
     assert "127.0.0.1 refused the connection" in str(error)
 
 
-def test_an_unknown_name_was_not_sent() -> None:
+def test_unknown_name_was_not_sent() -> None:
     error = lost("http://moodle.invalid")
     assert type(error) is NotSent
     assert "moodle.invalid could not be resolved" in str(error)
 
 
-def test_a_connection_that_is_not_accepted_in_time_was_not_sent() -> None:
+def test_connection_that_is_not_accepted_in_time_was_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         held = []
         for _ in range(3):  # the queue is full: the next one waits
@@ -68,20 +68,20 @@ def test_a_connection_that_is_not_accepted_in_time_was_not_sent() -> None:
     assert "accepted no connection within 0.3 seconds" in str(error)
 
 
-def test_a_proxy_that_is_not_there_lets_nothing_through(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_through_a_missing_proxy_was_not_sent(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", nobody)
     monkeypatch.setenv("https_proxy", nobody)
     assert type(lost("http://moodle.invalid")) is NotSent
     assert type(lost("https://moodle.invalid")) is NotSent
 
 
-def test_a_proxy_that_refuses_the_tunnel_lets_nothing_through(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_request_through_a_refused_proxy_tunnel_was_not_sent(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = serve(resets(reads=False), sends(b"HTTP/1.1 503 No\r\n\r\n"))
     monkeypatch.setenv("https_proxy", proxy.url)
     assert type(lost("https://moodle.invalid")) is NotSent
 
 
-def test_a_proxy_that_loses_the_answer_proves_nothing(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answer_lost_by_a_proxy_may_have_started_something(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     # urllib3 calls this a ProxyError, too.
     proxy = serve(sends(b""), resets())
     monkeypatch.setenv("http_proxy", proxy.url)
@@ -109,7 +109,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(both)
 
 
-def test_a_certificate_that_does_not_verify_is_a_fault_of_configuration(serve: Serve, certificate: str) -> None:
+def test_untrusted_certificate_is_a_configuration_fault(serve: Serve, certificate: str) -> None:
     server = serve(answers(COPY), tls=certificate)
     error = lost(server.url)
     assert type(error) is ConfigurationFault
@@ -117,7 +117,7 @@ def test_a_certificate_that_does_not_verify_is_a_fault_of_configuration(serve: S
     assert not server.seen
 
 
-def test_a_certificate_that_is_trusted_verifies(serve: Serve, certificate: str) -> None:
+def test_trusted_certificate_is_accepted(serve: Serve, certificate: str) -> None:
     server = serve(answers(COPY), answers(CATEGORIES), stalls(after=GOOD[:-3]), tls=certificate)
     with MoodleClient(server.url, TOKEN, verify=certificate, read_timeout=1) as client:
         assert duplicate(client).id == 51
@@ -127,13 +127,13 @@ def test_a_certificate_that_is_trusted_verifies(serve: Serve, certificate: str) 
         assert raised.value.timed_out
 
 
-def test_a_certificate_for_another_name_is_a_fault_of_configuration(serve: Serve, certificate: str) -> None:
+def test_certificate_for_another_name_is_a_configuration_fault(serve: Serve, certificate: str) -> None:
     server = serve(answers(COPY), tls=certificate)
     error = lost(server.url.replace("localhost", "127.0.0.1"), verify=certificate)
     assert type(error) is ConfigurationFault
 
 
-def test_https_where_only_http_is_spoken_is_a_fault_of_configuration(serve: Serve) -> None:
+def test_https_to_an_http_server_is_a_configuration_fault(serve: Serve) -> None:
     server = serve(sends(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 100), sends(b""))
     server.steps[0].reads = False
     error = lost(server.url.replace("http:", "https:"))
@@ -141,13 +141,13 @@ def test_https_where_only_http_is_spoken_is_a_fault_of_configuration(serve: Serv
     assert "https" in str(error)
 
 
-def test_a_handshake_that_fails_was_not_sent(serve: Serve) -> None:
+def test_handshake_that_fails_was_not_sent(serve: Serve) -> None:
     for step in (stalls(reads=False), resets(reads=False)):
         server = serve(step)
         assert type(lost(server.url.replace("http:", "https:"), connect_timeout=0.3)) is NotSent
 
 
-def test_a_missing_file_of_certificates_is_a_fault_of_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_certificate_file_is_a_configuration_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
     error = lost("https://moodle.invalid")
     assert type(error) is ConfigurationFault
@@ -181,7 +181,7 @@ def test_a_missing_file_of_certificates_is_a_fault_of_configuration(monkeypatch:
         (sends(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70_000 + b"\r\n\r\n"), "an answer that could not be read"),
     ],
 )
-def test_a_lost_answer_may_have_started(serve: Serve, step: Any, detail: str) -> None:
+def test_lost_answer_may_have_started_something(serve: Serve, step: Any, detail: str) -> None:
     server = serve(step, answers(COPY))
     error = lost(server.url)
     assert type(error) is NoTrustworthyAnswer
@@ -191,7 +191,7 @@ def test_a_lost_answer_may_have_started(serve: Serve, step: Any, detail: str) ->
 
 
 @pytest.mark.parametrize("step", [stalls(), stalls(after=GOOD[:20]), stalls(after=GOOD[:-3])])
-def test_an_answer_that_does_not_come_in_time_may_have_started(serve: Serve, step: Any) -> None:
+def test_late_answer_may_have_started_something(serve: Serve, step: Any) -> None:
     server = serve(step, answers(COPY))
     error = lost(server.url, duplication_timeout=0.2)
     assert isinstance(error, NoTrustworthyAnswer)
@@ -209,26 +209,26 @@ def test_an_answer_that_does_not_come_in_time_may_have_started(serve: Serve, ste
     ],
     ids=["body", "chunks", "headers"],
 )
-def test_a_server_that_drips_holds_nobody(serve: Serve, step: Any) -> None:
+def test_slow_bytes_end_at_the_read_timeout(serve: Serve, step: Any) -> None:
     server = serve(step)
     with MoodleClient(server.url, TOKEN, read_timeout=0.2) as client, pytest.raises(NoTrustworthyAnswer) as raised:
         client.categories()
     assert raised.value.timed_out
 
 
-def test_an_answer_may_take_its_time_within_the_limit(serve: Serve) -> None:
+def test_slow_answer_within_the_timeout_is_read(serve: Serve) -> None:
     server = serve(drips(GOOD[-10:], after=GOOD[:-10], every=0.01))
     with MoodleClient(server.url, TOKEN, duplication_timeout=5) as client:
         assert duplicate(client).id == 51
 
 
-def test_an_endless_answer_is_not_kept(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_answer_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.LARGEST_BODY", 100_000)
     server = serve(sends(http_answer(b" " * 1_000_000)))
     assert "64 MiB" in str(lost(server.url, duplication_timeout=5))
 
 
-def test_a_redirect_gets_no_token(serve: Serve) -> None:
+def test_redirect_target_gets_no_token(serve: Serve) -> None:
     other = serve(answers(COPY))
     for status in ("307 Temporary Redirect", "308 Permanent Redirect", "302 Found"):
         location = f"Location: {other.url}/webservice/rest/server.php\r\n"
@@ -239,13 +239,13 @@ def test_a_redirect_gets_no_token(serve: Serve) -> None:
     assert other.connections == 0
 
 
-def test_another_status_says_enough_when_its_page_is_lost(serve: Serve) -> None:
+def test_error_status_is_reported_although_its_page_is_lost(serve: Serve) -> None:
     for status, kind in (("403 Forbidden", ConfigurationFault), ("504 Gateway Time-out", NoTrustworthyAnswer)):
         server = serve(stalls(after=http_answer(b"<html>", status=status, length=999)))
         assert type(lost(server.url, duplication_timeout=0.2)) is kind
 
 
-def test_maintenance_from_the_command_line_is_a_fault_of_configuration(serve: Serve) -> None:
+def test_maintenance_from_the_command_line_is_a_configuration_fault(serve: Serve) -> None:
     # What lib/setup.php says before anything else runs, with `php admin/cli/maintenance.php --enable`.
     server = serve(
         sends(http_answer(b"<html>", status="503 Moodle under maintenance")),
@@ -267,14 +267,14 @@ def test_reads_share_a_connection(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("death", [sends(b""), resets(), resets(reads=False)])
-def test_a_read_survives_the_death_of_a_kept_connection(serve: Serve, death: Any) -> None:
+def test_read_survives_a_closed_kept_alive_connection(serve: Serve, death: Any) -> None:
     server = serve(answers(CATEGORIES), death, answers(CATEGORIES))
     with MoodleClient(server.url, TOKEN) as client:
         assert client.categories() == client.categories()
     assert [exchange.connection for exchange in server.seen] == [1, 1, 2]
 
 
-def test_a_connection_that_was_idle_for_long_is_not_used_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_idle_connection_is_not_used_again(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     server = serve(answers(CATEGORIES), answers(CATEGORIES))
     monkeypatch.setattr("dupdash.moodle.transport.IDLE_LIMIT", -1.0)
     with MoodleClient(server.url, TOKEN) as client:
@@ -283,14 +283,14 @@ def test_a_connection_that_was_idle_for_long_is_not_used_again(serve: Serve, mon
     assert server.connections == 2
 
 
-def test_a_read_that_ran_out_of_time_is_not_asked_again(serve: Serve) -> None:
+def test_timed_out_read_is_not_repeated(serve: Serve) -> None:
     server = serve(stalls(), answers(CATEGORIES))
     with MoodleClient(server.url, TOKEN, read_timeout=0.1) as client, pytest.raises(NoTrustworthyAnswer):
         client.categories()
     assert server.connections == 1
 
 
-def test_a_refused_read_is_tried_again(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_with_a_refused_connection_is_repeated(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[float] = []
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.1, 0.3))
     monkeypatch.setattr("dupdash.moodle.transport.time.sleep", naps.append)
@@ -299,7 +299,7 @@ def test_a_refused_read_is_tried_again(nobody: str, monkeypatch: pytest.MonkeyPa
     assert naps == [0.1, 0.3, 0.3]
 
 
-def test_a_duplication_has_a_fresh_connection_of_its_own(serve: Serve) -> None:
+def test_duplication_uses_a_new_connection(serve: Serve) -> None:
     server = serve(answers(CATEGORIES), answers(COPY), answers(CATEGORIES), answers({"warnings": []}))
     with MoodleClient(server.url, TOKEN) as client:
         client.categories()
@@ -311,7 +311,7 @@ def test_a_duplication_has_a_fresh_connection_of_its_own(serve: Serve) -> None:
     assert f"\r\nUser-Agent: dupdash/{VERSION}\r\n".encode() in server.seen[1].request
 
 
-def test_a_session_may_be_brought_along(serve: Serve) -> None:
+def test_given_session_is_used_for_reads(serve: Serve) -> None:
     server = serve(answers(CATEGORIES), drips(b"x" * 50, after=b"HTTP/1.1 200 OK\r\n\r\n", every=0.01))
     with MoodleClient(server.url, TOKEN, session=requests.Session(), read_timeout=0.4) as client:
         assert len(client.categories()) == 1
@@ -319,7 +319,7 @@ def test_a_session_may_be_brought_along(serve: Serve) -> None:
             client.categories()
 
 
-def test_an_error_that_is_being_dealt_with_decides_nothing(serve: Serve, nobody: str) -> None:
+def test_error_of_an_earlier_request_does_not_change_the_result(serve: Serve, nobody: str) -> None:
     server = serve(resets())
     try:
         with requests.Session() as session:

@@ -11,7 +11,7 @@ from dupdash.moodle.records import Duplicated
 from .support import ENDPOINT, TOKEN, duplicate, replay, sent
 
 
-def test_it_duplicates_and_sends_the_nine_options_of_a_stock_moodle(
+def test_duplication_sends_the_nine_options_of_a_stock_moodle(
     http: responses.RequestsMock, client: MoodleClient
 ) -> None:
     replay(http, "duplicate_ok")
@@ -42,7 +42,7 @@ def test_it_duplicates_and_sends_the_nine_options_of_a_stock_moodle(
 
 
 @pytest.mark.parametrize("answered", ["AT&T", "at&t"])
-def test_the_answered_short_name_may_be_in_another_case(
+def test_answered_short_name_may_be_in_another_case(
     http: responses.RequestsMock, client: MoodleClient, answered: str
 ) -> None:
     http.post(ENDPOINT, json={"id": 51, "shortname": answered})
@@ -68,7 +68,7 @@ def test_the_answered_short_name_may_be_in_another_case(
         {"error": "no"},
     ],
 )
-def test_an_answer_that_does_not_name_our_copy_is_not_believed(
+def test_answer_that_does_not_name_our_copy_is_not_trusted(
     http: responses.RequestsMock, client: MoodleClient, value: object
 ) -> None:
     http.post(ENDPOINT, json=value)
@@ -77,7 +77,7 @@ def test_an_answer_that_does_not_name_our_copy_is_not_believed(
     assert len(http.calls) == 1
 
 
-def test_text_that_cannot_be_sent_is_refused_before_it_is_sent(
+def test_text_that_cannot_be_encoded_is_refused_before_sending(
     http: responses.RequestsMock, client: MoodleClient
 ) -> None:
     with pytest.raises(Refused):
@@ -85,7 +85,7 @@ def test_text_that_cannot_be_sent_is_refused_before_it_is_sent(
     assert not http.calls
 
 
-def test_the_proposed_service_takes_its_five_parameters(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_proposed_service_gets_its_five_parameters(http: responses.RequestsMock, client: MoodleClient) -> None:
     http.post(ENDPOINT, json={"duplicateid": "a" * 64})
     given = client.async_duplicate_course(source_id=5, fullname="A copy", shortname="DUP-1", category_id=1, options={})
     assert given == "a" * 64
@@ -103,21 +103,19 @@ def test_the_proposed_service_takes_its_five_parameters(http: responses.Requests
 
 
 @pytest.mark.parametrize("value", [{"duplicateid": ""}, {"duplicateid": "a" * 65}, {"duplicateid": 7}, {}, "x"])
-def test_a_duplicate_id_has_1_to_64_characters(
-    http: responses.RequestsMock, client: MoodleClient, value: object
-) -> None:
+def test_duplicate_id_has_1_to_64_characters(http: responses.RequestsMock, client: MoodleClient, value: object) -> None:
     http.post(ENDPOINT, json=value)
     with pytest.raises(NoTrustworthyAnswer):
         client.async_duplicate_course(source_id=5, fullname="x", shortname="x", category_id=1, options={})
 
 
-def test_it_deletes_a_course(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_course_is_deleted(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "delete_course")
     assert client.delete_course(58) is True
     assert sent(http)["courseids[0]"] == "58"
 
 
-def test_a_course_that_is_gone_counts_as_deleted_before(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_missing_course_counts_as_already_deleted(http: responses.RequestsMock, client: MoodleClient) -> None:
     replay(http, "delete_unknown_course")
     assert client.delete_course(99999) is False
 
@@ -125,7 +123,7 @@ def test_a_course_that_is_gone_counts_as_deleted_before(http: responses.Requests
 @pytest.mark.parametrize(
     ("code", "kind"), [("cannotdeletecourse", Refused), ("cannotdeletecategorycourse", UnknownRefusal)]
 )
-def test_a_course_that_moodle_did_not_delete_is_an_error(
+def test_course_that_moodle_did_not_delete_is_an_error(
     http: responses.RequestsMock, client: MoodleClient, code: str, kind: type[Exception]
 ) -> None:
     http.post(ENDPOINT, json={"warnings": [{"item": "course", "itemid": 5, "warningcode": code, "message": "no"}]})

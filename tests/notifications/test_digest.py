@@ -58,7 +58,7 @@ def until_morning(clock: Clock) -> list[Any]:
     return sweep()
 
 
-def test_it_sums_up_the_day_for_administrators(administrator: User, faculty: User, clock: Clock) -> None:
+def test_digest_summarizes_the_day_for_administrators(administrator: User, faculty: User, clock: Clock) -> None:
     quiet(administrator)
     choose(faculty, own=dict.fromkeys(Topic.values, "never"))
     sweep()
@@ -86,7 +86,7 @@ def test_it_sums_up_the_day_for_administrators(administrator: User, faculty: Use
     assert "From 1 Mar, 07:00 to 2 Mar, 07:00 UTC" in summary.body
 
 
-def test_it_comes_once_a_day(administrator: User, clock: Clock) -> None:
+def test_digest_is_sent_once_a_day(administrator: User, clock: Clock) -> None:
     quiet(administrator)
     sweep()
     a_job(State.AWAITING_APPROVAL)
@@ -98,7 +98,7 @@ def test_it_comes_once_a_day(administrator: User, clock: Clock) -> None:
     assert len(sweep()) == 1
 
 
-def test_it_does_not_come_before_its_hour(administrator: User, clock: Clock) -> None:
+def test_digest_is_not_sent_before_its_hour(administrator: User, clock: Clock) -> None:
     quiet(administrator)
     sweep()
     a_job(State.AWAITING_APPROVAL)
@@ -106,7 +106,7 @@ def test_it_does_not_come_before_its_hour(administrator: User, clock: Clock) -> 
     assert sweep() == []
 
 
-def test_it_comes_late_rather_than_never_and_leaves_nothing_between_two(administrator: User, clock: Clock) -> None:
+def test_late_digest_covers_everything_since_the_last_one(administrator: User, clock: Clock) -> None:
     quiet(administrator)
     sweep()
     fail(a_job(shortname="FIRST"))
@@ -127,9 +127,7 @@ def test_nothing_is_sent_on_an_empty_day(administrator: User, clock: Clock) -> N
     assert set(Digest.objects.values_list("delivery", flat=True)) == {Delivery.SKIPPED}
 
 
-def test_it_goes_to_those_who_did_not_decline_and_to_those_who_asked(
-    administrator: User, help_desk: User, faculty: User, clock: Clock
-) -> None:
+def test_digest_goes_to_those_who_chose_it(administrator: User, help_desk: User, faculty: User, clock: Clock) -> None:
     sweep()
     a_job(State.AWAITING_APPROVAL, "WAITS")
     succeed(a_job(shortname="GOOD"))
@@ -142,7 +140,7 @@ def test_it_goes_to_those_who_did_not_decline_and_to_those_who_asked(
     assert "WAITING FOR APPROVAL" not in mails[0].body
 
 
-def test_it_holds_what_was_wanted_once_a_day(faculty: User, clock: Clock) -> None:
+def test_digest_contains_topics_chosen_for_once_a_day(faculty: User, clock: Clock) -> None:
     sweep()
     choose(faculty, **own(Topic.SUCCEEDED, When.DAILY))
     succeed(a_job(shortname="ONE", requester=faculty))
@@ -158,7 +156,7 @@ def test_it_holds_what_was_wanted_once_a_day(faculty: User, clock: Clock) -> Non
     assert sweep() == []
 
 
-def test_it_names_no_copy_that_the_recipient_may_not_see_any_more(help_desk: User, faculty: User, clock: Clock) -> None:
+def test_digest_omits_copies_that_the_recipient_may_no_longer_see(help_desk: User, faculty: User, clock: Clock) -> None:
     choose(help_desk, **others(Topic.FAILED, When.DAILY), **own(Topic.FAILED, When.DAILY))
     choose(faculty, **own(Topic.FAILED, When.NEVER))
     fail(a_job(fullname="Merger, confidential", requester=faculty))
@@ -170,7 +168,7 @@ def test_it_names_no_copy_that_the_recipient_may_not_see_any_more(help_desk: Use
     assert "confidential" not in summary.body
 
 
-def test_who_may_see_nothing_of_it_any_more_gets_no_summary(help_desk: User, faculty: User, clock: Clock) -> None:
+def test_recipient_without_visible_copies_gets_no_digest(help_desk: User, faculty: User, clock: Clock) -> None:
     choose(help_desk, **others(Topic.FAILED, When.DAILY))
     choose(faculty, **own(Topic.FAILED, When.NEVER))
     fail(a_job(requester=faculty))
@@ -179,7 +177,7 @@ def test_who_may_see_nothing_of_it_any_more_gets_no_summary(help_desk: User, fac
     assert until_morning(clock) == []
 
 
-def test_what_its_lists_name_is_not_said_twice(administrator: User, clock: Clock) -> None:
+def test_digest_names_each_copy_once(administrator: User, clock: Clock) -> None:
     sweep()
     choose(administrator, **others(Topic.FAILED, When.DAILY))
     fail(a_job(shortname="BAD"))
@@ -187,7 +185,7 @@ def test_what_its_lists_name_is_not_said_twice(administrator: User, clock: Clock
     assert summary.body.count("(BAD)") == 1
 
 
-def test_what_happens_after_its_hour_waits_for_the_next_one(faculty: User, clock: Clock) -> None:
+def test_event_after_the_hour_is_in_the_next_digest(faculty: User, clock: Clock) -> None:
     choose(faculty, **own(Topic.SUCCEEDED, When.DAILY))
     assert until_morning(clock) == []
     clock.forward(HOUR)
@@ -199,7 +197,7 @@ def test_what_happens_after_its_hour_waits_for_the_next_one(faculty: User, clock
     assert len(sweep()) == 1
 
 
-def test_its_hour_is_the_recipients(administrator: User, clock: Clock) -> None:
+def test_digest_hour_is_in_the_recipients_time_zone(administrator: User, clock: Clock) -> None:
     quiet(administrator)
     choose(administrator, time_zone="Asia/Tokyo")
     sweep()
@@ -215,7 +213,7 @@ def test_its_hour_is_the_recipients(administrator: User, clock: Clock) -> None:
     assert sweep() == []
 
 
-def test_it_names_a_few_and_counts_the_rest(administrator: User, clock: Clock) -> None:
+def test_digest_names_a_few_copies_and_counts_the_rest(administrator: User, clock: Clock) -> None:
     quiet(administrator)
     sweep()
     for number in range(33):
@@ -225,9 +223,7 @@ def test_it_names_a_few_and_counts_the_rest(administrator: User, clock: Clock) -
     assert "… and 3 more" in summary.body
 
 
-def test_it_says_that_copies_are_paused_and_that_mail_was_given_up(
-    administrator: User, faculty: User, clock: Clock
-) -> None:
+def test_digest_reports_paused_copying_and_undelivered_mail(administrator: User, faculty: User, clock: Clock) -> None:
     quiet(administrator)
     MoodleHealth.current()
     MoodleHealth.objects.update(paused_at=datetime.now(UTC), fault_message="Invalid token\nHa: ha")
@@ -242,7 +238,7 @@ def test_it_says_that_copies_are_paused_and_that_mail_was_given_up(
     assert "1 mail could not be sent in the last week." in summary.body
 
 
-def test_it_is_tried_again_where_it_could_not_be_sent(administrator: User, clock: Clock, post_office: Any) -> None:
+def test_failed_digest_is_sent_again(administrator: User, clock: Clock, post_office: Any) -> None:
     quiet(administrator)
     sweep()
     a_job(State.AWAITING_APPROVAL)

@@ -41,7 +41,7 @@ def every_mail(administrator: User, requester: User, **columns: Any) -> list[Ema
     return sweep()
 
 
-def test_it_lets_no_name_write_headers_or_lines_of_its_own(administrator: User, sent_mail: Any) -> None:
+def test_names_cannot_inject_headers_or_lines(administrator: User, sent_mail: Any) -> None:
     mean = person("mean", Role.FACULTY, first_name="M\nSubject: hi", last_name="Ean")
     names = ("fullname", "source_fullname", "source_shortname", "category_name", "note")
     choose(administrator, **others(Topic.SUCCEEDED, When.NOW))
@@ -61,7 +61,7 @@ def test_it_lets_no_name_write_headers_or_lines_of_its_own(administrator: User, 
     assert "<b>&amp;</b>" in parsed(mails[0]).get_content()
 
 
-def test_every_mail_says_what_a_mail_of_a_program_should(administrator: User, faculty: User, sent_mail: Any) -> None:
+def test_every_mail_has_the_headers_of_automatic_mail(administrator: User, faculty: User, sent_mail: Any) -> None:
     mails = every_mail(administrator, faculty)
     assert {message.subject.split(":")[0] for message in mails} == {
         "[dupdash] Requested",
@@ -87,7 +87,7 @@ def test_every_mail_says_what_a_mail_of_a_program_should(administrator: User, fa
     assert len(set(ids)) == len(ids)
 
 
-def test_it_keeps_secrets(administrator: User, faculty: User, sent_mail: Any, settings: Any) -> None:
+def test_mail_contains_no_secrets(administrator: User, faculty: User, sent_mail: Any, settings: Any) -> None:
     settings.MOODLE_TOKEN, settings.EMAIL_HOST_PASSWORD = "0123456789abcdef", "hunter2"
     for message in every_mail(administrator, faculty):
         whole = message.message().as_string()
@@ -96,21 +96,19 @@ def test_it_keeps_secrets(administrator: User, faculty: User, sent_mail: Any, se
         assert settings.SECRET_KEY not in whole
 
 
-def test_it_cuts_a_long_subject_short(faculty: User, sent_mail: Any) -> None:
+def test_long_subject_is_shortened(faculty: User, sent_mail: Any) -> None:
     fail(a_job(shortname="é" * 100, requester=faculty))
     assert len(sweep()[0].subject) <= 150
 
 
-def test_it_says_that_a_copy_differs_from_its_source(faculty: User, sent_mail: Any) -> None:
+def test_mail_reports_a_difference_from_the_source(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty)
     type(job).objects.filter(pk=job.pk).update(verification={"complete": False})
     succeed(job)
     assert "It differs from its source" in sweep()[0].body
 
 
-def test_it_says_that_a_cancelled_copy_was_made_all_the_same(
-    administrator: User, faculty: User, sent_mail: Any
-) -> None:
+def test_mail_reports_that_a_cancelled_copy_exists(administrator: User, faculty: User, sent_mail: Any) -> None:
     choose(faculty, **own(Topic.SUCCEEDED, When.NOW))
     job = a_job(State.RUNNING, requester=faculty)
     jobs.cancel(job, actor=faculty)
@@ -118,7 +116,7 @@ def test_it_says_that_a_cancelled_copy_was_made_all_the_same(
     assert "was cancelled too late: Moodle had already made it, and it could not be removed" in sweep()[0].body
 
 
-def test_names_are_one_line_and_words_are_marked() -> None:
+def test_names_are_one_line_and_foreign_text_is_marked() -> None:
     assert one_line(" a\u2028b\u0085c\td\x00e ") == "a b c d e"
     assert one_line("x" * 20, 5) == "xxxx…"
     assert one_line("\ud800x") == "x"

@@ -23,7 +23,7 @@ from tests.notifications.support import earlier, fail, rows, succeed, sweep, to
 pytestmark = pytest.mark.django_db
 
 
-def test_it_sends_each_mail_once_however_often_it_sweeps(faculty: User, sent_mail: Any, clock: Clock) -> None:
+def test_each_mail_is_sent_once_after_several_sweeps(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     assert len(sweep()) == 1
     for _ in range(3):
@@ -32,7 +32,7 @@ def test_it_sends_each_mail_once_however_often_it_sweeps(faculty: User, sent_mai
     assert rows()[0].delivery == Delivery.SENT
 
 
-def test_it_writes_the_rows_of_an_event_once_even_where_two_look_at_it(faculty: User, sent_mail: Any) -> None:
+def test_event_read_by_two_workers_makes_one_mail_each(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
     outbox.collect()
     again = [
@@ -42,7 +42,7 @@ def test_it_writes_the_rows_of_an_event_once_even_where_two_look_at_it(faculty: 
     assert len(rows()) == 1
 
 
-def test_it_sends_again_what_a_worker_took_and_died_with(faculty: User, sent_mail: Any, clock: Clock) -> None:
+def test_mail_of_a_dead_worker_is_sent_again(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     outbox.collect()
     item = rows()[0]
@@ -55,7 +55,7 @@ def test_it_sends_again_what_a_worker_took_and_died_with(faculty: User, sent_mai
     assert sweep() == []
 
 
-def test_a_mail_that_comes_twice_carries_the_same_id(faculty: User, sent_mail: Any, clock: Clock) -> None:
+def test_mail_sent_twice_has_the_same_message_id(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     first = sweep()
     # Sent, and the worker died before it could say so.
@@ -65,7 +65,7 @@ def test_a_mail_that_comes_twice_carries_the_same_id(faculty: User, sent_mail: A
     assert first[0].message()["Message-ID"] == second[0].message()["Message-ID"]
 
 
-def test_of_two_that_send_the_same_mail_one_does(faculty: User, sent_mail: Any) -> None:
+def test_mail_claimed_by_two_workers_is_sent_by_one(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
     outbox.collect()
     ours, theirs = rows()[0], rows()[0]
@@ -73,14 +73,14 @@ def test_of_two_that_send_the_same_mail_one_does(faculty: User, sent_mail: Any) 
     assert not sender._claim(theirs)
 
 
-def test_one_run_at_a_time(faculty: User, sent_mail: Any) -> None:
+def test_second_run_sends_nothing_while_the_first_runs(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
     with database_lock.try_lock(database_lock.MAIL):
         assert sweep() == []
     assert len(sweep()) == 1
 
 
-def test_a_run_that_breaks_lets_the_next_one_in(faculty: User, sent_mail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_run_does_not_block_the_next_one(faculty: User, sent_mail: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     succeed(a_job(requester=faculty))
     with monkeypatch.context() as patched:
         patched.setattr(outbox, "collect", lambda: 1 / 0)
@@ -90,7 +90,7 @@ def test_a_run_that_breaks_lets_the_next_one_in(faculty: User, sent_mail: Any, m
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_sends_outside_of_transactions_and_through_one_connection(
+def test_mails_are_sent_outside_transactions_over_one_connection(
     faculty: User, sent_mail: Any, post_office: Any
 ) -> None:
     for number in range(3):
@@ -100,7 +100,7 @@ def test_it_sends_outside_of_transactions_and_through_one_connection(
     assert not post_office.in_transaction
 
 
-def test_it_tries_again_with_growing_delays_and_gives_up_in_the_end(
+def test_failing_mail_is_retried_with_growing_delays_then_given_up(
     faculty: User, sent_mail: Any, post_office: Any, clock: Clock, settings: Any
 ) -> None:
     settings.MAIL_ATTEMPTS = 4
@@ -125,7 +125,7 @@ def test_it_tries_again_with_growing_delays_and_gives_up_in_the_end(
     assert sweep() == []
 
 
-def test_it_sends_what_was_refused_before(faculty: User, sent_mail: Any, post_office: Any, clock: Clock) -> None:
+def test_mail_refused_before_is_sent_later(faculty: User, sent_mail: Any, post_office: Any, clock: Clock) -> None:
     post_office.refuses = {faculty.email: smtplib.SMTPDataError(451, b"try later")}
     succeed(a_job(requester=faculty))
     assert sweep() == []
@@ -135,9 +135,7 @@ def test_it_sends_what_was_refused_before(faculty: User, sent_mail: Any, post_of
     assert not mail_problems()
 
 
-def test_an_address_that_is_refused_for_good_is_not_asked_for_ever(
-    faculty: User, sent_mail: Any, post_office: Any, clock: Clock
-) -> None:
+def test_permanently_refused_address_is_given_up(faculty: User, sent_mail: Any, post_office: Any, clock: Clock) -> None:
     refusal = smtplib.SMTPRecipientsRefused({faculty.email: (550, b"no such user")})
     post_office.refuses = {faculty.email: refusal}
     succeed(a_job(requester=faculty))
@@ -148,7 +146,7 @@ def test_an_address_that_is_refused_for_good_is_not_asked_for_ever(
     assert rows()[0].attempts == sender.ATTEMPTS_REFUSED
 
 
-def test_one_mail_that_cannot_be_sent_holds_up_no_other(
+def test_mail_that_cannot_be_sent_does_not_block_others(
     faculty: User, colleague: User, sent_mail: Any, post_office: Any
 ) -> None:
     post_office.refuses = {faculty.email: ConnectionResetError("gone")}
@@ -157,7 +155,7 @@ def test_one_mail_that_cannot_be_sent_holds_up_no_other(
     assert to(sweep()) == [colleague.email]
 
 
-def test_one_mail_that_cannot_be_written_holds_up_no_other(
+def test_mail_that_cannot_be_rendered_does_not_block_others(
     faculty: User, colleague: User, sent_mail: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     succeed(a_job(requester=faculty, shortname="ONE"))
@@ -172,9 +170,7 @@ def test_one_mail_that_cannot_be_written_holds_up_no_other(
     assert "ZeroDivisionError" in Notification.objects.get(recipient=faculty, channel="mail").last_error
 
 
-def test_a_mail_that_kills_its_worker_comes_to_an_end(
-    faculty: User, sent_mail: Any, clock: Clock, settings: Any
-) -> None:
+def test_mail_that_kills_its_worker_is_given_up(faculty: User, sent_mail: Any, clock: Clock, settings: Any) -> None:
     settings.MAIL_ATTEMPTS = 2
     succeed(a_job(requester=faculty))
     outbox.collect()
@@ -185,7 +181,7 @@ def test_a_mail_that_kills_its_worker_comes_to_an_end(
     assert rows()[0].delivery == Delivery.GIVEN_UP
 
 
-def test_a_mail_server_that_is_away_costs_no_mail_an_attempt(
+def test_unreachable_mail_server_uses_up_no_attempt(
     faculty: User, sent_mail: Any, post_office: Any, clock: Clock
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
@@ -203,7 +199,7 @@ def test_a_mail_server_that_is_away_costs_no_mail_an_attempt(
     assert not mail_problems()
 
 
-def test_it_notices_a_mail_server_that_is_back_though_nothing_is_due(
+def test_returned_mail_server_is_noticed_without_due_mail(
     faculty: User, sent_mail: Any, post_office: Any, clock: Clock
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
@@ -228,7 +224,7 @@ def test_it_notices_a_mail_server_that_is_back_though_nothing_is_due(
     assert post_office.connections == 1
 
 
-def test_a_mail_server_that_stays_away_is_asked_less_and_less(
+def test_unreachable_mail_server_is_probed_less_and_less_often(
     faculty: User, sent_mail: Any, post_office: Any, clock: Clock
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
@@ -243,7 +239,7 @@ def test_a_mail_server_that_stays_away_is_asked_less_and_less(
     assert delays == [60, 120, 240]
 
 
-def test_what_could_not_be_told_for_days_is_given_up_counted_and_named_in_the_log(
+def test_mail_unsent_for_days_is_given_up_counted_and_logged(
     faculty: User, sent_mail: Any, post_office: Any, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     post_office.unreachable = ConnectionRefusedError("refused")
@@ -257,14 +253,14 @@ def test_what_could_not_be_told_for_days_is_given_up_counted_and_named_in_the_lo
     assert f"{rows()[0]} is given up" in caplog.text
 
 
-def test_what_is_long_over_is_told_to_nobody(faculty: User, sent_mail: Any) -> None:
+def test_old_event_makes_no_mail(faculty: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
     earlier(JobEvent, at=timedelta(days=4))
     assert sweep() == []
     assert rows() == []
 
 
-def test_an_event_that_was_committed_late_is_not_missed(faculty: User, colleague: User, sent_mail: Any) -> None:
+def test_event_committed_late_is_not_missed(faculty: User, colleague: User, sent_mail: Any) -> None:
     """Ids are given out before they are committed: 7 may be seen before 6."""
     late = a_job(requester=faculty, shortname="LATE")
     event = JobEvent.objects.create(job=late, kind="failed", from_state="running", to_state="failed", reason="Late.")
@@ -283,7 +279,7 @@ def test_an_event_that_was_committed_late_is_not_missed(faculty: User, colleague
     assert to(sweep()) == [faculty.email]
 
 
-def test_what_was_looked_at_is_not_read_again(faculty: User, sent_mail: Any, clock: Clock) -> None:
+def test_processed_event_is_not_read_again(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     sweep()
     clock.forward(outbox.COMMITTED_AFTER.total_seconds() + 1)
@@ -291,7 +287,7 @@ def test_what_was_looked_at_is_not_read_again(faculty: User, sent_mail: Any, clo
     assert OutboxPosition.current().event_id == JobEvent.objects.latest("pk").pk
 
 
-def test_a_sweep_with_nothing_to_do_is_cheap(faculty: User, sent_mail: Any) -> None:
+def test_sweep_without_events_needs_few_queries(faculty: User, sent_mail: Any) -> None:
     person("second")
     sweep()
     with CaptureQueriesContext(connection) as queries:
@@ -299,7 +295,7 @@ def test_a_sweep_with_nothing_to_do_is_cheap(faculty: User, sent_mail: Any) -> N
     assert len(queries) <= 20
 
 
-def test_a_thousand_events_are_told_with_few_questions(faculty: User, sent_mail: Any) -> None:
+def test_thousand_events_need_few_queries(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty)
     told = {"job": job, "kind": "failed", "from_state": "running", "to_state": "failed", "reason": "No."}
     JobEvent.objects.bulk_create(JobEvent(**told) for _ in range(1000))
@@ -309,7 +305,7 @@ def test_a_thousand_events_are_told_with_few_questions(faculty: User, sent_mail:
     assert len(queries) < 60
 
 
-def test_what_was_told_long_ago_is_forgotten(faculty: User, sent_mail: Any, clock: Clock) -> None:
+def test_old_mails_are_deleted(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty, shortname="OLD"))
     sweep()
     clock.forward(timedelta(days=31).total_seconds())

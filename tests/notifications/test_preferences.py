@@ -30,7 +30,7 @@ def shown(client: Client) -> dict[str, Any]:
     return {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
 
 
-def test_it_shows_each_role_what_it_can_choose(administrator: User, faculty: User, help_desk: User) -> None:
+def test_page_shows_each_role_its_topics(administrator: User, faculty: User, help_desk: User) -> None:
     fields = {user.username: set(shown(as_person(user))) for user in (administrator, faculty, help_desk)}
     assert {"own_failed", "others_failed", "others_approval", "figures"} <= fields["archer"]
     assert "own_failed" in fields["faculty"]
@@ -41,7 +41,7 @@ def test_it_shows_each_role_what_it_can_choose(administrator: User, faculty: Use
     assert "own_failed" not in fields["helpdesk"]
 
 
-def test_it_begins_with_what_the_role_suggests(administrator: User, faculty: User, help_desk: User) -> None:
+def test_page_starts_with_the_defaults_of_the_role(administrator: User, faculty: User, help_desk: User) -> None:
     assert {topic for topic, when in own_topics(faculty).items() if when == When.NOW} == set(own_topics(faculty)) - {
         Topic.REQUESTED
     }
@@ -54,7 +54,7 @@ def test_it_begins_with_what_the_role_suggests(administrator: User, faculty: Use
     assert [wants_figures(user) for user in (administrator, faculty, help_desk)] == [True, False, False]
 
 
-def test_it_saves_what_was_chosen(administrator: User) -> None:
+def test_choices_are_saved(administrator: User) -> None:
     client = as_person(administrator)
     chosen = shown(client) | {"others_failed": "daily", "own_succeeded": "now", "time_zone": "Europe/Berlin"}
     del chosen["figures"]
@@ -71,7 +71,7 @@ def test_it_saves_what_was_chosen(administrator: User) -> None:
     assert shown(client) == chosen
 
 
-def test_it_keeps_what_a_role_cannot_choose_for_when_it_comes_back(faculty: User) -> None:
+def test_choices_of_another_role_are_kept(faculty: User) -> None:
     Preferences.objects.create(user=faculty, others={"failed": "daily"})
     client = as_person(faculty)
     client.post(URL, shown(client) | {"others_failed": "now"})
@@ -81,7 +81,7 @@ def test_it_keeps_what_a_role_cannot_choose_for_when_it_comes_back(faculty: User
 @pytest.mark.parametrize(
     ("field", "value"), [("time_zone", "Europe/Atlantis"), ("own_failed", "hourly"), ("time_zone", "../../etc/passwd")]
 )
-def test_it_refuses_what_there_is_not(faculty: User, field: str, value: str) -> None:
+def test_unknown_choice_is_refused(faculty: User, field: str, value: str) -> None:
     client = as_person(faculty)
     answer = client.post(URL, shown(client) | {field: value, "own_succeeded": "daily"})
     assert answer.status_code == 422
@@ -90,7 +90,7 @@ def test_it_refuses_what_there_is_not(faculty: User, field: str, value: str) -> 
     assert not Preferences.objects.exists()
 
 
-def test_it_says_so_where_there_is_no_address() -> None:
+def test_missing_email_address_is_shown() -> None:
     page = as_person(person("nomail", Role.FACULTY)).get(URL).content.decode()
     assert "nomail@example.edu" in page
     User.objects.update(email="")
@@ -98,23 +98,23 @@ def test_it_says_so_where_there_is_no_address() -> None:
     assert "your account has no e-mail address" in page
 
 
-def test_times_are_in_the_zone_that_was_chosen(faculty: User) -> None:
+def test_times_are_shown_in_the_chosen_zone(faculty: User) -> None:
     client = as_person(faculty)
     assert "data-zone" not in client.get(URL).content.decode()
     Preferences.objects.create(user=faculty, time_zone="Asia/Tokyo")
     assert '<html lang="en" data-zone="Asia/Tokyo">' in client.get(URL).content.decode()
 
 
-def test_a_zone_that_this_machine_does_not_know_breaks_no_page(faculty: User) -> None:
+def test_unknown_time_zone_breaks_no_page(faculty: User) -> None:
     Preferences.objects.create(user=faculty, time_zone="Europe/Atlantis")
     assert as_person(faculty).get(URL).status_code == 200
 
 
-def test_it_is_for_those_who_are_signed_in(client: Client) -> None:
+def test_page_requires_sign_in(client: Client) -> None:
     assert client.get(URL).headers["Location"] == f"{reverse('login')}?next={URL}"
 
 
-def test_nobody_changes_those_of_others(faculty: User, colleague: User) -> None:
+def test_nobody_changes_the_preferences_of_others(faculty: User, colleague: User) -> None:
     client = as_person(faculty)
     client.post(URL, shown(client) | {"user": colleague.pk, "own_failed": "never"})
     assert list(Preferences.objects.values_list("user", flat=True)) == [faculty.pk]

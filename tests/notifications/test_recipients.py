@@ -19,7 +19,7 @@ from tests.notifications.support import choose, fail, lose, others, own, rows, s
 pytestmark = pytest.mark.django_db
 
 
-def test_it_asks_every_administrator_to_approve_and_sends_no_receipt_unasked(
+def test_approval_request_goes_to_all_administrators(
     administrator: User, faculty: User, help_desk: User, sent_mail: Any
 ) -> None:
     second = person("second", Role.ADMINISTRATOR)
@@ -30,7 +30,7 @@ def test_it_asks_every_administrator_to_approve_and_sends_no_receipt_unasked(
     assert "> Please\n> Approved by: the dean" in mails[0].body
 
 
-def test_it_sends_a_receipt_to_those_who_want_one(administrator: User, faculty: User, sent_mail: Any) -> None:
+def test_receipt_goes_to_those_who_chose_it(administrator: User, faculty: User, sent_mail: Any) -> None:
     choose(faculty, **own(Topic.REQUESTED, When.NOW))
     a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
     mails = sweep()
@@ -40,9 +40,7 @@ def test_it_sends_a_receipt_to_those_who_want_one(administrator: User, faculty: 
     assert "A course administrator must approve it first." in receipt.body
 
 
-def test_it_tells_the_requester_of_approval_and_not_the_one_who_gave_it(
-    administrator: User, faculty: User, sent_mail: Any
-) -> None:
+def test_approval_is_reported_to_the_requester_only(administrator: User, faculty: User, sent_mail: Any) -> None:
     job = a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
     sweep()
     jobs.approve(job, actor=administrator)
@@ -52,7 +50,7 @@ def test_it_tells_the_requester_of_approval_and_not_the_one_who_gave_it(
     assert f"{administrator.username} approved your copy" in mails[0].body
 
 
-def test_it_tells_the_reason_of_a_refusal(administrator: User, faculty: User, sent_mail: Any) -> None:
+def test_rejection_mail_has_the_reason(administrator: User, faculty: User, sent_mail: Any) -> None:
     job = a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
     sweep()
     jobs.reject(job, reason="Use the template,\nplease.", actor=administrator)
@@ -62,9 +60,7 @@ def test_it_tells_the_reason_of_a_refusal(administrator: User, faculty: User, se
     assert "> Use the template,\n> please." in mails[0].body
 
 
-def test_it_tells_of_success_with_the_way_to_the_course(
-    administrator: User, faculty: User, sent_mail: Any, settings: Any
-) -> None:
+def test_success_mail_links_the_course(administrator: User, faculty: User, sent_mail: Any, settings: Any) -> None:
     settings.MOODLE_URL = "https://moodle.example.edu"
     job = a_job(requester=faculty, shortname="BIO-27")
     succeed(job, 77)
@@ -75,9 +71,7 @@ def test_it_tells_of_success_with_the_way_to_the_course(
     assert f"https://copies.example.edu/jobs/{job.pk}/" in mails[0].body
 
 
-def test_it_tells_of_failure_as_surely_as_of_success(
-    administrator: User, faculty: User, help_desk: User, sent_mail: Any
-) -> None:
+def test_failure_is_always_reported(administrator: User, faculty: User, help_desk: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty, shortname="BIO-27")
     fail(job, "nopermissions", "error/nopermissions")
     mails = sweep()
@@ -91,14 +85,14 @@ def test_it_tells_of_failure_as_surely_as_of_success(
     assert "Moodle’s error message" not in theirs.body
 
 
-def test_it_names_the_partial_course_that_a_failure_left(faculty: User, sent_mail: Any) -> None:
+def test_failure_mail_names_the_partial_course(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty, shortname="BIO-27")
     last = {"id": 55, "fullname": "Biology copy 1", "shortname": "BIO_1"}
     fail(job, "partial_course", course_id=55, proof="seen", facts=facts_of(last, own=55))
     assert "left in Moodle: course 55, “Biology copy 1”; students can see it." in sweep()[0].body
 
 
-def test_it_tells_of_what_could_not_be_found_out(administrator: User, faculty: User, sent_mail: Any) -> None:
+def test_unresolved_job_is_reported(administrator: User, faculty: User, sent_mail: Any) -> None:
     lose(a_job(requester=faculty, shortname="BIO-27"))
     mails = sweep()
     assert sorted(to(mails)) == sorted([administrator.email, faculty.email])
@@ -106,9 +100,7 @@ def test_it_tells_of_what_could_not_be_found_out(administrator: User, faculty: U
     assert "> Looked 9 times: no proof." in mails[0].body
 
 
-def test_it_tells_the_requester_of_cancelling_by_somebody_else_only(
-    administrator: User, faculty: User, sent_mail: Any
-) -> None:
+def test_requester_gets_mail_if_somebody_else_cancels(administrator: User, faculty: User, sent_mail: Any) -> None:
     jobs.cancel(a_job(requester=faculty, shortname="MINE"), actor=faculty)
     assert sweep() == []
     jobs.cancel(a_job(requester=faculty, shortname="THEIRS"), actor=administrator)
@@ -117,19 +109,17 @@ def test_it_tells_the_requester_of_cancelling_by_somebody_else_only(
     assert "was cancelled by archer" in mails[0].body
 
 
-def test_it_tells_an_administrator_once_of_their_own_failed_copy(administrator: User, sent_mail: Any) -> None:
+def test_administrator_gets_one_mail_about_their_own_failed_copy(administrator: User, sent_mail: Any) -> None:
     fail(a_job(requester=administrator))
     assert to(sweep()) == [administrator.email]
 
 
-def test_it_spares_administrators_their_own_successes(administrator: User, sent_mail: Any) -> None:
+def test_administrators_get_no_mail_about_their_own_successes(administrator: User, sent_mail: Any) -> None:
     succeed(a_job(requester=administrator))
     assert sweep() == []
 
 
-def test_it_tells_the_help_desk_nothing_until_they_choose_to_be_told(
-    help_desk: User, sent_mail: Any, clock: Clock
-) -> None:
+def test_help_desk_gets_no_mail_by_default(help_desk: User, sent_mail: Any, clock: Clock) -> None:
     fail(a_job(shortname="ONE"))
     assert sweep() == []
     clock.forward(COMMITTED_AFTER.total_seconds() + 1)
@@ -139,13 +129,13 @@ def test_it_tells_the_help_desk_nothing_until_they_choose_to_be_told(
     assert to(sweep()) == [help_desk.email]
 
 
-def test_it_tells_faculty_nothing_of_the_copies_of_others(faculty: User, colleague: User, sent_mail: Any) -> None:
+def test_faculty_get_no_mail_about_copies_of_others(faculty: User, colleague: User, sent_mail: Any) -> None:
     choose(colleague, others=dict.fromkeys(Topic.values, When.NOW))
     fail(a_job(requester=faculty))
     assert to(sweep()) == [faculty.email]
 
 
-def test_it_does_not_ask_the_help_desk_for_approval_whatever_they_chose(help_desk: User, sent_mail: Any) -> None:
+def test_help_desk_gets_no_approval_requests(help_desk: User, sent_mail: Any) -> None:
     choose(help_desk, **others(Topic.APPROVAL, When.NOW))
     a_job(State.AWAITING_APPROVAL)
     assert sweep() == []
@@ -153,16 +143,14 @@ def test_it_does_not_ask_the_help_desk_for_approval_whatever_they_chose(help_des
 
 
 @pytest.mark.parametrize("when", [When.NEVER, When.DAILY])
-def test_it_honours_what_was_chosen(faculty: User, sent_mail: Any, when: When) -> None:
+def test_chosen_topics_are_honoured(faculty: User, sent_mail: Any, when: When) -> None:
     choose(faculty, **own(Topic.FAILED, when))
     fail(a_job(requester=faculty))
     assert sweep() == []
     assert len(rows(Channel.DAILY)) == (1 if when == When.DAILY else 0)
 
 
-def test_it_writes_to_nobody_without_an_address_and_to_nobody_who_has_left(
-    faculty: User, colleague: User, sent_mail: Any
-) -> None:
+def test_no_mail_to_people_without_address_or_inactive(faculty: User, colleague: User, sent_mail: Any) -> None:
     User.objects.filter(pk=faculty.pk).update(email=" ")
     User.objects.filter(pk=colleague.pk).update(is_active=False)
     fail(a_job(requester=faculty, shortname="ONE"))
@@ -171,9 +159,7 @@ def test_it_writes_to_nobody_without_an_address_and_to_nobody_who_has_left(
     assert rows() == []
 
 
-def test_it_does_not_write_to_those_who_leave_before_the_mail_does(
-    faculty: User, sent_mail: Any, post_office: Any
-) -> None:
+def test_no_mail_to_people_deactivated_before_sending(faculty: User, sent_mail: Any, post_office: Any) -> None:
     post_office.unreachable = OSError("refused")
     fail(a_job(requester=faculty))
     sweep()
@@ -182,7 +168,7 @@ def test_it_does_not_write_to_those_who_leave_before_the_mail_does(
     assert sweep() == []
 
 
-def test_it_asks_for_no_approval_that_was_given_before_the_mail_went(
+def test_no_approval_mail_after_the_decision(
     administrator: User, faculty: User, sent_mail: Any, settings: Any, post_office: Any
 ) -> None:
     settings.MAIL_RETRY_FIRST = 0.0
@@ -194,14 +180,14 @@ def test_it_asks_for_no_approval_that_was_given_before_the_mail_went(
     assert subjects(sweep()) == [f"[dupdash] Approved: {job.shortname}"]
 
 
-def test_it_tells_of_copies_that_a_command_asked_for_to_those_who_watch(administrator: User, sent_mail: Any) -> None:
+def test_copies_of_the_command_line_are_reported_to_watchers(administrator: User, sent_mail: Any) -> None:
     fail(a_job(requester=None))
     mails = sweep()
     assert to(mails) == [administrator.email]
     assert "Requested by: the command line" in mails[0].body
 
 
-def test_every_event_that_ends_a_job_is_told(faculty: User, sent_mail: Any) -> None:
+def test_every_event_that_ends_a_job_is_reported(faculty: User, sent_mail: Any) -> None:
     """Also one of a kind that nobody has thought of yet: what counts is where it led."""
     job = a_job(requester=faculty)
     JobEvent.objects.create(job=job, kind="brand_new", from_state="running", to_state="failed", reason="Somehow.")
@@ -209,7 +195,7 @@ def test_every_event_that_ends_a_job_is_told(faculty: User, sent_mail: Any) -> N
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_tells_the_story_of_a_real_copy(moodle: Moodle, administrator: User, faculty: User, sent_mail: Any) -> None:
+def test_real_copy_sends_the_expected_mails(moodle: Moodle, administrator: User, faculty: User, sent_mail: Any) -> None:
     job = submit("AT&T", "AT-27", actor=faculty)
     assert to(sweep()) == [administrator.email]
     jobs.approve(job, actor=administrator)

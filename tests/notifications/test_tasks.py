@@ -68,7 +68,7 @@ def trickling(settings: Any) -> Iterator[TricklingServer]:
     server.close()
 
 
-def test_the_supervisor_rings_for_it_with_each_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_supervisor_enqueues_mail_with_each_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     rung: list[tuple[str, ...]] = []
     monkeypatch.setattr(supervisor, "enqueue", lambda *call: rung.append(call))
     watching: Any = supervisor.Supervisor()
@@ -78,7 +78,7 @@ def test_the_supervisor_rings_for_it_with_each_sweep(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_run_at_a_time_however_long_the_mail_server_takes(
+def test_slow_mail_server_does_not_start_a_second_run(
     faculty: User, sent_mail: Any, trickling: TricklingServer, settings: Any
 ) -> None:
     settings.LEASE_SECONDS = 1
@@ -101,7 +101,7 @@ def test_one_run_at_a_time_however_long_the_mail_server_takes(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_mail_server_whose_greeting_has_no_end_is_given_up_and_reported(
+def test_endless_smtp_greeting_times_out_and_is_reported(
     faculty: User, sent_mail: Any, trickling: TricklingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sender, "SERVER_TIMEOUT", 0.5)
@@ -112,7 +112,7 @@ def test_a_mail_server_whose_greeting_has_no_end_is_given_up_and_reported(
     await_until(lambda: trickling.at_once == 0, "the line to be closed")
 
 
-def test_a_run_that_is_ended_at_the_mail_servers_door_is_reported(
+def test_run_killed_while_connecting_is_reported(
     faculty: User, sent_mail: Any, post_office: type[FailingBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ended(_: FailingBackend) -> bool:
@@ -127,7 +127,7 @@ def test_a_run_that_is_ended_at_the_mail_servers_door_is_reported(
         assert free
 
 
-def test_a_mail_back_end_that_does_not_exist_is_reported(faculty: User, sent_mail: Any, settings: Any) -> None:
+def test_missing_mail_backend_is_reported(faculty: User, sent_mail: Any, settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackEnd"
     succeed(a_job(requester=faculty))
     assert sweep() == []
@@ -135,7 +135,7 @@ def test_a_mail_back_end_that_does_not_exist_is_reported(faculty: User, sent_mai
     assert [row.attempts for row in rows()] == [0]
 
 
-def test_a_limit_leaves_the_limit_around_it_as_it_was() -> None:
+def test_inner_alarm_timeout_restores_the_outer_one() -> None:
     rung: list[int] = []
     before = signal.signal(signal.SIGALRM, lambda number, _: rung.append(number))
     try:
@@ -151,7 +151,7 @@ def test_a_limit_leaves_the_limit_around_it_as_it_was() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_a_limit_lets_threads_alone_which_no_signal_reaches() -> None:
+def test_alarm_timeout_does_nothing_in_a_thread() -> None:
     slept: list[bool] = []
 
     def sleep() -> None:

@@ -32,7 +32,7 @@ def ask(user: User) -> dict[str, str] | None:
     return told
 
 
-def test_it_tells_once_that_a_copy_is_complete(faculty: User, sent_mail: Any) -> None:
+def test_success_is_shown_once(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty, fullname="Bio „27“\n— <b>")
     start(job)
     sweep()
@@ -47,7 +47,7 @@ def test_it_tells_once_that_a_copy_is_complete(faculty: User, sent_mail: Any) ->
     assert ask(faculty) is None
 
 
-def test_it_tells_of_failure_as_surely(faculty: User, sent_mail: Any) -> None:
+def test_failure_is_shown_once(faculty: User, sent_mail: Any) -> None:
     fail(a_job(requester=faculty))
     sweep()
     told = ask(faculty)
@@ -55,7 +55,7 @@ def test_it_tells_of_failure_as_surely(faculty: User, sent_mail: Any) -> None:
     assert told["level"] == "danger"
 
 
-def test_it_tells_of_several_in_one_message(faculty: User, sent_mail: Any) -> None:
+def test_several_copies_share_one_message(faculty: User, sent_mail: Any) -> None:
     for number in range(3):
         succeed(a_job(requester=faculty, shortname=f"N-{number}"))
     fail(a_job(requester=faculty, shortname="BAD"))
@@ -67,7 +67,7 @@ def test_it_tells_of_several_in_one_message(faculty: User, sent_mail: Any) -> No
     }
 
 
-def test_it_tells_the_last_word_on_each_copy(administrator: User, faculty: User, sent_mail: Any) -> None:
+def test_only_the_last_state_of_a_copy_is_shown(administrator: User, faculty: User, sent_mail: Any) -> None:
     job = a_job(State.AWAITING_APPROVAL, requester=faculty)
     sweep()
     jobs.approve(job, actor=administrator)
@@ -78,7 +78,7 @@ def test_it_tells_the_last_word_on_each_copy(administrator: User, faculty: User,
     assert told["text"].endswith("is complete.")
 
 
-def test_it_asks_administrators_for_approval_as_long_as_it_is_needed(
+def test_pending_approval_is_shown_to_administrators(
     administrator: User, faculty: User, help_desk: User, sent_mail: Any
 ) -> None:
     first = a_job(State.AWAITING_APPROVAL, "ONE", requester=faculty)
@@ -92,18 +92,14 @@ def test_it_asks_administrators_for_approval_as_long_as_it_is_needed(
     assert ask(help_desk) is None
 
 
-def test_it_tells_nobody_of_the_copies_of_others(
-    faculty: User, colleague: User, administrator: User, sent_mail: Any
-) -> None:
+def test_copies_of_others_are_not_shown(faculty: User, colleague: User, administrator: User, sent_mail: Any) -> None:
     succeed(a_job(requester=faculty))
     sweep()
     assert ask(colleague) is None
     assert ask(administrator) is None
 
 
-def test_it_tells_nobody_of_a_copy_that_they_may_not_see_any_more(
-    administrator: User, faculty: User, sent_mail: Any
-) -> None:
+def test_copies_no_longer_visible_are_not_shown(administrator: User, faculty: User, sent_mail: Any) -> None:
     a_job(State.AWAITING_APPROVAL, fullname="Merger, confidential", requester=faculty)
     sweep()
     teaches_from_now_on(administrator)
@@ -115,20 +111,20 @@ def test_it_tells_nobody_of_a_copy_that_they_may_not_see_any_more(
     assert ask(administrator) is None
 
 
-def test_it_does_not_tell_what_somebody_has_just_done_themselves(faculty: User, sent_mail: Any) -> None:
+def test_own_action_is_not_shown(faculty: User, sent_mail: Any) -> None:
     jobs.cancel(a_job(requester=faculty), actor=faculty)
     sweep()
     assert ask(faculty) is None
 
 
-def test_it_is_silent_for_those_who_want_silence(faculty: User, sent_mail: Any) -> None:
+def test_disabled_toasts_are_not_shown(faculty: User, sent_mail: Any) -> None:
     choose(faculty, toasts=False)
     succeed(a_job(requester=faculty))
     sweep()
     assert ask(faculty) is None
 
 
-def test_it_does_not_tell_what_is_long_over(faculty: User, sent_mail: Any, clock: Clock) -> None:
+def test_old_events_are_not_shown(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     sweep()
     clock.forward(MAX_AGE.total_seconds() + 1)
@@ -136,7 +132,7 @@ def test_it_does_not_tell_what_is_long_over(faculty: User, sent_mail: Any, clock
     assert ask(faculty) is None
 
 
-def test_it_costs_one_question_beside_signing_in(faculty: User, sent_mail: Any) -> None:
+def test_toasts_need_one_query(faculty: User, sent_mail: Any) -> None:
     client = Client()
     client.force_login(faculty)
     with CaptureQueriesContext(connection) as queries:
@@ -146,7 +142,7 @@ def test_it_costs_one_question_beside_signing_in(faculty: User, sent_mail: Any) 
     assert len(queries) <= 3
 
 
-def test_every_page_asks_for_it_once_somebody_is_signed_in(faculty: User, client: Client) -> None:
+def test_every_page_polls_toasts_after_sign_in(faculty: User, client: Client) -> None:
     assert URL not in client.get("/sign-in/").content.decode()
     client.force_login(faculty)
     assert client.get("/preferences/").content.decode().count(f'hx-get="{URL}"') == 1

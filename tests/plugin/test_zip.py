@@ -21,7 +21,7 @@ def make(folder: Path) -> Path:
     return Path(done.stdout.strip())
 
 
-def test_the_zip_holds_one_folder_with_every_file_of_the_plugin(tmp_path):
+def test_zip_has_one_folder_with_every_file_of_the_plugin(tmp_path):
     with zipfile.ZipFile(make(tmp_path)) as archive:
         names = set(archive.namelist())
         version = archive.read("asyncduplicate/version.php").decode()
@@ -31,20 +31,20 @@ def test_the_zip_holds_one_folder_with_every_file_of_the_plugin(tmp_path):
     assert "'local_asyncduplicate'" in version
 
 
-def test_the_same_files_make_the_same_zip(tmp_path):
+def test_same_files_make_the_same_zip(tmp_path):
     first, second = make(tmp_path / "first"), make(tmp_path / "second")
     assert first.name == second.name
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_the_zip_is_named_after_the_release(tmp_path):
+def test_zip_is_named_after_the_release(tmp_path):
     release = re.search(r"release = '([^']+)'", (PLUGIN / "version.php").read_text())
     assert release is not None
     assert make(tmp_path).name == f"local_asyncduplicate-{release[1]}.zip"
 
 
 @pytest.mark.parametrize("path", PHP_FILES, ids=lambda path: str(path.relative_to(PLUGIN)))
-def test_php_files_begin_as_moodle_wants_it(path):
+def test_php_files_start_with_moodles_header(path):
     text = path.read_text(encoding="utf-8")
     assert text.startswith("<?php\n// This file is part of Moodle - https://moodle.org/\n")
     assert "@package    local_asyncduplicate" in text
@@ -55,7 +55,7 @@ def test_php_files_begin_as_moodle_wants_it(path):
     assert not text.endswith("\n\n")
 
 
-def test_strings_are_in_order_and_all_that_are_used_exist():
+def test_language_strings_are_sorted_and_complete():
     text = (PLUGIN / "lang" / "en" / "local_asyncduplicate.php").read_text(encoding="utf-8")
     names = re.findall(r"^\$string\['([^']+)'\]", text, re.MULTILINE)
     assert names == sorted(set(names))

@@ -26,27 +26,27 @@ def stranger(moodle: Caller) -> Caller:
     return moodle.using(token(moodle, "helpdesk"))
 
 
-def test_a_teacher_may_not_create_courses(teacher: Caller) -> None:
+def test_teacher_may_not_create_courses(teacher: Caller) -> None:
     assert teacher.duplicate("NEW-1") == capture("duplicate_no_capability")["body"]
 
 
-def test_a_stranger_may_not_enter(stranger: Caller) -> None:
+def test_unenrolled_user_may_not_enter_a_course(stranger: Caller) -> None:
     assert stranger.duplicate("NEW-1") == capture("duplicate_no_permission")["body"]
     told = stranger.call("core_course_get_contents", courseid=stranger.source.id)
     assert told["errorcode"] == "requireloginerror"
 
 
-def test_a_teacher_sees_all_of_a_course(teacher: Caller) -> None:
+def test_teacher_sees_all_of_a_course(teacher: Caller) -> None:
     (captured,) = capture("course_as_plain_teacher")["body"]["courses"]
     assert list(teacher.course(teacher.source.id)) == list(captured)
 
 
-def test_a_stranger_sees_what_is_public(stranger: Caller) -> None:
+def test_unenrolled_user_sees_public_courses(stranger: Caller) -> None:
     captured = capture("search_courses")["body"]["courses"][0]
     assert list(stranger.course(stranger.source.id)) == list(captured)
 
 
-def test_a_stranger_does_not_see_a_hidden_course(moodle: Caller, stranger: Caller) -> None:
+def test_unenrolled_user_does_not_see_a_hidden_course(moodle: Caller, stranger: Caller) -> None:
     moodle.sandbox.state.change(moodle.source.id, visible=0)
     assert stranger.by_shortname(SOURCE) == []
     search = {"criterianame": "search", "criteriavalue": SOURCE}
@@ -54,20 +54,20 @@ def test_a_stranger_does_not_see_a_hidden_course(moodle: Caller, stranger: Calle
     assert moodle.call("core_course_search_courses", **search)["total"] == 1
 
 
-def test_a_teacher_has_courses_and_is_their_contact(teacher: Caller) -> None:
+def test_teacher_has_courses_and_is_their_contact(teacher: Caller) -> None:
     courses = teacher.call("core_enrol_get_users_courses", userid=4)
     assert SOURCE in [course["shortname"] for course in courses]
     contacts = teacher.course(teacher.source.id)["contacts"]
     assert {"id": 4, "fullname": "Fatima Castellan"} in contacts
 
 
-def test_an_ordinary_account_deletes_nothing(teacher: Caller) -> None:
+def test_ordinary_account_may_not_delete_courses(teacher: Caller) -> None:
     told = teacher.call("core_course_delete_courses", courseids=[teacher.source.id])
     assert [warning["warningcode"] for warning in told["warnings"]] == ["cannotdeletecourse"]
     assert teacher.source.shortname == SOURCE
 
 
-def test_a_limited_service_lists_and_has_no_deleting(moodle: Caller) -> None:
+def test_limited_service_has_no_delete_function(moodle: Caller) -> None:
     limited = moodle.using(LIMITED_TOKEN)
     offered = [function["name"] for function in limited.call(SITE_INFO)["functions"]]
     assert "core_course_duplicate_course" in offered
@@ -100,7 +100,7 @@ def kinds(moodle: Caller, courseid: int) -> set[str]:
     return {module["modname"] for section in contents for module in section["modules"]}
 
 
-def test_maintenance_keeps_all_but_administrators_out(moodle: Caller) -> None:
+def test_maintenance_locks_out_all_but_administrators(moodle: Caller) -> None:
     moodle.control(maintenance=True)
     manager = moodle.using(MANAGER_TOKEN)
     assert manager.call(BY_FIELD, field="id", value="5") == capture("site_in_maintenance")["body"]
@@ -109,13 +109,13 @@ def test_maintenance_keeps_all_but_administrators_out(moodle: Caller) -> None:
     assert manager.by_shortname(SOURCE)
 
 
-def test_a_manager_may_copy_and_delete(moodle: Caller) -> None:
+def test_manager_may_copy_and_delete(moodle: Caller) -> None:
     manager = moodle.using(MANAGER_TOKEN)
     made = manager.duplicate("NEW-1")["id"]
     assert manager.call("core_course_delete_courses", courseids=[made]) == {"warnings": []}
 
 
-def test_web_services_that_are_off_answer_403(moodle: Caller) -> None:
+def test_disabled_web_services_answer_403(moodle: Caller) -> None:
     moodle.control(webservices=False)
     response, captured = moodle.post(SITE_INFO, {}), capture("web_services_off")
     assert response.status_code == captured["status"]
@@ -123,18 +123,18 @@ def test_web_services_that_are_off_answer_403(moodle: Caller) -> None:
     assert response.text == captured["body"]
 
 
-def test_a_revoked_token_is_invalid(moodle: Caller) -> None:
+def test_revoked_token_is_invalid(moodle: Caller) -> None:
     moodle.control(tokens_revoked=True)
     assert moodle.call(SITE_INFO)["errorcode"] == "invalidtoken"
 
 
-def test_a_withdrawn_function_is_neither_listed_nor_served(moodle: Caller) -> None:
+def test_withdrawn_function_is_neither_listed_nor_served(moodle: Caller) -> None:
     moodle.control(withdrawn=["core_course_get_contents"])
     assert "core_course_get_contents" not in [one["name"] for one in moodle.call(SITE_INFO)["functions"]]
     assert moodle.call("core_course_get_contents", courseid=7)["errorcode"] == "accessexception"
 
 
-def test_every_function_that_is_listed_is_served(moodle: Caller) -> None:
+def test_every_listed_function_is_served(moodle: Caller) -> None:
     for function in moodle.call(SITE_INFO)["functions"]:
         told = moodle.call(function["name"])
         assert not isinstance(told, dict) or told.get("errorcode") not in ("accessexception", "invalidrecord")

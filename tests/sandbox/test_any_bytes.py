@@ -48,7 +48,7 @@ def envelope(function: str, restformat: str) -> str:
 
 @settings(max_examples=150, deadline=None)
 @given(body=st.binary(max_size=60))
-def test_any_bytes_are_answered(body: bytes) -> None:
+def test_any_bytes_get_an_answer(body: bytes) -> None:
     response = answered("", body)
     assert b"<EXCEPTION" in response.body or b"exception" in response.body
 
@@ -59,7 +59,7 @@ def test_any_bytes_are_answered(body: bytes) -> None:
     restformat=st.sampled_from(["json", "xml"]),
     fields=st.dictionaries(PATHS, VALUES, max_size=6),
 )
-def test_any_parameters_are_answered(function: str, restformat: str, fields: dict[str, str]) -> None:
+def test_any_parameters_get_an_answer(function: str, restformat: str, fields: dict[str, str]) -> None:
     pairs = (f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields.items())
     response = answered(envelope(function, restformat), "&".join(pairs).encode())
     if restformat == "json":

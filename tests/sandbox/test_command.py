@@ -40,12 +40,12 @@ def taken() -> Iterator[int]:
         (["--host", "no.such.host.invalid", "--port", "0"], "Cannot listen on no.such.host.invalid"),
     ],
 )
-def test_a_bad_argument_is_named(arguments: list[str], told: str) -> None:
+def test_invalid_argument_is_named(arguments: list[str], told: str) -> None:
     with pytest.raises(CommandError, match=re.escape(told)):
         call_command("sandbox", *arguments)
 
 
-def test_a_port_that_is_taken_is_one_line(taken: int) -> None:
+def test_port_in_use_is_reported_in_one_line(taken: int) -> None:
     with pytest.raises(CommandError) as caught:
         call_command("sandbox", "--port", str(taken))
     assert f"port {taken}" in str(caught.value)

@@ -21,7 +21,7 @@ def listed(moodle: Caller, shortname: str) -> dict[str, Any]:
     return dict(course)
 
 
-def test_it_tells_how_things_are(moodle: Caller) -> None:
+def test_status_is_reported(moodle: Caller) -> None:
     told = get(moodle)
     assert told["speed"] == 1000
     assert (told["webservices"], told["maintenance"], told["tokens_revoked"]) == (True, False, False)
@@ -30,7 +30,7 @@ def test_it_tells_how_things_are(moodle: Caller) -> None:
     assert told["calls"] == {counter: {} for counter in counters} | {"deleted": []}
 
 
-def test_it_sets_and_clears_faults(moodle: Caller) -> None:
+def test_faults_are_set_and_cleared(moodle: Caller) -> None:
     told = moodle.control(fault=["html=count:2", {"name": "slow", "factor": 3, "probability": 0.5}])
     assert told["faults"] == [
         {"name": "html", "probability": 1.0, "count": 2, "function": None},
@@ -40,23 +40,23 @@ def test_it_sets_and_clears_faults(moodle: Caller) -> None:
     assert moodle.control(clear=True)["faults"] == []
 
 
-def test_a_fault_that_is_set_strikes(moodle: Caller) -> None:
+def test_set_fault_strikes(moodle: Caller) -> None:
     moodle.control(fault={"name": "html", "function": SITE_INFO})
     assert moodle.post(SITE_INFO, {}).text.startswith("<!DOCTYPE html>")
     assert get(moodle)["struck"] == {"html": 1}
 
 
-def test_it_clears_before_it_sets(moodle: Caller) -> None:
+def test_clear_is_applied_before_fault(moodle: Caller) -> None:
     moodle.control(fault="html")
     assert [fault["name"] for fault in moodle.control(fault="slow", clear=True)["faults"]] == ["slow"]
 
 
-def test_it_sets_the_speed(moodle: Caller) -> None:
+def test_speed_is_set(moodle: Caller) -> None:
     assert moodle.control(speed=2)["speed"] == 2
     assert moodle.sandbox.speed == 2
 
 
-def test_it_holds_and_releases_copies_and_lists_them(moodle: Caller) -> None:
+def test_copies_are_held_released_and_listed(moodle: Caller) -> None:
     moodle.control(hold=["hidden"])
     copying = moodle.duplicate_meanwhile("NEW-1")
     moodle.sandbox.wait_for_step("hidden", "NEW-1")
@@ -74,7 +74,7 @@ def test_it_holds_and_releases_copies_and_lists_them(moodle: Caller) -> None:
     assert copying.result()["id"] == made.id
 
 
-def test_it_counts_what_was_asked_for(moodle: Caller) -> None:
+def test_requests_are_counted_by_short_name(moodle: Caller) -> None:
     moodle.duplicate("New-1")
     once = {"new-1": 1}
     counted = {
@@ -89,7 +89,7 @@ def test_it_counts_what_was_asked_for(moodle: Caller) -> None:
     assert get(moodle)["calls"] == counted
 
 
-def test_it_lists_what_was_deleted_through_the_web_service(moodle: Caller) -> None:
+def test_deleted_courses_are_listed(moodle: Caller) -> None:
     copy, source = moodle.duplicate("New-1")["id"], moodle.source
     moodle.call("core_course_delete_courses", courseids=[copy, copy, 999_999])
     moodle.call("core_course_delete_courses", courseids=[source.id])
@@ -100,7 +100,7 @@ def test_it_lists_what_was_deleted_through_the_web_service(moodle: Caller) -> No
     assert of_source == {"id": source.id, "shortname": SOURCE, "origin": "seed", "requested": ""} | held
 
 
-def test_it_lists_every_course(moodle: Caller) -> None:
+def test_every_course_is_listed(moodle: Caller) -> None:
     courses = get(moodle, "/courses")["courses"]
     assert len(courses) == len(moodle.sandbox.state.courses()) - 1  # but the front page
     assert listed(moodle, SOURCE) == {
@@ -118,7 +118,7 @@ def test_it_lists_every_course(moodle: Caller) -> None:
     }
 
 
-def test_it_tells_a_partial_course_from_one_that_is_being_made(moodle: Caller) -> None:
+def test_partial_course_differs_from_one_in_progress(moodle: Caller) -> None:
     with moodle.sandbox.held_at("renamed"):
         copying = moodle.duplicate_meanwhile("NEW-1")
         moodle.sandbox.wait_for_step("renamed", "NEW-1")
@@ -131,7 +131,7 @@ def test_it_tells_a_partial_course_from_one_that_is_being_made(moodle: Caller) -
     assert (course["complete"], course["copying"]) == (False, False)
 
 
-def test_it_tells_what_a_copy_was_asked_for_as_whatever_it_is_called(moodle: Caller) -> None:
+def test_requested_short_name_is_reported_under_a_temporary_name(moodle: Caller) -> None:
     moodle.control(fault=["killed_in_restore", "persons_restore"])
     moodle.ask_to_duplicate("NEW-1")
     moodle.sandbox.wait_for_copies()
@@ -141,7 +141,7 @@ def test_it_tells_what_a_copy_was_asked_for_as_whatever_it_is_called(moodle: Cal
     assert told["person"]["requested"] == ""
 
 
-def test_it_tells_a_copy_that_stalls_from_one_that_is_held(moodle: Caller) -> None:
+def test_stalled_copy_differs_from_a_held_copy(moodle: Caller) -> None:
     moodle.control(hold=["backup"], fault="stall=count:1,step:renamed")
     stalling, held = moodle.duplicate_meanwhile("NEW-1"), moodle.duplicate_meanwhile("NEW-2")
     moodle.sandbox.wait_for_step("backup", "NEW-1")
@@ -153,7 +153,7 @@ def test_it_tells_a_copy_that_stalls_from_one_that_is_held(moodle: Caller) -> No
     assert sorted(copying.exception(20) is None for copying in (stalling, held)) == [False, True]
 
 
-def test_it_resets_everything(moodle: Caller) -> None:
+def test_reset_restores_a_fresh_start(moodle: Caller) -> None:
     seeded = get(moodle, "/courses")
     moodle.duplicate("NEW-1")
     moodle.call("core_course_delete_courses", courseids=[moodle.source.id])
@@ -181,11 +181,11 @@ def test_it_resets_everything(moodle: Caller) -> None:
         ('{"withdrawn": 3}', "withdrawn must be a list"),
     ],
 )
-def test_it_explains_what_it_cannot_do(moodle: Caller, body: str, told: str) -> None:
+def test_invalid_command_is_explained(moodle: Caller, body: str, told: str) -> None:
     answer = requests.post(f"{moodle.sandbox.url}/sandbox/control", body, timeout=10)
     assert answer.status_code == 400
     assert told in answer.json()["error"]
 
 
-def test_it_knows_no_other_paths(moodle: Caller) -> None:
+def test_unknown_path_is_not_found(moodle: Caller) -> None:
     assert requests.get(f"{moodle.sandbox.url}/sandbox/control/lunch", timeout=10).status_code == 404

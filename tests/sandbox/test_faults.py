@@ -35,7 +35,7 @@ def partial(moodle: Caller) -> Course:
     return course
 
 
-def test_refuse_is_a_true_refusal_and_ends_by_itself(moodle: Caller) -> None:
+def test_refuse_closes_the_port_and_ends_by_itself(moodle: Caller) -> None:
     # A pooled connection is closed too: it must not live on behind the shut door.
     with requests.Session() as session:
         url = f"{moodle.sandbox.url}/"
@@ -56,7 +56,7 @@ def test_refuse_ends_when_it_is_cleared(moodle: Caller) -> None:
     assert "functions" in moodle.call(SITE_INFO)
 
 
-def test_refuse_lets_a_request_that_is_under_way_finish(moodle: Caller) -> None:
+def test_refuse_lets_a_running_request_finish(moodle: Caller) -> None:
     with moodle.sandbox.held_at("backup"):
         copying = moodle.duplicate_meanwhile(NEW)
         moodle.sandbox.wait_for_step("backup", NEW)
@@ -90,7 +90,7 @@ def test_forbidden_starts_nothing(moodle: Caller) -> None:
 
 
 @pytest.mark.parametrize("name", ["reset_during", "reset_after"])
-def test_a_reset_leaves_the_copy_to_finish(moodle: Caller, name: str) -> None:
+def test_reset_leaves_the_copy_to_finish(moodle: Caller, name: str) -> None:
     moodle.sandbox.faults.set(name)
     with pytest.raises(RESET):
         moodle.duplicate(NEW)
@@ -108,7 +108,7 @@ def test_reset_during_comes_before_the_copy_is_done(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), [("gateway_timeout", 504), ("bad_gateway", 502)])
-def test_a_proxy_gives_up_while_moodle_goes_on(moodle: Caller, name: str, status: int) -> None:
+def test_proxy_gives_up_while_moodle_goes_on(moodle: Caller, name: str, status: int) -> None:
     moodle.sandbox.faults.set(name, at=0.01)
     with moodle.sandbox.held_at("backup"):
         response = moodle.ask_to_duplicate(NEW)
@@ -118,14 +118,14 @@ def test_a_proxy_gives_up_while_moodle_goes_on(moodle: Caller, name: str, status
     finished(moodle)
 
 
-def test_an_empty_answer_comes_after_the_work(moodle: Caller) -> None:
+def test_empty_answer_comes_after_the_work(moodle: Caller) -> None:
     moodle.sandbox.faults.set("empty")
     response = moodle.ask_to_duplicate(NEW)
     assert (response.status_code, response.content) == (200, b"")
     finished(moodle)
 
 
-def test_an_html_answer_comes_after_the_work(moodle: Caller) -> None:
+def test_html_answer_comes_after_the_work(moodle: Caller) -> None:
     moodle.sandbox.faults.set("html")
     response = moodle.ask_to_duplicate(NEW)
     assert response.status_code == 200
@@ -133,7 +133,7 @@ def test_an_html_answer_comes_after_the_work(moodle: Caller) -> None:
     finished(moodle)
 
 
-def test_a_truncated_answer_comes_after_the_work(moodle: Caller) -> None:
+def test_truncated_answer_comes_after_the_work(moodle: Caller) -> None:
     moodle.sandbox.faults.set("truncated")
     response = moodle.ask_to_duplicate(NEW)
     assert response.status_code == 200
@@ -143,7 +143,7 @@ def test_a_truncated_answer_comes_after_the_work(moodle: Caller) -> None:
     finished(moodle)
 
 
-def test_the_wrong_course_is_named(moodle: Caller) -> None:
+def test_wrong_course_is_named(moodle: Caller) -> None:
     moodle.sandbox.faults.set("wrong_course")
     answer = moodle.duplicate(NEW)
     course = finished(moodle)
@@ -151,7 +151,7 @@ def test_the_wrong_course_is_named(moodle: Caller) -> None:
     assert answer["shortname"] == moodle.course(answer["id"])["shortname"] != NEW
 
 
-def test_a_read_is_answered_about_the_wrong_course(moodle: Caller) -> None:
+def test_read_with_wrong_course_describes_another_course(moodle: Caller) -> None:
     moodle.sandbox.faults.set("wrong_course", function="*")
     (course,) = moodle.by_shortname(SOURCE)
     assert course["shortname"] != SOURCE
@@ -159,14 +159,14 @@ def test_a_read_is_answered_about_the_wrong_course(moodle: Caller) -> None:
     assert len(theirs) != len(moodle.source.sections)
 
 
-def test_a_read_that_names_no_course_is_not_struck(moodle: Caller) -> None:
+def test_wrong_course_does_not_strike_a_read_without_a_course(moodle: Caller) -> None:
     moodle.sandbox.faults.set("wrong_course", function="*")
     assert "functions" in moodle.call(SITE_INFO)
     assert moodle.sandbox.faults.struck == {}
 
 
 @pytest.mark.parametrize("name", [name for name, functions in BEFALLS.items() if functions == COPYING])
-def test_what_befalls_copies_only_strikes_no_read(moodle: Caller, name: str) -> None:
+def test_fault_for_copies_does_not_strike_reads(moodle: Caller, name: str) -> None:
     moodle.sandbox.faults.set(name, function="*")
     moodle.by_shortname(SOURCE)
     assert moodle.sandbox.faults.struck == {}
@@ -228,7 +228,7 @@ def test_php_killed_in_the_restore_leaves_a_partial_course(
     assert (course.shortname, course.visible, bool(course.sections)) == (shortname, visible, content)
 
 
-def test_php_that_died_can_answer_in_other_ways(moodle: Caller) -> None:
+def test_killed_php_answers_as_the_fault_says(moodle: Caller) -> None:
     moodle.sandbox.faults.set("killed_in_backup", answer="empty")
     response = moodle.ask_to_duplicate(NEW)
     assert (response.status_code, response.content) == (200, b"")
@@ -237,7 +237,7 @@ def test_php_that_died_can_answer_in_other_ways(moodle: Caller) -> None:
         moodle.duplicate(NEW)
 
 
-def test_an_exception_in_the_restore_leaves_a_partial_course(moodle: Caller) -> None:
+def test_exception_in_the_restore_leaves_a_partial_course(moodle: Caller) -> None:
     moodle.sandbox.faults.set("exception_in_restore", errorcode="dmlwriteexception")
     assert moodle.duplicate(NEW)["errorcode"] == "dmlwriteexception"
     assert partial(moodle).shortname == f"{SOURCE}_1"
@@ -245,13 +245,13 @@ def test_an_exception_in_the_restore_leaves_a_partial_course(moodle: Caller) -> 
     assert moodle.sandbox.calls.refused == {}
 
 
-def test_a_php_error_in_the_restore_has_no_code(moodle: Caller) -> None:
+def test_php_error_in_the_restore_has_no_code(moodle: Caller) -> None:
     moodle.sandbox.faults.set("exception_in_restore", errorcode="none", step="hidden")
     assert set(moodle.duplicate(NEW)) == {"exception", "message"}
     assert partial(moodle).shortname == NEW
 
 
-def test_a_persons_restore_stays_beside_the_copy(moodle: Caller) -> None:
+def test_restore_by_hand_stays_beside_the_copy(moodle: Caller) -> None:
     moodle.sandbox.faults.set("persons_restore", count=1)
     assert moodle.duplicate(NEW)["shortname"] == NEW
     moodle.sandbox.wait_for_copies()
@@ -265,7 +265,7 @@ def test_a_persons_restore_stays_beside_the_copy(moodle: Caller) -> None:
     assert moodle.sandbox.asked == {NEW.casefold(): 1}
 
 
-def test_a_stalled_copy_never_moves_until_the_sandbox_stops(moodle: Caller) -> None:
+def test_stalled_copy_stays_until_the_sandbox_stops(moodle: Caller) -> None:
     moodle.sandbox.faults.set("stall", count=1, step="renamed")
     stalled = moodle.duplicate_meanwhile(NEW)
     moodle.sandbox.wait_for_step("renamed", NEW)
@@ -278,7 +278,7 @@ def test_a_stalled_copy_never_moves_until_the_sandbox_stops(moodle: Caller) -> N
     assert [course.shortname for course in moodle.made() if not course.complete] == [f"{SOURCE}_1"]
 
 
-def test_a_count_is_used_up(moodle: Caller) -> None:
+def test_fault_with_a_count_ends_after_it(moodle: Caller) -> None:
     moodle.sandbox.faults.set("html", count=2, function=SITE_INFO)
     answers = [moodle.post(SITE_INFO, {}).text.startswith("<!DOCTYPE") for _ in range(3)]
     assert answers == [True, True, False]
@@ -286,7 +286,7 @@ def test_a_count_is_used_up(moodle: Caller) -> None:
     assert moodle.sandbox.faults.all() == []
 
 
-def test_a_probability_strikes_now_and_then_and_the_same_way_each_time(serve: Serve) -> None:
+def test_fault_with_a_probability_strikes_reproducibly(serve: Serve) -> None:
     def struck() -> list[bool]:
         faults = serve().sandbox.faults
         faults.set("html", probability=0.5)
@@ -297,7 +297,7 @@ def test_a_probability_strikes_now_and_then_and_the_same_way_each_time(serve: Se
     assert struck() == first
 
 
-def test_a_fault_strikes_copies_only_unless_told_otherwise(moodle: Caller) -> None:
+def test_fault_strikes_only_copies_by_default(moodle: Caller) -> None:
     moodle.sandbox.faults.set("html")
     assert "functions" in moodle.call(SITE_INFO)
     moodle.sandbox.faults.set("html", function="*")
@@ -317,9 +317,7 @@ def test_a_fault_strikes_copies_only_unless_told_otherwise(moodle: Caller) -> No
         ("limited", 429, "429 Too Many Requests"),
     ],
 )
-def test_site_that_is_down_answers_every_function_in_place_of_moodle(
-    moodle: Caller, answer: str, status: int, content: str
-) -> None:
+def test_site_down_answers_every_function(moodle: Caller, answer: str, status: int, content: str) -> None:
     moodle.sandbox.faults.set("site_down", answer=answer)
     for response in (moodle.post(SITE_INFO, {}), moodle.ask_to_duplicate(NEW)):
         assert (response.status_code, content in response.text) == (status, True)
@@ -327,27 +325,27 @@ def test_site_that_is_down_answers_every_function_in_place_of_moodle(
     assert moodle.made() == []
 
 
-def test_a_notice_stands_in_front_of_the_answer(moodle: Caller) -> None:
+def test_notice_is_put_in_front_of_the_answer(moodle: Caller) -> None:
     moodle.sandbox.faults.set("notice", function=SITE_INFO)
     body = moodle.post(SITE_INFO, {}).text
     assert body.startswith("<div")
     assert json.loads(body[body.index("{") :])["functions"]
 
 
-def test_an_odd_record_lacks_its_name(moodle: Caller) -> None:
+def test_odd_record_lacks_its_name(moodle: Caller) -> None:
     moodle.sandbox.faults.set("odd_record")
     first, second, *_ = moodle.call("core_course_get_categories")
     assert "name" not in first
     assert "name" in second
 
 
-def test_an_invalid_response_strikes_reads_only(moodle: Caller) -> None:
+def test_invalid_response_strikes_reads_only(moodle: Caller) -> None:
     moodle.sandbox.faults.set("invalid_response")
     assert moodle.call(SITE_INFO)["errorcode"] == "invalidresponse"
     assert "id" in moodle.duplicate(NEW)
 
 
-def test_a_damaged_refusal_is_no_proof(moodle: Caller) -> None:
+def test_damaged_refusal_is_not_counted_as_refused(moodle: Caller) -> None:
     moodle.sandbox.faults.set("truncated")
     assert moodle.ask_to_duplicate(SOURCE).status_code == 200
     assert moodle.sandbox.calls.refused == {}
@@ -368,7 +366,7 @@ def test_every_fault_can_be_named(name: str) -> None:
         ("slow=factor:3", {"parameters": {"factor": 3.0}}),
     ],
 )
-def test_a_fault_is_read_from_text(text: str, expected: dict[str, object]) -> None:
+def test_fault_is_read_from_text(text: str, expected: dict[str, object]) -> None:
     fault = parse_fault(text)
     assert {name: getattr(fault, name) for name in expected} == expected
 
@@ -391,10 +389,10 @@ def test_a_fault_is_read_from_text(text: str, expected: dict[str, object]) -> No
         ("wrong_course=function:core_webservice_get_site_info", "core_course_get_contents, core_course_get_courses_by"),
     ],
 )
-def test_a_fault_that_makes_no_sense_is_explained(text: str, told: str) -> None:
+def test_invalid_fault_is_explained(text: str, told: str) -> None:
     with pytest.raises(UnknownFault, match=told):
         parse_fault(text)
 
 
-def test_a_fault_takes_numbers_as_numbers() -> None:
+def test_fault_accepts_numbers() -> None:
     assert make_fault("gateway_timeout", at=1, count=2).parameters == {"at": 1.0}

@@ -21,13 +21,13 @@ def exchange(moodle: Caller, sent: bytes) -> bytes:
     return received
 
 
-def test_a_connection_serves_many_requests(moodle: Caller) -> None:
+def test_connection_serves_many_requests(moodle: Caller) -> None:
     request = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
     last = b"GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
     assert exchange(moodle, request + request + last).count(b"HTTP/1.1 200 OK") == 3
 
 
-def test_a_connection_of_http_1_0_is_closed(moodle: Caller) -> None:
+def test_connection_of_http_1_0_is_closed(moodle: Caller) -> None:
     assert exchange(moodle, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
 
 
@@ -48,23 +48,23 @@ def test_head_has_no_body(moodle: Caller) -> None:
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 300 + b"\r\n", b"431"),
     ],
 )
-def test_a_request_that_is_none_is_refused(moodle: Caller, sent: bytes, status: bytes) -> None:
+def test_invalid_http_is_refused(moodle: Caller, sent: bytes, status: bytes) -> None:
     assert exchange(moodle, sent).split(b" ")[1] == status
 
 
-def test_a_browser_finds_the_courses(moodle: Caller) -> None:
+def test_front_page_lists_the_courses(moodle: Caller) -> None:
     page = requests.get(f"{moodle.sandbox.url}/", timeout=20)
     assert page.headers["Content-Type"].startswith("text/html")
     assert f"/course/view.php?id={moodle.source.id}" in page.text
     assert "AT&amp;T" in page.text
 
 
-def test_a_browser_sees_a_course(moodle: Caller) -> None:
+def test_course_page_shows_the_course(moodle: Caller) -> None:
     page = requests.get(f"{moodle.sandbox.url}/course/view.php?id={moodle.source.id}", timeout=20)
     assert SOURCE in page.text
     assert "Announcements" in page.text
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/course/view.php", "/course/view.php?id=99999", "/course/view.php?id=x"])
-def test_a_page_that_does_not_exist_is_a_404(moodle: Caller, path: str) -> None:
+def test_page_that_does_not_exist_is_a_404(moodle: Caller, path: str) -> None:
     assert requests.get(moodle.sandbox.url + path, timeout=20).status_code == 404

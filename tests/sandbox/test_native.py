@@ -40,14 +40,14 @@ def status(moodle: Caller, duplicateid: str) -> tuple[int, int, float]:
     return told["phase"], told["status"], told["progress"]
 
 
-def test_it_offers_both_only_when_asked_to(moodle: Caller, native: Caller) -> None:
+def test_proposed_functions_are_offered_only_with_native(moodle: Caller, native: Caller) -> None:
     for caller, offered in ((moodle, False), (native, True)):
         names = {function["name"] for function in caller.call(SITE_INFO)["functions"]}
         assert ({START, STATUS} <= names) is offered
     assert moodle.call(START)["errorcode"] == "invalidrecord"
 
 
-def test_it_copies_in_the_background(native: Caller) -> None:
+def test_copy_runs_in_the_background(native: Caller) -> None:
     duplicateid = start(native)
     assert re.fullmatch("[0-9a-f]{32}", duplicateid)
     await_until(lambda: status(native, duplicateid) == (2, 1000, 1), "the copy to finish")
@@ -57,7 +57,7 @@ def test_it_copies_in_the_background(native: Caller) -> None:
     assert native.sandbox.calls.created == {NEW.casefold(): 1}
 
 
-def test_its_progress_belongs_to_the_phase_and_is_not_monotonic(serve: Serve) -> None:
+def test_progress_is_that_of_the_phase_and_can_go_back(serve: Serve) -> None:
     native = serve(native=True, speed=4)
     duplicateid = start(native)
     seen: list[tuple[int, int, float]] = []
@@ -84,7 +84,7 @@ def test_its_progress_belongs_to_the_phase_and_is_not_monotonic(serve: Serve) ->
 @pytest.mark.parametrize(
     "options", [[{"name": "activities", "value": 0}], [{"activities": 0}], [{"users": 0, "activities": 0}]]
 )
-def test_it_takes_options_in_both_forms(native: Caller, options: list[dict[str, Any]]) -> None:
+def test_options_are_accepted_in_both_forms(native: Caller, options: list[dict[str, Any]]) -> None:
     duplicateid = start(native, options=options)
     await_until(lambda: status(native, duplicateid)[1] == 1000)
     assert native.sandbox.course(NEW).modules == ()
@@ -102,36 +102,36 @@ def test_it_takes_options_in_both_forms(native: Caller, options: list[dict[str, 
         ({"options": [{"bogus": 1}]}, "invalidparameter"),
     ],
 )
-def test_it_refuses_what_moodle_refuses(native: Caller, changes: dict[str, Any], errorcode: str) -> None:
+def test_invalid_request_is_refused_as_by_moodle(native: Caller, changes: dict[str, Any], errorcode: str) -> None:
     assert native.call(START, **params(native, **changes))["errorcode"] == errorcode
     assert native.made() == []
 
 
-def test_it_does_not_know_an_unknown_id(native: Caller) -> None:
+def test_unknown_id_is_refused(native: Caller) -> None:
     assert native.call(STATUS, duplicateid="0" * 32)["errorcode"] == "invalidrecord"
 
 
-def test_it_tells_of_a_failure(native: Caller) -> None:
+def test_failure_is_reported(native: Caller) -> None:
     native.sandbox.faults.set("storedfilenotcreated")
     duplicateid = start(native)
     await_until(lambda: status(native, duplicateid)[:2] == (1, 900), "the failure to be told")
     assert native.made() == []
 
 
-def test_it_tells_of_a_failure_in_the_restore(native: Caller) -> None:
+def test_failure_in_the_restore_is_reported(native: Caller) -> None:
     native.sandbox.faults.set("exception_in_restore")
     duplicateid = start(native)
     await_until(lambda: status(native, duplicateid)[:2] == (2, 900), "the failure to be told")
 
 
-def test_a_killed_copy_stays_as_it_was(native: Caller) -> None:
+def test_killed_copy_keeps_its_status(native: Caller) -> None:
     native.sandbox.faults.set("killed_in_restore")
     duplicateid = start(native)
     await_until(lambda: native.made() and not native.sandbox.copies.running())
     assert status(native, duplicateid)[:2] == (2, 800)
 
 
-def test_another_duplication_is_named(native: Caller) -> None:
+def test_wrong_course_names_another_duplication(native: Caller) -> None:
     first = start(native)
     native.sandbox.faults.set("wrong_course", count=1)
     assert start(native, shortname="NEW-2") == first
@@ -139,13 +139,13 @@ def test_another_duplication_is_named(native: Caller) -> None:
     await_until(lambda: {course.shortname for course in native.made() if course.complete} == {NEW, "NEW-2"})
 
 
-def test_an_unknown_duplication_is_named_where_there_is_no_other(native: Caller) -> None:
+def test_wrong_course_names_an_unknown_id_without_another_copy(native: Caller) -> None:
     native.sandbox.faults.set("wrong_course")
     assert native.call(STATUS, duplicateid=start(native))["errorcode"] == "invalidrecord"
     await_until(lambda: [course.shortname for course in native.made() if course.complete] == [NEW])
 
 
-def test_a_look_is_answered_about_another_duplication(native: Caller) -> None:
+def test_wrong_course_reports_the_status_of_another_duplication(native: Caller) -> None:
     ended = start(native)
     await_until(lambda: status(native, ended)[1] == 1000, "the copy to finish")
     with native.sandbox.held_at("backup"):
@@ -156,7 +156,7 @@ def test_a_look_is_answered_about_another_duplication(native: Caller) -> None:
         assert status(native, running)[0] == 1
 
 
-def test_a_lost_answer_leaves_the_copy_to_finish(native: Caller) -> None:
+def test_lost_answer_leaves_the_copy_to_finish(native: Caller) -> None:
     native.sandbox.faults.set("gateway_timeout")
     assert native.post(START, params(native)).status_code == 504
     await_until(lambda: [course.shortname for course in native.made() if course.complete] == [NEW])
@@ -171,7 +171,7 @@ def test_companions_are_offered_only_on_request(native: Caller, serve: Serve) ->
         assert ({STATUSES, RESULT} <= names) is offered
 
 
-def test_statuses_come_in_the_order_of_the_ids_with_a_warning_for_an_unknown_one(serve: Serve) -> None:
+def test_statuses_keep_the_order_of_ids_and_warn_of_unknown_ones(serve: Serve) -> None:
     site = serve(native=True, companions=True)
     with site.sandbox.held_at("backup"):
         ids = [start(site, shortname=f"NEW-{number}") for number in range(3)]
@@ -180,7 +180,7 @@ def test_statuses_come_in_the_order_of_the_ids_with_a_warning_for_an_unknown_one
     assert [(warning["itemid"], warning["warningcode"]) for warning in answer["warnings"]] == [(1, "invalidrecord")]
 
 
-def test_progress_of_the_whole_never_goes_back(serve: Serve) -> None:
+def test_overall_progress_never_goes_back(serve: Serve) -> None:
     site = serve(native=True, companions=True, speed=4)
     duplicateid = start(site)
     seen: list[float] = []
@@ -197,7 +197,7 @@ def test_progress_of_the_whole_never_goes_back(serve: Serve) -> None:
     assert any(0.6 < figure < 1 for figure in seen)
 
 
-def test_the_result_names_the_course_or_the_failure(serve: Serve) -> None:
+def test_result_names_the_course_or_the_failure(serve: Serve) -> None:
     site = serve(native=True, companions=True)
     finished = start(site)
     await_until(lambda: status(site, finished)[1] == 1000, "the copy to finish")

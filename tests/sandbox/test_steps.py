@@ -21,7 +21,7 @@ def seen(moodle: Caller, courseid: int) -> tuple[Any, ...]:
     return course["shortname"], course["fullname"], course["visible"], len(sections), modules
 
 
-def test_it_shows_each_step_in_order(moodle: Caller) -> None:
+def test_copy_shows_each_step_in_order(moodle: Caller) -> None:
     sandbox = moodle.sandbox
     highest = sandbox.state.courses()[-1].id
     sandbox.gates.hold("backup", "hidden", "renamed", "content")
@@ -52,7 +52,7 @@ def test_it_shows_each_step_in_order(moodle: Caller) -> None:
     assert seen(moodle, row.id) == (NEW, f"Copy {NEW}", 0, 16, 64)
 
 
-def test_a_copy_has_activities_of_its_own(moodle: Caller) -> None:
+def test_copy_has_activities_of_its_own(moodle: Caller) -> None:
     moodle.duplicate(NEW)
     copy, source = moodle.sandbox.course(NEW), moodle.source
     assert [(module.modname, module.name) for module in copy.modules] == [
@@ -62,7 +62,7 @@ def test_a_copy_has_activities_of_its_own(moodle: Caller) -> None:
     assert not {section.id for section in copy.sections} & {section.id for section in source.sections}
 
 
-def test_sections_are_copied_without_activities_when_these_are_left_out(moodle: Caller) -> None:
+def test_sections_are_copied_without_activities_on_request(moodle: Caller) -> None:
     moodle.duplicate(NEW, options=[{"name": "activities", "value": 0}])
     copy = moodle.sandbox.course(NEW)
     assert len(copy.sections) == len(moodle.source.sections)
@@ -79,21 +79,21 @@ def test_everybody_is_copied_when_users_is_left_out(moodle: Caller) -> None:
     assert (copy.teachers, copy.students) == (moodle.source.teachers, moodle.source.students)
 
 
-def test_nobody_is_copied_without_users_whatever_else_is_on(moodle: Caller) -> None:
+def test_without_users_nobody_is_copied(moodle: Caller) -> None:
     copy = copied(moodle, users=0, role_assignments=1)
     assert copy.enrolled == ()
     assert moodle.source.enrolment_methods == ("manual", "self")
     assert copy.enrolment_methods == ("manual",)
 
 
-def test_people_come_with_their_enrolment_methods_and_without_roles(moodle: Caller) -> None:
+def test_people_are_copied_with_enrolment_methods_without_roles(moodle: Caller) -> None:
     copy = copied(moodle, users=1, role_assignments=0)
     assert (copy.teachers, copy.students) == ((), ())
     assert set(copy.without_role) == set(moodle.source.teachers + moodle.source.students)
     assert copy.enrolment_methods == moodle.source.enrolment_methods
 
 
-def test_people_come_with_their_roles_when_asked_for(moodle: Caller) -> None:
+def test_people_are_copied_with_roles_on_request(moodle: Caller) -> None:
     copy = copied(moodle, users=1, role_assignments=1)
     assert (copy.teachers, copy.students) == (moodle.source.teachers, moodle.source.students)
 
@@ -111,13 +111,13 @@ def test_filter_settings_are_copied_on_request(moodle: Caller, filters: int, exp
 
 
 @pytest.mark.parametrize("value", [0, 1])
-def test_an_option_that_the_backup_lacks_makes_nothing(moodle: Caller, value: int) -> None:
+def test_option_unknown_to_the_backup_makes_no_course(moodle: Caller, value: int) -> None:
     answer = moodle.duplicate(NEW, options=[{"name": "enrolments", "value": value}])
     assert answer == capture("duplicate_enrolments_option")["body"]
     assert moodle.made() == []
 
 
-def test_a_value_that_is_none_is_refused_first(moodle: Caller) -> None:
+def test_invalid_option_value_is_refused_first(moodle: Caller) -> None:
     answer = moodle.duplicate(NEW, options=[{"name": "enrolments", "value": 2}])
     assert answer["errorcode"] == "invalidextparam"
 
@@ -140,17 +140,17 @@ def test_people_are_not_copied_without_the_capability(moodle: Caller, capability
     assert moodle.made() == []
 
 
-def test_an_empty_shortname_is_accepted(moodle: Caller) -> None:
+def test_empty_shortname_is_accepted(moodle: Caller) -> None:
     answer = moodle.duplicate("")
     assert answer["shortname"] == ""
     assert [course.id for course in moodle.sandbox.state.by_shortname("")] == [answer["id"]]
 
 
-def test_a_shortname_is_taken_whatever_its_case(moodle: Caller) -> None:
+def test_short_name_is_taken_in_any_case(moodle: Caller) -> None:
     assert moodle.duplicate(SOURCE.lower())["errorcode"] == "shortnametaken"
 
 
-def test_each_of_several_copies_has_a_counter_of_its_own(moodle: Caller) -> None:
+def test_simultaneous_copies_have_different_counters(moodle: Caller) -> None:
     with moodle.sandbox.held_at("renamed"):
         copies = [moodle.duplicate_meanwhile(f"NEW-{number}") for number in range(3)]
         await_until(lambda: all(course.visible for course in moodle.made()) and len(moodle.made()) == 3)
@@ -158,7 +158,7 @@ def test_each_of_several_copies_has_a_counter_of_its_own(moodle: Caller) -> None
     assert {copy.result()["shortname"] for copy in copies} == {"NEW-0", "NEW-1", "NEW-2"}
 
 
-def test_a_counter_is_skipped_when_the_full_name_is_taken(moodle: Caller) -> None:
+def test_counter_is_skipped_when_the_full_name_is_taken(moodle: Caller) -> None:
     source = moodle.source
     other = {"fullname": f"{source.fullname} copy 1", "shortname": "ELSE", "categoryid": source.categoryid}
     assert "exception" not in moodle.call("core_course_create_courses", courses=[other])
@@ -169,7 +169,7 @@ def test_a_counter_is_skipped_when_the_full_name_is_taken(moodle: Caller) -> Non
     copying.result()
 
 
-def test_a_long_shortname_is_cut_to_make_room_for_the_counter(moodle: Caller) -> None:
+def test_long_short_name_is_shortened_for_the_counter(moodle: Caller) -> None:
     (source,) = [course for course in moodle.sandbox.state.courses() if course.shortname.startswith("TEMPLATE-")]
     with moodle.sandbox.held_at("renamed"):
         copying = moodle.duplicate_meanwhile(NEW, courseid=source.id)
@@ -181,7 +181,7 @@ def test_a_long_shortname_is_cut_to_make_room_for_the_counter(moodle: Caller) ->
     copying.result()
 
 
-def test_a_course_that_is_deleted_meanwhile_ends_its_copy_with_an_error(moodle: Caller) -> None:
+def test_copy_of_a_deleted_new_course_ends_with_an_error(moodle: Caller) -> None:
     with moodle.sandbox.held_at("renamed"):
         copying = moodle.duplicate_meanwhile(NEW)
         moodle.sandbox.wait_for_step("renamed", NEW)
@@ -191,7 +191,7 @@ def test_a_course_that_is_deleted_meanwhile_ends_its_copy_with_an_error(moodle: 
     assert moodle.made() == []
 
 
-def test_a_partial_course_is_told_from_a_finished_one(moodle: Caller) -> None:
+def test_partial_course_differs_from_a_finished_one(moodle: Caller) -> None:
     with moodle.sandbox.held_at("content"):
         copying = moodle.duplicate_meanwhile(NEW)
         moodle.sandbox.wait_for_step("content", NEW)
@@ -203,7 +203,7 @@ def test_a_partial_course_is_told_from_a_finished_one(moodle: Caller) -> None:
     assert copy.origin == "copy"
 
 
-def test_it_counts_what_each_shortname_was_asked_for(moodle: Caller) -> None:
+def test_requests_are_counted_for_each_short_name(moodle: Caller) -> None:
     moodle.duplicate(NEW)
     moodle.duplicate(NEW.lower())
     moodle.duplicate("OTHER", categoryid=987_654)
@@ -214,7 +214,7 @@ def test_it_counts_what_each_shortname_was_asked_for(moodle: Caller) -> None:
     assert calls.refused == {key: 1, "other": 1}
 
 
-def test_stopping_ends_copies_that_are_held(moodle: Caller) -> None:
+def test_stop_ends_held_copies(moodle: Caller) -> None:
     moodle.sandbox.gates.hold("renamed")
     copying = moodle.duplicate_meanwhile(NEW)
     moodle.sandbox.wait_for_step("renamed", NEW)

@@ -17,7 +17,7 @@ from .support import Caller
 
 
 @pytest.mark.parametrize(("activities", "seconds"), [(5, 1), (64, 6), (307, 45)])
-def test_a_copy_takes_what_was_measured(activities: int, seconds: float) -> None:
+def test_copy_takes_the_measured_time(activities: int, seconds: float) -> None:
     assert seconds_for(activities) == pytest.approx(seconds)
 
 
@@ -26,7 +26,7 @@ def test_more_activities_take_longer() -> None:
     assert times == sorted(set(times))
 
 
-def test_the_steps_share_the_whole_time_as_the_trace_has_it() -> None:
+def test_steps_have_the_shares_of_the_trace() -> None:
     assert sum(SHARES.values()) == pytest.approx(1)
     assert SHARES["backup"] == pytest.approx(20.15 / 39.34, abs=0.01)
     assert SHARES["hidden"] == pytest.approx(2.0 / 39.34, abs=0.01)
@@ -52,12 +52,12 @@ def test_speed_divides_the_time(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
-def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+def test_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed must be a number above 0"):
         Pace(speed)
 
 
-def test_a_wait_ends_when_the_sandbox_stops() -> None:
+def test_wait_ends_when_the_sandbox_stops() -> None:
     pace = Pace(1)
     ended = threading.Event()
 
@@ -71,7 +71,7 @@ def test_a_wait_ends_when_the_sandbox_stops() -> None:
     assert ended.wait(20)
 
 
-def test_a_step_that_does_not_exist_cannot_be_held() -> None:
+def test_unknown_step_cannot_be_held() -> None:
     with pytest.raises(ValueError, match="no such step: lunch"):
         Gates(threading.Event()).hold("lunch")
 

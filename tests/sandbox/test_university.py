@@ -16,7 +16,7 @@ FINGERPRINT = (
 )
 
 
-def test_it_is_the_same_in_every_process() -> None:
+def test_university_is_the_same_in_every_process() -> None:
     here = hashlib.sha256(repr(university("university")).encode()).hexdigest()
     environment = os.environ | {"PYTHONHASHSEED": "4711"}
     there = subprocess.run(
@@ -29,7 +29,7 @@ def test_another_seed_makes_another_university() -> None:
     assert university("academy").courses != university("university").courses
 
 
-def test_it_has_about_200_courses_in_three_levels_of_categories() -> None:
+def test_university_has_about_200_courses_in_three_levels() -> None:
     here = university("university")
     assert 190 <= len(here.courses) <= 220
     assert {category.depth for category in here.categories} == {1, 2, 3}
@@ -40,7 +40,7 @@ def test_it_has_about_200_courses_in_three_levels_of_categories() -> None:
     assert {course.categoryid for course in here.courses[1:]} <= set(categories)
 
 
-def test_its_names_are_its_own() -> None:
+def test_short_names_are_unique_and_storable() -> None:
     courses = university("university").courses
     shortnames = [course.shortname.casefold() for course in courses]
     assert len(set(shortnames)) == len(shortnames)
@@ -49,7 +49,7 @@ def test_its_names_are_its_own() -> None:
         assert awkward.casefold() in shortnames
 
 
-def test_its_ids_are_its_own() -> None:
+def test_ids_are_unique() -> None:
     here = university("university")
     for ids in (
         [course.id for course in here.courses],
@@ -63,7 +63,7 @@ def test_its_ids_are_its_own() -> None:
     assert here.next_module_id > max(module.id for course in here.courses for module in course.modules)
 
 
-def test_most_courses_have_a_few_dozen_activities_and_some_have_hundreds() -> None:
+def test_most_courses_have_dozens_of_activities_and_few_have_hundreds() -> None:
     counts = sorted(len(course.modules) for course in university("university").courses)
     assert counts[-1] == 307
     assert counts[-3] <= 110
@@ -72,7 +72,7 @@ def test_most_courses_have_a_few_dozen_activities_and_some_have_hundreds() -> No
     assert len({module.modname for course in university("university").courses for module in course.modules}) > 10
 
 
-def test_everybody_who_teaches_is_known() -> None:
+def test_every_teacher_is_a_user() -> None:
     here = university("university")
     known = {user.id for user in here.users}
     assert {teacher for course in here.courses for teacher in course.teachers} <= known
@@ -81,13 +81,13 @@ def test_everybody_who_teaches_is_known() -> None:
     assert {"admin", "faculty", "helpdesk"} <= set(usernames)
 
 
-def test_the_faculty_member_teaches_a_handful() -> None:
+def test_faculty_member_teaches_the_listed_courses() -> None:
     taught = [course for course in university("university").courses if FACULTY_ID in course.teachers]
     assert {course.shortname for course in taught} == set(FACULTY_TEACHES)
     assert {course.visible for course in taught} == {1}
 
 
-def test_the_coming_term_is_empty() -> None:
+def test_next_term_has_no_courses() -> None:
     here = university("university")
     coming = {category.id for category in here.categories if category.name == TERMS[-1][1]}
     assert coming

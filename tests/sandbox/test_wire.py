@@ -34,7 +34,7 @@ REPLAYS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", REPLAYS)
-def test_an_error_is_moodles_to_the_letter(moodle: Caller, name: str) -> None:
+def test_error_equals_the_captured_one(moodle: Caller, name: str) -> None:
     function, params = REPLAYS[name]
     if function == DUPLICATE:
         params = moodle.copy_params("NEW-1", **params)
@@ -48,23 +48,23 @@ def test_an_error_is_moodles_to_the_letter(moodle: Caller, name: str) -> None:
     assert [course.shortname for course in moodle.made()] == left
 
 
-def test_a_missing_parameter_is_moodles_error(moodle: Caller) -> None:
+def test_missing_parameter_gives_moodles_error(moodle: Caller) -> None:
     params = moodle.copy_params("NEW-1")
     del params["shortname"]
     assert moodle.call(DUPLICATE, **params) == capture("duplicate_missing_param")["body"]
 
 
-def test_a_taken_shortname_is_moodles_error(moodle: Caller) -> None:
+def test_taken_short_name_gives_moodles_error(moodle: Caller) -> None:
     told = capture("duplicate_shortname_taken")["body"]
     message = told["message"].replace("Generated M", moodle.source.fullname)
     assert moodle.duplicate(moodle.source.shortname) == told | {"message": message}
 
 
-def test_an_invalid_token_is_moodles_error(moodle: Caller) -> None:
+def test_invalid_token_gives_moodles_error(moodle: Caller) -> None:
     assert moodle.using("0" * 32).call(SITE_INFO) == capture("invalid_token")["body"]
 
 
-def test_a_collision_is_moodles_error(moodle: Caller) -> None:
+def test_collision_gives_moodles_error(moodle: Caller) -> None:
     moodle.sandbox.faults.set("storedfilenotcreated")
     told, captured = moodle.duplicate("NEW-1"), capture("duplicate_same_source_collision")["body"]
     assert told["errorcode"] == captured["errorcode"]
@@ -83,7 +83,7 @@ def test_a_collision_is_moodles_error(moodle: Caller) -> None:
         ("user_courses", "core_enrol_get_users_courses", lambda body: body),
     ],
 )
-def test_an_answer_has_moodles_keys_in_moodles_order(
+def test_answer_has_moodles_keys_in_moodles_order(
     moodle: Caller, name: str, function: str, pick: Callable[[Any], list[dict[str, Any]]]
 ) -> None:
     here: dict[str, dict[str, Any]] = {
@@ -115,7 +115,7 @@ def test_contents_have_moodles_keys(moodle: Caller) -> None:
             assert list(module) == kinds[module["modname"]]
 
 
-def test_xml_is_moodles_to_the_letter() -> None:
+def test_xml_equals_the_captured_one() -> None:
     """The captured categories, rendered here."""
     captured = capture("categories_as_xml")
     category = capture("categories")["body"][0] | {"coursecount": 50}
@@ -124,7 +124,7 @@ def test_xml_is_moodles_to_the_letter() -> None:
     assert response.content_type == captured["content_type"]
 
 
-def test_xml_says_null_for_a_key_that_json_leaves_out() -> None:
+def test_xml_has_null_for_a_key_that_json_leaves_out() -> None:
     captured = capture("site_info_as_xml")["body"]
     info = capture("site_info")["body"]
     # Where the description has them.
@@ -138,7 +138,7 @@ def test_xml_says_null_for_a_key_that_json_leaves_out() -> None:
     assert answer(value, "json").body == answer({key: info[key] for key in order if key in info}, "json").body
 
 
-def test_an_error_without_a_code_has_none_in_xml_either(moodle: Caller) -> None:
+def test_error_without_a_code_has_none_in_xml(moodle: Caller) -> None:
     response = moodle.post(BY_FIELD, {"field": "ids", "value": f"7,{MISSING}"}, restformat="xml")
     assert response.text == (
         '<?xml version="1.0" encoding="UTF-8" ?>\n<EXCEPTION class="Error">\n'
@@ -157,7 +157,7 @@ def test_an_error_without_a_code_has_none_in_xml_either(moodle: Caller) -> None:
         ("&&", "&amp;&amp;"),
     ],
 )
-def test_names_are_escaped_but_for_quotes(raw: str, told: str) -> None:
+def test_names_are_escaped_except_quotes(raw: str, told: str) -> None:
     assert escape_name(raw) == told
 
 
@@ -177,26 +177,26 @@ def test_names_are_escaped_but_for_quotes(raw: str, told: str) -> None:
         ("core_course_search_courses", {"criterianame": "colour", "criteriavalue": "red"}),
     ],
 )
-def test_it_refuses_parameters_that_are_none(moodle: Caller, function: str, params: dict[str, Any]) -> None:
+def test_invalid_parameters_are_refused(moodle: Caller, function: str, params: dict[str, Any]) -> None:
     if function == DUPLICATE:
         params = moodle.copy_params("NEW-1", **params)
     assert moodle.call(function, **params)["errorcode"] == "invalidparameter"
     assert moodle.made() == []
 
 
-def test_it_refuses_bytes_that_are_no_utf8(moodle: Caller) -> None:
+def test_bytes_that_are_not_utf8_are_refused(moodle: Caller) -> None:
     body = f"wstoken={moodle.sandbox.token}&wsfunction={BY_FIELD}&moodlewsrestformat=json&field=shortname&value=%ff"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     response = requests.post(f"{moodle.sandbox.url}/webservice/rest/server.php", body, headers=headers, timeout=10)
     assert response.json()["errorcode"] == "invalidparameter"
 
 
-def test_an_angle_bracket_followed_by_a_space_is_no_tag(moodle: Caller) -> None:
+def test_angle_bracket_before_a_space_is_accepted(moodle: Caller) -> None:
     assert moodle.duplicate("NEW-1", fullname="3 < 5 and 5 > 3")["shortname"] == "NEW-1"
     assert moodle.by_shortname("NEW-1")[0]["fullname"] == "3 &lt; 5 and 5 &gt; 3"
 
 
-def test_a_good_login_gets_the_accounts_token(moodle: Caller) -> None:
+def test_valid_login_gets_the_token_of_the_account(moodle: Caller) -> None:
     login = {"username": "faculty", "password": PASSWORD, "service": "dupdash"}
     response = requests.post(f"{moodle.sandbox.url}/login/token.php", login, timeout=10)
     captured = capture("login_token_ok")
@@ -206,12 +206,12 @@ def test_a_good_login_gets_the_accounts_token(moodle: Caller) -> None:
     assert moodle.using(response.json()["token"]).call(SITE_INFO)["username"] == "faculty"
 
 
-def test_a_bad_login_is_moodles_error(moodle: Caller) -> None:
+def test_invalid_login_gives_moodles_error(moodle: Caller) -> None:
     login = {"username": "faculty", "password": "wrong", "service": "dupdash"}
     response = requests.post(f"{moodle.sandbox.url}/login/token.php", login, timeout=10)
     assert response.json() == capture("login_token_bad")["body"]
 
 
-def test_errors_are_rendered_with_their_class() -> None:
+def test_error_is_rendered_with_its_class() -> None:
     captured = capture("error_as_xml")
     assert error_answer(missing_record("external_functions"), "xml").body.decode() == captured["body"]

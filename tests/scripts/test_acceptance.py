@@ -129,7 +129,7 @@ def test_unusable_site_is_one_clear_message(moodle: Sandbox, changes: dict[str, 
 
 
 @pytest.mark.processes
-def test_interrupted_run_removes_its_copies_and_no_other_course() -> None:
+def test_interrupted_run_removes_only_its_own_copies() -> None:
     with Sandbox(speed=2) as moodle:
         source = moodle.course("BIO101-2026S1")
         category = next(one.id for one in moodle.state.categories.values() if one.idnumber == "BIO-2027S1")

@@ -132,7 +132,7 @@ def create(client: MoodleClient, shortname: str, category: int = 8) -> int:
     return int(client.call("core_course_create_courses", courses=[wanted])[0]["id"])
 
 
-def test_cleanup_removes_the_courses_of_the_run_and_no_other(
+def test_cleanup_removes_only_the_courses_of_the_run(
     client: MoodleClient, request_of: CopyRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleanup, "STRANGER_LIMIT", 0)

@@ -58,7 +58,7 @@ def assert_one_line(result: subprocess.CompletedProcess[str], pattern: str) -> N
 
 
 @pytest.mark.parametrize("option", ["--port", "--moodle-port"])
-def test_it_says_that_a_port_is_taken_and_how_to_choose_another(clone, taken_port, option):
+def test_port_in_use_is_reported_with_the_option_to_change_it(clone, taken_port, option):
     ports = {"--port": free_port(), "--moodle-port": free_port()} | {option: taken_port}
     result = demo(clone, *(str(word) for pair in ports.items() for word in pair))
     assert_one_line(result, rf"demo: port {taken_port} is in use\. .*: {option} \d+")
@@ -66,18 +66,18 @@ def test_it_says_that_a_port_is_taken_and_how_to_choose_another(clone, taken_por
 
 
 @pytest.mark.parametrize("module", ["venv", "ensurepip"])
-def test_it_says_what_to_install_where_python_has_no_venv(clone, module):
+def test_missing_venv_module_is_reported_with_the_package_to_install(clone, module):
     ports = ("--port", str(free_port()), "--moodle-port", str(free_port()))
     result = demo(clone, *ports, pretend=f"sys.modules[{module!r}] = None")
     assert_one_line(result, r"demo: this Python has no venv module\. .*apt-get install python3\.\d+-venv.*")
 
 
-def test_it_says_that_python_is_too_old(clone):
+def test_old_python_is_reported(clone):
     result = demo(clone, pretend="sys.version_info = (3, 9, 2)", PATH="/nowhere")
     assert_one_line(result, r"demo: needs Python 3\.11 or later, and this is 3\.9\. .*")
 
 
-def test_it_says_that_there_is_no_network(clone):
+def test_missing_network_is_reported(clone):
     ports = ("--port", str(free_port()), "--moodle-port", str(free_port()))
     # An index that cannot be reached, and no files that could replace it.
     nowhere = {"PIP_INDEX_URL": f"http://127.0.0.1:{free_port()}/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
@@ -86,7 +86,7 @@ def test_it_says_that_there_is_no_network(clone):
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "http"])
-def test_it_refuses_a_port_that_is_none(clone, port):
+def test_invalid_port_is_refused(clone, port):
     result = demo(clone, "--port", port)
     assert result.returncode == 2
     assert "must be a number from 1 to 65535" in result.stderr

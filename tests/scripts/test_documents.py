@@ -11,12 +11,12 @@ LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)\)")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
-def test_each_link_leads_somewhere(document: Path) -> None:
+def test_each_link_has_a_target(document: Path) -> None:
     targets = [target for _, target in LINK.findall(document.read_text())]
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
-def test_each_test_is_called_what_it_is() -> None:
+def test_each_linked_test_has_its_name_in_the_link() -> None:
     links = LINK.findall((ROOT / "README.md").read_text())
     tests = [(label, Path(target).stem) for label, target in links if target.endswith(".py")]
     assert tests

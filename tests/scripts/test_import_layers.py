@@ -16,7 +16,9 @@ def _layers() -> set[str]:
 
 def _modules() -> list[str]:
     """Every module with code, except migrations."""
-    files = [file for file in (ROOT / "dupdash").rglob("*.py") if "migrations" not in file.parts and file.stat().st_size]
+    files = [
+        file for file in (ROOT / "dupdash").rglob("*.py") if "migrations" not in file.parts and file.stat().st_size
+    ]
     return [".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for file in files]
 
 

@@ -73,14 +73,14 @@ def script(request, tmp_path) -> Iterator[tuple["subprocess.Popen[str]", list[in
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_ends_all_when_it_is_told_to_end(script, how):
+def test_sigterm_ends_all_child_processes(script, how):
     process, pids = script
     process.send_signal(how)
     assert process.communicate(timeout=10)[0] == "stopped\n"
     wait_until_gone(pids)
 
 
-def test_it_says_who_ended_and_ends_the_rest(script):
+def test_ended_child_is_named_and_the_others_are_ended(script):
     process, pids = script
     os.kill(pids[0], signal.SIGKILL)
     assert process.communicate(timeout=10)[0].startswith("child ended with status -9.")
@@ -89,7 +89,7 @@ def test_it_says_who_ended_and_ends_the_rest(script):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel ends orphans on Linux only")
 @pytest.mark.parametrize("script", [FAMILY], ids=["polite"], indirect=True)
-def test_a_child_ends_with_a_script_that_was_killed(script):
+def test_child_ends_with_a_killed_script(script):
     process, pids = script
     process.kill()
     wait_until_gone(pids[:1])

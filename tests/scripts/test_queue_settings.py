@@ -32,20 +32,20 @@ def cluster(name: str, **environment: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("hours", [2, 5])
-def test_a_copy_is_neither_ended_nor_handed_out_again_while_moodle_may_still_answer(hours: int) -> None:
+def test_task_of_a_copy_outlives_moodles_timeout(hours: int) -> None:
     """django-q2 kills a worker at its timeout, and gives a task to the next one after the retry."""
     seconds = hours * 3600
     told = cluster(COPIES, MOODLE_DUPLICATION_TIMEOUT=str(seconds))
     assert told["RETRY"] > told["TIMEOUT"] > seconds
 
 
-def test_housekeeping_is_neither_ended_nor_handed_out_again_in_the_middle_of_a_deletion() -> None:
+def test_housekeeping_task_outlives_the_deletion_timeout() -> None:
     told = cluster(HOUSEKEEPING)
     assert told["RETRY"] > told["TIMEOUT"] > LONGEST_DELETION
 
 
 @pytest.mark.parametrize("name", [COPIES, HOUSEKEEPING])
-def test_a_message_is_taken_one_at_a_time_and_never_again(name: str) -> None:
+def test_message_is_taken_once_and_one_at_a_time(name: str) -> None:
     """What failed is not tried again by the queue: the job's row knows what may be. And no worker sits on a message
     that another one could take."""
     told = cluster(name)
@@ -53,13 +53,13 @@ def test_a_message_is_taken_one_at_a_time_and_never_again(name: str) -> None:
     assert (told["QUEUE_LIMIT"], told["BULK"]) == (1, 1)
 
 
-def test_a_dead_cluster_is_replaced_within_a_minute() -> None:
+def test_dead_cluster_is_replaced_within_a_minute() -> None:
     """As we promise: noticed by its silence at the latest, and started again after the longest pause."""
     told = settings_with()
     assert told["HEARTBEAT_LIMIT"] + told["RESTART_LONGEST"] < 60
 
 
-def test_sqlite_waits_for_its_lock_and_takes_it_at_once() -> None:
+def test_sqlite_transactions_take_the_lock_first_and_wait_for_it() -> None:
     """A transaction that reads first and writes later cannot wait for the lock: it fails at once, whatever the
     timeout."""
     options = settings_with()["DATABASES"]["default"]["OPTIONS"]

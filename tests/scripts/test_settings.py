@@ -46,11 +46,11 @@ def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> Non
     assert any(name in line for name in names)
 
 
-def test_it_names_every_setting_in_the_example_and_no_other():
+def test_example_names_exactly_the_settings_that_are_read():
     assert names_read() == set(example())
 
 
-def test_it_explains_nothing_twice():
+def test_example_explains_each_setting_once():
     names = re.findall(r"^#?([A-Z][A-Z0-9_]+)=", EXAMPLE.read_text(), re.MULTILINE)
     assert len(names) == len(set(names))
 
@@ -59,13 +59,13 @@ def test_it_explains_nothing_twice():
 MEASURES = ("seconds", "growing", "count")
 
 
-def test_each_period_and_limit_is_in_the_guide_for_operating():
+def test_operating_guide_names_each_period_and_limit():
     guide = (ROOT / "docs" / "operating.md").read_text().partition("\n## The periods\n")[2]
     named = {name for row in guide.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.partition(" | ")[0])}
     assert named == names_read(*MEASURES) - {"EMAIL_PORT"}
 
 
-def test_it_shows_the_true_defaults():
+def test_example_shows_the_real_defaults():
     shown = {name: value for name, value in example().items() if name != "SECRET_KEY"}
     by_default = run("-c", PRINT_SETTINGS, SECRET_KEY="x")
     as_shown = run("-c", PRINT_SETTINGS, SECRET_KEY="x", **shown)
@@ -78,7 +78,7 @@ def test_it_shows_the_true_defaults():
     assert values[0] == values[1]
 
 
-def test_it_reads_a_file_of_settings(tmp_path):
+def test_settings_are_read_from_a_file(tmp_path):
     file = tmp_path / "settings"
     file.write_text("SECRET_KEY=from-the-file\nTIME_ZONE=Europe/Zurich\n")
     result = run("-c", PRINT_SETTINGS, DUPDASH_ENV_FILE=str(file), TIME_ZONE="Asia/Tokyo")
@@ -87,12 +87,12 @@ def test_it_reads_a_file_of_settings(tmp_path):
     assert values["TIME_ZONE"] == "Asia/Tokyo"
 
 
-def test_it_refuses_to_start_without_a_secret_key():
+def test_missing_secret_key_prevents_the_start():
     assert_refused(run("manage.py", "check"), "SECRET_KEY")
     assert_refused(run("manage.py", "check", SECRET_KEY=" "), "SECRET_KEY")
 
 
-def test_it_starts_without_a_secret_key_where_debug_is_on():
+def test_debug_mode_starts_without_a_secret_key():
     assert run("manage.py", "check", DEBUG="true").returncode == 0
 
 
@@ -160,7 +160,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: " ".join(f"{name}={value}" for name, value in bad.items()))
-def test_it_refuses_a_malformed_setting_with_one_line_that_names_it(bad):
+def test_malformed_setting_is_refused_with_one_line_that_names_it(bad):
     names = ("MOODLE_URL", "MOODLE_TOKEN") if "MOODLE_TOKEN" in bad or "MOODLE_URL" in bad else tuple(bad)
     result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **bad})
     assert_refused(result, *names)
@@ -186,7 +186,7 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("name", "given", "taken"), GOOD)
-def test_it_takes_a_setting_as_it_is_meant(name: str, given: str, taken: object) -> None:
+def test_setting_has_the_expected_value(name: str, given: str, taken: object) -> None:
     result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", **{name: given})
     assert json.loads(result.stdout)[name] == taken, result.stderr
 
@@ -209,14 +209,14 @@ def said(environment: dict[str, str]) -> str:
         "EmailBackend",
     ],
 )
-def test_a_mail_back_end_without_its_class_is_refused(backend: str) -> None:
+def test_mail_backend_without_its_class_is_refused(backend: str) -> None:
     assert said({"EMAIL_BACKEND": backend}).startswith("dupdash cannot start. EMAIL_BACKEND: ")
 
 
 @pytest.mark.parametrize(
     "needs", ["from django.conf import settings; settings.SITE_URL", "import django.contrib.auth.models"]
 )
-def test_a_mail_back_end_that_needs_the_settings_is_taken(tmp_path: Path, needs: str) -> None:
+def test_mail_backend_that_imports_the_settings_is_accepted(tmp_path: Path, needs: str) -> None:
     """Its module cannot be imported while they are read."""
     (tmp_path / "ours.py").write_text(f"{needs}\nclass Backend:\n    def __init__(self, **_): ...\n")
     result = run(
@@ -231,7 +231,7 @@ def test_a_mail_back_end_that_needs_the_settings_is_taken(tmp_path: Path, needs:
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
-def test_a_file_of_settings_that_is_not_in_utf_8_is_one_line(tmp_path: Path, encoding: str) -> None:
+def test_settings_file_that_is_not_utf8_is_reported_in_one_line(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "settings"
     file.write_text("EMAIL_HOST_PASSWORD=müde\n", encoding=encoding)
     result = run("-c", "import dupdash.settings", DUPDASH_ENV_FILE=str(file))
@@ -256,7 +256,7 @@ Environment(Path(sys.argv[1]))
 @pytest.mark.parametrize(
     ("name", "closed"), [(".env", "the file"), ("DUPDASH_ENV_FILE", "the file"), ("DUPDASH_ENV_FILE", "the folder")]
 )
-def test_a_file_of_settings_that_may_not_be_read_is_one_line(name: str, closed: str) -> None:
+def test_unreadable_settings_file_is_reported_in_one_line(name: str, closed: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / ".env"
         file.write_text("SECRET_KEY=from-the-file\n")
@@ -276,12 +276,12 @@ def test_a_file_of_settings_that_may_not_be_read_is_one_line(name: str, closed: 
     assert str(file) in result.stderr
 
 
-def test_it_ends_the_web_process_at_once_where_a_setting_is_bad():
+def test_malformed_setting_ends_the_web_process_at_once():
     serve = ("-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", "127.0.0.1:0", "dupdash.wsgi")
     assert_refused(run(*serve), "SECRET_KEY")
 
 
-def test_what_sqlite_committed_is_on_the_disk(tmp_path):
+def test_sqlite_commit_is_synced_to_the_disk(tmp_path):
     """A machine that loses its power must not forget that a request was sent: it would be sent again."""
     asks = "import django; django.setup(); from django.db import connection as c; k = c.cursor(); "
     asks += "print([k.execute(f'PRAGMA {p}').fetchone()[0] for p in ('journal_mode', 'synchronous')])"
@@ -299,7 +299,7 @@ def test_what_sqlite_committed_is_on_the_disk(tmp_path):
 @pytest.mark.parametrize(
     ("address", "timeout"), [("postgres://u:p@host/name", 10), ("postgres://u:p@host/name?connect_timeout=3", 3)]
 )
-def test_it_does_not_wait_for_a_postgresql_that_never_answers(address, timeout):
+def test_unresponsive_postgresql_times_out(address, timeout):
     result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", DATABASE_URL=address)
     options = json.loads(result.stdout)["DATABASES"]["default"]["OPTIONS"]
     assert int(options["connect_timeout"]) == timeout

@@ -20,19 +20,19 @@ def no_browser(monkeypatch):
     return runs
 
 
-def test_it_says_that_the_browser_tests_are_skipped(no_browser, capsys):
+def test_missing_browser_is_reported(no_browser, capsys):
     assert tests.main([]) == 0
     assert "No Chromium is installed: the browser tests are skipped." in capsys.readouterr().out
     assert len(no_browser) == 1
 
 
-def test_it_fails_where_a_browser_is_required(no_browser, monkeypatch):
+def test_missing_required_browser_fails(no_browser, monkeypatch):
     monkeypatch.setenv("REQUIRE_BROWSER", "1")
     with pytest.raises(UsageError, match="REQUIRE_BROWSER is 1 and no Chromium is installed"):
         tests.main([])
     assert no_browser == []
 
 
-def test_it_hands_arguments_to_pytest(no_browser):
+def test_arguments_are_passed_to_pytest(no_browser):
     tests.main(["-k", "something"])
     assert no_browser[0][-2:] == ["-k", "something"]
