@@ -1,7 +1,8 @@
-"""What tests of several parts share: the three kinds of people, somebody from outside, and a Moodle to speak to."""
+"""Fixtures for all tests: people with and without roles, and a Moodle."""
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
@@ -18,9 +19,10 @@ from tests.flushing import delete_instead_of_truncate  # noqa: F401 - a fixture
 PASSWORD = "correct horse battery staple"
 
 
-def make_person(username: str, role: Role | None, **more: str) -> User:
-    person = User.objects.create_user(username, f"{username}@example.edu", PASSWORD, **more)
-    if role is not None:
+def make_person(username: str, *roles: Role, **columns: Any) -> User:
+    person = User.objects.create_user(username, f"{username}@example.edu", PASSWORD, **columns)
+    for role in roles:
+        # A flush between tests deletes the groups that the migration made.
         person.groups.add(Group.objects.get_or_create(name=role.value)[0])
     return person
 
@@ -32,13 +34,13 @@ def administrator(db: None) -> User:
 
 @pytest.fixture
 def faculty(db: None) -> User:
-    """Is user 4 of the sandbox, and teaches BIO101-2026S1 (course 7) there."""
+    """Teaches BIO101-2026S1 (course 7), AT&T and four more courses in the sandbox."""
     return make_person("faculty", Role.FACULTY, first_name="Fay", last_name="Faculty")
 
 
 @pytest.fixture
 def colleague(db: None) -> User:
-    """Another faculty member, whose jobs are no business of the first one's."""
+    """Another faculty member of the sandbox, who may not see the jobs of ``faculty``."""
     return make_person("nbakshi", Role.FACULTY, first_name="Nadia", last_name="Bakshi")
 
 
@@ -49,8 +51,8 @@ def help_desk(db: None) -> User:
 
 @pytest.fixture
 def outsider(db: None) -> User:
-    """Somebody with an account and without a role."""
-    return make_person("otto", None, first_name="Otto", last_name="Outsider")
+    """Has an account and no role."""
+    return make_person("otto", first_name="Otto", last_name="Outsider")
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def signed_in(person: User) -> Client:
 
 @pytest.fixture
 def sandbox(settings: Settings) -> Iterator[Sandbox]:
-    """A fresh Moodle of our own, which the settings name."""
+    """A new sandbox, to which the settings point."""
     with Sandbox(speed=1000) as moodle:
         settings.MOODLE_URL = moodle.url
         settings.MOODLE_TOKEN = moodle.token
@@ -90,7 +92,7 @@ def sandbox(settings: Settings) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def worker_heartbeat(request: pytest.FixtureRequest) -> None:
-    """As if a worker were running, for tests that use the database; far ahead, because some tests move the clock."""
+    """Pretend that a worker is running. The heartbeat is in the future, because some tests move the clock."""
     uses_database = request.node.get_closest_marker("django_db") or "db" in request.node.fixturenames
     if not uses_database:
         return

@@ -1,11 +1,1 @@
-from tests.gateway.conftest import (  # noqa: F401 - fixtures
-    _fresh_counts,
-    administrator,
-    calls_as,
-    clock,
-    colleague,
-    faculty,
-    help_desk,
-    moodle,
-    outsider,
-)
+from tests.gateway.conftest import _fresh_counts, calls_as, clock, moodle  # noqa: F401 - fixtures

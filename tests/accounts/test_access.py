@@ -15,16 +15,8 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import effective
 from dupdash.sandbox.records import User as MoodleUser
-from tests.duplication.fixtures import (  # noqa: F401
-    administrator,
-    client_of,
-    colleague,
-    faculty,
-    help_desk,
-    moodle,
-    outsider,
-    person,
-)
+from tests.conftest import make_person
+from tests.duplication.fixtures import client_of, moodle  # noqa: F401 - fixtures
 from tests.duplication.support import Moodle, a_job
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +43,7 @@ def test_each_role_may_do_exactly_its_actions(
     settings.HELP_DESK_MAY_RETRY = policy
     user = people[who]
     own = a_job(State.FAILED, "OWN", requester=user if user.is_authenticated else None)
-    foreign = a_job(State.FAILED, "FOREIGN", requester=person("somebody", Role.FACULTY))
+    foreign = a_job(State.FAILED, "FOREIGN", requester=make_person("somebody", Role.FACULTY))
     on_own = OWN[who] | (OTHERS_BY_POLICY if policy else OTHERS)[who]
     on_foreign = (OTHERS_BY_POLICY if policy else OTHERS)[who]
     assert access.may(user, verb, own) is (verb in on_own)
@@ -70,7 +62,7 @@ def test_administrator_superuser_and_command_line_may_do_everything(
     verb: Action,
 ) -> None:
     root = User.objects.create_superuser("root")
-    job = a_job(requester=person("somebody", Role.FACULTY))
+    job = a_job(requester=make_person("somebody", Role.FACULTY))
     assert all(access.may(user, verb, job) for user in (administrator, root, None))
 
 
@@ -166,7 +158,7 @@ def test_person_is_found_by_username_or_address(
     username: str,
     email: str,
 ) -> None:
-    user = person("x", Role.FACULTY)
+    user = make_person("x", Role.FACULTY)
     user.username, user.email = username, email
     access.require_submit(user, wish(moodle), asking)
 

@@ -188,7 +188,7 @@ def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, camp
         page.get_by_role("button", name="Sign in").click()
         page.get_by_text("Incorrect username or password").wait_for()
         found += _audit(page)
-    outsider = make_person("otto", None)
+    outsider = make_person("otto")
     with window(browser, live_server.url, campus.faculty, reduced_motion="reduce") as page:
         found += _look_through(page, ["/jobs/" + "0" * 32 + "/", "/insights/", "/no/such/page/"])
     with window(browser, live_server.url, outsider, reduced_motion="reduce") as page:

@@ -20,7 +20,7 @@ from dupdash.duplication.transitions import move_job, record_event
 from tests.chaos.clients import Wish
 from tests.chaos.environment import Source
 from tests.chaos.invariants import Calls, Course, violations
-from tests.duplication.fixtures import administrator, clock, moodle  # noqa: F401 - fixtures
+from tests.duplication.fixtures import clock, moodle  # noqa: F401 - fixtures
 from tests.duplication.support import Clock, Moodle, look, look_until_settled, run_worker, submit
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""Fixtures of everything that works on jobs: a Moodle, a clock, and the standing people."""
+"""Fixtures for tests that work on jobs: a Moodle and a clock."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.contrib.auth.models import Group, User
 
-from dupdash.accounts.access import Role
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.moodle.client import MoodleClient
 from tests.duplication.support import Clock, Moodle, point_at, scale_periods, stories_are_whole
@@ -19,7 +17,7 @@ SPEED = 50.0
 
 @pytest.fixture
 def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
-    """A Moodle that the settings point to; at the end nothing may have been sent or made twice."""
+    """The Moodle of the settings. At the end it checks that nothing was sent or made twice."""
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     moodle = Moodle(speed=SPEED)
     with moodle:
@@ -33,7 +31,7 @@ def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
 
 @pytest.fixture
 def whole_stories(transactional_db: None) -> Iterator[None]:
-    """At the end every job's events must tell an unbroken story."""
+    """At the end every job must have an unbroken timeline."""
     yield
     stories_are_whole()
 
@@ -48,39 +46,3 @@ def client_of(moodle: Moodle) -> Iterator[MoodleClient]:
 def clock() -> Iterator[Clock]:
     with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
         yield Clock(traveller)
-
-
-def person(username: str, *roles: Role, **columns: Any) -> User:
-    user = User.objects.create_user(username, f"{username}@example.edu", "secret", **columns)
-    for role in roles:
-        # A flush between tests takes the groups of the migration with it.
-        user.groups.add(Group.objects.get_or_create(name=role.value)[0])
-    return user
-
-
-@pytest.fixture
-def administrator(db: None) -> User:
-    return person("archer", Role.ADMINISTRATOR)
-
-
-@pytest.fixture
-def faculty(db: None) -> User:
-    """Teaches BIO101-2026S1, AT&T and four more in the sandbox: known there by the same username and address."""
-    return person("faculty", Role.FACULTY)
-
-
-@pytest.fixture
-def colleague(db: None) -> User:
-    """Faculty, too; Moodle knows nobody of that name."""
-    return person("colleague", Role.FACULTY)
-
-
-@pytest.fixture
-def help_desk(db: None) -> User:
-    return person("helpdesk", Role.HELP_DESK)
-
-
-@pytest.fixture
-def outsider(db: None) -> User:
-    """Has an account and no role."""
-    return person("outsider")

@@ -6,16 +6,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from dupdash.accounts import tokens
-from tests.duplication.fixtures import (  # noqa: F401 - fixtures
-    administrator,
-    clock,
-    colleague,
-    faculty,
-    help_desk,
-    moodle,
-    outsider,
-    whole_stories,
-)
+from tests.duplication.fixtures import clock, moodle, whole_stories  # noqa: F401 - fixtures
 from tests.gateway.support import Caller
 
 

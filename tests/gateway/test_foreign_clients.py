@@ -58,7 +58,7 @@ def test_moodlepy_starts_a_copy_and_follows_it(gateway: Gateway, moodle: Moodle)
     client = Moodlepy(gateway.url + ENDPOINT, gateway.token)
     site = client.core.webservice.get_site_info()
     assert {function.name for function in site.functions} >= {DUPLICATE, STATUS}
-    assert site.username == "archer"
+    assert site.username == "ada"
 
     options = [{"name": "users", "value": 1}, {"name": "blocks", "value": 0}]
     parameters = {"id": SOURCE, "fullname": "Biology & more", "shortname": "MP-1", "categoryid": 2, "options": options}

@@ -40,7 +40,7 @@ def test_site_info_lists_exactly_the_served_functions(calls_as: Calls, help_desk
 
 def test_site_info_names_the_caller(calls_as: Calls, administrator: User) -> None:
     info = calls_as(administrator)(SITE_INFO)
-    assert info["username"] == "archer"
+    assert info["username"] == "ada"
     assert info["userid"] == administrator.pk
     assert info["userissiteadmin"] is True
     captured = set(capture("site_info")["body"])
@@ -89,20 +89,20 @@ def test_error_equals_the_captured_error_of_moodle(
 def test_multipart_form_is_accepted(client: Client, calls_as: Calls, administrator: User) -> None:
     caller = calls_as(administrator)
     fields = {"wstoken": caller.token, "wsfunction": SITE_INFO, "moodlewsrestformat": "json"}
-    assert client.post(ENDPOINT, fields).json()["username"] == "archer"
+    assert client.post(ENDPOINT, fields).json()["username"] == "ada"
 
 
 def test_body_overrides_the_query_string(client: Client, calls_as: Calls, administrator: User) -> None:
     caller = calls_as(administrator)
     query = urlencode({"wstoken": caller.token, "wsfunction": "no_such_function", "moodlewsrestformat": "json"})
     answer = client.post(f"{ENDPOINT}?{query}", urlencode({"wsfunction": SITE_INFO}), content_type=FORM)
-    assert answer.json()["username"] == "archer"
+    assert answer.json()["username"] == "ada"
 
 
 def test_multipart_body_overrides_the_query_string(client: Client, calls_as: Calls, administrator: User) -> None:
     fields = {"wstoken": calls_as(administrator).token, "wsfunction": SITE_INFO}
     answer = client.post(f"{ENDPOINT}?moodlewsrestformat=json&wsfunction=no_such_function", fields)
-    assert answer.json()["username"] == "archer"
+    assert answer.json()["username"] == "ada"
 
 
 def post_multipart(

@@ -5,16 +5,7 @@ import pytest
 from django.core import mail
 
 from dupdash.notifications import daily_digest
-from tests.duplication.fixtures import (  # noqa: F401 - fixtures
-    administrator,
-    client_of,
-    clock,
-    colleague,
-    faculty,
-    help_desk,
-    moodle,
-    outsider,
-)
+from tests.duplication.fixtures import client_of, clock, moodle  # noqa: F401 - fixtures
 from tests.notifications.support import FailingBackend
 
 

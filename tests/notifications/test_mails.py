@@ -13,7 +13,7 @@ from dupdash.duplication import jobs
 from dupdash.duplication.states import State
 from dupdash.notifications.safe_text import one_line, quoted
 from dupdash.notifications.topics import Topic, When
-from tests.duplication.fixtures import person
+from tests.conftest import make_person
 from tests.duplication.support import a_job
 from tests.notifications.support import choose, fail, lose, others, own, succeed, sweep
 
@@ -42,7 +42,7 @@ def every_mail(administrator: User, requester: User, **columns: Any) -> list[Ema
 
 
 def test_names_cannot_inject_headers_or_lines(administrator: User, sent_mail: Any) -> None:
-    mean = person("mean", Role.FACULTY, first_name="M\nSubject: hi", last_name="Ean")
+    mean = make_person("mean", Role.FACULTY, first_name="M\nSubject: hi", last_name="Ean")
     names = ("fullname", "source_fullname", "source_shortname", "category_name", "note")
     choose(administrator, **others(Topic.SUCCEEDED, When.NOW))
     mails = every_mail(administrator, mean, **dict.fromkeys(names, HOSTILE))

@@ -16,7 +16,7 @@ from dupdash.duplication.queue import database_lock
 from dupdash.notifications import job_mails, outbox, sender, tasks
 from dupdash.notifications.mail_status import mail_problems
 from dupdash.notifications.models import Delivery, Notification, OutboxPosition
-from tests.duplication.fixtures import person
+from tests.conftest import make_person
 from tests.duplication.support import Clock, a_job
 from tests.notifications.support import earlier, fail, rows, succeed, sweep, to
 
@@ -288,7 +288,7 @@ def test_processed_event_is_not_read_again(faculty: User, sent_mail: Any, clock:
 
 
 def test_sweep_without_events_needs_few_queries(faculty: User, sent_mail: Any) -> None:
-    person("second")
+    make_person("second")
     sweep()
     with CaptureQueriesContext(connection) as queries:
         sweep()

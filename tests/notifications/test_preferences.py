@@ -11,7 +11,7 @@ from dupdash.accounts.access import Role
 from dupdash.notifications.models import Preferences
 from dupdash.notifications.preferences import chosen_zone, others_topics, own_topics, wants_figures
 from dupdash.notifications.topics import Topic, When
-from tests.duplication.fixtures import person
+from tests.conftest import make_person
 
 pytestmark = pytest.mark.django_db
 
@@ -32,13 +32,13 @@ def shown(client: Client) -> dict[str, Any]:
 
 def test_page_shows_each_role_its_topics(administrator: User, faculty: User, help_desk: User) -> None:
     fields = {user.username: set(shown(as_person(user))) for user in (administrator, faculty, help_desk)}
-    assert {"own_failed", "others_failed", "others_approval", "figures"} <= fields["archer"]
+    assert {"own_failed", "others_failed", "others_approval", "figures"} <= fields["ada"]
     assert "own_failed" in fields["faculty"]
     assert not {name for name in fields["faculty"] if name.startswith("others")}
     assert "figures" not in fields["faculty"]
-    assert "others_failed" in fields["helpdesk"]
-    assert "others_approval" not in fields["helpdesk"]
-    assert "own_failed" not in fields["helpdesk"]
+    assert "others_failed" in fields["hal"]
+    assert "others_approval" not in fields["hal"]
+    assert "own_failed" not in fields["hal"]
 
 
 def test_page_starts_with_the_defaults_of_the_role(administrator: User, faculty: User, help_desk: User) -> None:
@@ -91,7 +91,7 @@ def test_unknown_choice_is_refused(faculty: User, field: str, value: str) -> Non
 
 
 def test_missing_email_address_is_shown() -> None:
-    page = as_person(person("nomail", Role.FACULTY)).get(URL).content.decode()
+    page = as_person(make_person("nomail", Role.FACULTY)).get(URL).content.decode()
     assert "nomail@example.edu" in page
     User.objects.update(email="")
     page = as_person(User.objects.get()).get(URL).content.decode()

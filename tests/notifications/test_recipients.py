@@ -12,7 +12,7 @@ from dupdash.duplication.states import State
 from dupdash.notifications.models import Channel
 from dupdash.notifications.outbox import COMMITTED_AFTER
 from dupdash.notifications.topics import Topic, When
-from tests.duplication.fixtures import person
+from tests.conftest import make_person
 from tests.duplication.support import Clock, Moodle, a_job, facts_of, run_worker, submit
 from tests.notifications.support import choose, fail, lose, others, own, rows, subjects, succeed, sweep, to
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def test_approval_request_goes_to_all_administrators(
     administrator: User, faculty: User, help_desk: User, sent_mail: Any
 ) -> None:
-    second = person("second", Role.ADMINISTRATOR)
+    second = make_person("second", Role.ADMINISTRATOR)
     a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty, note="Please\nApproved by: the dean")
     mails = sweep()
     assert to(mails) == [administrator.email, second.email]
@@ -106,7 +106,7 @@ def test_requester_gets_mail_if_somebody_else_cancels(administrator: User, facul
     jobs.cancel(a_job(requester=faculty, shortname="THEIRS"), actor=administrator)
     mails = sweep()
     assert to(mails) == [faculty.email]
-    assert "was cancelled by archer" in mails[0].body
+    assert "was cancelled by Ada Admin" in mails[0].body
 
 
 def test_administrator_gets_one_mail_about_their_own_failed_copy(administrator: User, sent_mail: Any) -> None:

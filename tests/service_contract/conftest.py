@@ -13,7 +13,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from tests.contract.server import SITE_INFO, Server
-from tests.duplication.fixtures import administrator, faculty, moodle  # noqa: F401 - fixtures
+from tests.duplication.fixtures import moodle  # noqa: F401 - fixtures
 from tests.duplication.support import Background, Moodle
 from tests.service_contract.service import DELETE, FINISHED_OK, START, Service
 
@@ -68,8 +68,8 @@ def service(request: pytest.FixtureRequest, real_service: Service | None) -> Ite
 def gateway_service(
     live_server: Any,
     moodle: Moodle,  # noqa: F811
-    administrator: User,  # noqa: F811
-    faculty: User,  # noqa: F811
+    administrator: User,
+    faculty: User,
 ) -> Iterator[Service]:
     """dupdash's own web services in front of the sandbox, with a worker."""
     tokens.clear_portions()

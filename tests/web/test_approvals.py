@@ -125,7 +125,7 @@ def test_it_approves_several_and_tells_who_was_quicker(
     as_administrator: Client, administrator: User, faculty: User
 ) -> None:
     chosen = [a_request(name, requester=faculty) for name in ("A", "B", "C", "D")]
-    bea = make_person("bea", None, first_name="Bea", last_name="Boss", is_superuser=True)  # type: ignore[arg-type]
+    bea = make_person("bea", first_name="Bea", last_name="Boss", is_superuser=True)
     jobs.reject(chosen[3], reason="Too many.", actor=bea)
     answer = as_administrator.post(DECIDE, {"verb": "approve", "job": [job.pk for job in chosen]}, follow=True)
     page = text(answer)
@@ -174,6 +174,6 @@ def test_it_is_for_administrators(as_faculty: Client, as_help_desk: Client, facu
         assert client.post(DECIDE, {"verb": "approve", "job": job.pk}).status_code == 403
         assert client.get(f"/jobs/{job.pk}/edit/").status_code == 403
         assert client.get(f"/jobs/{job.pk}/look/").status_code == 403
-    assert signed_in(make_person("nobody", None)).get(URL).status_code == 403
+    assert signed_in(make_person("nobody")).get(URL).status_code == 403
     job.refresh_from_db()
     assert job.state == State.AWAITING_APPROVAL
