@@ -1,4 +1,4 @@
-"""Measures the delay between the end of a copy in Moodle and the success of its job (asynchronous driver).
+"""Measure the delay between the end of a copy in Moodle and the success of its job (asynchronous driver).
 
     .venv/bin/python -m bench.completion_delay [--copies 24] [--concurrency 4] [--speed 2]
 
@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.chaos.environment import World
+from tests.chaos.environment import Installation
 
 GOAL = 2.5
 FINISHED_OK = 1000
@@ -29,7 +29,7 @@ def main() -> None:
     # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
-        world = World(
+        installation = Installation(
             Path(folder),
             seed=1,
             periods={"MOODLE_CONCURRENCY": str(arguments.concurrency), "LOG_LEVEL": "ERROR"},
@@ -38,10 +38,10 @@ def main() -> None:
             companions=True,
         )
         try:
-            world.start()
-            delays = sorted(_measure(world, arguments.copies))
+            installation.start()
+            delays = sorted(_measure(installation, arguments.copies))
         finally:
-            world.stop()
+            installation.stop()
     at_95 = delays[min(len(delays) - 1, round(0.95 * len(delays)))]
     print(f"{len(delays)} copies, concurrency {arguments.concurrency}, speed {arguments.speed:g}")
     print(
@@ -51,17 +51,17 @@ def main() -> None:
     print(f"95 % within {at_95:.2f} s (goal: {GOAL} s)")
 
 
-def _measure(world: World, copies: int) -> list[float]:
+def _measure(installation: Installation, copies: int) -> list[float]:
     from tests.chaos.__main__ import set_up_django
 
-    set_up_django(world)
+    set_up_django(installation)
     from dupdash.duplication import jobs
     from dupdash.duplication.models import DuplicationJob, Origin
     from dupdash.duplication.moodle_clients import open_client
     from dupdash.duplication.request import Draft, prepare
     from dupdash.duplication.states import State
 
-    sources = [source for source in world.courses() if 0 < source["modules"] <= 70][:copies]
+    sources = [source for source in installation.courses() if 0 < source["modules"] <= 70][:copies]
     ended: dict[str, float] = {}
     with open_client() as client:
         for number, source in enumerate(sources):

@@ -1,7 +1,8 @@
-"""A year of invented copies: rows and events as the engine would have written them. The same number, the same year.
+"""Fill a database with a year of generated copies: rows and events as the engine writes them. The same number of jobs
+gives the same rows.
 
-Rows go in by COPY (PostgreSQL) or executemany (SQLite), while the secondary indexes are dropped: a million jobs with
-five million events take minutes.
+Rows are inserted by COPY (PostgreSQL) or executemany (SQLite) while the secondary indexes are dropped, so that a
+million jobs with five million events take minutes.
 """
 
 import math
@@ -62,7 +63,7 @@ def people(count: int = 600) -> "list[User]":
 
 
 def fill(count: int, requesters: "list[User]", now: datetime, *, seed: int = 1) -> None:
-    """``count`` jobs with their events; the latest of them are unfinished."""
+    """Insert ``count`` jobs with their events. The latest are unfinished."""
     from django.db import connection, transaction
 
     from dupdash.duplication import planner_statistics, search_index
@@ -92,7 +93,7 @@ def fill(count: int, requesters: "list[User]", now: datetime, *, seed: int = 1) 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Rows of a model as the database takes them; for each copy of them ids, moments and numbers are replaced."""
+    """Rows of a model as the database stores them. Each copy of them gets other ids, times and numbers."""
 
     table: str
     columns: tuple[str, ...]
@@ -150,7 +151,7 @@ class Pattern:
 def _batches(
     count: int, requesters: "list[User]", now: datetime, seed: int
 ) -> "Iterator[tuple[Pattern, Iterator[Values], Pattern, Iterator[Values]]]":
-    """A pattern of jobs over the whole year, and copies of it, each a little earlier than the one before."""
+    """Yield a pattern of jobs over the whole year and copies of it, each a little earlier than the one before."""
     from dupdash.duplication.models import DuplicationJob, JobEvent
 
     chance = random.Random(seed)
@@ -185,7 +186,7 @@ def _batches(
 
 
 def _insert(pattern: Pattern, rows: Iterator[Values]) -> None:
-    """Insert rows as they are: the ORM would make a statement of every 999 values."""
+    """Insert rows directly. The ORM would make a statement for every 999 values."""
     from django.db import connection
 
     columns = ", ".join(connection.ops.quote_name(column) for column in pattern.columns)

@@ -1,4 +1,4 @@
-"""What worker and web need while nothing happens: processes, memory and processor.
+"""Measure what worker and web need while nothing happens: processes, memory and CPU.
 
     .venv/bin/python -m bench.idle [--settle 20] [--seconds 60]
 
@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.environment import World
+from tests.chaos.environment import Installation
 from tests.chaos.processes import MARK, Process, carrying, python
 
 GOAL_MEMORY, GOAL_PROCESSOR = 250, 2.0
@@ -27,7 +27,7 @@ GOAL_MEMORY, GOAL_PROCESSOR = 250, 2.0
 
 @dataclass(frozen=True)
 class Usage:
-    """What some processes use at a moment: MiB, and seconds of processor since their start."""
+    """The memory (MiB) of some processes, and their CPU seconds since the start."""
 
     processes: int
     memory: float
@@ -54,18 +54,18 @@ def main() -> None:
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), seed=1, periods={"LOG_LEVEL": "ERROR"})
-        address = world.web_url.removeprefix("http://")
+        installation = Installation(Path(folder), seed=1, periods={"LOG_LEVEL": "ERROR"})
+        address = installation.web_url.removeprefix("http://")
         serve = python("-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", address, "dupdash.wsgi")
-        world.web = Process("web", serve, world.environment, world.folder)
+        installation.web = Process("web", serve, installation.environment, installation.folder)
         try:
-            world.start()
+            installation.start()
             time.sleep(arguments.settle)
-            before = {name: usage(_pids(world, name)) for name in ("worker", "web")}
+            before = {name: usage(_pids(installation, name)) for name in ("worker", "web")}
             time.sleep(arguments.seconds)
-            after = {name: usage(_pids(world, name)) for name in ("worker", "web")}
+            after = {name: usage(_pids(installation, name)) for name in ("worker", "web")}
         finally:
-            world.stop()
+            installation.stop()
     shares = {name: 100 * (after[name].processor - before[name].processor) / arguments.seconds for name in after}
     print(f"{'':<8}{'processes':>10}{'PSS, MiB':>10}{'processor, % of a core':>24}")
     for name, used in after.items():
@@ -75,8 +75,8 @@ def main() -> None:
     print(f"{'goal':<8}{'':>10}{GOAL_MEMORY:>10}{GOAL_PROCESSOR:>24.1f}")
 
 
-def _pids(world: World, name: str) -> set[int]:
-    return carrying(f"{MARK}={world.folder}/{name}")
+def _pids(installation: Installation, name: str) -> set[int]:
+    return carrying(f"{MARK}={installation.folder}/{name}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How long the pages take with many jobs in the database: ``python bench/pages.py --jobs 1000000``.
+"""Measure how long the pages take with many jobs in the database: ``python bench/pages.py --jobs 1000000``.
 
 A SQLite file and, with ``--postgres``, a database on that server are filled with a year of invented copies and their
 events. Every page is requested again and again as each of two people, through the whole middleware, one request after
@@ -90,7 +90,7 @@ def fill(count: int) -> None:
 
 
 def addresses(visible: Any) -> dict[str, str]:
-    """The pages of a person who sees these jobs, by what they are."""
+    """The pages that are measured, by name, for a person who sees these jobs."""
     from django.urls import reverse
 
     from dupdash.web.job_list.orders import DEFAULT, ORDERS, Key
@@ -102,7 +102,7 @@ def addresses(visible: Any) -> dict[str, str]:
         return f"{copies}?{urlencode(query)}"
 
     def deep(name: str) -> str:
-        """The page in the middle of an order."""
+        """The address of a page in the middle of an order."""
         number = len(ORDERS[name].parts) - 1 if name == DEFAULT else 0
         jobs = ORDERS[name].parts[number].sorted(visible)
         middle = jobs[jobs.count() // 2]
@@ -152,7 +152,7 @@ def addresses(visible: Any) -> dict[str, str]:
 
 
 def register_reference() -> None:
-    """Django admin's list of jobs, as anybody would write it; dupdash itself has none."""
+    """Register a plain list of jobs in Django's admin as reference. dupdash itself has none."""
     from django.contrib import admin
 
     from dupdash.duplication.models import DuplicationJob
@@ -168,7 +168,7 @@ def register_reference() -> None:
 
 
 def timed(ask: Callable[[], object], times: int) -> list[float]:
-    """Milliseconds of each call but the first, which warms up."""
+    """The milliseconds of each call except the first, which warms up."""
     ask()
     taken = []
     for _ in range(times):
@@ -219,7 +219,7 @@ def percentile(taken: list[float]) -> float:
 
 
 def reads_whole_table(sql: str) -> bool:
-    """Whether the plan of a query reads all rows of a table or an index; a scan that a limit ends does not."""
+    """Whether a query reads all rows of a table or an index. A scan that a LIMIT ends does not count."""
     from django.db import connection
 
     if not re.search(TABLES, sql) or not sql.startswith(("SELECT", "WITH")):
@@ -248,7 +248,7 @@ def _scans(plan: dict[str, Any], *, limited: bool) -> bool:
 
 
 def run_one(given: argparse.Namespace) -> int:
-    """Fill and measure the database of DATABASE_URL, and print what was measured as JSON."""
+    """Fill and measure the database of DATABASE_URL, and print the results as JSON."""
     set_up()
     start = time.perf_counter()
     fill(given.jobs)
@@ -269,7 +269,7 @@ def run_one(given: argparse.Namespace) -> int:
 
 @contextmanager
 def database_on(server: str) -> Iterator[str]:
-    """The address of a new database on a PostgreSQL server; dropped afterwards."""
+    """Create a database on a PostgreSQL server, yield its address, and drop it afterwards."""
     import psycopg
 
     base, name = server.rsplit("/", 1)[0] if server.count("/") > 2 else server, f"dupdash_bench_{os.getpid()}"

@@ -1,4 +1,4 @@
-"""How wrong the progress bar is: the mean difference between the shown and the true share of a copy's time.
+"""Measure the error of the progress bar: the mean difference between the shown and the real share of a copy's time.
 
     .venv/bin/python -m bench.progress_error [--copies 6] [--busy 16] [--concurrency 8] [--speed 2]
 
@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from bench.site import Site, delete_copies, real_site, sandbox_sources
-from tests.chaos.environment import World
+from tests.chaos.environment import Installation
 from tests.chaos.processes import Process
 
 PATIENCE = 300.0
@@ -37,7 +37,7 @@ GOALS = {
 
 @dataclass
 class Curve:
-    """What was shown of one copy: seconds since the epoch, the bar, and the plain bar."""
+    """The values shown for one copy: Unix time, the bar, and the plain bar."""
 
     expected: float | None
     samples: list[tuple[float, float]] = field(default_factory=list)
@@ -51,29 +51,32 @@ class Errors:
 
 
 class Measurement:
-    """Copies of one installation, in cases that build on each other's history."""
+    """Copies of one installation, in cases that use the history of the earlier ones."""
 
-    def __init__(self, world: World, sources: tuple[tuple[int, int], ...]) -> None:
-        self.world = world
+    def __init__(self, installation: Installation, sources: tuple[tuple[int, int], ...]) -> None:
+        self.installation = installation
         self.sources = sources
         self.run = uuid.uuid4().hex[:6]
         self.courses: list[int] = []
         self._number = 0
 
     def set_concurrency(self, concurrency: int) -> None:
-        """Start the workers anew: each is a process of its own, so their number is fixed while they run."""
+        """Restart the workers with another number of processes."""
         from django.conf import settings
 
         settings.MOODLE_CONCURRENCY = concurrency
-        self.world.worker.kill()
-        old = self.world.worker
-        self.world.worker = Process(
-            old.name, old._command, self.world.environment | {"MOODLE_CONCURRENCY": str(concurrency)}, self.world.folder
+        self.installation.worker.kill()
+        old = self.installation.worker
+        self.installation.worker = Process(
+            old.name,
+            old._command,
+            self.installation.environment | {"MOODLE_CONCURRENCY": str(concurrency)},
+            self.installation.folder,
         )
-        self.world.worker.start()
+        self.installation.worker.start()
 
     def copy(self, sources: Iterable[tuple[int, int]]) -> Errors:
-        """Copy some sources and watch their bars."""
+        """Copy some sources and record their bars."""
         from dupdash.duplication import jobs
         from dupdash.duplication.models import DuplicationJob, Origin
         from dupdash.duplication.moodle_clients import open_client
@@ -92,7 +95,7 @@ class Measurement:
         return _errors(ended, curves)
 
     def forget(self, **which: object) -> None:
-        """Delete finished jobs, so that they are no history any more. Their courses stay until the end."""
+        """Delete finished jobs, so that they are no longer history. Their courses stay until the end."""
         from dupdash.duplication.models import DuplicationJob, JobEvent
 
         old = DuplicationJob.objects.filter(**which)
@@ -122,7 +125,7 @@ def _watch(ids: list[str]) -> dict[str, Curve]:
 
 
 def _plain_duration(job: object) -> float | None:
-    """The median duration of earlier copies, as it was measured."""
+    """The median of the measured durations of earlier copies."""
     from dupdash.duplication.expectation import COURSE_WEIGHT
     from dupdash.duplication.models import DuplicationJob
     from dupdash.duplication.states import State
@@ -195,12 +198,12 @@ def main() -> None:
     site = real_site()
     with tempfile.TemporaryDirectory() as folder:
         settings = {"MOODLE_CONCURRENCY": "1", "LOG_LEVEL": "ERROR", **(site.settings if site else {})}
-        world = World(Path(folder), seed=1, periods=settings, speed=arguments.speed)
+        installation = Installation(Path(folder), seed=1, periods=settings, speed=arguments.speed)
         try:
-            world.start()
-            results = _measure_and_clean_up(world, site, arguments)
+            installation.start()
+            results = _measure_and_clean_up(installation, site, arguments)
         finally:
-            world.stop()
+            installation.stop()
     where = "a real Moodle" if site else f"the sandbox, speed {arguments.speed:g}"
     print(f"mean error of the bar in points, on {where}; busy: {arguments.concurrency} copies at a time")
     print(f"{'case':<42}{'copies':>7}{'bar':>7}{'plain bar':>11}{'goal':>7}")
@@ -208,12 +211,14 @@ def main() -> None:
         print(f"{case:<42}{errors.copies:>7}{errors.bar:>7.1f}{errors.plain:>11.1f}{GOALS[case]:>7}")
 
 
-def _measure_and_clean_up(world: World, site: Site | None, arguments: argparse.Namespace) -> dict[str, Errors]:
+def _measure_and_clean_up(
+    installation: Installation, site: Site | None, arguments: argparse.Namespace
+) -> dict[str, Errors]:
     from tests.chaos.__main__ import set_up_django
 
-    set_up_django(world)
-    sources = site.sources if site else sandbox_sources(world, arguments.copies + 2, least=30)
-    measurement = Measurement(world, sources)
+    set_up_django(installation)
+    sources = site.sources if site else sandbox_sources(installation, arguments.copies + 2, least=30)
+    measurement = Measurement(installation, sources)
     try:
         return measure(measurement, arguments.copies, arguments.busy, arguments.concurrency)
     finally:

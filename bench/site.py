@@ -1,4 +1,4 @@
-"""The Moodle that a measurement works with: the sandbox, or the site that MOODLE_URL names.
+"""The Moodle of a measurement: the sandbox, or the site that MOODLE_URL names.
 
 A real site also needs MOODLE_TOKEN, MOODLE_SOURCE_IDS (ids with commas between them) and MOODLE_CATEGORY, the category
 that the copies are made in. A measurement deletes its own copies there.
@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.chaos.environment import World
+from tests.chaos.environment import Installation
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Site:
 
 
 def real_site() -> Site | None:
-    """The site of the environment; None where MOODLE_URL is not set."""
+    """The site of the environment, or None if MOODLE_URL is not set."""
     if not os.environ.get("MOODLE_URL"):
         return None
     try:
@@ -37,14 +37,16 @@ def real_site() -> Site | None:
         ) from missing
 
 
-def sandbox_sources(world: World, count: int, *, least: int = 1, most: int = 70) -> tuple[tuple[int, int], ...]:
-    """Courses of the sandbox with so many activities, each with its own category."""
-    courses = [course for course in world.courses() if least <= course["modules"] <= most]
+def sandbox_sources(
+    installation: Installation, count: int, *, least: int = 1, most: int = 70
+) -> tuple[tuple[int, int], ...]:
+    """Courses of the sandbox with this many activities, each with its category."""
+    courses = [course for course in installation.courses() if least <= course["modules"] <= most]
     return tuple((course["id"], course["category"]) for course in courses[:count])
 
 
 def delete_copies(course_ids: Iterable[int]) -> None:
-    """Delete copies that a measurement made, by the ids that its jobs proved."""
+    """Delete the copies of a measurement by the ids in its jobs."""
     from dupdash.duplication.moodle_clients import open_client
 
     with open_client() as client:

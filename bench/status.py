@@ -1,4 +1,4 @@
-"""Measures how many status calls a second the gateway answers: ``python bench/status.py``.
+"""Measure how many status calls a second the gateway answers: ``python bench/status.py``.
 
 The database (a new SQLite file, or DATABASE_URL) has 1,000 running jobs. The server is gunicorn with one worker process
 and four threads, and all of dupdash's middleware. One client uses four kept-alive connections. The three subjects take
@@ -58,7 +58,7 @@ def server() -> object:
 
 @contextmanager
 def jobs_and_token() -> Iterator[tuple[list[str], str]]:
-    """1,000 running jobs and a token of their requester; deleted at the end."""
+    """Create 1,000 running jobs and a token of their requester, and delete them at the end."""
     import django
 
     django.setup()
@@ -113,7 +113,7 @@ def jobs_and_token() -> Iterator[tuple[list[str], str]]:
 
 @contextmanager
 def gunicorn() -> Iterator[int]:
-    """Run gunicorn on a free port."""
+    """Run gunicorn on a free port, and yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -138,7 +138,7 @@ def gunicorn() -> Iterator[int]:
 
 
 def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: Callable[[object], bool]) -> float:
-    """Calls a second on all connections together. Raises RuntimeError at the first wrong answer."""
+    """The calls a second over all connections. Raises RuntimeError at the first wrong answer."""
     counts = [0] * CONNECTIONS
     wrong: list[object] = []
     begun = time.monotonic()
@@ -169,7 +169,7 @@ def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: C
 
 
 def measure(port: int, ids: list[str], token: str, turns: int, seconds: float) -> dict[str, list[float]]:
-    """The rates of each subject, one for each turn."""
+    """The rates of each subject, one per round."""
 
     def form(function: str, parameters: dict[str, str]) -> bytes:
         call = {"wstoken": token, "wsfunction": function, "moodlewsrestformat": "json", **parameters}

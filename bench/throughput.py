@@ -1,4 +1,4 @@
-"""Copies a minute: a plain thread pool against the sandbox, and dupdash against the same sandbox, in one run.
+"""Measure copies a minute: a plain thread pool and dupdash on the same sandbox, in one run.
 
     .venv/bin/python -m bench.throughput [--copies 24] [--concurrency 4] [--speed 2]
 
@@ -15,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.chaos.environment import World
+from tests.chaos.environment import Installation
 
 GOOD = 0.8
 
@@ -29,34 +29,34 @@ def main() -> None:
     # Ended from outside, it still ends what it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
-        world = _world(Path(folder), arguments.concurrency, arguments.speed)
+        installation = _installation(Path(folder), arguments.concurrency, arguments.speed)
         try:
-            world.start()
-            sources = [source for source in world.courses() if 40 <= source["modules"] <= 60][: arguments.copies]
-            wishes = [(source["id"], source["category"], number) for number, source in enumerate(sources)]
-            pool = _thread_pool(world, wishes, arguments.concurrency)
-            ours = _dupdash(world, wishes)
+            installation.start()
+            sources = [source for source in installation.courses() if 40 <= source["modules"] <= 60][: arguments.copies]
+            plans = [(source["id"], source["category"], number) for number, source in enumerate(sources)]
+            pool = _thread_pool(installation, plans, arguments.concurrency)
+            ours = _dupdash(installation, plans)
         finally:
-            world.stop()
-    print(f"{len(wishes)} copies, concurrency {arguments.concurrency}, speed {arguments.speed:g}")
-    print(f"thread pool (the limit): {60 * len(wishes) / pool:7.1f} copies a minute")
-    print(f"dupdash:                 {60 * len(wishes) / ours:7.1f} copies a minute")
+            installation.stop()
+    print(f"{len(plans)} copies, concurrency {arguments.concurrency}, speed {arguments.speed:g}")
+    print(f"thread pool (the limit): {60 * len(plans) / pool:7.1f} copies a minute")
+    print(f"dupdash:                 {60 * len(plans) / ours:7.1f} copies a minute")
     print(f"ratio {pool / ours:.2f} (goal: at least {GOOD})")
 
 
-def _world(folder: Path, concurrency: int, speed: float) -> World:
-    """The world of a chaos run without the storm, and with the periods of an ordinary installation."""
-    return World(folder, seed=1, periods={"MOODLE_CONCURRENCY": str(concurrency)}, speed=speed)
+def _installation(folder: Path, concurrency: int, speed: float) -> Installation:
+    """The installation of a chaos run without faults, and with the default periods."""
+    return Installation(folder, seed=1, periods={"MOODLE_CONCURRENCY": str(concurrency)}, speed=speed)
 
 
-def _thread_pool(world: World, wishes: list[tuple[int, int, int]], concurrency: int) -> float:
+def _thread_pool(installation: Installation, plans: list[tuple[int, int, int]], concurrency: int) -> float:
     from dupdash.moodle import options
     from dupdash.moodle.client import MoodleClient
 
-    client = MoodleClient(world.sandbox_url, world.environment["MOODLE_TOKEN"])
+    client = MoodleClient(installation.sandbox_url, installation.environment["MOODLE_TOKEN"])
 
-    def copy(wish: tuple[int, int, int]) -> None:
-        source, category, number = wish
+    def copy(plan: tuple[int, int, int]) -> None:
+        source, category, number = plan
         client.duplicate_course(
             source_id=source,
             fullname=f"Pool {number}",
@@ -68,14 +68,14 @@ def _thread_pool(world: World, wishes: list[tuple[int, int, int]], concurrency: 
 
     started = time.monotonic()
     with ThreadPoolExecutor(concurrency) as pool:
-        list(pool.map(copy, wishes))
+        list(pool.map(copy, plans))
     return time.monotonic() - started
 
 
-def _dupdash(world: World, wishes: list[tuple[int, int, int]]) -> float:
+def _dupdash(installation: Installation, plans: list[tuple[int, int, int]]) -> float:
     from tests.chaos.__main__ import set_up_django
 
-    set_up_django(world)
+    set_up_django(installation)
     from dupdash.duplication import jobs
     from dupdash.duplication.models import DuplicationJob, Origin
     from dupdash.duplication.moodle_clients import open_client
@@ -85,7 +85,7 @@ def _dupdash(world: World, wishes: list[tuple[int, int, int]]) -> float:
     with open_client() as client:
         requests = [
             prepare(Draft(str(source), f"Ours {number}", f"OURS-{number}", category), Origin.COMMAND, client)
-            for source, category, number in wishes
+            for source, category, number in plans
         ]
         started = time.monotonic()
         for request in requests:
@@ -94,8 +94,8 @@ def _dupdash(world: World, wishes: list[tuple[int, int, int]]) -> float:
         time.sleep(0.1)
     seconds = time.monotonic() - started
     succeeded = DuplicationJob.objects.filter(state=State.SUCCEEDED).count()
-    if succeeded != len(wishes):
-        raise SystemExit(f"only {succeeded} of {len(wishes)} copies succeeded: nothing was measured")
+    if succeeded != len(plans):
+        raise SystemExit(f"only {succeeded} of {len(plans)} copies succeeded: nothing was measured")
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""Requests and answers as they went over the wire of a stock Moodle 4.5.6: the files in ``tests/wire``."""
+"""Read captured requests and answers of a stock Moodle 4.5.6 from ``tests/wire``."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Empties the tables of a PostgreSQL between two tests by DELETE.
+"""Empty the tables of a PostgreSQL between two tests by DELETE.
 
 Django's TRUNCATE makes new files for every table and index, which takes longer than most of these tests; with the few
 rows that a test leaves, DELETE takes next to nothing. Foreign keys are deferred, so the order does not matter.

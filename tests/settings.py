@@ -1,4 +1,4 @@
-"""The settings of the test suite: nothing of the environment it runs in, above all no real Moodle.
+"""The settings of the test suite. They ignore the environment, so that no test uses a real Moodle.
 
 ``TEST_DATABASE_URL`` and ``TEST_REDIS_URL`` run the same suite on PostgreSQL and Redis.
 """
@@ -17,14 +17,14 @@ for name in (
     "FACULTY_CATEGORIES",
 ):
     os.environ.pop(name, None)
-# Only the contract tests may speak to a real site: they find it under names that dupdash does not read.
+# Only the contract tests may use a real site. They find it under names that dupdash does not read.
 for name in ("MOODLE_URL", "MOODLE_TOKEN"):
     if value := os.environ.pop(name, ""):
         os.environ[f"CONTRACT_{name}"] = value
 for test_name, name in KEPT.items():
     if value := os.environ.get(test_name):
         os.environ[name] = value
-# Processes that share out the suite have a database each, and so a Redis database each, too.
+# With pytest-xdist each process has its own database, and so its own Redis database.
 if (redis := os.environ.get("REDIS_URL")) and (part := os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw")):
     address, _, number = redis.rpartition("/")
     os.environ["REDIS_URL"] = f"{address}/{int(number) + int(part)}"
@@ -40,10 +40,10 @@ os.environ |= {
 from dupdash.settings import *  # noqa: E402, F403
 from dupdash.settings import DATABASES  # noqa: E402
 
-# A test's database need not survive a power failure, and waiting for the disk would double the suite's time.
+# The test database need not survive a power failure. Syncing to the disk would double the duration of the suite.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
-    # A file, not memory: threads and worker processes meet in it, as they do in life.
+    # A file, because threads and worker processes share it.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(tempfile.gettempdir(), f"dupdash-test-{os.getpid()}.sqlite3")}
 else:
     DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"

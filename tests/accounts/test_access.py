@@ -1,4 +1,4 @@
-"""Who may see and do what: each role, each verb, on one's own job and on somebody else's."""
+"""Permissions of each role for each action, on own jobs and on jobs of others."""
 # ruff: noqa: F811 - the fixtures are imported, and named as parameters
 
 from collections.abc import Iterator
@@ -177,7 +177,7 @@ def test_ambiguous_person_is_not_matched(
     moodle: Moodle,
     asking: MoodleClient,
 ) -> None:
-    """The address is one person's, the username another's: neither is known to be this one."""
+    """The address belongs to one person and the username to another, so neither is matched."""
     faculty.email = "helpdesk@example.edu"
     with pytest.raises(NotAllowed, match="Several Moodle users"):
         access.require_submit(faculty, wish(moodle), asking)
@@ -208,7 +208,7 @@ def test_faculty_may_copy_only_into_allowed_categories(
     asking: MoodleClient,
     settings: Any,
 ) -> None:
-    """With all below them; an administrator is kept to none."""
+    """Subcategories are allowed, too. Administrators may copy into every category."""
     deep = next(category for category in moodle.state.categories.values() if category.depth == 3)
     top, middle = (int(step) for step in deep.path.strip("/").split("/")[:2])
     elsewhere = next(

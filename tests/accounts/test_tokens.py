@@ -1,4 +1,4 @@
-"""What a token lets a program do, and when it stops."""
+"""API tokens: creation, permissions, expiry, rate limit and command."""
 
 import hashlib
 from collections.abc import Callable
@@ -160,7 +160,7 @@ def test_simultaneous_portions_are_both_granted(
 def test_call_of_the_previous_minute_does_not_count(
     administrator: User, settings: Any, at_the_start_of_a_minute: Clock
 ) -> None:
-    """It waited for the database for so long."""
+    """Such a call waited long for the database."""
     settings.API_RATE_PER_MINUTE = 1000
     token, _ = tokens.make(administrator, "import")
     granted = 0

@@ -1,4 +1,4 @@
-"""One's own tokens, on a page."""
+"""The page of the own API tokens."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def sign_in() -> SignIn:
 
 
 def made(client: Client, label: str = "import", days: str = "30") -> str:
-    """Make a token by the form; its text, as the page shows it."""
+    """Create a token with the form. Returns the token that the page shows."""
     page = client.post(reverse("tokens"), {"label": label, "days": days})
     assert page.status_code == 200
     found = re.search(r'<code id="token">([0-9a-f]{32})</code>', page.content.decode())

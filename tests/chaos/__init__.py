@@ -1,4 +1,4 @@
-"""Chaos: real web submission, real worker processes and the sandbox, while everything that can die is killed.
+"""Chaos runs: real web requests, worker processes and the sandbox, while processes are killed and faults injected.
 
-``scripts/chaos --jobs N --seed S`` runs it; ``verdict.py`` says what must hold at the end.
+``scripts/chaos --jobs N --seed S`` runs it; ``invariants.py`` checks what must hold at the end.
 """

@@ -1,4 +1,4 @@
-"""Submitting and cancelling through the web, as people do: with a session, a form, and patience."""
+"""Request and cancel copies through the web as people do: with a session and a form, again and again until it works."""
 
 import contextlib
 import re
@@ -10,69 +10,66 @@ from dataclasses import dataclass, replace
 
 import requests
 
-from tests.chaos.environment import PASSWORD, USER, Source, World
+from tests.chaos.environment import PASSWORD, USER, Installation, Source
 
 
 @dataclass(frozen=True)
-class Wish:
-    """One copy to ask for."""
+class CopyPlan:
+    """A copy to request."""
 
     source: Source
     shortname: str
     fullname: str
     visible: bool
     cancelled: bool
-    # Not at once, but when Moodle is at work on it: then the copy has to be removed.
+    # Cancelled only when Moodle is at work on it, so that the copy must be removed.
     late: bool = False
-    # Seconds that the person thinks before asking for it.
+    # Seconds to wait before the request.
     pause: float = 0.0
-    # Whether the page said in the end that it is cancelled.
-    told: bool = False
+    # Whether the page confirmed the cancellation.
+    confirmed: bool = False
 
 
 class Person:
-    """Somebody in front of a browser who does not give up."""
+    """Somebody with a browser who tries again until it works."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
         self._session = requests.Session()
 
-    def ask_for(self, wish: Wish) -> Wish:
-        """Submit until there is a job: a lost answer of the web is looked up by trying again.
-
-        Returns the wish, with what came of cancelling it.
-        """
-        self._world.stopped.wait(wish.pause)
+    def request_copy(self, plan: CopyPlan) -> CopyPlan:
+        """Submit until there is a job. Returns the plan with whether its cancellation was confirmed."""
+        self._installation.stopped.wait(plan.pause)
         form = {
-            "source": str(wish.source.id),
-            "fullname": wish.fullname,
-            "shortname": wish.shortname,
-            "category": str(wish.source.category),
+            "source": str(plan.source.id),
+            "fullname": plan.fullname,
+            "shortname": plan.shortname,
+            "category": str(plan.source.category),
             "activities": "on",
             "start": "now",
             # Sources are copied many times into their own category.
             "again": "1",
-            # One key for one wish: what was submitted already answers with its job.
+            # One key for each plan: a repeated submission is answered with the existing job.
             "key": uuid.uuid4().hex,
-        } | ({"visible": "on"} if wish.visible else {})
+        } | ({"visible": "on"} if plan.visible else {})
         for answer in self._answers("/jobs/new/", form):
             if answer.status_code == 303:
-                at_once = wish.cancelled and not wish.late
-                return replace(wish, told=at_once and self.cancel(answer.headers["Location"]))
+                at_once = plan.cancelled and not plan.late
+                return replace(plan, confirmed=at_once and self.cancel(answer.headers["Location"]))
             if answer.status_code == 422 and "already has this short name" in answer.text:
-                raise AssertionError(f"{wish.shortname} was refused: {answer.text}")
-        raise TimeoutError(f"{wish.shortname} could not be submitted within three minutes")
+                raise AssertionError(f"{plan.shortname} was refused: {answer.text}")
+        raise TimeoutError(f"{plan.shortname} could not be submitted within three minutes")
 
     def read(self, path: str) -> str:
-        """A page, as it stands in the browser."""
+        """The HTML of a page."""
         if "sessionid" not in self._session.cookies:
             self._sign_in()
-        answer = self._session.get(f"{self._world.web_url}{path}", timeout=20)
+        answer = self._session.get(f"{self._installation.web_url}{path}", timeout=20)
         answer.raise_for_status()
         return answer.text
 
     def cancel(self, page: str) -> bool:
-        """Cancel until there is a word about it; False where it is too late, or was done by an earlier try."""
+        """Cancel until there is an answer. Returns False if it is too late, or if an earlier try succeeded."""
         for answer in self._answers(f"{page}cancel/", {}):
             if answer.status_code == 409:
                 return False
@@ -81,22 +78,24 @@ class Person:
         raise TimeoutError(f"{page} could not be cancelled within three minutes")
 
     def _answers(self, path: str, form: dict[str, str]) -> Iterator[requests.Response]:
-        """What comes of trying again and again, for three minutes or until the run is over."""
+        """The answers of repeated requests, for three minutes or until the run is over."""
         deadline = time.monotonic() + 180
-        while time.monotonic() < deadline and not self._world.stopped.is_set():
+        while time.monotonic() < deadline and not self._installation.stopped.is_set():
             with contextlib.suppress(requests.RequestException):
                 yield self._post(path, form)
-            self._world.stopped.wait(0.3)
+            self._installation.stopped.wait(0.3)
 
     def _post(self, path: str, form: dict[str, str]) -> requests.Response:
         if "sessionid" not in self._session.cookies:
             self._sign_in()
-        page = self._session.get(f"{self._world.web_url}{'/jobs/new/' if path == '/jobs/new/' else path}", timeout=20)
+        page = self._session.get(
+            f"{self._installation.web_url}{'/jobs/new/' if path == '/jobs/new/' else path}", timeout=20
+        )
         return self._send(path, form, page.text)
 
     def _sign_in(self) -> None:
         path = "/sign-in/"
-        page = self._session.get(f"{self._world.web_url}{path}", timeout=20)
+        page = self._session.get(f"{self._installation.web_url}{path}", timeout=20)
         self._send(path, {"username": USER, "password": PASSWORD}, page.text)
 
     def _send(self, path: str, form: dict[str, str], page: str) -> requests.Response:
@@ -104,34 +103,31 @@ class Person:
         if token is None:
             raise requests.RequestException("a page without its form")
         return self._session.post(
-            f"{self._world.web_url}{path}",
+            f"{self._installation.web_url}{path}",
             {**form, "csrfmiddlewaretoken": token.group(1)},
             timeout=40,
             allow_redirects=False,
         )
 
 
-def cancel_late(world: World, wishes: list[Wish], over: threading.Event) -> set[str]:
-    """Cancel when Moodle is at work on what was wished for, until all is ``over``.
-
-    Returns the short names of which somebody was told so.
-    """
+def cancel_late(installation: Installation, plans: list[CopyPlan], over: threading.Event) -> set[str]:
+    """Cancel the late plans once Moodle is at work on them, until ``over`` is set. Returns the confirmed ones."""
     from django.db import Error, close_old_connections
 
     from dupdash.duplication.models import DuplicationJob
     from dupdash.duplication.states import TERMINAL
 
-    person = Person(world)
-    left, told = {wish.shortname for wish in wishes if wish.cancelled and wish.late}, set()
-    while left and not over.wait(0.1) and not world.stopped.is_set():
+    person = Person(installation)
+    left, confirmed = {plan.shortname for plan in plans if plan.cancelled and plan.late}, set()
+    while left and not over.wait(0.1) and not installation.stopped.is_set():
         jobs = DuplicationJob.objects.filter(shortname__in=left)
         try:
             ended = set(jobs.filter(state__in=TERMINAL).values_list("shortname", flat=True))
             sent = list(jobs.filter(sent_at__isnull=False).exclude(state__in=TERMINAL))
         except Error:
-            # The storm has taken the database away.
+            # The injector has stopped the database.
             close_old_connections()
             continue
-        told |= {job.shortname for job in sent if person.cancel(f"/jobs/{job.pk}/")}
+        confirmed |= {job.shortname for job in sent if person.cancel(f"/jobs/{job.pk}/")}
         left -= ended | {job.shortname for job in sent}
-    return told
+    return confirmed

@@ -1,4 +1,4 @@
-"""The world of one chaos run: where everything is, and how it is set up and taken down."""
+"""The installation of a chaos run: its processes, addresses and files, and how they are started and stopped."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from tests.chaos.processes import (
 SPEED = 30
 USER, PASSWORD = "chaos", "chaos-Passw0rd"
 
-# Every period of the engine, scaled down together.
+# The engine's periods, all scaled down.
 SCALED = {
     "MOODLE_CONCURRENCY": "6",
     "WATCH_INTERVAL": "0.1",
@@ -69,8 +69,8 @@ class Source:
     category: int
 
 
-class World:
-    """Web, workers and sandbox on SQLite, or on a PostgreSQL and a Redis of their own.
+class Installation:
+    """Web, workers and sandbox, on SQLite or with their own PostgreSQL and Redis.
 
     ``native``: this Moodle offers the proposed services; ``companions``: also those that the plugin has beside them.
     """
@@ -89,7 +89,7 @@ class World:
     ) -> None:
         self.random = random.Random(seed)
         self.folder = folder
-        # Set when the run is over, or broken off.
+        # Set when the run is over or aborted.
         self.stopped = threading.Event()
         self.postgres = Postgres(folder) if postgres else None
         self.redis = Redis(folder) if redis else None
@@ -138,14 +138,14 @@ class World:
         wait_until(lambda: answers(f"{self.web_url}/sign-in/"), "the web process")
 
     def stop(self) -> None:
-        """For good: nothing is started again, and nothing is left."""
+        """Stop all processes, and prevent new ones."""
         self.stopped.set()
         for process in self.processes:
             process.stop()
         for server in (self.redis, self.postgres):
             if server:
                 server.stop()
-        # Whoever was just being started when the run was broken off.
+        # Processes that were being started when the run was aborted.
         kill_all(f"{MARK}={self.folder}/")
 
     @property
@@ -158,15 +158,15 @@ class World:
             python("manage.py", *arguments), env=environment, cwd=HERE, check=True, stdout=subprocess.DEVNULL
         )
 
-    def control(self, **wishes: object) -> dict[str, Any]:
-        """Ask or change the sandbox."""
-        return dict(self._ask_sandbox("", json.dumps(wishes).encode() if wishes else None))
+    def control(self, **plans: object) -> dict[str, Any]:
+        """Read or change the state of the sandbox."""
+        return dict(self._ask_sandbox("", json.dumps(plans).encode() if plans else None))
 
     def courses(self) -> list[dict[str, Any]]:
         return list(self._ask_sandbox("/courses", None)["courses"])
 
     def _ask_sandbox(self, path: str, data: bytes | None) -> dict[str, Any]:
-        """One of its own faults closes its port for a moment."""
+        """Ask the sandbox again if one of its faults has closed its port for a moment."""
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -178,7 +178,7 @@ class World:
                 time.sleep(0.2)
 
     def sources(self) -> list[Source]:
-        """Courses small enough that ten times their time stays far below the scaled limits."""
+        """Courses so small that ten times their duration is far below the scaled limits."""
         return [
             Source(course["id"], course["shortname"], course["category"])
             for course in self.courses()

@@ -1,15 +1,15 @@
-"""What Moodle does wrong during a chaos run, and how often it really did."""
+"""The faults of Moodle during a chaos run, and how often they struck."""
 
 from collections import Counter
 from typing import Any
 
-from tests.chaos.environment import World
+from tests.chaos.environment import Installation
 
 Fault = dict[str, object]
 CONTENTS, BY_FIELD = "core_course_get_contents", "core_course_get_courses_by_field"
 DELETE = "core_course_delete_courses"
 
-# What is set together, each with the share of calls that it strikes while it is set.
+# Faults that are set together, each with the share of calls that it strikes.
 FAULTS: tuple[tuple[Fault, ...], ...] = (
     ({"name": "reset_before", "probability": 0.5},),
     ({"name": "reset_during", "probability": 0.3},),
@@ -45,7 +45,7 @@ FAULTS: tuple[tuple[Fault, ...], ...] = (
     # Slow copies whose answer is lost: they look unchanged for long, and are well.
     ({"name": "slow", "factor": 3}, {"name": "reset_during", "at": 0.1}),
     ({"name": "slow", "factor": 10}, {"name": "bad_gateway", "at": 0.1}),
-    # Looks that lie while a copy is unfinished.
+    # Lookups with wrong answers while a copy is unfinished.
     ({"name": "slow", "factor": 10}, {"name": "wrong_course", "probability": 0.1, "function": BY_FIELD}),
     ({"name": "slow", "factor": 10}, {"name": "wrong_course", "count": 1, "function": CONTENTS}),
     (
@@ -56,7 +56,7 @@ FAULTS: tuple[tuple[Fault, ...], ...] = (
 
 
 def label(faults: tuple[Fault, ...]) -> str:
-    """A row of the table."""
+    """The name of these faults in the table."""
     return f"Moodle: {', '.join(_label(fault) for fault in faults)}"
 
 
@@ -66,26 +66,26 @@ def _label(fault: Fault) -> str:
 
 
 def for_certain(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
-    """Faults that strike the very next call once; those that concern each other stay as they are."""
+    """The same faults, to strike the next call once; faults that belong together stay as they are."""
     return faults if len(faults) > 1 else tuple(fault | {"probability": 1, "count": 1} for fault in faults)
 
 
 class SetFaults:
-    """The faults that are set at the moment; how often they struck is the sandbox's own count."""
+    """The faults that are set. The sandbox counts how often they strike."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
         self._faults: tuple[Fault, ...] = ()
         self._struck: Counter[str] = Counter()
 
     def set(self, faults: tuple[Fault, ...]) -> None:
         self._faults = faults
-        self._world.control(fault=list(faults))
+        self._installation.control(fault=list(faults))
 
     def clear(self) -> tuple[tuple[Fault, ...], int]:
-        """Which were set, and how often all of them struck."""
+        """Clear the faults. Returns which were set, and how often all of them struck."""
         faults, before = self._faults, self._struck
-        told: dict[str, Any] = self._world.control(clear=True)
+        told: dict[str, Any] = self._installation.control(clear=True)
         self._faults, self._struck = (), Counter(told["struck"])
         struck = self._struck - before
         return faults, min((struck[str(fault["name"])] for fault in faults), default=0)

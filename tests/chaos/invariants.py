@@ -1,4 +1,4 @@
-"""What must hold when the storm is over. Each function returns the violations it found, as sentences."""
+"""What must hold after a chaos run. Each function returns the violations that it found, as sentences."""
 
 import html
 import re
@@ -10,24 +10,24 @@ from django.conf import settings
 
 from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.states import TERMINAL, TRANSITIONS, State
-from tests.chaos.clients import Wish
+from tests.chaos.clients import CopyPlan
 
 Course = dict[str, Any]
 # What the sandbox counted, and what was deleted in it.
 Calls = dict[str, Any]
-# The page of a job, as somebody sees it who helps others.
+# Returns the page of a job as an administrator sees it.
 Page = Callable[[DuplicationJob], str]
 # What puts a sent job back into the queue, each with Moodle's proof that nothing was started,
 # or with the empty course deleted that Moodle's error had left.
 WITHDRAWN = {"again_later", "source_busy", "paused", "site_down", "shell_deleted"}
-# What a person wanted to be deleted, and dupdash says that it has done.
+# Events of deletions that a person requested.
 DELETED = {"removed", "partial_deleted"}
 # How often a request may be sent again after an empty shell.
 SHELLS_MOST = 2
 
 
 def violations(
-    wishes: list[Wish],
+    plans: list[CopyPlan],
     jobs: list[DuplicationJob],
     courses: list[Course],
     calls: Calls,
@@ -35,12 +35,12 @@ def violations(
 ) -> list[str]:
     """All violations, each naming its job or course."""
     return [
-        *not_one_job_each(wishes, jobs),
+        *not_one_job_each(plans, jobs),
         *not_settled(jobs),
         *given_up(jobs),
         *untrue(jobs, courses),
         *not_as_asked_for(jobs, courses),
-        *not_cancelled(wishes, jobs),
+        *not_cancelled(plans, jobs),
         *not_its_own(jobs, courses, calls),
         *sent_twice(jobs, calls),
         *disturbed(calls),
@@ -50,17 +50,17 @@ def violations(
     ]
 
 
-def not_one_job_each(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> list[str]:
-    """What was asked for is one job, exactly as it was asked for; nothing else is."""
+def not_one_job_each(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> list[str]:
+    """Each request has exactly one job with the requested values, and there are no other jobs."""
     found = []
     by_name = defaultdict(list)
     for job in jobs:
         by_name[job.shortname].append(job)
-    for wish in wishes:
-        its = by_name.pop(wish.shortname, [])
+    for plan in plans:
+        its = by_name.pop(plan.shortname, [])
         if len(its) != 1:
-            found.append(f"{wish.shortname} was asked for, and has {len(its)} jobs")
-        asked = (wish.source.id, wish.fullname, wish.source.category, wish.visible)
+            found.append(f"{plan.shortname} was requested, and has {len(its)} jobs")
+        asked = (plan.source.id, plan.fullname, plan.source.category, plan.visible)
         found += [
             f"{_name(job)} is not what was asked for"
             for job in its
@@ -69,13 +69,13 @@ def not_one_job_each(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> 
         found += [
             f"{_name(job)} is cancelled, and nobody wanted that"
             for job in its
-            if job.state == State.CANCELLED and not wish.cancelled
+            if job.state == State.CANCELLED and not plan.cancelled
         ]
     return found + [f"{_name(job)} was never asked for" for its in by_name.values() for job in its]
 
 
 def not_settled(jobs: Iterable[DuplicationJob]) -> list[str]:
-    """Every job is terminal, or unresolved."""
+    """Every job is terminal or unresolved."""
     settled = TERMINAL | {State.UNRESOLVED}
     return [f"{_name(job)} is still {job.state}" for job in jobs if job.state not in settled]
 
@@ -93,14 +93,14 @@ def given_up(jobs: list[DuplicationJob]) -> list[str]:
             continue
         turns = Counter(event.kind for event in job.events.all())
         attempts = turns["started"] - turns["source_busy"] - turns["paused"]
-        # A fault of configuration that a job meets each time, and others do not, ends it as well.
+        # A configuration fault that only one job meets, each time, ends this job as well.
         if max(attempts, turns["paused"] + 1) < settings.RETRY_ATTEMPTS:
             found.append(f"{_name(job)} failed ({job.failure_code}) after {attempts} attempts, and was never sent")
     return found
 
 
 def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
-    """Succeeded if and only if exactly one complete course with the requested names exists, and it is the one."""
+    """A job has succeeded if and only if exactly one complete course has the requested names, and the job names it."""
     complete: dict[tuple[str, str], list[int]] = defaultdict(list)
     for course in courses:
         if course["complete"]:
@@ -116,7 +116,7 @@ def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[st
 
 
 def not_as_asked_for(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
-    """The copy of a succeeded job is where and as visible as it was wanted, and holds what its source holds."""
+    """The copy of a succeeded job has the requested category and visibility, and the contents of its source."""
     by_id = {course["id"]: course for course in courses}
     found = []
     for job in jobs:
@@ -133,9 +133,9 @@ def not_as_asked_for(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) 
     return found
 
 
-def not_cancelled(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> list[str]:
-    """Whoever was told that a copy is cancelled finds no copy, or the reason why it is there all the same."""
-    told = {wish.shortname for wish in wishes if wish.told}
+def not_cancelled(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> list[str]:
+    """After a confirmed cancellation there is no copy, or the page gives the reason why there is one."""
+    told = {plan.shortname for plan in plans if plan.confirmed}
     found = []
     for job in jobs:
         kinds = {event.kind for event in job.events.all()}
@@ -147,7 +147,7 @@ def not_cancelled(wishes: Iterable[Wish], jobs: Iterable[DuplicationJob]) -> lis
 
 
 def not_its_own(jobs: list[DuplicationJob], courses: Iterable[Course], calls: Calls) -> list[str]:
-    """Nothing is deleted but courses that jobs made: those that somebody wanted to be deleted, and empty shells."""
+    """Only courses that jobs made were deleted: those whose deletion was requested, and empty shells."""
     there = {course["id"] for course in courses}
     found = [f"{_name(job)}: its source, course {job.source_id}, is gone" for job in jobs if job.source_id not in there]
     own = {job.course_id: job for job in jobs if job.is_proven and job.course_deleted_at}
@@ -178,7 +178,7 @@ def is_shell(course: Course) -> bool:
 
 
 def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
-    """No short name was sent again after Moodle may have started: by Moodle's count, and by our own story.
+    """No short name was sent again after Moodle may have started: by the counts of the sandbox and by the timeline.
 
     A deleted empty shell allows one more request.
     """
@@ -201,12 +201,12 @@ def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
 
 
 def disturbed(calls: Calls) -> list[str]:
-    """No new course was looked up in its first milliseconds, which breaks its restore."""
+    """No new course was looked up in its first milliseconds, which would break its restore."""
     return [f"the course for short name {name} was looked up too early" for name in calls["disturbed"]]
 
 
 def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: Page) -> list[str]:
-    """Every course that was made belongs to a job, and a partial one is named on that job's page."""
+    """Every new course belongs to a job, and the page of the job names a partial course."""
     by_name = {job.shortname: job for job in jobs}
     found = []
     for course in courses:
@@ -222,7 +222,7 @@ def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: P
 
 
 def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -> list[str]:
-    """An unresolved job says what was looked for, and names every course that may be its own."""
+    """The page of an unresolved job says what was looked for, and names every course that may be its copy."""
     found = []
     own = {job.course_id: job for job in jobs if job.is_proven}
     for job in jobs:
@@ -231,7 +231,7 @@ def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -
         reasons = [event.reason for event in job.events.all() if event.to_state == State.UNRESOLVED]
         if not any(job.shortname in reason for reason in reasons):
             found.append(f"{_name(job)} is unresolved, and does not say what was looked for")
-        # Where its own course is known, no other can be it.
+        # If the job's course is known, no other course can be the copy.
         candidates = [] if job.is_proven else [course for course in courses if _may_be(job, course)]
         missing = {course["id"] for course in candidates} - own.keys() - named_on(page(job))
         found += [f"{_name(job)} is unresolved, and does not name course {id}, which may be its own" for id in missing]
@@ -239,7 +239,7 @@ def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -
 
 
 def _may_be(job: DuplicationJob, course: Course) -> bool:
-    """A course that was not there before, in the right place, under a name that a copy goes through."""
+    """Whether a new course is in the requested category and has a name that a copy can have."""
     baseline = job.baseline or {}
     names = {name.casefold() for name in (job.shortname, *baseline.get("names", []))}
     return (
@@ -251,13 +251,13 @@ def _may_be(job: DuplicationJob, course: Course) -> bool:
 
 
 def named_on(page: str) -> set[int]:
-    """The ids of courses that somebody reads on a page."""
+    """The ids of the courses that a page links."""
     text = html.unescape(re.sub(r"<[^>]*>", " ", page))
     return {int(id) for id in re.findall(r"\b(?:id|course)\s+(\d+)\b", text, re.IGNORECASE)}
 
 
 def broken_stories(jobs: Iterable[DuplicationJob]) -> list[str]:
-    """The events of each job are an unbroken chain of legal moves that ends where the job is, each with its reason."""
+    """The events of each job are an unbroken chain of allowed transitions with reasons, up to the state of the job."""
     found = []
     for job in jobs:
         state = ""

@@ -1,4 +1,4 @@
-"""The processes of one chaos run; where asked for, with a PostgreSQL and a Redis of its own."""
+"""The processes of a chaos run, with a PostgreSQL and a Redis on request."""
 
 import contextlib
 import os
@@ -16,15 +16,15 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
-# Seconds that the dead are waited for.
+# Seconds to wait for killed processes.
 DYING = 30.0
-# In the environment of every process: the folder of its run and its name. Whoever starts it hands it on, and it is
-# still there when that one is gone.
+# An environment variable of every process: the folder of its run and its name. Child processes inherit it, so that they
+# are found after the death of their parent.
 MARK = "CHAOS_PROCESS"
 
 
 class Stopped(Exception):
-    """The run is over: nothing is started again."""
+    """The run is over, so nothing may be started again."""
 
 
 def free_port() -> int:
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition; raises TimeoutError saying what did not come."""
+    """Wait for a condition. Raises TimeoutError that names what did not happen."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
@@ -51,7 +51,7 @@ def answers(url: str) -> bool:
 
 
 class Process:
-    """One child in a process group of its own; its output goes to a file."""
+    """A child process in its own process group, with its output in a file."""
 
     def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
         self.name, self._command = name, command
@@ -63,7 +63,7 @@ class Process:
         self.popen: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Raises Stopped where it was stopped for good."""
+        """Start the process. Raises Stopped if it was stopped for good."""
         with self._start_or_stop, self._log.open("ab") as log:
             if self._stopped:
                 raise Stopped(f"{self.name} was stopped")
@@ -76,7 +76,7 @@ class Process:
         return self.popen is not None and self.popen.poll() is None
 
     def kill(self, signal_number: int = signal.SIGKILL, patience: float = DYING) -> None:
-        """Signal the process; SIGKILL goes to its whole group. Comes back when it has ended, and all that came of it.
+        """Signal the process; SIGKILL goes to its whole group. Returns when it and its descendants have ended.
 
         Raises TimeoutError where that takes longer than ``patience``, in seconds.
         """
@@ -86,7 +86,7 @@ class Process:
         )
 
     def stop(self) -> None:
-        """Kill it for good, and all that came of it: whoever is about to start it again must not."""
+        """Kill the process and its descendants, and prevent a new start."""
         with self._start_or_stop:
             self._stopped = True
         self._signal(signal.SIGKILL)
@@ -105,7 +105,7 @@ class Process:
 
 
 class Redis:
-    """A Redis that forgets everything when it is killed, as a cache is allowed to."""
+    """A Redis that loses its data when it is killed, as a cache may."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -128,7 +128,7 @@ class Redis:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def restart(self, away: float) -> None:
-        """Raises Stopped where it was stopped for good meanwhile."""
+        """Restart the server. Raises Stopped if it was stopped for good meanwhile."""
         self._process.kill()
         time.sleep(away)
         self.start()
@@ -138,7 +138,7 @@ class Redis:
 
 
 class Postgres:
-    """A PostgreSQL cluster in the run's own folder. It refuses to run as root, so root lends it another user."""
+    """A PostgreSQL cluster in the folder of the run. It refuses to run as root, so root runs it as another user."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -170,7 +170,7 @@ class Postgres:
         self._start_server()
 
     def restart(self, away: float) -> None:
-        """Raises Stopped where it was stopped for good meanwhile."""
+        """Restart the server. Raises Stopped if it was stopped for good meanwhile."""
         self._control("stop", "-m", "immediate")
         time.sleep(away)
         self._start_server()
@@ -209,7 +209,7 @@ def marked(folder: Path, name: str) -> dict[str, str]:
 
 
 def carrying(mark: str) -> set[int]:
-    """The processes that live and whose environment has a variable that begins like this."""
+    """The running processes whose environment has a variable that begins like this."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -220,7 +220,7 @@ def carrying(mark: str) -> set[int]:
 
 
 def kill_all(mark: str) -> None:
-    """Kill whoever carries a mark, and whoever they have started meanwhile."""
+    """Kill all processes that carry a mark, and those that they start meanwhile."""
 
     def none_is_left() -> bool:
         left = carrying(mark)
@@ -238,7 +238,7 @@ def python(*arguments: str) -> list[str]:
 
 
 def descendants(pid: int) -> dict[int, int]:
-    """The processes below ``pid`` that live: each with how many generations below it is."""
+    """The running descendants of ``pid``, each with its depth."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,4 +1,4 @@
-"""People do not give up: a copy is cancelled when somebody was told so, and else it is known that it was too late."""
+"""The clients of the chaos runs repeat requests until they are answered."""
 
 from pathlib import Path
 from threading import Event
@@ -10,22 +10,22 @@ import requests
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from tests.chaos.clients import Person, Wish, cancel_late
-from tests.chaos.environment import Source, World
+from tests.chaos.clients import CopyPlan, Person, cancel_late
+from tests.chaos.environment import Installation, Source
 from tests.duplication.support import a_job
 
 PAGE = "/jobs/1/"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    """A world of which nothing was started."""
-    return World(tmp_path, seed=1)
+def installation(tmp_path: Path) -> Installation:
+    """An installation without running processes."""
+    return Installation(tmp_path, seed=1)
 
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What the web answers to what is sent, one after the other."""
+    """The answers to the requests, in order."""
     given: list[Any] = []
 
     def post(person: Person, path: str, form: dict[str, str]) -> Any:
@@ -38,35 +38,37 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return given
 
 
-def wish(shortname: str = "CHAOS-0", *, late: bool = False) -> Wish:
-    return Wish(Source(7, "SRC", 2), shortname, "A copy", visible=True, cancelled=True, late=late)
+def plan(shortname: str = "CHAOS-0", *, late: bool = False) -> CopyPlan:
+    return CopyPlan(Source(7, "SRC", 2), shortname, "A copy", visible=True, cancelled=True, late=late)
 
 
-def test_cancelling_is_repeated_until_it_is_answered(world: World, answers: list[Any]) -> None:
+def test_cancelling_is_repeated_until_it_is_answered(installation: Installation, answers: list[Any]) -> None:
     answers[:] = [requests.ConnectionError(), 500, 303]
-    assert Person(world).cancel(PAGE)
+    assert Person(installation).cancel(PAGE)
     answers[:] = [requests.ConnectionError(), 409]
-    assert not Person(world).cancel(PAGE)
+    assert not Person(installation).cancel(PAGE)
     assert answers == []
 
 
-def test_unwanted_copy_is_cancelled_at_once_or_late(world: World, answers: list[Any]) -> None:
+def test_unwanted_copy_is_cancelled_at_once_or_late(installation: Installation, answers: list[Any]) -> None:
     answers[:] = [500, 303, 303]
-    assert Person(world).ask_for(wish()).told
+    assert Person(installation).request_copy(plan()).confirmed
     answers[:] = [303]
-    assert not Person(world).ask_for(wish(late=True)).told
+    assert not Person(installation).request_copy(plan(late=True)).confirmed
     assert answers == []
 
 
-def test_clients_stop_with_the_environment(world: World, answers: list[Any]) -> None:
-    world.stopped.set()
+def test_clients_stop_with_the_environment(installation: Installation, answers: list[Any]) -> None:
+    installation.stopped.set()
     with pytest.raises(TimeoutError):
-        Person(world).cancel(PAGE)
-    assert cancel_late(world, [wish(late=True)], Event()) == set()
+        Person(installation).cancel(PAGE)
+    assert cancel_late(installation, [plan(late=True)], Event()) == set()
 
 
 @pytest.mark.django_db
-def test_late_cancelling_waits_until_moodle_is_at_work(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_late_cancelling_waits_until_moodle_is_at_work(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended, sent, queued = (
         a_job(State.SUCCEEDED, "CHAOS-0"),
         a_job(State.RUNNING, "CHAOS-1", sent_at="2026-01-01T00:00Z"),
@@ -80,6 +82,6 @@ def test_late_cancelling_waits_until_moodle_is_at_work(world: World, monkeypatch
         return page == f"/jobs/{sent.pk}/"
 
     monkeypatch.setattr(Person, "cancel", cancel)
-    wishes = [wish(job.shortname, late=True) for job in (ended, sent, queued)]
-    assert cancel_late(world, [*wishes, wish("CHAOS-3")], Event()) == {"CHAOS-1"}
+    plans = [plan(job.shortname, late=True) for job in (ended, sent, queued)]
+    assert cancel_late(installation, [*plans, plan("CHAOS-3")], Event()) == {"CHAOS-1"}
     assert pages == [f"/jobs/{sent.pk}/", f"/jobs/{queued.pk}/"]

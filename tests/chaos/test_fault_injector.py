@@ -1,4 +1,4 @@
-"""What the storm counts has happened: somebody was there to be killed, a fault struck a call."""
+"""The fault injector counts only acts that had an effect: a process was killed, or a fault struck a call."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ from dupdash.duplication.states import State
 from dupdash.sandbox.faults import make_fault
 from dupdash.sandbox.server import Sandbox
 from tests.chaos.__main__ import LONG, is_well
-from tests.chaos.environment import World
+from tests.chaos.environment import Installation
 from tests.chaos.fault_injector import BUSY, IDLE, FaultInjector
 from tests.chaos.faults import FAULTS, SetFaults, for_certain
 from tests.chaos.processes import HERE, MARK, Postgres, Process, Redis, Stopped, carrying, descendants, wait_until
@@ -33,29 +33,29 @@ FAMILY = "sh -c 'sh -c \"sleep 60 & sleep 60 & wait\" & wait' & wait; exec sleep
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """A world of which nothing was started."""
-    world = World(tmp_path, seed=1)
-    world.worker = Process("worker", ["sh", "-c", FAMILY], dict(os.environ), tmp_path)
-    yield world
-    world.stop()
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    """An installation without running processes."""
+    installation = Installation(tmp_path, seed=1)
+    installation.worker = Process("worker", ["sh", "-c", FAMILY], dict(os.environ), tmp_path)
+    yield installation
+    installation.stop()
 
 
-def below(world: World, generation: int) -> set[int]:
-    assert world.worker.popen is not None
-    return {pid for pid, depth in descendants(world.worker.popen.pid).items() if depth == generation}
+def below(installation: Installation, generation: int) -> set[int]:
+    assert installation.worker.popen is not None
+    return {pid for pid, depth in descendants(installation.worker.popen.pid).items() if depth == generation}
 
 
 @pytest.fixture
-def family(world: World) -> World:
-    world.worker.start()
-    wait_until(lambda: len(below(world, 3)) == 2, "the family")
-    return world
+def family(installation: Installation) -> Installation:
+    installation.worker.start()
+    wait_until(lambda: len(below(installation, 3)) == 2, "the family")
+    return installation
 
 
-def play(storm: FaultInjector, name: str) -> str:
-    (act,) = [act for act in storm.deaths if act.name == name]
-    return storm.play(act)
+def play(injector: FaultInjector, name: str) -> str:
+    (act,) = [act for act in injector.kills if act.name == name]
+    return injector.play(act)
 
 
 @pytest.mark.django_db
@@ -63,35 +63,35 @@ def play(storm: FaultInjector, name: str) -> str:
     "name",
     [BUSY, IDLE, "killed a sentinel", "killed a main process", "killed a whole cluster", "killed the supervisor"],
 )
-def test_kill_without_a_process_is_not_counted(world: World, name: str) -> None:
-    world.worker = Process("worker", ["true"], {}, world.folder)
-    storm = FaultInjector(world)
-    assert play(storm, name) == ""
-    assert storm.done[name] == 0
-    assert name in storm.missing
+def test_kill_without_a_process_is_not_counted(installation: Installation, name: str) -> None:
+    installation.worker = Process("worker", ["true"], {}, installation.folder)
+    injector = FaultInjector(installation)
+    assert play(injector, name) == ""
+    assert injector.done[name] == 0
+    assert name in injector.missing
 
 
 @pytest.mark.parametrize(("name", "generation"), [("killed a sentinel", 2), ("killed a main process", 1)])
-def test_kill_of_a_process_is_counted(family: World, name: str, generation: int) -> None:
-    storm, victims = FaultInjector(family), below(family, generation)
-    assert play(storm, name) == name
+def test_kill_of_a_process_is_counted(family: Installation, name: str, generation: int) -> None:
+    injector, victims = FaultInjector(family), below(family, generation)
+    assert play(injector, name) == name
     wait_until(lambda: not victims & below(family, generation), "the death")
-    assert storm.done[name] == 1
-    assert name not in storm.missing
+    assert injector.done[name] == 1
+    assert name not in injector.missing
 
 
 @pytest.mark.parametrize("name", ["killed the supervisor", "deployed (SIGTERM)"])
-def test_ended_supervisor_is_started_again(world: World, name: str) -> None:
-    world.worker = Process("worker", ["sleep", "60"], dict(os.environ), world.folder)
-    world.worker.start()
-    first = world.worker.popen
-    assert play(FaultInjector(world), name) == name
-    assert world.worker.alive
-    assert world.worker.popen is not first
+def test_ended_supervisor_is_started_again(installation: Installation, name: str) -> None:
+    installation.worker = Process("worker", ["sleep", "60"], dict(os.environ), installation.folder)
+    installation.worker.start()
+    first = installation.worker.popen
+    assert play(FaultInjector(installation), name) == name
+    assert installation.worker.alive
+    assert installation.worker.popen is not first
 
 
 def slow_to_end(seconds: float) -> list[str]:
-    """Says when it is asked to end."""
+    """A process that writes when it gets SIGTERM."""
     return [
         sys.executable,
         "-c",
@@ -103,64 +103,64 @@ def slow_to_end(seconds: float) -> list[str]:
     ]
 
 
-def started(world: World, command: list[str]) -> None:
-    world.worker = Process("worker", command, dict(os.environ), world.folder)
-    world.worker.start()
-    says(world, "up")
+def started(installation: Installation, command: list[str]) -> None:
+    installation.worker = Process("worker", command, dict(os.environ), installation.folder)
+    installation.worker.start()
+    says(installation, "up")
 
 
-def says(world: World, word: str) -> None:
-    wait_until(lambda: word in (world.folder / "worker.log").read_text(), f"the word {word!r}")
+def says(installation: Installation, word: str) -> None:
+    wait_until(lambda: word in (installation.folder / "worker.log").read_text(), f"the word {word!r}")
 
 
-def test_deploy_longer_than_ten_seconds_is_an_error(world: World) -> None:
-    started(world, slow_to_end(12))
+def test_deploy_longer_than_ten_seconds_is_an_error(installation: Installation) -> None:
+    started(installation, slow_to_end(12))
     with pytest.raises(TimeoutError):
-        play(FaultInjector(world), "deployed (SIGTERM)")
+        play(FaultInjector(installation), "deployed (SIGTERM)")
 
 
-def test_deploy_waits_for_orphaned_processes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ten seconds are for all together, and a sentinel that was killed leaves its workers to the machine."""
+def test_deploy_waits_for_orphaned_processes(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All processes share the ten seconds, and the workers of a killed sentinel become orphans."""
     monkeypatch.setattr("tests.chaos.fault_injector.DEPLOY_WITHIN", 2.0)
-    started(world, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
+    started(installation, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
     with pytest.raises(TimeoutError, match="worker"):
-        play(FaultInjector(world), "deployed (SIGTERM)")
+        play(FaultInjector(installation), "deployed (SIGTERM)")
 
 
-def test_supervisor_that_ended_by_itself_is_a_violation(world: World) -> None:
-    world.worker = Process("worker", ["true"], dict(os.environ), world.folder)
-    world.worker.start()
-    wait_until(lambda: not world.worker.alive, "the end of the supervisor")
-    storm = FaultInjector(world)
-    assert storm.violations == []
-    assert play(storm, "killed the supervisor") == ""
-    assert storm.violations == ["the supervisor had ended by itself 1 times"]
-    storm.broken = "TimeoutError: it did not end"
-    assert "the storm itself broke: TimeoutError: it did not end" in storm.violations
+def test_supervisor_that_ended_by_itself_is_a_violation(installation: Installation) -> None:
+    installation.worker = Process("worker", ["true"], dict(os.environ), installation.folder)
+    installation.worker.start()
+    wait_until(lambda: not installation.worker.alive, "the end of the supervisor")
+    injector = FaultInjector(installation)
+    assert injector.violations == []
+    assert play(injector, "killed the supervisor") == ""
+    assert injector.violations == ["the supervisor had ended by itself 1 times"]
+    injector.broken = "TimeoutError: it did not end"
+    assert "the injector itself failed: TimeoutError: it did not end" in injector.violations
 
 
-def test_nothing_is_restarted_after_the_environment_stopped(world: World) -> None:
-    started(world, slow_to_end(2))
-    storm = FaultInjector(world)
-    storm.due = [act for act in storm.deaths if act.name == "deployed (SIGTERM)"]
-    storm.start()
-    says(world, "ending")
-    world.stop()
-    storm.join(20)
-    assert not storm.is_alive()
-    assert not world.worker.alive
+def test_nothing_is_restarted_after_the_environment_stopped(installation: Installation) -> None:
+    started(installation, slow_to_end(2))
+    injector = FaultInjector(installation)
+    injector.due = [act for act in injector.kills if act.name == "deployed (SIGTERM)"]
+    injector.start()
+    says(installation, "ending")
+    installation.stop()
+    injector.join(20)
+    assert not injector.is_alive()
+    assert not installation.worker.alive
 
 
-def test_abandoned_fault_injector_stops(world: World) -> None:
-    started(world, slow_to_end(0.5))
-    storm = FaultInjector(world)
-    storm.due = [act for act in storm.deaths if act.name == "deployed (SIGTERM)"]
-    storm.start()
-    says(world, "ending")
-    storm.abandon()
-    assert not storm.is_alive()
-    assert storm.broken == ""
-    FaultInjector(world).abandon()
+def test_abandoned_fault_injector_stops(installation: Installation) -> None:
+    started(installation, slow_to_end(0.5))
+    injector = FaultInjector(installation)
+    injector.due = [act for act in injector.kills if act.name == "deployed (SIGTERM)"]
+    injector.start()
+    says(installation, "ending")
+    injector.abandon()
+    assert not injector.is_alive()
+    assert injector.broken == ""
+    FaultInjector(installation).abandon()
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="starts a Redis")
@@ -190,7 +190,7 @@ def test_stopped_postgresql_is_not_restarted() -> None:
 
 
 def swallow(act: Callable[[], None]) -> Callable[[], None]:
-    """The thread of a storm that is over may break."""
+    """Ignore the exception of an injector that has been stopped."""
 
     def in_silence() -> None:
         with contextlib.suppress(Stopped):
@@ -204,18 +204,18 @@ def listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_stopped_environment_leaves_no_process(world: World) -> None:
-    """Not even one that has a session of its own, and whose parent is gone."""
-    started(world, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
-    mark = f"{MARK}={world.folder}/"
+def test_stopped_environment_leaves_no_process(installation: Installation) -> None:
+    """Not even a process with its own session and a dead parent."""
+    started(installation, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
+    mark = f"{MARK}={installation.folder}/"
     assert len(carrying(mark)) == 2
-    world.stop()
+    installation.stop()
     assert carrying(mark) == set()
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
-    """The workers are at work by then, and people think about what to ask for."""
+    """By then the workers are running and clients wait before their requests."""
     run = subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", "--jobs", "2"],
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -237,34 +237,34 @@ def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: 
 
 
 @pytest.mark.django_db
-def test_worker_is_busy_if_a_job_names_it(family: World) -> None:
-    storm = FaultInjector(family)
+def test_worker_is_busy_if_a_job_names_it(family: Installation) -> None:
+    injector = FaultInjector(family)
     busy, idle = below(family, 3)
-    assert play(storm, BUSY) == ""
+    assert play(injector, BUSY) == ""
     job = a_job(State.RUNNING, lease_owner=f"copies-1:{busy}:abc")
-    assert play(storm, BUSY) == BUSY
+    assert play(injector, BUSY) == BUSY
     wait_until(lambda: below(family, 3) == {idle}, "the death of the busy one")
-    assert play(storm, BUSY) == ""
-    assert play(storm, IDLE) == IDLE
+    assert play(injector, BUSY) == ""
+    assert play(injector, IDLE) == IDLE
     wait_until(lambda: not below(family, 3), "the death of the idle one")
     DuplicationJob.objects.filter(pk=job.pk).delete()
-    assert (storm.done[BUSY], storm.done[IDLE]) == (1, 1)
+    assert (injector.done[BUSY], injector.done[IDLE]) == (1, 1)
 
 
-def test_fault_that_has_not_happened_is_repeated(world: World) -> None:
-    storm = FaultInjector(world)
-    names = [act.name for act in storm.due]
-    assert sorted(names) == sorted(storm.missing)
-    storm.due.clear()
-    play(storm, "killed a sentinel")
-    assert [act.name for act in storm.due] == ["killed a sentinel"]
+def test_fault_that_has_not_happened_is_repeated(installation: Installation) -> None:
+    injector = FaultInjector(installation)
+    names = [act.name for act in injector.due]
+    assert sorted(names) == sorted(injector.missing)
+    injector.due.clear()
+    play(injector, "killed a sentinel")
+    assert [act.name for act in injector.due] == ["killed a sentinel"]
 
 
-def test_near_the_end_only_kills_are_required(world: World) -> None:
-    """Faults find hardly a call to strike any more; everything else must not wait for them."""
-    storm = FaultInjector(world)
-    storm.near_its_end.set()
-    assert {storm.next().name for _ in storm.deaths} == set(storm.deaths_missing)
+def test_near_the_end_only_kills_are_required(installation: Installation) -> None:
+    """Faults find few calls to strike then, and the kills must not wait for them."""
+    injector = FaultInjector(installation)
+    injector.near_its_end.set()
+    assert {injector.next().name for _ in injector.kills} == set(injector.missing_kills)
 
 
 @pytest.mark.parametrize(("jobs", "well"), [(LONG - 1, True), (LONG, False)])
@@ -274,10 +274,10 @@ def test_long_run_requires_every_fault(jobs: int, well: bool) -> None:
     assert not is_well(jobs, ["a violation"], [])
 
 
-def test_fault_is_counted_by_calls_that_it_struck(world: World) -> None:
+def test_fault_is_counted_by_calls_that_it_struck(installation: Installation) -> None:
     with Sandbox() as sandbox:
-        world.sandbox_url = sandbox.url
-        faults = SetFaults(world)
+        installation.sandbox_url = sandbox.url
+        faults = SetFaults(installation)
 
         def ask() -> None:
             requests.post(f"{sandbox.url}/webservice/rest/server.php", {"wsfunction": "anything"}, timeout=10)

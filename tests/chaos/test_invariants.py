@@ -1,4 +1,4 @@
-"""The judge of the chaos runs: it is content with the truth, and each thing that must not be makes it speak."""
+"""The invariants of the chaos runs: a correct run has no violation, and each kind of fault is found."""
 
 import copy
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from dupdash.duplication.engine.completion import fail
 from dupdash.duplication.models import DuplicationJob, JobEvent, Proof, new_id
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job, record_event
-from tests.chaos.clients import Wish
+from tests.chaos.clients import CopyPlan
 from tests.chaos.environment import Source
 from tests.chaos.invariants import Calls, Course, violations
 from tests.duplication.fixtures import clock, moodle  # noqa: F401 - fixtures
@@ -30,20 +30,20 @@ WHOLE, PARTIAL, LIKELY, CANCELLED, REMOVED, AFTER_SHELL = (f"CHAOS-{number}" for
 
 @dataclass
 class Run:
-    """What one chaos run leaves behind, for a test to spoil."""
+    """The result of a chaos run, which a test then changes."""
 
-    wishes: list[Wish]
+    plans: list[CopyPlan]
     courses: list[Course]
     calls: Calls
     page: Callable[[DuplicationJob], str]
 
     def violations(self) -> list[str]:
         jobs = list(DuplicationJob.objects.prefetch_related("events"))
-        return violations(self.wishes, jobs, self.courses, self.calls, self.page)
+        return violations(self.plans, jobs, self.courses, self.calls, self.page)
 
     def spoilt(self, spoil: Callable[["Run"], object]) -> str:
         """What the judge says when one thing is otherwise; afterwards all is as it was."""
-        other = Run(list(self.wishes), copy.deepcopy(self.courses), copy.deepcopy(self.calls), self.page)
+        other = Run(list(self.plans), copy.deepcopy(self.courses), copy.deepcopy(self.calls), self.page)
         with transaction.atomic():
             spoil(other)
             found = other.violations()
@@ -68,10 +68,10 @@ def change(shortname: str, **columns: Any) -> None:
     assert DuplicationJob.objects.filter(shortname=shortname).update(**columns) == 1
 
 
-def wish_of(job: DuplicationJob) -> Wish:
+def wish_of(job: DuplicationJob) -> CopyPlan:
     source = Source(job.source_id, job.source_shortname, job.category_id)
     cancelled = job.state == State.CANCELLED
-    return Wish(source, job.shortname, job.fullname, job.visible, cancelled, told=cancelled)
+    return CopyPlan(source, job.shortname, job.fullname, job.visible, cancelled, told=cancelled)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_request_without_exactly_one_job_is_found(a_run: Run) -> None:
     assert f"{WHOLE} was asked for, and has 0 jobs" in a_run.spoilt(lambda run: job(WHOLE).delete())
     assert f"{CANCELLED} was asked for, and has 0 jobs" in a_run.spoilt(lambda run: job(CANCELLED).delete())
     assert f"{CANCELLED} was asked for, and has 2 jobs" in a_run.spoilt(twice)
-    assert "was never asked for" in a_run.spoilt(lambda run: run.wishes.pop(0))
+    assert "was never asked for" in a_run.spoilt(lambda run: run.plans.pop(0))
 
 
 def test_job_that_differs_from_its_request_is_found(a_run: Run) -> None:
@@ -153,16 +153,16 @@ def test_job_that_differs_from_its_request_is_found(a_run: Run) -> None:
 
 def test_job_cancelled_by_nobody_is_found(a_run: Run) -> None:
     def never_cancelled(run: Run) -> None:
-        run.wishes = [replace(wish, cancelled=False) for wish in run.wishes]
+        run.plans = [replace(plan, cancelled=False) for plan in run.plans]
 
     assert "is cancelled, and nobody wanted that" in a_run.spoilt(never_cancelled)
 
 
 def test_forgotten_cancellation_is_found(a_run: Run) -> None:
-    """The page said that the copy will not be made, or removed, and then nothing came of it."""
+    """The page said that the copy will not be made or will be removed, but it still exists."""
 
     def told_so(run: Run) -> None:
-        run.wishes = [replace(wish, told=True) for wish in run.wishes]
+        run.plans = [replace(plan, told=True) for plan in run.plans]
 
     assert f"({WHOLE}) does not know that it was cancelled" in a_run.spoilt(told_so)
 
@@ -172,7 +172,7 @@ def test_unremoved_copy_without_a_reason_is_found(a_run: Run) -> None:
 
 
 def test_deletion_of_a_foreign_course_is_found(a_run: Run) -> None:
-    """The gravest thing dupdash could do: delete the source, or a course that somebody else made."""
+    """The worst fault: dupdash deletes the source, or a course that somebody else made."""
     source = job(WHOLE).source_id
 
     def delete_source(run: Run) -> None:
@@ -193,7 +193,7 @@ def test_deletion_of_a_course_that_no_job_made_is_found(a_run: Run) -> None:
 
 
 def test_deletion_of_a_mistaken_course_is_found(a_run: Run) -> None:
-    """Whatever that job believes: Moodle knows who made it, and for which short name."""
+    """The sandbox knows who made a course, and for which short name, whatever the job says."""
     for made in ({"origin": "person", "requested": ""}, {"requested": WHOLE}):
         said = a_run.spoilt(lambda run, made=made: run.calls["deleted"][0].update(made))
         assert f"({REMOVED}) deleted course" in said, made
@@ -211,8 +211,8 @@ def test_run_without_a_sent_job_is_a_violation(moodle: Moodle) -> None:  # noqa:
         fail(one, "unreachable", "Moodle is away.")
     told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
     jobs = list(DuplicationJob.objects.prefetch_related("events"))
-    wishes = [wish_of(one) for one in jobs]
-    found = violations(wishes, jobs, told["/courses"]["courses"], told[""]["calls"], lambda job: "")
+    plans = [wish_of(one) for one in jobs]
+    found = violations(plans, jobs, told["/courses"]["courses"], told[""]["calls"], lambda job: "")
     assert "not one of 3 jobs succeeded" in found
     assert len([one for one in found if "failed (unreachable) after 1 attempts" in one]) == 3
 
@@ -225,7 +225,7 @@ def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: st
         """What is said where each turn but the last one ended like this."""
 
         def give_up(run: Run) -> None:
-            run.wishes = [replace(wish, told=False) for wish in run.wishes]
+            run.plans = [replace(plan, told=False) for plan in run.plans]
             change(CANCELLED, state=State.FAILED, failure_code=code)
             job(CANCELLED).events.exclude(kind="submitted").delete()
             for kind in (*turns, "failed"):

@@ -1,4 +1,4 @@
-"""What both the sandbox and a real Moodle (4.2 to 5.x) must do.
+"""The behaviour of Moodle on which dupdash relies, checked on the sandbox and on real sites (4.2 to 5.x).
 
 Only what dupdash relies on is demanded: answers differ between versions in fields that dupdash does not read. The
 summary at the end says which version was asked.

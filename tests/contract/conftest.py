@@ -72,7 +72,7 @@ def site(_site: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def copied(_site: Site) -> Iterator[int]:
-    """The id of one hidden copy that all who only look may share: a copy takes a while on a real site."""
+    """The id of a hidden copy that all reading tests share, because a copy takes long on a real site."""
     with replace(_site, _shortnames=[], _ids=[]).swept() as site:
         answer = site.duplicate(site.a_shortname(), visible=0, options=[{"name": "users", "value": 0}])
         assert "id" in answer, answer
@@ -81,7 +81,7 @@ def copied(_site: Site) -> Iterator[int]:
 
 @pytest.fixture
 def sandbox(server: Server) -> Sandbox:
-    """For what cannot be arranged on a real site."""
+    """The sandbox, for situations that cannot be arranged on a real site."""
     if server.sandbox is None:
         pytest.skip("only the sandbox can be made to do this")
     return server.sandbox

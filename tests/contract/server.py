@@ -1,4 +1,4 @@
-"""A server that speaks Moodle's REST protocol, as the tests see it: plain HTTP, no client of ours."""
+"""A Moodle server for the contract tests, called by plain HTTP without dupdash's client."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Server:
         return self.url.rstrip("/") + ENDPOINT
 
     def post(self, function: str, params: dict[str, Any] | None = None, **envelope: str) -> requests.Response:
-        """XML, as long as nobody asks for JSON."""
+        """Send a request. The answer is XML unless JSON is requested."""
         fields = {"wstoken": self.token, "wsfunction": function, **envelope, **(params or {})}
         return requests.post(self.endpoint, fields, timeout=TIMEOUT)
 
     def call(self, function: str, **params: Any) -> Any:
-        """The parsed JSON; every answer of Moodle is HTTP 200, errors too."""
+        """Call a function. Returns the parsed JSON. Moodle answers errors with HTTP 200, too."""
         response = self.post(function, flat(params), moodlewsrestformat="json")
         assert response.status_code == 200
         assert response.headers["Content-Type"].split(";")[0] == "application/json"
@@ -80,7 +80,7 @@ def error_of(answer: Any) -> str:
 
 @dataclass
 class Site:
-    """A Moodle to make copies in: sources, names, and the broom."""
+    """A Moodle in which the tests make copies: its source, its category, and how to clean up."""
 
     server: Server
     source: int
@@ -98,7 +98,7 @@ class Site:
             pytest.skip(f"the service lacks {', '.join(lacking)}")
 
     def a_shortname(self, suffix: str = "") -> str:
-        """Unmistakable, never used before, and swept up at the end whatever becomes of it."""
+        """A new short name. A course that gets it is deleted at the end."""
         shortname = f"dupdash-contract-{secrets.token_hex(5)}{suffix}"
         self._shortnames.append(shortname)
         return shortname
@@ -133,13 +133,13 @@ class Site:
         return sections
 
     def delete(self, courseids: Collection[int]) -> None:
-        """Deletes courses, and checks that they are gone: a plugin's output may make the answer unreadable."""
+        """Delete courses and check that they are gone. The output of a plugin may make the answer unreadable."""
         params = flat({"courseids": sorted(courseids)})
         self.server.post("core_course_delete_courses", params, moodlewsrestformat="json")
         assert [course for courseid in courseids for course in self.by_field("id", courseid)] == []
 
     def sweep(self) -> None:
-        """Deletes what was made here: by the ids that were answered, and by the names that were used."""
+        """Delete the courses of the tests, by the answered ids and the used names."""
         left = {courseid for courseid in self._ids if self.by_field("id", courseid)}
         for shortname in self._shortnames:
             left |= {course["id"] for course in self.by_field("shortname", shortname)}

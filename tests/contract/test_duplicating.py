@@ -1,4 +1,4 @@
-"""``core_course_duplicate_course``, when it goes well."""
+"""Successful calls of ``core_course_duplicate_course``."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def next_temporary_name(site: Site) -> str:
 
 
 def test_copy_has_a_temporary_name_during_the_restore(site: Site) -> None:
-    """trace_sync_duplicate.json. The requested name is not looked up meanwhile: that can break the copy (measured)."""
+    """As in trace_sync_duplicate.json. The requested name is not looked up: that can break the copy (measured)."""
     site.needs(DUPLICATE, "core_course_delete_courses")
     shortname, temporary = site.a_shortname(), next_temporary_name(site)
     copying = threading.Thread(target=site.duplicate, args=(shortname,), kwargs={"visible": 0})
@@ -127,7 +127,7 @@ def test_copy_has_a_temporary_name_during_the_restore(site: Site) -> None:
 
 
 def test_copy_goes_on_after_its_caller_has_left(site: Site) -> None:
-    """Measured: a lost answer is not a failure."""
+    """A lost answer is not a failure (measured)."""
     site.needs(DUPLICATE, "core_course_delete_courses")
     shortname, temporary = site.a_shortname(), next_temporary_name(site)
     fields = {
@@ -165,7 +165,7 @@ def wait_until_restored(site: Site, temporary: str) -> None:
 
 
 def finished_course(site: Site, shortname: str) -> dict[str, Any]:
-    """The course that carries the name asked for and has content."""
+    """The course with the requested name and content."""
     deadline = time.monotonic() + (10 if site.server.sandbox else 900)
     while time.monotonic() < deadline:
         for course in site.by_field("shortname", shortname):

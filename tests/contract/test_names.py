@@ -1,4 +1,4 @@
-"""Which names Moodle takes for a course, how it gives them back, and which of them are equal to it."""
+"""The names that Moodle accepts for a course, how it returns them, and which it treats as equal."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_unusual_names_are_accepted(site: Site, name: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [("🧬", "🚀"), ("-é", "-E"), ("-ß", "-ss")])
 def test_name_is_taken_exactly_if_the_lookup_finds_it(site: Site, one: str, other: str) -> None:
-    """The database decides which names are equal: MariaDB takes all emoji for one."""
+    """The database decides which names are equal: MariaDB treats all emoji as equal."""
     shortname = site.a_shortname(one)
     assert "id" in site.duplicate(shortname)
     similar = shortname.removesuffix(one) + other

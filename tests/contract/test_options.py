@@ -120,7 +120,7 @@ def test_blocks_can_be_left_out(copies: Copies) -> None:
 
 @pytest.mark.parametrize("name", WITHOUT_EFFECT_ALONE)
 def test_option_that_needs_people_has_no_effect_alone(copies: Copies, name: str) -> None:
-    """Sent as it stands in the form without any rule of ours: ``to_wire`` would turn it off."""
+    """Sent directly, because ``to_wire`` would turn it off."""
     sent = {item["name"]: item["value"] for item in to_wire({}, SYNCHRONOUS)} | {name: 1}
     answer = copies.site.duplicate(copies.site.a_shortname(), options=pairs(sent))
     assert_activities_copied(copies, answer["id"])
@@ -149,14 +149,14 @@ def test_option_that_needs_people_is_accepted_with_them(copies: Copies, name: st
 
 
 def test_enrolment_methods_are_copied_with_people(copies: Copies) -> None:
-    """All of them if the account may configure enrolments, else only manual enrolment."""
+    """All of them if the account may configure enrolments, otherwise only manual enrolment."""
     copies.people_of_source()
     methods = copies.enrolment_methods(copies.make({"users": True}))
     assert methods in (copies.enrolment_methods(copies.site.source), {"manual"})
 
 
 def test_without_people_the_copy_gets_the_default_enrolment_methods(copies: Copies) -> None:
-    """Those of a new course, whatever the source has."""
+    """The methods of a new course, independent of the source."""
     copies.site.needs("core_course_create_courses")
     shortname = copies.site.a_shortname()
     new = {"fullname": shortname, "shortname": shortname, "categoryid": copies.site.category}

@@ -1,4 +1,4 @@
-"""The REST protocol, whoever speaks it.
+"""The REST protocol of any server.
 
 Only ``server`` is needed: a url, a token, and a cheap function. Another server runs the same tests with a
 ``server`` fixture of its own and ``from tests.contract.test_protocol import *``.

@@ -1,4 +1,4 @@
-"""What happens when two things happen at once: measured on a real Moodle, where it cannot be repeated at will."""
+"""Simultaneous requests, as measured on a real Moodle. They run only on the sandbox, which can repeat the timing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .server import Site, error_of
 
 
 def at_once(site: Site, sandbox: Sandbox, shortnames: list[str]) -> list[Any]:
-    """Copies that are all in their backup before the first of them makes a course."""
+    """Start copies so that all are in their backup before the first makes a course."""
     with ThreadPoolExecutor(len(shortnames)) as pool:
         with sandbox.held_at("backup"):
             calls = [pool.submit(site.duplicate, shortname) for shortname in shortnames]
@@ -24,7 +24,7 @@ def at_once(site: Site, sandbox: Sandbox, shortnames: list[str]) -> list[Any]:
 
 
 def test_simultaneous_calls_with_one_short_name_make_several_courses(site: Site, sandbox: Sandbox) -> None:
-    """Moodle looks at the short name only at the start."""
+    """Moodle checks the short name only at the start."""
     shortname = site.a_shortname()
     answers = at_once(site, sandbox, [shortname] * 3)
     assert [answer["shortname"] for answer in answers] == [shortname] * 3

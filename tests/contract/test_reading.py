@@ -1,4 +1,4 @@
-"""What the functions answer that only look."""
+"""The functions that only read."""
 
 from __future__ import annotations
 

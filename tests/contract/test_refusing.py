@@ -1,4 +1,4 @@
-"""What Moodle refuses, and with which error code; nothing may be left of it."""
+"""Requests that Moodle refuses: the error codes, and that no course is left."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from .support import SITE, TOKEN
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine has set for itself must not decide what these tests find."""
+    """Remove the proxy settings of this machine."""
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name)
@@ -37,7 +37,7 @@ def client() -> Iterator[MoodleClient]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """``serve(step, ...)``: a server on a real socket that deals with one request by each step."""
+    """``serve(step, ...)`` starts a server on a real socket that answers one request with each step."""
     servers: list[Server] = []
 
     def start(*steps: Step, tls: str | None = None) -> Server:

@@ -1,4 +1,4 @@
-"""A server on a real socket, for what no mock can show: resets, stalls, half answers, reused connections."""
+"""A server on a real socket, to test resets, stalls, partial answers and reused connections."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Exchange:
-    """What a step deals with. ``connection`` counts the accepted connections from 1."""
+    """A request to a step. ``connection`` counts the accepted connections from 1."""
 
     sock: socket.socket
     connection: int
@@ -22,7 +22,7 @@ class Exchange:
 
 @dataclass
 class Step:
-    """How to deal with one request; ``run`` says whether the connection stays open after it."""
+    """How the server answers one request. ``run`` returns whether the connection stays open."""
 
     run: Callable[[Exchange], bool]
     reads: bool = True
@@ -105,7 +105,7 @@ def http_answer(body: bytes, *, status: str = "200 OK", length: int | None = Non
 
 
 def answers(value: object, *, then_closes: bool = False) -> Step:
-    """A good answer; the connection stays open, or is closed without a word in its headers."""
+    """Send a good answer. The connection stays open, or is closed although the headers do not say so."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(http_answer(json.dumps(value).encode()))
@@ -115,7 +115,7 @@ def answers(value: object, *, then_closes: bool = False) -> Step:
 
 
 def sends(data: bytes) -> Step:
-    """These bytes, then the end of the connection."""
+    """Send these bytes and close the connection."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(data)
@@ -125,7 +125,7 @@ def sends(data: bytes) -> Step:
 
 
 def resets(*, reads: bool = True, after: bytes = b"") -> Step:
-    """A reset: before the request is read, after it, or after a part of the answer."""
+    """Reset the connection: before the request is read, after it, or after a part of the answer."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(after)
@@ -138,7 +138,7 @@ def resets(*, reads: bool = True, after: bytes = b"") -> Step:
 
 
 def stalls(*, after: bytes = b"", reads: bool = True) -> Step:
-    """Nothing more, for ever."""
+    """Send nothing more."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(after)
@@ -149,7 +149,7 @@ def stalls(*, after: bytes = b"", reads: bool = True) -> Step:
 
 
 def drips(data: bytes, *, after: bytes = b"", every: float = 0.02) -> Step:
-    """One byte at a time."""
+    """Send one byte at a time."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(after)

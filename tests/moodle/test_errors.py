@@ -1,4 +1,4 @@
-"""Each error code, HTTP status and kind of body: which error it is, and whether Moodle may have started."""
+"""The error of each error code, HTTP status and kind of body, and whether Moodle may have started."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Names in several languages: which ones Moodle accepts, and which language is shown."""
+"""Names in several languages: which Moodle accepts, and which language is shown."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Answers that are almost readable, and answers of something else than Moodle: what is used, and what is said."""
+"""Partly readable answers, and answers that do not come from Moodle."""
 
 import json
 
@@ -52,7 +52,7 @@ def test_unreadable_activity_is_counted_as_left_out(http: responses.RequestsMock
 
 
 def test_lookup_with_an_odd_course_is_not_trusted(http: responses.RequestsMock, client: MoodleClient) -> None:
-    """What is looked up decides whether a name is free, and whether a course was deleted."""
+    """The answer decides whether a name is free, and whether a course was deleted."""
     http.post(ENDPOINT, json={"courses": [COURSE, {"id": 6, "shortname": "A"}]})
     with pytest.raises(NoTrustworthyAnswer):
         client.courses_by_shortname("A")

@@ -142,7 +142,7 @@ def test_option_value_is_parsed_if_the_option_has_it(name: str, text: str, value
 
 
 def test_third_value_of_an_option_needs_one_more_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the proposed services may offer: enrolment methods always, also without people."""
+    """For example, a proposed service may copy enrolment methods without people."""
     behaviour = BY_NAME["enrolments"].behaviours[ASYNCHRONOUS]
     always = replace(behaviour, effects=(*behaviour.effects, Effect("The enrolment methods, also without people.")))
     option = replace(BY_NAME["enrolments"], behaviours={**BY_NAME["enrolments"].behaviours, ASYNCHRONOUS: always})

@@ -1,4 +1,4 @@
-"""Each read against what a Moodle 4.5.6 really answered."""
+"""The reads of the client, with captured answers of a Moodle 4.5.6."""
 
 import json
 from collections.abc import Callable

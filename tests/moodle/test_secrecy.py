@@ -1,4 +1,4 @@
-"""The token is nowhere but in the body of a request."""
+"""The token is only in the bodies of requests, not in errors, logs or URLs."""
 
 import logging
 import traceback
@@ -18,7 +18,7 @@ Serve = Callable[..., Server]
 
 
 def everything_known(error: BaseException) -> str:
-    """All that a log, a page or a reporting tool may show of an error: words, chain, and every frame's variables."""
+    """Everything that logs and error reports may show of an error: text, causes, and local variables."""
     words = ["".join(traceback.format_exception(error)), repr(error), repr(vars(error))]
     words += traceback.TracebackException.from_exception(error, capture_locals=True).format()
     for linked in (error.__cause__, error.__context__):

@@ -1,4 +1,4 @@
-"""What only real sockets show: what was sent, what was lost, and how long anybody waits."""
+"""Failures on real sockets: requests not sent, answers lost, timeouts, and kept-alive connections."""
 
 import socket
 import subprocess
@@ -26,7 +26,7 @@ PATIENT: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 10, "duplicati
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """An address where nobody listens."""
+    """An address that refuses connections."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound and not listening: refuses, and nobody else gets the port
         yield f"http://127.0.0.1:{held.getsockname()[1]}"

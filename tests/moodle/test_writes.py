@@ -1,4 +1,4 @@
-"""Duplicating and deleting: what is sent, and which answer is believed."""
+"""Duplicating and deleting courses: the sent parameters, and the answers that are trusted."""
 
 import pytest
 import responses

@@ -1,4 +1,4 @@
-"""The daily summary: once a day, at its hour, with what matters, and never on an empty day."""
+"""The daily digest: when it is sent, to whom, and what it contains."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ DAY = 24 * HOUR
 
 @pytest.fixture
 def clock() -> Iterator[Clock]:
-    """Begins in the evening, so that the next hour of the summary is tomorrow's."""
+    """A clock that starts in the evening, so that the next digest is due tomorrow."""
     with time_machine.travel(datetime(2027, 3, 1, 20, 0, tzinfo=UTC), tick=True) as traveller:
         yield Clock(traveller)
 
@@ -48,7 +48,7 @@ def _hour(settings: Any, clock: Clock, db: None) -> None:
 
 
 def quiet(administrator: User) -> None:
-    """Nothing at once: what is left is the summary."""
+    """Disable immediate mails, so that only the digest is left."""
     choose(administrator, own=dict.fromkeys(Topic.values, "never"), others=dict.fromkeys(Topic.values, "never"))
 
 

@@ -1,4 +1,4 @@
-"""What stands in a mail, whatever people and Moodle put into names and reasons."""
+"""The text of mails, also with hostile names and reasons."""
 
 from email import policy
 from email.parser import BytesParser
@@ -23,12 +23,12 @@ HOSTILE = "X\r\nBcc: everybody@example.org\r\n\r\nClick http://evil.example \u20
 
 
 def parsed(message: EmailMessage) -> Any:
-    """As the one who gets it sees it."""
+    """The mail as its recipient gets it."""
     return BytesParser(policy=policy.default).parsebytes(message.message().as_bytes())
 
 
 def every_mail(administrator: User, requester: User, **columns: Any) -> list[EmailMessage]:
-    """One of each kind."""
+    """One mail of each kind."""
     choose(requester, own=dict.fromkeys(Topic.values, When.NOW))
     given = {"requester": requester, **columns}
     jobs.approve(a_job(State.AWAITING_APPROVAL, "A", **given), actor=administrator)

@@ -1,4 +1,4 @@
-"""Each mail is sent once, whatever dies; what cannot be sent is tried again, and given up in the end."""
+"""The outbox sends each mail once, retries failed mails, and gives up in the end."""
 
 import smtplib
 from datetime import timedelta
@@ -261,7 +261,7 @@ def test_old_event_makes_no_mail(faculty: User, sent_mail: Any) -> None:
 
 
 def test_event_committed_late_is_not_missed(faculty: User, colleague: User, sent_mail: Any) -> None:
-    """Ids are given out before they are committed: 7 may be seen before 6."""
+    """Ids are assigned before the commit: event 7 may be visible before event 6."""
     late = a_job(requester=faculty, shortname="LATE")
     event = JobEvent.objects.create(job=late, kind="failed", from_state="running", to_state="failed", reason="Late.")
     succeed(a_job(requester=colleague, shortname="EARLY"))

@@ -1,4 +1,4 @@
-"""The page on which everybody chooses what they are told."""
+"""The page of preferences."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def as_person(user: User) -> Client:
 
 
 def shown(client: Client) -> dict[str, Any]:
-    """What the page would send if nothing were changed."""
+    """The values that an unchanged form would send."""
     form = client.get(URL).context["form"]
     return {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
 

@@ -1,4 +1,4 @@
-"""Which event is told to whom, driven by real moves."""
+"""Who gets a mail about which event, with real transitions."""
 
 from typing import Any
 
@@ -188,7 +188,7 @@ def test_copies_of_the_command_line_are_reported_to_watchers(administrator: User
 
 
 def test_every_event_that_ends_a_job_is_reported(faculty: User, sent_mail: Any) -> None:
-    """Also one of a kind that nobody has thought of yet: what counts is where it led."""
+    """Also an event of a new kind: the state after it counts."""
     job = a_job(requester=faculty)
     JobEvent.objects.create(job=job, kind="brand_new", from_state="running", to_state="failed", reason="Somehow.")
     assert subjects(sweep()) == ["[dupdash] Failed: NEW-1"]

@@ -1,4 +1,4 @@
-"""How housekeeping comes to send mail, and what it does with a mail server that cannot be worked with."""
+"""The task that sends mail, also with mail servers that hang or fail."""
 
 import contextlib
 import signal
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 class TricklingServer:
-    """A mail server whose greeting comes line by line and does not end; it counts who listens at the same time."""
+    """A mail server with an endless greeting. It counts simultaneous connections."""
 
     def __init__(self, seconds: float) -> None:
         self.at_once = self.most_at_once = self.connections = 0

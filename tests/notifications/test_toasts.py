@@ -1,4 +1,4 @@
-"""The short messages in the corner of whatever page somebody is on."""
+"""Toasts: short messages about finished copies on every page."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ URL = "/news/"
 
 
 def ask(user: User) -> dict[str, str] | None:
-    """What the page of this person is told now."""
+    """The toasts that a page of this person gets now."""
     client = Client()
     client.force_login(user)
     answer = client.get(URL, headers={"HX-Request": "true"})

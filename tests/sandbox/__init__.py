@@ -1,1 +1,1 @@
-"""What the contract cannot say of the sandbox: steps that are held, faults, control, its file, its command."""
+"""Tests of the sandbox beyond the contract: held steps, faults, the control endpoint, the seed, the command."""

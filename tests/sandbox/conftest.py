@@ -14,7 +14,7 @@ Serve = Callable[..., Caller]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """``serve(speed=…, native=…)`` starts one more sandbox; all of them are stopped at the end."""
+    """``serve(speed=…, native=…)`` starts another sandbox. All are stopped at the end."""
     running: list[Sandbox] = []
 
     def start(**settings: Any) -> Caller:

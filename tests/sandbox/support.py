@@ -1,4 +1,4 @@
-"""A sandbox, and the ways to ask it for something."""
+"""Helpers to call the sandbox with different accounts."""
 
 from __future__ import annotations
 

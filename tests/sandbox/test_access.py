@@ -1,4 +1,4 @@
-"""Who may see and do what."""
+"""Permissions of the accounts and tokens of the sandbox."""
 
 from __future__ import annotations
 

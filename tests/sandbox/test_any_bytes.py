@@ -1,4 +1,4 @@
-"""Whatever is sent, an answer comes back that can be read."""
+"""Every request gets a readable answer."""
 
 from __future__ import annotations
 

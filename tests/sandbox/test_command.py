@@ -1,4 +1,4 @@
-"""``manage.py sandbox``"""
+"""``manage.py sandbox``: arguments, start and stop."""
 
 from __future__ import annotations
 

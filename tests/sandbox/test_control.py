@@ -1,4 +1,4 @@
-"""The control endpoint, over HTTP as another process uses it."""
+"""The control endpoint, used over HTTP."""
 
 from __future__ import annotations
 
@@ -94,8 +94,7 @@ def test_deleted_courses_are_listed(moodle: Caller) -> None:
     moodle.call("core_course_delete_courses", courseids=[copy, copy, 999_999])
     moodle.call("core_course_delete_courses", courseids=[source.id])
     of_copy, of_source = get(moodle)["calls"]["deleted"]
-    held = {"visible": True, "complete": True, "sections": len(source.sections)}
-    held |= {"modules": len(source.modules)}
+    held = {"visible": True, "complete": True, "sections": len(source.sections), "modules": len(source.modules)}
     assert of_copy == {"id": copy, "shortname": "New-1", "origin": "copy", "requested": "New-1"} | held
     assert of_source == {"id": source.id, "shortname": SOURCE, "origin": "seed", "requested": ""} | held
 

@@ -1,4 +1,4 @@
-"""Each fault: what the caller sees, and what becomes of the copy."""
+"""The effect of each fault on the caller and on the copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout
 
-from dupdash.sandbox.faults import BEFALLS, CATALOGUE, COPYING, UnknownFault, make_fault, parse_fault
+from dupdash.sandbox.faults import AFFECTED, CATALOGUE, COPYING, UnknownFault, make_fault, parse_fault
 from dupdash.sandbox.records import Course
 
 from .conftest import Serve
@@ -19,7 +19,7 @@ RESET = (ConnectionError, ChunkedEncodingError)
 
 
 def finished(moodle: Caller) -> Course:
-    """The one copy, finished with the names that were asked for."""
+    """The only copy, finished with the requested names."""
     moodle.sandbox.wait_for_copies()
     (course,) = moodle.made()
     assert (course.shortname, course.fullname) == (NEW, f"Copy {NEW}")
@@ -165,7 +165,7 @@ def test_wrong_course_does_not_strike_a_read_without_a_course(moodle: Caller) ->
     assert moodle.sandbox.faults.struck == {}
 
 
-@pytest.mark.parametrize("name", [name for name, functions in BEFALLS.items() if functions == COPYING])
+@pytest.mark.parametrize("name", [name for name, functions in AFFECTED.items() if functions == COPYING])
 def test_fault_for_copies_does_not_strike_reads(moodle: Caller, name: str) -> None:
     moodle.sandbox.faults.set(name, function="*")
     moodle.by_shortname(SOURCE)

@@ -1,4 +1,4 @@
-"""HTTP itself: connections that live on, requests that are none, pages for a browser."""
+"""HTTP: kept-alive connections, invalid requests, and HTML pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .support import SOURCE, Caller
 
 
 def exchange(moodle: Caller, sent: bytes) -> bytes:
-    """What comes back on a bare connection until the server closes it."""
+    """Send bytes on a new connection. Returns the answer until the server closes it."""
     host, _, port = moodle.sandbox.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(sent)

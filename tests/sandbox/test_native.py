@@ -1,4 +1,4 @@
-"""``--native``: the two services of MDL-64916, with figures as awkward as those of trace_copy_progress.json."""
+"""``--native``: the two services of MDL-64916, with progress as irregular as in trace_copy_progress.json."""
 
 from __future__ import annotations
 

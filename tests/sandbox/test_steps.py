@@ -1,4 +1,4 @@
-"""A copy, held at each step of trace_sync_duplicate.json and looked at from outside."""
+"""What can be seen of a copy that is held at each step of trace_sync_duplicate.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long things take; measured times, not waited for."""
+"""The durations of copies, computed from measured times without waiting."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_unknown_step_cannot_be_held() -> None:
 
 
 def test_copies_of_one_source_collide_about_as_often_as_measured() -> None:
-    """3 of 40 at a concurrency of 8, of which a copy must be writing its file at the moment of another."""
+    """3 of 40 at a concurrency of 8: two copies collide if they write their file at the same moment."""
     from dupdash.sandbox.server import COLLISION_WINDOW
 
     share = COLLISION_WINDOW * SHARES["backup"]

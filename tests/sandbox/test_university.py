@@ -1,4 +1,4 @@
-"""The seed: believable, and the same on every start."""
+"""The seed of the sandbox."""
 
 from __future__ import annotations
 

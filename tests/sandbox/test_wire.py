@@ -1,4 +1,4 @@
-"""The sandbox's bytes beside those of a real Moodle: the captures, replayed."""
+"""The sandbox's answers compared with captured answers of a real Moodle."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_contents_have_moodles_keys(moodle: Caller) -> None:
 
 
 def test_xml_equals_the_captured_one() -> None:
-    """The captured categories, rendered here."""
+    """The captured categories, rendered by the sandbox."""
     captured = capture("categories_as_xml")
     category = capture("categories")["body"][0] | {"coursecount": 50}
     response = answer([category], "xml")

@@ -1,4 +1,4 @@
-"""What the tests of the settings and the scripts share."""
+"""Helpers for tests of settings and scripts."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ print(json.dumps(values, default=str, sort_keys=True))
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Something that reads the settings, in an environment of nothing else."""
+    """Run a program that reads the settings, with no other environment variables."""
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,

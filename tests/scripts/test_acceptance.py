@@ -1,4 +1,4 @@
-"""scripts/acceptance: what it says when it cannot begin, and what it leaves behind when it is interrupted.
+"""scripts/acceptance: messages about an unusable site, and the cleanup after an interruption.
 
 That it runs to its end is shown by ``.ci/run``.
 """

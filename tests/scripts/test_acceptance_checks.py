@@ -1,4 +1,4 @@
-"""scripts/acceptance: what its checks find, and what its cleanup removes."""
+"""scripts/acceptance: its checks of copies, and its cleanup."""
 
 import urllib.error
 import urllib.parse
@@ -41,7 +41,7 @@ def request_of(moodle: Sandbox) -> CopyRequest:
 
 
 def make_copy(client: MoodleClient, wanted: CopyRequest, category: int, **sent: object) -> int:
-    """The id of a copy that Moodle makes as the request asks for it, or with the changes that are ``sent``."""
+    """Make a copy as the request says, or with the changes ``sent``. Returns its id."""
     options = {"users": False, "role_assignments": False} | dict(wanted.options)
     fields: dict[str, object] = {
         "courseid": wanted.source,

@@ -1,4 +1,4 @@
-"""scripts/demo: what it says when it cannot work. That it works is shown by ``.ci/run``, in a fresh clone."""
+"""scripts/demo: its error messages. ``.ci/run`` tests the success in a fresh clone."""
 
 import os
 import re
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """As much of a fresh clone as the scripts need before anything is installed, in a folder with a blank."""
+    """The part of a fresh clone that the scripts need before the installation, in a folder with a blank in its name."""
     folder = tmp_path / "a clone"
     shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for requirements in ROOT.glob("requirements*.txt"):
@@ -39,7 +39,7 @@ def free_port() -> int:
 
 
 def demo(folder: Path, *arguments: str, pretend: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run scripts/demo; ``pretend`` is Python that runs before it, to make this machine another one."""
+    """Run scripts/demo. ``pretend`` is Python code that runs before it, to simulate another machine."""
     script = folder / "scripts" / "demo"
     program = f"import runpy, sys; sys.argv[0] = {str(script)!r}; sys.path[0] = {str(script.parent)!r}; {pretend}"
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""The documents: what they lead to is there, and is what they call it."""
+"""The links in the documents have targets."""
 
 import re
 from pathlib import Path

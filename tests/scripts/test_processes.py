@@ -1,4 +1,4 @@
-"""What a script starts ends with it, however the script ends."""
+"""The child processes of a script end with it, however it ends."""
 
 import contextlib
 import os
@@ -41,7 +41,7 @@ with processes.ProcessGroup({{}}) as family:
 
 
 def lives(pid: int) -> bool:
-    """A process that has ended and that nobody has asked after is no longer at work."""
+    """Whether a process runs. A zombie does not."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
@@ -56,7 +56,7 @@ def wait_until_gone(pids: list[int]) -> None:
 
 @pytest.fixture(params=[FAMILY, STUBBORN], ids=["polite", "stubborn"])
 def script(request, tmp_path) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
-    """A script that runs a child, and the ids of the child and of its own child."""
+    """Start a script with a child. Yields the script, and the ids of the child and of its child."""
     log = tmp_path / "log"
     program = SCRIPT.format(scripts=str(ROOT / "scripts"), program=request.param)
     with subprocess.Popen([sys.executable, "-c", program, str(log)], stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""What django-q2, SQLite and the supervisor are told: figures that only make sense beside each other."""
+"""Settings of django-q2, SQLite and the supervisor that must fit together."""
 
 import json
 from typing import Any
@@ -54,7 +54,7 @@ def test_message_is_taken_once_and_one_at_a_time(name: str) -> None:
 
 
 def test_dead_cluster_is_replaced_within_a_minute() -> None:
-    """As we promise: noticed by its silence at the latest, and started again after the longest pause."""
+    """The time to notice missing heartbeats plus the longest restart pause."""
     told = settings_with()
     assert told["HEARTBEAT_LIMIT"] + told["RESTART_LONGEST"] < 60
 

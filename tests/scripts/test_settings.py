@@ -1,4 +1,4 @@
-"""The settings: each is explained where people look for it, and a bad one is a clear line at the start."""
+"""The settings: documentation, defaults, and one clear line about an invalid value."""
 
 import ast
 import json
@@ -34,12 +34,12 @@ def names_read(*by: str) -> set[str]:
 
 
 def example() -> dict[str, str]:
-    """Every name of .env.example, switched off or not, with its value."""
+    """Every name in .env.example with its value, commented or not."""
     return dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
 
 
 def assert_refused(result: subprocess.CompletedProcess[str], *names: str) -> None:
-    """One line, and nothing else, that names the setting (one of these)."""
+    """Assert that the output is one line that names one of these settings."""
     assert result.returncode == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith("dupdash cannot start. ")
@@ -192,7 +192,7 @@ def test_setting_has_the_expected_value(name: str, given: str, taken: object) ->
 
 
 def said(environment: dict[str, str]) -> str:
-    """What the start says that these settings end."""
+    """The output of a start that these settings prevent."""
     result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **environment})
     assert result.returncode == 1
     return result.stderr
@@ -217,7 +217,7 @@ def test_mail_backend_without_its_class_is_refused(backend: str) -> None:
     "needs", ["from django.conf import settings; settings.SITE_URL", "import django.contrib.auth.models"]
 )
 def test_mail_backend_that_imports_the_settings_is_accepted(tmp_path: Path, needs: str) -> None:
-    """Its module cannot be imported while they are read."""
+    """Its module cannot be imported while the settings are read."""
     (tmp_path / "ours.py").write_text(f"{needs}\nclass Backend:\n    def __init__(self, **_): ...\n")
     result = run(
         "-c",
@@ -282,7 +282,7 @@ def test_malformed_setting_ends_the_web_process_at_once():
 
 
 def test_sqlite_commit_is_synced_to_the_disk(tmp_path):
-    """A machine that loses its power must not forget that a request was sent: it would be sent again."""
+    """After a power failure dupdash must still know that a request was sent, or it would send it again."""
     asks = "import django; django.setup(); from django.db import connection as c; k = c.cursor(); "
     asks += "print([k.execute(f'PRAGMA {p}').fetchone()[0] for p in ('journal_mode', 'synchronous')])"
     result = run(

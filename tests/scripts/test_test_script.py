@@ -1,4 +1,4 @@
-"""scripts/test: what it says where there is no browser. That it runs the suite is shown by this very run."""
+"""scripts/test: its messages without a browser, and its arguments."""
 
 import pytest
 

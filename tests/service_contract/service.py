@@ -1,4 +1,4 @@
-"""The server under test: starts duplications, waits for their end, and removes what the tests made."""
+"""The server under test, with helpers to start duplications, wait for their end, and clean up."""
 
 import secrets
 import time
@@ -60,7 +60,7 @@ class Service:
         return str(answer["duplicateid"])
 
     def follow(self, duplicateid: str) -> list[dict[str, Any]]:
-        """Every status of a duplication, from now to its end."""
+        """Yield each status of a duplication until its end."""
         statuses: list[dict[str, Any]] = []
         deadline = time.monotonic() + LONGEST
         while not statuses or statuses[-1]["status"] < FINISHED_ERR:
@@ -76,7 +76,7 @@ class Service:
         return result
 
     def remove_copies(self) -> None:
-        """Cancel what was started and still runs, and delete the courses that were made."""
+        """Cancel running duplications and delete their courses."""
         courses = set()
         for duplicateid in dict.fromkeys(self._started):
             self.call(CANCEL, duplicateid=duplicateid)

@@ -1,4 +1,4 @@
-"""``…_cancel``: of a copy that waits, of one that has ended, and of one of another account."""
+"""``…_cancel``: of waiting and finished copies, and of copies of another account."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``…_get_status``, ``…_get_statuses`` and ``…_get_result``: progress, many ids in one call, and how a copy ended."""
+"""``…_get_status``, ``…_get_statuses`` and ``…_get_result``: progress, many ids in one call, and results."""
 
 from itertools import pairwise
 from typing import Any
