@@ -82,8 +82,9 @@ def signed_in(person: User) -> Client:
 
 
 @pytest.fixture
-def sandbox(settings: Settings) -> Iterator[Sandbox]:
+def sandbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A new sandbox, to which the settings point."""
+    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     with Sandbox(speed=1000) as moodle:
         settings.MOODLE_URL = moodle.url
         settings.MOODLE_TOKEN = moodle.token

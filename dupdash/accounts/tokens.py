@@ -42,9 +42,9 @@ def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken
 
 
 def find(text: str) -> ApiToken | None:
-    """The usable token of this text, with its owner, active or not; asked of the database at every call.
+    """The usable token with this text, and its owner, who may be inactive.
 
-    Nothing is remembered between calls, so that revoking works at once. The owner comes in the same query.
+    Every call reads the database, so that revoking works at once. The owner comes in the same query.
     """
     if not text or len(text) > TOKEN_LONGEST:
         return None

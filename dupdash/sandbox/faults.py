@@ -146,7 +146,7 @@ def can_affect(name: str, function: str) -> bool:
 
 
 def make_fault(name: str, **given: object) -> Fault:
-    """A fault with checked parameters; numbers may come as text."""
+    """A fault with checked parameters. Numbers may be given as text."""
     if name not in CATALOGUE:
         raise UnknownFault(f"no fault is called {name!r}; known faults: {', '.join(CATALOGUE)}")
     own = CATALOGUE[name]

@@ -1,4 +1,4 @@
-"""``scripts/demo``: everything on one machine, with a Moodle of its own, and one course being duplicated."""
+"""``scripts/demo``: start dupdash with an embedded Moodle, and duplicate a course."""
 
 import argparse
 import fcntl

@@ -47,7 +47,7 @@ class ManagedProcess:
             os.killpg(self._process.pid, number)
 
     def wait(self, limit: float) -> bool:
-        """Wait at most ``limit`` seconds; whether the process has ended."""
+        """Wait at most ``limit`` seconds. Returns whether the process has ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(limit)
         return self.status is not None
@@ -117,12 +117,12 @@ class ProcessGroup:
         return status or 0
 
     def stop(self, *children: ManagedProcess) -> None:
-        """End these children, and what they started; no return before they are gone."""
+        """End these processes and their children, and wait until they are gone."""
         _end(children)
         self._children = [child for child in self._children if child not in children]
 
     def wait_until(self, child: ManagedProcess, ready: Callable[[], bool], limit: float) -> None:
-        """Until ``ready()``; raises Failed when the child ends before, or takes longer than the limit."""
+        """Wait until ``ready()``. Raises Failed if the child ends before, or takes longer than the limit."""
         deadline = time.monotonic() + limit
         while not ready():
             if child.status is not None:
@@ -132,7 +132,7 @@ class ProcessGroup:
             time.sleep(POLL_INTERVAL)
 
     def watch(self) -> None:
-        """Until one of them ends, which none should."""
+        """Wait until one of the processes ends, which is a failure."""
         while True:
             require_running(self._children)
             time.sleep(POLL_INTERVAL)

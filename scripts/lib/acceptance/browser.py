@@ -34,7 +34,7 @@ class Form:
             control.value = value
 
     def choose(self, name: str, value: str) -> bool:
-        """Choose a radio button; whether it is there."""
+        """Choose a radio button. Returns whether the form has it."""
         found = [control for control in self._named(name) if control.value == value and not control.disabled]
         if found:
             for control in self._named(name):
@@ -42,7 +42,7 @@ class Form:
         return bool(found)
 
     def tick(self, name: str, on: bool) -> bool:
-        """Set a checkbox; whether it can be set."""
+        """Set a checkbox. Returns whether it can be set."""
         for control in self._named(name):
             if not control.disabled:
                 control.checked = on
@@ -50,7 +50,7 @@ class Form:
         return False
 
     def fields(self, pressed: str) -> Iterator[tuple[str, str]]:
-        """What is sent when the button of that name is pressed; "" for the nameless one."""
+        """The fields that a browser sends when this button is pressed; "" is the button without a name."""
         for control in self.controls:
             if control.disabled or not control.name:
                 continue
@@ -80,7 +80,7 @@ class Page:
         return any(control.name == name for form in self.forms for control in form.controls)
 
     def form_with(self, name: str) -> Form:
-        """The form with a field of that name; raises LookupError where there is none."""
+        """The form with a field of this name. Raises LookupError if there is none."""
         for form in self.forms:
             if any(control.name == name for control in form.controls):
                 return form

@@ -1,4 +1,4 @@
-"""Finds what the run made in Moodle, says what should not be there, and removes what is the run's own."""
+"""Finds the courses of the run in Moodle, reports unexpected ones, and deletes those that the run made."""
 
 import re
 import time
@@ -18,7 +18,7 @@ STRANGER_LIMIT = 15.0
 
 @dataclass(frozen=True)
 class Leftovers:
-    """The category of the run as it is at its end."""
+    """The courses in the category at the end of the run."""
 
     # What the run made, by its own prefix or by the jobs that succeeded.
     own: tuple[Course, ...]
@@ -27,7 +27,7 @@ class Leftovers:
 
 
 def wait_for_unfinished(client: MoodleClient, jobs: Iterable[Job], sleep: Callable[[float], None] = time.sleep) -> int:
-    """Wait until Moodle has ended the copies whose jobs had not ended; returns how many did not appear.
+    """Wait until Moodle has finished the copies of unfinished jobs. Returns how many did not appear.
 
     A course is under its requested name for a moment when it is made, and again when it is complete: it must be found
     twice. These look-ups can break the copy. That does no harm: it would be removed in any case.
@@ -45,7 +45,7 @@ def wait_for_unfinished(client: MoodleClient, jobs: Iterable[Job], sleep: Callab
 def find_leftovers(
     client: MoodleClient, category: int, prefix: str, before: frozenset[int], jobs: Iterable[Job], sources: list[Course]
 ) -> Leftovers:
-    """What is in the category and was not there ``before``. No copy of the run may be under way any more."""
+    """The courses in the category that were not there ``before``. All copies of the run must have ended."""
     named = {job.course_id for job in jobs if job.state == SUCCEEDED}
     new = [course for course in client.courses_in(category) if course.id not in before]
     own = tuple(course for course in new if course.shortname.startswith(prefix) or course.id in named)
@@ -86,7 +86,7 @@ def problems_of(leftovers: Leftovers, requests: Iterable[CopyRequest], jobs: dic
 
 
 def remove(client: MoodleClient, courses: Iterable[Course]) -> tuple[Course, ...]:
-    """Delete these courses; returns those that are still there."""
+    """Delete these courses. Returns those that still exist."""
     courses = tuple(courses)
     client.delete([course.id for course in courses])
     return tuple(course for course in courses if client.course(course.id) is not None)

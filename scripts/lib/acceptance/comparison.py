@@ -21,11 +21,11 @@ class Comparison:
 
     @property
     def note(self) -> str:
-        """What this client cannot compare; "" for nothing."""
+        """What this client cannot compare, or ""."""
         return "" if self._sees_people else f"Who is enrolled is not compared: the token lacks {ENROLLED}"
 
     def problems(self, request: CopyRequest, copy: int) -> Iterator[str]:
-        """Each way in which a copy is not what its request asked for."""
+        """The differences between a copy and its request."""
         course = self._client.course(copy)
         if course is None:
             yield "Moodle shows no course under the id of the copy"

@@ -1,4 +1,4 @@
-"""What the run asks for, and what became of it."""
+"""The records of a run: requested copies, their jobs and their outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ class RefusedIf(StrEnum):
 
 @dataclass(frozen=True)
 class CopyRequest:
-    """One copy that is asked for."""
+    """A copy to request."""
 
     scenario: str
     entrance: Entrance
@@ -56,7 +56,7 @@ class CopyRequest:
 
 
 class Refused(Exception):
-    """dupdash refused a request; the message is what it said."""
+    """dupdash refused a request; the message is its reason."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as it stands in the database of dupdash."""
+    """A job in the database of dupdash."""
 
     id: str
     shortname: str
@@ -107,7 +107,7 @@ class Job:
 
 @dataclass
 class Outcome:
-    """What became of a request, and what about it is not as expected."""
+    """The result of a request, and its problems."""
 
     request: CopyRequest
     job: Job | None = None

@@ -1,4 +1,4 @@
-"""The three ways to ask dupdash for a copy, each used as its users use it."""
+"""Request copies from dupdash in three ways: form, command and web service."""
 
 import itertools
 import json
@@ -24,7 +24,7 @@ _COPY = "core_course_async_duplicate_course"
 
 
 class Dupdash:
-    """The running dupdash as people and programs see it."""
+    """The running dupdash: the address of its web process and the settings of its command."""
 
     def __init__(self, children: ProcessGroup, installation: Installation, api_token: str, category: int) -> None:
         self._children = children
@@ -38,9 +38,9 @@ class Dupdash:
         self.waiting_commands: dict[str, ManagedProcess] = {}
 
     def ask(self, request: CopyRequest, *, wait: bool = False) -> None:
-        """Ask for a copy. ``wait``: a command goes on until its copy has ended.
+        """Request a copy. ``wait``: a command runs until its copy has ended.
 
-        Raises Refused with what dupdash said.
+        Raises Refused with dupdash's reason.
         """
         if request.entrance == Entrance.FORM:
             self._ask_form(request)

@@ -15,7 +15,7 @@ _EVENTS = "SELECT job_id, at, kind, from_state, to_state, reason FROM duplicatio
 
 
 def read_jobs(database: Path) -> dict[str, Job]:
-    """Every job, by its short name. A short name is asked for once in a run."""
+    """Every job by its short name. A run requests each short name once."""
     with _connection(database) as connection:
         events = defaultdict(list)
         for job_id, at, *event in connection.execute(_EVENTS):

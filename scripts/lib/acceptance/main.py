@@ -109,7 +109,7 @@ def _clean_up(
     sources: list[Course],
     installation: Installation,
 ) -> list[str]:
-    """Remove the copies of this run; returns what was found that should not be there."""
+    """Delete the copies of this run. Returns the unexpected courses."""
     found = []
     try:
         jobs = read_jobs(installation.database) if run.outcomes else {}

@@ -1,4 +1,4 @@
-"""A small Moodle client of the run's own: it reads, compares with and deletes courses, and makes none."""
+"""A small Moodle client for the run. It reads and deletes courses, and makes none."""
 
 import json
 import re
@@ -122,7 +122,7 @@ class MoodleClient:
         }
 
     def delete(self, ids: Sequence[int]) -> None:
-        """What became of it, a new listing tells: the answer is read by nobody, because plugins write into it."""
+        """Delete a course. The answer is ignored, because plugins write into it; a new listing shows the result."""
         for start in range(0, len(ids), DELETED_AT_ONCE):
             try:
                 self.call(DELETE, courseids=list(ids[start : start + DELETED_AT_ONCE]))

@@ -1,4 +1,4 @@
-"""Checks before anything is made: the site answers, the tokens may do what is needed, sources and category exist."""
+"""Checks before the run: the site answers, the tokens have the needed functions, sources and category exist."""
 
 from collections import Counter
 from collections.abc import Iterator

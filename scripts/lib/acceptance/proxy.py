@@ -27,7 +27,7 @@ class Answer:
 
 
 class ImpatientProxy:
-    """Forwards to ``moodle_url`` at an address of its own, from ``with`` to its end."""
+    """A proxy in front of ``moodle_url``, with its own address, while its ``with`` block runs."""
 
     def __init__(self, moodle_url: str, patience: float) -> None:
         self._upstream = urllib.parse.urlsplit(moodle_url)
@@ -112,6 +112,6 @@ class ImpatientProxy:
 
 
 def _copy_in(body: bytes) -> str:
-    """The short name that a request asks a copy for; "" for every other request."""
+    """The short name in a copy request; "" for every other request."""
     fields = urllib.parse.parse_qs(body.decode(errors="replace"))
     return fields.get("shortname", [""])[0] if COPY_FUNCTIONS.intersection(fields.get("wsfunction", ())) else ""

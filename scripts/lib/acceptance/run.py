@@ -1,4 +1,4 @@
-"""One acceptance run: the copies are asked for, awaited and judged, stage after stage."""
+"""Run the acceptance test: request the copies, wait for them and check them, stage by stage."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -53,7 +53,7 @@ class Run:
         return time.monotonic() > self._deadline
 
     def _prepare(self, children: ProcessGroup) -> str:
-        """Make the database and its user; returns the user's API token."""
+        """Create the database and its user. Returns the user's API token."""
         migrate(children, self._installation)
         children.environment |= {
             "MOODLE_URL": self._site.url,
@@ -132,7 +132,7 @@ class Run:
         return request.refused_if == RefusedIf.STOCK_SITE and NATIVE not in self._client.functions()
 
     def _wait(self, processes: Sequence[ManagedProcess], dupdash: Dupdash) -> bool:
-        """Until every command and every job has ended; False where the time of the run is over before that.
+        """Wait until every command and every job has ended. Returns False if the time of the run is over before.
 
         A command that was just started has no job yet.
         """

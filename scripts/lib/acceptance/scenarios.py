@@ -1,4 +1,4 @@
-"""The scenarios of a run: which copies are asked for, at which concurrency, and by which way to Moodle."""
+"""The scenarios of a run: which copies are requested, at which concurrency, and whether through the proxy."""
 
 import itertools
 import secrets

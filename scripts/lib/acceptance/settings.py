@@ -1,4 +1,4 @@
-"""What an acceptance run is told: the site, and how much is copied there."""
+"""The settings of an acceptance run: the site, and how much is copied there."""
 
 import argparse
 import os
@@ -55,7 +55,7 @@ class Settings:
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Raises UsageError naming what is missing."""
+    """Parse the arguments. Raises UsageError that names what is missing."""
     parser = argparse.ArgumentParser(
         prog="scripts/acceptance",
         description="Makes copies on a Moodle in each way that dupdash offers, and compares each copy with its source.",
@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
 
 
 def _site(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Site | None:
-    """The site that is named; None for the embedded one of the short form."""
+    """The site of the settings, or None for the embedded one of the short form."""
     url = environment.get("MOODLE_URL", "").rstrip("/")
     if chosen.short and not url:
         return None
