@@ -32,6 +32,16 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(L)s'
 control_socket_disable = True
 
 
+def post_worker_init(worker: Any) -> None:
+    """Record settings of policy that have changed since the last start in the audit log."""
+    from django.db import connections
+
+    from dupdash.accounts.policy import record_at_start
+
+    record_at_start()
+    connections.close_all()
+
+
 def when_ready(server: Any) -> None:
     """Keep the memory of the loaded program shared between the workers: the garbage collector skips it from now on."""
     gc.collect()

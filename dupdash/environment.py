@@ -84,6 +84,10 @@ class Environment:
         read = setting(lambda: self._env.list(name, default), name, "must be names with commas between them")
         return [entry.strip() for entry in read if entry.strip()]
 
+    def groups(self, name: str) -> list[str]:
+        """Names with semicolons between them: the name of a group in a directory may hold commas."""
+        return [entry.strip() for entry in self.text(name).split(";") if entry.strip()]
+
     def numbers(self, name: str) -> list[int]:
         what = "must be whole numbers from 1 on with commas between them, for example 3,17"
         read = setting(lambda: [int(entry) for entry in self.names(name, [])], name, what)
@@ -171,6 +175,12 @@ def is_class(path: str) -> bool:
         # The module exists, but its import may need the settings. Its user reports other problems later.
         return True
     return isinstance(found, type)
+
+
+def is_safe_for_passwords(address: str) -> bool:
+    """Whether nobody on the way can read what is sent there: HTTPS, or this very machine."""
+    parts = urlsplit(address)
+    return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def is_origin(value: str) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import dj_database_url
 from csp.constants import NONE, SELF
 
-from dupdash.environment import Environment, refuse
+from dupdash.environment import Environment, is_safe_for_passwords, refuse
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment(BASE_DIR)
@@ -53,6 +53,9 @@ if env.flag("SANDBOX", False):
 
 # As many as a call of the web services may have (gateway/parameters.py): Django's own limit holds for forms in parts.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
+# Bytes of the body of a request, of form fields and of files.
+UPLOAD_LIMIT = env.count("UPLOAD_LIMIT", 2_621_440, least=100_000, most=100_000_000)
+DATA_UPLOAD_MAX_MEMORY_SIZE = UPLOAD_LIMIT
 
 MIDDLEWARE = [
     # First, so that every log line of a request names it.
@@ -62,8 +65,11 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    # Before the middleware that reads the form for its CSRF token.
+    "dupdash.web.upload_limit.UploadLimitMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "dupdash.accounts.audit.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -251,8 +257,14 @@ Q_CLUSTER = {
     ),
 }
 
-# --- People and policy ----------------------------------------------------------------------------------
+# --- Sign-in --------------------------------------------------------------------------------------------
 
+AUTHENTICATION_BACKENDS = [
+    # First: it refuses an attempt above the limits before a password is checked.
+    "dupdash.accounts.backends.AttemptLimitBackend",
+    "dupdash.accounts.backends.LocalAccountBackend",
+    "dupdash.accounts.moodle_sign_in.MoodleBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -265,6 +277,66 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"
+# The number of proxies in front of the web process: so many entries at the end of X-Forwarded-For are trusted.
+TRUSTED_PROXIES = env.count("TRUSTED_PROXIES", 0, least=0, most=10)
+# Attempts to sign in within SIGN_IN_WINDOW seconds, for one account and from one network address.
+SIGN_IN_WINDOW = env.seconds("SIGN_IN_WINDOW", 15 * 60)
+SIGN_IN_ATTEMPTS_ACCOUNT = env.count("SIGN_IN_ATTEMPTS_ACCOUNT", 10)
+SIGN_IN_ATTEMPTS_ADDRESS = env.count("SIGN_IN_ATTEMPTS_ADDRESS", 50)
+# The same for mails that reset a password.
+RESET_MAILS_ACCOUNT = env.count("RESET_MAILS_ACCOUNT", 3)
+RESET_MAILS_ADDRESS = env.count("RESET_MAILS_ADDRESS", 20)
+PASSWORD_RESET_TIMEOUT = 3600
+# Whether people may sign in with their Moodle password, for which service they then get a token that is thrown away,
+# and the role of an account that is made at the first sign-in.
+MOODLE_SIGN_IN = env.flag("MOODLE_SIGN_IN", False)
+MOODLE_SIGN_IN_SERVICE = env.text("MOODLE_SIGN_IN_SERVICE", "moodle_mobile_app")
+MOODLE_SIGN_IN_ROLE = env.choice("MOODLE_SIGN_IN_ROLE", "faculty", ("faculty", "help_desk", "none"))
+if MOODLE_SIGN_IN and not MOODLE_URL:
+    refuse("MOODLE_SIGN_IN", "needs MOODLE_URL and MOODLE_TOKEN")
+if MOODLE_SIGN_IN and not is_safe_for_passwords(MOODLE_URL):
+    refuse("MOODLE_SIGN_IN", "needs a MOODLE_URL that begins with https://, because passwords are sent there")
+# Whether people may sign in with a password that is kept here.
+LOCAL_PASSWORDS = env.flag("LOCAL_PASSWORDS", True)
+# A session ends after this time, whether it is used or not.
+SESSION_LIFETIME = env.seconds("SESSION_LIFETIME", 12 * 3600)
+SESSION_COOKIE_AGE = max(1, int(SESSION_LIFETIME))
+
+# --- Single sign-on with OpenID Connect -----------------------------------------------------------------
+
+OIDC_ISSUER = env.web_address("OIDC_ISSUER")
+OIDC_CLIENT_ID = env.text("OIDC_CLIENT_ID")
+OIDC_CLIENT_SECRET = env.text("OIDC_CLIENT_SECRET")
+if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
+    refuse("OIDC_CLIENT_ID and OIDC_CLIENT_SECRET", "are missing: OIDC_ISSUER needs both")
+# What people call their account there: "Sign in with …".
+OIDC_NAME = env.text("OIDC_NAME") or "your university account"
+OIDC_SCOPES = env.names("OIDC_SCOPES", ["openid", "profile", "email"])
+# Whether addresses are believed without the claim email_verified.
+OIDC_TRUST_EMAIL = env.flag("OIDC_TRUST_EMAIL", False)
+# The claim with a person's groups, and the groups of each role. Where any is named, roles come from there alone.
+OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_ROLE_ADMINISTRATOR = env.groups("OIDC_ROLE_ADMINISTRATOR")
+OIDC_ROLE_FACULTY = env.groups("OIDC_ROLE_FACULTY")
+OIDC_ROLE_HELP_DESK = env.groups("OIDC_ROLE_HELP_DESK")
+if OIDC_ISSUER:
+    # Only where it is configured: its tables, middleware and memory are nobody else's. "migrate" makes the tables.
+    INSTALLED_APPS += [
+        "allauth",
+        "allauth.account",
+        "allauth.socialaccount",
+        "allauth.socialaccount.providers.openid_connect",
+    ]
+    MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")
+    ACCOUNT_ADAPTER = "dupdash.accounts.single_sign_on.AccountAdapter"
+    SOCIALACCOUNT_ADAPTER = "dupdash.accounts.single_sign_on.SingleSignOnAdapter"
+    ACCOUNT_EMAIL_VERIFICATION = SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+    SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+elif not (LOCAL_PASSWORDS or MOODLE_SIGN_IN):
+    refuse("LOCAL_PASSWORDS", "must be true where neither OIDC_ISSUER nor MOODLE_SIGN_IN is set: nobody could sign in")
+
+# --- Policy ---------------------------------------------------------------------------------------------
+
 FACULTY_NEEDS_APPROVAL = env.flag("FACULTY_NEEDS_APPROVAL", True)
 FACULTY_MAY_COPY_USER_DATA = env.flag("FACULTY_MAY_COPY_USER_DATA", False)
 # The categories faculty may copy into, with all below them; empty: every category.
@@ -383,7 +455,7 @@ if SENTRY_DSN:
     # Not at the top: it costs every process memory.
     from dupdash.telemetry.sentry import report_errors_to_sentry
 
-    if not report_errors_to_sentry(SENTRY_DSN, MOODLE_TOKEN, ASYNC_TOKEN):
+    if not report_errors_to_sentry(SENTRY_DSN, MOODLE_TOKEN, ASYNC_TOKEN, OIDC_CLIENT_SECRET):
         refuse("SENTRY_DSN", "is not an address of Sentry. Copy it from the project's settings in Sentry")
 
 # The pipe that tells worker processes that their supervisor has gone; set by the supervisor alone.

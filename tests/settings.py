@@ -34,11 +34,18 @@ os.environ |= {
     "DEBUG": "false",
     "SANDBOX": "true",
     "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
+    # The tests of single sign-on name a provider of their own.
+    "OIDC_ISSUER": "http://localhost:1",
+    "OIDC_CLIENT_ID": "dupdash",
+    "OIDC_CLIENT_SECRET": "only-for-tests",
     "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
 }
 
 from dupdash.settings import *  # noqa: E402, F403
 from dupdash.settings import DATABASES  # noqa: E402
+
+# Most tests are of an installation without single sign-on; its tables are there.
+OIDC_ISSUER = ""
 
 # The test database need not survive a power failure. Syncing to the disk would double the duration of the suite.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

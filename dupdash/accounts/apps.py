@@ -1,7 +1,25 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class AccountsConfig(AppConfig):
     name = "dupdash.accounts"
     label = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from dupdash.accounts import audited_changes, deactivation
+
+        deactivation.connect()
+        audited_changes.connect()
+        if apps.is_installed("allauth"):
+            self._hide_from_admin()
+
+    def _hide_from_admin(self) -> None:
+        """Leave only the links between accounts and the provider in the admin: the settings name the provider."""
+        from allauth.account.models import EmailAddress
+        from allauth.socialaccount.models import SocialApp, SocialToken
+        from django.contrib import admin
+
+        for model in (EmailAddress, SocialApp, SocialToken):
+            if admin.site.is_registered(model):
+                admin.site.unregister(model)

@@ -1,6 +1,7 @@
-"""API tokens, with which other programs sign in."""
+"""API tokens, recent attempts to sign in, and the audit log."""
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -57,3 +58,103 @@ class ApiToken(models.Model):
         if self.revoked_at is not None:
             return "revoked"
         return "active" if self.is_usable() else "expired"
+
+
+class SignInAttempt(models.Model):
+    """An attempt to sign in or to reset a password; kept for SIGN_IN_WINDOW, or until its account has signed in."""
+
+    at = models.DateTimeField()
+    # Keyed hashes of what was tried and where it came from (attempt_limits.py).
+    account = models.CharField(max_length=64)
+    address = models.CharField(max_length=64)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["account", "at"], name="attempts_of_account"),
+            models.Index(fields=["address", "at"], name="attempts_of_address"),
+            models.Index(fields=["at"], name="attempts_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+class AuditKind(models.TextChoices):
+    SIGNED_IN = "signed_in", "Signed in"
+    SIGN_IN_FAILED = "sign_in_failed", "Sign-in failed"
+    LOCKED_OUT = "locked_out", "Locked out"
+    PASSWORD_SET = "password_set", "Password set"
+    ACCOUNT_MADE = "account_made", "Account made"
+    ACCOUNT_CHANGED = "account_changed", "Account changed"
+    ACCOUNT_DELETED = "account_deleted", "Account deleted"
+    ROLES_CHANGED = "roles_changed", "Roles changed"
+    TOKEN_MADE = "token_made", "API token made"
+    TOKEN_REVOKED = "token_revoked", "API token revoked"
+    APPROVED = "approved", "Request approved"
+    REFUSED = "refused", "Request refused"
+    COURSE_DELETED = "course_deleted", "Course deleted"
+    POLICY_CHANGED = "policy_changed", "Policy changed"
+
+
+class AppendOnly(Exception):
+    """An audit entry cannot be changed or deleted."""
+
+
+class AuditQuerySet(models.QuerySet["AuditEntry"]):
+    def update(self, **columns: object) -> int:
+        raise AppendOnly
+
+    def bulk_update(self, *arguments: object, **more: object) -> int:
+        raise AppendOnly
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+
+class AuditEntry(models.Model):
+    """Who did what to whom, when and from where. Entries are only added (audit.py); triggers guard the table, too.
+
+    People are stored by name and id, without a foreign key: an entry outlives the account.
+    """
+
+    at = models.DateTimeField(default=timezone.now)
+    kind = models.CharField(max_length=40, choices=AuditKind)
+    # Empty: dupdash itself, or the command line.
+    actor = models.CharField(max_length=150, blank=True)
+    actor_id = models.PositiveBigIntegerField(null=True)
+    # What it was done to: an account, a token, a job, a setting.
+    subject = models.CharField(max_length=200, blank=True)
+    detail = models.CharField(max_length=1000, blank=True)
+    job_id = models.CharField(max_length=32, blank=True)
+    address = models.CharField(max_length=45, blank=True)
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["at"], name="audit_by_time"),
+            models.Index(fields=["kind", "-id"], name="audit_by_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.actor}"
+
+    def save(self, *arguments: Any, **more: Any) -> None:
+        if self.pk is not None:
+            raise AppendOnly
+        super().save(*arguments, **more)
+
+    def delete(self, *arguments: Any, **more: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnly
+
+
+class PolicySnapshot(models.Model):
+    """The settings of policy at the last start: one row, which tells whether they have changed."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    digest = models.CharField(max_length=64)
+    values = models.JSONField()
+
+    def __str__(self) -> str:
+        return self.digest

@@ -14,7 +14,8 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError
 from django.db.models import F, Q
 from django.utils import timezone
 
-from dupdash.accounts.models import ApiToken
+from dupdash.accounts.audit import record
+from dupdash.accounts.models import ApiToken, AuditKind
 
 logger = logging.getLogger("dupdash.tokens")
 
@@ -38,6 +39,7 @@ def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken
         owner=owner, label=label, sha256=_hash(text), created_at=now, expires_at=now + timedelta(days=days)
     )
     logger.info("%s made the API token %s, “%s”", owner, token.pk, label)
+    record(AuditKind.TOKEN_MADE, subject=f"{label}: token {token.pk} of {owner}", detail=f"valid for {days} days")
     return token, text
 
 
@@ -79,6 +81,7 @@ def revoke(token: ApiToken) -> bool:
     token.refresh_from_db()
     if revoked:
         logger.info("the API token %s, “%s”, was revoked", token.pk, token.label)
+        record(AuditKind.TOKEN_REVOKED, subject=f"{token.label}: token {token.pk} of {token.owner}")
     return bool(revoked)
 
 

@@ -42,6 +42,7 @@ PAGES = (
     ("insights", "Insights"),
     ("tokens", "API tokens"),
     ("system", "System"),
+    ("audit", "Audit"),
 )
 
 

@@ -6,7 +6,7 @@ from typing import Concatenate, ParamSpec, cast
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
@@ -37,6 +37,8 @@ def permission_required(
         if not request.user.is_authenticated:
             return _sign_in(request, rule)
         if not rule.may(request.user):
+            if rule.hidden:
+                raise Http404
             raise PermissionDenied
         response = view(cast(PersonRequest, request), *args, **kwargs)
         # One person's page: no shared cache keeps it, and the browser asks again before it shows it again.

@@ -33,7 +33,8 @@ class Permission:
 
     ``background``: pages poll it by themselves. An expired session gets 204 instead of a redirect, so that a
     half-filled form is not lost. ``within_form``: the same for parts of a form; the page also says that the session has
-    ended. ``keeps_form``: what was typed is kept until the person has signed in again.
+    ended. ``keeps_form``: what was typed is kept until the person has signed in again. ``hidden``:
+    whoever may not open it gets a 404, as if there were no such page.
     """
 
     may: Callable[["User | AnonymousUser"], bool]
@@ -41,11 +42,16 @@ class Permission:
     background: bool = False
     within_form: bool = False
     keeps_form: bool = False
+    hidden: bool = False
 
 
 PERMISSIONS: dict[str, Permission] = {
     "login": Permission(everyone),
     "logout": Permission(everyone),
+    "password_reset": Permission(everyone),
+    "password_reset_done": Permission(everyone),
+    "password_reset_confirm": Permission(everyone),
+    "password_reset_complete": Permission(everyone),
     "overview": Permission(access.has_role),
     "overview_live": Permission(access.has_role),
     "insights": Permission(access.sees_all_jobs),
@@ -77,6 +83,8 @@ PERMISSIONS: dict[str, Permission] = {
     "presets": Permission(access.is_administrator),
     "edit_preset": Permission(access.is_administrator),
     "delete_preset": Permission(access.is_administrator),
+    "audit": Permission(access.is_administrator, hidden=True),
+    "audit_csv": Permission(access.is_administrator, hidden=True),
     "preferences": Permission(signed_in),
     "notifications:news": Permission(signed_in, background=True),
     "system": Permission(access.is_administrator),

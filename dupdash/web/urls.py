@@ -1,11 +1,11 @@
 """The addresses of the dashboard. Who may open each is said in ``rules.py``, under the same names."""
 
-from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
 from dupdash.web.converters import JobId
 from dupdash.web.views import (
     approvals,
+    audit,
     bulk_actions,
     callbacks,
     insights,
@@ -13,6 +13,7 @@ from dupdash.web.views import (
     job_actions,
     jobs,
     overview,
+    password_reset,
     preferences,
     presets,
     request,
@@ -66,8 +67,14 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tokens/", tokens.own_tokens, name="tokens"),
     path("tokens/<int:token_id>/revoke/", tokens.revoke_token, name="revoke_token"),
     path("tokens/<int:token_id>/callback/", callbacks.token_callback, name="token_callback"),
+    path("audit/", audit.audit, name="audit"),
+    path("audit/audit.csv", audit.audit_csv, name="audit_csv"),
     path("preferences/", preferences.preferences, name="preferences"),
     path("news/", include((news_urls, "notifications"))),
     path("sign-in/", sign_in.SignIn.as_view(), name="login"),
-    path("sign-out/", auth.LogoutView.as_view(), name="logout"),
+    path("sign-in/forgotten/", password_reset.Request.as_view(), name="password_reset"),
+    path("sign-in/forgotten/sent/", password_reset.Sent.as_view(), name="password_reset_done"),
+    path("sign-in/reset/<uidb64>/<token>/", password_reset.Confirm.as_view(), name="password_reset_confirm"),
+    path("sign-in/reset/done/", password_reset.Complete.as_view(), name="password_reset_complete"),
+    path("sign-out/", sign_in.SignOut.as_view(), name="logout"),
 ]

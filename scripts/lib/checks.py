@@ -1,12 +1,13 @@
 """``scripts/check``: runs all static checks, also after a failed one."""
 
+import json
 import os
 import secrets
 import subprocess
 from collections.abc import Sequence
 
 from .cli import UsageError, say, step
-from .installation import DEVELOPMENT, PYTHON, ROOT, install
+from .installation import DEVELOPMENT, PYTHON, ROOT, RUNTIME, install
 
 # ruff does not find these files by itself, because they have no suffix.
 SCRIPTS = (
@@ -25,15 +26,25 @@ CHECKS: dict[str, tuple[str, ...]] = {
     "mypy": ("-m", "mypy", "dupdash", "scripts/lib"),
     "import-linter": ("-c", "from importlinter.cli import lint_imports_command as main; main()"),
     "migrations": ("manage.py", "makemigrations", "--check", "--dry-run"),
+    "bandit": (
+        *("-m", "bandit", "--quiet", "--recursive", "dupdash", "--exclude", "dupdash/sandbox"),
+        *("--severity-level", "medium", "--configfile", "pyproject.toml"),
+    ),
     "django": ("manage.py", "check", "--deploy", "--fail-level", "WARNING"),
 }
 
 
+# Asks the package index for known flaws, and is skipped where it does not answer.
+AUDIT = "pip-audit"
+AUDIT_LIMIT = 120
+
+
 def main(arguments: Sequence[str]) -> int:
-    if unknown := [name for name in arguments if name not in CHECKS]:
-        raise UsageError(f"there is no check {unknown[0]!r}. There are: {', '.join(CHECKS)}")
+    names = (*CHECKS, AUDIT)
+    if unknown := [name for name in arguments if name not in names]:
+        raise UsageError(f"there is no check {unknown[0]!r}. There are: {', '.join(names)}")
     install(DEVELOPMENT)
-    failed = [name for name in arguments or CHECKS if not _passes(name)]
+    failed = [name for name in arguments or names if not (_has_no_known_flaws() if name == AUDIT else _passes(name))]
     say(f"Failed: {', '.join(failed)}" if failed else "All checks pass.")
     return 1 if failed else 0
 
@@ -48,6 +59,29 @@ def _passes(name: str) -> bool:
     step(name, "FAILS")
     say(done.stdout + done.stderr)
     return False
+
+
+def _has_no_known_flaws() -> bool:
+    """Whether no package that runs in production has a known flaw, as far as the index knows its packages."""
+    command = [*("-m", "pip_audit", "--requirement", RUNTIME, "--no-deps", "--disable-pip"), *("--format", "json")]
+    try:
+        done = subprocess.run(
+            [PYTHON, *command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=AUDIT_LIMIT
+        )
+        packages = json.loads(done.stdout)["dependencies"]
+    except (subprocess.TimeoutExpired, ValueError, LookupError):
+        step(AUDIT, "skipped: the package index cannot be asked for known flaws")
+        return True
+    flaws = [f"{one['name']} {one['version']}: {flaw['id']}" for one in packages for flaw in one.get("vulns", ())]
+    unknown = [one["name"] for one in packages if "skip_reason" in one]
+    if flaws:
+        step(AUDIT, "FAILS")
+        say("\n".join(flaws))
+    elif len(unknown) == len(packages):
+        step(AUDIT, "skipped: the package index knows no flaws of any package (offline, or a mirror)")
+    else:
+        step(AUDIT, f"passes; not audited: {', '.join(unknown)}" if unknown else "passes")
+    return not flaws
 
 
 def _environment() -> dict[str, str]:

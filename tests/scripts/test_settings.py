@@ -97,6 +97,15 @@ def test_debug_mode_starts_without_a_secret_key():
 
 
 BAD = [
+    {"LOCAL_PASSWORDS": "false"},
+    {"MOODLE_SIGN_IN": "true"},
+    {"MOODLE_SIGN_IN_ROLE": "administrator"},
+    {"OIDC_ISSUER": "https://id.example.edu"},
+    {"OIDC_ISSUER": "id.example.edu"},
+    {"SESSION_LIFETIME": "0"},
+    {"SIGN_IN_ATTEMPTS_ACCOUNT": "0"},
+    {"TRUSTED_PROXIES": "-1"},
+    {"UPLOAD_LIMIT": "10"},
     {"ALLOWED_HOSTS": ""},
     {"ALLOWED_HOSTS": "https://copies.example.edu"},
     {"ALLOWED_HOSTS": "copies.example.edu:8000"},
@@ -167,6 +176,8 @@ def test_malformed_setting_is_refused_with_one_line_that_names_it(bad):
 
 
 GOOD = [
+    ("OIDC_ROLE_FACULTY", "CN=Teachers,OU=Biology; staff ;", ["CN=Teachers,OU=Biology", "staff"]),
+    ("SESSION_LIFETIME", "3600", 3600),
     ("ALLOWED_HOSTS", "*", ["*"]),
     (
         "ALLOWED_HOSTS",
@@ -189,6 +200,24 @@ GOOD = [
 def test_setting_has_the_expected_value(name: str, given: str, taken: object) -> None:
     result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", **{name: given})
     assert json.loads(result.stdout)[name] == taken, result.stderr
+
+
+def test_passwords_are_sent_to_no_moodle_over_http() -> None:
+    moodle = {"MOODLE_TOKEN": "t", "MOODLE_SIGN_IN": "true"}
+    refusal = run("-c", "import dupdash.settings", SECRET_KEY="x", MOODLE_URL="http://moodle.example.edu", **moodle)
+    assert_refused(refusal, "MOODLE_SIGN_IN")
+    for address in ("https://moodle.example.edu", "http://localhost:8001"):
+        assert run("-c", "import dupdash.settings", SECRET_KEY="x", MOODLE_URL=address, **moodle).returncode == 0
+
+
+def test_single_sign_on_brings_its_applications_only_where_it_is_configured() -> None:
+    provider = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_CLIENT_ID": "a", "OIDC_CLIENT_SECRET": "b"}
+    without = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests")
+    with_it = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", LOCAL_PASSWORDS="false", **provider)
+    assert "allauth" not in without.stdout
+    assert "allauth.account" in json.loads(with_it.stdout)["INSTALLED_APPS"]
+    checked = run("manage.py", "check", SECRET_KEY="only-for-tests", **provider)
+    assert checked.returncode == 0, checked.stderr
 
 
 def said(environment: dict[str, str]) -> str:

@@ -16,7 +16,14 @@ from dupdash.web.permissions import PERMISSIONS
 from tests.conftest import signed_in
 from tests.web.support import a_job, without_tokens
 
-PUBLIC = {"login", "logout"}
+PUBLIC = {
+    "login",
+    "logout",
+    "password_reset",
+    "password_reset_done",
+    "password_reset_confirm",
+    "password_reset_complete",
+}
 
 
 def _names(patterns: list[URLPattern | URLResolver], prefix: str = "") -> list[str]:
@@ -103,6 +110,8 @@ MAY: dict[str, set[str]] = {
     "system": ADMINISTRATOR,
     "edit_preset": ADMINISTRATOR,
     "delete_preset": ADMINISTRATOR,
+    "audit": ADMINISTRATOR,
+    "audit_csv": ADMINISTRATOR,
     # One's own.
     "preferences": ALL | {"outsider"},
     "notifications:news": ALL | {"outsider"},
@@ -144,7 +153,7 @@ def test_it_opens_to_each_role_what_is_its_part(people: dict[str, User], faculty
         if role in MAY[name]:
             continue
         # Somebody else's job does not exist for who sees no others; all else is refused.
-        refusal = 404 if name in OF_A_JOB and role == "outsider" else 403
+        refusal = 404 if (name in OF_A_JOB and role == "outsider") or PERMISSIONS[name].hidden else 403
         assert seen == refusal, (role, seen)
         assert signed_in(person).post(url).status_code == refusal
     assert (

@@ -69,7 +69,7 @@ class _Directions(HTMLParser):
             self.unprotected.append(f"{where}: {text.strip()}")
 
 
-def _assert_isolated(page: str, *, at_least: int = 1) -> None:
+def assert_isolated(page: str, *, at_least: int = 1) -> None:
     parser = _Directions()
     parser.feed(page)
     assert parser.unprotected == []
@@ -154,7 +154,7 @@ def test_page_isolates_names_from_right_to_left(
     _rename_in_moodle(sandbox)
     page = as_administrator.get(address.format(**{name: job.pk for name, job in jobs.items()}))
     assert page.status_code == 200
-    _assert_isolated(page.content.decode())
+    assert_isolated(page.content.decode())
 
 
 def test_form_isolates_names_that_come_back_with_errors(
@@ -164,7 +164,7 @@ def test_form_isolates_names_that_come_back_with_errors(
     typed = form(shortname="أحياء-1", fullname="<b>أحياء", source_query="أحياء", note=ARABIC, category="12345")
     page = as_administrator.post("/jobs/new/", typed)
     assert page.status_code == 422
-    _assert_isolated(page.content.decode(), at_least=4)
+    assert_isolated(page.content.decode(), at_least=4)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_part_of_the_form_isolates_names(
     as_administrator: Client, jobs: dict[str, DuplicationJob], sandbox: Sandbox, part: str
 ) -> None:
     _rename_in_moodle(sandbox)
-    _assert_isolated(as_administrator.get(part).content.decode())
+    assert_isolated(as_administrator.get(part).content.decode())
 
 
 def test_plain_text_isolates_names(as_administrator: Client, jobs: dict[str, DuplicationJob]) -> None:

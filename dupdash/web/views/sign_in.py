@@ -1,20 +1,90 @@
 """The sign-in, which says why it is asked for, and what happens to a form whose page is out of date."""
 
+from math import ceil
 from typing import Any
+from urllib.parse import urlencode
 
-from django.contrib.auth.views import LoginView, redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.urls import Resolver404, resolve
+from django.urls import Resolver404, resolve, reverse
 
+from dupdash.accounts.attempt_limits import Admission
 from dupdash.web import kept_form
 from dupdash.web.permissions import PERMISSIONS
 from dupdash.web.responses import see_other
 
+TOO_MANY_REQUESTS = 429
+# Stays in the session of somebody who signed in at the provider (django-allauth's key).
+SSO_MARK = "account_authentication_methods"
+# Tells the sign-in page to offer signing out at the provider, too.
+SIGNED_OUT_OF_SSO = "signed-out"
+
 
 class SignIn(LoginView):
+    def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
+        if not _takes_passwords():
+            raise PermissionDenied
+        return super().post(request, *arguments, **more)
+
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
+        response = super().form_invalid(form)
+        if wait := _wait(self.request):
+            response.status_code = TOO_MANY_REQUESTS
+            response["Retry-After"] = str(wait)
+        return response
+
     def get_context_data(self, **more: Any) -> dict[str, Any]:
-        return super().get_context_data(**more) | {"kept": kept_form.is_kept(self.request, self.get_redirect_url())}
+        context = super().get_context_data(**more)
+        wait = _wait(self.request)
+        context |= {
+            "kept": kept_form.is_kept(self.request, self.get_redirect_url()),
+            "moodle_is_away": getattr(self.request, "moodle_is_away", False),
+            "with_moodle": settings.MOODLE_SIGN_IN,
+            "local_passwords": settings.LOCAL_PASSWORDS,
+            "wait": f"Try again in {_minutes(wait)}." if wait else "",
+        }
+        if not _takes_passwords():
+            context["form"] = None
+        return context | _single_sign_on(self.request, self.get_redirect_url())
+
+
+class SignOut(LogoutView):
+    """Ends the session here. Whoever came from a single sign-on provider is offered to end the one there, too."""
+
+    def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponseBase:
+        from_sso = settings.OIDC_ISSUER and SSO_MARK in request.session
+        response = super().post(request, *arguments, **more)
+        return see_other(f"{reverse('login')}?{SIGNED_OUT_OF_SSO}") if from_sso else response
+
+
+def _takes_passwords() -> bool:
+    return bool(settings.LOCAL_PASSWORDS or settings.MOODLE_SIGN_IN)
+
+
+def _single_sign_on(request: HttpRequest, wanted: str) -> dict[str, str]:
+    if not settings.OIDC_ISSUER:
+        return {}
+    signed_out = SIGNED_OUT_OF_SSO in request.GET and not request.user.is_authenticated
+    return {
+        "sso_name": settings.OIDC_NAME,
+        "sso_url": f"{reverse('sso')}?{urlencode({'next': wanted})}" if wanted else reverse("sso"),
+        "sso_sign_out_url": reverse("sso_sign_out") if signed_out else "",
+    }
+
+
+def _wait(request: HttpRequest) -> int:
+    """Seconds until the next attempt is allowed, where this one was refused for the number of attempts."""
+    admission: Admission | None = getattr(request, "admission", None)
+    return admission.wait if admission is not None else 0
+
+
+def _minutes(seconds: int) -> str:
+    minutes = ceil(seconds / 60)
+    return f"{minutes} minutes" if minutes > 1 else "one minute"
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -1,0 +1,43 @@
+"""Authentication backends: the limit of attempts, which stands before every check of a password, and local accounts."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from dupdash.accounts.attempt_limits import SIGN_IN, admit
+from dupdash.accounts.client_address import client_address
+
+
+class AttemptLimitBackend:
+    """First in AUTHENTICATION_BACKENDS: refuses an attempt before any other backend sees the password.
+
+    It authenticates nobody, so it has no ``get_user``: Django must not choose it for a session.
+
+    It leaves an Admission at ``request.admission``, with the waiting time for the sign-in page.
+    """
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any
+    ) -> None:
+        if request is None or username is None:
+            return
+        admission = admit(SIGN_IN, username, client_address(request))
+        request.admission = admission  # type: ignore[attr-defined]
+        request.attempted_account = username  # type: ignore[attr-defined]
+        if admission.wait:
+            raise PermissionDenied
+
+
+class LocalAccountBackend(ModelBackend):
+    """Accounts of this database. It checks a password only where LOCAL_PASSWORDS allows that."""
+
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any
+    ) -> AbstractBaseUser | None:
+        if not settings.LOCAL_PASSWORDS:
+            return None
+        return super().authenticate(request, username=username, password=password, **more)

@@ -1,0 +1,86 @@
+"""What a single sign-on provider says about a person: e-mail address, names and groups. Claims may hold anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from dupdash.accounts.access import Role
+
+# The lengths of the columns of Django's user.
+NAME_LONGEST, EMAIL_LONGEST = 150, 150
+
+
+class Untrusted(Exception):
+    """The claims cannot be used to sign somebody in. The message is shown to the person."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """``roles`` is None where no group is mapped to a role: administrators then assign the roles in Django's admin."""
+
+    email: str
+    first_name: str
+    last_name: str
+    roles: frozenset[Role] | None
+
+
+def person_of(claims: Mapping[str, object]) -> Person:
+    """The person whom these claims describe. Raises Untrusted.
+
+    The e-mail address decides which Moodle person this is, so it must be one that the provider has verified.
+    """
+    return Person(
+        email=_email(claims),
+        first_name=_text(claims.get("given_name")),
+        last_name=_text(claims.get("family_name")) or _text(claims.get("name")),
+        roles=_roles(claims),
+    )
+
+
+def _email(claims: Mapping[str, object]) -> str:
+    email = claims.get("email")
+    if not isinstance(email, str) or len(email) > EMAIL_LONGEST:
+        raise Untrusted("Your university account has no e-mail address that dupdash can use.")
+    try:
+        validate_email(email)
+    except ValidationError:
+        raise Untrusted("Your university account has no e-mail address that dupdash can use.") from None
+    verified = claims.get("email_verified")
+    # Some providers send the word in place of the truth value.
+    if verified in (True, "true") or (verified is None and settings.OIDC_TRUST_EMAIL):
+        return email.lower()
+    raise Untrusted("The e-mail address of your university account is not verified.")
+
+
+def _roles(claims: Mapping[str, object]) -> frozenset[Role] | None:
+    mapping = {
+        Role.ADMINISTRATOR: settings.OIDC_ROLE_ADMINISTRATOR,
+        Role.FACULTY: settings.OIDC_ROLE_FACULTY,
+        Role.HELP_DESK: settings.OIDC_ROLE_HELP_DESK,
+    }
+    if not any(mapping.values()):
+        return None
+    groups = _groups(claims, settings.OIDC_GROUPS_CLAIM)
+    return frozenset(role for role, names in mapping.items() if groups & set(names))
+
+
+def _groups(claims: Mapping[str, object], name: str) -> set[str]:
+    """The values of a claim. A name with dots also finds a claim inside of others: ``realm_access.roles``."""
+    found: object = claims.get(name)
+    if found is None and "." in name:
+        found = claims
+        for part in name.split("."):
+            found = found.get(part) if isinstance(found, Mapping) else None
+    if isinstance(found, str):
+        return {found}
+    return {entry for entry in found if isinstance(entry, str)} if isinstance(found, list) else set()
+
+
+def _text(value: object) -> str:
+    """A name on one line, without characters that PostgreSQL or a mail cannot hold."""
+    if not isinstance(value, str):
+        return ""
+    return " ".join("".join(character for character in value if character.isprintable()).split())[:NAME_LONGEST]

@@ -1,0 +1,43 @@
+"""The network address that a request comes from, behind TRUSTED_PROXIES proxies."""
+
+import ipaddress
+
+from django.conf import settings
+from django.http import HttpRequest
+
+UNKNOWN = "unknown"
+
+
+def client_address(request: HttpRequest) -> str:
+    """The client's IP address, or UNKNOWN (a Unix socket without a proxy).
+
+    Each proxy appends the address of its own client to X-Forwarded-For. Only the last TRUSTED_PROXIES entries come
+    from our proxies; a client may send any entries before them. A header that is too short was not written by our
+    proxies, so the address of the connection counts.
+    """
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    trusted = settings.TRUSTED_PROXIES
+    given = forwarded[-trusted] if 0 < trusted <= len(forwarded) else ""
+    return _valid(given) or _valid(request.META.get("REMOTE_ADDR", "")) or UNKNOWN
+
+
+def network_of(address: str) -> str:
+    """What limits count by: an IPv4 address, or the /64 network of an IPv6 address, which one person often owns."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def _valid(text: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv6Address):
+        # A scope ("%eth0") names an interface of the machine that wrote it. Mapped IPv4 addresses are IPv4 addresses.
+        return str(parsed.ipv4_mapped or ipaddress.IPv6Address(int(parsed)))
+    return str(parsed)

@@ -1,0 +1,61 @@
+"""Ends what an account was signed in with as soon as it is made inactive: API tokens and sessions.
+
+Django and the web services refuse an inactive account in any case. What is ended here does not come back when the
+account is made active again.
+"""
+
+import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models.signals import post_save, pre_save
+from django.utils import timezone
+
+from dupdash.accounts import tokens
+from dupdash.accounts.models import ApiToken
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("dupdash.accounts")
+
+
+def connect() -> None:
+    """Watch every change of an account, from Django's admin or from code."""
+    pre_save.connect(_remember_state, sender=get_user_model(), dispatch_uid="dupdash.deactivation.before")
+    post_save.connect(_end_access, sender=get_user_model(), dispatch_uid="dupdash.deactivation.after")
+
+
+def _remember_state(sender: type["User"], instance: "User", update_fields: Any = None, **more: Any) -> None:
+    changes_it = update_fields is None or "is_active" in update_fields
+    if instance.pk is None or instance.is_active or not changes_it:
+        return
+    instance._was_active = sender.objects.filter(pk=instance.pk, is_active=True).exists()  # type: ignore[attr-defined]
+
+
+def _end_access(sender: type["User"], instance: "User", **more: Any) -> None:
+    if instance.__dict__.pop("_was_active", False):
+        transaction.on_commit(lambda: end_access(instance))
+
+
+def end_access(person: "User") -> None:
+    """Revoke the API tokens of a person and delete their sessions."""
+    revoked = sum(tokens.revoke(token) for token in ApiToken.objects.usable().filter(owner=person))
+    ended = _delete_sessions(person)
+    logger.info("the account %s was made inactive: %d API tokens, %d sessions ended", person.pk, revoked, ended)
+
+
+def _delete_sessions(person: "User") -> int:
+    """Only the signed text of a session names its owner, so this reads every unexpired session. It is seldom needed."""
+    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    unexpired = Session.objects.filter(expire_date__gt=timezone.now())
+    owned = [
+        session.session_key
+        for session in unexpired.iterator(chunk_size=500)
+        if store.decode(session.session_data).get(SESSION_KEY) == str(person.pk)
+    ]
+    return Session.objects.filter(session_key__in=owned).delete()[0]

@@ -1,0 +1,20 @@
+"""The triggers that keep the audit table append-only."""
+
+from django.db import migrations
+
+
+def guard(apps, schema_editor):
+    from dupdash.accounts import append_only
+
+    append_only.guard(schema_editor.connection)
+
+
+def release(apps, schema_editor):
+    from dupdash.accounts import append_only
+
+    append_only.release(schema_editor.connection)
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0002_api_tokens")]
+    operations = [migrations.RunPython(guard, release)]

@@ -1,0 +1,100 @@
+"""Signs people in with their Moodle username and password. Moodle checks the password; it is not stored or logged."""
+
+import logging
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
+
+from dupdash.accounts.access import Role
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.password_check import Answer, check_password
+from dupdash.moodle.records import User as MoodleUser
+from dupdash.moodle.transport import Secret, Timeouts
+
+logger = logging.getLogger("dupdash.accounts")
+
+# The values of MOODLE_SIGN_IN_ROLE, and the role that a new account gets.
+ROLES = {"faculty": Role.FACULTY, "help_desk": Role.HELP_DESK, "none": None}
+NAME_LONGEST = 150
+
+
+class MoodleBackend(ModelBackend):
+    """Asks Moodle about accounts that have no password here. Used where MOODLE_SIGN_IN is true."""
+
+    @sensitive_variables("password", "secret")
+    def authenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any
+    ) -> User | None:
+        if not settings.MOODLE_SIGN_IN or not username or not password:
+            return None
+        name = username.strip().lower()
+        if _has_password_here(name):
+            # A password of dupdash is never shown to Moodle, not even a mistyped one.
+            return None
+        secret = Secret(password)
+        timeouts = Timeouts(settings.MOODLE_CONNECT_TIMEOUT, settings.MOODLE_READ_TIMEOUT)
+        answer = check_password(settings.MOODLE_URL, name, secret, settings.MOODLE_SIGN_IN_SERVICE, timeouts)
+        if answer == Answer.RIGHT:
+            return _signed_in(name, request)
+        if answer == Answer.NONE:
+            _cannot_ask(request, "it gave no answer about a password")
+        return None
+
+
+def _has_password_here(name: str) -> bool:
+    return any(account.has_usable_password() for account in User.objects.filter(username__iexact=name))
+
+
+def _signed_in(name: str, request: HttpRequest | None) -> User | None:
+    """The account of a Moodle person whose password was right; made where there is none."""
+    try:
+        with open_client() as client:
+            people = client.users_by_field("username", name)
+    except MoodleError as error:
+        _cannot_ask(request, str(error))
+        return None
+    if len(people) != 1 or not people[0].email:
+        logger.warning("a Moodle sign-in was refused: Moodle shows no single user with an e-mail address")
+        return None
+    account = _account(people[0], name)
+    if account is not None and request is not None:
+        request.signed_in_by = "Moodle"  # type: ignore[attr-defined]
+    return account if account is not None and account.is_active else None
+
+
+def _account(person: MoodleUser, name: str) -> User | None:
+    """The account with this username and e-mail address. A match of only one of them could be somebody else's."""
+    same_name = User.objects.filter(username__iexact=name).first()
+    if same_name is not None:
+        if same_name.email.lower() == person.email.lower():
+            return same_name
+        logger.warning("a Moodle sign-in was refused: the account %s has another e-mail address", same_name.pk)
+        return None
+    if User.objects.filter(email__iexact=person.email).exists():
+        logger.warning("a Moodle sign-in was refused: another account has the e-mail address of this Moodle user")
+        return None
+    return _make_account(person, name)
+
+
+def _make_account(person: MoodleUser, name: str) -> User:
+    role = ROLES[settings.MOODLE_SIGN_IN_ROLE]
+    first, _, last = "".join(filter(str.isprintable, person.fullname)).rpartition(" ")
+    with transaction.atomic():
+        account = User.objects.create_user(
+            name, person.email, first_name=first[:NAME_LONGEST], last_name=last[:NAME_LONGEST]
+        )
+        if role is not None:
+            account.groups.add(Group.objects.get(name=role.value))
+    return account
+
+
+def _cannot_ask(request: HttpRequest | None, why: str) -> None:
+    logger.warning("nobody can sign in with Moodle: %s", why)
+    if request is not None:
+        request.moodle_is_away = True  # type: ignore[attr-defined]

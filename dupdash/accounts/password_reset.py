@@ -1,0 +1,29 @@
+"""Password reset by mail. The web process does the same whether an account exists or not: a worker looks it up."""
+
+from django.conf import settings
+from django.contrib.auth.forms import PasswordResetForm
+
+from dupdash.accounts.attempt_limits import RESET, admit
+from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
+
+
+def request_reset(address: str, client: str) -> None:
+    """Have a mail sent to the accounts with this e-mail address, unless too many were requested.
+
+    Nobody is told whether a mail is sent: the answer is the same for every address.
+    """
+    if not admit(RESET, address, client).wait:
+        enqueue(HOUSEKEEPING, "dupdash.accounts.password_reset.send_reset_mails", address)
+
+
+def send_reset_mails(address: str) -> None:
+    """The task: mail each active account with this address that has a password. Django logs a mail that fails."""
+    form = PasswordResetForm({"email": address})
+    if form.is_valid():
+        form.save(
+            # The links lead to SITE_URL, never to the Host header of a request.
+            domain_override=settings.SITE_URL.partition("://")[2],
+            subject_template_name="accounts/reset_mail_subject.txt",
+            email_template_name="accounts/reset_mail.txt",
+            extra_email_context={"site_url": settings.SITE_URL, "minutes": settings.PASSWORD_RESET_TIMEOUT // 60},
+        )

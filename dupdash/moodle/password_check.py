@@ -1,0 +1,68 @@
+"""Asks a Moodle whether a username and a password belong together (``login/token.php``). The token is thrown away.
+
+Failures come back as values, as in transport.py: an exception of requests holds the request, whose body holds the
+password.
+"""
+
+import json
+from enum import StrEnum
+from urllib.parse import urlencode
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from dupdash.moodle.connections import new_session
+from dupdash.moodle.transport import USER_AGENT, Secret, Timeouts, site_address
+
+ENDPOINT = "/login/token.php"
+LARGEST_BODY = 65_536
+# Moodle's error codes for a wrong password, and for an account that is suspended or not confirmed.
+_WRONG = frozenset({"invalidlogin", "usernotconfirmed", "suspended"})
+
+
+class Answer(StrEnum):
+    RIGHT = "right"
+    WRONG = "wrong"
+    # No answer, or one that says nothing about the password: the site is away, or does not offer this.
+    NONE = "none"
+
+
+def check_password(site_url: str, username: str, password: Secret, service: str, timeouts: Timeouts) -> Answer:
+    """Send a username and a password to the site, once, and to no address that it redirects to.
+
+    ``service``: the short name of a web service for which this account may have a token.
+    """
+    try:
+        form = urlencode({"username": username, "password": password.reveal(), "service": service})
+    except UnicodeEncodeError:
+        return Answer.WRONG
+    try:
+        body = _post(site_address(site_url) + ENDPOINT, form, timeouts)
+        answer = json.loads(body)
+    except (requests.RequestException, HTTPError, OSError, ValueError):
+        return Answer.NONE
+    if not isinstance(answer, dict):
+        return Answer.NONE
+    if isinstance(answer.get("token"), str) and answer["token"] and not answer.get("errorcode"):
+        return Answer.RIGHT
+    return Answer.WRONG if answer.get("errorcode") in _WRONG else Answer.NONE
+
+
+def _post(address: str, form: str, timeouts: Timeouts) -> bytes:
+    """The body of an answer of 200; empty for any other."""
+    headers = {"User-Agent": USER_AGENT, "Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
+    with (
+        new_session() as session,
+        session.post(
+            address,
+            data=form,
+            headers=headers,
+            timeout=(timeouts.connect, timeouts.read),
+            allow_redirects=False,
+            stream=True,
+        ) as response,
+    ):
+        if response.status_code != 200:
+            return b""
+        body: bytes = response.raw.read(LARGEST_BODY, decode_content=True)
+        return body

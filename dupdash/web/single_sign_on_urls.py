@@ -1,0 +1,17 @@
+"""The addresses of single sign-on, which are there where OIDC_ISSUER is set. They open to everybody."""
+
+from django.urls import path
+from django.views.generic import RedirectView
+
+from dupdash.accounts.single_sign_on import PROVIDER
+from dupdash.web.views import single_sign_on
+
+_to_sign_in = RedirectView.as_view(pattern_name="login")
+
+urlpatterns = [
+    path("sign-in/sso/", single_sign_on.start, name="sso"),
+    # The names are django-allauth's.
+    path("sign-in/sso/callback/", single_sign_on.callback, {"provider_id": PROVIDER}, name="openid_connect_callback"),
+    path("sign-in/sso/other/", _to_sign_in, name="account_login"),
+    path("sign-out/sso/", single_sign_on.sign_out, name="sso_sign_out"),
+]

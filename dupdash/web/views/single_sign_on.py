@@ -1,0 +1,87 @@
+"""The way to the single sign-on provider and back. The answer of the provider may be anything, or none."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from urllib.parse import urlencode
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.providers.base.constants import AuthProcess
+from allauth.socialaccount.providers.openid_connect import views as openid_connect
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from requests import RequestException
+
+from dupdash.accounts.single_sign_on import PROVIDER, refusal
+from dupdash.web.responses import see_other
+
+logger = logging.getLogger("dupdash.accounts")
+
+View = Callable[[HttpRequest], HttpResponse]
+# What reading an answer raises that is not what the protocol says.
+_BAD_ANSWER = (RequestException, LookupError, ValueError, TypeError, AttributeError)
+
+
+def _with_provider(view: View) -> View:
+    """Answer with a page when the provider is away or its answer cannot be used."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> HttpResponse:
+        if not settings.OIDC_ISSUER:
+            raise Http404
+        try:
+            return view(request)
+        except ImmediateHttpResponse as answer:
+            response: HttpResponse = answer.response
+            return response
+        except _BAD_ANSWER as error:
+            logger.error("the single sign-on provider cannot be used: %s", type(error).__name__)
+            title = f"{settings.OIDC_NAME} does not answer."
+            return refusal(request, "Try again in a few minutes. Nothing was changed.", title=title, status=502)
+
+    return never_cache(wrapped)
+
+
+@require_safe
+@_with_provider
+def start(request: HttpRequest) -> HttpResponse:
+    """Send the person to the provider. Only ``next`` is taken from the address."""
+    wanted = request.GET.get("next", "")
+    if not url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
+        wanted = reverse("overview")
+    provider = get_adapter().get_provider(request, PROVIDER)
+    answer: HttpResponse = provider.redirect(request, process=AuthProcess.LOGIN, next_url=wanted)
+    return answer
+
+
+@_with_provider
+def _callback(request: HttpRequest) -> HttpResponse:
+    answer: HttpResponse = openid_connect.callback(request, PROVIDER)
+    return answer
+
+
+@require_safe
+def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Where the provider sends the person back to. A person who cancels comes back to the sign-in page."""
+    if request.GET.get("error") == "access_denied":
+        return see_other("login")
+    return _callback(request)
+
+
+@require_safe
+@_with_provider
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """End the session at the provider, too, where it offers that. The session here has ended before."""
+    provider = get_adapter().get_provider(request, PROVIDER)
+    config = provider.get_oauth2_adapter(request).openid_config
+    address = config.get("end_session_endpoint")
+    if not isinstance(address, str) or not address.startswith(("https://", "http://")):
+        return see_other("login")
+    back = f"{settings.SITE_URL}{reverse('login')}"
+    query = urlencode({"client_id": settings.OIDC_CLIENT_ID, "post_logout_redirect_uri": back})
+    return HttpResponseRedirect(f"{address}{'&' if '?' in address else '?'}{query}")

@@ -1,0 +1,49 @@
+"""A day with single sign-on: from a deep link through the provider's page, with a form that was typed before."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
+from playwright.sync_api import Browser, expect
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from dupdash.sandbox.server import Sandbox
+from tests.browser.axe import look_at
+from tests.browser.support import window
+from tests.sign_in.provider import SUB, provider
+
+pytestmark = [pytest.mark.django_db(transaction=True)]
+
+
+def test_faculty_member_signs_in_and_keeps_a_form_over_the_end_of_the_session(
+    browser: Browser, live_server: LiveServer, sandbox: Sandbox, settings: Settings
+) -> None:
+    settings.OIDC_NAME = "Campus Login"
+    settings.OIDC_ROLE_FACULTY = ["CN=Teachers,OU=Biology"]
+    settings.LOCAL_PASSWORDS = False
+    settings.SITE_URL = live_server.url
+    with provider() as campus, window(browser, live_server.url) as page:
+        settings.OIDC_ISSUER = campus.url
+        campus.knows()
+        page.goto("/jobs/new/")
+        assert look_at(page) == []
+        page.get_by_role("link", name="Sign in with Campus Login").click()
+        page.get_by_placeholder("sub").fill(SUB)
+        page.get_by_role("button", name="Authorize", exact=True).click()
+        page.wait_for_url(f"{live_server.url}/jobs/new/**")
+        expect(page.get_by_text("Fay Faculty")).to_be_visible()
+        assert User.objects.get().email == "faculty@example.edu"
+
+        page.get_by_label("Note").fill("For the summer school.")
+        Session.objects.all().delete()
+        page.get_by_role("button", name="Request copy").click()
+        expect(page.get_by_text("What you typed is kept.")).to_be_visible()
+        page.get_by_role("link", name="Sign in with Campus Login").click()
+        page.get_by_role("button", name=SUB).click()
+        page.wait_for_url(f"{live_server.url}/jobs/new/**")
+        expect(page.get_by_label("Note")).to_have_value("For the summer school.")
+
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_text("You are signed out of dupdash.")).to_be_visible()
+        page.get_by_role("link", name="Sign out there, too").click()
+        page.wait_for_url(f"{campus.url}/oauth2/end_session**")
