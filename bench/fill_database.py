@@ -158,14 +158,14 @@ def _batches(
     activities = [int(chance.lognormvariate(3.6, 0.9)) + 1 for _ in range(SOURCES)]
     jobs: list[DuplicationJob] = []
     events: list[JobEvent] = []
-    last_failed = None
+    last_failed: DuplicationJob | None = None
     size = min(count, PATTERN)
     for number in range(size):
         job = _job(number, size, requesters, now, chance, activities)
         if job.state == "failed":
-            last_failed = job.pk
-        elif number % 30 == 0:
-            job.retry_of_id, last_failed = last_failed, None
+            last_failed = job
+        elif number % 30 == 0 and last_failed is not None:
+            last_failed.is_retried, job.retry_of_id, last_failed = True, last_failed.pk, None
         jobs.append(job)
         events += _events(job)
     job_rows = Pattern.of(DuplicationJob, jobs, {"id"}, {"shortname", "shortname_key", "fullname", "search_text"})

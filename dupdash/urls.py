@@ -1,12 +1,15 @@
-"""All addresses. The site itself is in ``web``; other systems speak to ``gateway``."""
+"""All addresses: pages for people in ``web``, web services for programs in ``gateway``."""
 
 from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+admin.site.site_header = admin.site.site_title = "dupdash administration"
+admin.site.index_title = "People and data"
+
 urlpatterns = [
-    # First, because it is asked most often by far, and all that stands before it is tried before it.
+    # First, because programs call it most often and Django tries the patterns in order.
     path("", include("dupdash.gateway.urls")),
     path("", include("dupdash.operations.urls")),
     # One sign-in page, so that its limits and methods hold for the admin, too.

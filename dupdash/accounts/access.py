@@ -37,6 +37,7 @@ class Action(StrEnum):
     RETRY = "retry"
     DELETE_PARTIAL = "delete the partial course of"
     SETTLE = "settle"
+    FOLLOW_UP = "look after"
 
 
 class NotAllowed(Exception):
@@ -119,6 +120,10 @@ def _own_as_faculty(user: "User | AnonymousUser | None", job: DuplicationJob) ->
     return Role.FACULTY in roles(user) and _is_own(user, job)
 
 
+def _help_desk(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
+    return Role.HELP_DESK in roles(user)
+
+
 def _help_desk_by_policy(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
     return Role.HELP_DESK in roles(user) and settings.HELP_DESK_MAY_RETRY
 
@@ -129,6 +134,7 @@ _Rule = Callable[["User | AnonymousUser | None", DuplicationJob], bool]
 _RULES: dict[Action, tuple[_Rule, ...]] = {
     Action.CANCEL: (_own_as_faculty,),
     Action.RETRY: (_own_as_faculty, _help_desk_by_policy),
+    Action.FOLLOW_UP: (_help_desk,),
 }
 
 

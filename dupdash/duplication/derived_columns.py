@@ -19,7 +19,7 @@ KEY_LONGEST = 300
 # The texts by which a job is found, beside its requester; ids are searched in columns of their own.
 SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
 # A change of one of these changes a derived column.
-SOURCES = frozenset({*SEARCHED, "options"})
+SOURCES = frozenset({*SEARCHED, "options", "verification"})
 
 
 def short_name_key(shortname: str) -> str:
@@ -41,7 +41,13 @@ def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = N
         "requester_key": requester_key(job.requester),
         "chosen_options": " ".join(sorted(name for name, chosen in values["options"].items() if chosen)),
         "search_text": text[:LONGEST],
+        "differs": verification_differs(values["verification"]),
     }
+
+
+def verification_differs(report: "Mapping[str, Any] | None") -> bool:
+    """Whether a copy was compared with its source, and lacks something or has something beyond it."""
+    return report is not None and not report["complete"] and not report.get("why_not")
 
 
 def sort_key(text: str) -> str:

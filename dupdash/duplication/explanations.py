@@ -1,9 +1,11 @@
-"""What went wrong, in three plain sentences: what happened, what it means, what to do.
+"""Explains failures in plain sentences: what happened, what it means, and what the reader can do.
 
-One entry for each error code: Moodle's, and those that dupdash adds. A code that is not here is explained
-by ``UNKNOWN``; Moodle's own words are shown beside it to those who help. Pages and mails say the same.
+One entry for each error code: Moodle's, and those that dupdash adds. A code that is not here is explained by
+``UNKNOWN``. Pages, mails and the summary for tickets use the same sentences; ``what_to_do`` fits the last part to the
+reader, who may be able to repair something, to retry, or only to tell somebody.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,201 +15,236 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
+    """Pieces of ``what_to_do`` are written so that "Ask a course administrator to …" can stand before them."""
+
     happened: str
     means: str
-    do: str
+    # What an administrator repairs before a retry.
+    fix: str = ""
+    # What the requester changes in the form before a retry.
+    change: str = ""
+    # When a retry makes sense: "later".
+    when: str = ""
+    # What an administrator does if the retry fails, too.
+    if_again: str = ""
     # Whether the error proves that Moodle created nothing.
     nothing_started: bool = False
 
 
-GIVEN_UP = "Nothing was started, and this copy was given up."
+@dataclass(frozen=True)
+class Reader:
+    """What the person who reads about a failed job can do with it."""
+
+    is_administrator: bool = False
+    can_retry: bool = False
+    can_edit: bool = False
+    # The job page has a button that deletes the partial course.
+    can_delete: bool = False
+
+
+GIVEN_UP = "Nothing was started, and dupdash gave up this copy."
+NOTHING_STARTED = "Nothing was started."
 
 EXPLANATIONS: dict[str, Explanation] = {
-    # The configuration: jobs wait until it is put right, and the banner tells of it. One fails of these only where
-    # others are made meanwhile, or where it is learnt too late that nothing was started.
+    # Configuration: jobs usually wait until it is repaired, and the banner says so. A job fails with one of these codes
+    # only if other copies succeed meanwhile, or if it turns out too late that nothing was started.
     "invalidtoken": Explanation(
-        "Moodle did not accept the token that dupdash signs in with.",
+        "Moodle did not accept dupdash’s token.",
         GIVEN_UP,
-        "A course administrator makes a new token in Moodle and sets MOODLE_TOKEN; then retry.",
+        fix="create a new token in Moodle and set MOODLE_TOKEN",
         nothing_started=True,
     ),
     "accessexception": Explanation(
         "Moodle does not let dupdash call a function that it needs.",
         GIVEN_UP,
-        "A course administrator runs “check_moodle”, which lists what to check in Moodle; then retry.",
+        fix="run “manage.py check_moodle”, which lists the settings to check in Moodle",
         nothing_started=True,
     ),
     "sitemaintenance": Explanation(
-        "The Moodle was in maintenance.",
+        "Moodle was in maintenance mode.",
         GIVEN_UP,
-        "Retry when the maintenance is over.",
+        when="when the maintenance is over",
         nothing_started=True,
     ),
     "upgraderunning": Explanation(
         "Moodle was being upgraded.",
         GIVEN_UP,
-        "Retry when the upgrade is finished.",
+        when="when the upgrade is finished",
         nothing_started=True,
     ),
     **{
         code: Explanation(
-            f"The account that dupdash uses cannot be used: {why}.",
+            f"dupdash’s Moodle account cannot be used: {why}.",
             GIVEN_UP,
-            f"A course administrator {remedy}; then retry.",
+            fix=remedy,
             nothing_started=True,
         )
         for code, why, remedy in (
-            ("sitepolicynotagreed", "it has not agreed to the site policies", "signs in with it once and agrees"),
-            ("usernotfullysetup", "its profile is incomplete", "signs in with it once and completes the profile"),
-            ("forcepasswordchangenotice", "it must change its password", "signs in with it once and changes it"),
-            ("wsaccessuserdeleted", "it was deleted", "makes a new account and a new token"),
-            ("wsaccessuserunconfirmed", "it is not confirmed", "confirms it in Moodle"),
-            ("wsaccessusersuspended", "it is suspended", "ends its suspension in Moodle"),
-            ("wsaccessuserexpired", "its password has expired", "renews the password in Moodle"),
-            ("wsaccessusernologin", "it may not sign in", "changes its authentication method in Moodle"),
+            (
+                "sitepolicynotagreed",
+                "it has not agreed to the site policies",
+                "sign in to Moodle with that account and agree to the policies",
+            ),
+            (
+                "usernotfullysetup",
+                "its profile is incomplete",
+                "sign in to Moodle with that account and complete its profile",
+            ),
+            (
+                "forcepasswordchangenotice",
+                "it must change its password",
+                "sign in to Moodle with that account and change its password",
+            ),
+            ("wsaccessuserdeleted", "it was deleted", "create a new account and a new token in Moodle"),
+            ("wsaccessuserunconfirmed", "it is not confirmed", "confirm that account in Moodle"),
+            ("wsaccessusersuspended", "it is suspended", "end the suspension of that account in Moodle"),
+            ("wsaccessuserexpired", "its password has expired", "renew the password of that account in Moodle"),
+            ("wsaccessusernologin", "it may not sign in", "change its authentication method in Moodle"),
         )
     },
     # Refused before anything was started.
     "invalidcourseid": Explanation(
         "The source course is no longer in Moodle.",
-        "Nothing was started: there is nothing to copy.",
-        "Choose another source. If the course should be there, ask whoever looks after it in Moodle.",
+        "Nothing was started, because there is nothing to copy.",
+        change="choose another source",
         nothing_started=True,
     ),
     "invalidrecord": Explanation(
-        "Moodle no longer has something that was asked for, most likely the category.",
-        "Nothing was started.",
-        "Edit and retry: choose the category again. If it is still there, a course administrator runs “check_moodle”.",
+        "Something that the request names is no longer in Moodle, most likely the category.",
+        NOTHING_STARTED,
+        change="choose the category again",
+        if_again="run “manage.py check_moodle”",
         nothing_started=True,
     ),
     "requireloginerror": Explanation(
-        "The account that dupdash uses may not see the source course.",
-        "Nothing was started.",
-        "A course administrator gives that account access to the course in Moodle; then retry.",
+        "dupdash’s Moodle account may not see the source course.",
+        NOTHING_STARTED,
+        fix="give that account access to the course in Moodle",
         nothing_started=True,
     ),
     "nopermissions": Explanation(
-        "The account that dupdash uses may not copy this course, or not into this category.",
-        "Nothing was started.",
-        "A course administrator lets that account back up, restore and create courses there; then retry.",
+        "dupdash’s Moodle account may not copy this course, or not into this category.",
+        NOTHING_STARTED,
+        fix="allow that account to back up, restore and create courses there",
         nothing_started=True,
     ),
     "shortnametaken": Explanation(
         "Another course has the short name by now.",
-        "Nothing was started: Moodle allows each short name once.",
-        "Edit and retry with another short name.",
+        "Nothing was started, because Moodle allows each short name only once.",
+        change="choose another short name",
         nothing_started=True,
     ),
     "missingparam": Explanation(
-        "Moodle missed a part of the request.",
-        "Nothing was started.",
-        "Edit and retry: look at the names. If they are complete, tell a course administrator.",
+        "Moodle did not receive a part of the request.",
+        NOTHING_STARTED,
+        change="check both names",
+        if_again="check Moodle’s log",
         nothing_started=True,
     ),
     "invalidparameter": Explanation(
         "Moodle did not accept one of the names or options.",
-        "Nothing was started. Most often a name holds a tag such as <b>.",
-        "Edit and retry with plain text in both names.",
+        "Nothing was started. The usual cause is a tag such as <b> in a name.",
+        change="use plain text in both names",
         nothing_started=True,
     ),
     "invalidextparam": Explanation(
         "Moodle did not accept one of the options.",
-        "Nothing was started.",
-        "Edit and retry. If it happens again, tell a course administrator.",
+        NOTHING_STARTED,
+        change="choose other options",
+        if_again="check Moodle’s log",
         nothing_started=True,
     ),
     "setting_by_name_not_found": Explanation(
         "Moodle’s backup does not have one of the settings that the request contained.",
-        "Nothing was started. A stock Moodle refuses “enrolments” like this.",
-        "Retry. If it fails again, a course administrator checks with “check_moodle” which driver is used.",
+        "Nothing was started. A stock Moodle refuses the option “enrolments” in this way.",
+        if_again="run “manage.py check_moodle”, which shows the driver that dupdash uses",
         nothing_started=True,
     ),
     "setting_locked_by_permission": Explanation(
         "Moodle does not let dupdash’s account choose what a copy contains.",
         "Nothing was started. The account lacks the capability moodle/backup:configure or moodle/backup:userinfo; "
         "it needs both for every copy.",
-        "A course administrator allows both in the role of that account in Moodle; then retry.",
+        fix="allow both capabilities in the role of that account in Moodle",
         nothing_started=True,
     ),
     "dmlwriteexception": Explanation(
         "Moodle could not store the copy in its database.",
-        "Most often a name is too long. The same words also come from a full disk, so look whether something was left.",
-        "Edit and retry with shorter names. If they are short, a course administrator looks at Moodle’s database.",
+        "The usual cause is a name that is too long. A full disk leads to the same error.",
+        change="choose shorter names",
+        if_again="check Moodle’s database and disk",
     ),
     "backupprecheckerrors": Explanation(
-        "Moodle refuses to restore what was backed up.",
-        "There is no copy. Moodle makes a hidden, empty course before it looks closely, and may have left it. "
-        "This happens with courses that cannot be copied, such as the site’s front page.",
-        "Choose another source. If the page of the job names a partial course, a course administrator deletes it.",
+        "Moodle refused to restore its own backup of the source.",
+        "There is no copy. This happens with courses that cannot be copied, such as the site’s front page.",
+        change="choose another source",
     ),
     "storedfilenotcreated": Explanation(
-        "Two copies of the same source got into each other’s way in Moodle.",
+        "Two copies of the same source disturbed each other in Moodle.",
         "Nothing was created.",
-        "Retry when no other copy of this course is running.",
+        when="when no other copy of this course is running",
         nothing_started=True,
     ),
     # Ours.
     "unsupported_options": Explanation(
         "The Moodle site cannot make a copy with these options.",
-        "Nothing was started: nothing was sent to Moodle.",
-        "Edit and retry with other options.",
+        "Nothing was started, because nothing was sent to Moodle.",
+        change="choose other options",
         nothing_started=True,
     ),
     "unreachable": Explanation(
         "Moodle could not be reached.",
-        "Nothing was started: no request got through.",
-        "Retry later. If Moodle opens in your browser, tell a course administrator.",
+        "Nothing was started, because no request got through.",
+        when="later",
+        if_again="check the network between dupdash and Moodle",
         nothing_started=True,
     ),
     "worker_lost": Explanation(
-        "dupdash itself stopped working on the copy, again and again.",
-        "Nothing was started: nothing had been sent to Moodle.",
-        "Retry later. If it happens again, tell a course administrator: the log of the worker says more.",
+        "dupdash itself stopped working on the copy several times.",
+        "Nothing was started, because nothing had been sent to Moodle.",
+        when="later",
+        if_again="check the log of the worker",
         nothing_started=True,
     ),
     "partial_course": Explanation(
         "Moodle stopped in the middle of the copy.",
         "The new course is incomplete and will not be finished. It stays in Moodle until somebody deletes it.",
-        "A course administrator deletes the partial course on the page of the job; then retry.",
     ),
     "incomplete_copy": Explanation(
         "The copy lacks most of its source.",
-        "Moodle stopped before it had restored the course. What it made stands in Moodle under the requested names.",
-        "A course administrator deletes the incomplete course on the page of the job; then retry.",
+        "Moodle stopped before it had restored the course. The incomplete course has the requested names.",
     ),
     "likely_partial_course": Explanation(
         "The copy was not completed.",
-        "Moodle most likely stopped in the middle. A course that is likely a part of the copy stands in Moodle.",
-        "A course administrator looks at the course that the page of the job names, deletes it there, and retries.",
+        "Moodle most likely stopped in the middle. A course in Moodle is probably a part of this copy.",
     ),
     "course_gone": Explanation(
-        "The new course was deleted in Moodle while the copy was being made or looked up.",
+        "Somebody deleted the new course in Moodle before the copy was complete.",
         "There is no copy, and nothing is left to clean up.",
-        "Retry, if the copy is still wanted.",
+        when="if the copy is still needed",
     ),
     "not_made": Explanation(
         "No copy was made.",
-        "A course administrator looked in Moodle and settled it.",
-        "Retry, if the copy is still wanted.",
+        "A course administrator checked this in Moodle.",
+        when="if the copy is still needed",
     ),
     "finished_err": Explanation(
         "The site reported that its copy failed.",
-        "Moodle works on copies by itself there and does not say why they fail.",
-        "Retry. If it fails again, a course administrator looks into Moodle’s log of that time.",
+        "Moodle makes copies in the background there and does not say why one fails.",
+        if_again="check Moodle’s log of that time",
     ),
 }
 
 UNKNOWN = Explanation(
     "Moodle stopped with an error.",
-    "The copy was not completed. If a part of it was left in Moodle, the page of the job names it.",
-    "Retry once. If it fails again, tell a course administrator: Moodle’s own words say more.",
+    "The copy was not completed.",
+    if_again="read Moodle’s error message on this page and check Moodle’s log",
 )
 
 
 DELETED = Explanation(
     "Moodle stopped in the middle of the copy.",
     "The new course was incomplete, and has been deleted.",
-    "Retry, if the copy is still wanted.",
+    when="if the copy is still needed",
 )
 
 
@@ -246,3 +283,53 @@ def explain_failure(job: "DuplicationJob") -> Explanation:
         # A plugin's restore may break with the words of a refusal.
         return replace(explanation, means=UNKNOWN.means) if explanation.nothing_started else explanation
     return explanation
+
+
+def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
+    """What this reader can do about a failed job, in sentences; it names only buttons that the reader has."""
+    explanation, deletion = explain_failure(job), _deletion(job, reader)
+    if job.is_retried:
+        return " ".join([*deletion, *_asked(explanation.fix, reader)]) or "Nothing: there is a later attempt."
+    return advice(explanation, reader, first=deletion)
+
+
+def advice(explanation: Explanation, reader: Reader, *, first: Sequence[str] = ()) -> str:
+    """What this reader can do about an error, after what has to be done ``first``."""
+    fixes = [*first, *_asked(explanation.fix, reader)]
+    sentences = [*fixes, _retry(explanation, reader, after_fix=bool(fixes))]
+    if explanation.if_again:
+        ask = "" if reader.is_administrator else "ask a course administrator to "
+        sentences.append(f"If it fails again, {ask}{explanation.if_again}.")
+    return " ".join(sentences)
+
+
+def _deletion(job: "DuplicationJob", reader: Reader) -> list[str]:
+    if job.left_partial_course:
+        return ["Select “Delete the partial course”."] if reader.can_delete else _asked(_DELETE, reader)
+    if job.may_have_left_course:
+        return (
+            ["Check the courses below; select “Delete the partial course”."]
+            if reader.can_delete
+            else _asked("check whether this job left a course in Moodle", reader)
+        )
+    return []
+
+
+_DELETE = "delete the partial course in Moodle"
+
+
+def _asked(fix: str, reader: Reader) -> list[str]:
+    if not fix:
+        return []
+    return [f"{fix[0].upper()}{fix[1:]}." if reader.is_administrator else f"Ask a course administrator to {fix}."]
+
+
+def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:
+    """ "Select “Try again” later.", or who else can do that."""
+    if explanation.change:
+        able, button, more = reader.can_edit, "Edit and retry", f" and {explanation.change}"
+    else:
+        able, button, more = reader.can_retry, "Try again", f" {explanation.when}".rstrip()
+    who = f"select “{button}”" if able else f"the requester can select “{button}”"
+    sentence = f"{'then ' if after_fix else ''}{who}{more}."
+    return f"{sentence[0].upper()}{sentence[1:]}"

@@ -1,6 +1,7 @@
 """The verbs: all that anybody can do to a job. Every entrance calls these and nothing below them."""
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
@@ -39,6 +40,9 @@ logger = logging.getLogger("dupdash.jobs")
 MOVED_ON = "Somebody else changed this job at the same moment. Look at it again."
 
 
+TRIED_AGAIN = "This copy was already tried again. Continue with the latest attempt."
+
+
 class CannotDo(Exception):
     """This cannot be done to this job as it is now; the message is for a person."""
 
@@ -61,8 +65,13 @@ def submit(
     return _insert(request, access.first_state(actor), actor, via, retry_of, requester=actor)
 
 
-def approve(job: DuplicationJob, *, actor: "User | None", via: str = "", reason: str = "") -> None:
-    """Let a waiting job run. Raises NotAllowed, CannotDo."""
+def approve(
+    job: DuplicationJob, *, actor: "User | None", via: str = "", reason: str = "", hold: timedelta | None = None
+) -> None:
+    """Let a waiting job run. With ``hold`` it starts that much later, and until then the approval can be undone.
+
+    Raises NotAllowed, CannotDo.
+    """
     access.require(actor, Action.APPROVE, job)
     _move(
         job,
@@ -73,8 +82,28 @@ def approve(job: DuplicationJob, *, actor: "User | None", via: str = "", reason:
         actor=actor,
         via=via,
         queued_at=timezone.now(),
+        held_until=timezone.now() + hold if hold else None,
     )
     dispatch.dispatch()
+
+
+def undo_approval(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
+    """Let an approved job wait for approval again. Raises NotAllowed, and CannotDo once its hold is over."""
+    access.require(actor, Action.APPROVE, job)
+    if job.held_until is None or job.held_until <= timezone.now():
+        raise CannotDo("It is too late to undo this approval. You can cancel the copy instead.")
+    _move(
+        job,
+        State.AWAITING_APPROVAL,
+        expected=(State.QUEUED,),
+        kind="approval_undone",
+        guard={"held_until__gt": timezone.now(), "dispatched_at": None},
+        reason="The approval was undone.",
+        actor=actor,
+        via=via,
+        queued_at=None,
+        held_until=None,
+    )
 
 
 def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None", via: str = "") -> bool:
@@ -195,7 +224,7 @@ def why_not_again(job: DuplicationJob) -> str:
             return "This copy is being made: a second one could be made beside it."
         case State.CHECKING | State.UNRESOLVED:
             return "Whether this copy was made is not known yet: a second one could be made beside it."
-    return ""
+    return TRIED_AGAIN if job.is_retried else ""
 
 
 def _was_approved(job: DuplicationJob) -> bool:
@@ -360,11 +389,21 @@ def _insert(
     if retry_of is not None:
         reason = f"A new attempt at job {retry_of.pk}. {reason}"
     try:
-        create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
+        with transaction.atomic():
+            if retry_of is not None and not _mark_retried(retry_of):
+                raise CannotDo(TRIED_AGAIN)
+            create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
     except IntegrityError:
         raise _held(request.shortname) from None
+    if retry_of is not None:
+        retry_of.is_retried = True
     dispatch.dispatch()
     return job
+
+
+def _mark_retried(job: DuplicationJob) -> bool:
+    """Whether this is the first retry of ``job``; of two at the same moment one wins."""
+    return bool(DuplicationJob.objects.filter(pk=job.pk, is_retried=False).update(is_retried=True))
 
 
 def _held(shortname: str) -> InvalidRequest:

@@ -78,6 +78,8 @@ class DuplicationJob(models.Model):
     )
     origin = models.CharField(max_length=20, choices=Origin)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")
+    # A later attempt exists, so that lists show that one and this job offers no second retry.
+    is_retried = models.BooleanField(default=False)
 
     # What was asked for.
     source_id = models.BigIntegerField()
@@ -93,6 +95,8 @@ class DuplicationJob(models.Model):
     note = models.TextField(blank=True)
     # Not to be started before this moment: asked for in the form, or the delay of an automatic retry.
     not_before = models.DateTimeField(null=True)
+    # Approved, but not dispatched before this moment, so that the approval can be undone.
+    held_until = models.DateTimeField(null=True)
     idempotency_key = models.CharField(max_length=255, blank=True)
 
     created_at = models.DateTimeField(default=timezone.now)
@@ -163,10 +167,17 @@ class DuplicationJob(models.Model):
     course_deleted_at = models.DateTimeField(null=True)
     verification = models.JSONField(null=True)
 
+    # Who looks after a failure, what that person noted, and since when nobody needs to do anything about it any more.
+    assignee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
+    assignee_note = models.TextField(blank=True)
+    resolved_at = models.DateTimeField(null=True)
+
     # Derived from other columns (derived_columns), like shortname_key: to sort by, to filter by, and to search in.
     source_key = models.CharField(max_length=KEY_LONGEST, blank=True, default="", editable=False)
     requester_key = models.CharField(max_length=KEY_LONGEST, blank=True, default="", editable=False)
     chosen_options = models.CharField(max_length=500, blank=True, default="", editable=False)
+    # The verification found differences between the copy and its source.
+    differs = models.BooleanField(default=False, editable=False)
     search_text = models.TextField(blank=True, default="", editable=False)
 
     objects = JobQuerySet.as_manager()
@@ -215,6 +226,7 @@ class DuplicationJob(models.Model):
             # The latest copies of a source, for its expected duration.
             models.Index(fields=["source_id", "-finished_at"], name="job_by_source_end"),
             models.Index(fields=["check_at"], name="job_by_check", condition=Q(check_at__isnull=False)),
+            models.Index(fields=["created_at", "id"], name="job_that_differs", condition=Q(differs=True)),
         ]
 
     def __str__(self) -> str:

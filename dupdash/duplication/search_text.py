@@ -8,11 +8,13 @@ import unicodedata
 
 # Moodle's error messages can hold whole pages.
 LONGEST = 4000
+# Whoever types a name does not type its typographic quotation marks.
+_QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛′´`", "'"), **dict.fromkeys("“”„‟«»″", '"')})
 
 
 def fold_text(text: str) -> str:
     """ "Müller" and "MULLER" become the same, and so do the two ways in which Unicode writes the "ü"."""
-    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_QUOTES)
     return "".join(sign for sign in decomposed if unicodedata.category(sign) != "Mn")[:LONGEST]
 
 

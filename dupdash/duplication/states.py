@@ -17,7 +17,8 @@ class State(TextChoices):
 
 TRANSITIONS: dict[str, frozenset[str]] = {
     State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED}),
-    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
+    # Back to the approval if somebody undoes it before the job is dispatched.
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.AWAITING_APPROVAL}),
     # Back to queued only if Moodle cannot have started the copy; cancelled when the unwanted copy was removed.
     State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.CHECKING, State.QUEUED, State.CANCELLED}),
     # The answer or the worker was lost: dupdash checks in Moodle whether the copy was made.

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from dupdash.accounts import access
-from dupdash.duplication.engine.verification import differs, why_not_verified
+from dupdash.duplication.engine.verification import why_not_verified
 from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
@@ -43,7 +43,7 @@ def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
     """What the verification of a finished copy found, in the form of Moodle's ``external_warnings``."""
     if why := why_not_verified(job.verification):
         code, message = "notverified", f"The copy could not be compared with its source. {why}"
-    elif differs(job.verification):
+    elif job.differs:
         code, message = "differs", "The copy differs from its source."
     else:
         return []

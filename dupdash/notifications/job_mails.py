@@ -11,9 +11,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.engine.verification import differs
-from dupdash.duplication.explanations import explain_failure, words_of_moodle
-from dupdash.duplication.models import DuplicationJob
+from dupdash.accounts.reader import reader_of
+from dupdash.duplication.explanations import explain_failure, what_to_do, words_of_moodle
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import in_one_language, isolate
@@ -70,7 +70,7 @@ class MailedJob:
             url=job_url(job),
             course_url=course_url(job.course_id) if job.course_id and job.course_deleted_at is None else "",
             partial=_partial(job),
-            differs=differs(job.verification),
+            differs=job.differs,
             not_removed=job.state == State.SUCCEEDED and job.cancel_requested_at is not None,
         )
 
@@ -83,6 +83,9 @@ def compose(notification: Notification) -> EmailMessage | None:
         return None
     if topic in REQUIRED_STATE and job.state != REQUIRED_STATE[topic]:
         return None
+    if topic == Topic.APPROVED and job.state == State.AWAITING_APPROVAL:
+        # The approval was undone.
+        return None
     sees_all = access.sees_all_jobs(person)
     context = {
         "job": MailedJob.of(job),
@@ -93,6 +96,7 @@ def compose(notification: Notification) -> EmailMessage | None:
         "note": quoted(job.note) if job.note.strip() else "",
         "needs_approval": job.state == State.AWAITING_APPROVAL,
         "explanation": explain_failure(job) if topic == Topic.FAILED else None,
+        "advice": what_to_do(job, reader_of(job, person, may_delete_courses=_may_delete_courses())),
         # Moodle's own error message is for administrators and the help desk, as on the job page.
         "raw": quoted(words_of_moodle(job)) if sees_all and job.moodle_error else "",
         "preferences_url": absolute(reverse("preferences")),
@@ -122,6 +126,10 @@ def mail(person: "User", subject: str, body: str, *, identity: str, thread: str 
         to=[one_line(person.email)],
         headers=headers,
     )
+
+
+def _may_delete_courses() -> bool:
+    return MoodleHealth.objects.filter(may_delete=True).exists()
 
 
 def can_get_mail(person: "User") -> bool:

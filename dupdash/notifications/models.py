@@ -134,6 +134,8 @@ class Preferences(models.Model):
     # Whether the person gets the daily figures; null: the role's default.
     figures = models.BooleanField(null=True)
     toasts = models.BooleanField(default=True)
+    # Whether the key "/" goes to the search.
+    shortcuts = models.BooleanField(default=True)
     # Empty: the browser's time zone on pages, the site's in mails.
     time_zone = models.CharField(max_length=64, blank=True)
 

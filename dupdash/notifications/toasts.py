@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.engine.verification import differs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import in_one_language, isolate
@@ -112,4 +111,4 @@ def _level(row: Notification) -> str:
 
 def _differs(row: Notification) -> bool:
     job: DuplicationJob = row.event.job
-    return row.topic == Topic.SUCCEEDED and differs(job.verification)
+    return row.topic == Topic.SUCCEEDED and job.differs

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from django.core.management import get_commands, load_command_class
 
-from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN
+from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN, Reader, advice
 
+# The reader of the reference.
+ADMINISTRATOR = Reader(is_administrator=True, can_retry=True, can_edit=True, can_delete=True)
 SETTING = re.compile(r"#?([A-Z][A-Z0-9_]*)=(.*)")
 
 
@@ -73,7 +75,7 @@ def errors_page() -> Iterator[str]:
     yield from ("", "| code | what happened | what it means | what to do |", "|---|---|---|---|")
     for code, one in [*EXPLANATIONS.items(), ("any other", UNKNOWN)]:
         name = f"`{code}`" if code in EXPLANATIONS else code
-        yield f"| {name} | {_cell(one.happened)} | {_cell(one.means)} | {_cell(one.do)} |"
+        yield f"| {name} | {_cell(one.happened)} | {_cell(one.means)} | {_cell(advice(one, ADMINISTRATOR))} |"
     yield ""
 
 

@@ -1,4 +1,4 @@
-"""The category part of the request form: a folding tree, a filter, and the category that fits a new copy."""
+"""The categories of the request form: a collapsible tree, a filter, and a suggestion for a new copy."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -20,15 +20,15 @@ from dupdash.web.safe_cache import cache_get, cache_set
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Categories change rarely; what the form shows is checked against Moodle again when it is sent.
+# Categories change rarely, and the chosen one is checked in Moodle when the form is sent.
 FRESH_FOR = 300
-# Better an old list than none while the Moodle does not answer.
+# An old list is used while Moodle does not answer.
 KEPT_FOR = 24 * 3600
-# A larger tree sends closed branches when they are opened. No branch shows more than SIBLINGS at once.
+# A larger tree loads closed branches when they are opened. A branch shows at most SIBLINGS categories.
 SENT_WHOLE = 200
 SIBLINGS = 100
 MATCHES = 50
-# A tree this small needs no folding.
+# A smaller tree is shown open.
 OPEN_BELOW = 20
 
 
@@ -39,11 +39,11 @@ class Node:
     id: int
     name: str
     disabled: bool
-    # Of this category or of one above it: students see nothing of what lies in it.
+    # This category or one above it is hidden, so that students see no course in it.
     hidden: bool = False
     children: list["Node"] = field(default_factory=list)
     open: bool = False
-    # It has children, which are not sent before somebody opens it.
+    # It has children, which are loaded when somebody opens it.
     lazy: bool = False
     # How many children are left out.
     more: int = 0
@@ -60,7 +60,7 @@ class Match:
 
 @dataclass(frozen=True)
 class CategoryChoices:
-    """The tree, or the matches of a filter; ``chosen`` is set where the filter does not match what is chosen."""
+    """The tree, or the matches of a filter. ``chosen`` is set if the filter does not match the chosen category."""
 
     nodes: Sequence[Node] = ()
     more: int = 0
@@ -77,10 +77,9 @@ class CategoryChoices:
 
 
 def categories(client: MoodleClient) -> tuple[Category, ...]:
-    """All categories, at most some minutes old; older ones where Moodle does not answer.
+    """All categories, at most some minutes old; older ones if Moodle does not answer.
 
-    Raises MoodleError where Moodle cannot be asked, and where it shows no category at all. A broken cache costs a
-    question to Moodle, not the page.
+    Raises MoodleError if Moodle does not answer, or shows no category. Without a working cache each call asks Moodle.
     """
     known = _kept(client.site_url)
     if known and time.time() - known[0] < FRESH_FOR:
@@ -100,7 +99,7 @@ def categories(client: MoodleClient) -> tuple[Category, ...]:
 def category_choices(
     all_of_them: Sequence[Category], user: "User", *, query: str = "", selected: int | None = None
 ) -> CategoryChoices:
-    """What the form shows: the matches of the filter, or without one the tree with the chosen category in view."""
+    """The matches of the filter; without a filter the tree, opened at the chosen category."""
     words = fold_text(query).split()
     if words:
         return _filtered(all_of_them, user, query.strip(), words, selected)
@@ -116,7 +115,7 @@ def category_choices(
 
 
 def children_of(category_id: int, all_of_them: Sequence[Category], user: "User") -> tuple[Sequence[Node], int]:
-    """The categories right below one, and how many are left out."""
+    """The direct subcategories of a category, and how many are left out."""
     node = _find(tree(all_of_them, user), category_id)
     if node is None:
         return (), 0
@@ -125,9 +124,9 @@ def children_of(category_id: int, all_of_them: Sequence[Category], user: "User")
 
 
 def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
-    """The categories as they lie in Moodle that this person may copy into.
+    """Moodle's tree of categories, reduced to those that this person may copy into.
 
-    What lies above one of them is shown, too, and cannot be chosen: else nobody knows which "Semester 1" it is.
+    Categories above one of them are shown and cannot be chosen, so that everybody knows which "Semester 1" is meant.
     """
     top: list[Node] = []
     nodes: dict[int, Node] = {}
@@ -136,7 +135,7 @@ def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
         hidden = category.visible is False or (parent is not None and parent.hidden)
         node = Node(category.id, category.name, not access.may_copy_into(user, category), hidden)
         nodes[category.id] = node
-        # A parent that the account may not see: its children stand at the top rather than nowhere.
+        # The children of a category that the account may not see are shown at the top.
         (parent.children if parent else top).append(node)
     return _offered(top)
 
@@ -154,10 +153,10 @@ def path_of(category_id: int | None, all_of_them: Iterable[Category]) -> str:
 
 
 def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Category], user: "User") -> int | None:
-    """The category that a copy most likely goes into: the source's, with its term moved on by so many years.
+    """The most likely category of a copy: the one of the source for a term that is so many years later.
 
-    "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" where there is one, else the source's own category.
-    None where this person may not copy into either.
+    "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists, else the source's own category.
+    None if this person may not copy into either.
     """
     known = {category.id: category for category in all_of_them}
     names = [step.name for step in _steps(source_category, known)]
@@ -189,7 +188,7 @@ def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category
 def _filtered(
     all_of_them: Sequence[Category], user: "User", query: str, words: list[str], selected: int | None
 ) -> CategoryChoices:
-    """Each word has to occur in the path; a category whose own name begins with the first word comes first."""
+    """Each word must occur in the path. Categories whose own name begins with the first word come first."""
     known = {category.id: category for category in all_of_them}
     found: list[tuple[bool, int, Match]] = []
     for category in all_of_them:
@@ -225,7 +224,7 @@ def _offered(nodes: list[Node]) -> list[Node]:
 
 
 def _open_to(nodes: Iterable[Node], selected: int | None) -> bool:
-    """Open what lies above the chosen category; True where it was found."""
+    """Open the categories above the chosen one; True if it was found."""
     for node in nodes:
         if _open_to(node.children, selected):
             node.open = True
@@ -237,7 +236,7 @@ def _open_to(nodes: Iterable[Node], selected: int | None) -> bool:
 
 
 def _fold(nodes: Iterable[Node]) -> None:
-    """Leave out what lies below closed categories."""
+    """Leave out the children of closed categories."""
     for node in nodes:
         if node.children and not node.open:
             node.children, node.lazy, node.more = [], True, 0
@@ -246,7 +245,7 @@ def _fold(nodes: Iterable[Node]) -> None:
 
 
 def _first(nodes: list[Node], selected: int | None) -> tuple[list[Node], int]:
-    """As many as are shown at once, always with the one that is chosen or open."""
+    """The categories that are shown at once, always with the chosen or open one."""
     if len(nodes) <= SIBLINGS:
         return nodes, 0
     kept = nodes[:SIBLINGS]
@@ -270,7 +269,7 @@ def _kept(site_url: str) -> tuple[float, tuple[Category, ...]] | None:
     try:
         return float(stored[0]), tuple(Category(**category) for category in stored[1])
     except (TypeError, ValueError, LookupError):
-        # As an older version of this program kept it.
+        # Another version of dupdash stored it.
         return None
 
 

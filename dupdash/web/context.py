@@ -1,6 +1,6 @@
-"""What every page needs, whatever it shows: the way around, and what concerns the whole site.
+"""The context of every page: the navigation, and the banner about the whole site.
 
-Both are worked out when a template first reads them: a polled part of a page reads neither.
+Both are computed when a template first reads them; a polled part of a page reads neither.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,10 @@ from django.utils.functional import SimpleLazyObject
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from dupdash.notifications.preferences import chosen_zone
+from dupdash.notifications.preferences import chosen_zone, preferences_of
 from dupdash.web.health_of_request import health_of
 from dupdash.web.permissions import PERMISSIONS
+from dupdash.web.presentation.fingerprint import digest
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Entry:
     url: str
     current: bool
     count: int = 0
+    # Behind "More": needed less often.
+    secondary: bool = False
 
 
 @dataclass(frozen=True)
@@ -33,39 +36,52 @@ class Banner:
     text: str
 
 
-# In this order. Who may not open a page is not led to it: the table of rules decides.
+# In this order. Each person sees the pages that the table of permissions lets them open.
 PAGES = (
     ("overview", "Overview"),
     ("jobs:list", "Copies"),
     ("jobs:request", "New copy"),
     ("approvals", "Approvals"),
     ("insights", "Insights"),
+    ("presets", "Presets"),
     ("tokens", "API tokens"),
     ("system", "System"),
     ("audit", "Audit"),
 )
+# These stand behind "More" on a wide screen.
+SECONDARY = frozenset({"presets", "tokens", "system"})
 
 
 def page(request: HttpRequest) -> dict[str, object]:
     return {
         "navigation": SimpleLazyObject(lambda: navigation(request)),
         "banner": SimpleLazyObject(lambda: banner(request)),
-        # A function, not an object that stands for a zone: ``{% timezone %}`` wants a real one.
+        "banner_seen": SimpleLazyObject(lambda: banner_seen(request)),
+        # A function, because ``{% timezone %}`` accepts no lazy object.
         "time_zone": lambda: time_zone(request),
+        "shortcuts": SimpleLazyObject(lambda: shortcuts(request)),
     }
 
 
 def navigation(request: HttpRequest) -> list[Entry]:
     here = request.resolver_match.view_name if request.resolver_match else ""
-    return [
-        Entry(label, reverse(name), current=name == here, count=_waiting(name))
+    pages = [
+        Entry(label, reverse(name), name == here, _waiting(name), name in SECONDARY)
         for name, label in PAGES
         if PERMISSIONS[name].may(request.user)
     ]
+    if request.user.is_active and request.user.is_staff:
+        pages.append(Entry("Administration", reverse("admin:index"), current=False, secondary=True))
+    return pages
+
+
+def shortcuts(request: HttpRequest) -> bool:
+    """Whether this person uses the key "/" to go to the search."""
+    return preferences_of(request.user).shortcuts if request.user.is_authenticated else False
 
 
 def _waiting(name: str) -> int:
-    """How many wait there for this very person."""
+    """How many items wait there for this person."""
     if name != "approvals":
         return 0
     return DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
@@ -76,25 +92,30 @@ def time_zone(request: HttpRequest) -> ZoneInfo | None:
     return chosen_zone(request.user) if request.user.is_authenticated else None
 
 
+def banner_seen(request: HttpRequest) -> str:
+    """Identifies the banner that a page shows, so that the page can ask for a new one."""
+    return digest(banner(request))
+
+
 def banner(request: HttpRequest) -> Banner | None:
-    """The notice that copying is paused. What to do about it is shown to those who can do it."""
+    """The notice that copying is paused; administrators also read what to do."""
     if not access.has_role(request.user):
         return None
     health = health_of(request)
     if health.paused_at is None:
         return None
     if access.is_administrator(request.user):
-        kept = "Nothing is lost: the queue is kept, and copying resumes by itself"
+        kept = "No request is lost, and copying resumes automatically"
         return Banner(
             "warning",
-            f"Copies are paused: {health.fault_message or 'the Moodle cannot be used'}",
+            f"Copying is paused: {health.fault_message or 'Moodle is not available'}",
             f"{health.advice} {kept}{'' if health.is_outage else ' once this is fixed'}.".strip(),
         )
     if health.is_outage:
         title = "Moodle is not available at the moment"
-        return Banner("info", title, "Requested copies are kept, and start by themselves when Moodle is back.")
+        return Banner("info", title, "No request is lost. Copies start automatically when Moodle is available again.")
     return Banner(
         "info",
-        "Copies are paused",
-        "The connection to Moodle has to be fixed first; the administrators know. Requested copies are kept.",
+        "Copying is paused",
+        "The connection to Moodle does not work. The administrators know. No request is lost.",
     )

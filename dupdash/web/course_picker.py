@@ -1,4 +1,4 @@
-"""The courses that the request form offers as a source: searched, ranked, and marked where a copy left them."""
+"""The courses that the request form offers as a source: found, ranked, and marked if they are incomplete copies."""
 
 import contextlib
 import logging
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FRESH_FOR = 300
 FOUND_AT_ONCE = 20
-# Moodle lists what it finds by category. So many are ranked, for the best ones need not come first.
+# Moodle sorts its results by category, so that the best ones need not come first. This many are ranked.
 RANKED = 60
 
 PARTIAL = "Incomplete: left by a failed copy"
@@ -43,11 +43,11 @@ class Choice:
     id: int
     fullname: str
     shortname: str
-    # Its category with those above it, and its id as it stands in Moodle's addresses: two courses may share all names.
+    # Its category path and its id, because two courses may have the same names.
     category: str
-    # None: Moodle does not tell, as in search results.
+    # None: unknown, as in search results.
     visible: bool | None = None
-    # Why it should not be copied; "" for most.
+    # Why it should not be copied; "" for most courses.
     warning: str = ""
 
 
@@ -55,23 +55,23 @@ class Choice:
 class Found:
     choices: tuple[Choice, ...] = ()
     more: bool = False
-    # What is chosen already, where the search did not find it again: a new search must not lose it.
+    # The chosen course if the search did not find it, so that a new search does not lose it.
     chosen: Choice | None = None
-    # Only what this person teaches was searched.
+    # Only courses that this person teaches were searched.
     own: bool = False
-    # Not everything was searched: a copy that such a search would find is just being created, and would break.
+    # Not everything was searched, because the search could break a copy that Moodle is creating.
     incomplete: bool = False
 
 
 def find_source(query: str, source: str, user: "User", client: MoodleClient) -> Found:
-    """What a search finds, and beside it what is chosen (by its id) already; raises MoodleError.
+    """The result of a search, and the chosen course (``source`` is its id); raises MoodleError.
 
-    Faculty may only choose what they teach, and so see nothing else, and that before they search. Raises NotAllowed
-    where nobody can tell who they are in Moodle.
+    Faculty see only the courses that they teach, even before they search. Raises NotAllowed if it is unknown who they
+    are in Moodle.
     """
-    # No name holds a NUL, and Moodle refuses to look for one.
+    # No name contains NUL, and Moodle refuses to search for it.
     query = query.replace("\0", "")
-    # None: an administrator, to whom every course is shown.
+    # None for an administrator, who sees every course.
     person = None if access.is_administrator(user) else access.moodle_user_id(user, client)
     found = find_courses(query, client) if person is None else _own_courses(query, person, client)
     if any(str(choice.id) == source for choice in found.choices):
@@ -104,12 +104,12 @@ def find_courses(text: str, client: MoodleClient) -> Found:
 
 
 def remember_choice(choice: Choice, user: "User", client: MoodleClient) -> None:
-    """Keep the names of a chosen course, for the form to show them while Moodle does not answer."""
+    """Store the names of a chosen course, so that the form can show them if Moodle does not answer."""
     cache_set(_choice_key(choice.id, user, client.site_url), vars(choice), FRESH_FOR * 12)
 
 
 def remembered_choice(source: str, user: "User", site_url: str) -> Choice | None:
-    """The chosen course as far as it is known without Moodle: by its names, or by its id alone; None for none."""
+    """The chosen course as far as it is known without Moodle: its names, or only its id; None for none."""
     number = as_id(source)
     if number is None:
         return None
@@ -117,16 +117,16 @@ def remembered_choice(source: str, user: "User", site_url: str) -> Choice | None
     try:
         return Choice(**stored)
     except TypeError:
-        return Choice(number, f"Course {number}", "", "its name is not known while Moodle does not answer")
+        return Choice(number, f"Course {number}", "", "name unknown while Moodle does not answer")
 
 
 def _choice_key(course_id: int, user: "User", site_url: str) -> str:
-    # By person: what one may see of a course is another's secret.
+    # For each person: not everybody may see a course.
     return f"choice:{site_url}:{user.pk}:{course_id}"
 
 
 def _ways_to_write(text: str) -> list[str]:
-    """The text, and without its punctuation: “Bio-101” is meant to find BIO101."""
+    """The text as typed, and without punctuation, so that “Bio-101” finds BIO101."""
     squeezed = re.sub(r"[\s\W_]+", "", text)
     return [text] if squeezed == text or not squeezed or " " in text else [text, squeezed]
 
@@ -165,7 +165,7 @@ def _squeezed(text: str) -> str:
 
 
 def _incomplete(course_ids: Iterable[int]) -> dict[int, str]:
-    """Courses that a copy left partial, or that are being made, and how to say so."""
+    """The courses among these that are partial or still being made, each with its warning."""
     left = Q(state=State.FAILED, course_deleted_at__isnull=True) & ~Q(proof=Proof.NONE)
     jobs = DuplicationJob.objects.filter(left | Q(state__in=BUSY), course_id__in=list(course_ids))
     return {
@@ -206,11 +206,11 @@ def _where(category: str, course: Course) -> str:
 
 
 def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
-    """The courses a person teaches, all or those that fit a search."""
+    """The courses that a person teaches, all or those that match a search."""
     text = fold_text(query.strip())
     own = {course.id: course for course in _taught(person, client) if _fits(course, text)}
     if text:
-        # Whoever the site lists as a teacher need not be enrolled, and the list need not be at hand.
+        # A teacher need not be enrolled, so that the list of their courses may lack some.
         similar = _search(query.strip(), client)
         own |= {course.id: course for course in similar or () if _teaches(person, course)}
         return Found(_choices(_ranked(own.values(), query.strip()), client), own=True, incomplete=similar is None)
@@ -218,7 +218,7 @@ def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
 
 
 def _search(text: str, client: MoodleClient) -> tuple[Course, ...] | None:
-    """What Moodle's search finds; None where it could find, and break, a copy that is just being created."""
+    """The result of Moodle's search; None if the search could break a copy that Moodle is creating."""
     if job_that_may_be_newborn(text) is not None:
         return None
     return client.search_courses(text, perpage=RANKED)
@@ -235,7 +235,7 @@ def _taught(person: int, client: MoodleClient) -> tuple[Course, ...]:
             return tuple(found)
         return tuple(course for course in client.courses_by_ids(ids) if _teaches(person, course))
     except (ConfigurationFault, Refused) as error:
-        # This token may not ask for it. Searching works all the same.
+        # The token lacks this function. The search works without it.
         logger.warning("the courses of a person cannot be listed: %s", error)
         return ()
 
@@ -252,7 +252,7 @@ def _fits(course: Course, text: str) -> bool:
 
 
 def _chosen_course(source: str, person: int | None, client: MoodleClient) -> Choice | None:
-    """The course that is chosen in the form, by its id, where it is one that this person may choose."""
+    """The course that is chosen in the form, if this person may choose it."""
     number = as_id(source)
     course = client.course_by_id(number) if number is not None else None
     if course is None or (person is not None and not _teaches(person, course)):

@@ -1,4 +1,4 @@
-"""What a source holds, as far as pages tell it before it is copied."""
+"""The size of a source: its sections and activities, for the preview."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from dupdash.moodle.errors import NoTrustworthyAnswer, UnknownRefusal
 from dupdash.moodle.records import Contents
 from dupdash.web.safe_cache import cache_get, cache_set
 
-# The contents of a large course take Moodle a third of a second; while somebody fills in a form they seldom change.
+# Moodle needs a third of a second to list a large course, which seldom changes while somebody fills in a form.
 FRESH_FOR = 300
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much a course holds: the names of its sections, each with its number of activities, and their kinds."""
+    """The sections of a course with their numbers of activities, and the kinds of its activities."""
 
     sections: tuple[tuple[str, int], ...]
     kinds: tuple[tuple[str, int], ...]
@@ -25,9 +25,9 @@ class Size:
 
 
 def size_of(course_id: int, client: MoodleClient) -> Size | None:
-    """Some minutes old at most; None where Moodle cannot list the contents of this course. Raises MoodleError.
+    """At most some minutes old; None if Moodle cannot list the contents of this course. Raises MoodleError.
 
-    One broken plugin is enough for that, and the course can be copied all the same.
+    One broken plugin can prevent that; the course can be copied nevertheless.
     """
     key = f"size:{client.site_url}:{course_id}"
     known = cache_get(key)

@@ -1,4 +1,4 @@
-"""Tables for a spreadsheet, sent row by row: the longest needs no more memory than the shortest."""
+"""CSV files, sent row by row, so that a long one needs no more memory than a short one."""
 
 import csv
 import re
@@ -8,13 +8,13 @@ from datetime import datetime
 from django.http import StreamingHttpResponse
 from django.utils.timezone import get_default_timezone, get_default_timezone_name
 
-# Without it Excel takes UTF-8 for something else.
+# Excel needs it to recognise UTF-8.
 BYTE_ORDER_MARK = "\ufeff"
-# A cell that begins with one of these is a formula to a spreadsheet, and a course may be called anything.
+# Spreadsheets treat a cell that begins with one of these as a formula, and course names are untrusted.
 FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
 
-# To the spreadsheets of half the world a semicolon separates, or a tab. Our quotation marks then stand in the
-# middle of a cell and protect nothing: behind such a sign, and at a new line, the next cell begins.
+# In many countries spreadsheets use a semicolon or a tab as the separator. Then a quotation mark within a cell protects
+# nothing, and a new cell begins after each separator and line break.
 _NEXT_FORMULA = re.compile(r"""([;\t\r\n])(?=[\s"]*[=+\-@＝＋－＠])""")
 
 Cell = str | int | float | datetime | None
@@ -28,18 +28,18 @@ def csv_response(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]
 
 
 def with_zone(head: str) -> str:
-    """The head of a column of moments: spreadsheets know no time zones, so it is said there."""
+    """The head of a column of times, with the time zone, which spreadsheet cells do not have."""
     return f"{head} ({get_default_timezone_name()})"
 
 
 def harmless(text: str) -> str:
-    """The text itself; with an apostrophe before whatever a spreadsheet would calculate with."""
+    """The text, with an apostrophe before everything that a spreadsheet would treat as a formula."""
     text = _NEXT_FORMULA.sub(r"\1'", text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
 
 class _Echo:
-    """A file that hands back what is written to it."""
+    """A file whose ``write`` returns the line."""
 
     def write(self, line: str) -> str:
         return line

@@ -1,4 +1,4 @@
-"""Days, as the site counts them: from midnight to midnight in ``TIME_ZONE``."""
+"""Days in the site's time zone (``TIME_ZONE``), and the form field for them."""
 
 from datetime import date, datetime, time, timedelta
 
@@ -6,7 +6,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils.timezone import get_default_timezone, localdate
 
-# Beyond these a slip of the finger is likelier than a copy.
+# A day outside of this range is a typing error.
 FIRST, LAST = date(2000, 1, 1), date(2100, 12, 31)
 
 
@@ -15,7 +15,7 @@ def start_of(day: date) -> datetime:
 
 
 def end_of(day: date) -> datetime:
-    """The first moment that is no longer of this day."""
+    """The first moment after this day."""
     return start_of(day + timedelta(days=1))
 
 
@@ -24,7 +24,7 @@ def today() -> date:
 
 
 class DayField(forms.DateField):
-    """A day in a filter, as the browser's own calendar sends it."""
+    """A day in a filter, with the browser's date picker."""
 
     def __init__(self, label: str) -> None:
         super().__init__(
@@ -32,9 +32,9 @@ class DayField(forms.DateField):
             required=False,
             input_formats=["%Y-%m-%d"],
             widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-            error_messages={"invalid": "Give a day as year-month-day, for example 2026-03-31."},
+            error_messages={"invalid": "Enter a day as year-month-day, for example 2026-03-31."},
             validators=[
-                MinValueValidator(FIRST, f"Give a day from {FIRST.year} on."),
-                MaxValueValidator(LAST, f"Give a day up to {LAST.year}."),
+                MinValueValidator(FIRST, f"Enter a day in {FIRST.year} or later."),
+                MaxValueValidator(LAST, f"Enter a day up to {LAST.year}."),
             ],
         )

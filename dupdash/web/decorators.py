@@ -1,4 +1,4 @@
-"""The decorators of every view but the sign-in: they apply the permissions before anything happens."""
+"""The decorators of every view except the sign-in: they apply the permissions before the view runs."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -16,20 +16,20 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.web import kept_form
 from dupdash.web.permissions import PERMISSIONS, Permission
-from dupdash.web.responses import PersonRequest, no_content
+from dupdash.web.responses import PersonRequest, no_content, see_other
 
 P = ParamSpec("P")
 
 SESSION_ENDED = {
     "level": "warning",
-    "text": "Your session has ended. Go on typing: when you send the form, you sign in, and what you typed is kept.",
+    "text": "Your session has ended. Go on typing: your input is kept, and you sign in when you send the form.",
 }
 
 
 def permission_required(
     view: Callable[Concatenate[PersonRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Let only those through whom the rule of this address admits; the others sign in, or get a 403."""
+    """Let a person through if the permission of this address admits them; else show the sign-in, or a 403."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -41,7 +41,7 @@ def permission_required(
                 raise Http404
             raise PermissionDenied
         response = view(cast(PersonRequest, request), *args, **kwargs)
-        # One person's page: no shared cache keeps it, and the browser asks again before it shows it again.
+        # The page is for one person: no shared cache may store it, and the browser must check before it shows it again.
         response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
 
@@ -51,11 +51,11 @@ def permission_required(
 def with_job(
     view: Callable[Concatenate[PersonRequest, DuplicationJob, P], HttpResponse],
 ) -> Callable[Concatenate[PersonRequest, ...], HttpResponse]:
-    """Give the view the job that the address names. Somebody else's job does not exist."""
+    """Give the view the job that the address names; a job that the person may not see is a 404."""
 
     @wraps(view)
     def wrapped(request: PersonRequest, /, job_id: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        visible = access.visible_jobs(request.user).select_related("requester", "retry_of")
+        visible = access.visible_jobs(request.user).select_related("requester", "assignee", "retry_of")
         job = get_object_or_404(visible, pk=job_id)
         verb = _rule_of(request).verb
         if verb is not None and not access.may(request.user, verb, job):
@@ -63,6 +63,32 @@ def with_job(
         return view(request, job, *args, **kwargs)
 
     return wrapped
+
+
+def part_of(
+    page: str,
+) -> Callable[
+    [Callable[Concatenate[PersonRequest, P], HttpResponse]], Callable[Concatenate[PersonRequest, P], HttpResponse]
+]:
+    """The view serves a part of this page, which has the same arguments: whoever opens its address gets the page."""
+
+    def decorate(
+        view: Callable[Concatenate[PersonRequest, P], HttpResponse],
+    ) -> Callable[Concatenate[PersonRequest, P], HttpResponse]:
+        @wraps(view)
+        def wrapped(request: PersonRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            return see_other(page, *kwargs.values()) if _is_opened_directly(request) else view(request, *args, **kwargs)
+
+        return wrapped
+
+    return decorate
+
+
+def _is_opened_directly(request: HttpRequest) -> bool:
+    """Whether somebody opened the address of a part of a page in the browser, instead of the page that polls it."""
+    htmx: HtmxDetails | None = getattr(request, "htmx", None)
+    # htmx accepts everything; a browser that navigates asks for HTML.
+    return not htmx and "text/html" in request.headers.get("Accept", "")
 
 
 def _rule_of(request: HttpRequest) -> Permission:
@@ -73,7 +99,7 @@ def _rule_of(request: HttpRequest) -> Permission:
 
 
 def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
-    """The way to the sign-in, and from there back to the page that was wanted."""
+    """Redirect to the sign-in, which leads back to the requested page."""
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     if not htmx:
         if rule.keeps_form and request.method == "POST":
@@ -83,12 +109,12 @@ def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
         return no_content()
     if rule.within_form:
         return trigger_client_event(no_content(), "dupdash:toast", SESSION_ENDED)
-    # Not into the part of the page that asked: the whole page goes.
+    # The sign-in replaces the whole page, not only the part that asked.
     return HttpResponseClientRedirect(redirect_to_login(_page_of(htmx))["Location"])
 
 
 def _page_of(htmx: HtmxDetails) -> str:
-    """The page that asked for a part of itself; a header may hold anything."""
+    """The page that asked for a part of itself. The header is untrusted."""
     try:
         return htmx.current_url_abs_path or "/"
     except ValueError:

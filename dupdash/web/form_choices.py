@@ -1,4 +1,4 @@
-"""What the request form offers of the Moodle: courses and categories, as far as Moodle answered."""
+"""The courses and categories that the request form offers, as far as Moodle answered."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ class FormChoices:
 
 
 def form_choices(form: RequestForm, before: DuplicationJob | None, user: "User") -> FormChoices:
-    """The choices of the whole form. What is chosen already is shown even while Moodle does not answer."""
+    """The choices of the whole form. A chosen course is shown even if Moodle does not answer."""
     choices = FormChoices()
     source = form.value("source")
     with problems_shown(choices, user), open_client() as client:
@@ -53,7 +53,7 @@ def _known_without_moodle(source: str, before: DuplicationJob | None, user: "Use
 
 @contextmanager
 def problems_shown(choices: FormChoices, user: "User") -> Iterator[None]:
-    """A Moodle that does not answer costs the page a part of what it offers; the page says which, and why."""
+    """If Moodle does not answer, show the page without these choices, and say why."""
     try:
         yield
     except NotAllowed as refusal:
@@ -62,14 +62,14 @@ def problems_shown(choices: FormChoices, user: "User") -> Iterator[None]:
     except ConfigurationFault as fault:
         choices.problem = Callout(
             "danger",
-            "No copy can be requested at the moment.",
-            fault.message if access.is_administrator(user) else "The connection to Moodle has to be repaired first.",
+            "You cannot request copies at the moment.",
+            fault.message if access.is_administrator(user) else "The connection to Moodle does not work.",
             fault.advice if access.is_administrator(user) else "Tell a course administrator, and try again later.",
         )
     except MoodleError as error:
         choices.problem = Callout(
             "warning",
-            "Moodle could not be asked.",
-            f"{error} Courses and categories may be missing below. What you have chosen and typed is kept.",
+            "Moodle did not answer.",
+            f"{error} Courses and categories may be missing below. Your input is kept.",
             "Try again in a moment.",
         )

@@ -1,4 +1,4 @@
-"""Keeps what was typed into a form whose session has ended, until the same person has signed in again."""
+"""Keeps the input of a form whose session has ended, until the same person signs in again."""
 
 from urllib.parse import urlsplit
 
@@ -14,12 +14,12 @@ NOT_KEPT = frozenset({"csrfmiddlewaretoken", "owner"})
 
 
 def owner_mark(user: "User") -> str:
-    """Marks the forms of a page as this person's: nobody else gets to see what was typed into them."""
+    """Marks a form as this person's, so that nobody else sees the input."""
     return signing.dumps(user.pk, salt=SALT)
 
 
 def keep(request: HttpRequest) -> bool:
-    """Put the form of a POST into the session of the browser; False where it is not known whose it is."""
+    """Store the form of a POST in the session; False if its owner is unknown or it is too long."""
     encoded = _typed(request).urlencode()
     owner = _owner(request)
     if owner is None or len(encoded) > LONGEST:
@@ -35,7 +35,7 @@ def is_kept(request: HttpRequest, path: str) -> bool:
 
 
 def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None:
-    """The form that is kept for this page and person, once; whoever else signed in ends the keeping."""
+    """The form that is kept for this page and person, once; it is dropped if somebody else signed in."""
     if not is_kept(request, request.get_full_path()):
         return None
     kept = request.session.pop(KEY)
@@ -43,7 +43,7 @@ def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None
 
 
 def comes_from_own_page(request: HttpRequest) -> bool:
-    """Whether the browser says that a page of this very site sent the request."""
+    """Whether the browser says that a page of this site sent the request."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"

@@ -1,7 +1,8 @@
-"""What belongs to the dashboard alone."""
+"""The data of the web interface: presets of options, and saved filters."""
 
 from collections.abc import Mapping
 
+from django.conf import settings
 from django.db import models
 
 from dupdash.moodle.options import OPTIONS
@@ -10,7 +11,7 @@ NAME_LONGEST = 60
 
 
 class OptionPreset(models.Model):
-    """The ten options under a name, for the request form. Who uses one gets its switches, and may change them."""
+    """The ten options under a name, for the request form, where they can still be changed."""
 
     name = models.CharField(max_length=NAME_LONGEST, unique=True)
     # As chosen, all ten.
@@ -27,3 +28,19 @@ class OptionPreset(models.Model):
         """The names of the options that are on."""
         chosen: Mapping[str, bool] = self.options
         return [option.name for option in OPTIONS if chosen.get(option.name)]
+
+
+class SavedFilter(models.Model):
+    """A filter of the list of copies that a person saved under a name."""
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="saved_filters")
+    name = models.CharField(max_length=NAME_LONGEST)
+    # The query of the list's address.
+    query = models.CharField(max_length=2000)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="one_filter_per_name")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,6 +1,6 @@
-"""What a copy is likely to be called: the names of its source, with the year of the next time round.
+"""Suggests names for a copy: the names of its source with a later year.
 
-BIO101-2026S1 becomes BIO101-2027S1. Only what stands there as a year is one: the 2010 of MATH2010 is a course's number.
+BIO101-2026S1 becomes BIO101-2027S1. Course numbers are not years: MATH2010 stays MATH2010.
 """
 
 import re
@@ -11,13 +11,13 @@ from datetime import date
 from dupdash.duplication.request import FULL_NAME_LONGEST, SHORT_NAME_LONGEST
 from dupdash.duplication.text_direction import in_one_language
 
-# Years that somebody copies courses of; what lies further off is a number, or the subject of the course.
+# A number outside of this range of years is not taken for a year.
 PAST, COMING = 10, 5
-# So many years on are tried, and then so many numbers.
+# How many later years are tried, and then how many numbers.
 YEARS_TRIED = 5
 NUMBERS_TRIED = 50
 
-# Words that a year may follow without a gap: WS2026, Fall26.
+# Words before a year without a space: WS2026, Fall26.
 TERM_WORDS = (
     r"wise|sose|ws|ss|fs|hs|ht|vt|ay|fy|sem|fall|autumn|spring|summer|winter|fa|sp|su|au|wi|s|w|f|h|t|q|y"
     r"|herbst|frühling|sommer"
@@ -26,7 +26,7 @@ _BEFORE = rf"(?:(?<![^\W_])|(?<=_)|(?:(?<![^\W_])(?P<term>{TERM_WORDS})))"
 _FOUR = re.compile(
     rf"{_BEFORE}(?P<year>(?:19|20)\d\d)(?:(?P<gap>[/–-])(?P<next>(?:19|20)?\d\d)(?!\d))?(?!\d)", re.IGNORECASE
 )
-# Two digits are a year only where a term stands beside them, or the year after: WS26, 26S1, 26/27.
+# Two digits are a year only next to a term or the following year: WS26, 26S1, 26/27.
 _TWO = re.compile(
     rf"{_BEFORE}(?P<year>\d\d)(?:(?P<gap>[/–-])(?P<next>\d\d)(?!\d)|(?P<after>(?:{TERM_WORDS})(?:\d(?!\d)|(?![^\W_]))))?(?!\d)",
     re.IGNORECASE,
@@ -37,15 +37,15 @@ _TWO = re.compile(
 class Names:
     fullname: str
     shortname: str
-    # By how many years the short name is later than the source's; 0 where that names none.
+    # How many years later the short name is than the source's; 0 if that has no year.
     years: int = 0
-    # Short names that come before it, and are taken.
+    # Earlier suggestions that are taken.
     taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Year:
-    """A year as it stands in a name, alone or with the one after it."""
+    """A year in a name, alone or with the following year: 2026, 2026/27."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ class Year:
 
 
 def raised(name: str, years: int = 1, *, today: date | None = None) -> str | None:
-    """The name with its latest year raised, wherever it stands; None for a name without a year."""
+    """The name with its latest year raised everywhere; None for a name without a year."""
     found = list(years_in(name, today=today))
     if not found:
         return None
@@ -73,10 +73,9 @@ def raised(name: str, years: int = 1, *, today: date | None = None) -> str | Non
 def suggest(
     fullname: str, shortname: str, is_free: Callable[[str], bool], *, today: date | None = None
 ) -> Names | None:
-    """Names for a copy of a course with these names, whose short name ``is_free``; None where none was found.
+    """Names for a copy of a course with these names; the short name ``is_free``. None if none was found.
 
-    Where the source names a term, the new full name names the new one: two courses of the same name are hard to tell
-    apart.
+    If the source names a term, the new full name names the new term, because courses with equal names are confusing.
     """
     taken: list[str] = []
     for years in range(1, YEARS_TRIED + 1):
@@ -89,7 +88,7 @@ def suggest(
         taken.append(next_name)
     for number in range(1, NUMBERS_TRIED + 1):
         ending = "-COPY" if number == 1 else f"-COPY-{number}"
-        # Behind all languages of a name, so that each of them keeps it.
+        # After all languages of the name, so that each language shows it.
         next_name = _cut_before(shortname, ending, SHORT_NAME_LONGEST) + ending
         if is_free(next_name):
             return Names(fullname, next_name, taken=tuple(taken))
@@ -102,7 +101,7 @@ def _with_term(fullname: str, shortname: str, today: date | None) -> str:
     shortname = in_one_language(shortname)
     year = max(years_in(shortname, today=today), key=lambda year: year.value, default=None)
     if year is None:
-        # Only another language of the name tells the term.
+        # Only another language of the name has the term.
         return fullname
     before = re.search(r"[^\W_]*$", shortname[: year.start])
     after = re.match(r"[^\W_]*", shortname[year.end :])
@@ -112,12 +111,12 @@ def _with_term(fullname: str, shortname: str, today: date | None) -> str:
 
 
 def years_in(name: str, *, today: date | None = None) -> Iterator[Year]:
-    """The years that a name holds: numbers of a course, and years far off, are none."""
+    """The years in a name, without course numbers and distant years."""
     return _years(name, (today or date.today()).year)  # noqa: DTZ011 - a year needs no time zone
 
 
 def _cut_before(name: str, ending: str, longest: int) -> str:
-    """As much of a name as leaves room for an ending; of a multi-language one that is too long, one language."""
+    """The name, shortened to leave room for an ending; a long multi-language name is reduced to one language."""
     left = longest - len(ending)
     if len(name) <= left:
         return name

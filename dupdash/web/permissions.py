@@ -1,6 +1,6 @@
-"""Who may open which address: one table, which every guarded view is held against.
+"""Who may open which address: one table that every view with ``permission_required`` uses.
 
-The questions are answered in ``accounts/access.py``. An address that is missing here opens to nobody.
+``accounts/access.py`` decides about people and jobs. Nobody may open an address that is missing here.
 """
 
 from collections.abc import Callable
@@ -26,10 +26,9 @@ def signed_in(user: "User | AnonymousUser") -> bool:
 
 @dataclass(frozen=True)
 class Permission:
-    """Who may open an address (else 403), and for the address of a job what is done to the job there.
+    """Who may open an address, and for the address of a job, which action it does.
 
-    A job that a person may not see is "no such job" (404) whatever the rule says; one that is seen, but may not have
-    this done to it, is 403.
+    Others get a 403. A job that the person may not see is always a 404; an action that the person may not do is a 403.
 
     ``background``: pages poll it by themselves. An expired session gets 204 instead of a redirect, so that a
     half-filled form is not lost. ``within_form``: the same for parts of a form; the page also says that the session has
@@ -59,6 +58,8 @@ PERMISSIONS: dict[str, Permission] = {
     "jobs:list": Permission(access.has_role),
     "jobs:rows": Permission(access.has_role),
     "jobs:csv": Permission(access.has_role),
+    "jobs:save_filter": Permission(access.has_role),
+    "jobs:delete_filter": Permission(access.has_role),
     "jobs:bulk_action": Permission(access.has_role),
     "jobs:bulk_result": Permission(access.has_role),
     "jobs:request": Permission(access.may_submit, keeps_form=True),
@@ -75,11 +76,14 @@ PERMISSIONS: dict[str, Permission] = {
     "jobs:delete_partial": Permission(signed_in, Action.DELETE_PARTIAL),
     "jobs:settle": Permission(signed_in, Action.SETTLE),
     "jobs:look": Permission(signed_in, Action.APPROVE),
-    "jobs:edit": Permission(signed_in, Action.APPROVE),
+    "jobs:edit": Permission(signed_in, Action.APPROVE, keeps_form=True),
     "jobs:summary": Permission(signed_in),
     "jobs:send_callback_again": Permission(signed_in),
+    "jobs:follow_up": Permission(signed_in, Action.FOLLOW_UP),
+    "jobs:undo_approval": Permission(signed_in, Action.APPROVE),
     "approvals": Permission(access.is_administrator),
     "approvals_decide": Permission(access.is_administrator),
+    "undo_approvals": Permission(access.is_administrator),
     "presets": Permission(access.is_administrator),
     "edit_preset": Permission(access.is_administrator),
     "delete_preset": Permission(access.is_administrator),
@@ -91,4 +95,5 @@ PERMISSIONS: dict[str, Permission] = {
     "tokens": Permission(access.has_role),
     "revoke_token": Permission(access.has_role),
     "token_callback": Permission(access.has_role),
+    "web_services_documentation": Permission(access.has_role),
 }

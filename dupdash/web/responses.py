@@ -1,4 +1,4 @@
-"""Requests and answers as the views know them."""
+"""Types and helpers for requests and responses of the views."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class PersonRequest(HttpRequest):
-    """A request that ``guarded`` has let through: somebody is signed in."""
+    """A request that passed ``permission_required``: somebody is signed in."""
 
     user: "User"
     htmx: HtmxDetails
 
 
 class SeeOther(HttpResponseRedirect):
-    """After a POST: "look there", by GET. A reload of what is seen then sends nothing again."""
+    """A redirect after a POST (303), so that a reload sends nothing again."""
 
     status_code = 303
 
@@ -30,13 +30,13 @@ def see_other(to: str, *arguments: object) -> SeeOther:
 
 
 def partial(request: HttpRequest, template: str, context: Mapping[str, object], *, last: bool = False) -> HttpResponse:
-    """A part of a page, never kept by anybody; ``last`` ends the polling."""
+    """A part of a page, which no cache may store; ``last`` ends the polling."""
     response = render(request, template, context, status=HTMX_STOP_POLLING if last else 200)
     return no_store(response)
 
 
 def no_content() -> HttpResponse:
-    """What is shown is still true: htmx swaps nothing."""
+    """Nothing changed: htmx swaps nothing."""
     return no_store(HttpResponse(status=204))
 
 

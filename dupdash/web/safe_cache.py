@@ -1,7 +1,6 @@
-"""What pages remember for a while of what the Moodle said.
+"""A cache for answers of Moodle that never breaks a page.
 
-A cache is a comfort, not a condition: whatever it raises (no table, no Redis, an older format) costs a question to
-Moodle, not the page.
+If the cache fails (no table, no Redis, an older format), the page asks Moodle instead.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The addresses of the dashboard. Who may open each is said in ``rules.py``, under the same names."""
+"""The addresses of the dashboard. ``permissions.py`` says under the same names who may open each."""
 
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 
@@ -8,6 +8,7 @@ from dupdash.web.views import (
     audit,
     bulk_actions,
     callbacks,
+    follow_up,
     insights,
     job,
     job_actions,
@@ -18,6 +19,7 @@ from dupdash.web.views import (
     presets,
     request,
     request_parts,
+    saved_filters,
     sign_in,
     system,
     tokens,
@@ -28,6 +30,8 @@ register_converter(JobId, "job_id")
 job_urls: list[URLPattern] = [
     path("", jobs.jobs, name="list"),
     path("rows/", jobs.job_rows, name="rows"),
+    path("filters/", saved_filters.save_filter, name="save_filter"),
+    path("filters/<int:filter_id>/delete/", saved_filters.delete_filter, name="delete_filter"),
     path("copies.csv", jobs.jobs_csv, name="csv"),
     path("bulk/", bulk_actions.bulk_action, name="bulk_action"),
     path("bulk/result/", bulk_actions.bulk_result, name="bulk_result"),
@@ -41,6 +45,8 @@ job_urls: list[URLPattern] = [
     path("<job_id:job_id>/summary.txt", job.job_summary, name="summary"),
     path("<job_id:job_id>/look/", approvals.look, name="look"),
     path("<job_id:job_id>/edit/", approvals.edit, name="edit"),
+    path("<job_id:job_id>/follow-up/", follow_up.follow_up_job, name="follow_up"),
+    path("<job_id:job_id>/undo-approval/", job_actions.undo_approval, name="undo_approval"),
     path("<job_id:job_id>/approve/", job_actions.approve, name="approve"),
     path("<job_id:job_id>/refuse/", job_actions.reject, name="reject"),
     path("<job_id:job_id>/cancel/", job_actions.cancel, name="cancel"),
@@ -58,6 +64,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("jobs/", include((job_urls, "jobs"))),
     path("approvals/", approvals.approvals, name="approvals"),
     path("approvals/decide/", approvals.approvals_decide, name="approvals_decide"),
+    path("approvals/undo/", approvals.undo_approvals, name="undo_approvals"),
     path("presets/", presets.presets, name="presets"),
     path("presets/<int:preset_id>/", presets.edit_preset, name="edit_preset"),
     path("presets/<int:preset_id>/delete/", presets.delete_preset, name="delete_preset"),
@@ -65,6 +72,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("insights/<slug:chart_id>.csv", insights.insights_csv, name="insights_csv"),
     path("system/", system.system, name="system"),
     path("tokens/", tokens.own_tokens, name="tokens"),
+    path("documentation/web-services.txt", tokens.documentation, name="web_services_documentation"),
     path("tokens/<int:token_id>/revoke/", tokens.revoke_token, name="revoke_token"),
     path("tokens/<int:token_id>/callback/", callbacks.token_callback, name="token_callback"),
     path("audit/", audit.audit, name="audit"),

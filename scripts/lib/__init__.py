@@ -20,6 +20,7 @@ MODULES = {
     "check": "checks",
     "docs": "docs",
     "screenshots": "screenshots",
+    "audit_pages": "audit_pages",
 }
 
 

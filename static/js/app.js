@@ -1,13 +1,16 @@
-// The one script of every page. Each module listens on the document, so that whatever htmx swaps in works too,
-// and each leaves a page without scripts whole: everything here is a comfort on top of links and forms.
+// The script of every page. Each module listens on the document, so that it also works for what htmx swaps in. Links and
+// forms work without scripts; the modules only add convenience.
 import "./categories.js";
 import "./copying.js";
 import "./dialogs.js";
+import "./expiry.js";
 import "./options.js";
 import "./picker.js";
 import "./polling.js";
 import "./presets.js";
+import "./shortcuts.js";
 import "./suggestions.js";
+import "./tab.js";
 import "./ticks.js";
 import "./times.js";
 import "./toasts.js";

@@ -1,4 +1,4 @@
-// Keeps what is chosen in a list that scrolls in view: <div data-chosen-in-view>. Only the list scrolls, never the page.
+// Keeps the chosen entry of a scrolling list in view: <div data-chosen-in-view>. The page itself does not scroll.
 
 function showChosen() {
   for (const list of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-chosen-in-view]"))) {

@@ -25,7 +25,7 @@ document.addEventListener("click", async (event) => {
     await copy(text.trim());
     toast("Copied.", "success");
   } catch {
-    toast("Your browser did not allow copying. Select the text and copy it by hand.", "warning");
+    toast("Your browser did not allow copying. Select the text and copy it yourself.", "warning");
   }
   button.focus();
 });

@@ -1,5 +1,5 @@
-// <a href="…/cancel" data-opens="cancel-dialog"> opens that <dialog>. Without scripts, or in a new tab, the link leads
-// to the page that asks the same. Focus, Escape and what lies behind are the browser's business.
+// <a href="…/cancel" data-opens="cancel-dialog"> opens that <dialog>. Without scripts, or in a new tab, the link leads to a
+// page with the same confirmation. The browser handles focus, Escape and the backdrop.
 
 document.addEventListener("click", (event) => {
   const target = /** @type {Element} */ (event.target);
@@ -7,7 +7,7 @@ document.addEventListener("click", (event) => {
   const closer = target.closest("[data-closes]");
   if (closer) closer.closest("dialog")?.close();
 
-  // A click on the dialog itself, and on nothing in it, is one on the backdrop or the margin.
+  // A click on the dialog element itself is on its backdrop or its margin.
   if (target instanceof HTMLDialogElement) {
     const box = target.getBoundingClientRect();
     const inside =

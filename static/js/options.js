@@ -1,7 +1,7 @@
-// The ten options: one that needs another (data-needs="users activities") is off, disabled and explained until all of them
-// are on. Its own choice comes back with them. Without scripts the server does the same after the form is sent.
+// The ten options: an option that needs others (data-needs="users activities") is off, disabled and explained until they
+// are on; then its own choice comes back. Without scripts the server does the same.
 
-/** @type {WeakMap<HTMLInputElement, boolean>} what was chosen before it was switched off for us */
+/** @type {WeakMap<HTMLInputElement, boolean>} the choice before this module switched it off */
 const chosen = new WeakMap();
 
 /** @param {ParentNode} form */
@@ -12,7 +12,7 @@ function settle(form) {
     options.set(input.dataset.option ?? "", input);
   }
   for (const input of options.values()) {
-    // `data-fixed`: refused by the server for another reason, which no other switch can change.
+    // `data-fixed`: the server refuses this option, whatever else is chosen.
     if (!input.dataset.needs || input.hasAttribute("data-fixed")) continue;
     const allowed = input.dataset.needs.split(/\s+/).every((name) => options.get(name)?.checked ?? true);
     if (!allowed && !input.disabled) {
@@ -34,7 +34,7 @@ document.addEventListener("change", (event) => {
   const input = /** @type {HTMLInputElement} */ (event.target);
   if (input.matches("input[data-option]") && input.form) settle(input.form);
 });
-// A reset changes the values after this event, and so does the browser that fills a form in again after "back".
+// A reset changes the values after this event, and so does a browser that restores a form after "back".
 document.addEventListener("reset", () => setTimeout(settleAll));
 window.addEventListener("pageshow", settleAll);
 document.addEventListener("htmx:afterSwap", settleAll);

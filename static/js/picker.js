@@ -1,6 +1,6 @@
 // The search for a source course: <input data-picks="results-id"> and, below it, what was found as plain radios
-// (components/_course_choices.html). They need no script; this only adds what fingers expect of a search:
-// arrow down goes to what was found, arrow up from the first goes back, Enter searches and does not send the form.
+// (components/_course_choices.html). This module adds keys: arrow down goes to the results, arrow up from the first
+// result goes back, and Enter searches instead of sending the form.
 
 /** @param {string | undefined} id @returns {HTMLInputElement[]} */
 const radiosIn = (id) => [
@@ -34,7 +34,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Whoever chooses while a search is still under way has found it: its answer would bring back what was chosen before.
+// A choice ends a search that still runs, because its answer would restore the earlier choice.
 document.addEventListener("change", (event) => {
   const at = /** @type {HTMLElement} */ (event.target);
   if (!at.matches("input[type=radio]")) return;

@@ -1,21 +1,24 @@
-// Looks after elements with `data-poll`, which ask for themselves: hx-trigger="every 2s, refresh".
+// Controls elements with `data-poll`, which poll themselves: hx-trigger="every 2s, refresh".
 //
-// - A hidden tab asks nothing; when it is seen again it asks at once.
-// - After an error the ticks of 2, 4, 8 … up to 30 seconds are skipped and a notice is shown, until an answer comes.
+// - A hidden tab does not poll; when it becomes visible it polls at once. With `data-poll-hidden` it polls once in ten
+//   seconds while it is hidden, because its title and icon show the state.
+// - After an error it skips the polls of 2, 4, 8 … up to 30 seconds and shows a notice until an answer comes.
 //
 // htmx cannot do this in the trigger (`every 2s [condition]`): that needs eval, which our
-// Content-Security-Policy forbids, and without eval htmx takes every condition for true.
+// Content-Security-Policy forbids, and without eval htmx treats every condition as true.
 
 const LONGEST_WAIT = 30_000;
 const LONGEST_ANSWER = 15_000;
+const HIDDEN_PAUSE = 10_000;
 
 let failures = 0;
 let notBefore = 0;
+let lastHidden = 0;
 
 /** @param {Event} event @returns {any} */
 const detailOf = (event) => /** @type {CustomEvent} */ (event).detail;
 
-/** The element that asked. `detail.elt` becomes its parent once it has been swapped away. @param {Event} event */
+/** Whether a polling element sent the request. `detail.elt` becomes its parent after the swap. @param {Event} event */
 const isPoll = (event) => Boolean(detailOf(event).requestConfig?.elt?.hasAttribute("data-poll"));
 
 /** @param {boolean} lost */
@@ -26,7 +29,7 @@ function showConnection(lost) {
 
 /** @param {boolean} lost */
 function slowDown(lost) {
-  // Two requests may have been under way: one failure of the line counts once.
+  // Two requests may fail together: that counts as one failure.
   if (Date.now() < notBefore) return;
   failures += 1;
   notBefore = Date.now() + Math.min(LONGEST_WAIT, 1000 * 2 ** failures);
@@ -41,12 +44,21 @@ function askNow() {
 }
 
 document.addEventListener("htmx:configRequest", (event) => {
-  // A line that swallows requests must not keep the page waiting for ever.
+  // Without a timeout a lost request would stop the polling.
   if (detailOf(event).elt.hasAttribute("data-poll")) detailOf(event).timeout = LONGEST_ANSWER;
 });
 
+/** Whether a hidden tab may ask now. @param {Event} event */
+function mayAskHidden(event) {
+  if (!detailOf(event).requestConfig.elt.hasAttribute("data-poll-hidden")) return false;
+  if (Date.now() - lastHidden < HIDDEN_PAUSE) return false;
+  lastHidden = Date.now();
+  return true;
+}
+
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (isPoll(event) && (document.hidden || Date.now() < notBefore)) event.preventDefault();
+  if (!isPoll(event)) return;
+  if (Date.now() < notBefore || (document.hidden && !mayAskHidden(event))) event.preventDefault();
 });
 
 document.addEventListener("htmx:afterRequest", (event) => {
@@ -63,19 +75,23 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) {
 document.addEventListener("htmx:responseError", (event) => {
   if (!isPoll(event)) return;
   const { status } = detailOf(event).xhr;
-  // 4xx is an answer: the line is fine, and "connection lost" would be a lie.
+  // 4xx is an answer, so the connection works.
   slowDown(status >= 500 || status === 408 || status === 429);
 });
 
-document.addEventListener("visibilitychange", askNow);
+document.addEventListener("visibilitychange", () => {
+  // The pause of a hidden tab begins when it is hidden.
+  lastHidden = Date.now();
+  askNow();
+});
 window.addEventListener("pageshow", (event) => event.persisted && askNow());
 window.addEventListener("online", () => {
   notBefore = 0;
   askNow();
 });
 
-// An endless animation in a part that has just been swapped would start afresh, and be seen to. Started at the
-// same moment as all others of its kind it goes on as if nothing had happened.
+// An endless animation in a swapped part would visibly restart. With the same start time as all others it continues
+// smoothly.
 document.addEventListener("htmx:afterSwap", () => {
   for (const animation of document.getAnimations()) {
     if (animation.effect?.getTiming().iterations === Infinity) animation.startTime = 0;

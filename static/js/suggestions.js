@@ -1,9 +1,9 @@
 // Names for the copy: <button data-suggests="id of the source" data-fullname data-shortname> fills them in when it is pressed,
-// and by itself where nothing was typed yet. Without scripts the button sends the form, and the server fills them in.
+// and automatically while both fields are empty. Without scripts the button sends the form and the server fills them in.
 
 const NAMES = /** @type {const} */ (["fullname", "shortname"]);
 
-/** @type {Map<string, string>} what was filled in by itself: another source may replace it */
+/** @type {Map<string, string>} what was filled in automatically: another source may replace it */
 const filled = new Map();
 /** @type {string | undefined} */
 let last;
@@ -16,7 +16,7 @@ function fill(button, wanted) {
     if (!(input instanceof HTMLInputElement) || !wanted(input) || input.value === value) continue;
     input.value = value;
     filled.set(name, value);
-    // As if it had been typed: whether it is free is checked, and the preview follows.
+    // As if somebody had typed it: the name is checked, and the preview follows.
     input.dispatchEvent(new Event("input", { bubbles: true }));
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
@@ -73,7 +73,7 @@ document.addEventListener("htmx:afterSettle", () => {
   const button = document.querySelector("button[data-suggests]");
   if (!(button instanceof HTMLButtonElement) || button.dataset.suggests === last) return;
   last = button.dataset.suggests;
-  // Not under the fingers of somebody who has begun to type there.
+  // Not while somebody types there.
   const untouched = (/** @type {HTMLInputElement} */ input) => input.value === "" && input !== document.activeElement;
   fill(button, (input) => untouched(input) || input.value === filled.get(input.name));
 });

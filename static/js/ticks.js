@@ -1,6 +1,6 @@
-// Ticks in a list (<form data-remembers-ticks>, each with an id of its own): one ticks all of a page, a line says how many
-// there are, and they come back after a reload or a swap of the list. Kept for this page's address in this tab alone;
-// what is sent is decided by the ticks themselves, so that nothing here is needed.
+// Selected checkboxes in a list (<form data-remembers-ticks>, each with its own id): one checkbox selects all of a page, a
+// line shows the number, and the selection survives a reload or a swap of the list. It is stored for this address in
+// this tab. The form works without this module.
 
 const KEY = "dupdash:ticks";
 
@@ -32,7 +32,7 @@ function tell(form) {
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ address: location.href, ids: ticked.map((tick) => tick.id) }));
   } catch {
-    // A browser that keeps nothing: then a reload forgets them.
+    // A browser that stores nothing forgets the selection at a reload.
   }
 }
 
@@ -58,5 +58,5 @@ document.addEventListener("htmx:beforeSwap", () => {
 });
 // After the new address has been pushed, under which the ticks are kept.
 document.addEventListener("htmx:afterSettle", () => tickAgain(before));
-// The browser, too, may have filled in the ticks again after "back".
+// The browser may have restored the checkboxes after "back".
 window.addEventListener("pageshow", () => tickAgain(remembered()));

@@ -1,15 +1,15 @@
 // Every <time datetime data-local="…"> in the viewer's own time zone, with the exact moment on hover:
 //   relative   "3 minutes ago", "in 2 hours"; older than a week: the date
 //   elapsed    how long since then, counting: "4 min 12 s"
-//   datetime, date, time
-// What the server wrote stays for browsers without scripts.
+//   datetime, date, time; exact: a date and time with seconds
+// Browsers without scripts show the text of the server.
 
 const LANGUAGE = document.documentElement.lang || "en";
-// Words follow the page, or a page in English would say "vor 3 Minuten"; the shape of a date follows the viewer as far as
-// that is the same language (14:30 or 2:30 pm, 23 November or November 23).
+// The words are in the language of the page; the format of dates follows the viewer's locale if that has the same
+// language (14:30 or 2:30 pm, 23 November or November 23).
 const LOCALE = navigator.languages.find((name) => name.split("-")[0] === LANGUAGE.split("-")[0]) ?? LANGUAGE;
 
-// The zone that was chosen in the preferences, where the browser knows it; else the browser's own.
+// The time zone of the preferences if the browser knows it, else the browser's own.
 const ZONE = (() => {
   const chosen = document.documentElement.dataset.zone;
   try {
@@ -24,6 +24,7 @@ const relative = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
 /** @type {Record<string, Intl.DateTimeFormat>} */
 const formats = {
   datetime: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short", timeZone: ZONE }),
+  exact: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "medium", timeZone: ZONE }),
   date: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeZone: ZONE }),
   time: new Intl.DateTimeFormat(LOCALE, { timeStyle: "short", timeZone: ZONE }),
 };
@@ -38,7 +39,7 @@ function asRelative(moment) {
   for (const [unit, length] of UNITS) {
     if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
   }
-  // No counting seconds: a text that changes all the time pulls the eye.
+  // No seconds, because a text that changes all the time distracts.
   return seconds > 0 ? "in a moment" : "just now";
 }
 
@@ -59,7 +60,7 @@ function render(element) {
   const style = element.dataset.local ?? "";
   const text =
     style === "elapsed" ? asElapsed(moment) : (formats[style]?.format(moment) ?? asRelative(moment));
-  // Writing what is there already would undo a selection.
+  // Writing an equal text would undo a selection.
   if (element.textContent !== text) element.textContent = text;
   if (!element.title) element.title = exact.format(moment);
 }
@@ -70,7 +71,7 @@ function renderAll(root, selector = "time[data-local]") {
 }
 
 renderAll(document);
-// At once after a swap, before anything is painted: the server's own text never flashes up.
+// Immediately after a swap, before the browser paints the text of the server.
 document.addEventListener("htmx:afterSwap", () => renderAll(document));
 document.addEventListener("htmx:oobAfterSwap", () => renderAll(document));
 document.addEventListener("visibilitychange", () => renderAll(document));
@@ -82,7 +83,9 @@ setInterval(() => {
   if (!document.hidden) renderAll(document, 'time[data-local="relative"]');
 }, 15_000);
 
-// Forms tell the server the viewer's zone: <input type="hidden" name="timezone" data-timezone>.
-for (const field of document.querySelectorAll("input[data-timezone]")) {
-  /** @type {HTMLInputElement} */ (field).value = ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+// Forms begin with the viewer's zone: <select name="timezone" data-timezone>. A zone that is not in the list is not chosen.
+for (const field of document.querySelectorAll("select[data-timezone]")) {
+  const select = /** @type {HTMLSelectElement} */ (field);
+  const zone = ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if ([...select.options].some((option) => option.value === zone)) select.value = zone;
 }

@@ -1,6 +1,6 @@
 // Short messages in the corner. The server sends them with an answer:
 //   HX-Trigger: {"dupdash:toast": {"level": "success", "text": "The copy was cancelled.", "url": "/jobs/…/"}}
-// They are read out politely. Good news goes away by itself, bad news stays until it is closed.
+// Screen readers announce them politely. Successes disappear after some seconds; problems stay until they are closed.
 
 const STAYS = 8_000;
 const ICONS = { success: "succeeded", warning: "warning", danger: "failed", error: "failed", info: "info" };
@@ -15,11 +15,11 @@ function icon(name) {
   return svg;
 }
 
-/** @param {string} text @param {string} [level] @param {string} [url] Where more is said, on this site. */
+/** @param {string} text @param {string} [level] @param {string} [url] A page of this site with details. */
 export function toast(text, level = "info", url = "") {
   const region = document.getElementById("toasts");
   if (!region || !text) return;
-  // What is said already is not said again.
+  // A message that is shown is not shown again.
   if ([...region.querySelectorAll(".callout-body")].some((body) => body.textContent === text)) return;
 
   const known = level in ICONS ? /** @type {keyof typeof ICONS} */ (level) : "info";
@@ -49,7 +49,7 @@ export function toast(text, level = "info", url = "") {
   region.append(box);
 
   if (known !== "info" && known !== "success") return;
-  // Nobody loses a message while pointing at it or standing on its button.
+  // A message stays while the pointer or the focus is on it.
   const leave = () => {
     if (box.matches(":hover, :focus-within")) setTimeout(leave, 2_000);
     else box.remove();
@@ -62,7 +62,7 @@ document.addEventListener("dupdash:toast", (event) => {
   toast(text ?? value, level, url);
 });
 
-// htmx says nothing when a request fails that a person made. We do, unless the server's answer already did.
+// htmx shows nothing if a person's request fails. This does, unless the server's answer has a message.
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
     const { requestConfig, xhr } = /** @type {CustomEvent} */ (event).detail;
@@ -71,8 +71,8 @@ for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
     const refused = name === "htmx:responseError" && xhr.status < 500;
     toast(
       refused
-        ? "That was refused. Reload the page to see how things stand now."
-        : "That did not get through. Reload the page before you try again: it may have worked.",
+        ? "This was refused. Reload the page to see the current state."
+        : "No answer came. Reload the page before you try again, because it may have worked.",
       "danger",
     );
   });

@@ -24,9 +24,10 @@ pytestmark = pytest.mark.django_db
 ON_JOBS = [verb for verb in Action if verb != Action.SUBMIT]
 
 # Beside administrators: who may do what, on their own job and on another's.
-OWN = {"faculty": {Action.CANCEL, Action.RETRY}, "help desk": set(), "outsider": set(), "nobody": set()}
-OTHERS: dict[str, set[Action]] = {"faculty": set(), "help desk": set(), "outsider": set(), "nobody": set()}
-OTHERS_BY_POLICY: dict[str, set[Action]] = OTHERS | {"help desk": {Action.RETRY}}
+HELP_DESK = {Action.FOLLOW_UP}
+OWN = {"faculty": {Action.CANCEL, Action.RETRY}, "help desk": HELP_DESK, "outsider": set(), "nobody": set()}
+OTHERS: dict[str, set[Action]] = {"faculty": set(), "help desk": HELP_DESK, "outsider": set(), "nobody": set()}
+OTHERS_BY_POLICY: dict[str, set[Action]] = OTHERS | {"help desk": {Action.RETRY, *HELP_DESK}}
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.moodle import options
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
-from dupdash.web.models import OptionPreset
+from dupdash.web.models import OptionPreset, SavedFilter
 from tests.conftest import PASSWORD
 from tests.duplication.support import facts_of
 
@@ -80,6 +80,7 @@ def open_demo_data(sandbox: Sandbox, *, past: int = 160, now: datetime | None = 
     ClusterHeartbeat.objects.update_or_create(cluster=COPIES, defaults=beat)
     _Writer(campus, sandbox, now or timezone.now()).write(past)
     OptionPreset.objects.create(name="Everything but people", options=options.effective({}))
+    SavedFilter.objects.create(owner=campus.administrator, name="All failures", query="state=failed")
     tokens.make(campus.administrator, "Night import of the timetable", days=90)
     return campus
 
@@ -228,6 +229,13 @@ class _Writer:
         yield "failed", self._failed(job(4, mine, 88), *WENT_WRONG[2])
         yield "partial", self._partial(job(5, theirs, 70))
         yield "unresolved", self._unresolved(job(6, theirs, 300))
+        retried = self._failed(job(14, mine, 60), *WENT_WRONG[3])
+        retried.is_retried = True
+        yield "retried", retried
+        yield "again", self._sent_and(self._succeed, job(14, mine, 50, retry_of=retried), 6.2)
+        assigned = self._failed(job(15, theirs, 200), *WENT_WRONG[1])
+        assigned.assignee, assigned.assignee_note = self._campus.help_desk, "asked the teacher, waits"
+        yield "assigned", assigned
         checking = job(7, admin, 6)
         self._send(checking, self._now - timedelta(minutes=5))
         checking.state, checking.checks, checking.checking_since = "checking", 7, self._now - timedelta(minutes=3)
@@ -297,7 +305,7 @@ class _Writer:
             return event
 
         admin = self._campus.administrator
-        words = "It runs as soon as a place is free." if first == "queued" else "It waits for an administrator."
+        words = "Queued." if first == "queued" else "Waits for approval."
         yield told(job.created_at, "submitted", first, words, actor=job.requester)
         if job.state == "rejected" and job.finished_at:
             why = "This course was copied for the same term last week: please use that copy, or tell me why not."

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     if CHROMIUM is None:
         print("screenshots: there is no Chromium on this machine (apt install chromium)", file=sys.stderr)
         return 1
-    with _site() as (base, campus), _chromium(CHROMIUM) as browser:
+    with open_site() as (base, campus), open_chromium(CHROMIUM) as browser:
         if chosen.readme:
             IN_README.mkdir(parents=True, exist_ok=True)
             return _for_the_readme(browser, base, campus)
@@ -57,7 +57,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 @contextmanager
-def _site() -> Iterator[tuple[str, "DemoData"]]:
+def open_site() -> Iterator[tuple[str, "DemoData"]]:
     from django.conf import settings
     from django.contrib.staticfiles.handlers import StaticFilesHandler
     from django.test.testcases import LiveServerThread
@@ -89,7 +89,7 @@ def _site() -> Iterator[tuple[str, "DemoData"]]:
 
 
 @contextmanager
-def _chromium(path: str) -> Iterator["Browser"]:
+def open_chromium(path: str) -> Iterator["Browser"]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -107,12 +107,12 @@ def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path)
     from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, window
 
     schemes: tuple[Scheme, ...] = ("light", "dark")
-    for who, pages in _pages(campus).items():
+    for who, pages in pages_by_person(campus).items():
         person: User | None = getattr(campus, who, None)
         with window(browser, base, person, reduced_motion="reduce") as page:
             for name, address in pages.items():
                 page.goto(address)
-                _prepare(page, name)
+                prepare(page, name)
                 page.evaluate("scrollTo(0, 0)")
                 for width in (DESKTOP, PHONE):
                     page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
@@ -123,7 +123,7 @@ def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path)
                         yield 1
 
 
-def _pages(campus: "DemoData") -> dict[str, dict[str, str]]:
+def pages_by_person(campus: "DemoData") -> dict[str, dict[str, str]]:
     """By who looks at them; the addresses that are not there are left out."""
     from django.urls import NoReverseMatch, reverse
 
@@ -166,7 +166,7 @@ def _pages(campus: "DemoData") -> dict[str, dict[str, str]]:
     }
 
 
-def _prepare(page: "Page", name: str) -> None:
+def prepare(page: "Page", name: str) -> None:
     """Bring a page into the state that its picture is named after."""
     match name:
         case "request-errors":
@@ -178,7 +178,7 @@ def _prepare(page: "Page", name: str) -> None:
             page.get_by_role("link", name="Cancel").click()
             page.get_by_role("dialog").wait_for()
         case "job-failed":
-            page.get_by_text("Moodle’s own words").click()
+            page.get_by_text("Moodle’s error message").first.click()
         case "approvals":
             page.wait_for_load_state("networkidle")
         case _:

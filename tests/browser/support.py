@@ -75,7 +75,11 @@ def go_to(page: Page, entry: str) -> None:
     button = page.get_by_role("button", name="Menu")
     if button.is_visible():
         button.click()
-    page.get_by_role("navigation", name="Main").get_by_role("link", name=entry).click()
+    menu = page.get_by_role("navigation", name="Main")
+    link = menu.get_by_role("link", name=entry)
+    if not link.is_visible():
+        menu.get_by_role("button", name="More").focus()
+    link.click()
 
 
 def fits(page: Page) -> bool:

@@ -116,9 +116,7 @@ def _walk(browser: Browser, live_server: LiveServer, person: User | None, addres
     assert not found, "\n".join(found)
 
 
-def test_it_is_right_on_every_page_of_an_administrator(
-    browser: Browser, live_server: LiveServer, campus: DemoData
-) -> None:
+def test_pages_of_an_administrator_are_accessible(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
     found = _addresses(campus, campus.administrator)
     assert found.keys() >= KNOWN
     assert {job.state for job in campus.jobs.values()} == set(State)
@@ -131,7 +129,7 @@ def test_it_is_right_on_every_page_of_an_administrator(
 
 
 @pytest.mark.parametrize("who", ["faculty", "help_desk"])
-def test_it_is_right_on_the_pages_of_the_others(
+def test_pages_of_faculty_and_help_desk_are_accessible(
     browser: Browser, live_server: LiveServer, campus: DemoData, who: str
 ) -> None:
     person: User = getattr(campus, who)
@@ -143,14 +141,14 @@ def test_it_is_right_on_the_pages_of_the_others(
     _walk(browser, live_server, person, pages)
 
 
-def test_it_is_right_where_there_is_nothing_yet(
+def test_empty_pages_are_accessible(
     browser: Browser, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
     pages = ["overview", "jobs:list", "insights", "tokens", *({"approvals", "presets"} & PERMISSIONS.keys())]
     _walk(browser, live_server, administrator, [reverse(name) for name in pages])
 
 
-def test_it_is_right_where_moodle_is_not_there(
+def test_pages_without_moodle_are_accessible(
     browser: Browser, live_server: LiveServer, campus: DemoData, sandbox: Sandbox
 ) -> None:
     sandbox.stop()
@@ -158,7 +156,7 @@ def test_it_is_right_where_moodle_is_not_there(
     _walk(browser, live_server, campus.administrator, ["/jobs/new/", f"/jobs/{running.pk}/"])
 
 
-def test_it_is_right_where_the_site_is_in_trouble(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
+def test_pages_during_an_outage_are_accessible(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
     now = timezone.now()
     MoodleHealth.current()
     MoodleHealth.objects.update(paused_at=now, fault_message="Invalid token.", advice="Check MOODLE_TOKEN.")
@@ -167,7 +165,7 @@ def test_it_is_right_where_the_site_is_in_trouble(browser: Browser, live_server:
     Digest.objects.create(recipient=campus.faculty, day=now.date(), since=now, until=now, delivery=Delivery.GIVEN_UP)
     with window(browser, live_server.url, campus.administrator, reduced_motion="reduce") as page:
         page.goto("/")
-        page.get_by_text("The mail server’s own words").click()
+        page.get_by_text("The mail server’s error message").click()
         found = list(_audit(page, crossed=True))
         found += _look_through(page, ["/jobs/new/", f"/jobs/{campus.jobs['queued'].pk}/"])
         # What is shown when nothing works any more: drawn without any of the rest.
@@ -180,7 +178,7 @@ def _broken() -> str:
     return server_error(RequestFactory().get("/")).content.decode()
 
 
-def test_it_is_right_at_the_door(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
+def test_sign_in_and_error_pages_are_accessible(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
     with window(browser, live_server.url, reduced_motion="reduce") as page:
         found = _look_through(page, ["/sign-in/", "/sign-in/?next=/jobs/"])
         page.get_by_label("Username").fill("nobody")
@@ -216,7 +214,7 @@ def _open_dialog(page: Page) -> None:
 
 
 def _open_raw(page: Page) -> None:
-    page.get_by_text("Moodle’s own words").click()
+    page.get_by_text("Moodle’s error message").first.click()
 
 
 def _lose_the_connection(page: Page) -> None:
@@ -235,21 +233,21 @@ def _open_tables(page: Page) -> None:
 
 
 def _make_token(page: Page) -> None:
-    page.get_by_label("What it is for").fill("timetable")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("Purpose").fill("timetable")
+    page.get_by_role("button", name="Create the token").click()
     page.locator("#token").wait_for()
 
 
 def _decide(page: Page) -> None:
     page.get_by_label("All on this page").check()
-    page.get_by_role("button", name="Refuse the ticked").click()
-    page.get_by_role("link", name="Not now").wait_for()
+    page.get_by_role("button", name="Refuse selected").click()
+    page.get_by_role("link", name="Don’t refuse").wait_for()
 
 
 def _ask_to_try_again(page: Page) -> None:
     page.get_by_label("All on this page").check()
     page.get_by_role("button", name="Try again").click()
-    page.get_by_role("link", name="Back", exact=True).wait_for()
+    page.get_by_role("link", name="Don’t try again").wait_for()
 
 
 def _try_again(page: Page) -> None:
@@ -258,7 +256,7 @@ def _try_again(page: Page) -> None:
     page.get_by_role("link", name="Show all copies").wait_for()
 
 
-def test_it_is_right_while_it_is_being_used(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
+def test_pages_in_use_are_accessible(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
     """Forms that came back, what a search found, dialogs, menus, notices."""
     job = "/jobs/{}/"
     steps: list[tuple[str, Callable[[Page], None]]] = [

@@ -33,7 +33,7 @@ def test_every_chart_is_drawn_and_fits(
         assert fits(page)
 
 
-def test_a_bar_leads_to_its_copies(browser: Browser, live_server: LiveServer, administrator: User) -> None:
+def test_bar_leads_to_its_copies(browser: Browser, live_server: LiveServer, administrator: User) -> None:
     _copies()
     with window(browser, live_server.url, administrator) as page:
         page.goto("/insights/?days=7")

@@ -1,4 +1,4 @@
-"""The request form without a mouse: Tab, Space, Enter and the arrows, from the sign-in to the copy."""
+"""The request form by keyboard alone, from the sign-in to the copy."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -28,7 +28,7 @@ def _tab_to(page: Page, wanted: Locator) -> None:
     raise AssertionError(f"{STOPS} stops did not lead to {wanted}")
 
 
-def test_it_asks_for_a_copy_by_keyboard_alone(
+def test_copy_is_requested_by_keyboard_alone(
     browser: Browser, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
     with window(browser, live_server.url) as page:

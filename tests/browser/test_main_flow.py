@@ -1,4 +1,4 @@
-"""Somebody signs in, fills in the form, and watches the copy being made, in a real browser."""
+"""The way of a copy from the sign-in to the finished course."""
 
 import re
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def _sign_in(page: Page, live_server: LiveServer, username: str, to: str) -> Non
     page.wait_for_load_state("networkidle")
 
 
-def test_it_leads_from_the_form_to_the_finished_copy(
+def test_form_leads_to_the_finished_copy(
     page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox, worker: None
 ) -> None:
     troubles: list[str] = []
@@ -66,7 +66,7 @@ def test_it_leads_from_the_form_to_the_finished_copy(
         page.get_by_role("button", name="Request copy").click()
         expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f]{32}/$"))
         expect(page.get_by_role("heading", level=1)).to_have_text("Introduction to Biology, 2027")
-        restoring = "Moodle restores the backup into the new course."
+        restoring = "Moodle is restoring the backup into the new course."
         expect(page.locator("#job-status")).to_contain_text(restoring, timeout=15_000)
         bar = page.get_by_role("progressbar", name="Restore")
         expect(bar).to_have_attribute("aria-valuetext", re.compile("roughly"))
@@ -88,7 +88,7 @@ def test_it_leads_from_the_form_to_the_finished_copy(
     assert troubles == []
 
 
-def test_it_asks_in_a_dialog_before_it_cancels(
+def test_cancelling_is_confirmed_in_a_dialog(
     page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
     job = a_job(requester=administrator)
@@ -105,7 +105,9 @@ def test_it_asks_in_a_dialog_before_it_cancels(
     assert job.state == State.CANCELLED
 
 
-def test_it_works_without_scripts(browser: Browser, live_server: LiveServer, faculty: User, sandbox: Sandbox) -> None:
+def test_copy_is_requested_without_scripts(
+    browser: Browser, live_server: LiveServer, faculty: User, sandbox: Sandbox
+) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     _sign_in(page, live_server, "faculty", "/jobs/new/")

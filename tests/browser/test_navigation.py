@@ -1,4 +1,4 @@
-"""Back and forward, and an address that somebody sent."""
+"""Back, forward and shared addresses."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.browser.support import fits, sign_in, window
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
-def test_an_address_survives_the_sign_in(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
+def test_requested_address_survives_the_sign_in(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
     job = open_demo_data(sandbox, past=4).jobs["failed"]
     with window(browser, live_server.url) as page:
         page.goto("/jobs/?q=permissions&state=failed")
@@ -28,9 +28,7 @@ def test_an_address_survives_the_sign_in(browser: Browser, live_server: LiveServ
         expect(page.get_by_role("link", name=job.fullname).first).to_be_visible()
 
 
-def test_back_and_forward_lead_through_what_was_seen(
-    browser: Browser, live_server: LiveServer, sandbox: Sandbox
-) -> None:
+def test_back_and_forward_show_what_was_seen(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
     campus = open_demo_data(sandbox, past=40)
     job = campus.jobs["failed"]
     with window(browser, live_server.url, campus.administrator) as page:
@@ -55,9 +53,7 @@ def test_back_and_forward_lead_through_what_was_seen(
         expect(page.get_by_role("heading", level=1)).to_have_text(job.fullname)
 
 
-def test_forward_is_heard_before_the_page_has_finished_loading(
-    browser: Browser, live_server: LiveServer, sandbox: Sandbox
-) -> None:
+def test_forward_works_before_the_page_has_loaded(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
     """The heading is there long before the scripts are: who is quick must not read it under another's address."""
     person = open_demo_data(sandbox, past=20).administrator
     held: list[Route] = []
@@ -79,7 +75,7 @@ def test_forward_is_heard_before_the_page_has_finished_loading(
         expect(heading).to_have_text(failed)
 
 
-def test_a_long_name_and_every_width_fit(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
+def test_long_name_fits_at_every_width(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
     """Between a phone and a wide screen, where the menu turns into a row."""
     person = open_demo_data(sandbox, past=10).administrator
     person.first_name, person.last_name = "Alexandra Wilhelmina", "Featherstonehaugh-Cholmondeley"
@@ -92,3 +88,21 @@ def test_a_long_name_and_every_width_fit(browser: Browser, live_server: LiveServ
                 page.set_viewport_size({"width": width, "height": 600})
                 narrow += [] if fits(page) else [f"{address} at {width}"]
     assert narrow == []
+
+
+def test_pages_behind_more_are_reached_by_mouse_and_keyboard(
+    browser: Browser, live_server: LiveServer, sandbox: Sandbox
+) -> None:
+    person = open_demo_data(sandbox, past=5).administrator
+    with window(browser, live_server.url, person) as page:
+        page.goto("/")
+        presets = page.get_by_role("navigation", name="Main").get_by_role("link", name="Presets")
+        expect(presets).to_be_hidden()
+        page.get_by_role("button", name="More").click()
+        presets.click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Presets")
+        page.get_by_role("button", name="More").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("API tokens")

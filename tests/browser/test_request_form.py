@@ -1,4 +1,4 @@
-"""What scripts add to the request form: the preview that follows, names that fill themselves in, and presets."""
+"""What scripts add to the request form."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from tests.duplication.support import a_job
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
-def test_it_tells_what_will_happen_and_follows_the_switches(
+def test_preview_follows_the_options(
     page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
     _sign_in(page, live_server, "ada", "/jobs/new/?source=7")
@@ -28,7 +28,7 @@ def test_it_tells_what_will_happen_and_follows_the_switches(
     expect(page.get_by_text("All activities and resources: the sections will be empty.")).to_be_visible()
 
 
-def test_a_combination_that_the_site_does_not_support_is_refused_at_once(
+def test_unsupported_options_are_reported_at_once(
     page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
     _sign_in(page, live_server, "ada", "/jobs/new/?source=7")
@@ -43,7 +43,7 @@ def test_a_combination_that_the_site_does_not_support_is_refused_at_once(
     expect(refusal).not_to_be_visible()
 
 
-def test_it_fills_in_names_and_leaves_what_was_typed(
+def test_names_are_filled_in_unless_somebody_typed(
     page: Page, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
     _sign_in(page, live_server, "ada", "/jobs/new/")
@@ -61,7 +61,7 @@ def test_it_fills_in_names_and_leaves_what_was_typed(
     ("username", "on"),
     [("ada", ["activities", "users", "logs"]), ("faculty", ["activities"])],
 )
-def test_it_sets_the_switches_of_a_preset(
+def test_preset_sets_the_options(
     page: Page,
     live_server: LiveServer,
     administrator: User,

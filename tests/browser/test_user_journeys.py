@@ -1,4 +1,4 @@
-"""The days of the three kinds of people, each at a desk and on a phone, by day and by night."""
+"""The days of the three kinds of people, on a desktop and on a phone, in both colour schemes."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.queue.dispatch import dispatch
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from tests.browser.demo_data import DemoData, open_demo_data
@@ -46,7 +47,7 @@ def _state(page: Page, word: str) -> None:
 
 
 @WINDOWS
-def test_faculty_ask_and_get_their_copy(
+def test_faculty_request_and_get_a_copy(
     browser: Browser,
     live_server: LiveServer,
     campus: DemoData,
@@ -81,19 +82,25 @@ def test_faculty_ask_and_get_their_copy(
 
         # The administrator finds it where work begins, and decides.
         other.goto("/")
-        other.get_by_role("region", name="Needs attention").get_by_role("link", name=FULLNAME).first.click()
+        expect(other.get_by_role("region", name="Needs attention").get_by_role("link", name=FULLNAME)).to_be_visible()
+        go_to(other, "Approvals")
         expect(other.get_by_text("For the summer school.").first).to_be_visible()
         with sandbox.held_at("renamed"):
             with sandbox.held_at("backup"):
-                other.get_by_role("link", name="Approve", exact=True).click()
-                other.get_by_role("button", name="Approve", exact=True).click()
+                # One press approves; the copy starts when the approval can no longer be undone.
+                other.get_by_role("button", name="Approve BIO101-SUMMER").click()
+                expect(other.get_by_text("is approved.")).to_be_visible()
+                expect(other.get_by_role("button", name="Undo")).to_be_visible()
+                # The requester's page shows the decision without a reload.
+                _state(page, "Queued")
+                DuplicationJob.objects.filter(shortname="BIO101-SUMMER").update(held_until=None)
+                dispatch()
+                other.goto(page.url)
                 _state(other, "Running")
-                expect(other.locator("#job-status")).to_contain_text("Moodle backs up the source course.")
-                # The requester's page finds out by itself, but a person's decision is asked for every 20 s only.
-                page.reload()
-                expect(page.locator("#job-status")).to_contain_text("Moodle backs up the source course.")
+                expect(other.locator("#job-status")).to_contain_text("Moodle is backing up the source.")
+                expect(page.locator("#job-status")).to_contain_text("Moodle is backing up the source.")
                 sandbox.wait_for_step("backup")
-            expect(page.locator("#job-status")).to_contain_text("Moodle restores the backup into the new course.")
+            expect(page.locator("#job-status")).to_contain_text("Moodle is restoring the backup into the new course.")
             assert fits(page)
         for one in (page, other):
             _state(one, "Succeeded")
@@ -106,7 +113,7 @@ def test_faculty_ask_and_get_their_copy(
 
 
 @WINDOWS
-def test_the_help_desk_finds_out_what_became_of_a_copy(
+def test_help_desk_finds_a_copy_and_its_failure(
     browser: Browser, live_server: LiveServer, campus: DemoData, sandbox: Sandbox, width: int, scheme: Scheme
 ) -> None:
     failed, done = campus.jobs["failed"], campus.jobs["succeeded"]
@@ -125,7 +132,7 @@ def test_the_help_desk_finds_out_what_became_of_a_copy(
         expect(page.get_by_role("heading", name="1 copy matches")).to_be_visible()
         page.get_by_role("link", name=done.fullname).click()
         _state(page, "Succeeded")
-        expect(page.get_by_text("all sections and activities are there")).to_be_visible()
+        expect(page.get_by_text("Verified: all sections and activities were copied")).to_be_visible()
 
         page.go_back()
         expect(search).to_have_value(f"faith {done.shortname}")
@@ -137,9 +144,9 @@ def test_the_help_desk_finds_out_what_became_of_a_copy(
         # What happened, what it means, what to do; and one click further, Moodle's own words.
         expect(page.get_by_text("may not copy this course, or not into this category").first).to_be_visible()
         expect(page.get_by_text("What to do:").first).to_be_visible()
-        words = page.get_by_role("region", name="Moodle’s own words")
+        words = page.get_by_role("region", name="Moodle’s error message")
         expect(words).to_be_hidden()
-        page.get_by_text("Moodle’s own words").click()
+        page.get_by_text("Moodle’s error message").click()
         expect(words).to_contain_text("nopermissions")
         expect(words).to_contain_text("you do not currently have permissions")
         expect(page.get_by_role("link", name="Cancel")).to_have_count(0)
@@ -147,7 +154,7 @@ def test_the_help_desk_finds_out_what_became_of_a_copy(
 
 
 @WINDOWS
-def test_an_administrator_puts_right_what_went_wrong(
+def test_administrator_cleans_up_after_failures(
     browser: Browser,
     live_server: LiveServer,
     campus: DemoData,
@@ -175,11 +182,11 @@ def test_an_administrator_puts_right_what_went_wrong(
         page.get_by_role("link", name="Delete the partial course").click()
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text(f"Course {left.id}")
-        dialog.get_by_role("button", name="Keep it").click()
+        dialog.get_by_role("button", name="Keep the course").click()
         expect(dialog).to_be_hidden()
         assert sandbox.state.course(left.id)
         page.get_by_role("link", name="Delete the partial course").click()
-        dialog.get_by_role("button", name="Delete it in Moodle").click()
+        dialog.get_by_role("button", name="Delete in Moodle").click()
         expect(page.get_by_text("The partial course was deleted in Moodle.")).to_be_visible()
         assert sandbox.state.course(left.id) is None
 
@@ -187,20 +194,20 @@ def test_an_administrator_puts_right_what_went_wrong(
         page.goto("/")
         attention.get_by_role("link", name=lost.fullname).first.click()
         _state(page, "Unresolved")
-        page.get_by_role("link", name="Settle").click()
+        page.get_by_role("link", name="Record the result").click()
         page.get_by_label("No copy was made").check()
-        page.get_by_label("How do you know?").fill("Looked through the whole category.")
-        page.get_by_role("button", name="Settle").click()
+        page.get_by_label("Evidence").fill("Looked through the whole category.")
+        page.get_by_role("button", name="Save the result").click()
         _state(page, "Failed")
         expect(page.get_by_text("Looked through the whole category.").first).to_be_visible()
 
         # One that runs: it cannot be stopped, but it can be taken away.
         with sandbox.held_at("renamed"):
             _ask_for_a_copy(page)
-            expect(page.locator("#job-status")).to_contain_text("Moodle restores the backup into the new course.")
+            expect(page.locator("#job-status")).to_contain_text("Moodle is restoring the backup into the new course.")
             page.get_by_role("link", name="Cancel").click()
-            page.get_by_role("button", name="Cancel and remove the copy").click()
-            expect(page.locator("#job-status")).to_contain_text("removed as soon as Moodle is done with it")
+            page.get_by_role("button", name="Cancel and delete the copy").click()
+            expect(page.locator("#job-status")).to_contain_text("dupdash deletes it as soon as Moodle has finished it")
         _state(page, "Cancelled")
         assert fits(page)
     assert not sandbox.state.by_shortname("BIO101-SUMMER")

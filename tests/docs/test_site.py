@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dupdash.duplication.explanations import EXPLANATIONS
-from dupdash.operations.reference import write_pages
+from dupdash.duplication.explanations import EXPLANATIONS, advice
+from dupdash.operations.reference import ADMINISTRATOR, write_pages
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -47,7 +47,7 @@ def test_every_error_code_has_its_cure(reference: Path) -> None:
     page = (reference / "errors.md").read_text()
     for code, explanation in EXPLANATIONS.items():
         assert f"| `{code}` |" in page
-        assert explanation.do.split(".")[0].replace("<", "&lt;") in page
+        assert advice(explanation, ADMINISTRATOR).split(".")[0].replace("<", "&lt;") in page
 
 
 def test_every_command_is_described(reference: Path) -> None:

@@ -203,6 +203,8 @@ def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any)
         "created_at": now,
     } | columns
     job = DuplicationJob.objects.create(**given)
+    if job.retry_of_id:
+        DuplicationJob.objects.filter(pk=job.retry_of_id).update(is_retried=True)
     JobEvent.objects.create(job=job, kind="submitted", from_state="", to_state=state, reason="As a test wants it.")
     return job
 

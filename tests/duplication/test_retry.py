@@ -187,9 +187,21 @@ def test_it_is_refused_while_a_course_has_the_short_name(moodle: Moodle, client_
 def test_it_is_refused_when_it_was_tried_again_already(moodle: Moodle, client_of: MoodleClient) -> None:
     old = ended(moodle)
     first = jobs.retry(old, actor=None, client=client_of)
-    with pytest.raises(InvalidRequest) as caught:
+    jobs.cancel(first, actor=None)
+    same = DuplicationJob.objects.get(pk=old.pk)
+    for job in (old, same):
+        with pytest.raises(jobs.CannotDo, match="already tried again"):
+            jobs.retry(job, actor=None, client=client_of)
+    assert jobs.retry(first, actor=None, client=client_of).retry_of == first
+    assert DuplicationJob.objects.count() == 3
+
+
+def test_of_two_retries_at_the_same_moment_one_is_refused(moodle: Moodle, client_of: MoodleClient) -> None:
+    old = ended(moodle)
+    DuplicationJob.objects.update(is_retried=True)
+    with pytest.raises(jobs.CannotDo, match="already tried again"):
         jobs.retry(old, actor=None, client=client_of)
-    assert caught.value.problems[0].job == first
+    assert DuplicationJob.objects.count() == 1
 
 
 def test_it_is_refused_when_the_source_is_gone(moodle: Moodle, client_of: MoodleClient) -> None:

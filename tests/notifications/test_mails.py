@@ -1,5 +1,6 @@
 """The text of mails, also with hostile names and reasons."""
 
+from datetime import timedelta
 from email import policy
 from email.parser import BytesParser
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
+from django.utils import timezone
 
 from dupdash.accounts.access import Role
 from dupdash.duplication import jobs
+from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.notifications.safe_text import one_line, quoted
 from dupdash.notifications.topics import Topic, When
@@ -103,7 +106,7 @@ def test_long_subject_is_shortened(faculty: User, sent_mail: Any) -> None:
 
 def test_mail_reports_a_difference_from_the_source(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty)
-    type(job).objects.filter(pk=job.pk).update(verification={"complete": False})
+    type(job).objects.filter(pk=job.pk).update(verification={"complete": False}, differs=True)
     succeed(job)
     assert "It differs from its source" in sweep()[0].body
 
@@ -121,3 +124,22 @@ def test_names_are_one_line_and_foreign_text_is_marked() -> None:
     assert one_line("x" * 20, 5) == "xxxx…"
     assert one_line("\ud800x") == "x"
     assert quoted("one\r\n\r\n> two\x0bthree") == "> one\n>\n> > two\n> three"
+
+
+def _approved_with_hold(faculty: User, administrator: User) -> DuplicationJob:
+    job = a_job(State.AWAITING_APPROVAL, requester=faculty)
+    choose(administrator, **others(Topic.APPROVAL, When.NEVER))
+    jobs.approve(job, actor=administrator, hold=timedelta(seconds=60))
+    return job
+
+
+def test_approval_is_mailed_when_it_can_no_longer_be_undone(faculty: User, administrator: User, sent_mail: Any) -> None:
+    _approved_with_hold(faculty, administrator)
+    assert sweep() == []
+    DuplicationJob.objects.update(held_until=timezone.now())
+    assert [mail.subject for mail in sweep()] == ["[dupdash] Approved: NEW-1"]
+
+
+def test_undone_approval_is_not_mailed(faculty: User, administrator: User, sent_mail: Any) -> None:
+    jobs.undo_approval(_approved_with_hold(faculty, administrator), actor=administrator)
+    assert sweep() == []

@@ -79,7 +79,7 @@ def test_failure_is_always_reported(administrator: User, faculty: User, help_des
     theirs = next(message for message in mails if message.to == [faculty.email])
     ours = next(message for message in mails if message.to == [administrator.email])
     assert theirs.subject == "[dupdash] Failed: BIO-27"
-    for words in ("What happened: The account that dupdash uses may not copy", "What it means:", "What to do:"):
+    for words in ("What happened: dupdash’s Moodle account may not copy", "What it means:", "What to do:"):
         assert words in theirs.body
     assert "Moodle’s error message" in ours.body
     assert "Moodle’s error message" not in theirs.body

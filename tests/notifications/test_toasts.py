@@ -145,4 +145,4 @@ def test_toasts_need_one_query(faculty: User, sent_mail: Any) -> None:
 def test_every_page_polls_toasts_after_sign_in(faculty: User, client: Client) -> None:
     assert URL not in client.get("/sign-in/").content.decode()
     client.force_login(faculty)
-    assert client.get("/preferences/").content.decode().count(f'hx-get="{URL}"') == 1
+    assert client.get("/preferences/").content.decode().count(f'hx-get="{URL}?banner=') == 1

@@ -1,4 +1,4 @@
-"""The queue of requests that wait for a decision, and deciding about one or several."""
+"""The page Approvals, and deciding about several requests at once."""
 
 import re
 from datetime import timedelta
@@ -27,7 +27,7 @@ def a_request(shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
     return a_job(State.AWAITING_APPROVAL, shortname, **columns)
 
 
-def test_it_shows_all_that_is_needed_to_decide(as_administrator: Client, faculty: User) -> None:
+def test_page_shows_everything_needed_to_decide(as_administrator: Client, faculty: User) -> None:
     a_request(
         requester=faculty,
         note="Same as last year.",
@@ -46,8 +46,8 @@ def test_it_shows_all_that_is_needed_to_decide(as_administrator: Client, faculty
         "Faculty of Science / 2027",
         "SRC · id 4711",
         "Hidden from students",
-        "Not before",
-        "This copy carries people’s data",
+        "Scheduled for",
+        "This copy includes people’s data",
         "People and their work, Enrolment methods, Logs",
         f'<a href="/jobs/{other.pk}/">OTHER</a>',
     ):
@@ -55,21 +55,21 @@ def test_it_shows_all_that_is_needed_to_decide(as_administrator: Client, faculty
     assert "NO-COPY" not in page
 
 
-def test_it_lists_the_longest_waiting_first(as_administrator: Client) -> None:
+def test_oldest_request_comes_first(as_administrator: Client) -> None:
     now = timezone.now()
     for age in (1, 3, 2):
         a_request(f"AGE-{age}", source_id=age, created_at=now - timedelta(hours=age))
     page = text(as_administrator.get(URL))
     assert re.findall(r"(?<=<span>)AGE-\d", page) == ["AGE-3", "AGE-2", "AGE-1"]
-    assert "3 requests wait for a decision" in page
+    assert "3 requests wait for approval" in page
 
 
-def test_it_says_that_nobody_waits(as_administrator: Client) -> None:
+def test_page_without_requests_says_so(as_administrator: Client) -> None:
     a_job()
-    assert "Nobody waits for you" in text(as_administrator.get(URL))
+    assert "No requests to approve" in text(as_administrator.get(URL))
 
 
-def test_it_goes_on_with_the_next_page(as_administrator: Client) -> None:
+def test_requests_are_paged(as_administrator: Client) -> None:
     for number in range(12):
         a_request(f"N-{number}", source_id=number, created_at=timezone.now() + timedelta(seconds=number))
     page = text(as_administrator.get(URL))
@@ -78,24 +78,24 @@ def test_it_goes_on_with_the_next_page(as_administrator: Client) -> None:
     assert "N-11" in text(as_administrator.get(f"{URL}?page=2"))
 
 
-def test_it_counts_them_in_the_navigation_of_administrators(as_administrator: Client, as_faculty: Client) -> None:
+def test_navigation_counts_the_requests(as_administrator: Client, as_faculty: Client) -> None:
     a_request()
     assert '<span class="count">1<' in text(as_administrator.get("/"))
     assert 'href="/approvals/"' not in text(as_faculty.get("/"))
 
 
-def test_it_looks_at_the_source_and_the_short_name(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_check_reports_size_and_short_name(as_administrator: Client, sandbox: Sandbox) -> None:
     job = a_request("BIO101-2027S1", source_id=BIO101)
     page = text(as_administrator.get(f"/jobs/{job.pk}/look/"))
-    assert "The source holds 16 sections and 64 activities." in page
+    assert "The source has 16 sections and 64 activities." in page
     assert "The short name is still free." in page
-    assert "A copy should take about 10 s (rough estimate from the number of activities)." in page
+    assert "The copy will probably take about 10 s (rough estimate from the number of activities)." in page
     taken = a_request("BIO101-2026S1", source_id=BIO101)
     page = text(as_administrator.get(f"/jobs/{taken.pk}/look/"))
     assert "A course in Moodle already has this short name. Choose another. It is “Introduction to Biology”" in page
 
 
-def test_it_looks_at_once_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_check_runs_with_the_page_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     a_request("BIO101-2027S1", source_id=BIO101)
     a_request("GONE-1", source_id=99999)
     page = text(as_administrator.get(f"{URL}?look=1"))
@@ -104,24 +104,24 @@ def test_it_looks_at_once_without_scripts(as_administrator: Client, sandbox: San
     assert 'href="?page=1&amp;look=1"' in text(as_administrator.get(URL))
 
 
-def test_it_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_check_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     job = a_request()
     sandbox.stop()
-    assert "Moodle does not answer just now" in text(as_administrator.get(f"/jobs/{job.pk}/look/"))
-    assert "Moodle does not answer just now" in text(as_administrator.get(f"{URL}?look=1"))
+    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"/jobs/{job.pk}/look/"))
+    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"{URL}?look=1"))
 
 
-def test_it_asks_before_it_approves(as_administrator: Client, faculty: User) -> None:
+def test_several_approvals_are_confirmed_first(as_administrator: Client, faculty: User) -> None:
     people = effective({"users": True})
     chosen = [a_request("A", requester=faculty), a_request("B", requester=faculty, options=people)]
     page = text(as_administrator.get(DECIDE, {"verb": "approve", "job": [job.pk for job in chosen]}))
     assert "Approve 2 copies?" in page
-    assert "1 of them carries people’s data." in page
+    assert "1 of them includes people’s data." in page
     assert "“Copy called A”" in page
     assert {job.state for job in DuplicationJob.objects.all()} == {State.AWAITING_APPROVAL}
 
 
-def test_it_approves_several_and_tells_who_was_quicker(
+def test_requests_that_somebody_else_decided_are_named(
     as_administrator: Client, administrator: User, faculty: User
 ) -> None:
     chosen = [a_request(name, requester=faculty) for name in ("A", "B", "C", "D")]
@@ -130,8 +130,8 @@ def test_it_approves_several_and_tells_who_was_quicker(
     answer = as_administrator.post(DECIDE, {"verb": "approve", "job": [job.pk for job in chosen]}, follow=True)
     page = text(answer)
     assert answer.redirect_chain == [(URL, 303)]
-    assert "3 approved." in page
-    assert "1 was decided already. “Copy called D” (D): refused by Bea Boss." in page
+    assert "“Copy called A” (A), “Copy called B” (B), “Copy called C” (C) are approved." in page
+    assert "Somebody else already decided: “Copy called D” (D): refused by Bea Boss." in page
     for job in chosen[:3]:
         job.refresh_from_db()
         assert job.state == State.QUEUED
@@ -139,14 +139,14 @@ def test_it_approves_several_and_tells_who_was_quicker(
         assert event.actor == administrator
 
 
-def test_it_refuses_several_with_one_reason(as_administrator: Client) -> None:
+def test_several_requests_are_refused_with_one_reason(as_administrator: Client) -> None:
     chosen = [a_request("A"), a_request("B")]
     ids = [job.pk for job in chosen]
     answer = as_administrator.post(DECIDE, {"verb": "refuse", "job": ids, "reason": " "})
     assert answer.status_code == 422
-    assert "Say why: the requester will read it." in text(answer)
+    assert "Enter a reason for the requester." in text(answer)
     answer = as_administrator.post(DECIDE, {"verb": "refuse", "job": ids, "reason": "Not this term."}, follow=True)
-    assert "2 refused." in text(answer)
+    assert "are refused." in text(answer)
     for job in chosen:
         job.refresh_from_db()
         assert job.state == State.REJECTED
@@ -154,20 +154,20 @@ def test_it_refuses_several_with_one_reason(as_administrator: Client) -> None:
 
 
 @pytest.mark.parametrize("given", [{}, {"verb": "approve"}, {"verb": "delete", "job": "0" * 32}, {"job": "x"}])
-def test_it_says_that_nothing_was_chosen(as_administrator: Client, given: dict[str, str]) -> None:
+def test_decision_without_a_selection_says_so(as_administrator: Client, given: dict[str, str]) -> None:
     for answer in (
         as_administrator.get(DECIDE, given, follow=True),
         as_administrator.post(DECIDE, given, follow=True),
     ):
-        assert "No request was chosen." in text(answer)
+        assert "No request was selected." in text(answer)
 
 
-def test_it_does_not_ask_about_what_is_decided(as_administrator: Client) -> None:
+def test_decided_requests_are_not_confirmed_again(as_administrator: Client) -> None:
     answer = as_administrator.get(DECIDE, {"verb": "approve", "job": a_job().pk}, follow=True)
-    assert "These requests have been decided by now." in text(answer)
+    assert "Somebody else has decided these requests by now." in text(answer)
 
 
-def test_it_is_for_administrators(as_faculty: Client, as_help_desk: Client, faculty: User) -> None:
+def test_page_is_for_administrators(as_faculty: Client, as_help_desk: Client, faculty: User) -> None:
     job = a_request(requester=faculty)
     for client in (as_faculty, as_help_desk):
         assert client.get(URL).status_code == 403

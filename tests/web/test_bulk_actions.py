@@ -221,3 +221,10 @@ def test_bulk_action_without_csrf_token_is_refused(administrator: User) -> None:
     assert client.post(BULK, {"action": "cancel", "jobs": job.pk}).status_code == 403
     job.refresh_from_db()
     assert job.state == State.QUEUED
+
+
+def test_retried_jobs_are_left_alone(as_administrator: Client) -> None:
+    old = a_job(State.FAILED)
+    a_job(State.FAILED, retry_of=old)
+    page = text(as_administrator.get(BULK, {"action": "retry", "job": [old.pk]}))
+    assert "1 already tried again" in page

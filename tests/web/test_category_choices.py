@@ -190,4 +190,4 @@ def test_filter_marks_hidden_categories(as_administrator: Client, sandbox: Sandb
 
 def test_moodle_that_does_not_answer_is_told(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
-    assert "Moodle could not be asked." in text(as_administrator.get(CHOICES))
+    assert "Moodle did not answer." in text(as_administrator.get(CHOICES))

@@ -1,4 +1,4 @@
-"""What every page carries: the way around, and the banner."""
+"""The navigation and the banner of every page."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -20,44 +20,42 @@ def paused(db: None) -> None:
     )
 
 
-def test_it_tells_administrators_what_to_do_while_paused(as_administrator: Client, paused: None) -> None:
+def test_banner_tells_administrators_what_to_do(as_administrator: Client, paused: None) -> None:
     page = text(as_administrator.get("/jobs/"))
-    assert "Copies are paused: Invalid token." in page
+    assert "Copying is paused: Invalid token." in page
     assert "Check MOODLE_TOKEN." in page
 
 
-def test_it_tells_everybody_else_that_copies_wait(as_faculty: Client, as_help_desk: Client, paused: None) -> None:
+def test_banner_tells_others_that_no_request_is_lost(as_faculty: Client, as_help_desk: Client, paused: None) -> None:
     for client in (as_faculty, as_help_desk):
         page = text(client.get("/jobs/"))
-        assert "Copies are paused" in page
+        assert "Copying is paused" in page
         assert "MOODLE_TOKEN" not in page
 
 
-def test_everybody_is_told_on_every_page_that_the_site_is_down(
-    as_administrator: Client, as_faculty: Client, db: None
-) -> None:
+def test_banner_is_on_every_page_during_an_outage(as_administrator: Client, as_faculty: Client, db: None) -> None:
     outage = "refused the connection."
     MoodleHealth.objects.create(paused_at=timezone.now(), is_outage=True, fault_message=outage, advice="Wait.")
     for page in ("/", "/jobs/", "/preferences/"):
-        assert "Copies are paused: refused the connection." in text(as_administrator.get(page))
+        assert "Copying is paused: refused the connection." in text(as_administrator.get(page))
         assert "Moodle is not available at the moment" in text(as_faculty.get(page))
         assert outage not in text(as_faculty.get(page))
 
 
-def test_it_has_no_banner_while_all_is_well(as_administrator: Client) -> None:
+def test_no_banner_while_everything_works(as_administrator: Client) -> None:
     assert 'class="banner"' not in text(as_administrator.get("/jobs/"))
 
 
-def test_it_leads_only_to_pages_that_open(as_administrator: Client, as_help_desk: Client) -> None:
+def test_navigation_has_only_pages_that_the_person_may_open(as_administrator: Client, as_help_desk: Client) -> None:
     assert 'href="/jobs/new/"' in text(as_administrator.get("/"))
     assert 'href="/jobs/new/"' not in text(as_help_desk.get("/"))
 
 
-def test_it_marks_the_page_that_is_open(as_administrator: Client) -> None:
+def test_navigation_marks_the_current_page(as_administrator: Client) -> None:
     assert '<a href="/jobs/" aria-current="page">' in text(as_administrator.get("/jobs/"))
 
 
-def test_it_costs_a_polled_part_nothing(
+def test_polled_part_computes_no_navigation(
     as_faculty: Client, faculty: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     job = a_job(requester=faculty)
@@ -66,7 +64,7 @@ def test_it_costs_a_polled_part_nothing(
         as_faculty.get(f"/jobs/{job.pk}/status/")
 
 
-def test_it_has_no_inline_script_or_style(as_administrator: Client) -> None:
+def test_page_has_no_inline_script_or_style(as_administrator: Client) -> None:
     for url in ("/", "/jobs/", "/jobs/new/", f"/jobs/{a_job().pk}/"):
         answer = as_administrator.get(url)
         page = answer.content.decode()
@@ -75,3 +73,13 @@ def test_it_has_no_inline_script_or_style(as_administrator: Client) -> None:
         assert "onclick=" not in page
         assert "hx-on" not in page
         assert "unsafe" not in answer["Content-Security-Policy"]
+
+
+def test_less_frequent_pages_are_behind_more(as_administrator: Client, as_faculty: Client) -> None:
+    page = text(as_administrator.get("/presets/")).partition('aria-label="Main"')[2].partition("</nav>")[0]
+    first, _, more = page.partition("More<")
+    assert 'href="/approvals/"' in first
+    for address in ("/presets/", "/tokens/", "/system/"):
+        assert f'href="{address}"' in more
+        assert f'href="{address}"' not in first
+    assert "data-current" in first

@@ -1,4 +1,4 @@
-"""The button that fills the form in with a job that has ended: another copy, or another attempt at the same one."""
+"""The request form, filled in from a job that has ended."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -22,7 +22,7 @@ def asked_again(client: Client, old: DuplicationJob, label: str) -> DuplicationJ
     return DuplicationJob.objects.exclude(pk=old.pk).get()
 
 
-def test_another_copy_of_what_succeeded_is_no_new_attempt(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+def test_copy_of_a_succeeded_job_is_no_retry(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     """Nothing went wrong with the first one, so neither its page nor the figures may call the second one a retry."""
     old = a_job(State.SUCCEEDED, "BIO101-2026S2", requester=faculty, source_id=BIO101, course_id=470, proof="answered")
     new = asked_again(as_faculty, old, "Copy again")
@@ -36,13 +36,13 @@ def test_another_copy_of_what_succeeded_is_no_new_attempt(as_faculty: Client, fa
     [
         (State.FAILED, "Edit and retry"),
         (State.CANCELLED, "Edit and retry"),
-        (State.REJECTED, "Ask again, with changes"),
+        (State.REJECTED, "Edit and request again"),
     ],
 )
-def test_asking_again_for_what_came_to_nothing_is_a_new_attempt(
+def test_request_from_a_failed_job_is_a_retry(
     as_faculty: Client, faculty: User, sandbox: Sandbox, state: State, label: str
 ) -> None:
     old = a_job(state, "BIO101-2026S2", requester=faculty, source_id=BIO101)
     new = asked_again(as_faculty, old, label)
     assert new.retry_of == old
-    assert f'a new attempt at <a href="/jobs/{old.pk}/">an earlier job</a>' in text(as_faculty.get(f"/jobs/{new.pk}/"))
+    assert f'Attempt 2; <a href="/jobs/{old.pk}/">the attempt before</a>' in text(as_faculty.get(f"/jobs/{new.pk}/"))

@@ -1,4 +1,4 @@
-"""What will happen, told before a copy is asked for; and names for it."""
+"""The preview of a copy, and the names that it suggests."""
 
 import re
 from dataclasses import replace
@@ -26,7 +26,7 @@ def _shown(client: Client, **asked: Any) -> str:
     return text(client.get(URL, {name: value for name, value in (DEFAULTS | asked).items() if value is not None}))
 
 
-def test_it_tells_what_comes_along(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_preview_shows_what_is_included(as_administrator: Client, sandbox: Sandbox) -> None:
     page = _shown(as_administrator)
     for words in (
         "16 sections with 64 activities",
@@ -43,11 +43,11 @@ def test_it_tells_what_comes_along(as_administrator: Client, sandbox: Sandbox) -
 def test_source_whose_contents_cannot_be_listed_is_previewed(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.faults.set("invalid_response", function="core_course_get_contents")
     page = _shown(as_administrator)
-    assert "Moodle cannot list its contents. It can be copied all the same." in page
+    assert "Moodle cannot list the contents of this course. It can be copied." in page
     assert "The course’s settings, all sections and activities and resources." in page
 
 
-def test_it_tells_in_words_what_the_options_leave_out(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_preview_shows_what_is_not_included(as_administrator: Client, sandbox: Sandbox) -> None:
     page = _shown(as_administrator, activities=None, blocks=None)
     assert "All activities and resources: the sections will be empty." in page
     assert "The blocks beside the content." in page
@@ -58,7 +58,7 @@ def test_it_tells_in_words_what_the_options_leave_out(as_administrator: Client, 
     assert "no people" not in page
 
 
-def test_it_warns_of_options_that_the_site_does_not_support(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_preview_warns_of_unsupported_options(as_administrator: Client, sandbox: Sandbox) -> None:
     reason = "This Moodle always copies the enrolment methods together with the people."
     assert reason in _shown(as_administrator, users="1", enrolments=None)
     assert reason not in _shown(as_administrator, users="1", enrolments="1")
@@ -68,7 +68,7 @@ def test_it_warns_of_options_that_the_site_does_not_support(as_administrator: Cl
     assert reason in _shown(as_administrator, users="1", enrolments=None, visible=None)
 
 
-def test_it_expects_what_earlier_copies_took(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_expected_duration_follows_earlier_copies(as_administrator: Client, sandbox: Sandbox) -> None:
     rough = "About 10 s. This is a rough estimate from the number of activities"
     assert rough in _shown(as_administrator)
     then = timezone.now() - timedelta(days=1)
@@ -79,14 +79,14 @@ def test_it_expects_what_earlier_copies_took(as_administrator: Client, sandbox: 
         restore_at=then + timedelta(minutes=1),
         finished_at=then + timedelta(minutes=4),
     )
-    assert "About 4 min, as 1 earlier copy of this course did." in _shown(as_administrator)
+    assert "About 4 min, based on 1 earlier copy of this course." in _shown(as_administrator)
 
 
-def test_it_tells_when_it_would_start(as_administrator: Client, sandbox: Sandbox, settings: Any) -> None:
+def test_preview_says_when_the_copy_starts(as_administrator: Client, sandbox: Sandbox, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
-    assert "At once: a place is free." in _shown(as_administrator)
+    assert "Immediately." in _shown(as_administrator)
     running = a_running_job(source_id=1000)
-    assert "it is the next in line" in _shown(as_administrator)
+    assert "it is next" in _shown(as_administrator)
     DuplicationJob.objects.filter(pk=running.pk).update(source_id=BIO101)
     assert "After another copy of the same course" in _shown(as_administrator)
     DuplicationJob.objects.filter(pk=running.pk).update(source_id=1000)
@@ -97,32 +97,32 @@ def test_it_tells_when_it_would_start(as_administrator: Client, sandbox: Sandbox
     assert "copies are paused" in _shown(as_administrator)
 
 
-def test_it_tells_faculty_of_the_approval(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_preview_tells_faculty_about_the_approval(as_faculty: Client, sandbox: Sandbox) -> None:
     a_job(State.AWAITING_APPROVAL)
     page = _shown(as_faculty)
-    assert "When a course administrator has approved it. 1 other request waits for a decision." in page
+    assert "When a course administrator has approved it. 1 other request waits for approval." in page
 
 
-def test_it_tells_nothing_of_a_course_that_is_not_theirs(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_preview_reveals_nothing_about_foreign_courses(as_faculty: Client, sandbox: Sandbox) -> None:
     page = _shown(as_faculty, source=8)
     assert "No course that you teach was found." in page
     assert "sections with" not in page
     assert "Suggested" not in page
 
 
-def test_it_says_when_there_is_no_such_course_and_no_answer(as_administrator: Client, sandbox: Sandbox) -> None:
-    assert "Moodle has no such course" in _shown(as_administrator, source=99999)
+def test_preview_names_a_missing_course_and_a_missing_answer(as_administrator: Client, sandbox: Sandbox) -> None:
+    assert "This course does not exist in Moodle" in _shown(as_administrator, source=99999)
     assert "cannot be copied" in _shown(as_administrator, source=1)
     sandbox.stop()
-    assert "Moodle could not be asked" in _shown(as_administrator)
+    assert "Moodle did not answer" in _shown(as_administrator)
 
 
 @pytest.mark.parametrize("source", ["", "x", "-1", "9" * 30])
-def test_it_asks_for_a_source_first(as_administrator: Client, sandbox: Sandbox, source: str) -> None:
+def test_preview_without_a_source_asks_for_one(as_administrator: Client, sandbox: Sandbox, source: str) -> None:
     assert "Choose a source" in _shown(as_administrator, source=source)
 
 
-def test_it_suggests_names_that_are_free(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_suggested_names_are_free(as_administrator: Client, sandbox: Sandbox) -> None:
     page = _shown(as_administrator)
     assert 'hx-swap-oob="true"' in page
     assert 'data-shortname="BIO101-2027S1"' in page
@@ -130,7 +130,7 @@ def test_it_suggests_names_that_are_free(as_administrator: Client, sandbox: Sand
     assert 'data-shortname="BIO101-2028S1"' in _shown(as_administrator)
 
 
-def test_it_is_shown_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_preview_works_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(FORM, form(preview="1", shortname="", note="Hello"))
     page = text(answer)
     assert answer.status_code == 200
@@ -142,36 +142,36 @@ def test_it_is_shown_without_scripts(as_administrator: Client, sandbox: Sandbox)
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_fills_in_the_names_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_suggested_names_are_filled_in_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     page = text(as_administrator.post(FORM, form(use_names="1", fullname="Typed", shortname="TYPED")))
     assert 'value="Introduction to Biology (2027S1)"' in page
     assert 'value="BIO101-2027S1"' in page
     assert "TYPED" not in page
 
 
-def test_it_asks_for_the_preview_of_a_source_that_is_chosen_already(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_page_loads_the_preview_of_a_chosen_source(as_administrator: Client, sandbox: Sandbox) -> None:
     assert 'hx-trigger="load, change' in text(as_administrator.get(f"{FORM}?source={BIO101}"))
     assert 'hx-trigger="change' in text(as_administrator.get(FORM))
 
 
-def test_it_remembers_the_size_for_a_while(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_size_of_a_source_is_cached(as_administrator: Client, sandbox: Sandbox) -> None:
     _shown(as_administrator)
     sandbox.state.change(BIO101, sections=())
     assert "16 sections with 64 activities" in _shown(as_administrator, blocks=None)
 
 
-def test_it_is_not_for_those_who_may_not_ask(as_help_desk: Client) -> None:
+def test_preview_needs_the_right_to_request(as_help_desk: Client) -> None:
     assert as_help_desk.get(URL, DEFAULTS).status_code == 403
 
 
-def test_it_tells_the_dates_of_the_source_and_that_none_are_shifted(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_preview_shows_the_unchanged_dates_of_the_source(as_administrator: Client, sandbox: Sandbox) -> None:
     start, end = datetime(2026, 2, 16, tzinfo=UTC), datetime(2026, 6, 30, tzinfo=UTC)
     sandbox.state.change(BIO101, startdate=int(start.timestamp()), enddate=int(end.timestamp()))
     page = _shown(as_administrator)
     assert re.search(
         r"The source starts on <time[^>]*>16 Feb 2026[^<]*</time> and ends on <time[^>]*>30 Jun 2026", page
     )
-    assert "activity dates stay as they are in the source" in page
+    assert "The copy has the same course dates and activity dates." in page
     sandbox.state.change(BIO101, enddate=0)
     assert re.search(r"starts on <time[^>]*>16 Feb 2026[^<]*</time> and has no end date\.", _shown(as_administrator))
     sandbox.state.change(BIO101, startdate=0)

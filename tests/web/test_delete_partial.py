@@ -1,3 +1,5 @@
+"""Deleting the partial course that a failed job left."""
+
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ def _partial(sandbox: Sandbox, **columns: Any) -> DuplicationJob:
     return a_job(State.FAILED, course_id=course.id, proof="seen")
 
 
-def test_it_deletes_the_course_in_moodle(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_course_is_deleted_in_moodle(as_administrator: Client, sandbox: Sandbox) -> None:
     job = _partial(sandbox)
     answer = as_administrator.post(f"/jobs/{job.pk}/delete-partial-course/", follow=True)
     assert "The partial course was deleted in Moodle." in text(answer)
@@ -36,7 +38,7 @@ def test_it_deletes_the_course_in_moodle(as_administrator: Client, sandbox: Sand
         (None, "Whether students can see it is not known."),
     ],
 )
-def test_it_names_what_it_will_delete(as_administrator: Client, visible: bool | None, told: str) -> None:
+def test_confirmation_names_the_course_to_delete(as_administrator: Client, visible: bool | None, told: str) -> None:
     """On its page and in the dialog: a course is gone for good, so nobody should have to guess which."""
     MoodleHealth.objects.create(may_delete=True)
     seen = {"id": 460, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": visible, "category_id": 2}
@@ -45,10 +47,10 @@ def test_it_names_what_it_will_delete(as_administrator: Client, visible: bool | 
     dialog = text(as_administrator.get(f"/jobs/{job.pk}/")).partition('id="delete-partial-job-dialog"')[2]
     for asked in (page, dialog.partition("</dialog>")[0]):
         assert f"Course 460, “Source copy 1” (SRC_1), will be deleted in Moodle. {told}" in asked
-        assert "Delete it in Moodle" in asked
+        assert "Delete in Moodle" in asked
 
 
-def test_it_leaves_a_course_that_somebody_works_with(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_renamed_course_is_not_deleted(as_administrator: Client, sandbox: Sandbox) -> None:
     job = _partial(sandbox, shortname="RENAMED")
     answer = as_administrator.post(f"/jobs/{job.pk}/delete-partial-course/")
     assert answer.status_code == 409
@@ -57,15 +59,15 @@ def test_it_leaves_a_course_that_somebody_works_with(as_administrator: Client, s
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SUCCEEDED])
-def test_it_survives_a_job_that_left_no_course(as_administrator: Client, state: State) -> None:
+def test_job_without_a_course_has_nothing_to_delete(as_administrator: Client, state: State) -> None:
     address = f"/jobs/{a_job(state).pk}/delete-partial-course/"
     asked = as_administrator.get(address)
     assert asked.status_code == 200
     assert "There is nothing to delete: this job left no partial course in Moodle." in text(asked)
-    assert "Delete it in Moodle" not in text(asked)
+    assert "Delete in Moodle" not in text(asked)
     assert as_administrator.post(address).status_code == 409
 
 
-def test_it_does_not_offer_to_delete_a_complete_copy(as_administrator: Client) -> None:
+def test_complete_copy_is_not_offered_for_deletion(as_administrator: Client) -> None:
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered")
     assert "There is nothing to delete" in text(as_administrator.get(f"/jobs/{job.pk}/delete-partial-course/"))

@@ -1,4 +1,4 @@
-"""A waiting request, changed and approved in one go."""
+"""Editing a waiting request and approving it in one step."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,7 +39,7 @@ def _typed(**changed: Any) -> dict[str, Any]:
     return form(fullname="Biology", note=None, **changed)
 
 
-def test_it_is_filled_in_with_what_was_asked_for(as_administrator: Client, job: DuplicationJob) -> None:
+def test_form_begins_with_the_request(as_administrator: Client, job: DuplicationJob) -> None:
     page = text(as_administrator.get(_url(job)))
     for words in (
         'value="BIO101-2027S1"',
@@ -51,10 +51,10 @@ def test_it_is_filled_in_with_what_was_asked_for(as_administrator: Client, job: 
         assert words in page
 
 
-def test_it_approves_with_the_changes(as_administrator: Client, administrator: User, job: DuplicationJob) -> None:
+def test_edited_request_is_approved(as_administrator: Client, administrator: User, job: DuplicationJob) -> None:
     answer = as_administrator.post(_url(job), _typed(visible=None, blocks=None), follow=True)
     assert answer.redirect_chain == [("/approvals/", 303)]
-    assert "“Biology” is approved, as you changed it." in text(answer)
+    assert "“Biology” is approved with your changes." in text(answer)
     job.refresh_from_db()
     # The name it holds itself is not in its way.
     assert (job.state, job.shortname, job.visible) == (State.QUEUED, "BIO101-2027S1", False)
@@ -64,7 +64,7 @@ def test_it_approves_with_the_changes(as_administrator: Client, administrator: U
     assert (event.actor, event.reason) == (administrator, "Approved, with changes to: visibility, options.")
 
 
-def test_it_changes_the_short_name(as_administrator: Client, job: DuplicationJob) -> None:
+def test_short_name_can_be_changed(as_administrator: Client, job: DuplicationJob) -> None:
     as_administrator.post(_url(job), _typed(shortname="BETTER"))
     job.refresh_from_db()
     assert (job.state, job.shortname) == (State.QUEUED, "BETTER")
@@ -72,13 +72,13 @@ def test_it_changes_the_short_name(as_administrator: Client, job: DuplicationJob
     assert "better" in job.search_text
 
 
-def test_it_keeps_the_source_whatever_is_sent(as_administrator: Client, job: DuplicationJob) -> None:
+def test_source_cannot_be_changed(as_administrator: Client, job: DuplicationJob) -> None:
     as_administrator.post(_url(job), _typed(source="9"))
     job.refresh_from_db()
     assert (job.state, job.source_id) == (State.QUEUED, BIO101)
 
 
-def test_it_names_what_is_wrong_and_keeps_what_was_typed(as_administrator: Client, job: DuplicationJob) -> None:
+def test_errors_are_named_and_input_is_kept(as_administrator: Client, job: DuplicationJob) -> None:
     other = a_job(shortname="HELD", source_id=1000)
     answer = as_administrator.post(_url(job), _typed(shortname="held", category="12345"))
     page = text(answer)
@@ -90,7 +90,7 @@ def test_it_names_what_is_wrong_and_keeps_what_was_typed(as_administrator: Clien
     assert job.state == State.AWAITING_APPROVAL
 
 
-def test_it_takes_no_other_course_for_a_source_that_is_gone(
+def test_deleted_source_is_not_replaced_by_another_course(
     as_administrator: Client, job: DuplicationJob, sandbox: Sandbox
 ) -> None:
     """A short name may be a number, and that of the course that was deleted."""
@@ -101,15 +101,13 @@ def test_it_takes_no_other_course_for_a_source_that_is_gone(
     assert (job.state, job.source_id) == (State.AWAITING_APPROVAL, 99999)
 
 
-def test_a_category_of_any_number_of_digits_is_one_that_moodle_does_not_know(
-    as_administrator: Client, job: DuplicationJob
-) -> None:
+def test_unknown_category_of_any_length_is_refused(as_administrator: Client, job: DuplicationJob) -> None:
     answer = as_administrator.post(_url(job), _typed(category="9" * 5000))
     assert answer.status_code == 422
     assert answer.context["form"].errors["category"]
 
 
-def test_it_keeps_the_moment_that_was_asked_for(as_administrator: Client, job: DuplicationJob) -> None:
+def test_scheduled_time_is_kept(as_administrator: Client, job: DuplicationJob) -> None:
     moment = datetime(2090, 1, 15, 21, 30, 12, tzinfo=UTC)
     DuplicationJob.objects.update(not_before=moment)
     page = text(as_administrator.get(_url(job)))
@@ -122,9 +120,7 @@ def test_it_keeps_the_moment_that_was_asked_for(as_administrator: Client, job: D
     assert job.events.get(kind="approved").reason == "Approved."
 
 
-def test_the_second_of_two_equal_hours_stays(
-    as_administrator: Client, administrator: User, job: DuplicationJob
-) -> None:
+def test_second_of_two_equal_hours_is_kept(as_administrator: Client, administrator: User, job: DuplicationJob) -> None:
     # 02:30 for the second time: summer time ended half an hour ago.
     moment = datetime(2090, 10, 29, 1, 30, tzinfo=UTC)
     DuplicationJob.objects.update(not_before=moment)
@@ -136,7 +132,7 @@ def test_the_second_of_two_equal_hours_stays(
     assert job.events.get(kind="approved").reason == "Approved."
 
 
-def test_it_takes_another_moment(as_administrator: Client, job: DuplicationJob) -> None:
+def test_scheduled_time_can_be_changed(as_administrator: Client, job: DuplicationJob) -> None:
     DuplicationJob.objects.update(not_before=datetime(2090, 1, 15, 21, 30, tzinfo=UTC))
     # The same on the clock, and elsewhere.
     as_administrator.post(_url(job), _typed(start="later", not_before="2090-01-15T21:30", timezone="Asia/Tokyo"))
@@ -145,7 +141,7 @@ def test_it_takes_another_moment(as_administrator: Client, job: DuplicationJob) 
     assert job.events.get(kind="approved").reason == "Approved, with changes to: start."
 
 
-def test_it_takes_a_moment_away(as_administrator: Client, job: DuplicationJob) -> None:
+def test_scheduled_time_can_be_removed(as_administrator: Client, job: DuplicationJob) -> None:
     DuplicationJob.objects.update(not_before=datetime(2090, 1, 15, 21, 30, tzinfo=UTC))
     as_administrator.post(_url(job), _typed(start="now"))
     job.refresh_from_db()
@@ -153,7 +149,7 @@ def test_it_takes_a_moment_away(as_administrator: Client, job: DuplicationJob) -
     assert job.events.get(kind="approved").reason == "Approved, with changes to: start."
 
 
-def test_a_start_that_is_over_is_no_change(as_administrator: Client, job: DuplicationJob) -> None:
+def test_past_start_is_no_change(as_administrator: Client, job: DuplicationJob) -> None:
     DuplicationJob.objects.update(not_before=timezone.now() - timedelta(hours=1))
     answer = as_administrator.post(_url(job), _typed(), follow=True)
     assert "“Biology” is approved." in text(answer)
@@ -161,28 +157,28 @@ def test_a_start_that_is_over_is_no_change(as_administrator: Client, job: Duplic
     assert job.events.get(kind="approved").reason == "Approved."
 
 
-def test_a_start_that_came_while_it_was_looked_at_is_no_change(as_administrator: Client, job: DuplicationJob) -> None:
+def test_start_that_passed_meanwhile_is_no_change(as_administrator: Client, job: DuplicationJob) -> None:
     moment = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=1)
     DuplicationJob.objects.update(not_before=moment)
     as_administrator.post(_url(job), _typed(start="later", not_before=f"{moment:%Y-%m-%dT%H:%M}"))
     assert job.events.get(kind="approved").reason == "Approved."
 
 
-def test_it_forgets_a_moment_that_is_over(as_administrator: Client, job: DuplicationJob) -> None:
+def test_past_scheduled_time_is_not_filled_in(as_administrator: Client, job: DuplicationJob) -> None:
     DuplicationJob.objects.update(not_before=timezone.now() - timedelta(hours=1))
     assert 'value="now" id="id_start_0" checked' in text(as_administrator.get(_url(job))).replace("required ", "")
 
 
-def test_it_cannot_change_what_is_decided(as_administrator: Client, job: DuplicationJob) -> None:
+def test_decided_request_cannot_be_edited(as_administrator: Client, job: DuplicationJob) -> None:
     jobs.approve(job, actor=None)
     for answer in (
         as_administrator.get(_url(job), follow=True),
         as_administrator.post(_url(job), _typed(), follow=True),
     ):
-        assert "This job is queued by now; it cannot be changed any more." in text(answer)
+        assert "This job is queued by now and can no longer be changed." in text(answer)
 
 
-def test_it_keeps_what_was_typed_while_moodle_is_away(
+def test_input_is_kept_if_moodle_does_not_answer(
     as_administrator: Client, job: DuplicationJob, sandbox: Sandbox
 ) -> None:
     sandbox.stop()
@@ -193,7 +189,7 @@ def test_it_keeps_what_was_typed_while_moodle_is_away(
     assert 'value="BETTER"' in page
 
 
-def test_it_calls_its_own_short_name_free(as_administrator: Client, as_faculty: Client, job: DuplicationJob) -> None:
+def test_own_short_name_counts_as_free(as_administrator: Client, as_faculty: Client, job: DuplicationJob) -> None:
     asked = {"shortname": job.shortname, "job": job.pk}
     assert "This short name is free." in text(as_administrator.get("/jobs/new/check-short-name/", asked))
     # Only for those who may change it.

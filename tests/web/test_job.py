@@ -21,7 +21,7 @@ def _event(job: DuplicationJob, kind: str, reason: str, **more: Any) -> None:
     JobEvent.objects.create(job=job, kind=kind, from_state=job.state, to_state=job.state, reason=reason, **more)
 
 
-def test_it_shows_what_was_asked_for(as_faculty: Client, faculty: User) -> None:
+def test_page_shows_the_request(as_faculty: Client, faculty: User) -> None:
     job = a_job(requester=faculty, note="For the spring.\n<b>Please</b>", category_name="Science / Biology")
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
     for words in (
@@ -36,20 +36,20 @@ def test_it_shows_what_was_asked_for(as_faculty: Client, faculty: User) -> None:
         assert words in page
 
 
-def test_the_delay_of_a_retry_is_not_told_as_a_wish(as_administrator: Client) -> None:
+def test_delay_of_a_retry_is_not_shown_as_scheduled(as_administrator: Client) -> None:
     now = timezone.now()
     delayed = a_job(shortname="DELAYED", started_at=now, not_before=now + timedelta(minutes=5))
     for address in (f"/jobs/{delayed.pk}/", f"/jobs/{delayed.pk}/summary.txt"):
-        assert "Not before" not in text(as_administrator.get(address))
+        assert "Scheduled" not in text(as_administrator.get(address))
     # What somebody asked for stays told, before it starts and after.
     waits = a_job(shortname="WAITS", not_before=now + timedelta(hours=1))
     runs = a_running_job(shortname="RUNS", not_before=now - timedelta(hours=1))
     for job in (waits, runs):
         for address in (f"/jobs/{job.pk}/", f"/jobs/{job.pk}/summary.txt"):
-            assert "Not before" in text(as_administrator.get(address))
+            assert "Scheduled" in text(as_administrator.get(address))
 
 
-def test_it_says_that_an_unknown_figure_is_unknown(as_administrator: Client) -> None:
+def test_unknown_progress_is_shown_as_unknown(as_administrator: Client) -> None:
     page = text(as_administrator.get(f"/jobs/{a_running_job().pk}/"))
     assert 'aria-valuetext="Unknown' in page
     assert "aria-valuenow" not in page.partition('id="job-overall-label"')[2].partition("</svg>")[0]
@@ -57,7 +57,7 @@ def test_it_says_that_an_unknown_figure_is_unknown(as_administrator: Client) -> 
     assert "not known" in page
 
 
-def test_it_marks_a_rough_estimate_as_rough(as_administrator: Client) -> None:
+def test_rough_estimate_is_marked_as_rough(as_administrator: Client) -> None:
     begun = timezone.now() - timedelta(seconds=2)
     job = a_running_job(started_at=begun, sent_at=begun, source_activities=95)
     for address in (f"/jobs/{job.pk}/", "/jobs/"):
@@ -67,24 +67,24 @@ def test_it_marks_a_rough_estimate_as_rough(as_administrator: Client) -> None:
     assert "not known" in page
 
 
-def test_it_marks_an_estimate_as_one(as_administrator: Client) -> None:
+def test_estimate_is_marked_as_estimate(as_administrator: Client) -> None:
     begun = timezone.now() - timedelta(seconds=20)
     job = a_running_job(started_at=begun, sent_at=begun, expected_backup=60.0, expected_restore=60.0)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert 'aria-valuetext="about 16 %' in page
     assert "data-estimate" in page
-    assert "about 2 min left, by earlier copies" in page
+    assert "about 2 min left, based on earlier copies" in page
 
 
-def test_it_does_not_claim_how_long_an_overdue_copy_takes(as_administrator: Client) -> None:
+def test_overdue_copy_shows_no_time_left(as_administrator: Client) -> None:
     begun = timezone.now() - timedelta(seconds=500)
     job = a_running_job(started_at=begun, sent_at=begun, restore_at=begun, expected_backup=1.0, expected_restore=9.0)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
-    assert "Takes longer than earlier copies did" in page
+    assert "Takes longer than earlier copies" in page
     assert 'aria-valuetext="about 95 %' in page
 
 
-def test_it_tells_the_story(as_faculty: Client, faculty: User, administrator: User) -> None:
+def test_activity_shows_who_did_what_and_why(as_faculty: Client, faculty: User, administrator: User) -> None:
     job = a_job(State.CANCELLED, requester=faculty)
     _event(job, "cancelled", "Cancelled before anything was started.", actor=administrator, via="Excel <1>")
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
@@ -93,32 +93,34 @@ def test_it_tells_the_story(as_faculty: Client, faculty: User, administrator: Us
 
 
 @pytest.mark.parametrize("code", [*EXPLANATIONS, "cannotrestore"])
-def test_it_explains_every_failure(as_faculty: Client, faculty: User, code: str) -> None:
+def test_page_explains_every_failure(as_faculty: Client, faculty: User, code: str) -> None:
     job = a_job(State.FAILED, requester=faculty, failure_code=code, failure_message="Kaputt & <raw>")
     page = as_faculty.get(f"/jobs/{job.pk}/").content.decode()
     why = EXPLANATIONS.get(code, UNKNOWN)
-    for sentence in (why.happened, why.means, why.do):
+    for sentence in (why.happened, why.means):
         assert sentence.replace("<", "&lt;").replace(">", "&gt;") in page
     # Moodle's own words are for those who help.
     assert "Kaputt" not in page
 
 
-def test_it_shows_moodles_words_to_those_who_help(as_help_desk: Client, as_administrator: Client) -> None:
+def test_moodles_error_message_is_for_administrators_and_help_desk(
+    as_help_desk: Client, as_administrator: Client
+) -> None:
     sent = {"errorcode": "cannotrestore", "message": "Kaputt & <raw>", "debuginfo": "Table 'x' is full"}
     job = a_job(State.FAILED, failure_code="partial_course", failure_message="A sentence of ours.", moodle_error=sent)
     _event(job, "failed", "Stopped.", data=sent)
     for client in (as_help_desk, as_administrator):
         page = text(client.get(f"/jobs/{job.pk}/"))
-        assert "Moodle’s own words" in page
+        assert "Moodle’s error message" in page
         assert "cannotrestore Kaputt &amp; &lt;raw&gt; Table &#x27;x&#x27; is full" in page
         assert "A sentence of ours." not in page
         assert "&quot;debuginfo&quot;: &quot;Table" in page
 
 
-def test_it_shows_no_sentence_of_ours_as_moodles_words(as_help_desk: Client) -> None:
+def test_own_messages_are_not_shown_as_moodles(as_help_desk: Client) -> None:
     job = a_job(State.FAILED, failure_code="unreachable", failure_message="Refused the connection. Tried 9 times.")
     page = text(as_help_desk.get(f"/jobs/{job.pk}/"))
-    assert "Moodle’s own words" not in page
+    assert "Moodle’s error message" not in page
     assert "Details of the failure" in page
     assert "Tried 9 times." in page
 
@@ -135,7 +137,7 @@ def _partial(**more: Any) -> DuplicationJob:
     return a_job(State.FAILED, **(given | more))
 
 
-def test_it_names_the_partial_course_and_offers_to_delete_it(as_administrator: Client) -> None:
+def test_partial_course_is_named_and_can_be_deleted(as_administrator: Client) -> None:
     MoodleHealth.objects.create(may_delete=True)
     job = _partial()
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
@@ -145,18 +147,18 @@ def test_it_names_the_partial_course_and_offers_to_delete_it(as_administrator: C
     assert '<dialog class="dialog" id="delete-partial-job-dialog"' in page
 
 
-def test_it_does_not_offer_what_the_token_may_not_do(as_administrator: Client) -> None:
+def test_deletion_is_not_offered_if_the_token_may_not_delete(as_administrator: Client) -> None:
     assert "delete-partial-course" not in text(as_administrator.get(f"/jobs/{_partial().pk}/"))
 
 
-def test_it_does_not_offer_faculty_to_delete_courses(as_faculty: Client, faculty: User) -> None:
+def test_deletion_is_not_offered_to_faculty(as_faculty: Client, faculty: User) -> None:
     MoodleHealth.objects.create(may_delete=True)
     page = text(as_faculty.get(f"/jobs/{_partial(requester=faculty).pk}/"))
     assert "A partial course is in Moodle" in page
     assert "delete-partial-course" not in page
 
 
-def test_it_says_no_more_of_a_partial_course_that_was_deleted(as_administrator: Client) -> None:
+def test_deleted_partial_course_is_no_longer_named(as_administrator: Client) -> None:
     page = text(as_administrator.get(f"/jobs/{_partial(course_deleted_at=timezone.now()).pk}/"))
     assert "A partial course is in Moodle" not in page
     assert "delete-partial-course" not in page
@@ -175,10 +177,10 @@ REPORT: dict[str, Any] = {
 }
 
 
-def test_it_names_what_a_copy_lacks_as_a_warning(as_administrator: Client) -> None:
+def test_missing_contents_are_a_warning(as_administrator: Client) -> None:
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=REPORT)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
-    assert "Held against its source, the copy differs" in page
+    assert "The copy differs from its source" in page
     assert "Attendance “Presence”, 2 times" in page
     assert "Forum “News”" in page
     assert "Activities and resources: 62 of 64." in page
@@ -195,9 +197,9 @@ def test_missing_section_and_missing_subsection_are_named(as_administrator: Clie
     assert "Subsection “Part 2”" in page
 
 
-def test_it_says_how_much_could_not_be_compared(as_administrator: Client) -> None:
+def test_contents_that_could_not_be_compared_are_counted(as_administrator: Client) -> None:
     page = _page_of({"left_out": 2}, as_administrator)
-    assert "Not compared, because Moodle’s list of them could not be read in full: 2." in page
+    assert "Not compared, because Moodle could not list them completely: 2." in page
 
 
 def _page_of(report: dict[str, Any], client: Client) -> str:
@@ -209,7 +211,7 @@ def _pages(count: int, first: int = 0) -> list[dict[str, Any]]:
     return [{"type": "page", "name": f"Page {number}", "count": 1} for number in range(first, first + count)]
 
 
-def test_it_says_how_many_more_there_are(as_administrator: Client) -> None:
+def test_long_lists_of_differences_are_cut_and_counted(as_administrator: Client) -> None:
     activities = {"source": 200, "expected": 200, "copy": 125, "matched": 120, "missing": _pages(50)}
     sections = REPORT["sections"] | {"source": 10, "matched": 6, "more_missing": 4}
     page = _page_of(
@@ -222,7 +224,7 @@ def test_it_says_how_many_more_there_are(as_administrator: Client) -> None:
     assert "Sections: 6 of 10. Activities and resources: 120 of 200." in page
 
 
-def test_it_counts_what_is_the_same_in_both(as_administrator: Client) -> None:
+def test_only_contents_in_both_courses_count_as_copied(as_administrator: Client) -> None:
     """One is missing and another one is there in its place: that is not all of them."""
     activities = {"source": 80, "expected": 80, "copy": 80, "matched": 79, "missing": _pages(1), "extra": _pages(1, 9)}
     page = _page_of({"activities": activities}, as_administrator)
@@ -236,59 +238,59 @@ def test_it_counts_what_is_the_same_in_both(as_administrator: Client) -> None:
         # Before the figures were kept: as many as they follow from the others.
         ({"source": 80, "copy": 80, "missing": _pages(1), "extra": _pages(1, 9)}, "79 of 80."),
         ({"source": 200, "copy": 120, "missing": _pages(50), "extra": []}, "120 of 200."),
-        ({"source": 64, "expected": 0, "copy": 0}, "0 of 0. The source’s 64 activities were not asked for."),
+        ({"source": 64, "expected": 0, "copy": 0}, "0 of 0. The 64 activities of the source were not requested."),
     ],
 )
-def test_it_shows_reports_of_earlier_versions(as_administrator: Client, activities: dict[str, Any], said: str) -> None:
+def test_incomplete_reports_are_shown(as_administrator: Client, activities: dict[str, Any], said: str) -> None:
     page = _page_of({"activities": activities}, as_administrator)
     assert f"Activities and resources: {said}" in page
     assert ("<li>and 30 more</li>" in page) == (len(activities.get("missing", [])) == 50)
 
 
-def test_it_says_that_all_is_there(as_administrator: Client, settings: Any) -> None:
+def test_complete_copy_is_shown_as_verified(as_administrator: Client, settings: Any) -> None:
     settings.MOODLE_URL = "https://moodle.example.edu"
     report = REPORT | {"complete": True, "activities": {"source": 64, "copy": 64}}
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
-    assert "all sections and activities are there" in page
+    assert "Verified: all sections and activities were copied" in page
     assert 'href="https://moodle.example.edu/course/view.php?id=470"' in page
     assert "Open in Moodle" in page
 
 
-def test_it_warns_of_a_copy_that_could_not_be_held_against_its_source(as_administrator: Client) -> None:
+def test_copy_that_could_not_be_compared_is_a_warning(as_administrator: Client) -> None:
     report = {"complete": False, "why_not": "The source, course 7, is not seen in Moodle any more."}
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     outcome = page.partition('id="job-outcome"')[2]
     assert 'data-level="warning"' in outcome
-    assert "This copy could not be held against its source." in outcome
+    assert "This copy could not be compared with its source." in outcome
     assert "The source, course 7, is not seen in Moodle any more." in outcome
-    assert "Look at the copy in Moodle before you rely on it." in outcome
-    assert "It will be, by itself." not in page
+    assert "Check the copy in Moodle before you use it." in outcome
+    assert "This happens automatically." not in page
     assert "the copy differs" not in page
 
 
-def test_it_says_that_a_copy_is_still_to_be_held_against_its_source(as_administrator: Client) -> None:
+def test_pending_comparison_is_shown(as_administrator: Client) -> None:
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered")
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
-    assert "The copy has not been held against its source yet. It will be, by itself." in page
+    assert "The copy has not been compared with its source yet. This happens automatically." in page
 
 
 CANDIDATES = facts_of({"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False})
 
 
-def test_it_names_candidates_to_who_can_judge(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
+def test_candidates_are_shown_to_administrators(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
     job = a_job(State.UNRESOLVED, requester=faculty, sent_at=timezone.now(), facts=CANDIDATES)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert "“Source copy 1”</a> (SRC_1), id 455. Students cannot see it." in page
     assert f"/jobs/{job.pk}/settle/" in page
     theirs = text(as_faculty.get(f"/jobs/{job.pk}/"))
-    assert "Whether this copy was made could not be found out." in theirs
+    assert "It is not known whether this copy was made." in theirs
     assert "SRC_1" not in theirs
     assert "/settle/" not in theirs
 
 
-def test_it_names_candidates_of_what_failed_to_those_who_help(
+def test_candidates_of_a_failed_job_are_not_shown_to_faculty(
     as_administrator: Client, as_help_desk: Client, as_faculty: Client, faculty: User
 ) -> None:
     """What an error left is nobody's yet: somebody has to look at it in Moodle, who may see other people's courses."""
@@ -304,29 +306,27 @@ def test_it_names_candidates_of_what_failed_to_those_who_help(
 
 
 @pytest.mark.parametrize("state", [State.CHECKING, State.SUCCEEDED])
-def test_it_names_no_candidates_where_there_is_nothing_to_judge(as_administrator: Client, state: State) -> None:
+def test_candidates_are_hidden_when_nobody_has_to_decide(as_administrator: Client, state: State) -> None:
     job = a_running_job(state, facts=CANDIDATES)
     assert "Courses that may be this copy" not in text(as_administrator.get(f"/jobs/{job.pk}/"))
 
 
-def test_it_says_that_a_cancelled_copy_stands_in_moodle_all_the_same(
-    as_faculty: Client, faculty: User, settings: Any
-) -> None:
+def test_cancelled_copy_that_is_still_in_moodle_is_named(as_faculty: Client, faculty: User, settings: Any) -> None:
     """Whoever cancelled was told that the copy will be removed: that it was not must be seen, and which one it is."""
     settings.MOODLE_URL = "https://moodle.example.edu"
     made = {"course_id": 470, "proof": "seen", "cancel_requested_at": timezone.now()}
     job = a_job(State.SUCCEEDED, requester=faculty, **made)
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
-    outcome = page.partition('id="job-outcome"')[2].partition('id="job-story"')[0]
+    outcome = page.partition('id="job-outcome"')[2].partition('id="job-status"')[0]
     assert 'data-level="warning"' in outcome
-    assert "This copy was cancelled, but it was made and could not be removed." in outcome
-    assert "If nobody wants it, delete it in Moodle." in outcome
+    assert "This copy was cancelled, but Moodle made it and dupdash could not delete it." in outcome
+    assert "If nobody needs the course, delete it in Moodle." in outcome
     assert 'href="https://moodle.example.edu/course/view.php?id=470"' in page
-    assert ">id 470<" in page.partition('id="job-courses"')[2]
-    assert "could not be removed" not in text(as_faculty.get(f"/jobs/{a_job(State.SUCCEEDED, requester=faculty).pk}/"))
+    assert 'id="course-id">470<' in page.partition('id="job-courses"')[2]
+    assert "could not delete it" not in text(as_faculty.get(f"/jobs/{a_job(State.SUCCEEDED, requester=faculty).pk}/"))
 
 
-def test_it_says_why_it_was_refused(as_faculty: Client, faculty: User) -> None:
+def test_reason_of_a_refusal_is_shown(as_faculty: Client, faculty: User) -> None:
     job = a_job(State.REJECTED, requester=faculty)
     _event(job, "rejected", "There is a copy already.")
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
@@ -335,7 +335,7 @@ def test_it_says_why_it_was_refused(as_faculty: Client, faculty: User) -> None:
     assert page.partition('id="job-summary"')[0].count("There is a copy already.") == 2
 
 
-def test_it_polls_only_while_there_is_more_to_come(as_administrator: Client) -> None:
+def test_ended_job_is_not_polled(as_administrator: Client) -> None:
     going_on = text(as_administrator.get(f"/jobs/{a_job(shortname='A').pk}/"))
     assert 'hx-trigger="every 2s, refresh"' in going_on
     assert '<noscript><meta http-equiv="refresh"' in going_on
@@ -344,24 +344,24 @@ def test_it_polls_only_while_there_is_more_to_come(as_administrator: Client) -> 
     assert 'http-equiv="refresh"' not in ended
 
 
-def test_it_links_a_retry_to_what_it_retries(as_administrator: Client) -> None:
+def test_retry_links_the_failed_job(as_administrator: Client) -> None:
     old = a_job(State.FAILED)
     page = text(as_administrator.get(f"/jobs/{a_job(retry_of=old).pk}/"))
-    assert f'<a href="/jobs/{old.pk}/">an earlier job</a>' in page
+    assert f'Attempt 2; <a href="/jobs/{old.pk}/">the attempt before</a>' in page
 
 
 @pytest.mark.parametrize("address", ["/jobs/1/", "/jobs/nonsense/", f"/jobs/{'G' * 32}/"])
-def test_it_knows_no_other_addresses(as_administrator: Client, address: str) -> None:
+def test_malformed_job_id_is_not_found(as_administrator: Client, address: str) -> None:
     assert as_administrator.get(address).status_code == 404
 
 
 @pytest.mark.parametrize("code", ["sitemaintenance", "invalidtoken", "accessexception"])
-def test_a_failed_copy_is_not_said_to_wait(as_faculty: Client, faculty: User, code: str) -> None:
+def test_failed_copy_is_not_shown_as_waiting(as_faculty: Client, faculty: User, code: str) -> None:
     job = a_job(State.FAILED, requester=faculty, failure_code=code, failure_message="x")
-    assert "this copy was given up" in text(as_faculty.get(f"/jobs/{job.pk}/"))
+    assert "dupdash gave up this copy" in text(as_faculty.get(f"/jobs/{job.pk}/"))
 
 
-def test_a_partial_course_that_was_deleted_is_not_said_to_stay(as_administrator: Client) -> None:
+def test_deleted_partial_course_is_explained_as_deleted(as_administrator: Client) -> None:
     deleted = {"course_id": 9, "proof": "seen", "course_deleted_at": timezone.now()}
     job = a_job(State.FAILED, failure_code="partial_course", **deleted)
     for address in (f"/jobs/{job.pk}/", f"/jobs/{job.pk}/summary.txt"):

@@ -1,4 +1,4 @@
-"""What every verb has in common: it asks by GET, does by POST, and says why it could not."""
+"""What all actions on a job have in common: a confirmation, a token, a permission."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -21,7 +21,7 @@ STATES = {
 
 
 @pytest.mark.parametrize(("verb", "state"), STATES.items())
-def test_it_asks_first_and_names_the_course(as_administrator: Client, verb: str, state: State) -> None:
+def test_action_is_confirmed_first_and_names_the_course(as_administrator: Client, verb: str, state: State) -> None:
     job = a_job(state, course_id=5, proof="seen")
     page = text(as_administrator.get(f"/jobs/{job.pk}/{verb}/"))
     assert "Copy called NEW-1" in page
@@ -33,14 +33,14 @@ def test_it_asks_first_and_names_the_course(as_administrator: Client, verb: str,
 
 
 @pytest.mark.parametrize("verb", STATES)
-def test_it_needs_the_token_of_its_form(administrator: User, verb: str) -> None:
+def test_action_needs_the_csrf_token(administrator: User, verb: str) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(administrator)
     assert client.post(f"/jobs/{a_job().pk}/{verb}/").status_code == 403
 
 
 @pytest.mark.parametrize(("verb", "state"), STATES.items())
-def test_it_changes_nothing_for_whom_may_not(help_desk: User, verb: str, state: State) -> None:
+def test_action_without_permission_changes_nothing(help_desk: User, verb: str, state: State) -> None:
     job = a_job(state)
     assert signed_in(help_desk).post(f"/jobs/{job.pk}/{verb}/", {"reason": "x"}).status_code == 403
     job.refresh_from_db()

@@ -1,4 +1,4 @@
-"""What the page of a job polls."""
+"""The polled part of a job page."""
 
 import re
 from datetime import timedelta
@@ -26,13 +26,13 @@ def _url(page: HttpResponse) -> str:
     return unescape(found.group(1))
 
 
-def test_it_answers_nothing_while_nothing_changed(as_administrator: Client) -> None:
+def test_unchanged_status_answers_204(as_administrator: Client) -> None:
     job = a_running_job()
     answer = as_administrator.get(_url(as_administrator.get(f"/jobs/{job.pk}/")))
     assert (answer.status_code, answer.content, answer["Cache-Control"]) == (204, b"", "no-store")
 
 
-def test_it_answers_nothing_for_moodle_being_heard_a_moment_later(as_administrator: Client) -> None:
+def test_small_change_of_the_last_contact_answers_204(as_administrator: Client) -> None:
     moment = timezone.now().replace(second=0, microsecond=0)
     job = a_running_job(last_response_at=moment)
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
@@ -42,7 +42,7 @@ def test_it_answers_nothing_for_moodle_being_heard_a_moment_later(as_administrat
     assert as_administrator.get(url).status_code == 200
 
 
-def test_it_sends_only_itself_when_a_figure_changed(as_administrator: Client) -> None:
+def test_changed_figure_sends_only_the_status(as_administrator: Client) -> None:
     begun = timezone.now()
     job = a_running_job(sent_at=begun, started_at=begun, expected_backup=50.0, expected_restore=50.0)
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
@@ -53,7 +53,7 @@ def test_it_sends_only_itself_when_a_figure_changed(as_administrator: Client) ->
     assert "hx-swap-oob" not in page
 
 
-def test_it_brings_the_rest_of_the_page_when_something_happened(as_administrator: Client) -> None:
+def test_new_event_sends_the_rest_of_the_page(as_administrator: Client) -> None:
     job = a_job()
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
     move_job(job, State.RUNNING, kind="started", reason="A worker took the job.")
@@ -61,11 +61,11 @@ def test_it_brings_the_rest_of_the_page_when_something_happened(as_administrator
     page = text(answer)
     assert answer.status_code == 200
     assert "A worker took the job." in page
-    for part in ("job-announcement", "job-actions", "job-outcome", "job-story", "job-courses"):
+    for part in ("job-announcement", "job-actions", "job-outcome", "job-activity", "job-courses"):
         assert re.search(rf'id="{part}"[^>]* hx-swap-oob=', page), part
 
 
-def test_it_ends_the_polling_with_the_job(as_administrator: Client) -> None:
+def test_polling_ends_with_the_job(as_administrator: Client) -> None:
     job = a_running_job()
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
     move_job(job, State.FAILED, kind="failed", reason="Refused.", failure_code="nopermissions")
@@ -77,17 +77,29 @@ def test_it_ends_the_polling_with_the_job(as_administrator: Client) -> None:
     assert "Try again" in page
 
 
-def test_it_asks_rarely_while_a_person_has_to_decide(as_faculty: Client, faculty: User) -> None:
-    job = a_job(State.AWAITING_APPROVAL, requester=faculty)
-    assert 'hx-trigger="every 20s, refresh"' in text(as_faculty.get(f"/jobs/{job.pk}/status/"))
+@pytest.mark.parametrize(
+    ("columns", "seconds"),
+    [
+        ({"state": State.AWAITING_APPROVAL}, 4),
+        ({"state": State.RUNNING}, 2),
+        ({"state": State.UNRESOLVED}, 20),
+        ({"state": State.QUEUED, "not_before": timezone.now() + timedelta(days=1)}, 20),
+        ({"state": State.QUEUED}, 2),
+    ],
+)
+def test_page_polls_as_often_as_the_state_needs(
+    as_faculty: Client, faculty: User, columns: dict[str, Any], seconds: int
+) -> None:
+    job = a_job(requester=faculty, **columns)
+    assert f'hx-trigger="every {seconds}s, refresh"' in text(as_faculty.get(f"/jobs/{job.pk}/status/"))
 
 
-def test_it_knows_when_moodle_was_last_heard_and_how_often_it_was_tried(as_administrator: Client) -> None:
+def test_status_shows_last_contact_and_tries(as_administrator: Client) -> None:
     heard = timezone.now() - timedelta(minutes=3)
     job = a_running_job(last_response_at=heard, attempts=2)
     page = text(as_administrator.get(f"/jobs/{job.pk}/status/"))
     assert f'datetime="{heard.isoformat()}" data-local="relative"' in page
-    assert "<dt>Attempts</dt><dd>2</dd>" in page
+    assert "<dt>Tries</dt><dd>2</dd>" in page
     assert "<dt>Service</dt><dd>synchronous</dd>" in page
 
 
@@ -105,40 +117,41 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({}, "Nothing of the copy has been seen yet. Moodle is looked at closely for about 30 min more."),
-        ({"facts": facts_of(SEEN)}, "A course that is likely the copy was seen; there is no proof yet."),
+        ({}, "The new course has not appeared yet. Frequent checks go on for about 30 min."),
+        ({"facts": facts_of(SEEN)}, "A course that is probably the copy has appeared, but there is no proof yet."),
         (
             {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812)},
-            "Its course, id 812, was seen, and is not complete yet. "
-            "If it stands still for about 5 min, it is called partial.",
+            "The new course (id 812) is not complete yet. "
+            "If nothing changes for about 5 min, we’ll mark it incomplete.",
         ),
-        ({"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812, has_all=True)}, "id 812, looks complete"),
-        ({}, "Moodle’s answer was lost, which proves nothing."),
+        (
+            {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812, has_all=True)},
+            "(id 812) looks complete. One more",
+        ),
+        ({}, "The connection dropped before Moodle answered."),
         (
             {"failure_code": "cannotrestore"},
-            "Moodle answered with an error, which does not say what it left behind. "
-            "Nothing of the copy has been seen yet. A few more looks decide.",
+            "Moodle reported an error. Checking in Moodle whether a part of the copy was left. "
+            "The new course has not appeared yet. A few more checks will decide.",
         ),
         (
             {"course_id": 812, "proof": "seen", "failure_code": "cannotrestore", "facts": facts_of(SEEN, own=812)},
-            "Its course, id 812, was seen, and is not complete. A few more looks decide.",
+            "The new course (id 812) is incomplete. A few more checks will decide.",
         ),
         (
             {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812, missing=1)},
-            "Its course, id 812, was not found at the last look, and is looked for again.",
+            "The new course (id 812) was not found in the last check. dupdash checks again.",
         ),
-        ({"checking_since": timezone.now() - timedelta(days=1)}, "It was looked for long enough."),
-        ({}, "The next look at Moodle comes in about 40 s"),
-        ({"check_at": timezone.now()}, "The next look at Moodle comes in a moment"),
+        ({"checking_since": timezone.now() - timedelta(days=1)}, "The new course has not appeared yet.</p>"),
+        ({}, "Next check in about 40 s"),
+        ({"check_at": timezone.now()}, "Next check in a moment"),
         (
             {"cancel_requested_at": timezone.now()},
-            "removed as soon as Moodle is done with it. Moodle’s answer was lost",
+            "as soon as Moodle has finished it. The connection dropped",
         ),
     ],
 )
-def test_it_tells_what_is_known_while_moodle_is_looked_at(
-    as_administrator: Client, columns: dict[str, Any], told: str
-) -> None:
+def test_status_shows_what_a_check_has_found(as_administrator: Client, columns: dict[str, Any], told: str) -> None:
     job = a_checked_job(**columns)
     assert told in unescape(text(as_administrator.get(f"/jobs/{job.pk}/status/")))
 
@@ -146,23 +159,20 @@ def test_it_tells_what_is_known_while_moodle_is_looked_at(
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({}, "There is no proof that the copy was made, and none that it was not."),
-        ({"course_id": 812, "proof": "seen"}, "Its course, id 812, is not complete, and how it will end is unknown."),
+        ({}, "Nothing proves that the copy was made, or that it was not."),
+        ({"course_id": 812, "proof": "seen"}, "The new course (id 812) is incomplete."),
     ],
 )
-def test_it_tells_what_is_known_of_an_unresolved_copy(
+def test_status_shows_what_is_known_about_an_unresolved_copy(
     as_administrator: Client, columns: dict[str, Any], told: str
 ) -> None:
     job = a_checked_job(State.UNRESOLVED, check_at=timezone.now() + timedelta(hours=4), **columns)
     page = unescape(text(as_administrator.get(f"/jobs/{job.pk}/status/")))
     assert told in page
-    assert "The next look at Moodle comes in about 4 h" in page
 
 
-@pytest.mark.parametrize("state", [State.CHECKING, State.UNRESOLVED])
-def test_it_does_not_claim_that_a_restore_has_not_begun_where_nobody_watched(
-    as_administrator: Client, state: State
-) -> None:
-    page = text(as_administrator.get(f"/jobs/{a_checked_job(state).pk}/status/"))
+def test_check_shows_all_bars_as_unknown_until_something_is_seen(as_administrator: Client) -> None:
+    page = text(as_administrator.get(f"/jobs/{a_checked_job().pk}/status/"))
     assert "Not started" not in page
-    assert "Unknown" in page
+    assert page.count('aria-valuetext="Unknown') == 3
+    assert not re.search(r'aria-valuetext="[^"]*%', page)

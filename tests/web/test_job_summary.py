@@ -1,4 +1,4 @@
-"""A job in plain text, for a ticket."""
+"""The plain text of a job for a ticket."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -46,7 +46,7 @@ def _plain(client: Client, job: DuplicationJob) -> str:
     return answer.content.decode()
 
 
-def test_it_tells_everything_in_plain_text(as_help_desk: Client, job: DuplicationJob) -> None:
+def test_summary_has_everything_in_plain_text(as_help_desk: Client, job: DuplicationJob) -> None:
     told = _plain(as_help_desk, job)
     for words in (
         "Copy of a Moodle course: Failed",
@@ -55,7 +55,7 @@ def test_it_tells_everything_in_plain_text(as_help_desk: Client, job: Duplicatio
         "Copy called NEW-1 (NEW-1)",
         "Source (SRC), id 4711",
         "Fay Faculty, through the request form",
-        "Asked:     2026-03-01 09:30:00 UTC",
+        "Requested: 2026-03-01 09:30:00 UTC",
         "took 4 min 12 s",
         "Error:     partial_course",
         "Moodle:    dmlwriteexception Error writing to <database> Full",
@@ -67,52 +67,50 @@ def test_it_tells_everything_in_plain_text(as_help_desk: Client, job: Duplicatio
         assert words in told
 
 
-def test_it_keeps_moodles_words_from_the_requester(as_faculty: Client, job: DuplicationJob) -> None:
+def test_summary_hides_moodles_error_message_from_the_requester(as_faculty: Client, job: DuplicationJob) -> None:
     told = _plain(as_faculty, job)
     assert "What to do:" in told
     assert "Error writing" not in told
     assert "partial_course" not in told
 
 
-def test_it_tells_times_in_the_zone_of_whoever_reads(
-    as_help_desk: Client, help_desk: User, job: DuplicationJob
-) -> None:
+def test_times_are_in_the_readers_time_zone(as_help_desk: Client, help_desk: User, job: DuplicationJob) -> None:
     Preferences.objects.create(user=help_desk, time_zone="Europe/Berlin")
-    assert "Asked:     2026-03-01 10:30:00 CET" in _plain(as_help_desk, job)
+    assert "Requested: 2026-03-01 10:30:00 CET" in _plain(as_help_desk, job)
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_it_tells_of_every_state(as_administrator: Client, state: State) -> None:
+def test_summary_exists_for_every_state(as_administrator: Client, state: State) -> None:
     assert f"Copy of a Moodle course: {state.label}" in _plain(as_administrator, a_job(state))
 
 
-def test_it_can_be_copied_from_the_page(as_help_desk: Client, job: DuplicationJob) -> None:
+def test_page_has_a_button_that_copies_the_summary(as_help_desk: Client, job: DuplicationJob) -> None:
     page = text(as_help_desk.get(f"/jobs/{job.pk}/"))
     assert 'data-copies="job-summary-text"' in page
     assert f'href="/jobs/{job.pk}/summary.txt"' in page
     assert "It stopped &amp; stays." in page.partition('id="job-summary-text"')[2]
 
 
-def test_it_comes_along_when_something_happened(as_help_desk: Client, job: DuplicationJob) -> None:
+def test_new_event_sends_the_summary_too(as_help_desk: Client, job: DuplicationJob) -> None:
     page = text(as_help_desk.get(f"/jobs/{job.pk}/status/?seen=0-x"))
     assert 'id="job-summary" aria-labelledby="job-summary-title" hx-swap-oob="true"' in page
 
 
-def test_it_is_not_told_to_others(job: DuplicationJob, colleague: User) -> None:
+def test_summary_of_a_foreign_job_is_not_found(job: DuplicationJob, colleague: User) -> None:
     client = Client()
     client.force_login(colleague)
     assert client.get(f"/jobs/{job.pk}/summary.txt").status_code == 404
 
 
-def test_it_warns_of_a_copy_that_could_not_be_held_against_its_source(as_administrator: Client) -> None:
+def test_summary_warns_if_the_copy_could_not_be_compared(as_administrator: Client) -> None:
     job = a_job(State.SUCCEEDED, course_id=470, verification={"complete": False, "why_not": "The source is gone."})
     assert (
-        "This copy could not be held against its source. The source is gone. "
-        "Look at the copy in Moodle before you rely on it."
+        "This copy could not be compared with its source. The source is gone. "
+        "Check the copy in Moodle before you use it."
     ) in _plain(as_administrator, job)
 
 
-def test_it_tells_how_a_copy_differs_from_its_source(as_administrator: Client) -> None:
+def test_summary_lists_differences_from_the_source(as_administrator: Client) -> None:
     report = {
         "sections": {"source": 6, "copy": 6, "missing": [], "extra": []},
         "activities": {
@@ -129,7 +127,7 @@ def test_it_tells_how_a_copy_differs_from_its_source(as_administrator: Client) -
     }
     told = _plain(as_administrator, a_job(State.SUCCEEDED, course_id=470, verification=report))
     assert (
-        "Held against its source, the copy differs. Sections: 6 of 6. Activities and resources: 32 of 64.\n"
+        "The copy differs from its source. Sections: 6 of 6. Activities and resources: 32 of 64.\n"
         "\n"
         "Missing in the copy:\n"
         "  Quiz “Week 3”, 2 times\n"

@@ -1,4 +1,4 @@
-"""The list as a table for a spreadsheet."""
+"""The list of copies as a CSV file."""
 
 import csv
 import io
@@ -26,7 +26,7 @@ def table(client: Client, query: str = "") -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"))))
 
 
-def test_it_holds_exactly_what_is_filtered_in_its_order(as_administrator: Client) -> None:
+def test_file_has_the_filtered_copies_in_their_order(as_administrator: Client) -> None:
     for name in ("B", "a", "C"):
         a_job(State.FAILED, name)
     a_job(State.SUCCEEDED, "D")
@@ -34,7 +34,7 @@ def test_it_holds_exactly_what_is_filtered_in_its_order(as_administrator: Client
     assert len(table(as_administrator)) == 4
 
 
-def test_it_is_streamed_and_known_as_unicode(as_administrator: Client) -> None:
+def test_file_is_streamed_and_starts_with_a_byte_order_mark(as_administrator: Client) -> None:
     a_job(fullname="Řízení „Ö“")
     answer = as_administrator.get("/jobs/copies.csv")
     assert isinstance(answer, StreamingHttpResponse)
@@ -45,7 +45,7 @@ def test_it_is_streamed_and_known_as_unicode(as_administrator: Client) -> None:
     assert "Řízení „Ö“" in content.decode()
 
 
-def test_it_tells_all_of_a_copy(as_help_desk: Client, faculty: User, settings: Any) -> None:
+def test_row_has_all_columns(as_help_desk: Client, faculty: User, settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     begun = datetime(2026, 6, 1, 22, 0, tzinfo=UTC)
     job = a_job(
@@ -79,7 +79,7 @@ def test_it_tells_all_of_a_copy(as_help_desk: Client, faculty: User, settings: A
     assert "activities" in row["Options"].split()
 
 
-def test_it_keeps_moodles_words_and_others_copies_from_faculty(
+def test_file_of_faculty_hides_foreign_copies_and_raw_errors(
     as_faculty: Client, faculty: User, colleague: User
 ) -> None:
     a_job(State.FAILED, "MINE", requester=faculty, failure_code="x", failure_message="the raw words")
@@ -91,7 +91,7 @@ def test_it_keeps_moodles_words_and_others_copies_from_faculty(
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", " =1", "＝1", '=HYPERLINK("x")'])
-def test_it_lets_no_name_be_a_formula(as_administrator: Client, text: str) -> None:
+def test_names_are_no_formulas(as_administrator: Client, text: str) -> None:
     a_job(State.FAILED, "N", fullname=text, source_fullname=text, category_name=text, failure_message=text)
     (row,) = table(as_administrator)
     for name in ("Full name", "Source full name", "Category", "Moodle’s message"):
@@ -106,21 +106,21 @@ def cells(answer: HttpResponseBase, separator: str) -> list[str]:
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @given(text=st.text(alphabet="=-;,\t\r\n\"' x＝", max_size=12))
-def test_it_lets_nothing_be_a_formula_whatever_separates_the_cells(separator: str, text: str) -> None:
+def test_names_are_no_formulas_with_other_separators(separator: str, text: str) -> None:
     answer = csv_response("copies", ["Job", "Name", "Note"], [["1", text, text]])
     assert not [cell for cell in cells(answer, separator) if cell.lstrip().startswith(("=", "-", "＝"))]
 
 
-def test_a_course_is_no_formula_to_a_spreadsheet_with_semicolons(as_administrator: Client) -> None:
+def test_course_name_is_no_formula_with_semicolons(as_administrator: Client) -> None:
     a_job(fullname='Fun;"=HYPERLINK(A1);x')
     found = cells(as_administrator.get("/jobs/copies.csv"), ";")
     assert not [cell for cell in found if cell.startswith("=")]
 
 
 @pytest.mark.parametrize("text", ["", "BIO101", "a=1", "1-2", "'quoted'", "a, b;\nc"])
-def test_it_leaves_other_names_alone(text: str) -> None:
+def test_harmless_names_are_unchanged(text: str) -> None:
     assert harmless(text) == text
 
 
-def test_it_refuses_filters_that_cannot_be_used(as_administrator: Client) -> None:
+def test_filter_with_an_error_is_refused(as_administrator: Client) -> None:
     assert as_administrator.get("/jobs/copies.csv?since=tomorrow").status_code == 400

@@ -32,13 +32,13 @@ def test_form_comes_back_after_the_sign_in(administrator: User, sandbox: Sandbox
     assert (answer.status_code, answer["Location"]) == (302, "/sign-in/?next=/jobs/new/")
     asked = text(client.get(answer["Location"]))
     assert "Your session has ended." in asked
-    assert "What you typed is kept." in asked
+    assert "Your input is kept." in asked
     assert _sign_in(client, "ada")["Location"] == URL
     page = text(client.get(URL))
     assert f"{NOTE}</textarea>" in page
     assert 'value="Typed by hand"' in page
     assert f'name="category" value="{BIOLOGY_2027}" checked' in page
-    assert "What you typed was kept, and nothing was sent yet." in page
+    assert "Your input was kept, and nothing was sent yet." in page
     assert not DuplicationJob.objects.exists()
     # Once.
     assert NOTE not in text(client.get(URL))
@@ -99,5 +99,5 @@ def test_parts_of_the_form_do_not_lead_away_from_it(db: None, part: str) -> None
 
 
 def test_sign_in_says_why_it_is_asked_for(db: None) -> None:
-    assert "Sign in to open the page that you asked for." in text(Client().get("/sign-in/?next=/history/"))
+    assert "Sign in to open the page." in text(Client().get("/sign-in/?next=/history/"))
     assert "Sign in to open" not in text(Client().get("/sign-in/"))

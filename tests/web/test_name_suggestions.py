@@ -1,4 +1,4 @@
-"""Names for a copy, from the pattern of its source's."""
+"""Suggested names of a copy."""
 
 from datetime import date
 
@@ -51,20 +51,20 @@ TODAY = date(2026, 11, 23)
         ("", None),
     ],
 )
-def test_it_raises_the_year_of_a_name(name: str, expected: str | None) -> None:
+def test_year_of_a_name_is_raised(name: str, expected: str | None) -> None:
     assert raised(name, today=TODAY) == expected
 
 
-def test_it_raises_by_several_years() -> None:
+def test_year_is_raised_by_several_years() -> None:
     assert raised("BIO101-2026/27", 3, today=TODAY) == "BIO101-2029/30"
 
 
-def test_it_suggests_both_names() -> None:
+def test_both_names_are_suggested() -> None:
     names = suggest("Biology 2026", "BIO101-2026S1", lambda name: True, today=TODAY)
     assert names == Names("Biology 2027", "BIO101-2027S1", years=1)
 
 
-def test_it_takes_the_next_year_that_is_free() -> None:
+def test_next_free_year_is_suggested() -> None:
     taken = {"BIO101-2027S1", "BIO101-2028S1"}
     names = suggest("Biology 2026", "BIO101-2026S1", lambda name: name not in taken, today=TODAY)
     assert names == Names("Biology 2029", "BIO101-2029S1", 3, ("BIO101-2027S1", "BIO101-2028S1"))
@@ -91,18 +91,18 @@ def test_full_name_with_a_term_fits_into_moodle() -> None:
     assert names.fullname == "x" * 245 + " (2027S1)"
 
 
-def test_it_numbers_what_has_no_year() -> None:
+def test_name_without_a_year_gets_a_number() -> None:
     taken = {"SHELL-COPY", "SHELL-COPY-2"}
     assert suggest("Shell", "SHELL", lambda name: name not in taken) == Names(
         "Shell", "SHELL-COPY-3", taken=("SHELL-COPY", "SHELL-COPY-2")
     )
 
 
-def test_it_stays_within_what_moodle_takes() -> None:
+def test_suggestion_fits_the_limits_of_moodle() -> None:
     names = suggest("Long", "x" * 100, lambda name: True)
     assert names is not None
     assert names.shortname == "x" * 95 + "-COPY"
 
 
-def test_it_gives_up_where_nothing_is_free() -> None:
+def test_no_name_is_suggested_if_none_is_free() -> None:
     assert suggest("Biology", "BIO101-2026S1", lambda name: False) is None

@@ -1,4 +1,4 @@
-"""What the pages say while no worker is running."""
+"""The pages while no worker is running."""
 
 from datetime import timedelta
 
@@ -26,7 +26,7 @@ def test_queued_job_names_the_missing_worker_and_since_when(as_faculty: Client, 
     job = a_job(requester=faculty, dispatched_at=timezone.now())
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
     assert "No worker is running, so this copy cannot start." in page
-    assert "it starts in a moment" not in page
+    assert "Starts in a moment" not in page
     assert "No worker has been running since <time datetime=" in page
     assert SINCE.strftime("%-d %b %Y, %H:%M") in page
     assert "the administrators can see this" in page
@@ -39,16 +39,16 @@ def test_administrator_reads_how_to_start_a_worker(as_administrator: Client) -> 
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.CHECKING, State.UNRESOLVED])
-def test_job_that_a_worker_must_go_on_with_names_it_too(as_administrator: Client, state: State) -> None:
+def test_job_that_needs_a_worker_names_the_missing_one(as_administrator: Client, state: State) -> None:
     assert "No worker has been running since" in text(as_administrator.get(f"/jobs/{a_job(state).pk}/"))
 
 
 @pytest.mark.parametrize("state", [State.AWAITING_APPROVAL, State.SUCCEEDED, State.FAILED])
-def test_job_that_needs_no_worker_says_nothing_of_it(as_administrator: Client, state: State) -> None:
+def test_job_that_needs_no_worker_does_not_mention_it(as_administrator: Client, state: State) -> None:
     assert "No worker" not in text(as_administrator.get(f"/jobs/{a_job(state).pk}/"))
 
 
-def test_overview_tells_only_administrators(as_faculty: Client, as_help_desk: Client) -> None:
+def test_overview_mentions_it_only_to_administrators(as_faculty: Client, as_help_desk: Client) -> None:
     for client in (as_faculty, as_help_desk):
         assert "No worker has been running" not in text(client.get("/"))
 
@@ -59,17 +59,17 @@ def test_notice_disappears_when_a_worker_runs_again(as_administrator: Client) ->
     assert as_administrator.get(url).status_code == 204
     ClusterHeartbeat.objects.update(at=timezone.now())
     polled = text(as_administrator.get(url))
-    assert "It starts as soon as a place is free." in polled
+    assert "Starts as soon as possible." in polled
     assert "No worker" not in polled
 
 
-def test_lists_and_preview_name_it(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_lists_and_preview_name_the_missing_worker(as_administrator: Client, sandbox: Sandbox) -> None:
     a_job()
     assert "No worker is running, so this copy cannot start." in text(as_administrator.get("/jobs/"))
     page = text(as_administrator.get("/jobs/new/preview/", {"source": BIO101, "activities": "1"}))
-    assert "Not yet: no worker is running." in page
+    assert "Later: no worker is running." in page
 
 
-def test_it_says_so_where_no_worker_has_ever_run(as_administrator: Client) -> None:
+def test_notice_says_that_no_worker_was_ever_started(as_administrator: Client) -> None:
     ClusterHeartbeat.objects.all().delete()
     assert "No worker has been started yet" in text(as_administrator.get("/"))

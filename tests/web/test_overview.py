@@ -1,3 +1,5 @@
+"""The overview."""
+
 import re
 from datetime import timedelta
 from html import unescape
@@ -21,7 +23,7 @@ def _sections(client: Client) -> dict[str, list[str]]:
     return {section.id: [row.shortname for row in section.rows] for section in client.get("/").context["sections"]}
 
 
-def test_it_sorts_copies_by_what_they_ask_of_an_administrator(as_administrator: Client, faculty: User) -> None:
+def test_copies_are_sorted_into_sections(as_administrator: Client, faculty: User) -> None:
     now = timezone.now()
     a_running_job(shortname="RUNS")
     a_job(shortname="WAITS")
@@ -40,46 +42,45 @@ def test_it_sorts_copies_by_what_they_ask_of_an_administrator(as_administrator: 
     assert set(found["latest"]) == {"DONE", "RETRIED"}
 
 
-def test_it_lists_a_partial_course_once_however_often_it_was_retried(as_administrator: Client) -> None:
+def test_retried_job_with_a_partial_course_is_listed_once(as_administrator: Client) -> None:
     old = a_job(State.FAILED, "PARTIAL", finished_at=timezone.now(), course_id=9, proof="seen")
-    for _ in range(2):
-        a_job(State.SUCCEEDED, "PARTIAL", retry_of=old)
+    a_job(State.SUCCEEDED, "PARTIAL", retry_of=a_job(State.FAILED, "PARTIAL", retry_of=old))
     assert _sections(as_administrator)["attention"] == ["PARTIAL"]
 
 
-def test_an_unresolved_cancelled_copy_still_asks_for_somebody(as_administrator: Client) -> None:
+def test_unresolved_cancelled_copy_needs_attention(as_administrator: Client) -> None:
     now = timezone.now()
     job = a_job(State.UNRESOLVED, "LOST", sent_at=now, cancel_requested_at=now)
     page = as_administrator.get("/")
     attention = next(section for section in page.context["sections"] if section.id == "attention")
     assert [(row.note, row.urgent) for row in attention.rows] == [("Check in Moodle whether the copy was made.", True)]
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
-    assert "There is no proof that the copy was made, and none that it was not." in page
-    assert "A copy that turns up is removed: it was cancelled." in page
-    assert "as soon as Moodle is done with it" not in page.partition('id="job-status"')[2].partition("</section>")[0]
+    assert "Nothing proves that the copy was made, or that it was not." in page
+    assert "dupdash deletes it, because it was cancelled." in page
+    assert "as soon as Moodle has finished it" not in page.partition('id="job-status"')[2].partition("</section>")[0]
 
 
-def test_it_shows_faculty_their_own(as_faculty: Client, faculty: User, colleague: User) -> None:
+def test_faculty_see_their_own_copies(as_faculty: Client, faculty: User, colleague: User) -> None:
     a_job(State.AWAITING_APPROVAL, "MINE", requester=faculty)
     a_running_job(shortname="THEIRS", requester=colleague)
     found = _sections(as_faculty)
     assert found == {"running": [], "waiting": ["MINE"]}
-    assert "No copy is running now." in text(as_faculty.get("/"))
+    assert "No copy is running." in text(as_faculty.get("/"))
 
 
-def test_it_shows_the_help_desk_everything_but_no_approvals(as_help_desk: Client, faculty: User) -> None:
+def test_help_desk_sees_everything_except_approvals(as_help_desk: Client, faculty: User) -> None:
     a_job(State.AWAITING_APPROVAL, "ASKS", requester=faculty)
     a_job(State.UNRESOLVED, "LOST", requester=faculty)
     assert _sections(as_help_desk) == {"attention": ["LOST"], "running": [], "waiting": ["ASKS"]}
 
 
-def test_it_says_how_many_more_there_are(as_administrator: Client) -> None:
+def test_section_says_how_many_more_there_are(as_administrator: Client) -> None:
     for number in range(13):
         a_job(shortname=f"N{number}")
     assert "and 3 more" in text(as_administrator.get("/"))
 
 
-def test_it_answers_nothing_while_nothing_changed(as_administrator: Client) -> None:
+def test_unchanged_overview_answers_204(as_administrator: Client) -> None:
     a_job()
     found = re.search(r'hx-get="(/live/[^"]+)"', as_administrator.get("/").content.decode())
     assert found
@@ -95,7 +96,7 @@ def _figures(client: Client) -> dict[str, int]:
     return {figure.label: figure.value for figure in client.get("/").context["figures"]}
 
 
-def test_it_counts_the_day(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
+def test_figures_count_the_day(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
     now = timezone.now()
     a_running_job(shortname="RUNS", requester=faculty)
     a_job(shortname="WAITS", source_id=1)
@@ -123,7 +124,7 @@ def test_it_counts_the_day(as_administrator: Client, as_faculty: Client, faculty
     assert 'href="/approvals/"' in text(as_administrator.get("/")).partition("<main")[2]
 
 
-def test_every_figure_leads_to_as_many_copies(as_administrator: Client) -> None:
+def test_each_figure_links_as_many_copies(as_administrator: Client) -> None:
     now = timezone.now()
     long_ago = now - timedelta(days=2)
     a_running_job(shortname="RUNS")
@@ -142,7 +143,7 @@ def test_every_figure_leads_to_as_many_copies(as_administrator: Client) -> None:
     assert shown["Running"] == 2
 
 
-def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
+def test_overview_shows_the_moodle_site(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
     MoodleHealth.objects.create(
         site_name="Sandbox University",
         site_url="https://moodle.example.edu",
@@ -152,7 +153,7 @@ def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Clie
     )
     for client in (as_administrator, as_help_desk):
         page = text(client.get("/"))
-        for words in ("Sandbox University", "https://moodle.example.edu", "4.5.6", "asynchronous", "go on"):
+        for words in ("Sandbox University", "https://moodle.example.edu", "4.5.6", "asynchronous", "active"):
             assert words in page
     assert "4.5.6" not in text(as_faculty.get("/"))
     heard = a_running_job()
@@ -162,11 +163,11 @@ def test_it_tells_how_the_moodle_is(as_administrator: Client, as_help_desk: Clie
     assert "Paused since" in text(as_help_desk.get("/"))
 
 
-def test_it_knows_nothing_of_a_moodle_before_it_heard_of_it(as_administrator: Client) -> None:
-    assert "not known yet" in text(as_administrator.get("/"))
+def test_site_is_unknown_before_the_first_contact(as_administrator: Client) -> None:
+    assert "unknown" in text(as_administrator.get("/"))
 
 
-def test_it_tells_the_place_in_line_and_the_time(as_administrator: Client, settings: Settings) -> None:
+def test_waiting_copies_show_their_position_or_start(as_administrator: Client, settings: Settings) -> None:
     settings.MOODLE_CONCURRENCY = 2
     a_running_job(shortname="RUNS")
     a_running_job(shortname="RUNS-2", source_id=9)
@@ -176,61 +177,61 @@ def test_it_tells_the_place_in_line_and_the_time(as_administrator: Client, setti
     later = now + timedelta(days=1)
     a_job(shortname="LATER", not_before=later)
     page = text(as_administrator.get("/"))
-    assert "All 2 places are taken; it is the next in line." in page
-    assert "All 2 places are taken, and 1 copy stands in line before it." in page
-    assert "All 2 places are taken, and 2 copies stand in line before it." in page
+    assert "2 other copies are being made. This one is next." in page
+    assert "2 other copies are being made, and 1 more is ahead of this one." in page
+    assert "2 other copies are being made, and 2 more are ahead of this one." in page
     waiting = next(section for section in as_administrator.get("/").context["sections"] if section.id == "waiting")
     assert [row.starts_at for row in waiting.rows] == [None, None, None, later]
 
 
-def test_it_leads_each_to_their_work(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
+def test_each_role_has_its_own_first_step(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
     for_help_desk = text(as_help_desk.get("/"))
     assert '<form class="card finder" method="get" action="/jobs/" role="search">' in for_help_desk
     assert "finder" not in text(as_administrator.get("/"))
     for_faculty = text(as_faculty.get("/"))
-    assert "You have not asked for a copy yet" in for_faculty
-    assert "Ask for a copy" in for_faculty
+    assert "You have not requested a copy yet" in for_faculty
+    assert "New copy" in for_faculty
     assert "<h1>Your copies</h1>" in for_faculty
     assert DuplicationJob.objects.count() == 0
 
 
-def test_it_tells_administrators_that_the_mail_server_is_away(as_administrator: Client, as_help_desk: Client) -> None:
+def test_administrators_see_that_the_mail_server_is_down(as_administrator: Client, as_help_desk: Client) -> None:
     assert "mail-troubles" not in as_administrator.get("/").content.decode()
     seen = as_administrator.get("/").context["live_url"]
     OutboxPosition.current()
     OutboxPosition.objects.update(failing_since=timezone.now(), error="Connection refused <by> host")
     shown = as_administrator.get(seen)
-    assert "The mail server has been out of reach since" in text(shown)
+    assert "The mail server has not been reachable since" in text(shown)
     assert "Connection refused &lt;by&gt; host" in shown.content.decode()
-    assert "check that the mail server is up" in text(shown)
+    assert "Check the mail server" in text(shown)
     assert "mail server" not in text(as_help_desk.get("/"))
 
 
-def test_it_tells_administrators_how_many_mails_were_given_up(as_administrator: Client, faculty: User) -> None:
+def test_administrators_see_how_many_mails_failed(as_administrator: Client, faculty: User) -> None:
     now = timezone.now()
     for number in range(2):
         day = now.date() - timedelta(days=number)
         Digest.objects.create(recipient=faculty, day=day, since=now, until=now, delivery=Delivery.GIVEN_UP)
     shown = text(as_administrator.get("/"))
-    assert "2 mails of the last week could not be delivered and were given up" in shown
-    assert "check the addresses in people’s accounts" in shown
+    assert "2 mails of the last week could not be delivered" in shown
+    assert "Check the addresses in people’s accounts" in shown
     Digest.objects.update(created_at=now - timedelta(days=8))
     assert "could not be delivered" not in text(as_administrator.get("/"))
 
 
-def test_it_does_not_blame_addresses_for_a_server_that_was_away(as_administrator: Client, faculty: User) -> None:
+def test_failed_mails_are_not_blamed_on_addresses(as_administrator: Client, faculty: User) -> None:
     now = timezone.now()
     ages = {"since": now, "until": now, "created_at": now - timedelta(days=4)}
     Digest.objects.create(recipient=faculty, day=now.date(), **ages)
     sender.give_up_old()
     shown = text(as_administrator.get("/"))
-    assert "1 mail of the last week could not be delivered and was given up" in shown
-    assert "The mail server was out of reach for days, or no worker ran." in shown
-    assert "check the addresses" not in shown
+    assert "1 mail of the last week could not be delivered" in shown
+    assert "The reason: the mail server was not reachable for days, or no worker was running." in shown
+    assert "Check the addresses" not in shown
     # Some of them for the one reason, some for the other.
     refused = {"delivery": Delivery.GIVEN_UP, "last_error": "SMTPRecipientsRefused: no such user"}
     Digest.objects.create(recipient=faculty, day=now.date() - timedelta(days=1), since=now, until=now, **refused)
     shown = text(as_administrator.get("/"))
-    assert "2 mails of the last week could not be delivered and were given up" in shown
-    assert "For 1 of them the mail server was out of reach for days, or no worker ran." in shown
-    assert "check the addresses" in shown
+    assert "2 mails of the last week could not be delivered" in shown
+    assert "The reason for 1 of them: the mail server was not reachable for days, or no worker was running." in shown
+    assert "Check the addresses" in shown

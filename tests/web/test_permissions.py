@@ -1,4 +1,4 @@
-"""Every address of the dashboard has a rule, and the rule holds for each kind of person."""
+"""Who may open which address."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,7 +11,7 @@ from dupdash.accounts.access import Action
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.web import urls
-from dupdash.web.models import OptionPreset
+from dupdash.web.models import OptionPreset, SavedFilter
 from dupdash.web.permissions import PERMISSIONS
 from tests.conftest import signed_in
 from tests.web.support import a_job, without_tokens
@@ -46,12 +46,12 @@ OF_A_JOB = [
 ]
 
 
-def test_it_has_a_rule_for_every_address() -> None:
+def test_every_address_has_a_permission() -> None:
     assert sorted(NAMES) == sorted(PERMISSIONS)
 
 
 @pytest.mark.parametrize("name", OF_A_JOB)
-def test_it_sends_a_stranger_to_the_sign_in(client: Client, db: None, name: str) -> None:
+def test_stranger_is_sent_to_the_sign_in(client: Client, db: None, name: str) -> None:
     url = reverse(name, args=[a_job().pk])
     answer = client.get(url)
     assert answer.status_code == 302
@@ -60,7 +60,7 @@ def test_it_sends_a_stranger_to_the_sign_in(client: Client, db: None, name: str)
 
 @pytest.mark.parametrize("name", OF_A_JOB)
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_it_does_not_know_somebody_elses_job(faculty: User, colleague: User, outsider: User, name: str, method: str):
+def test_foreign_job_is_not_found(faculty: User, colleague: User, outsider: User, name: str, method: str):
     job = a_job(State.FAILED, requester=faculty)
     for person in (colleague, outsider):
         answer = getattr(signed_in(person), method)(reverse(name, args=[job.pk]))
@@ -96,6 +96,10 @@ MAY: dict[str, set[str]] = {
     "jobs:status": ALL,
     "jobs:summary": ALL,
     "jobs:send_callback_again": ALL,
+    "jobs:follow_up": SEES_ALL,
+    "jobs:undo_approval": ADMINISTRATOR,
+    "jobs:save_filter": ALL,
+    "jobs:delete_filter": ALL,
     "jobs:approve": ADMINISTRATOR,
     "jobs:reject": ADMINISTRATOR,
     "jobs:look": ADMINISTRATOR,
@@ -106,6 +110,7 @@ MAY: dict[str, set[str]] = {
     "jobs:settle": ADMINISTRATOR,
     "approvals": ADMINISTRATOR,
     "approvals_decide": ADMINISTRATOR,
+    "undo_approvals": ADMINISTRATOR,
     "presets": ADMINISTRATOR,
     "system": ADMINISTRATOR,
     "edit_preset": ADMINISTRATOR,
@@ -118,6 +123,7 @@ MAY: dict[str, set[str]] = {
     "tokens": ALL,
     "revoke_token": ALL,
     "token_callback": ALL,
+    "web_services_documentation": ALL,
 }
 
 
@@ -133,18 +139,20 @@ def _address(name: str, person: User, job: DuplicationJob) -> str:
         return reverse(name, args=["outcomes"])
     if name in ("edit_preset", "delete_preset"):
         return reverse(name, args=[OptionPreset.objects.get_or_create(name="Fresh start", options={})[0].pk])
+    if name == "jobs:delete_filter":
+        return reverse(name, args=[SavedFilter.objects.get_or_create(owner=person, name="Mine", query="q=x")[0].pk])
     if name in ("revoke_token", "token_callback"):
         return reverse(name, args=[tokens.make(person, "program", days=1)[0].pk])
     return reverse(name)
 
 
-def test_it_says_of_every_address_and_every_verb_who_may() -> None:
+def test_table_covers_every_address_and_action() -> None:
     assert set(MAY) == set(NAMES) - PUBLIC
     assert {rule.verb for rule in PERMISSIONS.values()} - {None} == set(Action) - {Action.SUBMIT}
 
 
 @pytest.mark.parametrize("name", sorted(MAY))
-def test_it_opens_to_each_role_what_is_its_part(people: dict[str, User], faculty: User, name: str) -> None:
+def test_each_role_opens_its_pages(people: dict[str, User], faculty: User, name: str) -> None:
     job = a_job(State.FAILED, requester=faculty, course_id=5, proof="seen")
     for role, person in people.items():
         url = _address(name, person, job)
@@ -165,22 +173,20 @@ def test_it_opens_to_each_role_what_is_its_part(people: dict[str, User], faculty
     assert job.events.count() == 1
 
 
-def test_it_opens_an_address_without_a_rule_to_nobody(
-    as_administrator: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_address_without_a_permission_is_closed(as_administrator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(PERMISSIONS, "presets")
     with pytest.raises(ImproperlyConfigured, match=r"permissions\.py does not say who may open presets"):
         as_administrator.get(reverse("presets"))
 
 
 @pytest.mark.parametrize("name", ["overview", "overview_live", "jobs:list"])
-def test_it_refuses_lists_to_whom_has_no_role(as_outsider: Client, as_help_desk: Client, name: str) -> None:
+def test_person_without_a_role_sees_no_lists(as_outsider: Client, as_help_desk: Client, name: str) -> None:
     assert as_outsider.get(reverse(name)).status_code == 403
     assert as_help_desk.get(reverse(name)).status_code == 200
 
 
 @pytest.mark.parametrize("name", ["jobs:request", "jobs:source_choices", "jobs:check_short_name"])
-def test_it_refuses_the_form_to_whom_may_not_ask(
+def test_request_form_needs_the_right_to_request(
     as_help_desk: Client, as_outsider: Client, as_faculty: Client, name: str
 ) -> None:
     for refused in (as_help_desk, as_outsider):
@@ -188,13 +194,13 @@ def test_it_refuses_the_form_to_whom_may_not_ask(
     assert as_faculty.get(reverse(name)).status_code == 200
 
 
-def test_it_lets_the_help_desk_retry_where_the_policy_says_so(as_help_desk: Client, faculty: User, settings) -> None:
+def test_help_desk_retries_if_the_policy_allows_it(as_help_desk: Client, faculty: User, settings) -> None:
     url = reverse("jobs:retry", args=[a_job(State.FAILED, requester=faculty).pk])
     settings.HELP_DESK_MAY_RETRY = True
     assert as_help_desk.get(url).status_code == 200
 
 
-def test_it_sends_the_whole_page_to_the_sign_in_when_a_part_of_it_asks(client: Client, db: None) -> None:
+def test_expired_session_of_a_part_redirects_the_page(client: Client, db: None) -> None:
     job = a_job()
     answer = client.get(
         reverse("jobs:status", args=[job.pk]),
@@ -204,12 +210,12 @@ def test_it_sends_the_whole_page_to_the_sign_in_when_a_part_of_it_asks(client: C
 
 
 @pytest.mark.parametrize("address", ["http://[", "http://[::1", "nonsense", "http://elsewhere.example/jobs/new/"])
-def test_it_leads_to_the_sign_in_whatever_page_is_said_to_ask(client: Client, db: None, address: str) -> None:
+def test_untrusted_page_address_leads_to_the_sign_in(client: Client, db: None, address: str) -> None:
     answer = client.get(reverse("overview_live"), headers={"HX-Request": "true", "HX-Current-URL": address})
     assert answer["HX-Redirect"] == "/sign-in/?next=/"
 
 
-def test_what_a_page_asks_in_the_background_takes_nobodys_form_away(client: Client, db: None) -> None:
+def test_background_poll_does_not_redirect(client: Client, db: None) -> None:
     answer = client.get(
         reverse("notifications:news"),
         headers={"HX-Request": "true", "HX-Current-URL": f"http://testserver{reverse('jobs:request')}"},

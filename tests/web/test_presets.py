@@ -1,4 +1,4 @@
-"""Presets of options: made by administrators, used in the request form."""
+"""Presets of options."""
 
 import pytest
 from django.test import Client
@@ -32,25 +32,25 @@ def _on(page: str) -> set[str]:
     }
 
 
-def test_it_makes_a_preset(as_administrator: Client) -> None:
+def test_preset_is_created(as_administrator: Client) -> None:
     answer = as_administrator.post(URL, {"name": "  Fresh   start ", "activities": "1", "blocks": "1"}, follow=True)
     preset = OptionPreset.objects.get()
     assert (preset.name, preset.on) == ("Fresh start", ["activities", "blocks"])
     page = text(answer)
-    assert "The preset “Fresh start” can be used" in page
+    assert "The preset “Fresh start” is saved" in page
     assert "Activities and resources, Blocks" in page
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("", "Give it a name."),
-        ("FRESH START", "There is a preset of this name already."),
+        ("", "Enter a name."),
+        ("FRESH START", "A preset with this name already exists."),
         ("x" * 61, "at most 60 characters"),
         ("a\x07b", "one line of text"),
     ],
 )
-def test_it_names_what_is_wrong(as_administrator: Client, name: str, said: str) -> None:
+def test_errors_are_named(as_administrator: Client, name: str, said: str) -> None:
     a_preset()
     answer = as_administrator.post(URL, {"name": name, "logs": "1"})
     assert answer.status_code == 422
@@ -59,7 +59,7 @@ def test_it_names_what_is_wrong(as_administrator: Client, name: str, said: str) 
     assert OptionPreset.objects.count() == 1
 
 
-def test_it_changes_a_preset(as_administrator: Client) -> None:
+def test_preset_is_changed(as_administrator: Client) -> None:
     preset = a_preset("Old", "activities")
     page = text(as_administrator.get(f"{URL}{preset.pk}/"))
     assert 'value="Old"' in page
@@ -69,7 +69,7 @@ def test_it_changes_a_preset(as_administrator: Client) -> None:
     assert (preset.name, preset.on) == ("old", ["filters"])
 
 
-def test_it_asks_before_it_deletes(as_administrator: Client) -> None:
+def test_deletion_is_confirmed_first(as_administrator: Client) -> None:
     preset = a_preset()
     assert "Delete the preset “Fresh start”?" in text(as_administrator.get(f"{URL}{preset.pk}/delete/"))
     assert OptionPreset.objects.exists()
@@ -79,7 +79,7 @@ def test_it_asks_before_it_deletes(as_administrator: Client) -> None:
     assert as_administrator.post(f"{URL}{preset.pk}/delete/").status_code == 404
 
 
-def test_it_sets_the_switches_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_preset_sets_the_options_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     preset = a_preset("Archive", "activities", "users", "logs")
     assert f'value="{preset.pk}" formaction="#options-title" data-preset="activities users logs">Archive<' in text(
         as_administrator.get(FORM)
@@ -93,18 +93,18 @@ def test_it_sets_the_switches_without_scripts(as_administrator: Client, sandbox:
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_gives_faculty_no_peoples_data(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_preset_gives_faculty_no_data_of_people(as_faculty: Client, sandbox: Sandbox) -> None:
     preset = a_preset("Archive", "activities", "users", "logs")
     assert _on(text(as_faculty.post(FORM, form(use_preset=str(preset.pk))))) == {"activities"}
 
 
-def test_it_leaves_everything_for_a_preset_that_is_gone(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_deleted_preset_changes_nothing_in_the_form(as_administrator: Client, sandbox: Sandbox) -> None:
     for number in ("12345", "x", "9" * 30):
         page = text(as_administrator.post(FORM, form(use_preset=number, filters=None)))
         assert _on(page) == {"activities", "blocks"} | ON_WITH_PEOPLE
 
 
-def test_it_is_for_administrators(as_faculty: Client, as_help_desk: Client) -> None:
+def test_presets_are_for_administrators(as_faculty: Client, as_help_desk: Client) -> None:
     preset = a_preset()
     for client in (as_faculty, as_help_desk):
         for url in (URL, f"{URL}{preset.pk}/", f"{URL}{preset.pk}/delete/"):

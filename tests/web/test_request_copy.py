@@ -1,4 +1,4 @@
-"""The request form."""
+"""The request form, and submitting it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +26,7 @@ NOT_TAUGHT = 3
 pytestmark = pytest.mark.django_db
 
 
-def test_it_makes_a_job_and_shows_it(as_administrator: Client, administrator: User, sandbox: Sandbox) -> None:
+def test_form_creates_a_job_and_shows_it(as_administrator: Client, administrator: User, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(note="For the spring."))
     job = DuplicationJob.objects.get()
     assert (answer.status_code, answer["Location"]) == (303, f"/jobs/{job.pk}/")
@@ -43,13 +43,13 @@ def test_it_makes_a_job_and_shows_it(as_administrator: Client, administrator: Us
     assert "Request received." in text(as_administrator.get(answer["Location"]))
 
 
-def test_it_waits_for_approval_when_faculty_ask(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_request_of_faculty_waits_for_approval(as_faculty: Client, sandbox: Sandbox) -> None:
     answer = as_faculty.post(URL, form())
     assert DuplicationJob.objects.get().state == State.AWAITING_APPROVAL
     assert "A course administrator must approve it" in text(as_faculty.get(answer["Location"]))
 
 
-def test_it_keeps_everything_typed_and_names_each_bad_field(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_errors_are_named_and_input_is_kept(as_administrator: Client, sandbox: Sandbox) -> None:
     bad = form(
         source="99999", fullname="<b>Bold</b>", shortname="", category="12345", visible=None, blocks=None, note="Hello"
     )
@@ -68,14 +68,12 @@ def test_it_keeps_everything_typed_and_names_each_bad_field(as_administrator: Cl
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_takes_a_source_by_its_short_name_too(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_source_can_be_given_by_short_name(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.post(URL, form(source=None, source_query="BIO101-2026S1"))
     assert DuplicationJob.objects.get().source_id == BIO101
 
 
-def test_it_takes_no_other_course_for_one_that_was_chosen_and_is_gone(
-    as_administrator: Client, sandbox: Sandbox
-) -> None:
+def test_deleted_source_is_not_replaced_by_another_course(as_administrator: Client, sandbox: Sandbox) -> None:
     """A short name may be a number."""
     sandbox.state.change(BIO101, shortname="99999")
     answer = as_administrator.post(URL, form(source="99999", source_query="gone"))
@@ -86,19 +84,19 @@ def test_it_takes_no_other_course_for_one_that_was_chosen_and_is_gone(
     assert DuplicationJob.objects.get().source_id == BIO101
 
 
-def test_a_source_with_a_tag_is_one_that_moodle_does_not_know(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_source_with_a_tag_is_unknown(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(source=None, source_query="<b>"))
     assert answer.status_code == 422
     assert "Moodle has no such course." in answer.context["form"].errors["source"][0]
     assert "Moodle refused" not in text(answer)
 
 
-def test_it_asks_for_a_source(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_form_without_a_source_asks_for_one(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(source=None))
     assert "Choose the course to copy." in text(answer)
 
 
-def test_it_finds_sources_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_sources_are_found_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(source=None, source_query="biology", find="1", fullname="Kept"))
     page = text(answer)
     assert answer.status_code == 200
@@ -109,13 +107,13 @@ def test_it_finds_sources_without_scripts(as_administrator: Client, sandbox: San
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_names_the_job_that_has_the_short_name(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
+def test_job_that_reserves_the_short_name_is_named(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
     other = a_job(shortname="bio101-2027s1", requester=faculty)
     page = text(as_administrator.post(URL, form()))
     assert f'<a href="/jobs/{other.pk}/">“Copy called bio101-2027s1”</a>, requested by Fay Faculty.' in page
 
 
-def test_it_says_nothing_of_a_job_that_is_somebody_elses(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
+def test_foreign_job_with_the_short_name_is_not_revealed(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
     other = a_job(shortname="BIO101-2027S1", requester=colleague)
     page = text(as_faculty.post(URL, form()))
     assert "Another unfinished copy already has this short name." in page
@@ -124,7 +122,7 @@ def test_it_says_nothing_of_a_job_that_is_somebody_elses(as_faculty: Client, col
 
 
 @pytest.mark.parametrize(("who", "named"), [("administrator", True), ("faculty", False)])
-def test_it_names_the_course_that_has_the_short_name_to_those_who_see_everything(
+def test_course_with_the_short_name_is_named_to_administrators(
     sandbox: Sandbox, request: pytest.FixtureRequest, who: str, named: bool
 ) -> None:
     sandbox.state.change(NOT_TAUGHT, shortname="MERGER", fullname="Merger, confidential", visible=0)
@@ -133,14 +131,14 @@ def test_it_names_the_course_that_has_the_short_name_to_those_who_see_everything
     assert ("confidential" in page) == named
 
 
-def test_it_makes_one_job_of_a_form_that_is_sent_twice(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_form_that_is_sent_twice_creates_one_job(as_administrator: Client, sandbox: Sandbox) -> None:
     first = as_administrator.post(URL, form(key="k1"))
     second = as_administrator.post(URL, form(key="k1"))
     assert first["Location"] == second["Location"]
     assert DuplicationJob.objects.count() == 1
 
 
-def test_it_makes_one_job_when_both_come_at_once(
+def test_two_sends_at_the_same_moment_create_one_job(
     as_administrator: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between looking for its job and making one, the same form made one."""
@@ -158,7 +156,7 @@ def test_it_makes_one_job_when_both_come_at_once(
 
 
 @pytest.mark.parametrize("source", [{}, {"source": None, "source_query": "BIO101-2026S1"}], ids=["chosen", "typed"])
-def test_it_knows_its_own_job_when_that_was_quick(
+def test_second_send_finds_a_job_that_already_ended(
     as_administrator: Client, sandbox: Sandbox, source: dict[str, Any]
 ) -> None:
     first = as_administrator.post(URL, form(key="k1", **source))
@@ -172,13 +170,13 @@ def test_it_knows_its_own_job_when_that_was_quick(
     assert "Request received. You can close this page." not in page
 
 
-def test_it_knows_its_own_job_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_second_send_finds_its_job_without_moodle(as_administrator: Client, sandbox: Sandbox) -> None:
     first = as_administrator.post(URL, form(key="k1"))
     sandbox.stop()
     assert as_administrator.post(URL, form(key="k1"))["Location"] == first["Location"]
 
 
-def test_it_makes_no_second_job_after_an_approver_changed_the_first(
+def test_second_send_finds_a_job_that_was_edited(
     as_faculty: Client, as_administrator: Client, sandbox: Sandbox
 ) -> None:
     first = as_faculty.post(URL, form(key="k1"))
@@ -196,7 +194,7 @@ def test_it_makes_no_second_job_after_an_approver_changed_the_first(
 @pytest.mark.parametrize(
     ("state", "how"), [(State.FAILED, "failed"), (State.CANCELLED, "was cancelled"), (State.REJECTED, "was refused")]
 )
-def test_what_was_in_vain_is_not_shown_as_new(
+def test_second_send_of_a_failed_request_is_not_shown_as_new(
     as_administrator: Client, sandbox: Sandbox, state: State, how: str, source: dict[str, Any]
 ) -> None:
     first = as_administrator.post(URL, form(key="k1", **source))
@@ -213,7 +211,7 @@ def test_what_was_in_vain_is_not_shown_as_new(
 @pytest.mark.parametrize(
     "changed", [{"start": "later", "not_before": "2090-01-15T22:00"}, {"note": "At night"}, {"start": "later"}]
 )
-def test_another_start_is_not_dropped_silently(
+def test_changed_start_in_a_second_send_is_reported(
     as_administrator: Client, sandbox: Sandbox, changed: dict[str, str]
 ) -> None:
     first = as_administrator.post(URL, form(key="k1"))
@@ -225,29 +223,27 @@ def test_another_start_is_not_dropped_silently(
     assert "Request received. " not in page
 
 
-def test_it_says_nothing_of_start_and_note_when_they_are_the_same(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_equal_start_and_note_are_not_mentioned(as_administrator: Client, sandbox: Sandbox) -> None:
     typed = form(key="k1", start="later", not_before="2090-01-15T22:00", note=" One\r\ntwo ")
     as_administrator.get(as_administrator.post(URL, typed)["Location"])
     page = text(as_administrator.get(as_administrator.post(URL, typed)["Location"]))
     assert "Request received. You can close this page." in page
 
 
-def test_it_knows_its_own_job_by_what_its_options_come_to(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_second_send_compares_effective_options(as_administrator: Client, sandbox: Sandbox) -> None:
     # Without scripts a switch can be on whose needs are off.
     first = as_administrator.post(URL, form(key="k1", enrolments="1"))
     assert as_administrator.post(URL, form(key="k1", enrolments="1"))["Location"] == first["Location"]
 
 
-def test_it_makes_another_job_of_the_same_page_with_other_names(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_same_page_with_other_names_creates_another_job(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.post(URL, form(key="k1"))
     answer = as_administrator.post(URL, form(key="k1", shortname="BIO101-2027X", fullname="Another", again="1"))
     assert answer.status_code == 303
     assert DuplicationJob.objects.count() == 2
 
 
-def test_it_finds_each_of_the_jobs_of_one_page_again(
-    as_faculty: Client, as_administrator: Client, sandbox: Sandbox
-) -> None:
+def test_each_job_of_one_page_is_found_again(as_faculty: Client, as_administrator: Client, sandbox: Sandbox) -> None:
     other = form(key="k1", shortname="BIO101-2027X", fullname="Another", again="1")
     first, second = as_faculty.post(URL, form(key="k1")), as_faculty.post(URL, other)
     # Nobody holds the second one's short name any more.
@@ -257,13 +253,13 @@ def test_it_finds_each_of_the_jobs_of_one_page_again(
     assert DuplicationJob.objects.count() == 2
 
 
-def test_it_sends_an_option_whose_needs_are_off_as_off(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_option_without_what_it_needs_is_off(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.post(URL, form(enrolments="1", logs="1"))
     options = DuplicationJob.objects.get().options
     assert (options["enrolments"], options["logs"]) == (False, False)
 
 
-def test_it_takes_people_along_when_asked_to(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_people_are_included_if_requested(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.post(URL, form(users="1", enrolments="1", visible=None))
     job = DuplicationJob.objects.get()
     assert job.options["users"]
@@ -271,7 +267,7 @@ def test_it_takes_people_along_when_asked_to(as_administrator: Client, sandbox: 
     assert not job.visible
 
 
-def test_it_refuses_options_that_the_site_does_not_support(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_unsupported_options_are_refused(as_administrator: Client, sandbox: Sandbox) -> None:
     answer = as_administrator.post(URL, form(users="1", note="Kept"))
     page = text(answer)
     assert answer.status_code == 422
@@ -283,7 +279,7 @@ def test_it_refuses_options_that_the_site_does_not_support(as_administrator: Cli
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_says_which_enrolment_methods_a_copy_gets(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_form_says_which_enrolment_methods_a_copy_gets(as_administrator: Client, sandbox: Sandbox) -> None:
     page = text(as_administrator.get(URL))
     assert "They always come with the people; without people, the copy gets the site’s default ones." in page
     answer = as_administrator.post(URL, form())
@@ -297,7 +293,7 @@ def test_turning_people_on_turns_the_enrolment_methods_on(as_administrator: Clie
     assert _switch(text(as_administrator.get(f"{URL}?from={job.pk}")), "enrolments")
 
 
-def test_it_does_not_offer_peoples_data_to_faculty(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_data_of_people_is_not_offered_to_faculty(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.get(URL))
     assert "Only course administrators can copy people’s data, so those options are off." in page
     answer = as_faculty.post(URL, form(users="1", enrolments="1"))
@@ -305,15 +301,13 @@ def test_it_does_not_offer_peoples_data_to_faculty(as_faculty: Client, sandbox: 
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_refuses_courses_that_faculty_do_not_teach(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_course_that_faculty_do_not_teach_is_refused(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.post(URL, form(source="8")))
     assert "No course that you teach was found." in page
     assert 'value="Introduction to Biology, 2027"' in page
 
 
-def test_it_offers_only_the_categories_that_may_be_chosen(
-    as_faculty: Client, sandbox: Sandbox, settings: Settings
-) -> None:
+def test_only_allowed_categories_are_offered(as_faculty: Client, sandbox: Sandbox, settings: Settings) -> None:
     settings.FACULTY_CATEGORIES = [9]
     page = text(as_faculty.get(URL))
     assert f'name="category" value="{BIOLOGY_2027}"' not in page
@@ -322,17 +316,15 @@ def test_it_offers_only_the_categories_that_may_be_chosen(
     assert 'name="category" value="2" disabled><span>Faculty of Science' in page
 
 
-def test_it_starts_at_a_time_in_the_persons_zone(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_start_time_is_read_in_the_persons_time_zone(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.post(URL, form(start="later", not_before="2090-01-15T22:00", timezone="Europe/Berlin"))
     assert DuplicationJob.objects.get().not_before == datetime(2090, 1, 15, 21, tzinfo=UTC)
 
 
-def test_it_begins_with_the_zone_that_was_chosen(
-    as_administrator: Client, administrator: User, sandbox: Sandbox
-) -> None:
+def test_form_begins_with_the_chosen_time_zone(as_administrator: Client, administrator: User, sandbox: Sandbox) -> None:
     """Also without scripts, and where the field is emptied."""
     Preferences.objects.create(user=administrator, time_zone="Asia/Tokyo")
-    assert 'name="timezone" value="Asia/Tokyo"' in as_administrator.get(URL).content.decode()
+    assert '<option value="Asia/Tokyo" selected>' in as_administrator.get(URL).content.decode()
     as_administrator.post(URL, form(start="later", not_before="2090-01-15T22:00", timezone=""))
     assert DuplicationJob.objects.get().not_before == datetime(2090, 1, 15, 13, tzinfo=UTC)
 
@@ -351,7 +343,7 @@ def test_it_begins_with_the_zone_that_was_chosen(
         ),
     ],
 )
-def test_it_names_what_is_wrong_with_the_time(
+def test_errors_of_the_start_time_are_named(
     as_administrator: Client, sandbox: Sandbox, typed: dict[str, str], said: str
 ) -> None:
     assert said in text(as_administrator.post(URL, form(start="later", **typed)))
@@ -362,7 +354,7 @@ def test_it_names_what_is_wrong_with_the_time(
     ("moment", "said"),
     [("0001-01-01T00:00", "That time has passed."), ("9999-12-31T23:59", "Enter a date up to 2100.")],
 )
-def test_it_refuses_an_absurd_moment(
+def test_absurd_start_time_is_refused(
     as_administrator: Client, sandbox: Sandbox, moment: str, said: str, zone: str
 ) -> None:
     answer = as_administrator.post(URL, form(start="later", not_before=moment, timezone=zone))
@@ -370,7 +362,7 @@ def test_it_refuses_an_absurd_moment(
     assert said in text(answer)
 
 
-def test_a_moment_is_judged_by_the_zone_beside_it(
+def test_start_time_is_checked_in_its_own_time_zone(
     as_administrator: Client, sandbox: Sandbox, settings: Settings
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
@@ -379,7 +371,7 @@ def test_a_moment_is_judged_by_the_zone_beside_it(
     assert DuplicationJob.objects.get().not_before == datetime(2090, 3, 26, 6, 30, tzinfo=UTC)
 
 
-def test_it_is_filled_in_with_a_failed_job_and_names_it(
+def test_form_is_filled_in_from_a_failed_job(
     as_faculty: Client, faculty: User, sandbox: Sandbox, settings: Settings
 ) -> None:
     old = a_job(State.FAILED, "OLD-1", requester=faculty, source_id=BIO101, source_fullname="Biology", note="Please")
@@ -395,7 +387,7 @@ def test_it_is_filled_in_with_a_failed_job_and_names_it(
 @pytest.mark.parametrize(
     "state", [State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING, State.CHECKING, State.UNRESOLVED]
 )
-def test_it_is_not_filled_in_with_a_job_that_may_still_make_its_copy(
+def test_form_is_not_filled_in_from_an_unfinished_job(
     as_faculty: Client, faculty: User, sandbox: Sandbox, state: State
 ) -> None:
     """Under another short name a second copy would be made beside it."""
@@ -411,39 +403,37 @@ def test_it_is_not_filled_in_with_a_job_that_may_still_make_its_copy(
     assert DuplicationJob.objects.count() == 1
 
 
-def test_what_succeeded_can_be_copied_again_and_that_is_no_retry(
-    as_faculty: Client, faculty: User, sandbox: Sandbox
-) -> None:
+def test_copy_of_a_succeeded_job_is_no_retry(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     old = a_job(State.SUCCEEDED, "OLD-1", requester=faculty, source_id=BIO101)
     assert 'value="OLD-1"' in text(as_faculty.get(f"{URL}?from={old.pk}"))
     as_faculty.post(f"{URL}?from={old.pk}", form())
     assert DuplicationJob.objects.exclude(pk=old.pk).get().retry_of is None
 
 
-def test_it_does_not_fill_in_somebody_elses_job(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
+def test_form_is_not_filled_in_from_a_foreign_job(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
     assert as_faculty.get(f"{URL}?from={a_job(requester=colleague).pk}").status_code == 404
     assert as_faculty.get(f"{URL}?from=nonsense").status_code == 404
 
 
 @pytest.mark.parametrize("address", [f"{URL}?from=%00", f"{URL}check-short-name/?shortname=A&job=%00"])
-def test_it_survives_a_nul(as_administrator: Client, sandbox: Sandbox, address: str) -> None:
+def test_nul_character_is_refused(as_administrator: Client, sandbox: Sandbox, address: str) -> None:
     """PostgreSQL takes none, not even to look for it."""
     as_administrator.raise_request_exception = False
     assert as_administrator.get(address).status_code < 500
 
 
-def test_it_keeps_everything_typed_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_input_is_kept_if_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
     answer = as_administrator.post(URL, form(note="Hello"))
     page = text(answer)
     assert answer.status_code == 422
-    assert "Moodle could not be asked." in page
+    assert "Moodle did not answer." in page
     assert "your input is kept" in page
     assert 'value="BIO101-2027S1"' in page
     assert f'<input type="hidden" name="category" value="{BIOLOGY_2027}">' in page
 
 
-def test_it_shows_categories_it_knows_while_moodle_is_away(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_known_categories_are_shown_without_moodle(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.get(URL)
     sandbox.stop()
     with time_machine.travel(timezone.now() + timedelta(hours=1)):
@@ -451,15 +441,15 @@ def test_it_shows_categories_it_knows_while_moodle_is_away(as_administrator: Cli
     assert "School of Biology" in page
 
 
-def test_it_asks_for_the_categories_once_in_some_minutes(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_categories_are_cached_for_some_minutes(as_administrator: Client, sandbox: Sandbox) -> None:
     as_administrator.get(URL)
     sandbox.stop()
     page = text(as_administrator.get(URL))
     assert "School of Biology" in page
-    assert "Moodle could not be asked" not in page
+    assert "Moodle did not answer" not in page
 
 
-def test_it_does_without_a_cache(as_administrator: Client, sandbox: Sandbox, settings: Settings) -> None:
+def test_form_works_without_a_cache(as_administrator: Client, sandbox: Sandbox, settings: Settings) -> None:
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}
     }
@@ -467,20 +457,22 @@ def test_it_does_without_a_cache(as_administrator: Client, sandbox: Sandbox, set
     assert cache is not None
 
 
-def test_it_says_what_to_do_without_a_moodle(as_administrator: Client, as_faculty: Client, settings: Settings) -> None:
+def test_form_without_a_configured_moodle_says_what_to_do(
+    as_administrator: Client, as_faculty: Client, settings: Settings
+) -> None:
     settings.MOODLE_URL = settings.MOODLE_TOKEN = ""
     for_administrators = text(as_administrator.get(URL))
     assert "No Moodle is configured." in for_administrators
     assert "Set MOODLE_URL and MOODLE_TOKEN" in for_administrators
     for_faculty = text(as_faculty.get(URL))
-    assert "No copy can be requested at the moment." in for_faculty
+    assert "You cannot request copies at the moment." in for_faculty
     assert "MOODLE_TOKEN" not in for_faculty
 
 
-def test_it_goes_on_after_the_time_that_was_asked_for(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_scheduled_request_waits_for_its_time(as_administrator: Client, sandbox: Sandbox) -> None:
     soon = (timezone.now() + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M")
     answer = as_administrator.post(URL, form(start="later", not_before=soon))
-    assert "It starts at the time that was asked for." in text(as_administrator.get(answer["Location"]))
+    assert "Starts at the scheduled time." in text(as_administrator.get(answer["Location"]))
 
 
 def _switch(page: str, name: str) -> bool:
@@ -508,7 +500,9 @@ def test_faculty_cannot_tell_a_foreign_course_from_none(
 
 
 @pytest.mark.parametrize("typed", ["AT&T-foreign", "no such short name"])
-def test_faculty_cannot_tell_it_by_the_short_name_either(as_faculty: Client, sandbox: Sandbox, typed: str) -> None:
+def test_faculty_cannot_tell_a_foreign_course_by_its_short_name(
+    as_faculty: Client, sandbox: Sandbox, typed: str
+) -> None:
     sandbox.state.change(NOT_TAUGHT, shortname="AT&T-foreign")
     answer = as_faculty.post(URL, form(source=None, source_query=typed))
     assert "No course that you teach was found." in answer.context["form"].errors["source"][0]
@@ -520,15 +514,15 @@ def test_chosen_source_is_kept_while_moodle_fails_at_submit(as_administrator: Cl
     page = text(as_administrator.post(URL, form(source_query="biology")))
     assert f'name="source" value="{BIO101}" checked' in page
     assert "Introduction to Biology" in page
-    assert "Moodle could not be asked." in page
+    assert "Moodle did not answer." in page
     assert "No course was found" not in page
 
 
-def test_chosen_source_is_kept_even_where_its_name_is_not_known(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_chosen_source_is_kept_even_without_its_name(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
     page = text(as_administrator.post(URL, form()))
     assert f'name="source" value="{BIO101}" checked' in page
-    assert "its name is not known while Moodle does not answer" in page
+    assert "name unknown while Moodle does not answer" in page
 
 
 def test_names_of_a_choice_are_not_shown_to_somebody_else(
@@ -572,7 +566,7 @@ def test_taken_short_name_is_linked_and_a_free_one_offered(as_administrator: Cli
     assert "“BIO101-2028S1” is free." in sent
 
 
-def test_policy_on_peoples_data_is_told_once(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_policy_on_data_of_people_is_shown_once(as_faculty: Client, sandbox: Sandbox) -> None:
     assert text(as_faculty.get(URL)).count("Only course administrators") == 1
 
 

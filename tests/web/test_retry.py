@@ -1,3 +1,5 @@
+"""Retrying a job from its page."""
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -15,7 +17,7 @@ def _failed(requester: User | None, **more: object) -> DuplicationJob:
     return a_job(State.FAILED, requester=requester, source_id=BIO101, category_id=BIOLOGY_2027, **more)
 
 
-def test_it_makes_a_new_job_of_the_same_requester(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
+def test_retry_is_a_new_job_of_the_same_requester(as_administrator: Client, faculty: User, sandbox: Sandbox) -> None:
     old = _failed(faculty)
     answer = as_administrator.post(f"/jobs/{old.pk}/retry/")
     new = DuplicationJob.objects.exclude(pk=old.pk).get()
@@ -25,7 +27,7 @@ def test_it_makes_a_new_job_of_the_same_requester(as_administrator: Client, facu
     assert old.state == State.FAILED
 
 
-def test_it_leads_to_the_form_when_the_name_is_taken(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+def test_taken_short_name_leads_to_the_form(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     old = _failed(faculty, shortname="BIO101-2025S1")
     sandbox.state.change(sandbox.state.by_shortname("BIO101-2025S1")[0].id, fullname="Merger, confidential")
     answer = as_faculty.post(f"/jobs/{old.pk}/retry/")
@@ -37,7 +39,7 @@ def test_it_leads_to_the_form_when_the_name_is_taken(as_faculty: Client, faculty
     assert f'href="/jobs/new/?from={old.pk}"' in page
 
 
-def test_it_names_the_job_that_has_the_short_name(
+def test_job_that_reserves_the_short_name_is_named(
     as_administrator: Client, faculty: User, colleague: User, sandbox: Sandbox
 ) -> None:
     old, other = _failed(faculty), a_job(shortname="new-1", fullname="<i>Theirs</i>", requester=colleague)
@@ -46,7 +48,7 @@ def test_it_names_the_job_that_has_the_short_name(
     assert f"unfinished copy already has this short name. It is {link}, requested by Nadia Bakshi." in page
 
 
-def test_it_says_nothing_of_a_job_that_is_somebody_elses(
+def test_foreign_job_with_the_short_name_is_not_revealed(
     as_faculty: Client, faculty: User, colleague: User, sandbox: Sandbox
 ) -> None:
     old, other = _failed(faculty), a_job(shortname="NEW-1", requester=colleague)
@@ -56,17 +58,17 @@ def test_it_says_nothing_of_a_job_that_is_somebody_elses(
     assert "Nadia" not in page
 
 
-def test_it_says_that_moodle_does_not_answer(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+def test_refusal_says_that_moodle_does_not_answer(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     old = _failed(faculty)
     sandbox.stop()
     answer = as_faculty.post(f"/jobs/{old.pk}/retry/")
     assert answer.status_code == 409
-    assert "That could not be done." in text(answer)
+    assert "This was not possible." in text(answer)
     assert DuplicationJob.objects.count() == 1
 
 
 @pytest.mark.parametrize("who", ["administrator", "faculty"])
-def test_it_tells_what_is_wrong_with_the_connection_to_administrators_alone(
+def test_only_administrators_read_about_the_connection(
     faculty: User, sandbox: Sandbox, settings: Settings, request: pytest.FixtureRequest, who: str
 ) -> None:
     settings.MOODLE_TOKEN = "0" * 32
@@ -76,16 +78,14 @@ def test_it_tells_what_is_wrong_with_the_connection_to_administrators_alone(
     if who == "administrator":
         assert "Check MOODLE_TOKEN." in told
     else:
-        assert told == "The connection to Moodle has to be put right first. Tell a course administrator."
+        assert told == "The connection to Moodle does not work. Tell a course administrator."
 
 
 MAY_BE_MADE = [State.RUNNING, State.CHECKING, State.UNRESOLVED]
 
 
 @pytest.mark.parametrize("state", MAY_BE_MADE)
-def test_it_does_not_try_again_what_may_still_be_made(
-    as_faculty: Client, faculty: User, sandbox: Sandbox, state: State
-) -> None:
+def test_unfinished_copy_is_not_retried(as_faculty: Client, faculty: User, sandbox: Sandbox, state: State) -> None:
     job = a_job(state, requester=faculty)
     answer = as_faculty.post(f"/jobs/{job.pk}/retry/")
     assert answer.status_code == 409
@@ -95,7 +95,7 @@ def test_it_does_not_try_again_what_may_still_be_made(
 
 
 @pytest.mark.parametrize("state", MAY_BE_MADE)
-def test_it_does_not_offer_what_it_would_refuse(as_faculty: Client, faculty: User, state: State) -> None:
+def test_refused_retry_is_not_offered(as_faculty: Client, faculty: User, state: State) -> None:
     job = a_job(state, requester=faculty)
     answer = as_faculty.get(f"/jobs/{job.pk}/retry/")
     page = text(answer)
@@ -107,7 +107,7 @@ def test_it_does_not_offer_what_it_would_refuse(as_faculty: Client, faculty: Use
     assert f'<a class="button" href="/jobs/{job.pk}/">Back to the job</a>' in page
 
 
-def test_it_offers_both_once_the_job_has_ended(as_faculty: Client, faculty: User) -> None:
+def test_ended_job_offers_retry_and_edit(as_faculty: Client, faculty: User) -> None:
     page = text(as_faculty.get(f"/jobs/{_failed(faculty).pk}/retry/"))
     assert ">Try again</button>" in page
     assert "Edit and retry" in page

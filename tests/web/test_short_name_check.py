@@ -1,3 +1,5 @@
+"""The check of a short name while it is typed."""
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -21,23 +23,25 @@ pytestmark = pytest.mark.django_db
         ("bio101-2026S1", "A course in Moodle already has this short name. Choose another."),
     ],
 )
-def test_it_says_what_there_is_to_say(as_faculty: Client, sandbox: Sandbox, shortname: str, said: str) -> None:
+def test_check_reports_free_taken_and_invalid_names(
+    as_faculty: Client, sandbox: Sandbox, shortname: str, said: str
+) -> None:
     answer = as_faculty.get(URL, {"shortname": shortname})
     assert said in text(answer)
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_it_says_nothing_of_nothing(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_empty_short_name_is_not_checked(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.get(URL, {"shortname": " "}))
     assert "data-level" not in page
 
 
-def test_it_links_to_the_job_that_has_it(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
+def test_job_that_reserves_the_name_is_linked(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     job = a_job(shortname="NEW-1", requester=faculty)
     assert f'href="/jobs/{job.pk}/"' in text(as_faculty.get(URL, {"shortname": "new-1"}))
 
 
-def test_it_gives_nothing_away_of_somebody_elses_job(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
+def test_foreign_job_is_not_revealed(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
     job = a_job(shortname="NEW-1", requester=colleague)
     page = text(as_faculty.get(URL, {"shortname": "NEW-1"}))
     assert "Another unfinished copy already has this short name." in page
@@ -45,7 +49,7 @@ def test_it_gives_nothing_away_of_somebody_elses_job(as_faculty: Client, colleag
 
 
 @pytest.mark.parametrize(("who", "named"), [("administrator", True), ("faculty", False)])
-def test_it_names_the_course_that_has_it_to_those_who_see_everything(
+def test_course_with_the_name_is_named_to_administrators(
     sandbox: Sandbox, request: pytest.FixtureRequest, who: str, named: bool
 ) -> None:
     sandbox.state.change(NOT_TAUGHT, shortname="MERGER", fullname="Merger, confidential", visible=0)
@@ -55,8 +59,8 @@ def test_it_names_the_course_that_has_it_to_those_who_see_everything(
     assert ("confidential" in page) == named
 
 
-def test_it_admits_that_moodle_does_not_answer(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_check_says_that_moodle_does_not_answer(as_faculty: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
     page = text(as_faculty.get(URL, {"shortname": "NEW-1"}))
     assert 'data-level="warning"' in page
-    assert "Moodle could not be asked." in page
+    assert "Moodle did not answer." in page

@@ -1,3 +1,5 @@
+"""The search for a source in the request form."""
+
 import re
 
 import pytest
@@ -16,9 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("query", ["Introduction to Bio", "bio101-2026s1", "7"])
-def test_it_finds_a_course_by_part_of_its_name_its_short_name_and_its_id(
-    as_administrator: Client, sandbox: Sandbox, query: str
-) -> None:
+def test_course_is_found_by_name_short_name_and_id(as_administrator: Client, sandbox: Sandbox, query: str) -> None:
     answer = as_administrator.get(URL, {"source_query": query})
     page = text(answer)
     assert f'name="source" value="{BIO101}"' in page
@@ -27,53 +27,53 @@ def test_it_finds_a_course_by_part_of_its_name_its_short_name_and_its_id(
     assert answer["Cache-Control"] == "no-store"
 
 
-def test_it_keeps_what_is_chosen_in_a_new_search(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_chosen_course_stays_in_a_new_search(as_administrator: Client, sandbox: Sandbox) -> None:
     page = text(as_administrator.get(URL, {"source_query": "history", "source": "7"}))
     assert 'name="source" value="7" checked' in page
     assert "History of Medicine" in page
 
 
-def test_it_says_that_nothing_was_found(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_search_without_results_says_so(as_administrator: Client, sandbox: Sandbox) -> None:
     page = text(as_administrator.get(URL, {"source_query": "<script>"}))
     assert "No course was found for “&lt;script&gt;”" in page
 
 
-def test_a_nul_is_not_told_as_a_moodle_that_is_away(
+def test_nul_character_is_not_reported_as_an_outage(
     as_administrator: Client, as_faculty: Client, sandbox: Sandbox
 ) -> None:
     for client in (as_administrator, as_faculty):
         page = text(client.get(URL, {"source_query": "Introduction\0 to Bio"}))
-        assert "Moodle could not be asked" not in page
+        assert "Moodle did not answer" not in page
         assert f'name="source" value="{BIO101}"' in page
 
 
-def test_it_never_offers_the_front_page(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_front_page_is_never_offered(as_administrator: Client, sandbox: Sandbox) -> None:
     assert 'value="1"' not in text(as_administrator.get(URL, {"source_query": "1"}))
 
 
-def test_it_says_that_there_are_more(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_search_says_that_there_are_more_courses(as_administrator: Client, sandbox: Sandbox) -> None:
     assert "There are more" in text(as_administrator.get(URL, {"source_query": "a"}))
 
 
-def test_it_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_search_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
     answer = as_administrator.get(URL, {"source_query": "bio"})
     assert answer.status_code == 200
-    assert "Moodle could not be asked." in text(answer)
+    assert "Moodle did not answer." in text(answer)
 
 
-def test_it_asks_nobody_for_nothing(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_empty_search_does_not_ask_moodle(as_administrator: Client, sandbox: Sandbox) -> None:
     assert text(as_administrator.get(URL, {"source_query": " "})) == ""
 
 
-def test_it_offers_faculty_what_they_teach_before_they_search(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_faculty_see_their_courses_before_they_search(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.get(URL))
     assert "6 courses that you teach" in page
     assert 'value="7"' in page
     assert "6 courses that you teach" in text(as_faculty.get("/jobs/new/"))
 
 
-def test_it_finds_for_faculty_only_what_they_teach(as_faculty: Client, sandbox: Sandbox) -> None:
+def test_faculty_find_only_courses_that_they_teach(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.get(URL, {"source_query": "biology"}))
     assert 'value="7"' in page
     # Introduction to Biology of 2025, which somebody else taught.
@@ -83,7 +83,7 @@ def test_it_finds_for_faculty_only_what_they_teach(as_faculty: Client, sandbox: 
     )
 
 
-def test_it_tells_faculty_whom_moodle_does_not_know(colleague: User, sandbox: Sandbox) -> None:
+def test_faculty_unknown_to_moodle_are_told_so(colleague: User, sandbox: Sandbox) -> None:
     colleague.username, colleague.email = "unheard-of", "unheard-of@example.edu"
     colleague.save()
     page = text(signed_in(colleague).get(URL, {"source_query": "bio"}))
@@ -91,9 +91,7 @@ def test_it_tells_faculty_whom_moodle_does_not_know(colleague: User, sandbox: Sa
     assert "No Moodle user has your e-mail address or username." in text(signed_in(colleague).get("/jobs/new/"))
 
 
-def test_it_names_faculty_no_course_that_they_do_not_teach(
-    as_faculty: Client, as_administrator: Client, sandbox: Sandbox
-) -> None:
+def test_foreign_course_is_not_named_to_faculty(as_faculty: Client, as_administrator: Client, sandbox: Sandbox) -> None:
     for url in (URL, "/jobs/new/"):
         assert "BIO101-2025" not in text(as_faculty.get(url, {"source": "3"}))
         assert "BIO101-2025" in text(as_administrator.get(url, {"source": "3"}))

@@ -42,7 +42,7 @@ def one_more(job_id: str) -> None:
 
 
 @pytest.mark.usefixtures("as_in_life")
-def test_nobody_is_told_that_the_database_is_locked(administrator: User) -> None:
+def test_no_page_fails_with_a_locked_database(administrator: User) -> None:
     jobs = [a_running_job(shortname=f"NEW-{number}", source_id=number) for number in range(WRITERS)]
     clients = [signed_in(administrator) for _ in range(BROWSERS)]
     over = time.monotonic() + SECONDS

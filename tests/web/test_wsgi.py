@@ -1,4 +1,4 @@
-"""The door of the web process: whatever a request claims its body is, it gets an answer."""
+"""The web process answers requests with any claimed charset."""
 
 import json
 from io import BytesIO
@@ -39,7 +39,7 @@ def served(method: str, address: str, kind: str, body: bytes = b"") -> tuple[int
 
 
 @pytest.mark.parametrize("claimed", CLAIMS)
-def test_it_answers_whatever_charset_is_claimed(claimed: str) -> None:
+def test_unknown_charset_gets_an_answer(claimed: str) -> None:
     code, page = served("GET", "/sign-in/?next=/jobs/%3Fq%3D%2B2AA-%5Cud800", f"text/plain; {claimed}")
     assert code == 200
     assert b"password" in page
@@ -47,7 +47,7 @@ def test_it_answers_whatever_charset_is_claimed(claimed: str) -> None:
 
 @pytest.mark.parametrize("claimed", CLAIMS)
 @pytest.mark.parametrize("boundary", ["boundary=B", 'Boundary = "B"'])
-def test_a_form_is_utf_8_whatever_charset_is_claimed(administrator: User, claimed: str, boundary: str) -> None:
+def test_form_is_read_as_utf_8_with_any_charset(administrator: User, claimed: str, boundary: str) -> None:
     _, token = tokens.make(administrator, "a program")
     form = {"wstoken": token, "wsfunction": "nö", "moodlewsrestformat": "json"}
     part = '--B\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
@@ -59,5 +59,5 @@ def test_a_form_is_utf_8_whatever_charset_is_claimed(administrator: User, claime
         assert json.loads(answer)["errorcode"] == "invalidrecord"
 
 
-def test_the_development_server_goes_through_the_same_door() -> None:
+def test_development_server_uses_the_same_application() -> None:
     assert get_internal_wsgi_application() is application

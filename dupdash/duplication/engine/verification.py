@@ -68,11 +68,6 @@ def why_not_verified(report: Report | None) -> str:
     return str((report or {}).get("why_not", ""))
 
 
-def differs(report: Report | None) -> bool:
-    """Whether a copy was held against its source, and lacks something or has something beyond it."""
-    return report is not None and not report["complete"] and not why_not_verified(report)
-
-
 def lacks_most(report: Report | None) -> bool:
     """Whether a copy lacks so much of its source that it is none: it is an empty shell, or has fewer than half of the
     activities. What the options leave out is not missed; a few activities may be of a kind that no backup takes along.

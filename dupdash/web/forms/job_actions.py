@@ -1,4 +1,4 @@
-"""The few questions that need more than a yes."""
+"""The forms of the actions that need more than a confirmation."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ ANOTHER = "another"
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
-        help_text="The requester reads it.",
-        error_messages={"required": "Say why: the requester will read it."},
+        help_text="The requester can read it.",
+        error_messages={"required": "Enter a reason for the requester."},
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
 
 
 class DeleteCandidateForm(forms.Form):
-    """Which of the courses that a failed job may have left is deleted."""
+    """Selects the course to delete among those that a failed job may have left."""
 
     course = forms.ChoiceField(
         label="Course to delete",
@@ -41,12 +41,12 @@ class DeleteCandidateForm(forms.Form):
 
 
 class SettleForm(forms.Form):
-    """An administrator's word on a job whose truth could not be found out."""
+    """The result of an unresolved job, as an administrator found it in Moodle."""
 
     course = forms.ChoiceField(
-        label="What became of it",
+        label="Which course is the copy?",
         widget=forms.RadioSelect,
-        error_messages={"required": "Say which course it is, or that none was made."},
+        error_messages={"required": "Select the course, or “No copy was made”."},
     )
     course_id = forms.IntegerField(
         required=False,
@@ -55,9 +55,9 @@ class SettleForm(forms.Form):
         help_text="The number at the end of the course’s address in Moodle.",
     )
     reason = forms.CharField(
-        label="How do you know?",
-        help_text="Others will read it in the story of this job.",
-        error_messages={"required": "Say how you know: others will read it."},
+        label="Evidence",
+        help_text="How you know. The activity of this job shows it.",
+        error_messages={"required": "Enter how you know."},
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
 
@@ -83,7 +83,7 @@ class SettleForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if cleaned.get("course") == ANOTHER and not cleaned.get("course_id") and "course_id" not in self.errors:
-            self.add_error("course_id", "Give the id of the course.")
+            self.add_error("course_id", "Enter the id of the course.")
         return cleaned
 
     @property

@@ -1,4 +1,4 @@
-"""A select that is drawn without a template for each option: hundreds of people take 2 ms instead of 60."""
+"""A select that renders its options without templates: hundreds of options take 2 ms instead of 60."""
 
 from collections.abc import Iterable
 from typing import Any

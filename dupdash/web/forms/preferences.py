@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from zoneinfo import available_timezones
 
 from django import forms
 from django.conf import settings
@@ -13,6 +12,8 @@ from dupdash.accounts import access
 from dupdash.notifications.models import Preferences
 from dupdash.notifications.preferences import others_topics, own_topics, preferences_of, wants_figures
 from dupdash.notifications.topics import Topic, When
+from dupdash.web.forms.plain_select import PlainSelect
+from dupdash.web.forms.zones import zone_choices
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -55,9 +56,15 @@ class PreferencesForm(forms.Form):
         label="Show a short message on the page I am on",
         help_text="When one of your copies has ended, or a request needs your approval.",
     )
+    shortcuts = forms.BooleanField(
+        required=False,
+        label="Use the key / to go to the search",
+        help_text="Switch this off if you dictate to your computer or press keys by accident.",
+    )
     time_zone = forms.ChoiceField(
         required=False,
         label="Time zone",
+        widget=PlainSelect,
         help_text="For dates and times on pages and in mails.",
         error_messages={"invalid_choice": "There is no such time zone. Choose one from the list."},
     )
@@ -78,12 +85,13 @@ class PreferencesForm(forms.Form):
         else:
             del self.fields["figures"]
         self.initial.setdefault("toasts", self.preferences.toasts)
+        self.initial.setdefault("shortcuts", self.preferences.shortcuts)
         self.initial.setdefault("time_zone", self.preferences.time_zone)
         zones = self.fields["time_zone"]
         assert isinstance(zones, forms.ChoiceField)  # noqa: S101 - for the type checker
         zones.choices = [
             ("", f"My browser’s; {settings.TIME_ZONE} in mails"),
-            *((name, name.replace("_", " ")) for name in sorted(available_timezones()) if _is_a_place(name)),
+            *zone_choices(),
         ]
 
     def rows(self) -> Iterator[Row]:
@@ -101,6 +109,7 @@ class PreferencesForm(forms.Form):
         if "figures" in chosen:
             self.preferences.figures = chosen["figures"]
         self.preferences.toasts = chosen["toasts"]
+        self.preferences.shortcuts = chosen["shortcuts"]
         self.preferences.time_zone = chosen["time_zone"]
         self.preferences.save()
         return self.preferences
@@ -125,8 +134,3 @@ class PreferencesForm(forms.Form):
         return {
             name.removeprefix(prefix): value for name, value in self.cleaned_data.items() if name.startswith(prefix)
         }
-
-
-def _is_a_place(name: str) -> bool:
-    """Whether it is a place: not an abbreviation or alias that the time zone database keeps for old programs."""
-    return name == "UTC" or ("/" in name and not name.startswith(("Etc/", "SystemV/", "US/", "posix/", "right/")))

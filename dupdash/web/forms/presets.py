@@ -1,4 +1,4 @@
-"""A preset of options: a name, and the ten switches."""
+"""The form of a preset: a name, and the ten options."""
 
 from typing import Any
 
@@ -12,8 +12,8 @@ class PresetForm(forms.Form):
     name = forms.CharField(
         max_length=NAME_LONGEST,
         label="Name",
-        help_text="What it is for, in a few words. Everybody who asks for copies reads it.",
-        error_messages={"required": "Give it a name."},
+        help_text="The purpose in a few words. Everybody who requests copies sees it.",
+        error_messages={"required": "Enter a name."},
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )
 
@@ -28,14 +28,14 @@ class PresetForm(forms.Form):
         # Compared in Python: not every database folds more than ASCII.
         others = OptionPreset.objects.exclude(pk=self.preset.pk).values_list("name", flat=True)
         if name.casefold() in (other.casefold() for other in others):
-            raise forms.ValidationError("There is a preset of this name already. Choose another.")
+            raise forms.ValidationError("A preset with this name already exists. Enter another name.")
         if not name.isprintable():
-            raise forms.ValidationError("A name is one line of text, without control characters.")
+            raise forms.ValidationError("Use one line of text, without control characters.")
         return name
 
     @property
     def chosen_options(self) -> dict[str, bool]:
-        """The ten as they are switched."""
+        """The ten options as they are set in the form."""
         if self.is_bound:
             return {option.name: option.name in self.data for option in OPTIONS}
         known: dict[str, bool] = self.preset.options or {}

@@ -1,6 +1,6 @@
-"""The request form: what a person types, kept whatever comes of it, and the draft that is made of it.
+"""The request form: keeps what a person types, and turns it into a draft.
 
-What a name may be and what Moodle knows is decided in ``duplication/request.py``, once for every entrance.
+``duplication/request.py`` validates names, source and category for every entrance.
 """
 
 from collections.abc import Iterable
@@ -20,6 +20,8 @@ from dupdash.moodle.options import OPTIONS
 from dupdash.notifications.preferences import zone_of
 from dupdash.web.date_fields import FIRST, LAST
 from dupdash.web.earlier_copies import Target
+from dupdash.web.forms.plain_select import PlainSelect
+from dupdash.web.forms.zones import zone_choices
 from dupdash.web.presentation.error_messages import words_of_problem
 
 if TYPE_CHECKING:
@@ -27,17 +29,17 @@ if TYPE_CHECKING:
 
 NOW, LATER = "now", "later"
 OVER = "That time has passed. Choose a later one."
-# Where a problem of a request is shown in the form.
+# The form field that shows a problem of the request.
 FIELDS = {"source": "source", "fullname": "fullname", "shortname": "shortname", "category": "category"}
 
 
 class WallClockField(forms.DateTimeField):
-    """A date and a time of day as a clock on the wall shows them: which wall, is not this field's to know."""
+    """A date and a time without a time zone; another field holds the zone."""
 
     def to_python(self, value: Any) -> datetime | None:
         if value in self.empty_values:
             return None
-        # Past DateTimeField's own, which judges it by the server's time zone.
+        # Not DateTimeField's own conversion, which applies the server's time zone.
         return cast(datetime, super(forms.DateTimeField, self).to_python(value))
 
 
@@ -85,16 +87,12 @@ class RequestForm(forms.Form):
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
     timezone = forms.CharField(
-        required=False,
-        label="Time zone",
-        widget=forms.TextInput(
-            attrs={"data-timezone": True, "autocomplete": "off", "spellcheck": "false", "class": "zone"}
-        ),
+        required=False, label="Time zone", widget=PlainSelect(attrs={"data-timezone": True}, choices=zone_choices())
     )
     note = forms.CharField(
         required=False,
         label="Note",
-        help_text="For anybody who reads this request later.",
+        help_text="For everybody who reads this request later.",
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
     # Ticked by whoever wants another copy of a course that was copied to this term already.
@@ -108,7 +106,7 @@ class RequestForm(forms.Form):
     key = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *arguments: Any, user: "User", start: datetime | None = None, **more: Any) -> None:
-        """``start``: the start of the job that the form began with, where it is to be kept unless it is changed."""
+        """``start``: the start time of the job that is edited, which stays unless it is changed."""
         super().__init__(*arguments, **more)
         self.user = user
         # A free short name, where the one that was typed is taken.
@@ -122,11 +120,11 @@ class RequestForm(forms.Form):
         if access.needs_approval(user):
             self.fields[
                 "note"
-            ].help_text = "For the person who approves the request, and for anybody who reads it later."
+            ].help_text = "For the person who approves the request, and for everybody who reads it later."
 
     @property
     def chosen_options(self) -> dict[str, bool]:
-        """The ten as they were switched, or as the form begins with them."""
+        """The ten options as they are set, or as the form begins."""
         if self.is_bound:
             return {option.name: option.name in self.data for option in OPTIONS}
         begun: dict[str, bool] = self.initial.get("options", {})
@@ -134,15 +132,15 @@ class RequestForm(forms.Form):
 
     @property
     def is_visible(self) -> bool:
-        """Whether students can see the copy, as far as that is filled in."""
+        """Whether “Students can see the copy” is set."""
         return bool(self["visible"].value())
 
     def typed(self) -> dict[str, Any]:
-        """Everything as it stands in the form, to begin another with."""
+        """All values of the form, as initial values of another one."""
         return {name: self[name].value() for name in self.fields} | {"options": self.chosen_options}
 
     def value(self, name: str) -> str:
-        """What is typed in a field now, whether it is any good or not."""
+        """The text in a field, valid or not."""
         value = self[name].value()
         return "" if value is None else str(value)
 
@@ -164,11 +162,11 @@ class RequestForm(forms.Form):
         return cleaned
 
     def _moment(self, cleaned: dict[str, Any]) -> datetime | None:
-        """The moment not to start before, read in the time zone that stands beside it."""
+        """The earliest start, in the time zone of the form."""
         if "not_before" in self.errors:
             return None
         if cleaned.get("start") != LATER:
-            # One that is over was shown as none.
+            # A start time in the past was shown as none.
             return self.job_start if self.job_start and self.job_start <= timezone.now() else None
         local: datetime | None = cleaned.get("not_before")
         if local is None:
@@ -176,23 +174,23 @@ class RequestForm(forms.Form):
             return None
         name = cleaned.get("timezone") or str(zone_of(self.user))
         if name not in available_timezones():
-            self.add_error("timezone", "Unknown time zone. Enter one such as Europe/Berlin.")
+            self.add_error("timezone", "Unknown time zone. Choose one from the list.")
             return None
         zone = ZoneInfo(name)
         if self.job_start and local == wall_clock(self.job_start, zone):
-            # The form knows no seconds, nor which of two equal hours it is.
+            # The form has no seconds, and cannot tell apart the two equal hours when the clocks go back.
             return self.job_start
         moment = local.replace(tzinfo=zone).astimezone(UTC)
         if moment <= timezone.now():
             self.add_error("not_before", OVER)
             return None
         if moment.astimezone(zone).replace(tzinfo=None) != local:
-            self.add_error("not_before", f"This time does not exist in {name}: the clocks are put forward then.")
+            self.add_error("not_before", f"This time does not exist in {name}, because the clocks go forward then.")
             return None
         return moment
 
     def draft(self) -> Draft:
-        """What was typed as a draft, whole or not: its problems are told all at once."""
+        """The input as a draft, complete or not, so that all problems are found at once."""
         typed = self.cleaned_data
         return Draft(
             source=typed.get("source") or typed.get("source_query") or "",
@@ -208,7 +206,7 @@ class RequestForm(forms.Form):
         )
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
-        """Say at its field what is wrong there; a field that is marked already keeps its one mark."""
+        """Show each problem at its field; a field that already has an error keeps only that one."""
         for problem in problems:
             field = FIELDS.get(problem.field)
             if field is None or field not in self.errors:
@@ -216,7 +214,7 @@ class RequestForm(forms.Form):
 
 
 def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
-    """What the form begins with to change what a waiting job asks for, its moment in the zone of whoever edits."""
+    """Initial values to edit a waiting job, with its start time in the editor's time zone."""
     begun = filled_in(job)
     if job.not_before is None or job.not_before <= timezone.now():
         return begun
@@ -225,12 +223,12 @@ def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
 
 
 def wall_clock(moment: datetime, zone: tzinfo) -> datetime:
-    """A moment as the form shows it: what the clocks of a zone show then, to the minute."""
+    """A time as the form shows it: local in a zone, to the minute."""
     return moment.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
 
 
 def filled_in(job: DuplicationJob) -> dict[str, Any]:
-    """What the form begins with to ask again for what a job asked for."""
+    """Initial values to request again what a job requested."""
     return {
         "source": str(job.source_id),
         "fullname": job.fullname,

@@ -1,4 +1,4 @@
-"""What is asked of somebody who wants an API token."""
+"""The form that creates an API token."""
 
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 class TokenForm(forms.Form):
     label = forms.CharField(
         max_length=LABEL_LONGEST,
-        label="What it is for",
-        help_text="For example the program’s name. It is told in the story of every job the program asks for.",
-        error_messages={"required": "Say what it is for: you will want to know when you see it again."},
+        label="Purpose",
+        help_text="For example the name of the program. The activity of each job that it requests shows this.",
+        error_messages={"required": "Enter what the token is for."},
         widget=forms.TextInput(attrs={"dir": "auto"}),
     )
     days = forms.IntegerField(
@@ -33,7 +33,7 @@ class TokenForm(forms.Form):
     def clean_label(self) -> str:
         label: str = self.cleaned_data["label"]
         if not label.isprintable():
-            raise forms.ValidationError("A label is one line of text, without control characters.")
+            raise forms.ValidationError("Use one line of text, without control characters.")
         if ApiToken.objects.filter(owner=self.owner, label=label, revoked_at__isnull=True).exists():
             raise forms.ValidationError("You have a token with this label. Choose another, or revoke that one first.")
         return label

@@ -1,6 +1,6 @@
-"""The charts of the page: each is a table that the browser draws, with a sentence that says the same.
+"""The charts of the page "Insights": each is a table with a summary, which ``static/js/insights.js`` draws.
 
-The drawing is done by ``static/js/insights.js``. What is not drawn is still in the table, and in the CSV.
+The table and the CSV file have all numbers, also those that are not drawn.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from dupdash.web.insights import figures
 from dupdash.web.insights.figures import OUTCOMES, WAITS, Copied, Distribution
 from dupdash.web.insights.period import Period
 from dupdash.web.job_list.choices import NO_CODE, cause_of
-from dupdash.web.job_list.filters import STOPPED, UNDER_WAY
+from dupdash.web.job_list.filters import ALL_ATTEMPTS, STOPPED, UNDER_WAY
 from dupdash.web.presentation.durations import exactly
 
 # The most activities of each group of sources.
@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Value:
-    """A cell of the table: what is read, the number that is drawn where that is another, and its copies."""
+    """A cell of the table: its text, the number that is drawn if that differs, and the link to the copies."""
 
     shown: Cell
     number: float | None = None
@@ -258,5 +258,6 @@ def _days(period: Period) -> dict[str, str]:
 
 
 def _copies(days: dict[str, str], **filters: str) -> str:
-    """The list of the very copies that a number counts."""
-    return f"{reverse('jobs:list')}?{urlencode({**filters, **days})}"
+    """The list of the copies that a number counts."""
+    query = urlencode({**filters, **days, "attempts": ALL_ATTEMPTS})
+    return f"{reverse('jobs:list')}?{query}"

@@ -1,4 +1,4 @@
-"""The figures behind the plots, counted by the database as far as both kinds of it can."""
+"""The figures behind the charts, computed by the database as far as SQLite and PostgreSQL both can."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -44,7 +44,7 @@ BUSIEST = 10
 
 @dataclass(frozen=True)
 class Stretch:
-    """One bar: a day, a week or a month, cut off where the period ends, and how many jobs had each outcome."""
+    """One bar: a day, week or month within the period, and the number of jobs with each outcome."""
 
     since: date
     until: date
@@ -80,7 +80,7 @@ class Distribution:
         return self.quantile(0.9)
 
     def quantile(self, share: float) -> float | None:
-        """The smallest value that at least this share of all does not exceed: one that was really measured."""
+        """The smallest measured value that at least this share of all values does not exceed."""
         return self.values[max(0, ceil(share * len(self.values)) - 1)] if self.values else None
 
     def counts(self) -> list[int]:
@@ -89,7 +89,7 @@ class Distribution:
 
 
 class Copied(NamedTuple):
-    """One complete copy: how much there was to copy, and how long Moodle took."""
+    """One complete copy: the size of its source, and how long Moodle took."""
 
     activities: int
     seconds: float
@@ -110,7 +110,7 @@ class Source:
 
 
 def outcomes(period: Period) -> Outcomes:
-    """Each job counts on the day on which it was asked for."""
+    """Each job counts on the day of its request."""
     unit, starts = _stretches(period)
     # The quarter of an hour with which each begins: where the clocks are changed, a day has not 96 of them.
     quarters = [start_of(start).timestamp() // QUARTER for start in starts]
@@ -143,13 +143,13 @@ def _start(day: date, unit: str, period: Period) -> date:
 
 
 def waits(period: Period) -> Distribution:
-    """How long the jobs waited that have begun, without the time before an approval or before a moment asked for."""
+    """How long started jobs waited, without the time before an approval or a scheduled start."""
     begun = period.jobs().filter(started_at__isnull=False, queued_at__isnull=False)
     return _seconds(begun.annotate(waited=waiting()).values_list("waited", flat=True))
 
 
 def durations(period: Period) -> tuple[list[Copied], int]:
-    """What was copied and how long it took; and how many are left out, since their end was only found out later."""
+    """The complete copies; and how many are left out because dupdash noticed their end only later."""
     whole = period.jobs().filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, source_activities__isnull=False
     )
@@ -167,7 +167,7 @@ def causes(period: Period) -> list[Cause]:
 
 
 def busiest(period: Period) -> list[Source]:
-    """The sources that most copies were asked of, by the name each had last."""
+    """The most copied sources, each with its latest name."""
     failed = Count("id", filter=Q(state=State.FAILED))
     rows = list(
         period.jobs()

@@ -1,4 +1,4 @@
-"""The days that the plots are about: a number of days up to today, or from one day to another."""
+"""The period of the charts: a number of days up to today, or from one day to another."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -45,7 +45,7 @@ class Period:
         return {"since": self.since.isoformat(), "until": self.until.isoformat()}
 
     def jobs(self) -> JobQuerySet:
-        """The jobs that were asked for in these days: all plots are about the same ones."""
+        """The jobs that were requested in this period; all charts show the same jobs."""
         return DuplicationJob.objects.filter(
             created_at__gte=start_of(self.since), created_at__lt=end_of(self.until)
         ).order_by()
@@ -67,7 +67,7 @@ class PeriodForm(forms.Form):
         return cleaned
 
     def period(self) -> Period | None:
-        """None where the days that were given make no period."""
+        """None if the given days are not a valid period."""
         if not self.is_valid():
             return None
         since, until = self.cleaned_data["since"], self.cleaned_data["until"]

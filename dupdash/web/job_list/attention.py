@@ -1,43 +1,42 @@
-"""Which jobs need attention: somebody has to do something about them."""
+"""Finds the jobs that need attention, because somebody has to do something about them."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.models import DuplicationJob, JobQuerySet, Proof
+from dupdash.duplication.models import JobQuerySet, Proof
 from dupdash.duplication.states import State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# A failed job that nobody retried needs attention for so long; a partial course and an unresolved job until somebody
-# acts.
+# A failed job that nobody retried needs attention for this long; a partial course and an unresolved job until somebody
+# acts. A failure that somebody marked as resolved needs none.
 FAILED_FOR = timedelta(days=7)
 
 LEFT_PARTIAL_COURSE = Q(state=State.FAILED, course_id__isnull=False, course_deleted_at__isnull=True) & ~Q(
     proof=Proof.NONE
 )
-# A course that is likely what a failed job left; no course is proven to be.
+# A course that a failed job probably left; no course is proven to come from it.
 LEFT_LIKELY_COURSE = Q(
     state=State.FAILED, course_id__isnull=True, likely_course_id__isnull=False, course_deleted_at__isnull=True
 )
 
 
 def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
-    """Those of ``jobs`` that need attention, by the reason, none twice; approvals only for those who may give them.
+    """The jobs that need attention, by reason, each job once; approvals only for people who may approve.
 
-    Each kind is found by an index of its own and sorted by it, latest first.
+    An index finds and sorts each kind, latest first.
     """
-    # No join with the retries: it would list a job once for each of them.
-    retried = Exists(DuplicationJob.objects.filter(retry_of=OuterRef("pk")))
-    failed = jobs.filter(~retried, state=State.FAILED, finished_at__gte=timezone.now() - FAILED_FOR)
+    open_jobs = jobs.filter(resolved_at__isnull=True)
+    failed = open_jobs.filter(is_retried=False, state=State.FAILED, finished_at__gte=timezone.now() - FAILED_FOR)
     kinds = [
         failed.exclude(LEFT_PARTIAL_COURSE).exclude(LEFT_LIKELY_COURSE).order_by("-finished_at"),
-        jobs.filter(LEFT_PARTIAL_COURSE).order_by("-course_id"),
-        jobs.filter(LEFT_LIKELY_COURSE).order_by("-likely_course_id"),
+        open_jobs.filter(LEFT_PARTIAL_COURSE).order_by("-course_id"),
+        open_jobs.filter(LEFT_LIKELY_COURSE).order_by("-likely_course_id"),
         jobs.filter(state=State.UNRESOLVED).order_by("-created_at"),
     ]
     if access.is_administrator(user):
@@ -46,6 +45,6 @@ def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
 
 
 def needing_attention(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """The same as one query; a union, because one condition with OR would read all jobs."""
+    """The same as one query: a union, because one condition with OR would read all jobs."""
     first, *others = (kind.order_by().values("pk") for kind in kinds_of_attention(jobs, user))
     return jobs.filter(pk__in=first.union(*others))

@@ -1,4 +1,4 @@
-"""Retries or cancels several jobs at once: each by its own function, and with its own refusal."""
+"""Retries or cancels several jobs at once: each on its own, and with its own refusal."""
 
 import time
 from collections import Counter
@@ -89,7 +89,7 @@ def offered(user: "User") -> list[Action]:
 
 def choose(chosen: Found, order: Order, action: Action, user: "User") -> Choice:
     """Separate the jobs that an action can be done to from the others; the first ones in the order come first."""
-    light = ("id", "state", "requester_id", "cancel_requested_at")
+    light = ("id", "state", "requester_id", "cancel_requested_at", "is_retried")
     possible_states = chosen.each(lambda jobs: jobs.filter(state__in=STATES[action]).only(*light))
     fitting = [job for _, job in order.take(possible_states, CONSIDERED)]
     states = chosen.indexed.exclude(state__in=STATES[action]).order_by().values_list("state", flat=True)[:CONSIDERED]
@@ -100,7 +100,7 @@ def choose(chosen: Found, order: Order, action: Action, user: "User") -> Choice:
             refused[words] += 1
         else:
             possible.append(job.pk)
-    loaded = DuplicationJob.objects.select_related("requester").in_bulk(possible[:AT_ONCE])
+    loaded = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(possible[:AT_ONCE])
     first = tuple(loaded[job_id] for job_id in possible[:AT_ONCE] if job_id in loaded)
     return Choice(
         first,
@@ -120,6 +120,8 @@ def _counted(words: Counter[str]) -> tuple[str, ...]:
 def _why_not(job: DuplicationJob, action: Action, user: "User") -> str:
     if not access.may(user, action, job):
         return "not yours to change"
+    if action == Action.RETRY and job.is_retried:
+        return "already tried again"
     if action == Action.CANCEL and job.cancel_requested_at is not None:
         return "cancelled already; the copy is removed when Moodle has finished"
     return ""
@@ -171,7 +173,7 @@ def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[Sho
     """The refusals that a session kept; a job that holds a short name is named if the person may see it now."""
     refusals = list(refusals)
     ids = {job_id for refusal in refusals for _, job_id in refusal["words"] if job_id}
-    seen = access.visible_jobs(user).select_related("requester").in_bulk(list(ids)) if ids else {}
+    seen = access.visible_jobs(user).select_related("requester", "assignee").in_bulk(list(ids)) if ids else {}
 
     def sentences(kept: Iterable[tuple[str, str]]) -> SafeString:
         words = (held_by(said, seen[job_id]) if job_id in seen else said for said, job_id in kept)

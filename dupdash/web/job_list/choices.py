@@ -1,4 +1,4 @@
-"""What the filters of the list offer: the values that occur among the jobs a person may see."""
+"""The choices of the list's filters: the values that occur among the jobs that a person may see."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Max
 
+from dupdash.accounts.people import people_who_see_all_jobs
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob
@@ -30,6 +31,11 @@ def people() -> Choices:
     )
     without = DuplicationJob.objects.filter(requester__isnull=True).exists()
     return [*named, (NOBODY, COMMAND_LINE.capitalize())] if without else named
+
+
+def assignees() -> Choices:
+    """Everybody who sees all jobs: they may look after failures."""
+    return [(str(person.pk), isolate(name_of(person))) for person in people_who_see_all_jobs()]
 
 
 def categories(own: "JobQuerySet | None") -> Choices:

@@ -1,6 +1,8 @@
-"""The list as a table for a spreadsheet."""
+"""The list of copies as a CSV file."""
 
 from collections.abc import Iterator
+
+from django.db.models import F
 
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.states import State
@@ -13,7 +15,7 @@ AT_A_TIME = 500
 
 
 def heads(*, raw: bool) -> list[str]:
-    """The columns; ``raw`` adds Moodle's own words, for those who help."""
+    """The columns; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
     return [
         "Job",
         "State",
@@ -34,16 +36,21 @@ def heads(*, raw: bool) -> list[str]:
         with_zone("Started"),
         with_zone("Finished"),
         "Duration (seconds)",
-        "Attempts",
+        "Tries",
         "Retry of job",
+        "Compared with its source",
         "Cause of failure",
         *(["Error code", "Moodle’s message"] if raw else []),
     ]
 
 
 def lines(jobs: JobQuerySet, order: Order, *, raw: bool) -> Iterator[list[Cell]]:
-    """All jobs in an order. The columns that are not written are not read: they are more than half of a row."""
-    jobs = jobs.select_related("requester").defer("baseline", "facts", "verification", "search_text")
+    """All jobs in an order. Columns that are not written are not read: they are more than half of a row."""
+    jobs = (
+        jobs.select_related("requester")
+        .annotate(is_compared=F("verification__complete"), why_not_compared=F("verification__why_not"))
+        .defer("baseline", "facts", "verification", "search_text")
+    )
     for part in order.parts:
         for job in part.sorted(jobs).iterator(chunk_size=AT_A_TIME):
             yield _line(job, raw=raw)
@@ -74,6 +81,16 @@ def _line(job: DuplicationJob, *, raw: bool) -> list[Cell]:
         round(took.total_seconds(), 3) if took is not None else None,
         job.attempts,
         job.retry_of_id,
+        _comparison(job),
         cause_of(job.failure_code) if failed else "",
         *([job.failure_code, job.failure_message] if raw else []),
     ]
+
+
+def _comparison(job: DuplicationJob) -> str:
+    """Whether the copy has the sections and activities of its source."""
+    if job.differs:
+        return "differs"
+    if job.is_compared is None:  # type: ignore[attr-defined]
+        return ""
+    return "not possible" if job.why_not_compared else "same"  # type: ignore[attr-defined]

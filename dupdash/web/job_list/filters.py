@@ -19,19 +19,23 @@ from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.job_list import choices
 from dupdash.web.job_list.attention import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, needing_attention
 from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
-from dupdash.web.job_list.search import LONGEST, matching, words_in
+from dupdash.web.job_list.search import LONGEST, matching, names_a_job, words_in
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 UNFINISHED_ONLY, BUSY_ONLY, UNDER_WAY, STOPPED, PARTIAL_LEFT = "unfinished", "busy", "under_way", "stopped", "partial"
-# Depends on who asks.
+OPEN_FAILURES, DIFFERS = "open", "differs"
+# What needs attention depends on the person.
 ATTENTION = "attention"
+# With these a job is listed although a later attempt exists: a partial course stays until somebody deletes it.
+WITH_EARLIER_ATTEMPTS = frozenset({ATTENTION, PARTIAL_LEFT})
+ALL_ATTEMPTS = "all"
 
 
 @dataclass(frozen=True)
 class Group:
-    """What the filter "State" offers beside the states themselves."""
+    """A choice of the filter "State" beside the states themselves."""
 
     label: str
     states: frozenset[str]
@@ -46,6 +50,8 @@ GROUPS = {
     PARTIAL_LEFT: Group(
         "Failed, partial course left", frozenset({State.FAILED}), LEFT_PARTIAL_COURSE | LEFT_LIKELY_COURSE
     ),
+    OPEN_FAILURES: Group("Open failures", frozenset({State.FAILED}), Q(is_retried=False, resolved_at__isnull=True)),
+    DIFFERS: Group("Succeeded, differs from its source", frozenset({State.SUCCEEDED}), Q(differs=True)),
 }
 
 
@@ -55,7 +61,12 @@ class ListForm(forms.Form):
         required=False,
         max_length=LONGEST,
         widget=forms.TextInput(
-            attrs={"type": "search", "dir": "auto", "placeholder": "Name, person, course, id, error"}
+            attrs={
+                "type": "search",
+                "dir": "auto",
+                "aria-keyshortcuts": "/",
+                "placeholder": "Name, person, id, error, address",
+            }
         ),
         error_messages={"max_length": f"Use at most {LONGEST} characters."},
     )
@@ -86,11 +97,29 @@ class ListForm(forms.Form):
     category = forms.ChoiceField(label="Category of the copy", required=False, widget=PlainSelect)
     option = forms.ChoiceField(label="Options", required=False, widget=PlainSelect)
     cause = forms.ChoiceField(label="Cause of failure", required=False, widget=PlainSelect)
+    assignee = forms.ChoiceField(label="Assigned to", required=False, widget=PlainSelect)
+    attempts = forms.ChoiceField(
+        label="Attempts",
+        required=False,
+        widget=PlainSelect,
+        choices=[("", "Latest attempt only"), (ALL_ATTEMPTS, "All attempts")],
+    )
     since = DayField("Requested from")
     until = DayField("Requested until")
     finished_since = DayField("Finished from")
 
-    MORE = ("person", "source", "category", "option", "cause", "since", "until", "finished_since")
+    MORE = (
+        "person",
+        "source",
+        "category",
+        "option",
+        "cause",
+        "assignee",
+        "attempts",
+        "since",
+        "until",
+        "finished_since",
+    )
 
     def __init__(self, asked: QueryDict, user: "User") -> None:
         super().__init__(asked, auto_id="filter-%s")
@@ -99,8 +128,9 @@ class ListForm(forms.Form):
         own = None if access.sees_all_jobs(user) else self._jobs
         if own is None:
             self._offer("person", "Anybody", choices.people())
+            self._offer("assignee", "Anybody or nobody", choices.assignees())
         else:
-            del self.fields["person"]
+            del self.fields["person"], self.fields["assignee"]
         self._offer("category", "Any category", choices.categories(own))
         self._offer("option", "Any options", choices.options())
         self._offer("cause", "Any cause", choices.causes(own))
@@ -159,11 +189,12 @@ class ListForm(forms.Form):
     def is_narrowed(self) -> bool:
         return bool(self.query(sort=""))
 
-    def found(self) -> Found:
-        """The jobs that match the filters; none while the form has errors."""
+    def found(self, search: str = "") -> Found:
+        """The jobs that match the filters, none while the form has errors. ``search`` replaces what was typed."""
         if not self.is_valid():
             return Found.all_of(self._jobs.none())
-        return Found(self._matching(scanned=False), self._matching(scanned=True))
+        text = search or self.cleaned_data["q"]
+        return Found(self._matching(text, scanned=False), self._matching(text, scanned=True))
 
     @property
     def follows_an_index(self) -> bool:
@@ -171,7 +202,7 @@ class ListForm(forms.Form):
         unsorted = any(self.cleaned_data.get(name) for name in ("q", "source", "option"))
         return self.order_name in BY_CREATION and not unsorted and self.cleaned_data.get("state") != ATTENTION
 
-    def _matching(self, *, scanned: bool) -> JobQuerySet:
+    def _matching(self, text: str, *, scanned: bool) -> JobQuerySet:
         given = self.cleaned_data
         jobs = needing_attention(self._jobs, self._user) if given["state"] == ATTENTION else self._jobs
         if scanned:
@@ -185,8 +216,16 @@ class ListForm(forms.Form):
             _with_cause(given["cause"], prefix),
             _on_days(given["since"], given["until"], given["finished_since"]),
             _of_source(given["source"], self._jobs, scanned=scanned),
-            matching(given["q"], scanned=scanned),
+            _assigned_to(given.get("assignee", "")),
+            self._latest_attempts(),
+            matching(text, scanned=scanned),
         )
+
+    def _latest_attempts(self) -> Q:
+        """Of several attempts at one copy the latest; all where the person asks for them, or searches for an id."""
+        given = self.cleaned_data
+        everything = given["attempts"] == ALL_ATTEMPTS or given["state"] in WITH_EARLIER_ATTEMPTS
+        return Q() if everything or names_a_job(given["q"]) else Q(is_retried=False)
 
 
 # The columns of the filters, without their indexes: where very many jobs match, SQLite must not collect and sort them.
@@ -239,6 +278,10 @@ def _with_cause(chosen: str, prefix: str) -> Q:
         return Q()
     code = "" if chosen == choices.NO_CODE else chosen
     return Q(**{f"{prefix}state": State.FAILED, f"{prefix}failure_code": code})
+
+
+def _assigned_to(chosen: str) -> Q:
+    return Q(assignee_id=chosen) if chosen else Q()
 
 
 def _on_days(since: date | None, until: date | None, finished_since: date | None) -> Q:

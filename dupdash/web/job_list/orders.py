@@ -163,7 +163,7 @@ def _unfinished(states: frozenset[str]) -> Part:
 _ACTIVE_FIRST = (
     _unfinished(BUSY),
     _unfinished(UNFINISHED - BUSY),
-    # "NOT IN", not "IN": no index of states must tempt the database to sort all jobs that have ended.
+    # "NOT IN", not "IN": with "IN" the database uses the index of states and sorts all ended jobs.
     Part(_CREATED, _moment, True, ~Q(state__in=UNFINISHED), TERMINAL),
 )
 

@@ -1,4 +1,4 @@
-"""One box for all that somebody may know of a copy: a name, a person, an id, a course, the error."""
+"""The search of the list: names, people, ids, courses, errors, and pasted addresses of jobs and Moodle courses."""
 
 import re
 
@@ -13,15 +13,22 @@ LONGEST = 200
 MOST_WORDS = 8
 # A word in quotation marks may hold blanks.
 _WORD = re.compile(r'"([^"]+)"|(\S+)')
+# Quotation marks around a pasted name; apostrophes within a name are folded (duplication/search_text.py).
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
+# What stays of a pasted address: the id of a job, or of a Moodle course.
+_JOB_ADDRESS = re.compile(r"\S*/jobs/([0-9a-f]{32})\b\S*")
+_COURSE_ADDRESS = re.compile(r"\S*/course/(?:view|edit)\.php\?(?:\S*?&)?id=(\d+)\S*")
 _START_OF_ID = re.compile(r"[0-9a-f]{6,32}")
-# A shorter piece of an explanation is a word like any other.
+# A shorter text is not searched in the explanations of failures.
 A_SENTENCE = 12
+ID_LENGTH = 32
 
 
 def words_in(text: str) -> list[str]:
-    """The words to search for, folded. Single signs are left out, unless they are an id: nearly every job has them."""
+    """The words to search for, folded. Single characters are left out unless they are an id: most jobs contain them."""
     text = "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST]
-    found = (fold_text(quoted or plain).strip() for quoted, plain in _WORD.findall(text))
+    text = _COURSE_ADDRESS.sub(r"\1", _JOB_ADDRESS.sub(r"\1", text)).translate(_QUOTES)
+    found = (fold_text(quoted or plain).strip(' "') for quoted, plain in _WORD.findall(text))
     return [word for word in found if len(word) > 1 or as_id(word) is not None][:MOST_WORDS]
 
 
@@ -31,7 +38,7 @@ def matching(text: str, *, scanned: bool) -> Q:
     if not words:
         return Q()
     contains = "search_text__contains_all_scanned" if scanned else "search_text__contains_all"
-    # All that need the index of texts alone are looked up in it together.
+    # The text index finds all words that cannot be ids in one lookup.
     plain = [word for word in words if not _may_be_id(word)]
     wanted = Q(**{contains: plain}) if plain else Q()
     for word in words:
@@ -39,6 +46,11 @@ def matching(text: str, *, scanned: bool) -> Q:
             in_text = Q(**{contains: [word]}) if len(word) > 1 else Q()
             wanted &= in_text | _with_id(word)
     return wanted | _explained_by(text)
+
+
+def names_a_job(text: str) -> bool:
+    """Whether the text holds the whole id of a job."""
+    return any(len(word) == ID_LENGTH and _START_OF_ID.fullmatch(word) for word in words_in(text))
 
 
 def _may_be_id(word: str) -> bool:
@@ -56,7 +68,7 @@ def _with_id(word: str) -> Q:
 
 
 def _explained_by(text: str) -> Q:
-    """The failures that the page of a job explains in these words."""
+    """The failures that a job page explains in these words."""
     sought = fold_text(" ".join(text.split()))
     if len(sought) < A_SENTENCE:
         return Q()

@@ -1,4 +1,4 @@
-"""What this person may do with this job now, as buttons."""
+"""The buttons of a job page: what this person may do with this job now."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ URL_NAMES: dict[Action, str] = {
     Action.DELETE_PARTIAL: "jobs:delete_partial",
     Action.SETTLE: "jobs:settle",
 }
-# These need more than a yes: the link leads to their page.
+# These need more than a confirmation: the link leads to their page.
 WITH_A_FORM = frozenset({Action.REJECT, Action.SETTLE, Action.APPROVE})
 
 
@@ -35,12 +35,12 @@ class ActionLink:
     icon: str
     primary: bool = False
     danger: bool = False
-    # Asked in a dialog where there are scripts, else on the page behind the link.
+    # Shown in a dialog; without scripts the link leads to the page that asks the same.
     question: Question | None = None
 
 
 def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[ActionLink]:
-    """The most likely one first, and primary."""
+    """The most likely one first, as the primary button."""
     found: list[ActionLink] = []
 
     def offer(verb: Action, label: str, icon: str, *, primary: bool = False, danger: bool = False) -> None:
@@ -56,20 +56,21 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
             offer(Action.APPROVE, "Approve", "succeeded", primary=True)
             if access.may(user, Action.APPROVE, job):
                 edit = reverse("jobs:edit", args=[job.pk])
-                found.append(ActionLink("edit-and-approve", "Edit first", edit, "edit"))
+                found.append(ActionLink("edit-and-approve", "Edit and approve", edit, "edit"))
             offer(Action.REJECT, "Refuse", "rejected")
             offer(Action.CANCEL, "Cancel", "cancelled")
         case State.UNRESOLVED:
-            offer(Action.SETTLE, "Settle", "person", primary=True)
+            offer(Action.SETTLE, "Record the result", "person", primary=True)
         case State.FAILED | State.CANCELLED:
-            # What was left comes first: the copy that is made next should be the only one.
+            # The partial course comes first, so that the next copy is the only one.
             if (job.left_partial_course or job.may_have_left_course) and health.may_delete:
                 offer(Action.DELETE_PARTIAL, "Delete the partial course", "failed", danger=True)
-            offer(Action.RETRY, "Try again", "retry", primary=not found)
-            if may_ask_again(job, user):
-                found.append(_ask_again(job, "Edit and retry"))
-        case State.REJECTED if may_ask_again(job, user):
-            found.append(_ask_again(job, "Ask again, with changes"))
+            if not job.is_retried:
+                offer(Action.RETRY, "Try again", "retry", primary=not found)
+            if not job.is_retried and may_request_again(job, user):
+                found.append(_request_again(job, "Edit and retry"))
+        case State.REJECTED if not job.is_retried and may_request_again(job, user):
+            found.append(_request_again(job, "Edit and request again"))
         case State.SUCCEEDED:
             if job.course_id and job.course_deleted_at is None:
                 found.append(
@@ -77,21 +78,21 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
                         "open-copy", "Open in Moodle", course_url(job.course_id, health), "outside", primary=True
                     )
                 )
-            if may_ask_again(job, user):
-                found.append(_ask_again(job, "Copy again"))
+            if may_request_again(job, user):
+                found.append(_request_again(job, "Copy again"))
     unstoppable = job.state in (State.RUNNING, State.CHECKING, State.UNRESOLVED)
     if job.state == State.QUEUED or (unstoppable and job.cancel_requested_at is None):
         offer(Action.CANCEL, "Cancel", "cancelled")
     return found
 
 
-def may_ask_again(job: DuplicationJob, user: "User") -> bool:
-    """Whether this person may fill in the form with this job: asking makes a job of their own.
+def may_request_again(job: DuplicationJob, user: "User") -> bool:
+    """Whether this person may fill in the request form from this job; the new job is then their own.
 
-    Whether it is time for that says ``jobs.why_not_again``.
+    ``jobs.why_not_again`` says whether the job is in a state that allows it.
     """
     return access.may_submit(user) and access.may(user, Action.RETRY, job)
 
 
-def _ask_again(job: DuplicationJob, label: str) -> ActionLink:
+def _request_again(job: DuplicationJob, label: str) -> ActionLink:
     return ActionLink("edit-and-retry", label, f"{reverse('jobs:request')}?from={job.pk}", "edit")

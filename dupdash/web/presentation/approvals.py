@@ -1,4 +1,4 @@
-"""A request that waits for a decision, with all that is needed to decide."""
+"""A request that waits for approval, with everything that is needed to decide."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,11 +15,11 @@ from dupdash.moodle.options import OPTIONS
 from dupdash.web.course_size import Size, size_of
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import Taken, taken
-from dupdash.web.presentation.status import shown_state
+from dupdash.web.presentation.shown_state import shown_state
 
-# Of other copies of the same source the latest are named, the rest counted.
+# The latest other copies of the source are listed, the rest is counted.
 COPIES_NAMED = 3
-# What came of the others made no course, and takes none away.
+# Refused and cancelled jobs made no course.
 COUNTED = frozenset(State) - {State.REJECTED, State.CANCELLED}
 
 
@@ -37,7 +37,7 @@ class OtherCopy:
 
 @dataclass(frozen=True)
 class Look:
-    """What the Moodle says at this moment; ``trouble`` where it does not answer."""
+    """What Moodle says now; ``trouble`` if it does not answer."""
 
     size: Size | None = None
     expected: Expectation | None = None
@@ -52,7 +52,7 @@ class Waiting:
     job: DuplicationJob
     requester: str
     taken: Taken
-    # The options that carry people's data, by their names for people.
+    # The labels of the options that include people's data.
     people: tuple[str, ...]
     source_url: str
     copies: tuple[OtherCopy, ...]
@@ -76,12 +76,12 @@ def waiting(job: DuplicationJob, health: MoodleHealth, look: Look | None = None)
 
 
 def people_data(job: DuplicationJob) -> tuple[str, ...]:
-    """What the copy would carry of people: for this somebody answers."""
+    """The data of people that the copy would include."""
     return tuple(option.label for option in OPTIONS if job.options.get(option.name) and option.carries_user_data)
 
 
 def look_at(job: DuplicationJob, client: MoodleClient) -> Look:
-    """Ask the Moodle about the source and the short name."""
+    """Check the source and the short name in Moodle."""
     try:
         if client.course_by_id(job.source_id) is None:
             return Look(gone=True)

@@ -1,4 +1,4 @@
-"""What is known so far of a copy that is looked up in Moodle, in sentences, while it happens."""
+"""What dupdash knows so far about a copy that it checks in Moodle, in sentences."""
 
 from datetime import timedelta
 
@@ -9,55 +9,52 @@ from dupdash.duplication.engine import deadlines
 from dupdash.duplication.models import DuplicationJob
 from dupdash.web.presentation.durations import roughly
 
-NOTHING = "Nothing of the copy has been seen yet."
-LONG_ENOUGH = "It was looked for long enough."
-# Moodle is through with a request that it answered with an error: what is there then is all there is.
-FEW_LOOKS = "A few more looks decide."
+NOT_SEEN = "The new course has not appeared yet."
+# After an error in Moodle's own words the request has ended, so that a few checks show all that is left.
+FEW_CHECKS = "A few more checks will decide."
 
 
 def while_it_is_checked(job: DuplicationJob) -> str:
-    """Why a job is looked up, what was seen of its copy, and what follows from that."""
-    why = "Moodle’s answer was lost, which proves nothing."
+    """Why dupdash checks a job in Moodle, what it has found, and what follows."""
+    why = "The connection dropped before Moodle answered. Checking in Moodle whether the copy was made."
     if job.failure_code:
-        why = "Moodle answered with an error, which does not say what it left behind."
-    return f"{why} {_seen(job)}"
+        why = "Moodle reported an error. Checking in Moodle whether a part of the copy was left."
+    return f"{why} {_found(job)}"
 
 
 def while_it_is_unresolved(job: DuplicationJob) -> str:
-    """What is known of a copy that was looked for long enough."""
+    """What dupdash knows about a copy after the regular checks ended without proof."""
     if job.is_proven:
-        return (
-            f"Its course, id {job.course_id}, is not complete, and how it will end is unknown. It is looked at again."
-        )
-    return "There is no proof that the copy was made, and none that it was not. Moodle is still looked at."
+        return f"The new course (id {job.course_id}) is incomplete. dupdash keeps checking it from time to time."
+    return "Nothing proves that the copy was made, or that it was not. dupdash keeps checking from time to time."
 
 
-def next_look(job: DuplicationJob) -> str:
-    """When Moodle is looked at again, for below the bar."""
+def next_check(job: DuplicationJob) -> str:
+    """When dupdash checks in Moodle again, for the line below the bar."""
     left = job.check_at - timezone.now() if job.check_at else timedelta(0)
-    return f"The next look at Moodle comes in {roughly(left) if left > timedelta(0) else 'a moment'}"
+    return f"Next check in {roughly(left)}" if left > timedelta(0) else "Next check in a moment"
 
 
-def _seen(job: DuplicationJob) -> str:
+def _found(job: DuplicationJob) -> str:
     evidence = evidence_of(job)
     own = evidence.own
     if job.course_id is None or own is None:
         likely = evidence.present_candidates
-        seen = "A course that is likely the copy was seen; there is no proof yet." if likely else NOTHING
-        return f"{seen} {_how_long(job)}"
-    its_course = f"Its course, id {job.course_id},"
+        found = "A course that is probably the copy has appeared, but there is no proof yet." if likely else NOT_SEEN
+        return f"{found} {_how_long(job)}".rstrip()
+    course = f"The new course (id {job.course_id})"
     if own.missing:
-        return f"{its_course} was not found at the last look, and is looked for again."
+        return f"{course} was not found in the last check. dupdash checks again."
     if own.has_all:
-        return f"{its_course} looks complete, and is looked at once more to be sure."
+        return f"{course} looks complete. One more check makes sure."
     if job.failure_code:
-        return f"{its_course} was seen, and is not complete. {FEW_LOOKS}"
-    still = roughly(timedelta(seconds=deadlines.unchanged_limit(job)))
-    return f"{its_course} was seen, and is not complete yet. If it stands still for {still}, it is called partial."
+        return f"{course} is incomplete. {FEW_CHECKS}"
+    unchanged = roughly(timedelta(seconds=deadlines.unchanged_limit(job)))
+    return f"{course} is not complete yet. If nothing changes for {unchanged}, we’ll mark it incomplete."
 
 
 def _how_long(job: DuplicationJob) -> str:
     if job.failure_code:
-        return FEW_LOOKS
+        return FEW_CHECKS
     left = deadlines.checking_deadline(job) - timezone.now()
-    return f"Moodle is looked at closely for {roughly(left)} more." if left > timedelta(0) else LONG_ENOUGH
+    return f"Frequent checks go on for {roughly(left)}." if left > timedelta(0) else ""

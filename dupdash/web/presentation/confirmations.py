@@ -1,6 +1,6 @@
-"""What is asked before a verb is done, on a page of its own and in the dialog alike."""
+"""The confirmation of each action on a job, for its page and its dialog alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.utils import timezone
@@ -21,13 +21,13 @@ class Question:
     confirm: str
     done: str
     danger: bool = False
-    keep: str = "Not now"
-    # The text ends with it: the page tells it in the reader's time zone.
+    keep: str = "Cancel"
+    # The text ends with this time, which the page shows in the reader's time zone.
     moment: datetime | None = None
 
 
 SETTLED_THOUGH_CANCELLED = (
-    " It was cancelled: a course that is proven to be this job's is then removed; any other one stays in Moodle."
+    " The job was cancelled: dupdash deletes the course if it is proven to come from this job. Any other course stays."
 )
 
 
@@ -41,19 +41,20 @@ def question(verb: Action, job: DuplicationJob) -> Question:
         case Action.RETRY:
             return Question(
                 "Try this copy again?",
-                f"A new job asks Moodle once more for {copy}, with the same category and options.",
+                f"dupdash requests {copy} again, with the same category and options.",
                 "Try again",
-                "A new attempt was made. This is its page.",
+                "Requested again. This is the page of the new attempt.",
+                keep="Don’t try again",
             )
         case Action.DELETE_PARTIAL if job.may_have_left_course:
             return Question(
                 "Delete a course that this job may have left?",
-                "No course is proven to come from this job. Read the reasons, look at the course in Moodle, and choose "
-                "the one to delete. It is deleted as a whole; it is looked up once more right before.",
-                "Delete it in Moodle",
+                "No course is proven to come from this job. Read the reasons, check the course in Moodle, and select "
+                "the one to delete. dupdash checks it once more, and then deletes the whole course.",
+                "Delete in Moodle",
                 "The course was deleted in Moodle.",
                 danger=True,
-                keep="Keep it",
+                keep="Keep the course",
             )
         case Action.DELETE_PARTIAL if not job.left_partial_course:
             return Question(
@@ -68,39 +69,44 @@ def question(verb: Action, job: DuplicationJob) -> Question:
             return Question(
                 "Delete the partial course?",
                 f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, will be deleted in Moodle. "
-                f"{course.visibility} dupdash checks the course once more right before.",
-                "Delete it in Moodle",
+                f"{course.visibility} dupdash checks the course once more before it deletes it.",
+                "Delete in Moodle",
                 "The partial course was deleted in Moodle.",
                 danger=True,
-                keep="Keep it",
+                keep="Keep the course",
             )
         case Action.APPROVE:
             return _approve(job, copy)
         case Action.REJECT:
             return Question(
                 "Refuse this copy?",
-                f"{copy} is not made. The requester reads your reason.",
+                f"{copy} will not be made. The requester can read your reason.",
                 "Refuse",
-                "Refused. The requester can read your reason.",
+                f"{copy} is refused. The requester can read your reason.",
                 danger=True,
+                keep="Don’t refuse",
             )
         case _:
             return Question(
-                "Settle this job",
-                f"Look in Moodle for {copy}, and say here what became of it. This cannot be taken back."
+                "Record what you found in Moodle",
+                f"Check in Moodle whether {copy} exists, and record the result here. You cannot change it later."
                 + (SETTLED_THOUGH_CANCELLED if job.cancel_requested_at else ""),
-                "Settle",
-                "Settled.",
+                "Save the result",
+                "The result is saved.",
             )
 
 
 def _approve(job: DuplicationJob, copy: str) -> Question:
-    title, confirm = "Approve this copy?", "Approve"
+    question = Question(
+        "Approve this copy?",
+        f"dupdash makes {copy} as soon as possible.",
+        "Approve",
+        f"{copy} is approved.",
+        keep="Don’t approve",
+    )
     if job.not_before is None or job.not_before <= timezone.now():
-        text = f"{copy} is then copied as soon as a place is free."
-        return Question(title, text, confirm, "Approved. It runs as soon as a place is free.")
-    text = f"{copy} is then copied, but not before this time:"
-    return Question(title, text, confirm, "Approved. It starts at the time that was asked for.", moment=job.not_before)
+        return question
+    return replace(question, text=f"dupdash makes {copy} at this time:", moment=job.not_before)
 
 
 def _cancel(job: DuplicationJob, copy: str) -> Question:
@@ -109,15 +115,15 @@ def _cancel(job: DuplicationJob, copy: str) -> Question:
             "Cancel this copy?",
             f"{copy} has not been started. It will not be made.",
             "Cancel the copy",
-            "Cancelled. Nothing had been started.",
+            f"{copy} is cancelled. Nothing had been started.",
             danger=True,
-            keep="Let it go on",
+            keep="Keep the copy",
         )
     return Question(
-        "Cancel this copy and have it removed?",
-        f"Moodle cannot be stopped while it copies. {copy} is removed as soon as Moodle is done with it.",
-        "Cancel and remove the copy",
-        "Cancelled. The copy is removed as soon as Moodle is done with it.",
+        "Cancel this copy and delete it?",
+        f"Moodle cannot stop a copy that it has started. dupdash deletes {copy} as soon as Moodle has finished it.",
+        "Cancel and delete the copy",
+        f"{copy} is cancelled. dupdash deletes it as soon as Moodle has finished it.",
         danger=True,
-        keep="Let it go on",
+        keep="Keep running",
     )

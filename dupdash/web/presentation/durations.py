@@ -1,4 +1,4 @@
-"""Lengths of time in words: exact where something was measured, round where it is expected."""
+"""Durations in words: exact for measured ones, rounded for expected ones."""
 
 from datetime import timedelta
 from math import ceil
@@ -16,9 +16,9 @@ def exactly(length: timedelta) -> str:
 
 
 def roughly(length: timedelta) -> str:
-    """ "about 20 s", "about 4 min", "about 1 h 30 min": no more exact than an estimate is.
+    """ "about 20 s", "about 4 min", "about 1 h 30 min": as exact as an estimate can be.
 
-    Coarse steps also keep a page still between two polls.
+    Coarse steps also avoid changes between two polls.
     """
     seconds = max(0.0, length.total_seconds())
     if seconds <= 50:

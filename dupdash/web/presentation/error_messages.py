@@ -1,4 +1,4 @@
-"""Why something could not be done, in plain words, and no more of it than is for this person."""
+"""Explains why an action failed, and reveals only what this person may know."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ def words_of_problems(problems: Iterable[Problem], user: "User") -> SafeString:
 
 
 def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
-    """A problem in words; with a link to the job or the name of the course that is in the way, where it may be seen."""
+    """The problem; with a link to the job or course that has the short name, if this person may see it."""
     job = job_in_the_way(problem, user)
     if job is not None:
         return held_by(problem.message, job)
@@ -35,18 +35,18 @@ def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
 
 
 def job_in_the_way(problem: Problem, user: "User") -> DuplicationJob | None:
-    """The unfinished job that has the short name, where this person may see it."""
+    """The unfinished job that reserves the short name, if this person may see it."""
     return problem.job if problem.job is not None and access.may_see(user, problem.job) else None
 
 
 def held_by(message: str, job: DuplicationJob) -> SafeString:
-    """What is wrong, and the job that is in the way: who sees this may see that job."""
+    """The message with a link to the job that reserves the short name; the reader may see that job."""
     link = format_html('<a href="{}">“<bdi>{}</bdi>”</a>', reverse("jobs:job", args=[job.pk]), job.fullname)
     return format_html(HELD, message, link, isolate(requester_of(job)))
 
 
 def words_of_error(error: MoodleError, user: "User") -> str:
-    """What is wrong with the connection is for those who can put it right."""
+    """Only administrators read details about the connection to Moodle."""
     if isinstance(error, ConfigurationFault) and not access.is_administrator(user):
-        return "The connection to Moodle has to be put right first. Tell a course administrator."
+        return "The connection to Moodle does not work. Tell a course administrator."
     return str(error)

@@ -1,4 +1,4 @@
-"""A job as a row of a list."""
+"""Jobs as rows of a list."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from django.urls import reverse
 
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
-from dupdash.duplication.engine.verification import differs, why_not_verified
-from dupdash.duplication.explanations import explain
+from dupdash.duplication.engine.verification import why_not_verified
+from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
+from dupdash.web.presentation.attempts import attempt_numbers
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.progress_bars import Bar, overall_bar
 from dupdash.web.presentation.queue_status import Queue, why_it_waits
-from dupdash.web.presentation.status import shown_state
+from dupdash.web.presentation.shown_state import shown_state
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -29,29 +31,33 @@ class Row:
     shortname: str
     source_shortname: str
     state: str
-    # Shown while Moodle works; else the note says what there is to say.
+    # Shown while Moodle works on the copy.
     bar: Bar | None
     note: str
-    # A note that asks for somebody.
+    # The note says that somebody has to do something.
     urgent: bool
     requester: str
     created_at: datetime
     finished: bool
     # How long a finished job took, in words.
     took: str
-    # Of a job that is scheduled for later.
+    # When a scheduled job starts.
     starts_at: datetime | None = None
+    # Which attempt at the copy this is.
+    attempt: int = 1
+    # Who looks after the failure, and what they noted.
+    follow_up: str = ""
 
 
 def rows(jobs: Iterable[DuplicationJob], health: MoodleHealth) -> tuple[Row, ...]:
-    """The jobs must come with their requesters: one query for all of them."""
+    """``jobs`` come with their requesters and assignees, so that no row needs a query of its own."""
     jobs = list(jobs)
     queue = Queue.before(jobs, health)
-    return tuple(_row(job, queue) for job in jobs)
+    numbers = attempt_numbers(jobs)
+    return tuple(_row(job, queue, numbers.get(job.pk, 1)) for job in jobs)
 
 
-def _row(job: DuplicationJob, queue: Queue) -> Row:
-    moving = job.state in (State.RUNNING, State.CHECKING)
+def _row(job: DuplicationJob, queue: Queue, attempt: int) -> Row:
     note, urgent = _note(job, queue)
     return Row(
         id=job.pk,
@@ -60,7 +66,7 @@ def _row(job: DuplicationJob, queue: Queue) -> Row:
         shortname=job.shortname,
         source_shortname=job.source_shortname,
         state=shown_state(job),
-        bar=overall_bar(job) if moving else None,
+        bar=overall_bar(job) if job.state == State.RUNNING and job.cancel_requested_at is None else None,
         note=note,
         urgent=urgent,
         requester=requester_of(job),
@@ -68,6 +74,8 @@ def _row(job: DuplicationJob, queue: Queue) -> Row:
         finished=job.is_terminal,
         took=exactly(took) if job.finished_at and (took := job.elapsed()) is not None else "",
         starts_at=job.not_before if job.is_scheduled else None,
+        attempt=attempt,
+        follow_up=_follow_up(job),
     )
 
 
@@ -77,16 +85,35 @@ def requester_of(job: DuplicationJob) -> str:
 
 
 def _note(job: DuplicationJob, queue: Queue) -> tuple[str, bool]:
-    if job.left_partial_course:
-        return "A partial course was left in Moodle.", True
+    if job.state == State.FAILED:
+        return _why_it_failed(job)
     if job.state == State.UNRESOLVED:
         return "Check in Moodle whether the copy was made.", True
     if job.cancel_requested_at is not None and not job.is_terminal:
-        return "Cancelled. The copy is removed when Moodle has finished it.", False
+        return "dupdash deletes the copy when Moodle has finished it.", False
+    if job.state == State.CHECKING:
+        return "Checking in Moodle whether the copy was made.", False
     if job.state == State.SUCCEEDED and why_not_verified(job.verification):
         return "The copy could not be compared with its source.", True
-    if job.state == State.SUCCEEDED and differs(job.verification):
+    if job.state == State.SUCCEEDED and job.differs:
         return "The copy differs from its source.", True
-    if job.state == State.FAILED:
-        return explain(job.failure_code).happened, False
     return why_it_waits(job, queue), False
+
+
+def _why_it_failed(job: DuplicationJob) -> tuple[str, bool]:
+    happened = explain_failure(job).happened
+    if job.left_partial_course:
+        return f"{happened} A partial course was left in Moodle.", job.resolved_at is None
+    if job.may_have_left_course:
+        return f"{happened} A course in Moodle is probably a part of this copy.", job.resolved_at is None
+    return happened, False
+
+
+def _follow_up(job: DuplicationJob) -> str:
+    """ "Resolved", or who looks after the failure: "Hal Moreau: asked the teacher, waits"."""
+    if job.resolved_at is not None:
+        return "Resolved"
+    if job.assignee_id is None:
+        return ""
+    name = isolate(name_of(job.assignee))
+    return f"{name}: {isolate(job.assignee_note)}" if job.assignee_note else name

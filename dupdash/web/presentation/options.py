@@ -1,4 +1,4 @@
-"""The ten options, in groups, for the form and for the page of a job."""
+"""The ten options in groups, for the request form and the job page."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Switch:
     needs_labels: str
     disabled: bool
     reason: str
-    # Why the site cannot make a copy with this value.
+    # Why the site does not support this value.
     error: str
 
 
@@ -40,7 +40,7 @@ class SwitchGroup:
 
 
 def switches(chosen: Mapping[str, int], user: "User", driver: Driver) -> list[SwitchGroup]:
-    """The switches in groups, explained as the driver treats them. A choice is kept where what it needs is off."""
+    """The switches in groups, explained as the driver treats them. A choice is kept if an option it needs is off."""
     resolved = effects(chosen, driver)
     return [
         SwitchGroup(label, tuple(_switch(one, chosen, user, driver) for one in resolved if one.option.group == group))
@@ -51,7 +51,7 @@ def switches(chosen: Mapping[str, int], user: "User", driver: Driver) -> list[Sw
 def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: Driver) -> Switch:
     option, behaviour = one.option, one.option.behaviours[driver]
     refused = option.carries_user_data and not access.may_copy_user_data(user)
-    # Where what it needs is off, a switch stands as the site supports it once that is on.
+    # If an option that it needs is off, the switch shows the only value that the site supports once that is on.
     must_be_on = bool(behaviour.effects[OFF].refusal) and not one.needs_are_on
     labels = " and ".join(f"“{BY_NAME[name].label}”" for name in option.needs)
     reason = f"Has no effect without {labels}." if labels else ""
@@ -69,18 +69,18 @@ def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: 
 
 
 def policy_on(groups: Iterable[SwitchGroup]) -> str:
-    """Why some switches cannot be used, said once for all of them; "" where all can be."""
+    """Why some switches are disabled, in one sentence for all of them; "" if none is."""
     refused = any(switch.disabled for group in groups for switch in group.switches)
     return "Only course administrators can copy people’s data, so those options are off." if refused else ""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a copy takes over from its source, and what it leaves."""
+    """What a copy includes from its source, and what it does not."""
 
     along: tuple[str, ...]
     left: tuple[str, ...]
-    # What the copy gets in place of something that it leaves.
+    # What the copy gets in place of something that it does not include.
     instead: tuple[str, ...]
 
 

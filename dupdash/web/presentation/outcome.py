@@ -1,11 +1,11 @@
-"""How a job ended, or what it left: the callouts of its page."""
+"""How a job ended and what it left in Moodle, for the top of its page."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dupdash.duplication.candidates import reasons
 from dupdash.duplication.engine.verification import NAMED_MOST, why_not_verified
-from dupdash.duplication.explanations import explain_failure, words_of_moodle
+from dupdash.duplication.explanations import Reader, explain_failure, what_to_do, words_of_moodle
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
@@ -29,7 +29,7 @@ class CourseInMoodle:
     fullname: str
     shortname: str
     visibility: str
-    # Why it may be the job's, where that is not proven.
+    # Reasons for and against it being the job's copy, where that is not proven.
     reasons: tuple[str, ...] = ()
 
 
@@ -50,17 +50,17 @@ class Outcome:
     candidates: tuple[CourseInMoodle, ...] = ()
     verification: Verification | None = None
     verification_pending: bool = False
-    # The error as Moodle sent it, or else what dupdash recorded itself.
+    # The error as Moodle sent it; without one, what dupdash recorded.
     moodle_words: str = ""
     details: str = ""
 
 
-def outcome_of(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> Outcome:
-    """What there is to say beside the progress; ``raw``: with Moodle's own words, for those who help."""
+def outcome_of(job: DuplicationJob, health: MoodleHealth, reader: Reader, *, raw: bool) -> Outcome:
+    """The outcome for one reader; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
     shown = raw and job.state in (State.UNRESOLVED, State.FAILED)
     made = job.verification if not why_not_verified(job.verification) else None
     return Outcome(
-        callouts=(*_callouts(job, health), *_not_verified(job)),
+        callouts=(*_callouts(job, reader), *_not_verified(job)),
         partial=partial_course(job, health) if job.left_partial_course else None,
         candidates=candidates_of(job, health) if shown else (),
         verification=_verification(made) if made else None,
@@ -98,28 +98,20 @@ _VISIBILITY: dict[object, str] = {
 }
 
 
-def _callouts(job: DuplicationJob, health: MoodleHealth) -> list[Callout]:
+def _callouts(job: DuplicationJob, reader: Reader) -> list[Callout]:
     match job.state:
         case State.FAILED:
             why = explain_failure(job)
-            return [Callout("danger", why.happened, why.means, why.do), *_kept_shell(job)]
+            return [Callout("danger", why.happened, why.means, what_to_do(job, reader)), *_kept_shell(job)]
         case State.UNRESOLVED:
-            becomes = "shown, too" if job.cancel_requested_at is None else "removed: it was cancelled"
-            return [
-                Callout(
-                    "warning",
-                    "Whether this copy was made could not be found out.",
-                    "Its short name stays taken, and nothing is sent a second time: that could make two courses.",
-                    f"A course administrator looks in Moodle and settles it here. A copy that turns up is {becomes}.",
-                )
-            ]
+            return [_unresolved(job, reader)]
         case State.SUCCEEDED if job.cancel_requested_at is not None:
             return [
                 Callout(
                     "warning",
-                    "This copy was cancelled, but it was made and could not be removed.",
-                    "The course is complete and stands in Moodle; the story below says why it was not removed.",
-                    "If nobody wants it, delete it in Moodle.",
+                    "This copy was cancelled, but Moodle made it and dupdash could not delete it.",
+                    "The course is complete and is in Moodle. The activity below says why it was not deleted.",
+                    "If nobody needs the course, delete it in Moodle.",
                 )
             ]
         case State.REJECTED:
@@ -134,12 +126,27 @@ def _kept_shell(job: DuplicationJob) -> list[Callout]:
     return [Callout("warning", "An empty course was left in Moodle.", kept.reason)] if kept else []
 
 
+def _unresolved(job: DuplicationJob, reader: Reader) -> Callout:
+    if reader.is_administrator:
+        do = "Check in Moodle whether the course exists, then select “Record the result”."
+    else:
+        do = "Nothing for now: a course administrator checks in Moodle and records the result here."
+    later = "shows it here" if job.cancel_requested_at is None else "deletes it, because it was cancelled"
+    return Callout(
+        "warning",
+        "It is not known whether this copy was made.",
+        "The short name stays reserved. dupdash does not send the request again, because that could make two courses. "
+        f"If the copy appears in Moodle later, dupdash {later}.",
+        do,
+    )
+
+
 def _not_verified(job: DuplicationJob) -> tuple[Callout, ...]:
     why = why_not_verified(job.verification)
     if job.state != State.SUCCEEDED or not why:
         return ()
-    title = "This copy could not be held against its source."
-    return (Callout("warning", title, why, "Look at the copy in Moodle before you rely on it."),)
+    title = "This copy could not be compared with its source."
+    return (Callout("warning", title, why, "Check the copy in Moodle before you use it."),)
 
 
 def _verification(report: dict[str, Any]) -> Verification:
@@ -151,14 +158,13 @@ def _verification(report: dict[str, Any]) -> Verification:
         f"Activities and resources: {activities['matched']} of {expected}."
     )
     if expected != activities["source"]:
-        summary += f" The source’s {activities['source']} activities were not asked for."
+        summary += f" The {activities['source']} activities of the source were not requested."
     if left_out := report.get("left_out"):
-        summary += f" Not compared, because Moodle’s list of them could not be read in full: {left_out}."
+        summary += f" Not compared, because Moodle could not list them completely: {left_out}."
     complete = bool(report["complete"])
     return Verification(
         complete=complete,
-        title="Held against its source"
-        + (": all sections and activities are there" if complete else ", the copy differs"),
+        title="Verified: all sections and activities were copied" if complete else "The copy differs from its source",
         summary=summary,
         missing=_differences(sections, activities, "missing"),
         extra=_differences(sections, activities, "extra"),

@@ -1,4 +1,4 @@
-"""What the overview lists for a person, most urgent first."""
+"""The sections and figures of the overview, the most urgent first."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AT_MOST = 10
 LATEST = 5
-# Nobody counts further than this.
+# Jobs are counted up to this.
 COUNTED = 1000
 
 
@@ -34,19 +34,19 @@ class Section:
     id: str
     title: str
     rows: tuple[Row, ...]
-    # How many there are beyond those shown, in words; empty for none.
+    # How many more there are, in words; empty for none.
     more: str
     # Where all of them are listed.
     url: str
-    # What is said when there is nothing; without it the section is left out.
+    # The text of an empty section; without a text an empty section is left out.
     empty: str = ""
 
 
 def sections(user: "User", health: MoodleHealth) -> list[Section]:
-    visible = access.visible_jobs(user).select_related("requester")
+    visible = access.visible_jobs(user).select_related("requester", "assignee")
     found = [
         _attention(kinds_of_attention(visible, user), health),
-        _section("running", "Running", running(visible), health, {"state": BUSY_ONLY}, empty="No copy is running now."),
+        _section("running", "Running", running(visible), health, {"state": BUSY_ONLY}, empty="No copy is running."),
         _section("waiting", "Waiting", waiting(visible, user), health, {"state": UNFINISHED_ONLY}),
         _section("latest", "Latest", latest(visible), health, {}, at_most=LATEST),
     ]
@@ -64,10 +64,11 @@ class Figure:
 
 
 def figures(user: "User") -> list[Figure]:
-    """The day so far, and what is under way; of what this person may see."""
+    """The figures of today and of the unfinished copies that this person may see."""
     begun, day = start_of(today()), today().isoformat()
-    visible = access.visible_jobs(user).order_by()
-    # Three questions, each to an index of its own; one with OR would read all jobs.
+    # Of several attempts at one copy the list shows the latest, and these figures lead there.
+    visible = access.visible_jobs(user).filter(is_retried=False).order_by()
+    # Three queries with an index each; one query with OR would read all jobs.
     requested = visible.filter(created_at__gte=begun).count()
     finished = _by_state(visible.filter(state__in=(State.SUCCEEDED, State.FAILED), finished_at__gte=begun))
     unfinished = _by_state(visible.filter(state__in=UNFINISHED))
@@ -100,7 +101,7 @@ def _by_state(jobs: JobQuerySet) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Site:
-    """The Moodle, as far as it is known."""
+    """What is known about the Moodle site."""
 
     name: str
     url: str
@@ -108,7 +109,7 @@ class Site:
     driver: str
     paused_at: datetime | None
     fault: str
-    # When anything was last heard of it. It moves all the time: a page asks for a new one once in a minute.
+    # The last answer. It changes all the time, so that a page gets a new one once in a minute.
     last_response_at: datetime | None = field(compare=False, repr=False)
     heard: int = 0
 
@@ -133,9 +134,9 @@ def running(jobs: JobQuerySet) -> JobQuerySet:
 
 
 def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """In the order in which they will run. What waits for this very person stands under "needs attention"."""
+    """In the order in which they will run. Requests that this person approves are in "Needs attention"."""
     states = {State.QUEUED} if access.is_administrator(user) else {State.QUEUED, State.AWAITING_APPROVAL}
-    # What starts at a time of its own comes after those that wait for a place.
+    # Scheduled copies come after those that start as soon as possible.
     scheduled = Case(When(not_before__gt=timezone.now(), then=F("not_before")), default=None)
     return (
         jobs.filter(state__in=states)
@@ -145,8 +146,8 @@ def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
 
 
 def latest(jobs: JobQuerySet) -> JobQuerySet:
-    # "NOT IN", not "IN": no index of states must tempt the database to sort all jobs that have ended.
-    return jobs.exclude(state__in=UNFINISHED | {State.FAILED}).order_by("-created_at", "-id")
+    # "NOT IN", not "IN": with "IN" the database uses the index of states and sorts all ended jobs.
+    return jobs.filter(is_retried=False).exclude(state__in=UNFINISHED | {State.FAILED}).order_by("-created_at", "-id")
 
 
 def _attention(kinds: list[JobQuerySet], health: MoodleHealth) -> Section:

@@ -1,4 +1,4 @@
-"""What will happen when a copy is requested: what is included, how long it takes, when it starts, who will see it."""
+"""The preview of a copy: what it will include, how long it will take, when it starts, and who will see it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -28,12 +28,13 @@ from dupdash.web import category_picker
 from dupdash.web.course_size import Size, size_of
 from dupdash.web.earlier_copies import EarlierCopies, Target, earlier_copies
 from dupdash.web.name_suggestions import Names, suggest
+from dupdash.web.presentation.approval_time import decided_within
 from dupdash.web.short_names import is_free
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# What Moodle's commonest kinds of activities are called, many of them; others go by Moodle's own word.
+# The plural names of Moodle's common activities; others keep Moodle's internal name.
 KINDS = {
     "assign": "Assignments",
     "book": "Books",
@@ -104,7 +105,7 @@ class Preview:
     # Names that come before the suggested one, and why they are taken.
     taken: tuple[TakenName, ...] = ()
     course: Course | None = None
-    # Why this person cannot have this course copied.
+    # Why this person may not copy this course.
     refusal: str = ""
     # Moodle did not answer.
     trouble: str = ""
@@ -122,12 +123,12 @@ def preview(
     client: MoodleClient,
     health: MoodleHealth,
 ) -> Preview:
-    """All of it, asked of Moodle now; of a course that this person may not copy nothing is told."""
+    """The preview with what Moodle says now; nothing about a course that this person may not copy."""
     try:
         access.require_teaching(user, source_id, client)
         course = client.course_by_id(source_id)
         if course is None or course.id == FRONT_PAGE:
-            return Preview(refusal="Moodle has no such course, or it cannot be copied.")
+            return Preview(refusal="This course does not exist in Moodle, or it cannot be copied.")
         size = size_of(source_id, client)
         names = suggest(course.fullname, course.shortname, lambda name: is_free(name, client))
         categories = category_picker.categories(client)
@@ -164,7 +165,7 @@ def preview(
 
 
 def taken_names(shortnames: Iterable[str], user: "User") -> tuple[TakenName, ...]:
-    """The last names that were tried, each with the job that has it or made its course."""
+    """The last names that were tried, each with the job that reserves it or made its course."""
     found = []
     for shortname in list(shortnames)[-TAKEN_SHOWN:]:
         made = DuplicationJob.objects.filter(
@@ -213,26 +214,26 @@ def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, .
 
 
 def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
-    """If it were asked for at this moment, to start as soon as a place is free."""
+    """When the copy would start if it were requested now."""
     if health.paused_at is not None:
-        return "Not at once: copies are paused until Moodle can be used again. Nothing is lost meanwhile."
+        return "Later: copying is paused until Moodle is available again. No request is lost."
     if not worker_status.current().running:
-        return "Not yet: no worker is running. The administrators can see this; your request is kept."
+        return "Later: no worker is running. The administrators can see this, and your request is kept."
     now = timezone.now()
     due = Q(not_before__isnull=True) | Q(not_before__lte=now)
     waiting = DuplicationJob.objects.filter(due, state=State.QUEUED).count()
     if access.needs_approval(user):
         asked = DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
-        others = f" {_counted(asked, 'other request waits', 'other requests wait')} for a decision." if asked else ""
-        line = f" {_counted(waiting, 'copy waits', 'copies wait')} in line at the moment." if waiting else ""
-        return f"When a course administrator has approved it.{others}{line}"
+        others = f" {_counted(asked, 'other request waits', 'other requests wait')} for approval." if asked else ""
+        queue = f" {_counted(waiting, 'copy is', 'copies are')} queued." if waiting else ""
+        return f"When a course administrator has approved it. {decided_within()}".rstrip() + others + queue
     if DuplicationJob.objects.blocking_source().filter(source_id=source_id).exists():
-        return "After another copy of the same course, which is on its way."
+        return "After another copy of the same course, which is being made."
     if waiting:
-        return f"When its turn comes: {_counted(waiting, 'copy waits', 'copies wait')} before it."
+        return f"After {_counted(waiting, 'copy that is', 'copies that are')} queued before it."
     if DuplicationJob.objects.holding_slot().count() >= settings.MOODLE_CONCURRENCY:
-        return "When a place is free: it is the next in line."
-    return "At once: a place is free."
+        return "As soon as another copy is finished: it is next."
+    return "Immediately."
 
 
 def _counted(count: int, one: str, many: str) -> str:

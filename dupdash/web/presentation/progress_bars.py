@@ -6,13 +6,14 @@ from math import floor
 
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import Progress, progress
-from dupdash.duplication.states import State
-from dupdash.web.presentation.check_status import next_look
+from dupdash.duplication.states import TERMINAL, State
+from dupdash.web.presentation.check_status import next_check
 from dupdash.web.presentation.durations import exactly, roughly
 
+# The states of a bar, as `_bar.html` shows them.
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
-# Neither going on nor ended, as far as anybody knows: "Unknown", and nothing moves.
-STILL = "still"
+# Neither moving nor ended, as far as dupdash knows: "Unknown", without animation.
+UNKNOWN = "still"
 
 
 @dataclass(frozen=True)
@@ -28,82 +29,88 @@ class Bar:
     rough: bool = False
 
 
-def bars(job: DuplicationJob, reached: Progress | None = None) -> tuple[Bar, tuple[Bar, Bar]]:
-    """The bar of the whole, and those of backup and restore."""
+@dataclass(frozen=True)
+class Bars:
+    # None where a figure for the whole copy would claim something: after a failure, nobody knows how far Moodle got.
+    overall: Bar | None
+    phases: tuple[Bar, Bar]
+
+
+def bars(job: DuplicationJob, reached: Progress | None = None) -> Bars | None:
+    """The bars of a job's page; None for a job of which nothing was started, or whose outcome is unclear."""
+    if job.state == State.UNRESOLVED or (job.sent_at is None and job.state != State.RUNNING):
+        return None
     reached = reached or progress(job)
-    return overall_bar(job, reached), (_backup_bar(job, reached), _restore_bar(job, reached))
+    overall = None if job.is_terminal and job.state != State.SUCCEEDED else overall_bar(job, reached)
+    return Bars(overall, (_backup_bar(job, reached), _restore_bar(job, reached)))
 
 
 def overall_bar(job: DuplicationJob, reached: Progress | None = None) -> Bar:
+    """The bar of a job that runs, is checked or succeeded; lists show only this one."""
     reached = reached or progress(job)
-    state = _state(job)
-    percent = None if state == STILL else _percent(reached.overall, done=state == DONE)
+    if job.state == State.CHECKING:
+        # Whether Moodle still works on it is what dupdash is checking: any figure might belong to a dead copy.
+        return Bar("The whole copy", None, False, UNKNOWN, next_check(job))
+    state = DONE if job.state == State.SUCCEEDED else RUNNING
     estimate = reached.estimated and state == RUNNING
+    percent = _percent(reached.overall, done=state == DONE)
     return Bar("The whole copy", percent, estimate, state, _note(job, reached, state), estimate and reached.rough)
 
 
 def _backup_bar(job: DuplicationJob, reached: Progress) -> Bar:
-    state = _state(job)
-    if state != WAITING and (state == DONE or reached.backup == 1.0):
+    if job.state == State.SUCCEEDED or job.restore_at is not None:
         took = job.restore_at - job.sent_at if job.restore_at and job.sent_at else None
         return Bar("Backup", 100, False, DONE, _took(took))
-    return _phase_bar("Backup", reached.backup, reached, state)
+    if job.state == State.RUNNING and reached.backup == 1.0:
+        return Bar("Backup", 100, False, DONE)
+    return _phase_bar("Backup", reached.backup, job, reached)
 
 
 def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
-    state = _state(job)
-    if state == DONE:
+    if job.state == State.SUCCEEDED:
         took = job.finished_at - job.restore_at if job.finished_at and job.restore_at else None
         return Bar("Restore", 100, False, DONE, _took(took))
     if job.restore_at is None and reached.phase != Phase.RESTORE:
-        if job.state in (State.CHECKING, State.UNRESOLVED) or (state == RUNNING and reached.restore is None):
-            # It is overdue, or nobody watches it closely any more: it may have begun unseen.
-            return Bar("Restore", None, False, STILL)
+        if _may_have_begun_unseen(job, reached):
+            return Bar("Restore", None, False, UNKNOWN)
         return Bar("Restore", 0, False, WAITING)
-    return _phase_bar("Restore", reached.restore, reached, state)
+    return _phase_bar("Restore", reached.restore, job, reached)
 
 
-def _phase_bar(label: str, value: float | None, reached: Progress, state: str) -> Bar:
-    if state == STILL:
-        return Bar(label, None, False, STILL)
-    if state == FAILED:
-        # How far Moodle had come within a phase when it stopped, nobody knows.
+def _may_have_begun_unseen(job: DuplicationJob, reached: Progress) -> bool:
+    """The restore is overdue, or nobody watches closely any more, or the whole is beyond the backup."""
+    if job.state == State.CHECKING:
+        return True
+    return job.state == State.RUNNING and (reached.restore is None or reached.backup == 1.0)
+
+
+def _phase_bar(label: str, value: float | None, job: DuplicationJob, reached: Progress) -> Bar:
+    if job.state in TERMINAL:
+        # How far Moodle got within a phase before it stopped, nobody knows.
         return Bar(label, None, False, FAILED)
-    estimate = reached.estimated and state == RUNNING
-    return Bar(label, _percent(value), estimate, state, rough=estimate and reached.rough)
-
-
-def _state(job: DuplicationJob) -> str:
-    if job.state == State.SUCCEEDED:
-        return DONE
-    if job.sent_at is None:
-        # An ended job of which nothing was ever sent has not been stopped on its way: it never set out.
-        return RUNNING if job.state == State.RUNNING else WAITING
-    if job.state == State.UNRESOLVED:
-        return STILL
-    return FAILED if job.is_terminal else RUNNING
+    if job.state == State.CHECKING:
+        return Bar(label, None, False, UNKNOWN)
+    return Bar(label, _percent(value), reached.estimated, RUNNING, rough=reached.estimated and reached.rough)
 
 
 def _percent(value: float | None, *, done: bool = False) -> int | None:
     if value is None:
         return None
-    # 100 is kept for what is done.
+    # 100 % is only shown for what is done.
     return 100 if done else min(99, floor(value * 100))
 
 
 def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
-    if job.state in (State.CHECKING, State.UNRESOLVED):
-        return next_look(job)
     if state != RUNNING or job.sent_at is None:
         return ""
     if reached.time_left is not None:
-        return f"{roughly(reached.time_left)} left, by earlier copies"
+        return f"{roughly(reached.time_left)} left, based on earlier copies"
     if reached.rough:
         return "Rough estimate from the number of activities"
     if reached.estimated:
-        return "Takes longer than earlier copies did"
+        return "Takes longer than earlier copies"
     if job.driver == "asynchronous":
-        return "As the site reports it"
+        return "As reported by the site"
     return "No earlier copies to estimate from"
 
 

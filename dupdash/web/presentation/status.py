@@ -1,5 +1,6 @@
-"""The part of a job's page that is polled: where the job is now, how far, and since when."""
+"""The polled part of a job page: the state of the job now, its progress, and the times that matter."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,105 +9,130 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
+from dupdash.web.presentation.approval_time import decided_within
 from dupdash.web.presentation.check_status import while_it_is_checked, while_it_is_unresolved
 from dupdash.web.presentation.durations import exactly, roughly
 from dupdash.web.presentation.fingerprint import digest
-from dupdash.web.presentation.progress_bars import Bar, bars
+from dupdash.web.presentation.progress_bars import Bars, bars
 from dupdash.web.presentation.queue_status import Queue, why_it_waits
+from dupdash.web.presentation.shown_state import TAB_ICONS, label_of, shown_state
 from dupdash.web.presentation.worker_notice import WorkerNotice
 
 POLL_QUICKLY = "every 2s, refresh"
-# A person has to decide, or Moodle is asked rarely by now.
+# A person decides: whoever waits for that sees it within five seconds.
+POLL_FOR_A_DECISION = "every 4s, refresh"
+# A start in the far future, or an outcome that dupdash checks rarely.
 POLL_SLOWLY = "every 20s, refresh"
-# "Moodle was last heard": told anew at most this often, so that most polls answer "unchanged".
+# A new "Last contact with Moodle" is sent at most this often, so that most polls answer "unchanged".
 HEARD_STEP = 15
 
-# The service of Moodle that each driver calls.
+
+@dataclass(frozen=True)
+class Fact:
+    """A figure below the progress: a text, or a time that the page shows in the given style."""
+
+    label: str
+    text: str = ""
+    # It ticks by itself on the page, so that a poll need not send it again.
+    when: datetime | None = field(default=None, compare=False, repr=False)
+    style: str = "exact"
+    # What browsers without scripts show in place of a time that counts.
+    plain: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
 class Status:
     state: str
+    label: str
+    # The name of the icon in the browser's tab.
+    tab_icon: str
     now: str
-    overall: Bar
-    phases: tuple[Bar, Bar]
-    time_left: str
-    attempts: int
-    driver: str
-    started_at: datetime | None
-    # Of a job that has ended; of one that goes on the page counts by itself.
-    took: str
-    # The last event: with a new one the rest of the page changes too.
+    bars: Bars | None
+    facts: tuple[Fact, ...]
+    # The id of the last event: with a new one the rest of the page changes, too.
     version: int
     poll: str
-    # Set where the job cannot go on because no worker is running.
+    # Set if the job cannot continue because no worker is running.
     no_worker: WorkerNotice | None
-    # These move with every look at Moodle and tick by themselves on the page.
-    last_response_at: datetime | None = field(compare=False)
-    elapsed: str = field(compare=False)
+    ended: bool
+    # When a job that waits will start.
+    starts_at: datetime | None = None
+    last_response_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def percent(self) -> int | None:
+        """The progress in the title of the tab, while it moves."""
+        overall = self.bars.overall if self.bars else None
+        return overall.percent if overall and not self.ended else None
 
     @property
     def seen(self) -> str:
-        """What the browser has, as it says so with its next question."""
+        """Identifies what the browser shows; it sends this with its next poll."""
         heard = int(self.last_response_at.timestamp()) // HEARD_STEP if self.last_response_at else 0
-        shown = (
-            self.state,
-            self.now,
-            self.overall,
-            self.phases,
-            self.time_left,
-            self.attempts,
-            self.driver,
-            self.took,
-            heard,
-            self.no_worker,
-        )
+        shown = (self.state, self.now, self.bars, self.facts, heard, self.no_worker)
         return f"{self.version}-{digest(*shown)}"
 
 
 def status_of(job: DuplicationJob, health: MoodleHealth, no_worker: WorkerNotice | None = None) -> Status:
-    reached = progress(job)
-    overall, phases = bars(job, reached)
     last = job.events.order_by("-id").values_list("id", flat=True).first()
-    elapsed = job.elapsed()
+    state = shown_state(job)
     return Status(
-        state=shown_state(job),
+        state=state,
+        label=label_of(state),
+        tab_icon=TAB_ICONS[state],
         now=_now(job, health, worker_running=no_worker is None),
-        overall=overall,
-        phases=phases,
-        time_left=_time_left(job, roughly(reached.time_left) if reached.time_left is not None else ""),
-        attempts=job.attempts,
-        driver=job.driver,
-        started_at=job.started_at,
-        took=exactly(elapsed) if elapsed is not None and job.is_terminal else "",
+        bars=bars(job),
+        facts=tuple(_facts(job)),
         version=last or 0,
         poll=_poll(job),
         no_worker=no_worker,
+        ended=job.is_terminal,
+        starts_at=job.requested_start if job.is_scheduled else None,
         last_response_at=job.last_response_at,
-        elapsed=exactly(elapsed) if elapsed is not None else "",
     )
 
 
-def shown_state(job: DuplicationJob) -> str:
-    """The state as the badge says it: a queued job with a time of its own is "scheduled"."""
-    return "scheduled" if job.is_scheduled else job.state
-
-
 def _poll(job: DuplicationJob) -> str:
-    """How often the page asks; empty when there is nothing more to come."""
+    """How often the page polls; empty for a job that has ended."""
     if job.is_terminal:
         return ""
+    if job.state == State.AWAITING_APPROVAL:
+        return POLL_FOR_A_DECISION
     far_off = job.is_scheduled and job.not_before and (job.not_before - timezone.now()).total_seconds() > 60
-    slowly = job.state in (State.AWAITING_APPROVAL, State.UNRESOLVED) or far_off
-    return POLL_SLOWLY if slowly else POLL_QUICKLY
+    return POLL_SLOWLY if job.state == State.UNRESOLVED or far_off else POLL_QUICKLY
+
+
+def _facts(job: DuplicationJob) -> Iterator[Fact]:
+    """Only what is known and matters in this state."""
+    if job.started_at is None and not job.is_terminal:
+        yield Fact("Requested", when=job.created_at, style="relative")
+    elif job.is_terminal:
+        yield Fact("Ended", when=job.finished_at)
+    if (elapsed := job.elapsed()) is not None:
+        if job.is_terminal:
+            yield Fact("Took", exactly(elapsed))
+        else:
+            yield Fact("Elapsed", when=job.started_at, style="elapsed", plain=exactly(elapsed))
+    if job.state == State.RUNNING and job.sent_at is not None and job.cancel_requested_at is None:
+        left = progress(job).time_left
+        yield Fact("Time left", roughly(left) if left is not None else "not known")
+    if job.last_response_at is not None and not job.is_terminal:
+        yield Fact("Last contact with Moodle", when=job.last_response_at, style="relative")
+    if job.attempts > 1:
+        yield Fact("Tries", str(job.attempts))
+    if job.driver:
+        yield Fact("Service", job.driver)
 
 
 def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
-        what = "Cancelled. Moodle cannot be stopped: the copy is removed as soon as Moodle is done with it."
+        what = "Moodle cannot stop a copy that it has started. dupdash deletes it as soon as Moodle has finished it."
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
     match job.state:
-        case State.AWAITING_APPROVAL | State.QUEUED:
+        case State.AWAITING_APPROVAL:
+            waits = why_it_waits(job, Queue.before([job], health, worker_running=worker_running))
+            return f"{waits} {decided_within()}".rstrip()
+        case State.QUEUED:
             return why_it_waits(job, Queue.before([job], health, worker_running=worker_running))
         case State.RUNNING:
             return _running(job)
@@ -117,25 +143,19 @@ def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> 
         case State.SUCCEEDED:
             return "The copy is complete."
         case State.FAILED:
-            return "There is no complete copy. What happened, and what to do, is said below."
+            return "There is no complete copy."
         case State.CANCELLED:
-            return "Nobody waits for this copy any more."
+            return "No copy was made."
         case State.REJECTED:
-            return "A course administrator refused it; the reason is in the story below."
+            return "No copy was made."
     return ""
 
 
 def _running(job: DuplicationJob) -> str:
     if job.sent_at is None:
-        return "Looking at the source and at what has its names, before anything is sent."
+        return "Checking the source and the new names in Moodle before the copy starts."
     if job.phase != Phase.RESTORE:
-        return "Moodle backs up the source course. Nothing of the copy can be seen yet."
+        return "Moodle is backing up the source. The new course does not exist yet."
     if job.content_at is not None:
-        return "Moodle is finishing: the contents are there, the names come last."
-    return "Moodle restores the backup into the new course."
-
-
-def _time_left(job: DuplicationJob, left: str) -> str:
-    if left:
-        return left
-    return "–" if job.is_terminal or job.sent_at is None else "not known"
+        return "Moodle is finishing. The contents are there; the names come last."
+    return "Moodle is restoring the backup into the new course."

@@ -1,11 +1,11 @@
-"""A job in plain text, to be pasted into a ticket: what it was, how it went, and how it ended."""
+"""A job as plain text for a ticket: the request, the timeline and the outcome."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 
 from django.utils import timezone
 
-from dupdash.duplication.explanations import explain_failure, words_of_moodle
+from dupdash.duplication.explanations import Reader, explain_failure, what_to_do, words_of_moodle
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
@@ -15,18 +15,32 @@ from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import Verification, outcome_of
-from dupdash.web.presentation.timeline import story
+from dupdash.web.presentation.timeline import timeline
 
 
 def summary(
-    job: DuplicationJob, events: Iterable[JobEvent], health: MoodleHealth, *, url: str, zone: tzinfo | None, raw: bool
+    job: DuplicationJob,
+    events: Iterable[JobEvent],
+    health: MoodleHealth,
+    *,
+    url: str,
+    zone: tzinfo | None,
+    reader: Reader,
+    raw: bool,
 ) -> str:
-    """``raw``: with Moodle's own words, for those who help. Times are in ``zone``, and say so."""
-    return "\n".join(_lines(job, events, health, url, zone or timezone.get_default_timezone(), raw)) + "\n"
+    """The text for one reader; ``raw`` adds Moodle's error messages. Times are in ``zone``, which the text names."""
+    lines = _lines(job, events, health, url, zone or timezone.get_default_timezone(), reader, raw)
+    return "\n".join(lines) + "\n"
 
 
 def _lines(
-    job: DuplicationJob, events: Iterable[JobEvent], health: MoodleHealth, url: str, zone: tzinfo, raw: bool
+    job: DuplicationJob,
+    events: Iterable[JobEvent],
+    health: MoodleHealth,
+    url: str,
+    zone: tzinfo,
+    reader: Reader,
+    raw: bool,
 ) -> Iterator[str]:
     def moment(when: datetime | None) -> str:
         return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z") if when else "–"
@@ -40,16 +54,16 @@ def _lines(
     yield f"Copy:      {isolate(job.fullname)} ({isolate(job.shortname)})"
     yield f"Source:    {isolate(job.source_fullname)} ({isolate(job.source_shortname)}), id {job.source_id}"
     yield f"Category:  {isolate(job.category_name or job.category_id)}"
-    yield f"Options:   {', '.join(options.along) or 'nothing but the course’s settings'}"
-    yield f"Asked by:  {isolate(requester_of(job))}, through {job.get_origin_display()}"
-    yield f"Asked:     {moment(job.created_at)}"
+    yield f"Options:   {', '.join(options.along) or 'only the course settings'}"
+    yield f"Requester: {isolate(requester_of(job))}, through {job.get_origin_display()}"
+    yield f"Requested: {moment(job.created_at)}"
     if job.requested_start:
-        yield f"Not before: {moment(job.requested_start)}"
+        yield f"Scheduled: {moment(job.requested_start)}"
     yield f"Started:   {moment(job.started_at)}"
     yield f"Ended:     {moment(job.finished_at)}" + (
         f", took {exactly(elapsed)}" if elapsed and job.finished_at else ""
     )
-    yield f"Attempts:  {job.attempts}"
+    yield f"Tries:     {job.attempts}"
     if job.retry_of_id:
         yield f"Retry of:  {job.retry_of_id}"
     if job.course_id:
@@ -63,23 +77,28 @@ def _lines(
         yield f"Details:   {' '.join(job.failure_message.split())}"
     if job.state == State.FAILED:
         why = explain_failure(job)
-        yield from ("", f"What happened: {why.happened}", f"What it means: {why.means}", f"What to do: {why.do}")
+        yield from (
+            "",
+            f"What happened: {why.happened}",
+            f"What it means: {why.means}",
+            f"What to do: {what_to_do(job, reader)}",
+        )
     else:
-        outcome = outcome_of(job, health, raw=raw)
+        outcome = outcome_of(job, health, reader, raw=raw)
         for callout in outcome.callouts:
             yield from ("", " ".join(filter(None, (callout.title, callout.means, callout.do))))
         if outcome.verification is not None:
-            yield from _held_against_source(outcome.verification)
+            yield from _comparison(outcome.verification)
     if job.left_partial_course:
         yield from ("", f"A partial course was left in Moodle, id {job.course_id}.")
     if job.note:
         yield from ("", "Note:", *(f"  {line}" for line in job.note.splitlines()))
-    yield from ("", "Story:")
-    for told in story(events, raw=False):
-        yield f"  {moment(told.when)}  {told.what}, {told.who}. {told.why}".rstrip()
+    yield from ("", "Activity:")
+    for entry in timeline(events, raw=False):
+        yield f"  {moment(entry.when)}  {entry.what}, {entry.who}. {entry.why}".rstrip()
 
 
-def _held_against_source(verification: Verification) -> Iterator[str]:
+def _comparison(verification: Verification) -> Iterator[str]:
     yield from ("", f"{verification.title}. {verification.summary}")
     for heading, lines in (("Missing in the copy", verification.missing), ("In the copy only", verification.extra)):
         if lines:

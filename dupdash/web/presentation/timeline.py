@@ -1,4 +1,4 @@
-"""The story of a job, told to people: each event with who, when, what and why."""
+"""The timeline of a job for its page: each event with who, when, what and why."""
 
 import json
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ from dupdash.duplication.models import JobEvent
 
 
 @dataclass(frozen=True)
-class Told:
-    """One line of the timeline, as ``_timeline.html`` shows it."""
+class Entry:
+    """One line of the timeline, for ``_timeline.html``."""
 
     when: datetime
     what: str
@@ -22,58 +22,62 @@ class Told:
     raw: str = ""
 
 
-# What happened, how it is meant (info, success, warning, danger, or nothing special), and its drawing.
+# By the kind of an event: the words for it, its level (info, success, warning, danger or none), and its icon.
 KINDS: dict[str, tuple[str, str, str]] = {
-    "submitted": ("Asked for", "", "plus"),
+    "submitted": ("Requested", "", "plus"),
     "approved": ("Approved", "success", "succeeded"),
     "rejected": ("Refused", "warning", "rejected"),
-    "started": ("Work began", "", "running"),
-    "sent": ("The request went to Moodle", "info", "copy"),
-    "accepted": ("The site accepted it", "info", "info"),
-    "course_seen": ("A new course appeared in Moodle", "info", "course"),
-    "source_released": ("Another copy of the same source may start", "", "queued"),
-    "course_corrected": ("Another course had been taken for the copy", "info", "course"),
-    "content_seen": ("Its contents appeared", "info", "course"),
-    "succeeded": ("The copy is complete", "success", "succeeded"),
+    "started": ("Started", "", "running"),
+    "sent": ("Request sent to Moodle", "info", "copy"),
+    "accepted": ("Accepted by the site", "info", "info"),
+    "course_seen": ("The new course appeared in Moodle", "info", "course"),
+    "source_released": ("Other copies of the same source may start", "", "queued"),
+    "course_corrected": ("The new course is a different one than assumed", "info", "course"),
+    "content_seen": ("The contents appeared in Moodle", "info", "course"),
+    "succeeded": ("Copy complete", "success", "succeeded"),
     "failed": ("Failed", "danger", "failed"),
     "cancelled": ("Cancelled", "", "cancelled"),
-    "cancel_requested": ("Cancelling was asked for", "warning", "cancelled"),
-    "removed": ("Cancelled, and the copy removed", "", "cancelled"),
-    "not_removed": ("The copy could not be removed", "warning", "warning"),
-    "partial_deleted": ("The partial course was deleted", "", "succeeded"),
+    "cancel_requested": ("Cancelled; the copy will be deleted", "warning", "cancelled"),
+    "removed": ("Cancelled; the copy was deleted", "", "cancelled"),
+    "not_removed": ("The copy could not be deleted", "warning", "warning"),
+    "partial_deleted": ("Partial course deleted", "", "succeeded"),
     "shell_found": ("An empty course was left in Moodle", "warning", "course"),
     "shell_kept": ("The empty course could not be deleted", "warning", "warning"),
-    "shell_deleted": ("The empty course was deleted; the request is sent again", "warning", "retry"),
-    "again_later": ("Nothing was started; it will be tried again", "warning", "retry"),
-    "source_busy": ("It waits for another copy of the same source", "", "queued"),
-    "paused": ("Waiting until the connection to Moodle is fixed", "warning", "warning"),
-    "site_down": ("Waiting until the Moodle site is back", "warning", "warning"),
-    "worker_lost": ("Its worker was lost; back to the queue", "warning", "retry"),
-    "checking": ("No answer to rely on; the truth is looked up", "warning", "checking"),
-    "late_answer": ("Moodle’s answer arrived after all", "info", "info"),
-    "unresolved": ("Looked long enough without proof", "warning", "unresolved"),
-    "settled": ("Settled by an administrator", "info", "person"),
+    "shell_deleted": ("Empty course deleted; dupdash sends the request again", "warning", "retry"),
+    "again_later": ("Nothing was started; dupdash will try again", "warning", "retry"),
+    "source_busy": ("Waits for another copy of the same source", "", "queued"),
+    "paused": ("Waits until the connection to Moodle works again", "warning", "warning"),
+    "site_down": ("Waits until the Moodle site is available again", "warning", "warning"),
+    "worker_lost": ("The worker stopped; back to the queue", "warning", "retry"),
+    "checking": ("Outcome unclear: checking in Moodle", "warning", "checking"),
+    "late_answer": ("Moodle’s answer arrived late", "info", "info"),
+    "unresolved": ("No proof found: unresolved", "warning", "unresolved"),
+    "assigned": ("Assigned", "", "person"),
+    "resolved": ("Marked as resolved", "success", "succeeded"),
+    "reopened": ("Opened again", "warning", "warning"),
+    "approval_undone": ("Approval undone", "warning", "retry"),
+    "settled": ("Result recorded by an administrator", "info", "person"),
 }
 
-# Where an event carries one of these, Moodle said something.
-SAID = frozenset({"errorcode", "message"})
+# An event with one of these holds an error message from Moodle.
+FROM_MOODLE = frozenset({"errorcode", "message"})
 
 
-def story(events: Iterable[JobEvent], *, raw: bool) -> list[Told]:
-    """The events, oldest first; with ``raw`` also what Moodle said, for those who help."""
-    return [_told(event, raw=raw) for event in events]
+def timeline(events: Iterable[JobEvent], *, raw: bool) -> list[Entry]:
+    """The events, oldest first; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
+    return [_entry(event, raw=raw) for event in events]
 
 
-def _told(event: JobEvent, *, raw: bool) -> Told:
+def _entry(event: JobEvent, *, raw: bool) -> Entry:
     what, level, icon = KINDS.get(event.kind, (event.kind.replace("_", " ").capitalize(), "", "info"))
-    return Told(
+    return Entry(
         when=event.at,
         what=what,
         who=_who(event),
         why=event.reason,
         level=level,
         icon=icon,
-        raw=json.dumps(event.data, indent=2, ensure_ascii=False) if raw and SAID & event.data.keys() else "",
+        raw=json.dumps(event.data, indent=2, ensure_ascii=False) if raw and FROM_MOODLE & event.data.keys() else "",
     )
 
 

@@ -28,16 +28,16 @@ def worker_notice(status: WorkerStatus, user: "User") -> WorkerNotice | None:
     if access.is_administrator(user):
         return WorkerNotice(
             status.last_seen_at,
-            "Copies do not start, and nothing is checked in Moodle, until a worker runs. No request is lost.",
+            "Until a worker runs, no copy starts and no copy is checked in Moodle. No request is lost.",
             status.advice,
         )
     return WorkerNotice(
         status.last_seen_at,
-        "Copies do not start until a worker runs. Your request is kept.",
-        "You need to do nothing: the administrators can see this.",
+        "No copy starts until a worker runs. Your request is kept.",
+        "Nothing: the administrators can see this.",
     )
 
 
 def needs_worker(job: DuplicationJob) -> bool:
-    """Whether a worker has to do something next for this job to go on."""
+    """Whether this job continues only if a worker runs."""
     return not job.is_terminal and job.state != State.AWAITING_APPROVAL

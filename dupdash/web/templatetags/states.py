@@ -1,16 +1,18 @@
-"""Labels of job states in templates."""
+"""Labels and drawings of job states in templates."""
 
 from django import template
 
-from dupdash.duplication.states import State
+from dupdash.web.presentation.shown_state import ICONS, label_of
 
 register = template.Library()
-
-# A queued job whose start time is in the future is shown as scheduled. It is no state of the engine.
-SCHEDULED = "scheduled"
 
 
 @register.filter
 def state_label(state: str) -> str:
     """The label of a state, as shown in a badge: "Awaiting approval"."""
-    return "Scheduled" if state == SCHEDULED else str(State(state).label)
+    return label_of(state)
+
+
+@register.filter
+def state_icon(state: str) -> str:
+    return ICONS.get(state, state)

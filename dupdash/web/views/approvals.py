@@ -1,4 +1,4 @@
-"""The requests that wait for a decision: one by one or several at once, as they are or with changes."""
+"""The requests that wait for approval: approved or refused one by one or together, as they are or with changes."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -10,7 +10,8 @@ from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dupdash.accounts.access import Action
 from dupdash.duplication import jobs
@@ -24,9 +25,9 @@ from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web import category_picker
+from dupdash.web import category_picker, kept_form
 from dupdash.web.converters import JobId
-from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.decorators import part_of, permission_required, with_job
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
 from dupdash.web.health_of_request import health_of
@@ -34,13 +35,16 @@ from dupdash.web.presentation.approvals import Look, look_at, people_data, waiti
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import switches, taken
 from dupdash.web.responses import PersonRequest, partial, see_other
+from dupdash.web.undo import UNDO_FOR, offer_undo
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# On one page; each is a screen of its own on a phone.
+# Requests on one page; each fills the screen of a phone.
 PAGE = 10
 AT_ONCE = 100
+# A message names so many of the requests that were decided together.
+NAMED = 3
 VERBS = {"approve": Action.APPROVE, "refuse": Action.REJECT}
 
 _AN_ID = re.compile(JobId.regex)
@@ -49,7 +53,7 @@ _AN_ID = re.compile(JobId.regex)
 @permission_required
 @require_safe
 def approvals(request: PersonRequest) -> HttpResponse:
-    """The queue, longest waiting first. With ``look`` Moodle is asked at once: without scripts nothing asks later."""
+    """The queue, longest wait first. ``look`` asks Moodle at once, for browsers without scripts."""
     page = Paginator(_queue(), PAGE).get_page(request.GET.get("page"))
     looks = _looks(page.object_list) if "look" in request.GET else {}
     context = {
@@ -62,10 +66,11 @@ def approvals(request: PersonRequest) -> HttpResponse:
 
 
 @permission_required
+@part_of("jobs:job")
 @with_job
 @require_safe
 def look(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """What the Moodle says of a waiting request now."""
+    """What Moodle says about a waiting request now."""
     try:
         with open_client() as client:
             found = look_at(job, client)
@@ -77,12 +82,12 @@ def look(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def approvals_decide(request: PersonRequest) -> HttpResponse:
-    """Ask whether these shall be approved or refused; and do it, each on its own."""
+    """Approve or refuse several requests, each on its own. One request is approved without a confirmation."""
     given = request.POST if request.method == "POST" else request.GET
     verb = VERBS.get(given.get("verb", ""))
     ids = [text for text in given.getlist("job") if _AN_ID.fullmatch(text)][:AT_ONCE]
     if verb is None or not ids:
-        messages.info(request, "No request was chosen. Tick the requests first, then choose what to do with them.")
+        messages.info(request, "No request was selected. Select requests first, then approve or refuse them.")
         return see_other("approvals")
     chosen = DuplicationJob.objects.filter(pk__in=ids).select_related("requester").order_by("created_at", "id")
     form = ReasonForm(request.POST or None) if verb == Action.REJECT else None
@@ -97,18 +102,26 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
 @with_job
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """The request form, filled in with what waits: changed, it is approved in the same breath."""
+    """The request form, filled in with a waiting request; sending it changes and approves the request."""
     if job.state != State.AWAITING_APPROVAL:
-        messages.info(request, f"This job is {job.get_state_display().lower()} by now; it cannot be changed any more.")
+        messages.info(request, f"This job is {job.get_state_display().lower()} by now and can no longer be changed.")
         return see_other("jobs:job", job.pk)
     if request.method != "POST":
-        form = RequestForm(initial=to_edit(job, chosen_zone(request.user)), user=request.user)
-        return _edit_page(request, form, job)
+        return _edit_page(request, _form_to_begin_with(request, job), job)
     form = RequestForm(request.POST, user=request.user, start=job.not_before)
     if words := _approve_changed(form, job, request.user):
         messages.success(request, words)
         return see_other("approvals")
     return _edit_page(request, form, job, status=422)
+
+
+def _form_to_begin_with(request: PersonRequest, job: DuplicationJob) -> RequestForm:
+    """What the person typed before the session ended, or what the waiting job requests."""
+    kept = kept_form.take(request, request.user)
+    if kept is None:
+        return RequestForm(initial=to_edit(job, chosen_zone(request.user)), user=request.user)
+    messages.info(request, "You are signed in again. What you typed was kept, and nothing was approved yet.")
+    return RequestForm(initial=RequestForm(kept, user=request.user).typed(), user=request.user)
 
 
 def _queue() -> JobQuerySet:
@@ -125,30 +138,60 @@ def _looks(shown: Iterable[DuplicationJob]) -> dict[str, Look]:
 
 
 def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, reason: str) -> None:
-    """One after the other; each that somebody else was quicker with is named."""
+    """One after the other; those that somebody else decided meanwhile are named."""
     act: Callable[[DuplicationJob], None]
     if verb == Action.APPROVE:
-        word, act = "approved", lambda job: jobs.approve(job, actor=request.user)
+        word, act = "approved", lambda job: jobs.approve(job, actor=request.user, hold=UNDO_FOR)
     else:
         word, act = "refused", lambda job: jobs.reject(job, reason=reason, actor=request.user)
-    done, left = 0, []
+    done: list[DuplicationJob] = []
+    left = []
     for job in chosen:
         try:
             act(job)
-            done += 1
+            done.append(job)
         except CannotDo:
             job.refresh_from_db()
             left.append(f"{quote_course(job.fullname, job.shortname)}: {_decided(job)}")
     if done:
-        messages.success(request, f"{done} {word}.")
+        _report(request, done, verb, word)
     if left:
-        messages.warning(
-            request, f"{len(left)} {'was' if len(left) == 1 else 'were'} decided already. {' '.join(left)}"
-        )
+        messages.warning(request, f"Somebody else already decided: {' '.join(left)}")
+
+
+def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, word: str) -> None:
+    """Name what was decided; an approval can be undone for some seconds."""
+    names = ", ".join(quote_course(job.fullname, job.shortname) for job in done[:NAMED])
+    more = f" and {len(done) - NAMED} more" if len(done) > NAMED else ""
+    words = f"{names}{more} {'is' if len(done) == 1 else 'are'} {word}."
+    if verb == Action.APPROVE:
+        ids = " ".join(job.pk for job in done)
+        offer_undo(request, words, reverse("undo_approvals"), {"jobs": ids}, within=UNDO_FOR)
+    else:
+        messages.success(request, words)
+
+
+@permission_required
+@require_POST
+def undo_approvals(request: PersonRequest) -> HttpResponse:
+    """Undo several approvals that were given together."""
+    ids = [text for text in request.POST.get("jobs", "").split() if _AN_ID.fullmatch(text)][:AT_ONCE]
+    undone = late = 0
+    for job in DuplicationJob.objects.filter(pk__in=ids):
+        try:
+            jobs.undo_approval(job, actor=request.user)
+            undone += 1
+        except CannotDo:
+            late += 1
+    if undone:
+        messages.success(request, f"Undone: {undone} {'waits' if undone == 1 else 'wait'} for approval again.")
+    if late:
+        messages.error(request, f"It was too late to undo {late} approval{'s' if late > 1 else ''}.")
+    return see_other("approvals")
 
 
 def _decided(job: DuplicationJob) -> str:
-    """Who decided it instead, and how."""
+    """Who decided it, and how."""
     event = job.events.filter(kind__in=("approved", "rejected", "cancelled")).select_related("actor").last()
     if event is None:
         return f"{job.get_state_display().lower()}."
@@ -158,10 +201,13 @@ def _decided(job: DuplicationJob) -> str:
 
 def _question(request: PersonRequest, chosen: list[DuplicationJob], verb: str, form: forms.Form | None) -> HttpResponse:
     if not chosen:
-        messages.info(request, "These requests have been decided by now.")
+        messages.info(request, "Somebody else has decided these requests by now.")
         return see_other("approvals")
     context = {
         "verb": verb,
+        "danger": verb == "refuse",
+        "keep": "Don’t approve" if verb == "approve" else "Don’t refuse",
+        "confirm": f"{verb.capitalize()}{f' {len(chosen)} copies' if len(chosen) != 1 else ''}",
         "chosen": [{"job": job, "requester": requester_of(job), "people": people_data(job)} for job in chosen],
         "count": len(chosen),
         "with_people": sum(bool(people_data(job)) for job in chosen),
@@ -171,14 +217,14 @@ def _question(request: PersonRequest, chosen: list[DuplicationJob], verb: str, f
 
 
 def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> str:
-    """What was done, in words; nothing where something is wrong, which the form then says."""
+    """The message after the approval; "" if the form has errors, which it then shows."""
     form.is_valid()
     try:
         with open_client() as client:
             wish = prepare(_draft_of(form, job), Origin(job.origin), client, ignore_job=job)
             if form.is_valid():
                 changed = jobs.edit_and_approve(job, wish, actor=user)
-                return f"“{isolate(job.fullname)}” is approved{', as you changed it' if changed else ''}."
+                return f"“{isolate(job.fullname)}” is approved{' with your changes' if changed else ''}."
     except InvalidRequest as invalid:
         form.add_problems(invalid.problems)
     except CannotDo as refusal:
@@ -189,7 +235,7 @@ def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> st
 
 
 def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
-    """What was typed; the source is not asked for, and stays what it is."""
+    """What was typed; the source and the note stay as they are."""
     return replace(form.draft(), source=str(job.source_id), by_id=True, note=job.note, idempotency_key="")
 
 
@@ -208,6 +254,7 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
         trouble = str(error)
     context = {
         "job": job,
+        "owner": kept_form.owner_mark(request.user),
         "requester": requester_of(job),
         "taken": taken(job.options, driver_of_job(job, health_of(request))),
         "form": form,

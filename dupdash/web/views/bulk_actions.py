@@ -1,4 +1,4 @@
-"""Retrying or cancelling several copies at once: the question, and the result."""
+"""Retries or cancels several copies at once: the confirmation, and the result."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -27,7 +27,7 @@ LAST_RESULT = "last_bulk_action"
 @permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def bulk_action(request: PersonRequest) -> HttpResponse:
-    """Ask whether several jobs shall be changed; then change those, and only those, that were counted."""
+    """Ask for confirmation; then change only the jobs that the confirmation counted."""
     given = request.POST if request.method == "POST" else request.GET
     action = bulk_actions.ACTIONS.get(given.get("action", ""))
     form = ListForm(given, request.user)
@@ -36,7 +36,7 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
         return see_other(back)
     visible = access.visible_jobs(request.user)
     if request.method == "POST":
-        confirmed = visible.filter(pk__in=_ids(given.get("jobs", "").split())).select_related("requester")
+        confirmed = visible.filter(pk__in=_ids(given.get("jobs", "").split())).select_related("requester", "assignee")
         chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_actions.AT_ONCE)]
         result = bulk_actions.do(chosen, action, request.user)
         request.session[LAST_RESULT] = {**asdict(result), "action": given["action"], "back": back}
@@ -51,6 +51,8 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
     context = {
         "action": given["action"],
         "danger": action == Action.CANCEL,
+        "keep": _keep(action, len(choice.jobs)),
+        "confirm": _confirm(action, len(choice.jobs)),
         "choice": choice,
         "count": len(choice.jobs),
         "rows": rows(choice.jobs, health_of(request)),
@@ -75,6 +77,23 @@ def bulk_result(request: PersonRequest) -> HttpResponse:
         "back": result["back"],
     }
     return render(request, "jobs/bulk_result.html", context)
+
+
+def _keep(action: Action, count: int) -> str:
+    """The words of the button that changes nothing."""
+    if not count:
+        return "Back to the copies"
+    if action == Action.RETRY:
+        return "Don’t try again"
+    return "Keep the copy" if count == 1 else "Keep the copies"
+
+
+def _confirm(action: Action, count: int) -> str:
+    if not count:
+        return ""
+    if action == Action.RETRY:
+        return f"Try {count} again"
+    return f"Cancel {count} {'copy' if count == 1 else 'copies'}"
 
 
 def _ids(texts: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the copies of a period show together: charts, and their figures to download."""
+"""The page "Insights": charts about the copies of a period, and their figures as CSV."""
 
 from dataclasses import dataclass
 

@@ -9,20 +9,26 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
+from dupdash.accounts.access import Action
+from dupdash.accounts.reader import reader_of
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.queue import worker_status
+from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.decorators import part_of, permission_required, with_job
+from dupdash.web.forms.follow_up import FollowUpForm
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import actions
+from dupdash.web.presentation.approval import approval_of
+from dupdash.web.presentation.attempts import attempts_of
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.status import Status, status_of
 from dupdash.web.presentation.ticket_summary import summary
-from dupdash.web.presentation.timeline import story
+from dupdash.web.presentation.timeline import timeline
 from dupdash.web.presentation.worker_notice import WorkerNotice, needs_worker, worker_notice
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
@@ -38,7 +44,12 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     status = status_of(job, health, _no_worker(request, job))
     context: dict[str, object] = {
         "requester": requester_of(job),
+        "approval": approval_of(job),
+        "attempts": attempts_of(job),
         "taken": taken(job.options, driver_of_job(job, health)),
+        "follow_up": FollowUpForm(job=job)
+        if job.state == State.FAILED and access.may(request.user, Action.FOLLOW_UP, job)
+        else None,
         "dialogs": True,
         "callbacks": job.callbacks.select_related("token"),
         **_status_context(job, status),
@@ -48,10 +59,11 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 
 
 @permission_required
+@part_of("jobs:job")
 @with_job
 @require_safe
 def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """What is polled: nothing where nothing changed, and with a new event the rest of the page, too."""
+    """The polled part: nothing if nothing changed; after a new event, the rest of the page as well."""
     health = health_of(request)
     status = status_of(job, health, _no_worker(request, job))
     seen = request.GET.get("seen", "")
@@ -67,7 +79,7 @@ def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_safe
 def job_summary(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """What is pasted into a ticket, as it is."""
+    """The plain text that is pasted into a ticket."""
     text = _summary(request, job, job.events.select_related("actor"), health_of(request))
     return no_store(HttpResponse(text, content_type="text/plain; charset=utf-8"))
 
@@ -79,6 +91,7 @@ def _summary(request: PersonRequest, job: DuplicationJob, events: Iterable[JobEv
         health,
         url=request.build_absolute_uri(reverse("jobs:job", args=[job.pk])),
         zone=chosen_zone(request.user),
+        reader=reader_of(job, request.user, may_delete_courses=health.may_delete),
         raw=access.sees_all_jobs(request.user),
     )
 
@@ -96,15 +109,15 @@ def _status_context(job: DuplicationJob, status: Status) -> dict[str, object]:
 
 
 def _rest_context(request: PersonRequest, job: DuplicationJob, health: MoodleHealth) -> dict[str, object]:
-    """All that changes only when something happened."""
+    """The parts of the page that change only with an event."""
     user: User = request.user
     events = list(job.events.select_related("actor"))
-    # Who sees everybody's jobs is there to help, and sees what Moodle said.
+    # Moodle's error messages are for administrators and the help desk.
     raw = access.sees_all_jobs(user)
     return {
         "source_url": course_url(job.source_id, health),
-        "outcome": outcome_of(job, health, raw=raw),
-        "story": story(events, raw=raw),
+        "outcome": outcome_of(job, health, reader_of(job, user, may_delete_courses=health.may_delete), raw=raw),
+        "timeline": timeline(events, raw=raw),
         "summary": _summary(request, job, events, health),
         "actions": actions(job, user, health),
         "copy_url": course_url(job.course_id, health) if job.course_id and job.course_deleted_at is None else "",

@@ -1,4 +1,4 @@
-"""What is done to a job. Each verb asks on a page of its own (GET), and does it (POST)."""
+"""The actions on a job: each asks for confirmation on a page of its own (GET), and does it (POST)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,31 +8,35 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
 
 from dupdash.accounts.access import Action, NotAllowed
+from dupdash.accounts.reader import reader_of
 from dupdash.duplication import jobs
 from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.request import InvalidRequest
+from dupdash.duplication.text_direction import quote_course
 from dupdash.moodle.errors import MoodleError
 from dupdash.web.decorators import permission_required, with_job
 from dupdash.web.forms.job_actions import DeleteCandidateForm, ReasonForm, SettleForm
 from dupdash.web.health_of_request import health_of
-from dupdash.web.presentation.actions import may_ask_again
+from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error, words_of_problems
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.responses import PersonRequest, see_other
+from dupdash.web.undo import UNDO_FOR, offer_undo
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# These show the courses that may be the copy, with the reasons.
+# The confirmations of these show the courses that may be the copy, with the reasons.
 ABOUT_A_COURSE = (Action.SETTLE, Action.DELETE_PARTIAL)
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
@@ -42,7 +46,20 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 @with_job
 @asks
 def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    return _ask_or_do(request, job, Action.APPROVE, lambda: jobs.approve(job, actor=request.user))
+    return _ask_or_do(request, job, Action.APPROVE, lambda: jobs.approve(job, actor=request.user, hold=UNDO_FOR))
+
+
+@permission_required
+@with_job
+@require_POST
+def undo_approval(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    """Undo an approval within its first seconds."""
+    try:
+        jobs.undo_approval(job, actor=request.user)
+        messages.success(request, f"{quote_course(job.fullname, job.shortname)} waits for approval again.")
+    except CannotDo as refusal:
+        messages.error(request, str(refusal))
+    return see_other("approvals")
 
 
 @permission_required
@@ -117,7 +134,7 @@ def _ask_or_do(
     do: Callable[[], DuplicationJob | None],
     form: forms.Form | None = None,
 ) -> HttpResponse:
-    """The question; or the deed, and then the page of the job, or of the new one that came of it."""
+    """Ask for confirmation; or act, and then show the job or the new one that resulted."""
     asked = question(verb, job)
     if request.method != "POST" or (form is not None and not form.is_valid()):
         return _question(request, job, verb, form, status=422 if request.method == "POST" else 200)
@@ -134,7 +151,12 @@ def _ask_or_do(
     if refusal:
         job.refresh_from_db()
         return _question(request, job, verb, form, refusal=refusal, status=409)
-    messages.success(request, asked.done)
+    if verb == Action.APPROVE:
+        offer_undo(request, asked.done, reverse("jobs:undo_approval", args=[job.pk]), within=UNDO_FOR)
+    else:
+        messages.success(request, asked.done)
+    if verb == Action.APPROVE and request.POST.get("back") == "approvals":
+        return see_other("approvals")
     return see_other("jobs:job", (new_job or job).pk)
 
 
@@ -148,19 +170,23 @@ def _question(
     status: int = 200,
 ) -> HttpResponse:
     user: User = request.user
+    health = health_of(request)
     asked = question(verb, job)
     if refusal == asked.text:
-        # Said once is enough.
+        # The page need not say it twice.
         asked = replace(asked, text="")
+    may_edit = verb == Action.RETRY and not jobs.why_no_retry(job) and may_request_again(job, user)
     context = {
         "job": job,
         "question": asked,
         "form": form,
         "refusal": refusal,
-        "may_edit": verb == Action.RETRY and not jobs.why_no_retry(job) and may_ask_again(job, user),
+        "edit_url": f"{reverse('jobs:request')}?from={job.pk}" if may_edit else "",
         "deciding": verb in (Action.APPROVE, Action.REJECT),
         "requester": requester_of(job),
-        "taken": taken(job.options, driver_of_job(job, health_of(request))),
-        "outcome": outcome_of(job, health_of(request), raw=True) if verb in ABOUT_A_COURSE else None,
+        "taken": taken(job.options, driver_of_job(job, health)),
+        "outcome": outcome_of(job, health, reader_of(job, user, may_delete_courses=health.may_delete), raw=True)
+        if verb in ABOUT_A_COURSE
+        else None,
     }
     return render(request, "jobs/question.html", context, status=status)

@@ -1,4 +1,4 @@
-"""The list of copies: searched, filtered and sorted; unfinished ones keep themselves up to date."""
+"""The list of copies: search, filters, sorting, paging, CSV; and its polled part, the unfinished rows."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,20 +16,22 @@ from dupdash.duplication.models import JobQuerySet
 from dupdash.web.converters import is_job_id
 from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import part_of, permission_required
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions, export
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, Size, page_of, reverse_of
+from dupdash.web.job_list.spelling import corrected
+from dupdash.web.models import SavedFilter
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
-# Beyond these a number is "more than".
+# Counts above these are shown as "more than".
 COUNTED = 10_000
 NEWER_COUNTED = 99
 
-# The columns that sort, and the order that the first click on each asks for.
+# The sortable columns, and the order after the first click on each.
 COLUMNS = (("copy", "Copy"), ("person", "Requested by"), ("-created", "Requested"), ("-took", "Duration"))
 
 
@@ -50,6 +52,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
     form = ListForm(request.GET, request.user)
     context = {
         "form": form,
+        "saved_filters": saved_filters(request, form),
         "may_submit": access.may_submit(request.user),
         **_table_context(request),
         **_results(request, form),
@@ -57,7 +60,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
     if not request.htmx:
         return render(request, "jobs/list.html", context)
     if request.htmx.trigger != "list-filters":
-        # The head of a column was clicked: the filters show the new order, too.
+        # A click on the head of a column: the filters show the new order, too.
         form.fields["sort"].widget.attrs["hx-swap-oob"] = "true"
         context["resorted"] = True
     response = render(request, "jobs/_results.html", {**context, "announce": True})
@@ -66,13 +69,14 @@ def jobs(request: PersonRequest) -> HttpResponse:
 
 
 @permission_required
+@part_of("jobs:list")
 @require_safe
 def job_rows(request: PersonRequest) -> HttpResponse:
     """The unfinished rows of a page as they are now, and how many copies were requested since the page was made."""
     shown = [job_id for job_id in request.GET.getlist("job") if is_job_id(job_id)][:PAGE]
     newest = _moment(request.GET.get("newest", ""))
     visible = access.visible_jobs(request.user)
-    found = visible.filter(pk__in=shown).select_related("requester").order_by("-created_at", "-id")
+    found = visible.filter(pk__in=shown).select_related("requester", "assignee").order_by("-created_at", "-id")
     polled = rows(found, health_of(request))
     newer = visible.filter(created_at__gt=newest).order_by()[: NEWER_COUNTED + 1].count() if newest else 0
     live = _live_context(polled, newest, newer)
@@ -94,6 +98,24 @@ def jobs_csv(request: PersonRequest) -> HttpResponseBase:
     )
 
 
+@dataclass(frozen=True)
+class SavedLink:
+    """A saved filter above the list."""
+
+    id: int
+    name: str
+    url: str
+    current: bool
+
+
+def saved_filters(request: PersonRequest, form: ListForm) -> list[SavedLink]:
+    shown = form.query().urlencode()
+    return [
+        SavedLink(saved.pk, saved.name, f"{reverse('jobs:list')}?{saved.query}", saved.query == shown)
+        for saved in SavedFilter.objects.filter(owner=request.user)
+    ]
+
+
 def list_url(form: ListForm, **other: str) -> str:
     return f"{reverse('jobs:list')}?{form.query(**other).urlencode()}".rstrip("?")
 
@@ -106,20 +128,25 @@ def _table_context(request: PersonRequest) -> dict[str, object]:
 
 
 def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
-    found = form.found().each(lambda jobs: jobs.select_related("requester"))
-    total = None
+    found, total, meant = form.found(), None, ""
     if form.is_valid() and form.is_narrowed and not form.follows_an_index:
         total = _count(found.indexed)
+        if total == 0 and form.cleaned_data["q"]:
+            meant = corrected(form.cleaned_data["q"], access.visible_jobs(request.user))
+            found = form.found(meant) if meant else found
+            total = _count(found.indexed)
         found = replace(found, size=Size.LARGE if total > COUNTED else Size.SMALL)
+    found = found.each(lambda jobs: jobs.select_related("requester", "assignee"))
     page = page_of(found, form.order, request.GET.dict())
     shown = rows(page.jobs, health_of(request))
-    # Where the page shows all there is, nothing needs to be counted.
+    # A page that shows all jobs needs no count.
     if total is None:
         total = _count(found.indexed) if page.previous or page.next else len(page.jobs)
     starts_at_newest = page.is_first and form.order_name == DEFAULT and not form.is_narrowed
     newest = _newest(access.visible_jobs(request.user)) if starts_at_newest else None
     return {
         "rows": shown,
+        "meant": meant,
         "total": f"more than {COUNTED:,}" if total > COUNTED else f"{total:,}",
         "is_one": total == 1,
         "narrowed": form.is_narrowed,

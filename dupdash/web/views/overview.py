@@ -1,4 +1,4 @@
-"""The first page: what needs somebody, what runs, what waits, and what came of the latest copies."""
+"""The overview: what needs attention, what runs, what waits, and the latest results."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from dupdash.accounts import access
 from dupdash.duplication.queue import worker_status
 from dupdash.notifications.mail_status import mail_problems
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import part_of, permission_required
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.overview import figures, sections, site_of
@@ -22,7 +22,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     context = _live_context(request)
     context |= {
         "may_submit": access.may_submit(request.user),
-        # Who may not ask for copies looks for those of others.
+        # The help desk requests no copies and searches those of others.
         "searches": access.sees_all_jobs(request.user) and not access.may_submit(request.user),
         "asks": access.may_submit(request.user) and not access.sees_all_jobs(request.user),
         "nothing_yet": not access.visible_jobs(request.user).exists(),
@@ -31,8 +31,10 @@ def overview(request: PersonRequest) -> HttpResponse:
 
 
 @permission_required
+@part_of("overview")
 @require_safe
 def overview_live(request: PersonRequest) -> HttpResponse:
+    """The polled part; somebody who opens its address gets the whole page."""
     context = _live_context(request)
     if request.GET.get("seen") == context["seen"]:
         return no_content()

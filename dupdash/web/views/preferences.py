@@ -1,4 +1,4 @@
-"""What a person is told, and how; and the news that every page asks for."""
+"""A person's preferences, and the news that every page polls: short messages and the banner."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -8,9 +8,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import trigger_client_event
 
 from dupdash.notifications.toasts import toast_for
+from dupdash.web.context import banner_seen
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.preferences import PreferencesForm
-from dupdash.web.responses import PersonRequest, no_content, see_other
+from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 
 @permission_required
@@ -28,9 +29,11 @@ def preferences(request: PersonRequest) -> HttpResponse:
 @permission_required
 @require_safe
 def news(request: PersonRequest) -> HttpResponse:
-    """Nothing, nearly always; else a short message for the corner of the page, once for each person."""
+    """Usually nothing; a short message, once for each person; and the banner if it differs from the one on the page."""
     told = toast_for(request.user)
-    response = no_content()
+    shown = request.GET.get("banner")
+    changed = shown is not None and shown != banner_seen(request)
+    response = partial(request, "components/_news_answer.html", {}) if changed else no_content()
     if told:
         trigger_client_event(response, "dupdash:toast", {"level": told.level, "text": told.text, "url": told.url})
     return response

@@ -1,9 +1,10 @@
-"""Presets of options: made, changed and deleted by administrators, and used in the request form."""
+"""Presets of options for the request form: administrators create, change and delete them."""
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from dupdash.duplication.moodle_health import expected_driver
@@ -15,6 +16,7 @@ from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.options import switches, taken
 from dupdash.web.responses import PersonRequest, see_other
+from dupdash.web.undo import offer_undo
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -22,11 +24,11 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 @permission_required
 @asks
 def presets(request: PersonRequest) -> HttpResponse:
-    """The list, and a form for one more."""
+    """The list, and a form for a new preset."""
     form = PresetForm(request.POST if request.method == "POST" else None, preset=OptionPreset())
     if request.method == "POST" and _saved(form):
         messages.success(
-            request, f"The preset “{isolate(form.preset.name)}” can be used in the request form from now on."
+            request, f"The preset “{isolate(form.preset.name)}” is saved. Everybody can use it in the request form."
         )
         return see_other("presets")
     context = {
@@ -47,7 +49,8 @@ def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     form = PresetForm(request.POST if request.method == "POST" else None, preset=preset)
     if request.method == "POST" and _saved(form):
         messages.success(
-            request, f"The preset “{isolate(preset.name)}” is changed. Copies that were asked for stay as they are."
+            request,
+            f"The preset “{isolate(preset.name)}” is changed. Earlier copies stay as they are.",
         )
         return see_other("presets")
     context = {
@@ -66,10 +69,9 @@ def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
         return render(
             request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options, _driver(request))}
         )
+    again = {"name": preset.name} | dict.fromkeys(preset.on, "1")
     preset.delete()
-    messages.success(
-        request, f"The preset “{isolate(preset.name)}” is deleted. Copies that were asked for with it stay."
-    )
+    offer_undo(request, f"The preset “{isolate(preset.name)}” is deleted.", reverse("presets"), again)
     return see_other("presets")
 
 
@@ -84,6 +86,6 @@ def _saved(form: PresetForm) -> bool:
         with transaction.atomic():
             form.save()
     except IntegrityError:
-        form.add_error("name", "Somebody made a preset of this name at the same moment.")
+        form.add_error("name", "Somebody created a preset with this name at the same moment.")
         return False
     return True

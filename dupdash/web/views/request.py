@@ -1,4 +1,4 @@
-"""Requesting a copy: the form, and what happens when it is sent."""
+"""The request form: shows it, and submits what it sends."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from dupdash.web.form_choices import form_choices
 from dupdash.web.forms.request import RequestForm, filled_in
 from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
-from dupdash.web.presentation.actions import may_ask_again
+from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error
 from dupdash.web.presentation.options import policy_on, switches
@@ -39,7 +39,7 @@ from dupdash.web.views.request_parts import AN_ID, free_name, preview_for
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The buttons that reload the form without checking it. They do without scripts what scripts do.
+# Buttons that reload the form without checking it, for browsers without scripts.
 COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset"})
 # A new request made from a job that ended like this is a retry: the new job names the old one.
 TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
@@ -86,7 +86,7 @@ def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpRe
     """The form as it begins: with what was typed before the session ended, or filled in with an earlier job."""
     kept = kept_form.take(request, request.user)
     if kept is not None:
-        messages.info(request, "You are signed in again. What you typed was kept, and nothing was sent yet.")
+        messages.info(request, "You are signed in again. Your input was kept, and nothing was sent yet.")
         typed = RequestForm(kept, user=request.user).typed()
         return _page(request, RequestForm(initial=typed, user=request.user), before)
     initial = filled_in(before) if before else {"source": request.GET.get("source", "")}
@@ -112,7 +112,7 @@ def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview
 
 
 def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob | None) -> HttpResponse:
-    """The form with everything typed, and what was asked for by its button."""
+    """The form with everything that was typed, and the effect of the button."""
     typed = form.typed()
     if "use_preset" in request.POST:
         number = as_id(request.POST["use_preset"])
@@ -133,7 +133,7 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
 
 
 def _preview_of_errors(request: PersonRequest, form: RequestForm) -> Preview | None:
-    """The preview where it holds what an error speaks of; else the page asks for it later."""
+    """The preview if an error refers to it; else the page loads it later."""
     source = as_id(form.value("source"))
     if source is None or "again" not in form.errors:
         return None
@@ -141,23 +141,23 @@ def _preview_of_errors(request: PersonRequest, form: RequestForm) -> Preview | N
 
 
 def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
-    """The job of ``?from=``; 404 for one that this person may not ask again for, or does not know."""
+    """The job of ``?from=``; 404 for a job that this person may not see or request again."""
     job_id = request.GET.get("from")
     if not job_id:
         return None
     known = access.visible_jobs(request.user).filter(pk=job_id) if AN_ID.fullmatch(job_id) else ()
-    askable = [job for job in known if may_ask_again(job, request.user)]
+    askable = [job for job in known if may_request_again(job, request.user)]
     return askable[0] if askable else get_object_or_404(DuplicationJob.objects.none())
 
 
 def _not_again(request: PersonRequest, before: DuplicationJob) -> HttpResponse:
-    """Why the form cannot be filled in with this job, on the page that says so of trying it again."""
+    """The page that says why this job cannot be requested again."""
     context = {"job": before, "question": question(Action.RETRY, before)}
     return render(request, "jobs/question.html", context, status=409)
 
 
 def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:
-    """What came of the form; None where something is wrong, which the form then says."""
+    """The new job and its message; None if the form has errors, which it then shows."""
     form.is_valid()
     try:
         return _send(form, user, before)
@@ -170,8 +170,8 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> S
     except NotAllowed as refusal:
         form.add_error(None, str(refusal))
     except MoodleError as error:
-        # What is wrong with the Moodle is said above the form; here only what it means for what was typed.
-        form.add_error(None, f"Nothing was sent; your input is kept. {words_of_error(error, user)}")
+        # A callout above the form explains the problem; this says what it means for the input.
+        form.add_error(None, f"Nothing was sent, and your input is kept. {words_of_error(error, user)}")
     return None
 
 
@@ -225,7 +225,7 @@ def _source_id(draft: Draft, job: DuplicationJob) -> int:
 
 
 def _known(twin: DuplicationJob, form: RequestForm) -> Sent:
-    """The answer to a form that was sent already: nothing is sent twice, however the first went."""
+    """The answer to a form that was sent before: dupdash submits nothing again, whatever the result was."""
     if twin.state in ENDED:
         words = f"This copy was already requested and {ENDED[State(twin.state)]}. It was not requested again."
         return Sent(twin, words, messages.INFO)
@@ -265,7 +265,7 @@ def _page(
         "preview": shown,
         "again": bool(form["again"].value()),
         "preview_url": reverse("jobs:preview"),
-        # A source is chosen already, and nobody has asked about it yet.
+        # A source is chosen, and its preview is not loaded yet.
         "load": shown is None and as_id(form.value("source")) is not None,
         "needs_approval": access.needs_approval(request.user),
     }

@@ -18,7 +18,7 @@ from dupdash.moodle.options import OPTIONS
 from dupdash.web import category_picker, course_picker
 from dupdash.web.category_picker import CategoryChoices
 from dupdash.web.converters import JobId
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import part_of, permission_required
 from dupdash.web.earlier_copies import Target
 from dupdash.web.form_choices import FormChoices, problems_shown
 from dupdash.web.health_of_request import health_of
@@ -31,6 +31,7 @@ AN_ID = re.compile(JobId.regex)
 
 
 @permission_required
+@part_of("jobs:request")
 @require_safe
 def source_choices(request: PersonRequest) -> HttpResponse:
     """The courses that a search finds, as radios."""
@@ -46,6 +47,7 @@ def source_choices(request: PersonRequest) -> HttpResponse:
 
 
 @permission_required
+@part_of("jobs:request")
 @require_safe
 def category_choices(request: PersonRequest) -> HttpResponse:
     """The categories that the filter finds, the tree without one, or with ``under`` what lies below a category."""
@@ -55,7 +57,7 @@ def category_choices(request: PersonRequest) -> HttpResponse:
         with open_client() as client:
             known = category_picker.categories(client)
     except MoodleError:
-        return partial(request, "components/_check.html", {"level": "warning", "text": "Moodle could not be asked."})
+        return partial(request, "components/_check.html", {"level": "warning", "text": "Moodle did not answer."})
     if under is not None:
         nodes, more = category_picker.children_of(under, known, request.user)
         context = {"nodes": nodes, "more": more, "name": "category", "selected": selected}
@@ -67,9 +69,10 @@ def category_choices(request: PersonRequest) -> HttpResponse:
 
 
 @permission_required
+@part_of("jobs:request")
 @require_safe
 def copy_preview(request: PersonRequest) -> HttpResponse:
-    """What will happen with this source and these options; names and a category for the copy are sent along."""
+    """The preview for a source and options, with suggested names and a category."""
     source = as_id(request.GET.get("source", ""))
     chosen = {option.name: option.name in request.GET for option in OPTIONS}
     category = request.GET.get("category", "")
@@ -104,7 +107,7 @@ def _suggested(shown: Preview, request: PersonRequest) -> CategoryChoices | None
 
 
 def preview_for(source: int, chosen: Mapping[str, int], target: Target, request: PersonRequest) -> Preview:
-    """The preview for a source, which is remembered as this person's choice."""
+    """The preview for a source; the source is remembered as this person's choice."""
     try:
         with open_client() as client:
             shown = preview(source, chosen, target, request.user, client, health_of(request))
@@ -117,9 +120,10 @@ def preview_for(source: int, chosen: Mapping[str, int], target: Target, request:
 
 
 @permission_required
+@part_of("jobs:request")
 @require_safe
 def short_name_check(request: PersonRequest) -> HttpResponse:
-    """Whether a short name can be used, said while it is typed; with a free one where it is taken."""
+    """Whether a short name is free, while it is typed; with a free one if it is taken."""
     shortname = request.GET.get("shortname", "")
     if not shortname.strip():
         return _checked(request, "", "")
@@ -130,7 +134,7 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
                 problem = taken_in_moodle(shortname, client)
         except MoodleError:
             return _checked(
-                request, "warning", "Moodle could not be asked. The name is checked again when you send it."
+                request, "warning", "Moodle did not answer. dupdash checks the name again when you send the form."
             )
     if problem is not None:
         return _checked(request, "danger", words_of_problem(problem, request.user), free_name(shortname, problem))
@@ -138,7 +142,7 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
 
 
 def free_name(shortname: str, problem: Problem) -> str:
-    """A free name in place of one that is taken; "" where another problem is meant, or Moodle could not be asked."""
+    """A free name in place of a taken one; "" for another problem, or if Moodle does not answer."""
     if problem.code != "shortnametaken":
         return ""
     try:
@@ -153,7 +157,7 @@ def _checked(request: PersonRequest, level: str, text: str, offer: str = "") -> 
 
 
 def _edited(request: PersonRequest) -> DuplicationJob | None:
-    """The waiting job whose request is being changed: it may keep its own short name."""
+    """The waiting job that an administrator edits; it may keep its own short name."""
     job_id = request.GET.get("job", "")
     if not AN_ID.fullmatch(job_id):
         return None

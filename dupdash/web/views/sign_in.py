@@ -1,4 +1,4 @@
-"""The sign-in, which says why it is asked for, and what happens to a form whose page is out of date."""
+"""The sign-in page, and the answer to a form that was sent from an outdated page."""
 
 from math import ceil
 from typing import Any
@@ -88,10 +88,10 @@ def _minutes(seconds: int) -> str:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """A form that was sent from a page of another session: after a new sign-in in another tab, or without cookies.
+    """The answer to a form from a page of another session: after a sign-in in another tab, or without cookies.
 
-    Nothing is done. What was typed into a form that is worth keeping comes back on a fresh page of the same address,
-    if it was really sent from a page of this site.
+    The form has no effect. If it came from a page of this site and its input is worth keeping, a fresh page shows the
+    input again.
     """
     if _keeps_form(request) and kept_form.comes_from_own_page(request) and kept_form.keep(request):
         if request.user.is_authenticated:

@@ -1,11 +1,13 @@
-"""One's own API tokens: made, shown once, listed, revoked."""
+"""A person's own API tokens: list, create, show once, revoke; and the documentation of the web services."""
 
+from django.conf import settings
 from django.contrib import messages
+from django.core import signing
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
@@ -16,13 +18,22 @@ from dupdash.web.responses import PersonRequest, no_store, see_other
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
+# Carries a new token from the answer to the form to the next page, in the owner's browser alone: the server stores
+# only a hash, and an address would end up in logs. The next page deletes it.
+NEW_TOKEN = "new_token"  # noqa: S105 - the name of a cookie
+SALT = "dupdash.new_token"
+SHOWN_WITHIN = 60
+DOCUMENTATION = settings.BASE_DIR / "docs" / "web-services.md"
+
 
 @permission_required
 @asks
 def own_tokens(request: PersonRequest) -> HttpResponse:
-    """The list, and a form for one more. A new token is in the answer to the form, and nowhere else ever."""
+    """The list, a form for a new token, and a token that was created just before."""
     if request.method != "POST":
-        return _page(request, TokenForm(owner=request.user))
+        response = _page(request, TokenForm(owner=request.user), **_new_token(request))
+        response.delete_cookie(NEW_TOKEN, path=reverse("tokens"), samesite="Strict")
+        return response
     form = TokenForm(request.POST, owner=request.user)
     if not form.is_valid():
         return _page(request, form, status=422)
@@ -30,11 +41,9 @@ def own_tokens(request: PersonRequest) -> HttpResponse:
         with transaction.atomic():
             token, text = tokens.make(request.user, form.cleaned_data["label"], days=form.cleaned_data["days"])
     except IntegrityError:
-        form.add_error("label", "You made a token with this label at the same moment.")
+        form.add_error("label", "You created a token with this label at the same moment.")
         return _page(request, form, status=422)
-    # Not "see other": a redirect would have to keep the token somewhere. A reload asks for the same label again,
-    # and is refused.
-    return _page(request, TokenForm(owner=request.user), made=token, text=text)
+    return _see_new_token(request, token, text)
 
 
 @permission_required
@@ -44,19 +53,47 @@ def revoke_token(request: PersonRequest, token_id: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/tokens_revoke.html", {"token": token, "crumbs": _crumbs()})
     if tokens.revoke(token):
-        messages.success(request, f"“{isolate(token.label)}” is revoked: whoever uses it is refused from now on.")
+        messages.success(request, f"“{isolate(token.label)}” is revoked. Programs that use it are refused from now on.")
     return see_other("tokens")
 
 
-def _page(
-    request: HttpRequest, form: TokenForm, *, made: ApiToken | None = None, text: str = "", status: int = 200
-) -> HttpResponse:
+@permission_required
+@require_safe
+def documentation(request: PersonRequest) -> HttpResponse:
+    """The documentation of the web services, as it is in this version."""
+    return HttpResponse(DOCUMENTATION.read_text(encoding="utf-8"), content_type="text/plain; charset=utf-8")
+
+
+def _see_new_token(request: HttpRequest, token: ApiToken, text: str) -> HttpResponse:
+    response = see_other("tokens")
+    response.set_cookie(
+        NEW_TOKEN,
+        signing.dumps([token.pk, text], salt=SALT),
+        max_age=SHOWN_WITHIN,
+        path=reverse("tokens"),
+        secure=request.is_secure(),
+        httponly=True,
+        samesite="Strict",
+    )
+    return no_store(response)
+
+
+def _new_token(request: PersonRequest) -> dict[str, object]:
+    """The token that this person created just before, with its text; empty without one."""
+    try:
+        token_id, text = signing.loads(request.COOKIES.get(NEW_TOKEN, ""), salt=SALT, max_age=SHOWN_WITHIN)
+    except (signing.BadSignature, TypeError, ValueError):
+        return {}
+    made = ApiToken.objects.filter(pk=token_id, owner=request.user, revoked_at__isnull=True).first()
+    return {"made": made, "text": text} if made else {}
+
+
+def _page(request: HttpRequest, form: TokenForm, *, status: int = 200, **new: object) -> HttpResponse:
     context = {
         "form": form,
         "tokens": ApiToken.objects.filter(owner=form.owner),
-        "made": made,
-        "text": text,
         "service_url": request.build_absolute_uri(reverse("webservice")),
+        **new,
     }
     return no_store(render(request, "accounts/tokens.html", context, status=status))
 

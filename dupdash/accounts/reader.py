@@ -1,0 +1,22 @@
+"""What a person can do with a failed job, for the sentences that advise that person."""
+
+from typing import TYPE_CHECKING
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Action
+from dupdash.duplication.explanations import Reader
+from dupdash.duplication.models import DuplicationJob
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def reader_of(job: DuplicationJob, user: "User | None", *, may_delete_courses: bool) -> Reader:
+    """``may_delete_courses``: whether dupdash's token may delete courses in Moodle."""
+    can_retry = access.may(user, Action.RETRY, job) and not job.is_retried
+    return Reader(
+        is_administrator=access.is_administrator(user),
+        can_retry=can_retry,
+        can_edit=can_retry and access.may_submit(user),
+        can_delete=may_delete_courses and access.may(user, Action.DELETE_PARTIAL, job),
+    )

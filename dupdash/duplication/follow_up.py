@@ -1,0 +1,55 @@
+"""Following up a failure: somebody looks after it, notes what happened, and marks it as resolved."""
+
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Action
+from dupdash.duplication.jobs import MOVED_ON, CannotDo
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import JobMovedOn, record_event
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+NOTE_LONGEST = 500
+
+
+def assign(job: DuplicationJob, *, assignee: "User | None", note: str, actor: "User") -> None:
+    """Give a failure to somebody, or to nobody, with a note. Raises NotAllowed, CannotDo."""
+    note = note.strip()
+    if (job.assignee_id, job.assignee_note) == (assignee.pk if assignee else None, note):
+        return
+    name = assignee.get_full_name() or assignee.get_username() if assignee else "nobody"
+    _record(
+        job,
+        actor,
+        kind="assigned",
+        reason=f"Assigned to {name}. {note}".rstrip(),
+        assignee=assignee,
+        assignee_note=note,
+    )
+
+
+def resolve(job: DuplicationJob, *, actor: "User") -> None:
+    """Mark a failure as resolved: it no longer needs attention. Raises NotAllowed, CannotDo."""
+    if job.resolved_at is None:
+        _record(job, actor, kind="resolved", reason="Nothing more to do.", resolved_at=timezone.now())
+
+
+def reopen(job: DuplicationJob, *, actor: "User") -> None:
+    """Undo ``resolve``. Raises NotAllowed, CannotDo."""
+    if job.resolved_at is not None:
+        _record(job, actor, kind="reopened", reason="The failure needs attention again.", resolved_at=None)
+
+
+def _record(job: DuplicationJob, actor: "User", *, kind: str, reason: str, **changes: object) -> None:
+    access.require(actor, Action.FOLLOW_UP, job)
+    if job.state != State.FAILED:
+        raise CannotDo("Only a failed copy can be followed up.")
+    try:
+        record_event(job, kind=kind, reason=reason, actor=actor, **changes)  # type: ignore[arg-type]
+    except JobMovedOn:
+        raise CannotDo(MOVED_ON) from None

@@ -1,0 +1,51 @@
+"""The card "Follow-up" on the page of a failed job."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+
+from dupdash.accounts.people import people_who_see_all_jobs
+from dupdash.duplication.display_names import name_of
+from dupdash.duplication.follow_up import NOTE_LONGEST
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.text_direction import isolate
+from dupdash.web.forms.plain_select import PlainSelect
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class FollowUpForm(forms.Form):
+    assignee_id = forms.ChoiceField(label="Assigned to", required=False, widget=PlainSelect)
+    note = forms.CharField(
+        label="Note",
+        required=False,
+        max_length=NOTE_LONGEST,
+        help_text="For example: asked the teacher, waiting for an answer.",
+        error_messages={"max_length": f"Use at most {NOTE_LONGEST} characters for the note."},
+        widget=forms.TextInput(attrs={"dir": "auto", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
+        more.setdefault("initial", {"assignee_id": job.assignee_id or "", "note": job.assignee_note})
+        super().__init__(*arguments, auto_id="follow-up-%s", **more)
+        people = people_who_see_all_jobs()
+        if job.assignee is not None and job.assignee not in people:
+            # Somebody who has left stays named until the failure is given to somebody else.
+            people.append(job.assignee)
+        self._people = {str(person.pk): person for person in people}
+        field = self.fields["assignee_id"]
+        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
+        field.choices = [("", "Nobody"), *((key, isolate(name_of(person))) for key, person in self._people.items())]
+
+    @property
+    def assignee(self) -> "User | None":
+        return self._people.get(self.cleaned_data["assignee_id"])
+
+    def problems(self) -> Iterator[object]:
+        for errors in self.errors.values():
+            yield from errors
+
+    def as_sent(self) -> dict[str, str]:
+        return {"assignee_id": self.cleaned_data["assignee_id"], "note": self.cleaned_data["note"]}

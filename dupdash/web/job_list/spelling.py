@@ -1,0 +1,80 @@
+"""Corrects one typo in a search that found nothing: "biolgy" finds what "biology" finds.
+
+One typo leaves at least one half of a word as it is. So the words that hold either half are candidates, which the index
+of the search finds on every database; the one that is closest to the typed word and most frequent is taken.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from dupdash.duplication.models import JobQuerySet
+from dupdash.web.job_list.search import words_in
+
+# A shorter word has halves that occur everywhere.
+SHORTEST = 5
+SHORTEST_HALF = 2
+# The latest jobs with a candidate word that are read.
+READ = 500
+
+
+def corrected(text: str, jobs: JobQuerySet) -> str:
+    """The words of a search with one typo in each corrected, as far as ``jobs`` have such words; "" for none."""
+    words = words_in(text)
+    better = [_known(word, jobs) for word in words]
+    if better == words or not all(better):
+        return ""
+    return " ".join(f'"{word}"' if " " in word else word for word in better)
+
+
+def _known(word: str, jobs: JobQuerySet) -> str:
+    """The word itself where a job has it, else the closest word that a job has; "" where there is none."""
+    if jobs.filter(search_text__contains_all=[word]).exists():
+        return word
+    if len(word) < SHORTEST:
+        return ""
+    middle = len(word) // 2
+    halves = [half for half in (word[:middle], word[middle:]) if len(half) >= SHORTEST_HALF]
+    candidates: Counter[str] = Counter()
+    for half in halves:
+        texts = jobs.filter(Q(search_text__contains_all_scanned=[half]) if len(half) < 3 else _with(half))
+        for found in texts.order_by("-created_at", "-id").values_list("search_text", flat=True)[:READ]:
+            candidates.update(set(_words(found)))
+    close = [
+        (count, candidate)
+        for candidate, count in candidates.items()
+        if _digits(candidate) == _digits(word) and one_typo_apart(word, candidate)
+    ]
+    return max(close)[1] if close else ""
+
+
+def _digits(word: str) -> str:
+    """A number is no typo: BIO102 is another course than BIO101."""
+    return "".join(sign for sign in word if sign.isdigit())
+
+
+def _with(half: str) -> Q:
+    return Q(search_text__contains_all=[half])
+
+
+def _words(text: str) -> Iterable[str]:
+    """The words of a text, and the parts of words with punctuation: "bio101-2027s1" has "bio101", too."""
+    for word in text.split():
+        yield word
+        yield from (part for part in word.replace("_", "-").replace(".", "-").split("-") if part != word)
+
+
+def one_typo_apart(one: str, other: str) -> bool:
+    """Whether one character is missing, added or different, or two neighbours are swapped."""
+    if one == other or abs(len(one) - len(other)) > 1:
+        return False
+    start = 0
+    while start < min(len(one), len(other)) and one[start] == other[start]:
+        start += 1
+    a, b = one[start:], other[start:]
+    if len(a) == len(b):
+        swapped = len(a) > 1 and a[0] == b[1] and a[1] == b[0] and a[2:] == b[2:]
+        return a[1:] == b[1:] or swapped
+    shorter, longer = sorted((a, b), key=len)
+    return shorter == longer[1:]

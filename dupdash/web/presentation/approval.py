@@ -1,0 +1,22 @@
+"""Who approved a job, and when."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dupdash.duplication.display_names import COMMAND_LINE, name_of
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+
+
+@dataclass(frozen=True)
+class Approval:
+    who: str
+    when: datetime
+
+
+def approval_of(job: DuplicationJob) -> Approval | None:
+    """None for a job that was never approved, or whose approval was undone."""
+    if job.state == State.AWAITING_APPROVAL:
+        return None
+    event = job.events.filter(kind="approved").select_related("actor").last()
+    return Approval(name_of(event.actor, COMMAND_LINE), event.at) if event else None

@@ -1,0 +1,67 @@
+"""The attempts at one copy: a job, the jobs that it retries, and the ones that retry it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.web.presentation.shown_state import shown_state
+
+# Nobody retries more often; a longer chain is cut off.
+MOST = 50
+
+
+@dataclass(frozen=True)
+class Attempt:
+    id: str
+    number: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """All attempts, first to last, and the one that the page shows."""
+
+    all: tuple[Attempt, ...]
+    number: int
+
+    @property
+    def latest(self) -> Attempt:
+        return self.all[-1]
+
+    @property
+    def is_latest(self) -> bool:
+        return self.number == len(self.all)
+
+
+def attempts_of(job: DuplicationJob) -> Attempts | None:
+    """None for a job that was neither retried nor is a retry."""
+    if job.retry_of_id is None and not job.is_retried:
+        return None
+    earlier = _chain(job, lambda one: one.retry_of)
+    later = _chain(job, lambda one: one.retries.order_by("created_at").last())
+    chain = [*reversed(earlier), job, *later]
+    shown = tuple(Attempt(one.pk, number, shown_state(one)) for number, one in enumerate(chain, start=1))
+    return Attempts(shown, len(earlier) + 1)
+
+
+def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
+    """Which attempt each of these jobs is, for those that retry another; one query for each step back."""
+    before = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
+    numbers = dict.fromkeys(before, 1)
+    while before and max(numbers.values()) < MOST:
+        for job_id in before:
+            numbers[job_id] += 1
+        known = dict(
+            DuplicationJob.objects.filter(pk__in=before.values(), retry_of__isnull=False).values_list("pk", "retry_of")
+        )
+        before = {job_id: known[old] for job_id, old in before.items() if old in known}
+    return numbers
+
+
+def _chain(job: DuplicationJob, step: Callable[[DuplicationJob], DuplicationJob | None]) -> list[DuplicationJob]:
+    found: list[DuplicationJob] = []
+    following = step(job)
+    while following is not None and len(found) < MOST:
+        found.append(following)
+        following = step(following)
+    return found

@@ -1,0 +1,39 @@
+"""The state of a job as badges, tab titles and tab icons show it: more exact than the state of the engine."""
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import UNFINISHED, State
+
+# A queued job for which somebody chose a later start; the delay of an automatic retry is none.
+SCHEDULED = "scheduled"
+# Cancelled while Moodle works on it: dupdash removes the copy as soon as Moodle has finished it.
+CANCELLING = "cancelling"
+
+LABELS: dict[str, str] = {SCHEDULED: "Scheduled", CANCELLING: "Cancelling", **dict(State.choices)}
+# The drawing of a state, where it has none of its own.
+ICONS: dict[str, str] = {CANCELLING: State.CANCELLED}
+# Which of the five tab icons (static/img/tab-….svg) stands for a state.
+TAB_ICONS: dict[str, str] = {
+    State.AWAITING_APPROVAL: "waiting",
+    State.QUEUED: "waiting",
+    SCHEDULED: "waiting",
+    State.RUNNING: "running",
+    State.CHECKING: "running",
+    CANCELLING: "running",
+    State.UNRESOLVED: "attention",
+    State.SUCCEEDED: "succeeded",
+    State.FAILED: "failed",
+    State.CANCELLED: "ended",
+    State.REJECTED: "ended",
+}
+
+
+def shown_state(job: DuplicationJob) -> str:
+    if job.is_scheduled and job.requested_start is not None:
+        return SCHEDULED
+    if job.cancel_requested_at is not None and job.state in UNFINISHED:
+        return CANCELLING
+    return job.state
+
+
+def label_of(state: str) -> str:
+    return LABELS[state]

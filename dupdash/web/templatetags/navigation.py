@@ -1,0 +1,15 @@
+"""The entries of the navigation, in templates."""
+
+from collections.abc import Iterable
+
+from django import template
+
+from dupdash.web.context import Entry
+
+register = template.Library()
+
+
+@register.filter
+def secondary(entries: Iterable[Entry]) -> list[Entry]:
+    """The entries behind "More"."""
+    return [entry for entry in entries if entry.secondary]

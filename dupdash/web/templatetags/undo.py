@@ -1,0 +1,13 @@
+"""The undo button of a message, in templates."""
+
+from django import template
+from django.contrib.messages.storage.base import Message
+
+from dupdash.web.undo import Undo, undo_of
+
+register = template.Library()
+
+
+@register.filter
+def undo(message: Message) -> Undo | None:
+    return undo_of(message.extra_tags)

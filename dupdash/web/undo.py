@@ -1,0 +1,48 @@
+"""A message with a button that undoes what it reports; ``components/_messages.html`` shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, QueryDict
+
+# How long an approved job does not start, so that the approval can be undone.
+UNDO_FOR = timedelta(seconds=10)
+
+# Django's messages carry texts alone; these tags say what their button sends, where, and for how long.
+PREFIX = "undo:"
+
+
+@dataclass(frozen=True)
+class Undo:
+    url: str
+    fields: tuple[tuple[str, str], ...]
+    # The page removes the button after so many seconds; 0: it stays.
+    seconds: int
+
+
+def offer_undo(
+    request: HttpRequest,
+    text: str,
+    url: str,
+    fields: Mapping[str, str] | None = None,
+    *,
+    within: timedelta = timedelta(0),
+) -> None:
+    """Report what was done, with a button "Undo" that posts ``fields`` to ``url``, an address of this site.
+
+    ``within``: how long that is possible; zero: for as long as the message is shown.
+    """
+    tags = f"{PREFIX}{int(within.total_seconds())}:{url}?{urlencode(fields or {})}"
+    messages.success(request, text, extra_tags=tags)
+
+
+def undo_of(extra_tags: str | None) -> Undo | None:
+    """The button of a message; None for a message without one."""
+    if not extra_tags or not extra_tags.startswith(PREFIX):
+        return None
+    seconds, _, address = extra_tags.removeprefix(PREFIX).partition(":")
+    url, _, query = address.partition("?")
+    return Undo(url, tuple(QueryDict(query).items()), int(seconds))

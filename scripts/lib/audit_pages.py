@@ -1,0 +1,13 @@
+"""``scripts/audit-pages``: checks all pages with axe-core, and the layout shift of each load."""
+
+import subprocess
+from collections.abc import Sequence
+
+from .installation import DEVELOPMENT, PYTHON, ROOT, install
+
+
+def main(arguments: Sequence[str]) -> int:
+    install(DEVELOPMENT)
+    # Without Python warnings, which matter only in tests.
+    command = [PYTHON, "-W", "ignore", "-m", "tests.browser.page_audit", *arguments]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode

@@ -1,0 +1,80 @@
+// The browser's tab shows the state of a job, also while another tab is in front: its title and its icon follow
+// <section id="job-status" data-title="Running 45 %: BIO101" data-icon="/static/…">. Whoever wants it gets a browser
+// notification when the job has ended.
+import { toast } from "./toasts.js";
+
+const KEY = "dupdash:notify";
+
+/** @returns {HTMLElement | null} */
+const status = () => document.getElementById("job-status");
+
+/** The jobs of which this browser announces the end. @returns {string[]} */
+function wanted() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+/** @param {string[]} jobs */
+function want(jobs) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(jobs.slice(-50)));
+  } catch {
+    // A browser that stores nothing: then there is no notification.
+  }
+}
+
+/** @param {HTMLButtonElement} button */
+function showButton(button) {
+  const on = wanted().includes(location.pathname);
+  button.setAttribute("aria-pressed", String(on));
+  const words = button.querySelector("span");
+  if (words) words.textContent = on ? "You get a notification when it ends" : "Notify me when it ends";
+}
+
+function follow() {
+  const shown = status();
+  if (!shown?.dataset.title) return;
+  document.title = `${shown.dataset.title} · dupdash`;
+  const icon = document.getElementById("tab-icon");
+  if (icon instanceof HTMLLinkElement && shown.dataset.icon && icon.getAttribute("href") !== shown.dataset.icon) {
+    icon.href = shown.dataset.icon;
+  }
+  if (!shown.hasAttribute("data-ended")) return;
+  document.getElementById("notify")?.remove();
+  if (!wanted().includes(location.pathname)) return;
+  want(wanted().filter((job) => job !== location.pathname));
+  if ("Notification" in window && Notification.permission === "granted") {
+    const notification = new Notification(shown.dataset.title, { tag: location.pathname, icon: shown.dataset.icon });
+    notification.addEventListener("click", () => window.focus());
+  }
+}
+
+async function toggle(/** @type {HTMLButtonElement} */ button) {
+  const jobs = wanted();
+  if (jobs.includes(location.pathname)) {
+    want(jobs.filter((job) => job !== location.pathname));
+  } else if ((await Notification.requestPermission()) === "granted") {
+    want([...jobs, location.pathname]);
+  } else {
+    toast("Your browser does not allow notifications from this site. You can change that in its settings.", "warning");
+  }
+  showButton(button);
+}
+
+document.addEventListener("click", (event) => {
+  const button = /** @type {Element} */ (event.target).closest("button[data-notify]");
+  if (button instanceof HTMLButtonElement) toggle(button);
+});
+
+document.addEventListener("htmx:afterSwap", follow);
+follow();
+
+// Browsers offer notifications only on https and on localhost.
+const button = document.querySelector("button[data-notify]");
+if (button instanceof HTMLButtonElement && "Notification" in window && window.isSecureContext) {
+  showButton(button);
+  button.hidden = false;
+}
