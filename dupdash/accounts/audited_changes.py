@@ -95,12 +95,9 @@ def _groups_changed(instance: Any, action: str, reverse: bool, pk_set: set[int] 
     verbs = {"post_add": "added", "post_remove": "removed", "pre_clear": "removed"}
     if action not in verbs:
         return
-    people, groups = ([instance], Group.objects.all()) if not reverse else (get_user_model().objects.all(), [instance])
-    if pk_set is None:
-        found: Any = instance.groups.all() if not reverse else instance.user_set.all()
-    else:
-        found = (groups if not reverse else people).filter(pk__in=pk_set)
-    for other in found:
+    others: Any = get_user_model() if reverse else Group
+    cleared = instance.user_set if reverse else instance.groups
+    for other in cleared.all() if pk_set is None else others.objects.filter(pk__in=pk_set):
         person, group = (instance, other) if not reverse else (other, instance)
         record(AuditKind.ROLES_CHANGED, subject=person.get_username(), detail=f"{verbs[action]}: {group.name}")
 

@@ -1,15 +1,17 @@
 """Authentication backends: the limit of attempts, which stands before every check of a password, and local accounts."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from dupdash.accounts.attempt_limits import SIGN_IN, admit
 from dupdash.accounts.client_address import client_address
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class AttemptLimitBackend:
@@ -37,7 +39,7 @@ class LocalAccountBackend(ModelBackend):
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any
-    ) -> AbstractBaseUser | None:
+    ) -> "User | None":
         if not settings.LOCAL_PASSWORDS:
             return None
         return super().authenticate(request, username=username, password=password, **more)

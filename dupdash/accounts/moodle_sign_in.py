@@ -90,7 +90,7 @@ def _make_account(person: MoodleUser, name: str) -> User:
             name, person.email, first_name=first[:NAME_LONGEST], last_name=last[:NAME_LONGEST]
         )
         if role is not None:
-            account.groups.add(Group.objects.get(name=role.value))
+            account.groups.add(Group.objects.get_or_create(name=role.value)[0])
     return account
 
 

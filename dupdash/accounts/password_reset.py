@@ -25,5 +25,5 @@ def send_reset_mails(address: str) -> None:
             domain_override=settings.SITE_URL.partition("://")[2],
             subject_template_name="accounts/reset_mail_subject.txt",
             email_template_name="accounts/reset_mail.txt",
-            extra_email_context={"site_url": settings.SITE_URL, "minutes": settings.PASSWORD_RESET_TIMEOUT // 60},
+            extra_email_context={"site_url": settings.SITE_URL, "minutes": str(settings.PASSWORD_RESET_TIMEOUT // 60)},
         )

@@ -146,6 +146,6 @@ def set_roles(user: User, roles: frozenset[Role]) -> None:
     """Give the account these roles and take the others away. Other groups stay."""
     names = {role.value for role in roles}
     have = set(user.groups.filter(name__in=[role.value for role in Role]).values_list("name", flat=True))
-    user.groups.add(*Group.objects.filter(name__in=names - have))
+    user.groups.add(*(Group.objects.get_or_create(name=name)[0] for name in sorted(names - have)))
     user.groups.remove(*Group.objects.filter(name__in=have - names))
     user.__dict__.pop("_roles", None)

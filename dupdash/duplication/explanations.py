@@ -237,7 +237,7 @@ EXPLANATIONS: dict[str, Explanation] = {
 UNKNOWN = Explanation(
     "Moodle stopped with an error.",
     "The copy was not completed.",
-    if_again="read Moodle’s error message on this page and check Moodle’s log",
+    if_again="check Moodle’s error message and Moodle’s log",
 )
 
 
@@ -308,7 +308,7 @@ def _deletion(job: "DuplicationJob", reader: Reader) -> list[str]:
         return ["Select “Delete the partial course”."] if reader.can_delete else _asked(_DELETE, reader)
     if job.may_have_left_course:
         return (
-            ["Check the courses below; select “Delete the partial course”."]
+            ["Check the courses that this job may have left, and select “Delete the partial course”."]
             if reader.can_delete
             else _asked("check whether this job left a course in Moodle", reader)
         )

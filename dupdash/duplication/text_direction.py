@@ -9,6 +9,8 @@ from dupdash.moodle.multilang import in_language
 # FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE: what <bdi> is in HTML, for attributes and plain text.
 _BEGIN, _END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF"})
+_BREAKS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"}) | _CONTROLS
 
 
@@ -30,6 +32,15 @@ def isolate(name: object) -> str:
         return text
     kept = "".join(character for character, kind in zip(text, directions, strict=True) if kind not in _CONTROLS)
     return f"{_BEGIN}{kept}{_END}"
+
+
+def plain_line(text: str) -> str:
+    """The text for one line of a plain text file: no control characters, and none that turn the text behind them.
+
+    The characters that ``isolate`` puts around a name stay.
+    """
+    kept = (character for character in text if unicodedata.bidirectional(character) not in _TURNS)
+    return "".join(" " if unicodedata.category(character) in _BREAKS else character for character in kept)
 
 
 def quote_course(fullname: object, shortname: object) -> str:

@@ -12,7 +12,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from dupdash.moodle.connections import new_session
-from dupdash.moodle.transport import USER_AGENT, Secret, Timeouts, site_address
+from dupdash.moodle.site_address import site_address
+from dupdash.moodle.transport import USER_AGENT, Secret, Timeouts
 
 ENDPOINT = "/login/token.php"
 LARGEST_BODY = 65_536

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, QueryDict
+from django.http import HttpRequest
 
 # How long an approved job does not start, so that the approval can be undone.
 UNDO_FOR = timedelta(seconds=10)
@@ -45,4 +45,4 @@ def undo_of(extra_tags: str | None) -> Undo | None:
         return None
     seconds, _, address = extra_tags.removeprefix(PREFIX).partition(":")
     url, _, query = address.partition("?")
-    return Undo(url, tuple(QueryDict(query).items()), int(seconds))
+    return Undo(url, tuple(parse_qsl(query, keep_blank_values=True)), int(seconds))

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 
 from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
@@ -9,5 +10,5 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 def main(arguments: Sequence[str]) -> int:
     install(DEVELOPMENT)
     # Without Python warnings, which matter only in tests.
-    command = [PYTHON, "-W", "ignore", "-m", "tests.browser.page_audit", *arguments]
+    command: list[str | Path] = [PYTHON, "-W", "ignore", "-m", "tests.browser.page_audit", *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode

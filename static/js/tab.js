@@ -46,9 +46,17 @@ function follow() {
   document.getElementById("notify")?.remove();
   if (!wanted().includes(location.pathname)) return;
   want(wanted().filter((job) => job !== location.pathname));
-  if ("Notification" in window && Notification.permission === "granted") {
-    const notification = new Notification(shown.dataset.title, { tag: location.pathname, icon: shown.dataset.icon });
+  announce(shown.dataset.title, shown.dataset.icon);
+}
+
+/** @param {string} title @param {string} [icon] */
+function announce(title, icon) {
+  if (!("Notification" in window) || Notification.permission !== "granted") return;
+  try {
+    const notification = new Notification(title, { tag: location.pathname, icon });
     notification.addEventListener("click", () => window.focus());
+  } catch {
+    // Chromium on phones shows notifications of service workers only; the page and the mail tell as well.
   }
 }
 

@@ -165,12 +165,13 @@ def test_person_is_found_by_username_or_address(
 
 
 def test_person_unknown_to_moodle_teaches_nothing(
-    colleague: User,
+    db: None,
     moodle: Moodle,
     asking: MoodleClient,
 ) -> None:
+    stranger = make_person("stranger", Role.FACULTY)
     with pytest.raises(NotAllowed, match="No Moodle user has your e-mail address or username"):
-        access.require_submit(colleague, wish(moodle), asking)
+        access.require_submit(stranger, wish(moodle), asking)
 
 
 def test_ambiguous_person_is_not_matched(

@@ -176,7 +176,7 @@ def test_form_survives_the_end_of_the_session(
     page.get_by_label("Short name").fill("BIO101-2027X")
     expect(page.get_by_text("Your session has ended.")).to_be_visible()
     page.get_by_role("button", name="Request copy").click()
-    expect(page.get_by_text("What you typed is kept.")).to_be_visible()
+    expect(page.get_by_text("Your input is kept.")).to_be_visible()
     sign_in(page, "ada")
     expect(page.get_by_role("textbox", name="Note")).to_have_value("For the summer school.")
     expect(page.get_by_label("Short name")).to_have_value("BIO101-2027X")

@@ -34,14 +34,14 @@ def test_faculty_member_signs_in_and_keeps_a_form_over_the_end_of_the_session(
         expect(page.get_by_text("Fay Faculty")).to_be_visible()
         assert User.objects.get().email == "faculty@example.edu"
 
-        page.get_by_label("Note").fill("For the summer school.")
+        page.get_by_role("textbox", name="Note").fill("For the summer school.")
         Session.objects.all().delete()
         page.get_by_role("button", name="Request copy").click()
-        expect(page.get_by_text("What you typed is kept.")).to_be_visible()
+        expect(page.get_by_text("Your input is kept.")).to_be_visible()
         page.get_by_role("link", name="Sign in with Campus Login").click()
         page.get_by_role("button", name=SUB).click()
         page.wait_for_url(f"{live_server.url}/jobs/new/**")
-        expect(page.get_by_label("Note")).to_have_value("For the summer school.")
+        expect(page.get_by_role("textbox", name="Note")).to_have_value("For the summer school.")
 
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_text("You are signed out of dupdash.")).to_be_visible()

@@ -71,7 +71,7 @@ def change(shortname: str, **columns: Any) -> None:
 def wish_of(job: DuplicationJob) -> CopyPlan:
     source = Source(job.source_id, job.source_shortname, job.category_id)
     cancelled = job.state == State.CANCELLED
-    return CopyPlan(source, job.shortname, job.fullname, job.visible, cancelled, told=cancelled)
+    return CopyPlan(source, job.shortname, job.fullname, job.visible, cancelled, confirmed=cancelled)
 
 
 @pytest.fixture
@@ -138,9 +138,9 @@ def test_request_without_exactly_one_job_is_found(a_run: Run) -> None:
         second.pk, second._state.adding = new_id(), True
         second.save()
 
-    assert f"{WHOLE} was asked for, and has 0 jobs" in a_run.spoilt(lambda run: job(WHOLE).delete())
-    assert f"{CANCELLED} was asked for, and has 0 jobs" in a_run.spoilt(lambda run: job(CANCELLED).delete())
-    assert f"{CANCELLED} was asked for, and has 2 jobs" in a_run.spoilt(twice)
+    assert f"{WHOLE} was requested, and has 0 jobs" in a_run.spoilt(lambda run: job(WHOLE).delete())
+    assert f"{CANCELLED} was requested, and has 0 jobs" in a_run.spoilt(lambda run: job(CANCELLED).delete())
+    assert f"{CANCELLED} was requested, and has 2 jobs" in a_run.spoilt(twice)
     assert "was never asked for" in a_run.spoilt(lambda run: run.plans.pop(0))
 
 
@@ -162,7 +162,7 @@ def test_forgotten_cancellation_is_found(a_run: Run) -> None:
     """The page said that the copy will not be made or will be removed, but it still exists."""
 
     def told_so(run: Run) -> None:
-        run.plans = [replace(plan, told=True) for plan in run.plans]
+        run.plans = [replace(plan, confirmed=True) for plan in run.plans]
 
     assert f"({WHOLE}) does not know that it was cancelled" in a_run.spoilt(told_so)
 
@@ -225,7 +225,7 @@ def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: st
         """What is said where each turn but the last one ended like this."""
 
         def give_up(run: Run) -> None:
-            run.plans = [replace(plan, told=False) for plan in run.plans]
+            run.plans = [replace(plan, confirmed=False) for plan in run.plans]
             change(CANCELLED, state=State.FAILED, failure_code=code)
             job(CANCELLED).events.exclude(kind="submitted").delete()
             for kind in (*turns, "failed"):

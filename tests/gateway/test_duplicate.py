@@ -160,7 +160,7 @@ def test_job_with_the_short_name_is_named_if_the_caller_may_see_it(
     job = a_job(State.QUEUED, "WS-1", requester=request.getfixturevalue(whose))
     answer = calls_as(request.getfixturevalue(who)).copy("ws-1")
     assert error(answer) == "shortnametaken"
-    assert (f"(job {job.pk}), requested by faculty." in answer["debuginfo"]) == named
+    assert (f"(job {job.pk}), requested by Fay Faculty." in answer["debuginfo"]) == named
     assert (job.pk in str(answer)) == named
 
 

@@ -80,7 +80,7 @@ def test_digest_summarizes_the_day_for_administrators(administrator: User, facul
         "WAITING FOR APPROVAL: 1",
     ):
         assert line in summary.body, summary.body
-    assert "Copy called BAD (BAD), requested by faculty" in summary.body
+    assert "Copy called BAD (BAD), requested by Fay Faculty" in summary.body
     assert "dupdash’s Moodle account may not copy this course" in summary.body
     assert "YOUR NOTIFICATIONS" not in summary.body
     assert "From 1 Mar, 07:00 to 2 Mar, 07:00 UTC" in summary.body

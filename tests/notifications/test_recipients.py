@@ -47,7 +47,7 @@ def test_approval_is_reported_to_the_requester_only(administrator: User, faculty
     mails = sweep()
     assert to(mails) == [faculty.email]
     assert subjects(mails) == ["[dupdash] Approved: BIO-27"]
-    assert f"{administrator.username} approved your copy" in mails[0].body
+    assert "Ada Admin approved your copy" in mails[0].body
 
 
 def test_rejection_mail_has_the_reason(administrator: User, faculty: User, sent_mail: Any) -> None:

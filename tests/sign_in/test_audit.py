@@ -227,7 +227,7 @@ def test_page_is_filtered_by_kind_person_and_time(as_administrator: Client, time
     assert found("since=2027-03-02&until=2027-03-05&q=fay") == ["fay"]
     assert found("until=2027-03-04&since=2027-01-01") == ["night import of fay"]
     assert found("since=nonsense") == []
-    assert "Give a day as year-month-day" in browser.get("/audit/?since=nonsense").content.decode()
+    assert "Enter a day as year-month-day" in browser.get("/audit/?since=nonsense").content.decode()
     assert "No entry matches." in browser.get("/audit/?q=nobody").content.decode()
 
 

@@ -208,7 +208,7 @@ def test_form_typed_before_the_session_ended_survives(
 ) -> None:
     answer = client.post("/jobs/new/", form(note="For the summer school.", owner=owner_mark(faculty)))
     page = client.get(answer["Location"]).content.decode()
-    assert "What you typed is kept." in page
+    assert "Your input is kept." in page
     assert 'href="/sign-in/sso/?next=%2Fjobs%2Fnew%2F"' in page
     assert provider.sign_in(client, "/jobs/new/")["Location"] == "/jobs/new/"
     assert "For the summer school.</textarea>" in client.get("/jobs/new/").content.decode()

@@ -38,7 +38,7 @@ CANDIDATE: dict[str, Any] = {"likely_course_id": 9}
         ("partial_course", PARTIAL, ADMINISTRATOR, "Select “Delete the partial course”. Then select “Try again”."),
         ("partial_course", PARTIAL, ADMINISTRATOR_WITHOUT_DELETION, "Delete the partial course in Moodle. Then select"),
         ("partial_course", PARTIAL, REQUESTER, "Ask a course administrator to delete the partial course in Moodle."),
-        ("likely_partial_course", CANDIDATE, ADMINISTRATOR, "Check the courses below; select “Delete the partial"),
+        ("likely_partial_course", CANDIDATE, ADMINISTRATOR, "Check the courses that this job may have left, and"),
         ("likely_partial_course", CANDIDATE, HELP_DESK, "Ask a course administrator to check whether this job left"),
         ("no such code", NOTHING_LEFT, REQUESTER, "Select “Try again”. If it fails again, ask a course administrator"),
         ("no such code", PARTIAL, ADMINISTRATOR, "Select “Delete the partial course”. Then select “Try again”. If it"),

@@ -153,7 +153,7 @@ def test_no_address_lets_a_name_do_anything(
             troubles += _check_table(url, text)
         else:
             troubles += [f"{url}: a control character"] if {"\x07", "\u202e"} & set(text) else []
-    assert troubles == []
+    assert not troubles, "\n".join(troubles)
     assert hostile > 10
 
 

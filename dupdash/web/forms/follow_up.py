@@ -29,7 +29,8 @@ class FollowUpForm(forms.Form):
 
     def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
         more.setdefault("initial", {"assignee_id": job.assignee_id or "", "note": job.assignee_note})
-        super().__init__(*arguments, auto_id="follow-up-%s", **more)
+        more.setdefault("auto_id", "follow-up-%s")
+        super().__init__(*arguments, **more)
         people = people_who_see_all_jobs()
         if job.assignee is not None and job.assignee not in people:
             # Somebody who has left stays named until the failure is given to somebody else.

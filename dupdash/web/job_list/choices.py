@@ -73,7 +73,7 @@ def causes(own: "JobQuerySet | None") -> Choices:
 def cause_of(code: str) -> str:
     """In the words of a job's page; the code beside them where those words fit more than one."""
     words = explain(code).happened.rstrip(".")
-    return words if explain(code) is not explain("") else f"{words} ({code or 'no code'})"
+    return words if explain(code) is not explain("") else f"{words} ({isolate(code) if code else 'no code'})"
 
 
 def _values_in_all_jobs(column: str, *, state: str = "", with_value: str = "") -> list[Any]:

@@ -1,5 +1,6 @@
 """How long requests usually wait for an approval."""
 
+from datetime import timedelta
 from statistics import median
 
 from dupdash.duplication.models import DuplicationJob, JobEvent
@@ -24,8 +25,8 @@ def usual_approval_time() -> str:
 def _measure() -> str:
     latest = DuplicationJob.objects.order_by("-created_at", "-id").values_list("pk", flat=True)[:CONSIDERED]
     approvals = JobEvent.objects.filter(job__in=list(latest), kind="approved").values_list("at", "job__created_at")
-    waits = [approved - requested for approved, requested in approvals]
-    return roughly(median(waits)) if len(waits) >= FEWEST else ""
+    waits = [(approved - requested).total_seconds() for approved, requested in approvals]
+    return roughly(timedelta(seconds=median(waits))) if len(waits) >= FEWEST else ""
 
 
 def decided_within() -> str:

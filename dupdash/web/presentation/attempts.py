@@ -46,7 +46,7 @@ def attempts_of(job: DuplicationJob) -> Attempts | None:
 
 def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
     """Which attempt each of these jobs is, for those that retry another; one query for each step back."""
-    before = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
+    before: dict[str, str] = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
     numbers = dict.fromkeys(before, 1)
     while before and max(numbers.values()) < MOST:
         for job_id in before:
@@ -54,7 +54,7 @@ def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
         known = dict(
             DuplicationJob.objects.filter(pk__in=before.values(), retry_of__isnull=False).values_list("pk", "retry_of")
         )
-        before = {job_id: known[old] for job_id, old in before.items() if old in known}
+        before = {job_id: old for job_id, last in before.items() if (old := known.get(last))}
     return numbers
 
 

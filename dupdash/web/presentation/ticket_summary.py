@@ -10,7 +10,7 @@ from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.text_direction import isolate, plain_line
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import taken
@@ -30,7 +30,7 @@ def summary(
 ) -> str:
     """The text for one reader; ``raw`` adds Moodle's error messages. Times are in ``zone``, which the text names."""
     lines = _lines(job, events, health, url, zone or timezone.get_default_timezone(), reader, raw)
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(plain_line, lines)) + "\n"
 
 
 def _lines(

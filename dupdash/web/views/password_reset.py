@@ -1,6 +1,6 @@
 """Password reset by mail: Django's views in our pages. Every e-mail address gets the same answer."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import views as auth
@@ -15,6 +15,9 @@ from dupdash.accounts.audit import record
 from dupdash.accounts.client_address import client_address
 from dupdash.accounts.models import AuditKind
 from dupdash.accounts.password_reset import request_reset
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class _LocalPasswordsOnly:
@@ -55,10 +58,11 @@ class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
     template_name = "registration/password_reset_confirm.html"
     success_url = reverse_lazy("password_reset_complete")
 
-    def form_valid(self, form: SetPasswordForm) -> HttpResponse:  # type: ignore[type-arg]
+    def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         response = super().form_valid(form)
-        forget(SIGN_IN, self.user.get_username())
-        record(AuditKind.PASSWORD_SET, actor=self.user, subject=self.user.get_username(), detail="by a mail")
+        account = form.user.get_username()
+        forget(SIGN_IN, account)
+        record(AuditKind.PASSWORD_SET, actor=form.user, subject=account, detail="by a mail")
         return response
 
 

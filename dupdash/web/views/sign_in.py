@@ -8,7 +8,7 @@ from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView, LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 
@@ -55,7 +55,7 @@ class SignIn(LoginView):
 class SignOut(LogoutView):
     """Ends the session here. Whoever came from a single sign-on provider is offered to end the one there, too."""
 
-    def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
         from_sso = settings.OIDC_ISSUER and SSO_MARK in request.session
         response = super().post(request, *arguments, **more)
         return see_other(f"{reverse('login')}?{SIGNED_OUT_OF_SSO}") if from_sso else response

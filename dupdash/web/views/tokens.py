@@ -1,5 +1,8 @@
 """A person's own API tokens: list, create, show once, revoke; and the documentation of the web services."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from django.conf import settings
 from django.contrib import messages
 from django.core import signing
@@ -21,6 +24,7 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 # Carries a new token from the answer to the form to the next page, in the owner's browser alone: the server stores
 # only a hash, and an address would end up in logs. The next page deletes it.
 NEW_TOKEN = "new_token"  # noqa: S105 - the name of a cookie
+NOTHING_NEW: Mapping[str, object] = MappingProxyType({})
 SALT = "dupdash.new_token"
 SHOWN_WITHIN = 60
 DOCUMENTATION = settings.BASE_DIR / "docs" / "web-services.md"
@@ -31,7 +35,7 @@ DOCUMENTATION = settings.BASE_DIR / "docs" / "web-services.md"
 def own_tokens(request: PersonRequest) -> HttpResponse:
     """The list, a form for a new token, and a token that was created just before."""
     if request.method != "POST":
-        response = _page(request, TokenForm(owner=request.user), **_new_token(request))
+        response = _page(request, TokenForm(owner=request.user), new=_new_token(request))
         response.delete_cookie(NEW_TOKEN, path=reverse("tokens"), samesite="Strict")
         return response
     form = TokenForm(request.POST, owner=request.user)
@@ -88,7 +92,9 @@ def _new_token(request: PersonRequest) -> dict[str, object]:
     return {"made": made, "text": text} if made else {}
 
 
-def _page(request: HttpRequest, form: TokenForm, *, status: int = 200, **new: object) -> HttpResponse:
+def _page(
+    request: HttpRequest, form: TokenForm, *, status: int = 200, new: Mapping[str, object] = NOTHING_NEW
+) -> HttpResponse:
     context = {
         "form": form,
         "tokens": ApiToken.objects.filter(owner=form.owner),

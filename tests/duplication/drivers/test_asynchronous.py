@@ -92,7 +92,7 @@ def test_it_is_not_taken_for_a_job_whose_worker_died(moodle: Moodle, clock: Cloc
     with moodle.held_at("backup"):
         job = run_worker(submit())
         recovery.recover_dead_leases()
-        clock.forward(3000)
+        clock.forward(600)
         tasks.sweep()
         job.refresh_from_db()
         assert job.state == State.RUNNING, story(job)

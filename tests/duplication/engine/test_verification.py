@@ -5,6 +5,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from django.utils import timezone
 
@@ -16,6 +17,7 @@ from dupdash.moodle import parsing
 from dupdash.moodle.options import defaults
 from dupdash.moodle.records import Activity, Contents
 from dupdash.moodle.records import Section as ReadSection
+from dupdash.moodle.storable import storable_json
 from dupdash.sandbox.records import Course, Module, Section
 from tests.captures import capture
 from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit
@@ -114,7 +116,7 @@ def a_course(*activities: tuple[str, str]) -> Contents:
 
 
 def measured(name: str) -> Contents:
-    return parsing.contents(capture(name)["body"], parsing.Place())
+    return parsing.contents(storable_json(capture(name)["body"]), [])
 
 
 def test_subsections_that_exchanged_their_numbers_are_no_difference() -> None:
@@ -127,7 +129,7 @@ def test_subsections_that_exchanged_their_numbers_are_no_difference() -> None:
 
 def test_missing_subsection_is_named() -> None:
     source = measured("contents_subsections")
-    copy = replace(source, sections=source.sections[:-1])
+    copy = msgspec.structs.replace(source, sections=source.sections[:-1])
     report = compare(source, copy, with_activities=True)
     assert report["sections"]["missing"] == [{"type": "mod_subsection", "name": "Part 2", "count": 1}]
 
