@@ -1,4 +1,4 @@
-"""Settings of dupdash. Everything a site may change comes from the environment: see ``.env.example``."""
+"""The settings of dupdash. Those that an installation may change come from the environment: see ``.env.example``."""
 
 import os
 from pathlib import Path
@@ -47,11 +47,11 @@ INSTALLED_APPS = [
     "dupdash.gateway",
     "dupdash.operations",
 ]
-# The embedded Moodle for demonstrations and tests. Anybody may read its tokens, so it stays out of production.
+# The embedded Moodle for demonstrations and tests. Its tokens are public, so it must not be used in production.
 if env.flag("SANDBOX", False):
     INSTALLED_APPS.append("dupdash.sandbox")
 
-# As many as a call of the web services may have (gateway/parameters.py): Django's own limit holds for forms in parts.
+# The limit for calls of the web services (gateway/parameters.py). Django applies it to multipart forms.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 5000
 # Bytes of the body of a request, of form fields and of files.
 UPLOAD_LIMIT = env.count("UPLOAD_LIMIT", 2_621_440, least=100_000, most=100_000_000)
@@ -106,17 +106,17 @@ except (ValueError, KeyError, dj_database_url.ParseError, dj_database_url.Unknow
     refuse("DATABASE_URL", "must look like sqlite:///var/dupdash.sqlite3 or postgres://user:password@host/name")
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     if _database["NAME"] == ":memory:":
-        refuse("DATABASE_URL", "must name a file: web and workers are processes that meet in it")
-    # A relative name is one in this folder, wherever the program was started.
+        refuse("DATABASE_URL", "must name a file, because the web process and the workers share it")
+    # A relative name is relative to this folder, independent of the current directory.
     _database["NAME"] = str(BASE_DIR / str(_database["NAME"]))
     _folder = Path(_database["NAME"]).parent
     if not _folder.is_dir():
         if _folder != BASE_DIR / "var":
-            refuse("DATABASE_URL", f"the folder {_folder} does not exist. Make it, or name another")
+            refuse("DATABASE_URL", f"the folder {_folder} does not exist. Create it, or name another")
         _folder.mkdir()
-    # Measured with 8 pollers and 4 writers: Django's defaults lost 50 of 799 transactions to "database is
-    # locked", WAL alone 69 of 796, these three together none of 791. Each commit is on the disk when it returns
-    # (FULL): a machine that loses its power must not forget that a request was sent.
+    # Measured with 8 pollers and 4 writers: with Django's defaults 50 of 799 transactions failed with "database is
+    # locked", with WAL alone 69 of 796, with these three settings none of 791. FULL syncs each commit to the disk:
+    # after a power failure dupdash must still know that a request was sent.
     _database["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -124,8 +124,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
     _database["CONN_MAX_AGE"] = None
 elif _database["ENGINE"] == "django.db.backends.postgresql":
-    # A server that does not answer at all is an error after a while, like one that refuses; without these a connection
-    # to it is waited for for minutes, and an open one for ever. What the address itself says wins.
+    # Timeouts for a server that does not answer at all. Without them a new connection takes minutes to fail, and an
+    # open one waits for ever. Options in the address take precedence.
     _database["OPTIONS"] = {
         "connect_timeout": 10,
         "keepalives_idle": 30,
@@ -154,10 +154,10 @@ if MOODLE_URL and not MOODLE_TOKEN:
     refuse("MOODLE_TOKEN", "is missing: MOODLE_URL needs the token of a web service account")
 if MOODLE_TOKEN and not MOODLE_URL:
     refuse("MOODLE_URL", "is missing: MOODLE_TOKEN needs the address of the site it is for")
-# Each is a process that holds one request open.
+# Each copy needs a worker process that keeps one request open.
 MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4, most=64)
 MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "synchronous", "asynchronous"))
-# Who serves the proposed web services, where it is not the Moodle itself: another dupdash, for example.
+# Another server of the proposed web services, for example another dupdash, if the Moodle does not have them.
 ASYNC_URL = env.moodle_address("ASYNC_URL")
 ASYNC_TOKEN = env.text("ASYNC_TOKEN")
 if bool(ASYNC_URL) != bool(ASYNC_TOKEN):
@@ -168,22 +168,22 @@ MOODLE_DUPLICATION_TIMEOUT = env.seconds("MOODLE_DUPLICATION_TIMEOUT", 2 * 3600)
 
 # --- The engine's periods, all in seconds (scaled down by scripts/chaos) --------------------------------
 
-# How often a running copy is looked up in Moodle until its course is seen under a temporary name, and after that. Both
-# are the shortest pause: a copy that takes long is looked up more rarely.
+# The shortest pause between two lookups of a running copy: before its course was seen under a temporary name, and after
+# that. A copy that takes long is looked up less often.
 WATCH_INTERVAL = env.seconds("WATCH_INTERVAL", 0.5)
 FOLLOW_INTERVAL = env.seconds("FOLLOW_INTERVAL", 2)
-# How often a site that makes copies by itself is asked for their status: one call for all where it offers that.
+# How often the asynchronous driver polls the status of its copies, with one call for all if the site offers that.
 STATUS_INTERVAL = env.seconds("STATUS_INTERVAL", 1)
-# The course of a sent job is due after three times the expected backup, COURSE_DUE_LEAST at least; without history
-# after COURSE_DUE_PER_ACTIVITY for each activity; where their number is not known after COURSE_DUE_UNKNOWN. Then a lost
-# answer blocks its source no longer, and the requested short name may be looked up, with REQUESTED_NAME_PAUSE between.
+# The course of a sent job is due after three times the expected backup, but at least after COURSE_DUE_LEAST. Without
+# history: after COURSE_DUE_PER_ACTIVITY for each activity, or COURSE_DUE_UNKNOWN if their number is not known. Then a
+# lost answer no longer blocks its source, and the requested short name may be looked up, once in REQUESTED_NAME_PAUSE.
 COURSE_DUE_LEAST = env.seconds("COURSE_DUE_LEAST", 60)
 COURSE_DUE_PER_ACTIVITY = env.seconds("COURSE_DUE_PER_ACTIVITY", 1)
 COURSE_DUE_UNKNOWN = env.seconds("COURSE_DUE_UNKNOWN", 10 * 60)
 REQUESTED_NAME_PAUSE = env.seconds("REQUESTED_NAME_PAUSE", 60)
 LEASE_SECONDS = env.seconds("LEASE_SECONDS", 30)
 SWEEP_INTERVAL = env.seconds("SWEEP_INTERVAL", 5)
-# A queued job that a worker was told of, and that none took, is told again after this.
+# A dispatched job that no worker claims is dispatched again after this time.
 REDISPATCH_AFTER = env.seconds("REDISPATCH_AFTER", 30)
 HEARTBEAT_INTERVAL = env.seconds("HEARTBEAT_INTERVAL", 5)
 HEARTBEAT_LIMIT = env.seconds("HEARTBEAT_LIMIT", 40)
@@ -191,34 +191,34 @@ if HEARTBEAT_LIMIT < 3 * HEARTBEAT_INTERVAL:
     refuse(
         "HEARTBEAT_LIMIT",
         f"must be at least three times HEARTBEAT_INTERVAL, so {3 * HEARTBEAT_INTERVAL:g}: "
-        "else clusters that are well are taken for dead",
+        "otherwise healthy clusters count as dead",
     )
-# A cluster that ends at once is started again after a pause that doubles up to the longest.
+# A cluster that ends at once is started again after a pause, which doubles up to RESTART_LONGEST.
 RESTART_FIRST, RESTART_LONGEST = env.growing("RESTART_FIRST", "RESTART_LONGEST", (0.5, 15))
 PROBE_INTERVAL = env.seconds("PROBE_INTERVAL", 30)
-# Looking up a lost answer: first after CHECK_FIRST, then at growing intervals up to CHECK_LONGEST.
+# After a lost answer Moodle is checked first after CHECK_FIRST, then at growing intervals up to CHECK_LONGEST.
 CHECK_FIRST, CHECK_LONGEST = env.growing("CHECK_FIRST", "CHECK_LONGEST", (2, 60))
-# The limits of looking: three times the expected time, at least CHECK_LIMIT_LEAST; without history
-# CHECK_LIMIT_UNKNOWN. A partial course must be seen unchanged for one expected time, CHECK_STILL_LEAST at least;
-# of the time between two looks CHECK_LONGEST counts at the most, for in a longer one the machine may have stood still,
-# or the Moodle, and a copy that is well looks unchanged for a third of its life.
+# The checking limit is three times the expected duration, but at least CHECK_LIMIT_LEAST; without history it is
+# CHECK_LIMIT_UNKNOWN. A course counts as partial if it did not change for the expected duration, but at least for
+# CHECK_STILL_LEAST. Of the time between two checks at most CHECK_LONGEST counts: in a longer pause this machine or the
+# Moodle may have stood still, and a healthy copy looks unchanged for a third of its duration.
 CHECK_LIMIT_LEAST = env.seconds("CHECK_LIMIT_LEAST", 30 * 60)
 CHECK_LIMIT_UNKNOWN = env.seconds("CHECK_LIMIT_UNKNOWN", 3 * 3600)
 CHECK_STILL_LEAST = env.seconds("CHECK_STILL_LEAST", 5 * 60)
-# A hidden copy that has all must be observed for so long: the row that a restore begins with looks like it for two.
+# A complete but hidden copy is watched for this long: for two seconds, the first row of a restore looks the same.
 CHECK_SETTLED = env.seconds("CHECK_SETTLED", 60)
 # Delete the hidden, empty course that an error of Moodle left under the requested names, and send the request again.
 EMPTY_SHELL_CLEANUP = env.flag("EMPTY_SHELL_CLEANUP", True)
-# An unresolved job is looked at more and more rarely, up to this.
+# The longest pause between two checks of an unresolved job.
 UNRESOLVED_LONGEST = env.seconds("UNRESOLVED_LONGEST", 24 * 3600)
-# Automatic retry where nothing can have started: first delay, longest delay, and how many attempts in all.
+# Automatic retries if nothing can have started: first delay, longest delay, and the number of attempts.
 RETRY_FIRST, RETRY_LONGEST = env.growing("RETRY_FIRST", "RETRY_LONGEST", (10, 30 * 60))
 RETRY_ATTEMPTS = env.count("RETRY_ATTEMPTS", 9)
 
-# --- django-q2: a doorbell, not a ledger ----------------------------------------------------------------
-# It carries ids; the job's row is the truth. What it delivers twice is claimed once, what it loses the sweep
-# tells again. So nothing here is tuned for safety, only for quickness and for not tripping over itself:
-# a task outlives every answer Moodle may give (timeout), and is not handed out again before that (retry).
+# --- django-q2 ------------------------------------------------------------------------------------------
+# Messages carry only the ids of jobs. A job is claimed once even if its message is delivered twice, and the sweep
+# dispatches it again if the message is lost. So these settings need not be safe, only fast: a task may run longer than
+# any answer of Moodle takes (timeout), and is not delivered again before that (retry).
 
 _longest_task = int(MOODLE_DUPLICATION_TIMEOUT) + 600
 Q_CLUSTER = {
@@ -235,16 +235,16 @@ Q_CLUSTER = {
     "catch_up": False,
     "scheduler": False,
     "guard_cycle": 0.5,
-    # The broker pauses by itself: seldom polls while nothing happens (duplication/queue/broker.py).
+    # The broker pauses by itself and polls an idle queue seldom (duplication/queue/broker.py).
     "poll": 0,
-    # django-q2 writes the state of its processes into this cache twice a second, and nobody reads it.
+    # django-q2 writes the state of its processes to this cache twice a second, and nothing reads it.
     "cache": "unused",
     "label": "Work queue",
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
             # One asks Moodle, one sends mail, one makes callbacks, and one is free for heartbeats and the database.
             "workers": 4,
-            # The longest task is a deletion, which Moodle is given five minutes for.
+            # The longest task is a deletion, for which Moodle has five minutes.
             "timeout": 480,
             "retry": 960,
             "recycle": 500,
@@ -339,10 +339,10 @@ elif not (LOCAL_PASSWORDS or MOODLE_SIGN_IN):
 
 FACULTY_NEEDS_APPROVAL = env.flag("FACULTY_NEEDS_APPROVAL", True)
 FACULTY_MAY_COPY_USER_DATA = env.flag("FACULTY_MAY_COPY_USER_DATA", False)
-# The categories faculty may copy into, with all below them; empty: every category.
+# The categories into which faculty may copy, including their subcategories; empty: every category.
 FACULTY_CATEGORIES = env.numbers("FACULTY_CATEGORIES")
 HELP_DESK_MAY_RETRY = env.flag("HELP_DESK_MAY_RETRY", False)
-# Calls of the web services that one API token may make in a minute, over all processes.
+# How many calls an API token may make in a minute, over all web processes.
 API_RATE_PER_MINUTE = env.count("API_RATE_PER_MINUTE", 6000)
 
 # --- Mail -----------------------------------------------------------------------------------------------
@@ -355,12 +355,12 @@ EMAIL_HOST_PASSWORD = env.text("EMAIL_HOST_PASSWORD")
 EMAIL_USE_TLS = env.flag("EMAIL_USE_TLS", False)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", "dupdash@localhost")
-# A mail that was not taken is tried again: first delay, longest delay, and how many attempts in all.
+# Retries of a mail that the server did not accept: first delay, longest delay, and the number of attempts.
 MAIL_RETRY_FIRST, MAIL_RETRY_LONGEST = env.growing("MAIL_RETRY_FIRST", "MAIL_RETRY_LONGEST", (60, 4 * 3600))
 MAIL_ATTEMPTS = env.count("MAIL_ATTEMPTS", 20)
 # The hour of the daily summary, in each recipient's time zone.
 DIGEST_HOUR = env.count("DIGEST_HOUR", 7, least=0, most=23)
-# The address people reach this dashboard at: for links in mails.
+# The address of this dashboard, for links in mails.
 SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
 
 # --- Callbacks and chat ---------------------------------------------------------------------------------
@@ -407,17 +407,17 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "dupdash.web.views.sign_in.csrf_failure"
 SESSION_COOKIE_SAMESITE = "Lax"
-# Behind HTTPS (every real installation): cookies go over HTTPS only, and the proxy's word is taken for it.
+# Behind an HTTPS proxy: cookies are sent over HTTPS only, and the proxy's header is trusted.
 BEHIND_HTTPS = env.flag("BEHIND_HTTPS", False)
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_HTTPS else 0
 if BEHIND_HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SILENCED_SYSTEM_CHECKS = [
-    # Whether all of a domain speaks HTTPS only is for its owner to say, not for one site in it.
+    # Only the owner of a domain can decide that the whole domain uses HTTPS only.
     "security.W005",
     "security.W021",
-    # The proxy redirects (deploy/nginx.conf): it alone knows what came in over HTTP.
+    # The proxy redirects to HTTPS (deploy/nginx.conf). Only it knows which requests came over HTTP.
     "security.W008",
 ]
 
@@ -447,16 +447,16 @@ LOGGING = {
         "django.server": {"handlers": ["console"], "level": "INFO", "propagate": False, "filters": ["without_queries"]},
     },
 }
-# Prometheus sends it to read /metrics; without it there is no such address.
+# Prometheus sends this token to read /metrics. Without a token the address does not exist.
 METRICS_TOKEN = env.text("METRICS_TOKEN")
 # Errors are reported to Sentry if its address is set. Nothing that identifies a person is sent.
 SENTRY_DSN = env.text("SENTRY_DSN")
 if SENTRY_DSN:
-    # Not at the top: it costs every process memory.
+    # Imported here, because it costs every process memory.
     from dupdash.telemetry.sentry import report_errors_to_sentry
 
     if not report_errors_to_sentry(SENTRY_DSN, MOODLE_TOKEN, ASYNC_TOKEN, OIDC_CLIENT_SECRET):
         refuse("SENTRY_DSN", "is not an address of Sentry. Copy it from the project's settings in Sentry")
 
-# The pipe that tells worker processes that their supervisor has gone; set by the supervisor alone.
+# The pipe by which worker processes notice the end of their supervisor. Only the supervisor sets this.
 SUPERVISOR_PIPE_FD = os.environ.get("DUPDASH_SUPERVISOR_PIPE_FD", "")
