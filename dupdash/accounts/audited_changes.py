@@ -21,6 +21,7 @@ _FLAGS = {"is_active": "active", "is_superuser": "superuser", "is_staff": "staff
 # Events of jobs that the log repeats. Reasons that people type stay in the job's activity.
 _OF_JOBS = {
     "approved": AuditKind.APPROVED,
+    "approval_undone": AuditKind.APPROVAL_UNDONE,
     "rejected": AuditKind.REFUSED,
     "partial_deleted": AuditKind.COURSE_DELETED,
     "removed": AuditKind.COURSE_DELETED,

@@ -91,6 +91,7 @@ class AuditKind(models.TextChoices):
     TOKEN_MADE = "token_made", "API token made"
     TOKEN_REVOKED = "token_revoked", "API token revoked"
     APPROVED = "approved", "Request approved"
+    APPROVAL_UNDONE = "approval_undone", "Approval undone"
     REFUSED = "refused", "Request refused"
     COURSE_DELETED = "course_deleted", "Course deleted"
     POLICY_CHANGED = "policy_changed", "Policy changed"

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -129,6 +129,16 @@ def test_decisions_are_recorded_without_what_was_typed(administrator: User, sand
         ("refused", "ada", f"B-1: job {refused.pk}", ""),
     ]
     assert "private" not in str(list(AuditEntry.objects.values()))
+
+
+def test_undone_approval_is_recorded(administrator: User, sandbox: Sandbox) -> None:
+    job = a_job(State.AWAITING_APPROVAL, "A-1")
+    jobs.approve(job, actor=administrator, hold=timedelta(minutes=1))
+    jobs.undo_approval(job, actor=administrator)
+    assert [entry[:3] for entry in entries(AuditKind.APPROVED, AuditKind.APPROVAL_UNDONE)] == [
+        ("approved", "ada", f"A-1: job {job.pk}"),
+        ("approval_undone", "ada", f"A-1: job {job.pk}"),
+    ]
 
 
 def test_deleted_course_is_recorded(administrator: User, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,7 @@ class Migration(migrations.Migration):
                             ("token_made", "API token made"),
                             ("token_revoked", "API token revoked"),
                             ("approved", "Request approved"),
+                            ("approval_undone", "Approval undone"),
                             ("refused", "Request refused"),
                             ("course_deleted", "Course deleted"),
                             ("policy_changed", "Policy changed"),
