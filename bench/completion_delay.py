@@ -35,7 +35,6 @@ def main() -> None:
             periods={"MOODLE_CONCURRENCY": str(arguments.concurrency), "LOG_LEVEL": "ERROR"},
             speed=arguments.speed,
             native=True,
-            companions=True,
         )
         try:
             installation.start()

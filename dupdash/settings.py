@@ -156,7 +156,7 @@ if MOODLE_TOKEN and not MOODLE_URL:
     refuse("MOODLE_URL", "is missing: MOODLE_TOKEN needs the address of the site it is for")
 # Each copy needs a worker process that keeps one request open.
 MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4, most=64)
-MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "synchronous", "asynchronous"))
+MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "synchronous", "asynchronous", "plugin"))
 # Another server of the proposed web services, for example another dupdash, if the Moodle does not have them.
 ASYNC_URL = env.moodle_address("ASYNC_URL")
 ASYNC_TOKEN = env.text("ASYNC_TOKEN")
@@ -379,6 +379,8 @@ if CHAT_WEBHOOK_URL:
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = env.time_zone("TIME_ZONE", "UTC")
+# Of the Moodle site: the start and end dates of courses are calendar dates there.
+MOODLE_TIME_ZONE = env.time_zone("MOODLE_TIME_ZONE", TIME_ZONE)
 USE_TZ = True
 
 STATIC_URL = "static/"

@@ -14,7 +14,7 @@ from django.contrib.auth.models import AnonymousUser
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.options import user_data
 from dupdash.moodle.records import Category
 
 if TYPE_CHECKING:
@@ -170,9 +170,7 @@ def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, cli
         raise NotAllowed("You may see jobs, but not request copies.")
     # First: whoever asks for a course of somebody else gets one answer, whatever else is wrong.
     require_teaching(user, copy.source_id, client)
-    if not may_copy_user_data(user) and any(
-        copy.options.get(option.name) and option.carries_user_data for option in OPTIONS
-    ):
+    if not may_copy_user_data(user) and user_data(copy.options):
         raise NotAllowed("Only course administrators may copy people and their work.")
     if not category_is_allowed(user, copy.category_id, client):
         raise NotAllowed("You may not copy courses into this category.")

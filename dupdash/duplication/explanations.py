@@ -134,6 +134,51 @@ EXPLANATIONS: dict[str, Explanation] = {
         change="choose another short name",
         nothing_started=True,
     ),
+    # Of the Moodle plugin, which removes what it made before it says so.
+    **{
+        code: Explanation(
+            happened,
+            "There is no copy, and nothing of it is left: Moodle removed what it had made.",
+            do,
+            nothing_started=True,
+        )
+        for code, happened, do in (
+            (
+                "processdied",
+                "The process that made this copy in Moodle ended unexpectedly.",
+                "Retry. If it happens again, a course administrator looks into the log of Moodle’s cron.",
+            ),
+            (
+                "taskgone",
+                "The task of this copy disappeared from Moodle’s queue.",
+                "Retry. Somebody may have deleted it there, or uninstalled the plugin.",
+            ),
+            ("cancelled", "Somebody cancelled this copy in Moodle.", "Retry if it is still wanted."),
+            (
+                "locktimeout",
+                "Moodle waited for a lock that another task held, and gave up.",
+                "Retry when Moodle has less to do.",
+            ),
+        )
+    },
+    "courseidnumbertaken": Explanation(
+        "Another course has the ID number by now.",
+        "Nothing was started: Moodle allows each ID number once.",
+        "Edit and retry with another ID number, or without one.",
+        nothing_started=True,
+    ),
+    "enddatebeforestartdate": Explanation(
+        "The end date is before the start date.",
+        "Nothing was started.",
+        "Edit and retry with other dates.",
+        nothing_started=True,
+    ),
+    "nostartdatenoenddate": Explanation(
+        "The source has no start date, so its copy cannot have an end date alone.",
+        "Nothing was started.",
+        "Edit and retry with a start date.",
+        nothing_started=True,
+    ),
     "missingparam": Explanation(
         "Moodle did not receive a part of the request.",
         NOTHING_STARTED,

@@ -1,7 +1,7 @@
 """What a job was first asked for, whatever an approval changed since: so that what is sent again finds its own job."""
 
 import ast
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from dupdash.duplication.models import DuplicationJob
@@ -19,6 +19,9 @@ CHANGEABLE = {
     "category_name": "category",
     "visible": "visibility",
     "options": "options",
+    "startdate": "start date",
+    "enddate": "end date",
+    "idnumber": "ID number",
     "not_before": "start",
 }
 
@@ -59,8 +62,12 @@ def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
         request.shortname.strip(),
         request.category_id,
         request.visible,
+        request.startdate,
+        request.enddate,
+        request.idnumber.strip(),
     )
-    before = (job.source_id, first["fullname"], first["shortname"], first["category_id"], first["visible"])
+    names = ("fullname", "shortname", "category_id", "visible", "startdate", "enddate", "idnumber")
+    before = (job.source_id, *(first[name] for name in names))
     # As chosen and as it works out are the same wish: what was stored is the latter.
     return asked == before and first["options"] in (dict(request.options), _effective(request))
 
@@ -75,13 +82,15 @@ def original_request(job: DuplicationJob) -> dict[str, Any]:
 
 def to_event(value: Any) -> Any:
     """The value of a column as an event keeps it."""
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _from_event(name: str, value: Any) -> Any:
     """The value of a column that an event keeps; older events keep it as Python prints it."""
     if name == "not_before":
         return datetime.fromisoformat(value) if value not in (None, "None") else None
+    if name in ("startdate", "enddate"):
+        return date.fromisoformat(value) if value else None
     if name in ("category_id", "visible", "options") and isinstance(value, str):
         return ast.literal_eval(value)
     return value

@@ -30,6 +30,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import quote_course
 from dupdash.duplication.transitions import JobMovedOn, create_job, move_job, record_event
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.options import abilities
 from dupdash.moodle.records import Course
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def reject(job: DuplicationJob, *, reason: str, actor: "User | None", via: str =
 def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
     """Stop a job: at once where nothing was started; else its copy is removed when Moodle is done.
 
-    Moodle cannot be stopped. Raises NotAllowed, CannotDo.
+    A stock Moodle cannot be stopped; the plugin is told by the next sweep. Raises NotAllowed, CannotDo.
     """
     access.require(actor, Action.CANCEL, job)
     if job.state in (State.AWAITING_APPROVAL, State.QUEUED):
@@ -174,10 +175,16 @@ def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
         raise CannotDo(f"This job has ended ({job.get_state_display().lower()}); there is nothing to cancel.")
     if job.cancel_requested_at is not None:
         raise CannotDo("This copy will be removed already, as soon as Moodle is done with it.")
+    stops = abilities(job.driver).of_the_whole and job.state == State.RUNNING
+    what_follows = (
+        "Moodle stops the copy and removes what it has made."
+        if stops
+        else "Moodle cannot be stopped: the copy will be removed when Moodle is done with it."
+    )
     _note(
         job,
         kind="cancel_requested",
-        reason="Cancelled. Moodle cannot be stopped: the copy will be removed when Moodle is done with it.",
+        reason=f"Cancelled. {what_follows}",
         actor=actor,
         via=via,
         cancel_requested_at=timezone.now(),
@@ -243,6 +250,9 @@ def draft_of(job: DuplicationJob) -> Draft:
         category_id=job.category_id,
         visible=job.visible,
         options=dict(job.options),
+        startdate=job.startdate,
+        enddate=job.enddate,
+        idnumber=job.idnumber,
         note=job.note,
     )
 
@@ -379,6 +389,9 @@ def _insert(
         category_name=request.category_name,
         visible=request.visible,
         options=request.options,
+        startdate=request.startdate,
+        enddate=request.enddate,
+        idnumber=request.idnumber,
         note=request.note,
         not_before=request.not_before,
         idempotency_key=request.idempotency_key,

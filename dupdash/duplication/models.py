@@ -13,6 +13,9 @@ from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns, sh
 from dupdash.duplication.sql_durations import between
 from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
 
+# The longest idnumber of a course (Moodle's column has this length).
+IDNUMBER_LONGEST = 100
+
 
 def new_id() -> str:
     """32 hexadecimal characters, not to be guessed (RFC 9562, version 4)."""
@@ -92,6 +95,10 @@ class DuplicationJob(models.Model):
     category_name = models.CharField(max_length=1000, blank=True)
     visible = models.BooleanField(default=True)
     options = models.JSONField()
+    # Calendar dates in the time zone of the Moodle site; null: the source's, and an end that moves with the start.
+    startdate = models.DateField(null=True)
+    enddate = models.DateField(null=True)
+    idnumber = models.CharField(max_length=IDNUMBER_LONGEST, blank=True, default="")
     note = models.TextField(blank=True)
     # Not to be started before this moment: asked for in the form, or the delay of an automatic retry.
     not_before = models.DateTimeField(null=True)
@@ -117,7 +124,13 @@ class DuplicationJob(models.Model):
     driver = models.CharField(max_length=20, blank=True)
     sent_at = models.DateTimeField(null=True)
     baseline = models.JSONField(null=True)
+    # The settings that the copy gets in place of its source's: "startdate", "enddate" (Unix timestamps), "idnumber".
+    course_settings = models.JSONField(default=dict)
     duplicate_id = models.CharField(max_length=64, blank=True)
+    # The plugin: how many tasks come before this one in Moodle's queue (null: it does not wait there), and since when
+    # Moodle works on it.
+    moodle_queue_ahead = models.PositiveIntegerField(null=True)
+    moodle_started_at = models.DateTimeField(null=True)
     # Another copy of the same source may start: the course was seen, should have been seen by now, or Moodle is done.
     source_released_at = models.DateTimeField(null=True)
     # Moodle has ended the request, by an answer or by an error in its own words. The job holds no slot from then on.
@@ -166,6 +179,8 @@ class DuplicationJob(models.Model):
     # A partial course or an unwanted copy that was deleted in Moodle through this job.
     course_deleted_at = models.DateTimeField(null=True)
     verification = models.JSONField(null=True)
+    # What the plugin reports of a complete copy, in its own form: "activities", "missing", "pointing".
+    moodle_report = models.JSONField(null=True)
 
     # Who looks after a failure, what that person noted, and since when nobody needs to do anything about it any more.
     assignee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
@@ -236,6 +251,11 @@ class DuplicationJob(models.Model):
         for column, value in derived_columns(self).items():
             setattr(self, column, value)
         super().save(*args, **kwargs)
+
+    @property
+    def wants_course_settings(self) -> bool:
+        """Whether the copy is to have dates or an idnumber of its own."""
+        return bool(self.startdate or self.enddate or self.idnumber)
 
     @property
     def is_terminal(self) -> bool:
@@ -327,6 +347,10 @@ class MoodleHealth(models.Model):
     release = models.CharField(max_length=100, blank=True)
     driver = models.CharField(max_length=20, blank=True)
     may_delete = models.BooleanField(default=False)
+    # When the cron of the Moodle was started last, as the plugin says; null: not known, or never.
+    cron_run_at = models.DateTimeField(null=True)
+    # The token may call core_course_update_courses.
+    may_update = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="one_moodle")]

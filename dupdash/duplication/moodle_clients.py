@@ -1,10 +1,14 @@
 """The one Moodle that the settings name."""
 
+import re
+
 from django.conf import settings
 
 from dupdash.duplication.models import MoodleHealth
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault
+
+_MODNAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 
 def open_client() -> MoodleClient:
@@ -39,5 +43,16 @@ def course_url(course_id: int, health: MoodleHealth | None = None) -> str:
 
     ``health``: for those who have read it already.
     """
+    return f"{_site_url(health)}/course/view.php?id={course_id}"
+
+
+def module_url(modname: str, module_id: int, health: MoodleHealth | None = None) -> str:
+    """The address of an activity for a browser; "" for a kind that cannot be part of one."""
+    if not _MODNAME.fullmatch(modname):
+        return ""
+    return f"{_site_url(health)}/mod/{modname}/view.php?id={module_id}"
+
+
+def _site_url(health: MoodleHealth | None) -> str:
     known = health.site_url if health else MoodleHealth.objects.values_list("site_url", flat=True).first()
-    return f"{known or settings.MOODLE_URL}/course/view.php?id={course_id}"
+    return str(known or settings.MOODLE_URL)

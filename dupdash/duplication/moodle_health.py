@@ -6,6 +6,7 @@ passes. Neither fails a job (rule 6): the queue is kept, and dispatch resumes by
 
 import functools
 import logging
+import math
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from dupdash.duplication.moodle_clients import open_async_client, open_client
 from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
-from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, Driver
+from dupdash.moodle.options import ABILITIES, ASYNCHRONOUS, DRIVERS, PLUGIN, SYNCHRONOUS, Driver
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
 from dupdash.moodle.site_address import site_address
 
@@ -34,6 +35,8 @@ OUTAGE_ADVICE = (
     "dupdash asks the site again and again, and resumes by itself. If the outage lasts, check on the server of dupdash "
     "whether the address in MOODLE_URL opens."
 )
+# The clock of the site and ours are not the same, and a report takes time.
+CRON_PRECISION = timedelta(seconds=5)
 # Moodle could not put its own answer into the shape that it promises.
 INVALID_RESPONSE = "invalidresponse"
 
@@ -41,9 +44,17 @@ INVALID_RESPONSE = "invalidresponse"
 DUPLICATE = "core_course_duplicate_course"
 START = "core_course_async_duplicate_course"
 FOLLOW = "core_course_async_duplicate_course_get_status"
-# Another dupdash and the Moodle plugin have it; their progress is that of the whole duplication.
+# The Moodle plugin and another dupdash have these beside them; their progress is that of the whole duplication.
 FOLLOW_MANY = "core_course_async_duplicate_course_get_statuses"
+RESULT = "core_course_async_duplicate_course_get_result"
+CANCEL = "core_course_async_duplicate_course_cancel"
+SERVICES: dict[Driver, tuple[str, ...]] = {
+    SYNCHRONOUS: (DUPLICATE,),
+    ASYNCHRONOUS: (START, FOLLOW),
+    PLUGIN: (START, FOLLOW, FOLLOW_MANY, RESULT, CANCEL),
+}
 DELETE = "core_course_delete_courses"
+UPDATE = "core_course_update_courses"
 READS = (
     "core_webservice_get_site_info",
     "core_course_get_categories",
@@ -55,18 +66,22 @@ READS = (
 OPTIONAL = {
     DELETE: "partial courses and unwanted copies cannot be deleted from here",
     "core_user_get_users_by_field": "faculty cannot ask for copies: nobody can be found in Moodle",
+    UPDATE: "copies keep the dates of their sources and get no ID number, unless the Moodle plugin is installed",
     "core_enrol_get_users_courses": "faculty must search for the courses they teach instead of choosing from them",
 }
 
 
 def choose_driver(site: SiteInfo) -> Driver:
-    """The driver for this site: forced by MOODLE_DRIVER, else the proposed services where the site has both."""
-    return _forced_driver() or (ASYNCHRONOUS if site.offers(START, FOLLOW) else SYNCHRONOUS)
+    """The driver for this site: forced by MOODLE_DRIVER, else the ablest whose services the site offers."""
+    if forced := _forced_driver():
+        return forced
+    abler: tuple[Driver, ...] = (PLUGIN, ASYNCHRONOUS)
+    return next((driver for driver in abler if site.offers(*SERVICES[driver])), SYNCHRONOUS)
 
 
 def driver_for_copy(driver: Driver, *, visible: bool) -> Driver:
-    """The driver that makes one copy at a site of this driver: the proposed service makes visible copies only."""
-    return driver if visible else SYNCHRONOUS
+    """The driver that makes one copy at a site of this driver: one that makes visible copies only makes no other."""
+    return driver if visible or ABILITIES[driver].hidden else SYNCHRONOUS
 
 
 def expected_driver(health: MoodleHealth, *, visible: bool) -> Driver:
@@ -74,25 +89,28 @@ def expected_driver(health: MoodleHealth, *, visible: bool) -> Driver:
 
     Before the site was ever reached that is the driver of a stock Moodle.
     """
-    known = ASYNCHRONOUS if health.driver == ASYNCHRONOUS else SYNCHRONOUS
-    return driver_for_copy(_forced_driver() or known, visible=visible)
+    return driver_for_copy(_forced_driver() or _known_driver(health.driver), visible=visible)
 
 
 def driver_of_job(job: DuplicationJob, health: MoodleHealth) -> Driver:
     """The driver that a job was sent with, or will be sent with."""
     if job.driver:
-        return ASYNCHRONOUS if job.driver == ASYNCHRONOUS else SYNCHRONOUS
+        return _known_driver(job.driver)
     return expected_driver(health, visible=job.visible)
 
 
+def _known_driver(name: str) -> Driver:
+    """The driver of a stored name; the synchronous one for "", before any was chosen."""
+    return next((driver for driver in DRIVERS if driver == name), SYNCHRONOUS)
+
+
 def _forced_driver() -> Driver | None:
-    forced: dict[str, Driver] = {SYNCHRONOUS: SYNCHRONOUS, ASYNCHRONOUS: ASYNCHRONOUS}
-    return forced.get(settings.MOODLE_DRIVER)
+    return next((driver for driver in DRIVERS if driver == settings.MOODLE_DRIVER), None)
 
 
 def missing_functions(site: SiteInfo) -> list[str]:
     """The functions that the token is known not to be allowed to call, and that every job needs."""
-    needed = (*READS, START, FOLLOW) if choose_driver(site) == ASYNCHRONOUS else (*READS, DUPLICATE)
+    needed = (*READS, *SERVICES[choose_driver(site)])
     return [name for name in needed if site.lacks(name)]
 
 
@@ -116,14 +134,18 @@ def read_site(client: MoodleClient) -> SiteInfo:
     if settings.ASYNC_URL:
         with open_async_client() as native:
             offered = ask_site(native).functions or frozenset()
-        site = replace(site, functions=(site.functions or frozenset()) | (offered & {START, FOLLOW, FOLLOW_MANY}))
+        site = replace(site, functions=(site.functions or frozenset()) | (offered & set(SERVICES[PLUGIN])))
     if missing := missing_functions(site):
         raise ConfigurationFault(
             f"The token may not call {', '.join(missing)}.",
             errorcode="accessexception",
             advice=ADD_FUNCTIONS,
         )
-    known: dict[str, str | bool] = {"driver": choose_driver(site), "may_delete": not site.lacks(DELETE)}
+    known: dict[str, str | bool] = {
+        "driver": choose_driver(site),
+        "may_delete": not site.lacks(DELETE),
+        "may_update": site.offers(UPDATE),
+    }
     if site is not UNKNOWN_SITE:
         if difference := address_difference(site.siteurl, settings.MOODLE_URL):
             _warn_once(difference)
@@ -135,6 +157,18 @@ def read_site(client: MoodleClient) -> SiteInfo:
     MoodleHealth.current()
     MoodleHealth.objects.update(last_response_at=timezone.now(), **known)
     return site
+
+
+def record_cron(idle_for: float | None) -> None:
+    """Remember when the cron of the Moodle was started last. Written only where that has changed by seconds."""
+    if idle_for is None:
+        return
+    ran_at = timezone.now() - timedelta(seconds=idle_for) if math.isfinite(idle_for) else None
+    known = MoodleHealth.current().cron_run_at
+    if ran_at is not None and known is not None and abs(ran_at - known) < CRON_PRECISION:
+        return
+    if ran_at != known:
+        MoodleHealth.objects.update(cron_run_at=ran_at)
 
 
 def _address(siteurl: str) -> str:

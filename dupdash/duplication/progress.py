@@ -13,6 +13,7 @@ from django.utils import timezone
 from dupdash.duplication.expectation import Expectation, rough_expectation
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.states import State
+from dupdash.moodle.options import abilities
 
 # An estimate stops here until the next milestone is seen: it must not say "done".
 ESTIMATE_ENDS = 0.95
@@ -28,6 +29,8 @@ PACE_SPREAD = 0.3
 SEEN_LATE = 0.4
 # Bounds of the pace of a copy's own backup, compared with the expected one.
 PACE_LEAST, PACE_MOST = 0.2, 20.0
+# The least progress that tells the pace of a copy.
+PACE_TOLD = 0.05
 # The proposed service's number for restore, and Moodle's code backup::STATUS_EXECUTING.
 RESTORE_PHASE = 2
 EXECUTING = 800
@@ -55,8 +58,8 @@ def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
     now = now or timezone.now()
     if job.state == State.SUCCEEDED:
         return Progress(Phase.RESTORE, 1.0, 1.0, 1.0, False, None, 1.0)
-    if job.driver == "asynchronous" and job.sent_at is not None:
-        return _reported(job)
+    if abilities(job.driver).works_by_itself and job.sent_at is not None:
+        return _reported(job, now)
     if job.is_terminal or job.state == State.UNRESOLVED or job.sent_at is None:
         return _standing(job)
     expected = _expected(job)
@@ -166,23 +169,39 @@ def _normal(distance: float) -> float:
     return math.erfc(-distance / math.sqrt(2)) / 2
 
 
-def _reported(job: DuplicationJob) -> Progress:
+def _reported(job: DuplicationJob, now: datetime) -> Progress:
     """The figures of a site that reports them itself, already made one that never goes backward."""
-    number = job.progress_floor
-    backup = min(1.0, number * 2) if job.phase != Phase.RESTORE else 1.0
-    restore = max(0.0, number * 2 - 1) if job.phase == Phase.RESTORE else 0.0
-    return Progress(job.phase, backup, restore, number, False, None, number)
+    number, share = job.progress_floor, backup_share(job)
+    backup = min(1.0, number / share) if job.phase != Phase.RESTORE else 1.0
+    restore = max(0.0, (number - share) / (1 - share)) if job.phase == Phase.RESTORE else 0.0
+    return Progress(job.phase, backup, restore, number, False, _time_left_of_report(job, now), number)
 
 
-def overall_of_report(phase: int, status: int, figure: float, *, of_the_whole: bool) -> float:
+def backup_share(job: DuplicationJob) -> float:
+    """The share of backup in the whole, by earlier copies; half of it without history."""
+    if job.expected_backup is None or job.expected_restore is None:
+        return 0.5
+    return _backup_share(Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False))
+
+
+def _time_left_of_report(job: DuplicationJob, now: datetime) -> timedelta | None:
+    """At the pace of this copy so far; not before the site has reported enough to tell a pace."""
+    started, done = job.moodle_started_at, job.progress_floor
+    if job.state != State.RUNNING or started is None or done < PACE_TOLD or not abilities(job.driver).of_the_whole:
+        return None
+    return (now - started) * ((1 - done) / done)
+
+
+def overall_of_report(phase: int, status: int, figure: float, *, of_the_whole: bool, share: float = 0.5) -> float:
     """One overall figure from what a site reports of a copy it works on by itself.
 
-    Another dupdash reports the whole duplication. A plugin passes on Moodle's own figures, which start again in the
-    second phase and jump to 1 and back while it prepares (measured): only while a phase executes (status 800)
-    does its figure say anything, and a 1 there is left over from the phase before.
+    The plugin and another dupdash report the whole duplication. The services as proposed may pass on Moodle's own
+    figures, which start again in the second phase and jump to 1 and back while it prepares (measured): only while a
+    phase executes (status 800) does its figure say anything, and a 1 there is left over from the phase before.
+    ``share``: of the backup in the whole, for a site that reports each phase.
     """
     figure = min(1.0, max(0.0, figure)) if figure == figure else 0.0
     if of_the_whole:
         return figure if figure < 1 else ESTIMATE_ENDS
     within = figure if status == EXECUTING and figure < 1 else 0.0
-    return (phase == RESTORE_PHASE) / 2 + within / 2
+    return share + (1 - share) * within if phase == RESTORE_PHASE else share * within

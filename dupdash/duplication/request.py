@@ -3,11 +3,12 @@
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
+from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
-from dupdash.duplication.models import DuplicationJob, MoodleHealth, Origin
-from dupdash.duplication.moodle_health import expected_driver
+from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, MoodleHealth, Origin
+from dupdash.duplication.moodle_health import UPDATE, expected_driver
 from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options
@@ -19,6 +20,8 @@ from dupdash.moodle.records import Course
 # Moodle's own form allows these lengths; its database a little more (measured).
 FULL_NAME_LONGEST = 254
 SHORT_NAME_LONGEST = 100
+# Moodle takes no other years.
+FIRST_YEAR, LAST_YEAR = 1971, 2200
 # The front page is a course with this id, and cannot be duplicated.
 FRONT_PAGE = 1
 
@@ -66,6 +69,10 @@ class Draft:
     category_id: int
     visible: bool = True
     options: Mapping[str, int] = field(default_factory=options.defaults)
+    # Calendar dates in the time zone of the site.
+    startdate: date | None = None
+    enddate: date | None = None
+    idnumber: str = ""
     note: str = ""
     not_before: datetime | None = None
     idempotency_key: str = ""
@@ -87,6 +94,9 @@ class DuplicationRequest:
     visible: bool
     options: dict[str, int]
     origin: Origin
+    startdate: date | None = None
+    enddate: date | None = None
+    idnumber: str = ""
     note: str = ""
     not_before: datetime | None = None
     idempotency_key: str = ""
@@ -140,6 +150,65 @@ def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
     health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
     reason = options.refusal(chosen, expected_driver(health, visible=visible))
     return [Problem("options", "invalidparameter", reason)] if reason else []
+
+
+def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
+    """Why the site cannot give a copy dates or an idnumber of its own, in a sentence; "" where it can."""
+    if options.abilities(expected_driver(health, visible=visible)).details or health.may_update:
+        return ""
+    return (
+        "This Moodle cannot set the dates and the ID number of a copy. It can if the Moodle plugin is installed, or if "
+        f"{UPDATE} is added to the web service of dupdash."
+    )
+
+
+def check_course_settings(draft: Draft, source: Course | None) -> list[Problem]:
+    """The problems of start date, end date and idnumber that can be told without asking Moodle."""
+    wanted = {"startdate": draft.startdate, "enddate": draft.enddate, "idnumber": draft.idnumber.strip()}
+    asked_for = [name for name, value in wanted.items() if value]
+    if not asked_for:
+        return []
+    health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
+    if reason := why_no_course_settings(health, visible=draft.visible):
+        return [Problem(asked_for[0], "invalidparameter", reason)]
+    problems = [
+        Problem(name, "invalidparameter", f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}.")
+        for name, day in (("startdate", draft.startdate), ("enddate", draft.enddate))
+        if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR
+    ]
+    start = draft.startdate or (day_of(source.startdate) if source else None)
+    if draft.enddate and source and start is None:
+        message = "A course without a start date cannot have an end date. Enter a start date, too."
+        problems.append(Problem("enddate", "nostartdatenoenddate", message))
+    if draft.enddate and start and draft.enddate < start:
+        message = f"The end date is before the start date, {start:%Y-%m-%d}."
+        problems.append(Problem("enddate", "enddatebeforestartdate", message))
+    return problems + _check_idnumber(draft.idnumber.strip())
+
+
+def _check_idnumber(idnumber: str) -> list[Problem]:
+    if len(idnumber) > IDNUMBER_LONGEST:
+        message = f"An ID number has at most {IDNUMBER_LONGEST} characters; this one has {len(idnumber)}."
+        return [Problem("idnumber", "invalidparameter", message)]
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in idnumber):
+        return [Problem("idnumber", "invalidparameter", "An ID number is one line without control characters.")]
+    return []
+
+
+def idnumber_taken(idnumber: str, client: MoodleClient, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
+    """The problem that a course or an unfinished job has this idnumber; None where none has.
+
+    Raises MoodleError where Moodle cannot be asked.
+    """
+    if not idnumber.strip():
+        return None
+    unfinished = DuplicationJob.objects.unfinished().filter(idnumber__iexact=idnumber.strip())
+    if job := unfinished.exclude(pk=ignore_job.pk if ignore_job else "").select_related("requester").first():
+        return Problem("idnumber", "courseidnumbertaken", "Another unfinished copy already has this ID number.", job)
+    for course in client.courses_by_idnumber(idnumber.strip()):
+        message = "A course in Moodle already has this ID number. Choose another, or leave it empty."
+        return Problem("idnumber", "courseidnumbertaken", message, course=course)
+    return None
 
 
 def held_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
@@ -209,6 +278,11 @@ def prepare(
         problems.append(
             Problem("source", "backupprecheckerrors", "This is the site's front page, which cannot be copied.")
         )
+    settings_problems = check_course_settings(draft, source)
+    problems += settings_problems
+    if not any(problem.field == "idnumber" for problem in settings_problems):
+        taken = idnumber_taken(draft.idnumber, client, ignore_job=ignore_job)
+        problems += [taken] if taken else []
     categories = {category.id: category for category in client.categories()}
     category = categories.get(draft.category_id)
     if category is None:
@@ -232,6 +306,9 @@ def prepare(
         visible=draft.visible,
         options=options.effective(options.defaults() | dict(draft.options)),
         origin=origin,
+        startdate=draft.startdate,
+        enddate=draft.enddate,
+        idnumber=draft.idnumber.strip(),
         note=draft.note.strip(),
         not_before=draft.not_before,
         idempotency_key=draft.idempotency_key,

@@ -20,7 +20,7 @@ def get_result(call: Call) -> dict[str, Any]:
     """
     job = visible_job(call)
     code, message = _failure(job, in_full=access.sees_all_jobs(call.owner))
-    return {
+    result = {
         "duplicateid": job.pk,
         "state": job.state,
         "courseid": job.course_id if job.state == State.SUCCEEDED else None,
@@ -33,6 +33,9 @@ def get_result(call: Call) -> dict[str, Any]:
         "timefinished": _timestamp(job.finished_at),
         "warnings": _warnings(job),
     }
+    if job.state == State.SUCCEEDED and job.moodle_report is not None:
+        result["report"] = job.moodle_report
+    return result
 
 
 def _timestamp(at: datetime | None) -> int | None:

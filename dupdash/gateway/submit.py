@@ -4,6 +4,7 @@ The call takes the same steps as the request form: draft, checks, permissions, j
 """
 
 import logging
+from datetime import date
 from typing import NoReturn
 
 from dupdash.accounts import access
@@ -11,13 +12,14 @@ from dupdash.accounts.access import NotAllowed
 from dupdash.callbacks import registration
 from dupdash.callbacks.addresses import InvalidAddress, check_address
 from dupdash.duplication import idempotency, jobs
-from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.course_dates import day_of
+from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, InvalidRequest, Problem, prepare
 from dupdash.gateway import errors
 from dupdash.gateway.call import Call
 from dupdash.gateway.options import options_by_name
-from dupdash.gateway.parameters import Parameter, flag, integer, short_text, text
+from dupdash.gateway.parameters import Parameter, Tree, flag, integer, short_text, shown, text
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError, Refused
@@ -25,6 +27,19 @@ from dupdash.moodle.errors import MoodleError, Refused
 logger = logging.getLogger("dupdash.gateway")
 
 KEY_LONGEST = 255
+
+# The Unix timestamps that the Moodle plugin takes.
+MOMENT_MOST = 9_999_999_999
+
+
+def calendar_date(name: str, given: Tree) -> date:
+    """The calendar date of a Unix timestamp, in the time zone of the Moodle site."""
+    moment = integer(name, given)
+    day = day_of(moment) if 0 < moment <= MOMENT_MOST else None
+    if day is None:
+        raise errors.invalid_parameter(f"{shown(name)}: a Unix timestamp is expected")
+    return day
+
 
 PARAMETERS = {
     "id": Parameter(integer),
@@ -34,6 +49,9 @@ PARAMETERS = {
     "options": Parameter(options_by_name, required=False, default={}),
     # Not in the proposal.
     "visible": Parameter(flag, required=False, default=True),
+    "startdate": Parameter(calendar_date, required=False),
+    "enddate": Parameter(calendar_date, required=False),
+    "idnumber": Parameter(short_text(IDNUMBER_LONGEST), required=False, default=""),
     "idempotencykey": Parameter(short_text(KEY_LONGEST), required=False, default=""),
     "callbackurl": Parameter(text, required=False, default=""),
 }
@@ -46,7 +64,10 @@ _ORDER = (
     "invalidrecord",
     "invalidextparam",
     "backupprecheckerrors",
+    "nostartdatenoenddate",
+    "enddatebeforestartdate",
     "shortnametaken",
+    "courseidnumbertaken",
     "dmlwriteexception",
 )
 
@@ -63,6 +84,9 @@ def duplicate(call: Call) -> dict[str, str]:
         category_id=given["categoryid"],
         visible=given["visible"],
         options=options.effective(given["options"]),
+        startdate=given["startdate"],
+        enddate=given["enddate"],
+        idnumber=given["idnumber"],
         idempotency_key=given["idempotencykey"],
     )
     try:

@@ -7,6 +7,7 @@ other error. The token is sent only in the body of POST requests; it is in no UR
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -15,10 +16,11 @@ import requests
 from dupdash.moodle import parsing
 from dupdash.moodle.errors import NoTrustworthyAnswer, Refused, UnknownRefusal
 from dupdash.moodle.names import looks_equal
-from dupdash.moodle.options import ASYNCHRONOUS, SYNCHRONOUS, WireOption, to_wire
+from dupdash.moodle.options import ASYNCHRONOUS, PLUGIN, SYNCHRONOUS, WireOption, to_wire
 from dupdash.moodle.records import (
     AsyncResult,
     AsyncStatus,
+    AsyncStatuses,
     Category,
     Contents,
     Course,
@@ -41,6 +43,21 @@ LONGEST_DELETION = 300.0
 RAW_NAMES: Mapping[str, Parameter] = {"moodlewssettingraw": 1}
 """Have Moodle send names as it stores them: with all their languages, and without HTML escaping."""
 BY_FIELD = "core_course_get_courses_by_field"
+
+
+@dataclass(frozen=True)
+class StartDetails:
+    """The parameters of the plugin's start call that are not in the proposal.
+
+    ``startdate`` and ``enddate`` are Unix timestamps; None leaves them to the site, which keeps or moves the source's.
+    The same ``idempotency_key`` with the same parameters never makes a second copy.
+    """
+
+    visible: bool
+    idempotency_key: str
+    startdate: int | None = None
+    enddate: int | None = None
+    idnumber: str = ""
 
 
 class MoodleClient:
@@ -121,6 +138,12 @@ class MoodleClient:
             return ()
         return self._look_up("ids", ",".join(map(str, sorted(wanted))), lambda course: course.id in wanted)
 
+    def courses_by_idnumber(self, idnumber: str) -> tuple[Course, ...]:
+        """The courses that Moodle finds by this idnumber: none, or one. MariaDB and MySQL ignore case."""
+        return self._look_up(
+            "idnumber", idnumber, lambda course: course.idnumber is None or looks_equal(idnumber, course.idnumber)
+        )
+
     def courses_by_shortname(self, shortname: str) -> tuple[Course, ...]:
         """The courses that Moodle finds by this short name: none, one, possibly several. About 20 ms.
 
@@ -187,14 +210,14 @@ class MoodleClient:
         function = "core_course_async_duplicate_course_get_status"
         return self._read(function, {"duplicateid": duplicate_id}, _strict(AsyncStatus))
 
-    def async_duplicate_statuses(self, duplicate_ids: Iterable[str]) -> dict[str, AsyncStatus]:
+    def async_duplicate_statuses(self, duplicate_ids: Iterable[str]) -> AsyncStatuses:
         """The states of many duplications, by id, in one request, without the ids that the site does not know.
 
         Another dupdash and the Moodle plugin of this project offer this function.
         """
         wanted = list(duplicate_ids)
         if not wanted:
-            return {}
+            return AsyncStatuses({})
         function = "core_course_async_duplicate_course_get_statuses"
         return self._read(function, {"duplicateids": wanted}, lambda answer, _: parsing.async_statuses(answer))
 
@@ -204,7 +227,7 @@ class MoodleClient:
         Another dupdash and the Moodle plugin of this project offer this function.
         """
         function = "core_course_async_duplicate_course_get_result"
-        return self._read(function, {"duplicateid": duplicate_id}, _strict(AsyncResult))
+        return self._read(function, {"duplicateid": duplicate_id}, parsing.async_result)
 
     # --- writes -----------------------------------------------------------------------------------------
 
@@ -248,18 +271,20 @@ class MoodleClient:
         shortname: str,
         category_id: int,
         options: Mapping[str, int],
+        details: StartDetails | None = None,
     ) -> str:
         """Have Moodle start a duplication, and return its unique id. A stock Moodle does not have this.
 
-        The proposed service has five parameters; visibility is not one of them. The request is sent once, like the one
-        of ``duplicate_course``.
+        The proposed service has five parameters; ``details`` are for a site with the plugin's services. The request is
+        sent once, like the one of ``duplicate_course``. Only a call with ``details`` may be repeated.
         """
         parameters: dict[str, Parameter] = {
             "id": source_id,
             "fullname": fullname,
             "shortname": shortname,
             "categoryid": category_id,
-            "options": to_wire(options, ASYNCHRONOUS),
+            "options": to_wire(options, PLUGIN if details else ASYNCHRONOUS),
+            **(_details_to_wire(details) if details else {}),
         }
         function = "core_course_async_duplicate_course"
         return self._parsed(
@@ -267,6 +292,32 @@ class MoodleClient:
             self._transport.send_once(function, parameters, self._read_timeouts, duplicating=True),
             lambda answer, _: parsing.duplicate_id(answer),
         )
+
+    def async_cancel(self, duplicate_id: str) -> str:
+        """Have the site cancel a duplication, and return its state. Repeating it changes nothing.
+
+        Another dupdash and the Moodle plugin of this project offer this function.
+        """
+        function = "core_course_async_duplicate_course_cancel"
+        return self._parsed(
+            function,
+            self._transport.send_once(function, {"duplicateid": duplicate_id}, self._read_timeouts),
+            lambda answer, _: parsing.cancelled_state(answer),
+        )
+
+    def update_course(self, course_id: int, changes: Mapping[str, int | str]) -> None:
+        """Change settings of a course, by their names in Moodle ("startdate", "idnumber"). Repeating it is harmless.
+
+        Raises Refused if the account may not do it or Moodle does not accept a value.
+        """
+        function = "core_course_update_courses"
+        warnings = self._parsed(
+            function,
+            self._transport.send_once(function, {"courses": [{"id": course_id, **changes}]}, self._read_timeouts),
+            lambda answer, _: parsing.course_warnings(answer),
+        )
+        for warning in warnings:
+            raise Refused(warning.message, errorcode=warning.warningcode, function=function)
 
     def delete_course(self, course_id: int) -> bool:
         """Delete a course with all its contents; False if it did not exist any more. The request is sent once.
@@ -277,7 +328,7 @@ class MoodleClient:
         warnings = self._parsed(
             function,
             self._transport.send_once(function, {"courseids": [course_id]}, self._deletion_timeouts),
-            lambda answer, _: parsing.deletion_warnings(answer),
+            lambda answer, _: parsing.course_warnings(answer),
         )
         for warning in warnings:
             if warning.warningcode == "unknowncourseidnumber":
@@ -322,6 +373,21 @@ class MoodleClient:
         # The answer may hold secrets (site info has a private access key), and error reports show local variables.
         del answer
         raise NoTrustworthyAnswer(detail, function=function)
+
+
+def _details_to_wire(details: StartDetails) -> dict[str, Parameter]:
+    """Dates that the site chooses are left out; it would refuse an empty one."""
+    dates: dict[str, Parameter] = {
+        name: moment
+        for name, moment in (("startdate", details.startdate), ("enddate", details.enddate))
+        if moment is not None
+    }
+    return {
+        "visible": int(details.visible),
+        **dates,
+        "idnumber": details.idnumber,
+        "idempotencykey": details.idempotency_key,
+    }
 
 
 def _strict(record: type[T]) -> Parser[T]:

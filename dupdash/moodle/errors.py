@@ -170,6 +170,9 @@ ERRORCODES: dict[str, type[MoodleError]] = {
     "requireloginerror": Refused,
     "nopermissions": Refused,
     "shortnametaken": Refused,
+    "courseidnumbertaken": Refused,
+    "enddatebeforestartdate": Refused,
+    "nostartdatenoenddate": Refused,
     "invalidparameter": Refused,
     "invalidextparam": Refused,
     # The site's backup does not have an option, for example "enrolments" on a stock site. Thrown before the backup.

@@ -1,7 +1,7 @@
 """The ten duplication options: their labels, what each driver sends for them, and their effect on the copy.
 
-Only this module lists them. Names, defaults and order are those of Moodle's ``core_course_duplicate_course`` and of the
-proposed ``core_course_async_duplicate_course``.
+Only this module lists them, and what the drivers can do beside them (``ABILITIES``). Names, defaults and order are
+those of Moodle's ``core_course_duplicate_course`` and of the proposed ``core_course_async_duplicate_course``.
 
 A stock Moodle (the synchronous driver) accepts nine of them. It answers ``setting_by_name_not_found`` to
 ``enrolments``: there the enrolment methods are always copied with the people, and never without them (measured on
@@ -13,17 +13,56 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypedDict
 
 Group = Literal["content", "people", "history"]
-Driver = Literal["synchronous", "asynchronous"]
+Driver = Literal["synchronous", "asynchronous", "plugin"]
 
 SYNCHRONOUS: Driver = "synchronous"
+# The two services of MDL-64916, as proposed.
 ASYNCHRONOUS: Driver = "asynchronous"
+# The same with their companions: the Moodle plugin of this project, or another dupdash.
+PLUGIN: Driver = "plugin"
+DRIVERS: tuple[Driver, ...] = (SYNCHRONOUS, ASYNCHRONOUS, PLUGIN)
 
 # The values of an option. ON has an effect only if the options in ``DuplicationOption.needs`` are on, too. Higher
 # values need no other option.
 OFF = 0
 ON = 1
+ALWAYS = 2
 
 PEOPLE = "users"
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a driver can do beside the options.
+
+    ``works_by_itself``: the start call returns at once, and the status of the copy is read afterwards.
+    ``hidden``: it makes hidden copies.
+    ``details``: its start call takes start date, end date and idnumber, and moves the dates of the activities.
+    ``repeatable``: its start call takes an idempotency key, so that repeating it cannot make a second copy; its result
+    names the course, and backups of one source at the same moment do not collide.
+    ``of_the_whole``: it reports the progress of the whole duplication, for many copies in one call.
+    """
+
+    works_by_itself: bool
+    hidden: bool
+    details: bool
+    repeatable: bool
+    of_the_whole: bool
+
+
+_ONE_CALL = Abilities(works_by_itself=False, hidden=True, details=False, repeatable=False, of_the_whole=False)
+_AS_PROPOSED = Abilities(works_by_itself=True, hidden=False, details=False, repeatable=False, of_the_whole=False)
+_WITH_COMPANIONS = Abilities(works_by_itself=True, hidden=True, details=True, repeatable=True, of_the_whole=True)
+ABILITIES: Mapping[Driver, Abilities] = {
+    SYNCHRONOUS: _ONE_CALL,
+    ASYNCHRONOUS: _AS_PROPOSED,
+    PLUGIN: _WITH_COMPANIONS,
+}
+
+
+def abilities(driver: str) -> Abilities:
+    """The abilities of the driver of a job; of the synchronous one for a job that has none yet."""
+    return next((can for name, can in ABILITIES.items() if name == driver), _ONE_CALL)
 
 
 class WireOption(TypedDict):
@@ -53,12 +92,14 @@ class Behaviour:
     ``sent``: whether the request contains the option; a stock Moodle refuses an option that it does not know.
     ``without_needs``: the effect if the option is off because an option that it needs is off.
     ``note``: a hint for people about this option with this driver.
+    ``choices``: what each value is called, where there are more than off and on.
     """
 
     effects: tuple[Effect, ...]
     sent: bool = True
     without_needs: str = ""
     note: str = ""
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,7 +124,7 @@ class DuplicationOption:
 
     @property
     def carries_user_data(self) -> bool:
-        """Whether the copy contains personal data if this option is on."""
+        """Whether the copy contains personal data if this option is on. A value above ON needs no people."""
         return PEOPLE in (self.name, *self.needs)
 
 
@@ -102,7 +143,7 @@ class UnsupportedOptions(ValueError):
 
 def _same_at_every_site(*, off: str = "", on: str = "") -> Mapping[Driver, Behaviour]:
     behaviour = Behaviour(effects=(Effect(off), Effect(on)))
-    return {SYNCHRONOUS: behaviour, ASYNCHRONOUS: behaviour}
+    return dict.fromkeys(DRIVERS, behaviour)
 
 
 _DEFAULT_METHODS = "The source’s enrolment methods: the copy gets the site’s default ones."
@@ -183,6 +224,15 @@ OPTIONS: tuple[DuplicationOption, ...] = (
                 without_needs=_DEFAULT_METHODS,
                 note="They come only with the people; without people, the copy gets the site’s default ones.",
             ),
+            PLUGIN: Behaviour(
+                effects=(
+                    Effect("The source’s enrolment methods: the people are enrolled manually in the copy."),
+                    Effect("The source’s enrolment methods, if dupdash’s Moodle account may configure enrolments."),
+                    Effect("The source’s enrolment methods, such as self-enrolment with its key."),
+                ),
+                without_needs=_DEFAULT_METHODS,
+                choices=("Never", "With the people", "Always, also without people"),
+            ),
         },
     ),
     DuplicationOption(
@@ -238,6 +288,11 @@ OPTIONS: tuple[DuplicationOption, ...] = (
 BY_NAME: Mapping[str, DuplicationOption] = {option.name: option for option in OPTIONS}
 
 
+def user_data(chosen: Mapping[str, int]) -> tuple[DuplicationOption, ...]:
+    """The chosen options by which a copy holds people's data."""
+    return tuple(option for option in OPTIONS if option.carries_user_data and chosen.get(option.name) == ON)
+
+
 def defaults() -> dict[str, bool]:
     """All ten options with Moodle's defaults, before ``effective`` applies their needs."""
     return {option.name: option.default for option in OPTIONS}
@@ -248,6 +303,15 @@ def parse_value(name: str, text: str) -> int | None:
     if name not in BY_NAME:
         return None
     return next((as_stored(value) for value in BY_NAME[name].values if text == str(value)), None)
+
+
+def from_form(fields: Mapping[str, str]) -> dict[str, int]:
+    """All ten as the fields of a form have them: a switch that is off is not sent, and one that is on stands for 1."""
+    return {
+        option.name: as_stored(ON) if (value := parse_value(option.name, fields[option.name])) is None else value
+        for option in OPTIONS
+        if option.name in fields
+    } | {option.name: as_stored(OFF) for option in OPTIONS if option.name not in fields}
 
 
 def as_stored(value: int) -> int:

@@ -14,11 +14,14 @@ import msgspec
 from dupdash.moodle.names import same_short_name
 from dupdash.moodle.records import (
     Activity,
+    AsyncResult,
     AsyncStatus,
+    AsyncStatuses,
     Category,
     Contents,
     Course,
-    DeletionWarning,
+    CourseWarning,
+    CronTimes,
     Duplicated,
     Section,
     SiteInfo,
@@ -88,12 +91,21 @@ def categories(value: object, left_out: list[str]) -> tuple[Category, ...]:
     return readable(value, lambda item: read(item, Category), left_out)
 
 
+def activity(value: object) -> Activity:
+    """An activity. Its dates are only shown to people, so those that cannot be read are left out."""
+    fields = read(value, Object)
+    try:
+        return read(fields, Activity)
+    except UnexpectedAnswer:
+        return read({**fields, "dates": ()}, Activity)
+
+
 def contents(value: object, left_out: list[str]) -> Contents:
     """The sections of a course. Sections and activities that cannot be read are counted."""
 
     def section(item: object) -> Section:
         fields = read(item, Object)
-        modules = readable(fields.get("modules"), lambda module: read(module, Activity), left_out)
+        modules = readable(fields.get("modules"), activity, left_out)
         return msgspec.structs.replace(read({**fields, "modules": ()}, Section), modules=modules)
 
     return Contents(sections=readable(value, section, left_out), left_out=len(left_out))
@@ -123,9 +135,9 @@ def duplicated(value: object, *, source_id: int, shortname: str) -> Duplicated:
     return answer
 
 
-def deletion_warnings(value: object) -> list[DeletionWarning]:
-    """The warnings of a deletion."""
-    return read(read(value, Object).get("warnings"), list[DeletionWarning])
+def course_warnings(value: object) -> list[CourseWarning]:
+    """The warnings of a change or a deletion."""
+    return read(read(value, Object).get("warnings"), list[CourseWarning])
 
 
 def duplicate_id(value: object) -> str:
@@ -136,7 +148,35 @@ def duplicate_id(value: object) -> str:
     return unique
 
 
-def async_statuses(value: object) -> dict[str, AsyncStatus]:
+def async_statuses(value: object) -> AsyncStatuses:
     """The status of each duplication, by its id."""
-    statuses = read(read(value, Object).get("statuses"), list[Object])
-    return {read(status.get("duplicateid"), str): read(status, AsyncStatus) for status in statuses}
+    fields = read(value, Object)
+    statuses = read(fields.get("statuses"), list[Object])
+    by_id = {read(status.get("duplicateid"), str): read(status, AsyncStatus) for status in statuses}
+    return AsyncStatuses(by_id, _cron(fields.get("cron")))
+
+
+def _cron(value: object) -> CronTimes | None:
+    """The times of cron are only shown to people: what cannot be read is not known."""
+    try:
+        return read(value, CronTimes)
+    except UnexpectedAnswer:
+        return None
+
+
+def async_result(value: object, left_out: list[str]) -> AsyncResult:
+    """A result. Its report is only shown to people, so one that cannot be read is left out."""
+    fields = read(value, Object)
+    try:
+        return read(fields, AsyncResult)
+    except UnexpectedAnswer as unexpected:
+        if "report" not in fields:
+            raise
+        result = read({key: item for key, item in fields.items() if key != "report"}, AsyncResult)
+        left_out.append(f"the report: {unexpected}")
+        return result
+
+
+def cancelled_state(value: object) -> str:
+    """The state of a duplication after it was cancelled."""
+    return read(read(value, Object).get("state"), str)

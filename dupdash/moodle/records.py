@@ -3,6 +3,7 @@
 ``parsing.py`` fills the records. ``name=`` gives the key in Moodle's answer if ours differs.
 """
 
+import math
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
@@ -57,6 +58,13 @@ class Category(Struct, frozen=True):
     visible: bool | None = None
 
 
+class ActivityDate(Struct, frozen=True):
+    """A date as Moodle shows it with an activity, with a label such as "Due:"."""
+
+    label: str
+    timestamp: Integer
+
+
 class Activity(Struct, frozen=True):
     """An activity or a resource of a course. ``id`` is the id of the course module, ``modname`` is like "quiz"."""
 
@@ -64,6 +72,7 @@ class Activity(Struct, frozen=True):
     name: str
     modname: str
     visible: bool = True
+    dates: tuple[ActivityDate, ...] = ()
 
 
 class Section(Struct, frozen=True, kw_only=True):
@@ -143,8 +152,8 @@ class Duplicated(Struct, frozen=True):
     shortname: str
 
 
-class DeletionWarning(Struct, frozen=True):
-    """Why a course was not deleted."""
+class CourseWarning(Struct, frozen=True):
+    """Why a course was not changed or not deleted."""
 
     warningcode: str
     message: str = ""
@@ -154,11 +163,77 @@ class AsyncStatus(Struct, frozen=True):
     """The state of a duplication that the proposed service runs.
 
     ``phase`` and ``status`` are Moodle's numbers, ``progress`` is the overall progress that the service reports.
+    ``ahead``: how many entries of the site's queue come before it; None if the service does not say.
     """
 
     phase: Integer
     status: Integer
     progress: Real
+    ahead: Integer | None = None
+
+
+class CronTimes(Struct, frozen=True):
+    """When the cron of the Moodle was started last, 0 for never, and the time of its server."""
+
+    lastrun: Integer
+    now: Integer
+
+
+class AsyncStatuses(Struct, frozen=True):
+    """The states of many duplications, by their ids, without the ids that the site does not know.
+
+    ``cron``: None if the site does not say.
+    """
+
+    by_id: dict[str, AsyncStatus]
+    cron: CronTimes | None = None
+
+    @property
+    def cron_idle_for(self) -> float | None:
+        """Seconds since the cron of the Moodle was started last, infinite if it never was; None if not known."""
+        if self.cron is None:
+            return None
+        return float(max(0, self.cron.now - self.cron.lastrun)) if self.cron.lastrun else math.inf
+
+
+class CopiedActivity(Struct, frozen=True):
+    """Old and new ids of an activity: of its course module, and of its instance."""
+
+    modname: str
+    oldcmid: Integer
+    newcmid: Integer
+    oldinstance: Integer
+    newinstance: Integer
+
+
+class MissingKind(Struct, frozen=True):
+    """What the source has more of than the copy."""
+
+    kind: str
+    name: str
+    source: Integer
+    copy: Integer
+
+
+class Pointing(Struct, frozen=True):
+    """What in the copy still leads to the source."""
+
+    kind: str
+    cmid: Integer
+    modname: str
+    name: str
+    where: str
+    url: str
+
+
+class CopyReport(Struct, frozen=True):
+    """The report of a complete copy that the plugin gives."""
+
+    sourcecourseid: Id
+    courseid: Id
+    activities: tuple[CopiedActivity, ...]
+    missing: tuple[MissingKind, ...]
+    pointing: tuple[Pointing, ...]
 
 
 class AsyncResult(Struct, frozen=True):
@@ -172,3 +247,7 @@ class AsyncResult(Struct, frozen=True):
     shortname: str
     failurecode: str = ""
     failuremessage: str = ""
+    # The new course, if it is complete; the incomplete one that a failure left.
+    courseid: Id | None = None
+    partialcourseid: Id | None = None
+    report: CopyReport | None = None

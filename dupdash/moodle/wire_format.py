@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dupdash.moodle.options import WireOption
 
-Parameter = str | int | Sequence[WireOption] | Sequence[str | int]
+Parameter = str | int | Sequence[WireOption] | Sequence[str | int] | Sequence[Mapping[str, int | str]]
 
 
 def flattened(parameters: Mapping[str, Parameter]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from django.conf import settings
 from dupdash.duplication import capabilities, moodle_health
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
+from dupdash.moodle.options import PLUGIN
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
 from dupdash.operations.findings import Finding, Level
 
@@ -61,9 +62,28 @@ def _describe(site: SiteInfo) -> Iterator[Finding]:
         if difference := moodle_health.address_difference(site.siteurl, settings.MOODLE_URL):
             yield Finding(Level.WARNING, "Site", difference)
     yield Finding(Level.OK, "Driver", moodle_health.choose_driver(site))
+    yield _plugin(site)
     for name, loss in moodle_health.OPTIONAL.items():
         if site.lacks(name):
             yield Finding(Level.WARNING, "Functions", f"Without {name} {loss}.")
+
+
+GAINS = (
+    "true progress, dates of activities that move along, enrolment methods without people, copies that can be stopped, "
+    "and a report of what did not come along"
+)
+
+
+def _plugin(site: SiteInfo) -> Finding:
+    offered = [name for name in moodle_health.SERVICES[PLUGIN] if site.offers(name)]
+    missing = [name for name in moodle_health.SERVICES[PLUGIN] if name not in offered]
+    if not missing:
+        return Finding(Level.OK, "Plugin", f"its functions are offered: {GAINS}.")
+    if offered:
+        text = f"Some functions of the Moodle plugin are missing: {', '.join(missing)}."
+        return Finding(Level.WARNING, "Plugin", text, moodle_health.ADD_FUNCTIONS)
+    text = f"not installed. With the Moodle plugin copies have {GAINS}."
+    return Finding(Level.OK, "Plugin", f"{text} README, “The Moodle plugin”, says how to install it.")
 
 
 def _capabilities(client: MoodleClient) -> Iterator[Finding]:

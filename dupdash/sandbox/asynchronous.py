@@ -1,9 +1,7 @@
-"""``--native``: the two web services of MDL-64916, which no Moodle has built in.
+"""``--proposed``: the two web services of MDL-64916 alone, which no Moodle has built in.
 
-Alone, their figures are as awkward as those of Moodle's own copy progress (``trace_copy_progress.json``):
-``progress`` belongs to the phase, starts again in the second, jumps to 1 and comes back.
-With ``--companions`` the site also offers ``…_get_statuses`` and ``…_get_result``, and ``progress`` is that of the
-whole duplication. The Moodle plugin of this project and another dupdash answer like this.
+Their figures are as awkward as those of Moodle's own copy progress (``trace_copy_progress.json``): ``progress`` belongs
+to the phase, starts again in the second, jumps to 1 and comes back.
 """
 
 from __future__ import annotations
@@ -13,7 +11,6 @@ import threading
 from dataclasses import dataclass
 
 from dupdash.sandbox.duplication import Copies, Copy, Mishaps
-from dupdash.sandbox.errors import MoodleError
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, NEWBORN, SHARES, STEPS, Pace, Stopped
 
@@ -33,25 +30,12 @@ class Progress:
     progress: float
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a duplication ended, or that it runs."""
-
-    state: str
-    shortname: str
-    courseid: int | None
-    error: MoodleError | None
-
-
 class Duplications:
-    """Every duplication that was started, by its id. ``companions``: the figures are those of the whole duplication."""
+    """Every duplication that was started, by its id."""
 
-    def __init__(self, copies: Copies, pace: Pace, *, companions: bool = False) -> None:
-        self.companions = companions
+    def __init__(self, copies: Copies, pace: Pace) -> None:
         self._copies = copies
         self._pace = pace
-        self._requests: dict[str, CopyRequest] = {}
-        self._results: dict[str, Result] = {}
         self._running: dict[str, Copy | None] = {}
         self._ended: dict[str, Progress] = {}
         self._lock = threading.Lock()
@@ -60,7 +44,6 @@ class Duplications:
         duplicateid = secrets.token_hex(16)
         with self._lock:
             self._running[duplicateid] = None
-            self._requests[duplicateid] = request
         threading.Thread(
             target=self._run, args=(duplicateid, request, source, mishaps), name=duplicateid, daemon=True
         ).start()
@@ -80,8 +63,6 @@ class Duplications:
         with self._lock:
             self._running.pop(duplicateid, None)
             self._ended[duplicateid] = _outcome(copy)
-            state = "failed" if copy.error else "succeeded"
-            self._results[duplicateid] = Result(state, request.shortname, copy.courseid, copy.error)
 
     def progress(self, duplicateid: str) -> Progress | None:
         with self._lock:
@@ -92,13 +73,7 @@ class Duplications:
             copy = self._running[duplicateid]
         if copy is None:
             return Progress(PHASE_BACKUP, AWAITING, 0)
-        return _overall(copy) if self.companions else _progress(copy)
-
-    def result(self, duplicateid: str) -> Result | None:
-        with self._lock:
-            request = self._requests.get(duplicateid)
-            running = Result("running", request.shortname, None, None) if request else None
-            return self._results.get(duplicateid, running)
+        return _progress(copy)
 
     def other_than(self, duplicateid: str) -> str:
         """The id of another duplication; where there is none, one that nobody knows."""
@@ -111,8 +86,6 @@ class Duplications:
         with self._lock:
             self._running.clear()
             self._ended.clear()
-            self._requests.clear()
-            self._results.clear()
 
 
 def _outcome(copy: Copy) -> Progress:
@@ -137,7 +110,7 @@ def _progress(copy: Copy) -> Progress:
     return Progress(PHASE_RESTORE, EXECUTING, round(0.9 * share, 14))
 
 
-def _overall(copy: Copy) -> Progress:
+def overall_progress(copy: Copy) -> Progress:
     """The progress of the whole duplication: never backward, 1 only at its end."""
     if copy.step is None:
         return Progress(PHASE_BACKUP, AWAITING, 0)

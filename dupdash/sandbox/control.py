@@ -51,6 +51,7 @@ from typing import Any
 from dupdash.sandbox.faults import Fault, make_fault, parse_fault
 from dupdash.sandbox.http_messages import Request, Response
 from dupdash.sandbox.moodle import Moodle
+from dupdash.sandbox.plugin import PluginDuplications
 from dupdash.sandbox.validation import CAPABILITIES, FRONT_PAGE
 
 PATH = "/sandbox/control"
@@ -130,6 +131,22 @@ def _set_missing_capabilities(moodle: Moodle, value: Any) -> None:
     moodle.switches.missing_capabilities = missing
 
 
+def _plugin(moodle: Moodle) -> PluginDuplications:
+    if not isinstance(moodle.duplications, PluginDuplications):
+        raise ValueError("only with --native")
+    return moodle.duplications
+
+
+def _set_cron(moodle: Moodle, value: Any) -> None:
+    _plugin(moodle).cron_runs = _flag("cron", value)
+
+
+def _set_tasks_of_others(moodle: Moodle, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError("tasks_of_others must be a number from 0")
+    _plugin(moodle).tasks_of_others = value
+
+
 def _hold(moodle: Moodle, value: Any) -> None:
     moodle.copies.gates.hold(*_words("hold", value))
 
@@ -164,6 +181,8 @@ _COMMANDS: dict[str, Callable[[Moodle, Any], None]] = {
     "tokens_revoked": _switch("tokens_revoked"),
     "withdrawn": _withdraw,
     "missing_capabilities": _set_missing_capabilities,
+    "cron": _set_cron,
+    "tasks_of_others": _set_tasks_of_others,
     "hold": _hold,
     "release": _release,
 }
@@ -178,6 +197,7 @@ def _status(moodle: Moodle) -> dict[str, Any]:
         "tokens_revoked": switches.tokens_revoked,
         "withdrawn": sorted(switches.withdrawn),
         "missing_capabilities": sorted(switches.missing_capabilities),
+        "cron": getattr(moodle.duplications, "cron_runs", None),
         "held": moodle.copies.gates.held,
         "faults": [_fault_as_json(fault) for fault in moodle.faults.all()],
         "struck": dict(moodle.faults.struck),

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from dupdash.sandbox.call_counter import Calls
 from dupdash.sandbox.errors import (
@@ -44,6 +45,9 @@ from dupdash.sandbox.timing import (
     seconds_for,
 )
 from dupdash.sandbox.validation import context_id, temporary_names
+
+# The value of "enrolments" that copies enrolment methods without people, too.
+ENROLMENTS_ALWAYS = 2
 
 
 class Killed(Exception):
@@ -146,24 +150,27 @@ class Copy(threading.Thread):
             raise write_failed()
         # A restore by hand makes the row under other names, which nobody looks up.
         add = self._state.add if self.by_hand else self._state.add_newborn
-        self.courseid = add(
-            fullname=self.request.fullname,
-            shortname=self.request.shortname,
-            categoryid=self.request.categoryid,
-            visible=0,
-            summary=self.source.summary,
-            format=self.source.format,
-            startdate=self.source.startdate,
-            enddate=self.source.enddate,
-            timecreated=self.source.timecreated,  # measured: the copy has the source's
-            timemodified=self.source.timemodified,
-            filters_off=self.source.filters_off if self.request.option("filters") else (),
-            origin="person" if self.by_hand else "copy",
-            requested="" if self.by_hand else self.request.shortname,
-            complete=False,
-        ).id
+        self.courseid = add(**self._first_columns()).id
         if not self.by_hand:
             self._copies.calls.count(self._copies.calls.created, self.request.shortname)
+
+    def _first_columns(self) -> dict[str, Any]:
+        return {
+            "fullname": self.request.fullname,
+            "shortname": self.request.shortname,
+            "categoryid": self.request.categoryid,
+            "visible": 0,
+            "summary": self.source.summary,
+            "format": self.source.format,
+            "startdate": self.source.startdate if self.request.startdate is None else self.request.startdate,
+            "enddate": self._end(),
+            "timecreated": self.source.timecreated,  # measured: the copy carries its source's
+            "timemodified": self.source.timemodified,
+            "filters_off": self.source.filters_off if self.request.option("filters") else (),
+            "origin": "person" if self.by_hand else "copy",
+            "requested": "" if self.by_hand else self.request.shortname,
+            "complete": False,
+        }
 
     def _make_context(self) -> None:
         """Make the context, a few milliseconds after the row. If a lookup made it first, the restore fails and leaves a
@@ -184,7 +191,9 @@ class Copy(threading.Thread):
             self._change(fullname=fullname, shortname=shortname, visible=1)
 
     def _content(self) -> tuple[Section, ...]:
-        return self._state.copied_sections(self.source.sections, bool(self.request.option("activities")))
+        moved = self.request.startdate is not None and self.source.startdate
+        later = (self.request.startdate or 0) - self.source.startdate if moved else 0
+        return self._state.copied_sections(self.source.sections, bool(self.request.option("activities")), later)
 
     def _set_names_back(self) -> None:
         if self.by_hand:
@@ -194,12 +203,23 @@ class Copy(threading.Thread):
             fullname=self.request.fullname,
             shortname=self.request.shortname,
             visible=self.request.visible,
+            idnumber=self.request.idnumber,
             **self._people(),
             complete=True,
         )
 
+    def _end(self) -> int:
+        """As asked for; else the source's, moved as far as the start."""
+        if self.request.enddate is not None:
+            return self.request.enddate
+        if self.request.startdate is None or not (self.source.startdate and self.source.enddate):
+            return self.source.enddate
+        return self.source.enddate + self.request.startdate - self.source.startdate
+
     def _people(self) -> dict[str, tuple[int, ...] | tuple[str, ...]]:
         """The people, their roles and the enrolment methods of the copy (measured)."""
+        if self.request.option("enrolments") == ENROLMENTS_ALWAYS and not self.request.option("users"):
+            return {"enrolment_methods": self.source.enrolment_methods}
         if not self.request.option("users"):
             return {"enrolment_methods": DEFAULT_ENROLMENT_METHODS}
         with_methods = self.request.option("enrolments") and self.request.may_configure_enrolments
@@ -260,20 +280,24 @@ class Copies:
         self._random = random.Random(seed)  # noqa: S311 - nothing secret
 
     def start(self, request: CopyRequest, source: Course, mishaps: Mishaps = NOTHING_WRONG) -> Copy:
-        self.calls.count(self.calls.started, request.shortname)
-        return self._launch(Copy(self, request, source, mishaps))
+        copy = Copy(self, request, source, mishaps)
+        self.launch(copy)
+        return copy
 
     def start_by_hand(self, source: Course, categoryid: int) -> Copy:
         """Start a restore by a person on Moodle's pages: the copy keeps its temporary names."""
         fullname, shortname = temporary_names(self.state, source, None)
         request = CopyRequest(source.id, fullname, shortname, categoryid)
-        return self._launch(Copy(self, request, source, NOTHING_WRONG, by_hand=True))
+        copy = Copy(self, request, source, NOTHING_WRONG, by_hand=True)
+        self.launch(copy)
+        return copy
 
-    def _launch(self, copy: Copy) -> Copy:
+    def launch(self, copy: Copy) -> None:
+        if not copy.by_hand:
+            self.calls.count(self.calls.started, copy.request.shortname)
         with self._changed:
             self._running.append(copy)
         copy.start()
-        return copy
 
     def forget(self, copy: Copy) -> None:
         with self._changed:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from typing import Literal
 
 from dupdash.sandbox.asynchronous import Duplications
 from dupdash.sandbox.duplication import Copies
 from dupdash.sandbox.faults import Faults
+from dupdash.sandbox.plugin import PluginDuplications
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Pace
+
+Offers = Literal["nothing", "proposed", "plugin"]
 
 
 @dataclass
@@ -41,10 +46,14 @@ class Moodle:
     pace: Pace
     copies: Copies
     faults: Faults
-    duplications: Duplications
-    native: bool
+    duplications: Duplications | PluginDuplications
+    # What it has beside the functions of a stock Moodle.
+    offers: Offers = "nothing"
     url: str = ""
     switches: Switches = field(default_factory=Switches)
+
+    def now(self) -> int:
+        return int(time.time())
 
     def reset(self) -> None:
         """Reset courses, counts, faults and switches to those of a fresh start. The speed stays."""

@@ -16,6 +16,8 @@ class Module:
     modname: str
     name: str
     visible: int = 1
+    # As the contents service shows them: the name of the field in Moodle, and a Unix timestamp.
+    dates: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,10 @@ class CopyRequest:
     categoryid: int
     visible: int = 1
     options: dict[str, int] = field(default_factory=dict)
+    # Unix timestamps and idnumber in place of the source's; None: as in the source.
+    startdate: int | None = None
+    enddate: int | None = None
+    idnumber: str = ""
     # Whether the account that makes the copy may configure enrolment methods.
     may_configure_enrolments: bool = True
 

@@ -16,7 +16,7 @@ from dupdash.sandbox.errors import (
 )
 from dupdash.sandbox.fault_behaviour import HTML, Outcome, Struck
 from dupdash.sandbox.faults import COPYING
-from dupdash.sandbox.functions import COMPANIONS, NATIVE, OUTSIDE_THE_SERVICE, STANDARD, Call, ServiceFunction
+from dupdash.sandbox.functions import OUTSIDE_THE_SERVICE, PLUGIN, PROPOSED, STANDARD, Call, ServiceFunction
 from dupdash.sandbox.functions.call import Died, GaveUp
 from dupdash.sandbox.http_messages import Request, Response
 from dupdash.sandbox.moodle import Moodle
@@ -103,10 +103,10 @@ def offered_functions(moodle: Moodle, session: Session) -> dict[str, ServiceFunc
     """The functions that the token may call; ``core_webservice_get_site_info`` lists the same."""
     lacks = session.lacks | moodle.switches.withdrawn
     every = dict(STANDARD)
-    if moodle.native:
-        every |= NATIVE
-        if moodle.duplications.companions:
-            every |= COMPANIONS
+    if moodle.offers == "plugin":
+        every |= PLUGIN
+    elif moodle.offers == "proposed":
+        every |= PROPOSED
     return {name: function for name, function in every.items() if name not in lacks}
 
 

@@ -7,7 +7,7 @@ import calendar
 import datetime
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from dupdash.sandbox.records import DEFAULT_ENROLMENT_METHODS, Category, Course, Module, Section, University, User
@@ -63,6 +63,9 @@ _TERM_DATES = {
     for term, _ in TERMS
 }
 _FOUNDED = _timestamp(2024, 11, 4)
+_WEEK, _NOON = 7 * 86_400, 43_200
+# The fields of the two dates of an activity.
+_DATES = {"assign": ("allowsubmissionsfromdate", "duedate"), "quiz": ("timeopen", "timeclose")}
 
 
 @lru_cache(maxsize=4)
@@ -192,7 +195,7 @@ class _Builder:
                 timemodified=created + rng.randrange(1, 30) * 86_400,
                 teachers=(FACULTY_ID, *taught_by) if standing else taught_by,
                 students=tuple(rng.sample(self.students, rng.randrange(8, 60))),
-                sections=self._sections(topics, self._how_many_activities(shortname)),
+                sections=_dated(self._sections(topics, self._how_many_activities(shortname)), start),
                 enrolment_methods=("manual", "self") if standing else DEFAULT_ENROLMENT_METHODS,
                 filters_off=("emoticon",) if standing else (),
             )
@@ -233,6 +236,20 @@ class _Builder:
     def _activity(self, modname: str, name: str, visible: int) -> Module:
         self.moduleid += 1
         return Module(self.moduleid, modname, name, visible)
+
+
+def _dated(sections: tuple[Section, ...], start: int) -> tuple[Section, ...]:
+    """Assignments and quizzes begin with their week and are due at noon, two weeks later."""
+
+    def dated(module: Module, week: int) -> Module:
+        begins = start + (week - 1) * _WEEK
+        names = _DATES.get(module.modname, ())
+        return replace(module, dates=tuple(zip(names, (begins, begins + 2 * _WEEK + _NOON), strict=False)))
+
+    return tuple(
+        replace(section, modules=tuple(dated(module, section.section) for module in section.modules))
+        for section in sections
+    )
 
 
 def _standing_users() -> list[User]:

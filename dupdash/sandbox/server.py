@@ -22,8 +22,9 @@ from dupdash.sandbox.duplication import Copies
 from dupdash.sandbox.faults import Faults
 from dupdash.sandbox.http_messages import Request, Reset, Response
 from dupdash.sandbox.http_server import Listener
-from dupdash.sandbox.moodle import Moodle
+from dupdash.sandbox.moodle import Moodle, Offers
 from dupdash.sandbox.pages import serve_page
+from dupdash.sandbox.plugin import PluginDuplications
 from dupdash.sandbox.records import Course, University
 from dupdash.sandbox.rest import serve_function, serve_token
 from dupdash.sandbox.seed import university
@@ -42,13 +43,16 @@ class Sandbox:
         speed: float = 10.0,
         seed: str = "university",
         native: bool = False,
-        companions: bool = False,
+        proposed: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         collision_window: float = COLLISION_WINDOW,
     ) -> None:
-        """``collision_window`` is the share of a backup in which a second copy of the same source collides with it: 0
-        for never, 1 for whenever both are in their backup."""
+        """``native``: with the functions of the plugin; ``proposed``: with the two of MDL-64916 alone.
+
+        ``collision_window`` is the share of a backup in which a second copy of the same source collides with it; 0 for
+        never, 1 for whenever both are backed up at once.
+        """
         self.token = ADMIN_TOKEN
         self.university: University = university(seed)
         self.state = State(self.university)
@@ -57,8 +61,9 @@ class Sandbox:
         self.copies = Copies(self.state, self._pace, collision_window, seed)
         self.gates = self.copies.gates
         self.calls = self.copies.calls
-        duplications = Duplications(self.copies, self._pace, companions=companions)
-        self.moodle = Moodle(self.state, self._pace, self.copies, self.faults, duplications, native)
+        duplications = (PluginDuplications if native else Duplications)(self.copies, self._pace)
+        offers: Offers = "plugin" if native else "proposed" if proposed else "nothing"
+        self.moodle = Moodle(self.state, self._pace, self.copies, self.faults, duplications, offers)
         self._host, self._port = host, port
         self._listener: Listener | None = None
 

@@ -137,8 +137,8 @@ class State:
                 del index[collated(name)]
         return True
 
-    def copied_sections(self, sections: tuple[Section, ...], activities: bool) -> tuple[Section, ...]:
-        """Copies of the sections with new ids, with or without their activities.
+    def copied_sections(self, sections: tuple[Section, ...], activities: bool, later: int = 0) -> tuple[Section, ...]:
+        """Copies of the sections with new ids, with or without their activities; dates are so many seconds later.
 
         Subsections belong to activities, and exchange their numbers in a copy (measured).
         """
@@ -149,12 +149,13 @@ class State:
             replace(section, section=number) for section, number in zip(reversed(subsections), numbers, strict=True)
         ]
         with self.lock:
-            return tuple(self._copied_section(section, activities) for section in (*ordinary, *renumbered))
+            return tuple(self._copied_section(section, activities, later) for section in (*ordinary, *renumbered))
 
-    def _copied_section(self, section: Section, activities: bool) -> Section:
+    def _copied_section(self, section: Section, activities: bool, later: int) -> Section:
         modules: list[Module] = []
         for module in section.modules if activities else ():
-            modules.append(replace(module, id=self.next_module_id))
+            dates = tuple((name, moment + later) for name, moment in module.dates)
+            modules.append(replace(module, id=self.next_module_id, dates=dates))
             self.next_module_id += 1
         copied = replace(section, id=self.next_section_id, modules=tuple(modules))
         self.next_section_id += 1

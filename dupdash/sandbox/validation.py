@@ -35,9 +35,10 @@ OPTIONS = {
 CONFIGURE = "moodle/backup:configure"
 BACKUP_USERINFO = "moodle/backup:userinfo"
 ENROLCONFIG = "moodle/course:enrolconfig"
+ROLLDATES = "moodle/restore:rolldates"
 PEOPLE_CAPABILITIES = {BACKUP_USERINFO: "Backup user data", "moodle/restore:userinfo": "Restore user data"}
 # The capabilities that the service account's role can be made to lack. It has all others.
-CAPABILITIES = frozenset({CONFIGURE, ENROLCONFIG, *PEOPLE_CAPABILITIES})
+CAPABILITIES = frozenset({CONFIGURE, ENROLCONFIG, ROLLDATES, *PEOPLE_CAPABILITIES})
 
 
 def context_id(courseid: int) -> int:

@@ -1,7 +1,7 @@
 """The size of a source: its sections and activities, for the preview."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import NoTrustworthyAnswer, UnknownRefusal
@@ -12,12 +12,24 @@ from dupdash.web.safe_cache import cache_get, cache_set
 FRESH_FOR = 300
 
 
+# So many dates are remembered, the soonest.
+DATES_MOST = 20
+
+
+@dataclass(frozen=True)
+class ActivityDate:
+    activity: str
+    label: str
+    moment: int
+
+
 @dataclass(frozen=True)
 class Size:
     """The sections of a course with their numbers of activities, and the kinds of its activities."""
 
     sections: tuple[tuple[str, int], ...]
     kinds: tuple[tuple[str, int], ...]
+    dates: tuple[ActivityDate, ...] = ()
 
     @property
     def activities(self) -> int:
@@ -32,21 +44,33 @@ def size_of(course_id: int, client: MoodleClient) -> Size | None:
     key = f"size:{client.site_url}:{course_id}"
     known = cache_get(key)
     if isinstance(known, dict):
-        return Size(_pairs(known["sections"]), _pairs(known["kinds"]))
+        dates = tuple(ActivityDate(**one) for one in known.get("dates", []))
+        return Size(_pairs(known["sections"]), _pairs(known["kinds"]), dates)
     try:
         size = _measured(client.contents(course_id))
     except (UnknownRefusal, NoTrustworthyAnswer):
         return None
-    cache_set(key, {"sections": size.sections, "kinds": size.kinds}, FRESH_FOR)
+    cache_set(key, _stored(size), FRESH_FOR)
     return size
 
 
 def _measured(contents: Contents) -> Size:
-    kinds = Counter(module.modname for section in contents.sections for module in section.modules)
+    modules = [module for section in contents.sections for module in section.modules]
+    kinds = Counter(module.modname for module in modules)
+    dates = [
+        ActivityDate(module.name, date.label.rstrip(": "), date.timestamp)
+        for module in modules
+        for date in module.dates
+    ]
     return Size(
         tuple((section.name, len(section.modules)) for section in contents.sections),
         tuple(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))),
+        tuple(sorted(dates, key=lambda one: one.moment)[:DATES_MOST]),
     )
+
+
+def _stored(size: Size) -> dict[str, object]:
+    return {"sections": size.sections, "kinds": size.kinds, "dates": [asdict(one) for one in size.dates]}
 
 
 def _pairs(stored: list[tuple[str, int]]) -> tuple[tuple[str, int], ...]:

@@ -23,6 +23,14 @@ def today() -> date:
     return localdate(timezone=get_default_timezone())
 
 
+def day_in(text: str) -> date | None:
+    """The day that a text is, as the browser's own calendar sends it; None for all that is none."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 class DayField(forms.DateField):
     """A day in a filter, with the browser's date picker."""
 

@@ -1,7 +1,7 @@
 """Earlier copies of a source into the term that a new copy is requested for."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from django.urls import reverse
@@ -28,6 +28,8 @@ class Target:
     shortname: str = ""
     fullname: str = ""
     visible: bool = True
+    startdate: date | None = None
+    enddate: date | None = None
     # The category was filled in by dupdash: another source may replace it.
     category_is_suggested: bool = False
 

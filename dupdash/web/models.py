@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.db import models
 
-from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.options import ON, OPTIONS
 
 NAME_LONGEST = 60
 
@@ -25,9 +25,13 @@ class OptionPreset(models.Model):
 
     @property
     def on(self) -> list[str]:
-        """The names of the options that are on."""
-        chosen: Mapping[str, bool] = self.options
-        return [option.name for option in OPTIONS if chosen.get(option.name)]
+        """The options that are on, as presets.js takes them: "users", or "enrolments=2"."""
+        chosen: Mapping[str, int] = self.options
+        return [
+            option.name if chosen[option.name] == ON else f"{option.name}={chosen[option.name]}"
+            for option in OPTIONS
+            if chosen.get(option.name)
+        ]
 
 
 class SavedFilter(models.Model):

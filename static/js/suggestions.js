@@ -26,6 +26,8 @@ function fill(button, wanted) {
 document.addEventListener("click", (event) => {
   const button = /** @type {Element} */ (event.target).closest("button[data-fills]");
   if (!(button instanceof HTMLButtonElement)) return;
+  // Without scripts it may send the form, and the server fills the field in.
+  event.preventDefault();
   const input = button.form?.elements.namedItem(button.dataset.fills ?? "");
   if (!(input instanceof HTMLInputElement)) return;
   input.value = button.dataset.value ?? "";

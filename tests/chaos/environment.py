@@ -72,7 +72,7 @@ class Source:
 class Installation:
     """Web, workers and sandbox, on SQLite or with their own PostgreSQL and Redis.
 
-    ``native``: this Moodle offers the proposed services; ``companions``: also those that the plugin has beside them.
+    ``native``: this Moodle offers the services of the plugin.
     """
 
     def __init__(
@@ -82,7 +82,6 @@ class Installation:
         postgres: bool = False,
         redis: bool = False,
         native: bool = False,
-        companions: bool = False,
         seed: int,
         periods: dict[str, str] | None = None,
         speed: float = SPEED,
@@ -98,7 +97,7 @@ class Installation:
         self.environment = self._environment(SCALED if periods is None else periods)
         sandbox_port = self.sandbox_url.rpartition(":")[2]
         sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(speed), "--seed", str(seed))
-        sandbox += ["--native"] * native + ["--companions"] * companions
+        sandbox += ["--native"] * native
         self.sandbox = self._process("sandbox", sandbox)
         address = self.web_url.removeprefix("http://")
         gunicorn = python("-m", "gunicorn", "dupdash.wsgi", "-b", address, "--threads", "8", "--log-level", "warning")

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.core.management import execute_from_command_line
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.management.commands import duplicate
-from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.models import DuplicationJob, MoodleHealth, Origin
 from dupdash.duplication.states import State
 from tests.duplication.support import Background, Moodle, await_until, submit
 
@@ -151,3 +152,19 @@ def test_it_refuses_options_that_the_site_does_not_support(moodle: Moodle, comma
     assert code == 2
     assert "options: Enrolment methods (enrolments): This Moodle always copies" in err
     assert not DuplicationJob.objects.exists()
+
+
+def test_it_takes_dates_and_an_idnumber(command: Command, moodle: Moodle) -> None:
+    MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "plugin"})
+    dates = ("--startdate", "2026-09-14", "--enddate", "2027-01-30", "--idnumber", "B-27", "--option", "enrolments=2")
+    code, _, errors = command(*wish(), *dates, "--no-wait")
+    assert (code, errors) == (0, "")
+    job = DuplicationJob.objects.get()
+    assert (job.startdate, job.enddate, job.idnumber) == (date(2026, 9, 14), date(2027, 1, 30), "B-27")
+    assert job.options["enrolments"] == 2
+
+
+def test_a_date_that_is_none_is_a_bad_argument(command: Command, moodle: Moodle) -> None:
+    code, _, errors = command(*wish(), "--startdate", "14.9.2026")
+    assert code == 2
+    assert "14.9.2026 is not a date such as 2026-09-14" in errors

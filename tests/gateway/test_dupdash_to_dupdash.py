@@ -137,7 +137,7 @@ def listens(port: int) -> bool:
 
 def test_job_passes_through_both_and_makes_one_course(site: Moodle, behind: Behind, tmp_path: Path) -> None:
     job = run_worker(submit("BIO101-2026S1", "BIO101-2027S1", options={"users": True, "blocks": False}))
-    assert (job.state, job.driver) == (State.RUNNING, "asynchronous"), story(job)
+    assert (job.state, job.driver) == (State.RUNNING, "plugin"), story(job)
     shown: list[tuple[int, float]] = []
     deadline = time.monotonic() + PATIENCE
     while job.state == State.RUNNING and time.monotonic() < deadline:

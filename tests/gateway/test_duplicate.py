@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,7 +13,7 @@ from django.test import Client
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
 from dupdash.duplication import idempotency, jobs, moodle_health
-from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.models import DuplicationJob, MoodleHealth, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
 from dupdash.duplication.states import State
@@ -51,6 +53,37 @@ def test_copy_is_visible_and_has_the_default_options(program: Caller) -> None:
     job = job_of(program.copy())
     assert job.visible
     assert job.options == effective({})
+
+
+def test_timestamps_are_calendar_dates_of_the_site(program: Caller, settings: Any) -> None:
+    MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "plugin"})
+    settings.MOODLE_TIME_ZONE = "Europe/Berlin"
+    midnight = int(datetime(2026, 9, 14, tzinfo=ZoneInfo("Europe/Berlin")).timestamp())
+    wish = {"startdate": midnight, "enddate": midnight + 86_400, "idnumber": "B-27", "idempotencykey": "x"}
+    job = job_of(program.copy("WS-1", **wish))
+    assert (job.startdate, job.enddate, job.idnumber) == (date(2026, 9, 14), date(2026, 9, 15), "B-27")
+    assert job_of(program.copy("WS-1", **wish)) == job
+    assert error(program.copy("WS-1", **wish | {"idnumber": "B-28"})) == "invalidparameter"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"startdate": 0}, "invalidparameter"),
+        ({"startdate": "soon"}, "invalidparameter"),
+        ({"enddate": 10**10}, "invalidparameter"),
+        ({"idnumber": "x" * 101}, "invalidparameter"),
+        ({"startdate": 2 * 10**9, "enddate": 10**9}, "enddatebeforestartdate"),
+    ],
+    ids=str,
+)
+def test_invalid_date_or_idnumber_is_refused(program: Caller, changes: dict[str, Any], code: str) -> None:
+    MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "plugin"})
+    assert error(program.copy("WS-1", **changes)) == code
+
+
+def test_dates_are_refused_where_the_site_cannot_set_them(program: Caller) -> None:
+    assert error(program.copy("WS-1", startdate=2 * 10**9)) == "invalidparameter"
 
 
 def test_event_names_the_label_of_the_token(program: Caller, administrator: User) -> None:

@@ -1,17 +1,15 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dupdash.moodle import options as options_module
 from dupdash.moodle.options import (
     ASYNCHRONOUS,
     BY_NAME,
+    DRIVERS,
     OPTIONS,
+    PLUGIN,
     SYNCHRONOUS,
     Driver,
-    Effect,
     UnsupportedOptions,
     defaults,
     effective,
@@ -19,10 +17,9 @@ from dupdash.moodle.options import (
     parse_value,
     refusal,
     to_wire,
+    user_data,
 )
 from tests.captures import capture
-
-DRIVERS = (SYNCHRONOUS, ASYNCHRONOUS)
 
 chosen = st.dictionaries(st.sampled_from(sorted(BY_NAME)), st.booleans())
 
@@ -77,7 +74,7 @@ def test_sent_options_are_0_or_1_and_include_users(options: dict[str, bool], dri
         assert not effective(options)["enrolments"]
         return
     names = [item["name"] for item in wire]
-    assert names == [name for name in BY_NAME if name != "enrolments" or driver == ASYNCHRONOUS]
+    assert names == [name for name in BY_NAME if name != "enrolments" or driver != SYNCHRONOUS]
     assert {item["name"]: item["value"] for item in wire} == {name: int(effective(options)[name]) for name in names}
     assert all(type(item["value"]) is int for item in wire)
 
@@ -141,17 +138,20 @@ def test_option_value_is_parsed_if_the_option_has_it(name: str, text: str, value
     assert parse_value(name, text) is value
 
 
-def test_third_value_of_an_option_needs_one_more_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For example, a proposed service may copy enrolment methods without people."""
-    behaviour = BY_NAME["enrolments"].behaviours[ASYNCHRONOUS]
-    always = replace(behaviour, effects=(*behaviour.effects, Effect("The enrolment methods, also without people.")))
-    option = replace(BY_NAME["enrolments"], behaviours={**BY_NAME["enrolments"].behaviours, ASYNCHRONOUS: always})
-    monkeypatch.setattr(options_module, "OPTIONS", [option if one.name == "enrolments" else one for one in OPTIONS])
-    monkeypatch.setattr(options_module, "BY_NAME", {**BY_NAME, "enrolments": option})
+def test_enrolment_methods_are_copied_always_by_the_plugin_alone() -> None:
     chosen = {"users": False, "enrolments": parse_value("enrolments", "2") or 0}
     assert effective(chosen)["enrolments"] == 2
-    assert {"name": "enrolments", "value": 2} in to_wire(chosen, ASYNCHRONOUS)
-    assert [one.effect.copy for one in effects(chosen, ASYNCHRONOUS) if one.option is option] == [
-        "The enrolment methods, also without people."
-    ]
-    assert "does not support the value 2" in refusal(chosen, SYNCHRONOUS)
+    assert {"name": "enrolments", "value": 2} in to_wire(chosen, PLUGIN)
+    (effect,) = [one.effect for one in effects(chosen, PLUGIN) if one.option.name == "enrolments"]
+    assert "self-enrolment" in effect.copy
+    for driver in (SYNCHRONOUS, ASYNCHRONOUS):
+        assert "does not support the value 2" in refusal(chosen, driver)
+
+
+@pytest.mark.parametrize(
+    ("enrolments", "users", "names"),
+    [(1, 1, ["users", "enrolments"]), (2, 1, ["users"]), (2, 0, []), (0, 0, [])],
+)
+def test_enrolment_methods_without_people_carry_no_user_data(enrolments: int, users: int, names: list[str]) -> None:
+    chosen = effective({"enrolments": enrolments, "users": users})
+    assert [option.name for option in user_data(chosen)] == names

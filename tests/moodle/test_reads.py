@@ -1,6 +1,7 @@
 """The reads of the client, with captured answers of a Moodle 4.5.6."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -167,10 +168,24 @@ def test_status_of_the_proposed_service_is_read(http: responses.RequestsMock, cl
 
 def test_statuses_of_many_duplications_are_keyed_by_id(http: responses.RequestsMock, client: MoodleClient) -> None:
     statuses = [{"duplicateid": "b", "phase": 1, "status": 700, "progress": 0, "ahead": 3}]
-    http.post(ENDPOINT, json={"statuses": statuses, "cron": {"lastrun": 0}, "warnings": []})
-    assert client.async_duplicate_statuses(["a", "b"]) == {"b": AsyncStatus(phase=1, status=700, progress=0)}
+    http.post(ENDPOINT, json={"statuses": statuses, "cron": {"lastrun": 40, "now": 100}, "warnings": []})
+    answer = client.async_duplicate_statuses(["a", "b"])
+    assert answer.by_id == {"b": AsyncStatus(phase=1, status=700, progress=0, ahead=3)}
+    assert answer.cron_idle_for == 60
     assert (sent(http)["duplicateids[0]"], sent(http)["duplicateids[1]"]) == ("a", "b")
     assert sent(http)["wsfunction"] == "core_course_async_duplicate_course_get_statuses"
+
+
+@pytest.mark.parametrize(
+    ("cron", "idle"),
+    [({}, None), ({"cron": {"lastrun": 4}}, None), ({"cron": {"lastrun": 0, "now": 9}}, math.inf)],
+    ids=["missing", "odd", "never ran"],
+)
+def test_cron_times_hide_no_status(
+    http: responses.RequestsMock, client: MoodleClient, cron: dict[str, Any], idle: float | None
+) -> None:
+    http.post(ENDPOINT, json={"statuses": [], **cron, "warnings": []})
+    assert client.async_duplicate_statuses(["a"]).cron_idle_for == idle
 
 
 def test_numbers_as_text_are_read_and_unstorable_characters_replaced(

@@ -15,7 +15,7 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.sandbox.accounts import LIMITED_TOKEN, MANAGER_TOKEN
-from tests.duplication.support import Moodle
+from tests.duplication.support import Moodle, point_at
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -224,3 +224,20 @@ def test_refused_account_is_told_what_to_check_and_why_where_moodle_says_so(
     _, _, err = check()
     assert "(2) Manage tokens: the token is not past its “valid until” date" in err
     assert f"Moodle adds: {cause}" in err
+
+
+def test_it_says_what_the_plugin_would_give(moodle: Moodle, check: Callable[[], Ran]) -> None:
+    _, out, _ = check()
+    assert "not installed. With the Moodle plugin copies have true progress" in out
+
+
+def test_it_says_that_the_plugin_is_used(settings: Any, check: Callable[[], Ran]) -> None:
+    with Moodle(speed=50, native=True) as site:
+        point_at(settings, site)
+        code, out, _ = check()
+        assert code == 0
+        assert "plugin" in out
+        assert "its functions are offered: true progress" in out
+        site.switches.withdrawn = frozenset({"core_course_async_duplicate_course_cancel"})
+        _, out, _ = check()
+        assert "Some functions of the Moodle plugin are missing: core_course_async_duplicate_course_cancel." in out

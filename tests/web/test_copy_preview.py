@@ -171,15 +171,11 @@ def test_preview_shows_the_unchanged_dates_of_the_source(as_administrator: Clien
     assert re.search(
         r"The source starts on <time[^>]*>16 Feb 2026[^<]*</time> and ends on <time[^>]*>30 Jun 2026", page
     )
-    assert "The copy has the same course dates and activity dates." in page
+    assert "The copy keeps all dates." in page
     sandbox.state.change(BIO101, enddate=0)
     assert re.search(r"starts on <time[^>]*>16 Feb 2026[^<]*</time> and has no end date\.", _shown(as_administrator))
     sandbox.state.change(BIO101, startdate=0)
     assert "The source has no start date." in _shown(as_administrator)
-
-
-def test_form_says_that_dates_are_not_shifted(as_administrator: Client, sandbox: Sandbox) -> None:
-    assert "Dates are not shifted" in text(as_administrator.get(FORM))
 
 
 @pytest.mark.parametrize("hidden", [BIOLOGY_2027, 2], ids=["the category", "one above it"])

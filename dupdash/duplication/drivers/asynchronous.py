@@ -5,7 +5,7 @@ that ended (``engine.follow``).
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,35 +14,26 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
+from dupdash.duplication import moodle_health
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation
-from dupdash.duplication.drivers.lookup import (
-    evidence_of,
-    expected_copy_after_sending,
-    most_likely_temporary_name,
-    observe_copy,
-    record_evidence,
-    safe_names,
-)
-from dupdash.duplication.drivers.names import same_name
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import open_async_client
-from dupdash.duplication.moodle_health import FOLLOW_MANY, ask_site
-from dupdash.duplication.progress import RESTORE_PHASE, overall_of_report
+from dupdash.duplication.progress import RESTORE_PHASE, backup_share, overall_of_report
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, record_event
 from dupdash.moodle import errors
-from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import ASYNCHRONOUS
+from dupdash.moodle.client import MoodleClient, StartDetails
+from dupdash.moodle.options import Driver, abilities
 from dupdash.moodle.records import AsyncStatus
 
 logger = logging.getLogger("dupdash.native")
 
-# Moodle's codes backup::STATUS_FINISHED_ERR and backup::STATUS_FINISHED_OK.
+# Moodle's codes backup::STATUS_AWAITING, backup::STATUS_FINISHED_ERR and backup::STATUS_FINISHED_OK.
+AWAITING = 700
 FINISHED_ERR = 900
 FINISHED_OK = 1000
 # A failure that a site tells of an id alone: where it took one duplication for another, ours goes on.
@@ -50,12 +41,10 @@ FAILED_BY_ITS_ID = "finished_err"
 ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
 
 
-def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
-    """Start the copy of a claimed job, once, and store its id before anything else is done with it."""
+def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: Driver) -> Outcome:
+    """Start the copy of a claimed job, and store its id before anything else is done with it."""
     try:
-        with open_async_client() as site:
-            of_the_whole = ask_site(site).offers(FOLLOW_MANY)
-        refusal = check_and_mark_sent(job, lease, client, driver=ASYNCHRONOUS)
+        refusal = check_and_mark_sent(job, lease, client, driver=driver)
         if refusal is not None:
             return refusal
     except errors.MoodleError as error:
@@ -65,44 +54,103 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
     except IntegrityError:
         return outcomes.SourceIsBusy()
     try:
-        with open_async_client() as site:
-            duplicate_id = site.async_duplicate_course(
-                source_id=job.source_id,
-                fullname=job.fullname,
-                shortname=job.shortname,
-                category_id=job.category_id,
-                options=job.options,
-            )
-    except errors.NoTrustworthyAnswer as lost:
-        return outcomes.AnswerLost(lost.detail)
-    except errors.UnknownRefusal as refused:
-        return outcomes.AnswerLost(refused.message, refused.errorcode or "error", refused.words)
+        duplicate_id = call_start(job)
     except errors.MoodleError as error:
-        if isinstance(error, errors.ConfigurationFault) and not error.errorcode:
-            # No words of Moodle's own, so no proof (rule 3): something on the way may have taken their place, and what
-            # the site accepted waits in a queue, where nobody sees it.
-            return outcomes.AnswerLost(error.message.rstrip("."))
-        return outcome_of_read(error)
-    retry_until_database_up(lambda: _store(job, lease, duplicate_id, of_the_whole))
+        if not may_have_started(error):
+            return outcome_of_read(error)
+        if not abilities(driver).repeatable:
+            return _answer_lost(error)
+        return _hand_over(job, lease, error)
+    retry_until_database_up(lambda: _store(job, lease, duplicate_id))
     return outcomes.RunsInMoodle()
 
 
-def _store(job: DuplicationJob, lease: Lease, duplicate_id: str, of_the_whole: bool) -> None:
-    try:
-        record_event(
-            job,
-            kind="accepted",
-            reason="The site accepted the request and works on it by itself.",
-            guard=lease.guard,
-            data={"duplicateid": duplicate_id},
-            duplicate_id=duplicate_id,
-            baseline={**(job.baseline or {}), "of_the_whole": of_the_whole},
-            lease_owner="",
-            lease_until=None,
-            check_at=timezone.now() + timedelta(seconds=settings.STATUS_INTERVAL),
+def call_start(job: DuplicationJob) -> str:
+    """Call the start function of the site. Raises MoodleError."""
+    can = abilities(job.driver)
+    with open_async_client() as site:
+        return site.async_duplicate_course(
+            source_id=job.source_id,
+            fullname=job.fullname,
+            shortname=job.shortname,
+            category_id=job.category_id,
+            options=job.options,
+            details=_details(job) if can.details else None,
         )
+
+
+def may_have_started(error: errors.MoodleError) -> bool:
+    """Whether the site may have accepted the start call although this error came.
+
+    A fault of the configuration without words of Moodle's own is no proof (rule 3): something on the way may have taken
+    their place, and what the site accepted waits in a queue, where nobody sees it.
+    """
+    by_the_way = isinstance(error, errors.ConfigurationFault) and not error.errorcode
+    return by_the_way or isinstance(error, errors.MayHaveStarted)
+
+
+def _answer_lost(error: errors.MoodleError) -> Outcome:
+    match error:
+        case errors.NoTrustworthyAnswer():
+            return outcomes.AnswerLost(error.detail)
+        case errors.UnknownRefusal():
+            return outcomes.AnswerLost(error.message, error.errorcode or "error", error.words)
+    return outcomes.AnswerLost(error.message.rstrip("."))
+
+
+def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> Outcome:
+    """Let the sweep repeat the start call, which cannot make a second copy; this worker is free."""
+
+    def write() -> None:
+        try:
+            record_event(job, kind="start_lost", reason=start_lost(str(error)), guard=lease.guard, **repeated_soon())
+        except JobMovedOn as moved:
+            logger.info("%s", moved)
+
+    retry_until_database_up(write)
+    return outcomes.RunsInMoodle()
+
+
+def start_lost(why: str) -> str:
+    return f"{why} The start call is repeated until it is answered: the site makes no second copy of it."
+
+
+def repeated_soon() -> dict[str, Any]:
+    """The columns of a job without a worker whose start call is repeated."""
+    soon = timezone.now() + timedelta(seconds=settings.STATUS_INTERVAL)
+    return {"lease_owner": "", "lease_until": None, "lease_expired_seen_at": None, "check_at": soon}
+
+
+def _details(job: DuplicationJob) -> StartDetails:
+    """What was committed with "sent": a repeated call must ask for the same."""
+    return StartDetails(
+        visible=job.visible,
+        idempotency_key=job.pk,
+        startdate=job.course_settings.get("startdate"),
+        enddate=job.course_settings.get("enddate") if job.enddate else None,
+        idnumber=job.idnumber,
+    )
+
+
+def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any]) -> None:
+    """The site accepted the request. Raises JobMovedOn."""
+    record_event(
+        job,
+        kind="accepted",
+        reason="The site accepted the request and works on it by itself.",
+        guard=guard,
+        data={"duplicateid": duplicate_id},
+        duplicate_id=duplicate_id,
+        checks=0,
+        **repeated_soon(),
+    )
+
+
+def _store(job: DuplicationJob, lease: Lease, duplicate_id: str) -> None:
+    try:
+        record_start(job, duplicate_id, lease.guard)
     except JobMovedOn:
-        # It is being looked up by now; the course will be found, with or without this id.
+        # The start call is repeated by now, or its course is looked up: it will be found, with or without this id.
         logger.warning("job %s: the site's id %s came after the lease was lost", job.pk, duplicate_id)
 
 
@@ -144,7 +192,8 @@ def _read_many(site: MoodleClient, jobs: list[DuplicationJob], reports: dict[str
     except errors.MoodleError as error:
         logger.info("the status of %d copies could not be read: %s", len(jobs), error)
     else:
-        reports |= {job.pk: Report(statuses.get(job.duplicate_id)) for job in jobs}
+        reports |= {job.pk: Report(statuses.by_id.get(job.duplicate_id)) for job in jobs}
+        moodle_health.record_cron(statuses.cron_idle_for)
 
 
 def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, Report]) -> None:
@@ -160,7 +209,7 @@ def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, Report
 
 def reports_the_whole(job: DuplicationJob) -> bool:
     """Whether the site reports the progress of the whole duplication, and answers for many copies in one call."""
-    return bool((job.baseline or {}).get("of_the_whole"))
+    return abilities(job.driver).of_the_whole
 
 
 def is_running(job: DuplicationJob, report: Report) -> bool:
@@ -171,10 +220,30 @@ def is_running(job: DuplicationJob, report: Report) -> bool:
     )
 
 
+def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
+    """Have the site stop copies that nobody wants any more; it is asked at each report until they have ended."""
+    unwanted = [job for job in jobs if job.cancel_requested_at and job.duplicate_id and reports_the_whole(job)]
+    if not unwanted:
+        return
+    with open_async_client() as site:
+        for job in unwanted:
+            try:
+                site.async_cancel(job.duplicate_id)
+            except errors.MoodleError as error:
+                # A copy that cannot be stopped is removed when it is done.
+                logger.info("job %s: the site did not cancel it: %s", job.pk, error)
+
+
 def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, Any]:
     """The columns of a job that change with a report; empty where it says nothing new."""
-    overall = overall_of_report(status.phase, status.status, status.progress, of_the_whole=reports_the_whole(job))
+    reported = (status.phase, status.status, status.progress)
+    overall = overall_of_report(*reported, of_the_whole=reports_the_whole(job), share=backup_share(job))
     changes: dict[str, Any] = {}
+    ahead = status.ahead if status.status == AWAITING else None
+    if ahead != job.moodle_queue_ahead:
+        changes["moodle_queue_ahead"] = ahead
+    if status.status != AWAITING and job.moodle_started_at is None:
+        changes["moodle_started_at"] = timezone.now()
     if overall > job.progress_floor:
         changes["progress_floor"] = overall
     if status.phase == RESTORE_PHASE and job.phase != Phase.RESTORE:
@@ -183,64 +252,3 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, A
         changes["restore_at"] = timezone.now()
         changes["source_released_at"] = job.source_released_at or timezone.now()
     return changes
-
-
-def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outcome | None:
-    """What a report means for its job, compared with the course in Moodle. None: the copy is not finished.
-
-    Raises JobMovedOn where somebody else moved the job, and ConfigurationFault. A site that does not answer is asked
-    again later.
-    """
-    status = report.status
-    if status is None:
-        return _forgotten(job, report.detail)
-    try:
-        if status.status == FINISHED_ERR and (failure := _failure(job)) is not None:
-            return failure
-        evidence = _look(job, client, done=status.status == FINISHED_OK)
-    except errors.ConfigurationFault:
-        raise
-    except errors.MoodleError as error:
-        logger.info("job %s: the site could not be asked: %s", job.pk, error)
-        return None
-    done = status.status == FINISHED_OK
-    # Such a lookup costs several requests for each copy.
-    next_at = timezone.now() + timedelta(seconds=max(settings.FOLLOW_INTERVAL, settings.STATUS_INTERVAL))
-    record_evidence(job, evidence, **changes_from_report(job, status), check_at=next_at)
-    if evidence.is_there_complete and evidence.course_id is not None and done:
-        return outcomes.Finished(evidence.course_id)
-    if done and evidence.course_id is None:
-        return outcomes.AnswerLost("the site says that the copy is done, and no such course is seen")
-    return None
-
-
-def _forgotten(job: DuplicationJob, detail: str) -> Outcome:
-    words = f" ({detail})" if detail else ""
-    return outcomes.AnswerLost(f"the site knows nothing of {job.duplicate_id} any more{words}")
-
-
-def _failure(job: DuplicationJob) -> Outcome | None:
-    """The failure that the site reports; None where its own result contradicts the status."""
-    if not reports_the_whole(job):
-        return outcomes.AnswerLost("the site says that the copy failed", FAILED_BY_ITS_ID)
-    # Such a site can say why, and of which copy it speaks.
-    try:
-        with open_async_client() as site:
-            result = site.async_duplicate_result(job.duplicate_id)
-    except errors.ConfigurationFault:
-        raise
-    except errors.Refused as refusal:
-        return _forgotten(job, refusal.message)
-    if result.state not in ENDED_WITHOUT_A_COPY or not same_name(result.shortname, job.shortname):
-        return None
-    why = f": {result.failuremessage}" if result.failuremessage else ""
-    return outcomes.AnswerLost(f"the site says that the copy failed{why}", result.failurecode or FAILED_BY_ITS_ID)
-
-
-def _look(job: DuplicationJob, client: MoodleClient, *, done: bool) -> CopyEvidence:
-    """``done``: the site has ended its work. Before that nothing looks for the requested short name: that could break
-    the copy."""
-    evidence, expected = evidence_of(job), expected_copy_after_sending(job)
-    names = safe_names(job, most_likely_temporary_name(job))
-    observation = observe_copy(client, evidence, expected, names=names, requested_name=done)
-    return apply_observation(evidence, expected, observation)

@@ -59,6 +59,20 @@ class AnswerLost:
 
 
 @dataclass(frozen=True)
+class FailedInMoodle:
+    """The site ended the copy with a failure, says why, and what it left: an incomplete course, or nothing."""
+
+    code: str
+    message: str
+    partial_course_id: int | None = None
+
+
+@dataclass(frozen=True)
+class CancelledInMoodle:
+    """The site stopped the copy and removed what it had made."""
+
+
+@dataclass(frozen=True)
 class LeaseLost:
     """Somebody else decides about this job now."""
 
@@ -79,6 +93,8 @@ Outcome = (
     | SiteUnavailable
     | Refused
     | AnswerLost
+    | FailedInMoodle
+    | CancelledInMoodle
     | LeaseLost
     | RunsInMoodle
 )

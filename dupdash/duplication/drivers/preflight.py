@@ -4,6 +4,7 @@ import logging
 
 from django.utils import timezone
 
+from dupdash.duplication.course_settings import settings_of_copy
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.lookup import courses_of_other_jobs, take_baseline
 from dupdash.duplication.drivers.outcomes import Outcome
@@ -16,7 +17,7 @@ from dupdash.duplication.transitions import JobMovedOn, record_event
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import errors, options
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import Driver
+from dupdash.moodle.options import Driver, abilities
 
 logger = logging.getLogger("dupdash.preflight")
 
@@ -44,12 +45,20 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
     source = client.course_by_id(job.source_id)
     if source is None:
         return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
-    if taken := client.courses_by_shortname(job.shortname):
+    # A site that takes an idempotency key checks the name itself, and names the course in its result.
+    names_it = abilities(driver).repeatable
+    if not names_it and (taken := client.courses_by_shortname(job.shortname)):
         return outcomes.Refused(
             TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name by now."
         )
+    # A call that is sent again with the same key must ask for the same.
+    course_settings = job.course_settings or settings_of_copy(job, source)
     activities = _count_activities(source.id, client)
-    baseline = take_baseline(client, job, source.shortname, courses_of_other_jobs(job))
+    baseline = (
+        {"names": [], "present": sorted(courses_of_other_jobs(job))}
+        if names_it
+        else take_baseline(client, job, source.shortname, courses_of_other_jobs(job))
+    )
     expected = expect(source.id, activities, job.options)
     if lease.lost.is_set():
         raise JobMovedOn(job.pk)
@@ -62,10 +71,14 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
             data={"activities": activities, "temporary_names": baseline["names"][:3]},
             sent_at=timezone.now(),
             baseline=baseline,
+            course_settings=course_settings,
             facts={},
             likely_course_id=None,
-            source_released_at=None,
+            # Such a site also keeps the backups of one source apart.
+            source_released_at=timezone.now() if names_it else None,
             moodle_done_at=None,
+            moodle_queue_ahead=None,
+            moodle_started_at=None,
             driver=driver,
             phase=Phase.BACKUP,
             last_response_at=timezone.now(),

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+from dupdash.duplication.course_settings import LABELS, set_after_copy, sets_after_copy
 from dupdash.duplication.engine.removal import Guard, NotRemoved, remove_course
 from dupdash.duplication.engine.verification import Report, lacks_most, verify
 from dupdash.duplication.explanations import message_or_code
@@ -35,6 +36,8 @@ def finish(
     wanted = job.cancel_requested_at is None
     if not wanted and _remove_unwanted(job, course_id, client, guard, patient):
         return
+    if sets_after_copy(job):
+        _set_course_settings(job, course_id, client, guard)
     report = verify(job, course_id, client)
     for _ in range(READS_OF_INCOMPLETE - 1):
         if lacks_most(report):
@@ -57,6 +60,14 @@ def finish(
         verification=report,
         last_response_at=timezone.now(),
     )
+
+
+def _set_course_settings(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard) -> None:
+    """A copy whose dates could not be set is complete all the same: the verification says what differs."""
+    names = " and ".join(LABELS[name] for name in job.course_settings)
+    why_not = set_after_copy(job, course_id, client)
+    reason = f"The {names} could not be set: {why_not} Set them in Moodle." if why_not else f"The {names} were set."
+    record_event(job, kind="settings_not_set" if why_not else "settings_set", reason=reason, guard=guard)
 
 
 def _fail_incomplete(job: DuplicationJob, course_id: int, report: Report, guard: Guard) -> None:
@@ -129,6 +140,8 @@ def columns_before_sending() -> dict[str, Any]:
         "content_at": None,
         "source_released_at": None,
         "moodle_done_at": None,
+        "moodle_queue_ahead": None,
+        "moodle_started_at": None,
         "checking_since": None,
         "check_at": None,
         "checks": 0,

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -11,19 +12,24 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.duplication import moodle_health
-from dupdash.duplication.drivers import asynchronous, outcomes
+from dupdash.duplication.drivers import asynchronous, conclusion, outcomes
 from dupdash.duplication.drivers.asynchronous import Report
 from dupdash.duplication.engine import deadlines
-from dupdash.duplication.engine.completion import finish, start_checking
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.engine.completion import fail, finish, start_checking
+from dupdash.duplication.engine.start_again import repeat_starts
+from dupdash.duplication.explanations import message_or_code
+from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, update_job
+from dupdash.duplication.transitions import JobMovedOn, move_job, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.follow")
 
-FOLLOWED = Q(state=State.RUNNING) & ~Q(duplicate_id="")
+STARTED = Q(state=State.RUNNING) & ~Q(duplicate_id="")
+# The answer to the start call was lost, and no worker drives the job: the call is repeated.
+UNANSWERED = Q(state=State.RUNNING, duplicate_id="", lease_owner="", sent_at__isnull=False)
+FOLLOWED = STARTED | UNANSWERED
 
 
 def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
@@ -37,8 +43,11 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
         return True
     fault: ConfigurationFault | None = None
     reports: dict[str, Report] = {}
+    started = [job for job in jobs if job.duplicate_id]
     try:
-        reports = asynchronous.read_reports(jobs)
+        repeat_starts([job for job in jobs if not job.duplicate_id], deadline)
+        asynchronous.cancel_in_moodle(started)
+        reports = asynchronous.read_reports(started)
     except ConfigurationFault as refused:
         fault = refused
     running = [job for job in jobs if job.pk in reports and asynchronous.is_running(job, reports[job.pk])]
@@ -49,7 +58,7 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
             return False
         try:
             # A job that is late is looked up, whatever the site says or refuses to say.
-            if job.pk not in running_ids or _is_late(job):
+            if job.duplicate_id and (job.pk not in running_ids or _is_late(job)):
                 _act_on_report(job, reports.get(job.pk), client)
         except ConfigurationFault as refused:
             fault = refused
@@ -86,7 +95,8 @@ def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) 
 
 
 def _is_late(job: DuplicationJob) -> bool:
-    return timezone.now() >= deadlines.checking_deadline(job)
+    """A copy that waits in Moodle's queue is not late, however long: nothing was begun."""
+    return job.moodle_queue_ahead is None and timezone.now() >= deadlines.checking_deadline(job)
 
 
 def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleClient) -> None:
@@ -94,7 +104,7 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
     outcome: outcomes.Outcome | None = None
     try:
         if report is not None and not asynchronous.is_running(job, report):
-            outcome = asynchronous.conclude(job, report, client)
+            outcome = conclusion.conclude(job, report, client)
     except ConfigurationFault:
         if not late:
             raise
@@ -104,6 +114,28 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
         case outcomes.AnswerLost(detail, errorcode):
             done = errorcode not in ("", asynchronous.FAILED_BY_ITS_ID)
             start_checking(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode, done=done)
+        case outcomes.FailedInMoodle() as failure:
+            _fail(job, failure)
+        case outcomes.CancelledInMoodle():
+            reason = "Moodle stopped the copy and removed what it had made."
+            move_job(job, State.CANCELLED, kind="cancelled", reason=reason)
         case None if late:
             # Whoever worked on it there may be dead, and then says the same for ever.
             start_checking(job, "The site has not finished it, long after it should have.")
+
+
+def _fail(job: DuplicationJob, failure: outcomes.FailedInMoodle) -> None:
+    """The site's own result is the proof: nothing is looked up."""
+    left: dict[str, Any] = {}
+    if failure.partial_course_id is not None:
+        left = {"course_id": failure.partial_course_id, "proof": Proof.ANSWERED}
+    now = timezone.now()
+    fail(
+        job,
+        failure.code,
+        failure.message,
+        reason=f"Moodle ended the copy: {message_or_code(failure.code, failure.message)}",
+        moodle_done_at=now,
+        source_released_at=job.source_released_at or now,
+        **left,
+    )

@@ -8,12 +8,14 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from dupdash.duplication.drivers.asynchronous import repeated_soon, start_lost
 from dupdash.duplication.drivers.lookup import course_due_at
 from dupdash.duplication.engine.completion import cancel_unsent, fail, retry_delay, start_checking
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.leases import DEAD, doubted_long_enough
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, move_job, record_event
+from dupdash.moodle.options import abilities
 
 logger = logging.getLogger("dupdash.recovery")
 
@@ -52,7 +54,9 @@ def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
             "cancel_requested_at": job.cancel_requested_at,
         }
         try:
-            if job.sent_at is not None:
+            if job.sent_at is not None and abilities(job.driver).repeatable:
+                record_event(job, kind="start_lost", reason=start_lost(why), guard=guard, **repeated_soon())
+            elif job.sent_at is not None:
                 start_checking(job, f"{why} The request had been sent to Moodle.", guard=guard)
             elif job.cancel_requested_at is not None:
                 cancel_unsent(job, guard=guard)

@@ -36,17 +36,13 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, move_job, record_event, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, MoodleWords
+from dupdash.moodle.options import ABILITIES
 from dupdash.moodle.records import SiteInfo
 
 logger = logging.getLogger("dupdash.engine")
 
 # How often an outcome is written that somebody came in the way of: by cancelling, by taking the job back.
 TRIES = 5
-
-DRIVERS: dict[str, Callable[[DuplicationJob, Lease, MoodleClient], Outcome]] = {
-    "synchronous": synchronous.duplicate,
-    "asynchronous": asynchronous.duplicate,
-}
 
 
 def run_job(job_id: str) -> None:
@@ -109,7 +105,9 @@ def _drive(job: DuplicationJob, lease: Lease, client: MoodleClient, site: SiteIn
     driver = moodle_health.driver_for_copy(site_driver, visible=job.visible)
     if driver != site_driver and site.lacks(moodle_health.DUPLICATE):
         return outcomes.Refused("invalidparameter", "This site's service makes visible copies only.")
-    return DRIVERS[driver](job, lease, client)
+    if ABILITIES[driver].works_by_itself:
+        return asynchronous.duplicate(job, lease, client, driver)
+    return synchronous.duplicate(job, lease, client)
 
 
 def settle(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> None:

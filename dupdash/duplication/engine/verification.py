@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from dupdash.duplication import course_settings
 from dupdash.duplication.drivers.copy_tracker import is_empty_shell
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import INVALID_RESPONSE
@@ -134,7 +135,12 @@ def _impossible(why: str) -> Report:
 def _compare_with_source(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
     source = _contents(client, job.source_id, "source")
     copy = _contents(client, course_id, "copy")
-    return compare(source, copy, with_activities=bool(job.options.get("activities", True)))
+    report = compare(source, copy, with_activities=bool(job.options.get("activities", True)))
+    if not job.course_settings:
+        return report
+    course = client.course_by_id(course_id)
+    wrong = course_settings.differences(job, course) if course is not None else []
+    return {**report, "settings": wrong, "complete": report["complete"] and not wrong}
 
 
 def _contents(client: MoodleClient, course_id: int, which: str) -> Contents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dupdash.sandbox.functions import contents, copying, editing, reading, site, users
+from dupdash.sandbox.functions import contents, copying, editing, plugin, reading, site, users
 from dupdash.sandbox.functions.call import Call, ServiceFunction
 
 STANDARD: dict[str, ServiceFunction] = {
@@ -17,8 +17,8 @@ STANDARD: dict[str, ServiceFunction] = {
     )
 }
 
-NATIVE: dict[str, ServiceFunction] = {function.name: function for function in copying.NATIVE_FUNCTIONS}
-COMPANIONS: dict[str, ServiceFunction] = {function.name: function for function in copying.COMPANION_FUNCTIONS}
+PROPOSED: dict[str, ServiceFunction] = {function.name: function for function in copying.PROPOSED_FUNCTIONS}
+PLUGIN: dict[str, ServiceFunction] = {function.name: function for function in plugin.FUNCTIONS}
 
 # Functions of Moodle that the service lacks. A call is refused as measured with core_course_get_courses
 # (function_not_in_service.json); an unknown function is a different error.
@@ -33,4 +33,4 @@ OUTSIDE_THE_SERVICE = frozenset(
     }
 )
 
-__all__ = ["COMPANIONS", "NATIVE", "OUTSIDE_THE_SERVICE", "STANDARD", "Call", "ServiceFunction"]
+__all__ = ["OUTSIDE_THE_SERVICE", "PLUGIN", "PROPOSED", "STANDARD", "Call", "ServiceFunction"]

@@ -32,6 +32,12 @@ _KINDS = {
     "wiki": ("collaboration", "Wikis"),
     "workshop": ("assessment", "Workshops"),
 }
+_DATE_LABELS = {
+    "allowsubmissionsfromdate": "Opened:",
+    "duedate": "Due:",
+    "timeopen": "Opened:",
+    "timeclose": "Closed:",
+}
 _WITH_BADGE = ("forum", "resource")
 _WITH_CONTENTS = ("book", "folder", "page", "resource", "url")
 _OPTIONS = (
@@ -136,7 +142,10 @@ def _module(call: Call, module: Module, excludecontents: bool) -> dict[str, Any]
         "noviewlink": module.modname == "label",
         "completion": 0,
         "downloadcontent": 1,
-        "dates": [],
+        "dates": [
+            {"label": _DATE_LABELS[name], "timestamp": moment, "relativeto": None, "dataid": name}
+            for name, moment in module.dates
+        ],
         "groupmode": 0,
         "contents": ([] if excludecontents else files) if has_contents else OMITTED,
         "contentsinfo": _contents_info(files) if has_contents else OMITTED,

@@ -1,11 +1,11 @@
-"""The functions that copy a course: the one of stock Moodle, and with ``--native`` the proposed ones."""
+"""The functions that copy a course: the one of stock Moodle, and with ``--proposed`` the two of MDL-64916."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
+from dupdash.sandbox.asynchronous import Duplications
 from dupdash.sandbox.errors import (
     invalid_course_id,
     invalid_external_parameter,
@@ -43,11 +43,11 @@ def _duplicate_course(call: Call) -> dict[str, Any]:
 
 
 def _async_duplicate_course(call: Call) -> dict[str, Any]:
-    source, request = _checked(call, call.params["id"], 1, _as_pairs(call.params["options"]), proposed=True)
-    return {"duplicateid": call.moodle.duplications.start(request, source, call.mishaps)}
+    source, request = _checked(call, call.params["id"], 1, as_pairs(call.params["options"]), proposed=True)
+    return {"duplicateid": cast(Duplications, call.moodle.duplications).start(request, source, call.mishaps)}
 
 
-def _as_pairs(options: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+def as_pairs(options: Iterable[dict[str, str]]) -> list[dict[str, str]]:
     """``{"users": "1"}``, as in the proposal, and ``{"name": "users", "value": "1"}``, as in Moodle."""
     pairs = []
     for option in options:
@@ -65,40 +65,6 @@ def _get_status(call: Call) -> dict[str, Any]:
     if progress is None:
         raise missing_record("backup_controllers")
     return {"phase": progress.phase, "status": progress.status, "progress": progress.progress}
-
-
-def _get_statuses(call: Call) -> dict[str, Any]:
-    statuses: list[dict[str, Any]] = []
-    warnings: list[dict[str, Any]] = []
-    for place, duplicateid in enumerate(call.params["duplicateids"]):
-        progress = call.moodle.duplications.progress(duplicateid)
-        if progress is None:
-            warnings.append(
-                {
-                    "item": "duplicateid",
-                    "itemid": place,
-                    "warningcode": "invalidrecord",
-                    "message": f"There is no duplication {duplicateid}.",
-                }
-            )
-        else:
-            statuses.append({"duplicateid": duplicateid, **asdict(progress)})
-    return {"statuses": statuses, "warnings": warnings}
-
-
-def _get_result(call: Call) -> dict[str, Any]:
-    result = call.moodle.duplications.result(call.params["duplicateid"])
-    if result is None:
-        raise missing_record("backup_controllers")
-    return {
-        "state": result.state,
-        "shortname": result.shortname,
-        "courseid": result.courseid if result.state == "succeeded" else None,
-        "failurecode": result.error.errorcode if result.error else None,
-        "failuremessage": result.error.message if result.error else None,
-        "partialcourseid": result.courseid if result.state == "failed" else None,
-        "warnings": [],
-    }
 
 
 def _checked(
@@ -167,31 +133,17 @@ FUNCTIONS = (
 )
 
 
-_EITHER_WAY = Single({name: Value(param_raw, OPTIONAL) for name in ("name", "value", *OPTIONS)})
+EITHER_WAY = Single({name: Value(param_raw, OPTIONAL) for name in ("name", "value", *OPTIONS)})
 
-NATIVE_FUNCTIONS = (
+PROPOSED_FUNCTIONS = (
     ServiceFunction(
         "core_course_async_duplicate_course",
-        Single({"id": Value(param_int), **_COURSE, "options": Multiple(_EITHER_WAY, default=())}),
+        Single({"id": Value(param_int), **_COURSE, "options": Multiple(EITHER_WAY, default=())}),
         _async_duplicate_course,
     ),
     ServiceFunction(
         "core_course_async_duplicate_course_get_status",
         Single({"duplicateid": Value(param_raw)}),
         _get_status,
-    ),
-)
-
-# What another dupdash and the plugin of this project offer beside them.
-COMPANION_FUNCTIONS = (
-    ServiceFunction(
-        "core_course_async_duplicate_course_get_statuses",
-        Single({"duplicateids": Multiple(Value(param_raw))}),
-        _get_statuses,
-    ),
-    ServiceFunction(
-        "core_course_async_duplicate_course_get_result",
-        Single({"duplicateid": Value(param_raw)}),
-        _get_result,
     ),
 )

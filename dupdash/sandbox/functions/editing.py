@@ -24,6 +24,7 @@ from dupdash.sandbox.parameters import (
     param_raw,
     param_text,
 )
+from dupdash.sandbox.records import Course
 from dupdash.sandbox.validation import FRONT_PAGE
 
 _SECTIONS = 4  # moodlecourse | numsections, the default of a stock site
@@ -113,8 +114,21 @@ def _update(call: Call, wanted: dict[str, Any]) -> None:
         if wanted.get("categoryid", course.categoryid) not in state.categories:
             raise missing_record("course_categories")
         _check_names(call, wanted, course.id)
+        _check_details(call, wanted, course)
         columns = {key: value for key, value in wanted.items() if key in _COLUMNS}
         state.change(course.id, timemodified=int(time.time()), **columns)
+
+
+def check_idnumber(call: Call, idnumber: str, courseid: int | None = None) -> None:
+    if idnumber and any(other.idnumber == idnumber and other.id != courseid for other in call.moodle.state.courses()):
+        raise moodle_exception("courseidnumbertaken", f"ID number is already used for another course ({idnumber})")
+
+
+def _check_details(call: Call, wanted: dict[str, Any], course: Course) -> None:
+    check_idnumber(call, wanted.get("idnumber", ""), course.id)
+    start, end = wanted.get("startdate", course.startdate), wanted.get("enddate", course.enddate)
+    if end and end < start:
+        raise moodle_exception("enddatebeforestartdate", "The course end date must be after the start date.")
 
 
 _COLUMNS = (

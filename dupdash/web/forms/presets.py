@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.options import OPTIONS, from_form
 from dupdash.web.models import NAME_LONGEST, OptionPreset
 
 
@@ -34,12 +34,12 @@ class PresetForm(forms.Form):
         return name
 
     @property
-    def chosen_options(self) -> dict[str, bool]:
+    def chosen_options(self) -> dict[str, int]:
         """The ten options as they are set in the form."""
         if self.is_bound:
-            return {option.name: option.name in self.data for option in OPTIONS}
-        known: dict[str, bool] = self.preset.options or {}
-        return {option.name: bool(known.get(option.name, option.default)) for option in OPTIONS}
+            return from_form(self.data)
+        known: dict[str, int] = self.preset.options or {}
+        return {option.name: known.get(option.name, option.default) for option in OPTIONS}
 
     def save(self) -> OptionPreset:
         self.preset.name = self.cleaned_data["name"]

@@ -16,9 +16,9 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, new_id
 from dupdash.duplication.request import Draft, Problem, as_id, check_full_name, check_short_name
-from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.options import OPTIONS, from_form
 from dupdash.notifications.preferences import zone_of
-from dupdash.web.date_fields import FIRST, LAST
+from dupdash.web.date_fields import FIRST, LAST, DayField, day_in
 from dupdash.web.earlier_copies import Target
 from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.forms.zones import zone_choices
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NOW, LATER = "now", "later"
 OVER = "That time has passed. Choose a later one."
 # The form field that shows a problem of the request.
-FIELDS = {"source": "source", "fullname": "fullname", "shortname": "shortname", "category": "category"}
+FIELDS = {name: name for name in ("source", "fullname", "shortname", "category", "startdate", "enddate", "idnumber")}
 
 
 class WallClockField(forms.DateTimeField):
@@ -69,6 +69,16 @@ class RequestForm(forms.Form):
         },
     )
     visible = forms.BooleanField(required=False, initial=True, label="Students can see the copy")
+    startdate = DayField("Start date")
+    enddate = DayField("End date")
+    idnumber = forms.CharField(
+        required=False,
+        label="ID number",
+        help_text="For other systems that know the course by it. Must be unique in Moodle.",
+        widget=forms.TextInput(
+            attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off", "dir": "auto"}
+        ),
+    )
     start = forms.ChoiceField(
         label="Start",
         choices=[(NOW, "As soon as possible"), (LATER, "Schedule for later")],
@@ -123,11 +133,11 @@ class RequestForm(forms.Form):
             ].help_text = "For the person who approves the request, and for everybody who reads it later."
 
     @property
-    def chosen_options(self) -> dict[str, bool]:
+    def chosen_options(self) -> dict[str, int]:
         """The ten options as they are set, or as the form begins."""
         if self.is_bound:
-            return {option.name: option.name in self.data for option in OPTIONS}
-        begun: dict[str, bool] = self.initial.get("options", {})
+            return from_form(self.data)
+        begun: dict[str, int] = self.initial.get("options", {})
         return {option.name: begun.get(option.name, option.default) for option in OPTIONS}
 
     @property
@@ -151,6 +161,8 @@ class RequestForm(forms.Form):
             shortname=self.value("shortname"),
             fullname=self.value("fullname"),
             visible=bool(self["visible"].value()),
+            startdate=day_in(self.value("startdate")),
+            enddate=day_in(self.value("enddate")),
             category_is_suggested=self.value("category") == self.value("suggested_category"),
         )
 
@@ -200,6 +212,9 @@ class RequestForm(forms.Form):
             category_id=typed.get("category") or 0,
             visible=typed.get("visible", False),
             options=self.chosen_options,
+            startdate=typed.get("startdate"),
+            enddate=typed.get("enddate"),
+            idnumber=typed.get("idnumber", ""),
             note=typed.get("note", ""),
             not_before=typed.get("moment"),
             idempotency_key=typed.get("key", "")[:255],
@@ -236,5 +251,8 @@ def filled_in(job: DuplicationJob) -> dict[str, Any]:
         "category": job.category_id,
         "visible": job.visible,
         "options": dict(job.options),
+        "startdate": job.startdate,
+        "enddate": job.enddate,
+        "idnumber": job.idnumber,
         "note": job.note,
     }

@@ -4,14 +4,17 @@ from collections.abc import Iterator
 
 from django.db.models import F
 
-from dupdash.duplication.models import DuplicationJob, JobQuerySet
+from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.web.csv_files import Cell, with_zone
 from dupdash.web.job_list.choices import cause_of
 from dupdash.web.job_list.orders import Order
 from dupdash.web.presentation.job_rows import requester_of
+from dupdash.web.presentation.moodle_report import report_of
 
 AT_A_TIME = 500
+# What a spreadsheet takes in one cell.
+CELL_LONGEST = 32_000
 
 
 def heads(*, raw: bool) -> list[str]:
@@ -37,6 +40,12 @@ def heads(*, raw: bool) -> list[str]:
         with_zone("Finished"),
         "Duration (seconds)",
         "Tries",
+        "Start date",
+        "End date",
+        "ID number",
+        "Not in the copy",
+        "Leads to the source",
+        "Activity ids (source>copy)",
         "Retry of job",
         "Compared with its source",
         "Cause of failure",
@@ -80,6 +89,10 @@ def _line(job: DuplicationJob, *, raw: bool) -> list[Cell]:
         job.finished_at,
         round(took.total_seconds(), 3) if took is not None else None,
         job.attempts,
+        job.startdate.isoformat() if job.startdate else "",
+        job.enddate.isoformat() if job.enddate else "",
+        job.idnumber,
+        *_reported(job),
         job.retry_of_id,
         _comparison(job),
         cause_of(job.failure_code) if failed else "",
@@ -94,3 +107,14 @@ def _comparison(job: DuplicationJob) -> str:
     if job.is_compared is None:  # type: ignore[attr-defined]
         return ""
     return "not possible" if job.why_not_compared else "same"  # type: ignore[attr-defined]
+
+
+def _reported(job: DuplicationJob) -> tuple[str, str, str]:
+    """What the plugin reported: what is missing, what leads to the source, and the old and new ids of activities."""
+    # Without the addresses, which would be looked up for each row.
+    report = report_of(job, MoodleHealth())
+    if report is None:
+        return "", "", ""
+    pointing = (f"{one.what}: {one.name} {one.address}" for one in report.pointing)
+    ids = (f"{one.kind} {one.old}>{one.new}" for one in report.ids)
+    return "; ".join(report.missing), "; ".join(pointing), " ".join(ids)[:CELL_LONGEST]

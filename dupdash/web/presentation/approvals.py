@@ -11,8 +11,9 @@ from dupdash.duplication.request import taken_in_moodle
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.options import user_data
 from dupdash.web.course_size import Size, size_of
+from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import Taken, taken
 from dupdash.web.presentation.shown_state import shown_state
@@ -54,6 +55,8 @@ class Waiting:
     taken: Taken
     # The labels of the options that include people's data.
     people: tuple[str, ...]
+    # Dates and idnumber of the copy, where it gets its own.
+    course_settings: tuple[str, ...]
     source_url: str
     copies: tuple[OtherCopy, ...]
     more_copies: int
@@ -68,6 +71,7 @@ def waiting(job: DuplicationJob, health: MoodleHealth, look: Look | None = None)
         requester=requester_of(job),
         taken=taken(job.options, driver_of_job(job, health)),
         people=people_data(job),
+        course_settings=settings_in_words(job, driver_of_job(job, health)),
         source_url=course_url(job.source_id, health),
         copies=tuple(_other(copy) for copy in latest[:COPIES_NAMED]),
         more_copies=others.count() - COPIES_NAMED if len(latest) > COPIES_NAMED else 0,
@@ -77,7 +81,7 @@ def waiting(job: DuplicationJob, health: MoodleHealth, look: Look | None = None)
 
 def people_data(job: DuplicationJob) -> tuple[str, ...]:
     """The data of people that the copy would include."""
-    return tuple(option.label for option in OPTIONS if job.options.get(option.name) and option.carries_user_data)
+    return tuple(option.label for option in user_data(job.options))
 
 
 def look_at(job: DuplicationJob, client: MoodleClient) -> Look:

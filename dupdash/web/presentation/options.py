@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dupdash.accounts import access
-from dupdash.moodle.options import BY_NAME, OFF, Driver, Group, OptionEffect, effects
+from dupdash.moodle.options import BY_NAME, OFF, ON, Driver, Group, OptionEffect, effects
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -15,6 +15,12 @@ GROUPS: dict[Group, str] = {
     "people": "People",
     "history": "History of people’s work",
 }
+
+
+class Choice(NamedTuple):
+    value: int
+    label: str
+    chosen: bool
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Switch:
     reason: str
     # Why the site does not support this value.
     error: str
+    # The values to choose from, where there are more than off and on.
+    choices: tuple[Choice, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,11 @@ def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: 
     refused = option.carries_user_data and not access.may_copy_user_data(user)
     # If an option that it needs is off, the switch shows the only value that the site supports once that is on.
     must_be_on = bool(behaviour.effects[OFF].refusal) and not one.needs_are_on
+    choices = tuple(
+        Choice(value, label, int(chosen.get(option.name, OFF)) == value)
+        for value, label in enumerate(behaviour.choices)
+        if not (refused and value == ON)
+    )
     labels = " and ".join(f"“{BY_NAME[name].label}”" for name in option.needs)
     reason = f"Has no effect without {labels}." if labels else ""
     return Switch(
@@ -62,9 +75,10 @@ def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: 
         checked=(bool(chosen.get(option.name)) or must_be_on) and not refused,
         needs=" ".join(option.needs),
         needs_labels=labels,
-        disabled=refused,
-        reason="" if refused else reason,
+        disabled=refused and not choices,
+        reason="" if refused or choices else reason,
         error=one.effect.refusal,
+        choices=choices,
     )
 
 

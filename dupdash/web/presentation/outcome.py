@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dupdash.duplication.candidates import reasons
+from dupdash.duplication.course_dates import day_of
+from dupdash.duplication.course_settings import LABELS
 from dupdash.duplication.engine.verification import NAMED_MOST, why_not_verified
 from dupdash.duplication.explanations import Reader, explain_failure, what_to_do, words_of_moodle
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
@@ -159,6 +161,7 @@ def _verification(report: dict[str, Any]) -> Verification:
     )
     if expected != activities["source"]:
         summary += f" The {activities['source']} activities of the source were not requested."
+    summary += "".join(f" {_wrong_setting(one)}" for one in report.get("settings", []))
     if left_out := report.get("left_out"):
         summary += f" Not compared, because Moodle could not list them completely: {left_out}."
     complete = bool(report["complete"])
@@ -169,6 +172,13 @@ def _verification(report: dict[str, Any]) -> Verification:
         missing=_differences(sections, activities, "missing"),
         extra=_differences(sections, activities, "extra"),
     )
+
+
+def _wrong_setting(one: dict[str, Any]) -> str:
+    def shown(value: Any) -> str:
+        return str(day_of(value) or "none") if isinstance(value, int) else f"“{isolate(value or '')}”"
+
+    return f"The {LABELS[one['name']]} is {shown(one['copy'])} instead of {shown(one['wanted'])}."
 
 
 def _in_full(kind: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from dupdash.web.course_size import Size, size_of
 from dupdash.web.earlier_copies import EarlierCopies, Target, earlier_copies
 from dupdash.web.name_suggestions import Names, suggest
 from dupdash.web.presentation.approval_time import decided_within
+from dupdash.web.presentation.date_preview import DatePreview, date_preview
 from dupdash.web.short_names import is_free
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Preview:
     start: str = ""
     names: Names | None = None
     dates: Dates = field(default_factory=Dates)
+    moved: DatePreview = field(default_factory=DatePreview)
     # Who will see the copy.
     visibility: str = ""
     # Whether students can see the source; None where Moodle does not tell.
@@ -152,6 +154,7 @@ def preview(
         start=when_it_starts(source_id, user, health),
         names=names,
         dates=Dates.of(course),
+        moved=date_preview(course, size, target, driver, names.years if names else 0),
         visibility=who_will_see_it(
             course, target, category_hidden=category_picker.is_hidden(target.category_id, categories)
         ),

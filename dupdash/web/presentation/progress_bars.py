@@ -7,6 +7,7 @@ from math import floor
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import Progress, progress
 from dupdash.duplication.states import TERMINAL, State
+from dupdash.moodle.options import abilities
 from dupdash.web.presentation.check_status import next_check
 from dupdash.web.presentation.durations import exactly, roughly
 
@@ -104,12 +105,13 @@ def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
     if state != RUNNING or job.sent_at is None:
         return ""
     if reached.time_left is not None:
-        return f"{roughly(reached.time_left)} left, based on earlier copies"
+        by = "at the pace so far" if abilities(job.driver).works_by_itself else "based on earlier copies"
+        return f"{roughly(reached.time_left)} left, {by}"
     if reached.rough:
         return "Rough estimate from the number of activities"
     if reached.estimated:
         return "Takes longer than earlier copies"
-    if job.driver == "asynchronous":
+    if abilities(job.driver).works_by_itself:
         return "As reported by the site"
     return "No earlier copies to estimate from"
 

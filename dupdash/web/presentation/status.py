@@ -9,10 +9,12 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
+from dupdash.moodle.options import abilities
 from dupdash.web.presentation.approval_time import decided_within
 from dupdash.web.presentation.check_status import while_it_is_checked, while_it_is_unresolved
 from dupdash.web.presentation.durations import exactly, roughly
 from dupdash.web.presentation.fingerprint import digest
+from dupdash.web.presentation.moodle_queue import waits_in_moodle
 from dupdash.web.presentation.progress_bars import Bars, bars
 from dupdash.web.presentation.queue_status import Queue, why_it_waits
 from dupdash.web.presentation.shown_state import TAB_ICONS, label_of, shown_state
@@ -126,7 +128,11 @@ def _facts(job: DuplicationJob) -> Iterator[Fact]:
 
 def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
-        what = "Moodle cannot stop a copy that it has started. dupdash deletes it as soon as Moodle has finished it."
+        what = (
+            "Moodle stops this copy and removes what it has made."
+            if abilities(job.driver).of_the_whole and job.state == State.RUNNING
+            else "Moodle cannot stop a copy that it has started. dupdash deletes it as soon as Moodle has finished it."
+        )
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
     match job.state:
         case State.AWAITING_APPROVAL:
@@ -135,7 +141,7 @@ def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> 
         case State.QUEUED:
             return why_it_waits(job, Queue.before([job], health, worker_running=worker_running))
         case State.RUNNING:
-            return _running(job)
+            return _running(job, health)
         case State.CHECKING:
             return while_it_is_checked(job)
         case State.UNRESOLVED:
@@ -151,7 +157,9 @@ def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> 
     return ""
 
 
-def _running(job: DuplicationJob) -> str:
+def _running(job: DuplicationJob, health: MoodleHealth) -> str:
+    if waiting := waits_in_moodle(job, health):
+        return waiting
     if job.sent_at is None:
         return "Checking the source and the new names in Moodle before the copy starts."
     if job.phase != Phase.RESTORE:

@@ -11,6 +11,7 @@ from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, plain_line
+from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import taken
@@ -55,6 +56,8 @@ def _lines(
     yield f"Source:    {isolate(job.source_fullname)} ({isolate(job.source_shortname)}), id {job.source_id}"
     yield f"Category:  {isolate(job.category_name or job.category_id)}"
     yield f"Options:   {', '.join(options.along) or 'only the course settings'}"
+    if course_settings := settings_in_words(job, driver_of_job(job, health)):
+        yield f"Dates, ID: {isolate('; '.join(course_settings))}"
     yield f"Requester: {isolate(requester_of(job))}, through {job.get_origin_display()}"
     yield f"Requested: {moment(job.created_at)}"
     if job.requested_start:

@@ -20,7 +20,7 @@ from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.moodle_health import driver_of_job, expected_driver
-from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare
+from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.moodle.errors import MoodleError
@@ -241,6 +241,7 @@ def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
 
 def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, status: int = 200) -> HttpResponse:
     choices = category_picker.CategoryChoices()
+    health = health_of(request)
     trouble = ""
     try:
         with open_client() as client:
@@ -256,12 +257,11 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
         "job": job,
         "owner": kept_form.owner_mark(request.user),
         "requester": requester_of(job),
-        "taken": taken(job.options, driver_of_job(job, health_of(request))),
+        "taken": taken(job.options, driver_of_job(job, health)),
         "form": form,
         "categories": choices,
         "trouble": trouble,
-        "switch_groups": switches(
-            form.chosen_options, request.user, expected_driver(health_of(request), visible=form.is_visible)
-        ),
+        "switch_groups": switches(form.chosen_options, request.user, expected_driver(health, visible=form.is_visible)),
+        "no_course_settings": why_no_course_settings(health, visible=form.is_visible),
     }
     return render(request, "approvals/edit.html", context, status=status)

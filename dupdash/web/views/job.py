@@ -23,7 +23,9 @@ from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import actions
 from dupdash.web.presentation.approval import approval_of
 from dupdash.web.presentation.attempts import attempts_of
+from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.job_rows import requester_of
+from dupdash.web.presentation.moodle_report import report_of
 from dupdash.web.presentation.options import taken
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.status import Status, status_of
@@ -50,6 +52,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
         "follow_up": FollowUpForm(job=job)
         if job.state == State.FAILED and access.may(request.user, Action.FOLLOW_UP, job)
         else None,
+        "course_settings": settings_in_words(job, driver_of_job(job, health)),
         "dialogs": True,
         "callbacks": job.callbacks.select_related("token"),
         **_status_context(job, status),
@@ -117,6 +120,7 @@ def _rest_context(request: PersonRequest, job: DuplicationJob, health: MoodleHea
     return {
         "source_url": course_url(job.source_id, health),
         "outcome": outcome_of(job, health, reader_of(job, user, may_delete_courses=health.may_delete), raw=raw),
+        "moodle_report": report_of(job, health),
         "timeline": timeline(events, raw=raw),
         "summary": _summary(request, job, events, health),
         "actions": actions(job, user, health),

@@ -15,12 +15,13 @@ from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.moodle_health import expected_driver
-from dupdash.duplication.request import Draft, InvalidRequest, as_id, find_source, prepare
+from dupdash.duplication.request import Draft, InvalidRequest, as_id, find_source, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import OPTIONS
 from dupdash.web import kept_form
+from dupdash.web.date_fields import day_in
 from dupdash.web.decorators import permission_required
 from dupdash.web.earlier_copies import Target, earlier_copies
 from dupdash.web.form_choices import form_choices
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 # Buttons that reload the form without checking it, for browsers without scripts.
-COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset"})
+COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset", "use_start"})
 # A new request made from a job that ended like this is a retry: the new job names the old one.
 TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
 
@@ -105,7 +106,7 @@ def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview
                 return None, {}
     except MoodleError:
         return None, {}
-    target = Target(before.category_id, visible=before.visible)
+    target = Target(before.category_id, visible=before.visible, startdate=before.startdate, enddate=before.enddate)
     shown = preview_for(before.source_id, before.options, target, request)
     names = shown.names
     return shown, {"fullname": names.fullname if names else "", "shortname": names.shortname if names else ""}
@@ -118,13 +119,15 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
         number = as_id(request.POST["use_preset"])
         preset = OptionPreset.objects.filter(pk=number).first() if number is not None else None
         if preset is not None:
-            typed["options"] = {option.name: option.name in preset.on for option in OPTIONS}
+            typed["options"] = {option.name: preset.options.get(option.name, 0) for option in OPTIONS}
             messages.info(request, f"The options are set as in “{isolate(preset.name)}”. Nothing was sent yet.")
     source = as_id(form.value("source"))
     shown = preview_for(source, typed["options"], form.target(), request) if source else None
     if shown is not None and typed["visible_for"] != str(source):
         # Another source was chosen: the copy of a hidden one starts hidden.
         typed |= {"visible": typed["visible"] and not shown.source_hidden, "visible_for": str(source)}
+    if day := day_in(request.POST.get("use_start", "")):
+        typed |= {"startdate": day}
     if "use_names" in request.POST and shown is not None and shown.names is not None:
         typed |= {"fullname": shown.names.fullname, "shortname": shown.names.shortname}
     if shown is not None and shown.target.category_is_suggested and shown.target.category_id is not None:
@@ -245,7 +248,8 @@ def _page(
     choices = form_choices(form, before, request.user)
     if not form.is_bound and before is None and choices.found.chosen is not None:
         form.initial.setdefault("visible", choices.found.chosen.visible is not False)
-    groups = switches(form.chosen_options, request.user, expected_driver(health_of(request), visible=form.is_visible))
+    health = health_of(request)
+    groups = switches(form.chosen_options, request.user, expected_driver(health, visible=form.is_visible))
     context = {
         "form": form,
         "owner": kept_form.owner_mark(request.user),
@@ -258,6 +262,7 @@ def _page(
         "query": form.value("source_query").strip(),
         "selected_source": as_id(form.value("source")),
         "switch_groups": groups,
+        "no_course_settings": why_no_course_settings(health, visible=form.is_visible),
         "policy": policy_on(groups),
         "autofocus": not form.is_bound and as_id(form.value("source")) is None,
         "presets": OptionPreset.objects.all(),

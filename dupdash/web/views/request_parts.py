@@ -14,10 +14,11 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Problem, as_id, check_short_name, held_by_job, taken_in_moodle
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.options import from_form
 from dupdash.web import category_picker, course_picker
 from dupdash.web.category_picker import CategoryChoices
 from dupdash.web.converters import JobId
+from dupdash.web.date_fields import day_in
 from dupdash.web.decorators import part_of, permission_required
 from dupdash.web.earlier_copies import Target
 from dupdash.web.form_choices import FormChoices, problems_shown
@@ -74,13 +75,15 @@ def category_choices(request: PersonRequest) -> HttpResponse:
 def copy_preview(request: PersonRequest) -> HttpResponse:
     """The preview for a source and options, with suggested names and a category."""
     source = as_id(request.GET.get("source", ""))
-    chosen = {option.name: option.name in request.GET for option in OPTIONS}
+    chosen = from_form(request.GET)
     category = request.GET.get("category", "")
     target = Target(
         as_id(category),
         request.GET.get("shortname", ""),
         request.GET.get("fullname", ""),
         visible="visible" in request.GET,
+        startdate=day_in(request.GET.get("startdate", "")),
+        enddate=day_in(request.GET.get("enddate", "")),
         category_is_suggested=category == request.GET.get("suggested_category", ""),
     )
     shown = preview_for(source, chosen, target, request) if source else None

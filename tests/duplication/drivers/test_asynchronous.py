@@ -43,7 +43,7 @@ RESULT = "core_course_async_duplicate_course_get_result"
 
 @pytest.fixture
 def moodle(settings: Any) -> Iterator[Moodle]:
-    moodle = Moodle(speed=50, native=True)
+    moodle = Moodle(speed=50, proposed=True)
     with moodle:
         scale_periods(settings)
         point_at(settings, moodle)
@@ -55,7 +55,7 @@ def moodle(settings: Any) -> Iterator[Moodle]:
 @pytest.fixture
 def plugin(settings: Any) -> Iterator[Moodle]:
     """A site that also answers for many copies in one call."""
-    moodle = Moodle(speed=50, native=True, companions=True)
+    moodle = Moodle(speed=50, native=True)
     with moodle:
         scale_periods(settings)
         point_at(settings, moodle)
@@ -268,7 +268,7 @@ def test_another_dupdash_is_not_believed_against_its_own_result(
     with moodle.held_at("backup"):
         job = run_worker(submit())
         moodle.wait_for_step("backup")
-        DuplicationJob.objects.filter(pk=job.pk).update(baseline={**(job.baseline or {}), "of_the_whole": True})
+        DuplicationJob.objects.filter(pk=job.pk).update(driver="plugin")
         moodle.answer_with(STATUS, {"phase": 1, "status": 900, "progress": 0.3})
         moodle.answer_with(RESULT, {**result, "failurecode": None, "failuremessage": None})
         looked_at_some_times(job, clock)
@@ -317,10 +317,9 @@ def test_it_finds_the_copy_where_the_answer_to_starting_was_lost(moodle: Moodle,
 
 def test_it_sends_nothing_when_the_site_cannot_be_read_right_before(moodle: Moodle) -> None:
     job = submit()
-    moodle.when("core_webservice_get_site_info", lambda: None)
     moodle.when(
         "core_webservice_get_site_info",
-        lambda: moodle.faults.set("html", function="core_webservice_get_site_info", count=3),
+        lambda: moodle.faults.set("html", function="core_course_get_courses_by_field", count=3),
     )
     run_worker(job)
     assert (job.state, job.sent_at) == (State.QUEUED, None), story(job)
@@ -389,6 +388,7 @@ def started(moodle: Moodle, count: int) -> list[DuplicationJob]:
 
 def test_a_hundred_running_copies_are_followed_with_one_call(plugin: Moodle, clock: Clock, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 200
+    plugin.moodle.duplications.at_once = 100  # type: ignore[union-attr]
     with plugin.held_at("backup"):
         for number, source in enumerate(sources(plugin, 100)):
             with open_async_client() as site:
@@ -406,9 +406,9 @@ def test_a_hundred_running_copies_are_followed_with_one_call(plugin: Moodle, clo
                 f"NEW-{number}",
                 source_id=course.id,
                 source_shortname=source,
-                driver="asynchronous",
+                driver="plugin",
                 duplicate_id=duplicate_id,
-                baseline={"of_the_whole": True, "names": [], "present": []},
+                baseline={"names": [], "present": []},
                 sent_at=now,
                 started_at=now,
                 check_at=now,

@@ -68,6 +68,9 @@ def test_a_job_is_refused_when_the_site_changed_after_the_request(moodle: Moodle
         ("asynchronous", "auto", False, "synchronous"),
         ("asynchronous", "synchronous", True, "synchronous"),
         ("", "asynchronous", True, "asynchronous"),
+        ("plugin", "auto", True, "plugin"),
+        ("plugin", "auto", False, "plugin"),
+        ("plugin", "synchronous", False, "synchronous"),
     ],
 )
 def test_the_driver_is_known_from_the_last_site_info(

@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -36,8 +37,22 @@ class Command(BaseCommand):
         parser.add_argument("--category", required=True, type=int, help="the id of the category for the copy")
         parser.add_argument("--hidden", action="store_true", help="the copy is not shown to students")
         parser.add_argument(
-            "--option", action="append", default=[], metavar="NAME=0|1", help=f"may be given several times: {names}"
+            "--option",
+            action="append",
+            default=[],
+            metavar="NAME=0|1",
+            help=f"may be given several times: {names}. On a site with the Moodle plugin also enrolments=2 (always)",
         )
+        parser.add_argument(
+            "--startdate",
+            type=_day,
+            metavar="DATE",
+            help="the start date of the copy, as 2026-09-14; the Moodle plugin moves the dates of the activities along",
+        )
+        parser.add_argument(
+            "--enddate", type=_day, metavar="DATE", help="the end date of the copy; without it the end moves along"
+        )
+        parser.add_argument("--idnumber", default="", help="the ID number of the copy")
         parser.add_argument("--no-wait", action="store_true", help="print the id of the job and end at once")
 
     def handle(self, *args: Any, **arguments: Any) -> None:
@@ -68,6 +83,9 @@ class Command(BaseCommand):
             category_id=arguments["category"],
             visible=not arguments["hidden"],
             options=duplication_options.defaults() | _options(arguments["option"]),
+            startdate=arguments["startdate"],
+            enddate=arguments["enddate"],
+            idnumber=arguments["idnumber"],
         )
         request = prepare(draft, Origin.COMMAND, client)
         return jobs.submit(request, actor=None, client=client, via="command line")
@@ -129,6 +147,13 @@ def _describe(job: DuplicationJob) -> str:
     return str(job.get_state_display())
 
 
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text} is not a date such as 2026-09-14") from None
+
+
 def _options(given: list[str]) -> dict[str, int]:
     chosen = {}
     for entry in given:
@@ -136,6 +161,9 @@ def _options(given: list[str]) -> dict[str, int]:
         parsed = duplication_options.parse_value(name, value)
         if parsed is None:
             names = ", ".join(duplication_options.defaults())
-            raise CommandError(f"--option {entry}: must be NAME=0 or NAME=1, with NAME one of {names}", returncode=2)
+            raise CommandError(
+                f"--option {entry}: must be NAME=0 or NAME=1 (enrolments also 2), with NAME one of {names}",
+                returncode=2,
+            )
         chosen[name] = parsed
     return chosen

@@ -35,12 +35,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--native",
             action="store_true",
-            help="also offer core_course_async_duplicate_course and its status",
+            help="also offer the web services of the Moodle plugin",
         )
         parser.add_argument(
-            "--companions",
+            "--proposed",
             action="store_true",
-            help="with --native: offer the status of many copies in one call and the result, as the plugin does",
+            help="offer core_course_async_duplicate_course and its status alone, as MDL-64916 proposed them",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             speed=_speed(options["speed"]),
             seed=options["seed"],
             native=options["native"],
-            companions=options["companions"],
+            proposed=options["proposed"],
             host=options["host"],
             port=_port(options["port"]),
         )

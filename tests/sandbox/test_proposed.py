@@ -1,4 +1,4 @@
-"""``--native``: the two services of MDL-64916, with progress as irregular as in trace_copy_progress.json."""
+"""``--proposed``: the two services of MDL-64916, with figures as awkward as those of trace_copy_progress.json."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from .support import SITE_INFO, SOURCE, Caller, await_until
 
 START = "core_course_async_duplicate_course"
 STATUS = "core_course_async_duplicate_course_get_status"
-STATUSES = "core_course_async_duplicate_course_get_statuses"
-RESULT = "core_course_async_duplicate_course_get_result"
 NEW = "NEW-1"
 
 
 @pytest.fixture
 def native(serve: Serve) -> Caller:
-    return serve(native=True)
+    return serve(proposed=True)
 
 
 def params(moodle: Caller, **changes: Any) -> dict[str, Any]:
@@ -58,7 +56,7 @@ def test_copy_runs_in_the_background(native: Caller) -> None:
 
 
 def test_progress_is_that_of_the_phase_and_can_go_back(serve: Serve) -> None:
-    native = serve(native=True, speed=4)
+    native = serve(proposed=True, speed=4)
     duplicateid = start(native)
     seen: list[tuple[int, int, float]] = []
 
@@ -160,51 +158,3 @@ def test_lost_answer_leaves_the_copy_to_finish(native: Caller) -> None:
     native.sandbox.faults.set("gateway_timeout")
     assert native.post(START, params(native)).status_code == 504
     await_until(lambda: [course.shortname for course in native.made() if course.complete] == [NEW])
-
-
-# --- with the companions that the plugin offers ----------------------------------------------------------------------
-
-
-def test_companions_are_offered_only_on_request(native: Caller, serve: Serve) -> None:
-    for caller, offered in ((native, False), (serve(native=True, companions=True), True)):
-        names = {function["name"] for function in caller.call(SITE_INFO)["functions"]}
-        assert ({STATUSES, RESULT} <= names) is offered
-
-
-def test_statuses_keep_the_order_of_ids_and_warn_of_unknown_ones(serve: Serve) -> None:
-    site = serve(native=True, companions=True)
-    with site.sandbox.held_at("backup"):
-        ids = [start(site, shortname=f"NEW-{number}") for number in range(3)]
-        answer = site.call(STATUSES, duplicateids=[ids[2], "unknown", ids[0]])
-    assert [status["duplicateid"] for status in answer["statuses"]] == [ids[2], ids[0]]
-    assert [(warning["itemid"], warning["warningcode"]) for warning in answer["warnings"]] == [(1, "invalidrecord")]
-
-
-def test_overall_progress_never_goes_back(serve: Serve) -> None:
-    site = serve(native=True, companions=True, speed=4)
-    duplicateid = start(site)
-    seen: list[float] = []
-
-    def done() -> bool:
-        _, code, progress = status(site, duplicateid)
-        seen.append(progress)
-        return code == 1000
-
-    await_until(done, "the copy to finish")
-    assert seen == sorted(seen)
-    assert seen[-1] == 1
-    assert any(0 < figure < 0.4 for figure in seen)
-    assert any(0.6 < figure < 1 for figure in seen)
-
-
-def test_result_names_the_course_or_the_failure(serve: Serve) -> None:
-    site = serve(native=True, companions=True)
-    finished = start(site)
-    await_until(lambda: status(site, finished)[1] == 1000, "the copy to finish")
-    result = site.call(RESULT, duplicateid=finished)
-    assert (result["state"], result["courseid"]) == ("succeeded", site.sandbox.course(NEW).id)
-    site.sandbox.faults.set("storedfilenotcreated")
-    broken = start(site, shortname="NEW-2")
-    await_until(lambda: status(site, broken)[1] == 900, "the failure")
-    result = site.call(RESULT, duplicateid=broken)
-    assert (result["state"], result["failurecode"], result["courseid"]) == ("failed", "storedfilenotcreated", None)

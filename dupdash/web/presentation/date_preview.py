@@ -1,0 +1,107 @@
+"""What becomes of the dates of a course: the dates of the copy, some of its activities, and shifts that are offered."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from dupdash.duplication.course_dates import WEEK, dates_to_set, day_of, in_whole_weeks, shift, site_zone
+from dupdash.moodle.options import ABILITIES, Driver
+from dupdash.moodle.records import Course
+from dupdash.web.course_size import Size
+from dupdash.web.earlier_copies import Target
+
+SAMPLES = 4
+# Half a year, as from one term to the next.
+HALF_YEAR = 26 * WEEK
+
+
+@dataclass(frozen=True)
+class Change:
+    """A date of the source, and what it becomes in the copy, as people read it in the time zone of the site."""
+
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A start date that keeps every weekday."""
+
+    day: date
+    weeks: int
+
+
+@dataclass(frozen=True)
+class DatePreview:
+    # Of the course, where the copy gets other dates than the source.
+    changes: tuple[Change, ...] = ()
+    # Of activities, the soonest first; only where they move along.
+    samples: tuple[Change, ...] = ()
+    # "52 weeks later"; "" where nothing moves.
+    shift: str = ""
+    # Why weekdays change.
+    warning: str = ""
+    activities_move: bool = False
+    offers: tuple[Offer, ...] = ()
+
+
+def date_preview(source: Course, size: Size | None, target: Target, driver: Driver, years: int) -> DatePreview:
+    """``years``: how many years later than its source the copy seems to be, by its name."""
+    days = shift(target.startdate, source)
+    moves = ABILITIES[driver].details
+    return DatePreview(
+        changes=_changes(source, target),
+        samples=_samples(size, source, target) if moves and days else (),
+        shift=in_words(days),
+        warning=_warning(days),
+        activities_move=moves,
+        offers=offers(source, years),
+    )
+
+
+def offers(source: Course, years: int) -> tuple[Offer, ...]:
+    """Half a year later, and as many years as the name of the copy says: in whole weeks."""
+    start = day_of(source.startdate)
+    if start is None:
+        return ()
+    later = (start + HALF_YEAR, in_whole_weeks(start, start + timedelta(days=round(365.25 * max(1, years)))))
+    return tuple(Offer(day, (day - start) // WEEK) for day in later)
+
+
+def in_words(days: timedelta) -> str:
+    if not days:
+        return ""
+    count, unit = (abs(days) // WEEK, "week") if days % WEEK == timedelta(0) else (abs(days.days), "day")
+    return f"{count} {unit}{'' if count == 1 else 's'} {'later' if days > timedelta(0) else 'earlier'}"
+
+
+def _warning(days: timedelta) -> str:
+    if days % WEEK == timedelta(0):
+        return ""
+    return "This is not a whole number of weeks, so dates fall on other weekdays than in the source."
+
+
+def _changes(source: Course, target: Target) -> tuple[Change, ...]:
+    moments = dates_to_set(target.startdate, target.enddate, source)
+    before = {"startdate": source.startdate, "enddate": source.enddate}
+    words = {"startdate": "Course starts", "enddate": "Course ends"}
+    return tuple(Change(words[name], _day(before[name]), _day(moment)) for name, moment in moments.items())
+
+
+def _samples(size: Size | None, source: Course, target: Target) -> tuple[Change, ...]:
+    """Activities move by seconds, as Moodle's restore moves them."""
+    start = dates_to_set(target.startdate, None, source).get("startdate", 0)
+    moved = start - (source.startdate or 0)
+    dates = sorted(size.dates, key=lambda one: one.moment) if size else []
+    return tuple(
+        Change(f"{one.activity}: {one.label}", _moment(one.moment), _moment(one.moment + moved))
+        for one in dates[:SAMPLES]
+    )
+
+
+def _day(moment: int | None) -> str:
+    return f"{datetime.fromtimestamp(moment, site_zone()):%-d %b %Y}" if moment else "no date"
+
+
+def _moment(moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment, site_zone()):%-d %b %Y %H:%M}"

@@ -1,0 +1,35 @@
+"""A copy that waits in Moodle's own queue: its place, since when, and why nothing moves."""
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.web.presentation.durations import roughly
+
+# Moodle's cron is to run every minute. After this long without a run nothing will move.
+CRON_LATE = timedelta(minutes=3)
+
+
+def waits_in_moodle(job: DuplicationJob, health: MoodleHealth, now: datetime | None = None) -> str:
+    """Where it stands, in sentences; "" for a copy that does not wait there."""
+    if job.moodle_queue_ahead is None:
+        return ""
+    now = now or timezone.now()
+    ahead = job.moodle_queue_ahead
+    place = "it is next" if ahead == 0 else f"{ahead} task{'' if ahead == 1 else 's'} before it"
+    since = f" for {roughly(now - job.sent_at)}" if job.sent_at and now - job.sent_at > timedelta(minutes=1) else ""
+    return f"Waits in Moodle’s queue{since}: {place}. {why_nothing_moves(health, now)}".rstrip()
+
+
+def why_nothing_moves(health: MoodleHealth, now: datetime) -> str:
+    """What is wrong with Moodle's cron, as far as it is known; "" where it runs."""
+    ran = health.cron_run_at
+    if ran is None:
+        return "Moodle’s cron has not run yet: copies begin when it runs."
+    if now - ran < CRON_LATE:
+        return ""
+    return (
+        f"Moodle’s cron last ran {roughly(now - ran)} ago. Copies begin when it runs again: whoever looks after the "
+        "Moodle server has to start it."
+    )

@@ -1,0 +1,78 @@
+"""What the plugin reports of a complete copy: what did not come along, what still points at the source, new ids."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.moodle_clients import module_url
+from dupdash.duplication.text_direction import isolate
+from dupdash.web.presentation.preview import KINDS
+
+# What each kind of thing is called, many of them.
+MISSING = {
+    "sections": "Sections",
+    "blocks": "Blocks",
+    "questioncategories": "Question categories",
+    "groups": "Groups",
+    "groupings": "Groupings",
+    "enrolmentmethods": "Enrolment methods",
+    "enrolledusers": "Enrolled people",
+    "badges": "Badges",
+}
+
+
+@dataclass(frozen=True)
+class Pointing:
+    """Something in the copy that still leads to the source."""
+
+    what: str
+    name: str
+    address: str
+    # The page of the activity in the copy; "" outside of activities.
+    url: str
+
+
+@dataclass(frozen=True)
+class NewId:
+    kind: str
+    old: int
+    new: int
+    url: str
+
+
+@dataclass(frozen=True)
+class MoodleReport:
+    # "Groups: 2 of 5", a line each.
+    missing: tuple[str, ...]
+    pointing: tuple[Pointing, ...]
+    ids: tuple[NewId, ...]
+
+
+def report_of(job: DuplicationJob, health: MoodleHealth | None = None) -> MoodleReport | None:
+    report = job.moodle_report
+    if report is None:
+        return None
+    return MoodleReport(
+        missing=tuple(_missing(one) for one in report["missing"]),
+        pointing=tuple(_pointing(one, health) for one in report["pointing"]),
+        ids=tuple(_new_id(one, health) for one in report["activities"]),
+    )
+
+
+def _missing(one: dict[str, Any]) -> str:
+    if one["kind"] == "activities":
+        what = KINDS.get(one["name"], one["name"])
+    else:
+        what = MISSING.get(one["kind"], one["kind"]) + (f" ({isolate(one['name'])})" if one["name"] else "")
+    return f"{what}: {one['copy']} of {one['source']}"
+
+
+def _pointing(one: dict[str, Any], health: MoodleHealth | None) -> Pointing:
+    what = "External tool of the source" if one["kind"] == "lti" else "Link to the source"
+    url = module_url(one["modname"], one["cmid"], health) if one["cmid"] else ""
+    return Pointing(what, one["name"] or one["where"], one["url"], url)
+
+
+def _new_id(one: dict[str, Any], health: MoodleHealth | None) -> NewId:
+    url = module_url(one["modname"], one["newcmid"], health)
+    return NewId(one["modname"], one["oldcmid"], one["newcmid"], url)
