@@ -122,6 +122,9 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
         case None if late:
             # Whoever worked on it there may be dead, and then says the same for ever.
             start_checking(job, "The site has not finished it, long after it should have.")
+        case None if report is not None:
+            # The site answered, and does not know the result yet.
+            update_job(job, last_response_at=timezone.now())
 
 
 def _fail(job: DuplicationJob, failure: outcomes.FailedInMoodle) -> None:
