@@ -7,6 +7,8 @@ from django.conf import settings
 from dupdash.duplication.models import MoodleHealth
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault
+from dupdash.telemetry.counters import COUNTERS, MOODLE_CALLS, Event
+from dupdash.telemetry.log_context import current_request_id
 
 _MODNAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
@@ -35,7 +37,13 @@ def _client(url: str, token: str) -> MoodleClient:
         connect_timeout=settings.MOODLE_CONNECT_TIMEOUT,
         read_timeout=settings.MOODLE_READ_TIMEOUT,
         duplication_timeout=settings.MOODLE_DUPLICATION_TIMEOUT,
+        on_call=_count,
+        request_id=current_request_id(),
     )
+
+
+def _count(function: str, outcome: str, seconds: float) -> None:
+    COUNTERS.add(Event(MOODLE_CALLS, function, outcome), seconds)
 
 
 def course_url(course_id: int, health: MoodleHealth | None = None) -> str:

@@ -11,6 +11,8 @@ from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
 from dupdash.moodle.errors import ConfigurationFault
+from dupdash.telemetry.counters import COUNTERS
+from dupdash.telemetry.log_context import logging_context
 
 # Seconds after which a sweep sends Moodle no further request, so that the next sweep is not delayed.
 MOODLE_TIME_LIMIT = 10.0
@@ -20,10 +22,13 @@ logger = logging.getLogger("dupdash.tasks")
 
 def run_job(job_id: str) -> None:
     """Run one job (queue of the copies cluster), then give its slot to the next queued job."""
-    try:
-        run.run_job(job_id)
-    finally:
-        dispatch.dispatch()
+    # Moodle's log then shows which calls belong to the job.
+    with logging_context(request_id=f"job-{job_id}", job_id=job_id):
+        try:
+            run.run_job(job_id)
+        finally:
+            dispatch.dispatch()
+            COUNTERS.write_if_due()
 
 
 def sweep(token: str = "") -> None:
@@ -44,6 +49,7 @@ def sweep(token: str = "") -> None:
         if acquired:
             _ask_moodle()
             dispatch.dispatch()
+    COUNTERS.write_if_due()
 
 
 def _ask_moodle() -> None:

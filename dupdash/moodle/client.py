@@ -67,7 +67,8 @@ class MoodleClient:
     answer is lost, it is repeated up to ``read_retries`` times, but not after a timeout: a read takes at most about
     ``read_timeout + (1 + read_retries) * connect_timeout``, unless the site keeps closing connections late.
     ``session`` carries the reads. ``verify`` is False, or the path of certificates to trust. One thread may read while
-    another one duplicates.
+    another one duplicates. ``on_call`` is called after each request with the function, "ok" or the kind of error, and
+    the seconds that it took. ``request_id`` is sent as ``X-Request-ID``.
 
     Raises ValueError with an advice if the address or the token cannot be right.
     """
@@ -83,10 +84,20 @@ class MoodleClient:
         read_retries: int = 2,
         session: requests.Session | None = None,
         verify: bool | str = True,
+        on_call: Callable[[str, str, float], None] = lambda function, outcome, seconds: None,
+        request_id: str = "",
     ) -> None:
         # Descriptions of what was left out of answers, the latest last. ``check_moodle`` shows them.
         self.left_out: deque[str] = deque(maxlen=100)
-        self._transport = Transport(site_url, token, verify=verify, session=session, note=self._note)
+        self._transport = Transport(
+            site_url,
+            token,
+            verify=verify,
+            session=session,
+            note=self._note,
+            on_call=on_call,
+            request_id=request_id,
+        )
         self._read_timeouts = Timeouts(connect_timeout, read_timeout)
         self._duplication_timeouts = Timeouts(connect_timeout, duplication_timeout)
         self._deletion_timeouts = Timeouts(connect_timeout, min(LONGEST_DELETION, duplication_timeout))

@@ -59,7 +59,8 @@ class Transport:
     """Sends requests to one site.
 
     ``session`` carries the reads, one at a time; a request that may start something gets a connection of its own.
-    ``note`` is called with a sentence about each ignored part of an answer.
+    ``note`` is called with a sentence about each ignored part of an answer; ``on_call`` after each request with the
+    function, "ok" or the kind of error, and the seconds that it took. ``request_id`` is sent along if it is not "".
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class Transport:
         verify: bool | str,
         session: requests.Session | None,
         note: Callable[[str], None],
+        on_call: Callable[[str, str, float], None],
+        request_id: str,
     ) -> None:
         self.site_url = site_address(site_url)
         if not token.strip():
@@ -79,6 +82,8 @@ class Transport:
         self._secret = Secret(token.strip())
         self._verify = verify
         self._note = note
+        self._on_call = on_call
+        self._request_id = request_id
         self._session = session if session is not None else new_session()
         self._last_used = time.monotonic()
 
@@ -132,6 +137,22 @@ class Transport:
         duplicating: bool = False,
     ) -> object | MoodleError:
         """Decoded JSON, or the error (returned, not raised: see the module's docstring)."""
+        started = time.monotonic()
+        result = self._request(session, function, parameters, timeouts, headers, duplicating=duplicating)
+        kind = type(result).__name__ if isinstance(result, MoodleError) else "ok"
+        self._on_call(function, kind, time.monotonic() - started)
+        return result
+
+    def _request(
+        self,
+        session: requests.Session,
+        function: str,
+        parameters: Mapping[str, Parameter],
+        timeouts: Timeouts,
+        headers: Mapping[str, str] | None = None,
+        *,
+        duplicating: bool = False,
+    ) -> object | MoodleError:
         form = [
             ("wstoken", self._secret.reveal()),
             ("wsfunction", function),
@@ -150,6 +171,7 @@ class Transport:
                 "User-Agent": USER_AGENT,
                 "Accept": "application/json",
                 "Content-Type": "application/x-www-form-urlencoded",
+                **({"X-Request-ID": self._request_id} if self._request_id else {}),
                 **(headers or {}),
             },
         )

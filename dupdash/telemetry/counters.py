@@ -10,7 +10,8 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 
-from django.db import DatabaseError, transaction
+from django.db import Error as DatabaseError
+from django.db import transaction
 from django.db.models import F
 
 from dupdash.telemetry.models import Counter
@@ -20,7 +21,7 @@ logger = logging.getLogger("dupdash.telemetry")
 WRITE_INTERVAL = 10.0
 """Seconds between two writes of one process."""
 MOODLE_CALLS = "moodle_calls"
-"""Calls to Moodle: the subject is the web service function; the outcome "ok" or the kind of error."""
+"""Calls to Moodle: the subject is the web service function; the outcome "ok" or the class of the error."""
 LEASES_LOST = "leases_lost"
 """Jobs whose worker was lost; neither subject nor outcome."""
 

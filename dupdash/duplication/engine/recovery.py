@@ -16,6 +16,7 @@ from dupdash.duplication.queue.leases import DEAD, doubted_long_enough
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import JobMovedOn, move_job, record_event
 from dupdash.moodle.options import abilities
+from dupdash.telemetry.counters import COUNTERS, LEASES_LOST, Event
 
 logger = logging.getLogger("dupdash.recovery")
 
@@ -67,6 +68,8 @@ def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
                 _back_to_queue(job, why, guard, at_fault=at_fault)
         except JobMovedOn as moved:
             logger.info("%s", moved)
+        else:
+            COUNTERS.add(Event(LEASES_LOST))
 
 
 def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_fault: bool) -> None:

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import trigger_client_event
 
 from dupdash.notifications.toasts import toast_for
+from dupdash.telemetry.counters import COUNTERS
 from dupdash.web.context import banner_seen
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.preferences import PreferencesForm
@@ -30,6 +31,8 @@ def preferences(request: PersonRequest) -> HttpResponse:
 @require_safe
 def news(request: PersonRequest) -> HttpResponse:
     """Usually nothing; a short message, once for each person; and the banner if it differs from the one on the page."""
+    # Every open page polls this address, so the calls to Moodle that this process made are stored soon.
+    COUNTERS.write_if_due()
     told = toast_for(request.user)
     shown = request.GET.get("banner")
     changed = shown is not None and shown != banner_seen(request)
