@@ -49,7 +49,7 @@ PAGES = (
     ("audit", "Audit"),
 )
 # These stand behind "More" on a wide screen.
-SECONDARY = frozenset({"presets", "tokens", "system"})
+SECONDARY = frozenset({"presets", "tokens", "system", "audit"})
 
 
 def page(request: HttpRequest) -> dict[str, object]:
