@@ -138,7 +138,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     **{
         code: Explanation(
             happened,
-            "There is no copy, and nothing of it is left: Moodle removed what it had made.",
+            "Nothing was left in Moodle: it removed what it had made.",
             do,
             nothing_started=True,
         )
