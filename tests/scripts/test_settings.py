@@ -60,7 +60,7 @@ MEASURES = ("seconds", "growing", "count")
 
 
 def test_operating_guide_names_each_period_and_limit():
-    guide = (ROOT / "docs" / "operating.md").read_text().partition("\n## The periods\n")[2]
+    guide = (ROOT / "docs" / "operating.md").read_text().partition("\n## Periods and limits\n")[2]
     named = {name for row in guide.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.partition(" | ")[0])}
     assert named == names_read(*MEASURES) - {"EMAIL_PORT"}
 

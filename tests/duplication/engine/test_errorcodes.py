@@ -505,7 +505,7 @@ def test_it_does_not_blame_moodle_for_a_fault_of_its_own(
         raise RuntimeError("a fault of ours")
 
     job = submit()
-    monkeypatch.setitem(run.DRIVERS, "synchronous", broken)  # type: ignore[arg-type]
+    monkeypatch.setattr(run.synchronous, "duplicate", broken)
     run_worker(job)
     assert job.state == State.FAILED
     assert "Moodle could not be reached" not in explain(job.failure_code).happened
