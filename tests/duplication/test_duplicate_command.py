@@ -144,7 +144,7 @@ def test_it_ends_with_2_and_names_the_job_that_has_the_short_name(
     code, _, err = command(*wish())
     assert code == 2
     assert "shortname: Another unfinished copy already has this short name." in err
-    assert f"It is “{job.fullname}” (job {job.pk}), requested by faculty." in err
+    assert f"It is “{job.fullname}” (job {job.pk}), requested by Fay Faculty." in err
 
 
 def test_it_refuses_options_that_the_site_does_not_support(moodle: Moodle, command: Command) -> None:

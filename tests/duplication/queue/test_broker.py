@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django_q.brokers import get_broker
 from django_q.tasks import async_task
 
@@ -11,7 +12,10 @@ from dupdash.duplication.queue import broker as module
 from dupdash.duplication.queue.broker import BUSY_FOR, BUSY_POLL, FIRST_POLL, IDLE_POLL, JOB, DatabaseBroker
 from dupdash.duplication.queue.dispatch import COPIES
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.skipif(bool(settings.REDIS_URL), reason="the queue is in Redis, not in the database"),
+]
 
 
 @pytest.fixture
