@@ -177,12 +177,13 @@ def test_a_new_cluster_is_asked_for_a_sweep_though_the_old_one_died_in_the_middl
 def test_sweeps_are_frequent_only_while_a_site_makes_a_copy_by_itself(
     watch: Watch, settings: Any, duplicate_id: str, frequent: bool
 ) -> None:
-    settings.SWEEP_INTERVAL, settings.STATUS_INTERVAL = 1.5, 0.1
+    settings.SWEEP_INTERVAL, settings.STATUS_INTERVAL = 3, 0.1
     a_job(State.RUNNING, duplicate_id=duplicate_id)
     watch.of(HOUSEKEEPING)
     watch.until(lambda: len(watch.times("sweep")) > 1, "two sweeps")
     first, second = watch.times("sweep")[:2]
-    assert (second - first < 1.4) is frequent
+    # Halfway between both, so that a loaded machine does not decide.
+    assert (second - first < 1.5) is frequent
 
 
 def test_mail_and_callbacks_are_sent_more_rarely_than_sweeps_are_made(watch: Watch) -> None:
