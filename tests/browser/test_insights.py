@@ -45,7 +45,7 @@ def test_bar_leads_to_its_copies(browser: Browser, live_server: LiveServer, admi
         expect(page.get_by_role("heading", name="2 copies match")).to_be_visible()
         query = parse_qs(urlsplit(page.url).query)
         today = f"{timezone.localdate()}"
-        assert query == {"state": ["succeeded"], "since": [today], "until": [today]}
+        assert query == {"state": ["succeeded"], "since": [today], "until": [today], "attempts": ["all"]}
 
 
 def _copies() -> None:

@@ -47,7 +47,7 @@ def test_place_in_moodles_queue_is_told(as_administrator: Client) -> None:
     MoodleHealth.objects.update_or_create(id=1, defaults={"cron_run_at": timezone.now()})
     job = job_of_plugin(moodle_queue_ahead=3, sent_at=timezone.now() - timedelta(minutes=5))
     page = page_of(as_administrator, job)
-    assert "Waits in Moodle’s queue since" in page
+    assert "Waits in Moodle’s queue for" in page
     assert "3 tasks before it." in page
     assert "cron" not in page
 
