@@ -2,17 +2,16 @@
 
 import ipaddress
 import socket
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
 from django.conf import settings
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 
 from dupdash.callbacks.models import ADDRESS_LONGEST
+from dupdash.moodle.connections import Connection, SecureConnection, new_session
 
 SECONDS_TO_CONNECT = 5.0
 
@@ -76,34 +75,29 @@ def _connect(connection: HTTPConnection) -> socket.socket:
     raise NewConnectionError(connection, str(last)) from last
 
 
-class _CheckedHTTPConnection(HTTPConnection):
+class _CheckedConnection(Connection):
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
 
-class _CheckedHTTPSConnection(HTTPSConnection):
+class _CheckedSecureConnection(SecureConnection):
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
 
-class _CheckedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _CheckedHTTPConnection
+class _CheckedPool(HTTPConnectionPool):
+    ConnectionCls = _CheckedConnection
 
 
-class _CheckedHTTPSPool(HTTPSConnectionPool):
-    ConnectionCls = _CheckedHTTPSConnection
-
-
-class _CheckedAdapter(HTTPAdapter):
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _CheckedHTTPPool, "https": _CheckedHTTPSPool}
+class _CheckedSecurePool(HTTPSConnectionPool):
+    ConnectionCls = _CheckedSecureConnection
 
 
 def checked_session() -> requests.Session:
-    """A session that connects to public addresses only, uses no proxy of the environment and keeps no cookies."""
-    session = requests.Session()
+    """A session that connects to public addresses only, and uses no proxy of the environment.
+
+    Its read timeout counts for a whole answer, so that a host that sends byte after byte holds nobody up.
+    """
+    session = new_session({"http": _CheckedPool, "https": _CheckedSecurePool})
     session.trust_env = False
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, _CheckedAdapter(max_retries=0))
     return session

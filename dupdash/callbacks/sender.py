@@ -15,6 +15,7 @@ from dupdash.callbacks.addresses import InvalidAddress, PrivateAddress, check_ad
 from dupdash.callbacks.messages import body_about, chat_body, secret_of, signature, test_body
 from dupdash.callbacks.models import Callback, Delivery
 from dupdash.duplication.states import TERMINAL
+from dupdash.moodle.network_errors import causes_of
 
 logger = logging.getLogger("dupdash.callbacks")
 
@@ -116,12 +117,8 @@ def _post(
 
 def _words(error: requests.RequestException) -> str:
     """Why there was no answer, without addresses of inner networks that an error of a library may name."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, PrivateAddress):
-            return "The host leads to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."
-        reason = getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)
-        cause = cause.__cause__ or (reason if isinstance(reason, BaseException) and reason is not cause else None)
+    if any(isinstance(cause, PrivateAddress) for cause in causes_of(error)):
+        return "The host leads to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."
     if isinstance(error, requests.exceptions.SSLError):
         return "The certificate of the host could not be verified."
     if isinstance(error, requests.exceptions.Timeout):

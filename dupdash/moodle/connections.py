@@ -63,7 +63,7 @@ _NOTHING_SENT = (NewConnectionError, ConnectTimeoutError, *CERTIFICATE_ERRORS)
 _FAILURES = (OSError, HTTPError, http.client.HTTPException, ValueError)
 
 
-class _Connection(HTTPConnection):
+class Connection(HTTPConnection):
     response_class = _DeadlineResponse
 
     def connect(self) -> None:
@@ -75,7 +75,7 @@ class _Connection(HTTPConnection):
             raise NewConnectionError(self, "no connection could be made") from error
 
 
-class _SecureConnection(HTTPSConnection):
+class SecureConnection(HTTPSConnection):
     response_class = _DeadlineResponse
 
     def connect(self) -> None:
@@ -88,14 +88,16 @@ class _SecureConnection(HTTPSConnection):
 
 
 class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
+    ConnectionCls = Connection
 
 
 class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
+    ConnectionCls = SecureConnection
 
 
-_POOLS = {"http": _Pool, "https": _SecurePool}
+Pools = dict[str, type]
+"""The connection pools of an adapter, by the scheme of the address."""
+_POOLS: Pools = {"http": _Pool, "https": _SecurePool}
 
 # A duplication sends nothing for minutes or an hour, and firewalls drop silent connections sooner. With TCP keep-alive
 # the connection stays open, and a dead peer is noticed within minutes.
@@ -113,7 +115,8 @@ _KEEP_ALIVE = [
 class Adapter(HTTPAdapter):
     """The adapter of requests, with the connections above and without retries."""
 
-    def __init__(self) -> None:
+    def __init__(self, pools: Pools = _POOLS) -> None:
+        self._pools = pools
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
@@ -125,15 +128,14 @@ class Adapter(HTTPAdapter):
         self._use_our_pools(manager)
         return manager
 
-    @staticmethod
-    def _use_our_pools(manager: PoolManager) -> None:
+    def _use_our_pools(self, manager: PoolManager) -> None:
         if type(manager) in (PoolManager, ProxyManager):  # a SOCKS proxy has its own pools
-            manager.pool_classes_by_scheme = _POOLS
+            manager.pool_classes_by_scheme = self._pools
 
 
-def new_session() -> requests.Session:
-    """A session with its own connections."""
+def new_session(pools: Pools = _POOLS) -> requests.Session:
+    """A session with its own connections, from these pools."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
-        session.mount(scheme, Adapter())
+        session.mount(scheme, Adapter(pools))
     return session

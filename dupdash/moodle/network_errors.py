@@ -23,7 +23,7 @@ def network_error(
 ) -> MoodleError:
     """The MoodleError that ``error`` means."""
     host = urlsplit(site_url).hostname
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
 
     def among(*kinds: type[BaseException]) -> bool:
         return any(isinstance(cause, kinds) for cause in causes)
@@ -74,7 +74,7 @@ def too_slow(read_timeout: float, function: str) -> NoTrustworthyAnswer:
     return NoTrustworthyAnswer(words, function=function, timed_out=True)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes_of(error: BaseException) -> Iterator[BaseException]:
     """``error`` and the errors that caused it.
 
     ``__context__`` is ignored: it may be an error of another request that the caller is just handling.

@@ -98,7 +98,7 @@ class Transport:
         for attempt in range(retries + 1):
             if attempt:
                 time.sleep(BACKOFF[min(attempt, len(BACKOFF)) - 1])
-            result = self._exchange(self._session, function, parameters, timeouts)
+            result = self._counted(function, lambda: self._exchange(self._session, function, parameters, timeouts))
             self._last_used = time.monotonic()
             if not _may_be_repeated(result):
                 break
@@ -119,11 +119,21 @@ class Transport:
         If the other side has just closed a kept-alive connection, nobody can tell whether the request arrived.
         """
         with new_session() as session:
-            result = self._exchange(
-                session, function, parameters, timeouts, {"Connection": "close"}, duplicating=duplicating
+            headers = {"Connection": "close"}
+            result = self._counted(
+                function,
+                lambda: self._exchange(session, function, parameters, timeouts, headers, duplicating=duplicating),
             )
         if isinstance(result, MoodleError):
             raise result
+        return result
+
+    def _counted(self, function: str, exchange: Callable[[], object | MoodleError]) -> object | MoodleError:
+        """The result of one request, after ``on_call`` was told of it."""
+        started = time.monotonic()
+        result = exchange()
+        outcome = type(result).__name__ if isinstance(result, MoodleError) else "ok"
+        self._on_call(function, outcome, time.monotonic() - started)
         return result
 
     def _exchange(
@@ -137,22 +147,6 @@ class Transport:
         duplicating: bool = False,
     ) -> object | MoodleError:
         """Decoded JSON, or the error (returned, not raised: see the module's docstring)."""
-        started = time.monotonic()
-        result = self._request(session, function, parameters, timeouts, headers, duplicating=duplicating)
-        kind = type(result).__name__ if isinstance(result, MoodleError) else "ok"
-        self._on_call(function, kind, time.monotonic() - started)
-        return result
-
-    def _request(
-        self,
-        session: requests.Session,
-        function: str,
-        parameters: Mapping[str, Parameter],
-        timeouts: Timeouts,
-        headers: Mapping[str, str] | None = None,
-        *,
-        duplicating: bool = False,
-    ) -> object | MoodleError:
         form = [
             ("wstoken", self._secret.reveal()),
             ("wsfunction", function),

@@ -223,6 +223,31 @@ def test_host_without_answer_is_tried_again(token: ApiToken, settings: Any) -> N
     )
 
 
+def test_host_that_sends_byte_after_byte_is_left_in_time(
+    token: ApiToken, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.WEBHOOK_ALLOWED_HOSTS = ["localhost"]
+    settings.WEBHOOK_ALLOW_PRIVATE = True
+    monkeypatch.setattr(sender, "READ_TIMEOUT", 0.5)
+    left = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nX-Endless: ")
+            try:
+                while not left.wait(0.05):
+                    connection.sendall(b"x")
+            except OSError:
+                left.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=(listener,), daemon=True).start()
+        result = sender.send_test(f"http://localhost:{listener.getsockname()[1]}/", token)
+        assert left.wait(10)
+    assert result == "There was no answer within 0.5 seconds."
+
+
 def test_chat_is_told_once_of_each_failure(receiver: Receiver, settings: Any, db: None) -> None:
     settings.CHAT_WEBHOOK_URL = receiver.address
     a_job(State.SUCCEEDED, finished_at=timezone.now())
