@@ -58,6 +58,15 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         """Those whose request Moodle works on, or may work on: they count against MOODLE_CONCURRENCY."""
         return self.busy().filter(moodle_done_at__isnull=True)
 
+    def due(self) -> "JobQuerySet":
+        """The queued jobs that may start now: not scheduled for later, and not held after an approval."""
+        now = timezone.now()
+        return self.filter(
+            Q(not_before__isnull=True) | Q(not_before__lte=now),
+            Q(held_until__isnull=True) | Q(held_until__lte=now),
+            state=State.QUEUED,
+        )
+
     def blocking_source(self) -> "JobQuerySet":
         """Those that no other copy of the same source may join yet (rule 4)."""
         return self.busy().filter(source_released_at__isnull=True)

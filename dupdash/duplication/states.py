@@ -36,6 +36,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 TERMINAL = frozenset(state for state, moves in TRANSITIONS.items() if not moves)
 # A job in one of these states reserves its short name.
 UNFINISHED = frozenset(TRANSITIONS) - TERMINAL
+# Whoever follows a job waits no longer: it has ended, or a person has to decide.
+ENDED_OR_UNRESOLVED = TERMINAL | {State.UNRESOLVED}
 # Moodle works on the copy, or may do so: these jobs count against MOODLE_CONCURRENCY.
 BUSY = frozenset({State.RUNNING, State.CHECKING})
 

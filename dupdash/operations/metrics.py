@@ -67,8 +67,7 @@ def jobs_by_state() -> Metric:
 
 
 def queue_metrics(now: datetime) -> Iterator[Metric]:
-    ready = DuplicationJob.objects.filter(Q(not_before__isnull=True) | Q(not_before__lte=now), state=State.QUEUED)
-    oldest = ready.aggregate(oldest=Min("queued_at"))["oldest"]
+    oldest = DuplicationJob.objects.due().aggregate(oldest=Min("queued_at"))["oldest"]
     age = GaugeMetricFamily(
         "dupdash_queue_oldest_job_age_seconds", "How long the oldest queued job that may start now has waited."
     )

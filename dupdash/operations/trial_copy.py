@@ -8,7 +8,7 @@ from dupdash.duplication import jobs
 from dupdash.duplication.engine.removal import NotRemoved, remove_course
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import Draft, InvalidRequest, prepare
-from dupdash.duplication.states import TERMINAL, State
+from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
@@ -16,7 +16,6 @@ from dupdash.operations.findings import Finding, Level
 
 SUBJECT = "Trial copy"
 POLL_INTERVAL = 0.5
-ENDED = TERMINAL | {State.UNRESOLVED}
 
 
 def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float) -> Iterator[Finding]:
@@ -52,7 +51,7 @@ def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float
 
 def _wait(job: DuplicationJob, timeout: float) -> bool:
     deadline = time.monotonic() + timeout
-    while job.state not in ENDED:
+    while job.state not in ENDED_OR_UNRESOLVED:
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_INTERVAL)

@@ -61,12 +61,7 @@ def _next_in_line(told: Q) -> DuplicationJob | None:
 
 def waiting_in_order() -> JobQuerySet:
     """The queued jobs that are due and not dispatched yet, in the order in which they are dispatched."""
-    waiting = DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=True)
-    now = timezone.now()
-    due = waiting.filter(
-        Q(not_before__isnull=True) | Q(not_before__lte=now), Q(held_until__isnull=True) | Q(held_until__lte=now)
-    )
-    return due.order_by("queued_at", "id")
+    return DuplicationJob.objects.due().filter(dispatched_at__isnull=True).order_by("queued_at", "id")
 
 
 def _enqueue_job(job_id: str) -> None:

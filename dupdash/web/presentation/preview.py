@@ -6,9 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import Q
 from django.urls import reverse
-from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
@@ -222,9 +220,7 @@ def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
         return "Later: copying is paused until Moodle is available again. No request is lost."
     if not worker_status.current().running:
         return "Later: no worker is running. The administrators can see this, and your request is kept."
-    now = timezone.now()
-    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
-    waiting = DuplicationJob.objects.filter(due, state=State.QUEUED).count()
+    waiting = DuplicationJob.objects.due().count()
     if access.needs_approval(user):
         asked = DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
         others = f" {_counted(asked, 'other request waits', 'other requests wait')} for approval." if asked else ""

@@ -7,13 +7,13 @@ from datetime import datetime
 import django
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Sum
+from django.db.models import Sum
 from django.utils import timezone
 
 from dupdash import VERSION
 from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
 from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING
-from dupdash.duplication.states import BUSY, State
+from dupdash.duplication.states import State
 from dupdash.operations.readiness import Check, readiness
 from dupdash.telemetry.counters import MOODLE_CALLS
 from dupdash.telemetry.models import Counter
@@ -66,19 +66,15 @@ class Queue:
 
 def queue() -> Queue:
     """``queued``: jobs that may start now. ``oldest``: since when the first of them waits."""
-    now = timezone.now()
-    queued = DuplicationJob.objects.filter(state=State.QUEUED)
-    scheduled = queued.filter(not_before__gt=now)
-    busy = dict(DuplicationJob.objects.filter(state__in=BUSY).order_by().values_list("state").annotate(Count("pk")))
-    in_use = DuplicationJob.objects.filter(state__in=BUSY, moodle_done_at__isnull=True).count()
-    ready = queued.exclude(pk__in=scheduled.values("pk"))
+    jobs = DuplicationJob.objects
+    due = jobs.due()
     return Queue(
         slots=settings.MOODLE_CONCURRENCY,
-        in_use=in_use,
-        queued=ready.count(),
-        scheduled=scheduled.count(),
-        checking=busy.get(State.CHECKING, 0),
-        oldest=ready.order_by("queued_at").values_list("queued_at", flat=True).first(),
+        in_use=jobs.holding_slot().count(),
+        queued=due.count(),
+        scheduled=jobs.filter(state=State.QUEUED, not_before__gt=timezone.now()).count(),
+        checking=jobs.filter(state=State.CHECKING).count(),
+        oldest=due.order_by("queued_at").values_list("queued_at", flat=True).first(),
     )
 
 

@@ -17,13 +17,12 @@ from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.moodle_clients import course_url, open_client
 from dupdash.duplication.progress import Progress, progress
 from dupdash.duplication.request import Draft, InvalidRequest, prepare
-from dupdash.duplication.states import TERMINAL, State
+from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.moodle import options as duplication_options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 
 LOOK_EVERY = 0.5
-ENDED = TERMINAL | {State.UNRESOLVED}
 
 
 class Command(BaseCommand):
@@ -117,7 +116,7 @@ class Command(BaseCommand):
                     completed=now.number,
                     figure=figure,
                 )
-                if job.state in ENDED:
+                if job.state in ENDED_OR_UNRESOLVED:
                     return
                 time.sleep(LOOK_EVERY)
                 job.refresh_from_db()
@@ -129,7 +128,7 @@ class Command(BaseCommand):
                 told = event.pk
                 self.stdout.write(f"{event.at:%H:%M:%S}  {event.reason}")
                 self.stdout.flush()
-            if job.state in ENDED:
+            if job.state in ENDED_OR_UNRESOLVED:
                 return
             time.sleep(LOOK_EVERY)
             job.refresh_from_db()
