@@ -9,7 +9,7 @@ import time_machine
 
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.moodle.client import MoodleClient
-from tests.duplication.support import Clock, Moodle, point_at, scale_periods, stories_are_whole
+from tests.duplication.support import Clock, Moodle, serving, stories_are_whole
 
 # A copy of five activities takes 20 ms.
 SPEED = 50.0
@@ -19,13 +19,8 @@ SPEED = 50.0
 def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
     """The Moodle of the settings. At the end it checks that nothing was sent or made twice."""
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
-    moodle = Moodle(speed=SPEED)
-    with moodle:
-        scale_periods(settings)
-        point_at(settings, moodle)
+    with serving(settings, Moodle(speed=SPEED)) as moodle:
         yield moodle
-        moodle.gates.release()
-    moodle.never_sent_twice()
     moodle.never_disturbed()
 
 

@@ -6,9 +6,9 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs
 
 import time_machine
@@ -403,6 +403,20 @@ def scale_periods(wanted: Any) -> None:
 def point_at(wanted: Any, sandbox: Sandbox) -> None:
     wanted.MOODLE_URL = sandbox.url
     wanted.MOODLE_TOKEN = sandbox.token
+
+
+M = TypeVar("M", bound=Moodle)
+
+
+@contextlib.contextmanager
+def serving(wanted: Any, moodle: M) -> Iterator[M]:
+    """Run a Moodle as the one of the settings. At the end it checks that no request was sent twice."""
+    with moodle:
+        scale_periods(wanted)
+        point_at(wanted, moodle)
+        yield moodle
+        moodle.gates.release()
+    moodle.never_sent_twice()
 
 
 def concurrency() -> int:

@@ -18,10 +18,9 @@ from tests.duplication.support import (
     await_until,
     kinds,
     look,
-    point_at,
     reason,
     run_worker,
-    scale_periods,
+    serving,
     submit,
 )
 
@@ -40,14 +39,9 @@ NEW_START, NEW_END = moment(2026, 9, 14), moment(2027, 1, 30)
 
 @pytest.fixture
 def plugin(settings: Any) -> Iterator[Moodle]:
-    moodle = Moodle(speed=50, native=True)
-    with moodle:
-        scale_periods(settings)
-        point_at(settings, moodle)
+    with serving(settings, Moodle(speed=50, native=True)) as moodle:
         MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "plugin"})
         yield moodle
-        moodle.gates.release()
-    moodle.never_sent_twice()
 
 
 @pytest.fixture

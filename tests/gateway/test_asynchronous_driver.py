@@ -23,10 +23,9 @@ from tests.duplication.support import (
     kinds,
     look,
     look_until_settled,
-    point_at,
     reason,
     run_worker,
-    scale_periods,
+    serving,
     story,
     submit,
     told_again_at_once,
@@ -52,12 +51,8 @@ class Native(Moodle):
 @pytest.fixture
 def site(settings: Any) -> Iterator[Native]:
     """A site of that kind. At the end no request and no course may have been made twice."""
-    with Native(speed=SPEED, proposed=True) as site:
-        scale_periods(settings)
-        point_at(settings, site)
+    with serving(settings, Native(speed=SPEED, proposed=True)) as site:
         yield site
-        site.gates.release()
-    site.never_sent_twice()
 
 
 def calls_of(site: Native, function: str) -> list[int]:

@@ -24,7 +24,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from tests.duplication.support import Moodle, await_until, point_at, run_worker, scale_periods, story, submit
+from tests.duplication.support import Moodle, await_until, run_worker, serving, story, submit
 from tests.gateway.support import ENDPOINT, RESULT
 
 pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
@@ -48,13 +48,9 @@ class Behind:
 @pytest.fixture
 def site(settings: Any) -> Iterator[Moodle]:
     """A stock Moodle, without the proposed services."""
-    with Moodle(speed=20) as site:
-        scale_periods(settings)
-        point_at(settings, site)
-        yield site
-        site.gates.release()
     # Two programs, but only one request may reach Moodle.
-    site.never_sent_twice()
+    with serving(settings, Moodle(speed=20)) as site:
+        yield site
 
 
 @pytest.fixture

@@ -95,3 +95,29 @@ class Caller:
         assert answer.status_code == 200, answer.text
         told: dict[str, Any] = answer.json()
         return told
+
+
+START = "core_course_async_duplicate_course"
+STATUS = f"{START}_get_status"
+NEW = "NEW-1"
+
+
+def start_params(moodle: Caller, **changes: Any) -> dict[str, Any]:
+    """The parameters of the proposed start call, for a copy with the short name NEW."""
+    params = moodle.copy_params(NEW, **changes)
+    params["id"] = params.pop("courseid")
+    return params
+
+
+def start(moodle: Caller, **changes: Any) -> str:
+    """Start a duplication with the proposed service. Returns its id."""
+    answer = moodle.call(START, **start_params(moodle, **changes))
+    assert list(answer) == ["duplicateid"], answer
+    return str(answer["duplicateid"])
+
+
+def status(moodle: Caller, duplicateid: str) -> tuple[int, int, float]:
+    """The phase, the status and the progress of a duplication."""
+    answer = moodle.call(STATUS, duplicateid=duplicateid)
+    assert list(answer) == ["phase", "status", "progress"]
+    return answer["phase"], answer["status"], answer["progress"]

@@ -7,37 +7,15 @@ from typing import Any
 import pytest
 
 from .conftest import Serve
-from .support import SITE_INFO, Caller, await_until
+from .support import NEW, SITE_INFO, START, STATUS, Caller, await_until, start, start_params, status
 
-START = "core_course_async_duplicate_course"
-STATUS, STATUSES, RESULT, CANCEL = (
-    f"{START}_{name}" for name in ("get_status", "get_statuses", "get_result", "cancel")
-)
-NEW = "NEW-1"
+STATUSES, RESULT, CANCEL = (f"{START}_{name}" for name in ("get_statuses", "get_result", "cancel"))
 SOURCE = "BIO101-2026S1"
 
 
 @pytest.fixture
 def site(serve: Serve) -> Caller:
     return serve(native=True)
-
-
-def params(moodle: Caller, **changes: Any) -> dict[str, Any]:
-    given = moodle.copy_params(NEW, **changes)
-    given["id"] = given.pop("courseid")
-    return given
-
-
-def start(moodle: Caller, **changes: Any) -> str:
-    answer = moodle.call(START, **params(moodle, **changes))
-    assert list(answer) == ["duplicateid"], answer
-    return str(answer["duplicateid"])
-
-
-def status(moodle: Caller, duplicateid: str) -> tuple[int, int, float]:
-    told = moodle.call(STATUS, duplicateid=duplicateid)
-    assert list(told) == ["phase", "status", "progress"]
-    return told["phase"], told["status"], told["progress"]
 
 
 def ended(moodle: Caller, duplicateid: str) -> dict[str, Any]:
@@ -104,7 +82,7 @@ def test_dates_and_idnumber_are_set_and_activities_move(site: Caller) -> None:
     ids=str,
 )
 def test_bad_parameters_are_refused(site: Caller, changes: dict[str, Any], code: str) -> None:
-    assert site.call(START, **params(site, **changes))["errorcode"] == code
+    assert site.call(START, **start_params(site, **changes))["errorcode"] == code
 
 
 def test_same_key_answers_with_the_same_id_and_other_arguments_are_refused(site: Caller) -> None:
@@ -112,7 +90,7 @@ def test_same_key_answers_with_the_same_id_and_other_arguments_are_refused(site:
     assert start(site, idempotencykey="k") == first
     assert ended(site, first)["state"] == "succeeded"
     assert start(site, idempotencykey="k") == first
-    other = params(site, idempotencykey="k", fullname="Other")
+    other = start_params(site, idempotencykey="k", fullname="Other")
     assert site.call(START, **other)["errorcode"] == "invalidparameter"
 
 
@@ -179,6 +157,6 @@ def test_report_names_old_and_new_ids_and_what_is_missing(site: Caller) -> None:
 
 def test_lost_answer_is_repeated_with_the_key(site: Caller) -> None:
     site.sandbox.faults.set("gateway_timeout", count=1)
-    assert site.post(START, params(site, idempotencykey="k")).status_code == 504
+    assert site.post(START, start_params(site, idempotencykey="k")).status_code == 504
     assert ended(site, start(site, idempotencykey="k"))["state"] == "succeeded"
     assert site.sandbox.calls.created == {NEW.casefold(): 1}

@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 
 from .conftest import Serve
-from .support import SITE_INFO, SOURCE, Caller, await_until
-
-START = "core_course_async_duplicate_course"
-STATUS = "core_course_async_duplicate_course_get_status"
-NEW = "NEW-1"
+from .support import NEW, SITE_INFO, SOURCE, START, STATUS, Caller, await_until, start, start_params, status
 
 
 @pytest.fixture
@@ -20,25 +16,7 @@ def native(serve: Serve) -> Caller:
     return serve(proposed=True)
 
 
-def params(moodle: Caller, **changes: Any) -> dict[str, Any]:
-    given = moodle.copy_params(NEW, **changes)
-    given["id"] = given.pop("courseid")
-    return given
-
-
-def start(moodle: Caller, **changes: Any) -> str:
-    answer = moodle.call(START, **params(moodle, **changes))
-    assert list(answer) == ["duplicateid"]
-    return str(answer["duplicateid"])
-
-
-def status(moodle: Caller, duplicateid: str) -> tuple[int, int, float]:
-    told = moodle.call(STATUS, duplicateid=duplicateid)
-    assert list(told) == ["phase", "status", "progress"]
-    return told["phase"], told["status"], told["progress"]
-
-
-def test_proposed_functions_are_offered_only_with_native(moodle: Caller, native: Caller) -> None:
+def test_proposed_functions_are_offered_only_on_request(moodle: Caller, native: Caller) -> None:
     for caller, offered in ((moodle, False), (native, True)):
         names = {function["name"] for function in caller.call(SITE_INFO)["functions"]}
         assert ({START, STATUS} <= names) is offered
@@ -101,7 +79,7 @@ def test_options_are_accepted_in_both_forms(native: Caller, options: list[dict[s
     ],
 )
 def test_invalid_request_is_refused_as_by_moodle(native: Caller, changes: dict[str, Any], errorcode: str) -> None:
-    assert native.call(START, **params(native, **changes))["errorcode"] == errorcode
+    assert native.call(START, **start_params(native, **changes))["errorcode"] == errorcode
     assert native.made() == []
 
 
@@ -156,5 +134,5 @@ def test_wrong_course_reports_the_status_of_another_duplication(native: Caller) 
 
 def test_lost_answer_leaves_the_copy_to_finish(native: Caller) -> None:
     native.sandbox.faults.set("gateway_timeout")
-    assert native.post(START, params(native)).status_code == 504
+    assert native.post(START, start_params(native)).status_code == 504
     await_until(lambda: [course.shortname for course in native.made() if course.complete] == [NEW])

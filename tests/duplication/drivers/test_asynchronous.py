@@ -23,11 +23,10 @@ from tests.duplication.support import (
     kinds,
     look,
     look_until_settled,
-    point_at,
     reason,
     refusal,
     run_worker,
-    scale_periods,
+    serving,
     story,
     submit,
     told_again_at_once,
@@ -43,25 +42,15 @@ RESULT = "core_course_async_duplicate_course_get_result"
 
 @pytest.fixture
 def moodle(settings: Any) -> Iterator[Moodle]:
-    moodle = Moodle(speed=50, proposed=True)
-    with moodle:
-        scale_periods(settings)
-        point_at(settings, moodle)
+    with serving(settings, Moodle(speed=50, proposed=True)) as moodle:
         yield moodle
-        moodle.gates.release()
-    moodle.never_sent_twice()
 
 
 @pytest.fixture
 def plugin(settings: Any) -> Iterator[Moodle]:
     """A site that also answers for many copies in one call."""
-    moodle = Moodle(speed=50, native=True)
-    with moodle:
-        scale_periods(settings)
-        point_at(settings, moodle)
+    with serving(settings, Moodle(speed=50, native=True)) as moodle:
         yield moodle
-        moodle.gates.release()
-    moodle.never_sent_twice()
 
 
 def followed_to_the_end(job: DuplicationJob, moodle: Moodle, clock: Clock) -> DuplicationJob:

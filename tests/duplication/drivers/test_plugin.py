@@ -21,10 +21,9 @@ from tests.duplication.support import (
     await_until,
     kinds,
     look,
-    point_at,
     reason,
     run_worker,
-    scale_periods,
+    serving,
     story,
     submit,
 )
@@ -39,13 +38,8 @@ BY_FIELD = "core_course_get_courses_by_field"
 
 @pytest.fixture
 def moodle(settings: Any) -> Iterator[Moodle]:
-    moodle = Moodle(speed=50, native=True)
-    with moodle:
-        scale_periods(settings)
-        point_at(settings, moodle)
+    with serving(settings, Moodle(speed=50, native=True)) as moodle:
         yield moodle
-        moodle.gates.release()
-    moodle.never_sent_twice()
 
 
 def plugin(moodle: Moodle) -> PluginDuplications:
