@@ -7,7 +7,6 @@ Lighthouse (``npm install --global lighthouse``) its scores are checked, too. Th
 
 import argparse
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -17,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.browser.screenshots import open_chromium, open_site, set_up
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -50,20 +51,11 @@ class PageToCheck:
 
 def main(arguments: Sequence[str]) -> int:
     chosen = _parse(arguments)
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    import django
-
-    django.setup()
-    # Pages that refuse something are among those that are checked.
-    logging.disable(logging.ERROR)
-    from tests.browser.conftest import CHROMIUM
-    from tests.browser.screenshots import open_chromium, open_site
-
-    if CHROMIUM is None:
-        print("audit-pages: there is no Chromium on this machine (apt install chromium)", file=sys.stderr)
+    chromium = set_up("audit-pages")
+    if chromium is None:
         return 1
     problems: list[str] = []
-    with open_site() as (base, campus), open_chromium(CHROMIUM) as browser:
+    with open_site() as (base, campus), open_chromium(chromium) as browser:
         pages = _portion(_pages(campus), chosen.part)
         worst = 0.0
         for page in pages:
@@ -72,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
             problems += found
             print(f"{page}: {'ok' if not found else f'{len(found)} problems'}, shift {shift:.4f}", flush=True)
         if chosen.lighthouse:
-            problems += _lighthouse(base, campus, CHROMIUM)
+            problems += _lighthouse(base, campus, chromium)
     print(f"{len(pages)} pages, 2 widths, 2 colour schemes: {len(problems)} problems, largest shift {worst:.4f}")
     for problem in problems:
         print(problem, file=sys.stderr)

@@ -25,20 +25,27 @@ if TYPE_CHECKING:
     from tests.browser.demo_data import DemoData
 
 
-def main(arguments: Sequence[str]) -> int:
-    chosen = _parse(arguments)
+def set_up(program: str) -> str | None:
+    """Set up Django with the settings of the tests. Returns the path of Chromium; without one, says so."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     import django
 
     django.setup()
-    # Pages that say no are among the pictures; they are no news.
+    # Pages that refuse something are among those that are opened.
     logging.disable(logging.ERROR)
     from tests.browser.conftest import CHROMIUM
 
     if CHROMIUM is None:
-        print("screenshots: there is no Chromium on this machine (apt install chromium)", file=sys.stderr)
+        print(f"{program}: there is no Chromium on this machine (apt install chromium)", file=sys.stderr)
+    return CHROMIUM
+
+
+def main(arguments: Sequence[str]) -> int:
+    chosen = _parse(arguments)
+    chromium = set_up("screenshots")
+    if chromium is None:
         return 1
-    with open_site() as (base, campus), open_chromium(CHROMIUM) as browser:
+    with open_site() as (base, campus), open_chromium(chromium) as browser:
         if chosen.readme:
             IN_README.mkdir(parents=True, exist_ok=True)
             return _for_the_readme(browser, base, campus)
