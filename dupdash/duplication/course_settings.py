@@ -12,7 +12,7 @@ from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.course_settings")
 
-# What people call them.
+# What people call them, in the order in which they are listed: PostgreSQL does not keep the order of a JSON object.
 LABELS = {"startdate": "start date", "enddate": "end date", "idnumber": "ID number"}
 # How often an update is sent whose answer was lost: doing it twice is harmless.
 TRIES = 2
@@ -47,9 +47,11 @@ def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) ->
 def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
     """The settings that the copy does not have as they were asked for."""
     return [
-        {"name": name, "wanted": wanted, "copy": getattr(course, name)}
-        for name, wanted in job.course_settings.items()
-        if getattr(course, name) != wanted and not _is_the_sites_choice(job, name)
+        {"name": name, "wanted": job.course_settings[name], "copy": getattr(course, name)}
+        for name in LABELS
+        if name in job.course_settings
+        and getattr(course, name) != job.course_settings[name]
+        and not _is_the_sites_choice(job, name)
     ]
 
 

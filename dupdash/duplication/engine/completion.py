@@ -64,7 +64,7 @@ def finish(
 
 def _set_course_settings(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard) -> None:
     """A copy whose dates could not be set is complete all the same: the verification says what differs."""
-    names = " and ".join(LABELS[name] for name in job.course_settings)
+    names = " and ".join(label for name, label in LABELS.items() if name in job.course_settings)
     why_not = set_after_copy(job, course_id, client)
     reason = f"The {names} could not be set: {why_not} Set them in Moodle." if why_not else f"The {names} were set."
     record_event(job, kind="settings_not_set" if why_not else "settings_set", reason=reason, guard=guard)
