@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "dupdash.notifications",
     "dupdash.web",
     "dupdash.callbacks",
+    "dupdash.rollover",
     "dupdash.gateway",
     "dupdash.operations",
 ]
@@ -242,8 +243,9 @@ Q_CLUSTER = {
     "label": "Work queue",
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
-            # One asks Moodle, one sends mail, one makes callbacks, and one is free for heartbeats and the database.
-            "workers": 4,
+            # One asks Moodle, one sends mail, one makes callbacks, one works on lists of copies, and one is free for
+            # heartbeats and the database.
+            "workers": 5,
             # The longest task is a deletion, for which Moodle has five minutes.
             "timeout": 480,
             "retry": 960,
@@ -344,6 +346,12 @@ FACULTY_CATEGORIES = env.numbers("FACULTY_CATEGORIES")
 HELP_DESK_MAY_RETRY = env.flag("HELP_DESK_MAY_RETRY", False)
 # How many calls an API token may make in a minute, over all web processes.
 API_RATE_PER_MINUTE = env.count("API_RATE_PER_MINUTE", 6000)
+
+# --- Lists of copies ------------------------------------------------------------------------------------
+
+# The largest file that is read, and the most rows of a list.
+ROLLOVER_FILE_MIB = env.count("ROLLOVER_FILE_MIB", 10, most=100)
+ROLLOVER_ROWS = env.count("ROLLOVER_ROWS", 5000, most=50_000)
 
 # --- Mail -----------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ urlpatterns = [
     # One sign-in page, so that its limits and methods hold for the admin, too.
     path("admin/login/", RedirectView.as_view(pattern_name="login", query_string=True)),
     path("admin/", admin.site.urls),
+    path("rollover/", include("dupdash.rollover.pages.urls")),
     path("", include("dupdash.web.urls")),
 ]
 if apps.is_installed("allauth"):

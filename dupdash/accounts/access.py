@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 
-from dupdash.duplication.models import DuplicationJob, JobQuerySet
+from dupdash.duplication.models import Batch, DuplicationJob, JobQuerySet
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import user_data
@@ -19,6 +19,7 @@ from dupdash.moodle.records import Category
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django.db.models import QuerySet
 
 
 class Role(StrEnum):
@@ -97,6 +98,32 @@ def visible_jobs(user: "User | AnonymousUser | None") -> JobQuerySet:
 def may_see(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
     # In this order, because checking the requester needs no query.
     return _is_own(user, job) or sees_all_jobs(user)
+
+
+def may_roll_over(user: "User | AnonymousUser | None") -> bool:
+    """Whether this person may have whole lists of courses copied from a file or from a category."""
+    return is_administrator(user)
+
+
+def visible_batches(user: "User | AnonymousUser | None") -> "QuerySet[Batch]":
+    """The batches that this person may see. All other batches are answered with 404."""
+    if sees_all_jobs(user):
+        return Batch.objects.all()
+    if user is None or not user.is_authenticated:
+        return Batch.objects.none()
+    return Batch.objects.filter(requester=user)
+
+
+def may_steer(user: "User | AnonymousUser | None", batch: Batch) -> bool:
+    """Whether this person may pause, resume and cancel a batch: administrators any, faculty their own."""
+    own = user is not None and user.is_authenticated and batch.requester_id == user.pk
+    return is_administrator(user) or (own and Role.FACULTY in roles(user))
+
+
+def require_steering(user: "User | AnonymousUser | None", batch: Batch) -> None:
+    """Raise NotAllowed unless ``may_steer``."""
+    if not may_steer(user, batch):
+        raise NotAllowed("You may not change this batch.")
 
 
 def may_submit(user: "User | AnonymousUser | None") -> bool:

@@ -15,7 +15,7 @@ from dupdash.duplication.drivers.lookup import expected_copy_after_sending
 from dupdash.duplication.engine.completion import finish
 from dupdash.duplication.engine.removal import NotRemoved, remove_candidate, remove_course
 from dupdash.duplication.idempotency import CHANGEABLE, to_event
-from dupdash.duplication.models import DuplicationJob, Origin, Proof
+from dupdash.duplication.models import Batch, DuplicationJob, Origin, Proof
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.request import (
     FRONT_PAGE,
@@ -374,12 +374,34 @@ def _insert(
     approved: bool = False,
 ) -> DuplicationJob:
     """``approved``: nobody has to decide about it any more, nor about another attempt at it."""
+    job = new_job(request, state, requester=requester)
+    if retry_of is not None:
+        job.retry_of, job.batch = retry_of, retry_of.batch
+        job.batch_row, job.batch_order = retry_of.batch_row, retry_of.batch_order
+    reason = "Waits for approval." if state == State.AWAITING_APPROVAL else "Queued."
+    if retry_of is not None:
+        reason = f"A new attempt at job {retry_of.pk}. {reason}"
+    try:
+        with transaction.atomic():
+            if retry_of is not None and not _mark_retried(retry_of):
+                raise CannotDo(TRIED_AGAIN)
+            create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
+            Batch.objects.filter(pk=job.batch_id).update(closed_at=None)
+    except IntegrityError:
+        raise _held(request.shortname) from None
+    if retry_of is not None:
+        retry_of.is_retried = True
+    dispatch.dispatch()
+    return job
+
+
+def new_job(request: DuplicationRequest, state: State, *, requester: "User | None") -> DuplicationJob:
+    """The unsaved job of a request."""
     now = timezone.now()
-    job = DuplicationJob(
+    return DuplicationJob(
         state=state,
         requester=requester,
         origin=request.origin,
-        retry_of=retry_of,
         source_id=request.source_id,
         source_shortname=request.source_shortname,
         source_fullname=request.source_fullname,
@@ -398,20 +420,6 @@ def _insert(
         created_at=now,
         queued_at=now if state == State.QUEUED else None,
     )
-    reason = "Waits for approval." if state == State.AWAITING_APPROVAL else "Queued."
-    if retry_of is not None:
-        reason = f"A new attempt at job {retry_of.pk}. {reason}"
-    try:
-        with transaction.atomic():
-            if retry_of is not None and not _mark_retried(retry_of):
-                raise CannotDo(TRIED_AGAIN)
-            create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
-    except IntegrityError:
-        raise _held(request.shortname) from None
-    if retry_of is not None:
-        retry_of.is_retried = True
-    dispatch.dispatch()
-    return job
 
 
 def _mark_retried(job: DuplicationJob) -> bool:

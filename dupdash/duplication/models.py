@@ -1,6 +1,5 @@
 """The rows that are the truth about every duplication: jobs, their events, and the health of the Moodle."""
 
-import uuid
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,17 +8,32 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from dupdash.duplication.batch import Batch, LaneTurn
 from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns, short_name_key
+from dupdash.duplication.ids import new_id
 from dupdash.duplication.sql_durations import between
 from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
 
 # The longest idnumber of a course (Moodle's column has this length).
 IDNUMBER_LONGEST = 100
 
-
-def new_id() -> str:
-    """32 hexadecimal characters, not to be guessed (RFC 9562, version 4)."""
-    return uuid.uuid4().hex
+__all__ = [
+    "IDNUMBER_LONGEST",
+    "Batch",
+    "ClusterHeartbeat",
+    "DatabaseLock",
+    "DatabaseWriteProbe",
+    "DuplicationJob",
+    "FinishedSweep",
+    "JobEvent",
+    "JobQuerySet",
+    "LaneTurn",
+    "MoodleHealth",
+    "Origin",
+    "Phase",
+    "Proof",
+    "new_id",
+]
 
 
 class Origin(models.TextChoices):
@@ -89,6 +103,18 @@ class DuplicationJob(models.Model):
         db_index=False,
     )
     origin = models.CharField(max_length=20, choices=Origin)
+    # The jobs that it was accepted with; null for a single request.
+    batch = models.ForeignKey(
+        Batch,
+        on_delete=models.PROTECT,
+        null=True,
+        related_name="jobs",
+        # "job_by_batch" is that index.
+        db_index=False,
+    )
+    # The number of its row in the list of the batch, and its place when the batch is dispatched.
+    batch_row = models.PositiveIntegerField(null=True)
+    batch_order = models.PositiveIntegerField(null=True)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")
     # A later attempt exists, so that lists show that one and this job offers no second retry.
     is_retried = models.BooleanField(default=False)
@@ -232,6 +258,18 @@ class DuplicationJob(models.Model):
             models.Index(fields=["state", "created_at", "id"], name="job_by_state"),
             models.Index(fields=["created_at", "id"], name="job_by_age"),
             models.Index(fields=["requester", "created_at", "id"], name="job_by_requester"),
+            # The next job of each lane (queue/lanes.py), and the rows of a batch.
+            models.Index(
+                fields=["queued_at", "id"],
+                name="job_single_in_line",
+                condition=Q(state=State.QUEUED, batch__isnull=True),
+            ),
+            models.Index(
+                fields=["batch", "batch_order", "id"],
+                name="job_of_batch_in_line",
+                condition=Q(state=State.QUEUED, batch__isnull=False),
+            ),
+            models.Index(fields=["batch", "batch_row", "id"], name="job_by_batch", condition=Q(batch__isnull=False)),
             models.Index(fields=["source_id", "created_at", "id"], name="job_by_source"),
             models.Index(fields=["category_id", "created_at", "id"], name="job_by_category"),
             models.Index(fields=["chosen_options", "created_at", "id"], name="job_by_options"),

@@ -1,9 +1,11 @@
 """The one Moodle that the settings name."""
 
 import re
+from typing import Any
 
 from django.conf import settings
 
+from dupdash.duplication.bulk_client import BulkClient
 from dupdash.duplication.models import MoodleHealth
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault
@@ -30,16 +32,26 @@ def open_async_client() -> MoodleClient:
     return _client(settings.ASYNC_URL, settings.ASYNC_TOKEN)
 
 
+def open_bulk_client() -> BulkClient:
+    """Like ``open_client``, for looking up many courses."""
+    with open_client() as client:
+        address = client.site_url
+    return BulkClient(open_client, address, settings.MOODLE_TOKEN, **_arguments())
+
+
 def _client(url: str, token: str) -> MoodleClient:
-    return MoodleClient(
-        url,
-        token,
-        connect_timeout=settings.MOODLE_CONNECT_TIMEOUT,
-        read_timeout=settings.MOODLE_READ_TIMEOUT,
-        duplication_timeout=settings.MOODLE_DUPLICATION_TIMEOUT,
-        on_call=_count,
-        request_id=current_request_id(),
-    )
+    return MoodleClient(url, token, **_arguments())
+
+
+def _arguments() -> dict[str, Any]:
+    """What every client of the site is opened with."""
+    return {
+        "connect_timeout": settings.MOODLE_CONNECT_TIMEOUT,
+        "read_timeout": settings.MOODLE_READ_TIMEOUT,
+        "duplication_timeout": settings.MOODLE_DUPLICATION_TIMEOUT,
+        "on_call": _count,
+        "request_id": current_request_id(),
+    }
 
 
 def _count(function: str, outcome: str, seconds: float) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from django.db.models import Q
 
 from dupdash.duplication.derived_columns import short_name_key
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, UNFINISHED
 
@@ -25,6 +25,15 @@ def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
     return own | {wanted[key] for key in held}
 
 
+def job_that_may_be_newborn_in(category_ids: Iterable[int]) -> DuplicationJob | None:
+    """A sent job whose course the list of one of these categories could hold in its first milliseconds."""
+    return _that_may_be_newborn().filter(category_id__in=set(category_ids)).first()
+
+
+def _that_may_be_newborn() -> JobQuerySet:
+    return DuplicationJob.objects.filter(MAY_RUN, state__in=BUSY, source_released_at__isnull=True)
+
+
 def job_that_may_be_newborn(text: str) -> DuplicationJob | None:
     """A sent job whose course a search of Moodle for ``text`` could find in its first milliseconds; None where there is
     none.
@@ -33,8 +42,7 @@ def job_that_may_be_newborn(text: str) -> DuplicationJob | None:
     long overdue, the milliseconds are very unlikely to be now.
     """
     words = fold_text(text).split()
-    jobs = DuplicationJob.objects.filter(MAY_RUN, state__in=BUSY, source_released_at__isnull=True)
-    for job in jobs.only("pk", "fullname", "shortname"):
+    for job in _that_may_be_newborn().only("pk", "fullname", "shortname"):
         names = fold_text(f"{job.fullname} {job.shortname}")
         if all(word in names for word in words):
             return job

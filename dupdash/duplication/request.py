@@ -1,7 +1,7 @@
 """What somebody asks for: validated once, frozen, and the same for form, file, command and web service."""
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -237,14 +237,22 @@ def as_id(text: str) -> int | None:
 
 
 def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Course | None:
-    """A course by its id or, failing that and unless ``by_id``, by its short name; raises MoodleError."""
+    """A course by its id or, failing that and unless ``by_id``, by its short name or its idnumber; raises MoodleError.
+
+    A number that begins with 0 is no id, but may be a short name or an idnumber.
+    """
     text = source.strip()
-    number = as_id(text)
+    number = None if text.startswith("0") else as_id(text)
     course = client.course_by_id(number) if number is not None else None
     if course is not None or by_id:
         return course
+    return find_by_name(text, client.courses_by_shortname) or find_by_name(text, client.courses_by_idnumber)
+
+
+def find_by_name(text: str, look_up: Callable[[str], tuple[Course, ...]]) -> Course | None:
+    """The one course that a lookup finds by a short name or an idnumber; raises MoodleError."""
     try:
-        found = client.courses_by_shortname(text) if text else ()
+        found = look_up(text) if text else ()
     except Refused as refusal:
         if refusal.errorcode != "invalidparameter":
             raise

@@ -1,7 +1,7 @@
 """Changes jobs: a conditional UPDATE from the expected state, and an event with the reason, in one transaction."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from dupdash.duplication.derived_columns import SOURCES, derived_columns
 from dupdash.duplication.expectation import load_during
-from dupdash.duplication.models import DuplicationJob, JobEvent
+from dupdash.duplication.models import DuplicationJob, JobEvent, JobQuerySet
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import BUSY, TERMINAL, State, require_transition
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 logger = logging.getLogger("dupdash.jobs")
+
+# Few enough for the parameters that SQLite takes in one statement.
+ROWS_AT_ONCE = 400
+# In these states nothing was sent.
+WAITING = (State.AWAITING_APPROVAL, State.QUEUED)
 
 
 class JobMovedOn(Exception):
@@ -96,6 +101,64 @@ def create_job(
         job.save(force_insert=True)
         _add_event(job, "", job.state, "submitted", reason, actor, via, data)
     logger.info("job %s submitted: %s", job.pk, reason)
+
+
+def create_jobs(jobs: Sequence[DuplicationJob], *, reason: str, actor: "User | None", via: str) -> None:
+    """Insert many new jobs and their first events: all of them or none.
+
+    Raises IntegrityError if a constraint refuses a row.
+    """
+    for job in jobs:
+        for column, value in derived_columns(job).items():
+            setattr(job, column, value)
+    with transaction.atomic():
+        DuplicationJob.objects.bulk_create(jobs, batch_size=ROWS_AT_ONCE)
+        JobEvent.objects.bulk_create(
+            [
+                JobEvent(
+                    job=job, actor=actor, via=via, kind="submitted", from_state="", to_state=job.state, reason=reason
+                )
+                for job in jobs
+            ],
+            batch_size=ROWS_AT_ONCE,
+        )
+    logger.info("%d jobs submitted: %s", len(jobs), reason)
+
+
+def move_waiting_jobs(
+    jobs: JobQuerySet, to_state: State, *, kind: str, reason: str, actor: "User | None", via: str
+) -> int:
+    """Move many jobs that wait, each from its own state, with an event for each. Returns how many were moved.
+
+    A job that has changed in the meantime is left out.
+    """
+    moved = 0
+    with transaction.atomic():
+        waiting = list(jobs.filter(state__in=WAITING).values_list("pk", "state"))
+        for from_state in WAITING:
+            require_transition(from_state, to_state)
+            ids = [pk for pk, state in waiting if state == from_state]
+            for start in range(0, len(ids), ROWS_AT_ONCE):
+                moved += _move_some(ids[start : start + ROWS_AT_ONCE], from_state, to_state, kind, reason, actor, via)
+    logger.info("%d jobs moved to %s: %s", moved, to_state, reason)
+    return moved
+
+
+def _move_some(
+    ids: Sequence[str], from_state: State, to_state: State, kind: str, reason: str, actor: "User | None", via: str
+) -> int:
+    now = timezone.now()
+    # Locked before they are changed, so that the events are those of the rows that change.
+    held = list(
+        DuplicationJob.objects.select_for_update().filter(pk__in=ids, state=from_state).values_list("pk", flat=True)
+    )
+    ended = {"finished_at": now, "check_at": None} if to_state in TERMINAL else {}
+    DuplicationJob.objects.filter(pk__in=held).update(state=to_state, **ended)
+    JobEvent.objects.bulk_create(
+        JobEvent(job_id=pk, actor=actor, via=via, kind=kind, from_state=from_state, to_state=to_state, reason=reason)
+        for pk in held
+    )
+    return len(held)
 
 
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:

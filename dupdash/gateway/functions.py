@@ -4,7 +4,7 @@ from typing import Any
 
 from dupdash.accounts import access
 from dupdash.duplication.models import MoodleHealth
-from dupdash.gateway import cancel, result, status, submit
+from dupdash.gateway import cancel, result, status, submit, submit_many
 from dupdash.gateway.call import Call, Function
 from dupdash.gateway.job_lookup import MANY_IDS, ONE_ID
 from dupdash.gateway.parameters import Parameter, identifier, many
@@ -59,6 +59,7 @@ FUNCTIONS = {
         get_site_info,
     ),
     "core_course_async_duplicate_course": Function(submit.PARAMETERS, submit.duplicate),
+    "core_course_async_duplicate_courses": Function(submit_many.PARAMETERS, submit_many.duplicate_many),
     "core_course_async_duplicate_course_get_status": Function(ONE_ID, status.get_status),
     "core_course_async_duplicate_course_get_statuses": Function(MANY_IDS, status.get_statuses),
     "core_course_async_duplicate_course_get_result": Function(ONE_ID, result.get_result),

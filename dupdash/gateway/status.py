@@ -7,7 +7,7 @@ from typing import Any
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import progress
-from dupdash.duplication.queue.dispatch import waiting_in_order
+from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import State
 from dupdash.gateway.call import Call
 from dupdash.gateway.job_lookup import require_visible, unknown_job
@@ -108,8 +108,7 @@ def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
     """How many jobs are dispatched before each queued job; read only if one of ``jobs`` is queued."""
     if not any(job.state == State.QUEUED for job in jobs):
         return {}
-    waiting = waiting_in_order().values_list("pk", flat=True)[:AHEAD_MOST]
-    return {job_id: place for place, job_id in enumerate(waiting)}
+    return {job_id: place for place, job_id in enumerate(lanes.line(AHEAD_MOST))}
 
 
 def _changed_at(job: DuplicationJob) -> datetime:

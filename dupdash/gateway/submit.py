@@ -4,8 +4,9 @@ The call takes the same steps as the request form: draft, checks, permissions, j
 """
 
 import logging
+from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
@@ -15,7 +16,7 @@ from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
-from dupdash.duplication.request import Draft, InvalidRequest, Problem, prepare
+from dupdash.duplication.request import Draft, DuplicationRequest, InvalidRequest, Problem, prepare
 from dupdash.gateway import errors
 from dupdash.gateway.call import Call
 from dupdash.gateway.options import options_by_name
@@ -74,9 +75,20 @@ _ORDER = (
 
 def duplicate(call: Call) -> dict[str, str]:
     """Create a job and answer with its id; a worker makes the copy later."""
-    given = call.parameters
-    callback_url = _checked_callback_url(given["callbackurl"])
-    draft = Draft(
+    callback_url = checked_callback_url(call.parameters["callbackurl"])
+    draft = draft_of(call.parameters, idempotency_key=call.parameters["idempotencykey"])
+    try:
+        job = _submitted_before(call, draft) or _submit(call, draft)
+    except InvalidRequest as refused:
+        # Another call with the same key may have created the job in the meantime.
+        job = _submitted_before(call, draft) or _refuse(refused, call)
+    registration.register(job, call.token, callback_url)
+    return {"duplicateid": job.pk}
+
+
+def draft_of(given: Mapping[str, Any], *, idempotency_key: str) -> Draft:
+    """What the parameters of one course ask for."""
+    return Draft(
         source=str(given["id"]),
         by_id=True,
         fullname=given["fullname"],
@@ -87,18 +99,11 @@ def duplicate(call: Call) -> dict[str, str]:
         startdate=given["startdate"],
         enddate=given["enddate"],
         idnumber=given["idnumber"],
-        idempotency_key=given["idempotencykey"],
+        idempotency_key=idempotency_key,
     )
-    try:
-        job = _submitted_before(call, draft) or _submit(call, draft)
-    except InvalidRequest as refused:
-        # Another call with the same key may have created the job in the meantime.
-        job = _submitted_before(call, draft) or _refuse(refused, call)
-    registration.register(job, call.token, callback_url)
-    return {"duplicateid": job.pk}
 
 
-def _checked_callback_url(address: str) -> str:
+def checked_callback_url(address: str) -> str:
     try:
         if address:
             check_address(address)
@@ -122,31 +127,48 @@ def _submit(call: Call, draft: Draft) -> DuplicationJob:
             return _create_job(call, draft, client)
     except NotAllowed as refusal:
         raise errors.no_permissions(str(refusal)) from None
-    except Refused as refusal:
-        # Moodle refused a read of dupdash's account, and its own code and message are passed on.
-        raise errors.moodle_exception(refusal.errorcode, refusal.message) from None
     except MoodleError as error:
-        # Moodle is down, in maintenance or refuses the token. Nothing but reads was sent, and there is no job.
-        logger.warning("a web service call could not create a job: %s", error)
-        raise errors.moodle_unreachable(error.message) from None
+        raise moodle_failed(error) from None
+
+
+def moodle_failed(error: MoodleError) -> errors.ServiceError:
+    """The error where Moodle could not be asked. Nothing but reads was sent, and there is no job."""
+    if isinstance(error, Refused):
+        # Moodle refused a read of dupdash's account, and its own code and message are passed on.
+        return errors.moodle_exception(error.errorcode, error.message)
+    # Moodle is down, in maintenance or refuses the token.
+    logger.warning("a web service call could not create a job: %s", error)
+    return errors.moodle_unreachable(error.message)
+
+
+def prepared(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> DuplicationRequest:
+    """The request of a draft. Raises InvalidRequest, NotAllowed and MoodleError.
+
+    A course that the caller must not copy and a course that does not exist get the same answer, so that nobody learns
+    which courses exist.
+    """
+    try:
+        return prepare(draft, Origin.WEB_SERVICE, client)
+    except InvalidRequest:
+        copy = access.RequestedCopy(source_id, draft.category_id, dict(draft.options))
+        access.require_submit(call.owner, copy, client)
+        raise
 
 
 def _create_job(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
-    try:
-        request = prepare(draft, Origin.WEB_SERVICE, client)
-    except InvalidRequest:
-        # A course that the caller must not copy and a course that does not exist get the same answer, so that nobody
-        # learns which courses exist.
-        copy = access.RequestedCopy(call.parameters["id"], draft.category_id, dict(draft.options))
-        access.require_submit(call.owner, copy, client)
-        raise
+    request = prepared(call, draft, call.parameters["id"], client)
     return jobs.submit(request, actor=call.owner, client=client, via=call.token.label)
 
 
 def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
-    first = min(refused.problems, key=_order)
+    raise first_error(refused.problems, call) from None
+
+
+def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:
+    """The error for the first of some problems. What has the short name is named to those who may see it."""
+    first = min(problems, key=_order)
     is_own = first.job is not None and access.may_see(call.owner, first.job)
-    raise as_service_error(first, in_full=is_own or access.sees_all_jobs(call.owner)) from None
+    return as_service_error(first, in_full=is_own or access.sees_all_jobs(call.owner))
 
 
 def _order(problem: Problem) -> int:

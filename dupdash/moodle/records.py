@@ -45,7 +45,7 @@ class Course(Struct, frozen=True):
 class Category(Struct, frozen=True):
     """A course category. At the top, ``parent`` is 0 and ``depth`` is 1. ``path`` is like "/1/5".
 
-    ``visible`` is None where the account may not see it.
+    ``visible`` is None, and ``idnumber`` empty, where the account may not see it.
     """
 
     id: Id
@@ -56,6 +56,7 @@ class Category(Struct, frozen=True):
     sortorder: Integer
     coursecount: Integer
     visible: bool | None = None
+    idnumber: str = ""
 
 
 class ActivityDate(Struct, frozen=True):
@@ -143,6 +144,13 @@ class User(Struct, frozen=True, kw_only=True):
     username: str = ""
     email: str = ""
     fullname: str
+
+
+class Participant(Struct, frozen=True):
+    """A person enrolled in a course. ``last_access``: when they last opened it, as a Unix timestamp; 0 means never."""
+
+    id: Id
+    last_access: Integer = field(name="lastcourseaccess", default=0)
 
 
 class Duplicated(Struct, frozen=True):

@@ -29,7 +29,8 @@ def collect() -> int:
     new = JobEvent.objects.filter(pk__gt=position.event_id)
     committed = new.filter(at__lt=now - COMMITTED_AFTER).aggregate(last=Max("pk"))
     notified = Notification.objects.filter(event=OuterRef("pk"))
-    pending = new.filter(NOTIFIABLE, ~Exists(notified), at__gte=now - MAX_AGE)
+    # The requester of a batch gets one mail with its results, and none for each copy.
+    pending = new.filter(NOTIFIABLE, ~Exists(notified), at__gte=now - MAX_AGE, job__batch__isnull=True)
     recipients = RecipientCache()
     written, last = 0, 0
     while events := list(pending.filter(pk__gt=last).select_related("job").order_by("pk")[:BATCH_SIZE]):

@@ -41,6 +41,7 @@ PAGES = (
     ("overview", "Overview"),
     ("jobs:list", "Copies"),
     ("jobs:request", "New copy"),
+    ("rollover:list", "Rollover"),
     ("approvals", "Approvals"),
     ("insights", "Insights"),
     ("presets", "Presets"),

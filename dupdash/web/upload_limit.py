@@ -1,4 +1,7 @@
-"""Refuses requests whose body is larger than UPLOAD_LIMIT, before anything of it is read."""
+"""Refuses requests whose body is larger than UPLOAD_LIMIT, before anything of it is read.
+
+A list of copies may be as large as ROLLOVER_FILE_MIB.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +12,7 @@ from django.http.response import HttpResponseBase
 
 # The web services refuse in Moodle's format, with HTTP 200 (gateway/form_data.py).
 NOT_HERE = "webservice"
+LISTS = "rollover:upload"
 
 
 class UploadLimitMiddleware:
@@ -27,7 +31,11 @@ class UploadLimitMiddleware:
         match = request.resolver_match
         if (match is not None and match.view_name == NOT_HERE) or not length.isdecimal():
             return None
-        if int(length) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if match is not None and match.view_name == LISTS:
+            # Beside the file the request has the other fields of the form.
+            most += settings.ROLLOVER_FILE_MIB * 2**20
+        if int(length) <= most:
             return None
-        text = f"The request is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.\n"
+        text = f"The request is larger than {most} bytes.\n"
         return HttpResponse(text, status=413, content_type="text/plain")

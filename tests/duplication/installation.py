@@ -126,7 +126,7 @@ class Installation:
         def alive() -> bool:
             beating = self.ask("SELECT COUNT(*) FROM duplication_clusterheartbeat WHERE cluster LIKE 'dupdash-%'")
             return beating == [(2,)] and all(
-                len(self.processes(one)) >= 4 + workers for one, workers in ((COPIES, WORKERS), (HOUSEKEEPING, 3))
+                len(self.processes(one)) >= 4 + workers for one, workers in ((COPIES, WORKERS), (HOUSEKEEPING, 5))
             )
 
         self.until(alive, "both clusters to be alive")

@@ -8,8 +8,10 @@ from django.urls import URLPattern, URLResolver, reverse
 
 from dupdash.accounts import tokens
 from dupdash.accounts.access import Action
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.duplication.states import State
+from dupdash.rollover.models import Plan, PlanState, Undo
+from dupdash.rollover.pages import urls as rollover_urls
 from dupdash.web import urls
 from dupdash.web.models import OptionPreset, SavedFilter
 from dupdash.web.permissions import PERMISSIONS
@@ -37,7 +39,13 @@ def _names(patterns: list[URLPattern | URLResolver], prefix: str = "") -> list[s
     return found
 
 
-NAMES = _names(urls.urlpatterns)
+NAMES = [*_names(urls.urlpatterns), *(f"rollover:{name}" for name in _names(rollover_urls.urlpatterns))]
+OF_A_PLAN = [
+    name
+    for name in NAMES
+    if name.startswith("rollover:")
+    and name not in ("rollover:list", "rollover:upload", "rollover:from_moodle", "rollover:example")
+]
 OF_A_JOB = [
     name
     for name in NAMES
@@ -117,6 +125,30 @@ MAY: dict[str, set[str]] = {
     "delete_preset": ADMINISTRATOR,
     "audit": ADMINISTRATOR,
     "audit_csv": ADMINISTRATOR,
+    "rollover:list": SEES_ALL,
+    "rollover:upload": ADMINISTRATOR,
+    "rollover:from_moodle": ADMINISTRATOR,
+    "rollover:example": ADMINISTRATOR,
+    "rollover:plan": ADMINISTRATOR,
+    "rollover:progress": ADMINISTRATOR,
+    "rollover:export": ADMINISTRATOR,
+    "rollover:check": ADMINISTRATOR,
+    "rollover:start": ADMINISTRATOR,
+    "rollover:discard": ADMINISTRATOR,
+    "rollover:include": ADMINISTRATOR,
+    "rollover:row": ADMINISTRATOR,
+    "rollover:batch": ALL,
+    "rollover:live": ALL,
+    "rollover:results": ALL,
+    "rollover:pause": ASKS,
+    "rollover:resume": ASKS,
+    "rollover:change": ASKS,
+    "rollover:cancel": ASKS,
+    "rollover:retry": ASKS,
+    "rollover:begin_undo": ASKS,
+    "rollover:undo": ASKS,
+    "rollover:undo_progress": ASKS,
+    "rollover:confirm_undo": ASKS,
     # One's own.
     "preferences": ALL | {"outsider"},
     "notifications:news": ALL | {"outsider"},
@@ -135,6 +167,14 @@ def people(administrator: User, faculty: User, help_desk: User, outsider: User) 
 def _address(name: str, person: User, job: DuplicationJob) -> str:
     if name in OF_A_JOB:
         return reverse(name, args=[job.pk])
+    if name in OF_A_PLAN:
+        batch, _ = Batch.objects.get_or_create(label="A faculty member’s own", requester=job.requester)
+        plan, _ = Plan.objects.get_or_create(name="A list", state=PlanState.JUDGED)
+        plan.rows.get_or_create(number=2, defaults={"values": {}})
+        undo, _ = Undo.objects.get_or_create(batch=batch, requester=job.requester)
+        pattern = next(one for one in rollover_urls.urlpatterns if f"rollover:{one.name}" == name)
+        known = {"batch_id": batch.pk, "plan_id": plan.pk, "number": 2, "undo_id": undo.pk}
+        return reverse(name, kwargs={key: known[key] for key in pattern.pattern.converters})
     if name.startswith("insights_"):
         return reverse(name, args=["outcomes"])
     if name in ("edit_preset", "delete_preset"):

@@ -31,3 +31,11 @@ def test_web_services_refuse_in_the_format_of_moodle(client: Client) -> None:
     answer = client.post("/webservice/rest/server.php", {"wstoken": "x" * 2000})
     assert answer.status_code == 200
     assert "<ERRORCODE>invalidparameter</ERRORCODE>" in answer.content.decode()
+
+
+def test_list_of_copies_may_be_larger(as_administrator: Client, settings: Settings) -> None:
+    settings.ROLLOVER_FILE_MIB = 1
+    file = SimpleUploadedFile("x.csv", b"x" * 2000)
+    assert as_administrator.post("/rollover/new/", {"file": file}).status_code == 422
+    file = SimpleUploadedFile("x.csv", b"x" * 2**21)
+    assert as_administrator.post("/rollover/new/", {"file": file}).status_code == 413

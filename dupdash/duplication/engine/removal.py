@@ -55,7 +55,7 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, 
     course = client.course_by_id(job.course_id)
     if course is None:
         return f"Course {job.course_id} is already gone from Moodle."
-    _require_unchanged(job, course, client, complete=complete)
+    require_unchanged(job, course, client, complete=complete)
     # What was learnt while Moodle was asked counts.
     update_job(job, guard=guard)
     delete_and_confirm(course, client)
@@ -88,7 +88,7 @@ def remove_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) 
     )
 
 
-def _require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
+def require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
     """Raises NotRemoved where a course is not what this job made any more, but something that a person works with.
 
     Whether students can see it does not matter: hiding a partial course is the first thing that a person does.

@@ -21,7 +21,13 @@ from django.db import connections
 from dupdash.duplication.queue import orphan_guard
 
 # What the workers need. The last is known by name only, because telling people is not the queue's business.
-PROGRAM = ("django_q.cluster", "dupdash.duplication.tasks", "dupdash.notifications.tasks", "dupdash.callbacks.tasks")
+PROGRAM = (
+    "django_q.cluster",
+    "dupdash.duplication.tasks",
+    "dupdash.notifications.tasks",
+    "dupdash.callbacks.tasks",
+    "dupdash.rollover.tasks",
+)
 # Linux keeps no longer name of a process.
 PROCESS_NAME_LONGEST = 15
 

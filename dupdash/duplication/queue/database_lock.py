@@ -1,4 +1,4 @@
-"""Locks in the database: one worker at a time asks Moodle for housekeeping, and one at a time sends mail.
+"""Locks in the database: one worker at a time asks Moodle for housekeeping, one sends mail, one works on plans.
 
 A Moodle or a mail server that hangs then occupies one housekeeping worker, and the other workers stay free. The holder
 renews its lock from a thread. When the holder dies, the lock expires, and another worker can take it.
@@ -22,7 +22,7 @@ from dupdash.duplication.queue.leases import lease_end
 logger = logging.getLogger("dupdash.database")
 
 # Names of locks.
-MOODLE, MAIL, CALLBACKS = "moodle", "mail", "callbacks"
+MOODLE, MAIL, CALLBACKS, ROLLOVER = "moodle", "mail", "callbacks", "rollover"
 HELD = ~Q(token="") & Q(expires_at__gte=Now())
 
 

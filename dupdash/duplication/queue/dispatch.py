@@ -1,4 +1,4 @@
-"""Which queued job may run now, and ringing django-q2's bell for it.
+"""Which queued job may run now (``lanes`` has the order), and ringing django-q2's bell for it.
 
 The database decides; django-q2 only carries ids to workers. What it loses is told again by the sweep.
 """
@@ -8,11 +8,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import BUSY, State
 
 logger = logging.getLogger("dupdash.dispatch")
@@ -37,7 +38,7 @@ def dispatch() -> None:
         holding = Q(state__in=BUSY, moodle_done_at__isnull=True)
         free = settings.MOODLE_CONCURRENCY - DuplicationJob.objects.filter(holding | told).count()
         for _ in range(free):
-            job = _next_in_line(told)
+            job = lanes.next_job(timezone.now(), _blocked_sources(told))
             if job is None:
                 return
             DuplicationJob.objects.filter(pk=job.pk).update(dispatched_at=timezone.now())
@@ -54,14 +55,9 @@ def redispatch_stale() -> None:
             _enqueue_job(job.pk)
 
 
-def _next_in_line(told: Q) -> DuplicationJob | None:
+def _blocked_sources(told: Q) -> QuerySet[DuplicationJob, int]:
     blocking = DuplicationJob.objects.filter(Q(state__in=BUSY, source_released_at__isnull=True) | told)
-    return waiting_in_order().exclude(source_id__in=blocking.values("source_id")).first()
-
-
-def waiting_in_order() -> JobQuerySet:
-    """The queued jobs that are due and not dispatched yet, in the order in which they are dispatched."""
-    return DuplicationJob.objects.due().filter(dispatched_at__isnull=True).order_by("queued_at", "id")
+    return blocking.values_list("source_id", flat=True)
 
 
 def _enqueue_job(job_id: str) -> None:

@@ -184,6 +184,7 @@ class Supervisor:
                 # people is not the engine's business.
                 enqueue(HOUSEKEEPING, "dupdash.notifications.tasks.send_due")
                 enqueue(HOUSEKEEPING, "dupdash.callbacks.tasks.send_due")
+                enqueue(HOUSEKEEPING, "dupdash.rollover.tasks.continue_work")
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
         """Raises DatabaseError where nothing can be written: no heartbeat comes out then, however well they work."""

@@ -8,8 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
-from dupdash.duplication.queue import worker_status
-from dupdash.duplication.queue.dispatch import waiting_in_order
+from dupdash.duplication.queue import lanes, worker_status
 from dupdash.duplication.states import BUSY, State
 
 # Positions in the queue are counted up to this.
@@ -26,6 +25,8 @@ class Queue:
     busy: int
     # How many copies are ahead of each job.
     ahead_of: Mapping[str, int] = field(default_factory=dict)
+    # Batches whose jobs may not start now, each with the reason.
+    closed_batches: Mapping[str, str] = field(default_factory=dict)
     # Whether any worker could take a job.
     worker_running: bool = True
 
@@ -45,13 +46,12 @@ class Queue:
             frozenset(source for source, released, _ in rows if released is None),
             holding,
             # While a slot is free, no copy waits for another one.
-            {job_id: place for place, job_id in enumerate(_line())} if holding >= settings.MOODLE_CONCURRENCY else {},
+            {job_id: place for place, job_id in enumerate(lanes.line(COUNTED))}
+            if holding >= settings.MOODLE_CONCURRENCY
+            else {},
+            lanes.closed_batches(timezone.now()) if any(job.batch_id for job in jobs) else {},
             worker_status.current().running if worker_running is None else worker_running,
         )
-
-
-def _line() -> Iterable[str]:
-    return waiting_in_order().values_list("pk", flat=True)[:COUNTED]
 
 
 def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
@@ -70,6 +70,8 @@ def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
         return "Starts at the scheduled time."
     if job.held_until is not None and job.held_until > timezone.now():
         return "Starts in a few seconds."
+    if job.batch_id is not None and job.dispatched_at is None and job.batch_id in queue.closed_batches:
+        return queue.closed_batches[job.batch_id]
     if job.dispatched_at is not None:
         return "Starts in a moment."
     if job.source_id in queue.unseen_sources:

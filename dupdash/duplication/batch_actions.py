@@ -1,0 +1,182 @@
+"""The actions on batches: accept many requests together, pause, resume and cancel them.
+
+Like ``jobs``, an entrance: pages, commands and web services call these.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from dupdash.accounts import access
+from dupdash.duplication.batch import Batch, Priority
+from dupdash.duplication.derived_columns import short_name_key
+from dupdash.duplication.jobs import new_job
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.queue import dispatch
+from dupdash.duplication.request import DuplicationRequest, Problem, held_by_job
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import create_jobs, move_waiting_jobs
+from dupdash.moodle.client import MoodleClient
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("dupdash.jobs")
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How a batch is run. ``window``: from which to which time of day copies start, on the clocks of TIME_ZONE."""
+
+    label: str
+    priority: int = Priority.NORMAL
+    window: tuple[time, time] | None = None
+    mail_results: bool = False
+
+
+class InvalidBatch(Exception):
+    """No request of a batch was accepted; ``problems`` names what is wrong, by the row of the request."""
+
+    def __init__(self, problems: Mapping[int, Sequence[Problem]]) -> None:
+        self.problems = dict(problems)
+        super().__init__(f"{len(self.problems)} requests have problems")
+
+
+def submit_batch(
+    requests: Mapping[int, DuplicationRequest],
+    how: BatchSettings,
+    *,
+    actor: "User | None",
+    client: MoodleClient,
+    via: str = "",
+) -> Batch:
+    """Make a job of each request, by its row: all of them in one transaction, or none.
+
+    Raises NotAllowed, InvalidBatch where short names are taken, and MoodleError where it must be asked of Moodle who
+    teaches a source and Moodle does not answer.
+    """
+    for request in requests.values():
+        access.require_submit(
+            actor, access.RequestedCopy(request.source_id, request.category_id, request.options), client
+        )
+    _require_distinct_names(requests)
+    state = access.first_state(actor)
+    batch = Batch(
+        label=how.label,
+        requester=actor,
+        priority=how.priority if access.is_administrator(actor) else Priority.NORMAL,
+        window_start=how.window[0] if how.window else None,
+        window_end=how.window[1] if how.window else None,
+        mail_results=how.mail_results,
+    )
+    jobs = _jobs_of(batch, requests, state, actor)
+    reason = "Waits for approval." if state == State.AWAITING_APPROVAL else "Queued."
+    try:
+        with transaction.atomic():
+            batch.save(force_insert=True)
+            create_jobs(jobs, reason=f"Part of the batch “{batch.label}”. {reason}", actor=actor, via=via)
+    except IntegrityError:
+        raise InvalidBatch(_taken_names(requests)) from None
+    dispatch.dispatch()
+    return batch
+
+
+def _jobs_of(
+    batch: Batch, requests: Mapping[int, DuplicationRequest], state: State, actor: "User | None"
+) -> list[DuplicationJob]:
+    jobs = []
+    for order, row in enumerate(spread_out({row: request.source_id for row, request in requests.items()})):
+        job = new_job(requests[row], state, requester=actor)
+        job.batch, job.batch_row, job.batch_order = batch, row, order
+        jobs.append(job)
+    return jobs
+
+
+def spread_out(sources: Mapping[int, int]) -> list[int]:
+    """The rows in an order in which the copies of each source are evenly spread.
+
+    Only one copy of a source can be in its backup at a time, so consecutive ones would wait for each other.
+    """
+    rows: dict[int, list[int]] = {}
+    for row, source in sources.items():
+        rows.setdefault(source, []).append(row)
+    places = []
+    for copies, alike in groupby(sorted(rows.values(), key=len), key=len):
+        # Sources with as many copies as this one begin at different places.
+        group = list(alike)
+        for rank, of_source in enumerate(group):
+            begin = (rank + 0.5) / len(group)
+            places += [((number + begin) / copies, row) for number, row in enumerate(of_source)]
+    return [row for _, row in sorted(places)]
+
+
+def _require_distinct_names(requests: Mapping[int, DuplicationRequest]) -> None:
+    keys = Counter(short_name_key(request.shortname) for request in requests.values())
+    message = "Another request of this batch has the same short name."
+    twice = {
+        row: [Problem("shortname", "shortnametaken", message)]
+        for row, request in requests.items()
+        if keys[short_name_key(request.shortname)] > 1
+    }
+    if twice:
+        raise InvalidBatch(twice)
+
+
+def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
+    held = {row: held_by_job(request.shortname) for row, request in requests.items()}
+    found = {row: [problem] for row, problem in held.items() if problem is not None}
+    if found:
+        return found
+    message = "Another copy had one of these short names at the same moment. Try once more."
+    return {min(requests): [Problem("shortname", "shortnametaken", message)]}
+
+
+def pause(batch: Batch, *, actor: "User | None") -> None:
+    """Start no further copy of a batch. Copies under way go on. Raises NotAllowed."""
+    access.require_steering(actor, batch)
+    Batch.objects.filter(pk=batch.pk, paused_at__isnull=True).update(paused_at=timezone.now())
+    logger.info("batch %s paused by %s", batch.pk, actor or "the command line")
+    batch.refresh_from_db()
+
+
+def resume(batch: Batch, *, actor: "User | None") -> None:
+    """Let the copies of a paused batch start again. Raises NotAllowed."""
+    access.require_steering(actor, batch)
+    Batch.objects.filter(pk=batch.pk).update(paused_at=None)
+    logger.info("batch %s resumed by %s", batch.pk, actor or "the command line")
+    batch.refresh_from_db()
+    dispatch.dispatch()
+
+
+def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[time, time] | None) -> None:
+    """Change when the waiting copies of a batch start. Raises NotAllowed; only administrators change a priority."""
+    access.require_steering(actor, batch)
+    batch.window_start, batch.window_end = window or (None, None)
+    changed = ["window_start", "window_end"]
+    if access.is_administrator(actor):
+        batch.priority = priority
+        changed.append("priority")
+    batch.save(update_fields=changed)
+    dispatch.dispatch()
+
+
+def cancel_waiting(batch: Batch, *, actor: "User | None", via: str = "") -> int:
+    """Cancel the copies of a batch of which nothing was started. Returns how many. Raises NotAllowed."""
+    access.require_steering(actor, batch)
+    cancelled = move_waiting_jobs(
+        DuplicationJob.objects.filter(batch=batch),
+        State.CANCELLED,
+        kind="cancelled",
+        reason="Cancelled with the rest of its batch, before anything was started.",
+        actor=actor,
+        via=via,
+    )
+    dispatch.dispatch()
+    return cancelled

@@ -1,0 +1,195 @@
+"""A client that looks up many courses beforehand: by id many in one request, by name several at the same time.
+
+What was loaded is answered without a request; anything else is asked of Moodle, once. So the checks of one request
+(``request.prepare``, ``access.require_submit``) also serve a thousand.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Any
+
+from dupdash.duplication.derived_columns import short_name_key
+from dupdash.duplication.models import DuplicationJob
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.moodle.records import Category, Course, User
+
+# Lookups at the same time. Each takes some 20 ms in Moodle.
+READERS = 8
+# A request for so many courses takes Moodle about 0.4 s.
+IDS_AT_ONCE = 50
+
+Answer = tuple[Course, ...] | MoodleError
+
+
+class BulkClient(MoodleClient):
+    """``open_reader`` opens one more client of the same site, for lookups at the same time."""
+
+    def __init__(self, open_reader: Callable[[], MoodleClient], site_url: str, token: str, **more: Any) -> None:
+        super().__init__(site_url, token, **more)
+        self._open_reader = open_reader
+        self._categories: tuple[Category, ...] | None = None
+        self._by_id: dict[int, Answer] = {}
+        self._by_shortname: dict[str, Answer] = {}
+        self._by_idnumber: dict[str, Answer] = {}
+        self._users: dict[tuple[str, str], tuple[User, ...]] = {}
+
+    def load(self, *, ids: Iterable[int] = (), shortnames: Iterable[str] = (), idnumbers: Iterable[str] = ()) -> None:
+        """Look up what is not known yet. Raises NotSent and ConfigurationFault: then no lookup would work."""
+        wanted_ids = sorted(set(ids) - self._by_id.keys())
+        names = sorted({name for name in shortnames if name and name not in self._by_shortname})
+        for name in _held_by_jobs(names):
+            # A course that is being made must not be looked up (rule 7). Whoever asks is told of the job.
+            self._by_shortname[name] = ()
+        numbers = sorted({number for number in idnumbers if number and number not in self._by_idnumber})
+        tasks: list[Callable[[MoodleClient], None]] = [
+            *(
+                self._load_ids(wanted_ids[start : start + IDS_AT_ONCE])
+                for start in range(0, len(wanted_ids), IDS_AT_ONCE)
+            ),
+            *(self._load_shortname(name) for name in names if name not in self._by_shortname),
+            *(self._load_idnumber(number) for number in numbers),
+        ]
+        if tasks:
+            _run_all(tasks, self._open_reader)
+
+    # --- what the checks of a request ask ---------------------------------------------------------------
+
+    def categories(self) -> tuple[Category, ...]:
+        if self._categories is None:
+            self._categories = super().categories()
+        return self._categories
+
+    def course_by_id(self, course_id: int) -> Course | None:
+        if course_id not in self._by_id:
+            course = super().course_by_id(course_id)
+            self._by_id[course_id] = (course,) if course else ()
+        found = _told(self._by_id[course_id])
+        return found[0] if found else None
+
+    def courses_by_shortname(self, shortname: str) -> tuple[Course, ...]:
+        if shortname not in self._by_shortname:
+            self._by_shortname[shortname] = self._remember(super().courses_by_shortname(shortname))
+        return _told(self._by_shortname[shortname])
+
+    def courses_by_idnumber(self, idnumber: str) -> tuple[Course, ...]:
+        if idnumber not in self._by_idnumber:
+            self._by_idnumber[idnumber] = self._remember(super().courses_by_idnumber(idnumber))
+        return _told(self._by_idnumber[idnumber])
+
+    def users_by_field(self, field: str, value: str) -> tuple[User, ...]:
+        if (field, value) not in self._users:
+            self._users[field, value] = super().users_by_field(field, value)
+        return self._users[field, value]
+
+    # --- loading ----------------------------------------------------------------------------------------
+
+    def _remember(self, courses: tuple[Course, ...]) -> tuple[Course, ...]:
+        for course in courses:
+            self._by_id.setdefault(course.id, (course,))
+        return courses
+
+    def _load_ids(self, ids: list[int]) -> Callable[[MoodleClient], None]:
+        def load(client: MoodleClient) -> None:
+            for course_id, answer in _courses_of(ids, client):
+                self._by_id[course_id] = answer
+
+        return load
+
+    def _load_shortname(self, name: str) -> Callable[[MoodleClient], None]:
+        def load(client: MoodleClient) -> None:
+            self._by_shortname[name] = self._answer(lambda: client.courses_by_shortname(name))
+
+        return load
+
+    def _load_idnumber(self, idnumber: str) -> Callable[[MoodleClient], None]:
+        def load(client: MoodleClient) -> None:
+            self._by_idnumber[idnumber] = self._answer(lambda: client.courses_by_idnumber(idnumber))
+
+        return load
+
+    def _answer(self, ask: Callable[[], tuple[Course, ...]]) -> Answer:
+        try:
+            return self._remember(ask())
+        except (NotSent, ConfigurationFault):
+            raise
+        except MoodleError as error:
+            return error
+
+
+def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Answer]]:
+    """The courses with these ids. One missing id breaks the whole request (measured), which is then divided."""
+    if len(ids) == 1:
+        try:
+            course = client.course_by_id(ids[0])
+        except (NotSent, ConfigurationFault):
+            raise
+        except MoodleError as error:
+            yield ids[0], error
+        else:
+            yield ids[0], (course,) if course else ()
+        return
+    try:
+        found = {course.id: course for course in client.courses_by_ids(ids)}
+    except (NotSent, ConfigurationFault):
+        raise
+    except MoodleError:
+        half = len(ids) // 2
+        yield from _courses_of(ids[:half], client)
+        yield from _courses_of(ids[half:], client)
+    else:
+        yield from ((course_id, (found[course_id],) if course_id in found else ()) for course_id in ids)
+
+
+def _told(answer: Answer) -> tuple[Course, ...]:
+    if isinstance(answer, MoodleError):
+        raise answer
+    return answer
+
+
+def _held_by_jobs(names: list[str]) -> list[str]:
+    """Those of these short names that an unfinished job has."""
+    by_key: dict[str, list[str]] = {}
+    for name in names:
+        by_key.setdefault(short_name_key(name), []).append(name)
+    keys = list(by_key)
+    held: list[str] = []
+    for start in range(0, len(keys), 400):
+        unfinished = DuplicationJob.objects.unfinished().filter(shortname_key__in=keys[start : start + 400])
+        held += [name for key in unfinished.values_list("shortname_key", flat=True) for name in by_key[key]]
+    return held
+
+
+def _run_all(tasks: list[Callable[[MoodleClient], None]], open_reader: Callable[[], MoodleClient]) -> None:
+    """Run the tasks at the same time, each with a client of its own. Raises the first error, and stops then."""
+    with _readers(min(READERS, len(tasks)), open_reader) as free, ThreadPoolExecutor(READERS) as pool:
+
+        def run(task: Callable[[MoodleClient], None]) -> None:
+            client = free.get()
+            try:
+                task(client)
+            finally:
+                free.put(client)
+
+        running: list[Future[None]] = [pool.submit(run, task) for task in tasks]
+        done, waiting = wait(running, return_when=FIRST_EXCEPTION)
+        for future in waiting:
+            future.cancel()
+        for future in done:
+            if not future.cancelled():
+                future.result()
+
+
+@contextmanager
+def _readers(count: int, open_reader: Callable[[], MoodleClient]) -> Iterator[SimpleQueue[MoodleClient]]:
+    clients = [open_reader() for _ in range(count)]
+    free: SimpleQueue[MoodleClient] = SimpleQueue()
+    for client in clients:
+        free.put(client)
+    try:
+        yield free
+    finally:
+        for client in clients:
+            client.close()

@@ -1,0 +1,8 @@
+"""Ids that cannot be guessed."""
+
+import uuid
+
+
+def new_id() -> str:
+    """32 hexadecimal characters (RFC 9562, version 4)."""
+    return uuid.uuid4().hex

@@ -1,0 +1,66 @@
+"""Reads the cells of a row: what they ask for, and which of them cannot be read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.utils import timezone
+
+from dupdash.moodle import options
+from dupdash.rollover.reading.columns import OPTION_NAMES, OTHER_ACTIONS
+from dupdash.rollover.reading.values import NO, UnclearValue, read_flag, read_moment
+
+T = TypeVar("T")
+
+
+@dataclass
+class Cells:
+    """The values of a row. ``problems``: a message for each column that cannot be read."""
+
+    visible: bool
+    options: dict[str, int]
+    start: datetime | None = None
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def read_cells(values: Mapping[str, str], default_options: Mapping[str, int], *, visible: bool) -> Cells:
+    """What a row asks for beside source, names and category; an empty cell leaves it to the plan."""
+    cells = Cells(visible, dict(default_options))
+
+    def read(column: str, parse: Callable[[str], T]) -> T | None:
+        text = values.get(column, "").strip()
+        if not text:
+            return None
+        try:
+            return parse(text)
+        except UnclearValue as error:
+            cells.problems[column] = str(error)
+            return None
+
+    shown = read("visible", read_flag)
+    cells.visible = visible if shown is None else shown
+    for name in OPTION_NAMES:
+        value = read(name, lambda text, name=name: _option(name, text))  # type: ignore[misc]
+        if value is not None:
+            cells.options[name] = value
+    cells.start = read("start", _start)
+    for name in OTHER_ACTIONS:
+        text = values.get(name, "").strip()
+        if text and text.casefold() not in NO:
+            cells.problems[name] = f"This row asks Moodle to {name} a course. dupdash only copies: exclude the row."
+    return cells
+
+
+def _option(name: str, text: str) -> int:
+    value = options.parse_value(name, text)
+    return int(read_flag(text)) if value is None else value
+
+
+def _start(text: str) -> datetime:
+    moment = read_moment(text, ZoneInfo(settings.TIME_ZONE))
+    if moment <= timezone.now():
+        raise UnclearValue(f"The time to start, {text}, has passed. Empty the cell to start with the others.")
+    return moment

@@ -1,0 +1,80 @@
+"""Makes a plan from rows: of a file, or of courses that were chosen in Moodle."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+
+from dupdash.moodle.records import Category, Course
+from dupdash.rollover.judging.categories import Categories
+from dupdash.rollover.models import Plan, PlanRow
+from dupdash.rollover.reading.table import Table
+from dupdash.rollover.renaming import Renaming
+from dupdash.rollover.targets import TargetRule
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+ROWS_AT_ONCE = 400
+
+
+def plan_from_table(table: Table, *, name: str, owner: "User | None", options: Mapping[str, int]) -> Plan:
+    """Store the rows of a file. They are judged by a worker (``tasks.continue_work``)."""
+    rows = (
+        PlanRow(
+            number=row.number,
+            values=row.values,
+            others=row.others,
+            file_problems=[[problem.column, problem.message] for problem in row.problems],
+        )
+        for row in table.rows
+    )
+    plan = Plan(
+        name=name,
+        owner=owner,
+        kind=table.kind,
+        notes=list(table.notes),
+        headings=[heading.column.name if heading.column else heading.text for heading in table.headings],
+        options=dict(options),
+    )
+    return _save(plan, rows)
+
+
+def plan_from_courses(
+    courses: Sequence[Course],
+    renaming: Renaming,
+    target: TargetRule,
+    known: Sequence[Category],
+    *,
+    name: str,
+    owner: "User | None",
+    options: Mapping[str, int],
+) -> Plan:
+    """Store a row for each course, with the names and the category that the rules give. Raises InvalidRule."""
+    renaming.check()
+    categories = Categories(known)
+    rows = []
+    for number, course in enumerate(courses, start=1):
+        fullname, shortname = renaming.names(course.fullname, course.shortname)
+        category = target.category_of(course, known, categories)
+        values = {"source": str(course.id), "fullname": fullname, "shortname": shortname, "category": category}
+        rows.append(PlanRow(number=number, values=values))
+    plan = Plan(
+        name=name,
+        owner=owner,
+        kind="Courses chosen in Moodle",
+        headings=["source", "fullname", "shortname", "category"],
+        options=dict(options),
+        leaves_out_copied=True,
+    )
+    return _save(plan, rows)
+
+
+def _save(plan: Plan, rows: Iterable[PlanRow]) -> Plan:
+    rows = list(rows)
+    for row in rows:
+        row.plan = plan
+    with transaction.atomic():
+        plan.save(force_insert=True)
+        PlanRow.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+    return plan

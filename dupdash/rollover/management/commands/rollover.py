@@ -1,0 +1,172 @@
+"""``manage.py rollover``: a list of copies from a file, as the page does it, from a terminal or a script."""
+
+import logging
+import math
+import sys
+import time
+from argparse import ArgumentParser
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dupdash.duplication.models import Batch
+from dupdash.duplication.states import TERMINAL, State
+from dupdash.moodle import options
+from dupdash.rollover.judging.plans import continue_judging
+from dupdash.rollover.making import plan_from_table
+from dupdash.rollover.models import Level, Plan
+from dupdash.rollover.pages.results import results_lines
+from dupdash.rollover.reading.table import Table, UnreadableFile, read_table
+from dupdash.rollover.reading.values import UnclearValue, read_moment
+from dupdash.rollover.running.counts import current_jobs, totals_of
+from dupdash.rollover.running.start import CannotStart, StartSettings, continue_start, request_start
+
+LOOK_EVERY = 0.5
+ENDED = TERMINAL | {State.UNRESOLVED}
+# So many rows with problems are printed; all of them stand in --report.
+PRINTED = 20
+
+
+class Command(BaseCommand):
+    help = (
+        "Copies the courses of a CSV file or an Excel workbook. All rows are checked before anything starts. Ends 0 "
+        "when all copies succeeded, 1 when some did not, 2 when the file or a row has errors and nothing was started."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", metavar="FILE", type=Path, help="CSV or .xlsx; docs/rollover.md lists the columns")
+        parser.add_argument("--dry-run", action="store_true", help="only check the rows; nothing is copied or kept")
+        parser.add_argument("--skip-errors", action="store_true", help="leave out the rows with errors")
+        parser.add_argument("--start", metavar="TIME", help="when to start, for example 2027-01-15T20:00")
+        parser.add_argument("--report", metavar="FILE", type=Path, help="write the results to this CSV file")
+        parser.add_argument("--no-wait", action="store_true", help="print the id of the batch and end at once")
+
+    def handle(self, *args: Any, **arguments: Any) -> None:
+        # The progress says it all; the log would say it twice.
+        logging.getLogger("dupdash").setLevel(logging.ERROR)
+        how = StartSettings(not_before=_moment(arguments["start"]))
+        plan = self._judged_plan(_read(arguments["file"]), arguments["file"].name)
+        try:
+            self._tell_problems(plan)
+            if arguments["skip_errors"]:
+                plan.rows.filter(level=Level.ERROR).update(included=False)
+            wrong = plan.rows.filter(included=True, level=Level.ERROR).count()
+            if wrong:
+                raise CommandError(f"Nothing was started: {wrong} rows have errors.", returncode=2)
+            if arguments["dry_run"]:
+                self.stdout.write(f"{plan.rows.filter(included=True).count()} rows can be copied. Nothing was started.")
+                return
+            batch = _start(plan, how)
+        finally:
+            # Only a plan that became a batch is kept, for its results.
+            Plan.objects.filter(pk=plan.pk, batch__isnull=True).delete()
+        if arguments["no_wait"]:
+            self.stdout.write(batch.pk)
+            return
+        self._follow(batch)
+        if arguments["report"]:
+            arguments["report"].write_text("".join(results_lines(batch, raw=True)), encoding="utf-8", newline="")
+        self._end(batch)
+
+    def _judged_plan(self, table: Table, name: str) -> Plan:
+        for note in table.notes:
+            self.stdout.write(note)
+        plan = plan_from_table(table, name=name, owner=None, options=options.defaults())
+        continue_judging(plan, math.inf)
+        plan.refresh_from_db()
+        if plan.failure:
+            plan.delete()
+            raise CommandError(plan.failure, returncode=1)
+        return plan
+
+    def _tell_problems(self, plan: Plan) -> None:
+        rows = plan.rows.filter(level__in=(Level.ERROR, Level.WARNING))
+        for row in rows[:PRINTED]:
+            told = [*row.problems, *row.warnings]
+            if row.twin is not None:
+                told.append(["shortname", f"Row {row.twin} has the same short name.", ""])
+            for column, message, _ in told:
+                self.stdout.write(
+                    f"row {row.number}, {column}: {message}" if column else f"row {row.number}: {message}"
+                )
+        if (more := rows.count() - PRINTED) > 0:
+            self.stdout.write(f"… and {more} more rows with problems or warnings")
+
+    def _follow(self, batch: Batch) -> None:
+        if self.stdout.isatty():
+            self._draw(batch, Console(file=sys.stdout))
+            return
+        told: tuple[int, int] | None = None
+        while True:
+            ended, total = _ended(batch)
+            if (ended, total) != told:
+                told = ended, total
+                self.stdout.write(f"{ended} of {total} ended")
+                self.stdout.flush()
+            if ended == total:
+                return
+            time.sleep(LOOK_EVERY)
+
+    def _draw(self, batch: Batch, console: Console) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as bars:
+            bar = bars.add_task("Copies", total=None)
+            while True:
+                ended, total = _ended(batch)
+                bars.update(bar, total=total, completed=ended)
+                if ended == total:
+                    return
+                time.sleep(LOOK_EVERY)
+
+    def _end(self, batch: Batch) -> None:
+        totals = totals_of([batch])[batch.pk]
+        missing = current_jobs(batch).exclude(state=State.SUCCEEDED).order_by("batch_row")
+        for job in missing[:PRINTED]:
+            last = job.events.last()
+            words = f"{job.get_state_display()}: {last.reason if last else ''}"
+            self.stdout.write(f"row {job.batch_row}, {job.shortname}: {words}")
+        if missing.exists():
+            raise CommandError(f"{totals.succeeded} of {totals.total} copies succeeded.", returncode=1)
+        self.stdout.write(self.style.SUCCESS(f"All {totals.total} copies are complete."))
+
+
+def _read(file: Path) -> Table:
+    try:
+        content = file.read_bytes()
+        return read_table(content, rows_most=settings.ROLLOVER_ROWS)
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}", returncode=2) from None
+    except UnreadableFile as error:
+        raise CommandError(f"{file}: {error}", returncode=2) from None
+
+
+def _moment(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        return read_moment(text, ZoneInfo(settings.TIME_ZONE))
+    except UnclearValue as error:
+        raise CommandError(f"--start: {error}", returncode=2) from None
+
+
+def _start(plan: Plan, how: StartSettings) -> Batch:
+    try:
+        request_start(plan, how)
+    except CannotStart as refusal:
+        raise CommandError(f"Nothing was started: {refusal}", returncode=2) from None
+    continue_start(plan, math.inf)
+    plan.refresh_from_db()
+    if plan.batch is None:
+        raise CommandError(plan.failure, returncode=2)
+    return plan.batch
+
+
+def _ended(batch: Batch) -> tuple[int, int]:
+    jobs: list[str] = list(current_jobs(batch).values_list("state", flat=True))
+    return sum(state in ENDED for state in jobs), len(jobs)

@@ -1,0 +1,250 @@
+"""The page of a batch: its progress, its copies, and what can be done to all of them."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from dupdash.accounts import access
+from dupdash.accounts.access import Action
+from dupdash.duplication import batch_actions
+from dupdash.duplication.batch import Batch
+from dupdash.duplication.models import JobQuerySet
+from dupdash.duplication.request import as_id
+from dupdash.duplication.states import BUSY, State
+from dupdash.rollover.pages.access import steering_only, with_batch
+from dupdash.rollover.pages.forms import WindowForm
+from dupdash.rollover.pages.results import results_response
+from dupdash.rollover.running.counts import Totals, current_jobs, share_done, time_left, totals_of
+from dupdash.web.decorators import permission_required
+from dupdash.web.health_of_request import health_of
+from dupdash.web.job_list import bulk_actions
+from dupdash.web.job_list.orders import PAGE
+from dupdash.web.presentation.durations import roughly
+from dupdash.web.presentation.fingerprint import digest
+from dupdash.web.presentation.job_rows import Row, rows
+from dupdash.web.responses import PersonRequest, no_content, partial, see_other
+
+# The filters of the page: the label, and the states that each shows.
+VIEWS: dict[str, tuple[str, frozenset[str]]] = {
+    "all": ("All", frozenset(State)),
+    "waiting": ("Waiting", frozenset({State.QUEUED, State.AWAITING_APPROVAL})),
+    "running": ("In progress", BUSY),
+    "succeeded": ("Succeeded", frozenset({State.SUCCEEDED})),
+    "failed": ("Failed", frozenset({State.FAILED})),
+    "unresolved": ("Unresolved", frozenset({State.UNRESOLVED})),
+    "cancelled": ("Cancelled", frozenset({State.CANCELLED, State.REJECTED})),
+}
+
+
+@dataclass(frozen=True)
+class Tab:
+    label: str
+    url: str
+    current: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The part of the page that is polled."""
+
+    percent: int
+    ended: int
+    total: int
+    tabs: tuple[Tab, ...]
+    time_left: str
+    note: str
+    # Whether each action can be offered now.
+    can_cancel: bool
+    can_retry: bool
+    can_undo: bool
+    ongoing: bool
+
+
+@permission_required
+@with_batch
+@require_safe
+def batch(request: PersonRequest, batch: Batch) -> HttpResponseBase:
+    view = _view(request)
+    found = current_jobs(batch).filter(state__in=VIEWS[view][1]).select_related("requester", "assignee")
+    page = max(1, as_id(request.GET.get("page", "")) or 1)
+    first = (page - 1) * PAGE
+    shown = rows(_in_order(found)[first : first + PAGE], health_of(request))
+    summary = _summary(batch, view)
+    context = {
+        "batch": batch,
+        "plan": getattr(batch, "plan", None),
+        "may_steer": access.may_steer(request.user, batch),
+        "rows": shown,
+        "rows_url": _rows_url(shown),
+        "sees_all": access.sees_all_jobs(request.user),
+        "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
+        "window_form": WindowForm.of(batch),
+        "previous_url": _url(batch, view, page - 1) if page > 1 else "",
+        "next_url": _url(batch, view, page + 1) if found[first + PAGE : first + PAGE + 1] else "",
+        **_live(batch, view, summary),
+    }
+    return render(request, "rollover/batch.html", context)
+
+
+@permission_required
+@with_batch
+@require_safe
+def live(request: PersonRequest, batch: Batch) -> HttpResponseBase:
+    """The summary of the page as it is now; nothing where it has not changed."""
+    view = _view(request)
+    summary = _summary(batch, view)
+    context = _live(batch, view, summary)
+    if request.GET.get("seen") == context["seen"]:
+        return no_content()
+    context |= {"batch": batch, "may_steer": access.may_steer(request.user, batch)}
+    return partial(request, "rollover/_batch_live.html", context, last=not summary.ongoing)
+
+
+@permission_required
+@with_batch
+@require_safe
+def results(request: PersonRequest, batch: Batch) -> HttpResponseBase:
+    return results_response(batch, raw=access.sees_all_jobs(request.user))
+
+
+@permission_required
+@with_batch
+@steering_only
+@require_POST
+def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
+    batch_actions.pause(batch, actor=request.user)
+    messages.success(request, "Paused. Copies that Moodle has begun are finished; no other copy starts.")
+    return see_other("rollover:batch", batch.pk)
+
+
+@permission_required
+@with_batch
+@steering_only
+@require_POST
+def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
+    batch_actions.resume(batch, actor=request.user)
+    messages.success(request, "Resumed.")
+    return see_other("rollover:batch", batch.pk)
+
+
+@permission_required
+@with_batch
+@steering_only
+@require_POST
+def change(request: PersonRequest, batch: Batch) -> HttpResponse:
+    form = WindowForm(request.POST)
+    if form.is_valid():
+        batch_actions.change(batch, actor=request.user, priority=form.cleaned_data["priority"], window=form.window)
+        messages.success(request, "Saved.")
+    else:
+        messages.error(request, " ".join(str(message) for errors in form.errors.values() for message in errors))
+    return see_other("rollover:batch", batch.pk)
+
+
+@permission_required
+@with_batch
+@steering_only
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
+    """Cancel the copies that have not started, after a confirmation."""
+    if request.method != "POST":
+        return render(
+            request, "rollover/cancel.html", {"batch": batch, "waiting": totals_of([batch])[batch.pk].waiting}
+        )
+    cancelled = batch_actions.cancel_waiting(batch, actor=request.user)
+    words = "1 copy was" if cancelled == 1 else f"{cancelled:,} copies were"
+    messages.success(request, f"{words} cancelled. Copies that Moodle has begun are finished.")
+    return see_other("rollover:batch", batch.pk)
+
+
+@permission_required
+@with_batch
+@steering_only
+@require_POST
+def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
+    """Try the failed copies again: each gets a new job with the same names."""
+    failed = _in_order(current_jobs(batch).filter(state=State.FAILED))
+    chosen = list(failed[: bulk_actions.AT_ONCE])
+    result = bulk_actions.do(chosen, Action.RETRY, request.user)
+    if result.done:
+        words = "1 failed copy is" if result.done == 1 else f"{result.done:,} failed copies are"
+        messages.success(request, f"{words} tried again.")
+    for refusal in result.refusals[:5]:
+        messages.error(request, f"{refusal.name}: {' '.join(words for words, _ in refusal.words)}")
+    if len(result.refusals) > 5:
+        messages.error(request, f"{len(result.refusals) - 5:,} more could not be tried again.")
+    left = result.not_reached + max(0, failed.count() - len(result.refusals) - result.not_reached)
+    if left:
+        messages.warning(request, f"{left:,} failed copies are left. {result.why or 'Try them again, too.'}")
+    return see_other("rollover:batch", batch.pk)
+
+
+def _in_order(jobs: JobQuerySet) -> JobQuerySet:
+    return jobs.order_by("batch_row", "pk")
+
+
+def _view(request: PersonRequest) -> str:
+    view = request.GET.get("view", "")
+    return view if view in VIEWS else "all"
+
+
+def _url(batch: Batch, view: str, page: int = 1) -> str:
+    query = ({"view": view} if view != "all" else {}) | ({"page": str(page)} if page > 1 else {})
+    return f"{reverse('rollover:batch', args=[batch.pk])}?{urlencode(query)}".rstrip("?")
+
+
+def _rows_url(shown: tuple[Row, ...]) -> str:
+    """Where the unfinished rows of this page are asked for; no other row of the batch is."""
+    unfinished = [("job", row.id) for row in shown if not row.finished]
+    return f"{reverse('jobs:rows')}?{urlencode(unfinished)}" if unfinished else ""
+
+
+def _live(batch: Batch, view: str, summary: Summary) -> dict[str, Any]:
+    seen = digest(summary, batch.paused_at)
+    query = urlencode({"view": view, "seen": seen})
+    return {
+        "summary": summary,
+        "seen": seen,
+        "live_url": f"{reverse('rollover:live', args=[batch.pk])}?{query}" if summary.ongoing else "",
+    }
+
+
+def _summary(batch: Batch, view: str) -> Summary:
+    totals = totals_of([batch])[batch.pk]
+    return Summary(
+        percent=int(100 * share_done(batch, totals)),
+        ended=totals.ended,
+        total=totals.total,
+        tabs=tuple(
+            Tab(label, _url(batch, name), name == view, sum(totals.by_state[state] for state in states))
+            for name, (label, states) in VIEWS.items()
+        ),
+        time_left=_time_left(batch, totals),
+        note=_note(batch, totals),
+        can_cancel=bool(totals.waiting),
+        can_retry=bool(totals.failed),
+        can_undo=bool(totals.succeeded),
+        ongoing=bool(totals.unfinished),
+    )
+
+
+def _time_left(batch: Batch, totals: Totals) -> str:
+    left = time_left(batch, totals)
+    return f"{roughly(left)} left" if left else ""
+
+
+def _note(batch: Batch, totals: Totals) -> str:
+    if not totals.unfinished:
+        return "All copies have ended."
+    if batch.paused_at is not None:
+        return "Paused: no further copy starts."
+    if batch.window_start and batch.window_end:
+        return f"Copies start only from {batch.window_start:%H:%M} to {batch.window_end:%H:%M}."
+    return ""

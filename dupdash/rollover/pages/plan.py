@@ -1,0 +1,133 @@
+"""The page of a plan: the progress of the check, the preview of its rows, and the start."""
+
+import csv
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_POST, require_safe
+
+from dupdash.rollover import tasks
+from dupdash.rollover.models import Level, Plan, PlanState
+from dupdash.rollover.pages.access import with_plan
+from dupdash.rollover.pages.forms import StartForm
+from dupdash.rollover.pages.preview import preview_of
+from dupdash.rollover.reading.apostrophes import defuse
+from dupdash.rollover.running.start import CannotStart, request_start, why_not
+from dupdash.web.csv_files import BYTE_ORDER_MARK
+from dupdash.web.decorators import permission_required
+from dupdash.web.presentation.durations import roughly
+from dupdash.web.responses import PersonRequest, no_content, partial, see_other
+
+
+@permission_required
+@with_plan
+@require_safe
+def plan(request: PersonRequest, plan: Plan) -> HttpResponseBase:
+    if plan.batch is not None:
+        return see_other("rollover:batch", plan.batch.pk)
+    if plan.is_working:
+        return render(request, "rollover/judging.html", {"plan": plan, **_progress(plan)})
+    return preview_page(request, plan)
+
+
+def preview_page(request: PersonRequest, plan: Plan, form: StartForm | None = None, status: int = 200) -> HttpResponse:
+    shown = preview_of(plan, request.GET)
+    context = {
+        "plan": plan,
+        "preview": shown,
+        "duration": roughly(shown.duration) if shown.duration else "",
+        "form": form or StartForm(),
+        "refusal": why_not(plan),
+    }
+    return render(request, "rollover/plan.html", context, status=status)
+
+
+@permission_required
+@with_plan
+@require_safe
+def progress(request: PersonRequest, plan: Plan) -> HttpResponseBase:
+    """How far the check is; when it is over the page is loaded anew."""
+    if not plan.is_working:
+        response = no_content()
+        response["HX-Redirect"] = reverse("rollover:plan", args=[plan.pk])
+        return response
+    return partial(request, "rollover/_progress.html", {"plan": plan, **_progress(plan)})
+
+
+@permission_required
+@with_plan
+@require_POST
+def check_again(request: PersonRequest, plan: Plan) -> HttpResponseBase:
+    """Judge all rows anew."""
+    if Plan.objects.filter(pk=plan.pk, state=PlanState.JUDGED).update(state=PlanState.JUDGING, failure=""):
+        plan.rows.update(level=Level.UNKNOWN)
+        tasks.ask_for_work()
+    return see_other("rollover:plan", plan.pk)
+
+
+@permission_required
+@with_plan
+@require_POST
+def start(request: PersonRequest, plan: Plan) -> HttpResponseBase:
+    form = StartForm(request.POST)
+    if not form.is_valid():
+        return preview_page(request, plan, form, status=422)
+    try:
+        request_start(plan, form.start_settings)
+    except CannotStart as refusal:
+        messages.error(request, str(refusal))
+        return see_other("rollover:plan", plan.pk)
+    tasks.ask_for_work()
+    return see_other("rollover:plan", plan.pk)
+
+
+@permission_required
+@with_plan
+@require_POST
+def discard(request: PersonRequest, plan: Plan) -> HttpResponseBase:
+    """Forget a plan that was not started."""
+    deleted, _ = Plan.objects.filter(pk=plan.pk, batch__isnull=True).exclude(state=PlanState.STARTING).delete()
+    if deleted:
+        messages.success(request, "The list was discarded. Nothing was copied.")
+    else:
+        messages.error(request, "This list is being started, so it cannot be discarded.")
+    return see_other("rollover:list")
+
+
+@permission_required
+@with_plan
+@require_safe
+def export(request: PersonRequest, plan: Plan) -> HttpResponseBase:
+    """The list with its problems, to be corrected in a spreadsheet and uploaded again."""
+    response = StreamingHttpResponse(_lines(plan), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="list.csv"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+class _Echo:
+    def write(self, line: str) -> str:
+        return line
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    writer = csv.writer(_Echo())
+    headings: list[str] = list(plan.headings)
+    added = {column for values in plan.rows.values_list("values", flat=True) for column in values} - set(headings)
+    headings += sorted(added)
+    yield BYTE_ORDER_MARK + writer.writerow([*map(defuse, headings), "row", "problems"])
+    for row in plan.rows.filter(included=True).iterator(chunk_size=500):
+        cells = [defuse(row.value(heading) or str(row.others.get(heading, ""))) for heading in headings]
+        problems = " ".join(message for _, message, _ in [*row.problems, *row.warnings])
+        yield writer.writerow([*cells, row.number, defuse(problems)])
+
+
+def _progress(plan: Plan) -> dict[str, Any]:
+    rows = plan.rows.filter(included=True) if plan.state == PlanState.STARTING else plan.rows.all()
+    total = rows.count()
+    done = total - rows.filter(level=Level.UNKNOWN).count()
+    return {"total": total, "done": done, "percent": 100 * done // total if total else 0}

@@ -1,0 +1,81 @@
+"""The list of plans and batches, and the upload of a file."""
+
+import csv
+import io
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from dupdash.accounts import access
+from dupdash.rollover import tasks
+from dupdash.rollover.making import plan_from_table
+from dupdash.rollover.models import Level, PlanState
+from dupdash.rollover.pages.access import visible_plans
+from dupdash.rollover.pages.forms import UploadForm
+from dupdash.rollover.reading.table import UnreadableFile, read_table
+from dupdash.rollover.running.counts import totals_of
+from dupdash.web.csv_files import BYTE_ORDER_MARK
+from dupdash.web.decorators import permission_required
+from dupdash.web.responses import PersonRequest, see_other
+
+# Older batches are found through their copies.
+LISTED = 50
+
+EXAMPLE = (
+    ("source", "fullname", "shortname", "category", "visible", "start"),
+    ("BIO101-2026S1", "Introduction to Biology (2027 S1)", "BIO101-2027S1", "Science / 2027 Semester 1", "1", ""),
+    ("17", "Organic Chemistry (2027 S1)", "CHE201-2027S1", "SCI-2027", "0", "2027-01-15 20:00"),
+)
+
+
+@permission_required
+@require_safe
+def overview(request: PersonRequest) -> HttpResponse:
+    wrong = Count("rows", filter=Q(rows__included=True, rows__level=Level.ERROR))
+    plans = (
+        visible_plans(request.user)
+        .exclude(state=PlanState.STARTED)
+        .select_related("owner")
+        .annotate(row_count=Count("rows"), error_count=wrong)[:LISTED]
+    )
+    batches = list(access.visible_batches(request.user).select_related("requester")[:LISTED])
+    totals = totals_of(batches)
+    context = {
+        "plans": plans,
+        "batches": [(batch, totals[batch.pk]) for batch in batches],
+        "may_roll_over": access.may_roll_over(request.user),
+    }
+    return render(request, "rollover/list.html", context)
+
+
+@permission_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def upload(request: PersonRequest) -> HttpResponse:
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            table = read_table(form.cleaned_data["file"].read(), rows_most=settings.ROLLOVER_ROWS)
+        except UnreadableFile as error:
+            form.add_error("file", str(error))
+        else:
+            plan = plan_from_table(table, name=form.list_name, owner=request.user, options=form.chosen_options)
+            tasks.ask_for_work()
+            messages.success(request, "The file was read. Nothing is copied before you start it.")
+            return see_other("rollover:plan", plan.pk)
+    context = {"form": form, "rows_most": settings.ROLLOVER_ROWS, "mib_most": settings.ROLLOVER_FILE_MIB}
+    return render(request, "rollover/upload.html", context, status=422 if request.method == "POST" else 200)
+
+
+@permission_required
+@require_safe
+def example(request: PersonRequest) -> HttpResponse:
+    """A file to begin with."""
+    written = io.StringIO()
+    csv.writer(written).writerows(EXAMPLE)
+    response = HttpResponse(BYTE_ORDER_MARK + written.getvalue(), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="courses.csv"'
+    return response

@@ -1,0 +1,140 @@
+"""What the page of a plan shows: its totals, and one page of its rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from django.db.models import Count, Q
+from django.urls import reverse
+
+from dupdash.duplication.request import as_id
+from dupdash.rollover.models import Level, Plan, PlanRow
+from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, KNOWN, SOURCE, TEMPLATE_COURSE
+from dupdash.rollover.running.counts import expected_duration
+
+PAGE = 50
+ALL, EXCLUDED = "all", "excluded"
+VIEWS = (
+    (ALL, "All"),
+    (Level.ERROR.value, "Errors"),
+    (Level.WARNING.value, "Warnings"),
+    (Level.OK.value, "No problems"),
+    (EXCLUDED, "Excluded"),
+)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A problem or a warning of a row, with the label of its column and the job that is in the way."""
+
+    label: str
+    message: str
+    job_url: str = ""
+
+
+@dataclass(frozen=True)
+class ShownRow:
+    number: int
+    included: bool
+    level: str
+    source: str
+    source_fullname: str
+    fullname: str
+    shortname: str
+    category: str
+    remarks: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
+
+
+@dataclass(frozen=True)
+class Tab:
+    label: str
+    url: str
+    current: bool
+    count: int
+
+
+@dataclass(frozen=True)
+class Preview:
+    tabs: Sequence[Tab]
+    rows: Sequence[ShownRow]
+    included: int
+    errors: int
+    previous_url: str
+    next_url: str
+    summary: str
+    # Back to this page of the rows, after one was changed.
+    here: str
+    duration: timedelta | None
+
+
+def preview_of(plan: Plan, query: Mapping[str, str]) -> Preview:
+    """``query``: ``view`` is one of VIEWS, ``page`` a number from 1."""
+    counts = plan.rows.aggregate(
+        all=Count("pk"),
+        **{level.value: Count("pk", filter=Q(included=True, level=level)) for level in Level if level.value},
+        excluded=Count("pk", filter=Q(included=False)),
+        included=Count("pk", filter=Q(included=True)),
+    )
+    view = query.get("view", "")
+    if view not in dict(VIEWS):
+        view = Level.ERROR.value if counts[Level.ERROR.value] else ALL
+    pages = max(1, -(-counts[view] // PAGE))
+    page = min(pages, max(1, as_id(query.get("page", "")) or 1))
+    first = (page - 1) * PAGE
+    rows = _rows(plan, view)[first : first + PAGE]
+    sources = plan.rows.filter(included=True, level__in=(Level.OK, Level.WARNING))
+    return Preview(
+        tabs=[Tab(label, _url(plan, name), name == view, counts[name]) for name, label in VIEWS],
+        rows=[shown_row(row) for row in rows],
+        included=counts["included"],
+        errors=counts[Level.ERROR.value],
+        previous_url=_url(plan, view, page - 1) if page > 1 else "",
+        next_url=_url(plan, view, page + 1) if page < pages else "",
+        summary=f"{first + 1} to {min(first + PAGE, counts[view])} of {counts[view]:,}" if pages > 1 else "",
+        here=_url(plan, view, page),
+        duration=expected_duration(
+            source for source in sources.values_list("found__source_id", flat=True) if isinstance(source, int)
+        ),
+    )
+
+
+def _rows(plan: Plan, view: str) -> "list[PlanRow]":
+    rows = plan.rows.all()
+    if view == EXCLUDED:
+        rows = rows.filter(included=False)
+    elif view != ALL:
+        rows = rows.filter(included=True, level=view)
+    return rows  # type: ignore[return-value]
+
+
+def _url(plan: Plan, view: str, page: int = 1) -> str:
+    query = {"view": view} | ({"page": str(page)} if page > 1 else {})
+    return f"{reverse('rollover:plan', args=[plan.pk])}?{urlencode(query)}"
+
+
+def shown_row(row: PlanRow) -> ShownRow:
+    found = row.found
+    category = row.value(CATEGORY) or row.value(CATEGORY_IDNUMBER) or row.value(CATEGORY_PATH)
+    remarks = [_remark(problem) for problem in row.problems]
+    if row.twin is not None:
+        remarks.append(Remark("Short name", f"Row {row.twin} has the same short name."))
+    return ShownRow(
+        number=row.number,
+        included=row.included,
+        level=row.level,
+        source=found.get("source_shortname") or row.value(SOURCE) or row.value(TEMPLATE_COURSE),
+        source_fullname=found.get("source_fullname", ""),
+        fullname=row.value("fullname"),
+        shortname=row.value("shortname"),
+        category=found.get("category") or category,
+        remarks=tuple(remarks),
+        warnings=tuple(_remark(warning) for warning in row.warnings),
+    )
+
+
+def _remark(stored: Sequence[str]) -> Remark:
+    column, message, job_id = stored
+    label = KNOWN[column].label if column in KNOWN else ""
+    return Remark(label, message, reverse("jobs:job", args=[job_id]) if job_id else "")

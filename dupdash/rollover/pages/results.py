@@ -1,0 +1,66 @@
+"""The results of a batch as a table: the columns of its list, and what became of each row."""
+
+import csv
+from collections.abc import Iterator
+
+from django.http import StreamingHttpResponse
+
+from dupdash.duplication.explanations import explain
+from dupdash.duplication.models import Batch, DuplicationJob, MoodleHealth
+from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.states import State
+from dupdash.rollover.models import Plan
+from dupdash.rollover.reading.apostrophes import defuse
+from dupdash.rollover.running.counts import current_jobs
+from dupdash.web.csv_files import BYTE_ORDER_MARK
+
+RESULT = ("row", "state", "old id", "new id", "link", "error")
+WITHOUT_PLAN = ("source", "fullname", "shortname", "category")
+AT_A_TIME = 500
+
+
+class _Echo:
+    def write(self, line: str) -> str:
+        return line
+
+
+def results_response(batch: Batch, *, raw: bool) -> StreamingHttpResponse:
+    """``raw``: with Moodle's own error messages, for those who help."""
+    response = StreamingHttpResponse(results_lines(batch, raw=raw), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="results.csv"'
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def results_lines(batch: Batch, *, raw: bool) -> Iterator[str]:
+    plan: Plan | None = Plan.objects.filter(batch=batch).first()
+    headings = list(plan.headings) if plan else list(WITHOUT_PLAN)
+    writer = csv.writer(_Echo())
+    yield BYTE_ORDER_MARK + writer.writerow([*map(defuse, headings), *RESULT])
+    rows = {row.number: row for row in plan.rows.filter(included=True)} if plan else {}
+    health = MoodleHealth.current()
+    for job in current_jobs(batch).order_by("batch_row", "pk").iterator(chunk_size=AT_A_TIME):
+        row = rows.get(-1 if job.batch_row is None else job.batch_row)
+        if row is None:
+            cells = [str(job.source_id), job.fullname, job.shortname, str(job.category_id)]
+            cells += [""] * (len(headings) - len(cells))
+        else:
+            cells = [row.value(heading) or str(row.others.get(heading, "")) for heading in headings]
+        yield writer.writerow([*map(defuse, cells), *(defuse(cell) for cell in _result(job, health, raw=raw))])
+
+
+def _result(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> list[str]:
+    there = job.course_id is not None and job.course_deleted_at is None
+    error = ""
+    if job.state == State.FAILED:
+        error = explain(job.failure_code).happened
+        if raw and job.failure_message:
+            error = f"{error} {job.failure_message}"
+    return [
+        "" if job.batch_row is None else str(job.batch_row),
+        State(job.state).label,
+        str(job.source_id),
+        str(job.course_id) if there else "",
+        course_url(job.course_id or 0, health) if there else "",
+        error,
+    ]

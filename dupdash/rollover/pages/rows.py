@@ -1,0 +1,93 @@
+"""Correcting and excluding rows of a plan."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+from django.contrib import messages
+from django.http import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_http_methods, require_POST
+
+from dupdash.duplication.request import as_id
+from dupdash.moodle.errors import MoodleError
+from dupdash.rollover.judging.plans import judge_again
+from dupdash.rollover.judging.twins import refresh_twins
+from dupdash.rollover.models import Level, Plan, PlanState
+from dupdash.rollover.pages.access import with_plan
+from dupdash.rollover.pages.forms import RowForm
+from dupdash.rollover.pages.preview import preview_of, shown_row
+from dupdash.rollover.running.start import why_not
+from dupdash.web.decorators import permission_required
+from dupdash.web.presentation.error_messages import words_of_error
+from dupdash.web.responses import PersonRequest, SeeOther, no_store, see_other
+
+NOT_NOW = "The rows are being checked, or were started. They cannot be changed now."
+
+
+@permission_required
+@with_plan
+@require_http_methods(["GET", "HEAD", "POST"])
+def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
+    """The cells of one row, to be corrected. It is judged again at once."""
+    row = get_object_or_404(plan.rows, number=number)
+    if plan.state != PlanState.JUDGED:
+        messages.error(request, NOT_NOW)
+        return see_other("rollover:plan", plan.pk)
+    form = RowForm(request.POST or None, row=row)
+    if request.method == "POST" and form.is_valid():
+        form.apply()
+        row.included = True
+        row.level = Level.UNKNOWN
+        row.save()
+        try:
+            judge_again(plan, row)
+        except MoodleError as error:
+            form.add_error(None, f"The row was saved, but could not be checked. {words_of_error(error, request.user)}")
+        else:
+            if row.level != Level.ERROR:
+                return _changed(request, plan, f"#row-{number}")
+    context = {"plan": plan, "row": shown_row(row), "form": form, "back": _back(request, plan)}
+    template = "rollover/_plan_row_form.html" if request.htmx else "rollover/row.html"
+    return render(request, template, context, status=422 if request.method == "POST" else 200)
+
+
+@permission_required
+@with_plan
+@require_POST
+def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:
+    """Exclude a row, all rows with errors, or take a row back in."""
+    if plan.state != PlanState.JUDGED:
+        messages.error(request, NOT_NOW)
+        return see_other("rollover:plan", plan.pk)
+    included = request.POST.get("included") == "1"
+    rows = plan.rows.filter(included=not included)
+    if request.POST.get("rows") == "errors":
+        rows = rows.filter(level=Level.ERROR)
+    else:
+        rows = rows.filter(number=as_id(request.POST.get("row", "")) or 0)
+    changed = rows.update(included=included)
+    refresh_twins(plan)
+    if changed > 1 and not request.htmx:
+        messages.success(request, f"{changed:,} rows were excluded.")
+    return _changed(request, plan)
+
+
+def _changed(request: PersonRequest, plan: Plan, anchor: str = "") -> HttpResponseBase:
+    """The rows as they are now: in their place, or on the page that somebody came from."""
+    back = _back(request, plan)
+    if not request.htmx:
+        return SeeOther(f"{back}{anchor}")
+    query = dict(parse_qsl(urlsplit(back).query))
+    context = {"plan": plan, "preview": preview_of(plan, query), "refusal": why_not(plan)}
+    response = render(request, "rollover/_rows_changed.html", context)
+    response["HX-Retarget"] = "#plan-rows"
+    return no_store(response)
+
+
+def _back(request: PersonRequest, plan: Plan) -> str:
+    """The page of the rows that somebody came from."""
+    wanted = request.POST.get("back") or request.GET.get("back", "")
+    if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
+        return wanted
+    return reverse("rollover:plan", args=[plan.pk])

@@ -1,0 +1,74 @@
+"""The columns of a list of copies: their names, how headings are recognised, and which ones dupdash cannot honour."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from dupdash.moodle.options import OPTIONS
+
+
+class Kind(Enum):
+    """What the cells of a column hold."""
+
+    TEXT = auto()
+    DATE = auto()
+    MOMENT = auto()
+    FLAG = auto()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that dupdash knows; ``label`` names it on pages."""
+
+    name: str
+    label: str
+    kind: Kind = Kind.TEXT
+
+
+SOURCE, TEMPLATE_COURSE = "source", "templatecourse"
+CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH = "category", "category_idnumber", "category_path"
+OPTION_NAMES = tuple(option.name for option in OPTIONS)
+# Columns of Moodle's “Upload courses” that ask for something else than a new course.
+OTHER_ACTIONS = ("delete", "rename", "reset")
+
+KNOWN: dict[str, Column] = {
+    column.name: column
+    for column in (
+        Column(SOURCE, "Source"),
+        Column(TEMPLATE_COURSE, "Source"),
+        Column("fullname", "Full name"),
+        Column("shortname", "Short name"),
+        Column(CATEGORY, "Category"),
+        Column(CATEGORY_IDNUMBER, "Category (ID number)"),
+        Column(CATEGORY_PATH, "Category (path)"),
+        Column("visible", "Visible", Kind.FLAG),
+        Column("start", "Start", Kind.MOMENT),
+        *(Column(option.name, option.label, Kind.FLAG) for option in OPTIONS),
+        *(Column(name, name.capitalize()) for name in OTHER_ACTIONS),
+    )
+}
+# What dupdash adds when it writes a list. It is left out when the list is read again.
+ADDED_BY_DUPDASH = ("row", "problems", "state", "old id", "new id", "link", "error")
+
+
+def key_of(heading: str) -> str:
+    """The form in which headings are compared: case, blanks and punctuation do not count."""
+    return re.sub(r"[\W_]+", "", heading.casefold())
+
+
+_BY_KEY = {key_of(name): column for name, column in KNOWN.items()}
+_ADDED = {key_of(heading) for heading in ADDED_BY_DUPDASH}
+
+
+def column_of(heading: str) -> Column | None:
+    """The column that a heading names; None for one that dupdash cannot honour."""
+    return _BY_KEY.get(key_of(heading))
+
+
+def is_added_by_dupdash(heading: str) -> bool:
+    return key_of(heading) in _ADDED
+
+
+def known_in(headings: list[str]) -> int:
+    """How many of these headings name a column that dupdash knows."""
+    return sum(column_of(heading) is not None for heading in headings)

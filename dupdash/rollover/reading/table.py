@@ -1,0 +1,159 @@
+"""Reads a file into a table of rows: the one entrance of this package."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dupdash.rollover.reading import columns
+from dupdash.rollover.reading.apostrophes import restore
+from dupdash.rollover.reading.columns import Column, Kind
+from dupdash.rollover.reading.delimited import read_delimited
+from dupdash.rollover.reading.errors import UnreadableFile
+from dupdash.rollover.reading.records import Cell, Origin, Record, Records
+from dupdash.rollover.reading.workbook import OLE_START, ZIP_START, read_workbook
+
+# A longer cell is no name, no code and no date.
+CELL_LONGEST = 4000
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading as it is written, and the column that it names; None for one that dupdash cannot honour."""
+
+    text: str
+    column: Column | None
+
+
+@dataclass(frozen=True)
+class CellProblem:
+    """What is wrong with one cell of a row; ``column`` is "" where it is the row itself."""
+
+    column: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """``values``: the cells of known columns. ``others``: the cells that dupdash cannot honour, by heading."""
+
+    number: int
+    values: dict[str, str]
+    others: dict[str, str]
+    problems: tuple[CellProblem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """``kind``: how the file was read, in words. ``notes``: what was left out, in sentences."""
+
+    headings: tuple[Heading, ...]
+    rows: tuple[Row, ...]
+    kind: str
+    notes: tuple[str, ...]
+
+
+def read_table(content: bytes, *, rows_most: int) -> Table:
+    """The rows of a CSV file or an Excel workbook. Raises UnreadableFile."""
+    records = read_workbook(content) if content.startswith((ZIP_START, OLE_START)) else read_delimited(content)
+    filled = (record for record in records.rows if not record.is_blank)
+    first = next(filled, None)
+    if first is None:
+        raise UnreadableFile("The file is empty. Its first row must hold the headings of the columns.")
+    headings = _headings(first)
+    rows: list[Row] = []
+    for record in filled:
+        if len(rows) >= rows_most:
+            raise UnreadableFile(f"The file has more than {rows_most:,} rows. Divide it into several files.")
+        rows.append(_row(record, headings))
+    if not rows:
+        raise UnreadableFile("The file has headings, but no row below them.")
+    return Table(headings, tuple(rows), records.kind, (*records.notes, *_left_out(headings)))
+
+
+def _headings(record: Record) -> tuple[Heading, ...]:
+    texts = [" ".join(restore(cell.text).split()) for cell in record.cells]
+    while texts and not texts[-1]:
+        texts.pop()
+    headings = tuple(
+        Heading(text, None if columns.is_added_by_dupdash(text) else columns.column_of(text)) for text in texts
+    )
+    if not any(heading.column for heading in headings):
+        found = ", ".join(f"“{text[:40]}”" for text in texts[:10])
+        raise UnreadableFile(
+            f"No known column was found. Row {record.number} must hold the headings, for example source, fullname, "
+            f"shortname and category. It holds: {found}."
+        )
+    _require_distinct(headings)
+    return headings
+
+
+def _require_distinct(headings: Iterable[Heading]) -> None:
+    seen: dict[str, str] = {}
+    for heading in headings:
+        key = columns.key_of(heading.text) if heading.column is None else heading.column.name
+        if key and key in seen:
+            raise UnreadableFile(f"Two columns have the heading “{heading.text}”. Remove or rename one of them.")
+        seen[key] = heading.text
+
+
+def _row(record: Record, headings: tuple[Heading, ...]) -> Row:
+    values: dict[str, str] = {}
+    others: dict[str, str] = {}
+    problems = []
+    cells = [*record.cells, *[Cell("")] * (len(headings) - len(record.cells))]
+    for heading, cell in zip(headings, cells, strict=False):
+        text = restore(cell.text).strip()
+        if len(text) > CELL_LONGEST:
+            problems.append(
+                CellProblem("", f"The cell in column “{heading.text}” has more than {CELL_LONGEST} characters.")
+            )
+            text = text[:CELL_LONGEST]
+        if heading.column is not None:
+            values[heading.column.name] = text
+            problems += _problems_of(cell, heading.column)
+        elif heading.text and text and not columns.is_added_by_dupdash(heading.text):
+            others[heading.text] = text
+    if any(cell.text.strip() for cell in cells[len(headings) :]):
+        message = "The row has more cells than there are headings. Put quotation marks around cells with a delimiter."
+        problems.append(CellProblem("", message))
+    return Row(record.number, values, others, tuple(problems))
+
+
+_CHANGED = "Format the column as text in the spreadsheet, and type the code again."
+
+
+def _problems_of(cell: Cell, column: Column) -> list[CellProblem]:
+    """What a spreadsheet has made of a cell that was meant as something else."""
+    match cell.origin:
+        case Origin.ERROR:
+            return [CellProblem(column.name, f"The cell shows the error {cell.text}.")]
+        case Origin.FORMULA:
+            return [
+                CellProblem(column.name, "The cell is a formula without a stored result. Put the value in its place.")
+            ]
+        case Origin.DATE if column.kind in (Kind.TEXT, Kind.FLAG):
+            message = (
+                f"The spreadsheet holds the date {cell.text} here. If you typed a code such as 1-2, the spreadsheet"
+            )
+            return [CellProblem(column.name, f"{message} changed it. {_CHANGED}")]
+        case Origin.EXPONENT if column.kind is Kind.TEXT:
+            message = (
+                f"The spreadsheet holds the number {cell.text} here. If you typed a code such as 3E5, the spreadsheet"
+            )
+            return [CellProblem(column.name, f"{message} changed it. {_CHANGED}")]
+    return []
+
+
+def _left_out(headings: Iterable[Heading]) -> list[str]:
+    unknown = [
+        heading.text
+        for heading in headings
+        if heading.text and heading.column is None and not columns.is_added_by_dupdash(heading.text)
+    ]
+    if not unknown:
+        return []
+    if len(unknown) == 1:
+        return [f"This column cannot be honoured and has no effect: {unknown[0]}."]
+    return [f"These columns cannot be honoured and have no effect: {', '.join(unknown)}."]
+
+
+__all__ = ["CellProblem", "Heading", "Records", "Row", "Table", "UnreadableFile", "read_table"]

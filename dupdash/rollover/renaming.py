@@ -1,0 +1,92 @@
+"""Makes the names of copies from those of their sources: the next year, find and replace, and templates."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+import re2
+
+from dupdash.web.name_suggestions import raised
+
+# What a template may hold.
+TOKENS = ("{shortname}", "{fullname}", "{term}")
+_TOKEN = re.compile(r"\{[^{}]*\}")
+_GROUP = re.compile(r"\\(\d+)")
+# Longer names are cut by nobody: the check of the rows names them.
+RESULT_LONGEST = 1000
+
+
+class Rule(StrEnum):
+    NEXT_YEAR = "year"
+    REPLACE = "replace"
+    REGEX = "regex"
+    KEEP = "keep"
+
+
+class InvalidRule(ValueError):
+    """The rule cannot be applied; ``field`` names the field of ``Renaming`` and the message says what to do."""
+
+    def __init__(self, field: str, message: str) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """``find`` and ``replace`` are for REPLACE and REGEX. The templates then put the names together."""
+
+    rule: Rule = Rule.NEXT_YEAR
+    find: str = ""
+    replace: str = ""
+    term: str = ""
+    shortname_template: str = "{shortname}"
+    fullname_template: str = "{fullname}"
+
+    def check(self) -> None:
+        """Raise InvalidRule for a rule that can be applied to no course."""
+        if self.rule in (Rule.REPLACE, Rule.REGEX) and not self.find:
+            raise InvalidRule("find", "Enter what is to be replaced.")
+        if self.rule == Rule.REGEX:
+            _substitute(self.find, self.replace, "")
+        for field in ("shortname_template", "fullname_template"):
+            template: str = getattr(self, field)
+            for token in _TOKEN.findall(template):
+                if token not in TOKENS:
+                    raise InvalidRule(field, f"There is no {token}. There are: {', '.join(TOKENS)}.")
+            if "{term}" in template and not self.term:
+                raise InvalidRule("term", "Enter the term that {term} stands for.")
+
+    def names(self, fullname: str, shortname: str) -> tuple[str, str]:
+        """The full name and the short name of a copy."""
+        full, short = self._changed(fullname), self._changed(shortname)
+        return self._filled(self.fullname_template, full, short), self._filled(self.shortname_template, full, short)
+
+    def _changed(self, name: str) -> str:
+        match self.rule:
+            case Rule.NEXT_YEAR:
+                return raised(name) or name
+            case Rule.REPLACE:
+                return name.replace(self.find, self.replace)
+            case Rule.REGEX:
+                return _substitute(self.find, self.replace, name)
+            case Rule.KEEP:
+                return name
+
+    def _filled(self, template: str, fullname: str, shortname: str) -> str:
+        values = {"{shortname}": shortname, "{fullname}": fullname, "{term}": self.term}
+        return _TOKEN.sub(lambda found: values.get(found[0], found[0]), template)[:RESULT_LONGEST].strip()
+
+
+def _substitute(pattern: str, replacement: str, name: str) -> str:
+    """Replace by a regular expression of RE2, whose time grows with the length of the name and no faster."""
+    try:
+        expression = re2.compile(pattern)
+        if any(int(group) > expression.groups for group in _GROUP.findall(replacement)):
+            raise IndexError
+        return str(expression.sub(replacement, name))
+    except re2.error as error:
+        said = error.args[0] if error.args else ""
+        told = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise InvalidRule("find", f"This is no regular expression that can be used: {told}.") from None
+    except (IndexError, ValueError):
+        raise InvalidRule("replace", "The replacement names a group that the expression does not have.") from None

@@ -1,0 +1,82 @@
+"""Closes batches of which every copy has ended, and mails the results to their requesters."""
+
+import logging
+from datetime import timedelta
+from smtplib import SMTPException
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db.models import Exists, OuterRef
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+
+from dupdash.duplication.explanations import explain
+from dupdash.duplication.models import Batch, DuplicationJob
+from dupdash.duplication.states import UNFINISHED, State
+from dupdash.duplication.text_direction import in_one_language, isolate
+from dupdash.notifications.job_mails import can_get_mail, mail
+from dupdash.notifications.safe_text import absolute, one_line
+from dupdash.rollover.running.counts import current_jobs, totals_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("dupdash.rollover")
+
+# An unresolved copy may stay so for days: nobody waits for it.
+GOING_ON = UNFINISHED - {State.UNRESOLVED}
+# The mail names so many copies that failed, and counts the rest.
+NAMED_MOST = 20
+
+
+def close_ended() -> None:
+    """Close the batches of which no copy waits or runs any more."""
+    going_on = DuplicationJob.objects.filter(batch=OuterRef("pk"), state__in=GOING_ON)
+    now = timezone.now()
+    for batch in Batch.objects.filter(~Exists(going_on), closed_at__isnull=True):
+        due = now if batch.mail_results and batch.requester_id else None
+        Batch.objects.filter(pk=batch.pk, closed_at__isnull=True).update(
+            closed_at=now, mail_due_at=due, mail_attempts=0
+        )
+        logger.info("batch %s has ended", batch.pk)
+
+
+def mail_results() -> None:
+    """Mail the results of closed batches to their requesters. A mail that was not taken is tried again later."""
+    for batch in Batch.objects.filter(mail_due_at__lte=timezone.now()).select_related("requester"):
+        attempts = batch.mail_attempts + 1
+        pause = min(settings.MAIL_RETRY_LONGEST, settings.MAIL_RETRY_FIRST * 2**batch.mail_attempts)
+        again = timezone.now() + timedelta(seconds=pause) if attempts < settings.MAIL_ATTEMPTS else None
+        # Before it is sent, so that a worker that dies here does not send it again and again.
+        Batch.objects.filter(pk=batch.pk).update(mail_due_at=again, mail_attempts=attempts)
+        requester: User | None = batch.requester
+        if requester is None or not can_get_mail(requester):
+            Batch.objects.filter(pk=batch.pk).update(mail_due_at=None)
+            continue
+        try:
+            _results_mail(batch, requester).send()
+        except (OSError, SMTPException) as error:
+            logger.warning("the results of batch %s could not be mailed: %s", batch.pk, error)
+        else:
+            Batch.objects.filter(pk=batch.pk).update(mail_due_at=None)
+
+
+def _results_mail(batch: Batch, requester: "User") -> EmailMessage:
+    totals = totals_of([batch])[batch.pk]
+    failed = current_jobs(batch).filter(state=State.FAILED).order_by("batch_row")
+    context = {
+        "label": isolate(one_line(batch.label)),
+        "totals": totals,
+        "states": [(State(state).label, count) for state, count in sorted(totals.by_state.items()) if count],
+        "failed": [
+            (job.batch_row, isolate(one_line(in_one_language(job.shortname))), explain(job.failure_code).happened)
+            for job in failed[:NAMED_MOST]
+        ],
+        "more_failed": max(0, totals.failed - NAMED_MOST),
+        "url": absolute(reverse("rollover:batch", args=[batch.pk])),
+    }
+    body = render_to_string("rollover/results_mail.txt", context)
+    subject = f"{totals.succeeded} of {totals.total} copies complete: {one_line(batch.label)}"
+    return mail(requester, subject, body, identity=f"{batch.pk}.{batch.closed_at:%Y%m%d%H%M%S}")

@@ -1,0 +1,128 @@
+"""Starts a plan: its rows are judged once more, and become a batch, whole or not at all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, time
+from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
+
+from dupdash.accounts.access import NotAllowed
+from dupdash.duplication.batch import Priority
+from dupdash.duplication.batch_actions import BatchSettings, InvalidBatch, submit_batch
+from dupdash.duplication.moodle_clients import open_bulk_client
+from dupdash.duplication.request import DuplicationRequest, Problem
+from dupdash.moodle.errors import MoodleError
+from dupdash.rollover.judging.plans import judge_unknown_rows
+from dupdash.rollover.judging.stored_requests import from_json
+from dupdash.rollover.models import Level, Plan, PlanState
+
+CHANGED = "Nothing was started. Rows that had no problems have some now; see below."
+
+
+class CannotStart(Exception):
+    """The plan cannot be started as it is; the message is for a person."""
+
+
+@dataclass(frozen=True)
+class StartSettings:
+    """When and how a plan is run. ``not_before`` is for rows without a start of their own."""
+
+    not_before: datetime | None = None
+    window: tuple[time, time] | None = None
+    priority: int = Priority.NORMAL
+    mail_results: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        stored = asdict(self)
+        stored["not_before"] = self.not_before.isoformat() if self.not_before else None
+        stored["window"] = [f"{moment:%H:%M}" for moment in self.window] if self.window else None
+        return stored
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "StartSettings":
+        values = dict(stored)
+        if values.get("not_before"):
+            values["not_before"] = datetime.fromisoformat(values["not_before"])
+        if values.get("window"):
+            first, last = values["window"]
+            values["window"] = (time.fromisoformat(first), time.fromisoformat(last))
+        return cls(**values)
+
+
+def request_start(plan: Plan, how: StartSettings) -> None:
+    """Have the plan judged once more and then started. Raises CannotStart."""
+    if refusal := why_not(plan):
+        raise CannotStart(refusal)
+    changes = {"state": PlanState.STARTING, "start_settings": how.to_json(), "failure": ""}
+    if not Plan.objects.filter(pk=plan.pk, state=PlanState.JUDGED).update(**changes):
+        raise CannotStart("This list is already being started.")
+    plan.rows.filter(included=True).update(level=Level.UNKNOWN)
+    plan.refresh_from_db()
+
+
+def why_not(plan: Plan) -> str:
+    """Why a plan cannot be started now, in a sentence; "" where it can."""
+    if plan.state == PlanState.STARTED:
+        return "This list was started already."
+    if plan.is_working:
+        return "The rows are still being checked."
+    chosen = plan.rows.filter(included=True)
+    if not chosen.exists():
+        return "No row is selected."
+    wrong = chosen.filter(Q(level=Level.ERROR)).count()
+    if wrong:
+        rows = "1 selected row has" if wrong == 1 else f"{wrong:,} selected rows have"
+        return f"{rows} errors. Correct or exclude them."
+    if chosen.filter(level=Level.UNKNOWN).exists():
+        return "Some rows were not checked. Check them again."
+    return ""
+
+
+def continue_start(plan: Plan, deadline: float) -> None:
+    """Judge on; when all rows are judged without errors, accept them as a batch."""
+    try:
+        if not judge_unknown_rows(plan, deadline):
+            return
+        if plan.rows.filter(included=True, level=Level.ERROR).exists():
+            _back(plan, CHANGED)
+        else:
+            _accept(plan)
+    except InvalidBatch as invalid:
+        _store(plan, invalid.problems)
+        _back(plan, CHANGED)
+    except NotAllowed as refusal:
+        _back(plan, f"Nothing was started. {refusal}")
+    except MoodleError as error:
+        _back(plan, f"Nothing was started, because Moodle could not be asked. {error}")
+
+
+def _accept(plan: Plan) -> None:
+    how = StartSettings.from_json(plan.start_settings)
+    rows = plan.rows.filter(included=True, request__isnull=False).values_list("number", "request")
+    requests = {number: _at(from_json(stored or {}), how.not_before) for number, stored in rows}
+    settings = BatchSettings(plan.name, how.priority, how.window, how.mail_results)
+    with open_bulk_client() as client:
+        batch = submit_batch(requests, settings, actor=plan.owner, client=client, via="a list")
+    Plan.objects.filter(pk=plan.pk).update(state=PlanState.STARTED, batch=batch, failure="")
+
+
+def _at(request: DuplicationRequest, not_before: datetime | None) -> DuplicationRequest:
+    if request.not_before is not None or not_before is None or not_before <= timezone.now():
+        return request
+    return replace(request, not_before=not_before)
+
+
+def _store(plan: Plan, problems: Mapping[int, Sequence[Problem]]) -> None:
+    for row in plan.rows.filter(number__in=list(problems)):
+        row.problems = [
+            [problem.field, problem.words(in_full=True), problem.job.pk if problem.job else ""]
+            for problem in problems[row.number]
+        ]
+        row.level = Level.ERROR
+        row.save(update_fields=["problems", "level"])
+
+
+def _back(plan: Plan, why: str) -> None:
+    Plan.objects.filter(pk=plan.pk, state=PlanState.STARTING).update(state=PlanState.JUDGED, failure=why)

@@ -1,0 +1,81 @@
+"""Finds out whether a copy is still as it was made: nobody has started to use it."""
+
+from datetime import timedelta
+
+from dupdash.duplication.engine.removal import NotRemoved, require_unchanged
+from dupdash.duplication.engine.verification import why_not_verified
+from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.records import Course
+
+# The clocks of Moodle and dupdash may differ by so much.
+CLOCKS_APART = timedelta(minutes=5)
+
+
+class Kept(Exception):
+    """The copy must not be deleted; the message says why, for a person."""
+
+
+class Gone(Exception):
+    """The copy is no longer in Moodle."""
+
+
+def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
+    """Raise Kept where a copy is not proven ours or was changed since it was made, and Gone where it is gone.
+
+    Raises MoodleError where Moodle cannot be asked.
+    """
+    if job.state != State.SUCCEEDED or not job.is_proven or job.course_id is None:
+        raise Kept("No course is proven to have been made by this job.")
+    if job.proof == Proof.SETTLED:
+        raise Kept("That this course is the copy is a person’s word, and on that nothing is deleted.")
+    course = client.course_by_id(job.course_id)
+    if course is None:
+        raise Gone
+    try:
+        require_unchanged(job, course, client, complete=True)
+    except NotRemoved as changed:
+        raise Kept(str(changed)) from None
+    _require_same_settings(job, course)
+    _require_same_contents(job, course, client)
+    _require_no_new_people(job, course, client)
+
+
+def _require_same_settings(job: DuplicationJob, course: Course) -> None:
+    if job.finished_at is None or not course.timemodified:
+        return
+    if course.timemodified > (job.finished_at + CLOCKS_APART).timestamp():
+        raise Kept("Somebody has changed the settings of this course.")
+
+
+def _require_same_contents(job: DuplicationJob, course: Course, client: MoodleClient) -> None:
+    report = job.verification
+    if report is None or why_not_verified(report):
+        raise Kept("This copy was not compared with its source, so that changes cannot be noticed.")
+    now = client.contents(course.id)
+    if now.activities != report["activities"]["copy"]:
+        raise Kept(f"It had {report['activities']['copy']} activities and has {now.activities} by now.")
+    # The first section is made by whoever opens the course.
+    if now.section_count > max(1, report["sections"]["copy"]):
+        raise Kept(f"It had {report['sections']['copy']} sections and has {now.section_count} by now.")
+
+
+def _require_no_new_people(job: DuplicationJob, course: Course, client: MoodleClient) -> None:
+    enrolled = client.participants(course.id)
+    if not enrolled:
+        return
+    if not job.options.get("users"):
+        raise Kept(_people(len(enrolled), "enrolled"))
+    ended = job.finished_at.timestamp() if job.finished_at else 0
+    visitors = [person for person in enrolled if person.last_access > ended]
+    if visitors:
+        raise Kept(_people(len(visitors), "at work in it"))
+    copied = {person.id for person in client.participants(job.source_id)}
+    new = [person for person in enrolled if person.id not in copied]
+    if new:
+        raise Kept(_people(len(new), "enrolled who were not copied"))
+
+
+def _people(count: int, what: str) -> str:
+    return f"1 person is {what}." if count == 1 else f"{count} people are {what}."

@@ -1,0 +1,106 @@
+"""Undoes a batch: its unchanged copies are listed, and deleted after a confirmation."""
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from dupdash.accounts import access
+from dupdash.duplication.engine.removal import NotRemoved, remove_course
+from dupdash.duplication.models import Batch, DuplicationJob
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import JobMovedOn, record_event
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.rollover.models import Undo, UndoItem, UndoState, Verdict
+from dupdash.rollover.running.counts import current_jobs
+from dupdash.rollover.running.unchanged import Gone, Kept, require_unused
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger("dupdash.rollover")
+
+ROWS_AT_ONCE = 400
+
+
+def begin(batch: Batch, *, actor: "User") -> Undo:
+    """List the copies of a batch; a worker then checks each. Raises NotAllowed."""
+    access.require_steering(actor, batch)
+    undo = Undo.objects.create(batch=batch, requester=actor)
+    copies = (
+        current_jobs(batch).filter(state=State.SUCCEEDED, course_deleted_at__isnull=True).order_by("batch_row", "pk")
+    )
+    UndoItem.objects.bulk_create(
+        [UndoItem(undo=undo, job_id=pk) for pk in copies.values_list("pk", flat=True)], batch_size=ROWS_AT_ONCE
+    )
+    return undo
+
+
+def confirm(undo: Undo, *, actor: "User") -> bool:
+    """Let the copies that were listed as deletable be deleted; False where that was done already. Raises NotAllowed."""
+    access.require_steering(actor, undo.batch)
+    looked = Undo.objects.filter(pk=undo.pk, state=UndoState.LOOKED)
+    return bool(looked.update(state=UndoState.DELETING, requester=actor, failure=""))
+
+
+def continue_undo(undo: Undo, deadline: float) -> None:
+    """Check or delete on, until all copies are done or the deadline. Where Moodle is away, the undo says so."""
+    following, wanted = {
+        UndoState.LOOKING: (UndoState.LOOKED, Verdict.UNKNOWN),
+        UndoState.DELETING: (UndoState.DONE, Verdict.DELETABLE),
+    }[UndoState(undo.state)]
+    failure = ""
+    try:
+        with open_client() as client:
+            while (item := undo.items.filter(verdict=wanted).select_related("job").first()) is not None:
+                if time.monotonic() > deadline:
+                    return
+                _look(item, client)
+                if item.verdict == Verdict.DELETABLE and undo.state == UndoState.DELETING:
+                    _delete(item, undo, client)
+                item.save(update_fields=["verdict", "reason"])
+    except (NotSent, ConfigurationFault) as error:
+        logger.warning("the undo of batch %s stopped: %s", undo.batch_id, error)
+        following, failure = UndoState.LOOKED, f"Moodle could not be asked, so not all copies were dealt with. {error}"
+    Undo.objects.filter(pk=undo.pk, state=undo.state).update(state=following, failure=failure)
+
+
+def _look(item: UndoItem, client: MoodleClient) -> None:
+    item.job.refresh_from_db()
+    try:
+        require_unused(item.job, client)
+    except Gone:
+        item.verdict, item.reason = Verdict.GONE, ""
+    except Kept as why:
+        item.verdict, item.reason = Verdict.KEPT, str(why)
+    except (NotSent, ConfigurationFault):
+        raise
+    except MoodleError as error:
+        item.verdict, item.reason = Verdict.KEPT, f"Moodle could not say whether it is unchanged. {error}"
+    else:
+        item.verdict, item.reason = Verdict.DELETABLE, ""
+
+
+def _delete(item: UndoItem, undo: Undo, client: MoodleClient) -> None:
+    """Delete one copy, which was checked a moment ago."""
+    job: DuplicationJob = item.job
+    try:
+        outcome = remove_course(job, client, complete=True)
+        record_event(
+            job,
+            kind="copy_deleted",
+            reason=f"Its batch was undone. {outcome}",
+            actor=undo.requester,
+            course_deleted_at=timezone.now(),
+        )
+    except (NotRemoved, JobMovedOn) as why:
+        item.verdict, item.reason = Verdict.KEPT, str(why)
+    except (NotSent, ConfigurationFault):
+        raise
+    except MoodleError as error:
+        item.verdict, item.reason = Verdict.KEPT, f"Moodle did not delete it. {error}"
+    else:
+        item.verdict, item.reason = Verdict.DELETED, ""

@@ -1,0 +1,189 @@
+"""A whole term on real processes: a list is started, paused, killed in the middle, and every row must end true.
+
+    .venv/bin/python -m tests.rollover.campaign [--rows 500] [--faults 0.05] [--seed 1] [--concurrency 6]
+
+Web, workers and sandbox are processes. Of the calls that make a copy, the given share meets a fault: a lost answer, a
+killed PHP process, an error in the restore. In the middle the batch is paused and resumed, and then every process of
+the workers is killed and started again. At the end each row is compared with what the sandbox made: what succeeded
+exists once and is complete, what failed or is unresolved has no complete copy, and nothing else was made. The suite
+does not run this.
+
+With MOODLE_URL, MOODLE_TOKEN, MOODLE_SOURCE_IDS and MOODLE_CATEGORY the copies are made on that site, without faults;
+the batch is undone at the end, so that every copy is deleted again.
+"""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from bench.site import Site, real_site
+from tests.chaos.__main__ import set_up_django
+from tests.chaos.environment import SCALED, World
+
+FAULTS = (
+    "gateway_timeout",
+    "reset_during",
+    "reset_after",
+    "empty",
+    "killed_in_backup",
+    "killed_in_restore",
+    "exception_in_restore",
+)
+LONGEST = 1800.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=500)
+    parser.add_argument("--faults", type=float, default=0.05)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--concurrency", type=int, default=6)
+    arguments = parser.parse_args()
+    # On SIGTERM, stop the started processes before exiting.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    site = real_site()
+    concurrency = {"MOODLE_CONCURRENCY": str(arguments.concurrency)}
+    with tempfile.TemporaryDirectory() as folder:
+        # A real site has its own pace: there the periods are those of an installation.
+        periods = {**site.settings, **concurrency} if site else {**SCALED, **concurrency}
+        world = World(Path(folder), seed=arguments.seed, periods=periods)
+        try:
+            world.start()
+            wrong = _run_there(world, site, arguments.rows) if site else _run(world, arguments.rows, arguments.faults)
+        finally:
+            world.stop()
+    print("\n".join(wrong) or "every row ended true")
+    raise SystemExit(1 if wrong else 0)
+
+
+def _run(world: World, rows: int, share: float) -> list[str]:
+    set_up_django(world)
+    from dupdash.duplication import batch_actions
+    from dupdash.duplication.models import Batch
+    from dupdash.duplication.states import State
+    from dupdash.rollover.running.counts import totals_of
+
+    batch_id = _start(world, rows, [(source.id, source.category) for source in world.sources()])
+    began = time.monotonic()
+    world.control(
+        fault=[
+            {"name": name, "probability": share / len(FAULTS), "function": "core_course_duplicate_course"}
+            for name in FAULTS
+        ]
+    )
+
+    def ended() -> int:
+        return totals_of([batch])[batch.pk].ended
+
+    batch = Batch.objects.get(pk=batch_id)
+    _until(lambda: ended() >= rows // 4, "a quarter of the copies")
+    batch_actions.pause(batch, actor=None)
+    _until(lambda: not batch.jobs.filter(state__in=(State.RUNNING, State.CHECKING)).exists(), "the copies under way")
+    before = ended()
+    time.sleep(3)
+    paused = [] if ended() == before else ["copies started while the batch was paused"]
+    batch_actions.resume(batch, actor=None)
+    _until(lambda: ended() >= rows // 2, "half of the copies")
+    world.worker.kill()
+    world.web.kill()
+    world.worker.start()
+    world.web.start()
+    _until(
+        lambda: totals_of([batch])[batch.pk].unfinished == batch.jobs.filter(state=State.UNRESOLVED).count(), "the end"
+    )
+    took = time.monotonic() - began
+    states = Counter(batch.jobs.values_list("state", flat=True))
+    struck = world.control()["struck"]
+    print(f"{rows} rows in {took:.0f} s: {dict(states)}; faults: {struck}")
+    world.control(clear=True)
+    return [*paused, *_compare(world, batch)]
+
+
+def _run_there(world: World, site: Site, rows: int) -> list[str]:
+    """Copy on a real site, and undo the batch."""
+    set_up_django(world)
+    from django.contrib.auth import get_user_model
+
+    from dupdash.duplication.models import Batch
+    from dupdash.rollover.models import Undo
+    from dupdash.rollover.running import undo as running
+    from dupdash.rollover.running.counts import totals_of
+
+    batch = Batch.objects.get(pk=_start(world, rows, list(site.sources)))
+    began = time.monotonic()
+    _until(lambda: not totals_of([batch])[batch.pk].unfinished, "the end")
+    print(
+        f"{rows} rows in {time.monotonic() - began:.0f} s: {dict(Counter(batch.jobs.values_list('state', flat=True)))}"
+    )
+    wrong = [
+        f"row {job.batch_row} is {job.state}: {job.failure_message}" for job in batch.jobs.exclude(state="succeeded")
+    ]
+    wrong += [f"row {job.batch_row} differs from its source" for job in batch.jobs.all() if not _is_complete(job)]
+    actor = get_user_model().objects.get()
+    undo = running.begin(batch, actor=actor)
+    for _ in range(2):
+        _until(lambda: not Undo.objects.get(pk=undo.pk).is_working, "the undo")
+        running.confirm(Undo.objects.select_related("batch").get(pk=undo.pk), actor=actor)
+    undo.refresh_from_db()
+    print(f"undone: {dict(Counter(undo.items.values_list('verdict', flat=True)))} {undo.failure}")
+    wrong += [f"row {item.job.batch_row} stays: {item.reason}" for item in undo.items.exclude(verdict="deleted")]
+    return wrong
+
+
+def _is_complete(job: Any) -> bool:
+    return job.verification is not None and bool(job.verification["complete"])
+
+
+def _start(world: World, rows: int, sources: list[tuple[int, int]]) -> str:
+    """Start a list by the command line; the id of its batch."""
+    import io
+
+    from django.core.management import call_command
+
+    lines = ["source,fullname,shortname,category"]
+    for n in range(rows):
+        source, category = sources[n % len(sources)]
+        lines.append(f"{source},Copy {n} & more,TERM-{n}-{world.folder.name},{category}")
+    file = world.folder / "term.csv"
+    file.write_text("\n".join(lines))
+    printed = io.StringIO()
+    call_command("rollover", str(file), "--no-wait", stdout=printed)
+    return printed.getvalue().split()[-1]
+
+
+def _until(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited in vain for {what}")
+        time.sleep(0.2)
+
+
+def _compare(world: World, batch: Any) -> list[str]:
+    """What is not true of the rows."""
+    from dupdash.duplication.states import State
+
+    made: dict[str, list[dict[str, Any]]] = {}
+    for course in world.courses():
+        if course["requested"]:
+            made.setdefault(course["requested"], []).append(course)
+    wrong = []
+    for job in batch.jobs.order_by("batch_row"):
+        courses = made.pop(job.shortname, [])
+        complete = [course for course in courses if course["complete"] and course["shortname"] == job.shortname]
+        if job.state == State.SUCCEEDED and [course["id"] for course in complete] != [job.course_id]:
+            wrong.append(f"row {job.batch_row} succeeded as course {job.course_id}, and Moodle has {courses}")
+        if job.state != State.SUCCEEDED and complete:
+            wrong.append(f"row {job.batch_row} is {job.state}, and Moodle has the complete copy {complete}")
+        if job.state not in (State.SUCCEEDED, State.FAILED, State.UNRESOLVED):
+            wrong.append(f"row {job.batch_row} is {job.state}")
+    return wrong + [f"nobody asked for {name}" for name in made]
+
+
+if __name__ == "__main__":
+    main()

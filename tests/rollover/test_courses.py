@@ -1,0 +1,164 @@
+"""A list from courses in Moodle: chosen in a category or by a search, with rules for names and categories."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from dupdash.duplication.states import State
+from dupdash.rollover import tasks
+from dupdash.rollover.models import Plan
+from dupdash.rollover.renaming import InvalidRule, Renaming, Rule
+from tests.duplication.support import Moodle, a_job
+from tests.rollover.support import CATEGORY
+from tests.web.support import a_running_job, text
+
+pytestmark = pytest.mark.django_db
+
+# Of the sandbox: “2026 Semester 1” of the School of Biology, and the category after it.
+LAST_TERM, AFTER = 6, 7
+RULES = {
+    "rule": "year",
+    "shortname_template": "{shortname}",
+    "fullname_template": "{fullname}",
+    "target": "one",
+    "target_category": str(CATEGORY),
+}
+
+
+@pytest.fixture(autouse=True)
+def _moodle(moodle: Moodle) -> None: ...
+
+
+def url(query: str = "") -> str:
+    return reverse("rollover:from_moodle") + query
+
+
+def made(client: Client, courses: list[int], **rules: str) -> Plan:
+    """The plan that is made of these courses."""
+    answer = client.post(url(), {"course": [str(id) for id in courses], **RULES, **rules})
+    assert answer.status_code == 303, text(answer)
+    tasks.continue_work()
+    return Plan.objects.latest("created_at")
+
+
+def biology(moodle: Moodle) -> list[int]:
+    return [course.id for course in moodle.state.in_category(LAST_TERM)]
+
+
+def test_courses_of_a_category_with_all_below_it_are_listed(as_administrator: Client, moodle: Moodle) -> None:
+    page = text(as_administrator.get(url("?category=3")))
+    assert "BIO101-2026S1" in page
+    assert "Faculty of Science / School of Biology / 2026 Semester 1" in page
+
+
+def test_courses_are_found_by_a_search(as_administrator: Client) -> None:
+    page = text(as_administrator.get(url("?q=Introduction to Biology")))
+    assert "BIO101-2026S1" in page
+
+
+def test_chosen_courses_become_rows_with_new_names(as_administrator: Client, moodle: Moodle) -> None:
+    plan = made(as_administrator, [7])
+    row = plan.rows.get()
+    assert row.values["shortname"] == "BIO101-2027S1"
+    assert row.values["category"] == str(CATEGORY)
+    assert row.level == "ok", row.problems
+
+
+def test_category_after_that_of_the_source_is_found(as_administrator: Client, moodle: Moodle) -> None:
+    plan = made(as_administrator, biology(moodle)[:1], target="next")
+    assert plan.rows.get().values["category"] == str(AFTER)
+
+
+def test_category_is_found_by_a_changed_path(as_administrator: Client, moodle: Moodle) -> None:
+    rules = {"target": "name", "category_find": "2026 Semester 1", "category_replace": "2027 Semester 1"}
+    assert made(as_administrator, biology(moodle)[:1], **rules).rows.get().values["category"] == str(CATEGORY)
+    rules["category_replace"] = "2099 Semester 1"
+    row = made(as_administrator, biology(moodle)[:1], **rules).rows.get()
+    assert "no category “Faculty of Science / School of Biology / 2099 Semester 1”" in row.problems[0][1]
+
+
+def test_course_that_was_copied_to_the_term_is_left_out_until_it_is_wanted(
+    as_administrator: Client, administrator: User
+) -> None:
+    copy = a_job(State.SUCCEEDED, "BIO101-2027S1", source_id=7, course_id=5, proof="answered")
+    plan = made(as_administrator, [7], rule="replace", find="2026S1", replace="2027S1-B")
+    row = plan.rows.get()
+    assert not row.included
+    assert row.warnings[0][2] == copy.pk
+    page = text(as_administrator.get(reverse("rollover:plan", args=[plan.pk]) + "?view=excluded"))
+    assert f'href="/jobs/{copy.pk}/"' in page
+    as_administrator.post(reverse("rollover:include", args=[plan.pk]), {"row": "1", "included": "1"})
+    as_administrator.post(reverse("rollover:check", args=[plan.pk]))
+    tasks.continue_work()
+    assert plan.rows.get().included
+
+
+def test_category_with_a_course_that_is_being_created_is_not_listed(as_administrator: Client, moodle: Moodle) -> None:
+    a_running_job(category_id=LAST_TERM)
+    page = text(as_administrator.get(url(f"?category={LAST_TERM}")))
+    assert "is just being made" in page
+    assert moodle.called["core_course_get_courses_by_field"] == 0
+
+
+def test_nothing_selected_is_told(as_administrator: Client) -> None:
+    answer = as_administrator.post(url(f"?category={LAST_TERM}"), RULES)
+    assert answer.status_code == 422
+    assert "Select the courses to copy." in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"rule": "replace"}, "Enter what is to be replaced."),
+        ({"rule": "regex", "find": "("}, "no regular expression"),
+        ({"rule": "regex", "find": "a", "replace": r"\7"}, "names a group"),
+        ({"shortname_template": "{short}"}, "There is no {short}."),
+        ({"shortname_template": "{shortname}-{term}"}, "Enter the term"),
+        ({"target_category": ""}, "Choose a category for the copies."),
+        ({"target": "name"}, "Enter the part of the path"),
+    ],
+)
+def test_rule_that_cannot_be_applied_is_told(as_administrator: Client, rules: dict[str, str], said: str) -> None:
+    answer = as_administrator.post(url(f"?category={LAST_TERM}"), {"course": "7", **RULES, **rules})
+    assert answer.status_code == 422
+    assert said in text(answer)
+
+
+def test_moodle_that_is_away_is_told(as_administrator: Client, moodle: Moodle) -> None:
+    moodle.stop()
+    answer = as_administrator.get(url())
+    assert answer.status_code == 503
+    assert "Moodle could not be asked." in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("renaming", "names"),
+    [
+        (Renaming(), ("Biology 2027", "BIO-2027S1")),
+        (Renaming(Rule.KEEP), ("Biology 2026", "BIO-2026S1")),
+        (Renaming(Rule.REPLACE, "2026", "2030"), ("Biology 2030", "BIO-2030S1")),
+        (Renaming(Rule.REGEX, r"(\d{4})S(\d)", r"S\2-\1"), ("Biology 2026", "BIO-S1-2026")),
+        (
+            Renaming(
+                Rule.KEEP,
+                term="2027S1",
+                shortname_template="{shortname}/{term}",
+                fullname_template="{fullname} ({term})",
+            ),
+            ("Biology 2026 (2027S1)", "BIO-2026S1/2027S1"),
+        ),
+    ],
+)
+def test_names_follow_the_rule(renaming: Renaming, names: tuple[str, str]) -> None:
+    assert renaming.names("Biology 2026", "BIO-2026S1") == names
+
+
+def test_expression_that_would_take_for_ever_elsewhere_is_applied_at_once() -> None:
+    renaming = Renaming(Rule.REGEX, r"(a+)+b", "x")
+    assert renaming.names("a" * 5000, "a" * 50)[1] == "a" * 50
+
+
+def test_back_references_are_refused() -> None:
+    with pytest.raises(InvalidRule, match="no regular expression"):
+        Renaming(Rule.REGEX, r"(a)\1", "x").check()

@@ -1,0 +1,202 @@
+"""Rows are compared with Moodle, with the jobs and with each other before anything starts."""
+
+from dataclasses import replace
+
+import pytest
+from django.contrib.auth.models import User
+from pytest_django import Settings
+
+from dupdash.duplication.states import State
+from dupdash.rollover import tasks
+from dupdash.rollover.models import Level, PlanState
+from tests.duplication.support import Moodle, a_job
+from tests.rollover.files import HEADINGS
+from tests.rollover.support import BIO101, CATEGORY, a_plan, problems, row, rows
+from tests.rollover.test_reading_text import LIST
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _moodle(moodle: Moodle) -> None: ...
+
+
+PATH = "Faculty of Science / School of Biology / 2027 Semester 1"
+
+
+def one(cells: str, owner: User | None = None, headings: str = HEADINGS, **columns: object):
+    return a_plan(f"{headings}\n{cells}\n", owner, **columns)
+
+
+def test_row_without_faults_becomes_a_request(administrator: User) -> None:
+    plan = a_plan(LIST, administrator)
+    assert plan.state == PlanState.JUDGED
+    judged = row(plan)
+    assert judged.level == Level.OK
+    assert judged.request["source_id"] == BIO101
+    assert judged.request["category_id"] == CATEGORY
+    assert judged.found["source_fullname"] == "Introduction to Biology"
+
+
+@pytest.mark.parametrize("source", ["7", "BIO101-2026S1", "bio101-2026s1"])
+def test_source_is_found_by_id_and_short_name(source: str, administrator: User) -> None:
+    assert row(one(f"{source},Biology,B-1,8", administrator)).request["source_id"] == BIO101
+
+
+def test_source_is_found_by_idnumber(administrator: User, moodle: Moodle) -> None:
+    course = moodle.add("WITH-NUMBER", idnumber="00123")
+    assert row(one("00123,Biology,B-1,8", administrator)).request["source_id"] == course.id
+
+
+def test_number_that_is_no_id_is_looked_up_as_a_short_name(administrator: User, moodle: Moodle) -> None:
+    course = moodle.add("99999")
+    assert row(one("99999,Biology,B-1,8", administrator)).request["source_id"] == course.id
+
+
+def test_template_course_of_moodles_own_file_is_a_short_name(administrator: User) -> None:
+    headings = "templatecourse,fullname,shortname,category"
+    assert row(one("BIO101-2026S1,Biology,B-1,8", administrator, headings)).level == Level.OK
+    assert "no course “7”" in problems(one("7,Biology,B-1,8", administrator, headings))
+
+
+def test_unknown_source_is_an_error_and_does_not_break_the_others(administrator: User) -> None:
+    lines = "".join(f"{source},Biology,B-{n},8\n" for n, source in enumerate([7, 4711, 8, "NOPE", 4712]))
+    plan = a_plan(f"{HEADINGS}\n{lines}", administrator)
+    assert [judged.level for judged in plan.rows.all()] == ["ok", "error", "ok", "error", "error"]
+    assert problems(plan, 3) == "Moodle has no course “4711”."
+
+
+@pytest.mark.parametrize("category", ["8", PATH, "faculty of science/School of biology /2027  semester 1"])
+def test_category_is_found_by_id_and_path(category: str, administrator: User) -> None:
+    plan = one(f"7,Biology,B-1,{category}", administrator)
+    assert row(plan).request["category_id"] == CATEGORY, problems(plan)
+
+
+def test_category_is_found_by_idnumber(administrator: User, moodle: Moodle) -> None:
+    moodle.state.categories[CATEGORY] = replace(moodle.state.categories[CATEGORY], idnumber="SCI-2027")
+    assert row(one("7,Biology,B-1,sci-2027", administrator)).request["category_id"] == CATEGORY
+
+
+def test_unknown_category_is_an_error_that_proposes_one_of_its_name(administrator: User) -> None:
+    said = problems(one("7,Biology,B-1,2027 Semester 1", administrator))
+    assert "no category “2027 Semester 1”" in said
+    assert "There is “" in said
+
+
+def test_category_columns_that_differ_are_an_error(administrator: User) -> None:
+    headings = "source,fullname,shortname,category,category_path"
+    said = problems(one(f"7,Biology,B-1,2,{PATH}", administrator, headings))
+    assert "name different categories" in said
+
+
+def test_hidden_category_is_a_warning(administrator: User, moodle: Moodle) -> None:
+    moodle.state.categories[CATEGORY] = replace(moodle.state.categories[CATEGORY], visible=0)
+    plan = one("7,Biology,B-1,8", administrator)
+    assert row(plan).level == Level.WARNING
+    assert "hidden" in row(plan).warnings[0][1]
+
+
+def test_short_name_that_moodle_has_is_an_error(administrator: User) -> None:
+    assert "already has this short name" in problems(one("7,Biology,bio101-2026S1,8", administrator))
+
+
+def test_short_name_that_a_job_holds_is_an_error_with_the_job(administrator: User) -> None:
+    job = a_job(State.QUEUED, "B-1")
+    plan = one("7,Biology,b-1,8", administrator)
+    assert "Another unfinished copy" in problems(plan)
+    assert row(plan).problems[0][2] == job.pk
+
+
+def test_course_that_is_being_made_is_not_looked_up(administrator: User, moodle: Moodle) -> None:
+    a_job(State.RUNNING, "B-1")
+    one("7,Biology,b-1,8", administrator)
+    # One for the source, and none for the short name.
+    assert moodle.called["core_course_get_courses_by_field"] == 1
+
+
+def test_two_rows_with_one_short_name_are_errors_until_one_is_excluded(administrator: User) -> None:
+    plan = a_plan(f"{HEADINGS}\n7,Biology,B-1,8\n7,Biology,b-1,8\n7,Biology,B-2,8\n", administrator)
+    assert [judged.twin for judged in plan.rows.all()] == [3, 2, None]
+    assert [judged.level for judged in plan.rows.all()] == ["error", "error", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("7,,B-1,8", "Enter a full name."),
+        ("7,Biology,,8", "Enter a short name."),
+        (f"7,Biology,{'x' * 101},8", "at most 100 characters"),
+        ("7,<b>Biology</b>,B-1,8", "cannot contain HTML tags"),
+        (",Biology,B-1,8", "Enter the course to copy"),
+        ("7,Biology,B-1,", "Enter the category"),
+        ("1,Biology,B-1,8", "front page"),
+    ],
+)
+def test_what_is_missing_or_invalid_is_an_error(cells: str, said: str, administrator: User) -> None:
+    assert said in problems(one(cells, administrator))
+
+
+def test_options_of_a_row_replace_those_of_the_plan(administrator: User) -> None:
+    plan = one("7,Biology,B-1,8,yes,0,hidden", administrator, f"{HEADINGS},users,blocks,visible")
+    assert "neither yes nor no" in problems(plan)
+    plan = one("7,Biology,B-1,8,yes,0,no", administrator, f"{HEADINGS},users,blocks,visible")
+    request = row(plan).request
+    assert (request["options"]["users"], request["options"]["blocks"]) == (True, False)
+    assert (request["options"]["activities"], request["visible"]) == (True, False)
+
+
+def test_options_that_the_site_cannot_do_are_an_error(administrator: User) -> None:
+    said = problems(one("7,Biology,B-1,8,1,0", administrator, f"{HEADINGS},users,enrolments"))
+    assert "Enrolment methods" in said
+
+
+def test_start_that_has_passed_is_an_error(administrator: User) -> None:
+    assert "has passed" in problems(one("7,Biology,B-1,8,2020-01-01", administrator, f"{HEADINGS},start"))
+
+
+def test_row_of_moodle_that_deletes_a_course_is_an_error(administrator: User) -> None:
+    assert "asks Moodle to delete" in problems(one("7,Biology,B-1,8,1", administrator, f"{HEADINGS},delete"))
+    assert row(one("7,Biology,B-2,8,0", administrator, f"{HEADINGS},delete")).level == Level.OK
+
+
+def test_faculty_may_only_copy_what_they_teach(faculty: User) -> None:
+    assert row(one("7,Biology,B-1,8", faculty)).level == Level.OK
+    assert "No course that you teach" in problems(one("8,Biology,B-2,8", faculty))
+
+
+def test_people_are_an_error_for_those_who_may_not_copy_them(faculty: User) -> None:
+    said = problems(one("7,Biology,B-1,8,1,1", faculty, f"{HEADINGS},users,enrolments"))
+    assert "Only course administrators may copy people" in said
+
+
+def test_moodle_that_is_away_leaves_the_rows_unchecked_and_says_so(administrator: User, moodle: Moodle) -> None:
+    plan = a_plan(LIST, administrator, judged=False)
+    moodle.stop()
+    tasks.continue_work()
+    plan.refresh_from_db()
+    assert plan.state == PlanState.JUDGED
+    assert "Moodle could not be asked" in plan.failure
+    assert row(plan).level == Level.UNKNOWN
+
+
+def test_work_goes_on_where_the_time_limit_ended_it(
+    administrator: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    plan = a_plan(rows(3), administrator, judged=False)
+    monkeypatch.setattr(tasks, "TIME_LIMIT", -1.0)
+    tasks.continue_work()
+    plan.refresh_from_db()
+    assert plan.state == PlanState.JUDGING
+    monkeypatch.setattr(tasks, "TIME_LIMIT", 10.0)
+    tasks.continue_work()
+    plan.refresh_from_db()
+    assert plan.state == PlanState.JUDGED
+
+
+def test_categories_are_read_once_and_sources_in_bulk(administrator: User, moodle: Moodle) -> None:
+    sources = [course.id for course in moodle.state.courses()][1:51]
+    lines = "".join(f"{source},Biology,B-{source},8\n" for source in sources)
+    a_plan(f"{HEADINGS}\n{lines}", administrator)
+    assert moodle.called["core_course_get_categories"] == 1
+    # One for all sources, and one for each short name.
+    assert moodle.called["core_course_get_courses_by_field"] == 51
