@@ -40,6 +40,7 @@ CAPABILITIES = (
     Capability("moodle/course:create", "no course can be created", required=True),
     Capability("moodle/restore:userinfo", "people cannot be copied"),
     Capability("moodle/course:enrolconfig", "only manual enrolment is copied together with people"),
+    Capability("moodle/role:assign", "people are copied without their roles"),
     Capability("moodle/restore:rolldates", "the Moodle plugin cannot give a copy another start date"),
     Capability("moodle/course:viewhiddenactivities", "hidden activities are missing in the comparison"),
     Capability("moodle/course:viewhiddensections", "hidden sections are missing in the comparison"),

@@ -224,7 +224,7 @@ class Copy(threading.Thread):
             return {"enrolment_methods": DEFAULT_ENROLMENT_METHODS}
         with_methods = self.request.option("enrolments") and self.request.may_configure_enrolments
         methods = self.source.enrolment_methods if with_methods else ("manual",)
-        if not self.request.option("role_assignments"):
+        if not (self.request.option("role_assignments") and self.request.may_assign_roles):
             return {"without_role": self.source.enrolled, "enrolment_methods": methods}
         return {
             "teachers": self.source.teachers,

@@ -354,6 +354,8 @@ def _missing(source: Course, copy: Course) -> list[dict[str, Any]]:
     for method in source.enrolment_methods:
         counts.append(("enrolmentmethods", method, 1, int(method in copy.enrolment_methods)))
     counts.append(("enrolledusers", "", len(source.enrolled), len(copy.enrolled)))
+    counts.append(("roles", "editingteacher", len(source.teachers), len(copy.teachers)))
+    counts.append(("roles", "student", len(source.students), len(copy.students)))
     return [
         {"kind": kind, "name": name, "source": before, "copy": after}
         for kind, name, before, after in counts

@@ -132,6 +132,8 @@ class CopyRequest:
     idnumber: str = ""
     # Whether the account that makes the copy may configure enrolment methods.
     may_configure_enrolments: bool = True
+    # Whether it may assign roles.
+    may_assign_roles: bool = True
 
     def option(self, name: str) -> int:
         return self.options.get(name, 1)

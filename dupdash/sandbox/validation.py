@@ -35,10 +35,11 @@ OPTIONS = {
 CONFIGURE = "moodle/backup:configure"
 BACKUP_USERINFO = "moodle/backup:userinfo"
 ENROLCONFIG = "moodle/course:enrolconfig"
+ROLE_ASSIGN = "moodle/role:assign"
 ROLLDATES = "moodle/restore:rolldates"
 PEOPLE_CAPABILITIES = {BACKUP_USERINFO: "Backup user data", "moodle/restore:userinfo": "Restore user data"}
 # The capabilities that the service account's role can be made to lack. It has all others.
-CAPABILITIES = frozenset({CONFIGURE, ENROLCONFIG, ROLLDATES, *PEOPLE_CAPABILITIES})
+CAPABILITIES = frozenset({CONFIGURE, ENROLCONFIG, ROLE_ASSIGN, ROLLDATES, *PEOPLE_CAPABILITIES})
 
 
 def context_id(courseid: int) -> int:

@@ -53,7 +53,7 @@ if ($courseid) {
     echo $copies->reuse_menu($PAGE->settingsnav, $url);
 }
 echo $OUTPUT->heading($title);
-echo html_writer::tag('p', $copies->cron());
+echo $copies->cron();
 if ($count) {
     echo $copies->table($page);
     echo $OUTPUT->paging_bar($count, $page, \local_asyncduplicate\output\copies::PER_PAGE, $url);

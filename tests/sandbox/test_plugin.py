@@ -155,6 +155,14 @@ def test_report_names_old_and_new_ids_and_what_is_missing(site: Caller) -> None:
     assert missing["enrolmentmethods", "self"] == (1, 0)
 
 
+def test_report_names_roles_that_were_lost(site: Caller) -> None:
+    site.control(missing_capabilities=["moodle/role:assign"])
+    report = ended(site, start(site, options=[{"users": 1}, {"role_assignments": 1}]))["report"]
+    source = site.sandbox.course(SOURCE)
+    lost = {one["name"]: (one["source"], one["copy"]) for one in report["missing"] if one["kind"] == "roles"}
+    assert lost == {"editingteacher": (len(source.teachers), 0), "student": (len(source.students), 0)}
+
+
 def test_lost_answer_is_repeated_with_the_key(site: Caller) -> None:
     site.sandbox.faults.set("gateway_timeout", count=1)
     assert site.post(START, start_params(site, idempotencykey="k")).status_code == 504

@@ -105,6 +105,13 @@ def test_enrolment_methods_need_the_capability_to_configure_them(moodle: Caller)
     assert copy.enrolment_methods == ("manual",)
 
 
+def test_roles_need_the_capability_to_assign_them(moodle: Caller) -> None:
+    moodle.control(missing_capabilities=["moodle/role:assign"])
+    copy = copied(moodle, users=1, role_assignments=1)
+    assert (copy.teachers, copy.students) == ((), ())
+    assert set(copy.without_role) == set(moodle.source.enrolled)
+
+
 @pytest.mark.parametrize(("filters", "expected"), [(1, ("emoticon",)), (0, ())])
 def test_filter_settings_are_copied_on_request(moodle: Caller, filters: int, expected: tuple[str, ...]) -> None:
     assert copied(moodle, filters=filters).filters_off == expected

@@ -26,7 +26,7 @@ from dupdash.sandbox.parameters import (
     php_int,
 )
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.validation import ENROLCONFIG, OPTIONS, check_may_start
+from dupdash.sandbox.validation import ENROLCONFIG, OPTIONS, ROLE_ASSIGN, check_may_start
 
 
 def _duplicate_course(call: Call) -> dict[str, Any]:
@@ -94,6 +94,7 @@ def _checked(
         visible,
         OPTIONS | options if proposed else options,
         may_configure_enrolments=ENROLCONFIG not in lacks,
+        may_assign_roles=ROLE_ASSIGN not in lacks,
     )
     check_may_start(state, request, lacks, settings)
     if call.persons_restore:

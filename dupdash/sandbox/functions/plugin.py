@@ -25,7 +25,7 @@ from dupdash.sandbox.parameters import Multiple, Single, Value, param_bool, para
 from dupdash.sandbox.plugin import PluginDuplications, Row
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.state import collated
-from dupdash.sandbox.validation import ENROLCONFIG, FRONT_PAGE, OPTIONS, PEOPLE_CAPABILITIES, ROLLDATES
+from dupdash.sandbox.validation import ENROLCONFIG, FRONT_PAGE, OPTIONS, PEOPLE_CAPABILITIES, ROLE_ASSIGN, ROLLDATES
 
 LONGEST = {"fullname": 254, "shortname": 100}
 KEY_LONGEST, IDNUMBER_LONGEST = 255, 100
@@ -78,6 +78,7 @@ def _start(call: Call) -> dict[str, Any]:
         enddate=params["enddate"],
         idnumber=params["idnumber"],
         may_configure_enrolments=ENROLCONFIG not in lacks,
+        may_assign_roles=ROLE_ASSIGN not in lacks,
     )
     return {"duplicateid": duplications.start(call.user.id, params, request, source, call.mishaps)}
 

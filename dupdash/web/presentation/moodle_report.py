@@ -17,6 +17,7 @@ MISSING = {
     "groupings": "Groupings",
     "enrolmentmethods": "Enrolment methods",
     "enrolledusers": "Enrolled people",
+    "roles": "People with the role",
     "badges": "Badges",
 }
 

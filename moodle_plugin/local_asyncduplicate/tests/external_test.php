@@ -236,6 +236,7 @@ final class external_test extends duplication_testcase {
         $this->assertEquals($cm->instance, $activities['assign']['newinstance']);
         $missing = array_column($result['report']['missing'], null, 'kind');
         $this->assertEquals(['kind' => 'enrolledusers', 'name' => '', 'source' => 1, 'copy' => 0], $missing['enrolledusers']);
+        $this->assertEquals(['kind' => 'roles', 'name' => 'student', 'source' => 1, 'copy' => 0], $missing['roles']);
         $this->assertArrayNotHasKey('activities', $missing);
     }
 

@@ -92,8 +92,8 @@ class get_result extends job_api {
                 ])),
                 'missing' => new external_multiple_structure(new external_single_structure([
                     'kind' => new external_value(PARAM_ALPHA, 'sections, activities, blocks, questioncategories, groups, '
-                        . 'groupings, enrolmentmethods, enrolledusers or badges'),
-                    'name' => new external_value(PARAM_RAW, 'module, block or enrolment method, else empty'),
+                        . 'groupings, enrolmentmethods, enrolledusers, roles or badges'),
+                    'name' => new external_value(PARAM_RAW, 'module, block, enrolment method or role, else empty'),
                     'source' => new external_value(PARAM_INT, 'how many the source has'),
                     'copy' => new external_value(PARAM_INT, 'how many the copy has'),
                 ]), 'what the source has more of than the copy'),

@@ -103,6 +103,14 @@ class report {
                                        FROM {user_enrolments} ue
                                        JOIN {enrol} e ON e.id = ue.enrolid
                                       WHERE e.courseid = :course'),
+            // Of enrolled users: who makes a copy gets a role in it without being enrolled.
+            'roles' => $many('SELECT r.shortname, COUNT(DISTINCT ra.userid)
+                                FROM {role_assignments} ra
+                                JOIN {role} r ON r.id = ra.roleid
+                                JOIN {user_enrolments} ue ON ue.userid = ra.userid
+                                JOIN {enrol} e ON e.id = ue.enrolid
+                               WHERE ra.contextid = :context AND e.courseid = :course
+                            GROUP BY r.shortname'),
             'badges' => $one('SELECT COUNT(*) FROM {badge} WHERE courseid = :course'),
         ];
     }

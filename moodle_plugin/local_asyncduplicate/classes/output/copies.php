@@ -41,6 +41,9 @@ class copies {
     /** @var int Copies on a page. */
     public const PER_PAGE = 50;
 
+    /** @var int Seconds after which cron, which is to run every minute, stands still. */
+    private const CRON_IS_LATE = 3 * MINSECS;
+
     /**
      * Constructor.
      *
@@ -86,6 +89,8 @@ class copies {
         );
         array_unshift($table->head, get_string('course'));
         $table->attributes['class'] = 'generaltable local_asyncduplicate_copies';
+        // A name or a reason without blanks would push the other columns off the page.
+        $table->colclasses = ['text-break', 'text-break', '', '', '', '', 'text-break'];
         foreach ($jobs as $id => $job) {
             $table->data[] = [
                 $this->copy($job),
@@ -125,15 +130,21 @@ class copies {
     }
 
     /**
-     * When cron ran last.
+     * When cron ran last as HTML, as a warning where it stands still.
      *
      * @return string
      */
     public function cron(): string {
+        global $OUTPUT;
         $last = queue::cron_last_run();
-        return $last
-            ? get_string('cronlastrun', 'local_asyncduplicate', userdate($last))
-            : get_string('cronnever', 'local_asyncduplicate');
+        if (!$last) {
+            return $OUTPUT->notification(get_string('cronnever', 'local_asyncduplicate'), 'warning', false);
+        }
+        $text = get_string('cronlastrun', 'local_asyncduplicate', userdate($last));
+        if ($last > time() - self::CRON_IS_LATE) {
+            return html_writer::tag('p', $text);
+        }
+        return $OUTPUT->notification($text . ' ' . get_string('cronlate', 'local_asyncduplicate'), 'warning', false);
     }
 
     /**
@@ -188,7 +199,7 @@ class copies {
         }
         if ($job->status == jobs::EXECUTING) {
             $phase = $job->phase == jobs::BACKUP ? 'phasebackup' : 'phaserestore';
-            return $state . ', ' . get_string($phase, 'local_asyncduplicate');
+            return $state . ': ' . get_string($phase, 'local_asyncduplicate');
         }
         return $state;
     }
