@@ -60,7 +60,7 @@ def test_one_concurrency_alone_is_run_on_request() -> None:
     chosen = settings.parse(["--concurrency", "8", "--copies", "3"], FULL)
     assert chosen.site is not None
     (stage,) = stages(chosen, chosen.site, Namer())
-    assert (stage.concurrency, [len(batch) for batch in stage.batches]) == (8, [3])
+    assert (stage.concurrency, [len(batch) for batch in stage.batches]) == (8, [3, 24])
 
 
 @pytest.mark.parametrize("missing", FULL)

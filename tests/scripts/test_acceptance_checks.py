@@ -1,10 +1,13 @@
 """scripts/acceptance: its checks of copies, and its cleanup."""
 
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -19,8 +22,10 @@ from scripts.lib.acceptance.proxy import ImpatientProxy
 from scripts.lib.acceptance.report import problems, table
 from scripts.lib.acceptance.run import _proxy_problems
 
+ZONE = ZoneInfo("Europe/Berlin")
 PREFIX = "acceptance-0a1b2c3d"
 DUPLICATE = "core_course_duplicate_course"
+START = "core_course_async_duplicate_course"
 
 
 @pytest.fixture
@@ -71,7 +76,7 @@ def test_copy_as_it_was_asked_for_has_no_problem(
 ) -> None:
     wanted = replace(request_of, options=options)
     copy = make_copy(client, wanted, 8)
-    assert list(Comparison(client, 8).problems(wanted, copy)) == []
+    assert list(Comparison(client, 8, ZONE).problems(wanted, copy)) == []
 
 
 @pytest.mark.parametrize(
@@ -92,13 +97,13 @@ def test_difference_between_copy_and_request_is_named(
     wanted = replace(request_of, **changes)  # type: ignore[arg-type]
     if said.startswith("64"):
         wanted = replace(wanted, options={"activities": False})
-    (problem,) = Comparison(client, 8).problems(wanted, copy)
+    (problem,) = Comparison(client, 8, ZONE).problems(wanted, copy)
     assert problem.startswith(said)
 
 
 def test_missing_activities_are_counted_and_named(client: MoodleClient, request_of: CopyRequest) -> None:
     copy = make_copy(client, replace(request_of, options={"activities": False}), 8)
-    (problem,) = Comparison(client, 8).problems(request_of, copy)
+    (problem,) = Comparison(client, 8, ZONE).problems(request_of, copy)
     assert problem.startswith("64 × activity only in the source: ")
 
 
@@ -111,17 +116,49 @@ def test_copy_of_subsections_has_no_problem(
     moodle.state.change(source.id, sections=(*source.sections[:2], *parts))
     wanted = replace(request_of, options=options)
     copy = make_copy(client, wanted, 8)
-    assert list(Comparison(client, 8).problems(wanted, copy)) == []
+    assert list(Comparison(client, 8, ZONE).problems(wanted, copy)) == []
 
 
 def test_copy_in_another_category_is_a_problem(client: MoodleClient, request_of: CopyRequest) -> None:
     copy = make_copy(client, request_of, 8)
-    assert list(Comparison(client, 7).problems(request_of, copy)) == ["it is in category 8"]
+    assert list(Comparison(client, 7, ZONE).problems(request_of, copy)) == ["it is in category 8"]
 
 
 def test_copy_that_is_gone_is_a_problem(client: MoodleClient, request_of: CopyRequest) -> None:
-    (problem,) = Comparison(client, 8).problems(request_of, 987_654)
+    (problem,) = Comparison(client, 8, ZONE).problems(request_of, 987_654)
     assert problem == "Moodle shows no course under the id of the copy"
+
+
+def moved_copy(client: MoodleClient, wanted: CopyRequest, start: datetime) -> int:
+    """A copy that the plugin made with another start. Returns its id when it is done."""
+    names = {"id": wanted.source, "fullname": wanted.fullname, "shortname": wanted.shortname, "categoryid": 8}
+    started = client.call(START, **names, startdate=int(start.timestamp()))
+    while not (course := client.call(f"{START}_get_result", **started)["courseid"]):
+        time.sleep(0.01)
+    return int(course)
+
+
+def test_dates_must_be_moved_as_asked_for() -> None:
+    with Sandbox(speed=1000, native=True) as moodle:
+        client = MoodleClient(moodle.url, moodle.token)
+        source = moodle.course("BIO101-2026S1")
+        wanted = CopyRequest("a scenario", Entrance.FORM, source.id, f"{PREFIX} in full", PREFIX)
+        start = datetime.combine(date(2030, 2, 4), datetime.fromtimestamp(source.startdate, ZONE).time(), ZONE)
+        copy = moved_copy(client, wanted, start)
+        comparison = Comparison(client, 8, ZONE)
+        assert list(comparison.problems(replace(wanted, startdate=start.date()), copy)) == []
+        of_start, of_end = comparison.problems(wanted, copy)
+        assert of_start.startswith("its start is 2030-02-04 ")
+        assert of_end.startswith("its end is ")
+
+        course = moodle.course(PREFIX)
+        sections = [
+            replace(section, modules=tuple(replace(module, dates=()) for module in section.modules))
+            for section in course.sections
+        ]
+        moodle.state.change(course.id, sections=tuple(sections))
+        (problem,) = comparison.problems(replace(wanted, startdate=start.date()), copy)
+        assert problem.startswith("the dates of its activities are not those of the source ")
 
 
 # Cleanup

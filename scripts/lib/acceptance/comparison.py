@@ -2,21 +2,27 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from functools import cache
+from zoneinfo import ZoneInfo
 
 from .copies import CopyRequest
-from .moodle import ENROLLED, Course, MoodleClient, Section
+from .moodle import ENROLLED, NATIVE, Course, MoodleClient, Section
 
 NAMED_MOST = 3
 
 
 class Comparison:
-    def __init__(self, client: MoodleClient, category: int) -> None:
+    def __init__(self, client: MoodleClient, category: int, time_zone: ZoneInfo) -> None:
         self._client = client
         self._category = category
-        self._sees_people = ENROLLED in client.functions()
+        self._time_zone = time_zone
+        functions = client.functions()
+        self._sees_people = ENROLLED in functions
+        self._moves_activities = NATIVE in functions
         # A source does not change during the run.
         self._source_contents = cache(client.contents)
+        self._source = cache(client.course)
         self._source_people = cache(client.people)
 
     @property
@@ -31,13 +37,42 @@ class Comparison:
             yield "Moodle shows no course under the id of the copy"
             return
         yield from self._names_and_place(request, course)
-        yield from _contents(
-            self._source_contents(request.source),
-            self._client.contents(copy),
-            with_activities=request.wants("activities", True),
-        )
+        contents = self._client.contents(copy)
+        with_activities = request.wants("activities", True)
+        differences = list(_contents(self._source_contents(request.source), contents, with_activities=with_activities))
+        yield from differences
+        yield from self._dates(request, course)
+        if with_activities and not differences:
+            yield from self._activity_dates(request, course, contents)
         if self._sees_people:
             yield from _people(request, self._source_people(request.source), self._client.people(copy))
+
+    def _dates(self, request: CopyRequest, course: Course) -> Iterator[str]:
+        """Where the dates are not those of the source, moved by as many days as the start."""
+        source = self._source(request.source)
+        if source is None:
+            yield "Moodle shows no course under the id of the source"
+            return
+        begins = self._local(source.startdate)
+        days = timedelta(0) if request.startdate is None else request.startdate - begins.date()
+        for name, before, after in (
+            ("start", source.startdate, course.startdate),
+            ("end", source.enddate, course.enddate),
+        ):
+            expected = self._local(before) + days if before else None
+            if expected != (self._local(after) if after else None):
+                yield f"its {name} is {self._local(after)}, expected {expected}"
+
+    def _activity_dates(self, request: CopyRequest, course: Course, contents: tuple[Section, ...]) -> Iterator[str]:
+        source = self._source(request.source)
+        # Moodle moves them by seconds, and not at all without a new start.
+        later = course.startdate - source.startdate if source and self._moves_activities else 0
+        if _dated(self._source_contents(request.source), later) != _dated(contents, 0):
+            yield f"the dates of its activities are not those of the source {later} seconds later"
+
+    def _local(self, moment: int) -> datetime:
+        """The time that a clock at the site shows."""
+        return datetime.fromtimestamp(moment, self._time_zone).replace(tzinfo=None)
 
     def _names_and_place(self, request: CopyRequest, course: Course) -> Iterator[str]:
         if course.shortname != request.stored_shortname:
@@ -66,6 +101,14 @@ def _sections(contents: tuple[Section, ...]) -> Counter[tuple[object, ...]]:
 
 def _in_order(contents: tuple[Section, ...]) -> list[tuple[object, ...]]:
     return sorted((section.place, section.activities) for section in contents)
+
+
+def _dated(contents: tuple[Section, ...], later: int) -> Counter[tuple[object, ...]]:
+    return Counter(
+        (kind, name, tuple(moment + later for moment in moments))
+        for section in contents
+        for kind, name, moments in section.dates
+    )
 
 
 def _activities(contents: tuple[Section, ...]) -> Counter[tuple[object, ...]]:

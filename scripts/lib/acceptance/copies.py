@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 SUCCEEDED = "succeeded"
@@ -40,6 +40,8 @@ class CopyRequest:
     visible: bool = True
     # Those that differ from what a request has by default.
     options: Mapping[str, bool] = field(default_factory=dict)
+    # Start of the copy; None leaves all dates as they are in the source.
+    startdate: date | None = None
     refused_if: RefusedIf = RefusedIf.NEVER
 
     def wants(self, option: str, default: bool) -> bool:

@@ -3,13 +3,16 @@
 import itertools
 import json
 import re
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ..processes import ManagedProcess, ProcessGroup
 from ..services import MANAGE, Installation, call_web_service
 from .browser import Browser, Form, Page
 from .copies import CopyRequest, Entrance, Refused
+from .settings import Site
 
 USER = "acceptance"
 PASSWORD = "acceptance-Passw0rd"
@@ -26,12 +29,13 @@ _COPY = "core_course_async_duplicate_course"
 class Dupdash:
     """The running dupdash: the address of its web process and the settings of its command."""
 
-    def __init__(self, children: ProcessGroup, installation: Installation, api_token: str, category: int) -> None:
+    def __init__(self, children: ProcessGroup, installation: Installation, api_token: str, site: Site) -> None:
         self._children = children
         self._installation = installation
         self._token = api_token
         # Of all copies.
-        self._category = category
+        self._category = site.category
+        self._time_zone: ZoneInfo = site.time_zone
         self._browser = Browser()
         self._numbers = itertools.count(1)
         # By short name.
@@ -88,6 +92,8 @@ class Dupdash:
             form.fill("fullname", request.fullname)
             form.fill("shortname", request.shortname)
             form.tick("visible", request.visible)
+            if request.startdate:
+                form.fill("startdate", request.startdate.isoformat())
             for name, value in (("source", request.source), ("category", self._category)):
                 if not form.choose(name, str(value)):
                     raise Refused(f"the form offers no {name} {value}. {page.alerts}".strip())
@@ -117,6 +123,9 @@ class Dupdash:
         }
         names = {"id": str(request.source), "fullname": request.fullname, "shortname": request.shortname}
         more = {"categoryid": str(self._category), "visible": str(int(request.visible))}
+        if request.startdate:
+            noon = datetime.combine(request.startdate, time(12), tzinfo=self._time_zone)
+            more["startdate"] = str(int(noon.timestamp()))
         answer = self._call(_COPY, names | more | options)
         if "duplicateid" not in answer:
             said = (answer.get(key, "") for key in ("errorcode", "message", "debuginfo"))
@@ -145,7 +154,8 @@ class Dupdash:
         names = ["--fullname", request.fullname, "--shortname", request.shortname, "--category", str(self._category)]
         options = [word for name, on in request.options.items() for word in ("--option", f"{name}={int(on)}")]
         hidden = [] if request.visible else ["--hidden"]
-        return [*MANAGE, "duplicate", str(request.source), *names, *options, *hidden]
+        dates = ["--startdate", request.startdate.isoformat()] if request.startdate else []
+        return [*MANAGE, "duplicate", str(request.source), *names, *options, *hidden, *dates]
 
     def _log(self) -> Path:
         return self._installation.folder / f"command-{next(self._numbers)}.log"

@@ -12,9 +12,8 @@ from typing import Any
 TIMEOUT = 120.0
 ENROLLED = "core_enrol_get_enrolled_users"
 DELETE = "core_course_delete_courses"
+UPDATE = "core_course_update_courses"
 NATIVE = "core_course_async_duplicate_course"
-# In one call: deleting takes Moodle a quarter of a second for each small course.
-DELETED_AT_ONCE = 10
 
 
 class MoodleFault(Exception):
@@ -34,6 +33,9 @@ class Course:
     fullname: str
     category: int
     visible: bool
+    # Unix timestamps; 0 for none.
+    startdate: int = 0
+    enddate: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Section:
     visible: bool
     # Module type, name, and whether students see it, in the order of the page.
     activities: tuple[tuple[str, str, bool], ...]
+    # Of each activity with a date, in the same order: module type, name, and its dates as Unix timestamps.
+    dates: tuple[tuple[str, str, tuple[int, ...]], ...]
     # "mod_subsection" for a section that belongs to an activity. Moodle gives it another number in a copy.
     component: str = ""
 
@@ -97,7 +101,15 @@ class MoodleClient:
     def _courses(self, field: str, value: object) -> list[Course]:
         answer = self.call("core_course_get_courses_by_field", field=field, value=value)
         return [
-            Course(one["id"], one["shortname"], one["fullname"], one["categoryid"], bool(one["visible"]))
+            Course(
+                one["id"],
+                one["shortname"],
+                one["fullname"],
+                one["categoryid"],
+                bool(one["visible"]),
+                one.get("startdate", 0),
+                one.get("enddate", 0),
+            )
             for one in answer["courses"]
         ]
 
@@ -109,6 +121,11 @@ class MoodleClient:
                 one["name"],
                 bool(one.get("visible", 1)),
                 tuple((each["modname"], each["name"], bool(each.get("visible", 1))) for each in one["modules"]),
+                tuple(
+                    (each["modname"], each["name"], tuple(dated["timestamp"] for dated in each["dates"]))
+                    for each in one["modules"]
+                    if each.get("dates")
+                ),
                 one.get("component") or "",
             )
             for one in self.call("core_course_get_contents", courseid=id, options=options)
@@ -122,10 +139,11 @@ class MoodleClient:
         }
 
     def delete(self, ids: Sequence[int]) -> None:
-        """Delete a course. The answer is ignored, because plugins write into it; a new listing shows the result."""
-        for start in range(0, len(ids), DELETED_AT_ONCE):
+        """Delete courses. The answers are ignored, because plugins write into them; a new listing shows the result."""
+        for id in ids:
             try:
-                self.call(DELETE, courseids=list(ids[start : start + DELETED_AT_ONCE]))
+                # One in each call: with its recycle bin Moodle makes a backup first, which takes seconds.
+                self.call(DELETE, courseids=[id])
             except MoodleFault as fault:
                 if fault.errorcode != "unreadable":
                     raise

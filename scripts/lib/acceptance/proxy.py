@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import time
 import urllib.parse
 from collections import Counter
 from concurrent.futures import Future
@@ -36,6 +37,8 @@ class ImpatientProxy:
         # Short names of copies: how often each was sent, and those whose answer was lost.
         self.sent: Counter[str] = Counter()
         self.lost: set[str] = set()
+        # The function of each call, and when it came: seconds of time.time().
+        self.calls: list[tuple[float, str]] = []
 
     def __enter__(self) -> "ImpatientProxy":
         proxy = self
@@ -63,7 +66,9 @@ class ImpatientProxy:
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
-        shortname = _copy_in(body)
+        fields = urllib.parse.parse_qs(body.decode(errors="replace"))
+        self.calls.append((time.time(), fields.get("wsfunction", [""])[0]))
+        shortname = _copy_in(fields)
         if shortname:
             with self._lock:
                 self.sent[shortname] += 1
@@ -111,7 +116,6 @@ class ImpatientProxy:
             connection.close()
 
 
-def _copy_in(body: bytes) -> str:
+def _copy_in(fields: dict[str, list[str]]) -> str:
     """The short name in a copy request; "" for every other request."""
-    fields = urllib.parse.parse_qs(body.decode(errors="replace"))
     return fields.get("shortname", [""])[0] if COPY_FUNCTIONS.intersection(fields.get("wsfunction", ())) else ""

@@ -29,7 +29,7 @@ class Run:
         self._settings = settings
         self._installation = installation
         self._client = MoodleClient(site.url, site.own_token)
-        self._comparison = Comparison(self._client, site.category)
+        self._comparison = Comparison(self._client, site.category, site.time_zone)
         self._deadline = time.monotonic() + settings.limit
         # Of every request that was made, and what concerns no single one.
         self.outcomes: list[Outcome] = []
@@ -58,6 +58,7 @@ class Run:
         children.environment |= {
             "MOODLE_URL": self._site.url,
             "MOODLE_TOKEN": self._site.token,
+            "MOODLE_TIME_ZONE": self._site.time_zone.key,
             "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
         }
         log = self._installation.folder / "user.log"
@@ -76,7 +77,7 @@ class Run:
                 "MOODLE_CONCURRENCY": str(stage.concurrency),
             }
             processes = start_worker_and_web(children, self._installation)
-            dupdash = Dupdash(children, self._installation, token, self._site.category)
+            dupdash = Dupdash(children, self._installation, token, self._site)
             for batch in stage.batches:
                 if not self._time_is_over:
                     self._run_batch(batch, dupdash, processes, proxy)

@@ -4,11 +4,14 @@ import itertools
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 
 from .copies import CopyRequest, Entrance, RefusedIf
-from .settings import COPIES_AT_1, COPIES_AT_4, SHORT_COPIES, Settings, Site
+from .settings import COPIES_AT_1, COPIES_AT_4, COPIES_WITH_DATES, SHORT_COPIES, Settings, Site
 
 PREFIX = "acceptance-"
+# Start of the first copy with dates; each further one starts a week later. Clocks change between them.
+FIRST_START = date(2030, 2, 4)
 SHORT_NAME_LONGEST = 100
 FULL_NAME_LONGEST = 254
 
@@ -90,15 +93,16 @@ def _every_stage(settings: Settings, site: Site, namer: Namer) -> tuple[Stage, .
         plan.second_of_equal_names(),
     )
     lost = plan.plain("answers lost by a proxy", SHORT_COPIES)
-    at_8 = Stage(8, False, (plan.plain("concurrency 8", settings.copies),))
+    at_8 = plan.plain("concurrency 8", settings.copies)
     if settings.short:
-        return Stage(4, False, special), Stage(4, True, (lost,)), at_8
+        dated = plan.people_and_dates(SHORT_COPIES)
+        return Stage(4, False, special), Stage(4, True, (lost,)), Stage(8, False, (at_8, dated))
     return (
         Stage(1, False, (plan.plain("concurrency 1", COPIES_AT_1),)),
         Stage(4, False, (plan.plain("concurrency 4", COPIES_AT_4), *special)),
         # dupdash watches a hidden copy whose answer was lost for a minute: too long for the short form.
         Stage(4, True, ((*lost, *plan.hidden("answers lost, hidden")),)),
-        at_8,
+        Stage(8, False, (at_8, plan.people_and_dates(COPIES_WITH_DATES))),
     )
 
 
@@ -118,6 +122,16 @@ class _Plan:
 
     def hidden(self, scenario: str) -> tuple[CopyRequest, ...]:
         return tuple(self._request(scenario, entrance=entrance, visible=False) for entrance in Entrance)
+
+    def people_and_dates(self, copies: int) -> tuple[CopyRequest, ...]:
+        return tuple(
+            replace(
+                request,
+                options={"users": True, "role_assignments": True},
+                startdate=FIRST_START + timedelta(weeks=number),
+            )
+            for number, request in enumerate(self.plain("people and dates", copies))
+        )
 
     def odd_names(self) -> Iterator[CopyRequest]:
         for shortname, fullname in ODD_NAMES.values():

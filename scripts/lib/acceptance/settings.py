@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..cli import UsageError
 
@@ -11,6 +12,8 @@ from ..cli import UsageError
 COPIES_AT_1 = 8
 COPIES_AT_4 = 24
 COPIES_AT_8 = 200
+COPIES_WITH_DATES = 24
+UTC = ZoneInfo("UTC")
 SHORT_COPIES = 8
 
 EPILOG = """
@@ -19,6 +22,7 @@ environment:
   ACCEPTANCE_SOURCES            the ids of the courses to copy, for example 13,5,7 (or --sources)
   ACCEPTANCE_CATEGORY           the id of the category for the copies (or --category)
   ACCEPTANCE_PEOPLE_SOURCE      the id of a course with enrolled people (or --people-source)
+  MOODLE_TIME_ZONE              the time zone of the site (default: UTC)
   ACCEPTANCE_TOKEN              a token that sees everything and may delete courses, with which the copies are
                                 compared and removed; without it, MOODLE_TOKEN does that, too
 
@@ -38,6 +42,7 @@ class Site:
     sources: tuple[int, ...]
     people_source: int
     category: int
+    time_zone: ZoneInfo = UTC
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,7 @@ def _site(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Site | 
         sources=sources,
         people_source=_id("ACCEPTANCE_PEOPLE_SOURCE", chosen.people_source) if chosen.people_source else sources[0],
         category=_id("ACCEPTANCE_CATEGORY", chosen.category),
+        time_zone=_time_zone(environment.get("MOODLE_TIME_ZONE") or "UTC"),
     )
 
 
@@ -115,6 +121,13 @@ def _id(name: str, text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise UsageError(f"{name} must hold ids, which are numbers above 0, and has {text!r}")
     return int(text)
+
+
+def _time_zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise UsageError(f"MOODLE_TIME_ZONE must be a time zone like Europe/Berlin, and is {name!r}") from None
 
 
 def _positive(text: str) -> int:
