@@ -1,10 +1,11 @@
-"""Measure copies a minute: a plain thread pool and dupdash on the same sandbox, in one run.
+"""Measure copies a minute: a bare thread pool and dupdash, one after the other on the same Moodle.
 
-    .venv/bin/python -m bench.throughput [--copies 24] [--concurrency 4] [--speed 2]
+    .venv/bin/python -m bench.throughput [--concurrency 1 2 4 8] [--copies 16] [--rounds 1] [--speed 2]
 
-The thread pool is the limit: it does nothing but send the synchronous call. dupdash looks before it sends, watches
-while it waits, confirms and verifies. The sandbox takes the time a real Moodle takes (measured), divided by --speed;
-its copies slow each other down as measured. Read the ratio, not the figures: machines are noisy.
+Works with a sandbox, or with the real site that MOODLE_URL names (see bench/site.py), where it deletes its own copies.
+The thread pool is the limit: it does nothing but send the synchronous call with the same options. dupdash looks up
+names before it sends, watches the copy, confirms and verifies it; its time ends with the last job. Read the ratio, not
+the figures: machines are noisy. Both make one copy of each source before the measurement.
 """
 
 import argparse
@@ -12,91 +13,158 @@ import signal
 import sys
 import tempfile
 import time
+import uuid
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import cycle, islice
 from pathlib import Path
 
+from bench.site import Site, delete_copies, real_site, sandbox_sources
 from tests.chaos.environment import Installation
+from tests.chaos.processes import Process
 
-GOOD = 0.8
+GOAL = 0.95
+Sources = tuple[tuple[int, int], ...]
+
+
+@dataclass
+class Measurement:
+    """One Moodle, and one installation of dupdash that works with it."""
+
+    installation: Installation
+    sources: Sources
+    run: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
+    courses: list[int] = field(default_factory=list)
+    _number: int = 0
+
+    def set_concurrency(self, concurrency: int) -> None:
+        """Start the workers anew: each is a process of its own, so their number is fixed while they run."""
+        from dupdash.duplication.models import ClusterHeartbeat
+
+        old = self.installation.worker
+        old.kill()
+        ClusterHeartbeat.objects.all().delete()
+        environment = self.installation.environment | {"MOODLE_CONCURRENCY": str(concurrency)}
+        self.installation.worker = Process(old.name, old._command, environment, self.installation.folder)
+        self.installation.worker.start()
+        while ClusterHeartbeat.objects.count() < 2:
+            time.sleep(0.1)
+
+    def _names(self, count: int) -> list[tuple[int, int, str]]:
+        """Sources in turn, each with its category and a new short name."""
+        plan = []
+        for source, category in islice(cycle(self.sources), count):
+            self._number += 1
+            plan.append((source, category, f"throughput-{self.run}-{self._number}"))
+        return plan
+
+    def pool(self, count: int, concurrency: int) -> float:
+        """Seconds that a thread pool needs for so many copies."""
+        from dupdash.duplication.moodle_clients import open_client
+        from dupdash.moodle import options
+
+        client = open_client()
+
+        def copy(plan: tuple[int, int, str]) -> int:
+            source, category, name = plan
+            return client.duplicate_course(
+                source_id=source,
+                fullname=f"Copy {name}",
+                shortname=name,
+                category_id=category,
+                visible=True,
+                options=options.effective(options.defaults()),
+            ).id
+
+        plans = self._names(count)
+        started = time.monotonic()
+        with ThreadPoolExecutor(concurrency) as threads:
+            self.courses += threads.map(copy, plans)
+        return time.monotonic() - started
+
+    def dupdash(self, count: int, concurrency: int) -> float:
+        """Seconds from the first request to the end of the last job."""
+        from django.conf import settings
+
+        from dupdash.duplication import jobs
+        from dupdash.duplication.models import DuplicationJob, Origin
+        from dupdash.duplication.moodle_clients import open_client
+        from dupdash.duplication.request import Draft, prepare
+        from dupdash.duplication.states import State
+
+        settings.MOODLE_CONCURRENCY = concurrency
+        with open_client() as client:
+            requests = [
+                prepare(Draft(str(source), f"Copy {name}", name, category), Origin.COMMAND, client)
+                for source, category, name in self._names(count)
+            ]
+            started = time.monotonic()
+            ids = [jobs.submit(request, actor=None, client=client).pk for request in requests]
+        mine = DuplicationJob.objects.filter(pk__in=ids)
+        while mine.unfinished().exists():
+            time.sleep(0.1)
+        seconds = time.monotonic() - started
+        self.courses += [job.course_id for job in mine if job.course_id is not None and job.is_proven]
+        failed = mine.exclude(state=State.SUCCEEDED)
+        if failed.exists():
+            raise SystemExit(f"{failed.count()} of {count} copies failed, the first: {failed[0].failure_message}")
+        return seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--copies", type=int, default=24)
-    parser.add_argument("--concurrency", type=int, default=4)
-    parser.add_argument("--speed", type=float, default=2)
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 2, 4, 8])
+    parser.add_argument("--copies", type=int, default=16, help="in each round, by the pool and by dupdash")
+    parser.add_argument("--rounds", type=int, default=1, help="the pool and dupdash take turns so often")
+    parser.add_argument("--speed", type=float, default=2, help="of the sandbox")
     arguments = parser.parse_args()
-    # Ended from outside, it still ends what it started.
+    # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    site = real_site()
     with tempfile.TemporaryDirectory() as folder:
-        installation = _installation(Path(folder), arguments.concurrency, arguments.speed)
+        installation = Installation(Path(folder), seed=1, periods={"LOG_LEVEL": "ERROR"}, speed=arguments.speed)
+        if site is not None:
+            installation.environment |= site.settings
         try:
-            installation.start()
-            sources = [source for source in installation.courses() if 40 <= source["modules"] <= 60][: arguments.copies]
-            plans = [(source["id"], source["category"], number) for number, source in enumerate(sources)]
-            pool = _thread_pool(installation, plans, arguments.concurrency)
-            ours = _dupdash(installation, plans)
+            _measure(installation, site, arguments)
         finally:
             installation.stop()
-    print(f"{len(plans)} copies, concurrency {arguments.concurrency}, speed {arguments.speed:g}")
-    print(f"thread pool (the limit): {60 * len(plans) / pool:7.1f} copies a minute")
-    print(f"dupdash:                 {60 * len(plans) / ours:7.1f} copies a minute")
-    print(f"ratio {pool / ours:.2f} (goal: at least {GOOD})")
 
 
-def _installation(folder: Path, concurrency: int, speed: float) -> Installation:
-    """The installation of a chaos run without faults, and with the default periods."""
-    return Installation(folder, seed=1, periods={"MOODLE_CONCURRENCY": str(concurrency)}, speed=speed)
-
-
-def _thread_pool(installation: Installation, plans: list[tuple[int, int, int]], concurrency: int) -> float:
-    from dupdash.moodle import options
-    from dupdash.moodle.client import MoodleClient
-
-    client = MoodleClient(installation.sandbox_url, installation.environment["MOODLE_TOKEN"])
-
-    def copy(plan: tuple[int, int, int]) -> None:
-        source, category, number = plan
-        client.duplicate_course(
-            source_id=source,
-            fullname=f"Pool {number}",
-            shortname=f"POOL-{number}",
-            category_id=category,
-            visible=True,
-            options=options.defaults(),
-        )
-
-    started = time.monotonic()
-    with ThreadPoolExecutor(concurrency) as pool:
-        list(pool.map(copy, plans))
-    return time.monotonic() - started
-
-
-def _dupdash(installation: Installation, plans: list[tuple[int, int, int]]) -> float:
+def _measure(installation: Installation, site: Site | None, arguments: argparse.Namespace) -> None:
     from tests.chaos.__main__ import set_up_django
 
+    installation.start()
     set_up_django(installation)
-    from dupdash.duplication import jobs
-    from dupdash.duplication.models import DuplicationJob, Origin
-    from dupdash.duplication.moodle_clients import open_client
-    from dupdash.duplication.request import Draft, prepare
-    from dupdash.duplication.states import State
+    sources = site.sources if site else sandbox_sources(installation, 8, least=40)
+    measurement = Measurement(installation, sources)
+    print(f"{site.url if site else 'sandbox'}: {len(sources)} sources, {arguments.copies} copies a round")
+    print(f"{'concurrency':>11} {'pool':>8} {'dupdash':>8} {'ratio':>6}   copies a minute; goal: a ratio of {GOAL}")
+    try:
+        for concurrency in arguments.concurrency:
+            measurement.set_concurrency(concurrency)
+            measurement.dupdash(len(sources), concurrency)
+            _print(concurrency, arguments.copies * arguments.rounds, _rounds(measurement, concurrency, arguments))
+    finally:
+        if site is not None:
+            delete_copies(measurement.courses)
 
-    with open_client() as client:
-        requests = [
-            prepare(Draft(str(source), f"Ours {number}", f"OURS-{number}", category), Origin.COMMAND, client)
-            for source, category, number in plans
-        ]
-        started = time.monotonic()
-        for request in requests:
-            jobs.submit(request, actor=None, client=client)
-    while DuplicationJob.objects.unfinished().exists():
-        time.sleep(0.1)
-    seconds = time.monotonic() - started
-    succeeded = DuplicationJob.objects.filter(state=State.SUCCEEDED).count()
-    if succeeded != len(plans):
-        raise SystemExit(f"only {succeeded} of {len(plans)} copies succeeded: nothing was measured")
-    return seconds
+
+def _rounds(measurement: Measurement, concurrency: int, arguments: argparse.Namespace) -> Iterable[tuple[float, float]]:
+    """Seconds of the pool and of dupdash; each is first in every second round."""
+    for number in range(arguments.rounds):
+        if number % 2:
+            ours = measurement.dupdash(arguments.copies, concurrency)
+            yield measurement.pool(arguments.copies, concurrency), ours
+        else:
+            yield measurement.pool(arguments.copies, concurrency), measurement.dupdash(arguments.copies, concurrency)
+
+
+def _print(concurrency: int, copies: int, rounds: Iterable[tuple[float, float]]) -> None:
+    pool, ours = (sum(seconds) for seconds in zip(*rounds, strict=True))
+    figures = f"{60 * copies / pool:>8.1f} {60 * copies / ours:>8.1f} {pool / ours:>6.2f}"
+    print(f"{concurrency:>11} {figures}", flush=True)
 
 
 if __name__ == "__main__":

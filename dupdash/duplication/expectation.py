@@ -13,7 +13,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
-from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import BUSY, State
@@ -111,9 +110,8 @@ def rough_expectation(activities: int | None) -> Expectation | None:
 
 def expected_load() -> float:
     """How many copies Moodle will make at the same time while the next one runs: those that run and those that wait."""
-    now = timezone.now()
-    due = Q(not_before__isnull=True) | Q(not_before__lte=now)
-    unfinished = DuplicationJob.objects.filter(Q(state__in=BUSY) | (Q(state=State.QUEUED) & due)).count()
+    jobs = DuplicationJob.objects
+    unfinished = jobs.busy().count() + jobs.due().count()
     return float(min(settings.MOODLE_CONCURRENCY, max(1, unfinished)))
 
 
@@ -126,8 +124,8 @@ def load_during(job: DuplicationJob, end: datetime) -> float | None:
         Q(finished_at__gt=start) | Q(finished_at__isnull=True, state__in=BUSY), sent_at__lt=end
     ).exclude(pk=job.pk)
     shared = sum(
-        (min(end, finished or end) - max(start, sent)).total_seconds()
-        for sent, finished in others.values_list("sent_at", "finished_at")
+        max(0.0, (min(end, done or finished or end) - max(start, sent)).total_seconds())
+        for sent, done, finished in others.values_list("sent_at", "moodle_done_at", "finished_at")
         if sent is not None
     )
     return 1 + shared / (end - start).total_seconds()
@@ -166,9 +164,10 @@ def _slowed(load: float, slowdown: float) -> float:
 
 def _past(job: DuplicationJob) -> PastCopy:
     """A copy too quick for its restore to be seen counts half backup and half restore (measured)."""
-    if job.sent_at is None or job.finished_at is None:
+    ended = job.moodle_done_at or job.finished_at
+    if job.sent_at is None or ended is None:
         raise ValueError(f"Job {job.pk} has no complete history.")
-    total = (job.finished_at - job.sent_at).total_seconds()
+    total = (ended - job.sent_at).total_seconds()
     backup = (job.restore_at - job.sent_at).total_seconds() if job.restore_at else total / 2
     return PastCopy(
         job.source_id,

@@ -9,7 +9,7 @@ from dupdash.accounts.access import Action
 from dupdash.duplication.jobs import MOVED_ON, CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, record_event
+from dupdash.duplication.transitions import StaleJob, record_event
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -51,5 +51,5 @@ def _record(job: DuplicationJob, actor: "User", *, kind: str, reason: str, **cha
         raise CannotDo("Only a failed copy can be followed up.")
     try:
         record_event(job, kind=kind, reason=reason, actor=actor, **changes)  # type: ignore[arg-type]
-    except JobMovedOn:
+    except StaleJob:
         raise CannotDo(MOVED_ON) from None

@@ -1,4 +1,4 @@
-"""What a job was first asked for, whatever an approval changed since: so that what is sent again finds its own job."""
+"""Finds the job of a request that is submitted again, by its idempotency key and its original content."""
 
 import ast
 from datetime import date, datetime
@@ -11,7 +11,7 @@ from dupdash.moodle import options
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# What an approval may change, as the story tells it.
+# What an approval may change, as the timeline names it.
 CHANGEABLE = {
     "fullname": "full name",
     "shortname": "short name",
@@ -68,12 +68,12 @@ def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
     )
     names = ("fullname", "shortname", "category_id", "visible", "startdate", "enddate", "idnumber")
     before = (job.source_id, *(first[name] for name in names))
-    # As chosen and as it works out are the same wish: what was stored is the latter.
+    # The options as chosen and as effective are the same request; the job stores the latter.
     return asked == before and first["options"] in (dict(request.options), _effective(request))
 
 
 def original_request(job: DuplicationJob) -> dict[str, Any]:
-    """What a job asked for before any approval changed it: the columns of CHANGEABLE."""
+    """The request before any approval changed it: the columns of CHANGEABLE."""
     asked = {name: getattr(job, name) for name in CHANGEABLE}
     for event in job.events.filter(kind="approved").order_by("-id"):
         asked |= {name: _from_event(name, value) for name, value in event.data.get("before", {}).items()}

@@ -1,4 +1,4 @@
-"""The verbs: all that anybody can do to a job. Every entrance calls these and nothing below them."""
+"""The actions on jobs: submit, approve, reject, cancel, retry, delete, settle. Every entrance calls these functions."""
 
 import logging
 from datetime import timedelta
@@ -11,7 +11,7 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.drivers.copy_tracker import CourseSnapshot, matches_request
-from dupdash.duplication.drivers.lookup import expected_copy_after_sending
+from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.completion import finish
 from dupdash.duplication.engine.removal import NotRemoved, remove_candidate, remove_course
 from dupdash.duplication.idempotency import CHANGEABLE, to_event
@@ -28,7 +28,7 @@ from dupdash.duplication.request import (
 )
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import quote_course
-from dupdash.duplication.transitions import JobMovedOn, create_job, move_job, record_event
+from dupdash.duplication.transitions import StaleJob, create_job, move_job, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import abilities
 from dupdash.moodle.records import Course
@@ -58,7 +58,7 @@ def submit(
 ) -> DuplicationJob:
     """Make a job of a request: one row and its first event, in one transaction.
 
-    ``actor`` None is the command line. ``through``: what is behind the actor's hand, for example a token's label.
+    ``actor`` None is the command line. ``via``: how the actor acts, for example the label of an API token.
     Raises NotAllowed, InvalidRequest where an unfinished job has the short name, and MoodleError where it must be asked
     of Moodle who teaches the source and Moodle does not answer.
     """
@@ -115,8 +115,8 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
     access.require(actor, Action.APPROVE, job)
     changes = {name: getattr(request, name) for name in CHANGEABLE}
     before = {name: getattr(job, name) for name in changes}
-    told = [name for name, value in changes.items() if name != "category_name" and before[name] != value]
-    words = ", ".join(CHANGEABLE[name] for name in told)
+    changed = [name for name, value in changes.items() if name != "category_name" and before[name] != value]
+    words = ", ".join(CHANGEABLE[name] for name in changed)
     try:
         with transaction.atomic():
             _move(
@@ -124,17 +124,17 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
                 State.QUEUED,
                 expected=(State.AWAITING_APPROVAL,),
                 kind="approved",
-                reason=f"Approved, with changes to: {words}." if told else "Approved.",
+                reason=f"Approved, with changes to: {words}." if changed else "Approved.",
                 actor=actor,
                 via=via,
-                data={"before": {name: to_event(before[name]) for name in told}},
+                data={"before": {name: to_event(before[name]) for name in changed}},
                 queued_at=timezone.now(),
                 **changes,
             )
     except IntegrityError:
         raise _held(request.shortname) from None
     dispatch.dispatch()
-    return bool(told)
+    return bool(changed)
 
 
 def reject(job: DuplicationJob, *, reason: str, actor: "User | None", via: str = "") -> None:
@@ -154,7 +154,7 @@ def reject(job: DuplicationJob, *, reason: str, actor: "User | None", via: str =
 
 
 def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
-    """Stop a job: at once where nothing was started; else its copy is removed when Moodle is done.
+    """Cancel a job: at once where nothing was sent; else its copy is removed when Moodle has completed it.
 
     A stock Moodle cannot be stopped; the plugin is told by the next sweep. Raises NotAllowed, CannotDo.
     """
@@ -192,10 +192,11 @@ def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
 
 
 def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, via: str = "") -> DuplicationJob:
-    """Ask once more for what a failed job asked for: a new job, of the same requester, that names the old one.
+    """Submit the request of a failed job again: a new job of the same requester, which names the old one.
 
-    What was approved once needs no second approval, and an administrator's own hand is one. That it was queued is none:
-    the policy may have been another one then. Raises NotAllowed, CannotDo, InvalidRequest, MoodleError.
+    A retry skips approval if the original was approved or an administrator retries it. That the original was queued
+    without approval is not enough, because the policy may have changed. Raises NotAllowed, CannotDo, InvalidRequest,
+    MoodleError.
     """
     access.require(actor, Action.RETRY, job)
     if refusal := why_no_retry(job):
@@ -220,9 +221,9 @@ def why_no_retry(job: DuplicationJob) -> str:
 
 
 def why_not_again(job: DuplicationJob) -> str:
-    """Why nobody may ask anew for what a job asked for, changed or not, in a sentence; "" where one may.
+    """Why the request of a job may not be submitted again, changed or not, in a sentence; "" where it may.
 
-    Another short name is no way around it: what this job makes, or has made, would stand beside the second copy.
+    Another short name does not help: the copy that this job makes, or has made, would stand beside the second one.
     """
     match job.state:
         case State.AWAITING_APPROVAL | State.QUEUED:
@@ -235,13 +236,13 @@ def why_not_again(job: DuplicationJob) -> str:
 
 
 def _was_approved(job: DuplicationJob) -> bool:
-    """Whether somebody approved this very wish: of this job, or of the one that it tried again."""
+    """Whether somebody approved this request: this job, or the one that it retries."""
     begun_so = Q(kind="submitted", data__approved=True)
     return job.events.filter(Q(kind="approved") | begun_so).exists()
 
 
 def draft_of(job: DuplicationJob) -> Draft:
-    """What a job asks for, as it could be typed again."""
+    """The request of a job as a draft."""
     return Draft(
         source=str(job.source_id),
         by_id=True,
@@ -265,7 +266,7 @@ def delete_partial(
     course_id: int | None = None,
     via: str = "",
 ) -> None:
-    """Delete the course a failed job left; it is looked up once more at this moment.
+    """Delete the course that a failed job left, after one more lookup.
 
     ``course_id``: where none is proven, the candidate that an administrator chose, who was shown the reasons.
     Raises NotAllowed, CannotDo where it must not be deleted, MoodleError.
@@ -301,7 +302,7 @@ def settle(
     client: MoodleClient,
     via: str = "",
 ) -> None:
-    """An administrator's word on an unresolved job: this course is its copy, or (None) no copy was made.
+    """Resolve an unresolved job by an administrator's decision: this course is its copy, or (None) no copy was made.
 
     Raises NotAllowed, CannotDo, MoodleError.
     """
@@ -312,8 +313,8 @@ def settle(
     if not why:
         raise CannotDo("Say how you know: others will read it.")
     if course_id is None:
-        if job.proof == Proof.ANSWERED:
-            raise CannotDo(f"Moodle’s answer names course {job.course_id}. Look at that one there.")
+        if (answered := evidence_of(job).answered) is not None:
+            raise CannotDo(f"Moodle’s answer names course {answered}. Look at that one there.")
         if there := _courses_that_are_the_copy(job, client):
             raise CannotDo(f"Moodle shows it by now: course {there[0].id} has its names. Settle the job with that one.")
         _move(
@@ -321,11 +322,11 @@ def settle(
             State.FAILED,
             expected=(State.UNRESOLVED,),
             kind="settled",
-            guard={"course_id": job.course_id},
+            guard={"course_id": job.course_id, "moodle_done_at": job.moodle_done_at},
             reason=f"Settled: no copy was made. {why}",
             actor=actor,
             via=via,
-            failure_code=job.failure_code or "not_made",
+            failure_code=job.request_error or "not_made",
             failure_message="An administrator found that no copy was made.",
         )
         return
@@ -341,11 +342,14 @@ def settle(
         "actor": actor,
         "via": via,
         "data": {"course_id": course.id},
-        # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
-        "guard": {"cancel_requested_at__isnull": is_wanted, "course_id": job.course_id},
+        # A person who cancels at this moment is told that the copy will be removed, so the job must not succeed then.
+        "guard": {
+            "cancel_requested_at__isnull": is_wanted,
+            "course_id": job.course_id,
+            "moodle_done_at": job.moodle_done_at,
+        },
         "course_id": course.id,
         "proof": job.proof if job.is_proven and job.course_id == course.id else Proof.SETTLED,
-        "failure_code": "",
     }
     if is_wanted:
         _move(job, State.SUCCEEDED, expected=(State.UNRESOLVED,), **settled)
@@ -353,7 +357,7 @@ def settle(
     _note(job, **settled)
     try:
         finish(job, course.id, client, patient=False)
-    except JobMovedOn:
+    except StaleJob:
         raise CannotDo(MOVED_ON) from None
 
 
@@ -373,7 +377,7 @@ def _insert(
     requester: "User | None",
     approved: bool = False,
 ) -> DuplicationJob:
-    """``approved``: nobody has to decide about it any more, nor about another attempt at it."""
+    """``approved``: neither this job nor a retry of it needs an approval."""
     job = new_job(request, state, requester=requester)
     if retry_of is not None:
         job.retry_of, job.batch = retry_of, retry_of.batch
@@ -439,12 +443,12 @@ def _move(job: DuplicationJob, to_state: State, *, expected: tuple[State, ...], 
         raise CannotDo(f"This job is {job.get_state_display().lower()} by now.")
     try:
         move_job(job, to_state, **rest)  # type: ignore[arg-type]
-    except JobMovedOn:
+    except StaleJob:
         raise CannotDo(MOVED_ON) from None
 
 
 def _note(job: DuplicationJob, **rest: object) -> None:
     try:
         record_event(job, **rest)  # type: ignore[arg-type]
-    except JobMovedOn:
+    except StaleJob:
         raise CannotDo("This job changed at the same moment. Look at it again.") from None

@@ -1,4 +1,4 @@
-"""The rows that are the truth about every duplication: jobs, their events, and the health of the Moodle."""
+"""The database tables: jobs, their events, the health of the Moodle, and the signs of life of the workers."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -73,13 +73,14 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.busy().filter(moodle_done_at__isnull=True)
 
     def due(self) -> "JobQuerySet":
-        """The queued jobs that may start now: not scheduled for later, and not held after an approval."""
-        now = timezone.now()
-        return self.filter(
-            Q(not_before__isnull=True) | Q(not_before__lte=now),
-            Q(held_until__isnull=True) | Q(held_until__lte=now),
-            state=State.QUEUED,
-        )
+        """The queued jobs that no requested start, no delay of a retry and no time to undo an approval holds back."""
+        now, times = timezone.now(), ("not_before", "retry_at", "held_until")
+        passed = (Q(**{f"{time}__isnull": True}) | Q(**{f"{time}__lte": now}) for time in times)
+        return self.filter(*passed, state=State.QUEUED)
+
+    def dispatched(self) -> "JobQuerySet":
+        """The queued jobs that are in django-q2's queue, for a worker to take."""
+        return self.filter(state=State.QUEUED, dispatched_at__isnull=False)
 
     def blocking_source(self) -> "JobQuerySet":
         """Those that no other copy of the same source may join yet (rule 4)."""
@@ -90,7 +91,7 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
 
 
 class DuplicationJob(models.Model):
-    """One requested copy of one course, from the request to its truth."""
+    """One requested copy of one course, from the request to its result."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
     state = models.CharField(max_length=20, choices=State)
@@ -119,7 +120,7 @@ class DuplicationJob(models.Model):
     # A later attempt exists, so that lists show that one and this job offers no second retry.
     is_retried = models.BooleanField(default=False)
 
-    # What was asked for.
+    # The request.
     source_id = models.BigIntegerField()
     source_shortname = models.CharField(max_length=255)
     source_fullname = models.CharField(max_length=255)
@@ -135,7 +136,7 @@ class DuplicationJob(models.Model):
     enddate = models.DateField(null=True)
     idnumber = models.CharField(max_length=IDNUMBER_LONGEST, blank=True, default="")
     note = models.TextField(blank=True)
-    # Not to be started before this moment: asked for in the form, or the delay of an automatic retry.
+    # The requested start.
     not_before = models.DateTimeField(null=True)
     # Approved, but not dispatched before this moment, so that the approval can be undone.
     held_until = models.DateTimeField(null=True)
@@ -148,11 +149,13 @@ class DuplicationJob(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
+    # The delay of an automatic retry ends at this time.
+    retry_at = models.DateTimeField(null=True)
 
-    # Who drives it, and until when that is believed. On the database's clock.
+    # The worker that drives the job, and until when its lease is valid, on the database's clock.
     lease_owner = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True)
-    # A sweep found the lease dead; whoever renews it after all takes that back.
+    # When a sweep found the lease expired; cleared when the worker renews the lease after all.
     lease_expired_seen_at = models.DateTimeField(null=True)
 
     # The request to Moodle. Once sent_at is set, the job is never sent again (rule 3).
@@ -177,7 +180,7 @@ class DuplicationJob(models.Model):
     # How many copies Moodle made at the same time while it made this one, on average; set when the job succeeds.
     concurrent_copies = models.FloatField(null=True)
 
-    # What has been seen of it in Moodle.
+    # What lookups in Moodle have shown.
     phase = models.CharField(max_length=10, choices=Phase, blank=True, default=Phase.NONE)
     last_response_at = models.DateTimeField(null=True)
     course_id = models.BigIntegerField(null=True)
@@ -188,12 +191,12 @@ class DuplicationJob(models.Model):
     restore_at = models.DateTimeField(null=True)
     content_at = models.DateTimeField(null=True)
     facts = models.JSONField(default=dict)
-    # Overall progress that was shown and must not be gone back behind, 0 to 1.
+    # The overall progress that was shown, 0 to 1: it never goes back behind this.
     progress_floor = models.FloatField(default=0)
 
-    # Looking up a lost answer.
+    # Checking what became of the copy: the next check of Moodle, or the next request for the status of a followed copy.
     check_at = models.DateTimeField(null=True)
-    # Looks that were tried, and those that Moodle answered: since the answer was lost, or an error came.
+    # Checks that were tried, and those that Moodle answered, since the checking began or an error came.
     checks = models.PositiveIntegerField(default=0)
     looks = models.PositiveIntegerField(default=0)
     checking_since = models.DateTimeField(null=True)
@@ -205,7 +208,9 @@ class DuplicationJob(models.Model):
     # How many such courses were deleted; after each the request was sent again.
     shell_deletions = models.PositiveSmallIntegerField(default=0)
 
-    # How it ended.
+    # The code of the error that ended the request, while it is checked what the error left behind.
+    request_error = models.CharField(max_length=100, blank=True)
+    # How it ended. Empty unless the job failed.
     failure_code = models.CharField(max_length=100, blank=True)
     failure_message = models.TextField(blank=True)
     # The last error that Moodle answered to the request, as Moodle sent it: errorcode, message, debuginfo.
@@ -213,9 +218,11 @@ class DuplicationJob(models.Model):
     cancel_requested_at = models.DateTimeField(null=True)
     # A partial course or an unwanted copy that was deleted in Moodle through this job.
     course_deleted_at = models.DateTimeField(null=True)
+    # The comparison of the copy with its source, and when one that was not possible is tried again.
     verification = models.JSONField(null=True)
     # What the plugin reports of a complete copy, in its own form: "activities", "missing", "pointing".
     moodle_report = models.JSONField(null=True)
+    verify_at = models.DateTimeField(null=True)
 
     # Who looks after a failure, what that person noted, and since when nobody needs to do anything about it any more.
     assignee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
@@ -314,10 +321,9 @@ class DuplicationJob(models.Model):
         return self.state == State.QUEUED and self.not_before is not None and self.not_before > timezone.now()
 
     @property
-    def requested_start(self) -> datetime | None:
-        """``not_before`` where somebody asked for it: the delay of an automatic retry ends after the first start."""
-        asked = self.started_at is None or (self.not_before is not None and self.not_before <= self.started_at)
-        return self.not_before if asked else None
+    def is_delayed(self) -> bool:
+        """Queued, and in the delay of an automatic retry."""
+        return self.state == State.QUEUED and self.retry_at is not None and self.retry_at > timezone.now()
 
     @property
     def is_proven(self) -> bool:
@@ -353,13 +359,13 @@ class DuplicationJob(models.Model):
 
 
 class JobEvent(models.Model):
-    """One line of a job's story: who, when, from where to where, and why. Never changed, never deleted."""
+    """One recorded change of a job: who, when, from which state to which, and why. Events are never changed."""
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)
     # Null: dupdash itself.
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
-    # What is behind the actor's hand: the label of an API token, the command line.
+    # How the actor acted: the label of an API token, the command line.
     via = models.CharField(max_length=200, blank=True)
     kind = models.CharField(max_length=40)
     # Equal where nothing moved; from_state is empty for the first event.
@@ -378,7 +384,7 @@ class JobEvent(models.Model):
 
 
 class MoodleHealth(models.Model):
-    """What is known of the Moodle; one row. While ``paused_at`` is set nothing is sent (rule 6)."""
+    """The state of the Moodle site; one row. While ``paused_at`` is set nothing is sent (rule 6)."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     paused_at = models.DateTimeField(null=True)

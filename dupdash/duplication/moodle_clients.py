@@ -1,7 +1,11 @@
-"""The one Moodle that the settings name."""
+"""Opens clients for the Moodle that the settings name."""
 
+import contextlib
 import re
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from queue import Empty, SimpleQueue
+from typing import Any, Self, TypeVar
 
 from django.conf import settings
 
@@ -13,6 +17,10 @@ from dupdash.telemetry.counters import COUNTERS, MOODLE_CALLS, Event
 from dupdash.telemetry.log_context import current_request_id
 
 _MODNAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+T = TypeVar("T")
+
+# Reads of one process at the same time.
+READERS = 6
 
 
 def open_client() -> MoodleClient:
@@ -25,8 +33,65 @@ def open_client() -> MoodleClient:
     return _client(settings.MOODLE_URL, settings.MOODLE_TOKEN)
 
 
+class ClientPool:
+    """Clients for several threads: each thread borrows one, because a client serves one request at a time."""
+
+    def __init__(self) -> None:
+        self._free: SimpleQueue[MoodleClient] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._free.get_nowait().close()
+
+    @contextlib.contextmanager
+    def borrow(self) -> Iterator[MoodleClient]:
+        """A client that was used before, or a new one. Raises ConfigurationFault without a site."""
+        try:
+            client = self._free.get_nowait()
+        except Empty:
+            client = open_client()
+        try:
+            yield client
+        finally:
+            self._free.put(client)
+
+
+# Of this process: threads for reads that do not depend on each other, and their clients for one site and token.
+_threads: ThreadPoolExecutor | None = None
+_pool: tuple[tuple[str, str], ClientPool] | None = None
+
+
+def read_together(client: MoodleClient, reads: Sequence[Callable[[MoodleClient], T]]) -> list[T]:
+    """Do some reads at the same time and return their results in order; the first one uses ``client``.
+
+    Raises the error of the first read that failed, once all have ended.
+    """
+    global _threads, _pool
+    site = (settings.MOODLE_URL, settings.MOODLE_TOKEN)
+    if _threads is None:
+        _threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
+    if _pool is None or _pool[0] != site:
+        _pool = site, ClientPool()
+    clients = _pool[1]
+
+    def read_elsewhere(read: Callable[[MoodleClient], T]) -> T:
+        with clients.borrow() as reader:
+            return read(reader)
+
+    others = [_threads.submit(read_elsewhere, read) for read in reads[1:]]
+    try:
+        first = [read(client) for read in reads[:1]]
+    finally:
+        wait(others)
+    return first + [other.result() for other in others]
+
+
 def open_async_client() -> MoodleClient:
-    """A client for whoever serves the proposed services: the site itself, or what ASYNC_URL names."""
+    """A client for the server of the proposed services: the site itself, or the one that ASYNC_URL names."""
     if not settings.ASYNC_URL:
         return open_client()
     return _client(settings.ASYNC_URL, settings.ASYNC_TOKEN)

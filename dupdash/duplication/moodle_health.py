@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import open_async_client, open_client
+from dupdash.duplication.recent_answers import forget, recent
 from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
@@ -115,7 +116,7 @@ def missing_functions(site: SiteInfo) -> list[str]:
 
 
 def ask_site(client: MoodleClient) -> SiteInfo:
-    """What the site says about itself: UNKNOWN_SITE where it breaks at this question alone. Raises MoodleError.
+    """The site info; UNKNOWN_SITE where only this call fails. Raises MoodleError.
 
     One odd field makes Moodle answer ``invalidresponse`` instead of everything else that it knows (measured).
     """
@@ -171,6 +172,11 @@ def record_cron(idle_for: float | None) -> None:
         MoodleHealth.objects.update(cron_run_at=ran_at)
 
 
+def recent_site(client: MoodleClient) -> SiteInfo:
+    """The result of ``read_site``, up to a minute old."""
+    return recent(("site", client.site_url, settings.ASYNC_URL, settings.MOODLE_DRIVER), lambda: read_site(client))
+
+
 def _address(siteurl: str) -> str:
     """The address that the site names, for links; "" for a text that is none."""
     try:
@@ -203,7 +209,7 @@ def log_site_at_start() -> None:
     except MoodleError as error:
         logger.warning("the Moodle cannot be used: %s", error)
     except DatabaseError as error:
-        logger.warning("what the Moodle says about itself could not be stored: %s", error)
+        logger.warning("the site info could not be stored: %s", error)
     finally:
         connection.close()
 
@@ -249,6 +255,7 @@ def pause(fault: MoodleError) -> None:
     outage = not isinstance(fault, ConfigurationFault)
     advice = fault.advice if isinstance(fault, ConfigurationFault) else OUTAGE_ADVICE
     now = timezone.now()
+    forget()
     with transaction.atomic():
         health = MoodleHealth.current()
         if health.paused_at is None:
@@ -263,7 +270,7 @@ def pause(fault: MoodleError) -> None:
         health.fault_message = str(fault) if outage else fault.message
         health.advice = advice
         health.save()
-        # Whoever was told to run takes its message in vain.
+        # Their messages are still in the queue: workers that receive one find nothing to claim.
         DuplicationJob.objects.filter(state=State.QUEUED).update(dispatched_at=None)
 
 

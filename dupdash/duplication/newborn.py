@@ -1,4 +1,4 @@
-"""Which names must not be looked up in Moodle now, because a lookup could find a course in its first milliseconds.
+"""Finds the names that must not be looked up in Moodle now: a lookup could meet a course in its first milliseconds.
 
 A lookup that finds the row of a new course before Moodle has made its context breaks the restore (docs/architecture.md,
 "Evidence"). Every sent job whose request has not ended may have such a row: under its requested names, at any moment.

@@ -1,6 +1,6 @@
 """Keeps SQLite's statistics of its indexes up to date: without them it often uses the wrong one.
 
-PostgreSQL does so by itself (autovacuum). A look at a thousand entries of each index is enough, and takes a moment.
+PostgreSQL does so by itself (autovacuum). Reading a thousand entries of each index is enough, and takes a moment.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What somebody asks for: validated once, frozen, and the same for form, file, command and web service."""
+"""Validates a request for a copy; form, command and web service build the same frozen ``DuplicationRequest``."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ FIRST_YEAR, LAST_YEAR = 1971, 2200
 # The front page is a course with this id, and cannot be duplicated.
 FRONT_PAGE = 1
 
-# What is wrong, the job that is in the way, and who asked for that.
+# What is wrong, the job that has the name, and its requester.
 HELD = "{} It is {}, requested by {}."
 
 
@@ -266,7 +266,7 @@ def prepare(
 ) -> DuplicationRequest:
     """Turn what was typed into a request, asking Moodle what only Moodle knows.
 
-    ``ignore_job``: the waiting job whose wish is being changed, and which may keep its short name.
+    ``ignore_job``: the waiting job whose request is being changed, and which may keep its short name.
     Raises InvalidRequest naming every field at once, and MoodleError where Moodle cannot be asked.
     """
     problems = [*check_full_name(draft.fullname), *check_short_name(draft.shortname)]

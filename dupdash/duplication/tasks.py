@@ -14,6 +14,9 @@ from dupdash.moodle.errors import ConfigurationFault
 from dupdash.telemetry.counters import COUNTERS
 from dupdash.telemetry.log_context import logging_context
 
+# Seconds after which a worker takes no further job by itself: django-q2 ends a task that lasts longer than
+# MOODLE_DUPLICATION_TIMEOUT and ten minutes.
+TURN = 300.0
 # Seconds after which a sweep sends Moodle no further request, so that the next sweep is not delayed.
 MOODLE_TIME_LIMIT = 10.0
 
@@ -21,13 +24,27 @@ logger = logging.getLogger("dupdash.tasks")
 
 
 def run_job(job_id: str) -> None:
-    """Run one job (queue of the copies cluster), then give its slot to the next queued job."""
+    """Run one job, and then the next ones in line, each as soon as a slot is free (queue of the copies cluster)."""
+    end = time.monotonic() + TURN
+    following: str | None = job_id
+    while following is not None:
+        try:
+            _run_one(following)
+        except BaseException:
+            dispatch.dispatch()
+            raise
+        if time.monotonic() >= end:
+            dispatch.dispatch()
+            return
+        following = dispatch.take_next()
+
+
+def _run_one(job_id: str) -> None:
     # Moodle's log then shows which calls belong to the job.
     with logging_context(request_id=f"job-{job_id}", job_id=job_id):
         try:
             run.run_job(job_id)
         finally:
-            dispatch.dispatch()
             COUNTERS.write_if_due()
 
 

@@ -24,7 +24,7 @@ ROWS_AT_ONCE = 400
 WAITING = (State.AWAITING_APPROVAL, State.QUEUED)
 
 
-class JobMovedOn(Exception):
+class StaleJob(Exception):
     """The job is no longer in the expected state: another process or person changed it, or took its lease."""
 
 
@@ -44,7 +44,7 @@ def move_job(
 
     ``guard``: further conditions of the UPDATE, for example the lease's owner. ``changes``: other columns to change in
     the same UPDATE. ``job`` is refreshed afterwards. Raises IllegalTransition if the table of transitions does not
-    allow it, and JobMovedOn if the job has changed in the meantime; in both cases nothing is written.
+    allow it, and StaleJob if the job has changed in the meantime; in both cases nothing is written.
     """
     from_state = job.state
     require_transition(from_state, to_state)
@@ -58,7 +58,7 @@ def move_job(
         changes.setdefault("finished_at", timezone.now())
         changes["check_at"] = None
     if to_state == State.SUCCEEDED:
-        changes["concurrent_copies"] = load_during(job, changes["finished_at"])
+        changes["concurrent_copies"] = load_during(job, job.moodle_done_at or changes["finished_at"])
     with transaction.atomic():
         _update(job, from_state, guard, changes)
         _add_event(job, from_state, to_state, kind, reason, actor, via, data)
@@ -76,7 +76,7 @@ def record_event(
     guard: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Change columns of a job without a state transition, and record an event. Raises JobMovedOn like ``move_job``."""
+    """Change columns of a job without a state transition, and record an event. Raises StaleJob like ``move_job``."""
     with transaction.atomic():
         _update(job, job.state, guard, changes)
         _add_event(job, job.state, job.state, kind, reason, actor, via, data)
@@ -84,7 +84,7 @@ def record_event(
 
 
 def update_job(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
-    """Change columns of a job without an event: figures and times. Raises JobMovedOn like ``move_job``."""
+    """Change columns of a job without an event: figures and times. Raises StaleJob like ``move_job``."""
     _update(job, job.state, guard, changes)
 
 
@@ -164,11 +164,11 @@ def _move_some(
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
     if not changes.keys().isdisjoint(SOURCES):
         changes = {**changes, **derived_columns(job, changes)}
-    # An UPDATE needs a column: without one it would match no row, and look like a changed job.
+    # An UPDATE needs a column: without one it would match no row, and look as if the job had changed.
     columns = dict(changes) or {"state": state}
     changed = DuplicationJob.objects.filter(pk=job.pk, state=state, **(guard or {})).update(**columns)
     if not changed:
-        raise JobMovedOn(f"Job {job.pk} is no longer {state}, or another worker holds its lease.")
+        raise StaleJob(f"Job {job.pk} is no longer {state}, or another worker holds its lease.")
     job.refresh_from_db()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import time_machine
 
+from dupdash.duplication import recent_answers, tasks
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.moodle.client import MoodleClient
 from tests.duplication.support import Clock, Moodle, serving, stories_are_whole
@@ -17,8 +18,13 @@ SPEED = 50.0
 
 @pytest.fixture
 def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
-    """The Moodle of the settings. At the end it checks that nothing was sent or made twice."""
+    """The Moodle of the settings. At the end it checks that nothing was sent or made twice.
+
+    A worker runs one job for each message, and answers of Moodle are read anew for each job.
+    """
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
+    monkeypatch.setattr(tasks, "TURN", 0.0)
+    monkeypatch.setattr(recent_answers, "MAX_AGE", 0.0)
     with serving(settings, Moodle(speed=SPEED)) as moodle:
         yield moodle
     moodle.never_disturbed()

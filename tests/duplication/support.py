@@ -21,7 +21,7 @@ from dupdash.duplication import jobs, moodle_health, tasks
 from dupdash.duplication.drivers.copy_tracker import CopyEvidence, TrackedCourse
 from dupdash.duplication.engine import checking
 from dupdash.duplication.engine.follow import follow_due_jobs
-from dupdash.duplication.engine.run import LateAnswerThread
+from dupdash.duplication.engine.run import ConfirmationThread, LateAnswerThread
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
@@ -233,22 +233,28 @@ def story(job: DuplicationJob) -> str:
 
 def told_again_at_once(job: DuplicationJob) -> None:
     """As if the delay of an automatic retry were over and the job had been dispatched."""
-    DuplicationJob.objects.filter(pk=job.pk).update(not_before=None, dispatched_at=timezone.now())
+    DuplicationJob.objects.filter(pk=job.pk).update(retry_at=None, dispatched_at=timezone.now())
 
 
 def run_worker(job: DuplicationJob) -> DuplicationJob:
-    """What a worker does that gets the job's message; comes back when the worker is free again, and nothing of it is
-    still waited for."""
+    """What a worker does that gets the job's message. Returns when the copy is confirmed and no answer is awaited."""
     tasks.run_job(job.pk)
-    hear_late_answers()
+    await_threads()
     job.refresh_from_db()
     return job
 
 
-def hear_late_answers() -> None:
-    """Wait for what Moodle says in the end to requests of jobs that were taken back."""
+def run_dispatched() -> None:
+    """What idle workers do: run the dispatched jobs until none is left."""
+    while dispatched := list(DuplicationJob.objects.dispatched()):
+        for job in dispatched:
+            run_worker(job)
+
+
+def await_threads() -> None:
+    """Wait until copies are confirmed, and late answers recorded."""
     for thread in threading.enumerate():
-        if isinstance(thread, LateAnswerThread):
+        if isinstance(thread, ConfirmationThread | LateAnswerThread):
             thread.join(PATIENCE)
             assert not thread.is_alive(), "still waiting for an answer"
 
@@ -327,7 +333,7 @@ def working_on(job: DuplicationJob) -> Background:
 
     def work() -> None:
         tasks.run_job(job.pk)
-        hear_late_answers()
+        await_threads()
 
     return Background(work)
 

@@ -6,7 +6,9 @@ from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs, tasks
-from dupdash.duplication.engine import run
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence
+from dupdash.duplication.drivers.lookup import evidence_of
+from dupdash.duplication.engine import late_answer
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
@@ -153,7 +155,7 @@ def test_it_does_not_say_that_no_copy_was_made_once_moodle_has_answered(
     moodle: Moodle, client_of: MoodleClient
 ) -> None:
     copy = moodle.add("NEW-1", fullname="Copy called NEW-1")
-    job = a_job(State.UNRESOLVED, course_id=copy.id, proof=Proof.ANSWERED)
+    job = a_job(State.UNRESOLVED, facts=CopyEvidence(answered=copy.id).to_json())
     with pytest.raises(jobs.CannotDo, match=f"names course {copy.id}"):
         jobs.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
 
@@ -165,10 +167,10 @@ def test_it_does_not_settle_what_moodle_answers_at_the_same_moment(
     # Where nobody would look for it: only the answer names it.
     copy, other = moodle.add("NEW-1", categoryid=3), moodle.add("OTHER")
     seen = a_job(State.UNRESOLVED, sent_at=timezone.now())
-    run._late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)
+    late_answer.record_late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)
     with pytest.raises(jobs.CannotDo, match="at the same moment"):
         jobs.settle(seen, course_id=None if none else other.id, reason="I think.", actor=None, client=client_of)
-    assert DuplicationJob.objects.get(pk=seen.pk).course_id == copy.id
+    assert evidence_of(DuplicationJob.objects.get(pk=seen.pk)).answered == copy.id
 
 
 def test_it_does_not_say_that_a_copy_stays_whose_deletion_was_not_heard_of(

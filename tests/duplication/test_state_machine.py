@@ -27,7 +27,7 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch, leases
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest
 from dupdash.duplication.states import TERMINAL, TRANSITIONS, UNFINISHED, IllegalTransition, State
-from dupdash.duplication.transitions import JobMovedOn, move_job, record_event
+from dupdash.duplication.transitions import StaleJob, move_job, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
 from tests.duplication.support import Moodle, a_job, stories_are_whole
@@ -127,7 +127,7 @@ class Jobs(RuleBasedStateMachine):
         try:
             with transaction.atomic():
                 record_event(job, kind="sent", reason="Sent.", guard={"sent_at__isnull": True}, sent_at=timezone.now())
-        except (JobMovedOn, IntegrityError):
+        except (StaleJob, IntegrityError):
             pass
 
     @precondition(lambda self: DuplicationJob.objects.filter(state=State.RUNNING).exists())
@@ -148,7 +148,7 @@ class Jobs(RuleBasedStateMachine):
                 move_job(job, to_state, kind="moved", reason="Because.")
         except IllegalTransition:
             assert to_state not in TRANSITIONS[job.state]
-        except JobMovedOn:
+        except StaleJob:
             assert now != job.state
         except IntegrityError:
             assert job.sent_at is not None, "only the rule about sources may refuse it"

@@ -8,7 +8,7 @@ from django.db import IntegrityError
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import TRANSITIONS, IllegalTransition, State
-from dupdash.duplication.transitions import JobMovedOn, create_job, move_job, record_event, update_job
+from dupdash.duplication.transitions import StaleJob, create_job, move_job, record_event, update_job
 from tests.duplication.support import a_job, kinds
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,7 +52,7 @@ def test_it_changes_nothing_when_somebody_else_moved_the_job() -> None:
         lambda: record_event(stale, kind="x", reason="Why."),
         lambda: update_job(stale, attempts=7),
     ):
-        with pytest.raises(JobMovedOn):
+        with pytest.raises(StaleJob):
             act()
     job.refresh_from_db()
     assert (job.state, job.attempts, kinds(job)) == (State.CANCELLED, 0, ["submitted", "cancelled"])
@@ -60,9 +60,9 @@ def test_it_changes_nothing_when_somebody_else_moved_the_job() -> None:
 
 def test_it_changes_nothing_where_the_guard_does_not_hold() -> None:
     job = a_job(State.RUNNING, lease_owner="somebody")
-    with pytest.raises(JobMovedOn):
+    with pytest.raises(StaleJob):
         move_job(job, State.SUCCEEDED, kind="x", reason="Why.", guard={"lease_owner": "me"})
-    with pytest.raises(JobMovedOn):
+    with pytest.raises(StaleJob):
         record_event(job, kind="x", reason="Why.", guard={"lease_owner": "me"})
     assert kinds(job) == ["submitted"]
 

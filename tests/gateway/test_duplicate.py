@@ -91,6 +91,7 @@ def test_event_names_the_label_of_the_token(program: Caller, administrator: User
     assert (event.actor, event.via) == (administrator, "timetable import")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_started_job_makes_a_course(program: Caller, moodle: Moodle) -> None:
     answer = program.copy("WS-1")
     assert run_worker(job_of(answer)).state == State.SUCCEEDED

@@ -24,6 +24,7 @@ def own(state: State, faculty: User, **columns: Any) -> DuplicationJob:
     return a_job(state, requester=faculty, **columns)
 
 
+@pytest.mark.django_db(transaction=True)
 def test_result_of_a_finished_copy_names_its_course(calls_as: Calls, administrator: User, moodle: Moodle) -> None:
     program = calls_as(administrator)
     answer = program.copy("WS-1")
@@ -91,7 +92,7 @@ def test_result_of_a_failed_copy_has_reason_and_partial_course(
 
 
 def test_result_of_a_cancelled_copy_says_that_it_was_cancelled(program: Caller, faculty: User) -> None:
-    job = own(State.CHECKING, faculty, failure_code="x", failure_message="Course 9, “Merger, confidential”")
+    job = own(State.CHECKING, faculty, request_error="x", failure_message="Course 9, “Merger, confidential”")
     move_job(job, State.CANCELLED, kind="removed", reason="Cancelled, and the copy removed.")
     assert program(RESULT, duplicateid=job.pk)["failuremessage"] == "Cancelled, and the copy removed."
 

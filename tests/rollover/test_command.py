@@ -6,16 +6,15 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from dupdash.duplication import tasks as duplication_tasks
 from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.rollover.management.commands import rollover as module
 from dupdash.rollover.models import Plan
-from tests.duplication.support import Moodle
+from tests.duplication.support import Moodle, run_dispatched
 from tests.rollover.files import HEADINGS
 from tests.rollover.support import rows
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +26,7 @@ def working(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that runs what is dispatched whenever the command waits."""
 
     def work(seconds: float) -> None:
-        for job in DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=False):
-            duplication_tasks.run_job(job.pk)
+        run_dispatched()
 
     monkeypatch.setattr(module.time, "sleep", work)
 

@@ -12,19 +12,18 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from dupdash.duplication import tasks as duplication_tasks
 from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
 from dupdash.rollover.models import Plan, PlanState
 from dupdash.rollover.reading.table import read_table
 from tests.conftest import signed_in
-from tests.duplication.support import Moodle, a_job
+from tests.duplication.support import Moodle, a_job, run_dispatched
 from tests.rollover.files import HEADINGS
 from tests.rollover.support import a_plan, jobs_of, row, rows, start
 from tests.web.support import text
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -70,9 +69,7 @@ def test_way_from_the_file_to_the_results(as_administrator: Client) -> None:
     batch = Batch.objects.get()
     assert answer.redirect_chain == [(reverse("rollover:batch", args=[batch.pk]), 303)]
     assert "0 of 2 ended" in text(answer)
-    for _ in range(2):
-        for job in DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=False):
-            duplication_tasks.run_job(job.pk)
+    run_dispatched()
     assert "All copies have ended." in text(as_administrator.get(reverse("rollover:batch", args=[batch.pk])))
 
     results = as_administrator.get(reverse("rollover:results", args=[batch.pk]))

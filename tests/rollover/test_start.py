@@ -6,16 +6,15 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from dupdash.duplication import tasks as duplication_tasks
 from dupdash.duplication.models import Batch, DuplicationJob, Origin
 from dupdash.duplication.states import State
 from dupdash.rollover.models import PlanState
 from dupdash.rollover.running.start import CannotStart, StartSettings, request_start
-from tests.duplication.support import Moodle, a_job
+from tests.duplication.support import Moodle, a_job, run_dispatched
 from tests.rollover.files import HEADINGS
 from tests.rollover.support import a_plan, jobs_of, problems, rows, start
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +39,7 @@ def test_each_selected_row_becomes_a_job(administrator: User) -> None:
 
 def test_jobs_of_a_batch_are_run_like_any_other(administrator: User, moodle: Moodle) -> None:
     batch = start(a_plan(rows(2), administrator))
-    for _ in range(2):
-        for job in DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=False):
-            duplication_tasks.run_job(job.pk)
+    run_dispatched()
     assert [job.state for job in jobs_of(batch)] == [State.SUCCEEDED] * 2
     assert moodle.named("BIO-COPY-1")
 

@@ -10,18 +10,17 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from dupdash.duplication import tasks as duplication_tasks
-from dupdash.duplication.models import Batch, DuplicationJob
+from dupdash.duplication.models import Batch
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
 from dupdash.rollover.models import Undo, UndoState, Verdict
 from dupdash.rollover.running import undo as running
 from dupdash.sandbox.records import Module
-from tests.duplication.support import Moodle
+from tests.duplication.support import Moodle, run_dispatched, run_worker
 from tests.rollover.support import a_plan, jobs_of, rows, start
 from tests.web.support import text
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
@@ -29,9 +28,7 @@ def batch(administrator: User, moodle: Moodle) -> Batch:
     """Three copies that are complete."""
     batch = start(a_plan(rows(3), administrator))
     assert batch is not None
-    while waiting := DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=False):
-        for job in waiting:
-            duplication_tasks.run_job(job.pk)
+    run_dispatched()
     assert {job.state for job in jobs_of(batch)} == {State.SUCCEEDED}
     return batch
 
@@ -114,8 +111,7 @@ def test_copied_people_keep_no_copy_and_new_ones_do(administrator: User, moodle:
     content = rows(1).replace("category", "category,users,role_assignments,enrolments", 1).replace(",8", ",8,1,1,1")
     batch = start(a_plan(content, administrator))
     (job,) = jobs_of(batch)
-    duplication_tasks.run_job(job.pk)
-    job.refresh_from_db()
+    run_worker(job)
     assert batch is not None
     copy = moodle.by_id(job.course_id)
     assert copy is not None

@@ -133,7 +133,7 @@ def test_waiting_begins_at_the_scheduled_time() -> None:
     a_job(State.SUCCEEDED, "APPROVED", **began(50, 1, created_at=NOON - timedelta(hours=9)))
     a_job(State.SUCCEEDED, "LATER", **began(3600, 1, not_before=NOON + timedelta(seconds=3590)))
     # Set by an automatic retry, after it had begun for the first time: says nothing of the wait before.
-    a_job(State.SUCCEEDED, "AGAIN", **began(30, 1, not_before=NOON + timedelta(seconds=600)))
+    a_job(State.SUCCEEDED, "AGAIN", **began(30, 1, retry_at=NOON + timedelta(seconds=600)))
     a_job(State.SUCCEEDED, "PAST", **began(40, 1, not_before=NOON - timedelta(seconds=600)))
     assert figures.waits(WEEK).values == (10, 30, 40, 50)
 

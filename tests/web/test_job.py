@@ -38,7 +38,7 @@ def test_page_shows_the_request(as_faculty: Client, faculty: User) -> None:
 
 def test_delay_of_a_retry_is_not_shown_as_scheduled(as_administrator: Client) -> None:
     now = timezone.now()
-    delayed = a_job(shortname="DELAYED", started_at=now, not_before=now + timedelta(minutes=5))
+    delayed = a_job(shortname="DELAYED", started_at=now, retry_at=now + timedelta(minutes=5))
     for address in (f"/jobs/{delayed.pk}/", f"/jobs/{delayed.pk}/summary.txt"):
         assert "Scheduled" not in text(as_administrator.get(address))
     # What somebody asked for stays told, before it starts and after.

@@ -130,12 +130,12 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
         ),
         ({}, "The connection dropped before Moodle answered."),
         (
-            {"failure_code": "cannotrestore"},
+            {"request_error": "cannotrestore"},
             "Moodle reported an error. Checking in Moodle whether a part of the copy was left. "
             "The new course has not appeared yet. A few more checks will decide.",
         ),
         (
-            {"course_id": 812, "proof": "seen", "failure_code": "cannotrestore", "facts": facts_of(SEEN, own=812)},
+            {"course_id": 812, "proof": "seen", "request_error": "cannotrestore", "facts": facts_of(SEEN, own=812)},
             "The new course (id 812) is incomplete. A few more checks will decide.",
         ),
         (

@@ -1,17 +1,14 @@
-"""What the answer or the error of a synchronous duplication proves, compared with what Moodle shows."""
+"""Stores the answer of a synchronous duplication, and judges from lookups what its error proves."""
 
+import contextlib
 import logging
 import time
+from typing import Any
+
+from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.copy_tracker import (
-    CopyEvidence,
-    CourseSnapshot,
-    Observation,
-    apply_answer,
-    apply_observation,
-    matches_request,
-)
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_answer, apply_observation
 from dupdash.duplication.drivers.lookup import (
     changes_from_evidence,
     expected_copy,
@@ -22,11 +19,11 @@ from dupdash.duplication.drivers.lookup import (
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import outcome_of_read
 from dupdash.duplication.explanations import TAKEN
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.moodle_health import ADD_FUNCTIONS, DUPLICATE, ask_site
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
-from dupdash.duplication.transitions import JobMovedOn, record_event, update_job
+from dupdash.duplication.transitions import StaleJob, update_job
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Duplicated
@@ -37,36 +34,31 @@ logger = logging.getLogger("dupdash.synchronous")
 NEWBORN = 1.0
 
 
-def confirm_answer(
-    job: DuplicationJob, lease: Lease, client: MoodleClient, answer: Duplicated, evidence: CopyEvidence
-) -> Outcome:
-    """Compare Moodle's answer with what Moodle shows: the course it names must carry the requested short name."""
-    expected = expected_copy(job)
-    try:
-        course = client.course_by_id(answer.id)
-    except errors.MoodleError as error:
-        return outcomes.AnswerLost(f"an answer that could not be confirmed ({error})")
-    shown = CourseSnapshot.from_course(course) if course is not None else None
-    if evidence.course_id not in (None, answer.id) and (shown is None or not matches_request(shown, expected)):
-        return outcomes.AnswerLost(f"an answer naming course {answer.id}, where {evidence.course_id} was seen")
-    now = time.time()
-    after = apply_answer(evidence, answer.id, now)
-    after = apply_observation(after, expected, Observation(now, (shown,) if shown else ()))
-    if after.course_id is None:
-        return outcomes.AnswerLost(f"an answer naming course {answer.id}, which does not carry the requested names")
-    changes = changes_from_evidence(after, job)
-    other = evidence.course_id if evidence.course_id != answer.id else None
-    reason = f"Moodle's answer names course {answer.id}. Course {other}, under the same names, is not this job's."
-    try:
-        if other is None:
-            retry_until_database_up(lambda: update_job(job, guard=lease.guard, **changes))
-        else:
-            retry_until_database_up(
-                lambda: record_event(job, kind="course_corrected", reason=reason, guard=lease.guard, **changes)
-            )
-    except JobMovedOn as moved:
-        logger.info("%s", moved)
-    return outcomes.Finished(answer.id, answered=True)
+def store_answer(job: DuplicationJob, lease: Lease, answer: Duplicated, evidence: CopyEvidence) -> Outcome:
+    """Store the course that Moodle's answer names, and give the slot back, in one UPDATE.
+
+    If this process dies after it, the sweep confirms the copy from what is stored.
+    """
+    after = apply_answer(evidence, answer.id, time.time())
+    changes = changes_from_evidence(evidence, job) | changes_from_answer(job, after)
+    with contextlib.suppress(StaleJob):
+        retry_until_database_up(lambda: update_job(job, guard=lease.guard, **changes))
+    return outcomes.Answered(answer.id)
+
+
+def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str, Any]:
+    """The columns of a job that change with Moodle's answer, which is in the evidence already."""
+    now = timezone.now()
+    changes: dict[str, Any] = {
+        "facts": evidence.to_json(),
+        "moodle_done_at": job.moodle_done_at or now,
+        "source_released_at": job.source_released_at or now,
+        "last_response_at": now,
+    }
+    if evidence.course_id is None:
+        # Unless a lookup had proven it already: another course that was taken for the copy is none.
+        changes |= {"course_id": None, "proof": Proof.NONE}
+    return changes
 
 
 def outcome_of_error(
@@ -74,8 +66,8 @@ def outcome_of_error(
 ) -> tuple[Outcome, CopyEvidence]:
     """What an error means, after one more round of lookups, and what these showed.
 
-    An answer that says "nothing was started" may come from something on the way that replaced Moodle's own, or from the
-    middle of a restore: what Moodle shows is the better evidence.
+    A proxy may have replaced Moodle's answer with one that says "nothing was started", or the answer comes from the
+    middle of a restore. What the lookups show is the better evidence.
     """
     if isinstance(error, errors.NotSent):
         return outcomes.NothingStarted(error), evidence
@@ -97,9 +89,9 @@ def _look_once_more(
 ) -> tuple[CopyEvidence, bool]:
     """What is known after one more round of lookups, and whether Moodle could be asked.
 
-    The requested short name is looked up once. Moodle's own words end the request, so nothing can break by that; where
-    something on the way answered in its place, one lookup hits the few dangerous milliseconds hardly ever. Where Moodle
-    says that the name is taken, the course in the way may be new, of a request that was sent twice on the way.
+    The requested short name is looked up once. Moodle's own error ends the request, so this lookup can break nothing.
+    Where a proxy answered in place of Moodle, one lookup hardly ever meets the few dangerous milliseconds. Where Moodle
+    answers that the name is taken, a proxy may have sent the request twice, and the course with the name may be new.
     """
     if error.errorcode == TAKEN:
         time.sleep(NEWBORN)

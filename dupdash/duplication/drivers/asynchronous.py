@@ -24,7 +24,7 @@ from dupdash.duplication.progress import RESTORE_PHASE, backup_share, overall_of
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, record_event
+from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient, StartDetails
 from dupdash.moodle.options import Driver, abilities
@@ -36,7 +36,7 @@ logger = logging.getLogger("dupdash.native")
 AWAITING = 700
 FINISHED_ERR = 900
 FINISHED_OK = 1000
-# A failure that a site tells of an id alone: where it took one duplication for another, ours goes on.
+# A failure that a site reports for an id alone. If the site confuses two duplications, ours still runs.
 FAILED_BY_ITS_ID = "finished_err"
 ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
 
@@ -49,7 +49,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: D
             return refusal
     except errors.MoodleError as error:
         return outcome_of_read(error)
-    except JobMovedOn:
+    except StaleJob:
         return outcomes.LeaseLost()
     except IntegrityError:
         return outcomes.SourceIsBusy()
@@ -104,7 +104,7 @@ def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> 
     def write() -> None:
         try:
             record_event(job, kind="start_lost", reason=start_lost(str(error)), guard=lease.guard, **repeated_soon())
-        except JobMovedOn as moved:
+        except StaleJob as moved:
             logger.info("%s", moved)
 
     retry_until_database_up(write)
@@ -133,7 +133,7 @@ def _details(job: DuplicationJob) -> StartDetails:
 
 
 def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any]) -> None:
-    """The site accepted the request. Raises JobMovedOn."""
+    """The site accepted the request. Raises StaleJob."""
     record_event(
         job,
         kind="accepted",
@@ -149,14 +149,14 @@ def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any
 def _store(job: DuplicationJob, lease: Lease, duplicate_id: str) -> None:
     try:
         record_start(job, duplicate_id, lease.guard)
-    except JobMovedOn:
+    except StaleJob:
         # The start call is repeated by now, or its course is looked up: it will be found, with or without this id.
         logger.warning("job %s: the site's id %s came after the lease was lost", job.pk, duplicate_id)
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the site says of one duplication. ``status`` is None where the site does not know its id."""
+    """The status that the site reports for one duplication; ``status`` is None where the site does not know its id."""
 
     status: AsyncStatus | None
     detail: str = ""
@@ -213,8 +213,8 @@ def reports_the_whole(job: DuplicationJob) -> bool:
 
 
 def is_running(job: DuplicationJob, report: Report) -> bool:
-    """Whether the report is all there is to know of this copy for now. No course is looked up then: a request that
-    touches a course while it is restored can break its restore."""
+    """Whether the site reports the copy as running. No course is looked up then: a lookup of a course that is being
+    restored can break the restore."""
     return (
         reports_the_whole(job) and report.status is not None and report.status.status not in (FINISHED_ERR, FINISHED_OK)
     )
@@ -252,3 +252,8 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, A
         changes["restore_at"] = timezone.now()
         changes["source_released_at"] = job.source_released_at or timezone.now()
     return changes
+
+
+def is_finished(report: Report | None) -> bool:
+    """Whether the site says that the copy is complete."""
+    return report is not None and report.status is not None and report.status.status == FINISHED_OK

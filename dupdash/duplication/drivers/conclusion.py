@@ -55,7 +55,7 @@ ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
 def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outcome | None:
     """What a report means for its job. None: the copy is not finished, or nothing could be learned now.
 
-    Raises JobMovedOn where somebody else moved the job, and ConfigurationFault. A site that does not answer is asked
+    Raises StaleJob where somebody else moved the job, and ConfigurationFault. A site that does not answer is asked
     again later.
     """
     status = report.status
@@ -110,7 +110,7 @@ def _finished(
         return outcomes.AnswerLost(f"the site names course {course_id}, which does not carry the requested names")
     changes = {**changes_from_evidence(evidence, job), **changes_from_report(job, status)}
     update_job(job, moodle_report=to_builtins(report), **changes)
-    return outcomes.Finished(course_id, answered=True)
+    return outcomes.Finished(course_id)
 
 
 def _failed(job: DuplicationJob, result: AsyncResult) -> Outcome:

@@ -111,6 +111,11 @@ class CopyEvidence:
         return next((course for course in self.courses if course.id == own_id), None)
 
     @property
+    def is_answer_confirmed(self) -> bool:
+        """Whether the proven course is the one that Moodle's answer named: Moodle has completed it."""
+        return self.course_id is not None and self.course_id == self.answered
+
+    @property
     def candidates(self) -> tuple[TrackedCourse, ...]:
         return tuple(course for course in self.courses if course is not self.own)
 
@@ -138,7 +143,7 @@ class Verdict(StrEnum):
     GOING_ON = "going on"
     FINISHED = "finished"
     PARTIAL = "partial"
-    # No course is proven, and every candidate stood still for the whole limit.
+    # No course is proven, and no candidate changed for the whole limit.
     LIKELY_PARTIAL = "likely partial"
     GONE = "gone"
 
@@ -166,8 +171,10 @@ def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observatio
 
 
 def apply_answer(evidence: CopyEvidence, course_id: int, at: float) -> CopyEvidence:
-    """The evidence after Moodle's answer named the course. Another course that was taken for the copy, made by
-    somebody meanwhile under the same names, becomes a candidate."""
+    """The evidence after Moodle's answer named the course, which a lookup is still to confirm.
+
+    Another course that was taken for the copy becomes a candidate.
+    """
     proven = evidence.course_id if evidence.course_id == course_id else None
     courses = {course.id: course for course in evidence.courses}
     known = courses.get(course_id) or TrackedCourse(course_id, "", "", False, 0, first_seen=at, looked_at=at)
@@ -180,7 +187,7 @@ def judge(evidence: CopyEvidence, still: float, settled: float = 60.0) -> Verdic
     """What the evidence means. ``still``: seconds a course must be observed unchanged before it counts as partial;
     ``settled``: before a hidden one that has all counts as finished, for every restore begins with a hidden row.
 
-    A healthy copy looks unchanged for a third of its life, so ``still`` is one whole expected duration.
+    A healthy copy does not change for a third of its life, so ``still`` is one whole expected duration.
     """
     own = evidence.own
     if own is None:
@@ -190,7 +197,7 @@ def judge(evidence: CopyEvidence, still: float, settled: float = 60.0) -> Verdic
         return Verdict.LIKELY_PARTIAL if all(one.unchanged >= still for one in present) else Verdict.GOING_ON
     if own.missing:
         return Verdict.GONE if own.missing >= MISSING_BELIEVED else Verdict.GOING_ON
-    if own.complete:
+    if own.complete or evidence.is_answer_confirmed:
         return Verdict.FINISHED
     if own.has_all:
         return Verdict.FINISHED if own.unchanged >= min(still, settled) else Verdict.GOING_ON
@@ -237,20 +244,34 @@ def has_requested_names(course: CourseSnapshot | TrackedCourse, expected: Expect
 def _prove(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
     if evidence.course_id is not None:
         return evidence
-    shown = [course for course in observation.courses if course.id not in expected.not_ours]
+    shown = {course.id: course for course in observation.courses if course.id not in expected.not_ours}
     if evidence.answered is not None:
-        named = [one for one in shown if one.id == evidence.answered and has_requested_names(one, expected)]
-    else:
-        named = [course for course in shown if matches_request(course, expected)]
+        answered = shown.get(evidence.answered)
+        return evidence if answered is None else _confirm_answer(evidence, expected, answered)
+    named = [course for course in shown.values() if matches_request(course, expected)]
     # Two courses that both could be the copy: which is whose is unknowable, so neither is proven.
     return replace(evidence, course_id=named[0].id) if len(named) == 1 else evidence
+
+
+def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: CourseSnapshot) -> CopyEvidence:
+    """The evidence after a lookup showed the course that Moodle's answer names.
+
+    Moodle answers at the very end, so this course must carry the requested short name; where another course matches the
+    request in full, this one must do so, too. Otherwise the answer was meant for something else, and is dropped.
+    """
+    others = tuple(course for course in evidence.courses if course.id != answered.id)
+    in_full = [course for course in others if matches_request(course, expected) and not course.missing]
+    if (matches_request if in_full else has_requested_names)(answered, expected):
+        return replace(evidence, course_id=answered.id)
+    proven = in_full[0].id if len(in_full) == 1 else None
+    return replace(evidence, course_id=proven, answered=None, courses=others)
 
 
 def _compare(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: CourseSnapshot, at: float) -> TrackedCourse:
     """A tracked course after one more snapshot of it.
 
-    In a long gap Moodle may have stood still itself, or a clock was set: a gap counts for ``expected.gap`` at most, so
-    that no row of gaps makes a whole duration out of the third in which a healthy copy looks unchanged.
+    A gap between two lookups counts for ``expected.gap`` at most, because Moodle may have been paused in it, or a clock
+    was set. Otherwise long gaps would turn the third of its life in which a healthy copy does not change into more.
     """
     if known is not None and at < known.looked_at:
         return known

@@ -1,9 +1,10 @@
-"""Look up the course of a job in Moodle: what the drivers, recovery and settling share."""
+"""Looks up the course of a job in Moodle, for the drivers, the checks and the recovery."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +24,7 @@ from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.newborn import names_not_to_look_up
 from dupdash.duplication.transitions import record_event, update_job
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.records import Course
 
 # No source has more copies than this under its own counted names; a longer run is cut.
 COUNTERS_MOST = 200
@@ -30,24 +32,38 @@ COUNTERS_MOST = 200
 CANDIDATES_FOLLOWED = 5
 
 
+def first_temporary_names(job: DuplicationJob) -> list[str]:
+    """The temporary names that a baseline begins with."""
+    names = _counted_names(job, job.source_shortname)
+    return list(islice(names, NAMES_BEYOND + 1))
+
+
+def _counted_names(job: DuplicationJob, source_shortname: str) -> Iterator[str]:
+    """SRC_1, SRC_2, …, without those that must not be looked up now."""
+    counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
+    skipped = names_not_to_look_up(job, counted)
+    return (name for name in counted if name not in skipped)
+
+
 def take_baseline(
-    client: MoodleClient, job: DuplicationJob, source_shortname: str, of_others: Iterable[int] = ()
+    client: MoodleClient,
+    job: DuplicationJob,
+    source_shortname: str,
+    of_others: Iterable[int] = (),
+    known: Mapping[str, tuple[Course, ...]] | None = None,
 ) -> dict[str, list[str] | list[int]]:
     """Which of SRC_1, SRC_2, … exist, up to the first free one and a few beyond: a cheap lookup each.
 
     Restore will call the copy by the first of these names that is free when it gets there. There is no cheap
-    way to ask for the highest course id, so the ids under these names tell our copy from what was there.
-    ``of_others``: the courses of other jobs, some of which are being made and will go through these names.
+    way to ask for the highest course id, so the ids under these names distinguish our copy from earlier courses.
+    ``of_others``: the courses of other jobs, some of which are being made and will go through these names. ``known``:
+    names that were looked up just now, with the courses found.
     """
     names: list[str] = []
     present = sorted(of_others)
     free = 0
-    counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
-    skipped = names_not_to_look_up(job, counted)
-    for name in counted:
-        if name in skipped:
-            continue
-        found = client.courses_by_shortname(name)
+    for name in _counted_names(job, source_shortname):
+        found = known[name] if known and name in known else client.courses_by_shortname(name)
         names.append(name)
         present += [course.id for course in found]
         free += 0 if found and not free else 1
@@ -105,8 +121,8 @@ def evidence_of(job: DuplicationJob) -> CopyEvidence:
 def course_due_at(job: DuplicationJob) -> datetime:
     """When the course of a sent job should have appeared: after three times the expected backup, and a minute at least.
 
-    From then on the job does not block its source any more where its answer was lost, and its requested short name may
-    be looked up now and then: to find its row in the very milliseconds in which that breaks it is very unlikely.
+    From then on a job whose answer was lost does not block its source any more, and its requested short name may be
+    looked up now and then: such a lookup is very unlikely to meet the few milliseconds in which it breaks the copy.
     """
     if job.expected_backup is not None:
         seconds = 3 * job.expected_backup
@@ -212,7 +228,7 @@ def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[s
 def record_evidence(
     job: DuplicationJob, evidence: CopyEvidence, *, guard: Mapping[str, Any] | None = None, **further: Any
 ) -> None:
-    """Write down what a lookup showed; a milestone is an event. Raises JobMovedOn where the job is elsewhere by now."""
+    """Write down what a lookup showed; a milestone is an event. Raises StaleJob where the job is elsewhere by now."""
     changes = changes_from_evidence(evidence, job)
     milestone = _milestone(job, changes, evidence)
     changes |= further

@@ -1,4 +1,4 @@
-"""What became of one attempt to have a Moodle duplicate a course: what a driver tells the engine."""
+"""The possible outcomes of one attempt to have Moodle duplicate a course, which a driver returns to the engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,12 +7,17 @@ from dupdash.moodle.errors import MoodleError, MoodleWords
 
 
 @dataclass(frozen=True)
-class Finished:
-    """The copy is complete; its id was seen or answered."""
+class Answered:
+    """Moodle's answer names the copy; a lookup is still to confirm it. The job holds no slot any more."""
 
     course_id: int
-    # By Moodle's own answer.
-    answered: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The copy was seen to be complete, without an answer."""
+
+    course_id: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class AnswerLost:
-    """The request may have reached Moodle, and no trustworthy answer came: the truth must be looked up."""
+    """The request may have reached Moodle, and no trustworthy answer came: the sweep checks in Moodle what happened."""
 
     detail: str
     # Moodle's error code where it did answer with one that may come from the middle of a restore.
@@ -74,10 +79,10 @@ class CancelledInMoodle:
 
 @dataclass(frozen=True)
 class LeaseLost:
-    """Somebody else decides about this job now."""
+    """The lease expired, and the job was taken back."""
 
-    # Where the request is still under way: waits for its answer, and tells what it says.
-    in_the_end: "Callable[[], Outcome] | None" = None
+    # Where the request is still under way: waits for its answer, and returns its outcome.
+    late_outcome: "Callable[[], Outcome] | None" = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,8 @@ class RunsInMoodle:
 
 
 Outcome = (
-    Finished
+    Answered
+    | Finished
     | NothingStarted
     | CancelledBeforeSending
     | SourceIsBusy

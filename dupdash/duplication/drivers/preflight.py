@@ -1,19 +1,23 @@
-"""Before a request that may start something goes out: look, and commit "sent" with the baseline (rule 3)."""
+"""Checks a job against Moodle before its request is sent, and commits "sent" with the baseline (rule 3)."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from django.utils import timezone
 
 from dupdash.duplication.course_settings import settings_of_copy
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.lookup import courses_of_other_jobs, take_baseline
+from dupdash.duplication.drivers.lookup import courses_of_other_jobs, first_temporary_names, take_baseline
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.expectation import expect
 from dupdash.duplication.explanations import TAKEN, UNSUPPORTED_OPTIONS
 from dupdash.duplication.models import DuplicationJob, Phase
+from dupdash.duplication.moodle_clients import read_together
 from dupdash.duplication.queue.leases import Lease
+from dupdash.duplication.recent_answers import recent_contents
 from dupdash.duplication.text_direction import isolate
-from dupdash.duplication.transitions import JobMovedOn, record_event
+from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import errors, options
 from dupdash.moodle.client import MoodleClient
@@ -36,32 +40,34 @@ def outcome_of_read(error: errors.MoodleError) -> Outcome:
 def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: Driver) -> Outcome | None:
     """Check all that can be checked before sending, and commit "sent" with the baseline (rule 3). None: go ahead.
 
-    Raises MoodleError, JobMovedOn where the lease is lost, and IntegrityError where another copy of the
+    Raises MoodleError, StaleJob where the lease is lost, and IntegrityError where another copy of the
     source is on its way unseen (rule 4).
     """
     # The site may have changed since the request was accepted.
     if reason := options.refusal(job.options, driver):
         return outcomes.Refused(UNSUPPORTED_OPTIONS, reason)
-    source = client.course_by_id(job.source_id)
-    if source is None:
-        return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
     # A site that takes an idempotency key checks the name itself, and names the course in its result.
     names_it = abilities(driver).repeatable
-    if not names_it and (taken := client.courses_by_shortname(job.shortname)):
+    names = [] if names_it else [job.shortname, *first_temporary_names(job)]
+    source, activities, *found = read_together(client, _reads(job, names))
+    known = dict(zip(names, found, strict=True))
+    if source is None:
+        return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
+    if taken := known.pop(job.shortname, []):
         return outcomes.Refused(
             TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name by now."
         )
     # A call that is sent again with the same key must ask for the same.
     course_settings = job.course_settings or settings_of_copy(job, source)
-    activities = _count_activities(source.id, client)
+    others = courses_of_other_jobs(job)
     baseline = (
-        {"names": [], "present": sorted(courses_of_other_jobs(job))}
+        {"names": [], "present": sorted(others)}
         if names_it
-        else take_baseline(client, job, source.shortname, courses_of_other_jobs(job))
+        else take_baseline(client, job, source.shortname, others, known)
     )
     expected = expect(source.id, activities, job.options)
     if lease.lost.is_set():
-        raise JobMovedOn(job.pk)
+        raise StaleJob(job.pk)
     try:
         record_event(
             job,
@@ -88,7 +94,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
             expected_backup=expected.backup if expected else None,
             expected_restore=expected.restore if expected else None,
         )
-    except JobMovedOn:
+    except StaleJob:
         job.refresh_from_db()
         if job.lease_owner == lease.owner and job.cancel_requested_at is not None:
             return outcomes.CancelledBeforeSending()
@@ -96,14 +102,27 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
     return None
 
 
+def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient], Any]]:
+    """What is read before sending: the source, the number of its activities, and the courses with each name."""
+
+    def lookup(name: str) -> Callable[[MoodleClient], Any]:
+        return lambda client: client.courses_by_shortname(name)
+
+    return [
+        lambda client: client.course_by_id(job.source_id),
+        lambda client: _count_activities(job.source_id, client),
+        *(lookup(name) for name in names),
+    ]
+
+
 def _count_activities(source_id: int, client: MoodleClient) -> int | None:
     """The number of activities of the source, None where Moodle cannot list them: it is for the estimate only.
 
-    A single broken plugin makes Moodle answer ``invalidresponse`` here, or nothing at all, and can be copied all the
-    same.
+    A single broken plugin makes Moodle answer ``invalidresponse`` here, or nothing at all, and the source can be copied
+    all the same.
     """
     try:
-        return client.contents(source_id).activities
-    except (errors.UnknownRefusal, errors.NoTrustworthyAnswer) as error:
+        return recent_contents(client, source_id).activities
+    except (errors.UnknownRefusal, errors.NoTrustworthyAnswer, errors.Refused) as error:
         logger.warning("the activities of course %s cannot be counted: %s", source_id, error)
         return None

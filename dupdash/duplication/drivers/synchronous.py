@@ -1,21 +1,24 @@
-"""Duplicate through Moodle's synchronous service: one call that waits, and a second connection that watches.
+"""Duplicates through Moodle's synchronous service: one call that waits, and lookups that follow the copy meanwhile.
 
-Raises nothing a Moodle or a database can cause: what became of the attempt is its Outcome.
+Raises nothing that a Moodle or a database can cause: an attempt ends with an Outcome.
 """
 
 import contextlib
 import logging
 import threading
 import time
-from itertools import cycle, islice
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import cycle, repeat
 from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import IntegrityError, close_old_connections
+from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.answers import confirm_answer, outcome_of_error
+from dupdash.duplication.drivers.answers import outcome_of_error, store_answer
 from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
@@ -32,7 +35,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
-from dupdash.duplication.transitions import JobMovedOn
+from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import SYNCHRONOUS
@@ -40,8 +43,13 @@ from dupdash.moodle.records import Duplicated
 
 logger = logging.getLogger("dupdash.synchronous")
 
-# How often the contents of a copy are read while it is restored: expensive, and seldom new.
-CONTENT_LOOKUPS = 8
+# When the contents of a copy are first read, and how often after that, as shares of the expected restore: they become
+# visible near its end.
+FIRST_CONTENT, CONTENT_LOOKUPS = 1 / 2, 1 / 8
+# Lookups of the most likely temporary name between two that look up another one, too.
+LIKELY_ALONE = 3
+# A lookup that shows nothing new is recorded at most this rarely, for "last contact with Moodle".
+RECORDED_AT_LEAST = timedelta(seconds=5)
 # A copy that is complete, and whose answer does not come: how many lookups it is waited for.
 LOOKUPS_FOR_THE_ANSWER = 5
 # The pause between two lookups grows with the time that passes, up to so many shortest pauses.
@@ -57,7 +65,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
         refusal = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
     except errors.MoodleError as error:
         return outcome_of_read(error)
-    except JobMovedOn:
+    except StaleJob:
         return outcomes.LeaseLost()
     except IntegrityError:
         return outcomes.SourceIsBusy()
@@ -67,11 +75,12 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
     call.start()
     evidence, ours = _watch(job, lease, client, call)
     if ours:
-        _keep(job, lease, evidence)
+        if call.answer is None:
+            _keep(job, lease, evidence)
         return _conclude(job, lease, client, call, evidence)
-    # Somebody took the job back, and it is being looked up.
+    # The job was taken back, and the sweep checks it.
     retry_until_database_up(lambda: _hand_over(job, evidence))
-    return outcomes.LeaseLost(in_the_end=lambda: _hear_the_answer(job, lease, call))
+    return outcomes.LeaseLost(late_outcome=lambda: _await_late_answer(job, lease, call))
 
 
 class Call(threading.Thread):
@@ -99,18 +108,18 @@ class Call(threading.Thread):
 
 
 def _hand_over(job: DuplicationJob, evidence: CopyEvidence) -> None:
-    """Record what this worker has seen for whoever looks the job up now; the database may have been away meanwhile."""
+    """Record what this worker has seen, for the sweep that checks the job now."""
     job.refresh_from_db()
     if not evidence.courses or evidence_of(job).courses or job.is_terminal:
         return
     try:
         record_evidence(job, evidence, guard={"course_id": None, "sent_at": job.sent_at})
-    except JobMovedOn as moved:
+    except StaleJob as moved:
         logger.info("%s", moved)
 
 
-def _hear_the_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome:
-    """What Moodle says in the end to the request of a job that was taken back."""
+def _await_late_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome:
+    """The outcome of the request of a job that was taken back."""
     call.join()
     retry_until_database_up(job.refresh_from_db)
     with open_client() as client:
@@ -120,32 +129,34 @@ def _hear_the_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome:
 def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) -> tuple[CopyEvidence, bool]:
     """Record the milestones while the call waits; ends with the call, or with a copy that is complete without it.
 
-    Only temporary names are looked up, and courses that were seen under them: whatever else finds the new course in its
-    first milliseconds breaks the copy. Returns what was seen, and whether the job is still ours.
+    Only temporary names are looked up, and courses that were seen under them: any other lookup could find the new
+    course in its first milliseconds and break the copy. Returns what was seen, and whether this worker still has the
+    lease.
     """
     evidence, expected = evidence_of(job), expected_copy(job)
-    names = cycle(temporary_names(job))
-    content_period = max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) / CONTENT_LOOKUPS)
+    names = _names_in_turn(job)
     began = time.monotonic()
-    next_content = 0.0
+    next_content = float("inf")
     complete_lookups = 0
     call.join(max(settings.WATCH_INTERVAL, FIRST_LOOKUP * (job.expected_backup or 0)))
     while call.is_alive():
         if lease.lost.is_set():
             return evidence, False
         now = time.monotonic()
-        with_content = bool(evidence.courses) and now >= next_content
-        next_content = now + content_period if with_content else next_content
+        with_content = now >= next_content
+        if with_content:
+            next_content = now + _content_pause(job, CONTENT_LOOKUPS)
         try:
-            to_look_up = {*most_likely_temporary_name(job), *islice(names, 1)} if not evidence.courses else ()
-            observation = observe_copy(
-                client, evidence, expected, names=safe_names(job, to_look_up), contents=with_content
-            )
-            evidence = apply_observation(evidence, expected, observation)
-            record_evidence(job, evidence, guard=lease.guard)
+            to_look_up = safe_names(job, next(names)) if not evidence.courses else ()
+            observation = observe_copy(client, evidence, expected, names=to_look_up, contents=with_content)
+            before, evidence = evidence, apply_observation(evidence, expected, observation)
+            if evidence.courses and not before.courses:
+                next_content = now + _content_pause(job, FIRST_CONTENT)
+            if evidence != before or (timezone.now() - (job.last_response_at or job.created_at)) > RECORDED_AT_LEAST:
+                record_evidence(job, evidence, guard=lease.guard)
         except errors.MoodleError as error:
             logger.info("job %s: a lookup in Moodle failed: %s", job.pk, error)
-        except JobMovedOn:
+        except StaleJob:
             return evidence, False
         except DatabaseError as error:
             # The next lookup records it all, or the end does.
@@ -158,6 +169,19 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
     return evidence, True
 
 
+def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
+    """The temporary names of each lookup: the most likely one, and at times another one."""
+    likely = most_likely_temporary_name(job)
+    for name in cycle(temporary_names(job) or likely):
+        yield (*likely, name)
+        yield from repeat(likely, LIKELY_ALONE)
+
+
+def _content_pause(job: DuplicationJob, share: float) -> float:
+    """Seconds until the contents are read: a share of the restore, because that is expensive and seldom shows news."""
+    return float(max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) * share))
+
+
 def _pause(seen: bool, elapsed: float) -> float:
     """Seconds until the next lookup: Moodle is busy with the copy itself, and a long one changes seldom."""
     shortest = settings.FOLLOW_INTERVAL if seen else settings.WATCH_INTERVAL
@@ -168,13 +192,13 @@ def _keep(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:
     """Record what was seen, however long the database is away: it may be all the evidence there ever is."""
     if evidence == evidence_of(job):
         return
-    with contextlib.suppress(JobMovedOn):
+    with contextlib.suppress(StaleJob):
         retry_until_database_up(lambda: record_evidence(job, evidence, guard=lease.guard))
 
 
 def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call, evidence: CopyEvidence) -> Outcome:
     if call.answer is not None:
-        return confirm_answer(job, lease, client, call.answer, evidence)
+        return store_answer(job, lease, call.answer, evidence)
     if call.error is not None:
         outcome, seen = outcome_of_error(job, client, call.error, evidence)
         _keep(job, lease, seen)

@@ -1,10 +1,11 @@
-"""Look up in Moodle the jobs whose answer was lost, and follow those that a site works on by itself."""
+"""Checks in Moodle what became of jobs whose answer was lost, and decides how they end."""
 
 import logging
 import math
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F
@@ -30,7 +31,7 @@ from dupdash.duplication.engine.removal import Guard
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, quote_course
-from dupdash.duplication.transitions import JobMovedOn, move_job, update_job
+from dupdash.duplication.transitions import StaleJob, move_job, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
 
@@ -43,7 +44,7 @@ LOOKED_UP = (State.CHECKING, State.UNRESOLVED)
 
 
 def _due(now: datetime) -> list[str]:
-    """The ids of jobs whose copy is to be looked up in Moodle now, the longest waiting first."""
+    """The ids of the jobs that are due for a check, the longest waiting first."""
     jobs = DuplicationJob.objects.filter(state__in=LOOKED_UP, check_at__lte=now).order_by("check_at")
     return list(jobs.values_list("pk", flat=True))
 
@@ -63,7 +64,7 @@ def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
 
 
 def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool:
-    """Look at a job that is due, once; harmless when called twice, or for a job that is not due.
+    """Check a job that is due, once; harmless when called twice, or for a job that is not due.
 
     False where Moodle could not be reached, or did not answer in time.
     """
@@ -71,7 +72,7 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
     if job is None or job.check_at is None or job.check_at > timezone.now():
         return True
     try:
-        # Whoever changes check_at has the look; the others leave.
+        # The process that changes check_at makes the check; others get StaleJob.
         update_job(
             job,
             guard={"check_at": job.check_at},
@@ -88,13 +89,13 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
             moodle_health.pause(site_fault)
             return False
         return isinstance(lost, NoTrustworthyAnswer) and not lost.timed_out
-    except (MoodleError, JobMovedOn) as passing:
+    except (MoodleError, StaleJob) as passing:
         logger.info("job %s: %s", job_id, passing)
     return True
 
 
 def _pause_before_next(job: DuplicationJob) -> float:
-    """Seconds until the next look: growing, and for an unresolved job ever rarer."""
+    """Seconds until the next check: the pause grows, and even more for an unresolved job."""
     steps = min(job.checks, 60)
     if job.state == State.CHECKING:
         return float(min(settings.CHECK_LONGEST, settings.CHECK_FIRST * 1.5**steps))
@@ -136,14 +137,14 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
     except (ConfigurationFault, NotSent):
         raise
     except MoodleError:
-        # Moodle is there, and breaks at this very lookup (contents of a partial course, for example): not for ever.
+        # Moodle answers, and fails at this one lookup, for example at the contents of a partial course.
         if job.state == State.CHECKING and timezone.now() >= deadlines.checking_deadline(job):
-            _give_up(job, evidence, {"course_id": job.course_id})
+            _give_up(job, evidence, _unanswered_since(job))
             return
         raise
     evidence = apply_observation(evidence, expected, observation)
-    # An answer that comes late meanwhile knows better.
-    record_evidence(job, evidence, guard={"course_id": job.course_id}, looks=F("looks") + 1)
+    # A late answer that arrives meanwhile takes precedence.
+    record_evidence(job, evidence, guard=_unanswered_since(job), looks=F("looks") + 1)
     _act_on(job, evidence, client, looked_everywhere=names.were_all_seen, looked_for_requested_name=requested_name)
 
 
@@ -155,8 +156,8 @@ def _act_on(
     looked_everywhere: bool,
     looked_for_requested_name: bool,
 ) -> None:
-    """Do what the evidence means for a job that is being looked up."""
-    known = {"course_id": job.course_id}
+    """Decide from the evidence how a checked job goes on."""
+    known = _unanswered_since(job)
     now = timezone.now()
     own, course_id = evidence.own, evidence.course_id
     with_error = ended_with_error(job)
@@ -190,7 +191,7 @@ def _act_on(
         case _ if _moodle_is_through(job, now) and not being_missed and (own or looked_everywhere):
             unwanted = job.cancel_requested_at is not None
             if (unwanted or not with_error) and course_id is not None and own is not None and own.has_all:
-                # Moodle is through with the request, and this is the result.
+                # Moodle has ended the request, and this is the result.
                 finish(job, course_id, client, guard=known, patient=patient)
             else:
                 _fail_after_error(job, evidence, known)
@@ -202,14 +203,19 @@ def _act_on(
             _give_up(job, evidence, known)
 
 
+def _unanswered_since(job: DuplicationJob) -> dict[str, Any]:
+    """The condition that no answer of Moodle was recorded since the job was read."""
+    return {"course_id": job.course_id, "moodle_done_at": job.moodle_done_at}
+
+
 def ended_with_error(job: DuplicationJob) -> bool:
-    """Whether Moodle's own words say that the copy failed: it is then no success, whatever stands in Moodle."""
-    return job.failure_code not in ("", asynchronous.FAILED_BY_ITS_ID)
+    """Whether Moodle answered with an error: the job is then no success, whatever course is in Moodle."""
+    return job.request_error not in ("", asynchronous.FAILED_BY_ITS_ID)
 
 
 def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
     """Whether an error ended the request, so that what some lookups have shown by now is all there will be."""
-    if not job.failure_code or job.looks < LOOKUPS_AFTER_AN_ERROR:
+    if not job.request_error or job.looks < LOOKUPS_AFTER_AN_ERROR:
         return False
     if ended_with_error(job):
         return True
@@ -221,7 +227,7 @@ def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard
     course = evidence.own
     fail(
         job,
-        job.failure_code or "partial_course",
+        job.request_error or "partial_course",
         _message_of_moodle(job) or "Moodle stopped in the middle of the copy.",
         reason=f"Moodle stopped in the middle and left a partial course: id {evidence.course_id}, "
         f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}. {note}".rstrip(),
@@ -231,11 +237,11 @@ def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard
 
 
 def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
-    """No course is proven, and what may be the copy stands still: most likely a partial course of a killed process."""
+    """No course is proven, and no candidate changes any more: most likely a killed process left a partial course."""
     present = (evidence.own,) if evidence.own else evidence.present_candidates
     fail(
         job,
-        job.failure_code or "likely_partial_course",
+        job.request_error or "likely_partial_course",
         _message_of_moodle(job) or "The copy was not completed. A course that is likely a part of it is in Moodle.",
         reason="Moodle did not complete the copy. This course does not change any more and is likely what is left "
         f"of it: {_list(present)}. That is no proof: a course administrator looks at it, and deletes it.",
@@ -252,7 +258,7 @@ def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard)
     likely = _list(evidence.present_candidates)
     fail(
         job,
-        job.failure_code,
+        job.request_error,
         _message_of_moodle(job) or "Moodle stopped with an error and sent no message.",
         reason="Moodle stopped with an error, and no course is proven to come from this job."
         + (f" A course administrator looks in Moodle at what may be left of it: {likely}." if likely else ""),
@@ -291,5 +297,5 @@ def _name_of(course: TrackedCourse | None) -> str:
 
 
 def _list(courses: tuple[TrackedCourse, ...]) -> str:
-    """By their ids: what they are called may be none of the reader's business."""
+    """By their ids, because the reader may not be allowed to know their names."""
     return ", ".join(f"id {course.id}" for course in courses)

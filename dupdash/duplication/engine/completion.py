@@ -1,4 +1,4 @@
-"""How a job ends, or goes on being looked up: the few moves that engine, recovery and verbs have in common."""
+"""Transitions that several modules share: a job succeeds, fails, is cancelled, or is checked."""
 
 import logging
 from dataclasses import asdict
@@ -26,27 +26,43 @@ READS_OF_INCOMPLETE = 3
 
 
 def finish(
-    job: DuplicationJob, course_id: int, client: MoodleClient, *, guard: Guard = None, patient: bool = True
+    job: DuplicationJob,
+    course_id: int,
+    client: MoodleClient,
+    /,
+    *,
+    guard: Guard = None,
+    patient: bool = True,
+    report: Report | None = None,
+    **changes: Any,
 ) -> None:
-    """Moodle is done with the copy: compare it with its source and end the job; or remove it, where it was cancelled.
+    """End a job whose copy Moodle has completed: compare it with its source, or remove it if the job was cancelled.
 
     ``patient``: a removal that fails for a passing reason is tried again later, else it is left to a person.
-    Raises JobMovedOn where somebody moved or cancelled the job meanwhile.
+    ``report``: the comparison, where it was made already. ``changes``: other columns to change. Raises StaleJob where
+    somebody moved or cancelled the job meanwhile.
     """
     wanted = job.cancel_requested_at is None
-    if not wanted and _remove_unwanted(job, course_id, client, guard, patient):
+    if not wanted and _remove_unwanted(job, course_id, client, guard, patient, changes):
         return
     if sets_after_copy(job):
         _set_course_settings(job, course_id, client, guard)
-    report = verify(job, course_id, client)
+        # The comparison was made before.
+        report = None
+    report = report or verify(job, course_id, client)
     for _ in range(READS_OF_INCOMPLETE - 1):
         if lacks_most(report):
-            report = verify(job, course_id, client)
-    # Whoever cancels at this very moment must not be told that the copy will be removed, and then find it.
+            report = verify(job, course_id, client, fresh=True)
+    # A person who cancels at this moment is told that the copy will be removed, so the job must not succeed then.
     guard = {**(guard or {}), "cancel_requested_at__isnull": wanted}
     if report is not None and lacks_most(report):
-        _fail_incomplete(job, course_id, report, guard)
+        _fail_incomplete(job, course_id, report, guard, changes)
         return
+    succeed(job, course_id, report, guard=guard, **changes)
+
+
+def succeed(job: DuplicationJob, course_id: int, report: Report | None, /, *, guard: Guard, **changes: Any) -> None:
+    """End a job with a copy that was compared with its source, or could not be compared now."""
     move_job(
         job,
         State.SUCCEEDED,
@@ -54,11 +70,7 @@ def finish(
         reason=f"The copy is complete: course {course_id}.",
         data={"course_id": course_id},
         guard=guard,
-        course_id=course_id,
-        failure_code="",
-        phase=Phase.RESTORE,
-        verification=report,
-        last_response_at=timezone.now(),
+        **{**changes, **_columns_of_copy(course_id, report)},
     )
 
 
@@ -70,7 +82,14 @@ def _set_course_settings(job: DuplicationJob, course_id: int, client: MoodleClie
     record_event(job, kind="settings_not_set" if why_not else "settings_set", reason=reason, guard=guard)
 
 
-def _fail_incomplete(job: DuplicationJob, course_id: int, report: Report, guard: Guard) -> None:
+def _columns_of_copy(course_id: int, report: Report | None) -> dict[str, Any]:
+    now = timezone.now()
+    return {"course_id": course_id, "phase": Phase.RESTORE, "verification": report, "last_response_at": now}
+
+
+def _fail_incomplete(
+    job: DuplicationJob, course_id: int, report: Report, guard: Guard, changes: dict[str, Any]
+) -> None:
     """A copy that lacks most of its source is no success, whatever Moodle answered."""
     sections, activities = report["sections"], report["activities"]
     numbers = (
@@ -84,10 +103,7 @@ def _fail_incomplete(job: DuplicationJob, course_id: int, report: Report, guard:
         reason=f"The copy, course {course_id}, lacks most of its source: it has {numbers}.",
         data={"course_id": course_id},
         guard=guard,
-        course_id=course_id,
-        phase=Phase.RESTORE,
-        verification=report,
-        last_response_at=timezone.now(),
+        **{**changes, **_columns_of_copy(course_id, report)},
     )
 
 
@@ -146,13 +162,13 @@ def columns_before_sending() -> dict[str, Any]:
         "check_at": None,
         "checks": 0,
         "looks": 0,
-        "failure_code": "",
+        "request_error": "",
         "moodle_error": None,
     }
 
 
 def retry_delay(times: int) -> timedelta:
-    """How long a job that started nothing waits for its next turn, after so many in vain: longer and longer."""
+    """How long a job that started nothing waits for its next attempt; grows with the number of attempts."""
     return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(times - 1, 60)))
 
 
@@ -164,10 +180,12 @@ def start_checking(
     words: MoodleWords | None = None,
     done: bool = False,
     guard: Guard = None,
+    **changes: Any,
 ) -> None:
-    """The answer of a sent job is lost: from now on Moodle is checked for its course, without a worker.
+    """Have the sweep check in Moodle what became of a sent job, without a worker.
 
-    ``errorcode`` and ``words``: the error that Moodle answered instead, if it did. ``done``: that ended the request.
+    ``errorcode`` and ``words``: the error that Moodle answered, if it did. ``done``: the error ended the request.
+    ``changes``: other columns to change.
     """
     now = timezone.now()
     ended: dict[str, Any] = {"moodle_done_at": now, "source_released_at": job.source_released_at or now} if done else {}
@@ -178,7 +196,7 @@ def start_checking(
         reason=f"{reason} What became of the copy is looked up in Moodle.",
         data=({"errorcode": errorcode} | (asdict(words) if words else {})) if errorcode else None,
         guard=guard,
-        failure_code=errorcode[:100],
+        request_error=errorcode[:100],
         moodle_error=asdict(words) if words else None,
         checking_since=now,
         paused_seconds=0,
@@ -186,15 +204,20 @@ def start_checking(
         looks=0,
         check_at=now + timedelta(seconds=settings.CHECK_FIRST),
         **ended,
+        **changes,
     )
 
 
-def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard, patient: bool) -> bool:
-    """Delete a finished copy that nobody wants any more; False where it stays, and the job says why."""
-    next_look = job.check_at
-    if next_look is not None:
-        # Whoever looked meanwhile would find the copy, and delete it a second time.
-        update_job(job, guard=guard, check_at=after_a_deletion())
+def _remove_unwanted(
+    job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard, patient: bool, changes: dict[str, Any]
+) -> bool:
+    """Delete the finished copy of a cancelled job; False where the copy stays, and an event says why."""
+    next_check = job.check_at
+    if next_check is not None:
+        # Another sweep must not find the copy, and delete it a second time.
+        changes = {**changes, "check_at": after_a_deletion()}
+    if changes:
+        update_job(job, guard=guard, **changes)
     job.course_id = course_id
     try:
         outcome = remove_course(job, client, complete=True, guard=guard)
@@ -202,9 +225,9 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
         if patient and may_pass(refusal):
             if job.state == State.RUNNING:
                 start_checking(job, f"Whether the copy was removed is not known: {refusal}", guard=guard)
-                next_look = job.check_at
-            # Moodle may be at it still where its answer was lost.
-            update_job(job, check_at=after_a_deletion() if may_be_deleting(refusal) else next_look)
+                next_check = job.check_at
+            # If the answer was lost, Moodle may still be deleting.
+            update_job(job, check_at=after_a_deletion() if may_be_deleting(refusal) else next_check)
             return True
         record_event(
             job,
@@ -226,7 +249,7 @@ def _remove_unwanted(job: DuplicationJob, course_id: int, client: MoodleClient, 
 
 
 def after_a_deletion() -> datetime:
-    """When Moodle will be through with a deletion that begins now, or was begun and is not heard of."""
+    """When Moodle will have ended a deletion that begins now."""
     longest = min(LONGEST_DELETION, settings.MOODLE_DUPLICATION_TIMEOUT) + settings.MOODLE_CONNECT_TIMEOUT
     return timezone.now() + timedelta(seconds=longest)
 
@@ -238,6 +261,6 @@ def may_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
 def may_pass(refusal: NotRemoved | MoodleError) -> bool:
     """Whether a removal may succeed later: Moodle was away or in maintenance, or its answer was lost."""
     if isinstance(refusal, ConfigurationFault):
-        # The one that says that this token shall not delete at all.
+        # This one means that the token may not delete at all.
         return refusal.errorcode != "accessexception"
     return not isinstance(refusal, NotRemoved | Refused)

@@ -1,6 +1,6 @@
-"""How long a copy whose answer was lost is looked for, and how long its course must stand still to count as partial.
+"""How long a job whose answer was lost is checked, and how long its course must not change to count as partial.
 
-From what earlier copies let expect, and from the pace that this very copy has shown: a Moodle under load is slow.
+Both follow from earlier copies and from the pace of this copy: a Moodle under load is slow.
 """
 
 from datetime import datetime, timedelta
@@ -44,7 +44,7 @@ def _checking_limit(job: DuplicationJob) -> float:
 def _projected_duration(job: DuplicationJob) -> float:
     """Seconds that this very copy will take: its restore begins when half of the work is done.
 
-    Nobody may have looked for long before it was seen, so it counts no longer than Moodle's own patience.
+    The last lookup before that may have been long ago, so the projection is limited to Moodle's own time limit.
     """
     if job.sent_at is None or job.restore_at is None:
         return 0.0

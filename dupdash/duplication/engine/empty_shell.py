@@ -25,7 +25,7 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import DELETE
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import quote_course
-from dupdash.duplication.transitions import JobMovedOn, move_job, record_event, update_job
+from dupdash.duplication.transitions import StaleJob, move_job, record_event, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import SYNCHRONOUS
@@ -68,7 +68,7 @@ def clean_up(
     """Delete the shell of a job, and put the job back into the queue; every step is an event.
 
     Returns why the shell stays in Moodle, as a sentence; "" where it was deleted or the deletion is tried again later,
-    until ``deadline``. Raises JobMovedOn where somebody else changed the job.
+    until ``deadline``. Raises StaleJob where somebody else changed the job.
     """
     shell = evidence.own
     if shell is None or evidence.course_id is None:
@@ -96,7 +96,7 @@ def clean_up(
         try:
             course = _find_again(job, shell.id, client)
             if course is not None:
-                # What was learned while Moodle was asked counts.
+                # The job may have changed while Moodle was asked.
                 update_job(job, guard=guard)
                 delete_and_confirm(course, client)
         except (NotRemoved, MoodleError) as refusal:
@@ -149,13 +149,13 @@ def _continue_without_shell(job: DuplicationJob, course_id: int, guard: Guard) -
             State.QUEUED,
             kind="shell_deleted",
             reason=f"{deleted} Nothing is left of the request, so it is sent again ({again} of {DELETIONS_MOST}).",
-            data={"course_id": course_id, "errorcode": job.failure_code},
+            data={"course_id": course_id, "errorcode": job.request_error},
             guard={**(guard or {}), "cancel_requested_at__isnull": True},
             shell_deletions=again,
             shell_course_id=None,
             **columns_before_sending(),
         )
-    except JobMovedOn:
+    except StaleJob:
         job.refresh_from_db()
         if job.cancel_requested_at is None:
             raise

@@ -1,8 +1,10 @@
 """Follows the copies that a site makes by itself: reads their status together, and ends those that are done."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,19 +14,29 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.duplication import moodle_health
+from dupdash.duplication.course_settings import sets_after_copy
 from dupdash.duplication.drivers import asynchronous, conclusion, outcomes
 from dupdash.duplication.drivers.asynchronous import Report
+from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation
+from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine import deadlines
-from dupdash.duplication.engine.completion import fail, finish, start_checking
+from dupdash.duplication.engine.completion import fail, finish, start_checking, succeed
+from dupdash.duplication.engine.confirmation import EndedCopy, read_ended_copy
 from dupdash.duplication.engine.start_again import repeat_starts
+from dupdash.duplication.engine.verification import lacks_most
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.moodle_clients import ClientPool
+from dupdash.duplication.queue import dispatch
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, move_job, update_job
+from dupdash.duplication.transitions import StaleJob, move_job, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.follow")
+
+# Threads that read finished copies at the same time.
+READERS = 8
 
 STARTED = Q(state=State.RUNNING) & ~Q(duplicate_id="")
 # The answer to the start call was lost, and no worker drives the job: the call is repeated.
@@ -52,21 +64,129 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
         fault = refused
     running = [job for job in jobs if job.pk in reports and asynchronous.is_running(job, reports[job.pk])]
     _record_running(running, reports)
-    running_ids = {job.pk for job in running}
+    done = [job for job in started if asynchronous.is_finished(reports.get(job.pk))]
+    _free_slots(done)
+    # A site with the companions names the course in its own result, which is read for each job.
+    finished = [job for job in done if not asynchronous.reports_the_whole(job)]
+    fault = _end_finished(finished, client, deadline) or fault
+    running_ids, finished_ids = ({job.pk for job in some} for some in (running, finished))
     for job in jobs:
         if time.monotonic() > deadline:
             return False
+        if job.pk in finished_ids:
+            continue
         try:
-            # A job that is late is looked up, whatever the site says or refuses to say.
+            # A job that is late is looked up, whatever the site reports.
             if job.duplicate_id and (job.pk not in running_ids or _is_late(job)):
                 _act_on_report(job, reports.get(job.pk), client)
         except ConfigurationFault as refused:
             fault = refused
-        except (MoodleError, JobMovedOn) as passing:
+        except (MoodleError, StaleJob) as passing:
             logger.info("job %s: %s", job.pk, passing)
     if fault is not None:
         moodle_health.pause(fault)
     return fault is None
+
+
+def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: float) -> ConfigurationFault | None:
+    """Confirm the copies that the site calls complete, and end their jobs. Returns a fault of the configuration.
+
+    Threads read all copies; then one transaction ends the jobs: a hundred copies that end together would take ten
+    seconds one by one.
+    """
+    if not jobs:
+        return None
+    evidence = {job.pk: (evidence_of(job), expected_copy_after_sending(job)) for job in jobs}
+
+    def read(job: DuplicationJob) -> EndedCopy | MoodleError | None:
+        if time.monotonic() > deadline:
+            return None
+        try:
+            with clients.borrow() as reader:
+                return read_ended_copy(job, reader, *evidence[job.pk])
+        except MoodleError as error:
+            return error
+
+    with ClientPool() as clients, ThreadPoolExecutor(READERS) as threads:
+        copies = dict(zip((job.pk for job in jobs), threads.map(read, jobs), strict=True))
+    fault: ConfigurationFault | None = None
+    single: list[tuple[DuplicationJob, EndedCopy]] = []
+    with transaction.atomic():
+        for job in jobs:
+            copy = copies[job.pk]
+            if isinstance(copy, ConfigurationFault):
+                fault = copy
+            elif isinstance(copy, MoodleError):
+                logger.info("job %s: its copy could not be read: %s", job.pk, copy)
+            elif copy is not None and not _succeed_at_once(job, copy):
+                single.append((job, copy))
+    for job, copy in single:
+        try:
+            _end_finished_job(job, copy, client)
+        except (MoodleError, StaleJob) as passing:
+            logger.info("job %s: %s", job.pk, passing)
+    return fault
+
+
+def _free_slots(jobs: Collection[DuplicationJob]) -> None:
+    """Give back the slots of copies that the site calls complete, before they are confirmed."""
+    if not jobs:
+        return
+    now = timezone.now()
+    with transaction.atomic():
+        for job in jobs:
+            if job.moodle_done_at is None:
+                with contextlib.suppress(StaleJob):
+                    update_job(job, moodle_done_at=now, source_released_at=job.source_released_at or now)
+    dispatch.dispatch()
+
+
+def _apply(job: DuplicationJob, copy: EndedCopy) -> CopyEvidence:
+    return apply_observation(evidence_of(job), expected_copy_after_sending(job), copy.observation)
+
+
+def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
+    """Whether the copy carries the requested names and has contents, or is as empty as its source.
+
+    A restore begins with a hidden course under the requested names, so a hidden one proves nothing here.
+    """
+    own = evidence.own
+    if own is None or own.id != evidence.course_id or own.missing:
+        return False
+    as_source = copy.report is not None and copy.report["complete"]
+    return evidence.is_there_complete or bool(own.visible and as_source)
+
+
+def _succeed_at_once(job: DuplicationJob, copy: EndedCopy) -> bool:
+    """End a job whose copy was confirmed and compared, without another request to Moodle; False for other jobs."""
+    evidence = _apply(job, copy)
+    report, course_id = copy.report, evidence.course_id
+    if job.cancel_requested_at is not None or report is None or course_id is None or lacks_most(report):
+        return False
+    if sets_after_copy(job):
+        return False
+    if not _is_confirmed(evidence, copy):
+        return False
+    try:
+        guard = {"cancel_requested_at__isnull": True}
+        succeed(job, course_id, report, guard=guard, **changes_from_evidence(evidence, job))
+    except StaleJob as moved:
+        logger.info("%s", moved)
+    return True
+
+
+def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient) -> None:
+    evidence = _apply(job, copy)
+    changes = changes_from_evidence(evidence, job)
+    if evidence.course_id is None:
+        lost = "The site says that the copy is complete, and no such course is seen."
+        start_checking(job, lost, **changes)
+    elif _is_confirmed(evidence, copy):
+        finish(job, evidence.course_id, client, report=copy.report, **changes)
+    elif _is_late(job):
+        start_checking(job, "The site calls the copy complete, and Moodle does not show it so.", **changes)
+    else:
+        update_job(job, **changes)
 
 
 def _claim_due_jobs() -> list[DuplicationJob]:
@@ -88,9 +208,12 @@ def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) 
         for job in jobs:
             status = reports[job.pk].status
             changes = asynchronous.changes_from_report(job, status) if status is not None else {}
+            if job.moodle_done_at is not None:
+                # The site called it complete before, and does so no more.
+                changes["moodle_done_at"] = None
             try:
                 update_job(job, last_response_at=timezone.now(), **changes)
-            except JobMovedOn as moved:
+            except StaleJob as moved:
                 logger.info("%s", moved)
 
 

@@ -1,4 +1,4 @@
-"""Jobs whose worker was lost, and sources that a lost answer blocked long enough: what needs the database alone."""
+"""Takes back jobs whose worker was lost, and releases sources that a lost answer blocked long enough."""
 
 import logging
 from typing import Any
@@ -14,7 +14,7 @@ from dupdash.duplication.engine.completion import cancel_unsent, fail, retry_del
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.leases import DEAD, doubted_long_enough
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, move_job, record_event
+from dupdash.duplication.transitions import StaleJob, move_job, record_event
 from dupdash.moodle.options import abilities
 from dupdash.telemetry.counters import COUNTERS, LEASES_LOST, Event
 
@@ -25,28 +25,28 @@ DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, duplicate_id="")
 
 
 def recover_dead_leases() -> None:
-    """Take back the jobs whose worker is gone: to the queue where nothing was sent, else to be looked up.
+    """Take back the jobs whose worker is gone: to the queue where nothing was sent, else to be checked.
 
-    Not at once: after a database that was away every lease is dead, and the first sweep may come before the workers.
+    Not at once: after an outage of the database every lease is expired, and the first sweep may run before the workers.
     """
     driven = DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & DEAD)
     driven.filter(lease_expired_seen_at__isnull=True).update(lease_expired_seen_at=Now())
     _take_back(DEAD & doubted_long_enough(), "Its worker was lost.", at_fault=True)
 
 
-def release_crew(crew: str, *, at_fault: bool) -> None:
+def release_worker_group(worker_group: str, *, at_fault: bool) -> None:
     """Take back the jobs of processes that were just killed, without waiting for their leases to run out.
 
     ``at_fault``: they were not stopped by a person, and one of these jobs may be what they died of.
     """
     why = "Its worker was lost." if at_fault else "Its worker was stopped."
-    _take_back(Q(lease_owner__startswith=f"{crew}:"), why, at_fault=at_fault)
+    _take_back(Q(lease_owner__startswith=f"{worker_group}:"), why, at_fault=at_fault)
 
 
 def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
     """``at_fault``: the job itself may be what its worker died of."""
     for job in DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & whose):
-        # Whoever renews the lease meanwhile keeps the job; whoever sends or cancels it changes what is to be done.
+        # If the lease is renewed meanwhile, or the job is sent or cancelled, this UPDATE must not match.
         guard = {
             "lease_owner": job.lease_owner,
             "lease_until": job.lease_until,
@@ -66,18 +66,18 @@ def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
                 fail(job, "worker_lost", message, reason=message, guard=guard)
             else:
                 _back_to_queue(job, why, guard, at_fault=at_fault)
-        except JobMovedOn as moved:
+        except StaleJob as moved:
             logger.info("%s", moved)
         else:
             COUNTERS.add(Event(LEASES_LOST))
 
 
 def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_fault: bool) -> None:
-    turn: dict[str, Any]
+    changes: dict[str, Any]
     if at_fault:
-        turn = {"not_before": timezone.now() + retry_delay(job.attempts)}
+        changes = {"retry_at": timezone.now() + retry_delay(job.attempts)}
     else:
-        turn = {"attempts": max(0, job.attempts - 1)}
+        changes = {"attempts": max(0, job.attempts - 1)}
     move_job(
         job,
         State.QUEUED,
@@ -85,7 +85,7 @@ def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_f
         reason=f"{why} Nothing had been sent to Moodle, so it goes back to the queue.",
         guard=guard,
         dispatched_at=None,
-        **turn,
+        **changes,
     )
 
 
@@ -105,5 +105,5 @@ def release_overdue_sources() -> None:
                 guard={"source_released_at": None},
                 source_released_at=timezone.now(),
             )
-        except JobMovedOn as moved:
+        except StaleJob as moved:
             logger.info("%s", moved)

@@ -22,7 +22,8 @@ class NotRemoved(Exception):
 def delete_and_confirm(course: Course, client: MoodleClient) -> None:
     """Delete a course, and look up whether it is gone.
 
-    An answer that cannot be read says nothing: plugins write HTML in front of it. A course that is gone was deleted.
+    An answer that cannot be read proves nothing, because plugins write HTML in front of it. A course that is gone was
+    deleted.
     Raises NotRemoved where it is still there though Moodle reports no error, and MoodleError.
     """
     try:
@@ -56,7 +57,7 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, 
     if course is None:
         return f"Course {job.course_id} is already gone from Moodle."
     require_unchanged(job, course, client, complete=complete)
-    # What was learnt while Moodle was asked counts.
+    # The job may have changed while Moodle was asked.
     update_job(job, guard=guard)
     delete_and_confirm(course, client)
     return f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, was deleted in Moodle."
@@ -117,7 +118,7 @@ def require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient,
 def _grew(job: DuplicationJob, course: Course, client: MoodleClient) -> bool:
     """Whether a course that was left incomplete under the requested names has more in it than it was left with."""
     last = evidence_of(job).own
-    # The first section is made by whoever opens the course.
+    # Moodle makes the first section when somebody opens the course.
     sections = max(1, last.sections if last is not None else 0)
     activities = last.activities if last is not None else 0
     if job.failure_code == "incomplete_copy" and job.verification is not None:

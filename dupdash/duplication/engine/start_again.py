@@ -14,7 +14,7 @@ from django.utils import timezone
 from dupdash.duplication.drivers import asynchronous
 from dupdash.duplication.engine.completion import cancel_unsent, fail
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.transitions import JobMovedOn, update_job
+from dupdash.duplication.transitions import StaleJob, update_job
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, UnknownRefusal
 
 logger = logging.getLogger("dupdash.start_again")
@@ -30,7 +30,7 @@ def repeat_starts(jobs: Iterable[DuplicationJob], deadline: float) -> None:
             return
         try:
             _repeat(job)
-        except JobMovedOn as moved:
+        except StaleJob as moved:
             logger.info("%s", moved)
 
 

@@ -1,4 +1,4 @@
-"""The copy held against its source: sections and activities, matched by name and type.
+"""Compares a copy with its source: sections and activities, matched by name and type.
 
 What Moodle's contents service cannot show (blocks, filters, people, grades) is not claimed to be verified.
 """
@@ -6,6 +6,7 @@ What Moodle's contents service cannot show (blocks, filters, people, grades) is 
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,8 +18,9 @@ from dupdash.duplication import course_settings
 from dupdash.duplication.drivers.copy_tracker import is_empty_shell
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import INVALID_RESPONSE
+from dupdash.duplication.recent_answers import recent_contents
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, update_job
+from dupdash.duplication.transitions import StaleJob, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError, NotSent, Refused, UnknownRefusal
 from dupdash.moodle.records import Contents
@@ -27,7 +29,7 @@ logger = logging.getLogger("dupdash.verification")
 
 # A report names so many differences of a kind, and counts the rest.
 NAMED_MOST = 50
-# A copy that could not be held against its source for so long is told to be so.
+# After this time without a comparison, the report says that the copy could not be compared.
 VERIFY_FOR = timedelta(days=1)
 # The longest pause between two tries.
 VERIFY_LONGEST = timedelta(hours=1)
@@ -42,9 +44,26 @@ class NotListed(Exception):
     """Moodle cannot list the contents of a course, and will not be able to later; the message says which and why."""
 
 
-def verify(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report | None:
-    """The report of a finished copy; None where Moodle could not be asked (it is tried again later)."""
+def verify(
+    job: DuplicationJob,
+    course_id: int,
+    client: MoodleClient,
+    *,
+    copy: Contents | None = None,
+    fresh: bool = False,
+) -> Report | None:
+    """The report of a finished copy; None where Moodle could not be asked (it is tried again later).
+
+    ``copy``: the contents of the copy, where they were just read. Unless ``fresh``, the contents of the source may be a
+    minute old; where the copy differs from them, both are read anew.
+    """
     try:
+        if not fresh:
+            source = _listed(lambda: recent_contents(client, job.source_id), job.source_id, "source")
+            compared = _compare(job, source, copy or _contents(client, course_id, "copy"))
+            report = _with_settings(compared, job, course_id, client)
+            if report["complete"]:
+                return report
         return _compare_with_source(job, course_id, client)
     except NotListed as reason:
         return _impossible(str(reason))
@@ -65,7 +84,7 @@ def verify_pending(client: MoodleClient, deadline: float) -> None:
 
 
 def why_not_verified(report: Report | None) -> str:
-    """Why a copy could not be held against its source, in a sentence; "" where it was, or is still to be."""
+    """Why a copy could not be compared with its source, in a sentence; "" where it was, or will be."""
     return str((report or {}).get("why_not", ""))
 
 
@@ -83,40 +102,40 @@ def lacks_most(report: Report | None) -> bool:
 
 
 def _without_report(now: datetime) -> QuerySet[DuplicationJob]:
-    """Those whose turn it is, the longest waiting first. Their ``check_at`` is the time of the next try."""
-    due = Q(check_at__isnull=True) | Q(check_at__lte=now)
+    """Jobs that are due for a comparison, the longest waiting first; ``verify_at`` is the time of the next try."""
+    due = Q(verify_at__isnull=True) | Q(verify_at__lte=now)
     missing = DuplicationJob.objects.filter(state=State.SUCCEEDED, verification__isnull=True, course_id__isnull=False)
-    return missing.filter(due).order_by(F("check_at").asc(nulls_first=True), "finished_at")
+    return missing.filter(due).order_by(F("verify_at").asc(nulls_first=True), "finished_at")
 
 
 def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
     """Try to make one report; False where Moodle could not be reached."""
     now = timezone.now()
     waited = now - (job.finished_at or now)
-    tried_before = job.check_at is not None
+    tried_before = job.verify_at is not None
     pause = min(VERIFY_LONGEST, max(timedelta(seconds=settings.CHECK_FIRST), waited))
     try:
-        # Before Moodle is asked: whatever happens meanwhile, the others come first the next time.
-        update_job(job, guard={"check_at": job.check_at}, check_at=now + pause)
+        # Before Moodle is asked, so that the other jobs come first the next time, whatever happens.
+        update_job(job, guard={"verify_at": job.verify_at}, verify_at=now + pause)
         report = _report(job, client, last_try=tried_before and waited >= VERIFY_FOR)
-        update_job(job, verification=report, check_at=None)
+        update_job(job, verification=report, verify_at=None)
     except NotSent as away:
         logger.info("job %s: %s", job.pk, away)
         return False
-    except (MoodleError, JobMovedOn) as passing:
+    except (MoodleError, StaleJob) as passing:
         logger.info("job %s: %s", job.pk, passing)
     return True
 
 
 def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Report:
-    """The report, or one that says why there is none. Raises MoodleError where it is to be tried again."""
+    """The report, or one that says why no comparison is possible. Raises MoodleError where a later try may succeed."""
     course_id = job.course_id or 0
     try:
         return _compare_with_source(job, course_id, client)
     except NotListed as reason:
         return _impossible(str(reason))
     except NotSent:
-        # Says nothing about these courses, however long it lasts.
+        # An outage proves nothing about these courses, however long it lasts.
         raise
     except MoodleError as error:
         if isinstance(error, Refused | UnknownRefusal):
@@ -135,7 +154,15 @@ def _impossible(why: str) -> Report:
 def _compare_with_source(job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
     source = _contents(client, job.source_id, "source")
     copy = _contents(client, course_id, "copy")
-    report = compare(source, copy, with_activities=bool(job.options.get("activities", True)))
+    return _with_settings(_compare(job, source, copy), job, course_id, client)
+
+
+def _compare(job: DuplicationJob, source: Contents, copy: Contents) -> Report:
+    return compare(source, copy, with_activities=bool(job.options.get("activities", True)))
+
+
+def _with_settings(report: Report, job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
+    """The report with the settings of the copy that differ from the requested ones."""
     if not job.course_settings:
         return report
     course = client.course_by_id(course_id)
@@ -144,9 +171,13 @@ def _compare_with_source(job: DuplicationJob, course_id: int, client: MoodleClie
 
 
 def _contents(client: MoodleClient, course_id: int, which: str) -> Contents:
+    return _listed(lambda: client.contents(course_id), course_id, which)
+
+
+def _listed(read: Callable[[], Contents], course_id: int, which: str) -> Contents:
     """Raises NotListed where one of the activities breaks the whole list, which does not pass by itself."""
     try:
-        return client.contents(course_id)
+        return read()
     except UnknownRefusal as error:
         if error.errorcode != INVALID_RESPONSE:
             raise

@@ -76,7 +76,7 @@ def fork_cluster(name: str, environment: dict[str, str], pipe: tuple[int, int]) 
     sys.stderr.flush()
     pid = os.fork()
     if pid:
-        # Here as in the child: whoever comes second finds it done, and a kill of the group never comes too early.
+        # Both here and in the child, so that the group exists before anybody kills it.
         _lead_group(pid)
         return ForkedProcess(pid)
     status = 1

@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, move_job
+from dupdash.duplication.transitions import StaleJob, move_job
 
 logger = logging.getLogger("dupdash.leases")
 
@@ -112,6 +112,6 @@ def claim(job_id: str) -> Lease | None:
             lease_until=lease_end(),
             lease_expired_seen_at=None,
         )
-    except JobMovedOn:
+    except StaleJob:
         return None
     return lease

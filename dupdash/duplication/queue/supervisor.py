@@ -40,7 +40,7 @@ logger = logging.getLogger("dupdash.supervisor")
 LIVED = 30.0
 # Mail is sent this much more rarely than sweeps are made.
 SWEEPS_PER_MAIL = 2
-# Seconds between two looks at the processes.
+# Seconds between two checks of the processes.
 TICK = 0.25
 # Seconds that killed processes, and then taking back their jobs, are waited for: SIGTERM promises ten in all.
 DYING_MOST = 2.0
@@ -89,7 +89,7 @@ class Supervisor:
         load_program()
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
         fault = self._end.get()
-        logger.info("stopping: no new work; what is under way is looked up in Moodle later")
+        logger.info("stopping: no new work; unfinished copies are checked in Moodle later")
         self._stop()
         for end in self._pipe:
             os.close(end)
@@ -122,7 +122,7 @@ class Supervisor:
     def _tend(self, cluster: Cluster) -> None:
         now = time.monotonic()
         if now - self._looked_at > settings.HEARTBEAT_LIMIT / 4:
-            # The database stood still without a word, or the whole machine, and we with it: no silence counts.
+            # The database or the whole machine was blocked, and this process with it, so no silence counts.
             for silenced in self._clusters:
                 silenced.proof_of_life = now
         self._looked_at = now
@@ -138,7 +138,7 @@ class Supervisor:
         try:
             self._listen(cluster, now)
         except DatabaseError as error:
-            # Nothing can be told about any cluster while the database is away.
+            # Nothing is known about any cluster while the database is away.
             logger.warning("the database is away: %s", error)
             close_old_connections()
             for silenced in self._clusters:
@@ -227,7 +227,7 @@ class Supervisor:
         """Take back the jobs that killed processes were driving. ``at_fault``: one of them may be what they died of."""
         try:
             for cluster in clusters:
-                recovery.release_crew(cluster.worker_group, at_fault=at_fault)
+                recovery.release_worker_group(cluster.worker_group, at_fault=at_fault)
         except DatabaseError as error:
             # Their leases run out, and the next sweep takes them back.
             logger.warning("the database is away: %s", error)
@@ -251,5 +251,6 @@ def _kill(*clusters: Cluster) -> None:
 def _all_workers_hold_leases(worker_group: str) -> bool:
     """Whether every worker of this group renews a lease. They are busy then, not dead, and nobody reads the queue; one
     that is free would read it, and shows by not doing so that the queue's lock died with somebody."""
-    held = DuplicationJob.objects.filter(FRESH, state=State.RUNNING, lease_owner__startswith=f"{worker_group}:")
+    running = DuplicationJob.objects.filter(FRESH, state=State.RUNNING, moodle_done_at__isnull=True)
+    held = running.filter(lease_owner__startswith=f"{worker_group}:")
     return held.count() >= settings.MOODLE_CONCURRENCY

@@ -11,7 +11,7 @@ from dupdash.duplication.engine.removal import NotRemoved, remove_course
 from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn, record_event
+from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 from dupdash.rollover.models import Undo, UndoItem, UndoState, Verdict
@@ -96,7 +96,7 @@ def _delete(item: UndoItem, undo: Undo, client: MoodleClient) -> None:
             actor=undo.requester,
             course_deleted_at=timezone.now(),
         )
-    except (NotRemoved, JobMovedOn) as why:
+    except (NotRemoved, StaleJob) as why:
         item.verdict, item.reason = Verdict.KEPT, str(why)
     except (NotSent, ConfigurationFault):
         raise

@@ -17,7 +17,7 @@ FEW_CHECKS = "A few more checks will decide."
 def while_it_is_checked(job: DuplicationJob) -> str:
     """Why dupdash checks a job in Moodle, what it has found, and what follows."""
     why = "The connection dropped before Moodle answered. Checking in Moodle whether the copy was made."
-    if job.failure_code:
+    if job.request_error:
         why = "Moodle reported an error. Checking in Moodle whether a part of the copy was left."
     return f"{why} {_found(job)}"
 
@@ -47,14 +47,14 @@ def _found(job: DuplicationJob) -> str:
         return f"{course} was not found in the last check. dupdash checks again."
     if own.has_all:
         return f"{course} looks complete. One more check makes sure."
-    if job.failure_code:
+    if job.request_error:
         return f"{course} is incomplete. {FEW_CHECKS}"
     unchanged = roughly(timedelta(seconds=deadlines.unchanged_limit(job)))
     return f"{course} is not complete yet. If nothing changes for {unchanged}, we’ll mark it incomplete."
 
 
 def _how_long(job: DuplicationJob) -> str:
-    if job.failure_code:
+    if job.request_error:
         return FEW_CHECKS
     left = deadlines.checking_deadline(job) - timezone.now()
     return f"Frequent checks go on for {roughly(left)}." if left > timedelta(0) else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from django.conf import settings
 from django.db.models import Q
@@ -54,36 +55,77 @@ class Queue:
         )
 
 
+class Reason(Enum):
+    """Why a job waits."""
+
+    APPROVAL = auto()
+    NO_WORKER = auto()
+    PAUSED = auto()
+    SCHEDULED = auto()
+    RETRY_DELAY = auto()
+    HELD = auto()
+    BATCH_CLOSED = auto()
+    DISPATCHED = auto()
+    SAME_SOURCE = auto()
+    NO_SLOT = auto()
+    NEXT_SLOT = auto()
+
+
+def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
+    """None for a job that does not wait."""
+    if job.state == State.AWAITING_APPROVAL:
+        return Reason.APPROVAL
+    if job.state != State.QUEUED:
+        return None
+    if not queue.worker_running:
+        return Reason.NO_WORKER
+    if queue.paused:
+        return Reason.PAUSED
+    if job.is_scheduled:
+        return Reason.SCHEDULED
+    if job.is_delayed:
+        return Reason.RETRY_DELAY
+    if job.held_until is not None and job.held_until > timezone.now():
+        return Reason.HELD
+    if job.batch_id in queue.closed_batches and job.dispatched_at is None:
+        return Reason.BATCH_CLOSED
+    if job.dispatched_at is not None:
+        return Reason.DISPATCHED
+    if job.source_id in queue.unseen_sources:
+        return Reason.SAME_SOURCE
+    return Reason.NO_SLOT if queue.busy >= settings.MOODLE_CONCURRENCY else Reason.NEXT_SLOT
+
+
+SENTENCES = {
+    Reason.APPROVAL: "A course administrator must approve this copy.",
+    Reason.NO_WORKER: "No worker is running, so this copy cannot start.",
+    Reason.PAUSED: "Copying is paused until Moodle is available again.",
+    Reason.SCHEDULED: "Starts at the scheduled time.",
+    Reason.RETRY_DELAY: "The last try started nothing. dupdash tries again automatically.",
+    Reason.HELD: "Starts in a few seconds.",
+    Reason.DISPATCHED: "Starts in a moment.",
+    Reason.SAME_SOURCE: "Waits for another copy of the same course, which is being made.",
+    Reason.NEXT_SLOT: "Starts as soon as possible.",
+}
+
+
 def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
     """Empty for a job that does not wait."""
-    if job.state == State.AWAITING_APPROVAL:
-        return "A course administrator must approve this copy."
-    if job.state != State.QUEUED:
+    reason = reason_to_wait(job, queue)
+    if reason is None:
         return ""
-    if not queue.worker_running:
-        return "No worker is running, so this copy cannot start."
-    if queue.paused:
-        return "Copying is paused until Moodle is available again."
-    if job.is_scheduled:
-        if job.requested_start is None:
-            return "The last try started nothing. dupdash tries again automatically."
-        return "Starts at the scheduled time."
-    if job.held_until is not None and job.held_until > timezone.now():
-        return "Starts in a few seconds."
-    if job.batch_id is not None and job.dispatched_at is None and job.batch_id in queue.closed_batches:
-        return queue.closed_batches[job.batch_id]
-    if job.dispatched_at is not None:
-        return "Starts in a moment."
-    if job.source_id in queue.unseen_sources:
-        return "Waits for another copy of the same course, which is being made."
-    if queue.busy >= settings.MOODLE_CONCURRENCY:
-        others = f"{settings.MOODLE_CONCURRENCY} other copies are being made"
-        if settings.MOODLE_CONCURRENCY == 1:
-            others = "Another copy is being made"
-        ahead = queue.ahead_of.get(job.pk)
-        if ahead is None:
-            return f"{others}. This one starts when one of them is finished."
-        if not ahead:
-            return f"{others}. This one is next."
-        return f"{others}, and {ahead} more {'is' if ahead == 1 else 'are'} ahead of this one."
-    return "Starts as soon as possible."
+    if reason == Reason.BATCH_CLOSED:
+        return queue.closed_batches[str(job.batch_id)]
+    return _no_slot(job, queue) if reason == Reason.NO_SLOT else SENTENCES[reason]
+
+
+def _no_slot(job: DuplicationJob, queue: Queue) -> str:
+    others = f"{settings.MOODLE_CONCURRENCY} other copies are being made"
+    if settings.MOODLE_CONCURRENCY == 1:
+        others = "Another copy is being made"
+    ahead = queue.ahead_of.get(job.pk)
+    if ahead is None:
+        return f"{others}. This one starts when one of them is finished."
+    if not ahead:
+        return f"{others}. This one is next."
+    return f"{others}, and {ahead} more {'is' if ahead == 1 else 'are'} ahead of this one."

@@ -28,7 +28,7 @@ TAB_ICONS: dict[str, str] = {
 
 
 def shown_state(job: DuplicationJob) -> str:
-    if job.is_scheduled and job.requested_start is not None:
+    if job.is_scheduled:
         return SCHEDULED
     if job.cancel_requested_at is not None and job.state in UNFINISHED:
         return CANCELLING

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
@@ -11,6 +12,7 @@ from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
 from dupdash.moodle.options import abilities
 from dupdash.web.presentation.approval_time import decided_within
+from dupdash.web.presentation.blocking_job import BlockingJob, blocking_job
 from dupdash.web.presentation.check_status import while_it_is_checked, while_it_is_unresolved
 from dupdash.web.presentation.durations import exactly, roughly
 from dupdash.web.presentation.fingerprint import digest
@@ -49,6 +51,7 @@ class Status:
     # The name of the icon in the browser's tab.
     tab_icon: str
     now: str
+    waits_for: BlockingJob | None
     bars: Bars | None
     facts: tuple[Fact, ...]
     # The id of the last event: with a new one the rest of the page changes, too.
@@ -71,25 +74,27 @@ class Status:
     def seen(self) -> str:
         """Identifies what the browser shows; it sends this with its next poll."""
         heard = int(self.last_response_at.timestamp()) // HEARD_STEP if self.last_response_at else 0
-        shown = (self.state, self.now, self.bars, self.facts, heard, self.no_worker)
+        shown = (self.state, self.now, self.waits_for, self.bars, self.facts, heard, self.no_worker)
         return f"{self.version}-{digest(*shown)}"
 
 
-def status_of(job: DuplicationJob, health: MoodleHealth, no_worker: WorkerNotice | None = None) -> Status:
+def status_of(job: DuplicationJob, health: MoodleHealth, viewer: User, no_worker: WorkerNotice | None = None) -> Status:
+    queue = Queue.before([job], health, worker_running=no_worker is None)
     last = job.events.order_by("-id").values_list("id", flat=True).first()
     state = shown_state(job)
     return Status(
         state=state,
         label=label_of(state),
         tab_icon=TAB_ICONS[state],
-        now=_now(job, health, worker_running=no_worker is None),
+        now=_now(job, queue, health),
+        waits_for=blocking_job(job, queue, viewer),
         bars=bars(job),
         facts=tuple(_facts(job)),
         version=last or 0,
         poll=_poll(job),
         no_worker=no_worker,
         ended=job.is_terminal,
-        starts_at=job.requested_start if job.is_scheduled else None,
+        starts_at=job.not_before if job.is_scheduled else None,
         last_response_at=job.last_response_at,
     )
 
@@ -126,7 +131,7 @@ def _facts(job: DuplicationJob) -> Iterator[Fact]:
         yield Fact("Service", job.driver)
 
 
-def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> str:
+def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
         what = (
             "Moodle stops this copy and removes what it has made."
@@ -136,10 +141,9 @@ def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> 
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
     match job.state:
         case State.AWAITING_APPROVAL:
-            waits = why_it_waits(job, Queue.before([job], health, worker_running=worker_running))
-            return f"{waits} {decided_within()}".rstrip()
+            return f"{why_it_waits(job, queue)} {decided_within()}".rstrip()
         case State.QUEUED:
-            return why_it_waits(job, Queue.before([job], health, worker_running=worker_running))
+            return why_it_waits(job, queue)
         case State.RUNNING:
             return _running(job, health)
         case State.CHECKING:
@@ -158,6 +162,8 @@ def _now(job: DuplicationJob, health: MoodleHealth, *, worker_running: bool) -> 
 
 
 def _running(job: DuplicationJob, health: MoodleHealth) -> str:
+    if job.moodle_done_at is not None:
+        return "Moodle has finished the copy. dupdash is comparing it with its source."
     if waiting := waits_in_moodle(job, health):
         return waiting
     if job.sent_at is None:

@@ -60,8 +60,8 @@ def _lines(
         yield f"Dates, ID: {isolate('; '.join(course_settings))}"
     yield f"Requester: {isolate(requester_of(job))}, through {job.get_origin_display()}"
     yield f"Requested: {moment(job.created_at)}"
-    if job.requested_start:
-        yield f"Scheduled: {moment(job.requested_start)}"
+    if job.not_before:
+        yield f"Scheduled: {moment(job.not_before)}"
     yield f"Started:   {moment(job.started_at)}"
     yield f"Ended:     {moment(job.finished_at)}" + (
         f", took {exactly(elapsed)}" if elapsed and job.finished_at else ""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 @require_safe
 def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     health = health_of(request)
-    status = status_of(job, health, _no_worker(request, job))
+    status = status_of(job, health, request.user, _no_worker(request, job))
     context: dict[str, object] = {
         "requester": requester_of(job),
         "approval": approval_of(job),
@@ -68,7 +68,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """The polled part: nothing if nothing changed; after a new event, the rest of the page as well."""
     health = health_of(request)
-    status = status_of(job, health, _no_worker(request, job))
+    status = status_of(job, health, request.user, _no_worker(request, job))
     seen = request.GET.get("seen", "")
     if seen == status.seen and status.poll:
         return no_content()

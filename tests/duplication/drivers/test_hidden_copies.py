@@ -42,7 +42,7 @@ def test_copy_is_no_success_where_moodle_answered_with_an_error(
     job = unheard(moodle, settings)
     if cancelled:
         jobs.cancel(job, actor=None)
-    DuplicationJob.objects.filter(pk=job.pk).update(failure_code="dmlwriteexception", moodle_done_at=timezone.now())
+    DuplicationJob.objects.filter(pk=job.pk).update(request_error="dmlwriteexception", moodle_done_at=timezone.now())
     look_until_settled(job, clock)
     assert job.state == (State.CANCELLED if cancelled else State.FAILED), story(job)
     assert [course.id for course in moodle.made()] == ([] if cancelled else [job.course_id])

@@ -83,7 +83,7 @@ def test_start_of_a_worker_that_died_is_repeated(moodle: Moodle, clock: Clock) -
     moodle.when(START, die)
     job = run_worker(submit())
     assert (job.state, job.duplicate_id) == (State.RUNNING, "")
-    recovery.release_crew("dead", at_fault=True)
+    recovery.release_worker_group("dead", at_fault=True)
     job.refresh_from_db()
     assert (job.state, job.lease_owner) == (State.RUNNING, ""), story(job)
     assert ended(job, clock).state == State.SUCCEEDED, story(job)

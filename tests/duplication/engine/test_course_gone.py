@@ -49,7 +49,7 @@ def test_it_does_not_succeed_with_a_copy_that_was_complete_and_is_gone(
     moodle.answer_with(COPY, {}, after=make_and_never_answer)
     with working_on(job):
         await_until(lambda: evidence_of(DuplicationJob.objects.get(pk=job.pk)).is_there_complete, "the copy to be seen")
-        recovery.release_crew("alone", at_fault=False)
+        recovery.release_worker_group("alone", at_fault=False)
         until_in(State.CHECKING, job)
         moodle.state.delete(moodle.course("NEW-1").id)
         look_until_settled(job, clock)

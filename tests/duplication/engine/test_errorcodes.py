@@ -429,8 +429,8 @@ def test_it_tries_again_after_a_collision_with_growing_delays_up_to_a_limit(mood
     for attempt in range(1, 9):
         assert run_worker(job).state == State.QUEUED, f"attempt {attempt}"
         assert job.sent_at is None, "withdrawn: Moodle said that nothing was created"
-        assert job.not_before is not None
-        delays.append(round((job.not_before - timezone.now()).total_seconds()))
+        assert job.retry_at is not None
+        delays.append(round((job.retry_at - timezone.now()).total_seconds()))
         assert f"Attempt {attempt} started nothing: " in reason(job, "again_later")
         tasks.dispatch.dispatch()
         job.refresh_from_db()

@@ -133,7 +133,7 @@ def test_answer_that_names_another_course_than_the_one_seen_is_not_believed(
     run_worker(job)
     assert job.state == State.CHECKING
     assert job.course_id != other.id
-    assert f"an answer naming course {other.id}, where {job.course_id} was seen" in reason(job, "checking")
+    assert f"Moodle's answer names course {other.id}, where {job.course_id} was seen" in reason(job, "checking")
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
@@ -386,11 +386,10 @@ def test_it_does_not_believe_wrong_contents_while_the_copy_begins(moodle: Moodle
 def test_it_sends_nothing_while_it_cannot_look(moodle: Moodle, fault: str) -> None:
     """The baseline must be trustworthy: a read that goes wrong before sending means later, not blindly."""
     job = submit()
-    # As often as a read is tried.
-    moodle.faults.set(fault, function="core_course_get_courses_by_field", count=3)
+    moodle.faults.set(fault, function="core_course_get_courses_by_field")
     run_worker(job)
     assert job.state == State.QUEUED
-    assert job.not_before is not None
+    assert job.retry_at is not None
     assert "sent" not in kinds(job)
     assert moodle.calls.asked["new-1"] == 0
     moodle.faults.clear()

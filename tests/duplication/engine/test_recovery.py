@@ -9,7 +9,8 @@ from django.db import connection
 from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
-from dupdash.duplication.engine import checking, run
+from dupdash.duplication.drivers.lookup import evidence_of
+from dupdash.duplication.engine import checking, late_answer
 from dupdash.duplication.models import DatabaseLock, DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
@@ -383,7 +384,7 @@ def test_it_spreads_the_temporary_names_over_its_looks_where_moodle_is_slow(mood
 
 def test_it_does_not_fail_after_an_error_before_all_names_were_looked_at(moodle: Moodle, clock: Clock) -> None:
     """Where Moodle is slow, three looks do not see them all: what it left must be named."""
-    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, failure_code="cannotrestore")
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
     left = moodle.add(NAMES[8])
     for _ in NAMES:
         if job.state == State.CHECKING:
@@ -577,7 +578,7 @@ def test_it_waits_for_a_deletion_that_took_longer_than_the_time_allowed(
 
 def answered_late(job: DuplicationJob, course_id: int) -> None:
     """What the worker that was thought dead writes."""
-    run._late_answer(DuplicationJob.objects.get(pk=job.pk), course_id)
+    late_answer.record_late_answer(DuplicationJob.objects.get(pk=job.pk), course_id)
     connection.close()
 
 
@@ -590,7 +591,8 @@ def test_it_does_not_end_with_a_course_that_a_late_answer_has_just_disowned(mood
     moodle.when(CONTENTS, lambda: answered_late(job, theirs.id + 1), about=str(theirs.id))
     look(job, clock)
     assert "is not this job's" in reason(job, "late_answer")
-    assert (job.state, job.course_id) == (State.CHECKING, theirs.id + 1), story(job)
+    assert (job.state, job.course_id) == (State.CHECKING, None), story(job)
+    assert evidence_of(job).answered == theirs.id + 1
 
 
 def test_it_does_not_delete_a_course_that_a_late_answer_has_just_disowned(moodle: Moodle, clock: Clock) -> None:
@@ -609,7 +611,7 @@ def test_it_does_not_delete_a_course_that_a_late_answer_has_just_disowned(moodle
 
 
 def test_looks_that_moodle_did_not_answer_are_none_of_those_after_an_error(moodle: Moodle, clock: Clock) -> None:
-    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, failure_code="cannotrestore")
+    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
     left = moodle.add(NAMES[8])
     moodle.faults.set("refuse", seconds=3600)
     for _ in NAMES:

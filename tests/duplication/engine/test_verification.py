@@ -18,9 +18,9 @@ from dupdash.moodle.options import defaults
 from dupdash.moodle.records import Activity, Contents
 from dupdash.moodle.records import Section as ReadSection
 from dupdash.moodle.storable import storable_json
-from dupdash.sandbox.records import Course, Module, Section
+from dupdash.sandbox.records import Module, Section
 from tests.captures import capture
-from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit
+from tests.duplication.support import Clock, Moodle, a_job, run_worker, submit, working_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -45,15 +45,13 @@ def copied(moodle: Moodle, source: str = "BIO101-2026S1", **wish: Any) -> Duplic
 def tampered(moodle: Moodle, change: Any) -> DuplicationJob:
     """A copy of which Moodle made something else than its source, as soon as its contents were there."""
     job = submit("BIO101-2026S1")
-
-    def tamper() -> None:
-        course: Course = moodle.course("NEW-1")
+    with moodle.held_at("content"), working_on(job):
+        moodle.wait_for_step("content")
+        (course,) = moodle.made()
         moodle.change(course.id, sections=change(course.sections))
-
-    # The first look at the contents of the copy is not before it is complete.
-    moodle.when("core_course_get_contents", lambda: None, about=str(job.source_id))
-    moodle.when("core_course_get_contents", tamper, about=str(job.source_id))
-    return run_worker(job)
+        moodle.gates.release()
+    job.refresh_from_db()
+    return job
 
 
 def test_it_finds_a_whole_copy_complete(moodle: Moodle) -> None:
@@ -226,7 +224,7 @@ def test_it_tries_again_at_growing_intervals(moodle: Moodle, clock: Clock) -> No
     moodle.faults.clear()
     clock.forward(3600)
     assert report_of(swept(job))["complete"]
-    assert job.check_at is None
+    assert job.verify_at is None
 
 
 def test_it_does_not_let_copies_that_cannot_be_verified_hold_up_the_others(moodle: Moodle) -> None:
@@ -252,7 +250,7 @@ def test_it_says_so_where_one_of_the_two_was_deleted(moodle: Moodle, which: str)
     assert why_not_verified(report) == f"The {which}, course {gone}, is not seen in Moodle any more."
     assert not report["complete"]
     assert not job.differs, "nobody knows"
-    assert job.check_at is None
+    assert job.verify_at is None
 
 
 def test_it_says_so_after_a_day(moodle: Moodle, clock: Clock) -> None:

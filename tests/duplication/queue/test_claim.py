@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.drivers import answers, preflight, synchronous
+from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.engine import checking, recovery
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Proof
 from dupdash.duplication.moodle_clients import open_client
@@ -170,8 +171,9 @@ def test_it_settles_a_job_that_is_being_looked_up_with_an_answer_that_comes_late
         moodle.gates.release()
     job.refresh_from_db()
     assert job.state == State.CHECKING
-    assert (job.course_id, job.proof) == (moodle.course("NEW-1").id, Proof.ANSWERED)
-    assert reason(job, "late_answer") == f"Moodle's answer arrived after all: course {job.course_id}."
+    answered = evidence_of(job).answered
+    assert answered == moodle.course("NEW-1").id
+    assert reason(job, "late_answer") == f"Moodle's answer arrived after all: course {answered}."
     assert job.check_at is not None
     assert job.check_at <= timezone.now(), "it is looked at at once"
     tasks.sweep()
@@ -192,7 +194,7 @@ def test_it_settles_an_unresolved_job_with_an_answer_that_comes_late(
         assert look_until_settled(job, clock).state == State.UNRESOLVED
         moodle.gates.release()
     job.refresh_from_db()
-    assert job.proof == Proof.ANSWERED
+    assert evidence_of(job).answered == moodle.course("NEW-1").id
     tasks.sweep()
     job.refresh_from_db()
     assert job.state == State.SUCCEEDED
@@ -233,7 +235,7 @@ def test_it_is_not_lost_when_it_is_taken_back_between_the_answer_and_the_last_wo
         moodle.when("core_course_get_contents", take_back)
         moodle.gates.release()
     job.refresh_from_db()
-    assert (job.state, job.course_id) == (State.CHECKING, moodle.course("NEW-1").id)
+    assert (job.state, evidence_of(job).answered) == (State.CHECKING, moodle.course("NEW-1").id)
     assert kinds(job)[-1] == "late_answer"
     tasks.sweep()
     job.refresh_from_db()
@@ -442,8 +444,8 @@ def test_it_ends_when_every_worker_dies_of_it(moodle: Moodle, clock: Clock) -> N
         recovery.recover_dead_leases()
         job.refresh_from_db()
         assert job.state == State.QUEUED
-        assert job.not_before is not None
-        pauses.append(round((job.not_before - timezone.now()).total_seconds()))
+        assert job.retry_at is not None
+        pauses.append(round((job.retry_at - timezone.now()).total_seconds()))
         clock.forward(pauses[-1] + 1)
         dispatch.dispatch()
     assert pauses == [10, 30, 90, 270, 810, 1800, 1800, 1800]
@@ -462,10 +464,10 @@ def test_it_does_not_count_against_a_job_that_its_worker_was_stopped(moodle: Moo
     for _ in range(5):
         lease = leases.claim(job.pk)
         assert lease is not None
-        recovery.release_crew(lease.owner.partition(":")[0], at_fault=False)
+        recovery.release_worker_group(lease.owner.partition(":")[0], at_fault=False)
         dispatch.dispatch()
     job.refresh_from_db()
-    assert (job.state, job.attempts, job.not_before) == (State.QUEUED, 0, None)
+    assert (job.state, job.attempts, job.retry_at) == (State.QUEUED, 0, None)
     assert run_worker(job).state == State.SUCCEEDED
 
 
@@ -479,7 +481,7 @@ def test_it_fails_where_its_worker_takes_the_whole_cluster_along_again_and_again
         tasks.sweep()
         lease = leases.claim(job.pk)
         assert lease is not None
-        recovery.release_crew(lease.owner.partition(":")[0], at_fault=True)
+        recovery.release_worker_group(lease.owner.partition(":")[0], at_fault=True)
     job.refresh_from_db()
     assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
 
@@ -488,7 +490,7 @@ def test_it_fails_where_its_worker_takes_the_whole_cluster_along_again_and_again
 
 
 @pytest.mark.parametrize(
-    "take_back", [recovery.recover_dead_leases, lambda: recovery.release_crew("alone", at_fault=False)]
+    "take_back", [recovery.recover_dead_leases, lambda: recovery.release_worker_group("alone", at_fault=False)]
 )
 def test_it_is_not_taken_back_as_unsent_when_its_worker_sends_at_this_very_moment(
     moodle: Moodle, take_back: Callable[[], None]
@@ -576,7 +578,7 @@ def test_it_is_left_alone_while_its_lease_is_fresh(moodle: Moodle) -> None:
 def test_it_takes_back_the_jobs_of_one_crew_only(moodle: Moodle) -> None:
     mine = a_job(State.RUNNING, "ONE", lease_owner="crew-a:7:x", lease_until=timezone.now() + timedelta(hours=1))
     other = a_job(State.RUNNING, "TWO", lease_owner="crew-ab:7:x", lease_until=timezone.now() + timedelta(hours=1))
-    recovery.release_crew("crew-a", at_fault=False)
+    recovery.release_worker_group("crew-a", at_fault=False)
     mine.refresh_from_db()
     other.refresh_from_db()
     assert (mine.state, other.state) == (State.QUEUED, State.RUNNING)

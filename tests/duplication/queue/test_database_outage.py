@@ -86,7 +86,7 @@ def test_whoever_looks_the_job_up_is_told_what_its_worker_saw(moodle: Moodle, cl
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
     with held_when_seen(moodle, database, job):
-        recovery.release_crew("alone", at_fault=False)
+        recovery.release_worker_group("alone", at_fault=False)
         database.is_away.clear()
         until_in(State.CHECKING, job)
         await_until(lambda: DuplicationJob.objects.get(pk=job.pk).likely_course_id, "the course to be recorded")

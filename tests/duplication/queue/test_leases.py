@@ -83,7 +83,7 @@ def test_it_is_not_renewed_by_whoever_lost_it(moodle: Moodle) -> None:
 def test_it_is_not_renewed_when_the_job_moved_on(moodle: Moodle) -> None:
     job = submit()
     lease = claimed(job)
-    recovery.release_crew("alone", at_fault=False)
+    recovery.release_worker_group("alone", at_fault=False)
     assert not lease.renew()
     job.refresh_from_db()
     assert (job.state, job.lease_until) == (State.QUEUED, None)

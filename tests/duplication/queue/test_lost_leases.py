@@ -8,12 +8,13 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.drivers import outcomes, preflight, synchronous
-from dupdash.duplication.engine import recovery, run
+from dupdash.duplication.engine import recovery
+from dupdash.duplication.engine.outcome_recorder import record_outcome
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.queue import leases
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import JobMovedOn
+from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import TryAgain
 from tests.duplication.interleavings import a_dead_lease, before_it_is_written, given_to_somebody_else
@@ -21,8 +22,8 @@ from tests.duplication.support import (
     Background,
     Moodle,
     a_job,
+    await_threads,
     check,
-    hear_late_answers,
     kinds,
     reason,
     story,
@@ -50,7 +51,7 @@ def test_it_sends_nothing_that_was_sent_before(moodle: Moodle, client_of: Moodle
     job, lease = claimed()
     DuplicationJob.objects.filter(pk=job.pk).update(sent_at=timezone.now())
     job.refresh_from_db()
-    with pytest.raises(JobMovedOn):
+    with pytest.raises(StaleJob):
         preflight.check_and_mark_sent(job, lease, client_of, driver="synchronous")
     assert synchronous.duplicate(job, lease, client_of) == outcomes.LeaseLost()
     assert moodle.calls.asked["new-1"] == 0
@@ -82,7 +83,7 @@ def test_its_worker_is_free_when_the_lease_is_lost_while_every_look_fails(moodle
         given_to_somebody_else(job)
         worker.finish()
         moodle.faults.clear()
-    hear_late_answers()
+    await_threads()
     job.refresh_from_db()
     assert (job.state, job.lease_owner) == (State.RUNNING, "else:1:x")
     assert kinds(job) == ["submitted", "started", "sent"]
@@ -130,7 +131,7 @@ def test_it_is_not_queued_again_by_its_own_worker_when_somebody_cancels_at_this_
     """Who cancelled was told that no copy stays: a queued job with that wish would be sent, and then removed."""
     job, lease = claimed()
     with before_it_is_written(lambda: cancelled_elsewhere(job)):
-        run.settle(job, lease, outcomes.NothingStarted(TryAgain("Try again.", errorcode="storedfilenotcreated")))
+        record_outcome(job, lease, outcomes.NothingStarted(TryAgain("Try again.", errorcode="storedfilenotcreated")))
     job.refresh_from_db()
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
@@ -149,7 +150,7 @@ def test_it_is_not_called_off_when_its_course_is_seen_at_this_very_moment(moodle
             pass
 
     with before_it_is_written(look_elsewhere):
-        run.settle(job, Lease(job.pk, "gone:1:x"), outcomes.Refused("nopermissions", "No."))
+        record_outcome(job, Lease(job.pk, "gone:1:x"), outcomes.Refused("nopermissions", "No."))
     job.refresh_from_db()
     assert (job.state, job.course_id, job.proof) == (State.CHECKING, course.id, Proof.SEEN), story(job)
     assert reason(job, "late_answer").startswith("Moodle's answer arrived after all, an error: ")

@@ -1,0 +1,108 @@
+"""Confirms the copy that Moodle's answer names, and compares it with its source, after the slot was given back."""
+
+import time
+from dataclasses import dataclass, replace
+
+from dupdash.duplication.drivers.copy_contents import NOT_LISTED, contents_of_copy
+from dupdash.duplication.drivers.copy_tracker import (
+    CopyEvidence,
+    CourseSnapshot,
+    ExpectedCopy,
+    Observation,
+    apply_observation,
+    has_requested_names,
+    matches_request,
+)
+from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
+from dupdash.duplication.engine.completion import finish, start_checking
+from dupdash.duplication.engine.removal import Guard
+from dupdash.duplication.engine.verification import Report, verify
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.transitions import record_event
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.records import Contents
+
+
+@dataclass(frozen=True)
+class EndedCopy:
+    """What Moodle shows of a copy after it has ended the request."""
+
+    observation: Observation
+    # The comparison with the source; None where no course is the copy, or Moodle could not be asked.
+    report: Report | None = None
+
+
+def read_ended_copy(
+    job: DuplicationJob, client: MoodleClient, evidence: CopyEvidence, expected: ExpectedCopy
+) -> EndedCopy:
+    """Look up the copy once and compare it with its source. Works without the database, so that threads can do it.
+
+    Raises MoodleError where the copy cannot be looked up.
+    """
+    at = time.time()
+    own = evidence.own
+    if own is not None:
+        course = client.course_by_id(own.id)
+        found = [course] if course is not None else []
+    else:
+        found = list(client.courses_by_shortname(expected.shortname))
+    snapshots = [CourseSnapshot.from_course(course) for course in found]
+    named = [one for one in snapshots if one.id not in expected.not_ours and has_requested_names(one, expected)]
+    missing = frozenset({own.id}) if own is not None and not found else frozenset()
+    if len(named) != 1:
+        return EndedCopy(Observation(at, tuple(snapshots), missing, own is None))
+    try:
+        contents = contents_of_copy(client, named[0].id)
+    except MoodleError:
+        if named[0].id != evidence.answered:
+            raise
+        # Moodle's answer names this course, so it is complete. It is compared later.
+        return EndedCopy(Observation(at, tuple(snapshots), missing, own is None))
+    with_contents = replace(named[0], sections=contents.section_count, activities=contents.activities)
+    shown = tuple(with_contents if one.id == with_contents.id else one for one in snapshots)
+    report = _compare(job, with_contents.id, client, contents)
+    return EndedCopy(Observation(at, shown, missing, own is None), report)
+
+
+def _compare(job: DuplicationJob, course_id: int, client: MoodleClient, contents: Contents) -> Report | None:
+    return verify(job, course_id, client, copy=None if contents is NOT_LISTED else contents)
+
+
+def confirm(job: DuplicationJob, client: MoodleClient, *, guard: Guard) -> None:
+    """End a job whose copy Moodle's answer names, or have it checked where the answer cannot be confirmed now.
+
+    The answer stays as evidence. Raises StaleJob where somebody else changed the job.
+    """
+    evidence, expected = evidence_of(job), expected_copy_after_sending(job)
+    answered = evidence.answered
+    try:
+        copy = read_ended_copy(job, client, evidence, expected)
+    except MoodleError as error:
+        reason = f"Moodle's answer names course {answered}, which cannot be confirmed now: {error}"
+        start_checking(job, reason, guard=guard)
+        return
+    after = apply_observation(evidence, expected, copy.observation)
+    changes = changes_from_evidence(after, job)
+    own = after.own
+    if after.is_answer_confirmed and own is not None and not own.missing and own.visible == job.visible:
+        if others := [course.id for course in after.candidates if matches_request(course, expected)]:
+            reason = (
+                f"Moodle's answer names course {own.id}. Course {others[0]}, under the same names, is not this job's."
+            )
+            record_event(job, kind="course_corrected", reason=reason, guard=guard, **changes)
+        finish(job, own.id, client, guard=guard, report=copy.report, **changes)
+        return
+    start_checking(job, _why_unconfirmed(job, after, answered), guard=guard, **changes)
+
+
+def _why_unconfirmed(job: DuplicationJob, evidence: CopyEvidence, answered: int | None) -> str:
+    named = f"Moodle's answer names course {answered}"
+    own = evidence.own
+    if evidence.answered is None:
+        seen = f", where {evidence.course_id} was seen" if evidence.course_id is not None else ""
+        return f"{named}{seen}, which does not carry the requested names."
+    if own is None or own.missing:
+        return f"{named}, which is not found."
+    visible = "visible" if job.visible else "hidden"
+    return f"{named}, which is not {visible} as requested."

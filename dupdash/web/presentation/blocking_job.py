@@ -1,0 +1,74 @@
+"""The job that a waiting job waits for, and until when."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+
+from dupdash.accounts.access import may_see
+from dupdash.duplication.drivers.lookup import course_due_at
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.web.presentation.queue_status import Queue, Reason, reason_to_wait
+
+OTHER_COPY = "The other copy is"
+
+
+@dataclass(frozen=True)
+class BlockingJob:
+    """``lead``, ``url`` and ``fullname`` are empty for somebody who may not see that job."""
+
+    # What leads to the name.
+    lead: str
+    url: str
+    fullname: str
+    # What ends the wait, as a sentence that a time may follow.
+    ends: str
+    until: datetime | None
+
+
+def blocking_job(job: DuplicationJob, queue: Queue, viewer: User) -> BlockingJob | None:
+    """The job that ``job`` waits for; None where it waits for something else, or not at all."""
+    match reason_to_wait(job, queue):
+        case Reason.SAME_SOURCE:
+            return _of_same_source(job, viewer)
+        case Reason.NO_SLOT:
+            return _with_slot(queue.ahead_of.get(job.pk, 0), viewer)
+    return None
+
+
+def _of_same_source(job: DuplicationJob, viewer: User) -> BlockingJob | None:
+    jobs = DuplicationJob.objects
+    others = (jobs.dispatched() | jobs.blocking_source()).filter(source_id=job.source_id).exclude(pk=job.pk)
+    blocker = others.order_by("dispatched_at", "id").first()
+    if blocker is None:
+        return None
+    if blocker.state == State.CHECKING:
+        return _shown(blocker, viewer, OTHER_COPY, "This copy starts at the latest at", course_due_at(blocker))
+    if blocker.sent_at is None or blocker.expected_backup is None:
+        return _shown(blocker, viewer, OTHER_COPY, "This copy starts when the other course appears in Moodle.", None)
+    appears = blocker.sent_at + timedelta(seconds=blocker.expected_backup)
+    return _shown(blocker, viewer, OTHER_COPY, "The other course is expected in Moodle at", appears)
+
+
+def _with_slot(place: int, viewer: User) -> BlockingJob | None:
+    """The job whose slot becomes free for the job at this place in the line, as far as its end can be expected."""
+    ends = []
+    for busy in DuplicationJob.objects.holding_slot():
+        if busy.sent_at is not None and busy.expected_backup is not None and busy.expected_restore is not None:
+            seconds = busy.expected_backup + busy.expected_restore
+            ends.append((busy.sent_at + timedelta(seconds=seconds), busy.pk, busy))
+    if place >= len(ends):
+        return None
+    end, _, blocker = sorted(ends)[place]
+    return _shown(blocker, viewer, "It gets the slot of", "The slot is expected to be free at", end)
+
+
+def _shown(blocker: DuplicationJob, viewer: User, lead: str, ends: str, until: datetime | None) -> BlockingJob:
+    if until is not None and until <= timezone.now():
+        ends, until = "This should be over at any moment.", None
+    if not may_see(viewer, blocker):
+        return BlockingJob("", "", "", ends, until)
+    return BlockingJob(lead, reverse("jobs:job", args=[blocker.pk]), blocker.fullname, ends, until)
