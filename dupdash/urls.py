@@ -18,5 +18,6 @@ urlpatterns = [
     path("rollover/", include("dupdash.rollover.pages.urls")),
     path("", include("dupdash.web.urls")),
 ]
+handler500 = "dupdash.web.views.server_errors.server_error"
 if apps.is_installed("allauth"):
     urlpatterns.append(path("", include("dupdash.web.single_sign_on_urls")))

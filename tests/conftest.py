@@ -107,4 +107,6 @@ def worker_heartbeat(request: pytest.FixtureRequest) -> None:
     if not uses_database:
         return
     request.getfixturevalue("_django_db_helper")
-    ClusterHeartbeat.objects.create(cluster=COPIES, token="", at=timezone.now() + timedelta(days=1))
+    ClusterHeartbeat.objects.create(
+        worker_group=COPIES, cluster=COPIES, token="", at=timezone.now() + timedelta(days=1)
+    )

@@ -417,14 +417,21 @@ class MoodleHealth(models.Model):
 
 
 class ClusterHeartbeat(models.Model):
-    """The last heartbeat task that ran in a django-q2 cluster: the supervisor's proof that the cluster works."""
+    """One running django-q2 cluster of one host: the proof for its supervisor that the cluster works.
 
-    cluster = models.CharField(primary_key=True, max_length=50)
-    token = models.CharField(max_length=32)
-    at = models.DateTimeField()
+    All hosts share the queues, so a heartbeat may come out at another host. ``token`` is the last heartbeat of this
+    cluster's supervisor that came out anywhere; ``at`` is when a worker of this cluster last ran anybody's heartbeat.
+    """
+
+    worker_group = models.CharField(primary_key=True, max_length=50)
+    cluster = models.CharField(max_length=50)
+    host = models.CharField(max_length=255)
+    started_at = models.DateTimeField(auto_now_add=True)
+    token = models.CharField(max_length=32, blank=True)
+    at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
-        return f"{self.cluster} at {self.at}"
+        return f"{self.cluster} on {self.host} at {self.at}"
 
 
 class FinishedSweep(models.Model):

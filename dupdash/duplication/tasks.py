@@ -1,6 +1,7 @@
 """The tasks that django-q2 runs. django-q2 may run a task twice, late or never, so each task is safe to repeat."""
 
 import logging
+import os
 import time
 
 from django.utils import timezone
@@ -10,6 +11,7 @@ from dupdash.duplication.engine import checking, recovery, run, verification
 from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
+from dupdash.duplication.queue.leases import WORKER_GROUP_VARIABLE
 from dupdash.moodle.errors import ConfigurationFault
 from dupdash.telemetry.counters import COUNTERS
 from dupdash.telemetry.log_context import logging_context
@@ -80,9 +82,15 @@ def _ask_moodle() -> None:
         moodle_health.pause(fault)
 
 
-def heartbeat(cluster: str, token: str) -> None:
-    """Prove to the supervisor that this cluster runs tasks (queues of both clusters)."""
-    ClusterHeartbeat.objects.update_or_create(cluster=cluster, defaults={"token": token, "at": timezone.now()})
+def heartbeat(sender: str, token: str) -> None:
+    """Prove to the supervisors that workers run tasks (queues of both clusters).
+
+    ``sender`` is the worker group whose supervisor sent it. With several hosts another group may run it: its row then
+    shows that the queue works, and the row of the group that runs it shows that this one works.
+    """
+    here = os.environ.get(WORKER_GROUP_VARIABLE, sender)
+    ClusterHeartbeat.objects.filter(worker_group=sender).update(token=token)
+    ClusterHeartbeat.objects.filter(worker_group=here).update(at=timezone.now())
 
 
 def log_site() -> None:

@@ -21,7 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from dupdash import VERSION
-from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob, JobQuerySet, MoodleHealth
+from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.states import State
 from dupdash.telemetry.counters import LEASES_LOST, MOODLE_CALLS
@@ -99,10 +99,12 @@ def worker_metrics(now: datetime) -> Iterator[Metric]:
     running.add_metric([], int(worker_status.current().running))
     yield running
     age = GaugeMetricFamily(
-        "dupdash_worker_heartbeat_age_seconds", "Seconds since the last heartbeat of a cluster.", labels=["cluster"]
+        "dupdash_worker_heartbeat_age_seconds",
+        "Seconds since the last heartbeat of a cluster on a host.",
+        labels=["cluster", "host"],
     )
-    for cluster, at in ClusterHeartbeat.objects.values_list("cluster", "at"):
-        age.add_metric([cluster], _seconds_since(at, now))
+    for cluster, host, at in worker_status.last_heartbeats():
+        age.add_metric([cluster, host], _seconds_since(at, now))
     yield age
 
 

@@ -19,6 +19,8 @@ class Calls:
     ``disturbed``: copies whose course a client looked up before it had a context. ``watched``: lookups of a short name
     while a copy with it was running, whatever they found.
 
+    ``most_at_once``: the most copies that were running at the same time, without those by hand.
+
     ``deleted``: the courses that ``core_course_delete_courses`` deleted, each as it was at that moment.
     """
 
@@ -30,6 +32,7 @@ class Calls:
         self.disturbed: Counter[str] = Counter()
         self.watched: Counter[str] = Counter()
         self.deleted: list[dict[str, Any]] = []
+        self.most_at_once = 0
         self._lock = threading.Lock()
 
     def count(self, which: Counter[str], shortname: str) -> None:
@@ -50,8 +53,13 @@ class Calls:
         with self._lock:
             self.deleted.append(what)
 
+    def count_running(self, copies: int) -> None:
+        with self._lock:
+            self.most_at_once = max(self.most_at_once, copies)
+
     def clear(self) -> None:
         with self._lock:
             for counter in (self.asked, self.started, self.created, self.refused, self.disturbed, self.watched):
                 counter.clear()
             self.deleted.clear()
+            self.most_at_once = 0

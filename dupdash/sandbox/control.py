@@ -10,7 +10,7 @@ Not part of Moodle; JSON in, JSON out, no token.
      "struck": {"html": 3},
      "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false,
                  "stalled": false}],
-     "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…},
+     "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…}, "most_at_once": 2,
                "deleted": [{"id": 370, "shortname": …, "origin": "copy", "requested": …, "visible": …, "complete": …,
                             "sections": 4, "modules": 12}]}}
 
@@ -220,6 +220,7 @@ def _status(moodle: Moodle) -> dict[str, Any]:
             "disturbed": dict(calls.disturbed),
             "watched": dict(calls.watched),
             "deleted": list(calls.deleted),
+            "most_at_once": calls.most_at_once,
         },
     }
 

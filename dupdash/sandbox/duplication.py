@@ -297,6 +297,7 @@ class Copies:
             self.calls.count(self.calls.started, copy.request.shortname)
         with self._changed:
             self._running.append(copy)
+            self.calls.count_running(sum(not running.by_hand for running in self._running))
         copy.start()
 
     def forget(self, copy: Copy) -> None:

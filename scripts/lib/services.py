@@ -103,7 +103,7 @@ def _workers_answer(database: Path, since: datetime) -> bool:
     # isolation_level None: reading must not begin a transaction.
     try:
         with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as connection:
-            rows = connection.execute("SELECT at FROM duplication_clusterheartbeat").fetchall()
+            rows = connection.execute("SELECT at FROM duplication_clusterheartbeat WHERE at IS NOT NULL").fetchall()
     except sqlite3.OperationalError:
         return False
     return sum(datetime.fromisoformat(at).replace(tzinfo=UTC) >= since for (at,) in rows) >= 2

@@ -76,8 +76,8 @@ def open_demo_data(sandbox: Sandbox, *, past: int = 160, now: datetime | None = 
         },
     )
     # Ahead, so that the pictures of a slow machine do not say that no worker runs.
-    beat = {"token": "", "at": timezone.now() + timedelta(hours=1)}
-    ClusterHeartbeat.objects.update_or_create(cluster=COPIES, defaults=beat)
+    beat = {"host": "copies-1", "at": timezone.now() + timedelta(hours=1)}
+    ClusterHeartbeat.objects.update_or_create(worker_group=COPIES, cluster=COPIES, defaults=beat)
     _Writer(campus, sandbox, now or timezone.now()).write(past)
     OptionPreset.objects.create(name="Everything but people", options=options.effective({}))
     SavedFilter.objects.create(owner=campus.administrator, name="All failures", query="state=failed")

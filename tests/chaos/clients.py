@@ -62,11 +62,15 @@ class Person:
 
     def read(self, path: str) -> str:
         """The HTML of a page."""
-        if "sessionid" not in self._session.cookies:
-            self._sign_in()
-        answer = self._session.get(f"{self._installation.web_url}{path}", timeout=20)
+        answer = self.open(path)
         answer.raise_for_status()
         return answer.text
+
+    def open(self, path: str) -> requests.Response:
+        """The answer to a signed-in person, whatever it is."""
+        if "sessionid" not in self._session.cookies:
+            self._sign_in()
+        return self._session.get(f"{self._installation.web_url}{path}", timeout=20)
 
     def cancel(self, page: str) -> bool:
         """Cancel until there is an answer. Returns False if it is too late, or if an earlier try succeeded."""

@@ -131,7 +131,7 @@ class Installation:
             self.redis.start()
         self._manage("migrate", "--verbosity", "0")
         self._manage("createsuperuser", "--no-input", "--username", USER, "--email", "chaos@example.edu")
-        for process in (self.sandbox, self.web, self.worker):
+        for process in (self.sandbox, self.web, *self.workers):
             process.start()
         wait_until(lambda: answers(f"{self.sandbox_url}/sandbox/control"), "the sandbox")
         wait_until(lambda: answers(f"{self.web_url}/sign-in/"), "the web process")
@@ -149,7 +149,11 @@ class Installation:
 
     @property
     def processes(self) -> tuple[Process, ...]:
-        return self.worker, self.web, self.sandbox
+        return *self.workers, self.web, self.sandbox
+
+    @property
+    def workers(self) -> tuple[Process, ...]:
+        return (self.worker,)
 
     def _manage(self, *arguments: str) -> None:
         environment = self.environment | {"DJANGO_SUPERUSER_PASSWORD": PASSWORD} | marked(self.folder, "manage")

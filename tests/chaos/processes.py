@@ -53,8 +53,11 @@ def answers(url: str) -> bool:
 class Process:
     """A child process in its own process group, with its output in a file."""
 
-    def __init__(self, name: str, command: list[str], environment: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], environment: dict[str, str], folder: Path, *, working_folder: Path = HERE
+    ) -> None:
         self.name, self._command = name, command
+        self._working_folder = working_folder
         self._mark = f"{MARK}={folder}/{name}"
         self._environment = environment | marked(folder, name)
         self._log = folder / f"{name}.log"
@@ -68,8 +71,21 @@ class Process:
             if self._stopped:
                 raise Stopped(f"{self.name} was stopped")
             self.popen = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log, cwd=HERE, start_new_session=True
+                self._command,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                cwd=self._working_folder,
+                start_new_session=True,
             )
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def pids(self) -> set[int]:
+        """This process and everything that it started."""
+        return carrying(self._mark)
 
     @property
     def alive(self) -> bool:
@@ -129,9 +145,12 @@ class Redis:
 
     def restart(self, away: float) -> None:
         """Restart the server. Raises Stopped if it was stopped for good meanwhile."""
-        self._process.kill()
+        self.go_away()
         time.sleep(away)
         self.start()
+
+    def go_away(self) -> None:
+        self._process.kill()
 
     def stop(self) -> None:
         self._process.stop()
@@ -167,13 +186,16 @@ class Postgres:
             for folder in (self._data.parent, self._data.parent.parent):
                 folder.chmod(folder.stat().st_mode | 0o011)
         self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "dupdash", "--no-sync")
-        self._start_server()
+        self.come_back()
 
     def restart(self, away: float) -> None:
         """Restart the server. Raises Stopped if it was stopped for good meanwhile."""
-        self._control("stop", "-m", "immediate")
+        self.go_away()
         time.sleep(away)
-        self._start_server()
+        self.come_back()
+
+    def go_away(self) -> None:
+        self._control("stop", "-m", "immediate")
 
     def stop(self) -> None:
         with self._start_or_stop:
@@ -181,7 +203,8 @@ class Postgres:
             with contextlib.suppress(subprocess.CalledProcessError):
                 self._control("stop", "-m", "immediate")
 
-    def _start_server(self) -> None:
+    def come_back(self) -> None:
+        """Start the server again. Raises Stopped if it was stopped for good meanwhile."""
         with self._start_or_stop:
             if self._stopped:
                 raise Stopped("PostgreSQL was stopped")

@@ -124,7 +124,7 @@ class Installation:
         """Until a heartbeat came out of both queues, and all processes are there."""
 
         def alive() -> bool:
-            beating = self.ask("SELECT COUNT(*) FROM duplication_clusterheartbeat WHERE cluster LIKE 'dupdash-%'")
+            beating = self.ask("SELECT COUNT(DISTINCT cluster) FROM duplication_clusterheartbeat WHERE at IS NOT NULL")
             return beating == [(2,)] and all(
                 len(self.processes(one)) >= 4 + workers for one, workers in ((COPIES, WORKERS), (HOUSEKEEPING, 5))
             )

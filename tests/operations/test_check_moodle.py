@@ -107,7 +107,7 @@ def test_it_says_whether_a_worker_is_running(moodle: Moodle, check: Callable[[],
     assert code == 0
     assert "Worker:  none has been started yet. Start it: systemctl start dupdash-worker" in out
     then = timezone.now() - timedelta(hours=1)
-    ClusterHeartbeat.objects.create(cluster=COPIES, token="", at=then)
+    ClusterHeartbeat.objects.create(worker_group=COPIES, cluster=COPIES, token="", at=then)
     assert f"Worker:  none is running since {then:%Y-%m-%d %H:%M}" in check()[1]
     ClusterHeartbeat.objects.update(at=timezone.now())
     assert "Worker:  running" in check()[1]

@@ -43,7 +43,7 @@ def good_host(settings: Any, tmp_path: Any) -> None:
     settings.STATIC_ROOT = tmp_path
     (tmp_path / "css").mkdir()
     (tmp_path / "css" / "base.css").touch()
-    ClusterHeartbeat.objects.update_or_create(cluster=COPIES, defaults={"token": "t", "at": timezone.now()})
+    ClusterHeartbeat.objects.update_or_create(worker_group=COPIES, cluster=COPIES, defaults={"at": timezone.now()})
 
 
 def line_of(output: str, subject: str) -> str:

@@ -15,7 +15,7 @@ from dupdash.operations import readiness
 
 @pytest.fixture
 def running_worker(db: None) -> None:
-    ClusterHeartbeat.objects.update_or_create(cluster=COPIES, defaults={"token": "t", "at": timezone.now()})
+    ClusterHeartbeat.objects.update_or_create(worker_group=COPIES, cluster=COPIES, defaults={"at": timezone.now()})
 
 
 def checks_of(client: Client, **headers: str) -> tuple[int, dict[str, dict[str, Any]]]:

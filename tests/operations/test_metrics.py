@@ -100,12 +100,14 @@ def test_pause_and_heartbeats(db: None) -> None:
     MoodleHealth.current()
     MoodleHealth.objects.update(paused_at=timezone.now(), is_outage=True)
     old = timezone.now() - timedelta(seconds=100)
-    ClusterHeartbeat.objects.update_or_create(cluster=COPIES, defaults={"token": "t", "at": old})
+    ClusterHeartbeat.objects.update_or_create(worker_group=COPIES, cluster=COPIES, host="one", defaults={"at": old})
     families = scrape()
     assert value(families, "dupdash_dispatch_paused", reason="outage") == 1
     assert value(families, "dupdash_dispatch_paused", reason="configuration") == 0
     assert value(families, "dupdash_worker_running") == 0
-    assert value(families, "dupdash_worker_heartbeat_age_seconds", cluster=COPIES) == pytest.approx(100, abs=5)
+    assert value(families, "dupdash_worker_heartbeat_age_seconds", cluster=COPIES, host="one") == pytest.approx(
+        100, abs=5
+    )
 
 
 def test_counters_of_several_processes_add_up(db: None) -> None:
@@ -143,7 +145,7 @@ def test_dashboard_queries_name_existing_metrics(db: None) -> None:
     finished(wait=1, duration=1)
     MoodleHealth.current()
     MoodleHealth.objects.update(last_response_at=timezone.now())
-    ClusterHeartbeat.objects.update_or_create(cluster=COPIES, defaults={"token": "t", "at": timezone.now()})
+    ClusterHeartbeat.objects.update_or_create(worker_group=COPIES, cluster=COPIES, defaults={"at": timezone.now()})
     process = Counters()
     process.add(Event(MOODLE_CALLS, "core_course_get_categories", "ok"), 0.5)
     process.write()

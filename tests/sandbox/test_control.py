@@ -27,7 +27,7 @@ def test_status_is_reported(moodle: Caller) -> None:
     assert (told["webservices"], told["maintenance"], told["tokens_revoked"]) == (True, False, False)
     assert (told["faults"], told["copies"], told["held"], told["withdrawn"]) == ([], [], [], [])
     counters = ("asked", "started", "created", "refused", "disturbed", "watched")
-    assert told["calls"] == {counter: {} for counter in counters} | {"deleted": []}
+    assert told["calls"] == {counter: {} for counter in counters} | {"deleted": [], "most_at_once": 0}
 
 
 def test_faults_are_set_and_cleared(moodle: Caller) -> None:
@@ -85,6 +85,7 @@ def test_requests_are_counted_by_short_name(moodle: Caller) -> None:
         "disturbed": {},
         "watched": {},
         "deleted": [],
+        "most_at_once": 1,
     }
     assert get(moodle)["calls"] == counted
 

@@ -20,9 +20,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="ClusterHeartbeat",
             fields=[
-                ("cluster", models.CharField(max_length=50, primary_key=True, serialize=False)),
-                ("token", models.CharField(max_length=32)),
-                ("at", models.DateTimeField()),
+                ("worker_group", models.CharField(max_length=50, primary_key=True, serialize=False)),
+                ("cluster", models.CharField(max_length=50)),
+                ("host", models.CharField(max_length=255)),
+                ("started_at", models.DateTimeField(auto_now_add=True)),
+                ("token", models.CharField(blank=True, max_length=32)),
+                ("at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(

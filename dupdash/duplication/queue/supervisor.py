@@ -15,15 +15,18 @@ import logging
 import math
 import os
 import signal
+import socket
 import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from queue import SimpleQueue
 
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from dupdash.duplication.engine import recovery
@@ -42,6 +45,8 @@ LIVED = 30.0
 SWEEPS_PER_MAIL = 2
 # Seconds between two checks of the processes.
 TICK = 0.25
+# How long the last heartbeat of a cluster that runs no more is kept.
+KEPT_FOR = timedelta(days=1)
 # Seconds that killed processes, and then taking back their jobs, are waited for: SIGTERM promises ten in all.
 DYING_MOST = 2.0
 RELEASING_MOST = 3.0
@@ -59,6 +64,8 @@ class Cluster:
     restart_pause: float = field(default_factory=lambda: settings.RESTART_FIRST)
     token: str = ""
     rung_at: float = 0.0
+    # When one of its workers last ran a heartbeat, as the database says it.
+    heard_at: datetime | None = None
     proof_of_life: float = field(default_factory=time.monotonic)
 
 
@@ -77,6 +84,7 @@ class Supervisor:
         self._sweep_interval = settings.SWEEP_INTERVAL
         self._sweep_interval_read_at = 0.0
         self._sweep_token = ""
+        self._seen_sweep: str | None = None
         self._mailed_at = -math.inf
         # Children keep the reading end; the writing end is ours alone and closes with us.
         self._pipe = os.pipe()
@@ -150,12 +158,15 @@ class Supervisor:
 
     def _listen(self, cluster: Cluster, now: float) -> None:
         """Send a heartbeat when it is time, and notice the one that came out."""
-        if now - cluster.rung_at >= settings.HEARTBEAT_INTERVAL:
-            arrived = ClusterHeartbeat.objects.filter(cluster=cluster.name, token=cluster.token).exists()
-            if arrived or cluster.token == "":
-                cluster.proof_of_life = now if arrived else cluster.proof_of_life
+        in_doubt = now - cluster.proof_of_life > settings.HEARTBEAT_LIMIT / 2
+        if in_doubt or now - cluster.rung_at >= settings.HEARTBEAT_INTERVAL:
+            row = ClusterHeartbeat.objects.filter(worker_group=cluster.worker_group).first()
+            if row is not None and row.at != cluster.heard_at:
+                cluster.heard_at, cluster.proof_of_life = row.at, now
+            if cluster.token == "" or (row is not None and row.token == cluster.token):
+                # In doubt at once: it came out at another host, and more of them reach this one sooner.
                 self._send_heartbeat(cluster, now)
-            elif now - cluster.proof_of_life > settings.HEARTBEAT_LIMIT / 2:
+            elif in_doubt and now - cluster.rung_at >= settings.HEARTBEAT_INTERVAL:
                 # The broker may have lost it (a restarted Redis has): one lost message is no dead cluster.
                 self._send_heartbeat(cluster, now)
             if cluster.name == COPIES and _all_workers_hold_leases(cluster.worker_group):
@@ -173,8 +184,13 @@ class Supervisor:
 
     def _ask_for_sweep(self, now: float) -> None:
         """One sweep at a time, so that they do not pile up where the database is slow; a lost one is asked again."""
-        done = FinishedSweep.objects.filter(token=self._sweep_token).exists()
-        if done or not self._sweep_token or now - self._swept_at > settings.REDISPATCH_AFTER:
+        finished = FinishedSweep.objects.values_list("token", flat=True).first() or ""
+        of_another_host = finished != self._sweep_token and self._seen_sweep not in (None, finished)
+        self._seen_sweep = finished
+        if of_another_host:
+            # It did all that is due. Where that host is lost, the next one is asked for here.
+            self._swept_at, self._sweep_token = now, ""
+        elif finished == self._sweep_token or not self._sweep_token or now - self._swept_at > settings.REDISPATCH_AFTER:
             self._swept_at = now
             self._sweep_token = uuid.uuid4().hex
             enqueue(HOUSEKEEPING, "dupdash.duplication.tasks.sweep", self._sweep_token)
@@ -189,9 +205,10 @@ class Supervisor:
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:
         """Raises DatabaseError where nothing can be written: no heartbeat comes out then, however well they work."""
         DatabaseWriteProbe.objects.update_or_create(id=1, defaults={"at": timezone.now()})
+        _register(cluster)
         cluster.token = uuid.uuid4().hex
         cluster.rung_at = now
-        if not enqueue(cluster.name, "dupdash.duplication.tasks.heartbeat", cluster.name, cluster.token):
+        if not enqueue(cluster.name, "dupdash.duplication.tasks.heartbeat", cluster.worker_group, cluster.token):
             # Nor does one out of a broker that is away.
             cluster.token = ""
             cluster.proof_of_life = time.monotonic()
@@ -205,7 +222,7 @@ class Supervisor:
             cluster.process = fork_cluster(cluster.name, {WORKER_GROUP_VARIABLE: worker_group}, self._pipe)
             logger.info("started %s: process group %d", cluster.name, cluster.process.pid)
         cluster.started = cluster.proof_of_life = time.monotonic()
-        cluster.token = ""
+        cluster.token, cluster.heard_at = "", None
         cluster.rung_at = 0.0
         if cluster.name == HOUSEKEEPING:
             # The last one may have died in the middle of a sweep.
@@ -232,6 +249,15 @@ class Supervisor:
             # Their leases run out, and the next sweep takes them back.
             logger.warning("the database is away: %s", error)
             close_old_connections()
+
+
+def _register(cluster: Cluster) -> None:
+    """Make sure that the cluster has a row for its heartbeats. A new cluster deletes those of long ago."""
+    about = {"cluster": cluster.name, "host": socket.gethostname()}
+    _, is_new = ClusterHeartbeat.objects.get_or_create(worker_group=cluster.worker_group, defaults=about)
+    if is_new:
+        last_seen = Coalesce("at", "started_at")
+        ClusterHeartbeat.objects.alias(seen=last_seen).filter(seen__lt=timezone.now() - KEPT_FOR).delete()
 
 
 def _kill(*clusters: Cluster) -> None:

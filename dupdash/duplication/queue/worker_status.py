@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db.models import Max
 from django.utils import timezone
 
 from dupdash.duplication.models import ClusterHeartbeat, DatabaseWriteProbe, DuplicationJob, FinishedSweep
@@ -43,7 +44,7 @@ def current() -> WorkerStatus:
 
     Workers that are all busy with a copy read no heartbeats from their queue; they renew the leases of their jobs.
     """
-    copies = ClusterHeartbeat.objects.filter(cluster=COPIES).values_list("at", flat=True).first()
+    copies = ClusterHeartbeat.objects.filter(cluster=COPIES).aggregate(newest=Max("at"))["newest"]
     alive_since = timezone.now() - timedelta(seconds=settings.HEARTBEAT_LIMIT)
     if copies is not None and copies >= alive_since:
         return WorkerStatus(running=True, last_seen_at=copies)
@@ -63,4 +64,10 @@ def _signs_of_the_supervisor() -> list[datetime]:
         DatabaseWriteProbe.objects.all(),
         FinishedSweep.objects.all(),
     )
-    return [at for found in rows for at in found.values_list("at", flat=True)]
+    return [at for found in rows for at in found.values_list("at", flat=True) if at is not None]
+
+
+def last_heartbeats() -> list[tuple[str, str, datetime]]:
+    """Cluster, host and last heartbeat of every cluster that has run within a day, also of those that run no more."""
+    seen = ClusterHeartbeat.objects.filter(at__isnull=False).values_list("cluster", "host")
+    return list(seen.annotate(newest=Max("at")).order_by("cluster", "host"))

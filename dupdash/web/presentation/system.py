@@ -11,7 +11,8 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from dupdash import VERSION
-from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.queue import worker_status
 from dupdash.duplication.queue.dispatch import COPIES, HOUSEKEEPING
 from dupdash.duplication.states import State
 from dupdash.operations.readiness import Check, readiness
@@ -43,15 +44,18 @@ def checks() -> list[CheckRow]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A group of worker processes; ``heartbeat_at`` is None before its first heartbeat."""
+    """The worker processes of one kind: the last heartbeat of each host. Empty before the first one."""
 
     title: str
-    heartbeat_at: datetime | None
+    heartbeats: list[tuple[str, datetime]]
 
 
 def clusters() -> list[Cluster]:
-    seen = dict(ClusterHeartbeat.objects.values_list("cluster", "at"))
-    return [Cluster(title, seen.get(name)) for name, title in CLUSTERS.items()]
+    seen = worker_status.last_heartbeats()
+    return [
+        Cluster(title, [(host, at) for cluster, host, at in seen if cluster == name])
+        for name, title in CLUSTERS.items()
+    ]
 
 
 @dataclass(frozen=True)

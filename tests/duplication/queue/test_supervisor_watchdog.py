@@ -146,6 +146,59 @@ def test_leases_that_ran_out_are_no_sign_of_life(watch: Watch, settings: Any) ->
     watch.until(lambda: watch.was_replaced, "the cluster to be given up")
 
 
+# --- several hosts on one queue -----------------------------------------------------------------------------
+
+
+def come_out_elsewhere(watch: Watch, monkeypatch: pytest.MonkeyPatch, *, except_every: int) -> None:
+    """The other hosts run the heartbeats, but for each so many of them."""
+    count = itertools.count(1)
+    run = tasks.heartbeat
+
+    def heartbeat(*arguments: str) -> None:
+        here = next(count) % except_every == 0
+        monkeypatch.setenv(leases.WORKER_GROUP_VARIABLE, watch.cluster.worker_group if here else "elsewhere")
+        run(*arguments)
+
+    monkeypatch.setattr(tasks, "heartbeat", heartbeat)
+
+
+def test_a_cluster_that_runs_no_heartbeat_is_dead_though_other_hosts_run_them_all(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    come_out_elsewhere(watch, monkeypatch, except_every=10_000)
+    watch.of(COPIES)
+    watch.until(lambda: watch.was_replaced, "the cluster to be given up")
+
+
+def test_a_cluster_that_runs_few_of_the_heartbeats_is_alive(
+    watch: Watch, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked more often when it was not heard for long."""
+    settings.HEARTBEAT_INTERVAL = 0.5
+    come_out_elsewhere(watch, monkeypatch, except_every=10)
+    watch.of(COPIES)
+    began = time.monotonic()
+    watch.until(lambda: time.monotonic() - began > 2 * settings.HEARTBEAT_LIMIT, "a long time")
+    assert not watch.was_replaced
+
+
+def test_hosts_ask_for_one_sweep_in_an_interval_together_and_any_of_them_goes_on_alone(
+    watch: Watch, settings: Any
+) -> None:
+    settings.SWEEP_INTERVAL = 0.5
+    watch.of(HOUSEKEEPING)
+    watch.until(lambda: watch.times("sweep"), "the first sweep")
+    began = time.monotonic()
+
+    def others_sweep() -> bool:
+        FinishedSweep.objects.update_or_create(id=1, defaults={"token": str(time.monotonic()), "at": timezone.now()})
+        return time.monotonic() - began > 4 * settings.SWEEP_INTERVAL
+
+    watch.until(others_sweep, "a long time")
+    assert len(watch.times("sweep")) == 1
+    watch.until(lambda: len(watch.times("sweep")) > 2, "sweeps of this host")
+
+
 # --- sweeps -------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 def _heartbeat(cluster: str, *, minutes_ago: float) -> None:
     at = timezone.now() - timedelta(minutes=minutes_ago)
-    ClusterHeartbeat.objects.update_or_create(cluster=cluster, defaults={"token": "", "at": at})
+    ClusterHeartbeat.objects.update_or_create(worker_group=cluster, cluster=cluster, defaults={"at": at})
 
 
 def test_no_worker_has_run_on_a_new_database() -> None:

@@ -1,0 +1,123 @@
+"""An installation whose workers run on several hosts, with a PostgreSQL and a Redis that a test may stop.
+
+A host is what one ``manage.py worker`` starts: process groups of their own, with a working folder of their own. They
+share nothing but the database, the broker and the Moodle.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import requests
+
+from tests.chaos.clients import Person
+from tests.chaos.environment import SCALED, Installation
+from tests.chaos.processes import HERE, Process, python, wait_until
+
+SLOTS = 3
+PATIENCE = 60.0
+# The tests hold copies in Moodle until everything is as they need it, which takes long on a busy machine.
+LONG = ("MOODLE_DUPLICATION_TIMEOUT", "CHECK_LIMIT_LEAST", "CHECK_LIMIT_UNKNOWN", "CHECK_STILL_LEAST")
+PERIODS = SCALED | {"MOODLE_CONCURRENCY": str(SLOTS)} | dict.fromkeys(LONG, "300")
+
+
+class SeveralHosts(Installation):
+    """Web and sandbox, and as many hosts with workers as a test wants."""
+
+    def __init__(self, folder: Path, *, hosts: int, **periods: str) -> None:
+        super().__init__(folder, postgres=True, redis=True, seed=1, periods=PERIODS | periods, speed=20)
+        self.hosts = [self._host(number) for number in range(1, hosts + 1)]
+
+    def _host(self, number: int) -> Process:
+        home = self.folder / f"host-{number}"
+        home.mkdir()
+        own = self.environment | {"HOME": str(home), "TMPDIR": str(home)}
+        command = python(str(HERE / "manage.py"), "worker")
+        return Process(f"worker-{number}", command, own, self.folder, working_folder=home)
+
+    @property
+    def workers(self) -> tuple[Process, ...]:
+        return tuple(self.hosts)
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        assert self.postgres is not None
+        with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
+            return connection.execute(query.encode(), values).fetchall()
+
+    def reasons(self) -> list[str]:
+        """The reasons of all events."""
+        return [reason for (reason,) in self.ask("SELECT reason FROM duplication_jobevent")]
+
+    def states(self) -> dict[str, str]:
+        """The states of all jobs by short name."""
+        return dict(self.ask("SELECT shortname, state FROM duplication_duplicationjob"))
+
+    def until_all_succeeded(self, patience: float = PATIENCE) -> None:
+        def succeeded() -> bool:
+            states = self.states().values()
+            return bool(states) and set(states) == {"succeeded"}
+
+        self.until(succeeded, "the end of all jobs", patience)
+
+    def until(self, condition: Any, what: str, patience: float = PATIENCE) -> None:
+        """Wait; a failure shows the jobs and what the hosts logged."""
+        try:
+            wait_until(condition, what, patience)
+        except TimeoutError as late:
+            logs = "\n".join(f"--- {host.name}\n{host.output[-3000:]}" for host in self.hosts)
+            raise AssertionError(f"{late}\n{self.states()}\n{logs}") from None
+
+    def until_clusters_work(self) -> None:
+        """Until each host has had a worker of both clusters run a task."""
+
+        def all_work() -> bool:
+            query = "SELECT COUNT(*) FROM duplication_clusterheartbeat WHERE at IS NOT NULL"
+            return self.ask(query)[0][0] >= 2 * len(self.hosts)
+
+        self.until(all_work, "heartbeats of all clusters")
+
+    def hosts_with_leases(self) -> list[Process]:
+        """The hosts whose workers drive a job at this moment."""
+        rows = self.ask(
+            "SELECT lease_owner FROM duplication_duplicationjob WHERE state = 'running' AND lease_owner <> ''"
+        )
+        driving = {int(owner.split(":")[1]) for (owner,) in rows}
+        return [host for host in self.hosts if driving & host.pids()]
+
+    def lose(self, *hosts: Process) -> None:
+        """Kill every process of these hosts at once, as a power failure does."""
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in {pid for host in hosts for pid in host.pids()}:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        for host in hosts:
+            wait_until(lambda host=host: not host.alive and not host.pids(), f"the end of {host.name}")  # type: ignore[misc]
+
+    def page(self, path: str) -> requests.Response:
+        """A page as somebody without an account sees it."""
+        return requests.get(f"{self.web_url}{path}", timeout=20, allow_redirects=False)
+
+    def person(self) -> Person:
+        return Person(self)
+
+
+def no_cluster_was_replaced(installation: SeveralHosts) -> None:
+    for host in installation.hosts:
+        assert "Killing its process group" not in host.output, host.output[-3000:]
+
+
+@contextmanager
+def several_hosts(hosts: int, **periods: str) -> Iterator[SeveralHosts]:
+    """An installation that runs for the block. PostgreSQL's user must reach its folder, so it is none of pytest's."""
+    with TemporaryDirectory(prefix="dupdash-hosts-", ignore_cleanup_errors=True) as folder:
+        installation = SeveralHosts(Path(folder), hosts=hosts, **periods)
+        try:
+            installation.start()
+            yield installation
+        finally:
+            installation.stop()

@@ -1,0 +1,84 @@
+"""What must hold after a run with several hosts, beside the invariants of the chaos runs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import dj_database_url
+from django.db import connections
+from pytest_django import DjangoDbBlocker
+
+from dupdash.duplication.models import DuplicationJob
+from tests.chaos.clients import CopyPlan
+from tests.chaos.invariants import violations
+from tests.hosts.installation import SeveralHosts
+
+ALIAS = "hosts"
+
+
+def broken_rules(installation: SeveralHosts, plans: list[CopyPlan], blocker: DjangoDbBlocker) -> list[str]:
+    """The violations of the invariants of the chaos runs."""
+    assert installation.postgres is not None
+    connections.settings[ALIAS] = connections.settings["default"] | dj_database_url.parse(installation.postgres.url)
+    reader = installation.person()
+    try:
+        with blocker.unblock():
+            jobs = list(DuplicationJob.objects.using(ALIAS).prefetch_related("events"))
+            calls, courses = installation.control()["calls"], installation.courses()
+            return violations(plans, jobs, courses, calls, lambda job: reader.read(f"/jobs/{job.pk}/"))
+    finally:
+        connections[ALIAS].close()
+        del connections[ALIAS]
+        del connections.settings[ALIAS]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """When one job was queued, dispatched and sent, and when its source was free again.
+
+    ``repeated``: it was dispatched more than once, so the first time is not known.
+    """
+
+    shortname: str
+    source: int
+    queued_at: datetime
+    dispatched_at: datetime
+    sent_at: datetime
+    source_released_at: datetime
+    repeated: bool
+
+    @classmethod
+    def all_of(cls, installation: SeveralHosts) -> "list[Turn]":
+        """The turns of all jobs in the order of the queue."""
+        said = "".join(host.output for host in installation.hosts)
+        columns = "shortname, source_id, queued_at, dispatched_at, sent_at, source_released_at, attempts, id"
+        rows = installation.ask(f"SELECT {columns} FROM duplication_duplicationjob ORDER BY queued_at, id")
+        return [cls(*row[:6], repeated=row[6] > 1 or f"no worker took job {row[7]}" in said) for row in rows]
+
+
+def met_before_seen(turns: list[Turn]) -> list[str]:
+    """Rule 4: no copy of a source is requested before the course of the one before was seen."""
+    found = []
+    for job in turns:
+        found += [
+            f"{other.shortname} was sent while {job.shortname} had not been seen"
+            for other in turns
+            if other is not job and other.source == job.source and job.sent_at <= other.sent_at < job.source_released_at
+        ]
+    return found
+
+
+def overtaken(turns: list[Turn]) -> list[str]:
+    """Jobs are dispatched in the order of the queue; one is passed over only while another copy blocks its source."""
+    found = []
+    for place, first in enumerate(turns):
+        for later in turns[place + 1 :]:
+            if first.repeated or later.repeated or first.dispatched_at <= later.dispatched_at:
+                continue
+            if not any(blocks(other, first, later.dispatched_at) for other in turns):
+                found.append(f"{later.shortname} was dispatched before {first.shortname}")
+    return found
+
+
+def blocks(other: Turn, job: Turn, at: datetime) -> bool:
+    dispatched = other.queued_at if other.repeated else other.dispatched_at
+    return other is not job and other.source == job.source and dispatched <= at < other.source_released_at

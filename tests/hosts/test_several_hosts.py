@@ -1,0 +1,61 @@
+"""Four hosts make copies, and two of them are lost in the middle: nothing is made twice and nothing is lost."""
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pytest_django import DjangoDbBlocker
+
+from tests.chaos.clients import CopyPlan
+from tests.hosts.installation import SLOTS, SeveralHosts, no_cluster_was_replaced, several_hosts
+from tests.hosts.rules import Turn, broken_rules, met_before_seen, overtaken
+
+pytestmark = [pytest.mark.processes]
+
+COPIES, SOURCES, PEOPLE = 24, 5, 4
+
+
+@pytest.fixture
+def four_hosts(only_on_postgresql: None) -> Iterator[SeveralHosts]:
+    with several_hosts(4) as installation:
+        yield installation
+
+
+def test_every_copy_is_made_once_though_two_of_four_hosts_are_lost(
+    four_hosts: SeveralHosts, django_db_blocker: DjangoDbBlocker
+) -> None:
+    four_hosts.control(hold=["renamed"])
+    sources = itertools.cycle(four_hosts.sources()[:SOURCES])
+    plans = [CopyPlan(next(sources), f"HOST-{number}", f"Copy {number}", True, False) for number in range(COPIES)]
+    request_all(four_hosts, plans)
+    # A short name that an unfinished job has is refused, whichever host made that job's copy.
+    with pytest.raises(AssertionError, match="already has this short name"):
+        four_hosts.person().request_copy(plans[0])
+
+    four_hosts.until(lambda: len(four_hosts.control()["copies"]) == SLOTS, "copies in all slots")
+    lost = [*four_hosts.hosts_with_leases(), *four_hosts.hosts][:2]
+    four_hosts.lose(*lost)
+    four_hosts.control(release=["renamed"])
+    four_hosts.until_all_succeeded()
+
+    four_hosts.hosts = [host for host in four_hosts.hosts if host not in lost]
+    assert four_hosts.control()["calls"]["most_at_once"] == SLOTS
+    assert broken_rules(four_hosts, plans, django_db_blocker) == []
+    turns = Turn.all_of(four_hosts)
+    assert met_before_seen(turns) == []
+    assert overtaken(turns) == []
+    assert sum("was lost" in reasons for reasons in four_hosts.reasons()) >= 1
+    no_cluster_was_replaced(four_hosts)
+
+
+def request_all(installation: SeveralHosts, plans: list[CopyPlan]) -> None:
+    """Several people request the copies at the same time."""
+
+    def request(some: list[CopyPlan]) -> None:
+        person = installation.person()
+        for plan in some:
+            person.request_copy(plan)
+
+    with ThreadPoolExecutor(PEOPLE) as people:
+        list(people.map(request, [plans[first::PEOPLE] for first in range(PEOPLE)]))
