@@ -6,7 +6,7 @@ share nothing but the database, the broker and the Moodle.
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -106,8 +106,8 @@ class SeveralHosts(Installation):
         return Person(self)
 
 
-def no_cluster_was_replaced(installation: SeveralHosts) -> None:
-    for host in installation.hosts:
+def no_cluster_was_replaced(hosts: Iterable[Process]) -> None:
+    for host in hosts:
         assert "Killing its process group" not in host.output, host.output[-3000:]
 
 

@@ -39,7 +39,7 @@ def test_hosts_do_not_take_each_others_heartbeats_for_silence(two_hosts: Several
     limit = float(two_hosts.environment["HEARTBEAT_LIMIT"])
     began = time.monotonic()
     two_hosts.until(lambda: time.monotonic() - began > 1.5 * limit, "a long time")
-    no_cluster_was_replaced(two_hosts)
+    no_cluster_was_replaced(two_hosts.hosts)
 
 
 def test_jobs_are_accepted_and_wait_while_redis_is_away(two_hosts: SeveralHosts) -> None:
@@ -58,7 +58,7 @@ def test_jobs_are_accepted_and_wait_while_redis_is_away(two_hosts: SeveralHosts)
     two_hosts.redis.start()
     two_hosts.until_all_succeeded()
     assert made_once(two_hosts, "WAIT-1", "WAIT-2")
-    no_cluster_was_replaced(two_hosts)
+    no_cluster_was_replaced(two_hosts.hosts)
 
 
 def test_a_restart_of_postgresql_costs_a_moment_and_no_copy(two_hosts: SeveralHosts) -> None:
@@ -79,4 +79,4 @@ def test_a_restart_of_postgresql_costs_a_moment_and_no_copy(two_hosts: SeveralHo
     assert "QUEUED-1" in person.read("/jobs/")
     two_hosts.until_all_succeeded()
     assert made_once(two_hosts, "UNDERWAY", "QUEUED-1")
-    no_cluster_was_replaced(two_hosts)
+    no_cluster_was_replaced(two_hosts.hosts)
