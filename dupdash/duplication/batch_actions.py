@@ -118,13 +118,16 @@ def spread_out(sources: Mapping[int, int]) -> list[int]:
 
 
 def _require_distinct_names(requests: Mapping[int, DuplicationRequest]) -> None:
-    keys = Counter(short_name_key(request.shortname) for request in requests.values())
-    message = "Another request of this batch has the same short name."
-    twice = {
-        row: [Problem("shortname", "shortnametaken", message)]
-        for row, request in requests.items()
-        if keys[short_name_key(request.shortname)] > 1
-    }
+    names = Counter(short_name_key(request.shortname) for request in requests.values())
+    numbers = Counter(short_name_key(request.idnumber) for request in requests.values() if request.idnumber)
+    twice: dict[int, list[Problem]] = {}
+    for row, request in requests.items():
+        if names[short_name_key(request.shortname)] > 1:
+            message = "Another request of this batch has the same short name."
+            twice.setdefault(row, []).append(Problem("shortname", "shortnametaken", message))
+        if numbers[short_name_key(request.idnumber)] > 1:
+            message = "Another request of this batch has the same ID number."
+            twice.setdefault(row, []).append(Problem("idnumber", "courseidnumbertaken", message))
     if twice:
         raise InvalidBatch(twice)
 

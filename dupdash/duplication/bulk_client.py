@@ -4,7 +4,7 @@ What was loaded is answered without a request; anything else is asked of Moodle,
 (``request.prepare``, ``access.require_submit``) also serve a thousand.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -43,14 +43,16 @@ class BulkClient(MoodleClient):
         for name in _held_by_jobs(names):
             # A course that is being made must not be looked up (rule 7). Whoever asks is told of the job.
             self._by_shortname[name] = ()
-        numbers = sorted({number for number in idnumbers if number and number not in self._by_idnumber})
+        numbers = {number for number in idnumbers if number and number not in self._by_idnumber}
+        for number in _given_by_jobs(numbers):
+            self._by_idnumber[number] = ()
         tasks: list[Callable[[MoodleClient], None]] = [
             *(
                 self._load_ids(wanted_ids[start : start + IDS_AT_ONCE])
                 for start in range(0, len(wanted_ids), IDS_AT_ONCE)
             ),
             *(self._load_shortname(name) for name in names if name not in self._by_shortname),
-            *(self._load_idnumber(number) for number in numbers),
+            *(self._load_idnumber(number) for number in sorted(numbers - self._by_idnumber.keys())),
         ]
         if tasks:
             _run_all(tasks, self._open_reader)
@@ -160,6 +162,15 @@ def _held_by_jobs(names: list[str]) -> list[str]:
         unfinished = DuplicationJob.objects.unfinished().filter(shortname_key__in=keys[start : start + 400])
         held += [name for key in unfinished.values_list("shortname_key", flat=True) for name in by_key[key]]
     return held
+
+
+def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
+    """Those of these idnumbers that an unfinished job gives to its copy."""
+    if not idnumbers:
+        return set()
+    given = DuplicationJob.objects.unfinished().exclude(idnumber="").values_list("idnumber", flat=True)
+    keys = {number.casefold() for number in given}
+    return {number for number in idnumbers if number.casefold() in keys}
 
 
 def _run_all(tasks: list[Callable[[MoodleClient], None]], open_reader: Callable[[], MoodleClient]) -> None:

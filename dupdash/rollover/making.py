@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from dupdash.moodle.records import Category, Course
+from dupdash.rollover.dates import DateRule, Dates
 from dupdash.rollover.judging.categories import Categories
 from dupdash.rollover.models import Plan, PlanRow
 from dupdash.rollover.reading.table import Table
@@ -44,13 +45,14 @@ def plan_from_courses(
     courses: Sequence[Course],
     renaming: Renaming,
     target: TargetRule,
+    dates: Dates,
     known: Sequence[Category],
     *,
     name: str,
     owner: "User | None",
     options: Mapping[str, int],
 ) -> Plan:
-    """Store a row for each course, with the names and the category that the rules give. Raises InvalidRule."""
+    """Store a row for each course, with what the rules give. Raises InvalidRule."""
     renaming.check()
     categories = Categories(known)
     rows = []
@@ -58,12 +60,17 @@ def plan_from_courses(
         fullname, shortname = renaming.names(course.fullname, course.shortname)
         category = target.category_of(course, known, categories)
         values = {"source": str(course.id), "fullname": fullname, "shortname": shortname, "category": category}
+        if dates.rule != DateRule.KEEP:
+            start = dates.start_of(course)
+            values["startdate"] = start.isoformat() if start else ""
+        if renaming.idnumber_template:
+            values["idnumber"] = renaming.idnumber(course.fullname, course.shortname, course.idnumber or "")
         rows.append(PlanRow(number=number, values=values))
     plan = Plan(
         name=name,
         owner=owner,
         kind="Courses chosen in Moodle",
-        headings=["source", "fullname", "shortname", "category"],
+        headings=list(rows[0].values) if rows else [],
         options=dict(options),
         leaves_out_copied=True,
     )

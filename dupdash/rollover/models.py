@@ -76,9 +76,12 @@ class PlanRow(models.Model):
     # [column, message, id of the job that is in the way or ""].
     problems = models.JSONField(default=list)
     warnings = models.JSONField(default=list)
-    # The short name as it is compared, and the number of another included row that has the same.
+    # Short name and idnumber as they are compared; the number of another included row that has the same, and in which
+    # of these two columns.
     shortname_key = models.CharField(max_length=300, blank=True)
+    idnumber_key = models.CharField(max_length=300, blank=True)
     twin = models.PositiveIntegerField(null=True)
+    twin_column = models.CharField(max_length=20, blank=True)
     # The DuplicationRequest that the row stands for, where it has no error.
     request = models.JSONField(null=True)
     # What pages show of it: names of the source and of the category.

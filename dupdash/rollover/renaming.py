@@ -1,6 +1,7 @@
-"""Makes the names of copies from those of their sources: the next year, find and replace, and templates."""
+"""Makes names and ID numbers of copies from those of their sources: the next year, find and replace, and templates."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,8 +9,14 @@ import re2
 
 from dupdash.web.name_suggestions import raised
 
-# What a template may hold.
+# What the templates may hold.
 TOKENS = ("{shortname}", "{fullname}", "{term}")
+IDNUMBER = "{idnumber}"
+TEMPLATES = {
+    "shortname_template": TOKENS,
+    "fullname_template": TOKENS,
+    "idnumber_template": (IDNUMBER, *TOKENS),
+}
 _TOKEN = re.compile(r"\{[^{}]*\}")
 _GROUP = re.compile(r"\\(\d+)")
 # Longer names are cut by nobody: the check of the rows names them.
@@ -41,6 +48,8 @@ class Renaming:
     term: str = ""
     shortname_template: str = "{shortname}"
     fullname_template: str = "{fullname}"
+    # Left empty, the copies have no ID number.
+    idnumber_template: str = ""
 
     def check(self) -> None:
         """Raise InvalidRule for a rule that can be applied to no course."""
@@ -48,18 +57,25 @@ class Renaming:
             raise InvalidRule("find", "Enter what is to be replaced.")
         if self.rule == Rule.REGEX:
             _substitute(self.find, self.replace, "")
-        for field in ("shortname_template", "fullname_template"):
+        for field, tokens in TEMPLATES.items():
             template: str = getattr(self, field)
             for token in _TOKEN.findall(template):
-                if token not in TOKENS:
-                    raise InvalidRule(field, f"There is no {token}. There are: {', '.join(TOKENS)}.")
+                if token not in tokens:
+                    raise InvalidRule(field, f"There is no {token}. There are: {', '.join(tokens)}.")
             if "{term}" in template and not self.term:
                 raise InvalidRule("term", "Enter the term that {term} stands for.")
 
     def names(self, fullname: str, shortname: str) -> tuple[str, str]:
         """The full name and the short name of a copy."""
-        full, short = self._changed(fullname), self._changed(shortname)
-        return self._filled(self.fullname_template, full, short), self._filled(self.shortname_template, full, short)
+        values = self._values(fullname, shortname)
+        return _filled(self.fullname_template, values), _filled(self.shortname_template, values)
+
+    def idnumber(self, fullname: str, shortname: str, idnumber: str) -> str:
+        """The ID number of a copy; "" for none. Where it is made of the source's, a source without one gives none."""
+        if IDNUMBER in self.idnumber_template and not idnumber:
+            return ""
+        values = {**self._values(fullname, shortname), IDNUMBER: self._changed(idnumber)}
+        return _filled(self.idnumber_template, values)
 
     def _changed(self, name: str) -> str:
         match self.rule:
@@ -72,9 +88,13 @@ class Renaming:
             case Rule.KEEP:
                 return name
 
-    def _filled(self, template: str, fullname: str, shortname: str) -> str:
-        values = {"{shortname}": shortname, "{fullname}": fullname, "{term}": self.term}
-        return _TOKEN.sub(lambda found: values.get(found[0], found[0]), template)[:RESULT_LONGEST].strip()
+    def _values(self, fullname: str, shortname: str) -> dict[str, str]:
+        values = (self._changed(shortname), self._changed(fullname), self.term)
+        return dict(zip(TOKENS, values, strict=True))
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    return _TOKEN.sub(lambda found: values.get(found[0], found[0]), template)[:RESULT_LONGEST].strip()
 
 
 def _substitute(pattern: str, replacement: str, name: str) -> str:

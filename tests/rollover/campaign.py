@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.site import Site, real_site
 from tests.chaos.__main__ import set_up_django
-from tests.chaos.environment import SCALED, World
+from tests.chaos.environment import SCALED, Installation
 
 FAULTS = (
     "gateway_timeout",
@@ -51,26 +51,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         # A real site has its own pace: there the periods are those of an installation.
         periods = {**site.settings, **concurrency} if site else {**SCALED, **concurrency}
-        world = World(Path(folder), seed=arguments.seed, periods=periods)
+        installation = Installation(Path(folder), seed=arguments.seed, periods=periods)
         try:
-            world.start()
-            wrong = _run_there(world, site, arguments.rows) if site else _run(world, arguments.rows, arguments.faults)
+            installation.start()
+            wrong = (
+                _run_there(installation, site, arguments.rows)
+                if site
+                else _run(installation, arguments.rows, arguments.faults)
+            )
         finally:
-            world.stop()
+            installation.stop()
     print("\n".join(wrong) or "every row ended true")
     raise SystemExit(1 if wrong else 0)
 
 
-def _run(world: World, rows: int, share: float) -> list[str]:
-    set_up_django(world)
+def _run(installation: Installation, rows: int, share: float) -> list[str]:
+    set_up_django(installation)
     from dupdash.duplication import batch_actions
     from dupdash.duplication.models import Batch
     from dupdash.duplication.states import State
     from dupdash.rollover.running.counts import totals_of
 
-    batch_id = _start(world, rows, [(source.id, source.category) for source in world.sources()])
+    batch_id = _start(installation, rows, [(source.id, source.category) for source in installation.sources()])
     began = time.monotonic()
-    world.control(
+    installation.control(
         fault=[
             {"name": name, "probability": share / len(FAULTS), "function": "core_course_duplicate_course"}
             for name in FAULTS
@@ -89,24 +93,24 @@ def _run(world: World, rows: int, share: float) -> list[str]:
     paused = [] if ended() == before else ["copies started while the batch was paused"]
     batch_actions.resume(batch, actor=None)
     _until(lambda: ended() >= rows // 2, "half of the copies")
-    world.worker.kill()
-    world.web.kill()
-    world.worker.start()
-    world.web.start()
+    installation.worker.kill()
+    installation.web.kill()
+    installation.worker.start()
+    installation.web.start()
     _until(
         lambda: totals_of([batch])[batch.pk].unfinished == batch.jobs.filter(state=State.UNRESOLVED).count(), "the end"
     )
     took = time.monotonic() - began
     states = Counter(batch.jobs.values_list("state", flat=True))
-    struck = world.control()["struck"]
+    struck = installation.control()["struck"]
     print(f"{rows} rows in {took:.0f} s: {dict(states)}; faults: {struck}")
-    world.control(clear=True)
-    return [*paused, *_compare(world, batch)]
+    installation.control(clear=True)
+    return [*paused, *_compare(installation, batch)]
 
 
-def _run_there(world: World, site: Site, rows: int) -> list[str]:
+def _run_there(installation: Installation, site: Site, rows: int) -> list[str]:
     """Copy on a real site, and undo the batch."""
-    set_up_django(world)
+    set_up_django(installation)
     from django.contrib.auth import get_user_model
 
     from dupdash.duplication.models import Batch
@@ -114,7 +118,7 @@ def _run_there(world: World, site: Site, rows: int) -> list[str]:
     from dupdash.rollover.running import undo as running
     from dupdash.rollover.running.counts import totals_of
 
-    batch = Batch.objects.get(pk=_start(world, rows, list(site.sources)))
+    batch = Batch.objects.get(pk=_start(installation, rows, list(site.sources)))
     began = time.monotonic()
     _until(lambda: not totals_of([batch])[batch.pk].unfinished, "the end")
     print(
@@ -139,7 +143,7 @@ def _is_complete(job: Any) -> bool:
     return job.verification is not None and bool(job.verification["complete"])
 
 
-def _start(world: World, rows: int, sources: list[tuple[int, int]]) -> str:
+def _start(installation: Installation, rows: int, sources: list[tuple[int, int]]) -> str:
     """Start a list by the command line; the id of its batch."""
     import io
 
@@ -148,8 +152,8 @@ def _start(world: World, rows: int, sources: list[tuple[int, int]]) -> str:
     lines = ["source,fullname,shortname,category"]
     for n in range(rows):
         source, category = sources[n % len(sources)]
-        lines.append(f"{source},Copy {n} & more,TERM-{n}-{world.folder.name},{category}")
-    file = world.folder / "term.csv"
+        lines.append(f"{source},Copy {n} & more,TERM-{n}-{installation.folder.name},{category}")
+    file = installation.folder / "term.csv"
     file.write_text("\n".join(lines))
     printed = io.StringIO()
     call_command("rollover", str(file), "--no-wait", stdout=printed)
@@ -164,12 +168,12 @@ def _until(condition: Any, what: str) -> None:
         time.sleep(0.2)
 
 
-def _compare(world: World, batch: Any) -> list[str]:
+def _compare(installation: Installation, batch: Any) -> list[str]:
     """What is not true of the rows."""
     from dupdash.duplication.states import State
 
     made: dict[str, list[dict[str, Any]]] = {}
-    for course in world.courses():
+    for course in installation.courses():
         if course["requested"]:
             made.setdefault(course["requested"], []).append(course)
     wrong = []

@@ -1,10 +1,13 @@
 """A list from courses in Moodle: chosen in a category or by a search, with rules for names and categories."""
 
+from datetime import date
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from dupdash.duplication.course_dates import moment_on
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
 from dupdash.rollover.models import Plan
@@ -78,6 +81,27 @@ def test_category_is_found_by_a_changed_path(as_administrator: Client, moodle: M
     assert "no category “Faculty of Science / School of Biology / 2099 Semester 1”" in row.problems[0][1]
 
 
+def test_start_date_moves_by_whole_weeks(as_administrator: Client, moodle: Moodle) -> None:
+    source = moodle.add("WITH-DATES", categoryid=LAST_TERM, startdate=moment_on(date(2026, 8, 31), None))
+    without = moodle.add("WITHOUT-DATES", categoryid=LAST_TERM, startdate=0)
+    plan = made(as_administrator, [source.id, without.id], dates="weeks", weeks="52")
+    assert [row.values["startdate"] for row in plan.rows.all()] == ["2027-08-30", ""]
+    assert date(2026, 8, 31).weekday() == date(2027, 8, 30).weekday()
+
+
+def test_all_copies_start_on_one_day(as_administrator: Client, moodle: Moodle) -> None:
+    plan = made(as_administrator, biology(moodle)[:2], dates="one", startdate="2027-02-01")
+    assert [row.values["startdate"] for row in plan.rows.all()] == ["2027-02-01"] * 2
+
+
+def test_id_numbers_follow_the_rule_for_names(as_administrator: Client, moodle: Moodle) -> None:
+    source = moodle.add("BIO-2026", categoryid=LAST_TERM, idnumber="N-2026")
+    without = moodle.add("CHE-2026", categoryid=LAST_TERM)
+    rules = {"idnumber_template": "{idnumber}/{term}", "term": "S1"}
+    plan = made(as_administrator, [source.id, without.id], **rules)
+    assert [row.values["idnumber"] for row in plan.rows.all()] == ["N-2027/S1", ""]
+
+
 def test_course_that_was_copied_to_the_term_is_left_out_until_it_is_wanted(
     as_administrator: Client, administrator: User
 ) -> None:
@@ -117,6 +141,9 @@ def test_nothing_selected_is_told(as_administrator: Client) -> None:
         ({"shortname_template": "{shortname}-{term}"}, "Enter the term"),
         ({"target_category": ""}, "Choose a category for the copies."),
         ({"target": "name"}, "Enter the part of the path"),
+        ({"dates": "one"}, "Enter the start date"),
+        ({"dates": "weeks", "weeks": "0"}, "by how many weeks"),
+        ({"idnumber_template": "{number}"}, "There is no {number}."),
     ],
 )
 def test_rule_that_cannot_be_applied_is_told(as_administrator: Client, rules: dict[str, str], said: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from pytest_django import Settings
 
+from dupdash.duplication.models import MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
 from dupdash.rollover.models import Level, PlanState
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _moodle(moodle: Moodle) -> None: ...
+def _moodle(moodle: Moodle) -> None:
+    MoodleHealth.current()
+    MoodleHealth.objects.update(may_update=True)
 
 
 PATH = "Faculty of Science / School of Biology / 2027 Semester 1"
@@ -87,6 +90,54 @@ def test_category_columns_that_differ_are_an_error(administrator: User) -> None:
     headings = "source,fullname,shortname,category,category_path"
     said = problems(one(f"7,Biology,B-1,2,{PATH}", administrator, headings))
     assert "name different categories" in said
+
+
+def test_dates_and_id_number_of_a_row_become_those_of_the_request(administrator: User) -> None:
+    headings = f"{HEADINGS},startdate,enddate,idnumber"
+    request = row(one("7,Biology,B-1,8,2027-02-01,30 June 2027,BIO-27", administrator, headings)).request
+    assert (request["startdate"], request["enddate"], request["idnumber"]) == ("2027-02-01", "2027-06-30", "BIO-27")
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        ("01/02/2027,,", "can be read as 2 January 2027 or 1 February 2027"),
+        ("2027-02-01 08:00,,", "has a time of day"),
+        ("2027-02-01,2026-02-01,", "before the start date"),
+        (f",,{'x' * 101}", "at most 100 characters"),
+    ],
+)
+def test_date_or_id_number_that_is_unclear_is_an_error(cells: str, said: str, administrator: User) -> None:
+    headings = f"{HEADINGS},startdate,enddate,idnumber"
+    assert said in problems(one(f"7,Biology,B-1,8,{cells}", administrator, headings))
+
+
+def test_id_number_that_a_course_has_is_an_error(administrator: User, moodle: Moodle) -> None:
+    moodle.add("WITH-NUMBER", idnumber="00123")
+    assert "already has this ID number" in problems(one("7,Biology,B-1,8,00123", administrator, f"{HEADINGS},idnumber"))
+
+
+def test_id_number_of_an_unfinished_copy_is_an_error_and_not_looked_up(administrator: User, moodle: Moodle) -> None:
+    a_job(State.RUNNING, "OTHER", idnumber="BIO-27")
+    assert "Another unfinished copy" in problems(one("7,Biology,B-1,8,bio-27", administrator, f"{HEADINGS},idnumber"))
+    # One for the source, and one for the short name.
+    assert moodle.called["core_course_get_courses_by_field"] == 2
+
+
+def test_two_rows_with_one_id_number_are_errors(administrator: User) -> None:
+    plan = a_plan(f"{HEADINGS},idnumber\n7,Biology,B-1,8,N\n7,Biology,B-2,8,n\n7,Biology,B-3,8,\n", administrator)
+    assert [(judged.twin, judged.twin_column) for judged in plan.rows.all()] == [
+        (3, "idnumber"),
+        (2, "idnumber"),
+        (None, ""),
+    ]
+    assert [judged.level for judged in plan.rows.all()] == ["error", "error", "ok"]
+
+
+def test_site_that_cannot_set_dates_is_an_error(administrator: User) -> None:
+    MoodleHealth.objects.update(may_update=False)
+    said = problems(one("7,Biology,B-1,8,2027-02-01", administrator, f"{HEADINGS},startdate"))
+    assert "cannot set the dates" in said
 
 
 def test_hidden_category_is_a_warning(administrator: User, moodle: Moodle) -> None:

@@ -24,6 +24,21 @@ def refused(content: bytes) -> str:
     return str(caught.value)
 
 
+def test_entities_that_grow_are_refused() -> None:
+    """A few hundred bytes that would become gigabytes."""
+    entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(10))
+    bomb = f'<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY e0 "x">{entities}]>'
+    written = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(WHOLE)) as archive, zipfile.ZipFile(written, "w") as changed:
+        for name in archive.namelist():
+            text = archive.read(name).decode()
+            if name.startswith("xl/worksheets/"):
+                text = bomb + text.replace("<v>8</v>", "<v>&e10;</v>")
+                assert "&e10;" in text
+            changed.writestr(name, text)
+    assert "damaged" in refused(written.getvalue())
+
+
 def test_rows_of_a_workbook_are_read_with_their_numbers() -> None:
     table = read(workbook(HEADINGS, ["BIO", "Biology", "BIO2", 8], [None] * 4, [7, "Law", "LAW2", "8"]))
     assert [(row.number, row.values["source"], row.values["category"]) for row in table.rows] == [

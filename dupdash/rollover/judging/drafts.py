@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
 
+from dupdash.duplication.course_dates import site_zone
 from dupdash.moodle import options
 from dupdash.rollover.reading.columns import OPTION_NAMES, OTHER_ACTIONS
-from dupdash.rollover.reading.values import NO, UnclearValue, read_flag, read_moment
+from dupdash.rollover.reading.values import NO, UnclearValue, read_date, read_flag, read_moment
 
 T = TypeVar("T")
 
@@ -23,6 +24,8 @@ class Cells:
     visible: bool
     options: dict[str, int]
     start: datetime | None = None
+    startdate: date | None = None
+    enddate: date | None = None
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,6 +50,8 @@ def read_cells(values: Mapping[str, str], default_options: Mapping[str, int], *,
         if value is not None:
             cells.options[name] = value
     cells.start = read("start", _start)
+    cells.startdate = read("startdate", _date)
+    cells.enddate = read("enddate", _date)
     for name in OTHER_ACTIONS:
         text = values.get(name, "").strip()
         if text and text.casefold() not in NO:
@@ -57,6 +62,10 @@ def read_cells(values: Mapping[str, str], default_options: Mapping[str, int], *,
 def _option(name: str, text: str) -> int:
     value = options.parse_value(name, text)
     return int(read_flag(text)) if value is None else value
+
+
+def _date(text: str) -> date:
+    return read_date(text, site_zone())
 
 
 def _start(text: str) -> datetime:

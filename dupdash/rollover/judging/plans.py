@@ -14,7 +14,7 @@ logger = logging.getLogger("dupdash.rollover")
 
 # After so many rows the progress is stored.
 ROWS_AT_ONCE = 100
-FOUND_OUT = ["included", "problems", "warnings", "shortname_key", "request", "found", "level"]
+FOUND_OUT = ["included", "problems", "warnings", "shortname_key", "idnumber_key", "request", "found", "level"]
 
 
 def judge_unknown_rows(plan: Plan, deadline: float) -> bool:

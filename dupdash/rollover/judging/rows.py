@@ -65,6 +65,7 @@ def judge_rows(plan: Plan, rows: Sequence[PlanRow], client: BulkClient) -> None:
         row.problems = [list(problem) for problem in verdict.problems]
         row.warnings = [list(warning) for warning in verdict.warnings]
         row.shortname_key = short_name_key(row.value("shortname"))[:300]
+        row.idnumber_key = short_name_key(row.value("idnumber"))[:300]
         row.request = to_json(verdict.request) if verdict.request else None
         row.found = _found(verdict)
         row.level = level_of(row)
@@ -98,7 +99,8 @@ def _load(rows: Iterable[PlanRow], client: BulkClient) -> None:
     client.load(ids=ids, shortnames=names | wanted)
     by_name = {str(number) for number in ids if not _is_known(client, number)}
     client.load(shortnames=by_name)
-    client.load(idnumbers={text for text in (names | by_name) - templates if not _has_name(client, text)})
+    numbers = {text for text in (names | by_name) - templates if not _has_name(client, text)}
+    client.load(idnumbers=numbers | {row.value("idnumber") for row in rows})
 
 
 def _is_known(client: BulkClient, number: int) -> bool:
@@ -137,6 +139,9 @@ def _judge(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient)
             category_id=verdict.place.category.id if verdict.place else 0,
             visible=cells.visible,
             options=cells.options,
+            startdate=cells.startdate,
+            enddate=cells.enddate,
+            idnumber=row.value("idnumber"),
             not_before=cells.start,
         )
         request = _prepare(draft, verdict, client)

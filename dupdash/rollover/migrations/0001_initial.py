@@ -102,7 +102,9 @@ class Migration(migrations.Migration):
                 ("problems", models.JSONField(default=list)),
                 ("warnings", models.JSONField(default=list)),
                 ("shortname_key", models.CharField(blank=True, max_length=300)),
+                ("idnumber_key", models.CharField(blank=True, max_length=300)),
                 ("twin", models.PositiveIntegerField(null=True)),
+                ("twin_column", models.CharField(blank=True, max_length=20)),
                 ("request", models.JSONField(null=True)),
                 ("found", models.JSONField(default=dict)),
                 (

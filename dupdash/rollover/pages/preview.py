@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 from django.db.models import Count, Q
 from django.urls import reverse
 
+from dupdash.duplication.course_settings import LABELS
 from dupdash.duplication.request import as_id
+from dupdash.rollover.judging.twins import words_of_twin
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, KNOWN, SOURCE, TEMPLATE_COURSE
 from dupdash.rollover.running.counts import expected_duration
@@ -43,6 +45,8 @@ class ShownRow:
     fullname: str
     shortname: str
     category: str
+    # Dates and ID number that the row asks for: label and value.
+    settings: tuple[tuple[str, str], ...]
     remarks: tuple[Remark, ...]
     warnings: tuple[Remark, ...]
 
@@ -119,7 +123,7 @@ def shown_row(row: PlanRow) -> ShownRow:
     category = row.value(CATEGORY) or row.value(CATEGORY_IDNUMBER) or row.value(CATEGORY_PATH)
     remarks = [_remark(problem) for problem in row.problems]
     if row.twin is not None:
-        remarks.append(Remark("Short name", f"Row {row.twin} has the same short name."))
+        remarks.append(Remark(KNOWN[row.twin_column].label, words_of_twin(row)))
     return ShownRow(
         number=row.number,
         included=row.included,
@@ -129,6 +133,7 @@ def shown_row(row: PlanRow) -> ShownRow:
         fullname=row.value("fullname"),
         shortname=row.value("shortname"),
         category=found.get("category") or category,
+        settings=tuple((label, row.value(name)) for name, label in LABELS.items() if row.value(name)),
         remarks=tuple(remarks),
         warnings=tuple(_remark(warning) for warning in row.warnings),
     )

@@ -62,6 +62,9 @@ def read_date(text: str, zone: ZoneInfo) -> date:
     if _TIMESTAMP.fullmatch(text):
         return datetime.fromtimestamp(int(text), zone).date()
     readings = sorted(set(_readings(text)))
+    if not readings and (found := _TIME.fullmatch(text)) and list(_readings(found["date"])):
+        message = "Write only the date: a copy keeps the time of day that its source has."
+        raise UnclearValue(f"“{text}” has a time of day. {message}")
     if not readings:
         raise UnclearValue(f"“{text}” is not a date. {EXAMPLE}.")
     if len(readings) > 1:

@@ -19,6 +19,7 @@ from dupdash.duplication.models import Batch
 from dupdash.duplication.states import TERMINAL, State
 from dupdash.moodle import options
 from dupdash.rollover.judging.plans import continue_judging
+from dupdash.rollover.judging.twins import words_of_twin
 from dupdash.rollover.making import plan_from_table
 from dupdash.rollover.models import Level, Plan
 from dupdash.rollover.pages.results import results_lines
@@ -90,7 +91,7 @@ class Command(BaseCommand):
         for row in rows[:PRINTED]:
             told = [*row.problems, *row.warnings]
             if row.twin is not None:
-                told.append(["shortname", f"Row {row.twin} has the same short name.", ""])
+                told.append([row.twin_column, words_of_twin(row), ""])
             for column, message, _ in told:
                 self.stdout.write(
                     f"row {row.number}, {column}: {message}" if column else f"row {row.number}: {message}"

@@ -1,0 +1,147 @@
+"""The forms of a list from courses in Moodle: which courses, and the rules for names, categories and dates."""
+
+from typing import Any
+
+from django import forms
+
+from dupdash.moodle import options
+from dupdash.moodle.records import Category
+from dupdash.rollover.dates import DateRule, Dates
+from dupdash.rollover.renaming import InvalidRule, Renaming, Rule
+from dupdash.rollover.targets import Target, TargetRule
+from dupdash.web.category_picker import path_of
+from dupdash.web.date_fields import DayField
+from dupdash.web.models import OptionPreset
+
+# Ten years.
+WEEKS_MOST = 520
+
+
+class ChooseForm(forms.Form):
+    category = forms.TypedChoiceField(required=False, coerce=int, empty_value=None, label="Category, with all below it")
+    q = forms.CharField(required=False, max_length=200, label="Or search for")
+
+    def __init__(self, *arguments: Any, known: tuple[Category, ...], **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        paths = sorted((path_of(one.id, known), one.id) for one in known)
+        self.fields["category"].choices = [("", "Choose a category"), *((id, path) for path, id in paths)]  # type: ignore[attr-defined]
+
+
+class RulesForm(forms.Form):
+    rule = forms.ChoiceField(
+        label="Names",
+        choices=[
+            (Rule.NEXT_YEAR, "Raise the year: BIO101-2026S1 becomes BIO101-2027S1"),
+            (Rule.REPLACE, "Find and replace"),
+            (Rule.REGEX, "Find and replace by a regular expression"),
+            (Rule.KEEP, "Keep them"),
+        ],
+        initial=Rule.NEXT_YEAR,
+        widget=forms.RadioSelect,
+    )
+    find = forms.CharField(required=False, max_length=200, strip=False, label="Find")
+    replace = forms.CharField(required=False, max_length=200, strip=False, label="Replace with")
+    term = forms.CharField(required=False, max_length=100, label="Term", help_text="What {term} stands for.")
+    shortname_template = forms.CharField(
+        max_length=200, initial="{shortname}", label="Short name", help_text="May hold {shortname}, {fullname}, {term}."
+    )
+    fullname_template = forms.CharField(max_length=300, initial="{fullname}", label="Full name")
+    dates = forms.ChoiceField(
+        required=False,
+        label="Dates",
+        choices=[
+            (DateRule.KEEP, "Those of the source"),
+            (DateRule.WEEKS, "Some weeks later: every weekday stays what it is"),
+            (DateRule.ONE, "One start date for all"),
+        ],
+        initial=DateRule.KEEP,
+        widget=forms.RadioSelect,
+    )
+    weeks = forms.IntegerField(
+        required=False,
+        initial=52,
+        min_value=-WEEKS_MOST,
+        max_value=WEEKS_MOST,
+        label="Weeks later",
+        help_text="52 weeks are a year. The end date moves by as many days as the start date.",
+    )
+    startdate = DayField("Start date")
+    idnumber_template = forms.CharField(
+        required=False,
+        max_length=200,
+        label="ID number",
+        help_text="May hold {idnumber}, {shortname}, {fullname}, {term}. Left empty, the copies have none.",
+    )
+    target = forms.ChoiceField(
+        label="Category of the copies",
+        choices=[
+            (Target.ONE, "One for all"),
+            (Target.NEXT, "The category after that of the source"),
+            (Target.BY_NAME, "That of the source, with a part of its path replaced"),
+            (Target.SAME, "That of the source"),
+        ],
+        initial=Target.ONE,
+        widget=forms.RadioSelect,
+    )
+    target_category = forms.ChoiceField(required=False, label="One for all")
+    category_find = forms.CharField(required=False, max_length=200, label="In the path find")
+    category_replace = forms.CharField(required=False, max_length=200, label="Replace with")
+    preset = forms.ModelChoiceField(
+        OptionPreset.objects.none(),
+        required=False,
+        label="What is copied",
+        empty_label="The default: contents without people",
+    )
+
+    def __init__(self, *arguments: Any, known: tuple[Category, ...], **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.fields["preset"].queryset = OptionPreset.objects.all()  # type: ignore[attr-defined]
+        paths = sorted((path_of(one.id, known), one.id) for one in known)
+        self.fields["target_category"].choices = [("", "Choose a category"), *((id, path) for path, id in paths)]  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if cleaned.get("target") == Target.ONE and not cleaned.get("target_category"):
+            self.add_error("target_category", "Choose a category for the copies.")
+        if cleaned.get("target") == Target.BY_NAME and not cleaned.get("category_find"):
+            self.add_error("category_find", "Enter the part of the path that is to be replaced.")
+        if cleaned.get("dates") == DateRule.ONE and not cleaned.get("startdate"):
+            self.add_error("startdate", "Enter the start date of the copies.")
+        if cleaned.get("dates") == DateRule.WEEKS and not cleaned.get("weeks"):
+            self.add_error("weeks", "Enter by how many weeks the copies start later.")
+        if not self.errors:
+            try:
+                self.renaming.check()
+            except InvalidRule as error:
+                self.add_error(error.field, str(error))
+        return cleaned
+
+    @property
+    def renaming(self) -> Renaming:
+        given = self.cleaned_data
+        return Renaming(
+            Rule(given["rule"]),
+            given["find"],
+            given["replace"],
+            given["term"].strip(),
+            given["shortname_template"],
+            given["fullname_template"],
+            given["idnumber_template"],
+        )
+
+    @property
+    def date_rule(self) -> Dates:
+        given = self.cleaned_data
+        return Dates(DateRule(given["dates"] or DateRule.KEEP), given["startdate"], given["weeks"] or 0)
+
+    @property
+    def target_rule(self) -> TargetRule:
+        given = self.cleaned_data
+        return TargetRule(
+            Target(given["target"]), given["target_category"], given["category_find"], given["category_replace"]
+        )
+
+    @property
+    def chosen_options(self) -> dict[str, int]:
+        preset: OptionPreset | None = self.cleaned_data["preset"]
+        return {name: name in preset.on if preset else value for name, value in options.defaults().items()}
