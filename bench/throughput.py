@@ -1,11 +1,12 @@
 """Measure copies a minute: a bare thread pool and dupdash, one after the other on the same Moodle.
 
-    .venv/bin/python -m bench.throughput [--concurrency 1 2 4 8] [--copies 16] [--rounds 1] [--speed 2]
+    .venv/bin/python -m bench.throughput [--concurrency 1 2 4 8] [--copies 16] [--rounds 1] [--speed 2] [--batch]
 
 Works with a sandbox, or with the real site that MOODLE_URL names (see bench/site.py), where it deletes its own copies.
 The thread pool is the limit: it does nothing but send the synchronous call with the same options. dupdash looks up
 names before it sends, watches the copy, confirms and verifies it; its time ends with the last job. Read the ratio, not
-the figures: machines are noisy. Both make one copy of each source before the measurement.
+the figures: machines are noisy. Both make one copy of each source before the measurement. With --batch, dupdash gets
+the copies of a round as one batch.
 """
 
 import argparse
@@ -34,6 +35,7 @@ class Measurement:
 
     installation: Installation
     sources: Sources
+    as_batch: bool = False
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:6])
     courses: list[int] = field(default_factory=list)
     _number: int = 0
@@ -88,6 +90,7 @@ class Measurement:
         from django.conf import settings
 
         from dupdash.duplication import jobs
+        from dupdash.duplication.batch_actions import BatchSettings, submit_batch
         from dupdash.duplication.models import DuplicationJob, Origin
         from dupdash.duplication.moodle_clients import open_client
         from dupdash.duplication.request import Draft, prepare
@@ -100,7 +103,11 @@ class Measurement:
                 for source, category, name in self._names(count)
             ]
             started = time.monotonic()
-            ids = [jobs.submit(request, actor=None, client=client).pk for request in requests]
+            if self.as_batch:
+                batch = submit_batch(dict(enumerate(requests)), BatchSettings("A term"), actor=None, client=client)
+                ids = list(batch.jobs.values_list("pk", flat=True))
+            else:
+                ids = [jobs.submit(request, actor=None, client=client).pk for request in requests]
         mine = DuplicationJob.objects.filter(pk__in=ids)
         while mine.unfinished().exists():
             time.sleep(0.1)
@@ -118,6 +125,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=16, help="in each round, by the pool and by dupdash")
     parser.add_argument("--rounds", type=int, default=1, help="the pool and dupdash take turns so often")
     parser.add_argument("--speed", type=float, default=2, help="of the sandbox")
+    parser.add_argument("--batch", action="store_true", help="the copies of a round are one batch")
     arguments = parser.parse_args()
     # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -138,7 +146,7 @@ def _measure(installation: Installation, site: Site | None, arguments: argparse.
     installation.start()
     set_up_django(installation)
     sources = site.sources if site else sandbox_sources(installation, 8, least=40)
-    measurement = Measurement(installation, sources)
+    measurement = Measurement(installation, sources, as_batch=arguments.batch)
     print(f"{site.url if site else 'sandbox'}: {len(sources)} sources, {arguments.copies} copies a round")
     print(f"{'concurrency':>11} {'pool':>8} {'dupdash':>8} {'ratio':>6}   copies a minute; goal: a ratio of {GOAL}")
     try:

@@ -1,4 +1,6 @@
-"""Plans: lists of copies to be made, with what was found out about each row. Undos: copies of a batch to be deleted."""
+"""Plans: lists of copies to be made, with what was found out about each row. Undos: copies of a batch to be deleted.
+Sources that are hidden after the run.
+"""
 
 from typing import Any
 
@@ -44,7 +46,7 @@ class Plan(models.Model):
     leaves_out_copied = models.BooleanField(default=False)
     # Why rows could not be checked, or the start did not take place, in a sentence for the owner.
     failure = models.TextField(blank=True)
-    # When and how it is run: the fields of ``running.StartSettings``.
+    # When and how it is run: the fields of ``running.start_settings.StartSettings``.
     start_settings = models.JSONField(default=dict)
     batch = models.OneToOneField(Batch, on_delete=models.PROTECT, null=True, related_name="plan")
 
@@ -157,3 +159,31 @@ class UndoItem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.job_id}: {self.verdict}"
+
+
+class SourceState(models.TextChoices):
+    WAITING = "waiting", "Will be hidden"
+    HIDDEN = "hidden", "Hidden"
+    BEFORE = "before", "Was hidden before"
+    KEPT = "kept", "Not hidden"
+    # The copies were deleted when the batch was undone.
+    SHOWING = "showing", "Will be shown again"
+    SHOWN = "shown", "Shown again"
+
+
+class HiddenSource(models.Model):
+    """A source that is hidden from students once its copies are complete."""
+
+    batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="hidden_sources")
+    source_id = models.PositiveBigIntegerField()
+    state = models.CharField(max_length=10, choices=SourceState, default=SourceState.WAITING)
+    # Why it was not hidden or not shown again, in a sentence.
+    reason = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["batch", "source_id"], name="one_hidden_source_per_batch")]
+        indexes = [models.Index(fields=["state"], name="hidden_source_by_state")]
+
+    def __str__(self) -> str:
+        return f"course {self.source_id}: {self.state}"

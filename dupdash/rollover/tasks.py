@@ -8,6 +8,7 @@ from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
 from dupdash.rollover.judging.plans import continue_judging
 from dupdash.rollover.models import Plan, PlanState, Undo, UndoState
 from dupdash.rollover.running.end import close_ended, mail_results
+from dupdash.rollover.running.sources import continue_hiding
 from dupdash.rollover.running.start import continue_start
 from dupdash.rollover.running.undo import continue_undo
 
@@ -24,7 +25,7 @@ def ask_for_work() -> None:
 
 
 def continue_work() -> None:
-    """Judge and start plans, close ended batches, and undo batches.
+    """Judge and start plans, close and undo batches, and hide sources.
 
     One worker at a time does this, so that the others stay free.
     """
@@ -33,7 +34,9 @@ def continue_work() -> None:
             return
         close_ended()
         mail_results()
-        left = _work(time.monotonic() + TIME_LIMIT)
+        deadline = time.monotonic() + TIME_LIMIT
+        left = _work(deadline)
+        continue_hiding(deadline)
     if left:
         ask_for_work()
 

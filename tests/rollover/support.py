@@ -9,7 +9,8 @@ from dupdash.moodle import options
 from dupdash.rollover import tasks
 from dupdash.rollover.making import plan_from_table
 from dupdash.rollover.models import Plan, PlanRow
-from dupdash.rollover.running.start import StartSettings, request_start
+from dupdash.rollover.running.start import request_start
+from dupdash.rollover.running.start_settings import StartSettings
 from tests.rollover.files import HEADINGS, read
 
 # Of the sandbox.

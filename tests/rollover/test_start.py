@@ -9,7 +9,8 @@ from django.utils import timezone
 from dupdash.duplication.models import Batch, DuplicationJob, Origin
 from dupdash.duplication.states import State
 from dupdash.rollover.models import PlanState
-from dupdash.rollover.running.start import CannotStart, StartSettings, request_start
+from dupdash.rollover.running.start import CannotStart, request_start
+from dupdash.rollover.running.start_settings import StartSettings
 from tests.duplication.support import Moodle, a_job, run_dispatched
 from tests.rollover.files import HEADINGS
 from tests.rollover.support import a_plan, jobs_of, problems, rows, start

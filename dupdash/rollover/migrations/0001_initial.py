@@ -203,6 +203,44 @@ class Migration(migrations.Migration):
                 "ordering": ["pk"],
             },
         ),
+        migrations.CreateModel(
+            name="HiddenSource",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source_id", models.PositiveBigIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "Will be hidden"),
+                            ("hidden", "Hidden"),
+                            ("before", "Was hidden before"),
+                            ("kept", "Not hidden"),
+                            ("showing", "Will be shown again"),
+                            ("shown", "Shown again"),
+                        ],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                (
+                    "batch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="hidden_sources",
+                        to="duplication.batch",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["pk"],
+                "indexes": [models.Index(fields=["state"], name="hidden_source_by_state")],
+                "constraints": [
+                    models.UniqueConstraint(fields=("batch", "source_id"), name="one_hidden_source_per_batch")
+                ],
+            },
+        ),
         migrations.AddIndex(
             model_name="plan",
             index=models.Index(fields=["state"], name="plan_by_state"),

@@ -21,6 +21,7 @@ from dupdash.rollover.pages.access import steering_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results import results_response
 from dupdash.rollover.running.counts import Totals, current_jobs, share_done, time_left, totals_of
+from dupdash.rollover.running.sources import hides_sources, is_hiding, told_of_sources
 from dupdash.web.decorators import permission_required
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions
@@ -60,10 +61,14 @@ class Summary:
     tabs: tuple[Tab, ...]
     time_left: str
     note: str
+    # What became of the sources, where they are hidden.
+    sources: str
     # Whether each action can be offered now.
     can_cancel: bool
     can_retry: bool
     can_undo: bool
+    unfinished: bool
+    # Whether anything may change without somebody doing something.
     ongoing: bool
 
 
@@ -231,7 +236,9 @@ def _summary(batch: Batch, view: str) -> Summary:
         can_cancel=bool(totals.waiting),
         can_retry=bool(totals.failed),
         can_undo=bool(totals.succeeded),
-        ongoing=bool(totals.unfinished),
+        unfinished=bool(totals.unfinished),
+        sources=told_of_sources(batch),
+        ongoing=bool(totals.unfinished) or (batch.closed_at is None and hides_sources(batch)) or is_hiding(batch),
     )
 
 

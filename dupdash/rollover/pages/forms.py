@@ -9,11 +9,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from dupdash.duplication.batch import Batch, Priority
+from dupdash.duplication.models import MoodleHealth
+from dupdash.duplication.moodle_health import UPDATE
 from dupdash.moodle import options
 from dupdash.rollover.models import PlanRow
 from dupdash.rollover.reading.columns import KNOWN, OPTION_NAMES, OTHER_ACTIONS, SOURCE, TEMPLATE_COURSE
 from dupdash.rollover.reading.values import UnclearValue, read_moment
-from dupdash.rollover.running.start import StartSettings
+from dupdash.rollover.running.start_settings import StartSettings
 from dupdash.web.models import OptionPreset
 
 if TYPE_CHECKING:
@@ -171,7 +173,19 @@ class StartForm(WindowForm):
         required=False, initial=True, label="Mail me the results when all copies have ended"
     )
 
-    field_order = ("start", "not_before", "window_start", "window_end", "priority", "mail_results")
+    hide_sources = forms.BooleanField(
+        required=False,
+        label="Hide the sources when all copies have ended",
+        help_text="Only those of which every copy is complete. If the batch is undone, they are shown again.",
+    )
+
+    field_order = ("start", "not_before", "window_start", "window_end", "priority", "mail_results", "hide_sources")
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        if not MoodleHealth.current().may_update:
+            self.fields["hide_sources"].disabled = True
+            self.fields["hide_sources"].help_text = f"The web service of dupdash needs {UPDATE} for this."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
@@ -201,4 +215,5 @@ class StartForm(WindowForm):
             window=self.window,
             priority=self.cleaned_data["priority"],
             mail_results=self.cleaned_data["mail_results"],
+            hide_sources=self.cleaned_data["hide_sources"],
         )

@@ -19,6 +19,7 @@ from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.job_mails import can_get_mail, mail
 from dupdash.notifications.safe_text import absolute, one_line
 from dupdash.rollover.running.counts import current_jobs, totals_of
+from dupdash.rollover.running.sources import note_sources
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -40,6 +41,7 @@ def close_ended() -> None:
         Batch.objects.filter(pk=batch.pk, closed_at__isnull=True).update(
             closed_at=now, mail_due_at=due, mail_attempts=0
         )
+        note_sources(batch)
         logger.info("batch %s has ended", batch.pk)
 
 

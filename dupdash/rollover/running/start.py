@@ -1,15 +1,13 @@
 """Starts a plan: its rows are judged once more, and become a batch, whole or not at all."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, time
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
 
 from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication.batch import Priority
 from dupdash.duplication.batch_actions import BatchSettings, InvalidBatch, submit_batch
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.duplication.request import DuplicationRequest, Problem
@@ -17,38 +15,13 @@ from dupdash.moodle.errors import MoodleError
 from dupdash.rollover.judging.plans import judge_unknown_rows
 from dupdash.rollover.judging.stored_requests import from_json
 from dupdash.rollover.models import Level, Plan, PlanState
+from dupdash.rollover.running.start_settings import StartSettings
 
 CHANGED = "Nothing was started. Rows that had no problems have some now; see below."
 
 
 class CannotStart(Exception):
     """The plan cannot be started as it is; the message is for a person."""
-
-
-@dataclass(frozen=True)
-class StartSettings:
-    """When and how a plan is run. ``not_before`` is for rows without a start of their own."""
-
-    not_before: datetime | None = None
-    window: tuple[time, time] | None = None
-    priority: int = Priority.NORMAL
-    mail_results: bool = False
-
-    def to_json(self) -> dict[str, Any]:
-        stored = asdict(self)
-        stored["not_before"] = self.not_before.isoformat() if self.not_before else None
-        stored["window"] = [f"{moment:%H:%M}" for moment in self.window] if self.window else None
-        return stored
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "StartSettings":
-        values = dict(stored)
-        if values.get("not_before"):
-            values["not_before"] = datetime.fromisoformat(values["not_before"])
-        if values.get("window"):
-            first, last = values["window"]
-            values["window"] = (time.fromisoformat(first), time.fromisoformat(last))
-        return cls(**values)
 
 
 def request_start(plan: Plan, how: StartSettings) -> None:

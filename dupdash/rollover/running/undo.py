@@ -16,6 +16,7 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 from dupdash.rollover.models import Undo, UndoItem, UndoState, Verdict
 from dupdash.rollover.running.counts import current_jobs
+from dupdash.rollover.running.sources import show_again
 from dupdash.rollover.running.unchanged import Gone, Kept, require_unused
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def continue_undo(undo: Undo, deadline: float) -> None:
         logger.warning("the undo of batch %s stopped: %s", undo.batch_id, error)
         following, failure = UndoState.LOOKED, f"Moodle could not be asked, so not all copies were dealt with. {error}"
     Undo.objects.filter(pk=undo.pk, state=undo.state).update(state=following, failure=failure)
+    if following == UndoState.DONE:
+        show_again(undo.batch)
 
 
 def _look(item: UndoItem, client: MoodleClient) -> None:

@@ -26,7 +26,8 @@ from dupdash.rollover.pages.results import results_lines
 from dupdash.rollover.reading.table import Table, UnreadableFile, read_table
 from dupdash.rollover.reading.values import UnclearValue, read_moment
 from dupdash.rollover.running.counts import current_jobs, totals_of
-from dupdash.rollover.running.start import CannotStart, StartSettings, continue_start, request_start
+from dupdash.rollover.running.start import CannotStart, continue_start, request_start
+from dupdash.rollover.running.start_settings import StartSettings
 
 LOOK_EVERY = 0.5
 ENDED = TERMINAL | {State.UNRESOLVED}
@@ -45,13 +46,16 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only check the rows; nothing is copied or kept")
         parser.add_argument("--skip-errors", action="store_true", help="leave out the rows with errors")
         parser.add_argument("--start", metavar="TIME", help="when to start, for example 2027-01-15T20:00")
+        parser.add_argument(
+            "--hide-sources", action="store_true", help="hide the sources of complete copies at the end"
+        )
         parser.add_argument("--report", metavar="FILE", type=Path, help="write the results to this CSV file")
         parser.add_argument("--no-wait", action="store_true", help="print the id of the batch and end at once")
 
     def handle(self, *args: Any, **arguments: Any) -> None:
         # The progress says it all; the log would say it twice.
         logging.getLogger("dupdash").setLevel(logging.ERROR)
-        how = StartSettings(not_before=_moment(arguments["start"]))
+        how = StartSettings(not_before=_moment(arguments["start"]), hide_sources=arguments["hide_sources"])
         plan = self._judged_plan(_read(arguments["file"]), arguments["file"].name)
         try:
             self._tell_problems(plan)

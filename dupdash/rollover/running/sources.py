@@ -1,0 +1,101 @@
+"""Hides the sources of a batch whose copies are complete, and shows them again if the batch is undone."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+from dupdash.duplication.models import Batch
+from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.states import State
+from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.rollover.models import HiddenSource, Plan, SourceState
+from dupdash.rollover.running.counts import current_jobs
+from dupdash.rollover.running.start_settings import StartSettings
+
+logger = logging.getLogger("dupdash.rollover")
+
+UNDER_WAY = (SourceState.WAITING, SourceState.SHOWING)
+
+
+def hides_sources(batch: Batch) -> bool:
+    """Whether the sources of this batch are hidden after the run."""
+    plan = Plan.objects.filter(batch=batch).first()
+    return plan is not None and StartSettings.from_json(plan.start_settings).hide_sources
+
+
+def note_sources(batch: Batch) -> None:
+    """List the sources to be hidden: those of which every copy of an ended batch succeeded and exists."""
+    if not hides_sources(batch):
+        return
+    jobs = list(current_jobs(batch).values_list("source_id", "state", "course_deleted_at"))
+    lacking = {source for source, state, deleted in jobs if state != State.SUCCEEDED or deleted}
+    sources = sorted({source for source, _, _ in jobs} - lacking)
+    # A batch ends once more after copies were tried again; what is listed already stays as it is.
+    HiddenSource.objects.bulk_create([HiddenSource(batch=batch, source_id=id) for id in sources], ignore_conflicts=True)
+
+
+def show_again(batch: Batch) -> None:
+    """Have those sources shown again that the batch hid and that have no copy of it any more."""
+    copied = current_jobs(batch).filter(state=State.SUCCEEDED, course_deleted_at__isnull=True)
+    hidden = HiddenSource.objects.filter(batch=batch).exclude(source_id__in=copied.values("source_id"))
+    hidden.filter(state=SourceState.WAITING).delete()
+    hidden.filter(state=SourceState.HIDDEN).update(state=SourceState.SHOWING)
+
+
+def continue_hiding(deadline: float) -> None:
+    """Hide and show what is listed, until the deadline. Where Moodle is away, the rest follows later."""
+    waiting = HiddenSource.objects.filter(state__in=UNDER_WAY)
+    if not waiting.exists():
+        return
+    try:
+        with open_client() as client:
+            while time.monotonic() < deadline and (source := waiting.first()) is not None:
+                _set_visibility(source, client)
+                source.save(update_fields=["state", "reason"])
+    except (NotSent, ConfigurationFault) as error:
+        logger.warning("sources of ended batches cannot be hidden now: %s", error)
+
+
+def _set_visibility(source: HiddenSource, client: MoodleClient) -> None:
+    shows = source.state == SourceState.SHOWING
+    try:
+        course = client.course_by_id(source.source_id)
+        if course is None:
+            source.state, source.reason = SourceState.KEPT, "Moodle does not have this course any more."
+        elif not shows and course.visible is False:
+            source.state = SourceState.BEFORE
+        else:
+            client.update_course(source.source_id, {"visible": int(shows)})
+            source.state = SourceState.SHOWN if shows else SourceState.HIDDEN
+            logger.info("course %s is %s, for batch %s", source.source_id, source.state, source.batch_id)
+    except (NotSent, ConfigurationFault):
+        raise
+    except MoodleError as error:
+        source.state = SourceState.HIDDEN if shows else SourceState.KEPT
+        source.reason = f"Moodle did not {'show' if shows else 'hide'} it. {error}"
+
+
+def is_hiding(batch: Batch) -> bool:
+    """Whether sources of this batch wait to be hidden or shown."""
+    return HiddenSource.objects.filter(batch=batch, state__in=UNDER_WAY).exists()
+
+
+def told_of_sources(batch: Batch) -> str:
+    """What became of the sources, in a sentence; "" where none is hidden."""
+    counts = Counter(HiddenSource.objects.filter(batch=batch).values_list("state", flat=True))
+    return " ".join(_sentences(counts))
+
+
+def _sentences(counts: Counter[str]) -> Iterator[str]:
+    for state, one, many in (
+        (SourceState.WAITING, "1 source will be hidden.", "{:,} sources will be hidden."),
+        (SourceState.HIDDEN, "1 source was hidden.", "{:,} sources were hidden."),
+        (SourceState.BEFORE, "1 source was hidden before.", "{:,} sources were hidden before."),
+        (SourceState.KEPT, "1 source could not be hidden.", "{:,} sources could not be hidden."),
+        (SourceState.SHOWING, "1 source will be shown again.", "{:,} sources will be shown again."),
+        (SourceState.SHOWN, "1 source was shown again.", "{:,} sources were shown again."),
+    ):
+        if count := counts[state]:
+            yield one if count == 1 else many.format(count)

@@ -1,0 +1,77 @@
+"""Sources are hidden after the run, where every copy is complete, and shown again when the batch is undone."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from dupdash.duplication.models import Batch, MoodleHealth
+from dupdash.rollover import tasks
+from dupdash.rollover.models import SourceState
+from dupdash.rollover.pages.forms import StartForm
+from dupdash.rollover.running import undo as running
+from tests.duplication.support import Moodle, run_dispatched
+from tests.rollover.files import HEADINGS
+from tests.rollover.support import a_plan, start
+from tests.web.support import text
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Of the sandbox.
+BIO101, ATT = 7, 8
+
+
+def run(owner: User, moodle: Moodle, *, taken: str = "") -> Batch:
+    """Copies of two sources, the sources to be hidden; somebody takes this short name before its copy begins."""
+    plan = a_plan(f"{HEADINGS}\n{BIO101},Biology,B-1,8\n{BIO101},Biology,B-2,8\n{ATT},AT&T,A-1,8\n", owner)
+    batch = start(plan, hide_sources=True)
+    assert batch is not None
+    if taken:
+        moodle.add(taken)
+    run_dispatched()
+    return batch
+
+
+def visible(moodle: Moodle, course_id: int) -> bool:
+    return bool(moodle.state.course(course_id).visible)
+
+
+def test_sources_are_hidden_when_all_copies_are_complete(administrator: User, moodle: Moodle) -> None:
+    run(administrator, moodle)
+    assert visible(moodle, BIO101)
+    tasks.continue_work()
+    assert (visible(moodle, BIO101), visible(moodle, ATT)) == (False, False)
+
+
+def test_source_with_a_failed_copy_stays_visible(administrator: User, moodle: Moodle, as_administrator: Client) -> None:
+    batch = run(administrator, moodle, taken="B-2")
+    tasks.continue_work()
+    assert (visible(moodle, BIO101), visible(moodle, ATT)) == (True, False)
+    page = text(as_administrator.get(reverse("rollover:batch", args=[batch.pk])))
+    assert "1 source was hidden." in page
+
+
+def test_sources_that_the_batch_hid_are_shown_again_when_it_is_undone(administrator: User, moodle: Moodle) -> None:
+    moodle.state.change(ATT, visible=0)
+    batch = run(administrator, moodle)
+    tasks.continue_work()
+    assert set(batch.hidden_sources.values_list("state", flat=True)) == {SourceState.HIDDEN, SourceState.BEFORE}
+    undo = running.begin(batch, actor=administrator)
+    tasks.continue_work()
+    running.confirm(undo, actor=administrator)
+    tasks.continue_work()
+    assert (visible(moodle, BIO101), visible(moodle, ATT)) == (True, False)
+
+
+def test_sources_are_hidden_later_where_moodle_is_away(administrator: User, moodle: Moodle) -> None:
+    batch = run(administrator, moodle)
+    moodle.stop()
+    tasks.continue_work()
+    assert set(batch.hidden_sources.values_list("state", flat=True)) == {SourceState.WAITING}
+
+
+def test_hiding_is_not_offered_where_the_account_may_not_do_it(administrator: User) -> None:
+    MoodleHealth.current()
+    assert StartForm().fields["hide_sources"].disabled
+    MoodleHealth.objects.update(may_update=True)
+    assert not StartForm().fields["hide_sources"].disabled
