@@ -64,13 +64,14 @@ MIDDLEWARE = [
     "dupdash.operations.views.probe_middleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "dupdash.accounts.audit.AuditMiddleware",
+    "dupdash.gateway.middleware.gateway_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     # Before the middleware that reads the form for its CSRF token.
     "dupdash.web.upload_limit.UploadLimitMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "dupdash.accounts.audit.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -125,6 +126,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     }
     _database["CONN_MAX_AGE"] = None
 elif _database["ENGINE"] == "django.db.backends.postgresql":
+    _database["ENGINE"] = "dupdash.postgresql"
     # Timeouts for a server that does not answer at all. Without them a new connection takes minutes to fail, and an
     # open one waits for ever. Options in the address take precedence.
     _database["OPTIONS"] = {

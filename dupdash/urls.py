@@ -9,7 +9,6 @@ admin.site.site_header = admin.site.site_title = "dupdash administration"
 admin.site.index_title = "People and data"
 
 urlpatterns = [
-    # First, because programs call it most often and Django tries the patterns in order.
     path("", include("dupdash.gateway.urls")),
     path("", include("dupdash.operations.urls")),
     # One sign-in page, so that its limits and methods hold for the admin, too.

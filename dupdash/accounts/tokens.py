@@ -7,15 +7,18 @@ import secrets
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import DEFAULT_DB_ALIAS, DatabaseError
+from django.db import DatabaseError
 from django.db.models import F, Q
 from django.utils import timezone
 
 from dupdash.accounts.audit import record
 from dupdash.accounts.models import ApiToken, AuditKind
+from dupdash.duplication.models import DuplicationJob
+from dupdash.row_reader import Columns, first_row
 
 logger = logging.getLogger("dupdash.tokens")
 
@@ -46,33 +49,49 @@ def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken
 def find(text: str) -> ApiToken | None:
     """The usable token with this text, and its owner, who may be inactive.
 
-    Every call reads the database, so that revoking works at once. The owner comes in the same query.
+    Every call reads the database, so that revoking works at once.
+    """
+    return find_with_job(text, "", None)[0]
+
+
+def find_with_job(
+    text: str, job_id: str, columns: Columns[DuplicationJob] | None
+) -> tuple[ApiToken | None, DuplicationJob | None]:
+    """The same, and these columns of the job with this id, whoever may see it. Token, owner and job come in one query.
+
+    Programs poll the status of their jobs: each further query would cost a round trip to the database.
     """
     if not text or len(text) > TOKEN_LONGEST:
-        return None
+        return None, None
     digest = _hash(text)
-    token = next(iter(ApiToken.objects.raw(_BY_HASH, [digest])), None)
+    row = first_row(_sql(columns), [digest] if columns is None else [job_id, digest])
+    if row is None:
+        return None, None
+    owner_at, job_at = len(_TOKEN.names), len(_TOKEN.names) + len(_OWNER.names)
+    token = _TOKEN.instance(row[:owner_at])
     # The index has compared the hashes already; their comparison in constant time gives nothing away by its duration.
-    if token is None or not hmac.compare_digest(token.sha256, digest):
-        return None
-    token.owner = _owner_of(token)
-    return token if token.is_usable() else None
+    if not hmac.compare_digest(token.sha256, digest) or not token.is_usable():
+        return None, None
+    token.owner = _OWNER.instance(row[owner_at:job_at])
+    if columns is None or row[job_at] is None:
+        return token, None
+    return token, columns.instance(row[job_at:])
 
 
-# Every call asks this. Building the same query from a QuerySet takes three times as long as running it (measured).
-# Columns that are missing here are loaded when they are read. In the order of the model, as ``from_db`` needs them.
-_OF_OWNER = ("is_superuser", "username", "first_name", "last_name", "email", "is_active")
-_BY_HASH = (
-    "SELECT token.id, owner_id, label, sha256, expires_at, revoked_at, "  # noqa: S608
-    f"{', '.join(f'owner.{name} AS owner_{name}' for name in _OF_OWNER)} "
-    f"FROM {ApiToken._meta.db_table} token JOIN {User._meta.db_table} owner ON owner.id = owner_id WHERE sha256 = %s"
-)
+_TOKEN = Columns(ApiToken, "id", "owner_id", "label", "sha256", "expires_at", "revoked_at")
+_OWNER = Columns(User, "id", "is_superuser", "username", "first_name", "last_name", "email", "is_active")
 
 
-def _owner_of(token: ApiToken) -> User:
-    """The owner, from the columns that came with the token's own."""
-    values = [getattr(token, f"owner_{name}") for name in _OF_OWNER]
-    return User.from_db(DEFAULT_DB_ALIAS, ["id", *_OF_OWNER], [token.owner_id, *values])
+@cache
+def _sql(columns_of_job: Columns[DuplicationJob] | None) -> str:
+    columns, join = [_TOKEN.of("token"), _OWNER.of("owner")], ""
+    if columns_of_job is not None:
+        columns.append(columns_of_job.of("job"))
+        join = f"LEFT JOIN {DuplicationJob._meta.db_table} job ON job.id = %s"
+    return (
+        f"SELECT {', '.join(columns)} FROM {ApiToken._meta.db_table} token "  # noqa: S608
+        f"JOIN {User._meta.db_table} owner ON owner.id = token.owner_id {join} WHERE token.sha256 = %s"
+    )
 
 
 def revoke(token: ApiToken) -> bool:

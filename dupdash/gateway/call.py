@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest
 
 from dupdash.accounts.models import ApiToken
+from dupdash.duplication.models import DuplicationJob
 from dupdash.gateway.parameters import Parameter
+from dupdash.row_reader import Columns
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -15,9 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
+    """``job``: the job that the call names, if its function has the job read together with the token."""
+
     token: ApiToken
     parameters: Mapping[str, Any]
     request: HttpRequest
+    job: DuplicationJob | None = None
 
     @property
     def site_url(self) -> str:
@@ -34,3 +39,5 @@ class Call:
 class Function:
     parameters: Mapping[str, Parameter]
     run: Callable[[Call], object]
+    # The columns of the job that are read together with the token: one query instead of two.
+    job_columns: Columns[DuplicationJob] | None = None

@@ -60,7 +60,7 @@ FUNCTIONS = {
     ),
     "core_course_async_duplicate_course": Function(submit.PARAMETERS, submit.duplicate),
     "core_course_async_duplicate_courses": Function(submit_many.PARAMETERS, submit_many.duplicate_many),
-    "core_course_async_duplicate_course_get_status": Function(ONE_ID, status.get_status),
+    "core_course_async_duplicate_course_get_status": Function(ONE_ID, status.get_status, status.READ_WITH_TOKEN),
     "core_course_async_duplicate_course_get_statuses": Function(MANY_IDS, status.get_statuses),
     "core_course_async_duplicate_course_get_result": Function(ONE_ID, result.get_result),
     "core_course_async_duplicate_course_cancel": Function(ONE_ID, cancel.cancel),

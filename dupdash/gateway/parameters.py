@@ -162,10 +162,14 @@ def flag(name: str, given: Tree) -> bool:
     return digit == "1"
 
 
+def is_identifier(word: str) -> bool:
+    return _IDENTIFIER.fullmatch(word) is not None
+
+
 def identifier(name: str, given: Tree) -> str:
     """``PARAM_ALPHANUMEXT``, the type of duplication ids."""
     word = text(name, given)
-    if not _IDENTIFIER.fullmatch(word):
+    if not is_identifier(word):
         raise invalid_parameter(f"{shown(name)}: letters, digits, - and _ are expected")
     return word
 

@@ -11,6 +11,7 @@ from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import State
 from dupdash.gateway.call import Call
 from dupdash.gateway.job_lookup import require_visible, unknown_job
+from dupdash.row_reader import Columns
 
 BACKUP, RESTORE = 1, 2
 
@@ -58,14 +59,12 @@ TIMES = (
 # Queued jobs are counted up to this number, as in the Moodle plugin.
 AHEAD_MOST = 5000
 
-# Clients poll this query. Building it from a QuerySet takes three times as long as running it (measured).
-_BY_ID = f"SELECT id, {', '.join(COLUMNS)} FROM {DuplicationJob._meta.db_table} WHERE id = %s"  # noqa: S608
+READ_WITH_TOKEN = Columns(DuplicationJob, "id", *COLUMNS)
 
 
 def get_status(call: Call) -> dict[str, Any]:
     """Phase, status and progress of one job, as MDL-64916 proposed."""
-    found = DuplicationJob.objects.raw(_BY_ID, [call.parameters["duplicateid"]])
-    return _status(require_visible(call, next(iter(found), None)))
+    return _status(require_visible(call, call.job))
 
 
 def get_statuses(call: Call) -> dict[str, Any]:

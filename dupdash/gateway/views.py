@@ -7,16 +7,17 @@ import logging
 
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
+from dupdash.duplication.models import DuplicationJob
 from dupdash.gateway import errors, serializers
 from dupdash.gateway.call import Call
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.form_data import fields_of
 from dupdash.gateway.functions import FUNCTIONS
-from dupdash.gateway.parameters import Tree, validate
+from dupdash.gateway.parameters import Tree, is_identifier, validate
+from dupdash.row_reader import Columns
 
 logger = logging.getLogger("dupdash.gateway")
 
@@ -30,10 +31,11 @@ SETTINGS = (
 )
 
 
-# CSRF protection is not needed: the view ignores cookies and sessions, only a token gives access.
-@csrf_exempt
 def server(request: HttpRequest) -> HttpResponse:
-    """Answer one call. The token is never logged and never part of an answer."""
+    """Answer one call. The token is never logged and never part of an answer.
+
+    CSRF protection is not needed: cookies and sessions are ignored, only a token gives access.
+    """
     restformat = "xml"
     try:
         given = fields_of(request)
@@ -60,22 +62,28 @@ def _call(request: HttpRequest, given: dict[str, Tree]) -> object:
     text, name = given.pop("wstoken", ""), given.pop("wsfunction", "")
     for setting in SETTINGS:
         given.pop(setting, None)
-    token = _authenticate(text)
+    function = FUNCTIONS.get(name) if isinstance(name, str) else None
+    columns = function.job_columns if function is not None else None
+    token, job = _authenticate(text, given.get("duplicateid"), columns)
     if not name or not isinstance(name, str):
         raise errors.invalid_parameter("Missing function name")
-    function = FUNCTIONS.get(name)
     if function is None:
         raise errors.missing_record("external_functions")
     parameters = validate(function.parameters, given)
-    return function.run(Call(token, parameters, request))
+    return function.run(Call(token, parameters, request, job))
 
 
-def _authenticate(text: Tree) -> ApiToken:
-    token = tokens.find(text) if isinstance(text, str) else None
+def _authenticate(
+    text: Tree, job_id: Tree | None, columns: Columns[DuplicationJob] | None
+) -> tuple[ApiToken, DuplicationJob | None]:
+    """The token, and the job whose columns the function wants. A malformed id is an error of the parameters, later."""
+    if columns is not None and (not isinstance(job_id, str) or not is_identifier(job_id)):
+        columns = None
+    token, job = tokens.find_with_job(text, str(job_id), columns) if isinstance(text, str) else (None, None)
     if token is None:
         raise errors.invalid_token()
     if not token.owner.is_active:
         raise errors.access_exception(f"Refused web service access for suspended username: {token.owner}")
     if not tokens.admit(token):
         raise errors.rate_limited()
-    return token
+    return token, job

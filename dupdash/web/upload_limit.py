@@ -1,6 +1,7 @@
 """Refuses requests whose body is larger than UPLOAD_LIMIT, before anything of it is read.
 
-A list of copies may be as large as ROLLOVER_FILE_MIB.
+A list of copies may be as large as ROLLOVER_FILE_MIB. The web services, which are answered before, refuse in Moodle's
+format (gateway/form_data.py).
 """
 
 from collections.abc import Callable
@@ -10,8 +11,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-# The web services refuse in Moodle's format, with HTTP 200 (gateway/form_data.py).
-NOT_HERE = "webservice"
 LISTS = "rollover:upload"
 
 
@@ -29,7 +28,7 @@ class UploadLimitMiddleware:
     ) -> HttpResponse | None:
         length = request.META.get("CONTENT_LENGTH") or "0"
         match = request.resolver_match
-        if (match is not None and match.view_name == NOT_HERE) or not length.isdecimal():
+        if not length.isdecimal():
             return None
         most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
         if match is not None and match.view_name == LISTS:

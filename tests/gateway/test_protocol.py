@@ -204,3 +204,14 @@ def test_development_server_does_not_log_query_strings() -> None:
     assert logger.filter(record)
     assert "abc" not in record.getMessage()
     assert ENDPOINT in record.getMessage()
+
+
+def test_answer_has_the_headers_of_security(client: Client, db: None) -> None:
+    answer = client.get(ENDPOINT)
+    assert answer["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert (answer["X-Content-Type-Options"], answer["X-Frame-Options"]) == ("nosniff", "DENY")
+    assert answer["Content-Length"] == str(len(answer.content))
+
+
+def test_wrong_host_is_refused(client: Client, db: None) -> None:
+    assert client.get(ENDPOINT, headers={"host": "evil.example"}).status_code == 400
