@@ -47,6 +47,8 @@ class DemoData:
     help_desk: User
     # By what is special about each: the nine states, and what there is within them.
     jobs: dict[str, DuplicationJob] = field(default_factory=dict)
+    # Addresses of pages of lists and batches, by what they show.
+    rollover: dict[str, str] = field(default_factory=dict)
 
 
 def person(username: str, role: Role, first: str, last: str) -> User:

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     problems: list[str] = []
     with open_site() as (base, campus), open_chromium(chromium) as browser:
-        pages = _portion(_pages(campus), chosen.part)
+        pages = _portion([page for page in _pages(campus) if chosen.named in page.name], chosen.part)
         worst = 0.0
         for page in pages:
             found, shift = _check(browser, base, campus, page)
@@ -74,6 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/audit-pages", description="Checks accessibility and layout shift.")
     parser.add_argument("--part", default="1/1", help="a portion of the pages, for example 2/4")
+    parser.add_argument("--named", default="", help="only pages whose name contains this, for example rollover")
     parser.add_argument("--lighthouse", action="store_true", help="also check Lighthouse's scores")
     return parser.parse_args(arguments)
 

@@ -45,13 +45,13 @@ def main(arguments: Sequence[str]) -> int:
     chromium = set_up("screenshots")
     if chromium is None:
         return 1
-    with open_site() as (base, campus), open_chromium(chromium) as browser:
+    with open_site(rollover=not chosen.readme) as (base, campus), open_chromium(chromium) as browser:
         if chosen.readme:
             IN_README.mkdir(parents=True, exist_ok=True)
             return _for_the_readme(browser, base, campus)
         folder: Path = chosen.folder
         folder.mkdir(parents=True, exist_ok=True)
-        made = sum(_everything(browser, base, campus, folder))
+        made = sum(_everything(browser, base, campus, folder, chosen.named))
     print(f"{made} pictures in {folder}")
     return 0
 
@@ -60,11 +60,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/screenshots", description="Makes a picture of each page.")
     parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "var" / "screenshots", help="where they go")
     parser.add_argument("--readme", action="store_true", help="make the four of the README anew, in docs/images")
+    parser.add_argument("--named", default="", help="only pages whose name contains this, for example rollover")
     return parser.parse_args(arguments)
 
 
 @contextmanager
-def open_site() -> Iterator[tuple[str, "DemoData"]]:
+def open_site(*, rollover: bool = True) -> Iterator[tuple[str, "DemoData"]]:
     from django.conf import settings
     from django.contrib.staticfiles.handlers import StaticFilesHandler
     from django.test.testcases import LiveServerThread
@@ -72,6 +73,7 @@ def open_site() -> Iterator[tuple[str, "DemoData"]]:
 
     from dupdash.sandbox.server import Sandbox
     from tests.browser.demo_data import open_demo_data
+    from tests.browser.demo_rollover import open_rollover
 
     # What the migrations say is no news either.
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
@@ -81,6 +83,8 @@ def open_site() -> Iterator[tuple[str, "DemoData"]]:
         with Sandbox(speed=1000) as moodle:
             settings.MOODLE_URL, settings.MOODLE_TOKEN = moodle.url, moodle.token
             campus = open_demo_data(moodle)
+            if rollover:
+                campus.rollover = open_rollover(campus)
             server = LiveServerThread("localhost", StaticFilesHandler)
             server.daemon = True
             server.start()
@@ -110,7 +114,7 @@ def open_chromium(path: str) -> Iterator["Browser"]:
 # --- Everything ---------------------------------------------------------------------------------------------
 
 
-def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path) -> Iterator[int]:
+def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path, named: str) -> Iterator[int]:
     from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, window
 
     schemes: tuple[Scheme, ...] = ("light", "dark")
@@ -118,6 +122,8 @@ def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path)
         person: User | None = getattr(campus, who, None)
         with window(browser, base, person, reduced_motion="reduce") as page:
             for name, address in pages.items():
+                if named not in name:
+                    continue
                 page.goto(address)
                 prepare(page, name)
                 page.evaluate("scrollTo(0, 0)")
@@ -164,6 +170,7 @@ def pages_by_person(campus: "DemoData") -> dict[str, dict[str, str]]:
             "edit": f"/jobs/{waiting}/edit/",
             "settle": f"/jobs/{campus.jobs['unresolved'].pk}/settle/",
             "nothing-here": "/no/such/page/",
+            **{f"rollover-{name}": address for name, address in campus.rollover.items()},
         },
         "faculty": {
             **known(["overview", "jobs:request", "jobs:list", "preferences"]),

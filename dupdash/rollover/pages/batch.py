@@ -56,6 +56,8 @@ class Summary:
     """The part of the page that is polled."""
 
     percent: int
+    # The state of the bar.
+    bar: str
     ended: int
     total: int
     tabs: tuple[Tab, ...]
@@ -225,6 +227,7 @@ def _summary(batch: Batch, view: str) -> Summary:
     totals = totals_of([batch])[batch.pk]
     return Summary(
         percent=int(100 * share_done(batch, totals)),
+        bar="done" if totals.succeeded == totals.total else "running",
         ended=totals.ended,
         total=totals.total,
         tabs=tuple(

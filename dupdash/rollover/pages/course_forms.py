@@ -29,7 +29,7 @@ class ChooseForm(forms.Form):
 
 class RulesForm(forms.Form):
     rule = forms.ChoiceField(
-        label="Names",
+        label="Rule",
         choices=[
             (Rule.NEXT_YEAR, "Raise the year: BIO101-2026S1 becomes BIO101-2027S1"),
             (Rule.REPLACE, "Find and replace"),
@@ -83,7 +83,7 @@ class RulesForm(forms.Form):
         initial=Target.ONE,
         widget=forms.RadioSelect,
     )
-    target_category = forms.ChoiceField(required=False, label="One for all")
+    target_category = forms.ChoiceField(required=False, label="Category")
     category_find = forms.CharField(required=False, max_length=200, label="In the path find")
     category_replace = forms.CharField(required=False, max_length=200, label="Replace with")
     preset = forms.ModelChoiceField(

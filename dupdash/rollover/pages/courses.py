@@ -58,6 +58,17 @@ def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
             courses = _listed(choose, client, known)
         except CannotList as cannot:
             refusal = str(cannot)
+    listed = [
+        ListedCourse(
+            course.id,
+            course.fullname,
+            course.shortname,
+            path_of(course.category_id, known) or course.category_name,
+            course.visible is False,
+            course.id in ticked if request.method == "POST" else True,
+        )
+        for course in courses
+    ]
     context = {
         "choose": choose,
         "rules": rules,
@@ -65,17 +76,8 @@ def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
         "refusal": refusal,
         "no_course_settings": why_no_course_settings(MoodleHealth.current(), visible=True),
         "listed": choose.is_bound and not refusal,
-        "courses": [
-            ListedCourse(
-                course.id,
-                course.fullname,
-                course.shortname,
-                path_of(course.category_id, known) or course.category_name,
-                course.visible is False,
-                course.id in ticked if request.method == "POST" else True,
-            )
-            for course in courses
-        ],
+        "courses": listed,
+        "ticked": sum(course.ticked for course in listed),
     }
     return render(request, "rollover/courses.html", context, status=422 if request.method == "POST" else 200)
 

@@ -158,7 +158,7 @@ class WindowForm(forms.Form):
 
 class StartForm(WindowForm):
     start = forms.ChoiceField(
-        label="Start",
+        label="When",
         choices=[(NOW, "As soon as possible"), (LATER, "Schedule for later")],
         initial=NOW,
         widget=forms.RadioSelect,

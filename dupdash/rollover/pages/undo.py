@@ -19,6 +19,8 @@ from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 # So many copies are listed under each verdict; the others are counted.
 LISTED_MOST = 500
+# Of these there is a reason.
+TOLD = frozenset({Verdict.KEPT})
 
 
 @permission_required
@@ -41,7 +43,7 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     if not undo.is_working:
         items = undo.items.select_related("job")
         context["groups"] = [
-            (verdict.label, items.filter(verdict=verdict)[:LISTED_MOST], context["counts"][verdict])
+            (verdict.label, items.filter(verdict=verdict)[:LISTED_MOST], context["counts"][verdict], verdict in TOLD)
             for verdict in (Verdict.DELETABLE, Verdict.DELETED, Verdict.KEPT, Verdict.GONE)
             if context["counts"][verdict]
         ]
