@@ -1,6 +1,7 @@
 """The size of a source: its sections and activities, for the preview."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from dupdash.moodle.client import MoodleClient
@@ -12,7 +13,7 @@ from dupdash.web.safe_cache import cache_get, cache_set
 FRESH_FOR = 300
 
 
-# So many dates are remembered, the soonest.
+# So many dates are remembered.
 DATES_MOST = 20
 
 
@@ -65,8 +66,17 @@ def _measured(contents: Contents) -> Size:
     return Size(
         tuple((section.name, len(section.modules)) for section in contents.sections),
         tuple(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))),
-        tuple(sorted(dates, key=lambda one: one.moment)[:DATES_MOST]),
+        of_each_label(dates, DATES_MOST),
     )
+
+
+def of_each_label(dates: Iterable[ActivityDate], most: int) -> tuple[ActivityDate, ...]:
+    """The soonest dates, with each label among them: ten assignments may open before the first is due."""
+    soonest = sorted(dates, key=lambda one: one.moment)
+    first = {one.label: one for one in reversed(soonest)}.values()
+    others = [one for one in soonest if one not in first]
+    chosen = [*sorted(first, key=lambda one: one.moment), *others][:most]
+    return tuple(sorted(chosen, key=lambda one: one.moment))
 
 
 def _stored(size: Size) -> dict[str, object]:

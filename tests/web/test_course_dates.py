@@ -1,5 +1,6 @@
 """Start date, end date and ID number in the request form, its preview, and on the page of the job."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.sandbox.records import Module
 from dupdash.sandbox.server import Sandbox
 from tests.web.support import BIO101, a_job, form, text
 
@@ -97,6 +99,22 @@ def test_preview_shows_the_dates_of_course_and_activities(as_administrator: Clie
     assert "Course ends: 31 Jan 2026 → <strong>30 Jan 2027</strong>" in page
     assert "Due" in page or "Opened" in page
     assert "All dates of activities move along." in page
+
+
+def test_samples_show_each_kind_of_date(as_administrator: Client, with_plugin: Sandbox) -> None:
+    """All activities open before the first one is due."""
+    source = with_plugin.course("BIO101-2026S1")
+    start = source.startdate
+
+    def dated(module: Module) -> Module:
+        return replace(module, dates=(("allowsubmissionsfromdate", start + 60), ("duedate", start + 999_999)))
+
+    sections = [replace(one, modules=tuple(map(dated, one.modules))) for one in source.sections]
+    with_plugin.state.change(BIO101, sections=tuple(sections))
+    page = shown(as_administrator, startdate="2026-09-14")
+    samples = page.partition("Course ends")[2]
+    assert ": Opened" in samples
+    assert ": Due" in samples
 
 
 def test_preview_warns_of_other_weekdays(as_administrator: Client, with_plugin: Sandbox) -> None:

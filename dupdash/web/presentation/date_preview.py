@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from dupdash.duplication.course_dates import WEEK, dates_to_set, day_of, in_whole_weeks, shift, site_zone
 from dupdash.moodle.options import ABILITIES, Driver
 from dupdash.moodle.records import Course
-from dupdash.web.course_size import Size
+from dupdash.web.course_size import Size, of_each_label
 from dupdash.web.earlier_copies import Target
 
 SAMPLES = 4
@@ -92,10 +92,9 @@ def _samples(size: Size | None, source: Course, target: Target) -> tuple[Change,
     """Activities move by seconds, as Moodle's restore moves them."""
     start = dates_to_set(target.startdate, None, source).get("startdate", 0)
     moved = start - (source.startdate or 0)
-    dates = sorted(size.dates, key=lambda one: one.moment) if size else []
+    chosen = of_each_label(size.dates, SAMPLES) if size else ()
     return tuple(
-        Change(f"{one.activity}: {one.label}", _moment(one.moment), _moment(one.moment + moved))
-        for one in dates[:SAMPLES]
+        Change(f"{one.activity}: {one.label}", _moment(one.moment), _moment(one.moment + moved)) for one in chosen
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
+from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.expectation import Expectation, expect, rough_expectation
@@ -60,14 +61,14 @@ TAKEN_SHOWN = 2
 
 @dataclass(frozen=True)
 class Dates:
-    """When the source starts and ends; None where no date is set or Moodle does not tell."""
+    """When the source starts and ends at the site; None where no date is set or Moodle does not tell."""
 
-    start: datetime | None = None
-    end: datetime | None = None
+    start: date | None = None
+    end: date | None = None
 
     @classmethod
     def of(cls, course: Course) -> "Dates":
-        return cls(_moment(course.startdate), _moment(course.enddate))
+        return cls(day_of(course.startdate), day_of(course.enddate))
 
 
 @dataclass(frozen=True)
@@ -188,10 +189,6 @@ def who_will_see_it(source: Course, target: Target, *, category_hidden: bool) ->
         return "Students cannot see the copy: its category is hidden, and so is every course in it."
     although = ", although they cannot see the source" if source.visible is False else ""
     return f"Students can see the copy{although}."
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
 
 
 def comes_along(options: Iterable[OptionEffect], size: Size | None) -> str:
