@@ -185,7 +185,6 @@ def measure(measurement: Measurement, copies: int, busy: int, concurrency: int) 
 
 def measure_one_source(measurement: Measurement, copies: int) -> dict[str, Errors]:
     sources = measurement.sources
-    measurement.set_concurrency(1)
     first = measurement.copy(sources)
     return {"first copy of all": first, "with history": measurement.copy(sources * copies)}
 

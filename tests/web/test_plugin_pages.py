@@ -52,6 +52,21 @@ def test_place_in_moodles_queue_is_told(as_administrator: Client) -> None:
     assert "cron" not in page
 
 
+def test_backup_of_a_copy_in_moodles_queue_has_not_started(as_administrator: Client) -> None:
+    job = job_of_plugin(moodle_queue_ahead=0)
+    # Each twice: to be seen and to be heard.
+    assert page_of(as_administrator, job).count("Not started") == 4
+    DuplicationJob.objects.update(moodle_queue_ahead=None)
+    assert page_of(as_administrator, job).count("Not started") == 2
+
+
+def test_time_of_the_backup_is_without_the_wait_in_moodles_queue(as_administrator: Client) -> None:
+    now = timezone.now()
+    times = {"sent_at": now - timedelta(minutes=9), "moodle_started_at": now - timedelta(seconds=90)}
+    job = job_of_plugin(phase=Phase.RESTORE, restore_at=now - timedelta(seconds=60), **times)
+    assert "took 30 s" in page_of(as_administrator, job)
+
+
 @pytest.mark.parametrize(("minutes", "words"), [(17, "Moodle’s cron last ran"), (None, "cron has not run yet")])
 def test_cron_that_stands_still_is_named(as_administrator: Client, minutes: int | None, words: str) -> None:
     ran = timezone.now() - timedelta(minutes=minutes) if minutes else None

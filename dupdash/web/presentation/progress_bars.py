@@ -60,10 +60,14 @@ def overall_bar(job: DuplicationJob, reached: Progress | None = None) -> Bar:
 
 def _backup_bar(job: DuplicationJob, reached: Progress) -> Bar:
     if job.state == State.SUCCEEDED or job.restore_at is not None:
-        took = job.restore_at - job.sent_at if job.restore_at and job.sent_at else None
+        # What waited in Moodle's own queue was no backup yet.
+        began = job.moodle_started_at or job.sent_at
+        took = job.restore_at - began if job.restore_at and began else None
         return Bar("Backup", 100, False, DONE, _took(took))
     if job.state == State.RUNNING and reached.backup == 1.0:
         return Bar("Backup", 100, False, DONE)
+    if job.state == State.RUNNING and job.moodle_queue_ahead is not None:
+        return Bar("Backup", 0, False, WAITING)
     return _phase_bar("Backup", reached.backup, job, reached)
 
 
