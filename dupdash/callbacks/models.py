@@ -42,9 +42,11 @@ class Callback(models.Model):
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["job", "token"], name="one_callback_per_job_and_token"),
+            # To databases, two missing tokens differ.
             models.UniqueConstraint(
-                fields=["job", "token"], nulls_distinct=False, name="one_callback_per_job_and_token"
-            )
+                fields=["job"], condition=Q(token__isnull=True), name="one_callback_per_job_without_token"
+            ),
         ]
         indexes = [
             models.Index(fields=["due_at"], condition=Q(delivery=Delivery.WAITING), name="callback_due"),

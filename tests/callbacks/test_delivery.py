@@ -261,6 +261,13 @@ def test_chat_is_told_once_of_each_failure(receiver: Receiver, settings: Any, db
     assert "X-Dupdash-Signature" not in call[0]
 
 
+def test_database_refuses_a_second_chat_message_of_a_job(db: None) -> None:
+    job = a_job(State.FAILED)
+    Callback.objects.create(job=job)
+    Callback.objects.bulk_create([Callback(job=job)], ignore_conflicts=True)
+    assert Callback.objects.filter(job=job).count() == 1
+
+
 def test_no_chat_is_told_without_the_setting(db: None) -> None:
     a_job(State.FAILED, finished_at=timezone.now())
     tasks.send_due()

@@ -66,9 +66,12 @@ class Migration(migrations.Migration):
                     models.Index(condition=models.Q(("delivery", "waiting")), fields=["due_at"], name="callback_due")
                 ],
                 "constraints": [
+                    models.UniqueConstraint(fields=("job", "token"), name="one_callback_per_job_and_token"),
                     models.UniqueConstraint(
-                        fields=("job", "token"), name="one_callback_per_job_and_token", nulls_distinct=False
-                    )
+                        condition=models.Q(("token__isnull", True)),
+                        fields=("job",),
+                        name="one_callback_per_job_without_token",
+                    ),
                 ],
             },
         ),
