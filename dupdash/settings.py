@@ -1,6 +1,7 @@
 """The settings of dupdash. Those that an installation may change come from the environment: see ``.env.example``."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -323,13 +324,31 @@ OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
 OIDC_ROLE_ADMINISTRATOR = env.groups("OIDC_ROLE_ADMINISTRATOR")
 OIDC_ROLE_FACULTY = env.groups("OIDC_ROLE_FACULTY")
 OIDC_ROLE_HELP_DESK = env.groups("OIDC_ROLE_HELP_DESK")
-if OIDC_ISSUER:
+
+# --- Single sign-on with SAML ---------------------------------------------------------------------------
+
+# The metadata of the identity provider, and its entity id where the file has several.
+SAML_METADATA_FILE = env.text("SAML_METADATA_FILE")
+SAML_ENTITY_ID = env.text("SAML_ENTITY_ID")
+SAML_NAME = env.text("SAML_NAME") or "your university account"
+SAML_GROUPS_ATTRIBUTE = env.text("SAML_GROUPS_ATTRIBUTE", "urn:oid:1.3.6.1.4.1.5923.1.1.1.1")
+SAML_ROLE_ADMINISTRATOR = env.groups("SAML_ROLE_ADMINISTRATOR")
+SAML_ROLE_FACULTY = env.groups("SAML_ROLE_FACULTY")
+SAML_ROLE_HELP_DESK = env.groups("SAML_ROLE_HELP_DESK")
+if SAML_METADATA_FILE:
+    if OIDC_ISSUER:
+        refuse("SAML_METADATA_FILE and OIDC_ISSUER", "cannot be set both: people sign in at one provider")
+    if not Path(SAML_METADATA_FILE).is_file():
+        refuse("SAML_METADATA_FILE", f"there is no file {SAML_METADATA_FILE}")
+    if find_spec("onelogin") is None:
+        refuse("SAML_METADATA_FILE", "needs more packages: pip install --requirement requirements-saml.txt")
+if OIDC_ISSUER or SAML_METADATA_FILE:
     # Only where it is configured: its tables, middleware and memory are nobody else's. "migrate" makes the tables.
     INSTALLED_APPS += [
         "allauth",
         "allauth.account",
         "allauth.socialaccount",
-        "allauth.socialaccount.providers.openid_connect",
+        f"allauth.socialaccount.providers.{'openid_connect' if OIDC_ISSUER else 'saml'}",
     ]
     MIDDLEWARE.append("allauth.account.middleware.AccountMiddleware")
     ACCOUNT_ADAPTER = "dupdash.accounts.single_sign_on.AccountAdapter"
@@ -337,7 +356,10 @@ if OIDC_ISSUER:
     ACCOUNT_EMAIL_VERIFICATION = SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
     SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
 elif not (LOCAL_PASSWORDS or MOODLE_SIGN_IN):
-    refuse("LOCAL_PASSWORDS", "must be true where neither OIDC_ISSUER nor MOODLE_SIGN_IN is set: nobody could sign in")
+    refuse(
+        "LOCAL_PASSWORDS",
+        "must be true where none of OIDC_ISSUER, SAML_METADATA_FILE and MOODLE_SIGN_IN is set: nobody could sign in",
+    )
 
 # --- Policy ---------------------------------------------------------------------------------------------
 

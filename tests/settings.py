@@ -42,10 +42,11 @@ os.environ |= {
 }
 
 from dupdash.settings import *  # noqa: E402, F403
-from dupdash.settings import DATABASES  # noqa: E402
+from dupdash.settings import DATABASES, INSTALLED_APPS  # noqa: E402
 
 # Most tests are of an installation without single sign-on; its tables are there.
 OIDC_ISSUER = ""
+INSTALLED_APPS.append("allauth.socialaccount.providers.saml")
 
 # The test database need not survive a power failure. Syncing to the disk would double the duration of the suite.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

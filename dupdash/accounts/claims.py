@@ -27,6 +27,36 @@ class Person:
     roles: frozenset[Role] | None
 
 
+@dataclass(frozen=True)
+class Rules:
+    """How the claims of the configured provider are used."""
+
+    trust_email: bool
+    groups: str
+    administrators: list[str]
+    faculty: list[str]
+    help_desk: list[str]
+
+
+def rules() -> Rules:
+    """Those of the settings; OpenID Connect and SAML have their own."""
+    if settings.SAML_METADATA_FILE:
+        return Rules(
+            trust_email=True,
+            groups="groups",
+            administrators=settings.SAML_ROLE_ADMINISTRATOR,
+            faculty=settings.SAML_ROLE_FACULTY,
+            help_desk=settings.SAML_ROLE_HELP_DESK,
+        )
+    return Rules(
+        trust_email=settings.OIDC_TRUST_EMAIL,
+        groups=settings.OIDC_GROUPS_CLAIM,
+        administrators=settings.OIDC_ROLE_ADMINISTRATOR,
+        faculty=settings.OIDC_ROLE_FACULTY,
+        help_desk=settings.OIDC_ROLE_HELP_DESK,
+    )
+
+
 def person_of(claims: Mapping[str, object]) -> Person:
     """The person whom these claims describe. Raises Untrusted.
 
@@ -50,20 +80,21 @@ def _email(claims: Mapping[str, object]) -> str:
         raise Untrusted("Your university account has no e-mail address that dupdash can use.") from None
     verified = claims.get("email_verified")
     # Some providers send the word in place of the truth value.
-    if verified in (True, "true") or (verified is None and settings.OIDC_TRUST_EMAIL):
+    if verified in (True, "true") or (verified is None and rules().trust_email):
         return email.lower()
     raise Untrusted("The e-mail address of your university account is not verified.")
 
 
 def _roles(claims: Mapping[str, object]) -> frozenset[Role] | None:
+    how = rules()
     mapping = {
-        Role.ADMINISTRATOR: settings.OIDC_ROLE_ADMINISTRATOR,
-        Role.FACULTY: settings.OIDC_ROLE_FACULTY,
-        Role.HELP_DESK: settings.OIDC_ROLE_HELP_DESK,
+        Role.ADMINISTRATOR: how.administrators,
+        Role.FACULTY: how.faculty,
+        Role.HELP_DESK: how.help_desk,
     }
     if not any(mapping.values()):
         return None
-    groups = _groups(claims, settings.OIDC_GROUPS_CLAIM)
+    groups = _groups(claims, how.groups)
     return frozenset(role for role, names in mapping.items() if groups & set(names))
 
 

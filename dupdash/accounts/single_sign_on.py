@@ -1,4 +1,4 @@
-"""Signs people in with OpenID Connect: finds or makes the account, and gives it the roles of the provider's groups.
+"""Signs people in with OpenID Connect or SAML: finds or makes the account, and gives it the roles of its groups.
 
 Used by django-allauth, which does the protocol. The provider is the one of the settings.
 """
@@ -16,6 +16,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.shortcuts import render
 
+from dupdash.accounts import saml
 from dupdash.accounts.access import Role
 from dupdash.accounts.audit import record
 from dupdash.accounts.claims import Person, Untrusted, person_of
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.accounts")
 
-PROVIDER = "oidc"
+PROVIDER, SAML_PROVIDER = "oidc", "saml"
+
+
+def offered_name() -> str:
+    """What people call their account at the configured provider; "" where none is configured."""
+    if settings.OIDC_ISSUER:
+        return str(settings.OIDC_NAME)
+    return str(settings.SAML_NAME) if settings.SAML_METADATA_FILE else ""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -48,6 +56,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> list[Any]:
         """The provider of the settings alone: rows of the database are ignored."""
+        if settings.SAML_METADATA_FILE:
+            return [SocialApp(provider=SAML_PROVIDER, provider_id=SAML_PROVIDER, client_id=SAML_PROVIDER, settings={})]
         if not settings.OIDC_ISSUER:
             return []
         return [
@@ -69,7 +79,8 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         """Called when the provider has vouched for somebody, before the person is signed in."""
         account = sociallogin.account
         try:
-            person = person_of(_claims(account.extra_data))
+            is_saml = account.provider == SAML_PROVIDER
+            person = person_of(saml.claims(account.extra_data) if is_saml else _claims(account.extra_data))
             # What the provider says is used now, and not stored.
             account.extra_data = {}
             sociallogin.email_addresses = []
@@ -77,9 +88,9 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
                 sociallogin.user = _account_of(person) or User(username=_free_username(person.email))
         except Untrusted as reason:
             logger.warning("a single sign-on was refused: %s", reason)
-            record(AuditKind.SIGN_IN_FAILED, subject=settings.OIDC_NAME, detail=str(reason))
+            record(AuditKind.SIGN_IN_FAILED, subject=offered_name(), detail=str(reason))
             raise ImmediateHttpResponse(refusal(request, str(reason))) from None
-        request.signed_in_by = settings.OIDC_NAME  # type: ignore[attr-defined]
+        request.signed_in_by = offered_name()  # type: ignore[attr-defined]
         if sociallogin.user.pk is not None and not sociallogin.user.is_active:
             record(AuditKind.SIGN_IN_FAILED, subject=sociallogin.user.get_username(), detail="inactive account")
             return

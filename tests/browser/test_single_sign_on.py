@@ -1,5 +1,8 @@
 """A day with single sign-on: from a deep link through the provider's page, with a form that was typed before."""
 
+from datetime import timedelta
+from pathlib import Path
+
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
@@ -10,6 +13,7 @@ from pytest_django.live_server_helper import LiveServer
 from dupdash.sandbox.server import Sandbox
 from tests.browser.axe import look_at
 from tests.browser.support import window
+from tests.sign_in.identity_provider import Lies, identity_provider
 from tests.sign_in.provider import SUB, provider
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
@@ -47,3 +51,28 @@ def test_faculty_member_signs_in_and_keeps_a_form_over_the_end_of_the_session(
         expect(page.get_by_text("You are signed out of dupdash.")).to_be_visible()
         page.get_by_role("link", name="Sign out there, too").click()
         page.wait_for_url(f"{campus.url}/oauth2/end_session**")
+
+
+def test_faculty_member_signs_in_with_saml_from_another_site(
+    browser: Browser, live_server: LiveServer, sandbox: Sandbox, settings: Settings, tmp_path: Path
+) -> None:
+    """The provider's form brings no cookies along; and an answer that took too long is a page with a way on."""
+    settings.SAML_NAME, settings.SITE_URL, settings.LOCAL_PASSWORDS = "Campus Login", live_server.url, False
+    settings.SAML_ROLE_FACULTY = ["teacher"]
+    with identity_provider(tmp_path) as campus, window(browser, live_server.url) as page:
+        settings.SAML_METADATA_FILE = str(tmp_path / "metadata.xml")
+        campus.lies = Lies(age=timedelta(hours=1))
+        page.goto("/jobs/new/")
+        page.get_by_role("link", name="Sign in with Campus Login").click()
+        page.get_by_role("button", name="Sign in as Fay").click()
+        expect(page.get_by_text("It took too long, or the clocks of the servers differ.")).to_be_visible()
+        assert look_at(page) == []
+
+        campus.lies = Lies()
+        page.goto("/jobs/new/")
+        page.get_by_role("link", name="Sign in with Campus Login").click()
+        page.get_by_role("button", name="Sign in as Fay").click()
+        page.wait_for_url(f"{live_server.url}/jobs/new/**")
+        expect(page.get_by_text("Fay Faculty")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("link", name="Sign in with Campus Login")).to_be_visible()

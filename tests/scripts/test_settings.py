@@ -98,6 +98,7 @@ def test_debug_mode_starts_without_a_secret_key():
 
 BAD = [
     {"LOCAL_PASSWORDS": "false"},
+    {"SAML_METADATA_FILE": "/nowhere/metadata.xml"},
     {"MOODLE_SIGN_IN": "true"},
     {"MOODLE_SIGN_IN_ROLE": "administrator"},
     {"OIDC_ISSUER": "https://id.example.edu"},

@@ -56,6 +56,7 @@ class SignOut(LogoutView):
     """Ends the session here. Whoever came from a single sign-on provider is offered to end the one there, too."""
 
     def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
+        # Signing out at a SAML provider is not offered.
         from_sso = settings.OIDC_ISSUER and SSO_MARK in request.session
         response = super().post(request, *arguments, **more)
         return see_other(f"{reverse('login')}?{SIGNED_OUT_OF_SSO}") if from_sso else response
@@ -66,11 +67,11 @@ def _takes_passwords() -> bool:
 
 
 def _single_sign_on(request: HttpRequest, wanted: str) -> dict[str, str]:
-    if not settings.OIDC_ISSUER:
+    if not (settings.OIDC_ISSUER or settings.SAML_METADATA_FILE):
         return {}
     signed_out = SIGNED_OUT_OF_SSO in request.GET and not request.user.is_authenticated
     return {
-        "sso_name": settings.OIDC_NAME,
+        "sso_name": settings.OIDC_NAME if settings.OIDC_ISSUER else settings.SAML_NAME,
         "sso_url": f"{reverse('sso')}?{urlencode({'next': wanted})}" if wanted else reverse("sso"),
         "sso_sign_out_url": reverse("sso_sign_out") if signed_out else "",
     }

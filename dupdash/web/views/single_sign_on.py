@@ -12,13 +12,14 @@ from allauth.socialaccount.providers.openid_connect import views as openid_conne
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from requests import RequestException
 
 from dupdash.accounts.single_sign_on import PROVIDER, refusal
 from dupdash.web.responses import see_other
+from dupdash.web.views import saml
+from dupdash.web.wanted_page import wanted_page
 
 logger = logging.getLogger("dupdash.accounts")
 
@@ -48,12 +49,14 @@ def _with_provider(view: View) -> View:
 
 
 @require_safe
-@_with_provider
 def start(request: HttpRequest) -> HttpResponse:
     """Send the person to the provider. Only ``next`` is taken from the address."""
-    wanted = request.GET.get("next", "")
-    if not url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
-        wanted = reverse("overview")
+    return saml.start(request) if settings.SAML_METADATA_FILE else _start(request)
+
+
+@_with_provider
+def _start(request: HttpRequest) -> HttpResponse:
+    wanted = wanted_page(request)
     provider = get_adapter().get_provider(request, PROVIDER)
     answer: HttpResponse = provider.redirect(request, process=AuthProcess.LOGIN, next_url=wanted)
     return answer

@@ -1,0 +1,170 @@
+"""SAML: reads the metadata of the identity provider, writes requests and checks the signed answers.
+
+The packages of requirements-saml.txt are imported where they are used, because only installations with SAML have them.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.urls import reverse
+
+if TYPE_CHECKING:
+    from onelogin.saml2.auth import OneLogin_Saml2_Auth
+
+# Attributes under the names that identity providers use: Shibboleth (urn:oid:…), ADFS and Entra (http://…), plain.
+_CLAIMS = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+ATTRIBUTES = {
+    "email": ("urn:oid:0.9.2342.19200300.100.1.3", f"{_CLAIMS}emailaddress", "mail", "email"),
+    "given_name": ("urn:oid:2.5.4.42", f"{_CLAIMS}givenname", "givenName"),
+    "family_name": ("urn:oid:2.5.4.4", f"{_CLAIMS}surname", "sn"),
+    "name": (
+        "urn:oid:2.16.840.1.113730.3.1.241",
+        "http://schemas.microsoft.com/identity/claims/displayname",
+        "displayName",
+    ),
+}
+# What identifies a person for ever. Without any of them the NameID does, or the e-mail address where that one changes.
+IDENTIFIERS = (
+    "urn:oasis:names:tc:SAML:attribute:subject-id",
+    "urn:oasis:names:tc:SAML:attribute:pairwise-id",
+    "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
+)
+TRANSIENT = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+
+
+class Refused(Exception):
+    """The answer is not accepted. ``why`` is for the log and the audit page, ``advice`` for the person."""
+
+    def __init__(self, why: str, advice: str = "Try again. If it fails again, ask a course administrator.") -> None:
+        super().__init__(why)
+        self.advice = advice
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A checked answer, with the methods by which django-allauth reads it."""
+
+    request_id: str
+    attributes: dict[str, list[str]]
+    name_id: str
+    name_id_format: str
+
+    def get_attributes(self) -> dict[str, list[str]]:
+        return self.attributes
+
+    def get_nameid(self) -> str:
+        """What identifies this person at the provider in all later answers."""
+        lasting = "" if self.name_id_format == TRANSIENT else self.name_id
+        return _first(self.attributes, IDENTIFIERS) or lasting or _first(self.attributes, ATTRIBUTES["email"]) or "?"
+
+    def get_nameid_format(self) -> str:
+        return self.name_id_format
+
+
+def request_to_provider() -> tuple[str, str]:
+    """The address to which the browser is sent, and the id of the request that is in it."""
+    authentication = _authentication({})
+    address: str = authentication.login(return_to="")
+    return address, str(authentication.get_last_request_id())
+
+
+def check(answer: str) -> Answer:
+    """Check signature, audience, recipient and time of an answer. Raises Refused."""
+    authentication = _authentication({"SAMLResponse": answer})
+    try:
+        # Which request it answers is checked by the caller, who knows which ones this browser has sent.
+        authentication.process_response(request_id=None)
+    except Exception as error:
+        # Whatever hostile XML makes a parser raise.
+        raise Refused(f"the answer cannot be read: {type(error).__name__}") from None
+    if errors := authentication.get_errors():
+        why = str(authentication.get_last_error_reason() or ", ".join(errors))
+        if "timestamp" in why:
+            raise Refused(why, "It took too long, or the clocks of the servers differ. Try again.")
+        raise Refused(why)
+    if not authentication.is_authenticated():
+        raise Refused("the provider signed nobody in")
+    request_id = authentication.get_last_response_in_response_to()
+    if not request_id:
+        raise Refused("nobody asked for this answer", "Begin on the sign-in page of dupdash.")
+    return Answer(
+        request_id=str(request_id),
+        attributes=authentication.get_attributes(),
+        name_id=str(authentication.get_nameid() or ""),
+        name_id_format=str(authentication.get_nameid_format() or ""),
+    )
+
+
+def claims(attributes: dict[str, list[str]]) -> dict[str, object]:
+    """The attributes under the names that OpenID Connect gives them, so that both are used in the same way.
+
+    SAML does not say whether an address is verified: whoever configures the provider trusts its addresses.
+    """
+    found: dict[str, object] = {"email_verified": True, "groups": attributes.get(settings.SAML_GROUPS_ATTRIBUTE, [])}
+    for claim, names in ATTRIBUTES.items():
+        if value := _first(attributes, names):
+            found[claim] = value
+    return found
+
+
+def metadata() -> bytes:
+    """What the administrators of the provider need to know about dupdash."""
+    from onelogin.saml2.settings import OneLogin_Saml2_Settings
+
+    text = OneLogin_Saml2_Settings(settings=_configuration(), sp_validation_only=True).get_sp_metadata()
+    return text if isinstance(text, bytes) else str(text).encode()
+
+
+def _first(attributes: dict[str, list[str]], names: tuple[str, ...]) -> str:
+    return next((attributes[name][0] for name in names if attributes.get(name)), "")
+
+
+def _authentication(form: dict[str, str]) -> "OneLogin_Saml2_Auth":
+    from onelogin.saml2.auth import OneLogin_Saml2_Auth
+
+    # From the settings and not from the request: a forged Host header does not change who the recipient is.
+    here = urlsplit(settings.SITE_URL)
+    request = {
+        "https": "on" if here.scheme == "https" else "off",
+        "http_host": here.netloc,
+        "script_name": reverse("saml_acs"),
+        "get_data": {},
+        "post_data": form,
+    }
+    return OneLogin_Saml2_Auth(request, _configuration())
+
+
+def _configuration() -> dict[str, Any]:
+    return {
+        "strict": True,
+        "idp": _provider(Path(settings.SAML_METADATA_FILE), settings.SAML_ENTITY_ID),
+        "sp": {
+            "entityId": f"{settings.SITE_URL}{reverse('saml_metadata')}",
+            "assertionConsumerService": {"url": f"{settings.SITE_URL}{reverse('saml_acs')}", "binding": POST},
+        },
+        # A signature is required in any case, over the assertion or over the whole answer.
+        "security": {
+            "rejectDeprecatedAlgorithm": True,
+            "requestedAuthnContext": False,
+            "wantNameId": False,
+            "allowSingleLabelDomains": True,
+        },
+    }
+
+
+def _provider(file: Path, entity_id: str) -> dict[str, Any]:
+    return _parsed(file, entity_id, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _parsed(file: Path, entity_id: str, changed: int) -> dict[str, Any]:
+    """The provider in the metadata. ``changed``: when the file changed last, so that a new one is read."""
+    from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
+
+    parsed = OneLogin_Saml2_IdPMetadataParser.parse(file.read_text(), entity_id=entity_id or None)
+    return dict(parsed["idp"])

@@ -1,0 +1,13 @@
+"""The page that somebody wanted before the sign-in."""
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+
+def wanted_page(request: HttpRequest) -> str:
+    """The value of ``next``; the overview in place of another site."""
+    wanted = request.GET.get("next", "")
+    if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
+        return wanted
+    return reverse("overview")
