@@ -1,5 +1,6 @@
 """A list is uploaded, corrected, started, tried again, and undone, in a real browser on a desktop and on a phone."""
 
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.course_dates import day_of
+from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
@@ -110,6 +112,9 @@ def test_way_from_a_file_to_the_undo(
 def test_way_from_a_category(
     width: int, browser: Browser, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
+    MoodleHealth.current()
+    MoodleHealth.objects.update(may_update=True)
+    source = sandbox.course("BIO101-2026S1")
     with window(browser, live_server.url, administrator, width=width) as page:
         page.goto("/rollover/")
         page.get_by_role("link", name="From Moodle").click()
@@ -121,13 +126,23 @@ def test_way_from_a_category(
         looked_at(page, "courses", width)
         page.get_by_label("All courses").uncheck()
         page.get_by_role("checkbox", name="BIO101-2026S1").check()
+        expect(page.get_by_label("Weeks later", exact=True)).to_be_hidden()
+        page.get_by_label("Some weeks later").check()
+        expect(page.get_by_label("Weeks later", exact=True)).to_have_value("52")
         page.get_by_label("The category after that of the source").check()
         page.get_by_role("button", name="Check the list").click()
         tasks.continue_work()
         expect(page.get_by_role("button", name="Start 1 copy")).to_be_enabled()
         expect(page.get_by_text("BIO101-2027S1")).to_be_visible()
+        page.get_by_label("Hide the sources").check()
         page.get_by_role("button", name="Start 1 copy").click()
         with working():
             tasks.continue_work()
             expect(page.get_by_text("All copies have ended.")).to_be_visible()
-        assert sandbox.course("BIO101-2027S1").categoryid == 7
+        tasks.continue_work()
+        # The page notices it by itself.
+        expect(page.get_by_text("1 source was hidden.")).to_be_visible()
+    copy = sandbox.course("BIO101-2027S1")
+    assert copy.categoryid == 7
+    assert day_of(copy.startdate) == (day_of(source.startdate) or date.min) + timedelta(weeks=52)
+    assert not sandbox.course("BIO101-2026S1").visible

@@ -37,11 +37,12 @@ def close_ended() -> None:
     going_on = DuplicationJob.objects.filter(batch=OuterRef("pk"), state__in=GOING_ON)
     now = timezone.now()
     for batch in Batch.objects.filter(~Exists(going_on), closed_at__isnull=True):
+        # Before the batch is closed, so that a worker that dies in between does it again.
+        note_sources(batch)
         due = now if batch.mail_results and batch.requester_id else None
         Batch.objects.filter(pk=batch.pk, closed_at__isnull=True).update(
             closed_at=now, mail_due_at=due, mail_attempts=0
         )
-        note_sources(batch)
         logger.info("batch %s has ended", batch.pk)
 
 
