@@ -107,7 +107,8 @@ def _submit(
             faults[index] = moodle_failed(error)
     if faults:
         return _refused(faults)
-    how = BatchSettings(call.parameters["label"].strip() or f"{len(requests)} courses by {call.token.label}")
+    label = call.parameters["label"].strip() or f"{len(requests)} courses by {call.token.label}"
+    how = BatchSettings(label, mail_results=True)
     try:
         batch = submit_batch(requests, how, actor=call.owner, client=client, via=call.token.label)
     except InvalidBatch as invalid:

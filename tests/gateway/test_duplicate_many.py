@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from dupdash.duplication.models import Batch, DuplicationJob, Origin
+from dupdash.duplication.models import Batch, DuplicationJob, MoodleHealth, Origin
 from dupdash.duplication.states import State
 from tests.duplication.support import Moodle, a_job
 from tests.gateway.support import SOURCE, STATUSES, Caller, error
@@ -37,7 +37,7 @@ def test_each_course_becomes_a_job_of_one_batch(program: Caller, administrator: 
     assert [(job.shortname, job.visible, job.batch_row) for job in jobs] == [("M-1", True, 0), ("M-2", False, 1)]
     assert {job.origin for job in jobs} == {Origin.WEB_SERVICE}
     batch = Batch.objects.get()
-    assert (batch.label, batch.requester) == ("Term 2027", administrator)
+    assert (batch.label, batch.requester, batch.mail_results) == ("Term 2027", administrator, True)
     assert jobs[0].events.get().via == "timetable import"
     assert len(program(STATUSES, duplicateids=ids)["statuses"]) == 2
 
@@ -65,6 +65,17 @@ def test_every_fault_is_reported_with_its_index_and_nothing_is_started(program: 
     ]
     assert DuplicationJob.objects.count() == 1
     assert not Batch.objects.exists()
+
+
+def test_one_id_number_twice_is_reported_for_both(program: Caller) -> None:
+    MoodleHealth.current()
+    MoodleHealth.objects.update(may_update=True)
+    answer = many(program, course("M-1", idnumber="N"), course("M-2", idnumber="n"), course("M-3"))
+    assert [(fault["itemid"], fault["warningcode"]) for fault in answer["warnings"]] == [
+        (0, "courseidnumbertaken"),
+        (1, "courseidnumbertaken"),
+    ]
+    assert not DuplicationJob.objects.exists()
 
 
 def test_one_short_name_twice_is_reported_for_both(program: Caller) -> None:
