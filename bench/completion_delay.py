@@ -64,14 +64,14 @@ def main() -> None:
             set_up(installation)
             sources = site.sources if site else sandbox_sources(installation, arguments.copies)
             measured = _measure(arguments.copies, sources, site.url if site else installation.sandbox_url)
+            where = "a real Moodle" if site else f"the sandbox, speed {arguments.speed:g}"
+            _report_delays(measured, f"{len(measured.delays)} copies, concurrency {arguments.concurrency}, on {where}")
+            if proxy:
+                _report_calls(proxy.calls, measured)
             if site:
                 delete_copies(_courses())
         finally:
             installation.stop()
-    where = "a real Moodle" if site else f"the sandbox, speed {arguments.speed:g}"
-    _report_delays(measured, f"{len(measured.delays)} copies, concurrency {arguments.concurrency}, on {where}")
-    if proxy:
-        _report_calls(proxy.calls, measured)
 
 
 def set_up(installation: Installation) -> None:

@@ -7,7 +7,7 @@ import time
 from django.utils import timezone
 
 from dupdash.duplication import moodle_health, planner_statistics
-from dupdash.duplication.engine import checking, recovery, run, verification
+from dupdash.duplication.engine import checking, follow, recovery, run, verification
 from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import database_lock, dispatch
@@ -77,7 +77,8 @@ def _ask_moodle() -> None:
         with open_client() as client:
             moodle_health.probe_if_due(client)
             if checking.check_due_jobs(client, deadline):
-                verification.verify_pending(client, deadline)
+                # A comparison must not delay the end of other copies.
+                verification.verify_pending(client, deadline, lambda: follow.follow_due_jobs(client, deadline))
     except ConfigurationFault as fault:
         moodle_health.pause(fault)
 

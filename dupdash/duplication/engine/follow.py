@@ -233,7 +233,7 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
             raise
     match outcome:
         case outcomes.Finished(course_id):
-            finish(job, course_id, client)
+            _finish(job, course_id, client)
         case outcomes.AnswerLost(detail, errorcode):
             done = errorcode not in ("", asynchronous.FAILED_BY_ITS_ID)
             start_checking(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode, done=done)
@@ -248,6 +248,15 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
         case None if report is not None:
             # The site answered, and does not know the result yet.
             update_job(job, last_response_at=timezone.now())
+
+
+def _finish(job: DuplicationJob, course_id: int, client: MoodleClient) -> None:
+    """A copy whose site reports what it lacks is complete. It is compared later (``verify_pending``): during a
+    comparison the end of other copies is not noticed."""
+    if job.moodle_report is None or job.cancel_requested_at is not None:
+        finish(job, course_id, client)
+    else:
+        succeed(job, course_id, None, guard={"cancel_requested_at__isnull": True})
 
 
 def _fail(job: DuplicationJob, failure: outcomes.FailedInMoodle) -> None:

@@ -71,8 +71,8 @@ def verify(
         return None
 
 
-def verify_pending(client: MoodleClient, deadline: float) -> None:
-    """Make the reports that could not be made when their copies ended.
+def verify_pending(client: MoodleClient, deadline: float, between: Callable[[], object]) -> None:
+    """Make the reports that were not made when their copies ended. ``between`` is called after each of them.
 
     ``deadline``: on the monotonic clock; a Moodle that is away or slow leaves the rest for the next sweep.
     """
@@ -81,6 +81,7 @@ def verify_pending(client: MoodleClient, deadline: float) -> None:
     for job in _without_report(timezone.now())[:AT_ONCE]:
         if time.monotonic() > deadline or not _verify_later(job, client):
             return
+        between()
 
 
 def why_not_verified(report: Report | None) -> str:

@@ -1,5 +1,6 @@
 """A site with the Moodle plugin: repeated starts, its queue and cron, its result as proof, cancelling."""
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.engine import recovery
+from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Proof
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.progress import progress
@@ -276,3 +278,22 @@ def test_sweep_follows_many_copies_with_one_call(moodle: Moodle, clock: Clock) -
         clock.forward(1)
         tasks.sweep()
         assert moodle.called == {STATUSES: 1}
+
+
+def test_copy_is_compared_after_its_end(moodle: Moodle, clock: Clock) -> None:
+    """A comparison lists two courses, and the end of other copies is not noticed meanwhile."""
+    job = run_worker(submit())
+
+    def followed_to_its_end() -> bool:
+        clock.forward(1)
+        with open_client() as client:
+            follow_due_jobs(client, time.monotonic() + 60)
+        job.refresh_from_db()
+        return job.state != State.RUNNING
+
+    await_until(followed_to_its_end, "the end of the job")
+    assert (job.state, job.verification) == (State.SUCCEEDED, None)
+    tasks.sweep()
+    job.refresh_from_db()
+    assert job.verification is not None
+    assert job.verification["complete"]
