@@ -6,7 +6,7 @@ Starts the web process, the workers and a sandbox with the plugin; with MOODLE_U
 bench/site.py) and deletes its own copies there. The intervals are those of ``.env.example``. The benchmark reads the
 status of all copies ten times a second, beside dupdash. The delay of a job is the time from the first status that says
 "done" to the end of the job. On a real site a proxy counts the calls of dupdash. Moodle works on all copies from the
-start of the last one to the end of the first. With --concurrency 100, a hundred copies are followed at once.
+start of the last one to the end of the first. With --concurrency 64, the most, 64 are followed at once.
 """
 
 import argparse
