@@ -79,6 +79,10 @@ class Process:
                 start_new_session=True,
             )
 
+    def use(self, settings: dict[str, str]) -> None:
+        """Change settings from the next start on."""
+        self._environment |= settings
+
     @property
     def output(self) -> str:
         return self._log.read_text(errors="replace")
@@ -161,6 +165,7 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
+        self.database = "postgres"
         self._data = folder / "postgres"
         self._environment = dict(os.environ) | marked(folder, "postgres")
         self._start_or_stop = threading.Lock()
@@ -176,7 +181,7 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        return f"postgres://dupdash@127.0.0.1:{self.port}/postgres"
+        return f"postgres://dupdash@127.0.0.1:{self.port}/{self.database}"
 
     def start(self) -> None:
         self._data.mkdir()

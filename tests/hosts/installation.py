@@ -29,8 +29,10 @@ PERIODS = SCALED | {"MOODLE_CONCURRENCY": str(SLOTS)} | dict.fromkeys(LONG, "300
 class SeveralHosts(Installation):
     """Web and sandbox, and as many hosts with workers as a test wants."""
 
-    def __init__(self, folder: Path, *, hosts: int, **periods: str) -> None:
-        super().__init__(folder, postgres=True, redis=True, seed=1, periods=PERIODS | periods, speed=20)
+    def __init__(self, folder: Path, *, hosts: int, scaled: bool, speed: float, **periods: str) -> None:
+        """``scaled``: with the short periods of tests; otherwise with the defaults."""
+        periods = (PERIODS if scaled else {}) | periods
+        super().__init__(folder, postgres=True, redis=True, seed=1, periods=periods, speed=speed)
         self.hosts = [self._host(number) for number in range(1, hosts + 1)]
 
     def _host(self, number: int) -> Process:
@@ -48,6 +50,12 @@ class SeveralHosts(Installation):
         assert self.postgres is not None
         with psycopg.connect(self.postgres.url, connect_timeout=5) as connection:
             return connection.execute(query.encode(), values).fetchall()
+
+    def use_database(self, name: str) -> str:
+        """Ask another database of the same server from now on. Returns its address."""
+        assert self.postgres is not None
+        self.postgres.database = name
+        return self.postgres.url
 
     def reasons(self) -> list[str]:
         """The reasons of all events."""
@@ -112,10 +120,10 @@ def no_cluster_was_replaced(hosts: Iterable[Process]) -> None:
 
 
 @contextmanager
-def several_hosts(hosts: int, **periods: str) -> Iterator[SeveralHosts]:
+def several_hosts(hosts: int, *, scaled: bool = True, speed: float = 20, **periods: str) -> Iterator[SeveralHosts]:
     """An installation that runs for the block. PostgreSQL's user must reach its folder, so it is none of pytest's."""
     with TemporaryDirectory(prefix="dupdash-hosts-", ignore_cleanup_errors=True) as folder:
-        installation = SeveralHosts(Path(folder), hosts=hosts, **periods)
+        installation = SeveralHosts(Path(folder), hosts=hosts, scaled=scaled, speed=speed, **periods)
         try:
             installation.start()
             yield installation
