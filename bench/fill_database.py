@@ -272,7 +272,7 @@ def _live(job: "DuplicationJob", number: int, count: int, now: datetime, chance:
         job.checking_since = job.started_at
         return
     job.finished_at = job.started_at + timedelta(seconds=seconds)
-    job.facts = {"course_id": 20000 + number}
+    job.evidence = {"course_id": 20000 + number}
     if job.state == "succeeded":
         job.phase, job.course_id, job.proof = "restore", 20000 + number, "answered"
         job.restore_at = job.source_released_at = job.started_at + timedelta(seconds=seconds / 3)
@@ -297,7 +297,7 @@ def _events(job: "DuplicationJob") -> "Iterator[JobEvent]":
     yield told(job.created_at, "submitted", "", first, "Queued." if job.queued_at else "Waits for approval.")
     before = first
     if job.started_at:
-        yield told(job.started_at, "started", "queued", "running", "A worker took the job.")
+        yield told(job.started_at, "started", "queued", "running", "A worker claimed the job.")
         yield told(job.started_at, "sent", "running", "running", "The request was sent to Moodle.")
         yield told(job.started_at, "seen", "running", "running", "The backup of the source was seen in Moodle.")
         before = "running"

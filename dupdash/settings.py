@@ -239,7 +239,7 @@ Q_CLUSTER = {
     "catch_up": False,
     "scheduler": False,
     "guard_cycle": 0.5,
-    # The broker pauses by itself and polls an idle queue seldom (duplication/queue/broker.py).
+    # The broker pauses by itself and polls an idle queue rarely (duplication/queue/broker.py).
     "poll": 0,
     # django-q2 writes the state of its processes to this cache twice a second, and nothing reads it.
     "cache": "unused",
@@ -292,8 +292,8 @@ SIGN_IN_ATTEMPTS_ADDRESS = env.count("SIGN_IN_ATTEMPTS_ADDRESS", 50)
 RESET_MAILS_ACCOUNT = env.count("RESET_MAILS_ACCOUNT", 3)
 RESET_MAILS_ADDRESS = env.count("RESET_MAILS_ADDRESS", 20)
 PASSWORD_RESET_TIMEOUT = 3600
-# Whether people may sign in with their Moodle password, for which service they then get a token that is thrown away,
-# and the role of an account that is made at the first sign-in.
+# Whether people may sign in with their Moodle password, the service for the token that Moodle returns then (dupdash
+# discards it), and the role of an account that is created at the first sign-in.
 MOODLE_SIGN_IN = env.flag("MOODLE_SIGN_IN", False)
 MOODLE_SIGN_IN_SERVICE = env.text("MOODLE_SIGN_IN_SERVICE", "moodle_mobile_app")
 MOODLE_SIGN_IN_ROLE = env.choice("MOODLE_SIGN_IN_ROLE", "faculty", ("faculty", "help_desk", "none"))
@@ -301,7 +301,7 @@ if MOODLE_SIGN_IN and not MOODLE_URL:
     refuse("MOODLE_SIGN_IN", "needs MOODLE_URL and MOODLE_TOKEN")
 if MOODLE_SIGN_IN and not is_safe_for_passwords(MOODLE_URL):
     refuse("MOODLE_SIGN_IN", "needs a MOODLE_URL that begins with https://, because passwords are sent there")
-# Whether people may sign in with a password that is kept here.
+# Whether people may sign in with a password of a local account.
 LOCAL_PASSWORDS = env.flag("LOCAL_PASSWORDS", True)
 # A session ends after this time, whether it is used or not.
 SESSION_LIFETIME = env.seconds("SESSION_LIFETIME", 12 * 3600)
@@ -317,9 +317,9 @@ if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
 # What people call their account there: "Sign in with …".
 OIDC_NAME = env.text("OIDC_NAME") or "your university account"
 OIDC_SCOPES = env.names("OIDC_SCOPES", ["openid", "profile", "email"])
-# Whether addresses are believed without the claim email_verified.
+# Whether e-mail addresses are trusted without the claim email_verified.
 OIDC_TRUST_EMAIL = env.flag("OIDC_TRUST_EMAIL", False)
-# The claim with a person's groups, and the groups of each role. Where any is named, roles come from there alone.
+# The claim with a person's groups, and the groups of each role. If any is named, roles come only from there.
 OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")
 OIDC_ROLE_ADMINISTRATOR = env.groups("OIDC_ROLE_ADMINISTRATOR")
 OIDC_ROLE_FACULTY = env.groups("OIDC_ROLE_FACULTY")
@@ -343,7 +343,7 @@ if SAML_METADATA_FILE:
     if find_spec("onelogin") is None:
         refuse("SAML_METADATA_FILE", "needs more packages: pip install --requirement requirements-saml.txt")
 if OIDC_ISSUER or SAML_METADATA_FILE:
-    # Only where it is configured: its tables, middleware and memory are nobody else's. "migrate" makes the tables.
+    # Only if it is configured, because it needs tables, middleware and memory. "migrate" creates the tables.
     INSTALLED_APPS += [
         "allauth",
         "allauth.account",
@@ -358,7 +358,7 @@ if OIDC_ISSUER or SAML_METADATA_FILE:
 elif not (LOCAL_PASSWORDS or MOODLE_SIGN_IN):
     refuse(
         "LOCAL_PASSWORDS",
-        "must be true where none of OIDC_ISSUER, SAML_METADATA_FILE and MOODLE_SIGN_IN is set: nobody could sign in",
+        "must be true if none of OIDC_ISSUER, SAML_METADATA_FILE and MOODLE_SIGN_IN is set: nobody could sign in",
     )
 
 # --- Policy ---------------------------------------------------------------------------------------------
@@ -397,10 +397,10 @@ SITE_URL = env.web_address("SITE_URL") or "http://localhost:8000"
 
 # --- Callbacks and chat ---------------------------------------------------------------------------------
 
-# The hosts that callbacks may call; one that begins with a dot stands for all hosts of that domain.
+# The hosts that callbacks may call. An entry that begins with a dot allows all hosts of that domain.
 WEBHOOK_ALLOWED_HOSTS = env.names("WEBHOOK_ALLOWED_HOSTS", [])
 WEBHOOK_ALLOW_PRIVATE = env.flag("WEBHOOK_ALLOW_PRIVATE", False)
-# The incoming webhook of a chat (Slack, Mattermost, Teams), which is told of copies that failed.
+# The incoming webhook of a chat (Slack, Mattermost, Teams), which gets a message about copies that failed.
 CHAT_WEBHOOK_URL = env.service_address("CHAT_WEBHOOK_URL", ("http", "https"), "https://chat.example.edu/hooks/abc")
 if CHAT_WEBHOOK_URL:
     # An administrator set it, so its host needs no second permission.

@@ -38,7 +38,7 @@ class Action(StrEnum):
     RETRY = "retry"
     DELETE_PARTIAL = "delete the partial course of"
     SETTLE = "settle"
-    FOLLOW_UP = "look after"
+    FOLLOW_UP = "follow up"
 
 
 class NotAllowed(Exception):
@@ -46,9 +46,9 @@ class NotAllowed(Exception):
 
 
 class NotTaught(NotAllowed):
-    """The course is not one that this person teaches, or there is no such course: the message is the same for both.
+    """This person does not teach the course, or there is no such course.
 
-    Nobody learns which courses exist by asking for copies of them.
+    The message is the same for both, so that nobody learns which courses exist by requesting copies.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ def may_see(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
 
 
 def may_roll_over(user: "User | AnonymousUser | None") -> bool:
-    """Whether this person may have whole lists of courses copied from a file or from a category."""
+    """Whether this person may request whole lists of copies, from a file or from a category."""
     return is_administrator(user)
 
 
@@ -178,7 +178,7 @@ def require(user: "User | AnonymousUser | None", action: Action, job: Duplicatio
 
 @dataclass(frozen=True)
 class RequestedCopy:
-    """What decides whether a person may have a copy made: source, category and options."""
+    """The parts of a request that decide whether a person may make it: source, category and options."""
 
     source_id: int
     category_id: int
@@ -186,7 +186,7 @@ class RequestedCopy:
 
 
 def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, client: MoodleClient) -> None:
-    """Raise NotAllowed unless this person may have this copy made.
+    """Raise NotAllowed unless this person may request this copy.
 
     Faculty may copy the courses that they teach. dupdash asks Moodle each time: it finds the Moodle user by e-mail
     address or username, and the course must list that user as a contact. Raises MoodleError if Moodle does not answer.
@@ -195,7 +195,7 @@ def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, cli
         return
     if user is None or Role.FACULTY not in roles(user):
         raise NotAllowed("You may see jobs, but not request copies.")
-    # First: whoever asks for a course of somebody else gets one answer, whatever else is wrong.
+    # This check comes first, so that a request for a course of somebody else always gets the same answer.
     require_teaching(user, copy.source_id, client)
     if not may_copy_user_data(user) and user_data(copy.options):
         raise NotAllowed("Only course administrators may copy people and their work.")
@@ -204,7 +204,7 @@ def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, cli
 
 
 def require_teaching(user: "User | AnonymousUser | None", course_id: int, client: MoodleClient) -> None:
-    """Raise NotTaught unless this person may have this course copied; NotAllowed where Moodle has no such person."""
+    """Raise NotTaught unless this person may copy this course, and NotAllowed if Moodle does not know the person."""
     if is_administrator(user):
         return
     if user is None or moodle_user_id(user, client) not in taught_by(course_id, client):

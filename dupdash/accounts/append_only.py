@@ -1,4 +1,4 @@
-"""Database triggers that refuse UPDATE and DELETE on the audit table, whoever sends them."""
+"""Creates database triggers that refuse every UPDATE and DELETE on the audit table."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""Limits how often somebody may try to sign in or ask for a password reset: by account and by network address.
+"""Limits sign-in attempts and requests for a password reset, by account and by network address.
 
-The database counts, so that the limits hold over all processes and hosts. An attempt is counted before it is checked:
-attempts at the same moment cannot exceed a limit. Accounts are stored as keyed hashes, because people type passwords
-into the wrong field.
+The database counts the attempts of all processes and hosts. An attempt is counted before it is checked, so that
+concurrent attempts cannot exceed a limit. Accounts are stored as keyed hashes, because people sometimes type a password
+into the field for the account.
 """
 
 import math
@@ -40,7 +40,8 @@ RESET = Limit("reset", "RESET_MAILS_ACCOUNT", "RESET_MAILS_ADDRESS")
 
 @dataclass(frozen=True)
 class Admission:
-    """``wait``: seconds until the next attempt is allowed; 0: this one is. ``is_last``: the next one must wait."""
+    """``wait``: seconds until an attempt is allowed; 0: this attempt is allowed. ``is_last``: the next one must
+    wait."""
 
     wait: int
     is_last: bool = False
@@ -68,7 +69,7 @@ def admit(limit: Limit, account: str, address: str) -> Admission:
 
 
 def forget(limit: Limit, account: str) -> None:
-    """Forget the attempts of an account: its owner has proven who they are."""
+    """Forget the attempts of an account after a successful sign-in."""
     SignInAttempt.objects.filter(account=account_key(limit, account)).delete()
 
 

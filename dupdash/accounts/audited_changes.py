@@ -1,4 +1,4 @@
-"""Watches what the audit log tells: sign-ins, accounts, roles, and what becomes of requests and courses."""
+"""Watches the changes that the audit log records: sign-ins, accounts, roles, decisions on requests, deleted courses."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,9 @@ from dupdash.duplication.models import JobEvent
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Columns of an account that decide what it may do, and how an entry calls them.
+# The columns of an account that decide what it may do, with their names in an entry.
 _FLAGS = {"is_active": "active", "is_superuser": "superuser", "is_staff": "staff of the admin"}
-# Events of jobs that the log repeats. Reasons that people type stay in the job's activity.
+# The events of jobs that the audit log repeats. Reasons that people type are in the job's activity only.
 _OF_JOBS = {
     "approved": AuditKind.APPROVED,
     "approval_undone": AuditKind.APPROVAL_UNDONE,
@@ -55,9 +55,9 @@ def _signed_in(request: HttpRequest | None, user: "User", **more: Any) -> None:
 def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **more: Any) -> None:
     admission: Admission | None = getattr(request, "admission", None)
     if admission is not None and admission.wait:
-        # Refused without a check. The attempt that used up the limit was recorded.
+        # Refused without a check of the password. The attempt that reached the limit was recorded.
         return
-    # Only names that are accounts: people type passwords into the wrong field.
+    # Only names of existing accounts, because people sometimes type a password into the field for the account.
     typed = str(credentials.get("username") or "")
     found = get_user_model().objects.filter(username__iexact=typed).first() if "\0" not in typed else None
     subject = found.get_username() if found is not None else UNKNOWN_ACCOUNT
@@ -108,6 +108,6 @@ def _job_event(instance: JobEvent, created: bool, **more: Any) -> None:
     if kind is None or not created:
         return
     job = instance.job
-    # What dupdash says of a deletion names the course; a refusal's reason is what a person typed.
+    # The reason of a deletion names the course. The reason of a refusal was typed by a person, so it is left out.
     detail = instance.reason if kind == AuditKind.COURSE_DELETED else f"via {instance.via}" if instance.via else ""
     record(kind, actor=instance.actor, subject=f"{job.shortname}: job {job.pk}", detail=detail, job_id=job.pk)

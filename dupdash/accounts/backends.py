@@ -1,4 +1,4 @@
-"""Authentication backends: the limit of attempts, which stands before every check of a password, and local accounts."""
+"""Authentication backends: the limit of attempts, which comes before every check of a password, and local accounts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ class AttemptLimitBackend:
 
 
 class LocalAccountBackend(ModelBackend):
-    """Accounts of this database. It checks a password only where LOCAL_PASSWORDS allows that."""
+    """Accounts with a password in this database, if LOCAL_PASSWORDS is set."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any

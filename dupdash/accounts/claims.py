@@ -1,4 +1,5 @@
-"""What a single sign-on provider says about a person: e-mail address, names and groups. Claims may hold anything."""
+"""Reads e-mail address, names and groups of a person from the claims of a single sign-on provider, which are
+untrusted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class Untrusted(Exception):
 
 @dataclass(frozen=True)
 class Person:
-    """``roles`` is None where no group is mapped to a role: administrators then assign the roles in Django's admin."""
+    """``roles`` is None if no group is mapped to a role. Then administrators assign roles in Django's admin."""
 
     email: str
     first_name: str
@@ -79,7 +80,7 @@ def _email(claims: Mapping[str, object]) -> str:
     except ValidationError:
         raise Untrusted("Your university account has no e-mail address that dupdash can use.") from None
     verified = claims.get("email_verified")
-    # Some providers send the word in place of the truth value.
+    # Some providers send "true" as text.
     if verified in (True, "true") or (verified is None and rules().trust_email):
         return email.lower()
     raise Untrusted("The e-mail address of your university account is not verified.")
@@ -99,7 +100,7 @@ def _roles(claims: Mapping[str, object]) -> frozenset[Role] | None:
 
 
 def _groups(claims: Mapping[str, object], name: str) -> set[str]:
-    """The values of a claim. A name with dots also finds a claim inside of others: ``realm_access.roles``."""
+    """The values of a claim. A name with dots also finds a nested claim, for example ``realm_access.roles``."""
     found: object = claims.get(name)
     if found is None and "." in name:
         found = claims

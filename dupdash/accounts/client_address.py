@@ -1,4 +1,4 @@
-"""The network address that a request comes from, behind TRUSTED_PROXIES proxies."""
+"""Finds the network address of the client of a request, behind TRUSTED_PROXIES proxies."""
 
 import ipaddress
 
@@ -22,7 +22,8 @@ def client_address(request: HttpRequest) -> str:
 
 
 def network_of(address: str) -> str:
-    """What limits count by: an IPv4 address, or the /64 network of an IPv6 address, which one person often owns."""
+    """The network that limits count: an IPv4 address, or the /64 network of an IPv6 address, which often is one
+    person."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

@@ -1,7 +1,7 @@
-"""Ends what an account was signed in with as soon as it is made inactive: API tokens and sessions.
+"""Revokes the API tokens and deletes the sessions of an account when it is made inactive.
 
-Django and the web services refuse an inactive account in any case. What is ended here does not come back when the
-account is made active again.
+Django and the web services refuse an inactive account anyway. But without this its tokens and sessions would work again
+when the account is made active again.
 """
 
 import logging
@@ -50,7 +50,7 @@ def end_access(person: "User") -> None:
 
 
 def _delete_sessions(person: "User") -> int:
-    """Only the signed text of a session names its owner, so this reads every unexpired session. It is seldom needed."""
+    """Read every unexpired session, because only its signed text names the owner. This is rarely needed."""
     store = import_module(settings.SESSION_ENGINE).SessionStore()
     unexpired = Session.objects.filter(expire_date__gt=timezone.now())
     owned = [

@@ -1,4 +1,4 @@
-"""API tokens, recent attempts to sign in, and the audit log."""
+"""The database tables of API tokens, recent sign-in attempts, and the audit log."""
 
 from datetime import datetime
 from typing import Any
@@ -64,7 +64,7 @@ class SignInAttempt(models.Model):
     """An attempt to sign in or to reset a password; kept for SIGN_IN_WINDOW, or until its account has signed in."""
 
     at = models.DateTimeField()
-    # Keyed hashes of what was tried and where it came from (attempt_limits.py).
+    # Keyed hashes of the account and the network address (attempt_limits.py).
     account = models.CharField(max_length=64)
     address = models.CharField(max_length=64)
 
@@ -113,9 +113,9 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """Who did what to whom, when and from where. Entries are only added (audit.py); triggers guard the table, too.
+    """Who did what, when and from where. Entries are only added (audit.py); triggers refuse changes.
 
-    People are stored by name and id, without a foreign key: an entry outlives the account.
+    People are stored by name and id, without a foreign key, because an entry is kept longer than the account.
     """
 
     at = models.DateTimeField(default=timezone.now)
@@ -123,7 +123,7 @@ class AuditEntry(models.Model):
     # Empty: dupdash itself, or the command line.
     actor = models.CharField(max_length=150, blank=True)
     actor_id = models.PositiveBigIntegerField(null=True)
-    # What it was done to: an account, a token, a job, a setting.
+    # The account, token, job or setting that was changed.
     subject = models.CharField(max_length=200, blank=True)
     detail = models.CharField(max_length=1000, blank=True)
     job_id = models.CharField(max_length=32, blank=True)
@@ -151,7 +151,7 @@ class AuditEntry(models.Model):
 
 
 class PolicySnapshot(models.Model):
-    """The settings of policy at the last start: one row, which tells whether they have changed."""
+    """The policy settings at the last start; one row. The next start compares them."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     digest = models.CharField(max_length=64)

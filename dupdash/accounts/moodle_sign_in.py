@@ -25,7 +25,7 @@ NAME_LONGEST = 150
 
 
 class MoodleBackend(ModelBackend):
-    """Asks Moodle about accounts that have no password here. Used where MOODLE_SIGN_IN is true."""
+    """Lets Moodle check passwords of people who have no password in dupdash. Used if MOODLE_SIGN_IN is true."""
 
     @sensitive_variables("password", "secret")
     def authenticate(
@@ -35,7 +35,7 @@ class MoodleBackend(ModelBackend):
             return None
         name = username.strip().lower()
         if _has_password_here(name):
-            # A password of dupdash is never shown to Moodle, not even a mistyped one.
+            # A password for dupdash is never sent to Moodle, not even a mistyped one.
             return None
         secret = Secret(password)
         timeouts = Timeouts(settings.MOODLE_CONNECT_TIMEOUT, settings.MOODLE_READ_TIMEOUT)
@@ -52,7 +52,7 @@ def _has_password_here(name: str) -> bool:
 
 
 def _signed_in(name: str, request: HttpRequest | None) -> User | None:
-    """The account of a Moodle person whose password was right; made where there is none."""
+    """The account of a Moodle user whose password was correct. Creates the account if necessary."""
     try:
         with open_client() as client:
             people = client.users_by_field("username", name)
@@ -69,7 +69,8 @@ def _signed_in(name: str, request: HttpRequest | None) -> User | None:
 
 
 def _account(person: MoodleUser, name: str) -> User | None:
-    """The account with this username and e-mail address. A match of only one of them could be somebody else's."""
+    """The account with this username and e-mail address. An account with only one of them may belong to somebody
+    else."""
     same_name = User.objects.filter(username__iexact=name).first()
     if same_name is not None:
         if same_name.email.lower() == person.email.lower():

@@ -1,4 +1,4 @@
-"""Password reset by mail. The web process does the same whether an account exists or not: a worker looks it up."""
+"""Password reset by mail. A worker looks up the account, so the web process behaves the same without an account."""
 
 from django.conf import settings
 from django.contrib.auth.forms import PasswordResetForm
@@ -10,7 +10,7 @@ from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
 def request_reset(address: str, client: str) -> None:
     """Have a mail sent to the accounts with this e-mail address, unless too many were requested.
 
-    Nobody is told whether a mail is sent: the answer is the same for every address.
+    The answer is the same for every address, so that nobody learns which accounts exist.
     """
     if not admit(RESET, address, client).wait:
         enqueue(HOUSEKEEPING, "dupdash.accounts.password_reset.send_reset_mails", address)

@@ -1,4 +1,4 @@
-"""Records settings of policy in the audit log when they have changed since the last start."""
+"""Records policy settings in the audit log if they have changed since the last start."""
 
 import hashlib
 import json
@@ -49,11 +49,11 @@ SETTINGS = (
 
 
 def record_at_start() -> None:
-    """Called by each web process when it starts. A database that is away does not keep it from starting."""
+    """Record changes when a web process starts. It starts even if the database is down."""
     try:
         record_changes()
     except DatabaseError as error:
-        logger.warning("changed settings of policy could not be recorded: %s", type(error).__name__)
+        logger.warning("changed policy settings could not be recorded: %s", type(error).__name__)
 
 
 def record_changes() -> None:

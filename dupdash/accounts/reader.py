@@ -1,10 +1,10 @@
-"""What a person can do with a failed job, for the sentences that advise that person."""
+"""Finds out what a person may do with a failed job, for the advice to that person."""
 
 from typing import TYPE_CHECKING
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
-from dupdash.duplication.explanations import Reader
+from dupdash.duplication.advice import Reader
 from dupdash.duplication.models import DuplicationJob
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def reader_of(job: DuplicationJob, user: "User | None", *, may_delete_courses: bool) -> Reader:
     """``may_delete_courses``: whether dupdash's token may delete courses in Moodle."""
-    can_retry = access.may(user, Action.RETRY, job) and not job.is_retried
+    can_retry = access.may(user, Action.RETRY, job) and job.can_be_retried
     return Reader(
         is_administrator=access.is_administrator(user),
         can_retry=can_retry,

@@ -1,6 +1,6 @@
-"""Signs people in with OpenID Connect or SAML: finds or makes the account, and gives it the roles of its groups.
+"""Signs people in with OpenID Connect or SAML: finds or creates the account, and assigns the roles of its groups.
 
-Used by django-allauth, which does the protocol. The provider is the one of the settings.
+django-allauth implements the protocol and calls these adapters. The settings name the provider.
 """
 
 import logging
@@ -38,7 +38,7 @@ def offered_name() -> str:
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """What django-allauth does with accounts. Messages and mails are dupdash's own affair."""
+    """Keeps django-allauth from adding messages and sending mails: dupdash has its own."""
 
     def add_message(self, *arguments: Any, **more: Any) -> None:
         pass
@@ -55,7 +55,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> list[Any]:
-        """The provider of the settings alone: rows of the database are ignored."""
+        """Only the provider of the settings. Providers in the database are ignored."""
         if settings.SAML_METADATA_FILE:
             return [SocialApp(provider=SAML_PROVIDER, provider_id=SAML_PROVIDER, client_id=SAML_PROVIDER, settings={})]
         if not settings.OIDC_ISSUER:
@@ -76,7 +76,7 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         ]
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Called when the provider has vouched for somebody, before the person is signed in."""
+        """Called after the provider has authenticated somebody, before the person is signed in."""
         account = sociallogin.account
         try:
             is_saml = account.provider == SAML_PROVIDER
@@ -104,7 +104,7 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         exception: Exception | None = None,
         extra_context: Any = None,
     ) -> None:
-        # Without the exception's words: an answer of the provider may hold a token.
+        # Without the text of the exception, because an answer of the provider may contain a token.
         logger.warning("a single sign-on failed: %s", type(exception).__name__ if exception else error)
         record(AuditKind.SIGN_IN_FAILED, subject=settings.OIDC_NAME, detail="the provider's answer was not accepted")
         text = "Try again. If it fails again, ask a course administrator."
@@ -126,7 +126,7 @@ def _claims(extra_data: dict[str, Any]) -> dict[str, object]:
 
 
 def _account_of(person: Person) -> User | None:
-    """The account that has this verified e-mail address already: a local one, at the first single sign-on."""
+    """The existing account with this verified e-mail address, for example a local one at the first single sign-on."""
     found = list(User.objects.filter(email__iexact=person.email)[:2])
     if len(found) > 1:
         raise Untrusted("Several accounts in dupdash have your e-mail address. Ask a course administrator.")
@@ -134,7 +134,8 @@ def _account_of(person: Person) -> User | None:
 
 
 def _free_username(email: str) -> str:
-    """The e-mail address, never a name that people choose at the provider: the username may be one in Moodle, too."""
+    """The username of a new account: the e-mail address. A name that people choose could be another user's in
+    Moodle."""
     if not User.objects.filter(username__iexact=email).exists():
         return email
     raise Untrusted(f"Another account in dupdash is called {email}. Ask a course administrator.")
@@ -154,7 +155,7 @@ def _save(user: User, account: SocialAccount, person: Person) -> None:
 
 
 def set_roles(user: User, roles: frozenset[Role]) -> None:
-    """Give the account these roles and take the others away. Other groups stay."""
+    """Give the account exactly these roles. Groups that are not roles stay."""
     names = {role.value for role in roles}
     have = set(user.groups.filter(name__in=[role.value for role in Role]).values_list("name", flat=True))
     user.groups.add(*(Group.objects.get_or_create(name=name)[0] for name in sorted(names - have)))

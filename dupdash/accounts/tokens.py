@@ -69,7 +69,7 @@ def find_with_job(
         return None, None
     owner_at, job_at = len(_TOKEN.names), len(_TOKEN.names) + len(_OWNER.names)
     token = _TOKEN.instance(row[:owner_at])
-    # The index has compared the hashes already; their comparison in constant time gives nothing away by its duration.
+    # The database compares hashes, so the duration of the comparison reveals nothing about a token.
     if not hmac.compare_digest(token.sha256, digest) or not token.is_usable():
         return None, None
     token.owner = _OWNER.instance(row[owner_at:job_at])
@@ -113,7 +113,7 @@ def admit(token: ApiToken) -> bool:
     minute = timezone.now().replace(second=0, microsecond=0)
     if (answer := _from_portion(token.pk, minute)) is not None:
         return answer
-    # Outside of the lock, so that a slow database delays this call only.
+    # Without the lock, so that a slow database delays only this call.
     portion = _take_portion(token, minute)
     with _lock:
         if len(_portions) >= _REMEMBERED:

@@ -1,1 +1,1 @@
-"""Tells other programs and a chat by HTTP that a job has ended."""
+"""Notifies other programs and a chat by HTTP that a job has ended."""

@@ -1,4 +1,4 @@
-"""Which addresses may be called: http or https, to allowed hosts only, and to no private network."""
+"""Checks which addresses callbacks may use: http or https, allowed hosts only, and no private network."""
 
 import ipaddress
 import socket
@@ -17,11 +17,11 @@ SECONDS_TO_CONNECT = 5.0
 
 
 class InvalidAddress(ValueError):
-    """The address may not be called; the message says why and what to do."""
+    """Callbacks may not use the address. The message says why and what to do."""
 
 
 class PrivateAddress(OSError):
-    """The name of an allowed host leads to an address of a private network."""
+    """The name of an allowed host resolves to an address of a private network."""
 
 
 def check_address(address: str) -> None:
@@ -29,7 +29,7 @@ def check_address(address: str) -> None:
     if len(address) > ADDRESS_LONGEST:
         raise InvalidAddress(f"The address is longer than {ADDRESS_LONGEST} characters.")
     if not address.isascii() or not address.isprintable() or " " in address:
-        raise InvalidAddress("The address has characters that no address has. Encode them, for example as %20.")
+        raise InvalidAddress("The address contains characters that are not allowed. Encode them, for example as %20.")
     try:
         parts = urlsplit(address)
         port = parts.port
@@ -55,13 +55,13 @@ def is_allowed(host: str) -> bool:
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """Connect to the address that was checked: a second DNS answer cannot lead elsewhere."""
+    """Connect to the IP address that was checked, so that a second DNS answer cannot name another one."""
     last: OSError | None = None
     for family, kind, protocol, _, target in socket.getaddrinfo(
         connection.host, connection.port, 0, socket.SOCK_STREAM
     ):
         if not (settings.WEBHOOK_ALLOW_PRIVATE or ipaddress.ip_address(target[0]).is_global):
-            last = PrivateAddress(f"{connection.host} leads to an address of a private network, {target[0]}")
+            last = PrivateAddress(f"{connection.host} resolves to an address of a private network, {target[0]}")
             continue
         sock = socket.socket(family, kind, protocol)
         sock.settimeout(SECONDS_TO_CONNECT)
@@ -96,7 +96,7 @@ class _CheckedSecurePool(HTTPSConnectionPool):
 def checked_session() -> requests.Session:
     """A session that connects to public addresses only, and uses no proxy of the environment.
 
-    Its read timeout counts for a whole answer, so that a host that sends byte after byte holds nobody up.
+    Its read timeout limits the whole answer, so that a host that sends single bytes cannot block a worker.
     """
     session = new_session({"http": _CheckedPool, "https": _CheckedSecurePool})
     session.trust_env = False

@@ -1,4 +1,4 @@
-"""What a callback says: the JSON about a job with its signature, and the sentence for the chat."""
+"""Writes the content of callbacks: the JSON about a job with its signature, and the message for the chat."""
 
 import hashlib
 import hmac

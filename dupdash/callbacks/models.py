@@ -1,4 +1,4 @@
-"""Callbacks: where the end of a job is reported, and how that went."""
+"""The database tables of callbacks: the addresses, and the state of each call."""
 
 from django.db import models
 from django.db.models import Q
@@ -11,7 +11,7 @@ ADDRESS_LONGEST = 500
 
 
 class CallbackDefault(models.Model):
-    """The address that is called for jobs of one API token whose request names none."""
+    """The callback address of an API token, for jobs whose request names none."""
 
     token = models.OneToOneField(ApiToken, on_delete=models.CASCADE, related_name="callback_default")
     address = models.CharField(max_length=ADDRESS_LONGEST)
@@ -27,7 +27,8 @@ class Delivery(models.TextChoices):
 
 
 class Callback(models.Model):
-    """One call that reports the end of one job. It is made after the job has ended, and repeated until it succeeds."""
+    """A call that reports the end of a job. The sender makes it when the job has ended, and repeats it until it
+    succeeds."""
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="callbacks")
     # Null: the message to the chat, whose address is a setting.
@@ -37,7 +38,7 @@ class Callback(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now)
     last_attempt_at = models.DateTimeField(null=True)
-    # What the other side answered, or why there was no answer; "" before the first attempt.
+    # The answer, or why there was none; "" before the first attempt.
     last_result = models.CharField(max_length=300, blank=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Registers the callbacks of a job: the one of its request or token, and the message to the chat."""
+"""Registers the callbacks of a job: the callback of its request or token, and the message to the chat."""
 
 from datetime import timedelta
 
@@ -13,11 +13,11 @@ from dupdash.duplication.states import State
 
 CHAT_BATCH = 500
 CHAT_PERIOD = timedelta(days=1)
-"""How long ago a failure may be: a chat that is configured later is not told of all failures before."""
+"""Older failures are not reported, so that a newly configured chat does not get all earlier ones."""
 
 
 def register(job: DuplicationJob, token: ApiToken, address: str) -> None:
-    """Have ``address``, else the default of the token, called at the end of the job. Harmless when repeated."""
+    """Register a callback to ``address``, or else to the token's address, for the end of a job. It may be repeated."""
     if not address:
         default = CallbackDefault.objects.filter(token=token).first()
         address = default.address if default else ""
@@ -26,7 +26,7 @@ def register(job: DuplicationJob, token: ApiToken, address: str) -> None:
 
 
 def register_chat_messages() -> None:
-    """Have the chat told of each job that failed lately, if a chat is configured."""
+    """Register a message to the chat for each job that failed recently, if a chat is configured."""
     if not settings.CHAT_WEBHOOK_URL:
         return
     told = Callback.objects.filter(job=OuterRef("pk"), token=None)

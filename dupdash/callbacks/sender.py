@@ -1,4 +1,4 @@
-"""Makes the calls that are due, and repeats those that failed with growing delays."""
+"""Makes the callbacks that are due, and repeats failed ones after growing delays."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ ATTEMPTS = 20
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=6)
 """Twenty attempts take about three days."""
 CLAIM = timedelta(minutes=2)
-"""Longer than one call takes; a call whose worker died is repeated after it."""
+"""A claim expires after this time, which is longer than a call takes: its worker has died."""
 READ_TIMEOUT = 15.0
 RUN_LIMIT = 20.0
 """Seconds after which a run starts no further call, so that this worker is free again."""
@@ -47,12 +47,12 @@ def deliver() -> int:
 
 
 def send_again(callback: Callback) -> None:
-    """Make the call once more, as soon as possible, whatever came of it before."""
+    """Make the call once more, as soon as possible, even if it succeeded before."""
     Callback.objects.filter(pk=callback.pk).update(delivery=Delivery.WAITING, due_at=timezone.now(), attempts=0)
 
 
 def send_test(address: str, token: ApiToken) -> str:
-    """Call an address with the event "test", now. Returns "" on success, else what went wrong."""
+    """Call an address now with the event "test". Returns "" on success, or else the error."""
     with checked_session() as session:
         result, succeeded, _ = _post(session, address, test_body(), secret=secret_of(token), delivery_id="test")
     return "" if succeeded else result
@@ -88,7 +88,7 @@ def _attempt(callback: Callback, session: requests.Session) -> bool:
 def _post(
     session: requests.Session, address: str, body: bytes, *, secret: str = "", delivery_id: str = ""
 ) -> tuple[str, bool, bool]:
-    """Call an address once: the result in words, whether it succeeded, and whether repeating it is of no use."""
+    """Call an address once. Returns the result in words, whether it succeeded, and whether the failure is permanent."""
     headers = {"Content-Type": "application/json", "User-Agent": f"dupdash/{VERSION}"}
     if secret:
         timestamp = str(int(time.time()))
@@ -107,18 +107,18 @@ def _post(
         # The setting may have changed since the request.
         return str(error), False, True
     except requests.RequestException as error:
-        return _words(error), False, False
+        return _describe(error), False, False
     if 200 <= status < 300:
         return f"HTTP {status}", True, False
     if 300 <= status < 400:
-        return f"HTTP {status}: redirects are not followed. Give the address that it leads to.", False, False
+        return f"HTTP {status}: redirects are not followed. Use the address to which it redirects.", False, False
     return f"HTTP {status} {reason or ''}".strip(), False, status == GONE
 
 
-def _words(error: requests.RequestException) -> str:
-    """Why there was no answer, without addresses of inner networks that an error of a library may name."""
+def _describe(error: requests.RequestException) -> str:
+    """Why there was no answer. Without the text of the error, because it may name addresses of inner networks."""
     if any(isinstance(cause, PrivateAddress) for cause in causes_of(error)):
-        return "The host leads to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."
+        return "The host name resolves to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."
     if isinstance(error, requests.exceptions.SSLError):
         return "The certificate of the host could not be verified."
     if isinstance(error, requests.exceptions.Timeout):

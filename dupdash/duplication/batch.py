@@ -1,4 +1,4 @@
-"""A batch: jobs that were accepted together. Dispatch gives batches and single requests their turns."""
+"""The database tables of batches, and of the turns in which batches and single requests get free slots."""
 
 from datetime import datetime, time
 
@@ -16,7 +16,10 @@ class Priority(models.IntegerChoices):
 
 
 class Batch(models.Model):
-    """``paused_at`` and the window decide whether jobs of the batch are dispatched; those under way go on."""
+    """Jobs that were accepted together.
+
+    While the batch is paused, or outside its window, none of its jobs is dispatched. Jobs that run are not affected.
+    """
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
     label = models.CharField(max_length=200)
@@ -24,12 +27,12 @@ class Batch(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     priority = models.SmallIntegerField(choices=Priority, default=Priority.NORMAL)
     paused_at = models.DateTimeField(null=True)
-    # Copies start only from the first to the second time of day, on the clocks of TIME_ZONE. Both are set, or neither.
+    # Copies start only between these times of day, in TIME_ZONE. Both are set, or neither.
     window_start = models.TimeField(null=True)
     window_end = models.TimeField(null=True)
-    # No job of it waits or runs any more. A job that is tried again opens it again.
+    # When the last job ended. A retry opens the batch again.
     closed_at = models.DateTimeField(null=True)
-    # The requester gets a mail with the results after the end; when it is tried next, and how often it was tried.
+    # Whether the requester gets a mail with the results, when sending is tried next, and how often it was tried.
     mail_results = models.BooleanField(default=False)
     mail_due_at = models.DateTimeField(null=True)
     mail_attempts = models.PositiveSmallIntegerField(default=0)
@@ -45,7 +48,7 @@ class Batch(models.Model):
         return self.label
 
     def is_in_window(self, now: datetime) -> bool:
-        """Whether the clocks of the site show a time within the window, which may span midnight."""
+        """Whether the time of day, in TIME_ZONE, is within the window. The window may span midnight."""
         if self.window_start is None or self.window_end is None:
             return True
         clock: time = timezone.localtime(now, timezone.get_default_timezone()).time()

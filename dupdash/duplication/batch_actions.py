@@ -1,7 +1,4 @@
-"""The actions on batches: accept many requests together, pause, resume and cancel them.
-
-Like ``jobs``, an entrance: pages, commands and web services call these.
-"""
+"""The actions on batches: submit, pause, resume, change and cancel. Pages, commands and web services call them."""
 
 import logging
 from collections import Counter
@@ -20,7 +17,7 @@ from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.jobs import new_job
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
-from dupdash.duplication.request import DuplicationRequest, Problem, held_by_job
+from dupdash.duplication.request import DuplicationRequest, Problem, reserved_by_job
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import create_jobs, move_waiting_jobs
 from dupdash.moodle.client import MoodleClient
@@ -33,7 +30,7 @@ logger = logging.getLogger("dupdash.jobs")
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How a batch is run. ``window``: from which to which time of day copies start, on the clocks of TIME_ZONE."""
+    """How a batch is run. ``window``: the times of day, in TIME_ZONE, between which copies start."""
 
     label: str
     priority: int = Priority.NORMAL
@@ -42,7 +39,7 @@ class BatchSettings:
 
 
 class InvalidBatch(Exception):
-    """No request of a batch was accepted; ``problems`` names what is wrong, by the row of the request."""
+    """No request of a batch was accepted. ``problems``: by the row of the request."""
 
     def __init__(self, problems: Mapping[int, Sequence[Problem]]) -> None:
         self.problems = dict(problems)
@@ -57,10 +54,10 @@ def submit_batch(
     client: MoodleClient,
     via: str = "",
 ) -> Batch:
-    """Make a job of each request, by its row: all of them in one transaction, or none.
+    """Create a job for each request, by its row: all in one transaction, or none.
 
-    Raises NotAllowed, InvalidBatch where short names are taken, and MoodleError where it must be asked of Moodle who
-    teaches a source and Moodle does not answer.
+    Raises NotAllowed, InvalidBatch if short names are taken, and MoodleError if Moodle does not answer who teaches a
+    source.
     """
     for request in requests.values():
         access.require_submit(
@@ -100,16 +97,16 @@ def _jobs_of(
 
 
 def spread_out(sources: Mapping[int, int]) -> list[int]:
-    """The rows in an order in which the copies of each source are evenly spread.
+    """The rows in an order that spreads the copies of each source evenly.
 
-    Only one copy of a source can be in its backup at a time, so consecutive ones would wait for each other.
+    Moodle can back up a source only once at a time, so consecutive copies of one source would wait for each other.
     """
     rows: dict[int, list[int]] = {}
     for row, source in sources.items():
         rows.setdefault(source, []).append(row)
     places = []
     for copies, alike in groupby(sorted(rows.values(), key=len), key=len):
-        # Sources with as many copies as this one begin at different places.
+        # Sources with the same number of copies begin at different places.
         group = list(alike)
         for rank, of_source in enumerate(group):
             begin = (rank + 0.5) / len(group)
@@ -133,7 +130,7 @@ def _require_distinct_names(requests: Mapping[int, DuplicationRequest]) -> None:
 
 
 def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
-    held = {row: held_by_job(request.shortname) for row, request in requests.items()}
+    held = {row: reserved_by_job(request.shortname) for row, request in requests.items()}
     found = {row: [problem] for row, problem in held.items() if problem is not None}
     if found:
         return found
@@ -142,7 +139,7 @@ def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[P
 
 
 def pause(batch: Batch, *, actor: "User | None") -> None:
-    """Start no further copy of a batch. Copies under way go on. Raises NotAllowed."""
+    """Start no further copy of a batch. Copies that run are not affected. Raises NotAllowed."""
     access.require_steering(actor, batch)
     Batch.objects.filter(pk=batch.pk, paused_at__isnull=True).update(paused_at=timezone.now())
     logger.info("batch %s paused by %s", batch.pk, actor or "the command line")
@@ -171,13 +168,13 @@ def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[t
 
 
 def cancel_waiting(batch: Batch, *, actor: "User | None", via: str = "") -> int:
-    """Cancel the copies of a batch of which nothing was started. Returns how many. Raises NotAllowed."""
+    """Cancel the jobs of a batch that have not started. Returns how many. Raises NotAllowed."""
     access.require_steering(actor, batch)
     cancelled = move_waiting_jobs(
         DuplicationJob.objects.filter(batch=batch),
         State.CANCELLED,
         kind="cancelled",
-        reason="Cancelled with the rest of its batch, before anything was started.",
+        reason="The batch was cancelled before this copy was started.",
         actor=actor,
         via=via,
     )

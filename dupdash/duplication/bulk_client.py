@@ -1,7 +1,7 @@
-"""A client that looks up many courses beforehand: by id many in one request, by name several at the same time.
+"""A Moodle client that loads many courses in advance: many ids in one request, several names at the same time.
 
-What was loaded is answered without a request; anything else is asked of Moodle, once. So the checks of one request
-(``request.prepare``, ``access.require_submit``) also serve a thousand.
+Lookups of loaded courses need no request. Everything else is asked of Moodle once. So the checks of a single request
+(``request.prepare``, ``access.require_submit``) are fast enough for a thousand requests.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -16,16 +16,16 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 from dupdash.moodle.records import Category, Course, User
 
-# Lookups at the same time. Each takes some 20 ms in Moodle.
+# How many lookups run at the same time. Each takes about 20 ms in Moodle.
 READERS = 8
-# A request for so many courses takes Moodle about 0.4 s.
+# How many courses one request asks for. Such a request takes about 0.4 s in Moodle.
 IDS_AT_ONCE = 50
 
 Answer = tuple[Course, ...] | MoodleError
 
 
 class BulkClient(MoodleClient):
-    """``open_reader`` opens one more client of the same site, for lookups at the same time."""
+    """``open_reader`` opens another client of the same site, for lookups at the same time."""
 
     def __init__(self, open_reader: Callable[[], MoodleClient], site_url: str, token: str, **more: Any) -> None:
         super().__init__(site_url, token, **more)
@@ -37,11 +37,11 @@ class BulkClient(MoodleClient):
         self._users: dict[tuple[str, str], tuple[User, ...]] = {}
 
     def load(self, *, ids: Iterable[int] = (), shortnames: Iterable[str] = (), idnumbers: Iterable[str] = ()) -> None:
-        """Look up what is not known yet. Raises NotSent and ConfigurationFault: then no lookup would work."""
+        """Look up the courses that are not loaded yet. Raises NotSent and ConfigurationFault: no lookup works then."""
         wanted_ids = sorted(set(ids) - self._by_id.keys())
         names = sorted({name for name in shortnames if name and name not in self._by_shortname})
-        for name in _held_by_jobs(names):
-            # A course that is being made must not be looked up (rule 7). Whoever asks is told of the job.
+        for name in _reserved_by_jobs(names):
+            # A course that is being made must not be looked up (rule 7). The validation finds the job instead.
             self._by_shortname[name] = ()
         numbers = {number for number in idnumbers if number and number not in self._by_idnumber}
         for number in _given_by_jobs(numbers):
@@ -57,7 +57,7 @@ class BulkClient(MoodleClient):
         if tasks:
             _run_all(tasks, self._open_reader)
 
-    # --- what the checks of a request ask ---------------------------------------------------------------
+    # --- The lookups of the validation ------------------------------------------------------------------
 
     def categories(self) -> tuple[Category, ...]:
         if self._categories is None:
@@ -68,25 +68,25 @@ class BulkClient(MoodleClient):
         if course_id not in self._by_id:
             course = super().course_by_id(course_id)
             self._by_id[course_id] = (course,) if course else ()
-        found = _told(self._by_id[course_id])
+        found = _courses_or_raise(self._by_id[course_id])
         return found[0] if found else None
 
     def courses_by_shortname(self, shortname: str) -> tuple[Course, ...]:
         if shortname not in self._by_shortname:
             self._by_shortname[shortname] = self._remember(super().courses_by_shortname(shortname))
-        return _told(self._by_shortname[shortname])
+        return _courses_or_raise(self._by_shortname[shortname])
 
     def courses_by_idnumber(self, idnumber: str) -> tuple[Course, ...]:
         if idnumber not in self._by_idnumber:
             self._by_idnumber[idnumber] = self._remember(super().courses_by_idnumber(idnumber))
-        return _told(self._by_idnumber[idnumber])
+        return _courses_or_raise(self._by_idnumber[idnumber])
 
     def users_by_field(self, field: str, value: str) -> tuple[User, ...]:
         if (field, value) not in self._users:
             self._users[field, value] = super().users_by_field(field, value)
         return self._users[field, value]
 
-    # --- loading ----------------------------------------------------------------------------------------
+    # --- Loading ----------------------------------------------------------------------------------------
 
     def _remember(self, courses: tuple[Course, ...]) -> tuple[Course, ...]:
         for course in courses:
@@ -122,7 +122,7 @@ class BulkClient(MoodleClient):
 
 
 def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Answer]]:
-    """The courses with these ids. One missing id breaks the whole request (measured), which is then divided."""
+    """The courses with these ids. One missing id makes a request fail (measured); then the ids are divided in two."""
     if len(ids) == 1:
         try:
             course = client.course_by_id(ids[0])
@@ -145,23 +145,23 @@ def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Ans
         yield from ((course_id, (found[course_id],) if course_id in found else ()) for course_id in ids)
 
 
-def _told(answer: Answer) -> tuple[Course, ...]:
+def _courses_or_raise(answer: Answer) -> tuple[Course, ...]:
     if isinstance(answer, MoodleError):
         raise answer
     return answer
 
 
-def _held_by_jobs(names: list[str]) -> list[str]:
-    """Those of these short names that an unfinished job has."""
+def _reserved_by_jobs(names: list[str]) -> list[str]:
+    """The short names, of ``names``, that an unfinished job reserves."""
     by_key: dict[str, list[str]] = {}
     for name in names:
         by_key.setdefault(short_name_key(name), []).append(name)
     keys = list(by_key)
-    held: list[str] = []
+    reserved: list[str] = []
     for start in range(0, len(keys), 400):
         unfinished = DuplicationJob.objects.unfinished().filter(shortname_key__in=keys[start : start + 400])
-        held += [name for key in unfinished.values_list("shortname_key", flat=True) for name in by_key[key]]
-    return held
+        reserved += [name for key in unfinished.values_list("shortname_key", flat=True) for name in by_key[key]]
+    return reserved
 
 
 def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
@@ -174,7 +174,7 @@ def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
 
 
 def _run_all(tasks: list[Callable[[MoodleClient], None]], open_reader: Callable[[], MoodleClient]) -> None:
-    """Run the tasks at the same time, each with a client of its own. Raises the first error, and stops then."""
+    """Run the tasks at the same time, each with its own client. Stops at the first error and raises it."""
     with _readers(min(READERS, len(tasks)), open_reader) as free, ThreadPoolExecutor(READERS) as pool:
 
         def run(task: Callable[[MoodleClient], None]) -> None:

@@ -1,4 +1,4 @@
-"""Why a course may be what a job left in Moodle: the reasons that an administrator reads before deleting it."""
+"""The candidates that an administrator may delete, with the reasons for and against each."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +11,10 @@ from dupdash.duplication.models import DuplicationJob
 
 
 def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
-    """The candidates of a failed job that an administrator may delete: in its category, under a temporary name, and not
-    known as the copy of another job."""
+    """The candidates of a failed job that an administrator may delete.
+
+    They are in the requested category, have a temporary name, and are not proven to be copies of other jobs.
+    """
     if not job.may_have_left_course:
         return []
     of_others = courses_of_other_jobs(job)
@@ -24,15 +26,15 @@ def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
 
 
 def reasons(job: DuplicationJob, course: dict[str, Any]) -> tuple[str, ...]:
-    """What speaks for a candidate being this job's course, and what against it, each a sentence."""
+    """The reasons for and against a candidate being this job's course, each a sentence."""
     first_seen = datetime.fromtimestamp(course["first_seen"], UTC)
     category = "the requested category" if course["category_id"] == job.category_id else "another category"
     return (
-        "Restore gives this kind of name to copies of the source while it works.",
+        "Moodle gives copies of the source such a name while it restores them.",
         "It did not exist before the request was sent.",
         f"It is in {category}.",
         _same_source(job, first_seen),
-        "A person who restores the same source by hand makes such a course, too.",
+        "It may also come from a person who restored the same source in Moodle.",
     )
 
 
@@ -42,5 +44,5 @@ def _same_source(job: DuplicationJob, first_seen: datetime) -> str:
     still_there = Q(finished_at__isnull=True) | Q(finished_at__gte=job.sent_at or first_seen)
     others = DuplicationJob.objects.filter(still_there, source_id=job.source_id, sent_at__lte=min(first_seen, end))
     if others.exclude(pk=job.pk).exists():
-        return "Another job copied the same source at that time: it may be that job's."
+        return "Another job copied the same source at that time, so it may belong to that job."
     return "No other job copied the same source at that time."

@@ -1,9 +1,9 @@
-"""Which of the capabilities that dupdash needs the service account lacks, found out with reads alone.
+"""Finds the capabilities that the service account lacks. It only reads.
 
-Moodle's course search can be limited to courses in which the account has a capability: a course that is found without
-this limit, and not with it, shows that the capability is missing. The numbers of courses found are compared, because
-the account has more capabilities in its own copies, where Moodle gives it a role. Measured on Moodle 4.5.6; the
-parameter is documented since 3.0.
+Moodle's course search can be limited to courses in which the account has a capability. If the search finds fewer
+courses with this limit than without it, the capability is missing in some course. The numbers are compared, because the
+account has more capabilities in its own copies, where Moodle gives it a role. Measured on Moodle 4.5.6; the parameter
+is documented since 3.0.
 """
 
 import re
@@ -52,21 +52,21 @@ CAPABILITIES = (
     Capability("moodle/course:viewparticipants", "the courses of faculty members cannot be listed"),
 )
 
-# The kinds of activities that Moodle shows only to accounts with a capability of the activity: Moodle's own, and
-# plugins that many sites have. All but the last follow one pattern.
+# Activity types that Moodle shows only to accounts with a capability of that type: Moodle's own, and plugins that many
+# sites have. "wiki" is named below, because its capability has another name.
 _KINDS_WITH_VIEW = (
     "assign", "attendance", "bigbluebuttonbn", "chat", "choice", "customcert", "data", "feedback", "folder", "glossary",
     "h5pactivity", "hvp", "imscp", "label", "lesson", "lti", "page", "questionnaire", "quiz", "resource", "url",
     "workshop", "zoom",
 )  # fmt: skip
 ACTIVITY_CAPABILITIES = tuple(
-    Capability(name, "activities in the source are not seen, and the copy seems to have too many")
+    Capability(name, "activities of the source are invisible, and the copy seems to have too many")
     for name in (*(f"mod/{kind}:view" for kind in _KINDS_WITH_VIEW), "mod/wiki:viewpage")
 )
 
 
 def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
-    """The capabilities that the account lacks in a course that it sees; None where it finds no course to check.
+    """The capabilities that the account lacks in the courses that it sees; None if it finds no course to check.
 
     Raises MoodleError. A capability that this site does not know, for example of a plugin, is not missing.
     """
@@ -79,7 +79,7 @@ def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
 
 
 def _text_that_finds_little(client: MoodleClient) -> str | None:
-    """A search for one course: Moodle checks a capability in every course that a search finds."""
+    """A search text that finds few courses, because Moodle checks the capability in each course found."""
     found = client.search_courses("", perpage=1)
     if not found:
         return None

@@ -1,7 +1,6 @@
-"""Calendar dates of courses, in the time zone of the Moodle site.
+"""Converts calendar dates of courses to Moodle's timestamps and back, in the time zone of the Moodle site.
 
-A request names calendar dates; Moodle stores moments. A date keeps the time of day that the source has, so that a shift
-moves everything by whole days.
+The copy keeps the time of day of the source's dates, so that everything moves by whole days.
 """
 
 from collections.abc import Mapping
@@ -20,33 +19,33 @@ def site_zone() -> ZoneInfo:
 
 
 def day_of(moment: int | None) -> date | None:
-    """The calendar date of a moment; None where there is none: Moodle stores 0 for that."""
+    """The calendar date of a timestamp; None for 0, which Moodle stores for "no date"."""
     return datetime.fromtimestamp(moment, site_zone()).date() if moment else None
 
 
 def moment_on(day: date, like: int | None) -> int:
-    """A moment of a calendar date, at the same time of day as ``like``; at midnight without that."""
+    """The timestamp on a calendar date at the time of day of the timestamp ``like``; at midnight without it."""
     clock = datetime.fromtimestamp(like, site_zone()).time() if like else time.min
     return int(datetime.combine(day, clock, tzinfo=site_zone()).timestamp())
 
 
 def moved(moment: int, days: timedelta) -> datetime:
-    """A moment some days later, at the same time of day."""
+    """The time some days after a timestamp, at the same time of day."""
     zone = site_zone()
     local = datetime.fromtimestamp(moment, zone)
     return datetime.combine(local.date() + days, local.time(), tzinfo=zone).astimezone(UTC)
 
 
 def shift(start: date | None, source: Course) -> timedelta:
-    """By how many days a copy with this start date is later than its source."""
+    """How much later a copy with this start date starts than its source."""
     before = day_of(source.startdate)
     return start - before if start and before else timedelta(0)
 
 
 def dates_to_set(start: date | None, end: date | None, source: Course) -> Mapping[str, int]:
-    """The moments that a copy gets in place of its source's, by their names in Moodle.
+    """The timestamps in which a copy differs from its source, by Moodle's field names.
 
-    An end that is not asked for moves with the start.
+    If no end date is requested, the end date moves with the start date.
     """
     moments: dict[str, int] = {}
     if start is not None:
@@ -59,5 +58,5 @@ def dates_to_set(start: date | None, end: date | None, source: Course) -> Mappin
 
 
 def in_whole_weeks(source_start: date, near: date) -> date:
-    """The date nearest to ``near`` that is whole weeks away from a start, so that every weekday stays what it is."""
+    """The date nearest to ``near`` that is whole weeks from ``source_start``, so that weekdays do not change."""
     return source_start + WEEK * round((near - source_start) / WEEK)

@@ -1,4 +1,4 @@
-"""Dates and idnumber of a copy, where it gets others than its source: what is asked for, set, and found in the end."""
+"""Computes, sets and compares the dates and the ID number in which a copy differs from its source."""
 
 import logging
 from typing import Any
@@ -12,25 +12,25 @@ from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.course_settings")
 
-# What people call them, in the order in which they are listed: PostgreSQL does not keep the order of a JSON object.
+# Labels in the order in which the settings are listed. PostgreSQL does not keep the order of a JSON object.
 LABELS = {"startdate": "start date", "enddate": "end date", "idnumber": "ID number"}
-# How often an update is sent whose answer was lost: doing it twice is harmless.
+# How often an update is sent if its answer is lost. A second update is harmless.
 TRIES = 2
 
 
 def settings_of_copy(job: DuplicationJob, source: Course) -> dict[str, int | str]:
-    """The settings that the copy gets in place of its source's, by their names in Moodle."""
+    """The settings in which the copy differs from its source, by Moodle's field names."""
     wanted: dict[str, int | str] = dict(dates_to_set(job.startdate, job.enddate, source))
     return wanted | ({"idnumber": job.idnumber} if job.idnumber else {})
 
 
 def sets_after_copy(job: DuplicationJob) -> bool:
-    """Whether they must be set when the copy is made, because its driver does not take them with the start."""
+    """Whether the settings must be set on the finished copy, because its driver does not send them with the request."""
     return bool(job.course_settings) and not abilities(job.driver).details
 
 
 def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
-    """Set them on a finished copy; why that was not possible, "" where it was."""
+    """Set the settings on a finished copy. Returns why that was not possible, or ""."""
     for attempt in range(TRIES):
         try:
             client.update_course(course_id, job.course_settings)
@@ -45,7 +45,7 @@ def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) ->
 
 
 def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
-    """The settings that the copy does not have as they were asked for."""
+    """The settings in which the copy differs from the request."""
     return [
         {"name": name, "wanted": job.course_settings[name], "copy": getattr(course, name)}
         for name in LABELS
@@ -56,5 +56,5 @@ def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
 
 
 def _is_the_sites_choice(job: DuplicationJob, name: str) -> bool:
-    """An end date that only moves with the start is computed by the site, if its start call takes the start date."""
+    """Whether the site computes the end date: if only a start date was requested and the request contained it."""
     return name == "enddate" and job.enddate is None and abilities(job.driver).details

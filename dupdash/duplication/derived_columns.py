@@ -1,7 +1,7 @@
-"""Columns of a job that are computed from its other columns: for a constraint, for sorting and for searching.
+"""Computes the columns of a job that depend on its other columns: for a constraint, for sorting and for searching.
 
-They are written together with the columns they depend on, by ``DuplicationJob.save`` and ``transitions``. The name of
-the requester is the one exception: it changes in another table (``requester_names``).
+``DuplicationJob.save`` and ``transitions`` write them together with the columns they depend on. The requester's name is
+in another table; ``requester_names`` updates the columns that depend on it.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dupdash.duplication.models import DuplicationJob
 
 KEY_LONGEST = 300
-# The texts by which a job is found, beside its requester; ids are searched in columns of their own.
+# The columns that a search reads, beside the requester's names. Ids are searched in their own columns.
 SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
 # A change of one of these changes a derived column.
 SOURCES = frozenset({*SEARCHED, "options", "verification"})
@@ -25,8 +25,8 @@ SOURCES = frozenset({*SEARCHED, "options", "verification"})
 def short_name_key(shortname: str) -> str:
     """The form in which short names are compared.
 
-    Folded in Python: MariaDB compares without case, PostgreSQL with it, and SQLite's ``lower()`` knows ASCII
-    only (measured).
+    Python folds the case, because databases differ: MariaDB ignores case, PostgreSQL does not, and SQLite's ``lower()``
+    knows ASCII only (measured).
     """
     return shortname.strip().casefold()
 
@@ -46,7 +46,7 @@ def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = N
 
 
 def verification_differs(report: "Mapping[str, Any] | None") -> bool:
-    """Whether a copy was compared with its source, and lacks something or has something beyond it."""
+    """Whether a copy was compared with its source and differs from it."""
     return report is not None and not report["complete"] and not report.get("why_not")
 
 
@@ -55,7 +55,7 @@ def sort_key(text: str) -> str:
 
 
 def requester_key(person: "User | None") -> str:
-    """Empty for the command line, which comes first."""
+    """Empty for the command line, whose jobs are sorted first."""
     return sort_key(name_of(person, ""))
 
 

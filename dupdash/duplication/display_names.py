@@ -1,4 +1,4 @@
-"""What people are called, on the pages and elsewhere."""
+"""The display names of people on pages, in mails and in files."""
 
 from typing import TYPE_CHECKING
 

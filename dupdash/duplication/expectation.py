@@ -1,6 +1,6 @@
-"""How long a copy should take: from earlier copies, and from how many copies Moodle makes at the same time.
+"""Estimates how long a copy takes, from earlier copies and from how many copies Moodle makes at the same time.
 
-Copies slow each other down, so a duration says little without the load at which it was measured. Every finished job
+Copies slow each other down, so a duration means little without the load at which it was measured. Every finished job
 stores its load (``concurrent_copies``). Durations of earlier copies are converted to the load that the next copy meets.
 """
 
@@ -17,29 +17,29 @@ from django.db.models import Q
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import BUSY, State
 
-# What one more activity and the course itself weigh in a duration (measured: 5 activities 1 s, 64 6 s, 307 45 s).
+# The duration grows with the number of activities plus this (measured: 5 activities 1 s, 64 6 s, 307 45 s).
 COURSE_WEIGHT = 5
-# Seconds for each weight where no copy was made yet (measured: from 0.045 to 0.14).
+# Seconds per unit of weight before the first copy of the installation (measured: from 0.045 to 0.14).
 ROUGH_PACE = 0.06
 COPIES_OF_SOURCE = 20
 COPIES_OF_ALL = 100
-# How much longer one more copy at the same time makes each of them, as a share of the time of a copy that is alone.
-# Used until earlier copies of one source at different loads show it (measured: from 0.2 to 0.36 on two cores).
+# How much one more copy at the same time slows each copy, as a share of the duration of a copy that runs alone. Used
+# until earlier copies of one source at different loads show the true value (measured: 0.2 to 0.36 on two cores).
 SLOWDOWN = 0.25
 SLOWDOWN_MOST = 1.0
-# As many pairs of copies must say otherwise, and more, before they are believed.
+# SLOWDOWN counts like this many measured pairs of copies.
 SLOWDOWN_PAIRS = 3
-# A pair says something about the slowdown where its loads differ by this factor.
+# A pair of copies shows the slowdown only if its loads differ by this factor.
 LOADS_APART = 1.5
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """How long backup and restore of a source should take, in seconds, and on what that rests."""
+    """The estimated seconds of backup and restore, and the earlier copies that the estimate comes from."""
 
     backup: float
     restore: float
-    # Earlier copies; 0 for a rough figure from the number of activities.
+    # The number of earlier copies; 0 for a rough estimate from the number of activities.
     copies: int
     of_this_source: bool
 
@@ -54,7 +54,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class PastCopy:
-    """What is learned from one finished copy."""
+    """The figures of one finished copy."""
 
     source_id: int
     weight: int | None
@@ -72,10 +72,10 @@ class PastCopy:
 def expect(
     source_id: int, activities: int | None, options: Mapping[str, Any] | None = None, load: float | None = None
 ) -> Expectation | None:
-    """What history lets expect of a copy of this source that is sent now; None where there is no history.
+    """The estimate for a copy of this source that is sent now; None without earlier copies.
 
-    From the latest copies of the same source, of those with the same choice about people where there are any; else
-    from the latest copies of all sources, by the number of activities.
+    It comes from the latest copies of the same source, with the same choice about people if there are any. Without
+    these it comes from the latest copies of all sources, by the number of activities.
     """
     finished = DuplicationJob.objects.filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, checking_since__isnull=True
@@ -101,7 +101,7 @@ def expect(
 
 
 def rough_expectation(activities: int | None) -> Expectation | None:
-    """A figure for the first copy of all, from the number of activities alone. It may be wrong by a lot."""
+    """The estimate for the first copy of an installation, from the number of activities alone. It may be very wrong."""
     if activities is None:
         return None
     half = ROUGH_PACE * (COURSE_WEIGHT + activities) / 2
@@ -109,14 +109,14 @@ def rough_expectation(activities: int | None) -> Expectation | None:
 
 
 def expected_load() -> float:
-    """How many copies Moodle will make at the same time while the next one runs: those that run and those that wait."""
+    """The number of copies that Moodle will make at the same time while the next one runs: running and waiting jobs."""
     jobs = DuplicationJob.objects
     unfinished = jobs.busy().count() + jobs.due().count()
     return float(min(settings.MOODLE_CONCURRENCY, max(1, unfinished)))
 
 
 def load_during(job: DuplicationJob, end: datetime) -> float | None:
-    """How many copies Moodle made at the same time while it made this one, on average; this one counts."""
+    """The average number of copies, this one included, that Moodle made at the same time while it made this one."""
     start = job.sent_at
     if start is None or end <= start:
         return None
@@ -132,7 +132,7 @@ def load_during(job: DuplicationJob, end: datetime) -> float | None:
 
 
 def learned_slowdown(copies: Iterable[PastCopy]) -> float:
-    """How much one more copy at the same time slows each: from pairs of copies of one source at different loads."""
+    """How much one more copy at the same time slows each copy, from pairs of copies of one source."""
     by_source: dict[tuple[int, bool], list[PastCopy]] = {}
     for copy in copies:
         by_source.setdefault((copy.source_id, copy.people), []).append(copy)
@@ -152,7 +152,7 @@ def _slowdown_of_pair(one: PastCopy, other: PastCopy) -> float | None:
         return None
     quick, slow = low.backup + low.restore, high.backup + high.restore
     divisor = quick * (high.load - 1) - slow * (low.load - 1)
-    # A busy Moodle that was no slower than the idle one, or slower than any slowdown explains: the nearest bound.
+    # No slowdown explains a busy Moodle that was much slower than the idle one: the upper bound.
     if divisor <= 0:
         return SLOWDOWN_MOST
     return min(SLOWDOWN_MOST, max(0.0, (slow - quick) / divisor))
@@ -163,7 +163,7 @@ def _slowed(load: float, slowdown: float) -> float:
 
 
 def _past(job: DuplicationJob) -> PastCopy:
-    """A copy too quick for its restore to be seen counts half backup and half restore (measured)."""
+    """If no lookup showed the restore of a fast copy, half of its time counts as backup (measured)."""
     ended = job.moodle_done_at or job.finished_at
     if job.sent_at is None or ended is None:
         raise ValueError(f"Job {job.pk} has no complete history.")

@@ -1,11 +1,9 @@
-"""Explains failures in plain sentences: what happened, what it means, and what the reader can do.
+"""Explains each error code in plain sentences: what happened, what it means, and who can do what about it.
 
-One entry for each error code: Moodle's, and those that dupdash adds. A code that is not here is explained by
-``UNKNOWN``. Pages, mails and the summary for tickets use the same sentences; ``what_to_do`` fits the last part to the
-reader, who may be able to repair something, to retry, or only to tell somebody.
+The codes are Moodle's, and those that dupdash adds. ``UNKNOWN`` explains all other codes. Pages, mails and the summary
+for tickets use the same sentences. ``advice.py`` makes sentences for a reader of ``fix``, ``change`` and ``when``.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,15 +13,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Pieces of ``what_to_do`` are written so that "Ask a course administrator to …" can stand before them."""
+    """The explanation of an error code. "Ask a course administrator to …" can stand before ``fix``."""
 
     happened: str
     means: str
-    # What an administrator repairs before a retry.
+    # What an administrator does before a retry.
     fix: str = ""
     # What the requester changes in the form before a retry.
     change: str = ""
-    # When a retry makes sense: "later".
+    # When to retry, for example "later".
     when: str = ""
     # What an administrator does if the retry fails, too.
     if_again: str = ""
@@ -31,23 +29,13 @@ class Explanation:
     nothing_started: bool = False
 
 
-@dataclass(frozen=True)
-class Reader:
-    """What the person who reads about a failed job can do with it."""
-
-    is_administrator: bool = False
-    can_retry: bool = False
-    can_edit: bool = False
-    # The job page has a button that deletes the partial course.
-    can_delete: bool = False
-
-
 GIVEN_UP = "Nothing was started, and dupdash gave up this copy."
 NOTHING_STARTED = "Nothing was started."
+CLEANED_UP = "Nothing was left in Moodle."
 
 EXPLANATIONS: dict[str, Explanation] = {
-    # Configuration: jobs usually wait until it is repaired, and the banner says so. A job fails with one of these codes
-    # only if other copies succeed meanwhile, or if it turns out too late that nothing was started.
+    # Configuration faults. Jobs usually wait until they are fixed. A job fails with one of these codes only if other
+    # copies succeed meanwhile, or if its answer arrived late.
     "invalidtoken": Explanation(
         "Moodle did not accept dupdash’s token.",
         GIVEN_UP,
@@ -102,7 +90,7 @@ EXPLANATIONS: dict[str, Explanation] = {
             ("wsaccessusernologin", "it may not sign in", "change its authentication method in Moodle"),
         )
     },
-    # Refused before anything was started.
+    # Moodle refused the request before it started anything.
     "invalidcourseid": Explanation(
         "The source course is no longer in Moodle.",
         "Nothing was started, because there is nothing to copy.",
@@ -129,54 +117,52 @@ EXPLANATIONS: dict[str, Explanation] = {
         nothing_started=True,
     ),
     "shortnametaken": Explanation(
-        "Another course has the short name by now.",
+        "Another course has the short name now.",
         "Nothing was started, because Moodle allows each short name only once.",
         change="choose another short name",
         nothing_started=True,
     ),
-    # Of the Moodle plugin, which removes what it made before it says so.
-    **{
-        code: Explanation(
-            happened,
-            "Nothing was left in Moodle: it removed what it had made.",
-            do,
-            nothing_started=True,
-        )
-        for code, happened, do in (
-            (
-                "processdied",
-                "The process that made this copy in Moodle ended unexpectedly.",
-                "Retry. If it happens again, a course administrator looks into the log of Moodle’s cron.",
-            ),
-            (
-                "taskgone",
-                "The task of this copy disappeared from Moodle’s queue.",
-                "Retry. Somebody may have deleted it there, or uninstalled the plugin.",
-            ),
-            ("cancelled", "Somebody cancelled this copy in Moodle.", "Retry if it is still wanted."),
-            (
-                "locktimeout",
-                "Moodle waited for a lock that another task held, and gave up.",
-                "Retry when Moodle has less to do.",
-            ),
-        )
-    },
+    # Errors of the Moodle plugin. It deletes the new course before it reports them.
+    "processdied": Explanation(
+        "The process that made this copy in Moodle ended unexpectedly.",
+        CLEANED_UP,
+        if_again="check the log of Moodle’s cron",
+        nothing_started=True,
+    ),
+    "taskgone": Explanation(
+        "The task of this copy disappeared from Moodle’s queue.",
+        f"{CLEANED_UP} Somebody may have deleted the task there, or uninstalled the plugin.",
+        if_again="check whether the Moodle plugin is installed",
+        nothing_started=True,
+    ),
+    "cancelled": Explanation(
+        "Somebody cancelled this copy in Moodle.",
+        CLEANED_UP,
+        when="if the copy is still needed",
+        nothing_started=True,
+    ),
+    "locktimeout": Explanation(
+        "Moodle waited too long for a lock that another task had.",
+        CLEANED_UP,
+        when="when Moodle is less busy",
+        nothing_started=True,
+    ),
     "courseidnumbertaken": Explanation(
-        "Another course has the ID number by now.",
-        "Nothing was started: Moodle allows each ID number once.",
-        "Edit and retry with another ID number, or without one.",
+        "Another course has the ID number now.",
+        "Nothing was started, because Moodle allows each ID number only once.",
+        change="choose another ID number, or leave it empty",
         nothing_started=True,
     ),
     "enddatebeforestartdate": Explanation(
         "The end date is before the start date.",
-        "Nothing was started.",
-        "Edit and retry with other dates.",
+        NOTHING_STARTED,
+        change="choose other dates",
         nothing_started=True,
     ),
     "nostartdatenoenddate": Explanation(
         "The source has no start date, so its copy cannot have an end date alone.",
-        "Nothing was started.",
-        "Edit and retry with a start date.",
+        NOTHING_STARTED,
+        change="enter a start date, too",
         nothing_started=True,
     ),
     "missingparam": Explanation(
@@ -260,7 +246,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "likely_partial_course": Explanation(
         "The copy was not completed.",
-        "Moodle most likely stopped in the middle. A course in Moodle is probably a part of this copy.",
+        "Moodle probably stopped in the middle. A course in Moodle is probably a part of this copy.",
     ),
     "course_gone": Explanation(
         "Somebody deleted the new course in Moodle before the copy was complete.",
@@ -293,20 +279,20 @@ DELETED = Explanation(
 )
 
 
-# A job whose options the site does not support.
+# The code of a job whose options the site does not support.
 UNSUPPORTED_OPTIONS = "unsupported_options"
 
-# Moodle's own words for this one name the course that is in the way, which may be none of the reader's business.
+# Moodle's message for this code names the other course, which the reader may not be allowed to see.
 TAKEN = "shortnametaken"
 
 
 def message_or_code(code: str, message: str) -> str:
-    """Moodle's words for an error, as everybody who sees the job may read them; the code where it said none."""
+    """The message of an error, for everybody who may see the job; the code if there is no message."""
     return EXPLANATIONS[code].happened if code == TAKEN else message or code
 
 
-def words_of_moodle(job: "DuplicationJob") -> str:
-    """The error of a job as Moodle sent it: code, message and debug information. Empty where Moodle sent none."""
+def raw_moodle_error(job: "DuplicationJob") -> str:
+    """The error of a job as Moodle sent it: code, message and debug information; "" if Moodle sent none."""
     error = job.moodle_error
     if not error:
         return ""
@@ -315,66 +301,16 @@ def words_of_moodle(job: "DuplicationJob") -> str:
 
 
 def explain(code: str) -> Explanation:
-    """What an error code means."""
+    """The explanation of an error code."""
     return EXPLANATIONS.get(code, UNKNOWN)
 
 
 def explain_failure(job: "DuplicationJob") -> Explanation:
-    """Why a job failed: what was seen of it in Moodle counts for more than what its code says."""
+    """The explanation of a failed job, by its code and by the courses that were seen in Moodle."""
     if job.failure_code in ("partial_course", "likely_partial_course") and job.course_deleted_at is not None:
         return DELETED
     explanation = explain(job.failure_code)
     if job.is_proven or job.candidates:
-        # A plugin's restore may break with the words of a refusal.
+        # The restore of a third-party activity may fail with an error code that elsewhere means "nothing was started".
         return replace(explanation, means=UNKNOWN.means) if explanation.nothing_started else explanation
     return explanation
-
-
-def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
-    """What this reader can do about a failed job, in sentences; it names only buttons that the reader has."""
-    explanation, deletion = explain_failure(job), _deletion(job, reader)
-    if job.is_retried:
-        return " ".join([*deletion, *_asked(explanation.fix, reader)]) or "Nothing: there is a later attempt."
-    return advice(explanation, reader, first=deletion)
-
-
-def advice(explanation: Explanation, reader: Reader, *, first: Sequence[str] = ()) -> str:
-    """What this reader can do about an error, after what has to be done ``first``."""
-    fixes = [*first, *_asked(explanation.fix, reader)]
-    sentences = [*fixes, _retry(explanation, reader, after_fix=bool(fixes))]
-    if explanation.if_again:
-        ask = "" if reader.is_administrator else "ask a course administrator to "
-        sentences.append(f"If it fails again, {ask}{explanation.if_again}.")
-    return " ".join(sentences)
-
-
-def _deletion(job: "DuplicationJob", reader: Reader) -> list[str]:
-    if job.left_partial_course:
-        return ["Select “Delete the partial course”."] if reader.can_delete else _asked(_DELETE, reader)
-    if job.may_have_left_course:
-        return (
-            ["Check the courses that this job may have left, and select “Delete the partial course”."]
-            if reader.can_delete
-            else _asked("check whether this job left a course in Moodle", reader)
-        )
-    return []
-
-
-_DELETE = "delete the partial course in Moodle"
-
-
-def _asked(fix: str, reader: Reader) -> list[str]:
-    if not fix:
-        return []
-    return [f"{fix[0].upper()}{fix[1:]}." if reader.is_administrator else f"Ask a course administrator to {fix}."]
-
-
-def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:
-    """ "Select “Try again” later.", or who else can do that."""
-    if explanation.change:
-        able, button, more = reader.can_edit, "Edit and retry", f" and {explanation.change}"
-    else:
-        able, button, more = reader.can_retry, "Try again", f" {explanation.when}".rstrip()
-    who = f"select “{button}”" if able else f"the requester can select “{button}”"
-    sentence = f"{'then ' if after_fix else ''}{who}{more}."
-    return f"{sentence[0].upper()}{sentence[1:]}"

@@ -1,4 +1,4 @@
-"""Following up a failure: somebody looks after it, notes what happened, and marks it as resolved."""
+"""The actions on failed jobs: assign a job to a person with a note, mark it as resolved, reopen it."""
 
 from typing import TYPE_CHECKING
 
@@ -6,10 +6,9 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
-from dupdash.duplication.jobs import MOVED_ON, CannotDo
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.refusals import CannotDo, record_for_person
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import StaleJob, record_event
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -18,7 +17,7 @@ NOTE_LONGEST = 500
 
 
 def assign(job: DuplicationJob, *, assignee: "User | None", note: str, actor: "User") -> None:
-    """Give a failure to somebody, or to nobody, with a note. Raises NotAllowed, CannotDo."""
+    """Assign a failed job to a person, or to nobody, with a note. Raises NotAllowed, CannotDo."""
     note = note.strip()
     if (job.assignee_id, job.assignee_note) == (assignee.pk if assignee else None, note):
         return
@@ -34,7 +33,7 @@ def assign(job: DuplicationJob, *, assignee: "User | None", note: str, actor: "U
 
 
 def resolve(job: DuplicationJob, *, actor: "User") -> None:
-    """Mark a failure as resolved: it no longer needs attention. Raises NotAllowed, CannotDo."""
+    """Mark a failed job as resolved: it no longer needs attention. Raises NotAllowed, CannotDo."""
     if job.resolved_at is None:
         _record(job, actor, kind="resolved", reason="Nothing more to do.", resolved_at=timezone.now())
 
@@ -49,7 +48,4 @@ def _record(job: DuplicationJob, actor: "User", *, kind: str, reason: str, **cha
     access.require(actor, Action.FOLLOW_UP, job)
     if job.state != State.FAILED:
         raise CannotDo("Only a failed copy can be followed up.")
-    try:
-        record_event(job, kind=kind, reason=reason, actor=actor, **changes)  # type: ignore[arg-type]
-    except StaleJob:
-        raise CannotDo(MOVED_ON) from None
+    record_for_person(job, kind=kind, reason=reason, actor=actor, **changes)

@@ -1,4 +1,4 @@
-"""Ids that cannot be guessed."""
+"""Creates ids that cannot be guessed."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""The database tables: jobs, their events, the health of the Moodle, and the signs of life of the workers."""
+"""The database tables of jobs and their events. Django finds the other tables of the package here, too."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,15 +10,19 @@ from django.utils import timezone
 
 from dupdash.duplication.batch import Batch, LaneTurn
 from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns, short_name_key
+from dupdash.duplication.health_table import MoodleHealth
 from dupdash.duplication.ids import new_id
 from dupdash.duplication.sql_durations import between
-from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
+from dupdash.duplication.states import BUSY, RETRYABLE, TERMINAL, UNFINISHED, State
+from dupdash.duplication.worker_tables import ClusterHeartbeat, DatabaseLock, DatabaseWriteProbe, FinishedSweep
 
 # The longest idnumber of a course (Moodle's column has this length).
 IDNUMBER_LONGEST = 100
 
 __all__ = [
     "IDNUMBER_LONGEST",
+    "LEFT_LIKELY_COURSE",
+    "LEFT_PARTIAL_COURSE",
     "Batch",
     "ClusterHeartbeat",
     "DatabaseLock",
@@ -44,7 +48,7 @@ class Origin(models.TextChoices):
 
 
 class Phase(models.TextChoices):
-    """What Moodle is doing with a copy, as far as it has been seen."""
+    """What Moodle is doing for a copy, as far as dupdash has seen."""
 
     NONE = "", "Not started"
     BACKUP = "backup", "Backup"
@@ -52,13 +56,22 @@ class Phase(models.TextChoices):
 
 
 class Proof(models.TextChoices):
-    """Why a course is known to be the one that this job made."""
+    """Why dupdash knows that this job made a course."""
 
     NONE = "", "No proof"
-    # It carried the requested names after it had a temporary name, or after the request had ended or was overdue.
+    # The course had the requested names after a temporary name, or after the request had ended or was overdue.
     SEEN = "seen", "It was seen under the requested names"
     ANSWERED = "answered", "Moodle's answer named it"
     SETTLED = "settled", "An administrator settled it"
+
+
+# The jobs whose ``left_partial_course`` is true, and those whose ``may_have_left_course`` is true.
+LEFT_PARTIAL_COURSE = Q(state=State.FAILED, course_id__isnull=False, course_deleted_at__isnull=True) & ~Q(
+    proof=Proof.NONE
+)
+LEFT_LIKELY_COURSE = Q(
+    state=State.FAILED, course_id__isnull=True, likely_course_id__isnull=False, course_deleted_at__isnull=True
+)
 
 
 class JobQuerySet(models.QuerySet["DuplicationJob"]):
@@ -69,24 +82,24 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.filter(state__in=BUSY)
 
     def holding_slot(self) -> "JobQuerySet":
-        """Those whose request Moodle works on, or may work on: they count against MOODLE_CONCURRENCY."""
+        """The jobs whose request Moodle works on, or may work on. They count against MOODLE_CONCURRENCY."""
         return self.busy().filter(moodle_done_at__isnull=True)
 
     def due(self) -> "JobQuerySet":
-        """The queued jobs that no requested start, no delay of a retry and no time to undo an approval holds back."""
-        now, times = timezone.now(), ("not_before", "retry_at", "held_until")
+        """The queued jobs that may start now: requested start, retry delay and time to undo an approval have passed."""
+        now, times = timezone.now(), ("not_before", "retry_at", "undo_until")
         passed = (Q(**{f"{time}__isnull": True}) | Q(**{f"{time}__lte": now}) for time in times)
         return self.filter(*passed, state=State.QUEUED)
 
     def dispatched(self) -> "JobQuerySet":
-        """The queued jobs that are in django-q2's queue, for a worker to take."""
+        """The queued jobs that are in django-q2's queue and that no worker has claimed yet."""
         return self.filter(state=State.QUEUED, dispatched_at__isnull=False)
 
     def blocking_source(self) -> "JobQuerySet":
-        """Those that no other copy of the same source may join yet (rule 4)."""
+        """The jobs that block another copy of the same source (rule 4)."""
         return self.busy().filter(source_released_at__isnull=True)
 
-    def holding_short_name(self, shortname: str) -> "JobQuerySet":
+    def reserving_short_name(self, shortname: str) -> "JobQuerySet":
         return self.unfinished().filter(shortname_key=short_name_key(shortname))
 
 
@@ -100,24 +113,24 @@ class DuplicationJob(models.Model):
         on_delete=models.PROTECT,
         null=True,
         related_name="duplication_jobs",
-        # "job_by_requester" is that index.
+        # The index "job_by_requester" serves it.
         db_index=False,
     )
     origin = models.CharField(max_length=20, choices=Origin)
-    # The jobs that it was accepted with; null for a single request.
+    # The batch that the job was accepted with; null for a single request.
     batch = models.ForeignKey(
         Batch,
         on_delete=models.PROTECT,
         null=True,
         related_name="jobs",
-        # "job_by_batch" is that index.
+        # The index "job_by_batch" serves it.
         db_index=False,
     )
-    # The number of its row in the list of the batch, and its place when the batch is dispatched.
+    # The number of the job's row in the plan, and its place in the batch's order of dispatch.
     batch_row = models.PositiveIntegerField(null=True)
     batch_order = models.PositiveIntegerField(null=True)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")
-    # A later attempt exists, so that lists show that one and this job offers no second retry.
+    # A later attempt exists: lists show the later one, and this job offers no second retry.
     is_retried = models.BooleanField(default=False)
 
     # The request.
@@ -131,28 +144,29 @@ class DuplicationJob(models.Model):
     category_name = models.CharField(max_length=1000, blank=True)
     visible = models.BooleanField(default=True)
     options = models.JSONField()
-    # Calendar dates in the time zone of the Moodle site; null: the source's, and an end that moves with the start.
+    # Calendar dates in the time zone of the Moodle site. Null: the source's date. An end date moves with the start
+    # date.
     startdate = models.DateField(null=True)
     enddate = models.DateField(null=True)
     idnumber = models.CharField(max_length=IDNUMBER_LONGEST, blank=True, default="")
     note = models.TextField(blank=True)
     # The requested start.
     not_before = models.DateTimeField(null=True)
-    # Approved, but not dispatched before this moment, so that the approval can be undone.
-    held_until = models.DateTimeField(null=True)
+    # Until this moment the approval can be undone, and the job is not dispatched.
+    undo_until = models.DateTimeField(null=True)
     idempotency_key = models.CharField(max_length=255, blank=True)
 
     created_at = models.DateTimeField(default=timezone.now)
-    # The place in the queue; kept when a job goes back to it.
+    # The place in the queue. A job that returns to the queue keeps it.
     queued_at = models.DateTimeField(null=True)
     dispatched_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     attempts = models.PositiveIntegerField(default=0)
-    # The delay of an automatic retry ends at this time.
+    # The end of the delay before an automatic retry.
     retry_at = models.DateTimeField(null=True)
 
-    # The worker that drives the job, and until when its lease is valid, on the database's clock.
+    # The worker that works on the job, and the end of its lease on the database's clock.
     lease_owner = models.CharField(max_length=200, blank=True)
     lease_until = models.DateTimeField(null=True)
     # When a sweep found the lease expired; cleared when the worker renews the lease after all.
@@ -162,16 +176,17 @@ class DuplicationJob(models.Model):
     driver = models.CharField(max_length=20, blank=True)
     sent_at = models.DateTimeField(null=True)
     baseline = models.JSONField(null=True)
-    # The settings that the copy gets in place of its source's: "startdate", "enddate" (Unix timestamps), "idnumber".
+    # The settings in which the copy differs from its source: "startdate", "enddate" (Unix timestamps), "idnumber".
     course_settings = models.JSONField(default=dict)
     duplicate_id = models.CharField(max_length=64, blank=True)
-    # The plugin: how many tasks come before this one in Moodle's queue (null: it does not wait there), and since when
-    # Moodle works on it.
+    # Reported by the plugin: how many tasks come before this one in Moodle's queue (null: it does not wait there), and
+    # when Moodle started it.
     moodle_queue_ahead = models.PositiveIntegerField(null=True)
     moodle_started_at = models.DateTimeField(null=True)
-    # Another copy of the same source may start: the course was seen, should have been seen by now, or Moodle is done.
+    # From this moment another copy of the same source may start: the new course was seen, or is overdue, or Moodle has
+    # ended the request.
     source_released_at = models.DateTimeField(null=True)
-    # Moodle has ended the request, by an answer or by an error in its own words. The job holds no slot from then on.
+    # When Moodle ended the request, with an answer or with an error of its own. The job holds no slot from then on.
     moodle_done_at = models.DateTimeField(null=True)
     # Seconds that backup and restore are expected to take, from earlier copies; null: no history.
     expected_backup = models.FloatField(null=True)
@@ -187,44 +202,47 @@ class DuplicationJob(models.Model):
     proof = models.CharField(max_length=10, choices=Proof, blank=True, default=Proof.NONE)
     # The course under a temporary name that is most likely this job's, without proof.
     likely_course_id = models.BigIntegerField(null=True)
-    # Restore was first seen to run: by its course, or by a likely one under a temporary name.
+    # When a lookup first showed the new course, proven or likely: the restore runs.
     restore_at = models.DateTimeField(null=True)
+    # When a lookup first showed contents in it.
     content_at = models.DateTimeField(null=True)
-    facts = models.JSONField(default=dict)
-    # The overall progress that was shown, 0 to 1: it never goes back behind this.
+    # The fields of CopyEvidence (drivers/copy_tracker.py).
+    evidence = models.JSONField(default=dict)
+    # The overall progress that was shown, 0 to 1. Pages never show less.
     progress_floor = models.FloatField(default=0)
 
-    # Checking what became of the copy: the next check of Moodle, or the next request for the status of a followed copy.
+    # When dupdash next checks the copy in Moodle, or next asks the site for the status of a copy that runs there.
     check_at = models.DateTimeField(null=True)
-    # Checks that were tried, and those that Moodle answered, since the checking began or an error came.
+    # How many checks were tried, and how many of them Moodle answered, since checking began or an error arrived.
     checks = models.PositiveIntegerField(default=0)
-    looks = models.PositiveIntegerField(default=0)
+    answered_checks = models.PositiveIntegerField(default=0)
     checking_since = models.DateTimeField(null=True)
-    # Seconds for which the site could not be used while this job was checked: its deadline is later by them.
+    # Seconds for which the site was down while this job was checked. They are added to its deadline.
     paused_seconds = models.FloatField(default=0)
 
-    # The empty course that Moodle's error left, from when its deletion begins.
+    # The empty shell that is being deleted.
     shell_course_id = models.BigIntegerField(null=True)
-    # How many such courses were deleted; after each the request was sent again.
+    # How many empty shells were deleted. The request was sent again after each.
     shell_deletions = models.PositiveSmallIntegerField(default=0)
 
-    # The code of the error that ended the request, while it is checked what the error left behind.
+    # The code of the error that ended the request, while dupdash checks what the error left behind.
     request_error = models.CharField(max_length=100, blank=True)
-    # How it ended. Empty unless the job failed.
+    # Why the job failed. Empty unless it failed.
     failure_code = models.CharField(max_length=100, blank=True)
     failure_message = models.TextField(blank=True)
-    # The last error that Moodle answered to the request, as Moodle sent it: errorcode, message, debuginfo.
+    # The last error with which Moodle answered the request, as Moodle sent it: errorcode, message, debuginfo.
     moodle_error = models.JSONField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
     # A partial course or an unwanted copy that was deleted in Moodle through this job.
     course_deleted_at = models.DateTimeField(null=True)
-    # The comparison of the copy with its source, and when one that was not possible is tried again.
+    # The comparison of the copy with its source.
     verification = models.JSONField(null=True)
-    # What the plugin reports of a complete copy, in its own form: "activities", "missing", "pointing".
+    # The plugin's report on a complete copy: "activities", "missing", "pointing".
     moodle_report = models.JSONField(null=True)
+    # When a comparison that was not possible is tried again.
     verify_at = models.DateTimeField(null=True)
 
-    # Who looks after a failure, what that person noted, and since when nobody needs to do anything about it any more.
+    # Who is responsible for a failed job, that person's note, and when the failure was marked as resolved.
     assignee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+")
     assignee_note = models.TextField(blank=True)
     resolved_at = models.DateTimeField(null=True)
@@ -260,7 +278,7 @@ class DuplicationJob(models.Model):
             ),
             models.CheckConstraint(condition=Q(state__in=sorted(TERMINAL | UNFINISHED)), name="state_is_known"),
         ]
-        # For each filter of the list, and for each order (bench/pages.py names the queries that read a whole table).
+        # One for each filter and each order of the list. bench/pages.py names the queries that read a whole table.
         indexes = [
             models.Index(fields=["state", "created_at", "id"], name="job_by_state"),
             models.Index(fields=["created_at", "id"], name="job_by_age"),
@@ -308,7 +326,7 @@ class DuplicationJob(models.Model):
 
     @property
     def wants_course_settings(self) -> bool:
-        """Whether the copy is to have dates or an idnumber of its own."""
+        """Whether the request names a start date, an end date or an ID number."""
         return bool(self.startdate or self.enddate or self.idnumber)
 
     @property
@@ -316,43 +334,51 @@ class DuplicationJob(models.Model):
         return self.state in TERMINAL
 
     @property
+    def can_be_cancelled(self) -> bool:
+        return not self.is_terminal and self.cancel_requested_at is None
+
+    @property
+    def can_be_retried(self) -> bool:
+        return self.state in RETRYABLE and not self.is_retried
+
+    @property
     def is_scheduled(self) -> bool:
-        """Queued, but not to be started yet."""
+        """Queued, and the requested start is in the future."""
         return self.state == State.QUEUED and self.not_before is not None and self.not_before > timezone.now()
 
     @property
     def is_delayed(self) -> bool:
-        """Queued, and in the delay of an automatic retry."""
+        """Queued, and the delay before an automatic retry has not passed."""
         return self.state == State.QUEUED and self.retry_at is not None and self.retry_at > timezone.now()
 
     @property
     def is_proven(self) -> bool:
-        """True when ``course_id`` is known to be the course this job made."""
+        """Whether ``course_id`` is proven to be the course that this job made."""
         return self.course_id is not None and self.proof != Proof.NONE
 
     @property
     def left_partial_course(self) -> bool:
-        """True for a failed job whose own, incomplete course is still in Moodle."""
+        """Whether the job failed and its proven course is still in Moodle."""
         return self.state == State.FAILED and self.is_proven and self.course_deleted_at is None
 
     @property
     def may_have_left_course(self) -> bool:
-        """True for a failed job beside which a course was seen that is likely its own, without proof."""
+        """Whether the job failed and a candidate, a course that is probably its own, is still in Moodle."""
         likely = self.likely_course_id is not None and not self.is_proven
         return self.state == State.FAILED and likely and self.course_deleted_at is None
 
     @property
     def own_course(self) -> dict[str, Any] | None:
-        """The proven course as it was last seen: the fields of ``TrackedCourse``."""
-        return next((course for course in self.facts.get("courses", []) if course["id"] == self.course_id), None)
+        """The proven course as the last lookup showed it: the fields of ``TrackedCourse``."""
+        return next((course for course in self.evidence.get("courses", []) if course["id"] == self.course_id), None)
 
     @property
     def candidates(self) -> list[dict[str, Any]]:
-        """Courses that may be this job's, without proof, as last seen: the fields of ``TrackedCourse``."""
-        return [course for course in self.facts.get("courses", []) if course["id"] != self.course_id]
+        """The candidates as the last lookups showed them: the fields of ``TrackedCourse``."""
+        return [course for course in self.evidence.get("courses", []) if course["id"] != self.course_id]
 
     def elapsed(self, now: datetime | None = None) -> timedelta | None:
-        """From the start of the work to its end, or until now; None before it."""
+        """The time from the start to the end, or until now; None for a job that was not started."""
         if self.started_at is None:
             return None
         return (self.finished_at or now or timezone.now()) - self.started_at
@@ -372,7 +398,7 @@ class JobEvent(models.Model):
     from_state = models.CharField(max_length=20, choices=State, blank=True)
     to_state = models.CharField(max_length=20, choices=State)
     reason = models.TextField()
-    # Moodle's raw words, course ids and the like: for the help desk.
+    # Details for the help desk: Moodle's raw error, course ids and the like.
     data = models.JSONField(default=dict)
 
     class Meta:
@@ -381,93 +407,3 @@ class JobEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.reason}"
-
-
-class MoodleHealth(models.Model):
-    """The state of the Moodle site; one row. While ``paused_at`` is set nothing is sent (rule 6)."""
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    paused_at = models.DateTimeField(null=True)
-    # Paused because the site is down, not because somebody has to change its configuration.
-    is_outage = models.BooleanField(default=False)
-    fault_code = models.CharField(max_length=100, blank=True)
-    fault_message = models.TextField(blank=True)
-    advice = models.TextField(blank=True)
-    probe_at = models.DateTimeField(null=True)
-    last_response_at = models.DateTimeField(null=True)
-    site_name = models.CharField(max_length=255, blank=True)
-    site_url = models.CharField(max_length=500, blank=True)
-    release = models.CharField(max_length=100, blank=True)
-    driver = models.CharField(max_length=20, blank=True)
-    may_delete = models.BooleanField(default=False)
-    # When the cron of the Moodle was started last, as the plugin says; null: not known, or never.
-    cron_run_at = models.DateTimeField(null=True)
-    # The token may call core_course_update_courses.
-    may_update = models.BooleanField(default=False)
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_moodle")]
-
-    def __str__(self) -> str:
-        return f"{self.site_name or 'Moodle'} ({'paused' if self.paused_at else 'open'})"
-
-    @classmethod
-    def current(cls) -> "MoodleHealth":
-        return cls.objects.get_or_create(id=1)[0]
-
-
-class ClusterHeartbeat(models.Model):
-    """One running django-q2 cluster of one host: the proof for its supervisor that the cluster works.
-
-    All hosts share the queues, so a heartbeat may come out at another host. ``token`` is the last heartbeat of this
-    cluster's supervisor that came out anywhere; ``at`` is when a worker of this cluster last ran anybody's heartbeat.
-    """
-
-    worker_group = models.CharField(primary_key=True, max_length=50)
-    cluster = models.CharField(max_length=50)
-    host = models.CharField(max_length=255)
-    started_at = models.DateTimeField(auto_now_add=True)
-    token = models.CharField(max_length=32, blank=True)
-    at = models.DateTimeField(null=True)
-
-    def __str__(self) -> str:
-        return f"{self.cluster} on {self.host} at {self.at}"
-
-
-class FinishedSweep(models.Model):
-    """The last sweep that did its database work; one row. The supervisor enqueues the next sweep after it."""
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    token = models.CharField(max_length=32)
-    at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_finished_sweep")]
-
-    def __str__(self) -> str:
-        return f"sweep {self.token} at {self.at}"
-
-
-class DatabaseWriteProbe(models.Model):
-    """The supervisor writes this one row to learn whether the database accepts writes."""
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
-    at = models.DateTimeField()
-
-    class Meta:
-        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_write_probe")]
-
-    def __str__(self) -> str:
-        return f"written at {self.at}"
-
-
-class DatabaseLock(models.Model):
-    """A lock that workers on all hosts share. It is held while ``token`` is set and ``expires_at`` is in the future."""
-
-    name = models.CharField(primary_key=True, max_length=50)
-    token = models.CharField(max_length=32, blank=True)
-    # On the database's clock.
-    expires_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"{self.name}, {'held' if self.token else 'free'}"

@@ -19,7 +19,7 @@ from dupdash.telemetry.log_context import current_request_id
 _MODNAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 T = TypeVar("T")
 
-# Reads of one process at the same time.
+# How many requests one process sends at the same time.
 READERS = 6
 
 
@@ -60,15 +60,15 @@ class ClientPool:
             self._free.put(client)
 
 
-# Of this process: threads for reads that do not depend on each other, and their clients for one site and token.
+# The threads of this process for independent requests, and their clients for one site and token.
 _threads: ThreadPoolExecutor | None = None
 _pool: tuple[tuple[str, str], ClientPool] | None = None
 
 
 def read_together(client: MoodleClient, reads: Sequence[Callable[[MoodleClient], T]]) -> list[T]:
-    """Do some reads at the same time and return their results in order; the first one uses ``client``.
+    """Send some requests at the same time and return their results in order. The first one uses ``client``.
 
-    Raises the error of the first read that failed, once all have ended.
+    Raises the error of the first request that failed, after all have ended.
     """
     global _threads, _pool
     site = (settings.MOODLE_URL, settings.MOODLE_TOKEN)
@@ -98,7 +98,7 @@ def open_async_client() -> MoodleClient:
 
 
 def open_bulk_client() -> BulkClient:
-    """Like ``open_client``, for looking up many courses."""
+    """A client like that of ``open_client`` that can load many courses in advance."""
     with open_client() as client:
         address = client.site_url
     return BulkClient(open_client, address, settings.MOODLE_TOKEN, **_arguments())
@@ -109,7 +109,7 @@ def _client(url: str, token: str) -> MoodleClient:
 
 
 def _arguments() -> dict[str, Any]:
-    """What every client of the site is opened with."""
+    """The arguments with which every client is opened."""
     return {
         "connect_timeout": settings.MOODLE_CONNECT_TIMEOUT,
         "read_timeout": settings.MOODLE_READ_TIMEOUT,
@@ -124,15 +124,15 @@ def _count(function: str, outcome: str, seconds: float) -> None:
 
 
 def course_url(course_id: int, health: MoodleHealth | None = None) -> str:
-    """The address of a course for a browser: as the site names itself, which may differ from MOODLE_URL.
+    """The address of a course for a browser. It begins with the site's own address, which may differ from MOODLE_URL.
 
-    ``health``: for those who have read it already.
+    ``health``: saves a query if the caller has read it already.
     """
     return f"{_site_url(health)}/course/view.php?id={course_id}"
 
 
 def module_url(modname: str, module_id: int, health: MoodleHealth | None = None) -> str:
-    """The address of an activity for a browser; "" for a kind that cannot be part of one."""
+    """The address of an activity for a browser; "" if its type is not valid in an address."""
     if not _MODNAME.fullmatch(modname):
         return ""
     return f"{_site_url(health)}/mod/{modname}/view.php?id={module_id}"

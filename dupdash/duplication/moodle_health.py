@@ -1,7 +1,7 @@
-"""Pauses dispatch while the Moodle site cannot be used, probes it, and resumes.
+"""Pauses dispatch while the Moodle site cannot be used, probes the site, and resumes dispatch.
 
-Two kinds of fault concern the whole site: a fault of the configuration, which somebody must fix, and an outage, which
-passes. Neither fails a job (rule 6): the queue is kept, and dispatch resumes by itself when a probe succeeds.
+Two kinds of fault affect the whole site: an outage, which passes, and a configuration fault, which somebody must fix.
+Neither makes a job fail (rule 6): jobs stay in the queue, and dispatch resumes by itself when a probe succeeds.
 """
 
 import functools
@@ -33,19 +33,19 @@ ADD_FUNCTIONS = (
 )
 
 OUTAGE_ADVICE = (
-    "dupdash asks the site again and again, and resumes by itself. If the outage lasts, check on the server of dupdash "
-    "whether the address in MOODLE_URL opens."
+    "dupdash asks the site regularly and resumes by itself. If the outage lasts, check on dupdash’s server whether the "
+    "address in MOODLE_URL opens."
 )
-# The clock of the site and ours are not the same, and a report takes time.
+# Differences below this are clock differences and transmission times.
 CRON_PRECISION = timedelta(seconds=5)
-# Moodle could not put its own answer into the shape that it promises.
+# Moodle's error code for a result that does not match its own description of the result.
 INVALID_RESPONSE = "invalidresponse"
 
-# What every job needs; the first name is what a site without the proposed services duplicates with.
+# Moodle's stock function, which duplicates a course in one call.
 DUPLICATE = "core_course_duplicate_course"
 START = "core_course_async_duplicate_course"
 FOLLOW = "core_course_async_duplicate_course_get_status"
-# The Moodle plugin and another dupdash have these beside them; their progress is that of the whole duplication.
+# The companions of the Moodle plugin and of dupdash's own web services.
 FOLLOW_MANY = "core_course_async_duplicate_course_get_statuses"
 RESULT = "core_course_async_duplicate_course_get_result"
 CANCEL = "core_course_async_duplicate_course_cancel"
@@ -63,33 +63,30 @@ READS = (
     "core_course_search_courses",
     "core_course_get_contents",
 )
-# Without these dupdash works, but can do less: what is lost.
+# Functions that dupdash can do without, and what does not work without them.
 OPTIONAL = {
     DELETE: "partial courses and unwanted copies cannot be deleted from here",
-    "core_user_get_users_by_field": "faculty cannot ask for copies: nobody can be found in Moodle",
+    "core_user_get_users_by_field": "faculty cannot request copies, because dupdash cannot find them in Moodle",
     UPDATE: "copies keep the dates of their sources and get no ID number, unless the Moodle plugin is installed",
-    "core_enrol_get_users_courses": "faculty must search for the courses they teach instead of choosing from them",
+    "core_enrol_get_users_courses": "faculty cannot choose from a list of their courses and must search for them",
 }
 
 
 def choose_driver(site: SiteInfo) -> Driver:
-    """The driver for this site: forced by MOODLE_DRIVER, else the ablest whose services the site offers."""
+    """The driver for this site: MOODLE_DRIVER, or else the most capable driver whose functions the site offers."""
     if forced := _forced_driver():
         return forced
-    abler: tuple[Driver, ...] = (PLUGIN, ASYNCHRONOUS)
-    return next((driver for driver in abler if site.offers(*SERVICES[driver])), SYNCHRONOUS)
+    best_first: tuple[Driver, ...] = (PLUGIN, ASYNCHRONOUS)
+    return next((driver for driver in best_first if site.offers(*SERVICES[driver])), SYNCHRONOUS)
 
 
 def driver_for_copy(driver: Driver, *, visible: bool) -> Driver:
-    """The driver that makes one copy at a site of this driver: one that makes visible copies only makes no other."""
+    """The driver for one copy at a site with this driver, which may be unable to make hidden copies."""
     return driver if visible or ABILITIES[driver].hidden else SYNCHRONOUS
 
 
 def expected_driver(health: MoodleHealth, *, visible: bool) -> Driver:
-    """The driver that will make a copy requested now, as far as the last site info tells.
-
-    Before the site was ever reached that is the driver of a stock Moodle.
-    """
+    """The driver for a copy that is requested now, according to the last site info; without one, synchronous."""
     return driver_for_copy(_forced_driver() or _known_driver(health.driver), visible=visible)
 
 
@@ -101,7 +98,7 @@ def driver_of_job(job: DuplicationJob, health: MoodleHealth) -> Driver:
 
 
 def _known_driver(name: str) -> Driver:
-    """The driver of a stored name; the synchronous one for "", before any was chosen."""
+    """The driver with a stored name; the synchronous driver for "", before one was chosen."""
     return next((driver for driver in DRIVERS if driver == name), SYNCHRONOUS)
 
 
@@ -110,31 +107,31 @@ def _forced_driver() -> Driver | None:
 
 
 def missing_functions(site: SiteInfo) -> list[str]:
-    """The functions that the token is known not to be allowed to call, and that every job needs."""
+    """The functions that every job needs and that the token may not call."""
     needed = (*READS, *SERVICES[choose_driver(site)])
     return [name for name in needed if site.lacks(name)]
 
 
 def ask_site(client: MoodleClient) -> SiteInfo:
-    """The site info; UNKNOWN_SITE where only this call fails. Raises MoodleError.
+    """The site info; UNKNOWN_SITE if Moodle cannot return it. Raises MoodleError.
 
-    One odd field makes Moodle answer ``invalidresponse`` instead of everything else that it knows (measured).
+    One field with an invalid value makes Moodle answer ``invalidresponse`` instead of the site info (measured).
     """
     try:
         return client.site_info()
     except UnknownRefusal as error:
         if error.errorcode != INVALID_RESPONSE:
             raise
-        logger.warning("the site cannot describe itself, so its functions are not known: %s", error)
+        logger.warning("Moodle cannot return its site info, so its functions are unknown: %s", error)
         return UNKNOWN_SITE
 
 
 def read_site(client: MoodleClient) -> SiteInfo:
-    """Ask the site what it is, and remember it. Raises MoodleError, ConfigurationFault for a missing function."""
+    """Read the site info and store it. Raises MoodleError, and ConfigurationFault for a missing function."""
     site = ask_site(client)
     if settings.ASYNC_URL:
-        with open_async_client() as native:
-            offered = ask_site(native).functions or frozenset()
+        with open_async_client() as service:
+            offered = ask_site(service).functions or frozenset()
         site = replace(site, functions=(site.functions or frozenset()) | (offered & set(SERVICES[PLUGIN])))
     if missing := missing_functions(site):
         raise ConfigurationFault(
@@ -161,7 +158,7 @@ def read_site(client: MoodleClient) -> SiteInfo:
 
 
 def record_cron(idle_for: float | None) -> None:
-    """Remember when the cron of the Moodle was started last. Written only where that has changed by seconds."""
+    """Store when Moodle's cron last ran, if that changed by more than a few seconds. ``idle_for``: seconds since."""
     if idle_for is None:
         return
     ran_at = timezone.now() - timedelta(seconds=idle_for) if math.isfinite(idle_for) else None
@@ -178,7 +175,7 @@ def recent_site(client: MoodleClient) -> SiteInfo:
 
 
 def _address(siteurl: str) -> str:
-    """The address that the site names, for links; "" for a text that is none."""
+    """The site's own address, for links; "" if it is not an address."""
     try:
         return site_address(siteurl)[:500]
     except ValueError:
@@ -186,7 +183,7 @@ def _address(siteurl: str) -> str:
 
 
 def address_difference(siteurl: str, configured: str) -> str:
-    """The warning that the site has another address than MOODLE_URL; "" where both are the same."""
+    """A warning if the site's own address differs from MOODLE_URL; "" if they are equal."""
     if not siteurl or siteurl.rstrip("/") == configured.rstrip("/"):
         return ""
     return (
@@ -201,7 +198,7 @@ def _warn_once(warning: str) -> None:
 
 
 def log_site_at_start() -> None:
-    """Ask the site what it is when the worker starts, and log what is wrong. A site that is down delays nothing."""
+    """Read the site info when the worker starts, and log what is wrong."""
     try:
         with open_client() as client:
             site = read_site(client)
@@ -215,7 +212,7 @@ def log_site_at_start() -> None:
 
 
 def no_category() -> ConfigurationFault:
-    """The fault that Moodle answers, and shows no category at all."""
+    """The fault that the service account sees no category."""
     return ConfigurationFault(
         "The service account sees no category in Moodle.",
         advice="Moodle answers, so this is a missing capability: allow moodle/category:viewcourselist in the role of "
@@ -224,10 +221,10 @@ def no_category() -> ConfigurationFault:
 
 
 def check_site(client: MoodleClient) -> None:
-    """Check that the site can be used. Raises MoodleError where it cannot, for whatever request."""
+    """Check that the site can be used. Raises MoodleError if it cannot."""
     read_site(client)
     try:
-        # A site in maintenance answers the site info of some accounts, and refuses everything else.
+        # In maintenance mode Moodle answers this call for some accounts, although it refuses everything else.
         client.categories()
     except UnknownRefusal as error:
         if error.errorcode != INVALID_RESPONSE:
@@ -235,9 +232,9 @@ def check_site(client: MoodleClient) -> None:
 
 
 def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | None:
-    """The fault that affects every job, None where ``error`` affects one request only.
+    """The fault of the whole site, or None if ``error`` affects one request only.
 
-    An error that may have other causes than the site is believed only after another, simple request failed, too.
+    If the error may have another cause, a simple request decides: the site has a fault if that request fails, too.
     """
     if isinstance(error, ConfigurationFault):
         return error
@@ -251,7 +248,7 @@ def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | Non
 
 
 def pause(fault: MoodleError) -> None:
-    """Stop dispatching, keep every queued job, and say why; probing begins."""
+    """Pause dispatch and start probing. Queued jobs stay in the queue."""
     outage = not isinstance(fault, ConfigurationFault)
     advice = fault.advice if isinstance(fault, ConfigurationFault) else OUTAGE_ADVICE
     now = timezone.now()
@@ -260,7 +257,7 @@ def pause(fault: MoodleError) -> None:
         health = MoodleHealth.current()
         if health.paused_at is None:
             health.paused_at = now
-            # A fault that is met while paused must not put the probe off again and again.
+            # Faults during the pause must not postpone the probe.
             health.probe_at = now + timedelta(seconds=settings.RETRY_FIRST if outage else settings.PROBE_INTERVAL)
             logger.error("dispatch is paused: %s", fault)
         if fault.retry_after:
@@ -270,12 +267,12 @@ def pause(fault: MoodleError) -> None:
         health.fault_message = str(fault) if outage else fault.message
         health.advice = advice
         health.save()
-        # Their messages are still in the queue: workers that receive one find nothing to claim.
+        # Their messages stay in django-q2's queue. A worker that receives one finds nothing to claim.
         DuplicationJob.objects.filter(state=State.QUEUED).update(dispatched_at=None)
 
 
 def probe_if_due(client: MoodleClient) -> None:
-    """While paused: ask the site whether it can be used again, and resume if so."""
+    """If a probe is due, check whether the site can be used again, and resume dispatch if it can."""
     now = timezone.now()
     due = MoodleHealth.objects.filter(paused_at__isnull=False, probe_at__lte=now)
     if not due.update(probe_at=now + timedelta(seconds=settings.PROBE_INTERVAL)):
@@ -289,12 +286,12 @@ def probe_if_due(client: MoodleClient) -> None:
 
 
 def is_down() -> bool:
-    """Whether the site was found to be down, and did not answer a probe since."""
+    """Whether dispatch is paused because of an outage."""
     return MoodleHealth.objects.filter(paused_at__isnull=False, is_outage=True).exists()
 
 
 def resume() -> None:
-    """Resume dispatch. Jobs that are checked get the time back for which the site could not be asked."""
+    """Resume dispatch, and extend the deadlines of checked jobs by the time of the pause."""
     with transaction.atomic():
         health = MoodleHealth.objects.select_for_update().filter(paused_at__isnull=False).first()
         if health is None or health.paused_at is None:

@@ -1,7 +1,7 @@
-"""Finds the names that must not be looked up in Moodle now: a lookup could meet a course in its first milliseconds.
+"""Finds the names that must not be looked up in Moodle now, because the lookup could break a restore.
 
-A lookup that finds the row of a new course before Moodle has made its context breaks the restore (docs/architecture.md,
-"Evidence"). Every sent job whose request has not ended may have such a row: under its requested names, at any moment.
+A lookup breaks the restore if it finds the row of a new course before Moodle has created the course's context
+(docs/architecture.md, "Evidence"). A sent job may have such a row under its requested names until its request ends.
 """
 
 from collections.abc import Iterable
@@ -18,15 +18,15 @@ MAY_RUN = Q(state__in=UNFINISHED, sent_at__isnull=False, moodle_done_at__isnull=
 
 
 def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
-    """Those of ``names`` that a sent job requested as its short name, this one included."""
+    """The names, of ``names``, that this job or another sent job requested as its short name."""
     wanted = {short_name_key(name): name for name in names}
     own = {wanted[job.shortname_key]} if job.shortname_key in wanted else set()
-    held = DuplicationJob.objects.filter(MAY_RUN, shortname_key__in=wanted).values_list("shortname_key", flat=True)
-    return own | {wanted[key] for key in held}
+    sent = DuplicationJob.objects.filter(MAY_RUN, shortname_key__in=wanted).values_list("shortname_key", flat=True)
+    return own | {wanted[key] for key in sent}
 
 
 def job_that_may_be_newborn_in(category_ids: Iterable[int]) -> DuplicationJob | None:
-    """A sent job whose course the list of one of these categories could hold in its first milliseconds."""
+    """A sent job whose restore could break if these categories were listed now; None if there is none."""
     return _that_may_be_newborn().filter(category_id__in=set(category_ids)).first()
 
 
@@ -35,11 +35,10 @@ def _that_may_be_newborn() -> JobQuerySet:
 
 
 def job_that_may_be_newborn(text: str) -> DuplicationJob | None:
-    """A sent job whose course a search of Moodle for ``text`` could find in its first milliseconds; None where there is
-    none.
+    """A sent job whose restore could break if Moodle were searched for ``text`` now; None if there is none.
 
-    Once its course was seen under a temporary name, its context exists, and nothing can break it any more. Once it is
-    long overdue, the milliseconds are very unlikely to be now.
+    Once the course was seen under a temporary name, its context exists and a search is safe. Once the course is long
+    overdue, a search is very unlikely to meet its first milliseconds.
     """
     words = fold_text(text).split()
     for job in _that_may_be_newborn().only("pk", "fullname", "shortname"):

@@ -1,7 +1,7 @@
-"""Expressions that keep a database from using an index that looks good to its planner and is not.
+"""Query expressions that keep the database's planner from choosing a slow index.
 
-SQLite does not know that a condition holds for many rows, and neither database knows where in an order the rows are
-that contain a word. Both are known here, once the rows are counted.
+SQLite does not know that many rows match a condition. Neither database knows where in an order the rows with a word
+are. dupdash counts the matching rows and knows better.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from django.db.models import Func
 
 
 class Unindexed(Func):
-    """A column in a condition that very many rows meet: SQLite follows the order instead of sorting all of them."""
+    """A column without its index, for conditions that many rows match: SQLite then reads the rows in their order."""
 
     arity = 1
     template = "%(expressions)s"
@@ -20,7 +20,7 @@ class Unindexed(Func):
 
 
 class SortedInMemory(Func):
-    """A value to sort few rows by: they are found by their condition, not by following the order to its end."""
+    """A sort key without its index, for few rows: the database finds them by the condition and sorts them."""
 
     arity = 1
     template = "COALESCE(%(expressions)s, %(expressions)s)"

@@ -1,6 +1,6 @@
-"""Keeps SQLite's statistics of its indexes up to date: without them it often uses the wrong one.
+"""Updates SQLite's index statistics: without them SQLite often chooses the wrong index.
 
-PostgreSQL does so by itself (autovacuum). Reading a thousand entries of each index is enough, and takes a moment.
+PostgreSQL updates its own statistics (autovacuum). A thousand entries of each index are enough, and are read quickly.
 """
 
 import logging
@@ -22,7 +22,7 @@ def update_statistics(connection: BaseDatabaseWrapper) -> None:
 
 
 def update_if_due() -> None:
-    """Once a day, whichever worker comes first. Without statistics pages are slower, and nothing else is wrong."""
+    """Update the statistics once a day. A failure is logged only: pages are slower then, but correct."""
     if connection.vendor != "sqlite":
         return
     try:

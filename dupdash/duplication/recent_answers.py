@@ -1,6 +1,6 @@
-"""Keeps answers of Moodle for up to a minute, in the memory of the process: reading them again would tell nothing new.
+"""Caches answers of Moodle for up to a minute, in the memory of the process.
 
-Only for answers that prove nothing about a copy: what the site is, and what a source contains.
+Only for answers that are no evidence about a copy: the site info, and the contents of a source.
 """
 
 import time
@@ -13,18 +13,18 @@ from dupdash.moodle.records import Contents
 T = TypeVar("T")
 
 MAX_AGE = 60.0
-# The contents of a large course take some hundred kB.
+# The contents of a large course take several hundred kB.
 ANSWERS_MOST = 50
 
 _answers: dict[Hashable, tuple[float, Any]] = {}
 
 
 def recent(key: Hashable, read: Callable[[], T]) -> T:
-    """The answer that was kept under this key, or else a new one. ``read`` may raise; then nothing is kept."""
-    kept = _answers.get(key)
+    """The cached answer with this key, or else a new one. An error of ``read`` is raised and not cached."""
+    cached = _answers.get(key)
     now = time.monotonic()
-    if kept is not None and now - kept[0] < MAX_AGE:
-        answer: T = kept[1]
+    if cached is not None and now - cached[0] < MAX_AGE:
+        answer: T = cached[1]
         return answer
     answer = read()
     if len(_answers) >= ANSWERS_MOST:
@@ -39,5 +39,5 @@ def recent_contents(client: MoodleClient, course_id: int) -> Contents:
 
 
 def forget() -> None:
-    """Read everything anew: Moodle is not as it was, or may not be."""
+    """Empty the cache, because Moodle may have changed."""
     _answers.clear()

@@ -1,9 +1,10 @@
-"""Validates a request for a copy; form, command and web service build the same frozen ``DuplicationRequest``."""
+"""Validates a request for a copy. The form, the command and the web services build the same ``DuplicationRequest``."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from typing import Any
 
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
@@ -17,42 +18,42 @@ from dupdash.moodle.errors import Refused
 from dupdash.moodle.multilang import is_accepted
 from dupdash.moodle.records import Course
 
-# Moodle's own form allows these lengths; its database a little more (measured).
+# Moodle's form allows these lengths. Its database allows a little more (measured).
 FULL_NAME_LONGEST = 254
 SHORT_NAME_LONGEST = 100
-# Moodle takes no other years.
+# Moodle accepts no other years.
 FIRST_YEAR, LAST_YEAR = 1971, 2200
 # The front page is a course with this id, and cannot be duplicated.
 FRONT_PAGE = 1
 
-# What is wrong, the job that has the name, and its requester.
-HELD = "{} It is {}, requested by {}."
+# The problem, the job that has the name, and its requester.
+RESERVED_BY = "{} It is {}, requested by {}."
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one field; ``code`` is Moodle's error code for the same fault."""
+    """A problem with one field. ``code``: Moodle's error code for the same problem."""
 
     field: str
     code: str
     message: str
-    # The unfinished job that is in the way, where there is one. Named only to those who may see it.
+    # The unfinished job that has the name, if there is one. Only people who may see the job learn about it.
     job: DuplicationJob | None = None
-    # The course that is in the way. Courses of others, hidden ones too: named only to those who see everything.
+    # The course that has the name. It may be hidden, so only people who see all jobs learn about it.
     course: Course | None = None
 
-    def words(self, *, in_full: bool) -> str:
-        """The message; ``in_full`` with what is in the way: the course, or the job and who asked for it."""
+    def text(self, *, in_full: bool) -> str:
+        """The message. ``in_full``: it names the course, or the job and its requester, that has the name."""
         if in_full and self.job is not None:
             which = f"“{isolate(self.job.fullname)}” (job {self.job.pk})"
-            return HELD.format(self.message, which, isolate(name_of(self.job.requester, COMMAND_LINE)))
+            return RESERVED_BY.format(self.message, which, isolate(name_of(self.job.requester, COMMAND_LINE)))
         if in_full and self.course is not None:
             return f"{self.message} It is “{isolate(self.course.fullname)}” (id {self.course.id})."
         return self.message
 
 
 class InvalidRequest(Exception):
-    """The request cannot be made; ``problems`` names each field and what to do."""
+    """The request is invalid. ``problems`` names each field and what to do."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -61,7 +62,7 @@ class InvalidRequest(Exception):
 
 @dataclass(frozen=True)
 class Draft:
-    """What was typed, before Moodle was asked about it."""
+    """The input for a request, before it is validated against Moodle."""
 
     source: str
     fullname: str
@@ -76,13 +77,22 @@ class Draft:
     note: str = ""
     not_before: datetime | None = None
     idempotency_key: str = ""
-    # The source was chosen, not typed: it is an id, and no short name that looks like one.
+    # ``source`` is certainly an id, not a short name made of digits.
     by_id: bool = False
+
+
+# The fields that drafts, requests and jobs have in common.
+_REQUESTED = tuple(one.name for one in fields(Draft) if one.name not in ("source", "by_id"))
+
+
+def requested_fields(source: "Draft | DuplicationRequest | DuplicationJob") -> dict[str, Any]:
+    """What a draft, a request or a job asks for, apart from its source."""
+    return {name: getattr(source, name) for name in _REQUESTED}
 
 
 @dataclass(frozen=True)
 class DuplicationRequest:
-    """A complete request: the source and the category exist, the names are ones that Moodle takes."""
+    """A valid request: the source and the category exist, and Moodle accepts the names."""
 
     source_id: int
     source_shortname: str
@@ -102,14 +112,14 @@ class DuplicationRequest:
     idempotency_key: str = ""
 
 
-def check_name(name: str, *, field: str, word: str, longest: int) -> list[Problem]:
-    """The problems of a full or a short name that can be told without asking anybody."""
+def check_name(name: str, *, field: str, label: str, longest: int) -> list[Problem]:
+    """The problems of a full name or a short name that can be found without Moodle and the database."""
     if not name.strip():
         return [
             Problem(
                 field,
                 "missingparam",
-                f"Enter a {word}.",
+                f"Enter a {label}.",
             )
         ]
     problems = []
@@ -118,7 +128,7 @@ def check_name(name: str, *, field: str, word: str, longest: int) -> list[Proble
             Problem(
                 field,
                 "dmlwriteexception",
-                f"A {word} has at most {longest} characters; this one has {len(name.strip())}.",
+                f"A {label} has at most {longest} characters; this one has {len(name.strip())}.",
             )
         )
     if not is_accepted(name.strip()):
@@ -126,34 +136,34 @@ def check_name(name: str, *, field: str, word: str, longest: int) -> list[Proble
             Problem(
                 field,
                 "invalidparameter",
-                f"A {word} cannot contain HTML tags, or a “<” without a space behind it. Moodle allows only complete "
+                f"A {label} cannot contain HTML tags, or a “<” without a space behind it. Moodle allows only complete "
                 "tags of its multi-language filter.",
             )
         )
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in name.strip()):
         problems.append(
-            Problem(field, "invalidparameter", f"A {word} must be one line of text without control characters.")
+            Problem(field, "invalidparameter", f"A {label} must be one line of text without control characters.")
         )
     return problems
 
 
 def check_full_name(fullname: str) -> list[Problem]:
-    return check_name(fullname, field="fullname", word="full name", longest=FULL_NAME_LONGEST)
+    return check_name(fullname, field="fullname", label="full name", longest=FULL_NAME_LONGEST)
 
 
 def check_short_name(shortname: str) -> list[Problem]:
-    return check_name(shortname, field="shortname", word="short name", longest=SHORT_NAME_LONGEST)
+    return check_name(shortname, field="shortname", label="short name", longest=SHORT_NAME_LONGEST)
 
 
 def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
-    """The problem that the site cannot make a copy with these options, as far as its last site info tells."""
+    """The problem if the site cannot make a copy with these options, according to its last site info."""
     health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
     reason = options.refusal(chosen, expected_driver(health, visible=visible))
     return [Problem("options", "invalidparameter", reason)] if reason else []
 
 
 def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
-    """Why the site cannot give a copy dates or an idnumber of its own, in a sentence; "" where it can."""
+    """Why the site cannot set the dates and the ID number of a copy, in a sentence; "" if it can."""
     if options.abilities(expected_driver(health, visible=visible)).details or health.may_update:
         return ""
     return (
@@ -163,14 +173,14 @@ def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
 
 
 def check_course_settings(draft: Draft, source: Course | None) -> list[Problem]:
-    """The problems of start date, end date and idnumber that can be told without asking Moodle."""
+    """The problems of start date, end date and ID number that can be found without another request to Moodle."""
     wanted = {"startdate": draft.startdate, "enddate": draft.enddate, "idnumber": draft.idnumber.strip()}
-    asked_for = [name for name, value in wanted.items() if value]
-    if not asked_for:
+    requested = [name for name, value in wanted.items() if value]
+    if not requested:
         return []
     health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
     if reason := why_no_course_settings(health, visible=draft.visible):
-        return [Problem(asked_for[0], "invalidparameter", reason)]
+        return [Problem(requested[0], "invalidparameter", reason)]
     problems = [
         Problem(name, "invalidparameter", f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}.")
         for name, day in (("startdate", draft.startdate), ("enddate", draft.enddate))
@@ -196,10 +206,7 @@ def _check_idnumber(idnumber: str) -> list[Problem]:
 
 
 def idnumber_taken(idnumber: str, client: MoodleClient, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
-    """The problem that a course or an unfinished job has this idnumber; None where none has.
-
-    Raises MoodleError where Moodle cannot be asked.
-    """
+    """The problem if a course or an unfinished job has this ID number; None if none has it. Raises MoodleError."""
     if not idnumber.strip():
         return None
     unfinished = DuplicationJob.objects.unfinished().filter(idnumber__iexact=idnumber.strip())
@@ -211,20 +218,20 @@ def idnumber_taken(idnumber: str, client: MoodleClient, *, ignore_job: Duplicati
     return None
 
 
-def held_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
-    """The problem that an unfinished job holds this short name; None where none does.
+def reserved_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
+    """The problem if an unfinished job reserves this short name; None if no job does.
 
-    ``ignore_job`` may have it: the one whose name is being changed.
+    ``ignore_job``: the job whose name is being changed; it may have the name.
     """
-    holding = DuplicationJob.objects.holding_short_name(shortname).select_related("requester")
-    job = holding.exclude(pk=ignore_job.pk).first() if ignore_job else holding.first()
+    reserving = DuplicationJob.objects.reserving_short_name(shortname).select_related("requester")
+    job = reserving.exclude(pk=ignore_job.pk).first() if ignore_job else reserving.first()
     if job is None:
         return None
     return Problem("shortname", "shortnametaken", "Another unfinished copy already has this short name.", job)
 
 
 def taken_in_moodle(shortname: str, client: MoodleClient) -> Problem | None:
-    """The problem that a course has this short name; raises MoodleError where Moodle cannot be asked."""
+    """The problem if a course in Moodle has this short name; None if none has it. Raises MoodleError."""
     for course in client.courses_by_shortname(shortname.strip()):
         message = "A course in Moodle already has this short name. Choose another."
         return Problem("shortname", "shortnametaken", message, course=course)
@@ -232,14 +239,14 @@ def taken_in_moodle(shortname: str, client: MoodleClient) -> Problem | None:
 
 
 def as_id(text: str) -> int | None:
-    """The id that a text is; None for all that is none, or has more digits than a database takes."""
+    """The id in ``text``; None if it is not an id, or has more digits than the database accepts."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Course | None:
-    """A course by its id or, failing that and unless ``by_id``, by its short name or its idnumber; raises MoodleError.
+    """A course by its id or, if there is none and unless ``by_id``, by its short name or ID number.
 
-    A number that begins with 0 is no id, but may be a short name or an idnumber.
+    A number that begins with 0 is not an id, but may be a short name or an ID number. Raises MoodleError.
     """
     text = source.strip()
     number = None if text.startswith("0") else as_id(text)
@@ -250,13 +257,13 @@ def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Co
 
 
 def find_by_name(text: str, look_up: Callable[[str], tuple[Course, ...]]) -> Course | None:
-    """The one course that a lookup finds by a short name or an idnumber; raises MoodleError."""
+    """The course that a lookup by short name or ID number finds; None unless it is exactly one. Raises MoodleError."""
     try:
         found = look_up(text) if text else ()
     except Refused as refusal:
         if refusal.errorcode != "invalidparameter":
             raise
-        # No short name is like that, with a tag for example: Moodle refuses to look for it.
+        # Moodle refuses to search for a text that no short name can be, for example a tag.
         return None
     return found[0] if len(found) == 1 else None
 
@@ -264,14 +271,14 @@ def find_by_name(text: str, look_up: Callable[[str], tuple[Course, ...]]) -> Cou
 def prepare(
     draft: Draft, origin: Origin, client: MoodleClient, *, ignore_job: DuplicationJob | None = None
 ) -> DuplicationRequest:
-    """Turn what was typed into a request, asking Moodle what only Moodle knows.
+    """Validate a draft and make a request of it.
 
-    ``ignore_job``: the waiting job whose request is being changed, and which may keep its short name.
-    Raises InvalidRequest naming every field at once, and MoodleError where Moodle cannot be asked.
+    ``ignore_job``: the waiting job whose request is being changed; it may keep its short name and ID number.
+    Raises InvalidRequest with the problems of all fields, and MoodleError.
     """
     problems = [*check_full_name(draft.fullname), *check_short_name(draft.shortname)]
     if not any(problem.field == "shortname" for problem in problems):
-        taken = held_by_job(draft.shortname, ignore_job=ignore_job) or taken_in_moodle(draft.shortname, client)
+        taken = reserved_by_job(draft.shortname, ignore_job=ignore_job) or taken_in_moodle(draft.shortname, client)
         problems += [taken] if taken else []
     source = find_source(draft.source, client, by_id=draft.by_id)
     if source is None:
@@ -307,17 +314,13 @@ def prepare(
         source_id=source.id,
         source_shortname=truncate_for("source_shortname", source.shortname),
         source_fullname=truncate_for("source_fullname", source.fullname),
-        fullname=draft.fullname.strip(),
-        shortname=draft.shortname.strip(),
-        category_id=category.id,
         category_name=truncate_for("category_name", " / ".join(above)),
-        visible=draft.visible,
-        options=options.effective(options.defaults() | dict(draft.options)),
         origin=origin,
-        startdate=draft.startdate,
-        enddate=draft.enddate,
-        idnumber=draft.idnumber.strip(),
-        note=draft.note.strip(),
-        not_before=draft.not_before,
-        idempotency_key=draft.idempotency_key,
+        **_cleaned(draft),
     )
+
+
+def _cleaned(draft: Draft) -> dict[str, Any]:
+    stripped = {name: getattr(draft, name).strip() for name in ("fullname", "shortname", "idnumber", "note")}
+    effective = options.effective(options.defaults() | dict(draft.options))
+    return {**requested_fields(draft), **stripped, "options": effective}

@@ -1,9 +1,9 @@
 """The index behind the search for jobs, and the lookup that uses it: ``search_text__contains_all=[words]``.
 
 PostgreSQL: a trigram index (extension ``pg_trgm``). SQLite: an FTS5 table of trigrams, which triggers keep up to date.
-Both find any part of a word from three signs on. They are made after every ``migrate``, not by a migration: on SQLite a
-migration that rebuilds the table of jobs drops its triggers, and an extension that an administrator installs later is
-used from the next ``migrate`` on. Without an index the same words are found by reading every row.
+Both find parts of words that have at least three characters. The index is created after every ``migrate``, not by a
+migration: on SQLite a migration that rebuilds the table of jobs drops its triggers, and on PostgreSQL an administrator
+may install the extension later. Without the index a search reads every row.
 """
 
 import logging
@@ -24,10 +24,10 @@ logger = logging.getLogger("dupdash.search")
 
 JOBS = "duplication_duplicationjob"
 POSTGRESQL_INDEX = "job_search"
-# A word with fewer signs has no trigram: it is searched at the start of words, with the space before it.
+# A shorter word has no trigram. It is searched at the start of words only, with the space before it.
 SHORTEST = 3
 
-# The full-text table keeps no texts. It numbers its rows itself, since VACUUM may renumber those of the jobs.
+# The full-text table stores no texts. It numbers its rows itself, because VACUUM may renumber the rows of the jobs.
 _SQLITE_STATEMENTS = (
     "CREATE TABLE IF NOT EXISTS job_search_row (number INTEGER PRIMARY KEY, job_id varchar(32) NOT NULL UNIQUE)",
     "CREATE VIRTUAL TABLE IF NOT EXISTS job_search "
@@ -54,7 +54,7 @@ _SQLITE_TRIGGERS = 3
 
 @TextField.register_lookup
 class ContainsAllScanned(Lookup):
-    """Like ``contains_all``, but SQLite compares each row: quicker where most rows match, or few rows are compared."""
+    """Like ``contains_all``, but SQLite compares each row: faster if most rows match, or if rows are few."""
 
     lookup_name = "contains_all_scanned"
     prepare_rhs = False
@@ -69,7 +69,7 @@ class ContainsAllScanned(Lookup):
 
 @TextField.register_lookup
 class ContainsAll(ContainsAllScanned):
-    """True for a text that contains every one of the given words, which are folded like the text itself."""
+    """True for a text that contains all given words. The words must be folded like the text (``search_text``)."""
 
     lookup_name = "contains_all"
 
@@ -94,7 +94,7 @@ def _padded(word: str, connection: BaseDatabaseWrapper) -> str:
 
 
 def create_search_index(connection: BaseDatabaseWrapper) -> None:
-    """Make the index, or complete it, where the database can; everything that is there already stays."""
+    """Create the parts of the index that are missing, if the database supports it."""
     try:
         if connection.vendor == "postgresql":
             _create_on_postgresql(connection)
@@ -116,7 +116,7 @@ def _create_on_sqlite(connection: BaseDatabaseWrapper) -> None:
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for statement in _SQLITE_STATEMENTS:
             cursor.execute(statement)
-        # Jobs from before the triggers.
+        # The jobs that existed before the triggers.
         cursor.execute("INSERT INTO job_search (job_search) VALUES ('delete-all')")
         cursor.execute("DELETE FROM job_search_row")
         cursor.execute(f"INSERT INTO job_search_row (job_id) SELECT id FROM {JOBS} ORDER BY created_at, id")  # noqa: S608
@@ -127,7 +127,7 @@ def _create_on_sqlite(connection: BaseDatabaseWrapper) -> None:
 
 
 def drop_search_index(cursor: CursorWrapper, vendor: str) -> None:
-    """Before very many jobs are inserted at once; ``create_search_index`` then reads all of them."""
+    """Drop the index before many jobs are inserted at once. ``create_search_index`` then adds all of them."""
     if vendor == "postgresql":
         cursor.execute(f"DROP INDEX IF EXISTS {POSTGRESQL_INDEX}")
         return
@@ -136,7 +136,7 @@ def drop_search_index(cursor: CursorWrapper, vendor: str) -> None:
 
 
 def has_search_index(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a search uses an index: on SQLite, whether all triggers are there, without which it would be stale."""
+    """Whether the index exists. On SQLite all triggers must exist, or the index would be out of date."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT COUNT(*) FROM pg_indexes WHERE indexname = %s", [POSTGRESQL_INDEX])
@@ -146,7 +146,7 @@ def has_search_index(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _known_to_have_index(connection: BaseDatabaseWrapper) -> bool:
-    """The same, asked of the database until it is true: once for each connection."""
+    """``has_search_index``, remembered for the connection once it is true."""
     known: bool = getattr(connection, "_has_job_search", False) or has_search_index(connection)
     connection._has_job_search = known  # type: ignore[attr-defined]
     return known

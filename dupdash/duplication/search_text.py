@@ -1,19 +1,19 @@
-"""Text in the form in which it is searched: without case and accents, the same on every database.
+"""Folds text for the search: without case and accents, the same on every database.
 
-Folded in Python and kept in the job's row. Neither database folds alike: SQLite's ``LIKE`` and ``lower()`` know ASCII
-only, PostgreSQL's depend on the locale of the cluster.
+Python folds the text, and the job's row stores it, because databases differ: SQLite's ``LIKE`` and ``lower()`` know
+ASCII only, and PostgreSQL's depend on the locale of the cluster.
 """
 
 import unicodedata
 
-# Moodle's error messages can hold whole pages.
+# Moodle's error messages can contain whole pages.
 LONGEST = 4000
-# Whoever types a name does not type its typographic quotation marks.
+# People type plain quotation marks for typographic ones.
 _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛′´`", "'"), **dict.fromkeys("“”„‟«»″", '"')})
 
 
 def fold_text(text: str) -> str:
-    """ "Müller" and "MULLER" become the same, and so do the two ways in which Unicode writes the "ü"."""
+    """Fold a text: "Müller" and "MULLER" become equal, and so do the two ways in which Unicode writes "ü"."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_QUOTES)
     return "".join(sign for sign in decomposed if unicodedata.category(sign) != "Mn")[:LONGEST]
 

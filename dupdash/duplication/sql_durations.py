@@ -1,6 +1,6 @@
-"""Lengths of time between two columns, and pieces of time, worked out by the database.
+"""Query expressions that compute durations and quarters of an hour in the database.
 
-Django's own functions for this call Python for each row on SQLite: five times slower (measured).
+On SQLite Django's own functions call Python for each row and are five times slower (measured).
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ QUARTER = 900
 
 
 class Milliseconds(Func):
-    """From one moment to another, in whole milliseconds; NULL where one is missing."""
+    """The whole milliseconds from one moment to another; NULL if one is NULL."""
 
     arity = 2
     output_field = BigIntegerField()
@@ -28,13 +28,13 @@ class Milliseconds(Func):
 
 
 class QuarterHour(Func):
-    """The number of the quarter of an hour, since 1970: in every time zone a day begins with one."""
+    """The number of quarters of an hour since 1970. In every time zone a day begins with a full quarter."""
 
     arity = 1
     output_field = BigIntegerField()
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **context: Any) -> Any:
-        # Whole seconds: SQLite would round the last half a millisecond of a day up into the next one.
+        # Whole seconds, because SQLite would round the last half millisecond of a day up to the next day.
         template = f"(CAST(strftime('%%%%s', substr(%(expressions)s, 1, 19)) AS INTEGER) / {QUARTER})"
         return self.as_sql(compiler, connection, template=template, **context)
 

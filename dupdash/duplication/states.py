@@ -34,11 +34,13 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 }
 
 TERMINAL = frozenset(state for state, moves in TRANSITIONS.items() if not moves)
-# A job in one of these states reserves its short name.
+# A job in one of these states reserves its short name, and can be cancelled.
 UNFINISHED = frozenset(TRANSITIONS) - TERMINAL
-# Whoever follows a job waits no longer: it has ended, or a person has to decide.
+# A job in one of these states can be retried, once.
+RETRYABLE = frozenset({State.FAILED, State.CANCELLED})
+# Nobody needs to wait for a job any longer: it has ended, or a person must decide.
 ENDED_OR_UNRESOLVED = TERMINAL | {State.UNRESOLVED}
-# Moodle works on the copy, or may do so: these jobs count against MOODLE_CONCURRENCY.
+# Moodle works on the copy, or may be working on it.
 BUSY = frozenset({State.RUNNING, State.CHECKING})
 
 

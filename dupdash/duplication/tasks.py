@@ -1,4 +1,4 @@
-"""The tasks that django-q2 runs. django-q2 may run a task twice, late or never, so each task is safe to repeat."""
+"""The tasks that django-q2 runs. It may run a task twice, late or never, so each task is safe to repeat."""
 
 import logging
 import os
@@ -16,9 +16,9 @@ from dupdash.moodle.errors import ConfigurationFault
 from dupdash.telemetry.counters import COUNTERS
 from dupdash.telemetry.log_context import logging_context
 
-# Seconds after which a worker takes no further job by itself: django-q2 ends a task that lasts longer than
-# MOODLE_DUPLICATION_TIMEOUT and ten minutes.
-TURN = 300.0
+# Seconds after which a worker takes no further job in the same task: django-q2 kills a task that takes ten minutes
+# longer than MOODLE_DUPLICATION_TIMEOUT.
+TASK_LIMIT = 300.0
 # Seconds after which a sweep sends Moodle no further request, so that the next sweep is not delayed.
 MOODLE_TIME_LIMIT = 10.0
 
@@ -26,8 +26,8 @@ logger = logging.getLogger("dupdash.tasks")
 
 
 def run_job(job_id: str) -> None:
-    """Run one job, and then the next ones in line, each as soon as a slot is free (queue of the copies cluster)."""
-    end = time.monotonic() + TURN
+    """Run one job, then the next jobs in the queue, each as soon as a slot is free (queue of the copies cluster)."""
+    end = time.monotonic() + TASK_LIMIT
     following: str | None = job_id
     while following is not None:
         try:
@@ -51,10 +51,10 @@ def _run_one(job_id: str) -> None:
 
 
 def sweep(token: str = "") -> None:
-    """Do everything that is due (queue of the housekeeping cluster).
+    """Do all housekeeping that is due (queue of the housekeeping cluster).
 
-    The work that needs only the database comes first, so that a slow Moodle cannot delay it. When that part is done,
-    ``token`` is stored; the supervisor waits for it before it enqueues the next sweep.
+    The work without Moodle comes first, so that a slow Moodle cannot delay it. Then ``token`` is stored: the supervisor
+    enqueues the next sweep after that.
     """
     try:
         recovery.recover_dead_leases()
@@ -95,5 +95,5 @@ def heartbeat(sender: str, token: str) -> None:
 
 
 def log_site() -> None:
-    """Log which site dupdash works with, and a wrong address (queue of the housekeeping cluster, at each start)."""
+    """Log the site info, and warn of a wrong address (queue of the housekeeping cluster, at each start)."""
     moodle_health.log_site_at_start()

@@ -1,4 +1,4 @@
-"""Shows names from outside: in one language, and in their place within a sentence of another text direction."""
+"""Prepares names from Moodle and from people for display: in one language, and isolated from the text around them."""
 
 import unicodedata
 
@@ -6,7 +6,7 @@ from django.utils.translation import get_language
 
 from dupdash.moodle.multilang import in_language
 
-# FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE: what <bdi> is in HTML, for attributes and plain text.
+# FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE do in attributes and plain text what <bdi> does in HTML.
 _BEGIN, _END = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 _CONTROLS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 _TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF"})
@@ -15,14 +15,14 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"}) | _CONTROLS
 
 
 def in_one_language(name: object) -> str:
-    """The name in the language of the page, or in the first that it has; Moodle's names may hold several."""
+    """The name in the language of the page, or in its first language. Moodle's names may contain several languages."""
     return in_language(str(name), get_language() or "")
 
 
 def isolate(name: object) -> str:
-    """The name in one language, enclosed in isolating characters where any of it is written from right to left.
+    """The name in one language, between isolating characters if a part of it is written from right to left.
 
-    Direction controls within the name are left out: they could end the isolation.
+    Direction controls within the name are removed, because they could end the isolation.
     """
     text = in_one_language(name)
     if text.isascii():
@@ -35,9 +35,9 @@ def isolate(name: object) -> str:
 
 
 def plain_line(text: str) -> str:
-    """The text for one line of a plain text file: no control characters, and none that turn the text behind them.
+    """The text for one line of a plain text file, without control characters and direction overrides.
 
-    The characters that ``isolate`` puts around a name stay.
+    Keeps the characters that ``isolate`` puts around a name.
     """
     kept = (character for character in text if unicodedata.bidirectional(character) not in _TURNS)
     return "".join(" " if unicodedata.category(character) in _BREAKS else character for character in kept)

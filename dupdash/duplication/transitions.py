@@ -1,4 +1,4 @@
-"""Changes jobs: a conditional UPDATE from the expected state, and an event with the reason, in one transaction."""
+"""Changes the state of jobs: a conditional UPDATE from the expected state and an event, in one transaction."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.jobs")
 
-# Few enough for the parameters that SQLite takes in one statement.
+# SQLite limits the number of parameters in one statement.
 ROWS_AT_ONCE = 400
 # In these states nothing was sent.
 WAITING = (State.AWAITING_APPROVAL, State.QUEUED)
@@ -84,7 +84,7 @@ def record_event(
 
 
 def update_job(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
-    """Change columns of a job without an event: figures and times. Raises StaleJob like ``move_job``."""
+    """Change figures and times of a job without an event. Raises StaleJob like ``move_job``."""
     _update(job, job.state, guard, changes)
 
 
@@ -128,9 +128,9 @@ def create_jobs(jobs: Sequence[DuplicationJob], *, reason: str, actor: "User | N
 def move_waiting_jobs(
     jobs: JobQuerySet, to_state: State, *, kind: str, reason: str, actor: "User | None", via: str
 ) -> int:
-    """Move many jobs that wait, each from its own state, with an event for each. Returns how many were moved.
+    """Move jobs that wait for approval or in the queue, with an event for each. Returns how many were moved.
 
-    A job that has changed in the meantime is left out.
+    Skips a job that has changed in the meantime.
     """
     moved = 0
     with transaction.atomic():
@@ -148,23 +148,23 @@ def _move_some(
     ids: Sequence[str], from_state: State, to_state: State, kind: str, reason: str, actor: "User | None", via: str
 ) -> int:
     now = timezone.now()
-    # Locked before they are changed, so that the events are those of the rows that change.
-    held = list(
+    # The rows are locked first, so that exactly the rows that change get an event.
+    locked = list(
         DuplicationJob.objects.select_for_update().filter(pk__in=ids, state=from_state).values_list("pk", flat=True)
     )
     ended = {"finished_at": now, "check_at": None} if to_state in TERMINAL else {}
-    DuplicationJob.objects.filter(pk__in=held).update(state=to_state, **ended)
+    DuplicationJob.objects.filter(pk__in=locked).update(state=to_state, **ended)
     JobEvent.objects.bulk_create(
         JobEvent(job_id=pk, actor=actor, via=via, kind=kind, from_state=from_state, to_state=to_state, reason=reason)
-        for pk in held
+        for pk in locked
     )
-    return len(held)
+    return len(locked)
 
 
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
     if not changes.keys().isdisjoint(SOURCES):
         changes = {**changes, **derived_columns(job, changes)}
-    # An UPDATE needs a column: without one it would match no row, and look as if the job had changed.
+    # Django skips an UPDATE without columns and reports no match, as if the job had changed.
     columns = dict(changes) or {"state": state}
     changed = DuplicationJob.objects.filter(pk=job.pk, state=state, **(guard or {})).update(**columns)
     if not changed:

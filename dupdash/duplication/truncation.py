@@ -1,4 +1,4 @@
-"""Names as Moodle has them, and as much of them as a job keeps."""
+"""Truncates Moodle's names to the length of a job's columns."""
 
 from typing import TYPE_CHECKING, cast
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 
 def truncate_for(column: str, name: str) -> str:
-    """A name for this column of a job, cut where it is longer: PostgreSQL would refuse the whole row.
+    """The name, truncated to the length of a column: PostgreSQL would refuse a longer one.
 
-    It is for people. Of a source's short name the engine needs what a temporary one begins with, which is never cut.
+    The engine uses only the beginning of a source's short name, for temporary names; that part is never truncated.
     """
     field = cast("CharField[str, str]", DuplicationJob._meta.get_field(column))
     longest = field.max_length or len(name)

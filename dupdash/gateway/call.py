@@ -31,7 +31,7 @@ class Call:
 
     @property
     def owner(self) -> "User":
-        """The person in whose name the call acts: a token can do what its owner can."""
+        """The owner of the token. A call has the owner's permissions."""
         return self.token.owner
 
 

@@ -5,21 +5,20 @@ from contextlib import suppress
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
-from dupdash.duplication.jobs import CannotDo
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.refusals import CannotDo
 from dupdash.gateway import errors
 from dupdash.gateway.call import Call
 from dupdash.gateway.job_lookup import visible_job
 
-# A job may change at the same moment, for example from queued to running; then cancelling is tried again.
+# If a job changes at the same moment, for example from queued to running, cancelling is tried again.
 ATTEMPTS = 3
 
 
 def cancel(call: Call) -> dict[str, str]:
     """Cancel a job and answer with its state. A job that has ended keeps its state.
 
-    A waiting job is cancelled at once. Moodle cannot stop a copy that is being made: dupdash removes the copy when
-    Moodle is done, and the job keeps its state until then.
+    A waiting job is cancelled at once. If Moodle makes the copy already, the job keeps its state until Moodle has
+    stopped the copy, or has finished it and dupdash has deleted it.
     """
     job = visible_job(call)
     try:
@@ -27,14 +26,10 @@ def cancel(call: Call) -> dict[str, str]:
     except NotAllowed as refusal:
         raise errors.no_permissions(str(refusal)) from None
     for _ in range(ATTEMPTS):
-        if _can_be_cancelled(job):
+        if job.can_be_cancelled:
             with suppress(CannotDo):
                 jobs.cancel(job, actor=call.owner, via=call.token.label)
             job.refresh_from_db()
-        if not _can_be_cancelled(job):
+        if not job.can_be_cancelled:
             return {"duplicateid": job.pk, "state": job.state}
     raise errors.write_failed("The job changed at the same moment. Call again.")
-
-
-def _can_be_cancelled(job: DuplicationJob) -> bool:
-    return not job.is_terminal and job.cancel_requested_at is None

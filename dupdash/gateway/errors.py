@@ -82,7 +82,7 @@ def rate_limited() -> ServiceError:
 
 
 def internal_error() -> ServiceError:
-    """A bug in dupdash. It is not known what the call had done before."""
+    """A bug in dupdash. The call may have done a part of its work."""
     return ServiceError(
         f"{CORE}coding_exception", "codingerror", "dupdash failed to answer this call. Its log has the details."
     )

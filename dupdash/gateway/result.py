@@ -14,7 +14,7 @@ from dupdash.gateway.status import FINISHED_ERR, STATUS
 
 
 def get_result(call: Call) -> dict[str, Any]:
-    """The result of a job, as far as there is one.
+    """The result of a job, or its state if it has not ended.
 
     The keys are not called ``errorcode`` or ``message``: Moodle's clients would take the answer for an error.
     """
@@ -43,7 +43,7 @@ def _timestamp(at: datetime | None) -> int | None:
 
 
 def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
-    """What the verification of a finished copy found, in the form of Moodle's ``external_warnings``."""
+    """The differences that the verification of a finished copy found, as Moodle's ``external_warnings``."""
     if why := why_not_verified(job.verification):
         code, message = "notverified", f"The copy could not be compared with its source. {why}"
     elif job.differs:
@@ -56,7 +56,7 @@ def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
 def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:
     """Code and message of a job whose status is 900; None for all others.
 
-    ``in_full``: with Moodle's own message, which may name courses that the caller must not know of.
+    ``in_full``: with Moodle's own message, which may name courses that the caller must not see.
     """
     if STATUS[State(job.state)] != FINISHED_ERR:
         return None, None

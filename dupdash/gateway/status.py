@@ -1,4 +1,4 @@
-"""Answers how far duplications are: ``…_get_status`` for one, ``…_get_statuses`` for many."""
+"""Answers the status of duplications: ``…_get_status`` for one, ``…_get_statuses`` for many."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -44,7 +44,7 @@ COLUMNS = (
     "source_activities",
     "progress_floor",
 )
-# The times of a job that tell when it changed last.
+# The latest of these times is the time of the last change.
 TIMES = (
     "created_at",
     "queued_at",
@@ -107,7 +107,7 @@ def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
     """How many jobs are dispatched before each queued job; read only if one of ``jobs`` is queued."""
     if not any(job.state == State.QUEUED for job in jobs):
         return {}
-    return {job_id: place for place, job_id in enumerate(lanes.line(AHEAD_MOST))}
+    return {job_id: place for place, job_id in enumerate(lanes.upcoming(AHEAD_MOST))}
 
 
 def _changed_at(job: DuplicationJob) -> datetime:

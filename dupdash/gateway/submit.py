@@ -87,7 +87,7 @@ def duplicate(call: Call) -> dict[str, str]:
 
 
 def draft_of(given: Mapping[str, Any], *, idempotency_key: str) -> Draft:
-    """What the parameters of one course ask for."""
+    """The draft of one course, from its parameters."""
     return Draft(
         source=str(given["id"]),
         by_id=True,
@@ -132,7 +132,7 @@ def _submit(call: Call, draft: Draft) -> DuplicationJob:
 
 
 def moodle_failed(error: MoodleError) -> errors.ServiceError:
-    """The error where Moodle could not be asked. Nothing but reads was sent, and there is no job."""
+    """The error if a read from Moodle failed. No job was created."""
     if isinstance(error, Refused):
         # Moodle refused a read of dupdash's account, and its own code and message are passed on.
         return errors.moodle_exception(error.errorcode, error.message)
@@ -165,7 +165,8 @@ def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
 
 
 def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:
-    """The error for the first of some problems. What has the short name is named to those who may see it."""
+    """The error for the most important problem. It names the job or course with the short name if the caller may see
+    it."""
     first = min(problems, key=_order)
     is_own = first.job is not None and access.may_see(call.owner, first.job)
     return as_service_error(first, in_full=is_own or access.sees_all_jobs(call.owner))
@@ -177,7 +178,7 @@ def _order(problem: Problem) -> int:
 
 def as_service_error(problem: Problem, *, in_full: bool) -> errors.ServiceError:
     """The error that Moodle has for a problem. ``in_full``: name the course or job that has the short name."""
-    why = f"{problem.field}: {problem.words(in_full=in_full)}"
+    why = f"{problem.field}: {problem.text(in_full=in_full)}"
     match problem.code:
         case "invalidparameter" | "missingparam":
             return errors.invalid_parameter(why)

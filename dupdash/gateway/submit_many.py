@@ -21,7 +21,7 @@ from dupdash.gateway.submit import PARAMETERS as OF_ONE
 from dupdash.gateway.submit import checked_callback_url, draft_of, first_error, moodle_failed, prepared
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 
-# Room for the index of a course behind it.
+# Leaves room for the index of a course.
 KEY_LONGEST = 240
 LABEL_LONGEST = 200
 
@@ -62,9 +62,9 @@ class Asked:
 
 
 def duplicate_many(call: Call) -> dict[str, list[dict[str, Any]]]:
-    """Create a batch and answer with the id of each job in the order of the courses.
+    """Create a batch and answer with the ids of its jobs, in the order of the courses.
 
-    Where a course cannot be copied there is no job at all, and a warning for each such course.
+    If one of the courses cannot be copied, no job is created, and each such course gets a warning.
     """
     callback_url = checked_callback_url(call.parameters["callbackurl"])
     key = call.parameters["idempotencykey"]
@@ -127,7 +127,7 @@ def _require_allowed(call: Call, request: DuplicationRequest, client: BulkClient
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:
-    """The jobs that an earlier call with this key created; None where there was no such call."""
+    """The jobs that an earlier call with this key created; None if there was no such call."""
     if not asked[0].draft.idempotency_key:
         return None
     keys = [one.draft.idempotency_key for one in asked]

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class MoodleWords:
+class RawError:
     """An error as Moodle sent it, shortened for the database and without tokens."""
 
     errorcode: str = ""
@@ -39,7 +39,7 @@ class MoodleError(Exception):
     ``errorcode``: Moodle's error code, or "".
     ``function``: the web service function that was called, or "".
     ``may_have_started``: whether Moodle may have done something because of the request.
-    ``words``: the error as Moodle sent it, or None.
+    ``raw_error``: the error as Moodle sent it, or None.
     ``retry_after``: the seconds that the site asks us to wait, or None.
 
     ``str()`` is one sentence or two that may be shown to a person.
@@ -52,7 +52,7 @@ class MoodleError(Exception):
         self.message = message
         self.errorcode = errorcode
         self.function = function
-        self.words: MoodleWords | None = None
+        self.raw_error: RawError | None = None
         self.retry_after: float | None = None
 
     def __str__(self) -> str:

@@ -35,24 +35,30 @@ PEOPLE = "users"
 class Abilities:
     """What a driver can do beside the options.
 
-    ``works_by_itself``: the start call returns at once, and the status of the copy is read afterwards.
+    ``runs_in_background``: the start call returns at once, and dupdash then polls the status of the copy.
     ``hidden``: it makes hidden copies.
     ``details``: its start call takes start date, end date and idnumber, and moves the dates of the activities.
-    ``repeatable``: its start call takes an idempotency key, so that repeating it cannot make a second copy; its result
-    names the course, and backups of one source at the same moment do not collide.
-    ``of_the_whole``: it reports the progress of the whole duplication, for many copies in one call.
+    ``idempotent_start``: its start call takes an idempotency key, so that repeating it cannot make a second copy. Its
+    result names the course, and backups of one source at the same moment do not collide.
+    ``reports_overall_progress``: it reports one progress for both phases, and reports many copies in one call.
     """
 
-    works_by_itself: bool
+    runs_in_background: bool
     hidden: bool
     details: bool
-    repeatable: bool
-    of_the_whole: bool
+    idempotent_start: bool
+    reports_overall_progress: bool
 
 
-_ONE_CALL = Abilities(works_by_itself=False, hidden=True, details=False, repeatable=False, of_the_whole=False)
-_AS_PROPOSED = Abilities(works_by_itself=True, hidden=False, details=False, repeatable=False, of_the_whole=False)
-_WITH_COMPANIONS = Abilities(works_by_itself=True, hidden=True, details=True, repeatable=True, of_the_whole=True)
+_ONE_CALL = Abilities(
+    runs_in_background=False, hidden=True, details=False, idempotent_start=False, reports_overall_progress=False
+)
+_AS_PROPOSED = Abilities(
+    runs_in_background=True, hidden=False, details=False, idempotent_start=False, reports_overall_progress=False
+)
+_WITH_COMPANIONS = Abilities(
+    runs_in_background=True, hidden=True, details=True, idempotent_start=True, reports_overall_progress=True
+)
 ABILITIES: Mapping[Driver, Abilities] = {
     SYNCHRONOUS: _ONE_CALL,
     ASYNCHRONOUS: _AS_PROPOSED,

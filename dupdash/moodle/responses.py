@@ -19,8 +19,8 @@ from dupdash.moodle.errors import (
     INTERMEDIARY,
     ConfigurationFault,
     MoodleError,
-    MoodleWords,
     NoTrustworthyAnswer,
+    RawError,
     refusal,
 )
 from dupdash.moodle.storable import storable_text
@@ -80,7 +80,7 @@ def decode(
     # Moodle's message may hold names, and those arrive HTML-escaped.
     message = shown(html.unescape(words.message), 500)
     error = refusal(function, shown(words.errorcode, 100), message, duplicating=duplicating)
-    error.words = words
+    error.raw_error = words
     return error
 
 
@@ -111,13 +111,13 @@ def _is_error(value: dict[str, object]) -> bool:
     return "exception" in value or ("error" in value and isinstance(value.get("errorcode"), str))
 
 
-def _words(value: dict[str, object], hide: Callable[[str], str]) -> MoodleWords:
+def _words(value: dict[str, object], hide: Callable[[str], str]) -> RawError:
     def sent(key: str, limit: int) -> str:
         item = value.get(key)
         text = item if isinstance(item, str) else ""
         return _cut(_SECRETS.sub(r"\1…", _CONTROL.sub(" ", storable_text(hide(text)))), limit)
 
-    return MoodleWords(sent("errorcode", 100), sent("message", 2000) or sent("error", 2000), sent("debuginfo", 4000))
+    return RawError(sent("errorcode", 100), sent("message", 2000) or sent("error", 2000), sent("debuginfo", 4000))
 
 
 def _cut(text: str, limit: int) -> str:

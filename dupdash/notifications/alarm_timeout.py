@@ -1,6 +1,6 @@
 """A time limit for a block of code, by SIGALRM.
 
-A socket timeout limits each read. A mail server that sends a few bytes now and then would still block a worker forever.
+A socket timeout limits each read only. A mail server that sends a few bytes now and then could block a worker forever.
 """
 
 import signal

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.reader import reader_of
-from dupdash.duplication.explanations import explain_failure, what_to_do, words_of_moodle
+from dupdash.duplication.advice import what_to_do
+from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
@@ -98,7 +99,7 @@ def compose(notification: Notification) -> EmailMessage | None:
         "explanation": explain_failure(job) if topic == Topic.FAILED else None,
         "advice": what_to_do(job, reader_of(job, person, may_delete_courses=_may_delete_courses())),
         # Moodle's own error message is for administrators and the help desk, as on the job page.
-        "raw": quoted(words_of_moodle(job)) if sees_all and job.moodle_error else "",
+        "raw": quoted(raw_moodle_error(job)) if sees_all and job.moodle_error else "",
         "preferences_url": absolute(reverse("preferences")),
     }
     with timezone.override(zone_of(person)):

@@ -78,7 +78,7 @@ def give_up_old() -> None:
 def _due_mails(now: datetime) -> list[Notification]:
     waiting = Notification.objects.filter(channel=Channel.MAIL, delivery=Delivery.WAITING, due_at__lte=now)
     # An approval that can still be undone is not mailed yet.
-    waiting = waiting.exclude(event__job__held_until__gt=now)
+    waiting = waiting.exclude(event__job__undo_until__gt=now)
     related = ("recipient__preferences", "event__job__requester", "event__actor")
     return list(waiting.select_related(*related).order_by("due_at", "pk")[:BATCH_SIZE])
 

@@ -1,1 +1,1 @@
-"""What the operators of dupdash need: health checks, metrics, the doctor, the cleaning of old jobs."""
+"""Tools for the operators of dupdash: health checks, metrics, the doctor, the deletion of old jobs."""

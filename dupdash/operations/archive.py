@@ -1,4 +1,4 @@
-"""Deletes finished jobs of long ago, and writes them to an archive before."""
+"""Deletes old finished jobs, and can archive them first."""
 
 import gzip
 import json
@@ -22,8 +22,8 @@ BATCH = 500
 def old_jobs(before: datetime) -> QuerySet[DuplicationJob]:
     """Jobs that finished before this moment.
 
-    Left out: jobs that a later job retries, until the retry is deleted, too; and failed jobs that left a course in
-    Moodle which is still there, because the page of the job is the only place that knows of it.
+    Jobs with a retry are kept until the retry is deleted. Failed jobs whose course is still in Moodle are kept, because
+    only they know of that course.
     """
     retries = DuplicationJob.objects.filter(retry_of=OuterRef("pk"))
     course_left = Q(course_id__isnull=False) | Q(likely_course_id__isnull=False)
@@ -36,10 +36,10 @@ def old_jobs(before: datetime) -> QuerySet[DuplicationJob]:
 
 
 def prune(before: datetime, archive: Path | None) -> Iterator[int]:
-    """Delete old jobs with their events, in batches; yields the number of jobs deleted so far.
+    """Delete old jobs with their events, in batches. Yields the number of jobs deleted so far.
 
-    ``archive``: a new file, to which each batch is written, and synchronised to the disk, before it is deleted: gzipped
-    JSON, a job a line. Raises FileExistsError if the file exists, OSError if it cannot be written.
+    ``archive``: a new file of gzipped JSON with one job per line. Each batch is written and synchronised to the disk
+    before it is deleted. Raises FileExistsError if the file exists, and OSError if it cannot be written.
     """
     deleted = 0
     with gzip.open(archive, "xt", encoding="utf-8") if archive else nullcontext() as file:

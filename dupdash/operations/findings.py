@@ -1,4 +1,4 @@
-"""What the doctor examines on this host, apart from Moodle: settings, database, cache, mail, static files, disk."""
+"""The doctor's examinations of this host: settings, database, broker, cache, worker, mail, static files."""
 
 import shutil
 import smtplib
@@ -30,7 +30,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One result. ``advice``: what to do about it; "" where there is nothing to do."""
+    """A result of an examination. ``advice``: what to do about it; "" if there is nothing to do."""
 
     level: Level
     subject: str
@@ -39,7 +39,7 @@ class Finding:
 
 
 def examine_host() -> Iterator[Finding]:
-    """Examine everything but Moodle, one subject after the other; no examination stops the following ones."""
+    """Examine everything except Moodle. A failed examination does not stop the others."""
     for subject, examine in EXAMINATIONS:
         try:
             yield from examine()
@@ -100,10 +100,10 @@ def examine_cache() -> Iterator[Finding]:
     found = cache.get(key)
     cache.delete(key)
     if found == value:
-        yield Finding(Level.OK, "Cache", "It keeps what is written to it.")
+        yield Finding(Level.OK, "Cache", "It works.")
     else:
         yield Finding(
-            Level.PROBLEM, "Cache", "It lost what was written to it.", "Check the memory and the policy of Redis."
+            Level.PROBLEM, "Cache", "It lost a value that was just stored.", "Check the memory and the policy of Redis."
         )
 
 

@@ -1,6 +1,6 @@
 """The metrics for Prometheus, read from the database at each scrape.
 
-All processes and hosts share the database, so every web process answers the same figures.
+All processes and hosts share the database, so every web process returns the same figures.
 """
 
 import time
@@ -31,7 +31,7 @@ DURATION_BUCKETS = (5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 """Upper bounds in seconds: a small course takes a second, a very large one an hour."""
 WAIT_BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 14400, 86400)
 HISTOGRAM_AGE = 60.0
-"""Seconds for which a process repeats its histograms: reading them goes through all finished jobs."""
+"""Seconds for which a process caches its histograms, because computing them reads all finished jobs."""
 
 
 class DatabaseCollector(Collector):
@@ -88,14 +88,14 @@ def moodle_metrics(now: datetime) -> Iterator[Metric]:
     yield paused
     if health.last_response_at is not None:
         last = GaugeMetricFamily(
-            "dupdash_moodle_last_response_timestamp_seconds", "When Moodle last described itself, as Unix time."
+            "dupdash_moodle_last_response_timestamp_seconds", "When Moodle last returned its site info, as Unix time."
         )
         last.add_metric([], health.last_response_at.timestamp())
         yield last
 
 
 def worker_metrics(now: datetime) -> Iterator[Metric]:
-    running = GaugeMetricFamily("dupdash_worker_running", "1 while a worker gives signs of life.")
+    running = GaugeMetricFamily("dupdash_worker_running", "1 while a worker is running.")
     running.add_metric([], int(worker_status.current().running))
     yield running
     age = GaugeMetricFamily(
@@ -113,7 +113,7 @@ def counters() -> Iterator[Metric]:
         "dupdash_moodle_calls", "Calls to Moodle by web service function and outcome.", labels=["function", "outcome"]
     )
     seconds = CounterMetricFamily(
-        "dupdash_moodle_call_seconds", "Seconds that these calls took in all.", labels=["function", "outcome"]
+        "dupdash_moodle_call_seconds", "Seconds that these calls took in total.", labels=["function", "outcome"]
     )
     for row in Counter.objects.filter(name=MOODLE_CALLS):
         calls.add_metric([row.subject, row.outcome], row.count)
@@ -126,7 +126,7 @@ def counters() -> Iterator[Metric]:
 
 
 def copy_durations() -> Metric:
-    """From the start of the work to its end, for copies that succeeded."""
+    """The time from the start of a job to its end, for copies that succeeded."""
     jobs = DuplicationJob.objects.filter(state=State.SUCCEEDED, started_at__isnull=False)
     return _histogram(
         "dupdash_copy_duration_seconds", "Duration of successful copies.", jobs, "started_at", "finished_at",
@@ -135,7 +135,7 @@ def copy_durations() -> Metric:
 
 
 def queue_waits() -> Metric:
-    """From the place in the queue to the start of the work, without the time that a person chose to wait."""
+    """The time from the queue to the start of a job, without the wait for a requested start."""
     jobs = DuplicationJob.objects.filter(queued_at__isnull=False, started_at__gte=F("queued_at"), not_before=None)
     return _histogram(
         "dupdash_queue_wait_seconds", "How long jobs waited in the queue.", jobs, "queued_at", "started_at",
@@ -146,7 +146,7 @@ def queue_waits() -> Metric:
 def _histogram(
     name: str, documentation: str, jobs: JobQuerySet, start: str, end: str, bounds: tuple[int, ...]
 ) -> Metric:
-    """One pass over the jobs counts how many took at most each bound."""
+    """A histogram. A single query counts the jobs up to each bound."""
     length = ExpressionWrapper(F(end) - F(start), output_field=DurationField())
     numbers = {
         f"within_{bound}": Count("pk", filter=Q(**{f"{end}__lte": F(start) + timedelta(seconds=bound)}))

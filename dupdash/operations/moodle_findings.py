@@ -1,4 +1,4 @@
-"""Examines, with reads alone, whether dupdash can work with the Moodle of the settings."""
+"""Examines whether dupdash can work with the configured Moodle. It only reads."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,8 @@ ADD_CAPABILITIES = (
 
 
 def examine_moodle(client: MoodleClient) -> Iterator[Finding]:
-    """Findings about site, functions, categories and capabilities. The first problem that stops all others is last."""
+    """Findings about site, functions, categories and capabilities. A problem that prevents all others is the last
+    one."""
     try:
         yield from _examine(client)
     except ConfigurationFault as fault:
@@ -50,9 +51,9 @@ def _describe(site: SiteInfo) -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             "Site",
-            "The site cannot describe itself (core_webservice_get_site_info answers “invalidresponse”). One of its "
-            "fields is odd, for example the address of the account's picture. dupdash works without it, and does "
-            "not know which functions the token may call.",
+            "The site cannot return its site info (core_webservice_get_site_info answers “invalidresponse”). One of "
+            "its fields has an invalid value, for example the address of the account's picture. dupdash works "
+            "without it, but does not know which functions the token may call.",
         )
     else:
         kind = "a site administrator" if site.is_site_admin else "not a site administrator"
@@ -69,8 +70,8 @@ def _describe(site: SiteInfo) -> Iterator[Finding]:
 
 
 GAINS = (
-    "true progress, dates of activities that move along, enrolment methods without people, copies that can be stopped, "
-    "and a report of what did not come along"
+    "exact progress, dates of activities that move with the start date, enrolment methods without people, copies that "
+    "can be stopped, and a report of what was not copied"
 )
 
 
@@ -108,6 +109,6 @@ def _capabilities(client: MoodleClient) -> Iterator[Finding]:
 
 
 def _with_cause(error: MoodleError) -> str:
-    """The error, with what Moodle says about its cause where its debugging is on."""
-    debuginfo = error.words.debuginfo if error.words else ""
+    """The error, with its cause if Moodle's debugging is on."""
+    debuginfo = error.raw_error.debuginfo if error.raw_error else ""
     return f"{error} Moodle adds: {debuginfo}" if debuginfo else str(error)

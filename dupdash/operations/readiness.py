@@ -1,4 +1,4 @@
-"""Checks what dupdash needs to work: the database, the broker and a worker; and reports on Moodle."""
+"""Checks database, broker and worker, without which dupdash cannot work, and reports the state of Moodle."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ logger = logging.getLogger("dupdash.operations")
 
 @dataclass(frozen=True)
 class Check:
-    """One check. ``required``: without it dupdash is not ready. ``detail`` says what is wrong and what to do."""
+    """The result of a check. ``required``: without it dupdash is not ready. ``detail``: the problem and what to do."""
 
     name: str
     passed: bool
@@ -57,7 +57,7 @@ def _unapplied_migrations() -> int:
 
 
 def check_broker() -> Check:
-    """The queue that carries jobs to workers. Jobs wait while it is away, and nothing is lost."""
+    """Check the broker, which delivers jobs to workers. While it is down, jobs wait, and nothing is lost."""
     if get_broker(COPIES).ping():
         return Check("broker", True)
     return Check("broker", False, "The message broker does not answer. Check REDIS_URL and the Redis server.")
@@ -72,7 +72,7 @@ def check_worker() -> Check:
 
 
 def check_moodle() -> Check:
-    """The last known state of Moodle: nothing is sent to it. Not required, because jobs wait for it."""
+    """Report the last known state of Moodle, without a request. It is not required, because jobs wait for it."""
     health = MoodleHealth.objects.filter(id=1).first()
     if not settings.MOODLE_URL:
         return Check("moodle", False, "No Moodle is configured. Set MOODLE_URL and MOODLE_TOKEN.", required=False)
@@ -91,9 +91,9 @@ CHECKS: tuple[tuple[str, Callable[[], Check]], ...] = (
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    """The result of a check. An error of a client library is a check that failed, never an error page."""
+    """The result of a check. An error of a client library counts as a failed check."""
     try:
         return check()
     except Exception as error:
         logger.warning("the check of the %s failed: %s", name, error)
-        return Check(name, False, f"It could not be checked: {type(error).__name__}. The log says more.")
+        return Check(name, False, f"It could not be checked: {type(error).__name__}. The log has the details.")

@@ -1,4 +1,4 @@
-"""Writes the reference pages of the documentation from the program: settings, commands and errors."""
+"""Writes the reference pages of the documentation from the source code: settings, commands and errors."""
 
 import re
 from argparse import Action
@@ -7,7 +7,8 @@ from pathlib import Path
 
 from django.core.management import get_commands, load_command_class
 
-from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN, Reader, advice
+from dupdash.duplication.advice import Reader, advice
+from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN
 
 # The reader of the reference.
 ADMINISTRATOR = Reader(is_administrator=True, can_retry=True, can_edit=True, can_delete=True)
@@ -15,7 +16,7 @@ SETTING = re.compile(r"#?([A-Z][A-Z0-9_]*)=(.*)")
 
 
 def write_pages(env_example: Path, folder: Path) -> None:
-    """Write each page into ``folder``, which is made if it does not exist."""
+    """Write each page into ``folder``, which is created if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in _pages(env_example).items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -71,7 +72,7 @@ def commands_page() -> Iterator[str]:
 def errors_page() -> Iterator[str]:
     """Each error code of a failed copy: what happened, what it means, what to do."""
     yield from ("# Errors of a copy", "")
-    yield "The page of a failed copy shows the code, these sentences, and Moodle's own words."
+    yield "The page of a failed copy shows the code, these sentences, and Moodle's own message."
     yield from ("", "| code | what happened | what it means | what to do |", "|---|---|---|---|")
     for code, one in [*EXPLANATIONS.items(), ("any other", UNKNOWN)]:
         name = f"`{code}`" if code in EXPLANATIONS else code
@@ -85,7 +86,7 @@ GENERAL = frozenset(
 
 
 def _shown(action: Action) -> str:
-    """An argument as one writes it."""
+    """An argument as it is typed."""
     if action.choices is not None:
         return " | ".join(map(str, action.choices))
     if not action.option_strings:

@@ -1,4 +1,4 @@
-"""Makes one copy through the whole of dupdash, compares it with its source, and removes it again."""
+"""Makes one copy through all parts of dupdash, compares it with its source, and deletes it."""
 
 import time
 import uuid
@@ -19,7 +19,7 @@ POLL_INTERVAL = 0.5
 
 
 def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float) -> Iterator[Finding]:
-    """Copy ``source`` (id or short name), hidden and without people, wait ``timeout`` seconds for it, delete it."""
+    """Copy ``source`` (id or short name), hidden and without people; wait ``timeout`` seconds; delete the copy."""
     mark = uuid.uuid4().hex[:8]
     draft = Draft(
         source=source,
@@ -34,14 +34,14 @@ def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float
         job = jobs.submit(request, actor=None, client=client, via="doctor")
     except InvalidRequest as refused:
         for problem in refused.problems:
-            yield Finding(Level.PROBLEM, SUBJECT, f"{problem.field}: {problem.words(in_full=True)}")
+            yield Finding(Level.PROBLEM, SUBJECT, f"{problem.field}: {problem.text(in_full=True)}")
         return
     if not _wait(job, timeout):
         yield Finding(
             Level.PROBLEM,
             SUBJECT,
             f"Job {job.pk} is still {job.get_state_display().lower()} after {timeout:g} s.",
-            f"Look at its page, /jobs/{job.pk}/. Delete the course “{draft.shortname}” in Moodle when it is done.",
+            f"See its page, /jobs/{job.pk}/. Delete the course “{draft.shortname}” in Moodle when it is finished.",
         )
         return
     yield _result(job)
@@ -65,7 +65,7 @@ def _result(job: DuplicationJob) -> Finding:
     if job.state == State.SUCCEEDED:
         seconds = job.elapsed()
         return Finding(Level.OK, SUBJECT, f"{reason} It took {seconds.total_seconds() if seconds else 0:.1f} s.")
-    return Finding(Level.PROBLEM, SUBJECT, reason, f"The page of the job says more: /jobs/{job.pk}/")
+    return Finding(Level.PROBLEM, SUBJECT, reason, f"The page of the job has the details: /jobs/{job.pk}/")
 
 
 def _removal(job: DuplicationJob, client: MoodleClient) -> Finding:

@@ -16,14 +16,15 @@ from dupdash.operations.readiness import is_ready, readiness
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """The web process answers. It reads nothing, so that a database that is away gets no web process restarted."""
+    """Answer that the web process works. It uses no database, so that an outage of the database restarts no web
+    process."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if dupdash can work, else 503. Only with the token of the metrics the answer says why."""
+    """200 if dupdash can work, else 503. With METRICS_TOKEN the answer has the details."""
     checks = readiness()
     ready = is_ready(checks)
     detailed = _has_token(request)
@@ -45,7 +46,7 @@ PROBES = {"/healthz": healthz, "/readyz": readyz}
 
 
 def probe_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Answer probes before anything checks the host name: load balancers and containers probe by IP address."""
+    """Answer probes before Django checks the host name, because load balancers and containers probe by IP address."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         probe = PROBES.get(request.path)
@@ -57,7 +58,7 @@ def probe_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """The metrics, for whoever sends METRICS_TOKEN. Without that setting there is no such address."""
+    """The metrics, for clients that send METRICS_TOKEN. Without that setting the address does not exist."""
     if not settings.METRICS_TOKEN:
         raise Http404
     if not _has_token(request):

@@ -33,7 +33,7 @@ from dupdash.sandbox.validation import context_id
 # The task that looks for rows of killed processes runs every minute.
 REAPED_AFTER = 60.0
 # Seconds between two looks of a waiting thread at a sandbox that stops.
-LOOK_EVERY = 0.05
+POLL_SECONDS = 0.05
 
 STATUS = {"queued": AWAITING, "running": EXECUTING, "succeeded": FINISHED_OK}
 
@@ -271,7 +271,7 @@ class PluginDuplications:
             return False
 
     def _wait(self) -> None:
-        self._changed.wait(LOOK_EVERY)
+        self._changed.wait(POLL_SECONDS)
         if self._pace.stopping.is_set():
             raise Stopped
 

@@ -82,7 +82,7 @@ def shortcuts(request: HttpRequest) -> bool:
 
 
 def _waiting(name: str) -> int:
-    """How many items wait there for this person."""
+    """The number that the entry shows: items that wait for this person."""
     if name != "approvals":
         return 0
     return DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()

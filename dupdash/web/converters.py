@@ -1,10 +1,10 @@
-"""Pieces of addresses."""
+"""Converters for the parts of addresses."""
 
 import re
 
 
 class JobId:
-    """The id of a job: 32 hexadecimal characters; anything else is no address of ours."""
+    """The id of a job: 32 hexadecimal characters."""
 
     regex = "[0-9a-f]{32}"
 
@@ -16,5 +16,5 @@ class JobId:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a text from outside can be the id of a job: no database is asked for anything else."""
+    """Whether a text can be the id of a job."""
     return re.fullmatch(JobId.regex, text) is not None

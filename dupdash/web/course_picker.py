@@ -12,7 +12,7 @@ from django.db.models import Q
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.newborn import job_that_may_be_newborn
-from dupdash.duplication.request import FRONT_PAGE, as_id, held_by_job
+from dupdash.duplication.request import FRONT_PAGE, as_id, reserved_by_job
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, State
 from dupdash.duplication.text_direction import in_one_language, isolate
@@ -92,7 +92,7 @@ def find_courses(text: str, client: MoodleClient) -> Found:
     for written in _ways_to_write(text):
         # Moodle refuses to look up a short name with a tag. Its search takes any text.
         with contextlib.suppress(Refused):
-            exact += () if held_by_job(written) else client.courses_by_shortname(written)
+            exact += () if reserved_by_job(written) else client.courses_by_shortname(written)
         page = _search(written, client)
         incomplete = incomplete or page is None
         similar += page or ()

@@ -13,7 +13,7 @@ from dupdash.web.safe_cache import cache_get, cache_set
 FRESH_FOR = 300
 
 
-# So many dates are remembered.
+# How many dates are stored.
 DATES_MOST = 20
 
 
@@ -26,7 +26,7 @@ class ActivityDate:
 
 @dataclass(frozen=True)
 class Size:
-    """The sections of a course with their numbers of activities, and the kinds of its activities."""
+    """The sections of a course with their numbers of activities, and the types of its activities."""
 
     sections: tuple[tuple[str, int], ...]
     kinds: tuple[tuple[str, int], ...]

@@ -1,4 +1,4 @@
-"""CSV files, sent row by row, so that a long one needs no more memory than a short one."""
+"""Streams CSV files row by row, so that long files need no more memory than short ones."""
 
 import csv
 import re
@@ -28,7 +28,7 @@ def csv_response(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]
 
 
 def with_zone(head: str) -> str:
-    """The head of a column of times, with the time zone, which spreadsheet cells do not have."""
+    """The head of a column of times, with the time zone, because spreadsheet cells have none."""
     return f"{head} ({get_default_timezone_name()})"
 
 

@@ -1,4 +1,4 @@
-"""Days in the site's time zone (``TIME_ZONE``), and the form field for them."""
+"""The form field for days, and their first and last moments in the site's time zone (``TIME_ZONE``)."""
 
 from datetime import date, datetime, time, timedelta
 
@@ -24,7 +24,7 @@ def today() -> date:
 
 
 def day_in(text: str) -> date | None:
-    """The day that a text is, as the browser's own calendar sends it; None for all that is none."""
+    """The day in a text of the browser's date picker; None if it is not a day."""
     try:
         return date.fromisoformat(text)
     except ValueError:

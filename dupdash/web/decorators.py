@@ -29,7 +29,7 @@ SESSION_ENDED = {
 def permission_required(
     view: Callable[Concatenate[PersonRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Let a person through if the permission of this address admits them; else show the sign-in, or a 403."""
+    """Run the view if the permission of this address allows it. Otherwise show the sign-in, or a 403."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -70,7 +70,8 @@ def part_of(
 ) -> Callable[
     [Callable[Concatenate[PersonRequest, P], HttpResponse]], Callable[Concatenate[PersonRequest, P], HttpResponse]
 ]:
-    """The view serves a part of this page, which has the same arguments: whoever opens its address gets the page."""
+    """Mark a view as a part of ``page``, which has the same arguments. A browser that opens its address gets the
+    page."""
 
     def decorate(
         view: Callable[Concatenate[PersonRequest, P], HttpResponse],
@@ -85,7 +86,7 @@ def part_of(
 
 
 def _is_opened_directly(request: HttpRequest) -> bool:
-    """Whether somebody opened the address of a part of a page in the browser, instead of the page that polls it."""
+    """Whether a browser opened the address of a part of a page, instead of the page that polls it."""
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     # htmx accepts everything; a browser that navigates asks for HTML.
     return not htmx and "text/html" in request.headers.get("Accept", "")
@@ -109,12 +110,12 @@ def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
         return no_content()
     if rule.within_form:
         return trigger_client_event(no_content(), "dupdash:toast", SESSION_ENDED)
-    # The sign-in replaces the whole page, not only the part that asked.
+    # The sign-in replaces the whole page, not only the part that was requested.
     return HttpResponseClientRedirect(redirect_to_login(_page_of(htmx))["Location"])
 
 
 def _page_of(htmx: HtmxDetails) -> str:
-    """The page that asked for a part of itself. The header is untrusted."""
+    """The page that requested a part of itself. The header is untrusted."""
     try:
         return htmx.current_url_abs_path or "/"
     except ValueError:

@@ -1,4 +1,4 @@
-"""Earlier copies of a source into the term that a new copy is requested for."""
+"""Finds earlier copies of a source into the term for which a new copy is requested."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -15,14 +15,14 @@ from dupdash.web.terms import same_term
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Copies of one source that are compared, the newest first, and how many of those found are listed.
+# How many copies of a source are compared, the newest first, and how many of those found are listed.
 COMPARED = 200
 LISTED = 3
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a new copy goes, as far as the form says it."""
+    """Category and names of a new copy, as far as the form is filled in."""
 
     category_id: int | None
     shortname: str = ""
@@ -30,13 +30,13 @@ class Target:
     visible: bool = True
     startdate: date | None = None
     enddate: date | None = None
-    # The category was filled in by dupdash: another source may replace it.
+    # dupdash filled in the category, and replaces it if another source is chosen.
     category_is_suggested: bool = False
 
 
 @dataclass(frozen=True)
 class EarlierCopy:
-    """A copy that exists or will exist. ``url``, names and requester are empty where the reader may not see the job."""
+    """A copy that exists or will exist. ``url``, names and requester are empty if the reader may not see the job."""
 
     requested_at: datetime
     state: str
@@ -55,7 +55,7 @@ class EarlierCopies:
 def earlier_copies(source_id: int, target: Target, user: "User") -> EarlierCopies:
     """Copies of this source to the same term: into the same category, or with a name for the same term.
 
-    Failed, cancelled and refused jobs made no copy, and a deleted copy is none.
+    Failed, cancelled and refused jobs and deleted copies do not count.
     """
     jobs = (
         DuplicationJob.objects.filter(source_id=source_id, course_deleted_at__isnull=True)

@@ -1,4 +1,4 @@
-"""The courses and categories that the request form offers, as far as Moodle answered."""
+"""Loads the courses and categories that the request form offers. The form works without an answer of Moodle."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class FormChoices:
     categories: CategoryChoices = field(default_factory=CategoryChoices)
     found: Found = field(default_factory=Found)
-    # Why something cannot be offered.
+    # Why courses or categories are missing.
     problem: Callout | None = None
 
 

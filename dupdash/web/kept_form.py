@@ -1,4 +1,4 @@
-"""Keeps the input of a form whose session has ended, until the same person signs in again."""
+"""Keeps the input of a form after the session has ended, until the same person signs in again."""
 
 from urllib.parse import urlsplit
 
@@ -43,7 +43,7 @@ def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None
 
 
 def comes_from_own_page(request: HttpRequest) -> bool:
-    """Whether the browser says that a page of this site sent the request."""
+    """Whether a page of this site sent the request, according to the browser."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"

@@ -1,4 +1,4 @@
-"""The data of the web interface: presets of options, and saved filters."""
+"""The database tables of the web interface: presets of options, and saved filters."""
 
 from collections.abc import Mapping
 

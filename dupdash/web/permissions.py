@@ -1,4 +1,4 @@
-"""Who may open which address: one table that every view with ``permission_required`` uses.
+"""The table of permissions: who may open which address. Every view with ``permission_required`` uses it.
 
 ``accounts/access.py`` decides about people and jobs. Nobody may open an address that is missing here.
 """
@@ -32,8 +32,8 @@ class Permission:
 
     ``background``: pages poll it by themselves. An expired session gets 204 instead of a redirect, so that a
     half-filled form is not lost. ``within_form``: the same for parts of a form; the page also says that the session has
-    ended. ``keeps_form``: what was typed is kept until the person has signed in again. ``hidden``:
-    whoever may not open it gets a 404, as if there were no such page.
+    ended. ``keeps_form``: the input is kept until the person has signed in again. ``hidden``: people without permission
+    get a 404, as if there were no such page.
     """
 
     may: Callable[["User | AnonymousUser"], bool]
@@ -104,7 +104,7 @@ PERMISSIONS: dict[str, Permission] = {
     "rollover:discard": Permission(access.may_roll_over),
     "rollover:include": Permission(access.may_roll_over),
     "rollover:row": Permission(access.may_roll_over),
-    # A batch of somebody else does not exist for those who do not see all jobs.
+    # A batch of somebody else is a 404 for people who do not see all jobs.
     "rollover:batch": Permission(access.has_role),
     "rollover:live": Permission(access.has_role),
     "rollover:results": Permission(access.has_role),

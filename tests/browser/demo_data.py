@@ -22,7 +22,7 @@ from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.models import OptionPreset, SavedFilter
 from tests.conftest import PASSWORD
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 
 WENT_WRONG = (
     ("partial_course", "Error writing to database (backup_ids_temp is full)"),
@@ -283,14 +283,14 @@ class _Writer:
         _went_wrong(job, *WENT_WRONG[0])
         job.checking_since = self._after(job, 12)
         names = {"shortname": f"{job.source_shortname}_1", "fullname": f"{job.source_fullname} copy 1"}
-        job.facts = facts_of({"id": job.course_id, "category_id": job.category_id, **names}, own=job.course_id)
+        job.evidence = evidence_json({"id": job.course_id, "category_id": job.category_id, **names}, own=job.course_id)
         return self._end(job, "failed", self._after(job, 421))
 
     def _unresolved(self, job: DuplicationJob) -> DuplicationJob:
         self._send(job, job.created_at + timedelta(seconds=3))
         job.state, job.checks, job.checking_since = "unresolved", 94, job.created_at
         names = {"shortname": f"{job.source_shortname}_1", "fullname": f"{job.source_fullname} copy 1"}
-        job.facts = facts_of({"id": 398, "visible": False, "category_id": job.category_id, **names})
+        job.evidence = evidence_json({"id": 398, "visible": False, "category_id": job.category_id, **names})
         job.last_response_at, job.check_at = self._now - timedelta(minutes=52), self._now + timedelta(hours=3)
         return job
 
@@ -315,25 +315,28 @@ class _Writer:
         if job.queued_at and state != "queued":
             yield told(job.queued_at, "approved", "queued", "Approved.", actor=admin)
         if job.sent_at:
-            yield told(job.sent_at, "started", "running", "A worker took the job.")
+            yield told(job.sent_at, "started", "running", "A worker claimed the job.")
             yield told(
                 job.sent_at,
                 "sent",
                 "running",
-                "The request was sent to Moodle. It is never sent again, except on proof that nothing was started.",
+                "The request was sent to Moodle. dupdash will not send it again unless nothing is left of it.",
             )
         if job.restore_at:
-            found = f"Backup is done. The new course was seen in Moodle: id {job.course_id}."
+            found = f"The backup is done. The copy appeared in Moodle: id {job.course_id}."
             yield told(job.restore_at, "course_seen", "running", found)
         if job.cancel_requested_at:
-            later = "Cancelled. Moodle cannot be stopped: the copy will be removed when Moodle is done with it."
+            later = "Cancelled. Moodle cannot stop the copy. dupdash deletes it when Moodle has finished it."
             yield told(job.cancel_requested_at, "cancel_requested", state, later, actor=job.requester)
         if job.checking_since:
-            lost = f"No trustworthy answer came from Moodle: {job.failure_message or 'the connection broke off'}."
-            lost += " What became of the copy is looked up in Moodle."
+            lost = f"No trustworthy answer arrived from Moodle: {job.failure_message or 'the connection broke off'}."
+            lost += " dupdash checks in Moodle whether the copy was made."
             yield told(self._after(job, 118 if not job.finished_at else 12), "checking", "checking", lost)
         if job.state == "unresolved":
-            looked = f"Looked {job.checks} times for a course called “{job.fullname}” ({job.shortname}): no proof."
+            looked = (
+                f"dupdash checked {job.checks} times whether Moodle has a course called “{job.fullname}” "
+                f"({job.shortname}), and found no proof that it was made or not made."
+            )
             yield told(self._after(job, 1900), "unresolved", "unresolved", looked)
         ended = job.finished_at
         if ended is None or job.state == "rejected":
@@ -341,12 +344,14 @@ class _Writer:
         if job.state == "succeeded":
             yield told(ended, "succeeded", "succeeded", f"The copy is complete: course {job.course_id}.")
         elif job.state == "failed":
-            why = f"Moodle will not make this copy: {job.failure_message}"
+            why = f"Moodle refused to make this copy: {job.failure_message}"
             if course := job.own_course:
                 left = f"id {job.course_id}, “{course['fullname']}” ({course['shortname']})"
-                why = f"Moodle stopped in the middle and left a partial course: {left}, visible to students."
+                why = (
+                    f"Moodle stopped in the middle of the copy and left a partial course: {left}, visible to students."
+                )
             said = {"errorcode": job.failure_code, "message": job.failure_message}
             yield told(ended, "failed", "failed", why, data=said)
         else:
-            before = "Cancelled before anything was started."
+            before = "Cancelled before the copy was started."
             yield told(ended, "cancelled", "cancelled", before, actor=job.requester)

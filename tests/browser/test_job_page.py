@@ -108,7 +108,7 @@ def test_notice_of_a_request_disappears_when_the_copy_goes_on(
         notice = page.get_by_text("is approved.")
         expect(notice.first).to_be_visible()
         job.refresh_from_db()
-        move_job(job, State.RUNNING, kind="started", reason="A worker took the job.")
+        move_job(job, State.RUNNING, kind="started", reason="A worker claimed the job.")
         expect(page.locator("#job-status .state")).to_have_text("Running")
         expect(page.locator("#page-messages")).to_be_hidden()
 

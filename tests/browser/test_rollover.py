@@ -27,7 +27,7 @@ HEIGHTS.setdefault(PHONE, 844)
 expect.set_options(timeout=20_000)
 
 
-def looked_at(page: Page, name: str, width: int) -> None:
+def last_lookup_at(page: Page, name: str, width: int) -> None:
     """Nothing is cut off, and axe finds nothing."""
     assert fits(page), f"{name} is wider than {width}"
     assert axe.look_at(page) == []
@@ -51,41 +51,41 @@ def test_way_from_a_file_to_the_undo(
     with window(browser, live_server.url, administrator, width=width) as page:
         page.goto("/")
         go_to(page, "Rollover")
-        looked_at(page, "empty", width)
+        last_lookup_at(page, "empty", width)
         page.get_by_role("link", name="From a file").click()
-        looked_at(page, "upload", width)
+        last_lookup_at(page, "upload", width)
         page.get_by_label("File").set_input_files(file)
         page.get_by_role("button", name="Check the list").click()
         expect(page.get_by_role("progressbar", name="Rows checked")).to_be_visible()
-        looked_at(page, "checking", width)
+        last_lookup_at(page, "checking", width)
         tasks.continue_work()
         # The page notices by itself that the check is over.
         expect(page.get_by_text("Moodle has no category “4711”.")).to_be_visible()
-        looked_at(page, "errors", width)
+        last_lookup_at(page, "errors", width)
         expect(page.get_by_role("button", name="Start 4 copies")).to_be_disabled()
 
         page.get_by_role("link", name="Correct row 4").click()
-        looked_at(page, "row", width)
+        last_lookup_at(page, "row", width)
         page.get_by_label("Category").fill("8")
         page.get_by_role("button", name="Save and check").click()
         expect(page.get_by_role("heading", name="4 rows selected, 1 with errors")).to_be_visible()
         page.get_by_role("button", name="Exclude row 5").click()
         expect(page.get_by_role("heading", name="3 rows selected")).to_be_visible()
         page.get_by_role("link", name="All", exact=False).first.click()
-        looked_at(page, "preview", width)
+        last_lookup_at(page, "preview", width)
 
         page.get_by_role("button", name="Start 3 copies").click()
         expect(page.get_by_role("heading", name="Checking once more before the start")).to_be_visible()
         tasks.continue_work()
         expect(page.get_by_text("0 of 3 ended")).to_be_visible()
-        looked_at(page, "batch", width)
+        last_lookup_at(page, "batch", width)
         # Somebody takes one of the names before its copy begins.
         in_the_way = sandbox.state.add(shortname="BIO-CHEM-2027", fullname="In the way", categoryid=2, origin="created")
         settings.REDISPATCH_AFTER = 0.001
         with working():
             dispatch.redispatch_stale()
             expect(page.get_by_text("All copies have ended.")).to_be_visible()
-            looked_at(page, "ended", width)
+            last_lookup_at(page, "ended", width)
             failed = DuplicationJob.objects.filter(state=State.FAILED)
             assert failed.count() == 1
             sandbox.state.delete(in_the_way.id)
@@ -101,7 +101,7 @@ def test_way_from_a_file_to_the_undo(
         expect(page.get_by_role("heading", name="Checking the copies")).to_be_visible()
         tasks.continue_work()
         expect(page.get_by_role("heading", name="Delete 3 copies?")).to_be_visible()
-        looked_at(page, "undo", width)
+        last_lookup_at(page, "undo", width)
         page.get_by_role("button", name="Delete 3 copies").click()
         tasks.continue_work()
         expect(page.get_by_role("heading", name="Deleted: 3")).to_be_visible()
@@ -123,7 +123,7 @@ def test_way_from_a_category(
         )
         page.get_by_role("button", name="List the courses").click()
         expect(page.get_by_role("checkbox", name="BIO101-2026S1")).to_be_checked()
-        looked_at(page, "courses", width)
+        last_lookup_at(page, "courses", width)
         page.get_by_label("All courses").uncheck()
         page.get_by_role("checkbox", name="BIO101-2026S1").check()
         expect(page.get_by_label("Weeks later", exact=True)).to_be_hidden()

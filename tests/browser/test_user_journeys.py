@@ -14,7 +14,7 @@ from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from tests.browser.demo_data import DemoData, open_demo_data
 from tests.browser.support import DESKTOP, PHONE, Scheme, fits, go_to, sign_in, window, working
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
@@ -93,7 +93,7 @@ def test_faculty_request_and_get_a_copy(
                 expect(other.get_by_role("button", name="Undo")).to_be_visible()
                 # The requester's page shows the decision without a reload.
                 _state(page, "Queued")
-                DuplicationJob.objects.filter(shortname="BIO101-SUMMER").update(held_until=None)
+                DuplicationJob.objects.filter(shortname="BIO101-SUMMER").update(undo_until=None)
                 dispatch()
                 other.goto(page.url)
                 _state(other, "Running")
@@ -170,8 +170,8 @@ def test_administrator_cleans_up_after_failures(
         categoryid=partial.category_id,
         origin="copy",
     )
-    facts = facts_of({**(partial.own_course or {}), "id": left.id}, own=left.id)
-    DuplicationJob.objects.filter(pk=partial.pk).update(course_id=left.id, facts=facts)
+    facts = evidence_json({**(partial.own_course or {}), "id": left.id}, own=left.id)
+    DuplicationJob.objects.filter(pk=partial.pk).update(course_id=left.id, evidence=facts)
     with window(browser, live_server.url, campus.administrator, width=width, scheme=scheme) as page:
         page.goto("/")
         attention = page.get_by_role("region", name="Needs attention")

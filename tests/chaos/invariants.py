@@ -186,11 +186,11 @@ def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
     """
     found = []
     jobs = list(jobs)
-    repeatable = {job.shortname.casefold() for job in jobs if abilities(job.driver).repeatable}
+    idempotent_start = {job.shortname.casefold() for job in jobs if abilities(job.driver).idempotent_start}
     shells = Counter(course["requested"].casefold() for course in calls["deleted"] if is_shell(course))
     for name, asked in calls["asked"].items():
         allowed = 1 + shells[name]
-        sent = 0 if name in repeatable else asked - calls["refused"].get(name, 0)
+        sent = 0 if name in idempotent_start else asked - calls["refused"].get(name, 0)
         if sent > allowed or calls["created"].get(name, 0) > allowed:
             found.append(f"short name {name} reached Moodle {asked} times, and more than one may have started")
     for job in jobs:
@@ -235,7 +235,7 @@ def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -
             continue
         reasons = [event.reason for event in job.events.all() if event.to_state == State.UNRESOLVED]
         if not any(job.shortname in reason for reason in reasons):
-            found.append(f"{_name(job)} is unresolved, and does not say what was looked for")
+            found.append(f"{_name(job)} is unresolved, and does not name the course that was checked")
         # If the job's course is known, no other course can be the copy.
         candidates = [] if job.is_proven else [course for course in courses if _may_be(job, course)]
         missing = {course["id"] for course in candidates} - own.keys() - named_on(page(job))

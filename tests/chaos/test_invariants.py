@@ -21,7 +21,14 @@ from tests.chaos.clients import CopyPlan
 from tests.chaos.environment import Source
 from tests.chaos.invariants import Calls, Course, violations
 from tests.duplication.fixtures import clock, moodle  # noqa: F401 - fixtures
-from tests.duplication.support import Clock, Moodle, look, look_until_settled, run_worker, submit
+from tests.duplication.support import (
+    Clock,
+    Moodle,
+    check_next,
+    check_until_ended,
+    run_worker,
+    submit,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -68,7 +75,7 @@ def change(shortname: str, **columns: Any) -> None:
     assert DuplicationJob.objects.filter(shortname=shortname).update(**columns) == 1
 
 
-def wish_of(job: DuplicationJob) -> CopyPlan:
+def changed_request(job: DuplicationJob) -> CopyPlan:
     source = Source(job.source_id, job.source_shortname, job.category_id)
     cancelled = job.state == State.CANCELLED
     return CopyPlan(source, job.shortname, job.fullname, job.visible, cancelled, confirmed=cancelled)
@@ -87,22 +94,22 @@ def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> R
     moodle.when("core_course_duplicate_course", lambda: verbs.cancel(job(REMOVED), actor=administrator))
     run_worker(removed)
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
-    look_until_settled(run_worker(submit(shortname=PARTIAL)), clock)
+    check_until_ended(run_worker(submit(shortname=PARTIAL)), clock)
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     # Its course stands still for less than the limit when the time to look for it is over.
     settings.CHECK_STILL_LEAST = 7200
-    look_until_settled(run_worker(submit(shortname=LIKELY)), clock)
+    check_until_ended(run_worker(submit(shortname=LIKELY)), clock)
     verbs.cancel(submit(shortname=CANCELLED), actor=administrator)
     moodle.faults.set("disturbed", count=1)
     after_shell = run_worker(submit(shortname=AFTER_SHELL))
     while after_shell.state == State.CHECKING:
-        look(after_shell, clock)
+        check_next(after_shell, clock)
     run_worker(after_shell)
     reader = Client()
     reader.force_login(administrator)
     told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
     return Run(
-        [wish_of(job) for job in DuplicationJob.objects.all()],
+        [changed_request(job) for job in DuplicationJob.objects.all()],
         told["/courses"]["courses"],
         told[""]["calls"],
         lambda job: reader.get(f"/jobs/{job.pk}/").content.decode(),
@@ -129,7 +136,7 @@ def test_correct_run_has_no_violation(a_run: Run) -> None:
 
 def stays_and_says_so(run: Run) -> None:
     change(WHOLE, cancel_requested_at=timezone.now())
-    record_event(job(WHOLE), kind="not_removed", reason="The copy was to be removed, but could not be.")
+    record_event(job(WHOLE), kind="not_removed", reason="The copy could not be deleted.")
 
 
 def test_request_without_exactly_one_job_is_found(a_run: Run) -> None:
@@ -207,11 +214,11 @@ def test_unrequested_deletion_is_found(a_run: Run) -> None:
 def test_run_without_a_sent_job_is_a_violation(moodle: Moodle) -> None:  # noqa: F811
     for number in range(3):
         one = submit(shortname=f"CHAOS-{number}")
-        move_job(one, State.RUNNING, kind="started", reason="A worker took the job.")
+        move_job(one, State.RUNNING, kind="started", reason="A worker claimed the job.")
         fail(one, "unreachable", "Moodle is away.")
     told = {path: requests.get(f"{moodle.url}/sandbox/control{path}", timeout=10).json() for path in ("", "/courses")}
     jobs = list(DuplicationJob.objects.prefetch_related("events"))
-    plans = [wish_of(one) for one in jobs]
+    plans = [changed_request(one) for one in jobs]
     found = violations(plans, jobs, told["/courses"]["courses"], told[""]["calls"], lambda job: "")
     assert "not one of 3 jobs succeeded" in found
     assert len([one for one in found if "failed (unreachable) after 1 attempts" in one]) == 3
@@ -323,12 +330,12 @@ def test_unnamed_partial_course_is_found(a_run: Run) -> None:
 
     def forgotten(shortname: str) -> None:
         """Neither in its callouts nor in its story."""
-        change(shortname, course_id=None, proof="", facts={})
+        change(shortname, course_id=None, proof="", evidence={})
         JobEvent.objects.filter(job__shortname=shortname).update(reason=f"Looked for {shortname}.")
 
     def named_by_another(run: Run) -> None:
         forgotten(LIKELY)
-        change(WHOLE, facts={"candidates": [{"id": id_of_likely, "shortname": "AT&T_1", "fullname": "A copy"}]})
+        change(WHOLE, evidence={"candidates": [{"id": id_of_likely, "shortname": "AT&T_1", "fullname": "A copy"}]})
         change(CANCELLED, course_id=id_of_likely, proof=Proof.SEEN)
 
     assert f"course {id_of_partial} " in a_run.spoilt(lambda run: forgotten(PARTIAL))
@@ -350,7 +357,7 @@ def test_unresolved_job_without_an_explanation_is_found(a_run: Run) -> None:
         job(LIKELY).events.filter(kind="unresolved").update(reason="It is not known.")
 
     assert "which may be its own" in a_run.spoilt(a_persons_own)
-    assert "does not say what was looked for" in a_run.spoilt(silent)
+    assert "does not name the course that was checked" in a_run.spoilt(silent)
 
 
 def test_broken_timeline_is_found(a_run: Run) -> None:

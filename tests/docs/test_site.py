@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dupdash.duplication.explanations import EXPLANATIONS, advice
+from dupdash.duplication.advice import advice
+from dupdash.duplication.explanations import EXPLANATIONS
 from dupdash.operations.reference import ADMINISTRATOR, write_pages
 
 ROOT = Path(__file__).resolve().parent.parent.parent

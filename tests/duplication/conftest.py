@@ -1,2 +1,2 @@
-from tests.duplication.fixtures import client_of, clock, moodle, whole_stories  # noqa: F401 - fixtures
+from tests.duplication.fixtures import client_of, clock, complete_timelines, moodle  # noqa: F401 - fixtures
 from tests.duplication.installation import installation, template  # noqa: F401 - fixtures

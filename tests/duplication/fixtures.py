@@ -10,7 +10,7 @@ import time_machine
 from dupdash.duplication import recent_answers, tasks
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.moodle.client import MoodleClient
-from tests.duplication.support import Clock, Moodle, serving, stories_are_whole
+from tests.duplication.support import Clock, Moodle, assert_complete_timelines, serving
 
 # A copy of five activities takes 20 ms.
 SPEED = 50.0
@@ -23,7 +23,7 @@ def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
     A worker runs one job for each message, and answers of Moodle are read anew for each job.
     """
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
-    monkeypatch.setattr(tasks, "TURN", 0.0)
+    monkeypatch.setattr(tasks, "TASK_LIMIT", 0.0)
     monkeypatch.setattr(recent_answers, "MAX_AGE", 0.0)
     with serving(settings, Moodle(speed=SPEED)) as moodle:
         yield moodle
@@ -31,10 +31,10 @@ def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
 
 
 @pytest.fixture
-def whole_stories(transactional_db: None) -> Iterator[None]:
-    """At the end every job must have an unbroken timeline."""
+def complete_timelines(transactional_db: None) -> Iterator[None]:
+    """Assert at the end that every job has a complete timeline."""
     yield
-    stories_are_whole()
+    assert_complete_timelines()
 
 
 @pytest.fixture

@@ -192,8 +192,8 @@ def installation(tmp_path: Path, template: Path) -> Iterator[Installation]:
 
 
 @contextmanager
-def nobody_else_writes(database: Path) -> Iterator[None]:
-    """As if another program held SQLite's lock, for longer than anybody waits for it."""
+def database_locked(database: Path) -> Iterator[None]:
+    """Hold SQLite's lock, as another program may, longer than any timeout."""
     with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield

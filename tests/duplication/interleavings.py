@@ -15,12 +15,12 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def messages() -> int:
-    """How many messages the copies' queue holds."""
+    """The number of messages in the queue of the copies cluster."""
     return int(get_broker(dispatch.COPIES).queue_size())
 
 
-def given_to_somebody_else(job: DuplicationJob) -> None:
-    """As if another worker had the lease, whyever."""
+def give_lease_to_another_worker(job: DuplicationJob) -> None:
+    """Give the lease of a job to another worker."""
     DuplicationJob.objects.filter(pk=job.pk).update(
         lease_owner="else:1:x", lease_until=leases.Now() + timedelta(hours=1)
     )

@@ -209,9 +209,15 @@ def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any)
     return job
 
 
-def facts_of(*courses: dict[str, Any], own: int | None = None, **rest: Any) -> dict[str, Any]:
+def evidence_json(*courses: dict[str, Any], own: int | None = None, **rest: Any) -> dict[str, Any]:
     """What is known of some courses that were seen under temporary names; ``own``: the id of the proven one."""
-    given: dict[str, Any] = {"visible": True, "category_id": 2, "first_seen": 0.0, "looked_at": 0.0, "renamed": True}
+    given: dict[str, Any] = {
+        "visible": True,
+        "category_id": 2,
+        "first_seen": 0.0,
+        "last_lookup_at": 0.0,
+        "renamed": True,
+    }
     tracked = tuple(TrackedCourse(**(given | course | rest)) for course in courses)
     return CopyEvidence(course_id=own, courses=tracked).to_json()
 
@@ -227,12 +233,12 @@ def reason(job: DuplicationJob, kind: str) -> str:
     return event.reason
 
 
-def story(job: DuplicationJob) -> str:
+def timeline_of(job: DuplicationJob) -> str:
     return "\n".join(f"{event.kind}: {event.reason}" for event in job.events.all())
 
 
-def told_again_at_once(job: DuplicationJob) -> None:
-    """As if the delay of an automatic retry were over and the job had been dispatched."""
+def dispatch_again(job: DuplicationJob) -> None:
+    """End the delay of an automatic retry, and dispatch the job."""
     DuplicationJob.objects.filter(pk=job.pk).update(retry_at=None, dispatched_at=timezone.now())
 
 
@@ -259,10 +265,10 @@ def await_threads() -> None:
             assert not thread.is_alive(), "still waiting for an answer"
 
 
-def look(job: DuplicationJob, clock: Clock) -> DuplicationJob:
-    """Put the clock forward to the job's next look, and let housekeeping do it."""
+def check_next(job: DuplicationJob, clock: Clock) -> DuplicationJob:
+    """Move the clock forward to the next check of a job, and make the check."""
     job.refresh_from_db()
-    assert job.check_at is not None, f"no look is due: {job.state}"
+    assert job.check_at is not None, f"no check is due: {job.state}"
     # While the site counts as down, nothing is checked before the next probe.
     probe_at = MoodleHealth.current().probe_at if moodle_health.is_down() else None
     due = max(job.check_at, probe_at or job.check_at)
@@ -272,15 +278,15 @@ def look(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     return job
 
 
-def look_until_settled(job: DuplicationJob, clock: Clock, *, unresolved_too: bool = False) -> DuplicationJob:
-    """Look again and again, as time goes by, until the truth about the job is known or looking is given up."""
+def check_until_ended(job: DuplicationJob, clock: Clock, *, unresolved_too: bool = False) -> DuplicationJob:
+    """Make the checks that become due, until the job has ended or is unresolved."""
     going_on = {State.CHECKING, State.RUNNING} | ({State.UNRESOLVED} if unresolved_too else set())
     for _ in range(500):
         job.refresh_from_db()
         if job.state not in going_on:
             return job
-        look(job, clock)
-    raise AssertionError(f"500 looks did not settle it:\n{story(job)}")
+        check_next(job, clock)
+    raise AssertionError(f"500 checks did not end it:\n{timeline_of(job)}")
 
 
 def check(job: DuplicationJob) -> DuplicationJob:
@@ -329,7 +335,7 @@ class Background(threading.Thread):
 
 
 def working_on(job: DuplicationJob) -> Background:
-    """A worker that runs the job meanwhile."""
+    """A worker that runs the job in the background."""
 
     def work() -> None:
         tasks.run_job(job.pk)
@@ -338,7 +344,7 @@ def working_on(job: DuplicationJob) -> Background:
     return Background(work)
 
 
-def until_in(state: State, job: DuplicationJob) -> None:
+def wait_until_state(state: State, job: DuplicationJob) -> None:
     def arrived() -> bool:
         job.refresh_from_db()
         return job.state == state
@@ -346,8 +352,8 @@ def until_in(state: State, job: DuplicationJob) -> None:
     await_until(arrived, f"the state {state}")
 
 
-def until_seen(job: DuplicationJob) -> None:
-    """Until the course of a job was seen under its temporary name."""
+def wait_until_course_is_seen(job: DuplicationJob) -> None:
+    """Wait until the course of a job was seen with its temporary name."""
 
     def seen() -> bool:
         job.refresh_from_db()
@@ -360,12 +366,12 @@ def run_proven(moodle: Moodle) -> DuplicationJob:
     """A new job, run to the end of its call; its course was seen under its temporary name before the call ended."""
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
+        wait_until_course_is_seen(job)
         moodle.gates.release()
     return job
 
 
-def send_by_hand(job: DuplicationJob) -> None:
+def send_directly(job: DuplicationJob) -> None:
     with open_client() as client, contextlib.suppress(MoodleError):
         client.duplicate_course(
             source_id=job.source_id,
@@ -377,17 +383,17 @@ def send_by_hand(job: DuplicationJob) -> None:
         )
 
 
-def stories_are_whole() -> None:
-    """Every job's events tell an unbroken story of legal moves that ends where the job is."""
+def assert_complete_timelines() -> None:
+    """The events of every job are allowed transitions that lead to its state."""
     for job in DuplicationJob.objects.prefetch_related("events"):
         before = ""
         for event in job.events.all():
             whole = event.from_state == before and event.reason.strip()
             moved = before and event.to_state != before
-            assert whole, f"{job}:\n{story(job)}"
-            assert not moved or event.to_state in TRANSITIONS[before], f"{job}:\n{story(job)}"
+            assert whole, f"{job}:\n{timeline_of(job)}"
+            assert not moved or event.to_state in TRANSITIONS[before], f"{job}:\n{timeline_of(job)}"
             before = event.to_state
-        assert before == job.state, f"the story of {job} ends elsewhere:\n{story(job)}"
+        assert before == job.state, f"the story of {job} ends elsewhere:\n{timeline_of(job)}"
 
 
 def scale_periods(wanted: Any) -> None:

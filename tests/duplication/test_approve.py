@@ -9,14 +9,15 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import idempotency, jobs
+from dupdash.duplication import approval_actions, idempotency
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from tests.duplication.support import Moodle, a_job, draft, reason, run_worker, submit
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 @pytest.fixture
@@ -24,14 +25,14 @@ def waiting(moodle: Moodle, faculty: User) -> DuplicationJob:
     return submit("AT&T", actor=faculty)
 
 
-def wish_of(job: DuplicationJob, client: MoodleClient, **changes: Any) -> DuplicationRequest:
-    """What the job asks for, changed."""
+def changed_request(job: DuplicationJob, client: MoodleClient, **changes: Any) -> DuplicationRequest:
+    """The request of a job with changes."""
     same = prepare(draft(shortname="SOMETHING-FREE", fullname=job.fullname), Origin.FORM, client)
     return replace(same, **({"shortname": job.shortname} | changes))
 
 
-def test_it_lets_a_waiting_job_run(moodle: Moodle, waiting: DuplicationJob, administrator: User) -> None:
-    jobs.approve(waiting, actor=administrator)
+def test_approved_job_runs(moodle: Moodle, waiting: DuplicationJob, administrator: User) -> None:
+    approval_actions.approve(waiting, actor=administrator)
     assert waiting.state == State.QUEUED
     waiting.refresh_from_db()
     assert waiting.queued_at is not None
@@ -41,19 +42,19 @@ def test_it_lets_a_waiting_job_run(moodle: Moodle, waiting: DuplicationJob, admi
     assert run_worker(waiting).state == State.SUCCEEDED
 
 
-def test_it_puts_an_approved_job_at_the_end_of_the_queue(waiting: DuplicationJob, settings: Any) -> None:
+def test_approved_job_is_last_in_the_queue(waiting: DuplicationJob, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
     submit("5>3", "BEFORE")
-    jobs.approve(waiting, actor=None)
+    approval_actions.approve(waiting, actor=None)
     waiting.refresh_from_db()
     assert waiting.dispatched_at is None
 
 
-def test_it_changes_what_a_waiting_job_asks_for(
+def test_edit_changes_the_request(
     moodle: Moodle, waiting: DuplicationJob, administrator: User, client_of: MoodleClient
 ) -> None:
-    wish = wish_of(waiting, client_of, shortname="BETTER", visible=False)
-    jobs.edit_and_approve(waiting, wish, actor=administrator)
+    wish = changed_request(waiting, client_of, shortname="BETTER", visible=False)
+    approval_actions.edit_and_approve(waiting, wish, actor=administrator)
     assert (waiting.state, waiting.shortname, waiting.visible) == (State.QUEUED, "BETTER", False)
     event = waiting.events.get(kind="approved")
     assert event.reason == "Approved, with changes to: short name, visibility."
@@ -62,9 +63,9 @@ def test_it_changes_what_a_waiting_job_asks_for(
     assert moodle.course("BETTER").visible == 0
 
 
-def test_it_knows_what_was_first_asked_for(waiting: DuplicationJob, client_of: MoodleClient) -> None:
+def test_original_request_is_known_after_an_edit(waiting: DuplicationJob, client_of: MoodleClient) -> None:
     first = idempotency.original_request(waiting)
-    wish = wish_of(
+    wish = changed_request(
         waiting,
         client_of,
         fullname="Other",
@@ -74,11 +75,11 @@ def test_it_knows_what_was_first_asked_for(waiting: DuplicationJob, client_of: M
         options=waiting.options | {"blocks": False},
         not_before=timezone.now() + timedelta(days=1),
     )
-    assert jobs.edit_and_approve(waiting, wish, actor=None)
+    assert approval_actions.edit_and_approve(waiting, wish, actor=None)
     assert {**idempotency.original_request(waiting), "category_name": ""} == {**first, "category_name": ""}
 
 
-def test_it_knows_what_was_first_asked_for_by_older_events_too(waiting: DuplicationJob) -> None:
+def test_original_request_is_known_from_older_events(waiting: DuplicationJob) -> None:
     """Those kept it as Python prints it; and of several changes the first one counts."""
     later = timezone.now() + timedelta(days=1)
     options = dict(reversed(waiting.options.items())) | {"blocks": False}
@@ -98,80 +99,80 @@ def test_it_knows_what_was_first_asked_for_by_older_events_too(waiting: Duplicat
     JobEvent.objects.filter(job=waiting, kind="approved").delete()
 
 
-def test_it_does_not_call_changed_what_is_not(
-    waiting: DuplicationJob, administrator: User, client_of: MoodleClient
-) -> None:
+def test_unchanged_edit_is_no_change(waiting: DuplicationJob, administrator: User, client_of: MoodleClient) -> None:
     later = timezone.now() + timedelta(days=1)
     DuplicationJob.objects.filter(pk=waiting.pk).update(not_before=later)
     waiting.refresh_from_db()
-    assert not jobs.edit_and_approve(waiting, wish_of(waiting, client_of, not_before=later), actor=administrator)
+    assert not approval_actions.edit_and_approve(
+        waiting, changed_request(waiting, client_of, not_before=later), actor=administrator
+    )
     assert reason(waiting, "approved") == "Approved."
     assert waiting.not_before == later
 
 
-def test_it_holds_the_new_short_name_and_frees_the_old(
+def test_edit_reserves_the_new_name_and_frees_the_old(
     moodle: Moodle, waiting: DuplicationJob, client_of: MoodleClient
 ) -> None:
-    jobs.edit_and_approve(waiting, wish_of(waiting, client_of, shortname="STRASSE"), actor=None)
+    approval_actions.edit_and_approve(waiting, changed_request(waiting, client_of, shortname="STRASSE"), actor=None)
     with pytest.raises(InvalidRequest):
         submit(shortname="straße")
     assert submit("5>3", "NEW-1").state == State.QUEUED
 
 
-def test_it_tells_who_has_the_short_name_that_was_typed(
+def test_edit_names_the_job_with_the_short_name(
     moodle: Moodle, waiting: DuplicationJob, client_of: MoodleClient
 ) -> None:
-    wish = wish_of(waiting, client_of, shortname="OTHER")
+    wish = changed_request(waiting, client_of, shortname="OTHER")
     holder = submit("5>3", "other")
     with pytest.raises(InvalidRequest) as caught:
-        jobs.edit_and_approve(waiting, wish, actor=None)
+        approval_actions.edit_and_approve(waiting, wish, actor=None)
     assert caught.value.problems[0].job == holder
     waiting.refresh_from_db()
     assert (waiting.state, waiting.shortname) == (State.AWAITING_APPROVAL, "NEW-1")
 
 
-def test_it_refuses_with_a_reason_for_the_requester(waiting: DuplicationJob, administrator: User) -> None:
-    jobs.reject(waiting, reason=" Ask for next term's. ", actor=administrator)
+def test_refusal_stores_the_reason(waiting: DuplicationJob, administrator: User) -> None:
+    approval_actions.reject(waiting, reason=" Ask for next term's. ", actor=administrator)
     assert waiting.state == State.REJECTED
     assert reason(waiting, "rejected") == "Ask for next term's."
     assert submit(shortname="new-1").state == State.QUEUED
 
 
-def test_it_does_not_refuse_without_a_reason(waiting: DuplicationJob, administrator: User) -> None:
-    with pytest.raises(jobs.CannotDo, match="Say why"):
-        jobs.reject(waiting, reason=" ", actor=administrator)
+def test_refusal_needs_a_reason(waiting: DuplicationJob, administrator: User) -> None:
+    with pytest.raises(CannotDo, match="Enter a reason"):
+        approval_actions.reject(waiting, reason=" ", actor=administrator)
     assert waiting.state == State.AWAITING_APPROVAL
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.AWAITING_APPROVAL])
-def test_it_decides_once(state: State, moodle: Moodle, client_of: MoodleClient) -> None:
+def test_decided_job_cannot_be_decided_again(state: State, moodle: Moodle, client_of: MoodleClient) -> None:
     job = a_job(state)
-    with pytest.raises(jobs.CannotDo, match="by now"):
-        jobs.approve(job, actor=None)
-    with pytest.raises(jobs.CannotDo, match="by now"):
-        jobs.reject(job, reason="No.", actor=None)
-    with pytest.raises(jobs.CannotDo, match="by now"):
-        jobs.edit_and_approve(job, wish_of(job, client_of), actor=None)
+    with pytest.raises(CannotDo, match="now"):
+        approval_actions.approve(job, actor=None)
+    with pytest.raises(CannotDo, match="now"):
+        approval_actions.reject(job, reason="No.", actor=None)
+    with pytest.raises(CannotDo, match="now"):
+        approval_actions.edit_and_approve(job, changed_request(job, client_of), actor=None)
 
 
-def test_it_lets_the_first_of_two_decide(waiting: DuplicationJob) -> None:
+def test_first_of_two_decisions_counts(waiting: DuplicationJob) -> None:
     other = DuplicationJob.objects.get(pk=waiting.pk)
-    jobs.reject(waiting, reason="No.", actor=None)
-    with pytest.raises(jobs.CannotDo, match="at the same moment"):
-        jobs.approve(other, actor=None)
+    approval_actions.reject(waiting, reason="No.", actor=None)
+    with pytest.raises(CannotDo, match="at the same moment"):
+        approval_actions.approve(other, actor=None)
     waiting.refresh_from_db()
     assert waiting.state == State.REJECTED
 
 
-def test_it_is_for_administrators_only(
+def test_only_administrators_may_do_it(
     waiting: DuplicationJob, faculty: User, help_desk: User, client_of: MoodleClient
 ) -> None:
     for somebody in (faculty, help_desk):
         with pytest.raises(NotAllowed):
-            jobs.approve(waiting, actor=somebody)
+            approval_actions.approve(waiting, actor=somebody)
         with pytest.raises(NotAllowed):
-            jobs.reject(waiting, reason="No.", actor=somebody)
+            approval_actions.reject(waiting, reason="No.", actor=somebody)
         with pytest.raises(NotAllowed):
-            jobs.edit_and_approve(waiting, wish_of(waiting, client_of), actor=somebody)
+            approval_actions.edit_and_approve(waiting, changed_request(waiting, client_of), actor=somebody)
     waiting.refresh_from_db()
     assert waiting.state == State.AWAITING_APPROVAL

@@ -30,7 +30,7 @@ def test_missing_id_does_not_hide_the_others() -> None:
         assert [bool(client.course_by_id(id)) for id in (7, 4711, 8, 9, 4712)] == [True, False, True, True, False]
 
 
-def test_name_that_a_job_holds_is_not_looked_up(moodle: Moodle) -> None:
+def test_name_that_a_job_reserves_is_not_looked_up(moodle: Moodle) -> None:
     a_job(State.RUNNING, "NEW-1")
     with open_bulk_client() as client:
         client.load(shortnames=["new-1"])
@@ -38,7 +38,7 @@ def test_name_that_a_job_holds_is_not_looked_up(moodle: Moodle) -> None:
     assert moodle.called[LOOKUP] == 0
 
 
-def test_refusal_of_one_lookup_is_told_to_whoever_asks_for_it(moodle: Moodle) -> None:
+def test_refused_lookup_raises_for_its_course_only(moodle: Moodle) -> None:
     with open_bulk_client() as client:
         client.load(shortnames=["<b>x</b>", "AT&T"])
         with open_client() as single, pytest.raises(Exception) as expected:  # noqa: PT011 - compared below
@@ -48,7 +48,7 @@ def test_refusal_of_one_lookup_is_told_to_whoever_asks_for_it(moodle: Moodle) ->
         assert client.courses_by_shortname("AT&T")
 
 
-def test_site_that_is_away_ends_the_loading(moodle: Moodle) -> None:
+def test_outage_ends_the_loading(moodle: Moodle) -> None:
     with open_bulk_client() as client:
         moodle.stop()
         with pytest.raises(NotSent):

@@ -11,6 +11,7 @@ from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.states import TERMINAL, State
 from dupdash.sandbox.accounts import LIMITED_TOKEN, MANAGER_TOKEN
 from tests.duplication.support import (
@@ -19,20 +20,20 @@ from tests.duplication.support import (
     Moodle,
     a_job,
     await_until,
+    check_next,
+    check_until_ended,
+    dispatch_again,
     kinds,
-    look,
-    look_until_settled,
     reason,
     refusal,
     run_worker,
-    story,
     submit,
-    told_again_at_once,
-    until_seen,
+    timeline_of,
+    wait_until_course_is_seen,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 DELETE = "core_course_delete_courses"
 LOOK = "core_course_get_courses_by_field"
@@ -47,26 +48,26 @@ def cancelled_while_running(moodle: Moodle, **wish: Any) -> DuplicationJob:
     """A job whose end was asked for in the middle of its restore; Moodle goes on."""
     job = submit(**wish)
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
+        wait_until_course_is_seen(job)
         cancel(job)
         assert (job.state, job.events.last() and kinds(job)[-1]) == (State.RUNNING, "cancel_requested")
-        assert "will be removed when Moodle is done" in reason(job, "cancel_requested")
+        assert "deletes it when Moodle has finished it" in reason(job, "cancel_requested")
         moodle.gates.release()
     job.refresh_from_db()
     return job
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.AWAITING_APPROVAL])
-def test_it_ends_at_once_what_was_not_started(state: State, administrator: User) -> None:
+def test_unsent_job_is_cancelled_at_once(state: State, administrator: User) -> None:
     job = a_job(state)
     cancel(job, administrator)
     assert job.state == State.CANCELLED
     assert job.finished_at is not None
     event = job.events.get(kind="cancelled")
-    assert (event.actor, event.reason) == (administrator, "Cancelled before anything was started.")
+    assert (event.actor, event.reason) == (administrator, "Cancelled before the copy was started.")
 
 
-def test_it_gives_the_place_in_line_to_the_next(moodle: Moodle, settings: Any) -> None:
+def test_cancelled_job_frees_its_slot(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
     first, second = submit("AT&T", "ONE"), submit("5>3", "TWO")
     cancel(first)
@@ -74,14 +75,14 @@ def test_it_gives_the_place_in_line_to_the_next(moodle: Moodle, settings: Any) -
     assert second.dispatched_at is not None
 
 
-def test_it_does_not_run_what_was_cancelled_after_a_worker_was_told(moodle: Moodle) -> None:
+def test_cancelled_dispatched_job_does_not_run(moodle: Moodle) -> None:
     job = submit()
     cancel(job)
     assert run_worker(job).state == State.CANCELLED
     assert moodle.calls.asked["new-1"] == 0
 
 
-def test_it_removes_the_copy_of_a_running_job_when_moodle_is_done(moodle: Moodle) -> None:
+def test_copy_of_a_cancelled_running_job_is_deleted(moodle: Moodle) -> None:
     job = cancelled_while_running(moodle)
     assert job.state == State.CANCELLED
     assert moodle.made() == []
@@ -89,23 +90,23 @@ def test_it_removes_the_copy_of_a_running_job_when_moodle_is_done(moodle: Moodle
     assert job.course_deleted_at is not None
 
 
-def test_it_removes_nothing_where_nothing_was_started(moodle: Moodle, settings: Any) -> None:
+def test_cancelled_job_that_started_nothing_deletes_nothing(moodle: Moodle, settings: Any) -> None:
     """Cancelled between the claim and the sending, which then failed."""
     job = submit()
     moodle.faults.set("storedfilenotcreated")
     moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_3")
     run_worker(job)
     assert job.state == State.CANCELLED
-    assert reason(job, "cancelled") == "Nothing had been started."
+    assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."
 
 
-def test_it_sends_nothing_that_was_cancelled_before_sending(moodle: Moodle) -> None:
+def test_job_that_is_cancelled_before_sending_is_not_sent(moodle: Moodle) -> None:
     job = submit()
     moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_3")
     run_worker(job)
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
-    assert reason(job, "cancelled") == "Nothing had been started."
+    assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."
     assert moodle.calls.asked["new-1"] == 0
 
 
@@ -114,58 +115,56 @@ def cancel_elsewhere(job: DuplicationJob) -> None:
         pass
 
 
-def test_it_removes_the_copy_of_a_job_that_is_being_looked_up(moodle: Moodle, clock: Clock) -> None:
+def test_copy_of_a_cancelled_checked_job_is_deleted(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("hidden"):
         run_worker(job)
         assert job.state == State.CHECKING
         cancel(job)
-        assert look(job, clock).state == State.CHECKING, "Moodle is not done"
+        assert check_next(job, clock).state == State.CHECKING, "Moodle is not done"
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.CANCELLED
+    assert check_until_ended(job, clock).state == State.CANCELLED
     assert moodle.made() == []
 
 
-def test_it_removes_the_copy_of_an_unresolved_job_that_turns_up_late(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_late_copy_of_a_cancelled_unresolved_job_is_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 60
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("backup"):
-        look_until_settled(run_worker(job), clock)
+        check_until_ended(run_worker(job), clock)
         assert job.state == State.UNRESOLVED
         cancel(job)
         assert job.state == State.UNRESOLVED
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock, unresolved_too=True).state == State.CANCELLED
+    assert check_until_ended(job, clock, unresolved_too=True).state == State.CANCELLED
     assert moodle.made() == []
 
 
-def test_it_leaves_a_partial_course_for_a_person_to_delete(moodle: Moodle, clock: Clock) -> None:
+def test_partial_course_of_a_cancelled_job_is_left_to_a_person(moodle: Moodle, clock: Clock) -> None:
     """Cancelling deletes finished copies; what broke in the middle is shown like any partial course."""
     moodle.faults.set("exception_in_restore", step="renamed", count=1)
-    job = look_until_settled(cancelled_while_running(moodle), clock)
+    job = check_until_ended(cancelled_while_running(moodle), clock)
     assert job.state == State.FAILED
     assert job.may_have_left_course
     assert len(moodle.made()) == 1
 
 
 @pytest.mark.parametrize("state", sorted(TERMINAL))
-def test_it_cannot_cancel_what_has_ended(state: State) -> None:
+def test_ended_job_cannot_be_cancelled(state: State) -> None:
     job = a_job(state)
-    with pytest.raises(jobs.CannotDo, match="has ended"):
+    with pytest.raises(CannotDo, match="has ended"):
         cancel(job)
 
 
-def test_it_says_so_when_it_was_cancelled_before(moodle: Moodle) -> None:
+def test_cancelled_job_cannot_be_cancelled_again(moodle: Moodle) -> None:
     job = a_job(State.RUNNING, cancel_requested_at=timezone.now())
-    with pytest.raises(jobs.CannotDo, match="will be removed already"):
+    with pytest.raises(CannotDo, match="is cancelled already"):
         cancel(job)
 
 
-def test_it_does_nothing_for_somebody_who_may_not(faculty: User) -> None:
+def test_person_without_permission_cannot_cancel(faculty: User) -> None:
     job = a_job(State.QUEUED)
     with pytest.raises(NotAllowed):
         cancel(job, faculty)
@@ -173,12 +172,12 @@ def test_it_does_nothing_for_somebody_who_may_not(faculty: User) -> None:
     assert job.state == State.QUEUED
 
 
-def test_it_says_so_when_the_job_moved_at_the_same_moment() -> None:
+def test_cancel_is_refused_when_the_job_moves_at_this_moment() -> None:
     job = a_job(State.QUEUED)
     seen = DuplicationJob.objects.get(pk=job.pk)
     DuplicationJob.objects.filter(pk=job.pk).update(state=State.RUNNING)
     job.events.create(kind="started", from_state="queued", to_state="running", reason="A test.")
-    with pytest.raises(jobs.CannotDo, match="changed this job at the same moment"):
+    with pytest.raises(CannotDo, match="changed this job at the same moment"):
         jobs.cancel(seen, actor=None)
     job.refresh_from_db()
     assert (job.state, job.cancel_requested_at) == (State.RUNNING, None)
@@ -187,33 +186,33 @@ def test_it_says_so_when_the_job_moved_at_the_same_moment() -> None:
 # --- what may not be removed -------------------------------------------------------------------------------
 
 
-def stays_and_is_told(job: DuplicationJob, moodle: Moodle) -> str:
-    """The copy is there, the job says that it is and why."""
+def reason_why_copy_stays(job: DuplicationJob, moodle: Moodle) -> str:
+    """Assert that the copy stays; return the reason that the event gives."""
     assert job.state == State.SUCCEEDED
     (copy,) = moodle.made()
     assert job.course_id == copy.id
     told = reason(job, "not_removed")
-    assert told.startswith("The copy was to be removed, but could not be: ")
+    assert told.startswith("The copy could not be deleted: ")
     assert told.endswith(f"Delete course {copy.id} in Moodle.")
     return told
 
 
-def test_it_says_so_where_the_service_has_no_deleting(moodle: Moodle, settings: Any) -> None:
+def test_event_says_that_the_token_may_not_delete(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_TOKEN = LIMITED_TOKEN
-    assert "Access control exception" in stays_and_is_told(cancelled_while_running(moodle), moodle)
+    assert "Access control exception" in reason_why_copy_stays(cancelled_while_running(moodle), moodle)
 
 
-def test_it_says_so_where_the_account_may_not_delete(moodle: Moodle) -> None:
+def test_event_says_that_the_account_may_not_delete(moodle: Moodle) -> None:
     moodle.answer_once(DELETE, "nopermissions", "Sorry, but you do not currently have permissions to do that.")
-    assert "permissions" in stays_and_is_told(cancelled_while_running(moodle), moodle)
+    assert "permissions" in reason_why_copy_stays(cancelled_while_running(moodle), moodle)
 
 
-def test_it_does_not_delete_a_copy_that_somebody_renamed_meanwhile(moodle: Moodle, settings: Any) -> None:
+def test_renamed_copy_is_not_deleted(moodle: Moodle, settings: Any) -> None:
     """It was complete, and before it was looked at for the last time a person had taken it over."""
     settings.FOLLOW_INTERVAL = 3600
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
+        wait_until_course_is_seen(job)
         cancel(job)
         (copy,) = moodle.made()
         # The first look confirms the answer, the second is the one before deleting.
@@ -221,25 +220,25 @@ def test_it_does_not_delete_a_copy_that_somebody_renamed_meanwhile(moodle: Moodl
         moodle.when(LOOK, lambda: moodle.change(copy.id, shortname="MINE-NOW"), about=str(copy.id))
         moodle.gates.release()
     job.refresh_from_db()
-    assert "was renamed to “MINE-NOW”: somebody works with it" in stays_and_is_told(job, moodle)
+    assert "was renamed to “MINE-NOW”, so somebody is using it" in reason_why_copy_stays(job, moodle)
 
 
-def test_it_tries_again_where_moodle_could_not_be_reached_for_deleting(moodle: Moodle, clock: Clock) -> None:
+def test_deletion_is_retried_when_moodle_was_unreachable(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("reset_before", function=DELETE, count=1)
     job = cancelled_while_running(moodle)
     assert job.state == State.CHECKING
-    assert look_until_settled(job, clock).state == State.CANCELLED
+    assert check_until_ended(job, clock).state == State.CANCELLED
     assert moodle.made() == []
 
 
-def test_copy_is_removed_at_once_though_the_answer_to_deleting_was_lost(moodle: Moodle) -> None:
+def test_copy_is_gone_when_the_answer_to_the_deletion_was_lost(moodle: Moodle) -> None:
     moodle.faults.set("html", function=DELETE, count=1)
     job = cancelled_while_running(moodle)
     assert (job.state, moodle.made()) == (State.CANCELLED, [])
     assert "was deleted in Moodle" in reason(job, "removed")
 
 
-def test_copy_is_found_gone_later_where_nothing_could_be_looked_up(moodle: Moodle, clock: Clock) -> None:
+def test_deletion_is_confirmed_by_a_later_check(moodle: Moodle, clock: Clock) -> None:
     """The answer to deleting is lost, and so is that of the lookup after it."""
     moodle.faults.set("html", function=DELETE, count=1)
     moodle.when(DELETE, lambda: moodle.faults.set("html", function="core_course_get_courses_by_field"))
@@ -247,13 +246,11 @@ def test_copy_is_found_gone_later_where_nothing_could_be_looked_up(moodle: Moodl
     assert job.state == State.CHECKING
     assert moodle.made() == []
     moodle.faults.clear()
-    assert look_until_settled(job, clock).state == State.CANCELLED
-    assert "already gone" in reason(job, "removed")
+    assert check_until_ended(job, clock).state == State.CANCELLED
+    assert "no longer exists" in reason(job, "removed")
 
 
-def test_it_waits_where_the_site_goes_into_maintenance_before_deleting(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_deletion_waits_for_the_end_of_maintenance(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """A fault of configuration is no refusal: it will be fixed, and then the copy is removed."""
 
     def close() -> None:
@@ -263,62 +260,56 @@ def test_it_waits_where_the_site_goes_into_maintenance_before_deleting(
     moodle.when(DELETE, close)
     job = cancelled_while_running(moodle)
     assert job.state == State.CHECKING
-    assert look(job, clock).state == State.CHECKING
+    assert check_next(job, clock).state == State.CHECKING
     moodle.switches.maintenance = False
-    assert look_until_settled(job, clock).state == State.CANCELLED
+    assert check_until_ended(job, clock).state == State.CANCELLED
     assert moodle.made() == []
 
 
-def test_it_does_not_look_for_ever_where_deleting_breaks_every_time(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_repeated_failures_end_the_deletion(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 600
     moodle.faults.set("reset_before", function=DELETE)
-    job = look_until_settled(cancelled_while_running(moodle), clock)
+    job = check_until_ended(cancelled_while_running(moodle), clock)
     assert job.state in (State.SUCCEEDED, State.UNRESOLVED)
     assert f"course {job.course_id}" in job.events.last().reason.lower()  # type: ignore[union-attr]
 
 
-def test_it_says_so_where_the_copy_of_an_unresolved_job_cannot_be_deleted_again_and_again(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_event_says_that_an_unresolved_copy_cannot_be_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 60
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("backup"):
-        look_until_settled(run_worker(job), clock)
+        check_until_ended(run_worker(job), clock)
         assert job.state == State.UNRESOLVED
         cancel(job)
     moodle.wait_for_copies()
     moodle.faults.set("reset_before", function=DELETE)
-    assert look(job, clock).state == State.UNRESOLVED, "it may pass"
-    look_until_settled(job, clock, unresolved_too=True)
-    stays_and_is_told(job, moodle)
+    assert check_next(job, clock).state == State.UNRESOLVED, "it may pass"
+    check_until_ended(job, clock, unresolved_too=True)
+    reason_why_copy_stays(job, moodle)
 
 
-def test_it_tries_to_delete_more_than_once_however_late_the_copy_turned_up(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_late_copy_gets_several_deletion_attempts(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 60
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("backup"):
-        look_until_settled(run_worker(job), clock)
+        check_until_ended(run_worker(job), clock)
         cancel(job)
         for _ in range(8):
-            look(job, clock)
+            check_next(job, clock)
     moodle.wait_for_copies()
     moodle.faults.set("reset_before", function=DELETE, count=1)
-    assert look_until_settled(job, clock, unresolved_too=True).state == State.CANCELLED
+    assert check_until_ended(job, clock, unresolved_too=True).state == State.CANCELLED
     assert moodle.made() == []
 
 
-def test_it_removes_the_copy_when_it_is_cancelled_at_the_very_end(moodle: Moodle, settings: Any) -> None:
+def test_copy_is_deleted_when_cancelled_at_the_end(moodle: Moodle, settings: Any) -> None:
     """Between the answer and the last word: whoever was told that it will be removed must not find it."""
     settings.FOLLOW_INTERVAL = 3600
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
+        wait_until_course_is_seen(job)
         # Contents are asked for once more only: to verify.
         moodle.when("core_course_get_contents", lambda: cancel_elsewhere(job))
         moodle.gates.release()
@@ -328,7 +319,7 @@ def test_it_removes_the_copy_when_it_is_cancelled_at_the_very_end(moodle: Moodle
     assert moodle.made() == []
 
 
-def test_it_never_deletes_a_course_without_proof(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_unproven_course_is_never_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """Its hidden row was never seen, and PHP died: what is there may be somebody's own."""
     settings.WATCH_INTERVAL = 3600
     settings.CHECK_LIMIT_UNKNOWN = 60
@@ -339,21 +330,21 @@ def test_it_never_deletes_a_course_without_proof(moodle: Moodle, clock: Clock, s
         await_until(lambda: DuplicationJob.objects.get(pk=job.pk).sent_at, "the request to be sent")
         cancel(job)
         moodle.gates.release()
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert job.state == State.UNRESOLVED
     (partial,) = moodle.made()
     assert [candidate["id"] for candidate in job.candidates] == [partial.id]
 
 
-def test_it_is_not_dispatched_again_after_it_was_cancelled(moodle: Moodle) -> None:
+def test_cancelled_job_is_not_dispatched_again(moodle: Moodle) -> None:
     job = submit()
     cancel(job)
     dispatch.dispatch()
-    told_again_at_once(job)
+    dispatch_again(job)
     assert run_worker(job).state == State.CANCELLED
 
 
-def test_it_is_cancelled_and_not_failed_at_its_last_attempt(moodle: Moodle, settings: Any) -> None:
+def test_cancelled_job_does_not_fail_at_its_last_attempt(moodle: Moodle, settings: Any) -> None:
     settings.RETRY_ATTEMPTS = 1
     job = submit()
 
@@ -362,4 +353,4 @@ def test_it_is_cancelled_and_not_failed_at_its_last_attempt(moodle: Moodle, sett
         connection.close()
 
     moodle.answer_with("core_course_duplicate_course", refusal("storedfilenotcreated"), after=cancel_it)
-    assert run_worker(job).state == State.CANCELLED, story(job)
+    assert run_worker(job).state == State.CANCELLED, timeline_of(job)

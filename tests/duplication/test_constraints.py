@@ -15,13 +15,13 @@ HOLD_THEIR_NAME = [State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING, State.C
 ENDED = [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED]
 
 
-def test_each_state_holds_its_name_or_has_ended() -> None:
+def test_each_state_reserves_the_name_or_is_terminal() -> None:
     assert {*HOLD_THEIR_NAME, *ENDED} == set(State)
 
 
 @pytest.mark.parametrize("second", HOLD_THEIR_NAME)
 @pytest.mark.parametrize("first", HOLD_THEIR_NAME)
-def test_two_unfinished_jobs_never_hold_one_short_name(first: State, second: State) -> None:
+def test_two_unfinished_jobs_cannot_have_one_short_name(first: State, second: State) -> None:
     a_job(first, "Straße", source_id=1)
     with pytest.raises(IntegrityError), transaction.atomic():
         a_job(second, "STRASSE", source_id=2)
@@ -29,14 +29,14 @@ def test_two_unfinished_jobs_never_hold_one_short_name(first: State, second: Sta
 
 
 @pytest.mark.parametrize("ended", ENDED)
-def test_a_job_that_has_ended_leaves_its_short_name_to_others(ended: State) -> None:
+def test_ended_job_frees_its_short_name(ended: State) -> None:
     for state in (ended, ended, State.QUEUED):
         a_job(state, "NEW-1")
     assert DuplicationJob.objects.count() == 3
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SUCCEEDED])
-def test_one_person_s_key_makes_one_job(administrator: User, faculty: User, state: State) -> None:
+def test_key_of_a_person_makes_one_job(administrator: User, faculty: User, state: State) -> None:
     """Also one that has ended: the same call, sent again a week later, is still the same call."""
     a_job(state, "ONE", requester=administrator, idempotency_key="2026-BIO")
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -44,7 +44,7 @@ def test_one_person_s_key_makes_one_job(administrator: User, faculty: User, stat
     a_job(State.QUEUED, "THREE", requester=faculty, idempotency_key="2026-BIO")
 
 
-def test_jobs_without_a_key_are_as_many_as_anybody_likes(administrator: User) -> None:
+def test_jobs_without_a_key_are_not_limited(administrator: User) -> None:
     for shortname in ("ONE", "TWO"):
         a_job(State.QUEUED, shortname, requester=administrator, idempotency_key="")
     assert DuplicationJob.objects.count() == 2

@@ -16,15 +16,15 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     await_until,
+    check_next,
     kinds,
-    look,
     reason,
     run_worker,
     serving,
     submit,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 SOURCE = "BIO101-2026S1"
 
@@ -56,7 +56,7 @@ def dated_source(moodle: Moodle, startdate: int = START, enddate: int = END) -> 
 
 def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     def settled() -> bool:
-        look(job, clock)
+        check_next(job, clock)
         return job.state != State.RUNNING
 
     await_until(settled, "the site to be done")

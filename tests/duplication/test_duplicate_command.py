@@ -24,7 +24,7 @@ Command = Callable[..., Ran]
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs the command as a shell does: its exit code, what it printed, what it complained of."""
-    monkeypatch.setattr(duplicate, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(duplicate, "POLL_SECONDS", 0.01)
     level = logging.getLogger("dupdash").level
 
     def run(*arguments: str) -> Ran:
@@ -39,7 +39,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     logging.getLogger("dupdash").setLevel(level)
 
 
-def wish(source: str = "AT&T", shortname: str = "NEW-1", category: str = "2") -> tuple[str, ...]:
+def arguments_for(source: str = "AT&T", shortname: str = "NEW-1", category: str = "2") -> tuple[str, ...]:
     return (source, "--fullname", "A copy", "--shortname", shortname, "--category", category)
 
 
@@ -55,9 +55,9 @@ def a_worker(meanwhile: Callable[[DuplicationJob], Any] = lambda job: None) -> B
     return Background(work)
 
 
-def test_it_ends_with_0_and_tells_the_story_in_lines(moodle: Moodle, command: Command) -> None:
+def test_success_prints_the_events_and_exits_with_0(moodle: Moodle, command: Command) -> None:
     with a_worker():
-        code, out, err = command(*wish())
+        code, out, err = command(*arguments_for())
     assert (code, err) == (0, "")
     job = DuplicationJob.objects.get()
     lines = out.splitlines()
@@ -67,10 +67,10 @@ def test_it_ends_with_0_and_tells_the_story_in_lines(moodle: Moodle, command: Co
     assert "\x1b" not in out, "no colours and no bars in a pipe"
 
 
-def test_it_submits_the_same_job_as_everything_else(moodle: Moodle, command: Command) -> None:
+def test_command_submits_a_job(moodle: Moodle, command: Command) -> None:
     source = moodle.course("BIO101-2026S1")
     options = ("--hidden", "--option", "users=1", "--option", "blocks=0", "--no-wait")
-    code, out, _ = command(*wish("bio101-2026s1"), *options)
+    code, out, _ = command(*arguments_for("bio101-2026s1"), *options)
     job = DuplicationJob.objects.get()
     assert (code, out.strip()) == (0, job.pk)
     assert (job.source_id, job.fullname, job.shortname, job.visible) == (source.id, "A copy", "NEW-1", False)
@@ -81,30 +81,30 @@ def test_it_submits_the_same_job_as_everything_else(moodle: Moodle, command: Com
     assert job.state == State.QUEUED, "who has a shell needs nobody's approval"
 
 
-def test_it_takes_an_id_for_the_source(moodle: Moodle, command: Command) -> None:
+def test_source_can_be_an_id(moodle: Moodle, command: Command) -> None:
     source = moodle.course("AT&T")
-    assert command(*wish(str(source.id)), "--no-wait")[0] == 0
+    assert command(*arguments_for(str(source.id)), "--no-wait")[0] == 0
     assert DuplicationJob.objects.get().source_id == source.id
 
 
-def test_it_ends_with_1_and_says_why_when_the_copy_fails(moodle: Moodle, command: Command) -> None:
+def test_failure_prints_the_reason_and_exits_with_1(moodle: Moodle, command: Command) -> None:
     with a_worker(lambda job: moodle.add("NEW-1", fullname="In the way")):
-        code, out, err = command(*wish())
+        code, out, err = command(*arguments_for())
     assert code == 1
-    assert "Failed: Moodle will not make this copy: Another course has the short name by now." in err
+    assert "Failed: Moodle refused to make this copy: Another course has the short name now." in err
     assert "complete" not in out
 
 
-def test_it_ends_with_1_when_it_was_cancelled(moodle: Moodle, command: Command) -> None:
+def test_cancelled_job_exits_with_1(moodle: Moodle, command: Command) -> None:
     with a_worker(lambda job: jobs.cancel(job, actor=None)):
-        code, _, err = command(*wish())
+        code, _, err = command(*arguments_for())
     assert code == 1
     assert "Cancelled" in err
 
 
-def test_it_ends_with_1_when_moodle_cannot_be_asked(moodle: Moodle, command: Command) -> None:
+def test_unreachable_moodle_exits_with_1(moodle: Moodle, command: Command) -> None:
     moodle.switches.tokens_revoked = True
-    code, _, err = command(*wish())
+    code, _, err = command(*arguments_for())
     assert code == 1
     assert "MOODLE_TOKEN" in err
     assert moodle.token not in err
@@ -113,23 +113,21 @@ def test_it_ends_with_1_when_moodle_cannot_be_asked(moodle: Moodle, command: Com
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (wish("no such course"), "source: Moodle has no such course"),
+        (arguments_for("no such course"), "source: Moodle has no such course"),
         (
-            wish(shortname="at&t"),
+            arguments_for(shortname="at&t"),
             "shortname: A course in Moodle already has this short name. Choose another. It is “AT&T",
         ),
-        (wish(shortname=""), "shortname: Enter a short name"),
-        (wish(category="98765"), "category: Moodle has no such category"),
-        (wish(category="x"), "invalid int value"),
-        (wish()[:-2], "--category"),
-        ((*wish(), "--option", "users"), "--option users: must be NAME=0 or NAME=1"),
-        ((*wish(), "--option", "everything=1"), "with NAME one of activities, blocks"),
-        ((*wish(), "--option", "users=2"), "must be NAME=0 or NAME=1"),
+        (arguments_for(shortname=""), "shortname: Enter a short name"),
+        (arguments_for(category="98765"), "category: Moodle has no such category"),
+        (arguments_for(category="x"), "invalid int value"),
+        (arguments_for()[:-2], "--category"),
+        ((*arguments_for(), "--option", "users"), "--option users: must be NAME=0 or NAME=1"),
+        ((*arguments_for(), "--option", "everything=1"), "with NAME one of activities, blocks"),
+        ((*arguments_for(), "--option", "users=2"), "must be NAME=0 or NAME=1"),
     ],
 )
-def test_it_ends_with_2_for_bad_arguments(
-    moodle: Moodle, command: Command, arguments: tuple[str, ...], told: str
-) -> None:
+def test_invalid_arguments_exit_with_2(moodle: Moodle, command: Command, arguments: tuple[str, ...], told: str) -> None:
     code, _, err = command(*arguments)
     assert code == 2
     assert told in err
@@ -137,34 +135,32 @@ def test_it_ends_with_2_for_bad_arguments(
     assert DuplicationJob.objects.count() == 0
 
 
-def test_it_ends_with_2_and_names_the_job_that_has_the_short_name(
-    moodle: Moodle, command: Command, faculty: User
-) -> None:
+def test_taken_short_name_exits_with_2_and_names_the_job(moodle: Moodle, command: Command, faculty: User) -> None:
     job = submit(shortname="new-1", actor=faculty)
-    code, _, err = command(*wish())
+    code, _, err = command(*arguments_for())
     assert code == 2
     assert "shortname: Another unfinished copy already has this short name." in err
     assert f"It is “{job.fullname}” (job {job.pk}), requested by Fay Faculty." in err
 
 
-def test_it_refuses_options_that_the_site_does_not_support(moodle: Moodle, command: Command) -> None:
-    code, _, err = command(*wish(), "--option", "users=1", "--option", "enrolments=0")
+def test_unsupported_options_are_refused(moodle: Moodle, command: Command) -> None:
+    code, _, err = command(*arguments_for(), "--option", "users=1", "--option", "enrolments=0")
     assert code == 2
     assert "options: Enrolment methods (enrolments): This Moodle always copies" in err
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_takes_dates_and_an_idnumber(command: Command, moodle: Moodle) -> None:
+def test_dates_and_idnumber_are_submitted(command: Command, moodle: Moodle) -> None:
     MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "plugin"})
     dates = ("--startdate", "2026-09-14", "--enddate", "2027-01-30", "--idnumber", "B-27", "--option", "enrolments=2")
-    code, _, errors = command(*wish(), *dates, "--no-wait")
+    code, _, errors = command(*arguments_for(), *dates, "--no-wait")
     assert (code, errors) == (0, "")
     job = DuplicationJob.objects.get()
     assert (job.startdate, job.enddate, job.idnumber) == (date(2026, 9, 14), date(2027, 1, 30), "B-27")
     assert job.options["enrolments"] == 2
 
 
-def test_a_date_that_is_none_is_a_bad_argument(command: Command, moodle: Moodle) -> None:
-    code, _, errors = command(*wish(), "--startdate", "14.9.2026")
+def test_invalid_date_exits_with_2(command: Command, moodle: Moodle) -> None:
+    code, _, errors = command(*arguments_for(), "--startdate", "14.9.2026")
     assert code == 2
     assert "14.9.2026 is not a date such as 2026-09-14" in errors

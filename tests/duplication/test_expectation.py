@@ -21,7 +21,7 @@ from tests.duplication.support import (
     a_job,
     run_worker,
     submit,
-    until_seen,
+    wait_until_course_is_seen,
     working_on,
 )
 
@@ -48,7 +48,7 @@ def past(number: int, *, source_id: int, backup: float, restore: float, activiti
 
 
 @pytest.mark.django_db
-def test_it_expects_what_earlier_copies_of_this_source_took() -> None:
+def test_estimate_comes_from_earlier_copies_of_the_source() -> None:
     for number, backup in enumerate((10, 12, 100)):
         past(number, source_id=1, backup=backup, restore=20, activities=50)
     past(9, source_id=2, backup=500, restore=500, activities=50)
@@ -58,7 +58,7 @@ def test_it_expects_what_earlier_copies_of_this_source_took() -> None:
 
 
 @pytest.mark.django_db
-def test_it_expects_by_the_number_of_activities_where_the_source_is_new() -> None:
+def test_estimate_for_a_new_source_uses_its_activities() -> None:
     for number in range(3):
         past(number, source_id=number, backup=10, restore=20, activities=95)
     expected = expect(99, 195)
@@ -67,23 +67,23 @@ def test_it_expects_by_the_number_of_activities_where_the_source_is_new() -> Non
 
 
 @pytest.mark.django_db
-def test_it_expects_nothing_without_any_copy_or_size() -> None:
+def test_no_estimate_without_copies_or_size() -> None:
     assert expect(99, 195) is None
     past(1, source_id=1, backup=10, restore=20, activities=95)
     assert expect(99, None) is None
 
 
 @pytest.mark.django_db
-def test_it_learns_nothing_from_copies_whose_end_was_not_witnessed() -> None:
+def test_copies_that_were_checked_do_not_count() -> None:
     past(1, source_id=1, backup=10, restore=9000, activities=5, checking_since=at(100))
     assert expect(1, 5) is None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_expects_of_the_next_copy_what_the_last_one_took(moodle: Moodle) -> None:
+def test_estimate_is_stored_when_the_job_is_sent(moodle: Moodle) -> None:
     first = submit()
     with moodle.held_at("renamed"), working_on(first):
-        until_seen(first)
+        wait_until_course_is_seen(first)
         moodle.gates.release()
     second = run_worker(submit(shortname="NEW-2"))
     first.refresh_from_db()
@@ -107,7 +107,7 @@ def test_copies_with_people_are_compared_with_copies_with_people() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(("measured_at", "load", "factor"), [(1, 3, 1.5), (3, 1, 1 / 1.5), (2, 2, 1)])
-def test_a_duration_is_converted_to_the_load_of_the_next_copy(measured_at: float, load: float, factor: float) -> None:
+def test_duration_is_converted_to_the_load_of_the_next_copy(measured_at: float, load: float, factor: float) -> None:
     past(1, source_id=1, backup=10, restore=20, activities=5, concurrent_copies=measured_at)
     for source_id in (1, 99):
         expected = expect(source_id, 5, load=load)
@@ -119,25 +119,25 @@ def copy(seconds: float, load: float, source_id: int = 1) -> PastCopy:
     return PastCopy(source_id, 10, False, seconds / 2, seconds / 2, load)
 
 
-def test_the_slowdown_is_learned_from_copies_of_one_source_at_two_loads() -> None:
+def test_slowdown_is_learned_from_copies_at_two_loads() -> None:
     measured = [copy(10, 1, source) for source in range(4)] + [copy(45, 8, source) for source in range(4)]
     assert learned_slowdown(measured) == pytest.approx(0.5)
     measured = [copy(22, 3, source) for source in range(4)] + [copy(45, 8, source) for source in range(4)]
     assert learned_slowdown(measured) == pytest.approx(23 / (22 * 7 - 45 * 2))
 
 
-def test_one_pair_of_copies_does_not_change_the_slowdown() -> None:
+def test_single_pair_does_not_change_the_slowdown() -> None:
     assert learned_slowdown([copy(10, 1), copy(45, 8)]) == SLOWDOWN
 
 
-def test_copies_of_two_sources_or_at_one_load_do_not_show_the_slowdown() -> None:
+def test_other_sources_and_equal_loads_do_not_show_the_slowdown() -> None:
     assert learned_slowdown([copy(10, 1), copy(45, 8, source_id=2)]) == SLOWDOWN
     alike = [copy(10, 2), copy(10, 2), copy(10, 2), copy(45, 2.3), copy(45, 2.3)]
     assert learned_slowdown(alike) == SLOWDOWN
 
 
 @pytest.mark.parametrize(("quick", "slow", "slowdown"), [((10, 1), (5, 4), 0.0), ((10, 1), (900, 2), 1.0)])
-def test_the_learned_slowdown_stays_within_its_bounds(
+def test_learned_slowdown_stays_within_its_bounds(
     quick: tuple[float, float], slow: tuple[float, float], slowdown: float
 ) -> None:
     measured = [copy(*one, source) for one in (quick, slow) for source in range(4)]
@@ -145,7 +145,7 @@ def test_the_learned_slowdown_stays_within_its_bounds(
 
 
 @pytest.mark.django_db
-def test_the_load_of_a_copy_counts_the_time_shared_with_others() -> None:
+def test_load_counts_the_time_shared_with_other_copies() -> None:
     job = a_job(State.RUNNING, "OWN", sent_at=at(0))
     # Half of the time, all of it and on, not at all, and not sent.
     a_job(State.SUCCEEDED, "HALF", source_id=1, sent_at=at(-50), finished_at=at(50))
@@ -156,7 +156,7 @@ def test_the_load_of_a_copy_counts_the_time_shared_with_others() -> None:
 
 
 @pytest.mark.django_db
-def test_the_expected_load_counts_what_runs_and_waits_up_to_the_limit(settings: Any) -> None:
+def test_expected_load_counts_running_and_waiting_jobs(settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 3
     assert expected_load() == 1
     a_job(State.RUNNING, "A", source_id=1, sent_at=at(0))
@@ -168,7 +168,7 @@ def test_the_expected_load_counts_what_runs_and_waits_up_to_the_limit(settings: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_finished_job_stores_its_load(moodle: Moodle) -> None:
+def test_finished_job_stores_its_load(moodle: Moodle) -> None:
     alone = run_worker(submit())
     assert alone.concurrent_copies == pytest.approx(1)
     jobs = [submit("5>3", "NEW-2"), submit(shortname="NEW-3")]
@@ -184,7 +184,7 @@ def test_a_finished_job_stores_its_load(moodle: Moodle) -> None:
 # --- a rough figure ----------------------------------------------------------------------------------------------
 
 
-def test_a_rough_figure_grows_with_the_activities_and_is_marked() -> None:
+def test_rough_estimate_grows_with_the_activities_and_is_marked() -> None:
     small, large = rough_expectation(5), rough_expectation(307)
     assert small is not None
     assert large is not None

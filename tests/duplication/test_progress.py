@@ -26,11 +26,11 @@ from tests.duplication.support import (
     Moodle,
     a_job,
     await_until,
-    look,
-    look_until_settled,
+    check_next,
+    check_until_ended,
+    dispatch_again,
     run_worker,
     submit,
-    told_again_at_once,
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -49,20 +49,20 @@ def row(state: State = State.RUNNING, **columns: Any) -> DuplicationJob:
 # --- what is shown -------------------------------------------------------------------------------------------
 
 
-def test_it_invents_nothing_without_history() -> None:
+def test_progress_is_unknown_without_history() -> None:
     shown = progress(row(sent_at=at(0)), at(500))
     assert (shown.phase, shown.backup, shown.overall, shown.time_left) == ("backup", None, None, None)
     assert not shown.estimated
     assert shown.number == 0
 
 
-def test_it_knows_that_backup_is_done_once_the_course_was_seen() -> None:
+def test_backup_is_done_when_the_course_was_seen() -> None:
     job = row(sent_at=at(0), restore_at=at(5), phase=Phase.RESTORE)
     shown = progress(job, at(500))
     assert (shown.backup, shown.restore, shown.overall, shown.number) == (1.0, None, None, 0.5)
 
 
-def test_a_first_copy_has_a_rough_estimate_from_its_activities() -> None:
+def test_first_copy_has_a_rough_estimate() -> None:
     job = row(sent_at=at(0), source_activities=95)
     shown = [progress(job, at(seconds)) for seconds in (1, 3, 6, 60, 600)]
     assert all(one.rough and one.estimated and one.time_left is None for one in shown)
@@ -75,12 +75,12 @@ def test_a_first_copy_has_a_rough_estimate_from_its_activities() -> None:
     assert late < later < 1, "it goes on where the figure was too small"
 
 
-def test_an_estimate_from_earlier_copies_is_not_rough() -> None:
+def test_estimate_from_earlier_copies_is_not_rough() -> None:
     job = row(sent_at=at(0), source_activities=95, expected_backup=60.0, expected_restore=40.0)
     assert not progress(job, at(30)).rough
 
 
-def test_the_restore_is_expected_at_the_pace_of_the_own_backup() -> None:
+def test_restore_is_expected_at_the_pace_of_the_backup() -> None:
     """Moodle is three times as slow as it was with earlier copies."""
     job = row(sent_at=at(0), restore_at=at(90), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
     begun = progress(job, at(90)).number
@@ -91,7 +91,7 @@ def test_the_restore_is_expected_at_the_pace_of_the_own_backup() -> None:
     assert shown.time_left.total_seconds() == pytest.approx(left - 10, rel=0.01)
 
 
-def test_the_pace_of_a_very_short_backup_is_hardly_believed() -> None:
+def test_pace_of_a_short_backup_counts_little() -> None:
     """It was seen half a second late, which says nothing about Moodle."""
     job = row(sent_at=at(0), restore_at=at(1), expected_backup=0.5, expected_restore=10.0, phase=Phase.RESTORE)
     left = progress(job, at(1)).time_left
@@ -99,7 +99,7 @@ def test_the_pace_of_a_very_short_backup_is_hardly_believed() -> None:
     assert left.total_seconds() == pytest.approx(10, rel=0.3)
 
 
-def test_it_marks_an_estimate_as_one() -> None:
+def test_estimate_is_marked() -> None:
     shown = progress(row(sent_at=at(0), expected_backup=60.0, expected_restore=40.0), at(30))
     assert shown.estimated
     assert (shown.backup, shown.restore) == (0.5, 0.0)
@@ -107,7 +107,7 @@ def test_it_marks_an_estimate_as_one() -> None:
     assert shown.time_left == timedelta(seconds=70)
 
 
-def test_it_stands_still_below_the_end_when_it_takes_longer() -> None:
+def test_overdue_estimate_stops_below_the_end() -> None:
     shown = progress(row(sent_at=at(0), expected_backup=60.0, expected_restore=40.0), at(5000))
     assert (shown.backup, shown.restore) == (ESTIMATE_ENDS, None)
     assert shown.overall == pytest.approx(0.6 + 0.4 * UNSEEN_RESTORE)
@@ -119,7 +119,7 @@ def test_it_stands_still_below_the_end_when_it_takes_longer() -> None:
     assert shown.time_left is None, "how much longer is not known, and not claimed"
 
 
-def test_it_moves_on_when_the_contents_are_seen() -> None:
+def test_seen_contents_raise_the_progress() -> None:
     job = row(
         sent_at=at(0), restore_at=at(60), content_at=at(61), expected_backup=60.0, expected_restore=40.0,
         phase=Phase.RESTORE,
@@ -128,17 +128,17 @@ def test_it_moves_on_when_the_contents_are_seen() -> None:
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.AWAITING_APPROVAL])
-def test_it_shows_nothing_of_what_was_not_started(state: State) -> None:
+def test_unsent_job_has_no_progress(state: State) -> None:
     shown = progress(row(state, phase=Phase.NONE), at(0))
     assert (shown.phase, shown.overall, shown.number, shown.time_left) == ("", 0, 0, None)
 
 
-def test_it_is_whole_when_it_succeeded() -> None:
+def test_succeeded_job_has_full_progress() -> None:
     assert progress(row(State.SUCCEEDED), at(0)).overall == 1.0
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.UNRESOLVED, State.CANCELLED])
-def test_it_estimates_nothing_that_does_not_go_on(state: State) -> None:
+def test_ended_job_has_no_estimate(state: State) -> None:
     job = row(state, sent_at=at(0), expected_backup=10.0, expected_restore=10.0, progress_floor=0.4)
     for now in (1, 100, 10_000):
         shown = progress(job, at(now))
@@ -156,7 +156,7 @@ expectations = st.none() | st.tuples(st.floats(0.01, 200), st.floats(0.01, 200))
 
 
 @given(moments, expectations, st.none() | st.integers(0, 1000))
-def test_it_never_goes_backward_whatever_is_seen_when(
+def test_progress_never_goes_back_at_any_milestone(
     steps: list[tuple[float, str]], expected: tuple[float, float] | None, activities: int | None
 ) -> None:
     """Any sequence of moments and milestones, sent again after a collision, looked up, unresolved, succeeded."""
@@ -211,7 +211,7 @@ def test_it_never_goes_backward_whatever_is_seen_when(
         (State.CHECKING, State.UNRESOLVED, {}),
     ],
 )
-def test_it_keeps_what_was_shown_over_every_move(before: State, after: State, changes: dict[str, Any]) -> None:
+def test_transition_keeps_the_shown_progress(before: State, after: State, changes: dict[str, Any]) -> None:
     sent_at = timezone.now() - timedelta(seconds=30)
     job = a_job(before, sent_at=sent_at, expected_backup=60.0, expected_restore=60.0, driver="synchronous")
     shown = progress(job).number
@@ -222,8 +222,8 @@ def test_it_keeps_what_was_shown_over_every_move(before: State, after: State, ch
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("with_history", [True, False])
-def test_it_never_goes_backward_over_a_whole_job(
-    moodle: Moodle, clock: Clock, with_history: bool, whole_stories: None
+def test_progress_never_goes_back_over_a_whole_job(
+    moodle: Moodle, clock: Clock, with_history: bool, complete_timelines: None
 ) -> None:
     """Collides once, is sent again, its answer is lost, and it is found: at each step the figure is looked at."""
     if with_history:
@@ -242,7 +242,7 @@ def test_it_never_goes_backward_over_a_whole_job(
     moodle.faults.set("storedfilenotcreated", count=1)
     run_worker(job)
     note_figure()
-    told_again_at_once(job)
+    dispatch_again(job)
     moodle.faults.set("gateway_timeout", at=0.01, count=1)
     with moodle.held_at("backup", "hidden", "renamed", "content"):
         run_worker(job)
@@ -250,18 +250,18 @@ def test_it_never_goes_backward_over_a_whole_job(
         for step in ("backup", "hidden", "renamed", "content"):
             moodle.wait_for_step(step)
             for _ in range(2):
-                look(job, clock)
+                check_next(job, clock)
                 note_figure()
             moodle.gates.release(step)
     moodle.wait_for_copies()
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     note_figure()
     assert figures == sorted(figures)
     assert figures[-1] == 1.0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_starts_anew_when_nothing_of_the_first_attempt_was_its_own(moodle: Moodle) -> None:
+def test_second_attempt_starts_with_new_progress(moodle: Moodle) -> None:
     """Somebody else's restore was in the way: it was taken for the sign of a restore, and was none."""
     job = submit()
 
@@ -274,7 +274,7 @@ def test_it_starts_anew_when_nothing_of_the_first_attempt_was_its_own(moodle: Mo
     moodle.faults.set("storedfilenotcreated", count=1)
     run_worker(job)
     assert (job.state, job.restore_at, job.phase, job.candidates) == (State.QUEUED, None, "", [])
-    told_again_at_once(job)
+    dispatch_again(job)
     assert run_worker(job).state == State.SUCCEEDED
 
 
@@ -288,10 +288,10 @@ reports = st.tuples(
 
 
 @given(reports, st.booleans())
-def test_it_makes_a_figure_between_none_and_nearly_all_of_any_report(
-    report: tuple[int, int, float], of_the_whole: bool
+def test_any_report_gives_progress_between_0_and_the_limit(
+    report: tuple[int, int, float], reports_overall_progress: bool
 ) -> None:
-    assert 0 <= overall_of_report(*report, of_the_whole=of_the_whole) < 1.0
+    assert 0 <= overall_of_report(*report, reports_overall_progress=reports_overall_progress) < 1.0
 
 
 @pytest.mark.parametrize(
@@ -305,5 +305,5 @@ def test_it_makes_a_figure_between_none_and_nearly_all_of_any_report(
         (2, EXECUTING, 1, 0.5),
     ],
 )
-def test_it_makes_one_figure_of_two_phases(phase: int, status: int, figure: float, overall: float) -> None:
-    assert overall_of_report(phase, status, figure, of_the_whole=False) == overall
+def test_reports_of_two_phases_give_overall_progress(phase: int, status: int, figure: float, overall: float) -> None:
+    assert overall_of_report(phase, status, figure, reports_overall_progress=False) == overall

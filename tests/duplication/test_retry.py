@@ -6,15 +6,16 @@ import pytest
 from django.contrib.auth.models import User
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions, jobs
 from dupdash.duplication.models import DuplicationJob, Origin
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
 from tests.duplication.support import Moodle, a_job, draft, run_worker, submit
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 def ended(moodle: Moodle, state: State = State.FAILED, **columns: Any) -> DuplicationJob:
@@ -34,7 +35,7 @@ def ended(moodle: Moodle, state: State = State.FAILED, **columns: Any) -> Duplic
 
 
 @pytest.mark.parametrize("state", [State.FAILED, State.CANCELLED])
-def test_it_makes_a_new_job_that_names_the_old_one(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
+def test_retry_makes_a_new_job_that_names_the_old_one(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
     old = ended(moodle, state)
     new = jobs.retry(old, actor=None, client=client_of)
     assert new.pk != old.pk
@@ -51,32 +52,32 @@ def test_it_makes_a_new_job_that_names_the_old_one(moodle: Moodle, client_of: Mo
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (State.AWAITING_APPROVAL, "still to be made: a second one would be made beside it"),
-        (State.QUEUED, "still to be made: a second one would be made beside it"),
-        (State.RUNNING, "being made: a second one could be made beside it"),
-        (State.CHECKING, "not known yet: a second one could be made beside it"),
-        (State.UNRESOLVED, "not known yet: a second one could be made beside it"),
+        (State.AWAITING_APPROVAL, "will still be made"),
+        (State.QUEUED, "will still be made"),
+        (State.RUNNING, "being made, so another request could make two copies"),
+        (State.CHECKING, "was made, so another request could make two copies"),
+        (State.UNRESOLVED, "was made, so another request could make two copies"),
     ],
 )
-def test_it_is_refused_while_the_copy_may_still_be_made(
+def test_retry_is_refused_while_the_copy_may_still_be_made(
     moodle: Moodle, client_of: MoodleClient, state: State, said: str
 ) -> None:
     job = ended(moodle, state)
-    with pytest.raises(jobs.CannotDo, match=said):
+    with pytest.raises(CannotDo, match=said):
         jobs.retry(job, actor=None, client=client_of)
     assert said in jobs.why_not_again(job)
     assert DuplicationJob.objects.count() == 1
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED])
-def test_nothing_stands_in_the_way_of_asking_anew_for_what_has_ended(state: State) -> None:
+def test_ended_job_can_be_requested_again(state: State) -> None:
     """Copying again what succeeded is no retry, and one that was refused can be asked for with changes."""
     assert jobs.why_not_again(a_job(state)) == ""
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.REJECTED])
-def test_it_is_for_jobs_that_failed_or_were_cancelled(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
-    with pytest.raises(jobs.CannotDo, match="failed or was cancelled"):
+def test_only_failed_and_cancelled_jobs_are_retried(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
+    with pytest.raises(CannotDo, match="failed or was cancelled"):
         jobs.retry(ended(moodle, state), actor=None, client=client_of)
 
 
@@ -86,11 +87,11 @@ def cancelled(job: DuplicationJob, by: User) -> DuplicationJob:
     return job
 
 
-def test_it_needs_no_second_approval(
+def test_retry_of_an_approved_job_needs_no_approval(
     moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
 ) -> None:
     old = ended(moodle, State.AWAITING_APPROVAL, requester=faculty, queued_at=None)
-    jobs.approve(old, actor=administrator)
+    approval_actions.approve(old, actor=administrator)
     second = jobs.retry(cancelled(old, faculty), actor=faculty, client=client_of)
     assert (second.state, second.requester) == (State.QUEUED, faculty)
     # Nor does an attempt at the attempt.
@@ -98,7 +99,7 @@ def test_it_needs_no_second_approval(
     assert third.state == State.QUEUED
 
 
-def test_it_waits_for_the_approval_that_was_not_asked_for_then(
+def test_retry_needs_the_approval_of_a_new_policy(
     moodle: Moodle, client_of: MoodleClient, faculty: User, settings: Any
 ) -> None:
     """It was queued at once, and nobody ever looked at it."""
@@ -110,12 +111,12 @@ def test_it_waits_for_the_approval_that_was_not_asked_for_then(
     assert jobs.retry(second, actor=faculty, client=client_of).state == State.AWAITING_APPROVAL
 
 
-def test_the_approval_of_another_wish_is_none(
+def test_approval_of_another_request_does_not_count(
     moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User, settings: Any
 ) -> None:
     """Asked for anew with other names, beginning with one that was approved, while no approval was needed."""
     approved = ended(moodle, State.AWAITING_APPROVAL, requester=faculty, queued_at=None)
-    jobs.approve(approved, actor=administrator)
+    approval_actions.approve(approved, actor=administrator)
     settings.FACULTY_NEEDS_APPROVAL = False
     wish = prepare(draft(shortname="OTHER"), Origin.FORM, client_of)
     other = jobs.submit(wish, actor=faculty, client=client_of, retry_of=cancelled(approved, faculty))
@@ -124,7 +125,7 @@ def test_the_approval_of_another_wish_is_none(
     assert new.state == State.AWAITING_APPROVAL
 
 
-def test_an_administrators_own_hand_is_an_approval(
+def test_retry_by_an_administrator_needs_no_approval(
     moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
 ) -> None:
     old = ended(moodle, State.CANCELLED, requester=faculty, queued_at=None)
@@ -133,7 +134,7 @@ def test_an_administrators_own_hand_is_an_approval(
     assert jobs.retry(cancelled(new, faculty), actor=faculty, client=client_of).state == State.QUEUED
 
 
-def test_the_hand_of_the_help_desk_is_none(
+def test_retry_by_the_help_desk_needs_approval(
     moodle: Moodle, client_of: MoodleClient, faculty: User, help_desk: User, settings: Any
 ) -> None:
     settings.HELP_DESK_MAY_RETRY = True
@@ -141,13 +142,13 @@ def test_the_hand_of_the_help_desk_is_none(
     assert jobs.retry(old, actor=help_desk, client=client_of).state == State.AWAITING_APPROVAL
 
 
-def test_it_waits_for_the_approval_that_was_never_given(moodle: Moodle, client_of: MoodleClient, faculty: User) -> None:
+def test_retry_of_an_unapproved_job_needs_approval(moodle: Moodle, client_of: MoodleClient, faculty: User) -> None:
     old = ended(moodle, State.CANCELLED, requester=faculty, queued_at=None)
     new = jobs.retry(old, actor=faculty, client=client_of)
     assert (new.state, new.queued_at) == (State.AWAITING_APPROVAL, None)
 
 
-def test_it_stays_the_requester_s_when_an_administrator_tries_again(
+def test_retry_by_an_administrator_keeps_the_requester(
     moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
 ) -> None:
     new = jobs.retry(ended(moodle, requester=faculty), actor=administrator, client=client_of)
@@ -155,7 +156,7 @@ def test_it_stays_the_requester_s_when_an_administrator_tries_again(
     assert new.events.get().actor == administrator
 
 
-def test_it_is_judged_by_what_the_requester_may_have_copied(
+def test_retry_is_checked_with_the_requesters_permissions(
     moodle: Moodle, client_of: MoodleClient, colleague: User, administrator: User
 ) -> None:
     """An administrator's hand does not give somebody else's wish more rights than it had."""
@@ -163,7 +164,7 @@ def test_it_is_judged_by_what_the_requester_may_have_copied(
         jobs.retry(ended(moodle, requester=colleague), actor=administrator, client=client_of)
 
 
-def test_it_is_the_help_desk_s_by_policy_only(
+def test_help_desk_may_retry_by_policy_only(
     moodle: Moodle, client_of: MoodleClient, help_desk: User, faculty: User, settings: Any
 ) -> None:
     old = ended(moodle, requester=faculty)
@@ -174,44 +175,44 @@ def test_it_is_the_help_desk_s_by_policy_only(
     assert (new.requester, new.events.get().actor) == (faculty, help_desk)
 
 
-def test_it_is_refused_while_a_course_has_the_short_name(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_retry_is_refused_while_a_course_has_the_short_name(moodle: Moodle, client_of: MoodleClient) -> None:
     course = moodle.add("new-1", fullname="The rest of the last time")
     with pytest.raises(InvalidRequest, match="A course in Moodle already has this short name") as caught:
         jobs.retry(ended(moodle), actor=None, client=client_of)
     # Its name is not everybody's to know.
     assert "The rest of the last time" not in str(caught.value)
     (problem,) = caught.value.problems
-    assert f"“The rest of the last time” (id {course.id})" in problem.words(in_full=True)
+    assert f"“The rest of the last time” (id {course.id})" in problem.text(in_full=True)
 
 
-def test_it_is_refused_when_it_was_tried_again_already(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_second_retry_is_refused(moodle: Moodle, client_of: MoodleClient) -> None:
     old = ended(moodle)
     first = jobs.retry(old, actor=None, client=client_of)
     jobs.cancel(first, actor=None)
     same = DuplicationJob.objects.get(pk=old.pk)
     for job in (old, same):
-        with pytest.raises(jobs.CannotDo, match="already tried again"):
+        with pytest.raises(CannotDo, match="already tried again"):
             jobs.retry(job, actor=None, client=client_of)
     assert jobs.retry(first, actor=None, client=client_of).retry_of == first
     assert DuplicationJob.objects.count() == 3
 
 
-def test_of_two_retries_at_the_same_moment_one_is_refused(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_one_of_two_concurrent_retries_is_refused(moodle: Moodle, client_of: MoodleClient) -> None:
     old = ended(moodle)
     DuplicationJob.objects.update(is_retried=True)
-    with pytest.raises(jobs.CannotDo, match="already tried again"):
+    with pytest.raises(CannotDo, match="already tried again"):
         jobs.retry(old, actor=None, client=client_of)
     assert DuplicationJob.objects.count() == 1
 
 
-def test_it_is_refused_when_the_source_is_gone(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_retry_is_refused_when_the_source_is_gone(moodle: Moodle, client_of: MoodleClient) -> None:
     old = ended(moodle)
     moodle.state.delete(old.source_id)
     with pytest.raises(InvalidRequest, match="no such course"):
         jobs.retry(old, actor=None, client=client_of)
 
 
-def test_it_takes_no_other_course_for_a_source_that_is_gone(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_retry_does_not_use_another_course_as_source(moodle: Moodle, client_of: MoodleClient) -> None:
     """A short name may be a number, and that of the course that was deleted."""
     old = ended(moodle)
     moodle.state.delete(old.source_id)
@@ -221,7 +222,7 @@ def test_it_takes_no_other_course_for_a_source_that_is_gone(moodle: Moodle, clie
     assert DuplicationJob.objects.count() == 1
 
 
-def test_it_fills_a_form_with_what_was_asked_for(moodle: Moodle) -> None:
+def test_draft_of_a_job_has_its_request(moodle: Moodle) -> None:
     old = ended(moodle)
     wish = jobs.draft_of(old)
     assert (wish.source, wish.fullname, wish.shortname) == (str(old.source_id), "A copy", "NEW-1")

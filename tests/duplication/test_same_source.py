@@ -12,25 +12,25 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     await_until,
-    look,
-    look_until_settled,
+    check_next,
+    check_until_ended,
     run_worker,
     submit,
-    until_seen,
+    wait_until_course_is_seen,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 LOOK = "core_course_get_courses_by_field"
 
 
-def test_the_course_of_another_job_is_no_sign_of_a_restore(moodle: Moodle) -> None:
+def test_course_of_another_job_does_not_show_a_restore(moodle: Moodle) -> None:
     """The second starts when the first one's course was seen under its temporary name."""
     first, second = submit(shortname="ONE"), submit(shortname="TWO")
     seen_under_its_name = threading.Event()
     with moodle.held_at("renamed"), working_on(first):
-        until_seen(first)
+        wait_until_course_is_seen(first)
         dispatch.dispatch()
         with moodle.held_at("backup"), working_on(second):
             moodle.wait_for_step("backup", "TWO")
@@ -48,29 +48,27 @@ def test_the_course_of_another_job_is_no_sign_of_a_restore(moodle: Moodle) -> No
 def test_course_of_another_job_is_a_candidate_until_it_is_proven(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 10
     moodle.faults.set("killed_in_backup", count=1)
-    lost = look_until_settled(run_worker(submit(shortname="LOST")), clock)
+    lost = check_until_ended(run_worker(submit(shortname="LOST")), clock)
     assert lost.state == State.UNRESOLVED
     other = submit(shortname="OTHER")
     with moodle.held_at("renamed"), working_on(other):
-        until_seen(other)
-        look(lost, clock)
+        wait_until_course_is_seen(other)
+        check_next(lost, clock)
         assert [candidate["id"] for candidate in lost.candidates] == [moodle.made()[0].id]
         moodle.gates.release()
-    look(lost, clock)
+    check_next(lost, clock)
     assert DuplicationJob.objects.get(pk=other.pk).state == State.SUCCEEDED
     assert lost.candidates == []
 
 
-def test_a_candidate_that_turns_out_to_be_another_jobs_is_named_no_more(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_candidate_that_belongs_to_another_job_is_dropped(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 10
     moodle.faults.set("killed_in_backup", count=1)
-    lost = look_until_settled(run_worker(submit(shortname="LOST")), clock)
+    lost = check_until_ended(run_worker(submit(shortname="LOST")), clock)
     theirs = moodle.add("AT&T_1")
-    look(lost, clock)
+    check_next(lost, clock)
     assert [candidate["id"] for candidate in lost.candidates] == [theirs.id]
     other = run_worker(submit(shortname="OTHER"))
     DuplicationJob.objects.filter(pk=other.pk).update(course_id=theirs.id)
-    look(lost, clock)
+    check_next(lost, clock)
     assert lost.candidates == []

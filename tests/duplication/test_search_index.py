@@ -52,14 +52,14 @@ def test_every_word_must_occur_somewhere_in_the_job() -> None:
 
 
 @pytest.mark.parametrize("word", ['"', '" or "one', "100%", "a_b", "back\\slash", "one*", "(one)", "-one"])
-def test_signs_with_a_meaning_in_a_query_are_plain_text(word: str) -> None:
+def test_special_characters_are_searched_as_text(word: str) -> None:
     a_job(shortname="ONE")
     assert found(word) == set()
     a_job(shortname="TWO", fullname=f"It holds {word} somewhere")
     assert found(word) == {"TWO"}
 
 
-def test_two_signs_are_found_at_the_start_of_words() -> None:
+def test_two_characters_are_found_at_the_start_of_words() -> None:
     a_job(shortname="ONE", fullname="Biology")
     a_job(shortname="TWO", fullname="Microbiology")
     assert found("bi") == {"ONE"}
@@ -90,7 +90,7 @@ def test_jobs_are_found_by_the_present_name_of_their_requester(faculty: User, co
     assert set(DuplicationJob.objects.order_by("requester_key").values_list("shortname", flat=True)[:1]) == {"THEIRS"}
 
 
-def test_a_login_does_not_touch_the_jobs(
+def test_sign_in_does_not_update_the_jobs(
     faculty: User, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     a_job(requester=faculty)

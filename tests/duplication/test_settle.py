@@ -5,25 +5,26 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
-from dupdash.duplication import jobs, tasks
+from dupdash.duplication import course_decisions, jobs, tasks
 from dupdash.duplication.drivers.copy_tracker import CopyEvidence
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.engine import late_answer
 from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
-from tests.duplication.support import Moodle, a_job, kinds, reason, story, submit
+from tests.duplication.support import Moodle, a_job, kinds, reason, submit, timeline_of
 
 DELETE = "core_course_delete_courses"
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
-def test_it_names_the_copy(moodle: Moodle, client_of: MoodleClient, administrator: User) -> None:
+def test_settled_job_names_the_copy(moodle: Moodle, client_of: MoodleClient, administrator: User) -> None:
     source = moodle.course("AT&T")
     course = moodle.add("NEW-1", fullname="The copy", sections=source.sections)
     job = a_job(State.UNRESOLVED, source_id=source.id)
-    jobs.settle(job, course_id=course.id, reason=" I looked. ", actor=administrator, client=client_of)
+    course_decisions.settle(job, course_id=course.id, reason=" I looked. ", actor=administrator, client=client_of)
     assert (job.state, job.course_id, job.proof) == (State.SUCCEEDED, course.id, Proof.SETTLED)
     assert reason(job, "settled") == f"Settled: the copy is course {course.id}, “The copy” (NEW-1). I looked."
     assert job.events.get(kind="settled").actor == administrator
@@ -33,14 +34,14 @@ def test_it_names_the_copy(moodle: Moodle, client_of: MoodleClient, administrato
     assert job.verification["complete"], "it is held against its source like any other"
 
 
-def test_it_removes_the_copy_that_somebody_cancelled(
+def test_settled_copy_of_a_cancelled_job_is_deleted(
     moodle: Moodle, client_of: MoodleClient, administrator: User
 ) -> None:
     """Whoever cancelled was told that it will be removed."""
     course = moodle.add("NEW-1", fullname="Copy called NEW-1")
     own = {"course_id": course.id, "proof": Proof.SEEN}
     job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), **own)
-    jobs.settle(job, course_id=course.id, reason="I looked.", actor=administrator, client=client_of)
+    course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=administrator, client=client_of)
     assert (job.state, job.course_id, job.proof) == (State.CANCELLED, course.id, Proof.SEEN)
     assert moodle.by_id(course.id) is None
     assert job.course_deleted_at is not None
@@ -48,138 +49,136 @@ def test_it_removes_the_copy_that_somebody_cancelled(
     assert job.events.get(kind="settled").actor == administrator
 
 
-@pytest.mark.parametrize("why", ["a person's word", "another name", "no answer"])
-def test_it_says_so_where_the_copy_that_somebody_cancelled_stays(
-    moodle: Moodle, client_of: MoodleClient, why: str
-) -> None:
+@pytest.mark.parametrize("why", ["no proof", "another name", "no answer"])
+def test_event_says_why_a_cancelled_copy_stays(moodle: Moodle, client_of: MoodleClient, why: str) -> None:
     course = moodle.add("MINE-NOW" if why == "another name" else "NEW-1", fullname="The copy")
     if why == "no answer":
         moodle.faults.set("reset_before", function="core_course_delete_courses")
-    proof = Proof.NONE if why == "a person's word" else Proof.SEEN
+    proof = Proof.NONE if why == "no proof" else Proof.SEEN
     job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), course_id=course.id, proof=proof)
-    jobs.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
     assert (job.state, job.course_id) == (State.SUCCEEDED, course.id)
     assert moodle.by_id(course.id) is not None
     assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
 
 
-def test_it_deletes_nothing_on_a_person_s_word_alone(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_settled_course_without_proof_is_not_deleted(moodle: Moodle, client_of: MoodleClient) -> None:
     """Everything about the course is as it should be, but that it is this job's nobody has proven."""
     course = moodle.add("NEW-1", fullname="Copy called NEW-1")
     job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now())
-    jobs.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
     assert (job.state, job.course_id, job.proof) == (State.SUCCEEDED, course.id, Proof.SETTLED)
     assert moodle.by_id(course.id) is not None
-    assert "That it is this job's is a person's word, and on that nothing is deleted." in reason(job, "not_removed")
+    assert "An administrator said that this is the job’s course. dupdash deletes only proven courses." in reason(
+        job, "not_removed"
+    )
     assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
 
 
-def test_it_does_not_settle_what_somebody_cancels_at_the_same_moment(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_settle_is_refused_when_the_job_is_cancelled_at_this_moment(moodle: Moodle, client_of: MoodleClient) -> None:
     course = moodle.add("NEW-1", fullname="The copy")
     seen = a_job(State.UNRESOLVED)
     jobs.cancel(DuplicationJob.objects.get(pk=seen.pk), actor=None)
-    with pytest.raises(jobs.CannotDo, match="at the same moment"):
-        jobs.settle(seen, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    with pytest.raises(CannotDo, match="at the same moment"):
+        course_decisions.settle(seen, course_id=course.id, reason="I looked.", actor=None, client=client_of)
     assert DuplicationJob.objects.get(pk=seen.pk).state == State.UNRESOLVED
 
 
-def test_it_says_that_no_copy_was_made(moodle: Moodle, client_of: MoodleClient, administrator: User) -> None:
+def test_job_can_be_settled_without_a_copy(moodle: Moodle, client_of: MoodleClient, administrator: User) -> None:
     job = a_job(State.UNRESOLVED)
-    jobs.settle(job, course_id=None, reason="Nothing there.", actor=administrator, client=client_of)
+    course_decisions.settle(job, course_id=None, reason="Nothing there.", actor=administrator, client=client_of)
     assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "not_made", None)
     assert reason(job, "settled") == "Settled: no copy was made. Nothing there."
     assert submit(shortname="new-1").state == State.QUEUED, "the short name is free again"
 
 
-def test_it_ends_the_looking(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_settled_job_is_not_checked_any_more(moodle: Moodle, client_of: MoodleClient) -> None:
     job = a_job(State.UNRESOLVED)
-    jobs.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
+    course_decisions.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
     assert job.check_at is None
 
 
 @pytest.mark.parametrize("why", ["", "  \n"])
-def test_it_wants_to_know_why(moodle: Moodle, client_of: MoodleClient, why: str) -> None:
-    with pytest.raises(jobs.CannotDo, match="Say how you know"):
-        jobs.settle(a_job(State.UNRESOLVED), course_id=None, reason=why, actor=None, client=client_of)
+def test_settle_needs_a_reason(moodle: Moodle, client_of: MoodleClient, why: str) -> None:
+    with pytest.raises(CannotDo, match="Enter how you know"):
+        course_decisions.settle(a_job(State.UNRESOLVED), course_id=None, reason=why, actor=None, client=client_of)
 
 
-def test_it_takes_no_course_that_moodle_does_not_have(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_settle_refuses_a_missing_course(moodle: Moodle, client_of: MoodleClient) -> None:
     job = a_job(State.UNRESOLVED)
-    with pytest.raises(jobs.CannotDo, match="no course with the id 98765"):
-        jobs.settle(job, course_id=98765, reason="I think.", actor=None, client=client_of)
+    with pytest.raises(CannotDo, match="no course with the id 98765"):
+        course_decisions.settle(job, course_id=98765, reason="I think.", actor=None, client=client_of)
     job.refresh_from_db()
     assert job.state == State.UNRESOLVED
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.UNRESOLVED])
-def test_it_is_for_unresolved_jobs_only(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
-    with pytest.raises(jobs.CannotDo, match="unresolved"):
-        jobs.settle(a_job(state), course_id=None, reason="I looked.", actor=None, client=client_of)
+def test_only_unresolved_jobs_are_settled(moodle: Moodle, client_of: MoodleClient, state: State) -> None:
+    with pytest.raises(CannotDo, match="unresolved"):
+        course_decisions.settle(a_job(state), course_id=None, reason="I looked.", actor=None, client=client_of)
 
 
-def test_it_is_for_administrators_only(moodle: Moodle, client_of: MoodleClient, faculty: User, help_desk: User) -> None:
+def test_only_administrators_may_do_it(moodle: Moodle, client_of: MoodleClient, faculty: User, help_desk: User) -> None:
     job = a_job(State.UNRESOLVED, requester=faculty)
     for somebody in (faculty, help_desk):
         with pytest.raises(NotAllowed):
-            jobs.settle(job, course_id=None, reason="I looked.", actor=somebody, client=client_of)
+            course_decisions.settle(job, course_id=None, reason="I looked.", actor=somebody, client=client_of)
 
 
-def test_it_takes_no_course_that_was_there_before(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_settle_refuses_a_course_that_existed_before(moodle: Moodle, client_of: MoodleClient) -> None:
     old = moodle.add("SRC_1")
     job = a_job(State.UNRESOLVED, baseline={"names": ["SRC_1", "SRC_2"], "present": [old.id]})
     for course_id in (job.source_id, 1, old.id):
-        with pytest.raises(jobs.CannotDo, match="was there before"):
-            jobs.settle(job, course_id=course_id, reason="I think.", actor=None, client=client_of)
+        with pytest.raises(CannotDo, match="existed before"):
+            course_decisions.settle(job, course_id=course_id, reason="I think.", actor=None, client=client_of)
 
 
-def test_it_takes_no_copy_of_another_job(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_settle_refuses_the_copy_of_another_job(moodle: Moodle, client_of: MoodleClient) -> None:
     """It went through the names that ours would have, and stood among the courses that may be it."""
     copy = moodle.add("OTHER")
     a_job(State.SUCCEEDED, "OTHER", course_id=copy.id, proof=Proof.SEEN)
     job = a_job(State.UNRESOLVED)
-    with pytest.raises(jobs.CannotDo, match="copy of another job"):
-        jobs.settle(job, course_id=copy.id, reason="It is in the list.", actor=None, client=client_of)
+    with pytest.raises(CannotDo, match="copy of another job"):
+        course_decisions.settle(job, course_id=copy.id, reason="It is in the list.", actor=None, client=client_of)
 
 
-def test_it_does_not_say_that_no_copy_was_made_where_moodle_shows_it(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_settle_without_a_copy_is_refused_when_moodle_has_it(moodle: Moodle, client_of: MoodleClient) -> None:
     """The page may be a day old: so rarely is an unresolved job looked at."""
     copy = moodle.add("NEW-1", fullname="Copy called NEW-1")
     job = a_job(State.UNRESOLVED)
-    with pytest.raises(jobs.CannotDo, match=f"course {copy.id} has its names"):
-        jobs.settle(job, course_id=None, reason="I saw none.", actor=None, client=client_of)
+    with pytest.raises(CannotDo, match=f"Course {copy.id} in Moodle has the requested names"):
+        course_decisions.settle(job, course_id=None, reason="I saw none.", actor=None, client=client_of)
     job.refresh_from_db()
     assert job.state == State.UNRESOLVED
 
 
-def test_it_does_not_say_that_no_copy_was_made_once_moodle_has_answered(
-    moodle: Moodle, client_of: MoodleClient
-) -> None:
+def test_settle_without_a_copy_is_refused_after_an_answer(moodle: Moodle, client_of: MoodleClient) -> None:
     copy = moodle.add("NEW-1", fullname="Copy called NEW-1")
-    job = a_job(State.UNRESOLVED, facts=CopyEvidence(answered=copy.id).to_json())
-    with pytest.raises(jobs.CannotDo, match=f"names course {copy.id}"):
-        jobs.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
+    job = a_job(State.UNRESOLVED, evidence=CopyEvidence(answered=copy.id).to_json())
+    with pytest.raises(CannotDo, match=f"names course {copy.id}"):
+        course_decisions.settle(job, course_id=None, reason="Nothing there.", actor=None, client=client_of)
 
 
 @pytest.mark.parametrize("none", [True, False])
-def test_it_does_not_settle_what_moodle_answers_at_the_same_moment(
+def test_settle_is_refused_when_moodle_answers_at_this_moment(
     moodle: Moodle, client_of: MoodleClient, none: bool
 ) -> None:
     # Where nobody would look for it: only the answer names it.
     copy, other = moodle.add("NEW-1", categoryid=3), moodle.add("OTHER")
     seen = a_job(State.UNRESOLVED, sent_at=timezone.now())
     late_answer.record_late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)
-    with pytest.raises(jobs.CannotDo, match="at the same moment"):
-        jobs.settle(seen, course_id=None if none else other.id, reason="I think.", actor=None, client=client_of)
+    with pytest.raises(CannotDo, match="at the same moment"):
+        course_decisions.settle(
+            seen, course_id=None if none else other.id, reason="I think.", actor=None, client=client_of
+        )
     assert evidence_of(DuplicationJob.objects.get(pk=seen.pk)).answered == copy.id
 
 
-def test_it_does_not_say_that_a_copy_stays_whose_deletion_was_not_heard_of(
-    moodle: Moodle, client_of: MoodleClient
-) -> None:
+def test_unanswered_deletion_is_not_reported_as_kept(moodle: Moodle, client_of: MoodleClient) -> None:
     course = moodle.add("NEW-1", fullname="Copy called NEW-1")
     moodle.faults.set("html", function=DELETE)
     job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), course_id=course.id, proof=Proof.SEEN)
-    jobs.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
+    course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
     assert moodle.by_id(course.id) is None
-    assert job.state == State.CANCELLED, story(job)
+    assert job.state == State.CANCELLED, timeline_of(job)
     assert job.course_deleted_at is not None

@@ -23,7 +23,7 @@ def test_links_use_the_address_that_the_site_names(moodle: Moodle) -> None:
 
 
 @pytest.mark.parametrize("siteurl", ["javascript:alert(1)", "courses.example.edu", "https://x.example/?a=1"])
-def test_text_that_is_no_address_is_not_linked(moodle: Moodle, siteurl: str) -> None:
+def test_invalid_address_is_not_linked(moodle: Moodle, siteurl: str) -> None:
     moodle.switches.siteurl = siteurl
     with open_client() as client:
         moodle_health.read_site(client)
@@ -38,7 +38,7 @@ def test_worker_logs_another_address_when_it_starts(moodle: Moodle, caplog: pyte
     assert f"The site calls itself https://other.example.edu, and MOODLE_URL is {moodle.url}." in caplog.text
 
 
-def test_worker_starts_though_the_site_is_down(moodle: Moodle, caplog: pytest.LogCaptureFixture) -> None:
+def test_worker_starts_while_the_site_is_down(moodle: Moodle, caplog: pytest.LogCaptureFixture) -> None:
     moodle.faults.set("refuse", seconds=3600)
     moodle_health.log_site_at_start()
     assert "the Moodle cannot be used: 127.0.0.1 refused the connection." in caplog.text

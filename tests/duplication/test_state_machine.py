@@ -19,20 +19,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions, course_decisions, jobs
 from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.engine import recovery
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch, leases
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest
 from dupdash.duplication.states import TERMINAL, TRANSITIONS, UNFINISHED, IllegalTransition, State
 from dupdash.duplication.transitions import StaleJob, move_job, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.options import effective
-from tests.duplication.support import Moodle, a_job, stories_are_whole
+from tests.duplication.support import Moodle, a_job, assert_complete_timelines
 
-REFUSALS = (jobs.CannotDo, InvalidRequest)
+REFUSALS = (CannotDo, InvalidRequest)
 
 shortnames = st.sampled_from(["ONE", "one", "STRASSE", "straße", "TWO"])
 anyone = st.integers(0, 30)
@@ -61,7 +62,7 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(shortname=shortnames)
     def submit(self, shortname: str) -> None:
-        free = not DuplicationJob.objects.holding_short_name(shortname).exists()
+        free = not DuplicationJob.objects.reserving_short_name(shortname).exists()
         try:
             jobs.submit(self.request(shortname), actor=None, client=self.client)
         except InvalidRequest:
@@ -81,18 +82,22 @@ class Jobs(RuleBasedStateMachine):
     @rule(which=anyone, old=st.booleans())
     def approve(self, which: int, old: bool) -> None:
         job = self.job(which, old)
-        self.attempt(lambda: jobs.approve(job, actor=None), job.state == State.AWAITING_APPROVAL)
+        self.attempt(lambda: approval_actions.approve(job, actor=None), job.state == State.AWAITING_APPROVAL)
 
     @rule(which=anyone, shortname=shortnames)
     def edit_and_approve(self, which: int, shortname: str) -> None:
         job = self.job(which)
         wish = self.request(shortname)
-        self.attempt(lambda: jobs.edit_and_approve(job, wish, actor=None), job.state == State.AWAITING_APPROVAL)
+        self.attempt(
+            lambda: approval_actions.edit_and_approve(job, wish, actor=None), job.state == State.AWAITING_APPROVAL
+        )
 
     @rule(which=anyone, old=st.booleans())
     def reject(self, which: int, old: bool) -> None:
         job = self.job(which, old)
-        self.attempt(lambda: jobs.reject(job, reason="No.", actor=None), job.state == State.AWAITING_APPROVAL)
+        self.attempt(
+            lambda: approval_actions.reject(job, reason="No.", actor=None), job.state == State.AWAITING_APPROVAL
+        )
 
     @rule(which=anyone, old=st.booleans())
     def cancel(self, which: int, old: bool) -> None:
@@ -103,7 +108,7 @@ class Jobs(RuleBasedStateMachine):
     def settle(self, which: int, old: bool) -> None:
         job = self.job(which, old)
         self.attempt(
-            lambda: jobs.settle(job, course_id=None, reason="I looked.", actor=None, client=self.client),
+            lambda: course_decisions.settle(job, course_id=None, reason="I looked.", actor=None, client=self.client),
             job.state == State.UNRESOLVED,
         )
 
@@ -165,7 +170,7 @@ class Jobs(RuleBasedStateMachine):
 
     @invariant()
     def stories_are_unbroken(self) -> None:
-        stories_are_whole()
+        assert_complete_timelines()
 
     @invariant()
     def what_ended_stays_as_it_is(self) -> None:
@@ -209,7 +214,7 @@ class Jobs(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-def test_it_holds_whatever_anybody_does(moodle: Moodle) -> None:
+def test_rules_hold_for_random_actions(moodle: Moodle) -> None:
     with open_client() as client:
         Jobs.client, Jobs.source_id = client, moodle.course("AT&T").id
         run_state_machine_as_test(

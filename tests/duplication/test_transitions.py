@@ -14,7 +14,7 @@ from tests.duplication.support import a_job, kinds
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_it_moves_and_tells_in_one(administrator: User) -> None:
+def test_transition_changes_the_job_and_adds_an_event(administrator: User) -> None:
     job = a_job(State.QUEUED)
     move_job(
         job,
@@ -35,7 +35,7 @@ def test_it_moves_and_tells_in_one(administrator: User) -> None:
 @pytest.mark.parametrize(
     ("before", "after"), [(one, other) for one in State for other in State if other not in TRANSITIONS[one]]
 )
-def test_it_refuses_a_move_that_does_not_exist(before: State, after: State) -> None:
+def test_unknown_transition_is_refused(before: State, after: State) -> None:
     job = a_job(before)
     with pytest.raises(IllegalTransition):
         move_job(job, after, kind="x", reason="Why.")
@@ -43,7 +43,7 @@ def test_it_refuses_a_move_that_does_not_exist(before: State, after: State) -> N
     assert (job.state, kinds(job)) == (before, ["submitted"])
 
 
-def test_it_changes_nothing_when_somebody_else_moved_the_job() -> None:
+def test_stale_job_is_not_changed() -> None:
     job = a_job(State.QUEUED)
     stale = DuplicationJob.objects.get(pk=job.pk)
     move_job(job, State.CANCELLED, kind="cancelled", reason="Why.")
@@ -58,7 +58,7 @@ def test_it_changes_nothing_when_somebody_else_moved_the_job() -> None:
     assert (job.state, job.attempts, kinds(job)) == (State.CANCELLED, 0, ["submitted", "cancelled"])
 
 
-def test_it_changes_nothing_where_the_guard_does_not_hold() -> None:
+def test_failed_guard_changes_nothing() -> None:
     job = a_job(State.RUNNING, lease_owner="somebody")
     with pytest.raises(StaleJob):
         move_job(job, State.SUCCEEDED, kind="x", reason="Why.", guard={"lease_owner": "me"})
@@ -67,7 +67,7 @@ def test_it_changes_nothing_where_the_guard_does_not_hold() -> None:
     assert kinds(job) == ["submitted"]
 
 
-def test_it_moves_no_job_whose_story_cannot_be_told() -> None:
+def test_transition_without_its_event_is_rolled_back() -> None:
     """A job that changed without an event is one of which nobody can say why."""
     job = a_job(State.QUEUED)
     untellable: Any = None
@@ -81,7 +81,7 @@ def test_it_moves_no_job_whose_story_cannot_be_told() -> None:
         assert (job.state, job.attempts, kinds(job)) == (State.QUEUED, 0, ["submitted"])
 
 
-def test_it_begins_no_job_whose_story_cannot_be_told() -> None:
+def test_new_job_without_its_event_is_rolled_back() -> None:
     untellable: Any = None
     new = DuplicationJob(state=State.QUEUED, source_id=7, category_id=2, shortname="NEW-1", options={})
     with pytest.raises(IntegrityError):
@@ -89,20 +89,20 @@ def test_it_begins_no_job_whose_story_cannot_be_told() -> None:
     assert not DuplicationJob.objects.exists()
 
 
-def test_it_tells_what_changed_no_column() -> None:
+def test_event_without_changes_is_recorded() -> None:
     job = a_job(State.RUNNING, lease_owner="me")
     record_event(job, kind="told", reason="Only this.", guard={"lease_owner": "me"})
     assert kinds(job) == ["submitted", "told"]
 
 
-def test_it_gives_the_lease_back_with_the_move() -> None:
+def test_transition_clears_the_lease() -> None:
     job = a_job(State.RUNNING, lease_owner="me")
     move_job(job, State.CHECKING, kind="checking", reason="Why.")
     assert (job.lease_owner, job.lease_until) == ("", None)
 
 
 @pytest.mark.parametrize("after", [State.SUCCEEDED, State.FAILED, State.CANCELLED])
-def test_it_ends_the_looking_with_the_job(after: State) -> None:
+def test_terminal_state_ends_the_checks(after: State) -> None:
     job = a_job(State.CHECKING, check_at="2026-01-01T00:00Z")
     move_job(job, after, kind="x", reason="Why.")
     assert job.check_at is None

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from dupdash.accounts import tokens
-from tests.duplication.fixtures import clock, moodle, whole_stories  # noqa: F401 - fixtures
+from tests.duplication.fixtures import clock, complete_timelines, moodle  # noqa: F401 - fixtures
 from tests.gateway.support import Caller
 
 

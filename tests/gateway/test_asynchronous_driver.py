@@ -20,20 +20,20 @@ from tests.duplication.support import (
     Moodle,
     await_until,
     check,
+    check_next,
+    check_until_ended,
+    dispatch_again,
     kinds,
-    look,
-    look_until_settled,
     reason,
     run_worker,
     serving,
-    story,
     submit,
-    told_again_at_once,
+    timeline_of,
 )
 from tests.gateway.support import DUPLICATE as START
 from tests.gateway.support import SITE_INFO, STATUS
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 WAITING = "core_course_duplicate_course"
 WIRE = Path(__file__).parent.parent / "wire"
@@ -63,7 +63,7 @@ def calls_of(site: Native, function: str) -> list[int]:
 
 
 def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
-    return look_until_settled(job, clock)
+    return check_until_ended(job, clock)
 
 
 def test_site_with_both_services_gets_the_asynchronous_driver(site: Native, clock: Clock) -> None:
@@ -71,7 +71,7 @@ def test_site_with_both_services_gets_the_asynchronous_driver(site: Native, cloc
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.driver) == (State.RUNNING, "asynchronous")
     ended(job, clock)
-    assert job.state == State.SUCCEEDED, story(job)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
     assert job.course_id == site.course("N-1").id
     assert not waited
     assert kinds(job)[:4] == ["submitted", "started", "sent", "accepted"]
@@ -103,7 +103,7 @@ def test_lost_answer_to_the_start_is_checked_in_moodle(site: Native, clock: Cloc
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.duplicate_id) == (State.CHECKING, "")
     ended(job, clock)
-    assert job.state == State.SUCCEEDED, story(job)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
     assert site.calls.asked["n-1"] == 1
 
 
@@ -112,10 +112,10 @@ def test_id_that_the_site_forgot_is_checked_in_moodle(site: Native, clock: Clock
         job = run_worker(submit(shortname="N-1"))
         site.wait_for_step("renamed")
         site.moodle.duplications.clear()
-        look(job, clock)
+        check_next(job, clock)
         assert job.state == State.CHECKING
     ended(job, clock)
-    assert job.state == State.SUCCEEDED, story(job)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
 
 
 def test_site_that_does_not_answer_is_asked_again(site: Native, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,18 +123,18 @@ def test_site_that_does_not_answer_is_asked_again(site: Native, clock: Clock, mo
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
         site.faults.add(make_fault("bad_gateway", function=STATUS))
-        look(job, clock)
+        check_next(job, clock)
         assert (job.state, job.duplicate_id != "") == (State.RUNNING, True)
         site.faults.clear()
-    assert ended(job, clock).state == State.SUCCEEDED, story(job)
+    assert ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
 
 
 def test_reported_failure_is_checked_in_moodle(site: Native, clock: Clock) -> None:
     site.faults.add(make_fault("exception_in_restore", function=START))
     job = run_worker(submit(shortname="N-1"))
     ended(job, clock)
-    assert job.state == State.FAILED, story(job)
-    assert "the site says that the copy failed" in reason(job, "checking")
+    assert job.state == State.FAILED, timeline_of(job)
+    assert "the site reports that the copy failed" in reason(job, "checking")
     assert site.calls.created["n-1"] == 1
 
 
@@ -149,8 +149,8 @@ def test_temporary_refusal_of_another_dupdash_is_retried(site: Native, clock: Cl
     site.answer_once(START, code, "Nothing was started.")
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.sent_at) == (State.QUEUED, None)
-    told_again_at_once(job)
-    assert ended(run_worker(job), clock).state == State.SUCCEEDED, story(job)
+    dispatch_again(job)
+    assert ended(run_worker(job), clock).state == State.SUCCEEDED, timeline_of(job)
     assert site.calls.asked["n-1"] == 1
 
 
@@ -194,7 +194,7 @@ def test_progress_from_moodles_phases_never_goes_backward() -> None:
     shown, floor = [], 0.0
     for entry in trace:
         phase = 2 if entry["operation"] == "restore" else 1
-        figure = overall_of_report(phase, entry["status"], entry["progress"], of_the_whole=False)
+        figure = overall_of_report(phase, entry["status"], entry["progress"], reports_overall_progress=False)
         # A jump to 1 at the start of a phase must not look like its end.
         assert figure < 1
         if (phase, entry["progress"]) == (2, 1):
@@ -209,7 +209,7 @@ def test_progress_from_moodles_phases_never_goes_backward() -> None:
 @pytest.mark.parametrize("figure", [float("nan"), float("inf"), -1.0, 17.0])
 def test_invalid_progress_is_limited_to_the_valid_range(figure: float) -> None:
     for whole in (True, False):
-        assert 0 <= overall_of_report(1, 800, figure, of_the_whole=whole) <= 1
+        assert 0 <= overall_of_report(1, 800, figure, reports_overall_progress=whole) <= 1
 
 
 def test_job_keeps_its_progress_when_the_site_goes_backward(site: Native) -> None:

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.duplication import jobs
-from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.refusals import CHANGED_MEANWHILE, CannotDo
 from dupdash.duplication.states import TERMINAL, State
 from tests.captures import capture
 from tests.duplication.support import Moodle, a_job, working_on
@@ -114,7 +114,7 @@ def test_job_that_keeps_changing_is_reported_as_not_cancelled(
     job = a_job(State.QUEUED, requester=faculty)
 
     def moved_on(*_: Any, **__: Any) -> None:
-        raise CannotDo(jobs.MOVED_ON)
+        raise CannotDo(CHANGED_MEANWHILE)
 
     monkeypatch.setattr(jobs, "cancel", moved_on)
     assert error(program(CANCEL, duplicateid=job.pk)) == "dmlwriteexception"

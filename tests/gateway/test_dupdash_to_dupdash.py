@@ -24,10 +24,21 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from tests.duplication.support import Moodle, await_until, run_worker, serving, story, submit
+from tests.duplication.support import (
+    Moodle,
+    await_until,
+    run_worker,
+    serving,
+    submit,
+    timeline_of,
+)
 from tests.gateway.support import ENDPOINT, RESULT
 
-pytestmark = [pytest.mark.processes, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [
+    pytest.mark.processes,
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("complete_timelines"),
+]
 
 ROOT = Path(__file__).parent.parent.parent
 PATIENCE = 60.0
@@ -133,7 +144,7 @@ def listens(port: int) -> bool:
 
 def test_job_passes_through_both_and_makes_one_course(site: Moodle, behind: Behind, tmp_path: Path) -> None:
     job = run_worker(submit("BIO101-2026S1", "BIO101-2027S1", options={"users": True, "blocks": False}))
-    assert (job.state, job.driver) == (State.RUNNING, "plugin"), story(job)
+    assert (job.state, job.driver) == (State.RUNNING, "plugin"), timeline_of(job)
     shown: list[tuple[int, float]] = []
     deadline = time.monotonic() + PATIENCE
     while job.state == State.RUNNING and time.monotonic() < deadline:
@@ -141,7 +152,7 @@ def test_job_passes_through_both_and_makes_one_course(site: Moodle, behind: Behi
         job.refresh_from_db()
         shown.append((1 + (job.phase == Phase.RESTORE), progress(job).number))
         time.sleep(0.05)
-    assert job.state == State.SUCCEEDED, story(job) + (tmp_path / "behind.log").read_text()
+    assert job.state == State.SUCCEEDED, timeline_of(job) + (tmp_path / "behind.log").read_text()
     assert shown == sorted(shown)
     assert job.course_id == site.course("BIO101-2027S1").id
     assert site.calls.asked["bio101-2027s1"] == 1
@@ -162,7 +173,7 @@ def test_refusal_of_the_back_dupdash_fails_the_job(site: Moodle, behind: Behind)
         )
         assert "duplicateid" in first
         job = run_worker(submit("AT&T", "SAME"))
-        assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken"), story(job)
+        assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken"), timeline_of(job)
         assert "Short name is already used" in job.failure_message
     assert site.calls.asked["same"] <= 1
 
@@ -181,4 +192,4 @@ def test_job_is_followed_while_the_back_dupdash_is_unresolved(site: Moodle, behi
 
     reported: set[datetime | None] = set()
     await_until(reported_again_since_it_is_unresolved, "two reports", PATIENCE)
-    assert job.state == State.RUNNING, story(job)
+    assert job.state == State.RUNNING, timeline_of(job)

@@ -12,7 +12,7 @@ from django.test import Client
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-from dupdash.duplication import idempotency, jobs, moodle_health
+from dupdash.duplication import approval_actions, idempotency, moodle_health
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
@@ -295,7 +295,7 @@ def test_key_is_still_known_after_an_approver_changed_the_copy(
     )
     with open_client() as client:
         wish = prepare(changed, Origin.WEB_SERVICE, client, ignore_job=job)
-    jobs.edit_and_approve(job, wish, actor=administrator)
+    approval_actions.edit_and_approve(job, wish, actor=administrator)
     assert program.copy("WS-1", idempotencykey="k") == first
     # The changed request is not the one that was sent with this key.
     assert error(program.copy("WS-2027", idempotencykey="k")) == "invalidparameter"

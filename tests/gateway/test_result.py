@@ -71,7 +71,7 @@ def test_result_warns_of_a_copy_that_differs_or_was_not_verified(
     ("who", "message"),
     [
         ("help_desk", "Course 9, “Merger, confidential”, has this short name."),
-        ("faculty", "Another course has the short name by now."),
+        ("faculty", "Another course has the short name now."),
     ],
 )
 def test_result_of_a_failed_copy_has_reason_and_partial_course(

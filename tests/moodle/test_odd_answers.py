@@ -132,7 +132,7 @@ def test_error_keeps_moodles_own_words(http: responses.RequestsMock, client: Moo
     http.post(ENDPOINT, json=answer | {"debuginfo": debuginfo})
     with pytest.raises(UnknownRefusal) as raised:
         duplicate(client)
-    words = raised.value.words
+    words = raised.value.raw_error
     assert words is not None
     assert (words.errorcode, words.message) == ("oddcode", "AT&amp;T <b>broke</b>")
     assert words.debuginfo.startswith("Error code: oddcode\nwstoken=…, 'sesskey' => '…'")
@@ -145,7 +145,7 @@ def test_error_without_a_message_of_moodle_has_no_words(http: responses.Requests
     http.post(ENDPOINT, status=502)
     with pytest.raises(NoTrustworthyAnswer) as raised:
         duplicate(client)
-    assert raised.value.words is None
+    assert raised.value.raw_error is None
 
 
 # --- something in front of Moodle ------------------------------------------------------------------------------

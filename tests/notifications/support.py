@@ -65,7 +65,7 @@ def fail(job: DuplicationJob, code: str = "nopermissions", message: str = "Sorry
         job,
         State.FAILED,
         kind="failed",
-        reason=f"Moodle will not make this copy: {message}",
+        reason=f"Moodle refused to make this copy: {message}",
         failure_code=code,
         failure_message=message,
         moodle_error={"errorcode": code, "message": message, "debuginfo": ""},
@@ -82,7 +82,7 @@ def lose(job: DuplicationJob) -> None:
 
 def start(job: DuplicationJob) -> None:
     if job.state == State.QUEUED:
-        move_job(job, State.RUNNING, kind="started", reason="A worker took the job.")
+        move_job(job, State.RUNNING, kind="started", reason="A worker claimed the job.")
 
 
 def to(mails: Sequence[EmailMessage]) -> list[str]:

@@ -11,7 +11,7 @@ from django.core.mail import EmailMessage
 from django.utils import timezone
 
 from dupdash.accounts.access import Role
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions, jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.notifications.safe_text import one_line, quoted
@@ -34,8 +34,8 @@ def every_mail(administrator: User, requester: User, **columns: Any) -> list[Ema
     """One mail of each kind."""
     choose(requester, own=dict.fromkeys(Topic.values, When.NOW))
     given = {"requester": requester, **columns}
-    jobs.approve(a_job(State.AWAITING_APPROVAL, "A", **given), actor=administrator)
-    jobs.reject(a_job(State.AWAITING_APPROVAL, "B", **given), reason=HOSTILE, actor=administrator)
+    approval_actions.approve(a_job(State.AWAITING_APPROVAL, "A", **given), actor=administrator)
+    approval_actions.reject(a_job(State.AWAITING_APPROVAL, "B", **given), reason=HOSTILE, actor=administrator)
     jobs.cancel(a_job(State.QUEUED, "C", **given), actor=administrator)
     succeed(a_job(State.QUEUED, "D", **given))
     fail(a_job(State.QUEUED, "E", **given), "somecode", HOSTILE)
@@ -129,17 +129,17 @@ def test_names_are_one_line_and_foreign_text_is_marked() -> None:
 def _approved_with_hold(faculty: User, administrator: User) -> DuplicationJob:
     job = a_job(State.AWAITING_APPROVAL, requester=faculty)
     choose(administrator, **others(Topic.APPROVAL, When.NEVER))
-    jobs.approve(job, actor=administrator, hold=timedelta(seconds=60))
+    approval_actions.approve(job, actor=administrator, hold=timedelta(seconds=60))
     return job
 
 
 def test_approval_is_mailed_when_it_can_no_longer_be_undone(faculty: User, administrator: User, sent_mail: Any) -> None:
     _approved_with_hold(faculty, administrator)
     assert sweep() == []
-    DuplicationJob.objects.update(held_until=timezone.now())
+    DuplicationJob.objects.update(undo_until=timezone.now())
     assert [mail.subject for mail in sweep()] == ["[dupdash] Approved: NEW-1"]
 
 
 def test_undone_approval_is_not_mailed(faculty: User, administrator: User, sent_mail: Any) -> None:
-    jobs.undo_approval(_approved_with_hold(faculty, administrator), actor=administrator)
+    approval_actions.undo_approval(_approved_with_hold(faculty, administrator), actor=administrator)
     assert sweep() == []

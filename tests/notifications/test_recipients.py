@@ -6,14 +6,14 @@ import pytest
 from django.contrib.auth.models import User
 
 from dupdash.accounts.access import Role
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions, jobs
 from dupdash.duplication.models import JobEvent
 from dupdash.duplication.states import State
 from dupdash.notifications.models import Channel
 from dupdash.notifications.outbox import COMMITTED_AFTER
 from dupdash.notifications.topics import Topic, When
 from tests.conftest import make_person
-from tests.duplication.support import Clock, Moodle, a_job, facts_of, run_worker, submit
+from tests.duplication.support import Clock, Moodle, a_job, evidence_json, run_worker, submit
 from tests.notifications.support import choose, fail, lose, others, own, rows, subjects, succeed, sweep, to
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def test_receipt_goes_to_those_who_chose_it(administrator: User, faculty: User, 
 def test_approval_is_reported_to_the_requester_only(administrator: User, faculty: User, sent_mail: Any) -> None:
     job = a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
     sweep()
-    jobs.approve(job, actor=administrator)
+    approval_actions.approve(job, actor=administrator)
     mails = sweep()
     assert to(mails) == [faculty.email]
     assert subjects(mails) == ["[dupdash] Approved: BIO-27"]
@@ -53,7 +53,7 @@ def test_approval_is_reported_to_the_requester_only(administrator: User, faculty
 def test_rejection_mail_has_the_reason(administrator: User, faculty: User, sent_mail: Any) -> None:
     job = a_job(State.AWAITING_APPROVAL, "BIO-27", requester=faculty)
     sweep()
-    jobs.reject(job, reason="Use the template,\nplease.", actor=administrator)
+    approval_actions.reject(job, reason="Use the template,\nplease.", actor=administrator)
     mails = sweep()
     assert to(mails) == [faculty.email]
     assert mails[0].subject == "[dupdash] Refused: BIO-27"
@@ -88,7 +88,7 @@ def test_failure_is_always_reported(administrator: User, faculty: User, help_des
 def test_failure_mail_names_the_partial_course(faculty: User, sent_mail: Any) -> None:
     job = a_job(requester=faculty, shortname="BIO-27")
     last = {"id": 55, "fullname": "Biology copy 1", "shortname": "BIO_1"}
-    fail(job, "partial_course", course_id=55, proof="seen", facts=facts_of(last, own=55))
+    fail(job, "partial_course", course_id=55, proof="seen", evidence=evidence_json(last, own=55))
     assert "left in Moodle: course 55, “Biology copy 1”; students can see it." in sweep()[0].body
 
 
@@ -175,7 +175,7 @@ def test_no_approval_mail_after_the_decision(
     post_office.unreachable = OSError("refused")
     job = a_job(State.AWAITING_APPROVAL, requester=faculty)
     sweep()
-    jobs.approve(job, actor=administrator)
+    approval_actions.approve(job, actor=administrator)
     post_office.unreachable = None
     assert subjects(sweep()) == [f"[dupdash] Approved: {job.shortname}"]
 
@@ -198,7 +198,7 @@ def test_every_event_that_ends_a_job_is_reported(faculty: User, sent_mail: Any) 
 def test_real_copy_sends_the_expected_mails(moodle: Moodle, administrator: User, faculty: User, sent_mail: Any) -> None:
     job = submit("AT&T", "AT-27", actor=faculty)
     assert to(sweep()) == [administrator.email]
-    jobs.approve(job, actor=administrator)
+    approval_actions.approve(job, actor=administrator)
     run_worker(job)
     assert job.state == State.SUCCEEDED
     mails = sweep()

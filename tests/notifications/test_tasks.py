@@ -72,7 +72,7 @@ def test_supervisor_enqueues_mail_with_each_sweep(monkeypatch: pytest.MonkeyPatc
     rung: list[tuple[str, ...]] = []
     monkeypatch.setattr(supervisor, "enqueue", lambda *call: rung.append(call))
     watching: Any = supervisor.Supervisor()
-    watching._ask_for_sweep(1.0)
+    watching._request_sweep(1.0)
     names = [call[1] for call in rung if call[0] == HOUSEKEEPING]
     assert tasks.send_due in [import_string(name) for name in names]
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions, jobs
 from dupdash.duplication.states import State
 from dupdash.notifications.models import MAX_AGE
 from tests.duplication.support import Clock, a_job
@@ -70,7 +70,7 @@ def test_several_copies_share_one_message(faculty: User, sent_mail: Any) -> None
 def test_only_the_last_state_of_a_copy_is_shown(administrator: User, faculty: User, sent_mail: Any) -> None:
     job = a_job(State.AWAITING_APPROVAL, requester=faculty)
     sweep()
-    jobs.approve(job, actor=administrator)
+    approval_actions.approve(job, actor=administrator)
     succeed(job)
     sweep()
     told = ask(faculty)
@@ -84,7 +84,7 @@ def test_pending_approval_is_shown_to_administrators(
     first = a_job(State.AWAITING_APPROVAL, "ONE", requester=faculty)
     second = a_job(State.AWAITING_APPROVAL, "TWO", requester=faculty)
     sweep()
-    jobs.reject(second, reason="No.", actor=administrator)
+    approval_actions.reject(second, reason="No.", actor=administrator)
     told = ask(administrator)
     assert told is not None
     assert told["text"] == "“Copy called ONE” waits for your approval."

@@ -35,7 +35,7 @@ def check(capsys: pytest.CaptureFixture[str]) -> Callable[[], Ran]:
     return run
 
 
-def test_it_says_which_site_this_is(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_command_names_the_site(moodle: Moodle, check: Callable[[], Ran]) -> None:
     code, out, err = check()
     assert (code, err) == (0, "")
     assert f"Site:    Sandbox University ({moodle.url})" in out
@@ -45,16 +45,14 @@ def test_it_says_which_site_this_is(moodle: Moodle, check: Callable[[], Ran]) ->
     assert out.rstrip().endswith("dupdash can work with this site.")
 
 
-def test_it_says_what_cannot_be_done_without_a_function(
-    moodle: Moodle, check: Callable[[], Ran], settings: Any
-) -> None:
+def test_missing_optional_function_names_what_is_lost(moodle: Moodle, check: Callable[[], Ran], settings: Any) -> None:
     settings.MOODLE_TOKEN = LIMITED_TOKEN
     code, out, _ = check()
     assert code == 0
     assert "Without core_course_delete_courses partial courses and unwanted copies cannot be deleted" in out
 
 
-def test_it_names_the_functions_that_no_job_can_do_without(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_missing_required_functions_are_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
     moodle.switches.withdrawn = frozenset({"core_course_duplicate_course", "core_course_get_contents"})
     code, out, err = check()
     assert code == 1
@@ -63,7 +61,7 @@ def test_it_names_the_functions_that_no_job_can_do_without(moodle: Moodle, check
     assert "can work" not in out
 
 
-def test_it_says_what_to_do_about_an_invalid_token(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_invalid_token_gets_advice(moodle: Moodle, check: Callable[[], Ran]) -> None:
     moodle.switches.tokens_revoked = True
     code, _, err = check()
     assert code == 1
@@ -71,7 +69,7 @@ def test_it_says_what_to_do_about_an_invalid_token(moodle: Moodle, check: Callab
     assert moodle.token not in err
 
 
-def test_it_says_that_the_site_is_in_maintenance(moodle: Moodle, check: Callable[[], Ran], settings: Any) -> None:
+def test_maintenance_is_reported(moodle: Moodle, check: Callable[[], Ran], settings: Any) -> None:
     settings.MOODLE_TOKEN = MANAGER_TOKEN
     moodle.switches.maintenance = True
     code, _, err = check()
@@ -80,14 +78,14 @@ def test_it_says_that_the_site_is_in_maintenance(moodle: Moodle, check: Callable
 
 
 @pytest.mark.parametrize("fault", ["html", "empty"])
-def test_it_asks_whether_this_is_the_address_of_a_moodle(moodle: Moodle, check: Callable[[], Ran], fault: str) -> None:
+def test_unknown_site_asks_about_the_address(moodle: Moodle, check: Callable[[], Ran], fault: str) -> None:
     moodle.faults.set(fault, function="*")
     code, _, err = check()
     assert code == 1
     assert f"Is {moodle.url} the address of the site?" in err
 
 
-def test_it_says_that_nobody_listens(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_unreachable_site_is_reported(moodle: Moodle, check: Callable[[], Ran]) -> None:
     moodle.faults.set("refuse", seconds=3600)
     code, _, err = check()
     assert code == 1
@@ -95,14 +93,14 @@ def test_it_says_that_nobody_listens(moodle: Moodle, check: Callable[[], Ran]) -
     assert "Traceback" not in err
 
 
-def test_it_says_which_settings_are_missing(settings: Any, check: Callable[[], Ran]) -> None:
+def test_missing_settings_are_named(settings: Any, check: Callable[[], Ran]) -> None:
     settings.MOODLE_URL = settings.MOODLE_TOKEN = ""
     code, _, err = check()
     assert code == 1
     assert "MOODLE_URL and MOODLE_TOKEN" in err
 
 
-def test_it_says_whether_a_worker_is_running(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_worker_status_is_shown(moodle: Moodle, check: Callable[[], Ran]) -> None:
     code, out, _ = check()
     assert code == 0
     assert "Worker:  none has been started yet. Start it: systemctl start dupdash-worker" in out
@@ -113,7 +111,7 @@ def test_it_says_whether_a_worker_is_running(moodle: Moodle, check: Callable[[],
     assert "Worker:  running" in check()[1]
 
 
-def test_it_works_before_the_first_migrate(
+def test_command_works_before_the_first_migrate(
     moodle: Moodle, check: Callable[[], Ran], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_table() -> None:
@@ -154,7 +152,7 @@ def test_missing_capability_to_see_a_kind_of_activity_is_a_warning(
     moodle.switches.missing_capabilities = frozenset({capability.name})
     code, out, _ = check()
     assert code == 0
-    assert f"Without the capability {capability.name} activities in the source are not seen" in out
+    assert f"Without the capability {capability.name} activities of the source are invisible" in out
 
 
 def test_capabilities_with_the_same_consequence_are_named_together(moodle: Moodle, check: Callable[[], Ran]) -> None:
@@ -162,9 +160,7 @@ def test_capabilities_with_the_same_consequence_are_named_together(moodle: Moodl
     assert "Without the capabilities mod/quiz:view, mod/wiki:viewpage activities" in check()[1]
 
 
-def test_capability_that_the_account_has_only_in_its_copies_is_missing(
-    moodle: Moodle, check: Callable[[], Ran]
-) -> None:
+def test_capability_in_own_copies_only_is_missing(moodle: Moodle, check: Callable[[], Ran]) -> None:
     """The search finds a source and its copy, because both have a word in their names."""
     with open_client() as client:
         first = client.search_courses("", perpage=1)[0]
@@ -196,7 +192,7 @@ def test_site_that_cannot_describe_itself_can_be_used(moodle: Moodle, check: Cal
     moodle.faults.set("invalid_response", function="core_webservice_get_site_info")
     code, out, _ = check()
     assert code == 0
-    assert "The site cannot describe itself" in out
+    assert "The site cannot return its site info" in out
     assert "Driver:  synchronous" in out
 
 
@@ -226,18 +222,18 @@ def test_refused_account_is_told_what_to_check_and_why_where_moodle_says_so(
     assert f"Moodle adds: {cause}" in err
 
 
-def test_it_says_what_the_plugin_would_give(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_missing_plugin_names_its_advantages(moodle: Moodle, check: Callable[[], Ran]) -> None:
     _, out, _ = check()
-    assert "not installed. With the Moodle plugin copies have true progress" in out
+    assert "not installed. With the Moodle plugin copies have exact progress" in out
 
 
-def test_it_says_that_the_plugin_is_used(settings: Any, check: Callable[[], Ran]) -> None:
+def test_used_plugin_is_named(settings: Any, check: Callable[[], Ran]) -> None:
     with Moodle(speed=50, native=True) as site:
         point_at(settings, site)
         code, out, _ = check()
         assert code == 0
         assert "plugin" in out
-        assert "its functions are offered: true progress" in out
+        assert "its functions are offered: exact progress" in out
         site.switches.withdrawn = frozenset({"core_course_async_duplicate_course_cancel"})
         _, out, _ = check()
         assert "Some functions of the Moodle plugin are missing: core_course_async_duplicate_course_cancel." in out

@@ -102,9 +102,7 @@ def test_id_numbers_follow_the_rule_for_names(as_administrator: Client, moodle: 
     assert [row.values["idnumber"] for row in plan.rows.all()] == ["N-2027/S1", ""]
 
 
-def test_course_that_was_copied_to_the_term_is_left_out_until_it_is_wanted(
-    as_administrator: Client, administrator: User
-) -> None:
+def test_course_copied_to_the_term_is_left_out_by_default(as_administrator: Client, administrator: User) -> None:
     copy = a_job(State.SUCCEEDED, "BIO101-2027S1", source_id=7, course_id=5, proof="answered")
     plan = made(as_administrator, [7], rule="replace", find="2026S1", replace="2027S1-B")
     row = plan.rows.get()

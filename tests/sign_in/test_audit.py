@@ -15,7 +15,7 @@ from dupdash.accounts import append_only, policy, tokens
 from dupdash.accounts.access import Role
 from dupdash.accounts.audit import one_line, record
 from dupdash.accounts.models import AppendOnly, AuditEntry, AuditKind
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions, course_decisions
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from tests.conftest import PASSWORD, signed_in
@@ -133,8 +133,8 @@ def test_decisions_are_recorded_without_what_was_typed(administrator: User, sand
 
 def test_undone_approval_is_recorded(administrator: User, sandbox: Sandbox) -> None:
     job = a_job(State.AWAITING_APPROVAL, "A-1")
-    jobs.approve(job, actor=administrator, hold=timedelta(minutes=1))
-    jobs.undo_approval(job, actor=administrator)
+    approval_actions.approve(job, actor=administrator, hold=timedelta(minutes=1))
+    approval_actions.undo_approval(job, actor=administrator)
     assert [entry[:3] for entry in entries(AuditKind.APPROVED, AuditKind.APPROVAL_UNDONE)] == [
         ("approved", "ada", f"A-1: job {job.pk}"),
         ("approval_undone", "ada", f"A-1: job {job.pk}"),
@@ -143,8 +143,9 @@ def test_undone_approval_is_recorded(administrator: User, sandbox: Sandbox) -> N
 
 def test_deleted_course_is_recorded(administrator: User, monkeypatch: pytest.MonkeyPatch) -> None:
     job = a_job(State.FAILED, "A-1", course_id=78, proof="seen", failure_code="partial_course")
-    monkeypatch.setattr(jobs, "remove_course", lambda *_, **__: "Course 78, “A” (A-1), was deleted in Moodle.")
-    jobs.delete_partial(job, actor=administrator, client=None)  # type: ignore[arg-type]
+    removed = "Course 78, “A” (A-1), was deleted in Moodle."
+    monkeypatch.setattr(course_decisions, "remove_course", lambda *_, **__: removed)
+    course_decisions.delete_partial(job, actor=administrator, client=None)  # type: ignore[arg-type]
     assert entries(AuditKind.COURSE_DELETED) == [
         ("course_deleted", "ada", f"A-1: job {job.pk}", "Course 78, “A” (A-1), was deleted in Moodle.")
     ]

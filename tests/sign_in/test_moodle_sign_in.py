@@ -114,7 +114,7 @@ def test_password_is_in_no_log_and_no_table(
     assert "s3cret-of-fay" not in str(list(AuditEntry.objects.values()))
 
 
-def test_it_is_off_by_default(client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moodle_sign_in_is_off_by_default(client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.MOODLE_SIGN_IN = False
     monkeypatch.setattr("dupdash.accounts.moodle_sign_in.check_password", lambda *_: pytest.fail("sent"))
     assert sign_in(client).status_code == 200

@@ -7,10 +7,11 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from dupdash.duplication.explanations import EXPLANATIONS, Reader, what_to_do
+from dupdash.duplication.advice import Reader, what_to_do
+from dupdash.duplication.explanations import EXPLANATIONS
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import a_job, text
 
 ADMINISTRATOR = Reader(is_administrator=True, can_retry=True, can_edit=True, can_delete=True)
@@ -82,13 +83,13 @@ def test_page_shows_each_role_its_own_advice(
     as_administrator: Client, as_faculty: Client, as_help_desk: Client, faculty: User
 ) -> None:
     MoodleHealth.objects.create(may_delete=True)
-    seen = facts_of({"id": 9, "shortname": "SRC_1", "fullname": "Source copy 1"}, own=9)
+    seen = evidence_json({"id": 9, "shortname": "SRC_1", "fullname": "Source copy 1"}, own=9)
     job = a_job(
         State.FAILED,
         requester=faculty,
         sent_at=timezone.now(),
         failure_code="partial_course",
-        facts=seen,
+        evidence=seen,
         **PARTIAL,
     )
     url = f"/jobs/{job.pk}/"

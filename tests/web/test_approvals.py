@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.moodle.options import effective
@@ -126,7 +126,7 @@ def test_requests_that_somebody_else_decided_are_named(
 ) -> None:
     chosen = [a_request(name, requester=faculty) for name in ("A", "B", "C", "D")]
     bea = make_person("bea", first_name="Bea", last_name="Boss", is_superuser=True)
-    jobs.reject(chosen[3], reason="Too many.", actor=bea)
+    approval_actions.reject(chosen[3], reason="Too many.", actor=bea)
     answer = as_administrator.post(DECIDE, {"verb": "approve", "job": [job.pk for job in chosen]}, follow=True)
     page = text(answer)
     assert answer.redirect_chain == [(URL, 303)]
@@ -164,7 +164,7 @@ def test_decision_without_a_selection_says_so(as_administrator: Client, given: d
 
 def test_decided_requests_are_not_confirmed_again(as_administrator: Client) -> None:
     answer = as_administrator.get(DECIDE, {"verb": "approve", "job": a_job().pk}, follow=True)
-    assert "Somebody else has decided these requests by now." in text(answer)
+    assert "Somebody else has already decided these requests." in text(answer)
 
 
 def test_page_is_for_administrators(as_faculty: Client, as_help_desk: Client, faculty: User) -> None:

@@ -27,7 +27,7 @@ def test_approved_job_is_queued(as_administrator: Client, administrator: User, f
 def test_approval_of_a_decided_request_says_so(as_administrator: Client) -> None:
     answer = as_administrator.post(f"/jobs/{a_job().pk}/approve/")
     assert answer.status_code == 409
-    assert "This job is queued by now." in text(answer)
+    assert "This job is queued now." in text(answer)
 
 
 def test_confirmation_shows_everything_needed_to_decide(as_administrator: Client, faculty: User) -> None:

@@ -38,4 +38,4 @@ def test_ended_job_cannot_be_cancelled(as_faculty: Client, faculty: User) -> Non
     job = a_job(State.SUCCEEDED, requester=faculty)
     answer = as_faculty.post(f"/jobs/{job.pk}/cancel/")
     assert answer.status_code == 409
-    assert "This job has ended (succeeded); there is nothing to cancel." in text(answer)
+    assert "This job has ended (succeeded), so it cannot be cancelled." in text(answer)

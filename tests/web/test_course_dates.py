@@ -51,7 +51,12 @@ def test_form_makes_a_job_with_dates_and_idnumber(as_administrator: Client, with
     assert (job.startdate, job.enddate, job.idnumber) == (date(2026, 9, 14), date(2027, 1, 30), "B-27")
     assert job.options["enrolments"] == 2
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
-    for words in ("Start date 14 Sep 2026", "End date 30 Jan 2027", "Dates of activities move along", "ID number B-27"):
+    for words in (
+        "Start date 14 Sep 2026",
+        "End date 30 Jan 2027",
+        "Dates of activities move with the start date",
+        "ID number B-27",
+    ):
         assert words in page
 
 
@@ -98,7 +103,7 @@ def test_preview_shows_the_dates_of_course_and_activities(as_administrator: Clie
     assert "(52 weeks later)" in page
     assert "Course ends: 31 Jan 2026 → <strong>30 Jan 2027</strong>" in page
     assert "Due" in page or "Opened" in page
-    assert "All dates of activities move along." in page
+    assert "All dates of activities move with the start date." in page
 
 
 def test_samples_show_each_kind_of_date(as_administrator: Client, with_plugin: Sandbox) -> None:
@@ -125,7 +130,7 @@ def test_preview_warns_of_other_weekdays(as_administrator: Client, with_plugin: 
 def test_preview_of_a_stock_site_says_that_activities_stay(as_administrator: Client, with_update: Sandbox) -> None:
     page = shown(as_administrator, startdate="2026-09-14")
     assert "Course starts: 15 Sep 2025 → <strong>14 Sep 2026</strong>" in page
-    assert "Dates of activities stay as they are in the source" in page
+    assert "Dates of activities stay the same" in page
     assert "Opened" not in page
 
 

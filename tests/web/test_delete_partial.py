@@ -8,7 +8,7 @@ from django.test import Client
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import a_job, text
 
 pytestmark = pytest.mark.django_db
@@ -35,14 +35,16 @@ def test_course_is_deleted_in_moodle(as_administrator: Client, sandbox: Sandbox)
     [
         (True, "Students can see it."),
         (False, "Students cannot see it."),
-        (None, "Whether students can see it is not known."),
+        (None, "It is not known whether students can see it."),
     ],
 )
 def test_confirmation_names_the_course_to_delete(as_administrator: Client, visible: bool | None, told: str) -> None:
     """On its page and in the dialog: a course is gone for good, so nobody should have to guess which."""
     MoodleHealth.objects.create(may_delete=True)
     seen = {"id": 460, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": visible, "category_id": 2}
-    job = a_job(State.FAILED, course_id=460, proof="seen", failure_code="partial_course", facts=facts_of(seen, own=460))
+    job = a_job(
+        State.FAILED, course_id=460, proof="seen", failure_code="partial_course", evidence=evidence_json(seen, own=460)
+    )
     page = text(as_administrator.get(f"/jobs/{job.pk}/delete-partial-course/"))
     dialog = text(as_administrator.get(f"/jobs/{job.pk}/")).partition('id="delete-partial-job-dialog"')[2]
     for asked in (page, dialog.partition("</dialog>")[0]):
@@ -54,7 +56,7 @@ def test_renamed_course_is_not_deleted(as_administrator: Client, sandbox: Sandbo
     job = _partial(sandbox, shortname="RENAMED")
     answer = as_administrator.post(f"/jobs/{job.pk}/delete-partial-course/")
     assert answer.status_code == 409
-    assert "was renamed to “RENAMED”: somebody works with it." in text(answer)
+    assert "was renamed to “RENAMED”, so somebody is using it." in text(answer)
     assert sandbox.state.course(job.course_id or 0) is not None
 
 

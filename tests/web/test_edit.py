@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.notifications.models import Preferences
@@ -68,7 +68,7 @@ def test_short_name_can_be_changed(as_administrator: Client, job: DuplicationJob
     as_administrator.post(_url(job), _typed(shortname="BETTER"))
     job.refresh_from_db()
     assert (job.state, job.shortname) == (State.QUEUED, "BETTER")
-    assert DuplicationJob.objects.holding_short_name("better").exists()
+    assert DuplicationJob.objects.reserving_short_name("better").exists()
     assert "better" in job.search_text
 
 
@@ -170,12 +170,12 @@ def test_past_scheduled_time_is_not_filled_in(as_administrator: Client, job: Dup
 
 
 def test_decided_request_cannot_be_edited(as_administrator: Client, job: DuplicationJob) -> None:
-    jobs.approve(job, actor=None)
+    approval_actions.approve(job, actor=None)
     for answer in (
         as_administrator.get(_url(job), follow=True),
         as_administrator.post(_url(job), _typed(), follow=True),
     ):
-        assert "This job is queued by now and can no longer be changed." in text(answer)
+        assert "This job is queued now and can no longer be changed." in text(answer)
 
 
 def test_input_is_kept_if_moodle_does_not_answer(

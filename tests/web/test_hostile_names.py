@@ -28,7 +28,7 @@ from dupdash.web import urls
 from dupdash.web.converters import JobId
 from dupdash.web.models import OptionPreset
 from tests.conftest import signed_in
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import BIO101, a_job, a_running_job
 from tests.web.test_text_direction import assert_isolated
 
@@ -82,9 +82,9 @@ def jobs(administrator: User, faculty: User, sandbox: Sandbox) -> list[Duplicati
         a_job(State.AWAITING_APPROVAL, short(3), **given),
         a_job(
             State.FAILED, short(4), failure_code=HOSTILE[:100], failure_message=LONG, finished_at=now, course_id=78,
-            proof="seen", facts=facts_of(candidate, own=78), **given,
+            proof="seen", evidence=evidence_json(candidate, own=78), **given,
         ),
-        a_job(State.UNRESOLVED, short(5), sent_at=now, facts=facts_of(candidate), **given),
+        a_job(State.UNRESOLVED, short(5), sent_at=now, evidence=evidence_json(candidate), **given),
         a_job(State.SUCCEEDED, short(6), finished_at=now, course_id=79, **given),
     ]  # fmt: skip
     for job in made:

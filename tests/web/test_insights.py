@@ -191,7 +191,7 @@ def test_each_chart_has_a_title_a_sentence_and_a_table(as_administrator: Client)
     assert "Half of 2 copies waited 5.0 s or less, nine of ten 9.0 s or less; the longest 9.0 s." in page
     assert "Half of 1 copy took 12 s or less." in page
     assert '<td class="numbers" data-number="12.0">12 s</td>' in page
-    assert "Another course has the short name by now" in page
+    assert "Another course has the short name now" in page
     # The table begins today.
     assert page.index("Mon 30 Mar 2026") < page.index("Sun 29 Mar 2026")
     assert "style=" not in page

@@ -11,7 +11,7 @@ from django.utils import timezone
 from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.states import State
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -86,10 +86,10 @@ def test_overdue_copy_shows_no_time_left(as_administrator: Client) -> None:
 
 def test_activity_shows_who_did_what_and_why(as_faculty: Client, faculty: User, administrator: User) -> None:
     job = a_job(State.CANCELLED, requester=faculty)
-    _event(job, "cancelled", "Cancelled before anything was started.", actor=administrator, via="Excel <1>")
+    _event(job, "cancelled", "Cancelled before the copy was started.", actor=administrator, via="Excel <1>")
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
     assert "Ada Admin through Excel &lt;1&gt;" in page
-    assert "Cancelled before anything was started." in page
+    assert "Cancelled before the copy was started." in page
 
 
 @pytest.mark.parametrize("code", [*EXPLANATIONS, "cannotrestore"])
@@ -132,7 +132,7 @@ def _partial(**more: Any) -> DuplicationJob:
         "course_id": 460,
         "proof": "seen",
         "failure_code": "partial_course",
-        "facts": facts_of(seen, own=460),
+        "evidence": evidence_json(seen, own=460),
     }
     return a_job(State.FAILED, **(given | more))
 
@@ -258,13 +258,13 @@ def test_complete_copy_is_shown_as_verified(as_administrator: Client, settings: 
 
 
 def test_copy_that_could_not_be_compared_is_a_warning(as_administrator: Client) -> None:
-    report = {"complete": False, "why_not": "The source, course 7, is not seen in Moodle any more."}
+    report = {"complete": False, "why_not": "The source, course 7, is not visible in Moodle any more."}
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     outcome = page.partition('id="job-outcome"')[2]
     assert 'data-level="warning"' in outcome
     assert "This copy could not be compared with its source." in outcome
-    assert "The source, course 7, is not seen in Moodle any more." in outcome
+    assert "The source, course 7, is not visible in Moodle any more." in outcome
     assert "Check the copy in Moodle before you use it." in outcome
     assert "This happens automatically." not in page
     assert "the copy differs" not in page
@@ -276,11 +276,11 @@ def test_pending_comparison_is_shown(as_administrator: Client) -> None:
     assert "The copy has not been compared with its source yet. This happens automatically." in page
 
 
-CANDIDATES = facts_of({"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False})
+CANDIDATES = evidence_json({"id": 455, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": False})
 
 
 def test_candidates_are_shown_to_administrators(as_administrator: Client, as_faculty: Client, faculty: User) -> None:
-    job = a_job(State.UNRESOLVED, requester=faculty, sent_at=timezone.now(), facts=CANDIDATES)
+    job = a_job(State.UNRESOLVED, requester=faculty, sent_at=timezone.now(), evidence=CANDIDATES)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert "“Source copy 1”</a> (SRC_1), id 455. Students cannot see it." in page
     assert f"/jobs/{job.pk}/settle/" in page
@@ -294,7 +294,7 @@ def test_candidates_of_a_failed_job_are_not_shown_to_faculty(
     as_administrator: Client, as_help_desk: Client, as_faculty: Client, faculty: User
 ) -> None:
     """What an error left is nobody's yet: somebody has to look at it in Moodle, who may see other people's courses."""
-    job = a_job(State.FAILED, requester=faculty, failure_code="error", sent_at=timezone.now(), facts=CANDIDATES)
+    job = a_job(State.FAILED, requester=faculty, failure_code="error", sent_at=timezone.now(), evidence=CANDIDATES)
     for client in (as_administrator, as_help_desk):
         page = text(client.get(f"/jobs/{job.pk}/"))
         assert "Courses that may be this copy" in page
@@ -307,7 +307,7 @@ def test_candidates_of_a_failed_job_are_not_shown_to_faculty(
 
 @pytest.mark.parametrize("state", [State.CHECKING, State.SUCCEEDED])
 def test_candidates_are_hidden_when_nobody_has_to_decide(as_administrator: Client, state: State) -> None:
-    job = a_running_job(state, facts=CANDIDATES)
+    job = a_running_job(state, evidence=CANDIDATES)
     assert "Courses that may be this copy" not in text(as_administrator.get(f"/jobs/{job.pk}/"))
 
 

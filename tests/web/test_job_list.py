@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions
 from dupdash.duplication.engine.completion import fail
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import DuplicationRequest
@@ -122,7 +122,7 @@ def test_search_finds_texts_that_changed_later(as_administrator: Client, adminis
         options=options.defaults(),
         origin=job.origin,  # type: ignore[arg-type]
     )
-    jobs.edit_and_approve(job, wanted, actor=administrator)
+    approval_actions.edit_and_approve(job, wanted, actor=administrator)
     assert searched(as_administrator, "nachstes AFTER") == {"AFTER"}
     assert searched(as_administrator, "BEFORE") == set()
     job.refresh_from_db()

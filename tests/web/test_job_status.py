@@ -14,7 +14,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -56,11 +56,11 @@ def test_changed_figure_sends_only_the_status(as_administrator: Client) -> None:
 def test_new_event_sends_the_rest_of_the_page(as_administrator: Client) -> None:
     job = a_job()
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
-    move_job(job, State.RUNNING, kind="started", reason="A worker took the job.")
+    move_job(job, State.RUNNING, kind="started", reason="A worker claimed the job.")
     answer = as_administrator.get(url)
     page = text(answer)
     assert answer.status_code == 200
-    assert "A worker took the job." in page
+    assert "A worker claimed the job." in page
     for part in ("job-announcement", "job-actions", "job-outcome", "job-activity", "job-courses"):
         assert re.search(rf'id="{part}"[^>]* hx-swap-oob=', page), part
 
@@ -117,15 +117,18 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ({}, "The new course has not appeared yet. Frequent checks go on for about 30 min."),
-        ({"facts": facts_of(SEEN)}, "A course that is probably the copy has appeared, but there is no proof yet."),
+        ({}, "The new course has not appeared yet. dupdash checks frequently for about 30 min more."),
         (
-            {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812)},
+            {"evidence": evidence_json(SEEN)},
+            "A course that is probably the copy has appeared, but there is no proof yet.",
+        ),
+        (
+            {"course_id": 812, "proof": "seen", "evidence": evidence_json(SEEN, own=812)},
             "The new course (id 812) is not complete yet. "
             "If nothing changes for about 5 min, we’ll mark it incomplete.",
         ),
         (
-            {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812, has_all=True)},
+            {"course_id": 812, "proof": "seen", "evidence": evidence_json(SEEN, own=812, has_names_and_contents=True)},
             "(id 812) looks complete. One more",
         ),
         ({}, "The connection dropped before Moodle answered."),
@@ -135,11 +138,16 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
             "The new course has not appeared yet. A few more checks will decide.",
         ),
         (
-            {"course_id": 812, "proof": "seen", "request_error": "cannotrestore", "facts": facts_of(SEEN, own=812)},
+            {
+                "course_id": 812,
+                "proof": "seen",
+                "request_error": "cannotrestore",
+                "evidence": evidence_json(SEEN, own=812),
+            },
             "The new course (id 812) is incomplete. A few more checks will decide.",
         ),
         (
-            {"course_id": 812, "proof": "seen", "facts": facts_of(SEEN, own=812, missing=1)},
+            {"course_id": 812, "proof": "seen", "evidence": evidence_json(SEEN, own=812, missing=1)},
             "The new course (id 812) was not found in the last check. dupdash checks again.",
         ),
         ({"checking_since": timezone.now() - timedelta(days=1)}, "The new course has not appeared yet.</p>"),

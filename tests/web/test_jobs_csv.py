@@ -71,7 +71,7 @@ def test_row_has_all_columns(as_help_desk: Client, faculty: User, settings: Any)
         "Finished (Europe/Berlin)": "2026-06-02 00:01:00",
         "Duration (seconds)": "60.5",
         "Course id": "",
-        "Cause of failure": "Another course has the short name by now",
+        "Cause of failure": "Another course has the short name now",
         "Error code": "shortnametaken",
         "Moodle’s message": "Short name is already used",
     }

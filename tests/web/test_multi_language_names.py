@@ -13,7 +13,7 @@ from dupdash.duplication.states import State
 from dupdash.moodle.multilang import is_accepted
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.name_suggestions import suggest
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, a_running_job
 
 pytestmark = pytest.mark.django_db
@@ -74,9 +74,9 @@ def jobs(faculty: User, names: str) -> dict[str, DuplicationJob]:
         "asks": a_job(State.AWAITING_APPROVAL, short(2), **given),
         "failed": a_job(
             State.FAILED, short(3), failure_code="partial_course", finished_at=now, course_id=78, proof="seen",
-            facts=facts_of(candidate, own=78), **given,
+            evidence=evidence_json(candidate, own=78), **given,
         ),
-        "unresolved": a_job(State.UNRESOLVED, short(4), sent_at=now, facts=facts_of(candidate), **given),
+        "unresolved": a_job(State.UNRESOLVED, short(4), sent_at=now, evidence=evidence_json(candidate), **given),
         "succeeded": a_job(State.SUCCEEDED, short(5), finished_at=now, course_id=79, verification=report, **given),
     }  # fmt: skip
 

@@ -110,4 +110,4 @@ def test_report_is_in_the_file(as_administrator: Client) -> None:
     (row,) = csv.DictReader(content.decode("utf-8-sig").splitlines())
     assert row["Activity ids (source>copy)"] == "quiz 12>45"
     assert "Quizzes: 1 of 3" in row["Not in the copy"]
-    assert "/c?id=7" in row["Leads to the source"]
+    assert "/c?id=7" in row["Links to the source"]

@@ -390,13 +390,13 @@ def test_form_is_filled_in_from_a_failed_job(
 def test_form_is_not_filled_in_from_an_unfinished_job(
     as_faculty: Client, faculty: User, sandbox: Sandbox, state: State
 ) -> None:
-    """Under another short name a second copy would be made beside it."""
+    """Another short name does not help: there could be two copies."""
     old = a_job(state, "OLD-1", requester=faculty, source_id=BIO101)
     url = f"{URL}?from={old.pk}"
     for answer in (as_faculty.get(url), as_faculty.post(url, form()), as_faculty.post(url, form(preview="1"))):
         page = text(answer)
         assert answer.status_code == 409
-        assert "made beside it" in page
+        assert jobs.why_not_again(old) in page
         assert f'href="/jobs/{old.pk}/">Back to the job</a>' in page
         assert "Request copy" not in page
         assert "Edit and retry" not in page

@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
+from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
@@ -90,7 +91,7 @@ def test_unfinished_copy_is_not_retried(as_faculty: Client, faculty: User, sandb
     answer = as_faculty.post(f"/jobs/{job.pk}/retry/")
     assert answer.status_code == 409
     # It is said once.
-    assert text(answer).count("a second one could be made beside it") == 1
+    assert text(answer).count(jobs.why_not_again(job)) == 1
     assert DuplicationJob.objects.count() == 1
 
 
@@ -101,7 +102,7 @@ def test_refused_retry_is_not_offered(as_faculty: Client, faculty: User, state: 
     page = text(answer)
     assert answer.status_code == 200
     assert "This copy cannot be tried again now" in page
-    assert "a second one could be made beside it" in page
+    assert jobs.why_not_again(job) in page
     assert ">Try again</button>" not in page
     assert "Edit and retry" not in page
     assert f'<a class="button" href="/jobs/{job.pk}/">Back to the job</a>' in page

@@ -7,7 +7,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import a_job, text
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def job(db: None) -> DuplicationJob:
     candidate = {"id": 7, "shortname": "SRC_1", "fullname": "Source copy 1"}
-    return a_job(State.UNRESOLVED, sent_at=timezone.now(), facts=facts_of(candidate))
+    return a_job(State.UNRESOLVED, sent_at=timezone.now(), evidence=evidence_json(candidate))
 
 
 def test_form_offers_the_candidates(as_administrator: Client, job: DuplicationJob) -> None:

@@ -15,7 +15,7 @@ from dupdash.duplication.text_direction import isolate
 from dupdash.moodle import options
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.models import OptionPreset
-from tests.duplication.support import facts_of
+from tests.duplication.support import evidence_json
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, a_running_job, form
 
 pytestmark = pytest.mark.django_db
@@ -107,9 +107,9 @@ def jobs(administrator: User, faculty: User) -> dict[str, DuplicationJob]:
         "asks": a_job(State.AWAITING_APPROVAL, "أحياء-3", **given),
         "failed": a_job(
             State.FAILED, "أحياء-4", failure_code="partial_course", failure_message=f"{HEBREW}!", finished_at=now,
-            course_id=78, proof="seen", facts=facts_of(candidate, own=78), **given
+            course_id=78, proof="seen", evidence=evidence_json(candidate, own=78), **given
         ),
-        "unresolved": a_job(State.UNRESOLVED, "أحياء-5", sent_at=now, facts=facts_of(candidate), **given),
+        "unresolved": a_job(State.UNRESOLVED, "أحياء-5", sent_at=now, evidence=evidence_json(candidate), **given),
         "succeeded": a_job(State.SUCCEEDED, "أحياء-6", finished_at=now, course_id=79, verification=report, **given),
     }  # fmt: skip
     for job in made.values():

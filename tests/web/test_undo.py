@@ -40,7 +40,7 @@ def test_approved_copy_does_not_start_while_it_can_be_undone(as_administrator: C
     assert (job.state, job.dispatched_at) == (State.QUEUED, None)
     assert "Starts in a few seconds." in text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert "Scheduled for" not in text(as_administrator.get(f"/jobs/{job.pk}/"))
-    DuplicationJob.objects.update(held_until=timezone.now() - timedelta(seconds=1))
+    DuplicationJob.objects.update(undo_until=timezone.now() - timedelta(seconds=1))
     dispatch()
     job.refresh_from_db()
     assert job.dispatched_at is not None
@@ -50,12 +50,12 @@ def test_undone_approval_waits_for_approval_again(as_administrator: Client, job:
     as_administrator.post(f"/jobs/{job.pk}/approve/")
     page = text(as_administrator.post(f"/jobs/{job.pk}/undo-approval/", follow=True))
     job.refresh_from_db()
-    assert (job.state, job.queued_at, job.held_until) == (State.AWAITING_APPROVAL, None, None)
+    assert (job.state, job.queued_at, job.undo_until) == (State.AWAITING_APPROVAL, None, None)
     assert "waits for approval again." in page
     assert job.events.get(kind="approval_undone").actor is not None
 
 
-@pytest.mark.parametrize("change", [{"held_until": timezone.now()}, {"dispatched_at": timezone.now()}])
+@pytest.mark.parametrize("change", [{"undo_until": timezone.now()}, {"dispatched_at": timezone.now()}])
 def test_approval_is_not_undone_too_late(
     as_administrator: Client, job: DuplicationJob, change: dict[str, object]
 ) -> None:

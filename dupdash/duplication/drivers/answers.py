@@ -1,4 +1,4 @@
-"""Stores the answer of a synchronous duplication, and judges from lookups what its error proves."""
+"""Stores Moodle's answer to a synchronous duplication, and decides what an error in place of an answer means."""
 
 import contextlib
 import logging
@@ -30,14 +30,14 @@ from dupdash.moodle.records import Duplicated
 
 logger = logging.getLogger("dupdash.synchronous")
 
-# Seconds after which a row that carried the requested short name is past its first milliseconds for certain.
+# Seconds after which a new course is certainly past its first milliseconds.
 NEWBORN = 1.0
 
 
 def store_answer(job: DuplicationJob, lease: Lease, answer: Duplicated, evidence: CopyEvidence) -> Outcome:
-    """Store the course that Moodle's answer names, and give the slot back, in one UPDATE.
+    """Store the course that Moodle's answer names, and free the slot, in one UPDATE.
 
-    If this process dies after it, the sweep confirms the copy from what is stored.
+    If this process dies afterwards, the sweep confirms the copy.
     """
     after = apply_answer(evidence, answer.id, time.time())
     changes = changes_from_evidence(evidence, job) | changes_from_answer(job, after)
@@ -47,16 +47,16 @@ def store_answer(job: DuplicationJob, lease: Lease, answer: Duplicated, evidence
 
 
 def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str, Any]:
-    """The columns of a job that change with Moodle's answer, which is in the evidence already."""
+    """The columns of a job that change with Moodle's answer. ``evidence``: after ``apply_answer``."""
     now = timezone.now()
     changes: dict[str, Any] = {
-        "facts": evidence.to_json(),
+        "evidence": evidence.to_json(),
         "moodle_done_at": job.moodle_done_at or now,
         "source_released_at": job.source_released_at or now,
         "last_response_at": now,
     }
     if evidence.course_id is None:
-        # Unless a lookup had proven it already: another course that was taken for the copy is none.
+        # The answer names another course than the one that was proven so far.
         changes |= {"course_id": None, "proof": Proof.NONE}
     return changes
 
@@ -64,34 +64,35 @@ def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str
 def outcome_of_error(
     job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence
 ) -> tuple[Outcome, CopyEvidence]:
-    """What an error means, after one more round of lookups, and what these showed.
+    """The outcome after an error, and the evidence after one more round of lookups.
 
-    A proxy may have replaced Moodle's answer with one that says "nothing was started", or the answer comes from the
-    middle of a restore. What the lookups show is the better evidence.
+    A proxy may have replaced Moodle's answer with one that says "nothing was started", or the error may come from the
+    middle of a restore. The lookups are the better evidence.
     """
     if isinstance(error, errors.NotSent):
         return outcomes.NothingStarted(error), evidence
-    looked = True
+    moodle_answered = True
     if not isinstance(error, errors.NoTrustworthyAnswer):
-        evidence, looked = _look_once_more(job, client, error, evidence)
+        evidence, moodle_answered = _look_up_once_more(job, client, error, evidence)
     if not ended_by_moodle(error) and evidence.is_there_complete and evidence.course_id is not None:
         return outcomes.Finished(evidence.course_id), evidence
-    return _meaning(job, client, error, evidence, looked), evidence
+    return _meaning(job, client, error, evidence, moodle_answered), evidence
 
 
 def ended_by_moodle(error: errors.MoodleError) -> bool:
-    """Whether an error is in Moodle's own words, which end the request: nothing goes on there any more."""
+    """Whether Moodle itself sent the error. Then Moodle has ended the request."""
     return bool(error.errorcode) or isinstance(error, errors.UnknownRefusal)
 
 
-def _look_once_more(
+def _look_up_once_more(
     job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence
 ) -> tuple[CopyEvidence, bool]:
-    """What is known after one more round of lookups, and whether Moodle could be asked.
+    """The evidence after one more round of lookups, and whether Moodle answered them.
 
-    The requested short name is looked up once. Moodle's own error ends the request, so this lookup can break nothing.
-    Where a proxy answered in place of Moodle, one lookup hardly ever meets the few dangerous milliseconds. Where Moodle
-    answers that the name is taken, a proxy may have sent the request twice, and the course with the name may be new.
+    This looks up the requested short name once. After Moodle's own error the request has ended, so the lookup breaks
+    nothing. After a proxy's error the lookup hardly ever meets the few dangerous milliseconds. If Moodle answers that
+    the name is taken, a proxy may have sent the request twice, and the course with the name may be new: hence the
+    pause.
     """
     if error.errorcode == TAKEN:
         time.sleep(NEWBORN)
@@ -112,19 +113,19 @@ def _look_once_more(
 
 
 def _meaning(
-    job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence, looked: bool
+    job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence, moodle_answered: bool
 ) -> Outcome:
     match error:
         case errors.NothingStarted() if _something_began(error, evidence):
             if error.errorcode == TAKEN:
-                # Somebody on the way sent our request twice: the course that is in the way is our own, and goes on.
-                return outcomes.AnswerLost(f"{TAKEN}, though our own copy is under way")
-            # A refusal in Moodle's own words ends the request.
+                # A proxy sent the request twice: the course with the name is this job's copy.
+                return outcomes.AnswerLost(f"{TAKEN}, although this job's own copy is being made")
+            # After a refusal by Moodle itself the request has ended.
             ended = error.errorcode if isinstance(error, errors.Refused) else ""
-            detail = f"{error.message or error.errorcode}, though a new course was seen"
-            return outcomes.AnswerLost(detail, ended, error.words)
-        case errors.Refused(errorcode=code) if code == TAKEN and not looked:
-            return outcomes.AnswerLost(f"{code}, and whether the course in the way is our own is not known")
+            detail = f"{error.message or error.errorcode}, although a new course was seen"
+            return outcomes.AnswerLost(detail, ended, error.raw_error)
+        case errors.Refused(errorcode=code) if code == TAKEN and not moodle_answered:
+            return outcomes.AnswerLost(f"{code}, and the course with that name may be this job's own copy")
         case errors.ConfigurationFault():
             return outcomes.SiteUnavailable(error)
         case errors.TryAgain():
@@ -132,9 +133,9 @@ def _meaning(
         case errors.Refused(errorcode="invalidrecord"):
             return _missing_record(client, error)
         case errors.Refused():
-            return outcomes.Refused(error.errorcode, error.message, error.words)
+            return outcomes.Refused(error.errorcode, error.message, error.raw_error)
         case errors.UnknownRefusal():
-            return outcomes.AnswerLost(error.message, error.errorcode or "error", error.words)
+            return outcomes.AnswerLost(error.message, error.errorcode or "error", error.raw_error)
         case errors.NoTrustworthyAnswer():
             return outcomes.AnswerLost(error.detail)
         case _:
@@ -142,21 +143,21 @@ def _meaning(
 
 
 def _something_began(error: errors.NothingStarted, evidence: CopyEvidence) -> bool:
-    """Whether Moodle shows what this request may have begun, whatever was answered.
+    """Whether a course was seen that this request may have created, although the error says that nothing was started.
 
-    A new course under a temporary name may be anybody's. Where Moodle's own words prove that nothing was started
-    (rule 3), or where two backups collided, it is somebody else's.
+    A new course under a temporary name may come from anybody. It does not count if Moodle itself proves that nothing
+    was started (rule 3), or if two backups collided.
     """
     if evidence.course_id is not None:
         return True
-    believed = isinstance(error, errors.NotSent | errors.TryAgain)
-    if believed or (isinstance(error, errors.ConfigurationFault) and error.errorcode):
+    is_proof = isinstance(error, errors.NotSent | errors.TryAgain)
+    if is_proof or (isinstance(error, errors.ConfigurationFault) and error.errorcode):
         return False
     return any(course.renamed for course in evidence.candidates)
 
 
 def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
-    """``invalidrecord``: a missing category, or a function that the site does not know (measured)."""
+    """The outcome of ``invalidrecord``: a category is missing, or the site does not know the function (measured)."""
     try:
         site = ask_site(client)
     except errors.MoodleError as error:
@@ -169,4 +170,4 @@ def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
                 advice=ADD_FUNCTIONS,
             )
         )
-    return outcomes.Refused(refusal.errorcode, refusal.message, refusal.words)
+    return outcomes.Refused(refusal.errorcode, refusal.message, refusal.raw_error)

@@ -1,7 +1,7 @@
-"""Duplicating through the proposed asynchronous services, where a site has them: one call starts, another follows.
+"""Duplicates through the asynchronous services of a site: one call starts a copy, another reads its status.
 
-The worker that starts a copy is free at once. Housekeeping reads the status of every running copy, and concludes those
-that ended (``engine.follow``).
+The worker is free as soon as the copy has started. The sweep reads the status of all running copies and ends the jobs
+whose copies have ended (``engine.follow``).
 """
 
 import logging
@@ -23,26 +23,24 @@ from dupdash.duplication.moodle_clients import open_async_client
 from dupdash.duplication.progress import RESTORE_PHASE, backup_share, overall_of_report
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
-from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient, StartDetails
 from dupdash.moodle.options import Driver, abilities
 from dupdash.moodle.records import AsyncStatus
 
-logger = logging.getLogger("dupdash.native")
+logger = logging.getLogger("dupdash.asynchronous")
 
 # Moodle's codes backup::STATUS_AWAITING, backup::STATUS_FINISHED_ERR and backup::STATUS_FINISHED_OK.
 AWAITING = 700
 FINISHED_ERR = 900
 FINISHED_OK = 1000
-# A failure that a site reports for an id alone. If the site confuses two duplications, ours still runs.
-FAILED_BY_ITS_ID = "finished_err"
-ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
+# The failure code if the site reports only that an id has failed. If the site confuses two ids, our copy still runs.
+FAILED_WITHOUT_REASON = "finished_err"
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: Driver) -> Outcome:
-    """Start the copy of a claimed job, and store its id before anything else is done with it."""
+    """Start the copy of a claimed job, and store the id under which the site reports its status."""
     try:
         refusal = check_and_mark_sent(job, lease, client, driver=driver)
         if refusal is not None:
@@ -58,7 +56,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: D
     except errors.MoodleError as error:
         if not may_have_started(error):
             return outcome_of_read(error)
-        if not abilities(driver).repeatable:
+        if not abilities(driver).idempotent_start:
             return _answer_lost(error)
         return _hand_over(job, lease, error)
     retry_until_database_up(lambda: _store(job, lease, duplicate_id))
@@ -80,13 +78,13 @@ def call_start(job: DuplicationJob) -> str:
 
 
 def may_have_started(error: errors.MoodleError) -> bool:
-    """Whether the site may have accepted the start call although this error came.
+    """Whether the site may have accepted the start call despite this error.
 
-    A fault of the configuration without words of Moodle's own is no proof (rule 3): something on the way may have taken
-    their place, and what the site accepted waits in a queue, where nobody sees it.
+    A configuration fault without one of Moodle's error codes is no proof (rule 3): a proxy may have sent it in place of
+    Moodle's answer, and an accepted copy may wait invisibly in the site's queue.
     """
-    by_the_way = isinstance(error, errors.ConfigurationFault) and not error.errorcode
-    return by_the_way or isinstance(error, errors.MayHaveStarted)
+    may_be_a_proxys = isinstance(error, errors.ConfigurationFault) and not error.errorcode
+    return may_be_a_proxys or isinstance(error, errors.MayHaveStarted)
 
 
 def _answer_lost(error: errors.MoodleError) -> Outcome:
@@ -94,16 +92,22 @@ def _answer_lost(error: errors.MoodleError) -> Outcome:
         case errors.NoTrustworthyAnswer():
             return outcomes.AnswerLost(error.detail)
         case errors.UnknownRefusal():
-            return outcomes.AnswerLost(error.message, error.errorcode or "error", error.words)
+            return outcomes.AnswerLost(error.message, error.errorcode or "error", error.raw_error)
     return outcomes.AnswerLost(error.message.rstrip("."))
 
 
 def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> Outcome:
-    """Let the sweep repeat the start call, which cannot make a second copy; this worker is free."""
+    """Let the sweep repeat the start call, which cannot make a second copy."""
 
     def write() -> None:
         try:
-            record_event(job, kind="start_lost", reason=start_lost(str(error)), guard=lease.guard, **repeated_soon())
+            record_event(
+                job,
+                kind="start_lost",
+                reason=reason_of_lost_start(str(error)),
+                guard=lease.guard,
+                **columns_without_worker(),
+            )
         except StaleJob as moved:
             logger.info("%s", moved)
 
@@ -111,18 +115,18 @@ def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> 
     return outcomes.RunsInMoodle()
 
 
-def start_lost(why: str) -> str:
-    return f"{why} The start call is repeated until it is answered: the site makes no second copy of it."
+def reason_of_lost_start(why: str) -> str:
+    return f"{why} dupdash repeats the start call until the site answers. The site recognises it and makes one copy."
 
 
-def repeated_soon() -> dict[str, Any]:
-    """The columns of a job without a worker whose start call is repeated."""
+def columns_without_worker() -> dict[str, Any]:
+    """The columns of a running job that the sweep follows and that no worker works on."""
     soon = timezone.now() + timedelta(seconds=settings.STATUS_INTERVAL)
     return {"lease_owner": "", "lease_until": None, "lease_expired_seen_at": None, "check_at": soon}
 
 
 def _details(job: DuplicationJob) -> StartDetails:
-    """What was committed with "sent": a repeated call must ask for the same."""
+    """The details that were stored before sending, because a repeated call must contain the same."""
     return StartDetails(
         visible=job.visible,
         idempotency_key=job.pk,
@@ -133,16 +137,16 @@ def _details(job: DuplicationJob) -> StartDetails:
 
 
 def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any]) -> None:
-    """The site accepted the request. Raises StaleJob."""
+    """Record that the site accepted the request. Raises StaleJob."""
     record_event(
         job,
         kind="accepted",
-        reason="The site accepted the request and works on it by itself.",
+        reason="The site accepted the request and makes the copy in the background.",
         guard=guard,
         data={"duplicateid": duplicate_id},
         duplicate_id=duplicate_id,
         checks=0,
-        **repeated_soon(),
+        **columns_without_worker(),
     )
 
 
@@ -150,33 +154,33 @@ def _store(job: DuplicationJob, lease: Lease, duplicate_id: str) -> None:
     try:
         record_start(job, duplicate_id, lease.guard)
     except StaleJob:
-        # The start call is repeated by now, or its course is looked up: it will be found, with or without this id.
-        logger.warning("job %s: the site's id %s came after the lease was lost", job.pk, duplicate_id)
+        # The sweep repeats the start call or looks up the course, so it finds the copy without this id.
+        logger.warning("job %s: the site's id %s arrived after the lease was lost", job.pk, duplicate_id)
 
 
 @dataclass(frozen=True)
 class Report:
-    """The status that the site reports for one duplication; ``status`` is None where the site does not know its id."""
+    """The status that the site reports for one copy. ``status`` is None if the site does not know its id."""
 
     status: AsyncStatus | None
     detail: str = ""
 
 
 def read_reports(jobs: Iterable[DuplicationJob]) -> dict[str, Report]:
-    """Ask the site how far some running copies are: one call for all where the site offers it, else one for each.
+    """Read the status of running copies: in one call for all if the site offers that, else in one call for each.
 
-    Returns reports by job id; a job that the site could not be asked about has none. Raises ConfigurationFault.
+    Returns reports by job id. A job whose status could not be read has none. Raises ConfigurationFault.
     """
-    asked_together = []
+    read_together = []
     reports: dict[str, Report] = {}
     with open_async_client() as site:
         for job in jobs:
-            if reports_the_whole(job):
-                asked_together.append(job)
+            if reports_overall_progress(job):
+                read_together.append(job)
             else:
                 _read_one(site, job, reports)
-        if asked_together:
-            _read_many(site, asked_together, reports)
+        if read_together:
+            _read_many(site, read_together, reports)
     return reports
 
 
@@ -186,7 +190,7 @@ def _read_many(site: MoodleClient, jobs: list[DuplicationJob], reports: dict[str
     except errors.ConfigurationFault:
         raise
     except errors.Refused:
-        # One id that the site does not accept must not hide the others.
+        # If the site refuses one of the ids, the others are read one by one.
         for job in jobs:
             _read_one(site, job, reports)
     except errors.MoodleError as error:
@@ -207,22 +211,23 @@ def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, Report
         logger.info("job %s: its status could not be read: %s", job.pk, error)
 
 
-def reports_the_whole(job: DuplicationJob) -> bool:
-    """Whether the site reports the progress of the whole duplication, and answers for many copies in one call."""
-    return abilities(job.driver).of_the_whole
+def reports_overall_progress(job: DuplicationJob) -> bool:
+    """Whether the site reports one progress for both phases, and reports many copies in one call."""
+    return abilities(job.driver).reports_overall_progress
 
 
 def is_running(job: DuplicationJob, report: Report) -> bool:
-    """Whether the site reports the copy as running. No course is looked up then: a lookup of a course that is being
-    restored can break the restore."""
+    """Whether the site reports the copy as running. No lookup is needed then, and a lookup could break the restore."""
     return (
-        reports_the_whole(job) and report.status is not None and report.status.status not in (FINISHED_ERR, FINISHED_OK)
+        reports_overall_progress(job)
+        and report.status is not None
+        and report.status.status not in (FINISHED_ERR, FINISHED_OK)
     )
 
 
 def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
-    """Have the site stop copies that nobody wants any more; it is asked at each report until they have ended."""
-    unwanted = [job for job in jobs if job.cancel_requested_at and job.duplicate_id and reports_the_whole(job)]
+    """Ask the site to stop the copies of cancelled jobs. This is repeated until the copies have ended."""
+    unwanted = [job for job in jobs if job.cancel_requested_at and job.duplicate_id and reports_overall_progress(job)]
     if not unwanted:
         return
     with open_async_client() as site:
@@ -230,14 +235,16 @@ def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
             try:
                 site.async_cancel(job.duplicate_id)
             except errors.MoodleError as error:
-                # A copy that cannot be stopped is removed when it is done.
+                # A copy that cannot be stopped is deleted when it is complete.
                 logger.info("job %s: the site did not cancel it: %s", job.pk, error)
 
 
 def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, Any]:
-    """The columns of a job that change with a report; empty where it says nothing new."""
+    """The columns of a job that change with a report; empty if the report contains nothing new."""
     reported = (status.phase, status.status, status.progress)
-    overall = overall_of_report(*reported, of_the_whole=reports_the_whole(job), share=backup_share(job))
+    overall = overall_of_report(
+        *reported, reports_overall_progress=reports_overall_progress(job), share=backup_share(job)
+    )
     changes: dict[str, Any] = {}
     ahead = status.ahead if status.status == AWAITING else None
     if ahead != job.moodle_queue_ahead:
@@ -255,5 +262,5 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, A
 
 
 def is_finished(report: Report | None) -> bool:
-    """Whether the site says that the copy is complete."""
+    """Whether the site reports the copy as complete."""
     return report is not None and report.status is not None and report.status.status == FINISHED_OK

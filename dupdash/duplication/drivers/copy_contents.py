@@ -1,19 +1,19 @@
-"""What a course holds that may be the copy of a job, also where Moodle cannot list it."""
+"""Reads the contents of a course that may be the copy of a job."""
 
 from dupdash.duplication.moodle_health import INVALID_RESPONSE
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import UnknownRefusal
 from dupdash.moodle.records import Contents, Section
 
-# A course that holds something, and nobody knows what.
+# The contents of a course that is not empty, and whose contents Moodle cannot list.
 NOT_LISTED = Contents(sections=(Section(id=0, number=0, name="", modules=()),), left_out=1)
 
 
 def contents_of_copy(client: MoodleClient, course_id: int) -> Contents:
-    """The contents of the course; NOT_LISTED where a restored activity breaks the list. Raises MoodleError.
+    """The contents of the course; NOT_LISTED if an activity makes Moodle answer ``invalidresponse``. Raises
+    MoodleError.
 
-    Moodle answers ``invalidresponse`` because of an odd activity, and an empty course has none: the answer proves that
-    the restore has come as far as the contents.
+    An empty course has no activity, so this answer proves that contents were restored.
     """
     try:
         return client.contents(course_id)

@@ -1,13 +1,13 @@
-"""Judge from lookups in Moodle whether a copy is going on, finished, partial or gone. No database, no network.
+"""Judges from lookups in Moodle whether a copy is in progress, finished, partial or gone. No database, no network.
 
-A copy shows itself like this (measured on Moodle 4.5.6): nothing while the backup runs; then a hidden row under the
-requested names, without sections, whose context does not exist for some milliseconds; a moment later the same row under
-its source's short name and a counter, visible; near the end its contents, all at once; and last the requested names.
+What lookups show while Moodle makes a copy (measured on Moodle 4.5.6): nothing during the backup. Then a hidden row
+with the requested names, without sections; its context does not exist for some milliseconds. A moment later the same
+row, visible, with a temporary name. Near the end its contents, all at once. At the end the requested names.
 
-A lookup that finds the row before its context exists breaks the copy, so nothing looks for the requested short name
-while the request may be under way. A course under a temporary name is a *candidate*: it shows the phase, and is looked
-up by its id from then on. It is *proven* to be the copy when it carries the requested names, or when Moodle's answer
-named it (docs/architecture.md, "Evidence").
+A lookup that finds the row before its context exists breaks the copy. So the requested short name is not looked up
+while the request may be running. A course with a temporary name is a *candidate*: it shows the phase, and is looked up
+by its id from then on. It is *proven* to be the copy when it has the requested names, or when Moodle's answer names it
+(docs/architecture.md, "Evidence").
 """
 
 from dataclasses import asdict, dataclass, fields, replace
@@ -17,13 +17,13 @@ from typing import Any
 from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
 from dupdash.moodle.records import Course
 
-# So many lookups in a row must not find a course before it counts as gone: one may be a fault of the lookup.
-MISSING_BELIEVED = 3
+# A course counts as gone after this many lookups in a row did not find it, because a single lookup may be wrong.
+MISSES_UNTIL_GONE = 3
 
 
 @dataclass(frozen=True)
 class CourseSnapshot:
-    """A course as one lookup showed it. ``sections`` is None where its contents were not read."""
+    """A course as one lookup showed it. ``sections`` is None if its contents were not read."""
 
     id: int
     shortname: str
@@ -40,15 +40,15 @@ class CourseSnapshot:
 
 @dataclass(frozen=True)
 class ExpectedCopy:
-    """What the copy will be called, and which courses cannot be it: they existed before the request was sent, or are
-    proven to be copies of other jobs."""
+    """The expected names of the copy, and the courses that cannot be the copy (``not_ours``): they existed before the
+    request was sent, or are proven to be copies of other jobs."""
 
     shortname: str
     fullname: str
     category_id: int
     source_shortname: str
     not_ours: frozenset[int]
-    # Seconds between two lookups that count as observed at the most.
+    # A pause between two lookups counts as observed time for this many seconds at most.
     gap: float = 60.0
 
 
@@ -60,13 +60,13 @@ class Observation:
     courses: tuple[CourseSnapshot, ...] = ()
     # The ids that were looked up and not found.
     missing: frozenset[int] = frozenset()
-    # Whether the requested short name was looked up.
-    looked_for_requested_name: bool = False
+    # Whether the requested short name was among the lookups.
+    requested_name_looked_up: bool = False
 
 
 @dataclass(frozen=True)
 class TrackedCourse:
-    """A course that is the copy or may be it, as it was last seen."""
+    """A course that is the copy or may be the copy, as the last lookups showed it."""
 
     id: int
     shortname: str
@@ -74,28 +74,28 @@ class TrackedCourse:
     visible: bool
     category_id: int
     first_seen: float
-    looked_at: float
+    last_lookup_at: float
     sections: int = 0
     activities: int = 0
-    # Seconds for which it was observed to stay the same.
+    # Seconds of observed time for which the course did not change.
     unchanged: float = 0.0
-    # It was seen under a name that restore gives, so that the requested names come back at the very end only.
+    # The course was seen with a temporary name, so it gets the requested names back only at the very end.
     renamed: bool = False
-    # How many lookups in a row did not find it.
+    # How many lookups in a row did not find the course.
     missing: int = 0
-    # It has the requested names and contents, as the last lookup shows.
-    has_all: bool = False
-    # It has all and is past the row that a restore begins with: nothing more will happen to it.
+    # The last lookup showed the requested names and contents.
+    has_names_and_contents: bool = False
+    # The course has names and contents, and is not the hidden row that a restore begins with. It will not change.
     complete: bool = False
 
 
 @dataclass(frozen=True)
 class CopyEvidence:
-    """What is known after all lookups so far. Times are seconds since the epoch."""
+    """What all lookups so far have shown. Times are seconds since the epoch."""
 
     # The course that is proven to be the copy.
     course_id: int | None = None
-    # The course that Moodle's answer names; it is not proven before a lookup shows it under the requested names.
+    # The course that Moodle's answer names. It is proven once a lookup shows the requested names.
     answered: int | None = None
     # When restore was first seen to run, and when the contents of the copy were first seen.
     restore_at: float | None = None
@@ -106,13 +106,13 @@ class CopyEvidence:
 
     @property
     def own(self) -> TrackedCourse | None:
-        """The course that is proven to be the copy, or that Moodle's answer names, as last seen."""
+        """The course that is proven to be the copy, or that Moodle's answer names."""
         own_id = self.answered if self.course_id is None else self.course_id
         return next((course for course in self.courses if course.id == own_id), None)
 
     @property
     def is_answer_confirmed(self) -> bool:
-        """Whether the proven course is the one that Moodle's answer named: Moodle has completed it."""
+        """Whether the proven course is the one that Moodle's answer names. Then Moodle has completed it."""
         return self.course_id is not None and self.course_id == self.answered
 
     @property
@@ -121,7 +121,7 @@ class CopyEvidence:
 
     @property
     def present_candidates(self) -> tuple[TrackedCourse, ...]:
-        return tuple(course for course in self.candidates if course.missing < MISSING_BELIEVED)
+        return tuple(course for course in self.candidates if course.missing < MISSES_UNTIL_GONE)
 
     @property
     def is_there_complete(self) -> bool:
@@ -133,33 +133,34 @@ class CopyEvidence:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "CopyEvidence":
-        """What ``to_json`` gave; an empty dictionary means that nothing is known."""
+        """The evidence that ``to_json`` returned; an empty dictionary is no evidence."""
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
         return cls(**{**known, "courses": tuple(TrackedCourse(**course) for course in stored.get("courses", []))})
 
 
 class Verdict(StrEnum):
     UNSEEN = "unseen"
-    GOING_ON = "going on"
+    IN_PROGRESS = "in progress"
     FINISHED = "finished"
     PARTIAL = "partial"
-    # No course is proven, and no candidate changed for the whole limit.
+    # No course is proven, and no candidate changed for the whole time limit.
     LIKELY_PARTIAL = "likely partial"
     GONE = "gone"
 
 
 def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
-    """The evidence after one more round of lookups. An older one than the last can prove, but not undo."""
+    """The evidence after one more round of lookups. An outdated observation can add a proof, but changes nothing
+    else."""
     courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
     for snapshot in observation.courses:
         if snapshot.id not in expected.not_ours:
             courses[snapshot.id] = _compare(courses.get(snapshot.id), expected, snapshot, observation.at)
     for course_id in observation.missing & courses.keys():
-        if observation.at >= courses[course_id].looked_at:
+        if observation.at >= courses[course_id].last_lookup_at:
             courses[course_id] = replace(
-                courses[course_id], missing=courses[course_id].missing + 1, looked_at=observation.at
+                courses[course_id], missing=courses[course_id].missing + 1, last_lookup_at=observation.at
             )
-    at = observation.at if observation.looked_for_requested_name else evidence.requested_name_at
+    at = observation.at if observation.requested_name_looked_up else evidence.requested_name_at
     evidence = replace(evidence, courses=tuple(courses[id] for id in sorted(courses)), requested_name_at=at)
     evidence = _prove(evidence, expected, observation)
     likely = [course for course in evidence.courses if course is evidence.own or is_likely(course, expected)]
@@ -171,56 +172,58 @@ def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observatio
 
 
 def apply_answer(evidence: CopyEvidence, course_id: int, at: float) -> CopyEvidence:
-    """The evidence after Moodle's answer named the course, which a lookup is still to confirm.
+    """The evidence after Moodle's answer named a course, before a lookup confirms it.
 
-    Another course that was taken for the copy becomes a candidate.
+    Another course that was proven so far becomes a candidate.
     """
     proven = evidence.course_id if evidence.course_id == course_id else None
     courses = {course.id: course for course in evidence.courses}
-    known = courses.get(course_id) or TrackedCourse(course_id, "", "", False, 0, first_seen=at, looked_at=at)
-    # Moodle answers at the very end: the course has been through its temporary name.
+    known = courses.get(course_id) or TrackedCourse(course_id, "", "", False, 0, first_seen=at, last_lookup_at=at)
+    # Moodle answers at the very end, so the course has had its temporary name.
     courses[course_id] = replace(known, renamed=True)
     return replace(evidence, course_id=proven, answered=course_id, courses=tuple(courses[id] for id in sorted(courses)))
 
 
-def judge(evidence: CopyEvidence, still: float, settled: float = 60.0) -> Verdict:
-    """What the evidence means. ``still``: seconds a course must be observed unchanged before it counts as partial;
-    ``settled``: before a hidden one that has all counts as finished, for every restore begins with a hidden row.
+def judge(evidence: CopyEvidence, partial_after: float, hidden_after: float = 60.0) -> Verdict:
+    """The verdict on a copy.
 
-    A healthy copy does not change for a third of its life, so ``still`` is one whole expected duration.
+    ``partial_after``: seconds for which an incomplete course must not change before it counts as partial. A healthy
+    copy does not change for a third of its duration, so this should be one whole expected duration. ``hidden_after``:
+    the same for a hidden course with names and contents that counts as finished, because a restore begins with a hidden
+    row.
     """
     own = evidence.own
     if own is None:
         present = evidence.present_candidates
         if not present:
             return Verdict.UNSEEN
-        return Verdict.LIKELY_PARTIAL if all(one.unchanged >= still for one in present) else Verdict.GOING_ON
+        unchanged = all(one.unchanged >= partial_after for one in present)
+        return Verdict.LIKELY_PARTIAL if unchanged else Verdict.IN_PROGRESS
     if own.missing:
-        return Verdict.GONE if own.missing >= MISSING_BELIEVED else Verdict.GOING_ON
+        return Verdict.GONE if own.missing >= MISSES_UNTIL_GONE else Verdict.IN_PROGRESS
     if own.complete or evidence.is_answer_confirmed:
         return Verdict.FINISHED
-    if own.has_all:
-        return Verdict.FINISHED if own.unchanged >= min(still, settled) else Verdict.GOING_ON
-    if own.unchanged < still:
-        return Verdict.GOING_ON
+    if own.has_names_and_contents:
+        return Verdict.FINISHED if own.unchanged >= min(partial_after, hidden_after) else Verdict.IN_PROGRESS
+    if own.unchanged < partial_after:
+        return Verdict.IN_PROGRESS
     return Verdict.LIKELY_PARTIAL if evidence.course_id is None else Verdict.PARTIAL
 
 
 def is_likely(course: TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Whether a candidate is likely the copy: in its category, and seen under a name that restore gives to it."""
+    """Whether a candidate is probably the copy: in the requested category, and seen with a temporary name."""
     return course.category_id == expected.category_id and course.renamed and not course.missing
 
 
 def is_empty_shell(sections: int, activities: int) -> bool:
-    """Whether a course has nothing but the first section, which Moodle makes as soon as anybody opens the course."""
+    """Whether a course has at most the first section, which Moodle creates as soon as anybody opens the course."""
     return sections <= 1 and not activities
 
 
 def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Whether a course that carries the requested short name can be the one that was sent for.
+    """Whether a course matches the request: short name, full name and category.
 
-    Beside the short name, which somebody else may have taken between our lookup and our request: the category and the
-    full name.
+    The short name alone is not enough: somebody else may have taken it between our lookup and our request.
     """
     return (
         course.id not in expected.not_ours
@@ -231,9 +234,9 @@ def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCo
 
 
 def has_requested_names(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Whether a course carries the requested names, and not those that restore gives it while it works.
+    """Whether a course has the requested names, not temporary ones.
 
-    The short name decides, unless the requested one is itself a short name that restore uses.
+    The short name decides. If the requested short name could be a temporary one, the full name must match, too.
     """
     ambiguous = is_temporary_short_name(expected.shortname, expected.source_shortname)
     return same_name(course.shortname, expected.shortname) and (
@@ -249,15 +252,15 @@ def _prove(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observat
         answered = shown.get(evidence.answered)
         return evidence if answered is None else _confirm_answer(evidence, expected, answered)
     named = [course for course in shown.values() if matches_request(course, expected)]
-    # Two courses that both could be the copy: which is whose is unknowable, so neither is proven.
+    # If two courses match, neither is proven.
     return replace(evidence, course_id=named[0].id) if len(named) == 1 else evidence
 
 
 def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: CourseSnapshot) -> CopyEvidence:
     """The evidence after a lookup showed the course that Moodle's answer names.
 
-    Moodle answers at the very end, so this course must carry the requested short name; where another course matches the
-    request in full, this one must do so, too. Otherwise the answer was meant for something else, and is dropped.
+    Moodle answers at the very end, so this course must have the requested names. If another course matches the request,
+    this one must match it, too. Otherwise the answer belongs to another request, and is dropped.
     """
     others = tuple(course for course in evidence.courses if course.id != answered.id)
     in_full = [course for course in others if matches_request(course, expected) and not course.missing]
@@ -268,12 +271,12 @@ def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: Co
 
 
 def _compare(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: CourseSnapshot, at: float) -> TrackedCourse:
-    """A tracked course after one more snapshot of it.
+    """A tracked course after one more snapshot.
 
-    A gap between two lookups counts for ``expected.gap`` at most, because Moodle may have been paused in it, or a clock
-    was set. Otherwise long gaps would turn the third of its life in which a healthy copy does not change into more.
+    The time between two lookups counts for ``expected.gap`` seconds at most, because Moodle may have been down or a
+    clock may have been set meanwhile. Otherwise a healthy copy could seem unchanged for too long.
     """
-    if known is not None and at < known.looked_at:
+    if known is not None and at < known.last_lookup_at:
         return known
     sections = (known.sections if known else 0) if snapshot.sections is None else snapshot.sections
     activities = (known.activities if known else 0) if snapshot.activities is None else snapshot.activities
@@ -281,20 +284,21 @@ def _compare(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: Cour
     renamed = (known is not None and known.renamed) or (
         not named and is_temporary_short_name(snapshot.shortname, expected.source_shortname)
     )
-    # Whatever its names say, a hidden course without contents is what every restore begins with, and what a failed one
-    # leaves behind; one that was renamed before is past that.
+    # Every restore begins with a hidden course without contents, and a failed restore leaves one. A course that has had
+    # a temporary name is past that.
     empty = not snapshot.visible and not renamed and is_empty_shell(sections, activities)
-    has_all = sections > 0 and named and not empty
+    has_names_and_contents = sections > 0 and named and not empty
     shown = asdict(snapshot) | {"sections": sections, "activities": activities}
     changed = known is None or any(getattr(known, name) != value for name, value in shown.items())
     read_now = bool(snapshot.sections)
     return TrackedCourse(
         **shown,
         first_seen=known.first_seen if known else at,
-        looked_at=at,
-        unchanged=0.0 if known is None or changed else known.unchanged + min(at - known.looked_at, expected.gap),
+        last_lookup_at=at,
+        unchanged=0.0 if known is None or changed else known.unchanged + min(at - known.last_lookup_at, expected.gap),
         renamed=renamed,
-        has_all=has_all,
-        # One answer with the contents of another course must not make a copy of the row that a restore begins with.
-        complete=(known is not None and known.complete) or (read_now and has_all and (snapshot.visible or renamed)),
+        has_names_and_contents=has_names_and_contents,
+        # A single wrong answer about the contents must not turn the hidden row of a restore into a complete copy.
+        complete=(known is not None and known.complete)
+        or (read_now and has_names_and_contents and (snapshot.visible or renamed)),
     )

@@ -1,4 +1,4 @@
-"""Looks up the course of a job in Moodle, for the drivers, the checks and the recovery."""
+"""Looks up the course of a job in Moodle, and stores the evidence."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,20 +26,20 @@ from dupdash.duplication.transitions import record_event, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
 
-# No source has more copies than this under its own counted names; a longer run is cut.
+# The highest counter of a temporary name that is looked up.
 COUNTERS_MOST = 200
-# So many candidates are followed by their ids: the newest ones.
+# How many candidates are looked up by their ids: the newest ones.
 CANDIDATES_FOLLOWED = 5
 
 
 def first_temporary_names(job: DuplicationJob) -> list[str]:
-    """The temporary names that a baseline begins with."""
+    """The temporary names that are always part of a baseline."""
     names = _counted_names(job, job.source_shortname)
     return list(islice(names, NAMES_BEYOND + 1))
 
 
 def _counted_names(job: DuplicationJob, source_shortname: str) -> Iterator[str]:
-    """SRC_1, SRC_2, …, without those that must not be looked up now."""
+    """The temporary names SRC_1, SRC_2, …, without those that must not be looked up now."""
     counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
     skipped = names_not_to_look_up(job, counted)
     return (name for name in counted if name not in skipped)
@@ -52,12 +52,11 @@ def take_baseline(
     of_others: Iterable[int] = (),
     known: Mapping[str, tuple[Course, ...]] | None = None,
 ) -> dict[str, list[str] | list[int]]:
-    """Which of SRC_1, SRC_2, … exist, up to the first free one and a few beyond: a cheap lookup each.
+    """The temporary names up to the first free one and a few more, and the ids of the courses that have them.
 
-    Restore will call the copy by the first of these names that is free when it gets there. There is no cheap
-    way to ask for the highest course id, so the ids under these names distinguish our copy from earlier courses.
-    ``of_others``: the courses of other jobs, some of which are being made and will go through these names. ``known``:
-    names that were looked up just now, with the courses found.
+    Restore will give the copy the first of these names that is free at that moment. Moodle has no cheap way to ask for
+    the highest course id, so the ids under these names distinguish the copy from earlier courses. ``of_others``: the
+    courses of other jobs, which may have these names later. ``known``: the courses of names that were just looked up.
     """
     names: list[str] = []
     present = sorted(of_others)
@@ -73,13 +72,13 @@ def take_baseline(
 
 
 def expected_copy_after_sending(job: DuplicationJob) -> ExpectedCopy:
-    """What the copy of a job is recognised by that was sent long ago: other jobs have made theirs since."""
+    """The expected copy of a job that was sent some time ago: other jobs may have made their copies since."""
     target = expected_copy(job)
     return replace(target, not_ours=target.not_ours | courses_of_other_jobs(job))
 
 
 def expected_copy(job: DuplicationJob) -> ExpectedCopy:
-    """What the copy of a job is recognised by until its course was seen: no other of its source is sent meanwhile."""
+    """The expected copy of a job until its course was seen. No other copy of its source is sent before that."""
     return ExpectedCopy(
         shortname=job.shortname,
         fullname=job.fullname,
@@ -91,7 +90,7 @@ def expected_copy(job: DuplicationJob) -> ExpectedCopy:
 
 
 def courses_of_other_jobs(job: DuplicationJob) -> set[int]:
-    """The courses of this source that are proven to be other jobs': under names that ours goes through, too."""
+    """The courses that are proven to be copies of this source by other jobs. They had the same temporary names."""
     others = DuplicationJob.objects.filter(source_id=job.source_id).exclude(pk=job.pk).exclude(proof=Proof.NONE)
     return {course_id for course_id in others.values_list("course_id", flat=True) if course_id is not None}
 
@@ -103,26 +102,26 @@ def temporary_names(job: DuplicationJob) -> list[str]:
 
 
 def safe_names(job: DuplicationJob, names: Iterable[str]) -> list[str]:
-    """Those of some temporary names that no sent job requested: a lookup could break that job's copy."""
+    """The names, of ``names``, that no sent job requested, because a lookup could break that job's copy."""
     wanted = list(dict.fromkeys(names))
     skipped = names_not_to_look_up(job, wanted)
     return [name for name in wanted if name not in skipped]
 
 
 def most_likely_temporary_name(job: DuplicationJob) -> tuple[str, ...]:
-    """The first temporary name that was free before sending: restore takes it, unless its full name is taken."""
+    """The first temporary name that was free before sending. Restore uses it unless the matching full name is taken."""
     return tuple(temporary_names(job)[-NAMES_BEYOND - 1 :][:1])
 
 
 def evidence_of(job: DuplicationJob) -> CopyEvidence:
-    return CopyEvidence.from_json(job.facts)
+    return CopyEvidence.from_json(job.evidence)
 
 
 def course_due_at(job: DuplicationJob) -> datetime:
-    """When the course of a sent job should have appeared: after three times the expected backup, and a minute at least.
+    """When the course of a sent job is overdue: after three times the expected backup, and at least a minute.
 
-    From then on a job whose answer was lost does not block its source any more, and its requested short name may be
-    looked up now and then: such a lookup is very unlikely to meet the few milliseconds in which it breaks the copy.
+    From then on a job whose answer was lost does not block its source any more. Its requested short name may be looked
+    up occasionally: the lookup is very unlikely to meet the few milliseconds in which it breaks the copy.
     """
     if job.expected_backup is not None:
         seconds = 3 * job.expected_backup
@@ -136,8 +135,8 @@ def course_due_at(job: DuplicationJob) -> datetime:
 def may_look_up_requested_name(job: DuplicationJob, evidence: CopyEvidence) -> bool:
     """Whether the requested short name may be looked up without the risk of breaking the copy.
 
-    Always once Moodle has ended the request. Else not before the course is due, not while a candidate changes, which is
-    followed by its id, and with a pause between two lookups (docs/architecture.md, "Evidence").
+    Always after Moodle has ended the request. Otherwise only when the course is overdue, no candidate changes, and the
+    last such lookup was long enough ago (docs/architecture.md, "Evidence").
     """
     if evidence.course_id is not None or evidence.answered is not None:
         return False
@@ -160,11 +159,11 @@ def observe_copy(
     requested_name: bool = False,
     contents: bool = True,
 ) -> Observation:
-    """One round of lookups: known courses by their ids, then under names that restore gives, then the requested one.
+    """One round of lookups: known courses by their ids, then the given temporary names, then the requested short name.
 
-    Raises MoodleError. ``contents`` is the dearest part (0.3 s for 307 activities): without it they are read only
-    for a course that carries the requested names, which is when they prove that it is complete.
-    ``requested_name``: only where ``may_look_up_requested_name`` allows it.
+    ``contents``: read the contents of all courses found, which is expensive (0.3 s for 307 activities). Otherwise they
+    are read only for a course with the requested names, to find out whether it is complete. ``requested_name``: only if
+    ``may_look_up_requested_name`` allows it. Raises MoodleError.
     """
     at = time.time()
     missing: set[int] = set()
@@ -187,8 +186,8 @@ def observe_copy(
         if snapshot.id not in expected.not_ours and (contents or named):
             inside = contents_of_copy(client, snapshot.id)
             if inside.section_count and named:
-                # The names may have been those of the hidden row, read before the restore went on: contents and then
-                # the requested names, in this order, are a finished copy.
+                # The names may have been those of the hidden row at the beginning of the restore. Only requested names
+                # that are seen after contents prove a finished copy.
                 course = client.course_by_id(snapshot.id)
                 if course is None:
                     missing.add(snapshot.id)
@@ -206,9 +205,9 @@ def _followed(evidence: CopyEvidence) -> list[int]:
 
 
 def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[str, Any]:
-    """The columns of a job that follow from the evidence; the lookup that gave it was answered just now."""
+    """The columns of a job that change with the evidence of a lookup that Moodle just answered."""
     now = timezone.now()
-    changes: dict[str, Any] = {"facts": evidence.to_json(), "last_response_at": now}
+    changes: dict[str, Any] = {"evidence": evidence.to_json(), "last_response_at": now}
     expected = expected_copy(job)
     if all(course.id != job.likely_course_id for course in evidence.present_candidates):
         likely = [course.id for course in evidence.candidates if is_likely(course, expected)]
@@ -228,7 +227,7 @@ def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[s
 def record_evidence(
     job: DuplicationJob, evidence: CopyEvidence, *, guard: Mapping[str, Any] | None = None, **further: Any
 ) -> None:
-    """Write down what a lookup showed; a milestone is an event. Raises StaleJob where the job is elsewhere by now."""
+    """Store the evidence of a lookup, with an event for a milestone. Raises StaleJob if the job has changed."""
     changes = changes_from_evidence(evidence, job)
     milestone = _milestone(job, changes, evidence)
     changes |= further
@@ -240,16 +239,16 @@ def record_evidence(
 
 
 def _milestone(job: DuplicationJob, changes: Mapping[str, Any], evidence: CopyEvidence) -> tuple[str, str, int] | None:
-    """The kind of the event, its reason and its course. Of two milestones in one lookup, the first is recorded."""
+    """The event of a milestone: kind, reason and course. If one lookup showed two milestones, the first is recorded."""
     course_id = changes.get("course_id") or changes.get("likely_course_id") or job.course_id or job.likely_course_id
     shown = next((course for course in evidence.courses if course.id == course_id), None)
     if shown is None:
         return None
     if job.course_id is None and job.likely_course_id is None:
-        what = "The copy" if shown.id == evidence.course_id else "A new course that is likely the copy"
-        seen = f"Backup is done. {what} was seen in Moodle: id {shown.id} ({shown.shortname})."
+        what = "The copy" if shown.id == evidence.course_id else "A new course that is probably the copy"
+        seen = f"The backup is done. {what} appeared in Moodle: id {shown.id} ({shown.shortname})."
         return "course_seen", seen, shown.id
     if "content_at" in changes:
-        contents = f"The contents are there: {shown.sections} sections, {shown.activities} activities."
+        contents = f"The contents appeared: {shown.sections} sections, {shown.activities} activities."
         return "content_seen", contents, shown.id
     return None

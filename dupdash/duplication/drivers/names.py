@@ -1,14 +1,14 @@
-"""Names as Moodle compares and invents them: equal names, and the temporary names that a restore uses."""
+"""Compares names as Moodle does, and computes the temporary names that a restore uses."""
 
 import re
 
-# The counters that are looked up beyond the first free one: Moodle skips a number whose full name is taken.
+# How many names are looked up after the first free one, because Moodle skips a counter whose full name is taken.
 NAMES_BEYOND = 2
 SHORT_NAME_LONGEST = 100
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two names are equal to Moodle: regardless of case and of white space around and between words."""
+    """Whether Moodle regards two names as equal. It ignores case, and white space around and between words."""
     return _folded(one) == _folded(other)
 
 
@@ -17,12 +17,12 @@ def _folded(name: str) -> str:
 
 
 def temporary_short_name(source_shortname: str, counter: int) -> str:
-    """What restore calls a copy while it works: the source's short name, cut to fit 100 characters with the counter."""
+    """The temporary short name of a copy: the source's short name and the counter, truncated to 100 characters."""
     suffix = f"_{counter}"
     return source_shortname[: SHORT_NAME_LONGEST - len(suffix)] + suffix
 
 
 def is_temporary_short_name(shortname: str, source_shortname: str) -> bool:
-    """Whether a short name is the source's and a counter, as ``temporary_short_name`` makes it."""
+    """Whether a short name is a temporary short name of a copy of the source."""
     counter = re.search(r"_([1-9][0-9]*)\Z", shortname)
     return counter is not None and same_name(shortname, temporary_short_name(source_shortname, int(counter.group(1))))

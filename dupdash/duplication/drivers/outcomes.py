@@ -1,71 +1,71 @@
-"""The possible outcomes of one attempt to have Moodle duplicate a course, which a driver returns to the engine."""
+"""The outcomes of an attempt to have Moodle duplicate a course. A driver returns one of them to the engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dupdash.moodle.errors import MoodleError, MoodleWords
+from dupdash.moodle.errors import MoodleError, RawError
 
 
 @dataclass(frozen=True)
 class Answered:
-    """Moodle's answer names the copy; a lookup is still to confirm it. The job holds no slot any more."""
+    """Moodle's answer names the copy, and no lookup has confirmed it yet. The job holds no slot any more."""
 
     course_id: int
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The copy was seen to be complete, without an answer."""
+    """Lookups showed that the copy is complete, without an answer."""
 
     course_id: int
 
 
 @dataclass(frozen=True)
 class NothingStarted:
-    """A passing fault, and proof that Moodle did not begin: the job may be sent again later."""
+    """A temporary fault that proves that Moodle started nothing. The job may be sent again later."""
 
     error: MoodleError
 
 
 @dataclass(frozen=True)
 class CancelledBeforeSending:
-    """Somebody cancelled the job in time: nothing was sent."""
+    """Somebody cancelled the job before the request was sent."""
 
 
 @dataclass(frozen=True)
 class SourceIsBusy:
-    """Another copy of the same source was sent and its course not seen yet."""
+    """Another copy of the same source blocks this one (rule 4)."""
 
 
 @dataclass(frozen=True)
 class SiteUnavailable:
-    """Nothing started, and no job can start: the site is down, or its configuration must be fixed first."""
+    """Moodle started nothing, and no job can run: the site is down, or somebody must fix the configuration."""
 
     error: MoodleError
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Moodle refuses this request for good; nothing started."""
+    """Moodle started nothing, and will always refuse this request."""
 
     code: str
     message: str
-    words: MoodleWords | None = None
+    raw_error: RawError | None = None
 
 
 @dataclass(frozen=True)
 class AnswerLost:
-    """The request may have reached Moodle, and no trustworthy answer came: the sweep checks in Moodle what happened."""
+    """The request may have reached Moodle, and no trustworthy answer arrived. The sweep checks what happened."""
 
     detail: str
-    # Moodle's error code where it did answer with one that may come from the middle of a restore.
+    # Moodle's error code, if it answered with an error that may come from the middle of a restore.
     errorcode: str = ""
-    words: MoodleWords | None = None
+    raw_error: RawError | None = None
 
 
 @dataclass(frozen=True)
 class FailedInMoodle:
-    """The site ended the copy with a failure, says why, and what it left: an incomplete course, or nothing."""
+    """The site reports that the copy failed, the reason, and the partial course if it left one."""
 
     code: str
     message: str
@@ -74,20 +74,20 @@ class FailedInMoodle:
 
 @dataclass(frozen=True)
 class CancelledInMoodle:
-    """The site stopped the copy and removed what it had made."""
+    """The site stopped the copy and removed the new course."""
 
 
 @dataclass(frozen=True)
 class LeaseLost:
-    """The lease expired, and the job was taken back."""
+    """The worker lost its lease, and the job was taken back."""
 
-    # Where the request is still under way: waits for its answer, and returns its outcome.
+    # If the request still runs: waits for its answer and returns its outcome.
     late_outcome: "Callable[[], Outcome] | None" = None
 
 
 @dataclass(frozen=True)
 class RunsInMoodle:
-    """The site works on its own and is asked by the sweep; this worker is free."""
+    """The site makes the copy in the background. The sweep follows it, and the worker is free."""
 
 
 Outcome = (

@@ -1,4 +1,4 @@
-"""Checks a job against Moodle before its request is sent, and commits "sent" with the baseline (rule 3)."""
+"""Checks a job in Moodle before its request is sent, and stores that it is sent, with the baseline (rule 3)."""
 
 import logging
 from collections.abc import Callable
@@ -27,42 +27,42 @@ logger = logging.getLogger("dupdash.preflight")
 
 
 def outcome_of_read(error: errors.MoodleError) -> Outcome:
-    """What an error of a read before sending means: whatever it is, this job started nothing."""
+    """The outcome after an error of a request before sending. Whatever the error is, this job started nothing."""
     match error:
         case errors.ConfigurationFault():
             return outcomes.SiteUnavailable(error)
         case errors.Refused():
-            return outcomes.Refused(error.errorcode, error.message, error.words)
+            return outcomes.Refused(error.errorcode, error.message, error.raw_error)
         case _:
             return outcomes.NothingStarted(error)
 
 
 def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: Driver) -> Outcome | None:
-    """Check all that can be checked before sending, and commit "sent" with the baseline (rule 3). None: go ahead.
+    """Check a job before sending, and store that it is sent, with the baseline (rule 3). None: send the request now.
 
-    Raises MoodleError, StaleJob where the lease is lost, and IntegrityError where another copy of the
-    source is on its way unseen (rule 4).
+    Raises MoodleError, StaleJob if the lease is lost, and IntegrityError if another copy of the source blocks this one
+    (rule 4).
     """
     # The site may have changed since the request was accepted.
     if reason := options.refusal(job.options, driver):
         return outcomes.Refused(UNSUPPORTED_OPTIONS, reason)
-    # A site that takes an idempotency key checks the name itself, and names the course in its result.
-    names_it = abilities(driver).repeatable
-    names = [] if names_it else [job.shortname, *first_temporary_names(job)]
+    # A site that takes an idempotency key checks the name itself, and its result names the course.
+    needs_no_baseline = abilities(driver).idempotent_start
+    names = [] if needs_no_baseline else [job.shortname, *first_temporary_names(job)]
     source, activities, *found = read_together(client, _reads(job, names))
     known = dict(zip(names, found, strict=True))
     if source is None:
         return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
     if taken := known.pop(job.shortname, []):
         return outcomes.Refused(
-            TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name by now."
+            TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name now."
         )
-    # A call that is sent again with the same key must ask for the same.
+    # A call that is repeated with the same key must contain the same settings.
     course_settings = job.course_settings or settings_of_copy(job, source)
     others = courses_of_other_jobs(job)
     baseline = (
         {"names": [], "present": sorted(others)}
-        if names_it
+        if needs_no_baseline
         else take_baseline(client, job, source.shortname, others, known)
     )
     expected = expect(source.id, activities, job.options)
@@ -72,16 +72,16 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
         record_event(
             job,
             kind="sent",
-            reason="The request was sent to Moodle. It is sent again only on proof that nothing is left of it.",
+            reason="The request was sent to Moodle. dupdash will not send it again unless nothing is left of it.",
             guard={**lease.guard, "sent_at__isnull": True, "cancel_requested_at__isnull": True},
             data={"activities": activities, "temporary_names": baseline["names"][:3]},
             sent_at=timezone.now(),
             baseline=baseline,
             course_settings=course_settings,
-            facts={},
+            evidence={},
             likely_course_id=None,
-            # Such a site also keeps the backups of one source apart.
-            source_released_at=timezone.now() if names_it else None,
+            # Such a site also keeps backups of one source from colliding.
+            source_released_at=timezone.now() if needs_no_baseline else None,
             moodle_done_at=None,
             moodle_queue_ahead=None,
             moodle_started_at=None,
@@ -103,7 +103,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
 
 
 def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient], Any]]:
-    """What is read before sending: the source, the number of its activities, and the courses with each name."""
+    """The requests before sending: the source, the number of its activities, and the courses with each name."""
 
     def lookup(name: str) -> Callable[[MoodleClient], Any]:
         return lambda client: client.courses_by_shortname(name)
@@ -116,10 +116,9 @@ def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient
 
 
 def _count_activities(source_id: int, client: MoodleClient) -> int | None:
-    """The number of activities of the source, None where Moodle cannot list them: it is for the estimate only.
+    """The number of activities of the source, for the estimate; None if Moodle cannot list them.
 
-    A single broken plugin makes Moodle answer ``invalidresponse`` here, or nothing at all, and the source can be copied
-    all the same.
+    A single broken activity can make Moodle answer ``invalidresponse``, or nothing. The source can be copied anyway.
     """
     try:
         return recent_contents(client, source_id).activities

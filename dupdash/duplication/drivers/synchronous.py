@@ -1,6 +1,6 @@
-"""Duplicates through Moodle's synchronous service: one call that waits, and lookups that follow the copy meanwhile.
+"""Duplicates through Moodle's synchronous service: one long call, and lookups that follow the copy meanwhile.
 
-Raises nothing that a Moodle or a database can cause: an attempt ends with an Outcome.
+Errors of Moodle and of the database do not leave this module: every attempt returns an Outcome.
 """
 
 import contextlib
@@ -43,16 +43,16 @@ from dupdash.moodle.records import Duplicated
 
 logger = logging.getLogger("dupdash.synchronous")
 
-# When the contents of a copy are first read, and how often after that, as shares of the expected restore: they become
-# visible near its end.
+# When the contents of a copy are first read, and the pause after that, as shares of the expected restore. Contents
+# become visible near the end of the restore.
 FIRST_CONTENT, CONTENT_LOOKUPS = 1 / 2, 1 / 8
-# Lookups of the most likely temporary name between two that look up another one, too.
+# How many lookups of the most likely temporary name alone lie between two that look up another name, too.
 LIKELY_ALONE = 3
-# A lookup that shows nothing new is recorded at most this rarely, for "last contact with Moodle".
+# How often lookups that show nothing new are stored, for "last contact with Moodle".
 RECORDED_AT_LEAST = timedelta(seconds=5)
-# A copy that is complete, and whose answer does not come: how many lookups it is waited for.
+# After this many lookups that show a complete copy, the driver no longer waits for the answer.
 LOOKUPS_FOR_THE_ANSWER = 5
-# The pause between two lookups grows with the time that passes, up to so many shortest pauses.
+# The pause between two lookups is this share of the elapsed time, up to PAUSE_LONGEST times the shortest pause.
 PAUSE_SHARE = 1 / 8
 PAUSE_LONGEST = 10
 # The share of the expected backup that passes before the first lookup.
@@ -60,7 +60,7 @@ FIRST_LOOKUP = 0.6
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
-    """Have the source of a claimed job duplicated, once, and watch it until it is done or its answer is lost."""
+    """Send the request of a claimed job once, and follow the copy until Moodle answers or the answer is lost."""
     try:
         refusal = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
     except errors.MoodleError as error:
@@ -73,18 +73,18 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcom
         return refusal
     call = Call(client, job)
     call.start()
-    evidence, ours = _watch(job, lease, client, call)
-    if ours:
+    evidence, has_lease = _watch(job, lease, client, call)
+    if has_lease:
         if call.answer is None:
-            _keep(job, lease, evidence)
+            _record_until_database_up(job, lease, evidence)
         return _conclude(job, lease, client, call, evidence)
-    # The job was taken back, and the sweep checks it.
+    # The job was taken back, and the sweep checks it now.
     retry_until_database_up(lambda: _hand_over(job, evidence))
     return outcomes.LeaseLost(late_outcome=lambda: _await_late_answer(job, lease, call))
 
 
 class Call(threading.Thread):
-    """The one request that may start something, in a thread of its own; its answer or its error is kept."""
+    """The duplication request, in its own thread. Stores Moodle's answer or the error."""
 
     def __init__(self, client: MoodleClient, job: DuplicationJob) -> None:
         super().__init__(name=f"call-{job.pk}", daemon=True)
@@ -108,7 +108,7 @@ class Call(threading.Thread):
 
 
 def _hand_over(job: DuplicationJob, evidence: CopyEvidence) -> None:
-    """Record what this worker has seen, for the sweep that checks the job now."""
+    """Store the evidence of this worker for the sweep, which checks the job now."""
     job.refresh_from_db()
     if not evidence.courses or evidence_of(job).courses or job.is_terminal:
         return
@@ -119,7 +119,7 @@ def _hand_over(job: DuplicationJob, evidence: CopyEvidence) -> None:
 
 
 def _await_late_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome:
-    """The outcome of the request of a job that was taken back."""
+    """Wait for the answer to the request of a job that was taken back, and return the outcome."""
     call.join()
     retry_until_database_up(job.refresh_from_db)
     with open_client() as client:
@@ -127,11 +127,10 @@ def _await_late_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome
 
 
 def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) -> tuple[CopyEvidence, bool]:
-    """Record the milestones while the call waits; ends with the call, or with a copy that is complete without it.
+    """Follow the copy until the call ends, or until lookups show a complete copy. Stores milestones.
 
-    Only temporary names are looked up, and courses that were seen under them: any other lookup could find the new
-    course in its first milliseconds and break the copy. Returns what was seen, and whether this worker still has the
-    lease.
+    Only temporary names and courses that had them are looked up: any other lookup could find the new course in its
+    first milliseconds and break the copy. Returns the evidence, and whether this worker still has the lease.
     """
     evidence, expected = evidence_of(job), expected_copy(job)
     names = _names_in_turn(job)
@@ -159,8 +158,8 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
         except StaleJob:
             return evidence, False
         except DatabaseError as error:
-            # The next lookup records it all, or the end does.
-            logger.warning("job %s: the database is away: %s", job.pk, error)
+            # The evidence is stored after the next lookup, or at the end.
+            logger.warning("job %s: the database is down: %s", job.pk, error)
             close_old_connections()
         complete_lookups += evidence.is_there_complete
         if complete_lookups > LOOKUPS_FOR_THE_ANSWER:
@@ -170,7 +169,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
 
 
 def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
-    """The temporary names of each lookup: the most likely one, and at times another one."""
+    """The temporary names for each lookup: the most likely one, and sometimes another one."""
     likely = most_likely_temporary_name(job)
     for name in cycle(temporary_names(job) or likely):
         yield (*likely, name)
@@ -178,18 +177,19 @@ def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
 
 
 def _content_pause(job: DuplicationJob, share: float) -> float:
-    """Seconds until the contents are read: a share of the restore, because that is expensive and seldom shows news."""
+    """Seconds until the contents are read next: a share of the restore, because reading them is expensive."""
     return float(max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) * share))
 
 
 def _pause(seen: bool, elapsed: float) -> float:
-    """Seconds until the next lookup: Moodle is busy with the copy itself, and a long one changes seldom."""
+    """Seconds until the next lookup. The pause grows, because lookups slow Moodle down and a long copy changes
+    rarely."""
     shortest = settings.FOLLOW_INTERVAL if seen else settings.WATCH_INTERVAL
     return float(min(max(shortest, elapsed * PAUSE_SHARE), PAUSE_LONGEST * shortest))
 
 
-def _keep(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:
-    """Record what was seen, however long the database is away: it may be all the evidence there ever is."""
+def _record_until_database_up(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:
+    """Store the evidence, and wait for the database if necessary, because this may be the only evidence."""
     if evidence == evidence_of(job):
         return
     with contextlib.suppress(StaleJob):
@@ -201,7 +201,7 @@ def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Cal
         return store_answer(job, lease, call.answer, evidence)
     if call.error is not None:
         outcome, seen = outcome_of_error(job, client, call.error, evidence)
-        _keep(job, lease, seen)
+        _record_until_database_up(job, lease, seen)
         return outcome
     if evidence.is_there_complete and evidence.course_id is not None:
         return outcomes.Finished(evidence.course_id)

@@ -1,4 +1,4 @@
-"""Checks in Moodle what became of jobs whose answer was lost, and decides how they end."""
+"""Checks in Moodle whether copies were made whose answer was lost, and decides how their jobs end."""
 
 import logging
 import math
@@ -37,23 +37,23 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthy
 
 logger = logging.getLogger("dupdash.checking")
 
-# Moodle ended the request with an error: after so many lookups, what is there is all there will be.
+# After Moodle ended the request with an error, this many lookups show everything that it left.
 LOOKUPS_AFTER_AN_ERROR = 3
 
-LOOKED_UP = (State.CHECKING, State.UNRESOLVED)
+CHECKED_STATES = (State.CHECKING, State.UNRESOLVED)
 
 
 def _due(now: datetime) -> list[str]:
-    """The ids of the jobs that are due for a check, the longest waiting first."""
-    jobs = DuplicationJob.objects.filter(state__in=LOOKED_UP, check_at__lte=now).order_by("check_at")
+    """The ids of the jobs that are due for a check, the longest overdue first."""
+    jobs = DuplicationJob.objects.filter(state__in=CHECKED_STATES, check_at__lte=now).order_by("check_at")
     return list(jobs.values_list("pk", flat=True))
 
 
 def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
-    """Check every job that is due; a Moodle that is away or slow leaves the rest for the next sweep.
+    """Check every job that is due. If Moodle is down or slow, the rest is left for the next sweep.
 
-    Copies that the site makes by itself are followed between two lookups, so that many lost answers do not delay the
-    end of a copy. ``deadline``: on the monotonic clock. False where there was no time, or no answer, for all of them.
+    Between two checks this follows the copies that the site makes in the background, so that many checks do not delay
+    them. ``deadline``: on the monotonic clock. Returns False if time ran out or Moodle did not answer.
     """
     if moodle_health.is_down() or not follow_due_jobs(client, deadline):
         return False
@@ -64,15 +64,12 @@ def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
 
 
 def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool:
-    """Check a job that is due, once; harmless when called twice, or for a job that is not due.
-
-    False where Moodle could not be reached, or did not answer in time.
-    """
-    job = DuplicationJob.objects.filter(pk=job_id, state__in=LOOKED_UP).first()
+    """Check a job once if it is due. Returns False if Moodle could not be reached or did not answer in time."""
+    job = DuplicationJob.objects.filter(pk=job_id, state__in=CHECKED_STATES).first()
     if job is None or job.check_at is None or job.check_at > timezone.now():
         return True
     try:
-        # The process that changes check_at makes the check; others get StaleJob.
+        # Only the process that changes check_at makes the check. Others get StaleJob.
         update_job(
             job,
             guard={"check_at": job.check_at},
@@ -95,7 +92,7 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
 
 
 def _pause_before_next(job: DuplicationJob) -> float:
-    """Seconds until the next check: the pause grows, and even more for an unresolved job."""
+    """Seconds until the next check. The pause grows with each check, and is longer for an unresolved job."""
     steps = min(job.checks, 60)
     if job.state == State.CHECKING:
         return float(min(settings.CHECK_LONGEST, settings.CHECK_FIRST * 1.5**steps))
@@ -103,20 +100,20 @@ def _pause_before_next(job: DuplicationJob) -> float:
 
 
 class Names:
-    """The temporary names to look up: the likely one and one more, and all the others while there is time.
+    """The temporary names to look up: the most likely one and one other, then more until ``deadline``.
 
-    Each lookup begins with another one, so that those of a slow Moodle come to all of them, too.
+    Each round begins with another name, so that all names are looked up in time, even if Moodle is slow.
     """
 
     def __init__(self, job: DuplicationJob, deadline: float) -> None:
         safe = safe_names(job, temporary_names(job))
         self._likely = [name for name in most_likely_temporary_name(job) if name in safe]
         others = [name for name in safe if name not in self._likely]
-        first = job.looks % max(1, len(others))
+        first = job.answered_checks % max(1, len(others))
         self._others = others[first:] + others[:first]
         self._deadline = deadline
-        # By this round of lookups, or by this and the ones before it.
-        self.were_all_seen = job.looks + 1 >= len(others)
+        # In this round, or in this and earlier rounds.
+        self.were_all_looked_up = job.answered_checks + 1 >= len(others)
 
     def __iter__(self) -> Iterator[str]:
         yield from self._likely
@@ -125,7 +122,7 @@ class Names:
             if time.monotonic() > self._deadline:
                 return
             yield name
-        self.were_all_seen = True
+        self.were_all_looked_up = True
 
 
 def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None:
@@ -137,15 +134,17 @@ def _look_up(job: DuplicationJob, client: MoodleClient, deadline: float) -> None
     except (ConfigurationFault, NotSent):
         raise
     except MoodleError:
-        # Moodle answers, and fails at this one lookup, for example at the contents of a partial course.
+        # Moodle answers, but this lookup fails, for example because of the contents of a partial course.
         if job.state == State.CHECKING and timezone.now() >= deadlines.checking_deadline(job):
             _give_up(job, evidence, _unanswered_since(job))
             return
         raise
     evidence = apply_observation(evidence, expected, observation)
-    # A late answer that arrives meanwhile takes precedence.
-    record_evidence(job, evidence, guard=_unanswered_since(job), looks=F("looks") + 1)
-    _act_on(job, evidence, client, looked_everywhere=names.were_all_seen, looked_for_requested_name=requested_name)
+    # A late answer that arrived meanwhile takes precedence.
+    record_evidence(job, evidence, guard=_unanswered_since(job), answered_checks=F("answered_checks") + 1)
+    _act_on(
+        job, evidence, client, all_names_looked_up=names.were_all_looked_up, requested_name_looked_up=requested_name
+    )
 
 
 def _act_on(
@@ -153,73 +152,78 @@ def _act_on(
     evidence: CopyEvidence,
     client: MoodleClient,
     *,
-    looked_everywhere: bool,
-    looked_for_requested_name: bool,
+    all_names_looked_up: bool,
+    requested_name_looked_up: bool,
 ) -> None:
-    """Decide from the evidence how a checked job goes on."""
+    """End the checked job, or leave it for the next check, according to the evidence."""
     known = _unanswered_since(job)
     now = timezone.now()
     own, course_id = evidence.own, evidence.course_id
     with_error = ended_with_error(job)
-    patient = now < deadlines.removal_deadline(job)
-    # One lookup that does not find a course may be a fault of the lookup.
-    being_missed = any(course.missing for course in ((own,) if own else evidence.present_candidates))
-    if with_error and _moodle_is_through(job, now) and empty_shell.is_deletable(job, evidence):
+    retry_removal = now < deadlines.removal_deadline(job)
+    # A single lookup that does not find a course may be wrong.
+    missing_now = any(course.missing for course in ((own,) if own else evidence.present_candidates))
+    if with_error and _moodle_ended_request(job, now) and empty_shell.is_deletable(job, evidence):
         limit = deadlines.checking_deadline(job)
         if kept := empty_shell.clean_up(job, evidence, client, guard=known, deadline=limit):
             _fail_with_partial(job, evidence, known, note=kept)
         return
     match judge(evidence, deadlines.unchanged_limit(job), settings.CHECK_SETTLED):
         case Verdict.FINISHED if course_id is not None and not (with_error and job.cancel_requested_at is None):
-            finish(job, course_id, client, guard=known, patient=patient)
+            finish(job, course_id, client, guard=known, retry_removal=retry_removal)
         case Verdict.GONE if course_id is not None and job.cancel_requested_at is not None:
-            # Nobody wants it: we deleted it ourselves, and the answer to the deletion was lost.
+            # The job was cancelled: dupdash deleted the course, and the answer to the deletion was lost.
             finish(job, course_id, client, guard=known)
         case Verdict.GONE if own is not None:
             fail(
                 job,
                 "course_gone",
                 f"Course {own.id} is not in Moodle any more.",
-                reason=f"The course of this job, id {own.id}, was deleted in Moodle by somebody.",
+                reason=f"Somebody deleted the course of this job, id {own.id}, in Moodle.",
                 guard=known,
                 course_deleted_at=now,
             )
         case Verdict.PARTIAL:
             _fail_with_partial(job, evidence, known)
-        case Verdict.LIKELY_PARTIAL if looked_for_requested_name or evidence.answered is not None:
+        case Verdict.LIKELY_PARTIAL if requested_name_looked_up or evidence.answered is not None:
             _fail_with_candidates(job, evidence, known)
-        case _ if _moodle_is_through(job, now) and not being_missed and (own or looked_everywhere):
+        case _ if _moodle_ended_request(job, now) and not missing_now and (own or all_names_looked_up):
             unwanted = job.cancel_requested_at is not None
-            if (unwanted or not with_error) and course_id is not None and own is not None and own.has_all:
-                # Moodle has ended the request, and this is the result.
-                finish(job, course_id, client, guard=known, patient=patient)
+            if (
+                (unwanted or not with_error)
+                and course_id is not None
+                and own is not None
+                and own.has_names_and_contents
+            ):
+                # Moodle has ended the request, so this course is the result.
+                finish(job, course_id, client, guard=known, retry_removal=retry_removal)
             else:
                 _fail_after_error(job, evidence, known)
         case _ if (
             job.state == State.CHECKING
             and now >= deadlines.checking_deadline(job)
-            and not (own is not None and own.has_all)
+            and not (own is not None and own.has_names_and_contents)
         ):
             _give_up(job, evidence, known)
 
 
 def _unanswered_since(job: DuplicationJob) -> dict[str, Any]:
-    """The condition that no answer of Moodle was recorded since the job was read."""
+    """The condition that no answer of Moodle was stored since the job was read."""
     return {"course_id": job.course_id, "moodle_done_at": job.moodle_done_at}
 
 
 def ended_with_error(job: DuplicationJob) -> bool:
-    """Whether Moodle answered with an error: the job is then no success, whatever course is in Moodle."""
-    return job.request_error not in ("", asynchronous.FAILED_BY_ITS_ID)
+    """Whether Moodle answered with an error. Then the job has failed, even if there is a course in Moodle."""
+    return job.request_error not in ("", asynchronous.FAILED_WITHOUT_REASON)
 
 
-def _moodle_is_through(job: DuplicationJob, now: datetime) -> bool:
-    """Whether an error ended the request, so that what some lookups have shown by now is all there will be."""
-    if not job.request_error or job.looks < LOOKUPS_AFTER_AN_ERROR:
+def _moodle_ended_request(job: DuplicationJob, now: datetime) -> bool:
+    """Whether an error ended the request, and enough lookups have shown what it left."""
+    if not job.request_error or job.answered_checks < LOOKUPS_AFTER_AN_ERROR:
         return False
     if ended_with_error(job):
         return True
-    # It may have been said of another copy: ours is given the time that it would need.
+    # The site may have confused two copies, so this copy gets the time that it would need.
     return now >= (job.checking_since or now) + timedelta(seconds=deadlines.unchanged_limit(job))
 
 
@@ -229,7 +233,7 @@ def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard
         job,
         job.request_error or "partial_course",
         _message_of_moodle(job) or "Moodle stopped in the middle of the copy.",
-        reason=f"Moodle stopped in the middle and left a partial course: id {evidence.course_id}, "
+        reason=f"Moodle stopped in the middle of the copy and left a partial course: id {evidence.course_id}, "
         f"“{_name_of(course)}”, {'visible to students' if course and course.visible else 'hidden'}. {note}".rstrip(),
         data={"course_id": evidence.course_id},
         guard=guard,
@@ -237,21 +241,21 @@ def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard
 
 
 def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
-    """No course is proven, and no candidate changes any more: most likely a killed process left a partial course."""
+    """End a job without a proven course, and whose candidates do not change any more: probably Moodle was killed."""
     present = (evidence.own,) if evidence.own else evidence.present_candidates
     fail(
         job,
         job.request_error or "likely_partial_course",
-        _message_of_moodle(job) or "The copy was not completed. A course that is likely a part of it is in Moodle.",
-        reason="Moodle did not complete the copy. This course does not change any more and is likely what is left "
-        f"of it: {_list(present)}. That is no proof: a course administrator looks at it, and deletes it.",
+        _message_of_moodle(job) or "The copy was not completed. Moodle has a course that is probably a part of it.",
+        reason="Moodle did not complete the copy. This course does not change any more and is probably a part of the "
+        f"copy: {_list(present)}. This is not proven: a course administrator should check the course and delete it.",
         data={"candidates": [course.id for course in present]},
         guard=guard,
     )
 
 
 def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
-    """Moodle answered with an error: nothing goes on there any more, whatever it left."""
+    """End a job whose request Moodle ended with an error."""
     if evidence.course_id is not None:
         _fail_with_partial(job, evidence, guard)
         return
@@ -261,7 +265,7 @@ def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard)
         job.request_error,
         _message_of_moodle(job) or "Moodle stopped with an error and sent no message.",
         reason="Moodle stopped with an error, and no course is proven to come from this job."
-        + (f" A course administrator looks in Moodle at what may be left of it: {likely}." if likely else ""),
+        + (f" A course administrator should check what may be left of it in Moodle: {likely}." if likely else ""),
         data={"candidates": [course.id for course in evidence.present_candidates]},
         guard=guard,
     )
@@ -273,21 +277,26 @@ def _message_of_moodle(job: DuplicationJob) -> str:
 
 def _give_up(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
     likely = _list(evidence.present_candidates)
-    seen = f"Course {evidence.course_id} is its own, and still not complete. " if evidence.course_id else ""
-    answered = "once" if job.looks == 1 else f"{job.looks} times"
-    looked = f"Looked {answered}" if job.looks else f"Moodle answered none of {job.checks} lookups"
+    seen = f"Course {evidence.course_id} comes from this job, but is not complete. " if evidence.course_id else ""
+    times = "once" if job.answered_checks == 1 else f"{job.answered_checks} times"
+    checked = (
+        f"dupdash checked {times} whether Moodle has a course called {quote_course(job.fullname, job.shortname)}, "
+        "and found no proof that it was made or not made."
+        if job.answered_checks
+        else f"Moodle answered none of {job.checks} checks for a course called "
+        f"{quote_course(job.fullname, job.shortname)}, so there is no proof that it was made or not made."
+    )
     move_job(
         job,
         State.UNRESOLVED,
         kind="unresolved",
-        reason=f"{looked} for a course called {quote_course(job.fullname, job.shortname)}: no proof that it "
-        f"was made, none that it was not. {seen}"
-        + (f"Courses that may be it: {likely}. " if likely else "No course that could be it was seen. ")
-        + "It is looked for again, more and more rarely.",
+        reason=f"{checked} {seen}"
+        + (f"Courses that may be the copy: {likely}. " if likely else "No course that could be the copy was found. ")
+        + "dupdash checks again, less and less often.",
         data={"candidates": [candidate.id for candidate in evidence.present_candidates]},
         guard=guard,
         checks=0,
-        looks=0,
+        answered_checks=0,
         check_at=timezone.now() + timedelta(seconds=settings.CHECK_LONGEST),
     )
 
@@ -297,5 +306,5 @@ def _name_of(course: TrackedCourse | None) -> str:
 
 
 def _list(courses: tuple[TrackedCourse, ...]) -> str:
-    """By their ids, because the reader may not be allowed to know their names."""
+    """The ids of courses. Not their names, because the reader may not be allowed to see them."""
     return ", ".join(f"id {course.id}" for course in courses)

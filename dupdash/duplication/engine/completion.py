@@ -1,4 +1,4 @@
-"""Transitions that several modules share: a job succeeds, fails, is cancelled, or is checked."""
+"""Ends jobs: a job succeeds, fails or is cancelled. Also starts checking, and returns jobs to the queue."""
 
 import logging
 from dataclasses import asdict
@@ -17,11 +17,11 @@ from dupdash.duplication.moodle_health import DELETE
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job, record_event, update_job
 from dupdash.moodle.client import LONGEST_DELETION, MoodleClient
-from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, MoodleWords, Refused
+from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, RawError, Refused
 
 logger = logging.getLogger("dupdash.completion")
 
-# One answer may be about another course: so many reads must agree that a copy lacks most of its source.
+# A single answer may be wrong, so this many comparisons must agree that a copy lacks most of its source.
 READS_OF_INCOMPLETE = 3
 
 
@@ -32,28 +32,29 @@ def finish(
     /,
     *,
     guard: Guard = None,
-    patient: bool = True,
+    retry_removal: bool = True,
     report: Report | None = None,
     **changes: Any,
 ) -> None:
-    """End a job whose copy Moodle has completed: compare it with its source, or remove it if the job was cancelled.
+    """End a job whose copy Moodle has completed: compare the copy with its source, or delete it if the job was
+    cancelled.
 
-    ``patient``: a removal that fails for a passing reason is tried again later, else it is left to a person.
-    ``report``: the comparison, where it was made already. ``changes``: other columns to change. Raises StaleJob where
-    somebody moved or cancelled the job meanwhile.
+    ``retry_removal``: try a deletion again later if it fails for a temporary reason. ``report``: the comparison, if it
+    was made already. ``changes``: other columns to change. Raises StaleJob if the job was changed or cancelled
+    meanwhile.
     """
     wanted = job.cancel_requested_at is None
-    if not wanted and _remove_unwanted(job, course_id, client, guard, patient, changes):
+    if not wanted and _remove_unwanted(job, course_id, client, guard, retry_removal, changes):
         return
     if sets_after_copy(job):
         _set_course_settings(job, course_id, client, guard)
-        # The comparison was made before.
+        # The comparison was made before the settings were set.
         report = None
     report = report or verify(job, course_id, client)
     for _ in range(READS_OF_INCOMPLETE - 1):
         if lacks_most(report):
             report = verify(job, course_id, client, fresh=True)
-    # A person who cancels at this moment is told that the copy will be removed, so the job must not succeed then.
+    # If a person cancels at this moment, the page says that the copy will be deleted. So the job must not succeed.
     guard = {**(guard or {}), "cancel_requested_at__isnull": wanted}
     if report is not None and lacks_most(report):
         _fail_incomplete(job, course_id, report, guard, changes)
@@ -62,7 +63,7 @@ def finish(
 
 
 def succeed(job: DuplicationJob, course_id: int, report: Report | None, /, *, guard: Guard, **changes: Any) -> None:
-    """End a job with a copy that was compared with its source, or could not be compared now."""
+    """End a job as succeeded. ``report``: the comparison with the source; None if it is made later."""
     move_job(
         job,
         State.SUCCEEDED,
@@ -75,7 +76,7 @@ def succeed(job: DuplicationJob, course_id: int, report: Report | None, /, *, gu
 
 
 def _set_course_settings(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard) -> None:
-    """A copy whose dates could not be set is complete all the same: the verification says what differs."""
+    """Set the requested dates and ID number. If that fails, the copy still counts as complete; the report names it."""
     names = " and ".join(label for name, label in LABELS.items() if name in job.course_settings)
     why_not = set_after_copy(job, course_id, client)
     reason = f"The {names} could not be set: {why_not} Set them in Moodle." if why_not else f"The {names} were set."
@@ -90,7 +91,7 @@ def _columns_of_copy(course_id: int, report: Report | None) -> dict[str, Any]:
 def _fail_incomplete(
     job: DuplicationJob, course_id: int, report: Report, guard: Guard, changes: dict[str, Any]
 ) -> None:
-    """A copy that lacks most of its source is no success, whatever Moodle answered."""
+    """End a job as failed because the copy lacks most of its source, whatever Moodle answered."""
     sections, activities = report["sections"], report["activities"]
     numbers = (
         f"{activities['copy']} of {activities['expected']} activities and "
@@ -115,19 +116,21 @@ def fail(
     reason: str = "",
     guard: Guard = None,
     data: dict[str, Any] | None = None,
-    words: MoodleWords | None = None,
+    raw_error: RawError | None = None,
     **changes: Any,
 ) -> None:
-    """End a job without a copy. ``message``: Moodle's where it sent one, else a sentence of ours; ``words``: the error
-    as Moodle sent it."""
-    if words is not None:
-        changes["moodle_error"] = asdict(words)
+    """End a job as failed.
+
+    ``message``: Moodle's message, or else a sentence of dupdash. ``raw_error``: the error as Moodle sent it.
+    """
+    if raw_error is not None:
+        changes["moodle_error"] = asdict(raw_error)
     move_job(
         job,
         State.FAILED,
         kind="failed",
-        reason=reason or f"Moodle will not make this copy: {message_or_code(code, message)}",
-        data={"errorcode": code, "message": message, **(asdict(words) if words else {}), **(data or {})},
+        reason=reason or f"Moodle refused to make this copy: {message_or_code(code, message)}",
+        data={"errorcode": code, "message": message, **(asdict(raw_error) if raw_error else {}), **(data or {})},
         guard=guard,
         failure_code=code[:100],
         failure_message=message,
@@ -136,19 +139,19 @@ def fail(
 
 
 def cancel_unsent(job: DuplicationJob, *, guard: Guard = None) -> None:
-    """End a job that somebody cancelled, and of which nothing was started."""
-    move_job(job, State.CANCELLED, kind="cancelled", reason="Nothing had been started.", guard=guard)
+    """End a cancelled job for which Moodle started nothing."""
+    move_job(job, State.CANCELLED, kind="cancelled", reason="Cancelled. Nothing was started in Moodle.", guard=guard)
 
 
 def columns_before_sending() -> dict[str, Any]:
-    """The columns of a job that returns to the queue: whatever its last request did, nothing is left of it."""
+    """The columns of a job that returns to the queue, as if nothing had been sent."""
     return {
         "dispatched_at": None,
         "sent_at": None,
         "baseline": None,
         "phase": "",
-        # What was observed belongs to somebody else, or is gone.
-        "facts": {},
+        # The observed courses belong to somebody else, or are gone.
+        "evidence": {},
         "course_id": None,
         "proof": Proof.NONE,
         "likely_course_id": None,
@@ -161,14 +164,14 @@ def columns_before_sending() -> dict[str, Any]:
         "checking_since": None,
         "check_at": None,
         "checks": 0,
-        "looks": 0,
+        "answered_checks": 0,
         "request_error": "",
         "moodle_error": None,
     }
 
 
 def retry_delay(times: int) -> timedelta:
-    """How long a job that started nothing waits for its next attempt; grows with the number of attempts."""
+    """The delay before the next attempt. It grows with the number of attempts."""
     return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(times - 1, 60)))
 
 
@@ -177,14 +180,14 @@ def start_checking(
     reason: str,
     *,
     errorcode: str = "",
-    words: MoodleWords | None = None,
+    raw_error: RawError | None = None,
     done: bool = False,
     guard: Guard = None,
     **changes: Any,
 ) -> None:
-    """Have the sweep check in Moodle what became of a sent job, without a worker.
+    """Let the sweep check in Moodle whether the copy of a sent job was made. No worker is needed for that.
 
-    ``errorcode`` and ``words``: the error that Moodle answered, if it did. ``done``: the error ended the request.
+    ``errorcode`` and ``raw_error``: Moodle's error, if it sent one. ``done``: Moodle has ended the request.
     ``changes``: other columns to change.
     """
     now = timezone.now()
@@ -193,15 +196,15 @@ def start_checking(
         job,
         State.CHECKING,
         kind="checking",
-        reason=f"{reason} What became of the copy is looked up in Moodle.",
-        data=({"errorcode": errorcode} | (asdict(words) if words else {})) if errorcode else None,
+        reason=f"{reason} dupdash checks in Moodle whether the copy was made.",
+        data=({"errorcode": errorcode} | (asdict(raw_error) if raw_error else {})) if errorcode else None,
         guard=guard,
         request_error=errorcode[:100],
-        moodle_error=asdict(words) if words else None,
+        moodle_error=asdict(raw_error) if raw_error else None,
         checking_since=now,
         paused_seconds=0,
         checks=0,
-        looks=0,
+        answered_checks=0,
         check_at=now + timedelta(seconds=settings.CHECK_FIRST),
         **ended,
         **changes,
@@ -209,12 +212,17 @@ def start_checking(
 
 
 def _remove_unwanted(
-    job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard, patient: bool, changes: dict[str, Any]
+    job: DuplicationJob,
+    course_id: int,
+    client: MoodleClient,
+    guard: Guard,
+    retry_removal: bool,
+    changes: dict[str, Any],
 ) -> bool:
-    """Delete the finished copy of a cancelled job; False where the copy stays, and an event says why."""
+    """Delete the finished copy of a cancelled job. Returns False if the copy stays; an event gives the reason."""
     next_check = job.check_at
     if next_check is not None:
-        # Another sweep must not find the copy, and delete it a second time.
+        # Another sweep must not delete the copy a second time.
         changes = {**changes, "check_at": after_a_deletion()}
     if changes:
         update_job(job, guard=guard, **changes)
@@ -222,9 +230,9 @@ def _remove_unwanted(
     try:
         outcome = remove_course(job, client, complete=True, guard=guard)
     except (NotRemoved, MoodleError) as refusal:
-        if patient and may_pass(refusal):
+        if retry_removal and may_pass(refusal):
             if job.state == State.RUNNING:
-                start_checking(job, f"Whether the copy was removed is not known: {refusal}", guard=guard)
+                start_checking(job, f"It is not known whether the copy was deleted: {refusal}", guard=guard)
                 next_check = job.check_at
             # If the answer was lost, Moodle may still be deleting.
             update_job(job, check_at=after_a_deletion() if may_be_deleting(refusal) else next_check)
@@ -232,7 +240,7 @@ def _remove_unwanted(
         record_event(
             job,
             kind="not_removed",
-            reason=f"The copy was to be removed, but could not be: {refusal} Delete course {course_id} in Moodle.",
+            reason=f"The copy could not be deleted: {refusal} Delete course {course_id} in Moodle.",
             guard=guard,
             data={"course_id": course_id},
         )
@@ -249,7 +257,7 @@ def _remove_unwanted(
 
 
 def after_a_deletion() -> datetime:
-    """When Moodle will have ended a deletion that begins now."""
+    """The time by which Moodle will have ended a deletion that begins now."""
     longest = min(LONGEST_DELETION, settings.MOODLE_DUPLICATION_TIMEOUT) + settings.MOODLE_CONNECT_TIMEOUT
     return timezone.now() + timedelta(seconds=longest)
 
@@ -259,8 +267,8 @@ def may_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
 
 
 def may_pass(refusal: NotRemoved | MoodleError) -> bool:
-    """Whether a removal may succeed later: Moodle was away or in maintenance, or its answer was lost."""
+    """Whether a deletion may succeed later: Moodle was down or in maintenance, or its answer was lost."""
     if isinstance(refusal, ConfigurationFault):
-        # This one means that the token may not delete at all.
+        # This code means that the token may not delete courses at all.
         return refusal.errorcode != "accessexception"
     return not isinstance(refusal, NotRemoved | Refused)

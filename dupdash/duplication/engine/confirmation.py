@@ -1,4 +1,4 @@
-"""Confirms the copy that Moodle's answer names, and compares it with its source, after the slot was given back."""
+"""Confirms the copy that Moodle's answer names, and compares it with its source, after the slot was freed."""
 
 import time
 from dataclasses import dataclass, replace
@@ -26,19 +26,19 @@ from dupdash.moodle.records import Contents
 
 @dataclass(frozen=True)
 class EndedCopy:
-    """What Moodle shows of a copy after it has ended the request."""
+    """What a lookup showed of a copy after Moodle ended the request."""
 
     observation: Observation
-    # The comparison with the source; None where no course is the copy, or Moodle could not be asked.
+    # The comparison with the source; None if no course is the copy, or if the comparison was not possible.
     report: Report | None = None
 
 
 def read_ended_copy(
     job: DuplicationJob, client: MoodleClient, evidence: CopyEvidence, expected: ExpectedCopy
 ) -> EndedCopy:
-    """Look up the copy once and compare it with its source. Works without the database, so that threads can do it.
+    """Look up the copy once and compare it with its source. Uses no database, so threads can call it.
 
-    Raises MoodleError where the copy cannot be looked up.
+    Raises MoodleError if the copy cannot be looked up.
     """
     at = time.time()
     own = evidence.own
@@ -57,7 +57,7 @@ def read_ended_copy(
     except MoodleError:
         if named[0].id != evidence.answered:
             raise
-        # Moodle's answer names this course, so it is complete. It is compared later.
+        # Moodle's answer names this course, so it is complete. The comparison is made later.
         return EndedCopy(Observation(at, tuple(snapshots), missing, own is None))
     with_contents = replace(named[0], sections=contents.section_count, activities=contents.activities)
     shown = tuple(with_contents if one.id == with_contents.id else one for one in snapshots)
@@ -70,9 +70,9 @@ def _compare(job: DuplicationJob, course_id: int, client: MoodleClient, contents
 
 
 def confirm(job: DuplicationJob, client: MoodleClient, *, guard: Guard) -> None:
-    """End a job whose copy Moodle's answer names, or have it checked where the answer cannot be confirmed now.
+    """End a job whose copy Moodle's answer names. If the answer cannot be confirmed now, start checking.
 
-    The answer stays as evidence. Raises StaleJob where somebody else changed the job.
+    The answer stays in the evidence. Raises StaleJob if another process changed the job.
     """
     evidence, expected = evidence_of(job), expected_copy_after_sending(job)
     answered = evidence.answered
@@ -88,7 +88,7 @@ def confirm(job: DuplicationJob, client: MoodleClient, *, guard: Guard) -> None:
     if after.is_answer_confirmed and own is not None and not own.missing and own.visible == job.visible:
         if others := [course.id for course in after.candidates if matches_request(course, expected)]:
             reason = (
-                f"Moodle's answer names course {own.id}. Course {others[0]}, under the same names, is not this job's."
+                f"Moodle's answer names course {own.id}. Course {others[0]} has the same names but is not this copy."
             )
             record_event(job, kind="course_corrected", reason=reason, guard=guard, **changes)
         finish(job, own.id, client, guard=guard, report=copy.report, **changes)
@@ -101,8 +101,8 @@ def _why_unconfirmed(job: DuplicationJob, evidence: CopyEvidence, answered: int 
     own = evidence.own
     if evidence.answered is None:
         seen = f", where {evidence.course_id} was seen" if evidence.course_id is not None else ""
-        return f"{named}{seen}, which does not carry the requested names."
+        return f"{named}{seen}, which does not have the requested names."
     if own is None or own.missing:
-        return f"{named}, which is not found."
+        return f"{named}, which was not found."
     visible = "visible" if job.visible else "hidden"
     return f"{named}, which is not {visible} as requested."

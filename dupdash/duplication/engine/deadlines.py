@@ -1,6 +1,6 @@
-"""How long a job whose answer was lost is checked, and how long its course must not change to count as partial.
+"""Computes how long a job is checked, and how long its course must not change before it counts as partial.
 
-Both follow from earlier copies and from the pace of this copy: a Moodle under load is slow.
+Both times depend on earlier copies and on the pace of this copy, because Moodle is slower under load.
 """
 
 from datetime import datetime, timedelta
@@ -10,21 +10,21 @@ from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob
 
-# Seconds: Moodle allows itself an hour for a backup and an hour for a restore.
+# Seconds. Moodle limits a backup to an hour, and a restore to an hour.
 LONGEST_COPY = 7200.0
 
 
 def unchanged_limit(job: DuplicationJob) -> float:
-    """Seconds a partial course must stay unchanged: one whole duration, as expected or as slow as this copy shows."""
+    """Seconds for which a course must not change to count as partial: a whole duration, expected or projected."""
     expected = _expected(job)
     least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected
     return float(max(settings.CHECK_STILL_LEAST, least, _projected_duration(job)))
 
 
 def checking_deadline(job: DuplicationJob) -> datetime:
-    """When checking a job ends without a result, or when a site's own work on it is no longer believed in.
+    """When checking ends without a result, or when dupdash no longer trusts a site that reports a copy as running.
 
-    The time for which the site could not be asked does not count.
+    Time for which the site was down does not count.
     """
     seconds = max(_checking_limit(job), 3 * _projected_duration(job))
     since = job.checking_since or job.sent_at or timezone.now()
@@ -32,7 +32,7 @@ def checking_deadline(job: DuplicationJob) -> datetime:
 
 
 def removal_deadline(job: DuplicationJob) -> datetime:
-    """Until when a removal that fails in passing is tried again; however late the copy turned up."""
+    """Until when a deletion that fails for a temporary reason is tried again."""
     return (job.content_at or timezone.now()) + timedelta(seconds=_checking_limit(job))
 
 
@@ -42,9 +42,9 @@ def _checking_limit(job: DuplicationJob) -> float:
 
 
 def _projected_duration(job: DuplicationJob) -> float:
-    """Seconds that this very copy will take: its restore begins when half of the work is done.
+    """Seconds that this copy will take: twice the time until its restore was seen; 0 before that.
 
-    The last lookup before that may have been long ago, so the projection is limited to Moodle's own time limit.
+    If the restore was seen late, this is too long, so Moodle's own time limit bounds it.
     """
     if job.sent_at is None or job.restore_at is None:
         return 0.0

@@ -1,8 +1,8 @@
-"""Deletes the empty course that an error of Moodle left behind, and sends the request again.
+"""Deletes the empty shell that an error of Moodle left behind, and sends the request again.
 
-Somebody who looks up a new course in its first milliseconds breaks its restore (docs/moodle-behaviour.md). Moodle then
-answers an error and leaves a hidden course without contents under the requested names: an empty shell. The same request
-succeeds once the shell is gone.
+A lookup of a new course in its first milliseconds breaks its restore (docs/moodle-behaviour.md). Moodle then answers
+with an error and leaves a hidden course without contents with the requested names: an empty shell. The same request
+succeeds when the shell is gone.
 """
 
 import logging
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from dupdash.duplication.drivers.copy_tracker import (
-    MISSING_BELIEVED,
+    MISSES_UNTIL_GONE,
     CopyEvidence,
     CourseSnapshot,
     is_empty_shell,
@@ -33,17 +33,17 @@ from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.checking")
 
-# How often the shell of one job is deleted, and its request sent again.
+# How often the shells of one job are deleted and its request is sent again.
 DELETIONS_MOST = 2
 
 
 def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
-    """Whether the course of a job that Moodle ended with an error is an empty shell that dupdash deletes.
+    """Whether the course of a job is an empty shell that dupdash may delete. Moodle has ended its request with an
+    error.
 
-    The course carries both requested names in the requested category, did not exist before the request, is hidden and
-    has nothing but an empty first section. Nothing else was seen that may be the copy.
-
-    Not with the asynchronous driver, because such a site may repeat the outcome of a request that it knows already.
+    The course has both requested names and the requested category, did not exist before the request, is hidden, and has
+    at most an empty first section. No other course was seen that may be the copy. The driver is the synchronous one: a
+    site with the asynchronous services may only repeat the outcome of a request that it knows already.
     """
     course = evidence.own
     if course is None or course.id != evidence.course_id or evidence.answered is not None:
@@ -65,19 +65,19 @@ def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
 def clean_up(
     job: DuplicationJob, evidence: CopyEvidence, client: MoodleClient, *, guard: Guard, deadline: datetime
 ) -> str:
-    """Delete the shell of a job, and put the job back into the queue; every step is an event.
+    """Delete the shell of a job and return the job to the queue. Records an event for each step.
 
-    Returns why the shell stays in Moodle, as a sentence; "" where it was deleted or the deletion is tried again later,
-    until ``deadline``. Raises StaleJob where somebody else changed the job.
+    Returns why the shell stays in Moodle, in a sentence; "" if it was deleted, or if the deletion will be tried again
+    until ``deadline``. Raises StaleJob if another process changed the job.
     """
     shell = evidence.own
     if shell is None or evidence.course_id is None:
         return ""
     if not MoodleHealth.current().may_delete:
-        return _keep(job, shell.id, f"The token of dupdash may not call {DELETE}.", guard)
+        return _record_kept(job, shell.id, f"dupdash’s token may not call {DELETE}.", guard)
     if shell.missing:
-        # The answer to its deletion was lost. One lookup that does not find a course may be a fault of the lookup.
-        if shell.missing < MISSING_BELIEVED:
+        # The answer to its deletion was lost. A single lookup that does not find the course may be wrong.
+        if shell.missing < MISSES_UNTIL_GONE:
             return ""
     else:
         next_check = job.check_at
@@ -85,13 +85,13 @@ def clean_up(
             record_event(
                 job,
                 kind="shell_found",
-                reason="Moodle's error left a hidden course without contents under the requested names: "
-                f"id {shell.id}. It is checked once more and then deleted.",
+                reason="After its error Moodle left a hidden course without contents that has the requested names: "
+                f"id {shell.id}. dupdash checks it once more and then deletes it.",
                 data={"course_id": shell.id},
                 guard=guard,
                 shell_course_id=shell.id,
             )
-        # Another sweep must not find the shell, and delete it a second time.
+        # Another sweep must not delete the shell a second time.
         update_job(job, guard=guard, check_at=after_a_deletion())
         try:
             course = _find_again(job, shell.id, client)
@@ -104,28 +104,28 @@ def clean_up(
                 logger.info("job %s: its empty course was not deleted: %s", job.pk, refusal)
                 update_job(job, check_at=after_a_deletion() if may_be_deleting(refusal) else next_check)
                 return ""
-            return _keep(job, shell.id, str(refusal), guard)
+            return _record_kept(job, shell.id, str(refusal), guard)
     _continue_without_shell(job, shell.id, guard)
     return ""
 
 
 def _find_again(job: DuplicationJob, course_id: int, client: MoodleClient) -> Course | None:
-    """The shell as it is now, None where it is gone. Raises NotRemoved where it is no shell any more, MoodleError."""
+    """The shell as it is now; None if it is gone. Raises NotRemoved if it is not a shell any more, and MoodleError."""
     course = client.course_by_id(course_id)
     if course is None:
         return None
     if course.visible is not False:
-        raise NotRemoved(f"Students can see course {course_id} by now. It is not deleted.")
+        raise NotRemoved(f"Students can see course {course_id} now, so it is not deleted.")
     if not matches_request(CourseSnapshot.from_course(course), expected_copy_after_sending(job)):
         named = quote_course(course.fullname, course.shortname)
-        raise NotRemoved(f"Course {course_id} is called {named} by now, or was moved. It is not deleted.")
+        raise NotRemoved(f"Course {course_id}, {named}, was renamed or moved, so it is not deleted.")
     contents = client.contents(course_id)
     if contents.left_out or not is_empty_shell(contents.section_count, contents.activities):
-        raise NotRemoved(f"Course {course_id} has contents by now. It is not deleted.")
+        raise NotRemoved(f"Course {course_id} has contents now, so it is not deleted.")
     return course
 
 
-def _keep(job: DuplicationJob, course_id: int, why: str, guard: Guard) -> str:
+def _record_kept(job: DuplicationJob, course_id: int, why: str, guard: Guard) -> str:
     record_event(
         job,
         kind="shell_kept",
@@ -137,18 +137,18 @@ def _keep(job: DuplicationJob, course_id: int, why: str, guard: Guard) -> str:
 
 
 def _continue_without_shell(job: DuplicationJob, course_id: int, guard: Guard) -> None:
-    """The shell is gone: put the job back into the queue, or end it where somebody cancelled it.
+    """Return the job to the queue after its shell was deleted, or end it if it was cancelled.
 
-    The driver looks up the requested short name before it sends: a course with that name ends the job.
+    Before sending again the driver looks up the requested short name. If a course still has it, the job fails.
     """
-    deleted = f"The empty course, id {course_id}, was deleted in Moodle and is gone."
+    deleted = f"The empty course, id {course_id}, was deleted in Moodle."
     again = job.shell_deletions + 1
     try:
         move_job(
             job,
             State.QUEUED,
             kind="shell_deleted",
-            reason=f"{deleted} Nothing is left of the request, so it is sent again ({again} of {DELETIONS_MOST}).",
+            reason=f"{deleted} dupdash sends the request again ({again} of {DELETIONS_MOST}).",
             data={"course_id": course_id, "errorcode": job.request_error},
             guard={**(guard or {}), "cancel_requested_at__isnull": True},
             shell_deletions=again,

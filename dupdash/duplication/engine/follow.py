@@ -1,4 +1,4 @@
-"""Follows the copies that a site makes by itself: reads their status together, and ends those that are done."""
+"""Follows the copies that a site makes in the background: reads their status, and ends the jobs of finished copies."""
 
 import contextlib
 import logging
@@ -22,7 +22,7 @@ from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_o
 from dupdash.duplication.engine import deadlines
 from dupdash.duplication.engine.completion import fail, finish, start_checking, succeed
 from dupdash.duplication.engine.confirmation import EndedCopy, read_ended_copy
-from dupdash.duplication.engine.start_again import repeat_starts
+from dupdash.duplication.engine.repeat_start import repeat_starts
 from dupdash.duplication.engine.verification import lacks_most
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Proof
@@ -35,11 +35,11 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.follow")
 
-# Threads that read finished copies at the same time.
+# The number of threads that read finished copies.
 READERS = 8
 
 STARTED = Q(state=State.RUNNING) & ~Q(duplicate_id="")
-# The answer to the start call was lost, and no worker drives the job: the call is repeated.
+# The answer to the start call was lost, and no worker has the job. The sweep repeats the call.
 UNANSWERED = Q(state=State.RUNNING, duplicate_id="", lease_owner="", sent_at__isnull=False)
 FOLLOWED = STARTED | UNANSWERED
 
@@ -47,8 +47,7 @@ FOLLOWED = STARTED | UNANSWERED
 def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
     """Read the status of every followed job that is due, and act on it.
 
-    ``deadline``: on the monotonic clock. Returns False where there was not enough time, or where Moodle refused the
-    token.
+    ``deadline``: on the monotonic clock. Returns False if time ran out, or after a configuration fault.
     """
     jobs = _claim_due_jobs()
     if not jobs:
@@ -66,8 +65,8 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
     _record_running(running, reports)
     done = [job for job in started if asynchronous.is_finished(reports.get(job.pk))]
     _free_slots(done)
-    # A site with the companions names the course in its own result, which is read for each job.
-    finished = [job for job in done if not asynchronous.reports_the_whole(job)]
+    # A site with the companions returns a result that names the course. It is read for each job below.
+    finished = [job for job in done if not asynchronous.reports_overall_progress(job)]
     fault = _end_finished(finished, client, deadline) or fault
     running_ids, finished_ids = ({job.pk for job in some} for some in (running, finished))
     for job in jobs:
@@ -76,7 +75,7 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
         if job.pk in finished_ids:
             continue
         try:
-            # A job that is late is looked up, whatever the site reports.
+            # The copy of a late job is checked in Moodle, whatever the site reports.
             if job.duplicate_id and (job.pk not in running_ids or _is_late(job)):
                 _act_on_report(job, reports.get(job.pk), client)
         except ConfigurationFault as refused:
@@ -89,10 +88,9 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
 
 
 def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: float) -> ConfigurationFault | None:
-    """Confirm the copies that the site calls complete, and end their jobs. Returns a fault of the configuration.
+    """Confirm the copies that the site reports as complete, and end their jobs. Returns a configuration fault, if any.
 
-    Threads read all copies; then one transaction ends the jobs: a hundred copies that end together would take ten
-    seconds one by one.
+    Threads read the copies, and one transaction ends the jobs. One by one, a hundred jobs would take ten seconds.
     """
     if not jobs:
         return None
@@ -129,7 +127,7 @@ def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: fl
 
 
 def _free_slots(jobs: Collection[DuplicationJob]) -> None:
-    """Give back the slots of copies that the site calls complete, before they are confirmed."""
+    """Free the slots of copies that the site reports as complete, before the copies are confirmed."""
     if not jobs:
         return
     now = timezone.now()
@@ -146,9 +144,9 @@ def _apply(job: DuplicationJob, copy: EndedCopy) -> CopyEvidence:
 
 
 def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
-    """Whether the copy carries the requested names and has contents, or is as empty as its source.
+    """Whether the copy has the requested names and contents, or is visible and as empty as its source.
 
-    A restore begins with a hidden course under the requested names, so a hidden one proves nothing here.
+    A restore begins with a hidden course with the requested names, so an empty hidden course proves nothing.
     """
     own = evidence.own
     if own is None or own.id != evidence.course_id or own.missing:
@@ -158,7 +156,7 @@ def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
 
 
 def _succeed_at_once(job: DuplicationJob, copy: EndedCopy) -> bool:
-    """End a job whose copy was confirmed and compared, without another request to Moodle; False for other jobs."""
+    """End a job without another request to Moodle, if its copy is confirmed and compared. Returns whether it ended."""
     evidence = _apply(job, copy)
     report, course_id = copy.report, evidence.course_id
     if job.cancel_requested_at is not None or report is None or course_id is None or lacks_most(report):
@@ -179,18 +177,18 @@ def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient
     evidence = _apply(job, copy)
     changes = changes_from_evidence(evidence, job)
     if evidence.course_id is None:
-        lost = "The site says that the copy is complete, and no such course is seen."
+        lost = "The site reports that the copy is complete, but no such course was found."
         start_checking(job, lost, **changes)
     elif _is_confirmed(evidence, copy):
         finish(job, evidence.course_id, client, report=copy.report, **changes)
     elif _is_late(job):
-        start_checking(job, "The site calls the copy complete, and Moodle does not show it so.", **changes)
+        start_checking(job, "The site reports that the copy is complete, but the course is not complete.", **changes)
     else:
         update_job(job, **changes)
 
 
 def _claim_due_jobs() -> list[DuplicationJob]:
-    """The followed jobs that are due, the longest waiting first. Only one of two sweeps at the same time gets a job."""
+    """The followed jobs that are due, the longest overdue first. If two sweeps run, only one of them gets a job."""
     now = timezone.now()
     due = DuplicationJob.objects.filter(FOLLOWED, check_at__lte=now)
     ids = list(due.order_by("check_at").values_list("pk", flat=True))
@@ -203,13 +201,13 @@ def _claim_due_jobs() -> list[DuplicationJob]:
 
 
 def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) -> None:
-    """Store the progress of copies that run, in one transaction: a hundred commits would take a second."""
+    """Store the progress of running copies in one transaction, because a hundred commits would take a second."""
     with transaction.atomic():
         for job in jobs:
             status = reports[job.pk].status
             changes = asynchronous.changes_from_report(job, status) if status is not None else {}
             if job.moodle_done_at is not None:
-                # The site called it complete before, and does so no more.
+                # The site reported the copy as complete before, and does not any more.
                 changes["moodle_done_at"] = None
             try:
                 update_job(job, last_response_at=timezone.now(), **changes)
@@ -218,7 +216,7 @@ def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) 
 
 
 def _is_late(job: DuplicationJob) -> bool:
-    """A copy that waits in Moodle's queue is not late, however long: nothing was begun."""
+    """Whether the copy should have ended by now. A copy that waits in Moodle's queue is never late."""
     return job.moodle_queue_ahead is None and timezone.now() >= deadlines.checking_deadline(job)
 
 
@@ -235,18 +233,19 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
         case outcomes.Finished(course_id):
             _finish(job, course_id, client)
         case outcomes.AnswerLost(detail, errorcode):
-            done = errorcode not in ("", asynchronous.FAILED_BY_ITS_ID)
-            start_checking(job, f"The site's own word does not settle it: {detail}.", errorcode=errorcode, done=done)
+            done = errorcode not in ("", asynchronous.FAILED_WITHOUT_REASON)
+            reason = f"The site's report does not prove the outcome: {detail}."
+            start_checking(job, reason, errorcode=errorcode, done=done)
         case outcomes.FailedInMoodle() as failure:
             _fail(job, failure)
         case outcomes.CancelledInMoodle():
-            reason = "Moodle stopped the copy and removed what it had made."
+            reason = "Moodle stopped the copy and deleted the new course."
             move_job(job, State.CANCELLED, kind="cancelled", reason=reason)
         case None if late:
-            # Whoever worked on it there may be dead, and then says the same for ever.
-            start_checking(job, "The site has not finished it, long after it should have.")
+            # The process on the site may have died, and its status will never change.
+            start_checking(job, "The site should have finished the copy long ago.")
         case None if report is not None:
-            # The site answered, and does not know the result yet.
+            # The site answered, but has no result yet.
             update_job(job, last_response_at=timezone.now())
 
 
@@ -260,7 +259,7 @@ def _finish(job: DuplicationJob, course_id: int, client: MoodleClient) -> None:
 
 
 def _fail(job: DuplicationJob, failure: outcomes.FailedInMoodle) -> None:
-    """The site's own result is the proof: nothing is looked up."""
+    """End a job as failed. The site's result is the proof, so no lookup is needed."""
     left: dict[str, Any] = {}
     if failure.partial_course_id is not None:
         left = {"course_id": failure.partial_course_id, "proof": Proof.ANSWERED}
@@ -269,7 +268,7 @@ def _fail(job: DuplicationJob, failure: outcomes.FailedInMoodle) -> None:
         job,
         failure.code,
         failure.message,
-        reason=f"Moodle ended the copy: {message_or_code(failure.code, failure.message)}",
+        reason=f"The copy failed in Moodle: {message_or_code(failure.code, failure.message)}",
         moodle_done_at=now,
         source_released_at=job.source_released_at or now,
         **left,

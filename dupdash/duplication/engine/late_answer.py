@@ -1,4 +1,4 @@
-"""Records what Moodle answers to a request after its job was taken back from the worker: the answer still counts."""
+"""Records an answer of Moodle that arrives after the job was taken back from its worker. The answer still counts."""
 
 import time
 from dataclasses import asdict
@@ -16,26 +16,26 @@ from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import record_event, update_job
-from dupdash.moodle.errors import MoodleError, MoodleWords
+from dupdash.moodle.errors import MoodleError, RawError
 
 
 def record_late_outcome(job: DuplicationJob, outcome: Outcome) -> None:
-    """Record the outcome of a request whose job the sweep checks by now."""
+    """Record the outcome of a request whose job is being checked meanwhile."""
     if job.state not in (State.CHECKING, State.UNRESOLVED):
         return
     match outcome:
         case outcomes.Answered(course_id):
             record_late_answer(job, course_id)
-        case outcomes.Refused(code, message, words):
-            _record_refusal(job, code, message, words)
+        case outcomes.Refused(code, message, raw_error):
+            _record_refusal(job, code, message, raw_error)
         case outcomes.NothingStarted(error):
-            _record_refusal(job, error_code(error), f"{error} It can be tried again.", error.words)
+            _record_refusal(job, error_code(error), f"{error} You can try again.", error.raw_error)
         case outcomes.SiteUnavailable(fault):
             moodle_health.pause(fault)
-            message = f"{fault} It can be tried again when this is fixed."
-            _record_refusal(job, error_code(fault), message, fault.words)
-        case outcomes.AnswerLost(detail, errorcode, words) if errorcode:
-            _record_error(job, errorcode, detail, words)
+            message = f"{fault} You can try again when this is fixed."
+            _record_refusal(job, error_code(fault), message, fault.raw_error)
+        case outcomes.AnswerLost(detail, errorcode, raw_error) if errorcode:
+            _record_error(job, errorcode, detail, raw_error)
         case outcomes.AnswerLost() | outcomes.Finished():
             update_job(job, check_at=timezone.now())
 
@@ -45,44 +45,44 @@ def error_code(error: MoodleError) -> str:
 
 
 def record_late_answer(job: DuplicationJob, course_id: int) -> None:
-    """Store the course that Moodle's answer names; the next check, which is due at once, confirms it."""
+    """Store the course that Moodle's answer names. The next check, which is due at once, confirms it."""
     disowned = job.course_id not in (None, course_id)
     evidence = apply_answer(evidence_of(job), course_id, time.time())
     record_event(
         job,
         kind="late_answer",
-        reason=f"Moodle's answer arrived after all: course {course_id}."
-        + (f" Course {job.course_id}, under the same names, is not this job's." if disowned else ""),
+        reason=f"Moodle's answer arrived late: course {course_id}."
+        + (f" Course {job.course_id} has the same names but is not this copy." if disowned else ""),
         guard={"course_id": job.course_id},
         check_at=timezone.now(),
         **changes_from_answer(job, evidence),
     )
 
 
-def _record_refusal(job: DuplicationJob, code: str, message: str, words: MoodleWords | None) -> None:
-    """Nothing was started, so the job ends; unless a course was seen, which is the better evidence."""
+def _record_refusal(job: DuplicationJob, code: str, message: str, raw_error: RawError | None) -> None:
+    """Record an answer that says that nothing was started: the job ends, unless a course was seen."""
     unseen = {"course_id": None, "cancel_requested_at": job.cancel_requested_at}
     if job.course_id is not None:
-        _record_error(job, code, message, words)
+        _record_error(job, code, message, raw_error)
     elif job.cancel_requested_at is not None:
         cancel_unsent(job, guard=unseen)
     else:
-        reason = f"It is known after all that nothing was started: {message_or_code(code, message)}"
-        fail(job, code, message, reason=reason, words=words, guard=unseen)
+        reason = f"Moodle's answer arrived late: nothing was started. {message_or_code(code, message)}"
+        fail(job, code, message, reason=reason, raw_error=raw_error, guard=unseen)
 
 
-def _record_error(job: DuplicationJob, code: str, message: str, words: MoodleWords | None) -> None:
-    """Moodle has ended the request: what a few lookups show from now on is all there is."""
+def _record_error(job: DuplicationJob, code: str, message: str, raw_error: RawError | None) -> None:
+    """Record an error that may have left something in Moodle. The next checks find out what."""
     record_event(
         job,
         kind="late_answer",
-        reason=f"Moodle's answer arrived after all, an error: {message_or_code(code, message)}",
-        data={"errorcode": code, "message": message, **(asdict(words) if words else {})},
+        reason=f"Moodle's answer arrived late. It is an error: {message_or_code(code, message)}",
+        data={"errorcode": code, "message": message, **(asdict(raw_error) if raw_error else {})},
         request_error=code[:100],
-        moodle_error=asdict(words) if words else None,
+        moodle_error=asdict(raw_error) if raw_error else None,
         moodle_done_at=timezone.now(),
         source_released_at=job.source_released_at or timezone.now(),
         checks=0,
-        looks=0,
+        answered_checks=0,
         check_at=timezone.now(),
     )

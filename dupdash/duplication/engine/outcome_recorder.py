@@ -1,4 +1,4 @@
-"""Turns the outcome of an attempt into transitions of its job."""
+"""Records the outcome of an attempt as a transition of its job."""
 
 import logging
 from dataclasses import asdict
@@ -31,12 +31,12 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.engine")
 
-# How often an outcome is recorded anew because somebody changed the job at the same moment.
+# How often recording is tried again because somebody changed the job at the same moment.
 TRIES = 5
 
 
 def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
-    """Record what an attempt led to. Harmless when repeated, and when somebody else has changed the job.
+    """Record the outcome of an attempt. It may be called again, and does nothing if the job has moved on.
 
     ``driven``: the job as its driver left it.
     """
@@ -48,7 +48,7 @@ def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> No
             elif job.sent_at is not None and job.sent_at == driven.sent_at:
                 record_late_outcome(job, outcome)
         except StaleJob as moved:
-            # Somebody cancelled the job, or took it back, at this very moment.
+            # The job was cancelled or taken back at this moment.
             logger.info("%s", moved)
         else:
             return
@@ -65,7 +65,7 @@ def _record(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
         case outcomes.AnswerLost() as lost:
             _after_lost_answer(job, lease, lost)
         case outcomes.NothingStarted(error):
-            _again_later(job, lease, error)
+            _retry_later(job, lease, error)
         case outcomes.CancelledBeforeSending():
             cancel_unsent(job, guard=lease.guard)
         case outcomes.SourceIsBusy():
@@ -73,35 +73,35 @@ def _record(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
                 job,
                 lease,
                 kind="source_busy",
-                reason="Another copy of the same source is on its way; its course must be seen first.",
+                reason="Another copy of the same source has started. This one waits until its course appears.",
             )
         case outcomes.SiteUnavailable(ConfigurationFault() as fault):
             _wait_for_configuration(job, lease, fault)
         case outcomes.SiteUnavailable(outage):
             _wait_for_site(job, lease, outage)
-        case outcomes.Refused(code, message, words):
-            fail(job, code, message, words=words, guard=lease.guard)
+        case outcomes.Refused(code, message, raw_error):
+            fail(job, code, message, raw_error=raw_error, guard=lease.guard)
         case outcomes.LeaseLost() | outcomes.RunsInMoodle():
             pass
 
 
 def _after_lost_answer(job: DuplicationJob, lease: Lease, lost: outcomes.AnswerLost) -> None:
     if job.sent_at is None:
-        _again_later(job, lease, MoodleError(lost.detail, errorcode="worker_lost"))
+        _retry_later(job, lease, MoodleError(lost.detail, errorcode="worker_lost"))
         return
     if lost.errorcode:
-        why = f"Moodle answered with an error, which does not say what it left behind: {lost.detail}."
+        why = f"Moodle answered with an error and may have left a part of the copy: {lost.detail}."
     else:
-        why = f"No trustworthy answer came from Moodle: {lost.detail}."
+        why = f"No trustworthy answer arrived from Moodle: {lost.detail}."
     done = bool(lost.errorcode)
-    start_checking(job, why, errorcode=lost.errorcode, words=lost.words, done=done, guard=lease.guard)
+    start_checking(job, why, errorcode=lost.errorcode, raw_error=lost.raw_error, done=done, guard=lease.guard)
 
 
-def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
-    """Nothing started: back to the queue with a growing delay, up to the limit of attempts."""
+def _retry_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
+    """Return the job to the queue with a delay, because nothing was started. After the last attempt it fails."""
     if job.attempts >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
         message = f"{error} Tried {job.attempts} times."
-        fail(job, error_code(error), message, words=error.words, guard=lease.guard)
+        fail(job, error_code(error), message, raw_error=error.raw_error, guard=lease.guard)
         return
     pause = retry_delay(job.attempts)
     _back_to_queue(
@@ -109,40 +109,44 @@ def _again_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
         lease,
         kind="again_later",
         reason=f"Attempt {job.attempts} started nothing: {error} "
-        f"The next one follows in {pause.total_seconds():.0f} seconds or later.",
+        f"The next attempt starts in {pause.total_seconds():.0f} seconds or later.",
         data=_event_data(error),
         retry_at=timezone.now() + pause,
     )
 
 
 def _wait_for_site(job: DuplicationJob, lease: Lease, outage: MoodleError) -> None:
-    """The site is down: dispatch pauses, and the job keeps its place in the queue without using up an attempt."""
+    """Pause dispatch because the site is down. The job keeps its place in the queue and its number of attempts."""
     moodle_health.pause(outage)
     _back_to_queue(
         job,
         lease,
         kind="site_down",
-        reason=f"The Moodle site is not available: {outage} Nothing was started. The job waits until the site is back.",
+        reason=f"Moodle is not available: {outage} Nothing was started. The job waits until Moodle is available.",
         data=_event_data(outage),
     )
 
 
 def _event_data(error: MoodleError) -> dict[str, str]:
-    return {"errorcode": error.errorcode, "message": error.message, **(asdict(error.words) if error.words else {})}
+    return {
+        "errorcode": error.errorcode,
+        "message": error.message,
+        **(asdict(error.raw_error) if error.raw_error else {}),
+    }
 
 
 def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: ConfigurationFault) -> None:
-    """A fault of the configuration: dispatch pauses, and the job keeps its place in the queue until it is fixed.
+    """Pause dispatch because of a configuration fault. The job keeps its place in the queue until the fault is fixed.
 
-    No job fails because a site is misconfigured, for however long. But a fault that this job alone meets (a firewall
-    that refuses its name) returns with each of its attempts, so the delay between them grows, and in the end it fails.
+    A misconfigured site does not make jobs fail. But if only this job meets the fault (for example because a firewall
+    refuses its name), the delay between its attempts grows, and after the last attempt it fails.
     """
     times = job.events.filter(kind="paused").count() + 1
     alone = _times_while_others_were_made(job)
     if alone >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
-        message = f"{fault} This was so {alone} times, while other copies were made."
+        message = f"{fault} This happened {alone} times, while Moodle made other copies."
         reason = f"Nothing was started: {message}"
-        fail(job, error_code(fault), message, reason=reason, words=fault.words, guard=lease.guard)
+        fail(job, error_code(fault), message, reason=reason, raw_error=fault.raw_error, guard=lease.guard)
         return
     moodle_health.pause(fault)
     _back_to_queue(
@@ -151,13 +155,13 @@ def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: Configurat
         kind="paused",
         reason=f"Nothing was started: {fault} The job waits until this is fixed.",
         data=_event_data(fault),
-        # Others go first when the probe has found that all is well.
+        # After a successful probe, other jobs go first.
         retry_at=timezone.now() + timedelta(seconds=settings.PROBE_INTERVAL) + retry_delay(times),
     )
 
 
 def _times_while_others_were_made(job: DuplicationJob) -> int:
-    """How often this job met such a fault, with this one, after the site had made a copy all the same."""
+    """How often this job, including now, met a configuration fault although the site made other copies meanwhile."""
     paused = job.events.filter(kind="paused")
     first = paused.first()
     if first is None:
@@ -167,7 +171,7 @@ def _times_while_others_were_made(job: DuplicationJob) -> int:
         return 0
     latest = DuplicationJob.objects.filter(state=State.SUCCEEDED).aggregate(at=Max("sent_at"))["at"]
     if JobEvent.objects.filter(kind="paused", at__gt=latest).exclude(job=job).exists():
-        # Others meet it, too, and nothing was sent since that became a copy.
+        # Other jobs meet the fault, too, and the site has made no copy since.
         return 0
     return paused.filter(at__gt=made.finished_at).count() + 1
 
@@ -181,18 +185,18 @@ def _back_to_queue(
     data: dict[str, str] | None = None,
     **changes: Any,
 ) -> None:
-    """Only where nothing can have started: "sent" is withdrawn, by this event."""
+    """Return a job to the queue for which Moodle started nothing. The job counts as not sent."""
     if job.cancel_requested_at is not None:
         cancel_unsent(job, guard=lease.guard)
         return
     if kind in ("source_busy", "paused", "site_down"):
-        # Not an attempt: it waits for something that is no fault of the job.
+        # This does not count as an attempt, because the job did not cause it.
         changes["attempts"] = max(0, job.attempts - 1)
     move_job(
         job,
         State.QUEUED,
         kind=kind,
-        reason=reason + _to_be_judged(job),
+        reason=reason + _courses_to_check(job),
         data=data,
         guard={**lease.guard, "cancel_requested_at__isnull": True},
         **columns_before_sending(),
@@ -200,11 +204,14 @@ def _back_to_queue(
     )
 
 
-def _to_be_judged(job: DuplicationJob) -> str:
-    """What appeared in Moodle during an attempt that started nothing: it is seen no more when the next one begins."""
+def _courses_to_check(job: DuplicationJob) -> str:
+    """A sentence about courses that appeared in Moodle during an attempt that started nothing; "" if there are none.
+
+    The next attempt no longer looks at these courses.
+    """
     ids = ", ".join(f"id {candidate['id']}" for candidate in job.candidates)
     return (
-        f" Meanwhile a course appeared that is likely somebody else’s; somebody should judge it in Moodle: {ids}."
+        f" Meanwhile a course appeared that is probably not this copy. Somebody should check it in Moodle: {ids}."
         if ids
         else ""
     )

@@ -1,4 +1,4 @@
-"""Takes back jobs whose worker was lost, and releases sources that a lost answer blocked long enough."""
+"""Takes back jobs whose worker was lost, and releases sources that a job with a lost answer has blocked long enough."""
 
 import logging
 from typing import Any
@@ -8,11 +8,11 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from dupdash.duplication.drivers.asynchronous import repeated_soon, start_lost
+from dupdash.duplication.drivers.asynchronous import columns_without_worker, reason_of_lost_start
 from dupdash.duplication.drivers.lookup import course_due_at
 from dupdash.duplication.engine.completion import cancel_unsent, fail, retry_delay, start_checking
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.queue.leases import DEAD, doubted_long_enough
+from dupdash.duplication.queue.leases import DEAD, expired_for_a_while
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job, record_event
 from dupdash.moodle.options import abilities
@@ -20,33 +20,34 @@ from dupdash.telemetry.counters import COUNTERS, LEASES_LOST, Event
 
 logger = logging.getLogger("dupdash.recovery")
 
-# A job that a site works on by itself is driven by no worker, and needs no lease.
+# A copy that the site makes in the background needs no worker and no lease.
 DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, duplicate_id="")
 
 
 def recover_dead_leases() -> None:
-    """Take back the jobs whose worker is gone: to the queue where nothing was sent, else to be checked.
+    """Take back jobs whose lease has expired: jobs that were not sent return to the queue, others are checked.
 
-    Not at once: after an outage of the database every lease is expired, and the first sweep may run before the workers.
+    This happens half a lease after a sweep has found the lease expired: after an outage of the database every lease is
+    expired, and the workers need time to renew theirs.
     """
     driven = DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & DEAD)
     driven.filter(lease_expired_seen_at__isnull=True).update(lease_expired_seen_at=Now())
-    _take_back(DEAD & doubted_long_enough(), "Its worker was lost.", at_fault=True)
+    _take_back(DEAD & expired_for_a_while(), "Its worker was lost.", at_fault=True)
 
 
 def release_worker_group(worker_group: str, *, at_fault: bool) -> None:
-    """Take back the jobs of processes that were just killed, without waiting for their leases to run out.
+    """Take back the jobs of processes that were just killed, without waiting until their leases expire.
 
-    ``at_fault``: they were not stopped by a person, and one of these jobs may be what they died of.
+    ``at_fault``: the processes failed, and one of these jobs may be the cause.
     """
     why = "Its worker was lost." if at_fault else "Its worker was stopped."
     _take_back(Q(lease_owner__startswith=f"{worker_group}:"), why, at_fault=at_fault)
 
 
 def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
-    """``at_fault``: the job itself may be what its worker died of."""
+    """Take back jobs. ``at_fault``: the job may be the cause of its worker's failure."""
     for job in DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & whose):
-        # If the lease is renewed meanwhile, or the job is sent or cancelled, this UPDATE must not match.
+        # The UPDATE must not match if the lease was renewed meanwhile, or if the job was sent or cancelled.
         guard = {
             "lease_owner": job.lease_owner,
             "lease_until": job.lease_until,
@@ -55,8 +56,10 @@ def _take_back(whose: Q, why: str, *, at_fault: bool) -> None:
             "cancel_requested_at": job.cancel_requested_at,
         }
         try:
-            if job.sent_at is not None and abilities(job.driver).repeatable:
-                record_event(job, kind="start_lost", reason=start_lost(why), guard=guard, **repeated_soon())
+            if job.sent_at is not None and abilities(job.driver).idempotent_start:
+                record_event(
+                    job, kind="start_lost", reason=reason_of_lost_start(why), guard=guard, **columns_without_worker()
+                )
             elif job.sent_at is not None:
                 start_checking(job, f"{why} The request had been sent to Moodle.", guard=guard)
             elif job.cancel_requested_at is not None:
@@ -82,7 +85,7 @@ def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_f
         job,
         State.QUEUED,
         kind="worker_lost",
-        reason=f"{why} Nothing had been sent to Moodle, so it goes back to the queue.",
+        reason=f"{why} Nothing had been sent to Moodle, so the job returns to the queue.",
         guard=guard,
         dispatched_at=None,
         **changes,
@@ -90,9 +93,9 @@ def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_f
 
 
 def release_overdue_sources() -> None:
-    """Let the next copy of a source start where a lost answer blocks it, and its own course should have appeared.
+    """Let the next copy of a source start if a job with a lost answer blocks it, and the course of that job is overdue.
 
-    A partial course that appears later may then belong to either job: it is a candidate, which only a person deletes.
+    A partial course that appears later may belong to either job. It is a candidate, and only a person deletes it.
     """
     for job in DuplicationJob.objects.blocking_source().filter(state=State.CHECKING, sent_at__isnull=False):
         if course_due_at(job) > timezone.now():
@@ -101,7 +104,7 @@ def release_overdue_sources() -> None:
             record_event(
                 job,
                 kind="source_released",
-                reason="Its course should have appeared in Moodle by now: another copy of the same source may start.",
+                reason="The new course should have appeared in Moodle by now. Another copy of the source may start.",
                 guard={"source_released_at": None},
                 source_released_at=timezone.now(),
             )

@@ -1,4 +1,4 @@
-"""Runs one job: claims it, chooses the driver, lets it work, and confirms the copy without holding the slot."""
+"""Runs one job: claims it, chooses and runs the driver, and confirms the copy after the slot was freed."""
 
 import logging
 import threading
@@ -25,16 +25,16 @@ logger = logging.getLogger("dupdash.engine")
 
 
 def run_job(job_id: str) -> None:
-    """Claim a job and have Moodle copy. Does nothing where there is nothing to claim.
+    """Claim a job and have Moodle make the copy. Does nothing if the job cannot be claimed.
 
-    Returns when the slot is free. A thread then confirms the copy that Moodle's answer names; it holds the lease until
+    Returns when the slot is free. A thread then confirms the copy that Moodle's answer names. It holds the lease until
     the job has ended.
     """
     lease = claim(job_id)
     if lease is None:
         return
     with ExitStack() as lease_renewal:
-        lease_renewal.enter_context(lease.kept())
+        lease_renewal.enter_context(lease.renewed())
         job = DuplicationJob.objects.get(pk=job_id)
         outcome = _attempt(job, lease)
         if isinstance(outcome, outcomes.Answered):
@@ -42,13 +42,15 @@ def run_job(job_id: str) -> None:
             return
         retry_until_database_up(lambda: record_outcome(job, lease, outcome))
     if isinstance(outcome, outcomes.LeaseLost) and outcome.late_outcome is not None:
-        # This worker is free for others; a worker that waits without a lease would look like a dead one.
+        # A thread waits for the answer, so that this worker can run other jobs.
         LateAnswerThread(job, lease, outcome.late_outcome).start()
 
 
 class ConfirmationThread(threading.Thread):
-    """Confirms and verifies the copy that Moodle's answer names. A process that ends in order waits for this thread;
-    after a crash the sweep does its work."""
+    """Confirms and verifies the copy that Moodle's answer names.
+
+    A process that ends normally waits for this thread. After a crash the sweep confirms the copy.
+    """
 
     def __init__(self, job: DuplicationJob, lease: Lease, outcome: Outcome, lease_renewal: ExitStack) -> None:
         super().__init__(name=f"confirmation-{job.pk}", daemon=False)
@@ -69,7 +71,7 @@ class ConfirmationThread(threading.Thread):
 
 
 class LateAnswerThread(threading.Thread):
-    """Waits for Moodle's answer to the request of a job that the sweep checks by now: the answer still counts."""
+    """Waits for Moodle's answer to the request of a job that was taken back. The answer still counts."""
 
     def __init__(self, job: DuplicationJob, lease: Lease, late_outcome: Callable[[], Outcome]) -> None:
         super().__init__(name=f"late-answer-{job.pk}", daemon=True)
@@ -82,7 +84,7 @@ class LateAnswerThread(threading.Thread):
             outcome = self._late_outcome()
             retry_until_database_up(lambda: record_outcome(self._job, self._lease, outcome))
         except Exception:
-            # Nothing is lost with it: the sweep checks the job.
+            # The sweep checks the job without the answer.
             logger.exception("job %s: its late answer could not be recorded", self._job.pk)
         finally:
             connection.close()
@@ -94,7 +96,7 @@ def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
             try:
                 site = moodle_health.recent_site(client)
             except MoodleError as error:
-                # The site was asked about nothing but itself: whatever this error is, it affects every job.
+                # Any error of this call affects every job.
                 return outcomes.SiteUnavailable(error)
             outcome = _drive(job, lease, client, site)
             if isinstance(outcome, outcomes.NothingStarted):
@@ -104,16 +106,16 @@ def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
     except MoodleError as error:
         return outcome_of_read(error)
     except Exception:
-        # A fault of dupdash. Whether the request was sent is in the row, not in this stack.
-        logger.exception("job %s: the driver broke", job.pk)
-        return outcomes.AnswerLost("a fault in dupdash itself; the log of the worker says more")
+        # A bug in dupdash. The job's row says whether the request was sent.
+        logger.exception("job %s: the driver failed", job.pk)
+        return outcomes.AnswerLost("dupdash itself failed; the log of the worker has the details")
 
 
 def _drive(job: DuplicationJob, lease: Lease, client: MoodleClient, site: SiteInfo) -> Outcome:
     site_driver = moodle_health.choose_driver(site)
     driver = moodle_health.driver_for_copy(site_driver, visible=job.visible)
     if driver != site_driver and site.lacks(moodle_health.DUPLICATE):
-        return outcomes.Refused("invalidparameter", "This site's service makes visible copies only.")
-    if ABILITIES[driver].works_by_itself:
+        return outcomes.Refused("invalidparameter", "This site can make visible copies only.")
+    if ABILITIES[driver].runs_in_background:
         return asynchronous.duplicate(job, lease, client, driver)
     return synchronous.duplicate(job, lease, client)

@@ -1,6 +1,6 @@
 """Compares a copy with its source: sections and activities, matched by name and type.
 
-What Moodle's contents service cannot show (blocks, filters, people, grades) is not claimed to be verified.
+Blocks, filters, people and grades are not compared, because Moodle's contents service does not return them.
 """
 
 import logging
@@ -27,21 +27,21 @@ from dupdash.moodle.records import Contents
 
 logger = logging.getLogger("dupdash.verification")
 
-# A report names so many differences of a kind, and counts the rest.
+# How many differences of a kind a report names. It counts the rest.
 NAMED_MOST = 50
 # After this time without a comparison, the report says that the copy could not be compared.
 VERIFY_FOR = timedelta(days=1)
-# The longest pause between two tries.
+# The longest pause between two attempts.
 VERIFY_LONGEST = timedelta(hours=1)
 AT_ONCE = 50
-# With fewer activities than this a copy is incomplete only where it is an empty shell.
+# If the source has fewer activities than this, the copy counts as incomplete only if it is an empty shell.
 FEW_ACTIVITIES = 4
 
 Report = dict[str, Any]
 
 
 class NotListed(Exception):
-    """Moodle cannot list the contents of a course, and will not be able to later; the message says which and why."""
+    """Moodle cannot list the contents of a course, now or later. The message names the course and the reason."""
 
 
 def verify(
@@ -52,10 +52,10 @@ def verify(
     copy: Contents | None = None,
     fresh: bool = False,
 ) -> Report | None:
-    """The report of a finished copy; None where Moodle could not be asked (it is tried again later).
+    """The report on a finished copy; None if Moodle did not answer (the sweep tries again).
 
-    ``copy``: the contents of the copy, where they were just read. Unless ``fresh``, the contents of the source may be a
-    minute old; where the copy differs from them, both are read anew.
+    ``copy``: the contents of the copy, if they were just read. Unless ``fresh``, the contents of the source may be a
+    minute old. If the copy differs from them, both are read again.
     """
     try:
         if not fresh:
@@ -72,9 +72,9 @@ def verify(
 
 
 def verify_pending(client: MoodleClient, deadline: float, between: Callable[[], object]) -> None:
-    """Make the reports that were not made when their copies ended. ``between`` is called after each of them.
+    """Compare the copies that were not compared when they were finished. ``between`` is called after each of them.
 
-    ``deadline``: on the monotonic clock; a Moodle that is away or slow leaves the rest for the next sweep.
+    ``deadline``: on the monotonic clock. If Moodle is down or slow, the rest is left for the next sweep.
     """
     if MoodleHealth.current().paused_at is not None:
         return
@@ -85,13 +85,14 @@ def verify_pending(client: MoodleClient, deadline: float, between: Callable[[], 
 
 
 def why_not_verified(report: Report | None) -> str:
-    """Why a copy could not be compared with its source, in a sentence; "" where it was, or will be."""
+    """Why a copy could not be compared with its source, in a sentence; "" if it was compared, or will be."""
     return str((report or {}).get("why_not", ""))
 
 
 def lacks_most(report: Report | None) -> bool:
-    """Whether a copy lacks so much of its source that it is none: it is an empty shell, or has fewer than half of the
-    activities. What the options leave out is not missed; a few activities may be of a kind that no backup takes along.
+    """Whether a copy lacks most of its source: it is an empty shell, or has fewer than half of the expected activities.
+
+    Activities that the options exclude are not expected. A few may be missing, because some types have no backup.
     """
     if report is None or why_not_verified(report):
         return False
@@ -103,20 +104,20 @@ def lacks_most(report: Report | None) -> bool:
 
 
 def _without_report(now: datetime) -> QuerySet[DuplicationJob]:
-    """Jobs that are due for a comparison, the longest waiting first; ``verify_at`` is the time of the next try."""
+    """Jobs that are due for a comparison, the longest overdue first."""
     due = Q(verify_at__isnull=True) | Q(verify_at__lte=now)
     missing = DuplicationJob.objects.filter(state=State.SUCCEEDED, verification__isnull=True, course_id__isnull=False)
     return missing.filter(due).order_by(F("verify_at").asc(nulls_first=True), "finished_at")
 
 
 def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
-    """Try to make one report; False where Moodle could not be reached."""
+    """Try to compare one copy. Returns False if Moodle could not be reached."""
     now = timezone.now()
     waited = now - (job.finished_at or now)
     tried_before = job.verify_at is not None
     pause = min(VERIFY_LONGEST, max(timedelta(seconds=settings.CHECK_FIRST), waited))
     try:
-        # Before Moodle is asked, so that the other jobs come first the next time, whatever happens.
+        # Stored before Moodle is asked, so that the other jobs come first the next time.
         update_job(job, guard={"verify_at": job.verify_at}, verify_at=now + pause)
         report = _report(job, client, last_try=tried_before and waited >= VERIFY_FOR)
         update_job(job, verification=report, verify_at=None)
@@ -129,22 +130,22 @@ def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
 
 
 def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Report:
-    """The report, or one that says why no comparison is possible. Raises MoodleError where a later try may succeed."""
+    """The report, which may say that no comparison is possible. Raises MoodleError if a later attempt may succeed."""
     course_id = job.course_id or 0
     try:
         return _compare_with_source(job, course_id, client)
     except NotListed as reason:
         return _impossible(str(reason))
     except NotSent:
-        # An outage proves nothing about these courses, however long it lasts.
+        # An outage proves nothing about the courses, however long it lasts.
         raise
     except MoodleError as error:
         if isinstance(error, Refused | UnknownRefusal):
             for which, id in (("source", job.source_id), ("copy", course_id)):
                 if client.course_by_id(id) is None:
-                    return _impossible(f"The {which}, course {id}, is not seen in Moodle any more.")
+                    return _impossible(f"The {which}, course {id}, is not visible in Moodle any more.")
         if last_try:
-            return _impossible(f"It was tried for a day. The last answer was: {error}")
+            return _impossible(f"dupdash tried for a day. Moodle's last answer was: {error}")
         raise
 
 
@@ -176,7 +177,7 @@ def _contents(client: MoodleClient, course_id: int, which: str) -> Contents:
 
 
 def _listed(read: Callable[[], Contents], course_id: int, which: str) -> Contents:
-    """Raises NotListed where one of the activities breaks the whole list, which does not pass by itself."""
+    """Read contents. Raises NotListed if an activity prevents Moodle from listing them, which is permanent."""
     try:
         return read()
     except UnknownRefusal as error:
@@ -188,9 +189,9 @@ def _listed(read: Callable[[], Contents], course_id: int, which: str) -> Content
 
 
 def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Report:
-    """Count and match; differences are named, each with how often it is missing or extra, and some only counted.
+    """The report on two courses: numbers of sections and activities, and the missing and extra ones.
 
-    ``matched`` is what is in both: a copy may have as many activities as its source, and not the same ones.
+    ``matched``: how many are in both courses, because equal numbers do not prove equal activities.
     """
     wanted_sections = _sections(source, with_subsections=with_activities)
     sections = _difference(wanted_sections, _sections(copy))
@@ -210,14 +211,14 @@ def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Repor
             "copy": copy.activities,
             **activities,
         },
-        # Sections and activities that Moodle listed without a name or a type, in both courses.
+        # How many sections and activities Moodle listed without a name or a type, in both courses together.
         "left_out": source.left_out + copy.left_out,
-        "complete": not any(kind[word] for kind in (sections, activities) for word in ("missing", "extra")),
+        "complete": not any(part[key] for part in (sections, activities) for key in ("missing", "extra")),
     }
 
 
 def _sections(contents: Contents, *, with_subsections: bool = True) -> Counter[tuple[str, str]]:
-    """By number and name. Subsections belong to an activity, and have other numbers in a copy: component and name."""
+    """Sections by number and name; subsections by component and name, because they have other numbers in a copy."""
     return Counter(
         (section.component or str(section.number), section.name)
         for section in contents.sections
@@ -231,8 +232,8 @@ def _activities(contents: Contents) -> Counter[tuple[str, str]]:
 
 def _difference(source: Counter[tuple[str, str]], copy: Counter[tuple[str, str]]) -> dict[str, Any]:
     found: dict[str, Any] = {"matched": (source & copy).total()}
-    for word, more in (("missing", source - copy), ("extra", copy - source)):
+    for key, more in (("missing", source - copy), ("extra", copy - source)):
         entries = [{"type": kind, "name": name, "count": count} for (kind, name), count in more.items()]
-        found[word] = entries[:NAMED_MOST]
-        found[f"more_{word}"] = sum(entry["count"] for entry in entries[NAMED_MOST:])
+        found[key] = entries[:NAMED_MOST]
+        found[f"more_{key}"] = sum(entry["count"] for entry in entries[NAMED_MOST:])
     return found

@@ -1,6 +1,6 @@
-"""Polls the queue in the database often while there is work, and seldom while there is none.
+"""A django-q2 broker that polls the database often while there is work, and rarely while there is none.
 
-django-q2's own broker polls at one rate: five times a second, for each of two queues, day and night.
+django-q2's own broker always polls each of the two queues five times a second.
 """
 
 import time
@@ -9,11 +9,11 @@ from typing import Any
 from django_q.brokers.orm import ORM
 from django_q.signing import BadSignature, SignedPackage
 
-# Seconds between two polls: while copies are made, and at most while nothing happens.
+# Seconds between two polls: while copies are made, and while nothing happens.
 BUSY_POLL, IDLE_POLL = 0.2, 1.0
 # Seconds between the first polls after a message: messages come in groups.
 FIRST_POLL = 0.1
-# A queue that carried a job is busy for so many seconds after it: the next one often follows.
+# After a job the queue counts as busy for this many seconds, because another job often follows.
 BUSY_FOR = 120.0
 JOB = "dupdash.duplication.tasks.run_job"
 
@@ -21,12 +21,12 @@ JOB = "dupdash.duplication.tasks.run_job"
 class DatabaseBroker(ORM):  # type: ignore[misc]
     """The queue in the database. The pause between two polls grows with the time since the last message."""
 
-    # When the last message and the last job came, on the monotonic clock.
+    # When the last message and the last job arrived, on the monotonic clock.
     message_at = job_at = float("-inf")
 
     def dequeue(self) -> list[tuple[int, str]] | None:
-        """The next message; None after a pause where there is none."""
-        # With the setting ``poll`` 0 it does not wait.
+        """The next message; if there is none, None after a pause."""
+        # The setting ``poll`` is 0, so that this call does not wait.
         messages: list[tuple[int, str]] | None = super().dequeue()
         now = time.monotonic()
         if not messages:

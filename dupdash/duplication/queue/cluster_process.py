@@ -1,6 +1,6 @@
 """Starts a django-q2 cluster as a fork of the supervisor, so that all processes share the memory of the loaded program.
 
-A cluster that loads the program by itself needs some 40 MiB more.
+A cluster that loads the program itself needs about 40 MiB more.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from django.db import connections
 
 from dupdash.duplication.queue import orphan_guard
 
-# What the workers need. The last is known by name only, because telling people is not the queue's business.
+# The modules that the workers need. The queue package names the last three as text, because it may not import them.
 PROGRAM = (
     "django_q.cluster",
     "dupdash.duplication.tasks",
@@ -28,7 +28,7 @@ PROGRAM = (
     "dupdash.callbacks.tasks",
     "dupdash.rollover.tasks",
 )
-# Linux keeps no longer name of a process.
+# The longest process name on Linux.
 PROCESS_NAME_LONGEST = 15
 
 
@@ -41,7 +41,7 @@ class ForkedProcess:
         self._lock = threading.Lock()
 
     def poll(self) -> int | None:
-        """The exit status, or None while the process runs; minus the number of the signal that ended it."""
+        """The exit status, or minus the number of the signal that ended the process; None while it runs."""
         with self._lock:
             if self._status is None:
                 ended, status = os.waitpid(self.pid, os.WNOHANG)
@@ -50,7 +50,7 @@ class ForkedProcess:
             return self._status
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end; raises TimeoutError."""
+        """Wait for the end of the process. Raises TimeoutError."""
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:
             if time.monotonic() > deadline:
@@ -60,23 +60,23 @@ class ForkedProcess:
 
 
 def load_program() -> None:
-    """Import what the workers need, once for all of them."""
+    """Import the modules of the workers, once for all of them."""
     for module in PROGRAM:
         importlib.import_module(module)
-    # What lives by now is no garbage: the collector of a child must not touch, and so copy, these pages.
+    # The garbage collector of a child must not touch these objects, because that would copy their memory pages.
     gc.collect()
     gc.freeze()
 
 
 def fork_cluster(name: str, environment: dict[str, str], pipe: tuple[int, int]) -> ForkedProcess:
-    """Start a cluster in a process group of its own. ``pipe``: the supervisor's, its reading and its writing end."""
-    # A connection must not be used by two processes.
+    """Start a cluster in its own process group. ``pipe``: the reading and the writing end of the supervisor's pipe."""
+    # Two processes must not use one connection.
     connections.close_all()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid:
-        # Both here and in the child, so that the group exists before anybody kills it.
+        # Both parent and child do this, so that the group exists before either continues.
         _lead_group(pid)
         return ForkedProcess(pid)
     status = 1
@@ -87,7 +87,7 @@ def fork_cluster(name: str, environment: dict[str, str], pipe: tuple[int, int]) 
         traceback.print_exc()
     finally:
         sys.stderr.flush()
-        # Nothing of the supervisor's own code may go on here.
+        # The child must not continue with the supervisor's code.
         os._exit(status)
 
 
@@ -115,7 +115,7 @@ def _lead_group(pid: int) -> None:
 
 
 def use_settings_of(name: str) -> None:
-    """Have django-q2 work with the settings of a cluster: it read those of the first one when it was imported."""
+    """Give django-q2 the settings of a cluster. When it was imported, it read those of the first cluster."""
     from django_q.conf import Conf
 
     Conf.CLUSTER_NAME = name
@@ -125,7 +125,7 @@ def use_settings_of(name: str) -> None:
 
 
 def name_process(name: str) -> None:
-    """Show the name of the cluster in ``ps`` and ``top``, for this process and all that it starts; on Linux."""
+    """Show the name of the cluster in ``ps`` and ``top``, for this process and its children. Linux only."""
     own = Path("/proc/self/comm")
     if own.exists():
         own.write_text(name[:PROCESS_NAME_LONGEST])

@@ -1,7 +1,7 @@
-"""Locks in the database: one worker at a time asks Moodle for housekeeping, one sends mail, one works on plans.
+"""Locks in the database: for each kind of housekeeping with another server, one worker at a time does it.
 
-A Moodle or a mail server that hangs then occupies one housekeeping worker, and the other workers stay free. The holder
-renews its lock from a thread. When the holder dies, the lock expires, and another worker can take it.
+If Moodle or the mail server hangs, this blocks one housekeeping worker, and the others stay free. The holder of a lock
+renews it from a thread. When the holder dies, the lock expires, and another worker can take it.
 """
 
 import logging
@@ -21,14 +21,14 @@ from dupdash.duplication.queue.leases import lease_end
 
 logger = logging.getLogger("dupdash.database")
 
-# Names of locks.
+# The names of the locks.
 MOODLE, MAIL, CALLBACKS, ROLLOVER = "moodle", "mail", "callbacks", "rollover"
 HELD = ~Q(token="") & Q(expires_at__gte=Now())
 
 
 @contextmanager
 def try_lock(name: str) -> Iterator[bool]:
-    """Take a lock for the block, without waiting for it. Yields whether the lock was free."""
+    """Take a lock for the ``with`` block, without waiting for it. Yields whether the lock was free."""
     token = uuid.uuid4().hex
     if not _acquire(name, token):
         yield False

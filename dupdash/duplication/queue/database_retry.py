@@ -1,4 +1,4 @@
-"""Writing what must not be lost, through a database that is away for a while."""
+"""Repeats a database operation until the database is available again."""
 
 import logging
 import time
@@ -11,24 +11,24 @@ logger = logging.getLogger("dupdash.database")
 
 T = TypeVar("T")
 
-# The last is PostgreSQL's word where it may only be read: a switchover, or a disk that is nearly full.
+# PostgreSQL raises InternalError while it is read-only: during a switchover, or if its disk is nearly full.
 DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
-# Seconds that a worker with something to write waits for a database that is away.
+# How many seconds a worker waits for the database.
 DATABASE_WAIT_LIMIT = 3600
 
 
-def retry_until_database_up(ask: Callable[[], T]) -> T:
-    """Write what must not be lost, or read what it takes: a database that went away is waited for."""
+def retry_until_database_up(operation: Callable[[], T]) -> T:
+    """Do a database operation. While the database is down, wait and repeat it. For results that must not be lost."""
     deadline = time.monotonic() + DATABASE_WAIT_LIMIT
     pause = 0.2
     while True:
         try:
-            return ask()
+            return operation()
         except DATABASE_DOWN as error:
             if time.monotonic() > deadline:
                 raise
             logger.warning("waiting for the database: %s", error)
-            # Also one that still answers: it may lead to the server that was in charge before.
+            # A connection that still works may lead to the former primary server.
             connection.close()
             time.sleep(pause)
             pause = min(5.0, pause * 2)

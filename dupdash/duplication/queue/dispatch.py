@@ -1,6 +1,7 @@
-"""Chooses the queued jobs that may run now (``lanes`` has the order), and enqueues them in django-q2.
+"""Chooses the queued jobs that may run now, in the order of ``lanes``, and enqueues them in django-q2.
 
-The database decides; django-q2 only carries ids to workers. The sweep enqueues again what it loses.
+The database decides, and django-q2 only delivers job ids to workers. If it loses a message, the sweep enqueues the job
+again.
 """
 
 import logging
@@ -23,18 +24,18 @@ HOUSEKEEPING = "dupdash-housekeeping"
 
 
 def dispatch() -> None:
-    """Give every free slot to the next job in line, and enqueue these jobs once this is committed.
+    """Give every free slot to the next job, and enqueue these jobs when the transaction is committed.
 
-    A job is passed over while it is not yet its time, and while another copy of its source blocks it (rule 4). Nothing
-    is dispatched while the Moodle is paused (rule 6).
+    Skips jobs whose start is in the future, and jobs that another copy of the same source blocks (rule 4). Does nothing
+    while the Moodle is paused (rule 6).
     """
     _fill_slots(for_caller=False)
 
 
 def take_next() -> str | None:
-    """Like ``dispatch``, but the caller, a worker, runs the first job itself: its id, or None where there is none.
+    """Like ``dispatch``, but return the id of the first job, which the calling worker runs itself; None without a job.
 
-    The order and the rules are the same; only the way through the queue is saved.
+    This saves the way through django-q2's queue. The order and the rules are the same.
     """
     return _fill_slots(for_caller=True)
 
@@ -43,7 +44,7 @@ def _fill_slots(*, for_caller: bool) -> str | None:
     taken: str | None = None
     with transaction.atomic():
         MoodleHealth.current()
-        # The one row that two dispatchers meet at; SQLite's immediate transaction has the same effect.
+        # Locking this row lets only one process dispatch at a time. On SQLite the immediate transaction does it.
         health = MoodleHealth.objects.select_for_update().get()
         if health.paused_at is not None:
             return None
@@ -62,7 +63,7 @@ def _fill_slots(*, for_caller: bool) -> str | None:
 
 
 def redispatch_stale() -> None:
-    """Enqueue jobs again that were dispatched and that no worker took."""
+    """Enqueue jobs again that were dispatched long ago and that no worker claimed."""
     overdue = timezone.now() - timedelta(seconds=settings.REDISPATCH_AFTER)
     for job in DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__lt=overdue):
         same = DuplicationJob.objects.filter(pk=job.pk, state=State.QUEUED, dispatched_at=job.dispatched_at)
@@ -81,11 +82,11 @@ def _enqueue_job(job_id: str) -> None:
 
 
 def enqueue(cluster: str, task: str, *arguments: str) -> bool:
-    """Put a task into a cluster's queue; False where the broker is away (the sweep enqueues again)."""
+    """Put a task into a cluster's queue. Returns False if the broker is down; the sweep enqueues jobs again."""
     try:
         async_task(task, *arguments, cluster=cluster)
     except Exception as error:
-        # Whatever a broker raises (Redis, database): a message that is not sent must not lose a job.
-        logger.warning("%s could not be queued: %s", task, error)
+        # Any error of a broker (Redis, database). The job stays in the database and is not lost.
+        logger.warning("%s could not be enqueued: %s", task, error)
         return False
     return True

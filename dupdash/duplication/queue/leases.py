@@ -1,6 +1,6 @@
-"""Claiming a job, and proving again and again that it is still being driven.
+"""Claims jobs for workers, and renews their leases.
 
-A lease is kept on the database's clock: workers and sweeps on machines whose clocks disagree agree on it.
+Leases use the database's clock, because the clocks of the workers' machines may differ.
 """
 
 import logging
@@ -26,26 +26,27 @@ from dupdash.duplication.transitions import StaleJob, move_job
 
 logger = logging.getLogger("dupdash.leases")
 
-# Set by the supervisor for the processes it starts, so that it can give their leases back when it kills them.
+# The supervisor sets this variable for the processes that it starts, so that it can take back their jobs after it
+# killed them.
 WORKER_GROUP_VARIABLE = "DUPDASH_WORKER_GROUP"
 
 DEAD = Q(lease_until__lt=Now()) | Q(lease_until__isnull=True)
 FRESH = Q(lease_until__gte=Now())
 
 
-def doubted_long_enough() -> Q:
-    """A lease that was found dead, and that nobody renewed since, though each living worker has tried to."""
+def expired_for_a_while() -> Q:
+    """A lease that a sweep found expired, and that was not renewed since, though every running worker has tried to."""
     return Q(lease_expired_seen_at__lt=Now() - timedelta(seconds=settings.LEASE_SECONDS / 2))
 
 
 def lease_end() -> Combinable:
-    """The end of a lease taken now, as an expression of the database."""
+    """The end of a lease that begins now, as a query expression."""
     return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to drive one job. ``lost`` is set when somebody else has it."""
+    """A worker's right to work on a job. ``lost`` is set when another process has taken the job."""
 
     job_id: str
     owner: str
@@ -53,11 +54,11 @@ class Lease:
 
     @property
     def guard(self) -> dict[str, str]:
-        """The condition under which this lease's holder may write."""
+        """The condition under which the holder of this lease may change the job."""
         return {"lease_owner": self.owner}
 
     def renew(self) -> bool:
-        """Prolong the lease; False, and ``lost`` is set, where it is no longer ours."""
+        """Renew the lease. If another process has taken the job, sets ``lost`` and returns False."""
         held = DuplicationJob.objects.filter(pk=self.job_id, state=State.RUNNING, lease_owner=self.owner)
         if held.update(lease_until=lease_end(), lease_expired_seen_at=None):
             return True
@@ -65,14 +66,13 @@ class Lease:
         return False
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Renew the lease from a thread while the block runs.
+    def renewed(self) -> Iterator[None]:
+        """Renew the lease from a thread while the ``with`` block runs.
 
-        A database that is away costs waiting, not the lease: whether it was taken meanwhile is seen when the
-        database is back.
+        While the database is down, the thread tries again. Then it finds out whether the lease was lost.
         """
         done = threading.Event()
-        renewer = threading.Thread(target=self._keep, args=(done,), name=f"lease-{self.job_id}", daemon=True)
+        renewer = threading.Thread(target=self._renew_until, args=(done,), name=f"lease-{self.job_id}", daemon=True)
         renewer.start()
         try:
             yield
@@ -80,7 +80,7 @@ class Lease:
             done.set()
             renewer.join()
 
-    def _keep(self, done: threading.Event) -> None:
+    def _renew_until(self, done: threading.Event) -> None:
         try:
             while not done.wait(settings.LEASE_SECONDS / 4):
                 try:
@@ -94,7 +94,7 @@ class Lease:
 
 
 def claim(job_id: str) -> Lease | None:
-    """Take a queued job that was dispatched; None where somebody else has it, or nobody should."""
+    """Claim a dispatched job; None if another worker has it, or if it is not dispatched any more."""
     job = DuplicationJob.objects.filter(pk=job_id).first()
     if job is None or job.state != State.QUEUED or job.dispatched_at is None:
         return None
@@ -104,7 +104,7 @@ def claim(job_id: str) -> Lease | None:
             job,
             State.RUNNING,
             kind="started",
-            reason="A worker took the job.",
+            reason="A worker claimed the job.",
             guard={"dispatched_at__isnull": False},
             attempts=F("attempts") + 1,
             started_at=job.started_at or timezone.now(),

@@ -1,9 +1,8 @@
-"""No orphan goes on working: worker processes end when their supervisor is gone.
+"""Ends the worker processes when their supervisor has died.
 
-The supervisor keeps the writing end of a pipe open and tells nobody of it. Every process below it, the forked
-ones too, waits on the reading end in a thread: when the supervisor dies, however it dies, the kernel
-closes the pipe, and the whole process group is killed. Without this, a killed django-q2 main process
-leaves its workers working (measured: seven of them).
+The supervisor alone has the writing end of a pipe. In each process below it, a thread waits on the reading end. When
+the supervisor dies, the kernel closes the pipe, and the thread kills its process group. Without this, the workers of a
+killed django-q2 main process go on working (measured: seven of them).
 """
 
 import os
@@ -14,7 +13,7 @@ from django.conf import settings
 
 
 def end_with_supervisor() -> None:
-    """In a process that a supervisor started: end with the supervisor. Elsewhere: nothing."""
+    """Let this process end with its supervisor. Does nothing in a process that no supervisor started."""
     if not settings.SUPERVISOR_PIPE_FD:
         return
     _start_guard_thread()

@@ -1,4 +1,4 @@
-"""Whether a worker is running, from the heartbeats, sweeps and leases that workers write to the database."""
+"""Finds out whether a worker is running, from the heartbeats, sweeps and leases in the database."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,16 +19,16 @@ RESTART_SERVICE = "systemctl restart dupdash-worker"
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """``last_seen_at`` is None where no worker has ever run on this database."""
+    """``last_seen_at`` is None if no worker has ever run with this database."""
 
     running: bool
     last_seen_at: datetime | None = None
-    # The supervisor runs, but the cluster that makes the copies gives no sign of life.
+    # The supervisor runs, but the cluster that makes the copies does not work.
     supervisor_running: bool = False
 
     @property
     def advice(self) -> str:
-        """What an administrator does about a worker that is not running; "" while it runs."""
+        """What an administrator should do if the worker is not running; "" while it runs."""
         if self.running:
             return ""
         if self.supervisor_running:
@@ -40,9 +40,9 @@ class WorkerStatus:
 
 
 def current() -> WorkerStatus:
-    """The status of the workers at this moment.
+    """The current status of the workers.
 
-    Workers that are all busy with a copy read no heartbeats from their queue; they renew the leases of their jobs.
+    If all workers are busy with copies, none of them runs heartbeats, but they renew the leases of their jobs.
     """
     copies = ClusterHeartbeat.objects.filter(cluster=COPIES).aggregate(newest=Max("at"))["newest"]
     alive_since = timezone.now() - timedelta(seconds=settings.HEARTBEAT_LIMIT)
@@ -58,7 +58,7 @@ def current() -> WorkerStatus:
 
 
 def _signs_of_the_supervisor() -> list[datetime]:
-    """When the supervisor and its housekeeping cluster were last seen at work."""
+    """The times of the last signs of life of the supervisor and its housekeeping cluster."""
     rows = (
         ClusterHeartbeat.objects.filter(cluster=HOUSEKEEPING),
         DatabaseWriteProbe.objects.all(),

@@ -214,7 +214,7 @@ def _prepare(draft: Draft, verdict: Verdict, client: BulkClient) -> DuplicationR
 
 def _add(problem: Problem, verdict: Verdict) -> None:
     column = COLUMNS.get(problem.field, problem.field)
-    verdict.object_to(column, problem.words(in_full=True), problem.job.pk if problem.job else "")
+    verdict.object_to(column, problem.text(in_full=True), problem.job.pk if problem.job else "")
 
 
 def _require_allowed(owner: "User | None", request: DuplicationRequest, verdict: Verdict, client: BulkClient) -> None:

@@ -90,7 +90,7 @@ def _at(request: DuplicationRequest, not_before: datetime | None) -> Duplication
 def _store(plan: Plan, problems: Mapping[int, Sequence[Problem]]) -> None:
     for row in plan.rows.filter(number__in=list(problems)):
         row.problems = [
-            [problem.field, problem.words(in_full=True), problem.job.pk if problem.job else ""]
+            [problem.field, problem.text(in_full=True), problem.job.pk if problem.job else ""]
             for problem in problems[row.number]
         ]
         row.level = Level.ERROR

@@ -1,6 +1,6 @@
-"""The charts of the page "Insights": each is a table with a summary, which ``static/js/insights.js`` draws.
+"""The charts of the page "Insights": each is a table with a summary. ``static/js/insights.js`` draws the tables.
 
-The table and the CSV file have all numbers, also those that are not drawn.
+The table and the CSV file contain all numbers, including those that are not drawn.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,16 +55,16 @@ class Value:
 class Chart:
     id: str
     title: str
-    # The same in words: for those who do not see the chart, and for those in a hurry. Empty: there is nothing to draw.
+    # A summary in words, also for people who do not see the chart. Empty: there is nothing to draw.
     says: str
     # How it is drawn: columns, stacked, durations (columns on a logarithmic scale of seconds) or bars.
     kind: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
-    # What a reader has to know.
+    # A note for the reader.
     note: str = ""
     figures: tuple[Figure, ...] = ()
-    # For the CSV, where it holds more than the page should show.
+    # The table for the CSV file, if it has more rows than the page.
     file: tuple[tuple[str, ...], Sequence[Sequence[Cell]]] | None = None
 
     def downloaded(self) -> tuple[Sequence[str], Sequence[Sequence[Cell]]]:
@@ -121,7 +121,7 @@ def durations_chart(period: Period) -> Chart:
     median = _spread(copied).median
     note = "From the request to Moodle to the complete copy."
     if left_out:
-        note += f" Left out: {_number(left_out, 'copy', 'copies')} whose end was found out later."
+        note += f" Left out: {_number(left_out, 'copy', 'copies')} whose end dupdash noticed later."
     return Chart(
         "durations",
         "Duration by number of activities",

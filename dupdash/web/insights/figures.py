@@ -26,7 +26,7 @@ OUTCOMES: dict[str, frozenset[str]] = {
 }
 _OUTCOME_OF = {state: outcome for outcome, states in OUTCOMES.items() for state in states}
 
-# Up to so many seconds, in words; what takes longer comes into the last one.
+# Upper bounds in seconds, with labels. Longer durations belong to the last one.
 WAITS: tuple[tuple[float, str], ...] = (
     (1, "under 1 s"),
     (5, "1 to 5 s"),
@@ -44,7 +44,7 @@ BUSIEST = 10
 
 @dataclass(frozen=True)
 class Stretch:
-    """One bar: a day, week or month within the period, and the number of jobs with each outcome."""
+    """A bar: a day, week or month of the period, with the number of jobs by outcome."""
 
     since: date
     until: date
@@ -143,13 +143,13 @@ def _start(day: date, unit: str, period: Period) -> date:
 
 
 def waits(period: Period) -> Distribution:
-    """How long started jobs waited, without the time before an approval or a scheduled start."""
+    """How long started jobs waited in the queue, without waiting for an approval or a scheduled start."""
     begun = period.jobs().filter(started_at__isnull=False, queued_at__isnull=False)
     return _seconds(begun.annotate(waited=waiting()).values_list("waited", flat=True))
 
 
 def durations(period: Period) -> tuple[list[Copied], int]:
-    """The complete copies; and how many are left out because dupdash noticed their end only later."""
+    """The complete copies, and the number of copies that are left out because dupdash noticed their end late."""
     whole = period.jobs().filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, source_activities__isnull=False
     )

@@ -1,4 +1,4 @@
-"""The period of the charts: a number of days up to today, or from one day to another."""
+"""The period of the charts: the last days, or from one day to another."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -12,7 +12,7 @@ from dupdash.web.date_fields import DayField, end_of, start_of, today
 
 DAYS = (7, 30, 90, 365)
 USUAL = 30
-# Beyond so many bars they are too thin to be told from one another.
+# With more bars than this, they are too thin to tell them apart.
 MOST_BARS = 92
 
 
@@ -20,7 +20,7 @@ MOST_BARS = 92
 class Period:
     since: date
     until: date
-    # One of DAYS, or None for a period of one's own.
+    # One of DAYS, or None for a custom period.
     days: int | None = None
 
     @classmethod
@@ -63,7 +63,7 @@ class PeriodForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         since, until = cleaned.get("since"), cleaned.get("until")
         if since and until and until < since:
-            self.add_error("until", "This day lies before the first one.")
+            self.add_error("until", "This day is before the first one.")
         return cleaned
 
     def period(self) -> Period | None:

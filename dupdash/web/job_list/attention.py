@@ -1,29 +1,20 @@
-"""Finds the jobs that need attention, because somebody has to do something about them."""
+"""Finds the jobs that need attention from a person."""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.models import JobQuerySet, Proof
+from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, JobQuerySet
 from dupdash.duplication.states import State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# A failed job that nobody retried needs attention for this long; a partial course and an unresolved job until somebody
-# acts. A failure that somebody marked as resolved needs none.
+# A failed job that nobody retried needs attention for this long. Partial courses and unresolved jobs need attention
+# until somebody acts. Failures that are marked as resolved need none.
 FAILED_FOR = timedelta(days=7)
-
-LEFT_PARTIAL_COURSE = Q(state=State.FAILED, course_id__isnull=False, course_deleted_at__isnull=True) & ~Q(
-    proof=Proof.NONE
-)
-# A course that a failed job probably left; no course is proven to come from it.
-LEFT_LIKELY_COURSE = Q(
-    state=State.FAILED, course_id__isnull=True, likely_course_id__isnull=False, course_deleted_at__isnull=True
-)
 
 
 def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:

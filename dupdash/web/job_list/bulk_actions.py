@@ -1,4 +1,4 @@
-"""Retries or cancels several jobs at once: each on its own, and with its own refusal."""
+"""Retries or cancels several jobs, one after the other. Each refusal is reported."""
 
 import time
 from collections import Counter
@@ -12,11 +12,11 @@ from django.utils.safestring import SafeString
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
-from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import InvalidRequest, Problem
-from dupdash.duplication.states import State
+from dupdash.duplication.states import RETRYABLE, UNFINISHED, State
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
@@ -29,27 +29,26 @@ if TYPE_CHECKING:
 # Each retry sends a few requests to Moodle while the browser waits.
 AT_ONCE = 100
 SECONDS = 20.0
-# Jobs that are looked at to find those, where all that match were chosen.
+# How many matching jobs are examined to find these, if all matching jobs were chosen.
 CONSIDERED = 1000
 
 ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
 # The states in which an action can succeed; the action itself decides on each job.
 STATES: dict[Action, frozenset[str]] = {
-    Action.RETRY: frozenset({State.FAILED, State.CANCELLED}),
-    Action.CANCEL: frozenset(
-        {State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING, State.CHECKING, State.UNRESOLVED},
-    ),
+    Action.RETRY: RETRYABLE,
+    Action.CANCEL: UNFINISHED,
 }
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What an action will be done to, what it cannot be done to, and whether more jobs match than one go takes."""
+    """The jobs that an action will change, and counts of the jobs that it cannot change."""
 
     jobs: tuple[DuplicationJob, ...]
-    # Both in words, with numbers: "3 failed".
+    # Both are counts in words: "3 failed".
     states: tuple[str, ...]
     left_alone: tuple[str, ...]
+    # More jobs match than one bulk action takes.
     more: bool
 
 
@@ -57,13 +56,13 @@ class Choice:
 class Refusal:
     id: str
     name: str
-    # Each with the id of the job that holds the short name, where this person may see it; else "".
+    # Each sentence with the id of the job that has the short name, if this person may see that job; else "".
     words: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class ShownRefusal:
-    """A refusal as the page shows it: a session keeps no links."""
+    """A refusal with links, for the page. The session stores refusals without links."""
 
     id: str
     name: str
@@ -72,23 +71,23 @@ class ShownRefusal:
 
 @dataclass
 class Result:
-    """The outcome of a bulk action, as the session keeps it for the page that reports it."""
+    """The outcome of a bulk action. The session stores it for the page that reports it."""
 
     done: int
     refusals: list[Refusal]
-    # Jobs for which the action was not tried, and why.
+    # The number of jobs for which the action was not tried, and the reason.
     not_reached: int
     why: str
 
 
 def offered(user: "User") -> list[Action]:
-    """The actions that this person may do to some job: to one of their own, if to no other."""
+    """The actions that this person may do on at least some jobs, for example their own."""
     own = DuplicationJob(requester=user)
     return [action for action in ACTIONS.values() if access.may(user, action, own)]
 
 
 def choose(chosen: Found, order: Order, action: Action, user: "User") -> Choice:
-    """Separate the jobs that an action can be done to from the others; the first ones in the order come first."""
+    """Separate the jobs that an action can change from the others. The first jobs in the order come first."""
     light = ("id", "state", "requester_id", "cancel_requested_at", "is_retried")
     possible_states = chosen.each(lambda jobs: jobs.filter(state__in=STATES[action]).only(*light))
     fitting = [job for _, job in order.take(possible_states, CONSIDERED)]
@@ -119,16 +118,16 @@ def _counted(words: Counter[str]) -> tuple[str, ...]:
 
 def _why_not(job: DuplicationJob, action: Action, user: "User") -> str:
     if not access.may(user, action, job):
-        return "not yours to change"
+        return "that you may not change"
     if action == Action.RETRY and job.is_retried:
         return "already tried again"
     if action == Action.CANCEL and job.cancel_requested_at is not None:
-        return "cancelled already; the copy is removed when Moodle has finished"
+        return "cancelled already"
     return ""
 
 
 def do(chosen: list[DuplicationJob], action: Action, user: "User") -> Result:
-    """Do an action to one job after the other, until all are done, time is up, or Moodle does not answer."""
+    """Do an action on one job after the other, until time runs out or Moodle does not answer."""
     if action == Action.CANCEL:
         return _one_by_one(chosen, user, lambda job: jobs.cancel(job, actor=user))
     try:

@@ -34,12 +34,12 @@ def people() -> Choices:
 
 
 def assignees() -> Choices:
-    """Everybody who sees all jobs: they may look after failures."""
+    """The people to whom failures can be assigned: those who see all jobs."""
     return [(str(person.pk), isolate(name_of(person))) for person in people_who_see_all_jobs()]
 
 
 def categories(own: "JobQuerySet | None") -> Choices:
-    """By the name that each had last."""
+    """The categories, by their latest names."""
     if own is None:
         latest = "SELECT category_name FROM {table} WHERE category_id = value ORDER BY created_at DESC LIMIT 1"
         names = dict(_values_in_all_jobs("category_id", with_value=latest))
@@ -58,7 +58,7 @@ def options() -> Choices:
 
 
 def combinations_with(option: str, *, chosen: bool) -> list[str]:
-    """The values of ``chosen_options`` in which an option is on, or off: there are few, and an index holds them."""
+    """The values of ``chosen_options`` in which an option is on, or off. There are few, and an index contains them."""
     return [value for value in _values_in_all_jobs("chosen_options") if (option in value.split()) == chosen]
 
 
@@ -71,15 +71,15 @@ def causes(own: "JobQuerySet | None") -> Choices:
 
 
 def cause_of(code: str) -> str:
-    """In the words of a job's page; the code beside them where those words fit more than one."""
+    """The explanation of an error code, with the code if several codes have the same explanation."""
     words = explain(code).happened.rstrip(".")
     return words if explain(code) is not explain("") else f"{words} ({isolate(code) if code else 'no code'})"
 
 
 def _values_in_all_jobs(column: str, *, state: str = "", with_value: str = "") -> list[Any]:
-    """The different values of a column, each found by one step in its index; "SELECT DISTINCT" would read all of it.
+    """The distinct values of a column, each found by a step in its index. "SELECT DISTINCT" would read the whole index.
 
-    ``state`` narrows the jobs, ``with_value`` is a query for something about each ``value``.
+    ``state``: only jobs in this state. ``with_value``: a subquery about each ``value``.
     """
     table = DuplicationJob._meta.db_table
     of_state, parameters = ("state = %s AND ", [state, state]) if state else ("", [])

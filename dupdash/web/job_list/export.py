@@ -13,7 +13,7 @@ from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.moodle_report import report_of
 
 AT_A_TIME = 500
-# What a spreadsheet takes in one cell.
+# The maximum length of a spreadsheet cell.
 CELL_LONGEST = 32_000
 
 
@@ -44,7 +44,7 @@ def heads(*, raw: bool) -> list[str]:
         "End date",
         "ID number",
         "Not in the copy",
-        "Leads to the source",
+        "Links to the source",
         "Activity ids (source>copy)",
         "Retry of job",
         "Compared with its source",
@@ -54,11 +54,12 @@ def heads(*, raw: bool) -> list[str]:
 
 
 def lines(jobs: JobQuerySet, order: Order, *, raw: bool) -> Iterator[list[Cell]]:
-    """All jobs in an order. Columns that are not written are not read: they are more than half of a row."""
+    """The lines of all jobs, in an order. Columns that are not needed are not read: they are more than half of a
+    row."""
     jobs = (
         jobs.select_related("requester")
         .annotate(is_compared=F("verification__complete"), why_not_compared=F("verification__why_not"))
-        .defer("baseline", "facts", "verification", "search_text")
+        .defer("baseline", "evidence", "verification", "search_text")
     )
     for part in order.parts:
         for job in part.sorted(jobs).iterator(chunk_size=AT_A_TIME):
@@ -110,8 +111,8 @@ def _comparison(job: DuplicationJob) -> str:
 
 
 def _reported(job: DuplicationJob) -> tuple[str, str, str]:
-    """What the plugin reported: what is missing, what leads to the source, and the old and new ids of activities."""
-    # Without the addresses, which would be looked up for each row.
+    """The plugin's report: what is missing, what links to the source, and the old and new ids of activities."""
+    # Without addresses, because each would need a query.
     report = report_of(job, MoodleHealth())
     if report is None:
         return "", "", ""

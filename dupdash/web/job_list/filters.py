@@ -9,7 +9,7 @@ from django.db.models import BigIntegerField, CharField, F, Q
 from django.http import QueryDict
 
 from dupdash.accounts import access
-from dupdash.duplication.models import JobQuerySet
+from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, JobQuerySet
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.request import as_id
 from dupdash.duplication.search_text import fold_text
@@ -17,7 +17,7 @@ from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import DayField, end_of, start_of
 from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.job_list import choices
-from dupdash.web.job_list.attention import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, needing_attention
+from dupdash.web.job_list.attention import needing_attention
 from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
 from dupdash.web.job_list.search import LONGEST, matching, names_a_job, words_in
 
@@ -28,7 +28,7 @@ UNFINISHED_ONLY, BUSY_ONLY, UNDER_WAY, STOPPED, PARTIAL_LEFT = "unfinished", "bu
 OPEN_FAILURES, DIFFERS = "open", "differs"
 # What needs attention depends on the person.
 ATTENTION = "attention"
-# With these a job is listed although a later attempt exists: a partial course stays until somebody deletes it.
+# With these filters jobs are listed even if a later attempt exists, because their partial courses still exist.
 WITH_EARLIER_ATTEMPTS = frozenset({ATTENTION, PARTIAL_LEFT})
 ALL_ATTEMPTS = "all"
 
@@ -167,7 +167,7 @@ class ListForm(forms.Form):
 
     @property
     def order_name(self) -> str:
-        """The chosen order; the default one for an address that names none, or an unknown one."""
+        """The chosen order, or the default order if the address names no valid one."""
         asked = self.data.get("sort", "")
         return asked if asked in ORDERS else DEFAULT
 
@@ -176,7 +176,7 @@ class ListForm(forms.Form):
         return ORDERS[self.order_name].within(_states(self.data.get("state", "")))
 
     def query(self, **other: object) -> QueryDict:
-        """The address of what is shown, without empty fields; ``other`` replaces fields or adds to them."""
+        """The query of the address, without empty fields. ``other``: fields to replace or add."""
         kept = QueryDict(mutable=True)
         for name in self.fields:
             value = str(other.pop(name, self.data.get(name, ""))).strip()
@@ -190,7 +190,7 @@ class ListForm(forms.Form):
         return bool(self.query(sort=""))
 
     def found(self, search: str = "") -> Found:
-        """The jobs that match the filters, none while the form has errors. ``search`` replaces what was typed."""
+        """The jobs that match the filters; none if the form has errors. ``search`` replaces the typed search."""
         if not self.is_valid():
             return Found.all_of(self._jobs.none())
         text = search or self.cleaned_data["q"]
@@ -198,7 +198,7 @@ class ListForm(forms.Form):
 
     @property
     def follows_an_index(self) -> bool:
-        """Whether an index holds the jobs that match in the chosen order, however many there are."""
+        """Whether an index contains the matching jobs in the chosen order."""
         unsorted = any(self.cleaned_data.get(name) for name in ("q", "source", "option"))
         return self.order_name in BY_CREATION and not unsorted and self.cleaned_data.get("state") != ATTENTION
 
@@ -222,13 +222,13 @@ class ListForm(forms.Form):
         )
 
     def _latest_attempts(self) -> Q:
-        """Of several attempts at one copy the latest; all where the person asks for them, or searches for an id."""
+        """Only the latest attempt at each copy, unless the person asks for all or searches for an id."""
         given = self.cleaned_data
         everything = given["attempts"] == ALL_ATTEMPTS or given["state"] in WITH_EARLIER_ATTEMPTS
         return Q() if everything or names_a_job(given["q"]) else Q(is_retried=False)
 
 
-# The columns of the filters, without their indexes: where very many jobs match, SQLite must not collect and sort them.
+# The columns of the filters without their indexes: if very many jobs match, SQLite should not collect and sort them.
 SCANNED_PREFIX = "scanned_"
 SCANNED = {
     f"{SCANNED_PREFIX}{name}": Unindexed(F(name), output_field=CharField())

@@ -1,7 +1,7 @@
-"""The orders of the list, and its pages by key: in each order the thousandth page costs what the first does.
+"""The orders of the list, and its pages. A page begins after a job, not at a number (keyset pagination).
 
-A page ends at a job, not at a number: jobs that are added or change meanwhile shift nothing. An order has one or more
-parts, one after the other, each sorted by one value that an index holds; equal values are sorted by id.
+So the thousandth page is as fast as the first, and jobs that are added meanwhile shift nothing. An order has one or
+more consecutive parts. Each is sorted by a value that an index contains, and then by id.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ def _number(text: str) -> int:
 
 @dataclass(frozen=True)
 class Key:
-    """The place of a job in an order: the part, the value that the part is sorted by, and the id."""
+    """The position of a job in an order: the part, the value by which the part is sorted, and the id."""
 
     part: int
     value: Any
@@ -50,7 +50,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Part:
-    """The jobs of an order that meet a condition, sorted by one value."""
+    """A part of an order: the jobs that match a condition, sorted by one value."""
 
     value: Expression | F
     # Reads the value from an address.

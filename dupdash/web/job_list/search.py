@@ -15,7 +15,7 @@ MOST_WORDS = 8
 _WORD = re.compile(r'"([^"]+)"|(\S+)')
 # Quotation marks around a pasted name; apostrophes within a name are folded (duplication/search_text.py).
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»＂", '"'))
-# What stays of a pasted address: the id of a job, or of a Moodle course.
+# Finds the id of a job or of a Moodle course in a pasted address.
 _JOB_ADDRESS = re.compile(r"\S*/jobs/([0-9a-f]{32})\b\S*")
 _COURSE_ADDRESS = re.compile(r"\S*/course/(?:view|edit)\.php\?(?:\S*?&)?id=(\d+)\S*")
 _START_OF_ID = re.compile(r"[0-9a-f]{6,32}")
@@ -33,7 +33,7 @@ def words_in(text: str) -> list[str]:
 
 
 def matching(text: str, *, scanned: bool) -> Q:
-    """The jobs in which every word of ``text`` occurs somewhere; all jobs where it has no words."""
+    """The jobs in which every word of ``text`` occurs; all jobs if it has no words."""
     words = words_in(text)
     if not words:
         return Q()
@@ -49,7 +49,7 @@ def matching(text: str, *, scanned: bool) -> Q:
 
 
 def names_a_job(text: str) -> bool:
-    """Whether the text holds the whole id of a job."""
+    """Whether the text contains a complete id of a job."""
     return any(len(word) == ID_LENGTH and _START_OF_ID.fullmatch(word) for word in words_in(text))
 
 
@@ -60,7 +60,7 @@ def _may_be_id(word: str) -> bool:
 def _with_id(word: str) -> Q:
     found = Q()
     if _START_OF_ID.fullmatch(word):
-        # A range, which every database finds in the index of ids.
+        # A range condition, for which every database uses the index of ids.
         found |= Q(id__gte=word, id__lte=f"{word}g")
     if (number := as_id(word)) is not None:
         found |= Q(source_id=number) | Q(course_id=number)
@@ -68,7 +68,7 @@ def _with_id(word: str) -> Q:
 
 
 def _explained_by(text: str) -> Q:
-    """The failures that a job page explains in these words."""
+    """The failed jobs whose explanation contains the text."""
     sought = fold_text(" ".join(text.split()))
     if len(sought) < A_SENTENCE:
         return Q()

@@ -1,7 +1,7 @@
 """Corrects one typo in a search that found nothing: "biolgy" finds what "biology" finds.
 
-One typo leaves at least one half of a word as it is. So the words that hold either half are candidates, which the index
-of the search finds on every database; the one that is closest to the typed word and most frequent is taken.
+A typo leaves at least one half of a word unchanged. So the words that contain either half are candidates. The search
+index finds them on every database. The candidate with one typo that occurs most often is used.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ READ = 500
 
 
 def corrected(text: str, jobs: JobQuerySet) -> str:
-    """The words of a search with one typo in each corrected, as far as ``jobs`` have such words; "" for none."""
+    """The search with one typo corrected in each word, using words that occur in ``jobs``; "" without a correction."""
     words = words_in(text)
     better = [_known(word, jobs) for word in words]
     if better == words or not all(better):
@@ -29,7 +29,7 @@ def corrected(text: str, jobs: JobQuerySet) -> str:
 
 
 def _known(word: str, jobs: JobQuerySet) -> str:
-    """The word itself where a job has it, else the closest word that a job has; "" where there is none."""
+    """The word itself if a job has it, or else the closest word that a job has, or else ""."""
     if jobs.filter(search_text__contains_all=[word]).exists():
         return word
     if len(word) < SHORTEST:
@@ -50,7 +50,7 @@ def _known(word: str, jobs: JobQuerySet) -> str:
 
 
 def _digits(word: str) -> str:
-    """A number is no typo: BIO102 is another course than BIO101."""
+    """The digits of a word. They are not corrected, because BIO102 is another course than BIO101."""
     return "".join(sign for sign in word if sign.isdigit())
 
 
@@ -59,7 +59,7 @@ def _with(half: str) -> Q:
 
 
 def _words(text: str) -> Iterable[str]:
-    """The words of a text, and the parts of words with punctuation: "bio101-2027s1" has "bio101", too."""
+    """The words of a text, and the parts of words with punctuation: "bio101-2027s1" also gives "bio101"."""
     for word in text.split():
         yield word
         yield from (part for part in word.replace("_", "-").replace(".", "-").split("-") if part != word)

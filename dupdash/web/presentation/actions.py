@@ -1,4 +1,4 @@
-"""The buttons of a job page: what this person may do with this job now."""
+"""The buttons of a job page: the actions that this person may do with this job now."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -35,12 +35,12 @@ class ActionLink:
     icon: str
     primary: bool = False
     danger: bool = False
-    # Shown in a dialog; without scripts the link leads to the page that asks the same.
+    # The confirmation, for a dialog. Without scripts the link leads to a page with the same confirmation.
     question: Question | None = None
 
 
 def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[ActionLink]:
-    """The most likely one first, as the primary button."""
+    """The actions, the most likely one first as the primary button."""
     found: list[ActionLink] = []
 
     def offer(verb: Action, label: str, icon: str, *, primary: bool = False, danger: bool = False) -> None:
@@ -58,16 +58,15 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
                 edit = reverse("jobs:edit", args=[job.pk])
                 found.append(ActionLink("edit-and-approve", "Edit and approve", edit, "edit"))
             offer(Action.REJECT, "Refuse", "rejected")
-            offer(Action.CANCEL, "Cancel", "cancelled")
         case State.UNRESOLVED:
             offer(Action.SETTLE, "Record the result", "person", primary=True)
         case State.FAILED | State.CANCELLED:
             # The partial course comes first, so that the next copy is the only one.
             if (job.left_partial_course or job.may_have_left_course) and health.may_delete:
                 offer(Action.DELETE_PARTIAL, "Delete the partial course", "failed", danger=True)
-            if not job.is_retried:
+            if job.can_be_retried:
                 offer(Action.RETRY, "Try again", "retry", primary=not found)
-            if not job.is_retried and may_request_again(job, user):
+            if job.can_be_retried and may_request_again(job, user):
                 found.append(_request_again(job, "Edit and retry"))
         case State.REJECTED if not job.is_retried and may_request_again(job, user):
             found.append(_request_again(job, "Edit and request again"))
@@ -80,14 +79,13 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
                 )
             if may_request_again(job, user):
                 found.append(_request_again(job, "Copy again"))
-    unstoppable = job.state in (State.RUNNING, State.CHECKING, State.UNRESOLVED)
-    if job.state == State.QUEUED or (unstoppable and job.cancel_requested_at is None):
+    if job.can_be_cancelled:
         offer(Action.CANCEL, "Cancel", "cancelled")
     return found
 
 
 def may_request_again(job: DuplicationJob, user: "User") -> bool:
-    """Whether this person may fill in the request form from this job; the new job is then their own.
+    """Whether this person may open the request form filled in with this job. The new job is their own.
 
     ``jobs.why_not_again`` says whether the job is in a state that allows it.
     """

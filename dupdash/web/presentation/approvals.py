@@ -1,4 +1,4 @@
-"""A request that waits for approval, with everything that is needed to decide."""
+"""The requests that wait for approval, with the information for the decision."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import Taken, taken
 from dupdash.web.presentation.shown_state import shown_state
 
-# The latest other copies of the source are listed, the rest is counted.
+# How many other copies of the source are listed, the latest first. The rest is counted.
 COPIES_NAMED = 3
 # Refused and cancelled jobs made no course.
 COUNTED = frozenset(State) - {State.REJECTED, State.CANCELLED}
@@ -37,8 +37,8 @@ class OtherCopy:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What Moodle says now; ``trouble`` if it does not answer."""
+class MoodleCheck:
+    """The source and the short name in Moodle at this moment. ``trouble``: why Moodle does not answer."""
 
     size: Size | None = None
     expected: Expectation | None = None
@@ -55,15 +55,15 @@ class Waiting:
     taken: Taken
     # The labels of the options that include people's data.
     people: tuple[str, ...]
-    # Dates and idnumber of the copy, where it gets its own.
+    # The requested dates and ID number of the copy.
     course_settings: tuple[str, ...]
     source_url: str
     copies: tuple[OtherCopy, ...]
     more_copies: int
-    look: Look | None = None
+    look: MoodleCheck | None = None
 
 
-def waiting(job: DuplicationJob, health: MoodleHealth, look: Look | None = None) -> Waiting:
+def waiting(job: DuplicationJob, health: MoodleHealth, look: MoodleCheck | None = None) -> Waiting:
     others = DuplicationJob.objects.filter(source_id=job.source_id, state__in=COUNTED).exclude(pk=job.pk)
     latest = list(others.select_related("requester").order_by("-created_at", "-id")[: COPIES_NAMED + 1])
     return Waiting(
@@ -84,18 +84,18 @@ def people_data(job: DuplicationJob) -> tuple[str, ...]:
     return tuple(option.label for option in user_data(job.options))
 
 
-def look_at(job: DuplicationJob, client: MoodleClient) -> Look:
+def check_in_moodle(job: DuplicationJob, client: MoodleClient) -> MoodleCheck:
     """Check the source and the short name in Moodle."""
     try:
         if client.course_by_id(job.source_id) is None:
-            return Look(gone=True)
+            return MoodleCheck(gone=True)
         size = size_of(job.source_id, client)
         problem = taken_in_moodle(job.shortname, client)
     except MoodleError as error:
-        return Look(trouble=str(error))
+        return MoodleCheck(trouble=str(error))
     activities = size.activities if size else None
     expected = expect(job.source_id, activities, job.options) or rough_expectation(activities)
-    return Look(size, expected, problem.words(in_full=True) if problem else "")
+    return MoodleCheck(size, expected, problem.text(in_full=True) if problem else "")
 
 
 def _other(job: DuplicationJob) -> OtherCopy:

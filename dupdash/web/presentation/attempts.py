@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dupdash.duplication.models import DuplicationJob
 from dupdash.web.presentation.shown_state import shown_state
 
-# Nobody retries more often; a longer chain is cut off.
+# The longest chain of attempts that is shown.
 MOST = 50
 
 
@@ -45,7 +45,7 @@ def attempts_of(job: DuplicationJob) -> Attempts | None:
 
 
 def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Which attempt each of these jobs is, for those that retry another; one query for each step back."""
+    """The number of the attempt, for each of these jobs that is a retry. It takes one query for each step back."""
     before: dict[str, str] = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
     numbers = dict.fromkeys(before, 1)
     while before and max(numbers.values()) < MOST:

@@ -1,4 +1,4 @@
-"""The job that a waiting job waits for, and until when."""
+"""Finds the job that a waiting job waits for, and when that wait ends."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,13 +24,13 @@ class BlockingJob:
     lead: str
     url: str
     fullname: str
-    # What ends the wait, as a sentence that a time may follow.
+    # A sentence about the end of the wait. A time may follow it.
     ends: str
     until: datetime | None
 
 
 def blocking_job(job: DuplicationJob, queue: Queue, viewer: User) -> BlockingJob | None:
-    """The job that ``job`` waits for; None where it waits for something else, or not at all."""
+    """The job that ``job`` waits for; None if it does not wait for a job."""
     match reason_to_wait(job, queue):
         case Reason.SAME_SOURCE:
             return _of_same_source(job, viewer)
@@ -54,7 +54,7 @@ def _of_same_source(job: DuplicationJob, viewer: User) -> BlockingJob | None:
 
 
 def _with_slot(place: int, viewer: User) -> BlockingJob | None:
-    """The job whose slot becomes free for the job at this place in the line, as far as its end can be expected."""
+    """The job whose slot this job will get, if the end of that job can be estimated."""
     ends = []
     for busy in DuplicationJob.objects.holding_slot():
         if busy.sent_at is not None and busy.expected_backup is not None and busy.expected_restore is not None:
@@ -68,7 +68,7 @@ def _with_slot(place: int, viewer: User) -> BlockingJob | None:
 
 def _shown(blocker: DuplicationJob, viewer: User, lead: str, ends: str, until: datetime | None) -> BlockingJob:
     if until is not None and until <= timezone.now():
-        ends, until = "This should be over at any moment.", None
+        ends, until = "This should end at any moment.", None
     if not may_see(viewer, blocker):
         return BlockingJob("", "", "", ends, until)
     return BlockingJob(lead, reverse("jobs:job", args=[blocker.pk]), blocker.fullname, ends, until)

@@ -1,4 +1,4 @@
-"""What dupdash knows so far about a copy that it checks in Moodle, in sentences."""
+"""Describes what dupdash knows about a copy that it checks in Moodle."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.web.presentation.durations import roughly
 
 NOT_SEEN = "The new course has not appeared yet."
-# After an error in Moodle's own words the request has ended, so that a few checks show all that is left.
+# After Moodle's own error the request has ended, so that a few checks show everything that it left.
 FEW_CHECKS = "A few more checks will decide."
 
 
@@ -45,7 +45,7 @@ def _found(job: DuplicationJob) -> str:
     course = f"The new course (id {job.course_id})"
     if own.missing:
         return f"{course} was not found in the last check. dupdash checks again."
-    if own.has_all:
+    if own.has_names_and_contents:
         return f"{course} looks complete. One more check makes sure."
     if job.request_error:
         return f"{course} is incomplete. {FEW_CHECKS}"
@@ -57,4 +57,4 @@ def _how_long(job: DuplicationJob) -> str:
     if job.request_error:
         return FEW_CHECKS
     left = deadlines.checking_deadline(job) - timezone.now()
-    return f"Frequent checks go on for {roughly(left)}." if left > timedelta(0) else ""
+    return f"dupdash checks frequently for {roughly(left)} more." if left > timedelta(0) else ""

@@ -1,4 +1,4 @@
-"""The confirmation of each action on a job, for its page and its dialog alike."""
+"""The confirmations of the actions on a job, for pages and dialogs."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,7 +17,7 @@ from dupdash.web.presentation.outcome import partial_course
 class Question:
     title: str
     text: str
-    # Empty where there is nothing to do.
+    # Empty if there is nothing to do.
     confirm: str
     done: str
     danger: bool = False

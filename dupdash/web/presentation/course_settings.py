@@ -1,11 +1,11 @@
-"""The dates and the idnumber that a job asks for, in words."""
+"""Describes the requested dates and the ID number of a job."""
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.moodle.options import ABILITIES, Driver
 
 
 def settings_in_words(job: DuplicationJob, driver: Driver) -> tuple[str, ...]:
-    """A line each; empty where the copy keeps what its source has."""
+    """One line for each requested setting; empty if the copy keeps the settings of its source."""
     lines = [
         f"{label} {day:%-d %b %Y}"
         for label, day in (("Start date", job.startdate), ("End date", job.enddate))
@@ -13,7 +13,5 @@ def settings_in_words(job: DuplicationJob, driver: Driver) -> tuple[str, ...]:
     ]
     if job.startdate:
         moves = ABILITIES[driver].details
-        lines.append(
-            "Dates of activities move along" if moves else "Dates of activities stay as they are in the source"
-        )
+        lines.append("Dates of activities move with the start date" if moves else "Dates of activities stay the same")
     return (*lines, *((f"ID number {job.idnumber}",) if job.idnumber else ()))

@@ -1,4 +1,4 @@
-"""What becomes of the dates of a course: the dates of the copy, some of its activities, and shifts that are offered."""
+"""The preview of dates: the dates of the copy and of some activities, and suggested start dates."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -16,7 +16,7 @@ HALF_YEAR = 26 * WEEK
 
 @dataclass(frozen=True)
 class Change:
-    """A date of the source, and what it becomes in the copy, as people read it in the time zone of the site."""
+    """A date of the source and the matching date of the copy, in words, in the time zone of the site."""
 
     what: str
     before: str
@@ -25,7 +25,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Offer:
-    """A start date that keeps every weekday."""
+    """A suggested start date that keeps every weekday."""
 
     day: date
     weeks: int
@@ -33,7 +33,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class DatePreview:
-    # Of the course, where the copy gets other dates than the source.
+    # The dates of the course, if those of the copy differ.
     changes: tuple[Change, ...] = ()
     # Of activities, the soonest first; only where they move along.
     samples: tuple[Change, ...] = ()
@@ -46,7 +46,7 @@ class DatePreview:
 
 
 def date_preview(source: Course, size: Size | None, target: Target, driver: Driver, years: int) -> DatePreview:
-    """``years``: how many years later than its source the copy seems to be, by its name."""
+    """The preview. ``years``: how many years later than its source the copy is, according to its name."""
     days = shift(target.startdate, source)
     moves = ABILITIES[driver].details
     return DatePreview(
@@ -60,7 +60,8 @@ def date_preview(source: Course, size: Size | None, target: Target, driver: Driv
 
 
 def offers(source: Course, years: int) -> tuple[Offer, ...]:
-    """Half a year later, and as many years as the name of the copy says: in whole weeks."""
+    """Suggested start dates: half a year later, and as many years later as the name of the copy says, in whole
+    weeks."""
     start = day_of(source.startdate)
     if start is None:
         return ()
@@ -89,7 +90,7 @@ def _changes(source: Course, target: Target) -> tuple[Change, ...]:
 
 
 def _samples(size: Size | None, source: Course, target: Target) -> tuple[Change, ...]:
-    """Activities move by seconds, as Moodle's restore moves them."""
+    """Dates of some activities. They move by seconds, as in Moodle's restore."""
     start = dates_to_set(target.startdate, None, source).get("startdate", 0)
     moved = start - (source.startdate or 0)
     chosen = of_each_label(size.dates, SAMPLES) if size else ()

@@ -1,4 +1,4 @@
-"""Durations in words: exact for measured ones, rounded for expected ones."""
+"""Formats durations: measured ones exactly, estimated ones rounded."""
 
 from datetime import timedelta
 from math import ceil

@@ -1,4 +1,4 @@
-"""Explains why an action failed, and reveals only what this person may know."""
+"""Explains why an action failed, without details that this person may not see."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import course_url
-from dupdash.duplication.request import HELD, Problem
+from dupdash.duplication.request import RESERVED_BY, Problem
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.web.presentation.job_rows import requester_of
@@ -31,18 +31,18 @@ def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
     if problem.course is not None and access.sees_all_jobs(user):
         link = format_html('<a href="{}">“<bdi>{}</bdi>”</a>', course_url(problem.course.id), problem.course.fullname)
         return format_html("{} It is {} (id {}).", problem.message, link, problem.course.id)
-    return problem.words(in_full=problem.job is None and access.sees_all_jobs(user))
+    return problem.text(in_full=problem.job is None and access.sees_all_jobs(user))
 
 
 def job_in_the_way(problem: Problem, user: "User") -> DuplicationJob | None:
-    """The unfinished job that reserves the short name, if this person may see it."""
+    """The unfinished job that reserves the short name, if this person may see that job."""
     return problem.job if problem.job is not None and access.may_see(user, problem.job) else None
 
 
 def held_by(message: str, job: DuplicationJob) -> SafeString:
-    """The message with a link to the job that reserves the short name; the reader may see that job."""
+    """The message with a link to the job that reserves the short name. The reader may see that job."""
     link = format_html('<a href="{}">“<bdi>{}</bdi>”</a>', reverse("jobs:job", args=[job.pk]), job.fullname)
-    return format_html(HELD, message, link, isolate(requester_of(job)))
+    return format_html(RESERVED_BY, message, link, isolate(requester_of(job)))
 
 
 def words_of_error(error: MoodleError, user: "User") -> str:

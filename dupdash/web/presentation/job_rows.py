@@ -34,7 +34,7 @@ class Row:
     # Shown while Moodle works on the copy.
     bar: Bar | None
     note: str
-    # The note says that somebody has to do something.
+    # The note asks somebody to do something.
     urgent: bool
     requester: str
     created_at: datetime
@@ -110,7 +110,7 @@ def _why_it_failed(job: DuplicationJob) -> tuple[str, bool]:
 
 
 def _follow_up(job: DuplicationJob) -> str:
-    """ "Resolved", or who looks after the failure: "Hal Moreau: asked the teacher, waits"."""
+    """ "Resolved", or the responsible person with the note: "Hal Moreau: asked the teacher"."""
     if job.resolved_at is not None:
         return "Resolved"
     if job.assignee_id is None:

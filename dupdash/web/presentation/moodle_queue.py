@@ -1,4 +1,4 @@
-"""A copy that waits in Moodle's own queue: its place, since when, and why nothing moves."""
+"""Describes a copy that waits in Moodle's own queue: its place, for how long, and whether Moodle's cron runs."""
 
 from datetime import datetime, timedelta
 
@@ -7,12 +7,12 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.web.presentation.durations import roughly
 
-# Moodle's cron is to run every minute. After this long without a run nothing will move.
+# Moodle's cron should run every minute. After this long without a run it counts as stopped.
 CRON_LATE = timedelta(minutes=3)
 
 
 def waits_in_moodle(job: DuplicationJob, health: MoodleHealth, now: datetime | None = None) -> str:
-    """Where it stands, in sentences; "" for a copy that does not wait there."""
+    """The place in the queue, in sentences; "" for a copy that does not wait there."""
     if job.moodle_queue_ahead is None:
         return ""
     now = now or timezone.now()
@@ -23,10 +23,10 @@ def waits_in_moodle(job: DuplicationJob, health: MoodleHealth, now: datetime | N
 
 
 def why_nothing_moves(health: MoodleHealth, now: datetime) -> str:
-    """What is wrong with Moodle's cron, as far as it is known; "" where it runs."""
+    """The problem with Moodle's cron; "" if it runs, or if this is unknown."""
     ran = health.cron_run_at
     if ran is None:
-        return "Moodle’s cron has not run yet: copies begin when it runs."
+        return "Moodle’s cron has not run yet. Copies start when it runs."
     if now - ran < CRON_LATE:
         return ""
     return (

@@ -1,4 +1,4 @@
-"""What the plugin reports of a complete copy: what did not come along, what still points at the source, new ids."""
+"""The plugin's report on a complete copy: what was not copied, what still links to the source, and new ids."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from dupdash.duplication.moodle_clients import module_url
 from dupdash.duplication.text_direction import isolate
 from dupdash.web.presentation.preview import KINDS
 
-# What each kind of thing is called, many of them.
+# The plural label of each kind of content.
 MISSING = {
     "sections": "Sections",
     "blocks": "Blocks",
@@ -24,7 +24,7 @@ MISSING = {
 
 @dataclass(frozen=True)
 class Pointing:
-    """Something in the copy that still leads to the source."""
+    """Something in the copy that still links to the source."""
 
     what: str
     name: str
@@ -43,7 +43,7 @@ class NewId:
 
 @dataclass(frozen=True)
 class MoodleReport:
-    # "Groups: 2 of 5", a line each.
+    # Lines such as "Groups: 2 of 5".
     missing: tuple[str, ...]
     pointing: tuple[Pointing, ...]
     ids: tuple[NewId, ...]

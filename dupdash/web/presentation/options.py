@@ -35,7 +35,7 @@ class Switch:
     needs_labels: str
     disabled: bool
     reason: str
-    # Why the site does not support this value.
+    # Why the site does not support the chosen value.
     error: str
     # The values to choose from, where there are more than off and on.
     choices: tuple[Choice, ...] = ()
@@ -94,7 +94,7 @@ class Taken:
 
     along: tuple[str, ...]
     left: tuple[str, ...]
-    # What the copy gets in place of something that it does not include.
+    # What the copy gets in place of what it does not include.
     instead: tuple[str, ...]
 
 

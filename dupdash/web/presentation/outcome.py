@@ -3,11 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dupdash.duplication.advice import Reader, what_to_do
 from dupdash.duplication.candidates import reasons
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.course_settings import LABELS
 from dupdash.duplication.engine.verification import NAMED_MOST, why_not_verified
-from dupdash.duplication.explanations import Reader, explain_failure, what_to_do, words_of_moodle
+from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
@@ -24,14 +25,14 @@ class Callout:
 
 @dataclass(frozen=True)
 class CourseInMoodle:
-    """A course that a job made or may have made, as it was last seen."""
+    """A course that a job made or may have made, as the last lookup showed it."""
 
     id: int
     url: str
     fullname: str
     shortname: str
     visibility: str
-    # Reasons for and against it being the job's copy, where that is not proven.
+    # The reasons for and against it being the job's copy, if this is not proven.
     reasons: tuple[str, ...] = ()
 
 
@@ -40,7 +41,7 @@ class Verification:
     complete: bool
     title: str
     summary: str
-    # What the copy lacks, and what it has beyond its source, each a line: "Quiz “Week 3”, 2 times", "and 30 more".
+    # What the copy lacks, and what only the copy has, in lines: "Quiz “Week 3”, 2 times", "and 30 more".
     missing: tuple[str, ...]
     extra: tuple[str, ...]
 
@@ -67,13 +68,13 @@ def outcome_of(job: DuplicationJob, health: MoodleHealth, reader: Reader, *, raw
         candidates=candidates_of(job, health) if shown else (),
         verification=_verification(made) if made else None,
         verification_pending=job.state == State.SUCCEEDED and job.verification is None,
-        moodle_words=words_of_moodle(job) if raw else "",
+        moodle_words=raw_moodle_error(job) if raw else "",
         details=_details(job) if raw else "",
     )
 
 
 def partial_course(job: DuplicationJob, health: MoodleHealth | None = None) -> CourseInMoodle:
-    """The proven course of a job as it was last seen, which need not carry the requested names."""
+    """The proven course of a job as the last lookup showed it. It may have a temporary name."""
     last = job.own_course or {"shortname": job.shortname, "fullname": job.fullname}
     return _course({**last, "id": job.course_id}, health)
 
@@ -96,7 +97,7 @@ def _course(seen: dict[str, Any], health: MoodleHealth | None) -> CourseInMoodle
 _VISIBILITY: dict[object, str] = {
     True: "Students can see it.",
     False: "Students cannot see it.",
-    None: "Whether students can see it is not known.",
+    None: "It is not known whether students can see it.",
 }
 
 
@@ -112,7 +113,7 @@ def _callouts(job: DuplicationJob, reader: Reader) -> list[Callout]:
                 Callout(
                     "warning",
                     "This copy was cancelled, but Moodle made it and dupdash could not delete it.",
-                    "The course is complete and is in Moodle. The activity below says why it was not deleted.",
+                    "The complete course is in Moodle. The activity below says why it was not deleted.",
                     "If nobody needs the course, delete it in Moodle.",
                 )
             ]
@@ -123,7 +124,7 @@ def _callouts(job: DuplicationJob, reader: Reader) -> list[Callout]:
 
 
 def _kept_shell(job: DuplicationJob) -> list[Callout]:
-    """Why the empty course that Moodle's error left was not deleted."""
+    """Why the empty shell was not deleted."""
     kept = job.events.filter(kind="shell_kept").last()
     return [Callout("warning", "An empty course was left in Moodle.", kept.reason)] if kept else []
 
@@ -208,7 +209,7 @@ def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str
 
 
 def _section(type: str) -> str:
-    """What a section is called: its report has its number, or the component of the activity that holds it."""
+    """The label of a section: by its number, or by the component of the activity that contains it."""
     return f"Section {isolate(type)}" if type.isdecimal() else "Subsection"
 
 
@@ -218,7 +219,7 @@ def _line(what: str, entry: dict[str, Any]) -> str:
 
 
 def _details(job: DuplicationJob) -> str:
-    """What dupdash recorded of a failure that Moodle sent no error for."""
+    """The stored code and message of a failure without an error of Moodle."""
     if job.moodle_error or not (job.failure_code or job.failure_message):
         return ""
     return f"{job.failure_code or 'no error code'}\n{job.failure_message}".strip()

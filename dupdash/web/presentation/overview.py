@@ -34,11 +34,11 @@ class Section:
     id: str
     title: str
     rows: tuple[Row, ...]
-    # How many more there are, in words; empty for none.
+    # How many more jobs there are, in words; empty for none.
     more: str
     # Where all of them are listed.
     url: str
-    # The text of an empty section; without a text an empty section is left out.
+    # The text of the section if it is empty. Without this text an empty section is not shown.
     empty: str = ""
 
 
@@ -134,7 +134,7 @@ def running(jobs: JobQuerySet) -> JobQuerySet:
 
 
 def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """In the order in which they will run. Requests that this person approves are in "Needs attention"."""
+    """The waiting jobs, in their order. Requests that this person may approve are in "Needs attention"."""
     states = {State.QUEUED} if access.is_administrator(user) else {State.QUEUED, State.AWAITING_APPROVAL}
     # Scheduled copies come after those that start as soon as possible.
     scheduled = Case(When(not_before__gt=timezone.now(), then=F("not_before")), default=None)

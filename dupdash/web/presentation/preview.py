@@ -34,7 +34,7 @@ from dupdash.web.short_names import is_free
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The plural names of Moodle's common activities; others keep Moodle's internal name.
+# The plural labels of Moodle's common activity types. Others are shown with Moodle's internal name.
 KINDS = {
     "assign": "Assignments",
     "book": "Books",
@@ -61,7 +61,7 @@ TAKEN_SHOWN = 2
 
 @dataclass(frozen=True)
 class Dates:
-    """When the source starts and ends at the site; None where no date is set or Moodle does not tell."""
+    """When the source starts and ends at the site; None if it has no date or Moodle does not return it."""
 
     start: date | None = None
     end: date | None = None
@@ -73,7 +73,7 @@ class Dates:
 
 @dataclass(frozen=True)
 class TakenName:
-    """A short name that exists, and the job that made it; the job's part is empty where the reader may not see it."""
+    """A short name that is taken, and the job that has it. The job's fields are empty if the reader may not see it."""
 
     shortname: str
     url: str = ""
@@ -83,7 +83,7 @@ class TakenName:
 
 @dataclass(frozen=True)
 class Preview:
-    # None where Moodle cannot list the contents of the source.
+    # None if Moodle cannot list the contents of the source.
     size: Size | None = None
     kinds: tuple[tuple[str, int], ...] = ()
     along: str = ""
@@ -97,13 +97,13 @@ class Preview:
     moved: DatePreview = field(default_factory=DatePreview)
     # Who will see the copy.
     visibility: str = ""
-    # Whether students can see the source; None where Moodle does not tell.
+    # Whether students can see the source; None if Moodle does not return it.
     source_visible: bool | None = None
     earlier: EarlierCopies = field(default_factory=EarlierCopies)
-    # Where the copy goes: as it is filled in, or as it is suggested.
+    # The category of the copy, as filled in or as suggested.
     category: str = ""
     target: Target = field(default_factory=lambda: Target(None))
-    # Names that come before the suggested one, and why they are taken.
+    # Names that would have been suggested but are taken, with the reasons.
     taken: tuple[TakenName, ...] = ()
     course: Course | None = None
     # Why this person may not copy this course.
@@ -124,7 +124,7 @@ def preview(
     client: MoodleClient,
     health: MoodleHealth,
 ) -> Preview:
-    """The preview with what Moodle says now; nothing about a course that this person may not copy."""
+    """The preview, with current data of Moodle. It reveals nothing about a course that this person may not copy."""
     try:
         access.require_teaching(user, source_id, client)
         course = client.course_by_id(source_id)
@@ -146,7 +146,7 @@ def preview(
     return Preview(
         size=size,
         kinds=tuple((KINDS.get(kind, kind), count) for kind, count in (size.kinds if size else ())),
-        along=comes_along(resolved, size),
+        along=included(resolved, size),
         left=left_out(resolved, size),
         unsupported=refusal(chosen, driver),
         expected=expect(source_id, activities, chosen) or rough_expectation(activities),
@@ -167,7 +167,7 @@ def preview(
 
 
 def taken_names(shortnames: Iterable[str], user: "User") -> tuple[TakenName, ...]:
-    """The last names that were tried, each with the job that reserves it or made its course."""
+    """The last taken names, each with the job that reserves it or made its course."""
     found = []
     for shortname in list(shortnames)[-TAKEN_SHOWN:]:
         made = DuplicationJob.objects.filter(
@@ -191,8 +191,8 @@ def who_will_see_it(source: Course, target: Target, *, category_hidden: bool) ->
     return f"Students can see the copy{although}."
 
 
-def comes_along(options: Iterable[OptionEffect], size: Size | None) -> str:
-    """What the copy contains, in sentences; it always has the sections and the course's settings."""
+def included(options: Iterable[OptionEffect], size: Size | None) -> str:
+    """What the copy contains, in sentences. It always has the sections and the course's settings."""
     words = [_counted(len(size.sections), "section", "sections") if size else "all sections"]
     on = [one for one in options if one.value]
     if any(one.option.name == "activities" for one in on):
@@ -203,7 +203,7 @@ def comes_along(options: Iterable[OptionEffect], size: Size | None) -> str:
 
 
 def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, ...]:
-    """What the copy does not contain; activities only where the source has some."""
+    """What the copy does not contain. Activities are mentioned only if the source has some."""
     return tuple(
         one.effect.copy
         for one in options

@@ -1,4 +1,4 @@
-"""The progress of a job as bars: unknown is shown as unknown, an estimate as an estimate."""
+"""Shows the progress of a job as bars. Unknown figures and estimates are marked as such."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,13 +32,13 @@ class Bar:
 
 @dataclass(frozen=True)
 class Bars:
-    # None where a figure for the whole copy would claim something: after a failure, nobody knows how far Moodle got.
+    # None if the overall progress is unknown, for example after a failure.
     overall: Bar | None
     phases: tuple[Bar, Bar]
 
 
 def bars(job: DuplicationJob, reached: Progress | None = None) -> Bars | None:
-    """The bars of a job's page; None for a job of which nothing was started, or whose outcome is unclear."""
+    """The bars of a job's page; None for a job that was not started, or whose outcome is unclear."""
     if job.state == State.UNRESOLVED or (job.sent_at is None and job.state != State.RUNNING):
         return None
     reached = reached or progress(job)
@@ -50,7 +50,7 @@ def overall_bar(job: DuplicationJob, reached: Progress | None = None) -> Bar:
     """The bar of a job that runs, is checked or succeeded; lists show only this one."""
     reached = reached or progress(job)
     if job.state == State.CHECKING:
-        # Whether Moodle still works on it is what dupdash is checking: any figure might belong to a dead copy.
+        # dupdash checks whether Moodle still works on the copy, so no figure is certain.
         return Bar("The whole copy", None, False, UNKNOWN, next_check(job))
     state = DONE if job.state == State.SUCCEEDED else RUNNING
     estimate = reached.estimated and state == RUNNING
@@ -83,7 +83,7 @@ def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
 
 
 def _may_have_begun_unseen(job: DuplicationJob, reached: Progress) -> bool:
-    """The restore is overdue, or nobody watches closely any more, or the whole is beyond the backup."""
+    """Whether the restore may have started although no lookup has shown it."""
     if job.state == State.CHECKING:
         return True
     return job.state == State.RUNNING and (reached.restore is None or reached.backup == 1.0)
@@ -91,7 +91,7 @@ def _may_have_begun_unseen(job: DuplicationJob, reached: Progress) -> bool:
 
 def _phase_bar(label: str, value: float | None, job: DuplicationJob, reached: Progress) -> Bar:
     if job.state in TERMINAL:
-        # How far Moodle got within a phase before it stopped, nobody knows.
+        # It is unknown how far Moodle got within a phase before it stopped.
         return Bar(label, None, False, FAILED)
     if job.state == State.CHECKING:
         return Bar(label, None, False, UNKNOWN)
@@ -101,7 +101,7 @@ def _phase_bar(label: str, value: float | None, job: DuplicationJob, reached: Pr
 def _percent(value: float | None, *, done: bool = False) -> int | None:
     if value is None:
         return None
-    # 100 % is only shown for what is done.
+    # 100 % is shown only for what is done.
     return 100 if done else min(99, floor(value * 100))
 
 
@@ -109,13 +109,13 @@ def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
     if state != RUNNING or job.sent_at is None:
         return ""
     if reached.time_left is not None:
-        by = "at the pace so far" if abilities(job.driver).works_by_itself else "based on earlier copies"
+        by = "at the pace so far" if abilities(job.driver).runs_in_background else "based on earlier copies"
         return f"{roughly(reached.time_left)} left, {by}"
     if reached.rough:
         return "Rough estimate from the number of activities"
     if reached.estimated:
         return "Takes longer than earlier copies"
-    if abilities(job.driver).works_by_itself:
+    if abilities(job.driver).runs_in_background:
         return "As reported by the site"
     return "No earlier copies to estimate from"
 

@@ -1,4 +1,4 @@
-"""Explains in one sentence why a job has not started yet."""
+"""Explains in a sentence why a job has not started yet."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,10 +18,10 @@ COUNTED = 500
 
 @dataclass(frozen=True)
 class Queue:
-    """What the waiting jobs of a page wait for; read once for all of them."""
+    """The state of the queue, read once for all waiting jobs of a page."""
 
     paused: bool
-    # Sources with a copy whose course has not been seen yet: no second copy of them may start (rule 4).
+    # The sources that are blocked by another copy (rule 4).
     unseen_sources: frozenset[int]
     busy: int
     # How many copies are ahead of each job.
@@ -46,8 +46,8 @@ class Queue:
             health.paused_at is not None,
             frozenset(source for source, released, _ in rows if released is None),
             holding,
-            # While a slot is free, no copy waits for another one.
-            {job_id: place for place, job_id in enumerate(lanes.line(COUNTED))}
+            # While a slot is free, no copy waits for another copy.
+            {job_id: place for place, job_id in enumerate(lanes.upcoming(COUNTED))}
             if holding >= settings.MOODLE_CONCURRENCY
             else {},
             lanes.closed_batches(timezone.now()) if any(job.batch_id for job in jobs) else {},
@@ -63,7 +63,7 @@ class Reason(Enum):
     PAUSED = auto()
     SCHEDULED = auto()
     RETRY_DELAY = auto()
-    HELD = auto()
+    RESERVED_BY = auto()
     BATCH_CLOSED = auto()
     DISPATCHED = auto()
     SAME_SOURCE = auto()
@@ -85,8 +85,8 @@ def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
         return Reason.SCHEDULED
     if job.is_delayed:
         return Reason.RETRY_DELAY
-    if job.held_until is not None and job.held_until > timezone.now():
-        return Reason.HELD
+    if job.undo_until is not None and job.undo_until > timezone.now():
+        return Reason.RESERVED_BY
     if job.batch_id in queue.closed_batches and job.dispatched_at is None:
         return Reason.BATCH_CLOSED
     if job.dispatched_at is not None:
@@ -101,8 +101,8 @@ SENTENCES = {
     Reason.NO_WORKER: "No worker is running, so this copy cannot start.",
     Reason.PAUSED: "Copying is paused until Moodle is available again.",
     Reason.SCHEDULED: "Starts at the scheduled time.",
-    Reason.RETRY_DELAY: "The last try started nothing. dupdash tries again automatically.",
-    Reason.HELD: "Starts in a few seconds.",
+    Reason.RETRY_DELAY: "The last attempt started nothing. dupdash tries again automatically.",
+    Reason.RESERVED_BY: "Starts in a few seconds.",
     Reason.DISPATCHED: "Starts in a moment.",
     Reason.SAME_SOURCE: "Waits for another copy of the same course, which is being made.",
     Reason.NEXT_SLOT: "Starts as soon as possible.",

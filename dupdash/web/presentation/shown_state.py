@@ -1,15 +1,15 @@
-"""The state of a job as badges, tab titles and tab icons show it: more exact than the state of the engine."""
+"""The state of a job as badges, tab titles and tab icons show it. It has two values more than ``State``."""
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import UNFINISHED, State
 
-# A queued job for which somebody chose a later start; the delay of an automatic retry is none.
+# A queued job with a requested start in the future. The delay of an automatic retry does not count.
 SCHEDULED = "scheduled"
-# Cancelled while Moodle works on it: dupdash removes the copy as soon as Moodle has finished it.
+# A job that was cancelled while Moodle works on it. dupdash deletes the copy when Moodle has finished it.
 CANCELLING = "cancelling"
 
 LABELS: dict[str, str] = {SCHEDULED: "Scheduled", CANCELLING: "Cancelling", **dict(State.choices)}
-# The drawing of a state, where it has none of its own.
+# The icon of a state that has none of its own.
 ICONS: dict[str, str] = {CANCELLING: State.CANCELLED}
 # Which of the five tab icons (static/img/tab-….svg) stands for a state.
 TAB_ICONS: dict[str, str] = {

@@ -23,9 +23,9 @@ from dupdash.web.presentation.shown_state import TAB_ICONS, label_of, shown_stat
 from dupdash.web.presentation.worker_notice import WorkerNotice
 
 POLL_QUICKLY = "every 2s, refresh"
-# A person decides: whoever waits for that sees it within five seconds.
+# The job waits for a person. The page shows the decision within five seconds.
 POLL_FOR_A_DECISION = "every 4s, refresh"
-# A start in the far future, or an outcome that dupdash checks rarely.
+# The start is in the far future, or dupdash checks the outcome rarely.
 POLL_SLOWLY = "every 20s, refresh"
 # A new "Last contact with Moodle" is sent at most this often, so that most polls answer "unchanged".
 HEARD_STEP = 15
@@ -37,10 +37,10 @@ class Fact:
 
     label: str
     text: str = ""
-    # It ticks by itself on the page, so that a poll need not send it again.
+    # The page counts this time itself, so that a poll need not send it again.
     when: datetime | None = field(default=None, compare=False, repr=False)
     style: str = "exact"
-    # What browsers without scripts show in place of a time that counts.
+    # The text that browsers without scripts show in place of a counting time.
     plain: str = field(default="", compare=False, repr=False)
 
 
@@ -54,7 +54,7 @@ class Status:
     waits_for: BlockingJob | None
     bars: Bars | None
     facts: tuple[Fact, ...]
-    # The id of the last event: with a new one the rest of the page changes, too.
+    # The id of the last event. After a new event the rest of the page changes, too.
     version: int
     poll: str
     # Set if the job cannot continue because no worker is running.
@@ -72,7 +72,7 @@ class Status:
 
     @property
     def seen(self) -> str:
-        """Identifies what the browser shows; it sends this with its next poll."""
+        """Identifies the content. The browser sends this with its next poll."""
         heard = int(self.last_response_at.timestamp()) // HEARD_STEP if self.last_response_at else 0
         shown = (self.state, self.now, self.waits_for, self.bars, self.facts, heard, self.no_worker)
         return f"{self.version}-{digest(*shown)}"
@@ -110,7 +110,7 @@ def _poll(job: DuplicationJob) -> str:
 
 
 def _facts(job: DuplicationJob) -> Iterator[Fact]:
-    """Only what is known and matters in this state."""
+    """The figures that are known and matter in this state."""
     if job.started_at is None and not job.is_terminal:
         yield Fact("Requested", when=job.created_at, style="relative")
     elif job.is_terminal:
@@ -135,7 +135,7 @@ def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
         what = (
             "Moodle stops this copy and removes what it has made."
-            if abilities(job.driver).of_the_whole and job.state == State.RUNNING
+            if abilities(job.driver).reports_overall_progress and job.state == State.RUNNING
             else "Moodle cannot stop a copy that it has started. dupdash deletes it as soon as Moodle has finished it."
         )
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
@@ -171,5 +171,5 @@ def _running(job: DuplicationJob, health: MoodleHealth) -> str:
     if job.phase != Phase.RESTORE:
         return "Moodle is backing up the source. The new course does not exist yet."
     if job.content_at is not None:
-        return "Moodle is finishing. The contents are there; the names come last."
+        return "Moodle is finishing: the contents are there, and the names come last."
     return "Moodle is restoring the backup into the new course."

@@ -1,4 +1,4 @@
-"""What the page *System* shows an administrator: checks, queue, Moodle, calls to Moodle, versions and last failures."""
+"""The content of the page *System*: checks, queue, Moodle, calls to Moodle, versions and last failures."""
 
 import platform
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ def queue() -> Queue:
 
 @dataclass(frozen=True)
 class Calls:
-    """Calls of one web service function since the database was made; ``seconds`` is the mean time of one."""
+    """The calls of a web service function since the database was created. ``seconds``: the mean duration."""
 
     function: str
     calls: int
@@ -93,7 +93,7 @@ class Calls:
 
 
 def moodle_calls() -> list[Calls]:
-    """The functions that were called, the most frequent first."""
+    """The functions that were called, the most frequently called first."""
     rows = Counter.objects.filter(name=MOODLE_CALLS)
     failed = dict(rows.exclude(outcome="ok").values_list("subject").annotate(Sum("count")))
     totals = rows.values("subject").annotate(calls=Sum("count"), time=Sum("seconds")).order_by("-calls", "subject")

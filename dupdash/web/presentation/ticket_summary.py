@@ -5,7 +5,8 @@ from datetime import datetime, tzinfo
 
 from django.utils import timezone
 
-from dupdash.duplication.explanations import Reader, explain_failure, what_to_do, words_of_moodle
+from dupdash.duplication.advice import Reader, what_to_do
+from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job
@@ -75,7 +76,7 @@ def _lines(
     if raw and job.failure_code:
         yield f"Error:     {job.failure_code}"
     if raw and job.moodle_error:
-        yield f"Moodle:    {' '.join(words_of_moodle(job).split())}"
+        yield f"Moodle:    {' '.join(raw_moodle_error(job).split())}"
     elif raw and job.failure_message:
         yield f"Details:   {' '.join(job.failure_message.split())}"
     if job.state == State.FAILED:

@@ -1,4 +1,4 @@
-"""The timeline of a job for its page: each event with who, when, what and why."""
+"""The timeline of a job for its page: who did what, when and why."""
 
 import json
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Entry:
     raw: str = ""
 
 
-# By the kind of an event: the words for it, its level (info, success, warning, danger or none), and its icon.
+# For each kind of event: its label, its level (info, success, warning, danger or none), and its icon.
 KINDS: dict[str, tuple[str, str, str]] = {
     "submitted": ("Requested", "", "plus"),
     "approved": ("Approved", "success", "succeeded"),
@@ -59,7 +59,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "settled": ("Result recorded by an administrator", "info", "person"),
 }
 
-# An event with one of these holds an error message from Moodle.
+# An event with one of these keys contains an error message from Moodle.
 FROM_MOODLE = frozenset({"errorcode", "message"})
 
 

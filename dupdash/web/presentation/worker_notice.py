@@ -1,4 +1,4 @@
-"""The notice that no worker is running: since when, what that means, and what this person can do."""
+"""The notice that no worker is running: since when, the consequences, and what this person can do."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -14,12 +14,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dupdash.accounts.access import Action
-from dupdash.duplication import jobs
+from dupdash.duplication import approval_actions
 from dupdash.duplication.display_names import name_of
-from dupdash.duplication.jobs import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.moodle_health import driver_of_job, expected_driver
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, quote_course
@@ -31,7 +31,7 @@ from dupdash.web.decorators import part_of, permission_required, with_job
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
 from dupdash.web.health_of_request import health_of
-from dupdash.web.presentation.approvals import Look, look_at, people_data, waiting
+from dupdash.web.presentation.approvals import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import switches, taken
 from dupdash.web.responses import PersonRequest, partial, see_other
@@ -73,9 +73,9 @@ def look(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """What Moodle says about a waiting request now."""
     try:
         with open_client() as client:
-            found = look_at(job, client)
+            found = check_in_moodle(job, client)
     except MoodleError as error:
-        found = Look(trouble=str(error))
+        found = MoodleCheck(trouble=str(error))
     return partial(request, "approvals/_moodle_check.html", {"job": job, "look": found})
 
 
@@ -104,7 +104,7 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
 def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """The request form, filled in with a waiting request; sending it changes and approves the request."""
     if job.state != State.AWAITING_APPROVAL:
-        messages.info(request, f"This job is {job.get_state_display().lower()} by now and can no longer be changed.")
+        messages.info(request, f"This job is {job.get_state_display().lower()} now and can no longer be changed.")
         return see_other("jobs:job", job.pk)
     if request.method != "POST":
         return _edit_page(request, _form_to_begin_with(request, job), job)
@@ -129,21 +129,21 @@ def _queue() -> JobQuerySet:
     return waits.select_related("requester").order_by("created_at", "id")
 
 
-def _looks(shown: Iterable[DuplicationJob]) -> dict[str, Look]:
+def _looks(shown: Iterable[DuplicationJob]) -> dict[str, MoodleCheck]:
     try:
         with open_client() as client:
-            return {job.pk: look_at(job, client) for job in shown}
+            return {job.pk: check_in_moodle(job, client) for job in shown}
     except MoodleError as error:
-        return {job.pk: Look(trouble=str(error)) for job in shown}
+        return {job.pk: MoodleCheck(trouble=str(error)) for job in shown}
 
 
 def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, reason: str) -> None:
     """One after the other; those that somebody else decided meanwhile are named."""
     act: Callable[[DuplicationJob], None]
     if verb == Action.APPROVE:
-        word, act = "approved", lambda job: jobs.approve(job, actor=request.user, hold=UNDO_FOR)
+        word, act = "approved", lambda job: approval_actions.approve(job, actor=request.user, hold=UNDO_FOR)
     else:
-        word, act = "refused", lambda job: jobs.reject(job, reason=reason, actor=request.user)
+        word, act = "refused", lambda job: approval_actions.reject(job, reason=reason, actor=request.user)
     done: list[DuplicationJob] = []
     left = []
     for job in chosen:
@@ -179,7 +179,7 @@ def undo_approvals(request: PersonRequest) -> HttpResponse:
     undone = late = 0
     for job in DuplicationJob.objects.filter(pk__in=ids):
         try:
-            jobs.undo_approval(job, actor=request.user)
+            approval_actions.undo_approval(job, actor=request.user)
             undone += 1
         except CannotDo:
             late += 1
@@ -201,7 +201,7 @@ def _decided(job: DuplicationJob) -> str:
 
 def _question(request: PersonRequest, chosen: list[DuplicationJob], verb: str, form: forms.Form | None) -> HttpResponse:
     if not chosen:
-        messages.info(request, "Somebody else has decided these requests by now.")
+        messages.info(request, "Somebody else has already decided these requests.")
         return see_other("approvals")
     context = {
         "verb": verb,
@@ -223,7 +223,7 @@ def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> st
         with open_client() as client:
             wish = prepare(_draft_of(form, job), Origin(job.origin), client, ignore_job=job)
             if form.is_valid():
-                changed = jobs.edit_and_approve(job, wish, actor=user)
+                changed = approval_actions.edit_and_approve(job, wish, actor=user)
                 return f"“{isolate(job.fullname)}” is approved{' with your changes' if changed else ''}."
     except InvalidRequest as invalid:
         form.add_problems(invalid.problems)

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.accounts.reader import reader_of
-from dupdash.duplication import jobs
-from dupdash.duplication.jobs import CannotDo
+from dupdash.duplication import approval_actions, course_decisions, jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.moodle_health import driver_of_job
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import InvalidRequest
 from dupdash.duplication.text_direction import quote_course
 from dupdash.moodle.errors import MoodleError
@@ -46,7 +46,9 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 @with_job
 @asks
 def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    return _ask_or_do(request, job, Action.APPROVE, lambda: jobs.approve(job, actor=request.user, hold=UNDO_FOR))
+    return _ask_or_do(
+        request, job, Action.APPROVE, lambda: approval_actions.approve(job, actor=request.user, hold=UNDO_FOR)
+    )
 
 
 @permission_required
@@ -55,7 +57,7 @@ def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 def undo_approval(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """Undo an approval within its first seconds."""
     try:
-        jobs.undo_approval(job, actor=request.user)
+        approval_actions.undo_approval(job, actor=request.user)
         messages.success(request, f"{quote_course(job.fullname, job.shortname)} waits for approval again.")
     except CannotDo as refusal:
         messages.error(request, str(refusal))
@@ -71,7 +73,7 @@ def reject(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
         request,
         job,
         Action.REJECT,
-        lambda: jobs.reject(job, reason=form.cleaned_data["reason"], actor=request.user),
+        lambda: approval_actions.reject(job, reason=form.cleaned_data["reason"], actor=request.user),
         form,
     )
 
@@ -103,7 +105,7 @@ def delete_partial(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     def delete() -> None:
         chosen = int(form.cleaned_data["course"]) if form is not None else None
         with open_client() as client:
-            jobs.delete_partial(job, actor=request.user, client=client, course_id=chosen)
+            course_decisions.delete_partial(job, actor=request.user, client=client, course_id=chosen)
 
     return _ask_or_do(request, job, Action.DELETE_PARTIAL, delete, form)
 
@@ -116,7 +118,7 @@ def settle(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 
     def settle_it() -> None:
         with open_client() as client:
-            jobs.settle(
+            course_decisions.settle(
                 job,
                 course_id=form.course_settled,
                 reason=form.cleaned_data["reason"],

@@ -11,7 +11,7 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
-from dupdash.duplication.request import Problem, as_id, check_short_name, held_by_job, taken_in_moodle
+from dupdash.duplication.request import Problem, as_id, check_short_name, reserved_by_job, taken_in_moodle
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import from_form
@@ -130,7 +130,7 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
     shortname = request.GET.get("shortname", "")
     if not shortname.strip():
         return _checked(request, "", "")
-    problem = next(iter(check_short_name(shortname)), None) or held_by_job(shortname, ignore_job=_edited(request))
+    problem = next(iter(check_short_name(shortname)), None) or reserved_by_job(shortname, ignore_job=_edited(request))
     if problem is None:
         try:
             with open_client() as client:

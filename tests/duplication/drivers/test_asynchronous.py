@@ -14,25 +14,26 @@ from dupdash.duplication.engine import recovery
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.moodle_clients import open_async_client, open_client
 from dupdash.duplication.progress import progress
+from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.states import State
 from tests.duplication.support import (
     Clock,
     Moodle,
     a_job,
     await_until,
+    check_next,
+    check_until_ended,
+    dispatch_again,
     kinds,
-    look,
-    look_until_settled,
     reason,
     refusal,
     run_worker,
     serving,
-    story,
     submit,
-    told_again_at_once,
+    timeline_of,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 START = "core_course_async_duplicate_course"
 STATUS = "core_course_async_duplicate_course_get_status"
@@ -57,14 +58,14 @@ def followed_to_the_end(job: DuplicationJob, moodle: Moodle, clock: Clock) -> Du
     """Housekeeping follows it while the site works; only then the clock is put forward."""
 
     def settled() -> bool:
-        look(job, clock)
+        check_next(job, clock)
         return job.state != State.RUNNING
 
     await_until(settled, "the site to be done")
-    return look_until_settled(job, clock)
+    return check_until_ended(job, clock)
 
 
-def test_it_frees_the_worker_as_soon_as_the_site_has_accepted(moodle: Moodle, clock: Clock) -> None:
+def test_worker_is_free_as_soon_as_the_site_accepts(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
         assert (job.state, job.driver, job.lease_owner) == (State.RUNNING, "asynchronous", "")
@@ -77,17 +78,17 @@ def test_it_frees_the_worker_as_soon_as_the_site_has_accepted(moodle: Moodle, cl
     assert job.verification["complete"]
 
 
-def test_it_is_not_taken_for_a_job_whose_worker_died(moodle: Moodle, clock: Clock) -> None:
+def test_running_copy_is_not_recovered_as_a_lost_worker(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
         recovery.recover_dead_leases()
         clock.forward(600)
         tasks.sweep()
         job.refresh_from_db()
-        assert job.state == State.RUNNING, story(job)
+        assert job.state == State.RUNNING, timeline_of(job)
 
 
-def test_it_is_not_asked_for_twice_when_something_on_the_way_answers_for_the_site(moodle: Moodle, clock: Clock) -> None:
+def test_request_is_not_repeated_when_a_proxy_answers_for_the_site(moodle: Moodle, clock: Clock) -> None:
     job = submit()
 
     def ask() -> None:
@@ -103,21 +104,21 @@ def test_it_is_not_asked_for_twice_when_something_on_the_way_answers_for_the_sit
     with moodle.held_at("backup"):
         moodle.replace_answer(START, 403, sent_by=ask, until=lambda: moodle.wait_for_step("backup"))
         run_worker(job)
-        assert job.state == State.CHECKING, story(job)
+        assert job.state == State.CHECKING, timeline_of(job)
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert [course.id for course in moodle.made()] == [job.course_id]
 
 
-def test_it_ignores_a_second_message_while_the_site_works(moodle: Moodle) -> None:
+def test_second_message_is_ignored_while_the_site_works(moodle: Moodle) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
-        told_again_at_once(job)
+        dispatch_again(job)
         run_worker(job)
         assert kinds(job).count("started") == 1
 
 
-def test_it_counts_the_sites_own_work_against_the_limit(moodle: Moodle, settings: Any) -> None:
+def test_copy_in_the_background_holds_a_slot(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
     with moodle.held_at("backup"):
         run_worker(submit())
@@ -126,7 +127,7 @@ def test_it_counts_the_sites_own_work_against_the_limit(moodle: Moodle, settings
         assert waiting.dispatched_at is None
 
 
-def test_it_shows_the_sites_figures_and_never_goes_back(moodle: Moodle, clock: Clock) -> None:
+def test_reported_progress_is_shown_and_never_goes_back(moodle: Moodle, clock: Clock) -> None:
     """The site's own jump to 1 and back, and start again in the second phase (measured)."""
     figures = [0.0]
     with moodle.held_at("backup", "hidden", "renamed", "content"):
@@ -134,7 +135,7 @@ def test_it_shows_the_sites_figures_and_never_goes_back(moodle: Moodle, clock: C
         for step in ("backup", "hidden", "renamed", "content"):
             moodle.wait_for_step(step)
             for _ in range(3):
-                look(job, clock)
+                check_next(job, clock)
                 shown = progress(job)
                 assert not shown.estimated
                 assert shown.time_left is None
@@ -148,39 +149,39 @@ def test_it_shows_the_sites_figures_and_never_goes_back(moodle: Moodle, clock: C
     assert any(0 < figure < 1 for figure in figures)
 
 
-def test_it_does_not_follow_a_figure_that_goes_back(moodle: Moodle, clock: Clock) -> None:
+def test_lower_reported_progress_is_ignored(moodle: Moodle, clock: Clock) -> None:
     figures = []
     with moodle.held_at("backup"):
         job = run_worker(submit())
         for figure in (0.8, 0.2, 0.9, 0.0):
             moodle.answer_with(STATUS, {"phase": 1, "status": 800, "progress": figure})
-            look(job, clock)
+            check_next(job, clock)
             figures.append(progress(job).number)
     assert figures == [0.4, 0.4, 0.45, 0.45]
 
 
-def test_it_uses_moodle_s_own_service_for_a_hidden_copy(moodle: Moodle) -> None:
+def test_hidden_copy_uses_the_synchronous_driver(moodle: Moodle) -> None:
     """The proposed service has no parameter for it."""
     job = run_worker(submit(visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert moodle.course("NEW-1").visible == 0
 
 
-def test_it_looks_when_the_site_says_that_the_copy_failed(moodle: Moodle, clock: Clock) -> None:
+def test_copy_that_the_site_calls_failed_is_checked(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("exception_in_restore", step="renamed", count=1)
     with moodle.held_at("renamed"):
         job = run_worker(submit())
         moodle.wait_for_step("renamed")
-        look(job, clock)
+        check_next(job, clock)
         assert job.restore_at is not None
         assert job.source_released_at is not None
     followed_to_the_end(job, moodle, clock)
     (partial,) = moodle.made()
     assert (job.state, job.failure_code, job.likely_course_id) == (State.FAILED, "finished_err", partial.id)
-    assert "the site says that the copy failed" in reason(job, "checking")
+    assert "the site reports that the copy failed" in reason(job, "checking")
 
 
-def test_it_does_not_follow_for_ever_what_died_on_the_site(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_copy_that_died_on_the_site_is_checked_at_the_deadline(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """PHP was killed: the site says the same for ever."""
     settings.CHECK_LIMIT_UNKNOWN = 600
     settings.FOLLOW_INTERVAL = 20
@@ -188,47 +189,47 @@ def test_it_does_not_follow_for_ever_what_died_on_the_site(moodle: Moodle, clock
     with moodle.held_at("renamed"):
         job = run_worker(submit())
         moodle.wait_for_step("renamed")
-        look(job, clock)
+        check_next(job, clock)
     moodle.wait_for_copies()
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     (partial,) = moodle.made()
-    assert (job.state, job.likely_course_id) == (State.FAILED, partial.id), story(job)
+    assert (job.state, job.likely_course_id) == (State.FAILED, partial.id), timeline_of(job)
     assert job.may_have_left_course
 
 
 # --- a site that speaks of another duplication -----------------------------------------------------------------------
 
 
-def looked_at_some_times(job: DuplicationJob, clock: Clock) -> None:
+def check_several_times(job: DuplicationJob, clock: Clock) -> None:
     for _ in range(6):
-        look(job, clock)
+        check_next(job, clock)
 
 
-def test_a_status_of_another_duplication_makes_no_second_course(moodle: Moodle, clock: Clock) -> None:
+def test_status_of_another_copy_makes_no_second_course(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
         moodle.wait_for_step("backup")
         moodle.answer_with(STATUS, {"phase": 1, "status": 900, "progress": 1})
-        looked_at_some_times(job, clock)
-        assert job.state == State.CHECKING, story(job)
-        with pytest.raises(jobs.CannotDo), open_client() as client:
+        check_several_times(job, clock)
+        assert job.state == State.CHECKING, timeline_of(job)
+        with pytest.raises(CannotDo), open_client() as client:
             jobs.retry(job, actor=None, client=client)
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert len(moodle.made()) == 1
 
 
-def test_a_restore_that_goes_on_is_no_partial_course(moodle: Moodle, clock: Clock) -> None:
+def test_running_restore_is_no_partial_course(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("hidden"):
         job = run_worker(submit())
         moodle.wait_for_step("hidden")
-        look(job, clock)
+        check_next(job, clock)
         moodle.answer_with(STATUS, {"phase": 2, "status": 900, "progress": 1})
-        looked_at_some_times(job, clock)
-        assert (job.state, job.left_partial_course) == (State.CHECKING, False), story(job)
+        check_several_times(job, clock)
+        assert (job.state, job.left_partial_course) == (State.CHECKING, False), timeline_of(job)
 
 
-def test_a_start_that_is_answered_with_the_id_of_another_duplication(moodle: Moodle, clock: Clock) -> None:
+def test_start_answered_with_the_id_of_another_copy(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("exception_in_restore", function=START, count=1)
     first = run_worker(submit("BIO101-2026S1", "OLD-1"))
     followed_to_the_end(first, moodle, clock)
@@ -236,10 +237,10 @@ def test_a_start_that_is_answered_with_the_id_of_another_duplication(moodle: Moo
     with moodle.held_at("backup"):
         moodle.faults.set("wrong_course", function=START, count=1)
         job = run_worker(submit())
-        looked_at_some_times(job, clock)
-        assert job.state == State.CHECKING, story(job)
+        check_several_times(job, clock)
+        assert job.state == State.CHECKING, timeline_of(job)
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -251,111 +252,109 @@ def test_a_start_that_is_answered_with_the_id_of_another_duplication(moodle: Moo
         {"state": "failed", "shortname": "OTHER-1"},
     ],
 )
-def test_another_dupdash_is_not_believed_against_its_own_result(
-    moodle: Moodle, clock: Clock, result: dict[str, str]
-) -> None:
+def test_status_that_contradicts_the_result_is_ignored(moodle: Moodle, clock: Clock, result: dict[str, str]) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
         moodle.wait_for_step("backup")
         DuplicationJob.objects.filter(pk=job.pk).update(driver="plugin")
         moodle.answer_with(STATUS, {"phase": 1, "status": 900, "progress": 0.3})
         moodle.answer_with(RESULT, {**result, "failurecode": None, "failuremessage": None})
-        looked_at_some_times(job, clock)
-        assert job.state == State.RUNNING, story(job)
+        check_several_times(job, clock)
+        assert job.state == State.RUNNING, timeline_of(job)
 
 
 # --- a site that cannot be asked -------------------------------------------------------------------------------------
 
 
-def test_a_refused_token_pauses_also_while_it_follows(moodle: Moodle, clock: Clock) -> None:
+def test_refused_token_pauses_dispatch_while_following(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
         moodle.answer_once(STATUS, "invalidtoken", "Invalid token - token not found")
-        look(job, clock)
+        check_next(job, clock)
         assert job.state == State.RUNNING
         assert MoodleHealth.current().paused_at is not None
 
 
-def test_a_site_that_refuses_to_tell_is_not_asked_for_ever(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_copy_is_checked_when_the_site_refuses_its_status(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 60
     moodle.answer_with(STATUS, refusal("accessexception"))
     job = run_worker(submit())
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
-def test_a_look_that_is_refused_is_not_told_as_forgotten(moodle: Moodle, clock: Clock) -> None:
+def test_refused_lookup_is_not_reported_as_an_unknown_id(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("hidden"):
         job = run_worker(submit())
         moodle.wait_for_step("hidden")
-        look(job, clock)
+        check_next(job, clock)
         moodle.answer_once("core_course_get_contents", "requireloginerror", "Course or activity not accessible.")
-        look(job, clock)
-        assert job.state == State.RUNNING, story(job)
+        check_next(job, clock)
+        assert job.state == State.RUNNING, timeline_of(job)
 
 
 @pytest.mark.parametrize("fault", ["html", "reset_after", "empty", "bad_gateway"])
-def test_it_finds_the_copy_where_the_answer_to_starting_was_lost(moodle: Moodle, clock: Clock, fault: str) -> None:
+def test_copy_is_found_when_the_answer_to_the_start_was_lost(moodle: Moodle, clock: Clock, fault: str) -> None:
     moodle.faults.set(fault, function=START, count=1)
     job = run_worker(submit())
     assert (job.state, job.duplicate_id) == (State.CHECKING, "")
     await_until(lambda: moodle.made() and moodle.made()[0].complete, "the copy to be done")
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert moodle.calls.created["new-1"] == 1
 
 
-def test_it_sends_nothing_when_the_site_cannot_be_read_right_before(moodle: Moodle) -> None:
+def test_nothing_is_sent_when_the_preflight_fails(moodle: Moodle) -> None:
     job = submit()
     moodle.when(
         "core_webservice_get_site_info",
         lambda: moodle.faults.set("html", function="core_course_get_courses_by_field"),
     )
     run_worker(job)
-    assert (job.state, job.sent_at) == (State.QUEUED, None), story(job)
+    assert (job.state, job.sent_at) == (State.QUEUED, None), timeline_of(job)
 
 
-def test_it_goes_on_following_when_the_site_does_not_answer_for_a_while(moodle: Moodle, clock: Clock) -> None:
+def test_following_continues_after_missing_answers(moodle: Moodle, clock: Clock) -> None:
     job = run_worker(submit())
     moodle.faults.set("html", function=STATUS, count=6)
     followed_to_the_end(job, moodle, clock)
     assert job.state == State.SUCCEEDED
 
 
-def test_it_looks_when_the_site_has_forgotten_the_copy(moodle: Moodle, clock: Clock) -> None:
+def test_copy_with_an_unknown_id_is_checked(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
         moodle.wait_for_step("backup")
         moodle.answer_once(STATUS, "invalidrecord", "Can't find data record in database table backup_controllers.")
-        look(job, clock)
+        check_next(job, clock)
         assert job.state == State.CHECKING
-        assert "knows nothing of" in reason(job, "checking")
+        assert "does not know" in reason(job, "checking")
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
-def test_it_removes_an_unwanted_copy_when_the_site_is_done(moodle: Moodle, clock: Clock) -> None:
+def test_copy_of_a_cancelled_job_is_deleted_when_finished(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("hidden"):
         job = run_worker(submit())
         moodle.wait_for_step("hidden")
-        look(job, clock)
+        check_next(job, clock)
         jobs.cancel(job, actor=None)
     assert followed_to_the_end(job, moodle, clock).state == State.CANCELLED
     assert moodle.made() == []
 
 
-def test_it_fails_when_the_short_name_is_taken_between_looking_and_sending(moodle: Moodle) -> None:
+def test_job_fails_when_its_name_is_taken_just_before_sending(moodle: Moodle) -> None:
     job = submit()
     moodle.when(START, lambda: moodle.add("NEW-1"))
     run_worker(job)
     assert (job.state, job.failure_code) == (State.FAILED, "shortnametaken")
 
 
-def test_it_uses_moodle_s_own_service_where_the_settings_say_so(moodle: Moodle, settings: Any) -> None:
+def test_setting_forces_the_synchronous_driver(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_DRIVER = "synchronous"
     assert run_worker(submit()).driver == "synchronous"
 
 
-def test_it_pauses_where_the_settings_want_services_that_the_site_lacks(moodle: Moodle, settings: Any) -> None:
+def test_forced_driver_without_its_functions_pauses_dispatch(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_DRIVER = "asynchronous"
     moodle.switches.withdrawn = frozenset({STATUS})
     assert run_worker(submit()).state == State.QUEUED
@@ -375,7 +374,7 @@ def started(moodle: Moodle, count: int) -> list[DuplicationJob]:
     return [run_worker(submit(source, f"NEW-{number}")) for number, source in enumerate(sources(moodle, count))]
 
 
-def test_a_hundred_running_copies_are_followed_with_one_call(plugin: Moodle, clock: Clock, settings: Any) -> None:
+def test_hundred_running_copies_are_followed_with_one_call(plugin: Moodle, clock: Clock, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 200
     plugin.moodle.duplications.at_once = 100  # type: ignore[union-attr]
     with plugin.held_at("backup"):
@@ -421,13 +420,13 @@ def test_a_hundred_running_copies_are_followed_with_one_call(plugin: Moodle, clo
     assert plugin.called[STATUS] == 0
 
 
-def test_no_course_is_looked_up_while_the_site_reports_the_whole(plugin: Moodle, clock: Clock) -> None:
+def test_no_lookup_while_the_site_reports_overall_progress(plugin: Moodle, clock: Clock) -> None:
     with plugin.held_at("backup", "hidden", "renamed", "content"):
         job = run_worker(submit())
         plugin.called.clear()
         for step in ("backup", "hidden", "renamed", "content"):
             plugin.wait_for_step(step)
-            look(job, clock)
+            check_next(job, clock)
             assert (job.phase, job.restore_at is None) == (
                 (Phase.BACKUP, True) if step == "backup" else ("restore", False)
             )
@@ -437,26 +436,26 @@ def test_no_course_is_looked_up_while_the_site_reports_the_whole(plugin: Moodle,
     assert (job.state, job.course_id) == (State.SUCCEEDED, plugin.course("NEW-1").id)
 
 
-def test_a_copy_that_the_site_forgot_is_looked_up_and_the_others_go_on(plugin: Moodle, clock: Clock) -> None:
+def test_copy_with_an_unknown_id_does_not_stop_the_others(plugin: Moodle, clock: Clock) -> None:
     with plugin.held_at("backup"):
         forgotten, other = started(plugin, 2)
         DuplicationJob.objects.filter(pk=forgotten.pk).update(duplicate_id="unknown")
-        look(forgotten, clock)
+        check_next(forgotten, clock)
         other.refresh_from_db()
         assert (forgotten.state, other.state) == (State.CHECKING, State.RUNNING)
-        assert "knows nothing of unknown" in reason(forgotten, "checking")
+        assert "does not know unknown" in reason(forgotten, "checking")
 
 
-def test_each_copy_is_asked_for_alone_where_the_list_is_refused(plugin: Moodle, clock: Clock) -> None:
+def test_statuses_are_read_one_by_one_when_the_list_is_refused(plugin: Moodle, clock: Clock) -> None:
     with plugin.held_at("backup"):
         first, second = started(plugin, 2)
         plugin.answer_once(STATUSES, "invalidparameter", "Invalid parameter value detected")
-        look(second, clock)
+        check_next(second, clock)
         assert plugin.called[STATUS] == 2
         assert {DuplicationJob.objects.get(pk=job.pk).state for job in (first, second)} == {State.RUNNING}
 
 
-def test_a_failure_names_the_reason_that_the_site_reports(plugin: Moodle, clock: Clock) -> None:
+def test_failure_names_the_reason_that_the_site_reports(plugin: Moodle, clock: Clock) -> None:
     plugin.faults.set("storedfilenotcreated", count=1)
     job = followed_to_the_end(run_worker(submit()), plugin, clock)
     assert (job.state, job.failure_code) == (State.FAILED, "storedfilenotcreated")

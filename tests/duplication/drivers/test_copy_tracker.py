@@ -38,7 +38,7 @@ def lookup(at: float, *courses: CourseSnapshot, sections: int | None = None, nam
     """``sections``: the contents of every course were read, and have so many sections with two activities each."""
     if sections is not None:
         courses = tuple(replace(course, sections=sections, activities=2 * sections) for course in courses)
-    return Observation(at, courses, looked_for_requested_name=named)
+    return Observation(at, courses, requested_name_looked_up=named)
 
 
 def after(*lookups: Observation, evidence: CopyEvidence | None = None) -> CopyEvidence:
@@ -58,7 +58,7 @@ class Moment:
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> list[Moment]:
+def healthy_copies(draw: st.DrawFn) -> list[Moment]:
     """A healthy copy, as long as it may take: backup, hidden row, renamed, contents, done; sampled at some times."""
     steps = [(None, 0), (HIDDEN, 0), (RENAMED, 0), (RENAMED, 4), (DONE, 4)]
     ends, at = [], 0.0
@@ -97,7 +97,7 @@ others = st.lists(st.sampled_from([BEFORE, BEFORE_IN_THE_WAY, PERSONS, ELSEWHERE
 order = st.randoms(use_true_random=False)
 
 
-@given(lives(), others, st.data())
+@given(healthy_copies(), others, st.data())
 def test_copy_is_never_finished_before_its_names_are_back(
     life: list[Moment], there: list[CourseSnapshot], data: st.DataObject
 ) -> None:
@@ -110,7 +110,7 @@ def test_copy_is_never_finished_before_its_names_are_back(
         assert evidence.course_id in (None, OURS)
 
 
-@given(lives(), others, order, st.data())
+@given(healthy_copies(), others, order, st.data())
 def test_evidence_survives_lookups_out_of_order_repeated_and_missing(
     life: list[Moment], there: list[CourseSnapshot], shuffle: "st.DataObject", data: st.DataObject
 ) -> None:
@@ -131,7 +131,7 @@ def test_evidence_survives_lookups_out_of_order_repeated_and_missing(
             assert any(moment.shown == DONE for moment in moments)
 
 
-@given(lives(), st.data())
+@given(healthy_copies(), st.data())
 def test_healthy_copy_is_never_called_partial(life: list[Moment], data: st.DataObject) -> None:
     """``still`` is a whole expected duration; no step of a copy lasts that long."""
     evidence = CopyEvidence()
@@ -142,7 +142,7 @@ def test_healthy_copy_is_never_called_partial(life: list[Moment], data: st.DataO
 
 
 @given(st.sampled_from([(HIDDEN, 0), (HIDDEN, 1), (RENAMED, 0), (RENAMED, 4)]), st.floats(1, 1000))
-def test_dead_copy_is_called_partial_after_it_stood_still(left: tuple[CourseSnapshot, int], every: float) -> None:
+def test_unchanged_copy_counts_as_partial_after_the_limit(left: tuple[CourseSnapshot, int], every: float) -> None:
     """PHP died at some moment; the lookups go on."""
     course, sections = left
     shown = replace(course, sections=sections, activities=0)
@@ -158,8 +158,8 @@ def test_dead_copy_is_called_partial_after_it_stood_still(left: tuple[CourseSnap
     assert rounds >= min(3, STILL / every)
 
 
-@given(lives(), others)
-def test_finished_copy_is_found_in_the_end(life: list[Moment], there: list[CourseSnapshot]) -> None:
+@given(healthy_copies(), others)
+def test_finished_copy_is_found(life: list[Moment], there: list[CourseSnapshot]) -> None:
     """Whatever was missed: lookups of the finished copy show it, unless something else is in its way."""
     evidence = CopyEvidence()
     end = life[-1].at
@@ -169,7 +169,7 @@ def test_finished_copy_is_found_in_the_end(life: list[Moment], there: list[Cours
     assert judge(evidence, STILL) == Verdict.FINISHED
 
 
-@given(lives(), st.data())
+@given(healthy_copies(), st.data())
 def test_evidence_is_the_same_after_a_restart(life: list[Moment], data: st.DataObject) -> None:
     evidence = CopyEvidence()
     for moment in life:
@@ -202,7 +202,7 @@ def test_candidate_is_no_proof() -> None:
     evidence = after(lookup(1, RENAMED), lookup(2, RENAMED, sections=4))
     assert (evidence.course_id, evidence.restore_at, evidence.content_at) == (None, 1, 2)
     assert [course.id for course in evidence.candidates] == [OURS]
-    assert judge(evidence, STILL) == Verdict.GOING_ON
+    assert judge(evidence, STILL) == Verdict.IN_PROGRESS
 
 
 def test_candidate_is_proven_by_the_requested_names() -> None:
@@ -217,12 +217,12 @@ def test_candidate_in_another_category_shows_no_restore() -> None:
     assert (evidence.restore_at, len(evidence.candidates)) == (None, 1)
 
 
-def test_hidden_course_with_only_an_empty_first_section_is_never_finished() -> None:
+def test_hidden_course_with_an_empty_section_is_never_finished() -> None:
     """A restore that failed at once leaves it; Moodle makes the first section when somebody opens it."""
     shell = replace(HIDDEN, sections=1, activities=0)
     evidence = after(lookup(1, HIDDEN, sections=0), *(Observation(2.0 + at, (shell,)) for at in range(int(STILL))))
     assert evidence.course_id == OURS
-    assert judge(evidence, STILL + 10) == Verdict.GOING_ON
+    assert judge(evidence, STILL + 10) == Verdict.IN_PROGRESS
     evidence = after(*(Observation(50.0 + at, (shell,)) for at in range(int(STILL))), evidence=evidence)
     assert judge(evidence, STILL) == Verdict.PARTIAL
 
@@ -232,13 +232,13 @@ def test_hidden_row_is_no_copy_because_of_wrong_contents() -> None:
     evidence = after(lookup(1, HIDDEN, named=True))
     for at in range(2, int(STILL)):
         evidence = after(lookup(at, HIDDEN, sections=4), evidence=evidence)
-        assert judge(evidence, STILL) == Verdict.GOING_ON
+        assert judge(evidence, STILL) == Verdict.IN_PROGRESS
     for at in range(int(STILL), 3 * int(STILL)):
         evidence = after(lookup(at, HIDDEN, sections=0), evidence=evidence)
     assert judge(evidence, STILL) == Verdict.PARTIAL
 
 
-def test_copy_may_be_hidden_in_the_end() -> None:
+def test_finished_copy_may_be_hidden() -> None:
     """It was requested like that, or somebody hid it at once."""
     done = replace(DONE, visible=False)
     renamed = after(lookup(1, RENAMED), lookup(2, done, sections=4))
@@ -247,14 +247,14 @@ def test_copy_may_be_hidden_in_the_end() -> None:
     evidence = CopyEvidence()
     for at in range(2, int(STILL) + 10):
         evidence = after(lookup(at, done, sections=4, named=True), evidence=evidence)
-        assert judge(evidence, STILL) == (Verdict.FINISHED if at - 2 >= STILL else Verdict.GOING_ON)
+        assert judge(evidence, STILL) == (Verdict.FINISHED if at - 2 >= STILL else Verdict.IN_PROGRESS)
 
 
 def test_long_gaps_between_lookups_are_not_counted_as_observed() -> None:
     """Moodle stood still itself, or a clock was set: nobody saw the course stand still meanwhile."""
     times = (2.0, 4.0, 10.0, 10.0 + 50 * STILL, 10.0 + 100 * STILL)
     evidence = after(lookup(1, RENAMED), *(lookup(at, RENAMED, sections=0) for at in times))
-    assert judge(evidence, STILL) == Verdict.GOING_ON
+    assert judge(evidence, STILL) == Verdict.IN_PROGRESS
 
 
 def test_answer_of_moodle_names_the_copy() -> None:
@@ -268,13 +268,13 @@ def test_answer_of_moodle_names_the_copy() -> None:
 
 
 @pytest.mark.parametrize("answered", [True, False])
-def test_hidden_copy_needs_no_more_proof_after_an_answer_or_a_temporary_name(answered: bool) -> None:
+def test_hidden_copy_is_finished_after_an_answer_or_a_temporary_name(answered: bool) -> None:
     done = replace(DONE, visible=False)
     evidence = apply_answer(CopyEvidence(), OURS, 1) if answered else after(lookup(1, RENAMED))
     assert judge(after(lookup(3, done, sections=1), evidence=evidence), STILL) == Verdict.FINISHED
 
 
-def test_course_that_the_answer_names_and_that_is_gone_is_gone() -> None:
+def test_missing_course_of_an_answer_is_gone() -> None:
     evidence = apply_answer(CopyEvidence(), OURS, 1)
     for at in (2.0, 3.0, 4.0):
         evidence = after(Observation(at, missing=frozenset({OURS})), evidence=evidence)
@@ -288,20 +288,20 @@ def test_two_courses_that_could_be_the_copy_prove_nothing() -> None:
     assert [candidate.id for candidate in evidence.candidates] == [OURS, OURS + 1]
 
 
-def test_candidate_that_changes_keeps_the_others_from_being_judged() -> None:
+def test_changing_candidate_postpones_the_verdict_on_others() -> None:
     """One is a person's finished restore, the other one goes on."""
     evidence = CopyEvidence()
     for at in range(0, 3 * int(STILL), 5):
         evidence = after(lookup(at, PERSONS), lookup(at, replace(RENAMED, sections=at)), evidence=evidence)
-    assert judge(evidence, STILL) == Verdict.GOING_ON
+    assert judge(evidence, STILL) == Verdict.IN_PROGRESS
 
 
 def test_course_is_gone_after_three_lookups_in_a_row() -> None:
     missing = frozenset({OURS})
     evidence = after(lookup(1, HIDDEN, named=True), *(Observation(at, missing=missing) for at in (2.0, 3.0)))
-    assert judge(evidence, STILL) == Verdict.GOING_ON
+    assert judge(evidence, STILL) == Verdict.IN_PROGRESS
     evidence = after(lookup(4, RENAMED), *(Observation(at, missing=missing) for at in (5.0, 6.0)), evidence=evidence)
-    assert judge(evidence, STILL) == Verdict.GOING_ON
+    assert judge(evidence, STILL) == Verdict.IN_PROGRESS
     evidence = after(Observation(7, missing=missing), evidence=evidence)
     assert judge(evidence, STILL) == Verdict.GONE
 

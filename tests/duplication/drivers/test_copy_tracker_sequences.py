@@ -41,7 +41,7 @@ class OneCopy(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.facts = CopyEvidence()
+        self.evidence = CopyEvidence()
         self.now = 0.0
         self.age = 0.0
         self.alive = True
@@ -95,9 +95,9 @@ class OneCopy(RuleBasedStateMachine):
         self.told(look)
 
     def told(self, look: Observation) -> Observation:
-        before = self.facts.course_id
-        self.facts = apply_observation(self.facts, WANTED, look)
-        assert self.facts.course_id == before or before is None
+        before = self.evidence.course_id
+        self.evidence = apply_observation(self.evidence, WANTED, look)
+        assert self.evidence.course_id == before or before is None
         return look
 
     def look(self, sections: int) -> Observation:
@@ -105,16 +105,16 @@ class OneCopy(RuleBasedStateMachine):
         if shown is not None:
             shown = replace(shown, sections=sections, activities=2 * sections)
         there = {one.id: one for one in (*self.strangers, *([shown] if shown else []))}
-        followed = [self.facts.own.id] if self.facts.own else [course.id for course in self.facts.candidates]
+        followed = [self.evidence.own.id] if self.evidence.own else [course.id for course in self.evidence.candidates]
         found = {id: there[id] for id in followed if id in there}
-        if self.facts.own is None:
+        if self.evidence.own is None:
             found |= {
                 id: one
                 for id, one in there.items()
                 if same_name(one.shortname, WANTED.shortname) or is_temporary_short_name(one.shortname, "SRC")
             }
         missing = frozenset(id for id in followed if id not in there)
-        return Observation(self.now, tuple(found.values()), missing, self.facts.own is None)
+        return Observation(self.now, tuple(found.values()), missing, self.evidence.own is None)
 
     def step(self) -> int:
         ends = [sum(SHARES[: number + 1]) * self.life for number in range(len(SHARES))]
@@ -122,7 +122,7 @@ class OneCopy(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_taken_for_ours_that_is_not(self) -> None:
-        assert self.facts.course_id in (None, OURS)
+        assert self.evidence.course_id in (None, OURS)
 
     @invariant()
     def it_is_finished_only_when_it_is(self) -> None:
@@ -137,11 +137,11 @@ class OneCopy(RuleBasedStateMachine):
     @invariant()
     def what_is_likely_partial_stood_still(self) -> None:
         """Strangers may stand still for long; a copy of ours that was seen does not, while it lives."""
-        if self.verdict() == Verdict.LIKELY_PARTIAL and OURS in {one.id for one in self.facts.candidates}:
+        if self.verdict() == Verdict.LIKELY_PARTIAL and OURS in {one.id for one in self.evidence.candidates}:
             assert not self.alive
 
     def verdict(self) -> Verdict:
-        return judge(self.facts, max(STILL_LEAST, self.life))
+        return judge(self.evidence, max(STILL_LEAST, self.life))
 
 
 OneCopy.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

@@ -158,8 +158,8 @@ def test_each_step_of_a_copy_is_seen(moodle: Moodle, client_of: MoodleClient) ->
         (Verdict.UNSEEN, None, False),
         (Verdict.UNSEEN, None, False),
         (Verdict.UNSEEN, None, False),
-        (Verdict.GOING_ON, "AT&T_1", False),
-        (Verdict.GOING_ON, "AT&T_1", True),
+        (Verdict.IN_PROGRESS, "AT&T_1", False),
+        (Verdict.IN_PROGRESS, "AT&T_1", True),
     ]
     assert judge(evidence, 60) == Verdict.FINISHED
     assert moodle.calls.watched["new-1"] == 0
@@ -180,13 +180,13 @@ def test_hidden_row_and_later_contents_are_no_finished_copy(moodle: Moodle, clie
         (course,) = evidence.courses
         assert course.sections > 0
         # By what was read last, or a person is told that it looks complete, and after an error it is taken for that.
-        assert (course.shortname, course.has_all, course.complete) == ("AT&T_1", False, False)
-        assert judge(evidence, 60) == Verdict.GOING_ON
+        assert (course.shortname, course.has_names_and_contents, course.complete) == ("AT&T_1", False, False)
+        assert judge(evidence, 60) == Verdict.IN_PROGRESS
         moodle.gates.release()
     assert judge(look_up(client_of, evidence, wanted), 60) == Verdict.FINISHED
 
 
-def test_temporary_name_that_was_requested_is_not_taken_for_the_end(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_requested_temporary_name_is_no_finished_copy(moodle: Moodle, client_of: MoodleClient) -> None:
     """Somebody requested AT&T_1, which is what restore calls a copy of AT&T while it works."""
     wanted, asking = wish(moodle, "AT&T_1")
     evidence = CopyEvidence()
@@ -196,7 +196,7 @@ def test_temporary_name_that_was_requested_is_not_taken_for_the_end(moodle: Mood
             evidence = look_up(client_of, evidence, wanted, requested_name=True)
         (course,) = evidence.courses
         assert course.sections > 0
-        assert judge(evidence, 60) == Verdict.GOING_ON
+        assert judge(evidence, 60) == Verdict.IN_PROGRESS
         moodle.gates.release()
     assert judge(look_up(client_of, evidence, wanted), 60) == Verdict.FINISHED
 
@@ -211,7 +211,7 @@ def test_course_is_gone_after_three_lookups_that_do_not_find_it(moodle: Moodle, 
     for _ in range(3):
         evidence = look_up(client_of, evidence, wanted)
         verdicts.append(judge(evidence, 60))
-    assert verdicts == [Verdict.GOING_ON, Verdict.GOING_ON, Verdict.GONE]
+    assert verdicts == [Verdict.IN_PROGRESS, Verdict.IN_PROGRESS, Verdict.GONE]
 
 
 def test_contents_are_read_only_where_they_decide(moodle: Moodle, client_of: MoodleClient) -> None:

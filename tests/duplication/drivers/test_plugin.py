@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dupdash.duplication import jobs, tasks
+from dupdash.duplication import course_decisions, jobs, tasks
 from dupdash.duplication.engine import recovery
 from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Proof
@@ -21,16 +21,16 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     await_until,
+    check_next,
     kinds,
-    look,
     reason,
     run_worker,
     serving,
-    story,
     submit,
+    timeline_of,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 START = "core_course_async_duplicate_course"
 STATUSES = f"{START}_get_statuses"
@@ -53,7 +53,7 @@ def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     def settled() -> bool:
         job.refresh_from_db()
         if job.state in (State.RUNNING, State.CHECKING):
-            look(job, clock)
+            check_next(job, clock)
         return job.state not in (State.RUNNING, State.CHECKING)
 
     await_until(settled, "the end of the job")
@@ -64,19 +64,19 @@ def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
 
 
 @pytest.mark.parametrize("fault", ["html", "reset_after", "reset_before", "empty", "gateway_timeout", "forbidden"])
-def test_lost_answer_is_repeated_and_makes_one_course(moodle: Moodle, clock: Clock, fault: str) -> None:
+def test_repeated_start_makes_one_course(moodle: Moodle, clock: Clock, fault: str) -> None:
     moodle.may_be_sent_twice.add("new-1")
     moodle.faults.set(fault, function=START, count=1)
     job = run_worker(submit())
     assert (job.state, job.duplicate_id, job.lease_owner) == (State.RUNNING, "", "")
     assert "cannot" not in reason(job, "start_lost")
-    assert "The start call is repeated until it is answered" in reason(job, "start_lost")
-    assert ended(job, clock).state == State.SUCCEEDED, story(job)
+    assert "dupdash repeats the start call until the site answers" in reason(job, "start_lost")
+    assert ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
     assert "checking" not in kinds(job)
     assert moodle.calls.created["new-1"] == 1
 
 
-def test_start_of_a_worker_that_died_is_repeated(moodle: Moodle, clock: Clock) -> None:
+def test_start_is_repeated_after_the_worker_died(moodle: Moodle, clock: Clock) -> None:
     moodle.may_be_sent_twice.add("new-1")
 
     def die() -> None:
@@ -87,12 +87,12 @@ def test_start_of_a_worker_that_died_is_repeated(moodle: Moodle, clock: Clock) -
     assert (job.state, job.duplicate_id) == (State.RUNNING, "")
     recovery.release_worker_group("dead", at_fault=True)
     job.refresh_from_db()
-    assert (job.state, job.lease_owner) == (State.RUNNING, ""), story(job)
-    assert ended(job, clock).state == State.SUCCEEDED, story(job)
+    assert (job.state, job.lease_owner) == (State.RUNNING, ""), timeline_of(job)
+    assert ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
     assert moodle.calls.created["new-1"] == 1
 
 
-def test_repeated_start_that_is_refused_fails_the_job(moodle: Moodle, clock: Clock) -> None:
+def test_refused_repeated_start_fails_the_job(moodle: Moodle, clock: Clock) -> None:
     moodle.may_be_sent_twice.add("new-1")
     moodle.faults.set("reset_before", function=START, count=1)
     job = run_worker(submit())
@@ -100,24 +100,24 @@ def test_repeated_start_that_is_refused_fails_the_job(moodle: Moodle, clock: Clo
     assert (ended(job, clock).state, job.failure_code) == (State.FAILED, "shortnametaken")
 
 
-def test_error_that_comes_again_and_again_fails_the_job(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_repeated_error_fails_the_job(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.RETRY_ATTEMPTS = 3
     for _ in range(3):
         moodle.answer_once(START, "codingerror", "Coding error detected")
     job = run_worker(submit())
     assert job.state == State.RUNNING
-    assert (ended(job, clock).state, job.failure_code) == (State.FAILED, "codingerror"), story(job)
+    assert (ended(job, clock).state, job.failure_code) == (State.FAILED, "codingerror"), timeline_of(job)
 
 
-def test_unanswered_start_of_a_cancelled_job_is_answered_and_cancelled(moodle: Moodle, clock: Clock) -> None:
+def test_unanswered_start_of_a_cancelled_job_is_cancelled(moodle: Moodle, clock: Clock) -> None:
     moodle.may_be_sent_twice.add("new-1")
     moodle.faults.set("reset_after", function=START, count=1)
     with moodle.held_at("backup"):
         job = run_worker(submit())
         jobs.cancel(job, actor=None)
-        look(job, clock)
+        check_next(job, clock)
         assert job.duplicate_id
-    assert ended(job, clock).state == State.CANCELLED, story(job)
+    assert ended(job, clock).state == State.CANCELLED, timeline_of(job)
     assert moodle.made() == []
 
 
@@ -131,27 +131,27 @@ def test_copies_of_one_source_run_at_the_same_time(moodle: Moodle, clock: Clock)
 # --- While Moodle works -----------------------------------------------------------------------------------
 
 
-def test_only_the_status_is_asked_for_while_moodle_works(moodle: Moodle, clock: Clock) -> None:
+def test_only_the_status_is_read_while_moodle_works(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup", "hidden", "renamed", "content"):
         job = run_worker(submit())
         moodle.called.clear()
         for step in ("backup", "hidden", "renamed", "content"):
             moodle.wait_for_step(step)
-            look(job, clock)
+            check_next(job, clock)
             moodle.gates.release(step)
         assert set(moodle.called) == {STATUSES}
     assert ended(job, clock).state == State.SUCCEEDED
     assert (job.course_id, job.proof) == (moodle.course("NEW-1").id, Proof.ANSWERED)
 
 
-def test_place_in_the_queue_and_cron_are_known_and_no_time_is_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_place_in_moodles_queue_and_cron_are_stored(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = settings.CHECK_LIMIT_LEAST = 60
     plugin(moodle).cron_runs = False
     plugin(moodle).tasks_of_others = 4
     job = run_worker(submit())
     clock.forward(7200)
-    look(job, clock)
-    assert (job.state, job.moodle_queue_ahead, job.moodle_started_at) == (State.RUNNING, 4, None), story(job)
+    check_next(job, clock)
+    assert (job.state, job.moodle_queue_ahead, job.moodle_started_at) == (State.RUNNING, 4, None), timeline_of(job)
     ran = MoodleHealth.current().cron_run_at
     assert ran is not None
     assert timezone.now() - ran > timedelta(minutes=119)
@@ -160,13 +160,13 @@ def test_place_in_the_queue_and_cron_are_known_and_no_time_is_lost(moodle: Moodl
     assert (job.moodle_queue_ahead, job.moodle_started_at is None) == (None, False)
 
 
-def test_progress_is_the_site_s_and_never_goes_back(moodle: Moodle, clock: Clock) -> None:
+def test_progress_is_the_sites_and_never_goes_back(moodle: Moodle, clock: Clock) -> None:
     figures = [0.0]
     with moodle.held_at("backup", "hidden", "renamed", "content"):
         job = run_worker(submit())
         for step in ("backup", "hidden", "renamed", "content"):
             moodle.wait_for_step(step)
-            look(job, clock)
+            check_next(job, clock)
             shown = progress(job)
             assert not shown.estimated
             figures.append(shown.number)
@@ -188,11 +188,11 @@ def test_progress_is_the_site_s_and_never_goes_back(moodle: Moodle, clock: Clock
         ("killed_in_restore", "processdied"),
     ],
 )
-def test_failure_is_believed_and_nothing_is_looked_up(moodle: Moodle, clock: Clock, fault: str, code: str) -> None:
+def test_failure_of_the_result_needs_no_lookup(moodle: Moodle, clock: Clock, fault: str, code: str) -> None:
     moodle.faults.add(parse_fault(fault))
     job = run_worker(submit())
     moodle.called.clear()
-    assert (ended(job, clock).state, job.failure_code) == (State.FAILED, code), story(job)
+    assert (ended(job, clock).state, job.failure_code) == (State.FAILED, code), timeline_of(job)
     assert "checking" not in kinds(job)
     assert moodle.called[BY_FIELD] == 0
     assert not job.left_partial_course
@@ -226,17 +226,17 @@ def test_partial_course_that_the_site_names_can_be_deleted(moodle: Moodle, clock
     ended(job, clock)
     assert (job.state, job.course_id, job.left_partial_course) == (State.FAILED, left.id, True)
     with open_client() as client:
-        jobs.delete_partial(job, actor=None, client=client)
+        course_decisions.delete_partial(job, actor=None, client=client)
     assert moodle.by_id(left.id) is None
 
 
-def test_result_that_names_a_course_of_somebody_else_is_not_believed(moodle: Moodle, clock: Clock) -> None:
+def test_result_that_names_a_foreign_course_is_not_trusted(moodle: Moodle, clock: Clock) -> None:
     job = run_worker(submit())
     other = moodle.add("OTHER")
     await_until(lambda: plugin(moodle).progress(job.duplicate_id).status == 1000, "the end")  # type: ignore[union-attr]
     moodle.answer_with(RESULT, {"state": "succeeded", "shortname": "NEW-1", "courseid": other.id})
-    look(job, clock)
-    assert (job.state, job.course_id) == (State.CHECKING, None), story(job)
+    check_next(job, clock)
+    assert (job.state, job.course_id) == (State.CHECKING, None), timeline_of(job)
     assert ended(job, clock).course_id == moodle.course("NEW-1").id
 
 
@@ -249,24 +249,24 @@ def test_running_copy_is_stopped_in_moodle(moodle: Moodle, clock: Clock) -> None
         moodle.wait_for_step("hidden")
         jobs.cancel(job, actor=None)
         assert "Moodle stops the copy" in reason(job, "cancel_requested")
-        look(job, clock)
-    assert ended(job, clock).state == State.CANCELLED, story(job)
-    assert reason(job, "cancelled") == "Moodle stopped the copy and removed what it had made."
+        check_next(job, clock)
+    assert ended(job, clock).state == State.CANCELLED, timeline_of(job)
+    assert reason(job, "cancelled") == "Moodle stopped the copy and deleted the new course."
     assert moodle.made() == []
 
 
-def test_waiting_copy_is_cancelled_while_cron_stands_still(moodle: Moodle, clock: Clock) -> None:
+def test_waiting_copy_is_cancelled_while_cron_does_not_run(moodle: Moodle, clock: Clock) -> None:
     plugin(moodle).cron_runs = False
     job = run_worker(submit())
     jobs.cancel(job, actor=None)
     assert ended(job, clock).state == State.CANCELLED
 
 
-def test_copy_that_is_done_before_it_is_stopped_is_removed(moodle: Moodle, clock: Clock) -> None:
+def test_copy_that_finishes_before_it_is_stopped_is_deleted(moodle: Moodle, clock: Clock) -> None:
     job = run_worker(submit())
     await_until(lambda: plugin(moodle).progress(job.duplicate_id).status == 1000, "the end")  # type: ignore[union-attr]
     jobs.cancel(job, actor=None)
-    assert ended(job, clock).state == State.CANCELLED, story(job)
+    assert ended(job, clock).state == State.CANCELLED, timeline_of(job)
     assert moodle.made() == []
 
 

@@ -12,17 +12,17 @@ from dupdash.duplication.request import InvalidRequest
 from dupdash.duplication.states import State
 from tests.duplication.support import Moodle, kinds, reason, run_worker, submit
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 PEOPLE_WITHOUT_METHODS = {"users": True, "enrolments": False}
 
 
-def asked_for(moodle: Moodle, shortname: str) -> int:
-    """How many requests for this copy Moodle got."""
+def count_requests(moodle: Moodle, shortname: str) -> int:
+    """How many requests for this copy Moodle received."""
     return moodle.calls.asked[shortname.casefold()]
 
 
-def test_the_default_options_make_a_copy(moodle: Moodle) -> None:
+def test_default_options_make_a_copy(moodle: Moodle) -> None:
     job = run_worker(submit())
     assert job.state == State.SUCCEEDED
     assert moodle.course("NEW-1").enrolled == ()
@@ -37,7 +37,7 @@ def test_people_come_with_their_enrolment_methods(moodle: Moodle) -> None:
     assert copy.enrolment_methods == source.enrolment_methods == ("manual", "self")
 
 
-def test_a_request_names_the_option_and_the_reason(moodle: Moodle) -> None:
+def test_refused_request_names_the_option_and_the_reason(moodle: Moodle) -> None:
     with pytest.raises(InvalidRequest) as refused:
         submit(options=PEOPLE_WITHOUT_METHODS)
     (problem,) = refused.value.problems
@@ -46,7 +46,7 @@ def test_a_request_names_the_option_and_the_reason(moodle: Moodle) -> None:
     assert not DuplicationJob.objects.exists()
 
 
-def test_a_job_is_refused_when_the_site_changed_after_the_request(moodle: Moodle) -> None:
+def test_job_is_refused_when_the_site_changed_after_the_request(moodle: Moodle) -> None:
     MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "asynchronous"})
     job = submit(options=PEOPLE_WITHOUT_METHODS)
     run_worker(job)
@@ -55,7 +55,7 @@ def test_a_job_is_refused_when_the_site_changed_after_the_request(moodle: Moodle
     assert "Enrolment methods (enrolments)" in job.failure_message
     assert explain(job.failure_code).means.startswith("Nothing was started")
     assert "sent" not in kinds(job)
-    assert asked_for(moodle, "NEW-1") == 0
+    assert count_requests(moodle, "NEW-1") == 0
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_job_is_refused_when_the_site_changed_after_the_request(moodle: Moodle
         ("plugin", "synchronous", False, "synchronous"),
     ],
 )
-def test_the_driver_is_known_from_the_last_site_info(
+def test_driver_is_known_from_the_last_site_info(
     settings: Any, health: str, setting: str, visible: bool, expected: str
 ) -> None:
     settings.MOODLE_DRIVER = setting
@@ -81,17 +81,17 @@ def test_the_driver_is_known_from_the_last_site_info(
 
 
 @pytest.mark.parametrize("capability", ["moodle/backup:configure", "moodle/backup:userinfo"])
-def test_a_missing_capability_is_named_and_nothing_is_left(moodle: Moodle, capability: str) -> None:
+def test_missing_capability_is_named_and_nothing_is_left(moodle: Moodle, capability: str) -> None:
     moodle.switches.missing_capabilities = frozenset({capability})
     job = run_worker(submit())
     assert (job.state, job.failure_code) == (State.FAILED, "setting_locked_by_permission")
     assert capability in explain(job.failure_code).means
-    assert asked_for(moodle, "NEW-1") == 1
+    assert count_requests(moodle, "NEW-1") == 1
     assert moodle.made() == []
     assert reason(job, "failed")
 
 
-def test_an_option_that_the_backup_lacks_is_a_permanent_refusal(moodle: Moodle) -> None:
+def test_option_that_the_backup_lacks_is_a_permanent_refusal(moodle: Moodle) -> None:
     job = submit()
     moodle.answer_once("core_course_duplicate_course", "setting_by_name_not_found", "error/setting_by_name_not_found")
     run_worker(job)

@@ -15,22 +15,22 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     await_until,
-    look,
-    look_until_settled,
+    check_next,
+    check_until_ended,
     run_proven,
-    story,
     submit,
-    until_in,
-    until_seen,
+    timeline_of,
+    wait_until_course_is_seen,
+    wait_until_state,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 COPY = "core_course_duplicate_course"
 
 
-def test_it_does_not_succeed_with_a_copy_that_was_complete_and_is_gone(
+def test_job_fails_when_its_complete_copy_was_deleted(
     moodle: Moodle, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deploy came between the sight of the whole copy and Moodle's answer, and somebody was quick to delete it."""
@@ -41,7 +41,7 @@ def test_it_does_not_succeed_with_a_copy_that_was_complete_and_is_gone(
     def make_and_never_answer() -> None:
         source = moodle.course("AT&T")
         ours = moodle.add("AT&T_1", fullname="AT&T copy 1", sections=source.sections, origin="copy", complete=True)
-        until_seen(DuplicationJob.objects.get(pk=job.pk))
+        wait_until_course_is_seen(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
         moodle.change(ours.id, shortname="NEW-1", fullname=job.fullname)
         over.wait(PATIENCE)
@@ -50,21 +50,21 @@ def test_it_does_not_succeed_with_a_copy_that_was_complete_and_is_gone(
     with working_on(job):
         await_until(lambda: evidence_of(DuplicationJob.objects.get(pk=job.pk)).is_there_complete, "the copy to be seen")
         recovery.release_worker_group("alone", at_fault=False)
-        until_in(State.CHECKING, job)
+        wait_until_state(State.CHECKING, job)
         moodle.state.delete(moodle.course("NEW-1").id)
-        look_until_settled(job, clock)
+        check_until_ended(job, clock)
         over.set()
-    assert (job.state, job.failure_code) == (State.FAILED, "course_gone"), story(job)
+    assert (job.state, job.failure_code) == (State.FAILED, "course_gone"), timeline_of(job)
 
 
-def test_it_does_not_say_that_a_partial_course_was_left_which_is_gone(moodle: Moodle, clock: Clock) -> None:
+def test_deleted_partial_course_is_not_reported_as_left(moodle: Moodle, clock: Clock) -> None:
     """After an error the third look decides; the course was there at the second."""
     moodle.faults.set("exception_in_restore", step="renamed", errorcode="cannotrestore", count=1)
     job = run_proven(moodle)
-    look(job, clock)
-    look(job, clock)
+    check_next(job, clock)
+    check_next(job, clock)
     moodle.state.delete(moodle.made()[0].id)
-    look_until_settled(job, clock)
-    assert (job.state, job.failure_code) == (State.FAILED, "cannotrestore"), story(job)
+    check_until_ended(job, clock)
+    assert (job.state, job.failure_code) == (State.FAILED, "cannotrestore"), timeline_of(job)
     assert not job.left_partial_course
     assert not job.may_have_left_course

@@ -13,16 +13,16 @@ from dupdash.moodle.options import ASYNCHRONOUS
 from tests.duplication.support import (
     Clock,
     Moodle,
+    check_next,
+    check_until_ended,
     kinds,
-    look,
-    look_until_settled,
     reason,
     run_worker,
-    story,
     submit,
+    timeline_of,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 COPY = "core_course_duplicate_course"
 DELETE = "core_course_delete_courses"
@@ -34,15 +34,15 @@ def check_until(job: DuplicationJob, clock: Clock, *states: State) -> Duplicatio
         job.refresh_from_db()
         if job.state != State.CHECKING:
             break
-        look(job, clock)
-    assert job.state in states, story(job)
+        check_next(job, clock)
+    assert job.state in states, timeline_of(job)
     return job
 
 
 def job_with_shell(moodle: Moodle, **wish: Any) -> DuplicationJob:
     moodle.faults.set("disturbed", count=1)
     job = run_worker(submit(**wish))
-    assert job.state == State.CHECKING, story(job)
+    assert job.state == State.CHECKING, timeline_of(job)
     return job
 
 
@@ -54,9 +54,9 @@ def test_shell_is_deleted_and_the_request_sent_again(moodle: Moodle, clock: Cloc
     assert moodle.made() == []
     assert (job.course_id, job.sent_at, job.moodle_done_at, job.checking_since) == (None, None, None, None)
     assert f"id {shell.id}" in reason(job, "shell_found")
-    assert "is sent again (1 of 2)" in reason(job, "shell_deleted")
+    assert "sends the request again (1 of 2)" in reason(job, "shell_deleted")
     assert job.dispatched_at is not None, "it keeps its place in the queue"
-    assert run_worker(job).state == State.SUCCEEDED, story(job)
+    assert run_worker(job).state == State.SUCCEEDED, timeline_of(job)
     assert [course.complete for course in moodle.named("NEW-1")] == [True]
     assert kinds(job).count("sent") == 2
 
@@ -68,7 +68,7 @@ def test_request_is_sent_three_times_at_most(moodle: Moodle, clock: Clock) -> No
         run_worker(job)
         check_until(job, clock, State.QUEUED)
     run_worker(job)
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     (left,) = moodle.made()
     assert (job.state, job.left_partial_course, job.course_id) == (State.FAILED, True, left.id)
     assert moodle.calls.asked["new-1"] == 3
@@ -78,7 +78,7 @@ def test_request_is_sent_three_times_at_most(moodle: Moodle, clock: Clock) -> No
 def test_setting_turns_the_cleanup_off(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.EMPTY_SHELL_CLEANUP = False
     job = job_with_shell(moodle)
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert (job.state, job.left_partial_course) == (State.FAILED, True)
     assert len(moodle.made()) == 1
 
@@ -86,7 +86,7 @@ def test_setting_turns_the_cleanup_off(moodle: Moodle, clock: Clock, settings: A
 def test_token_that_may_not_delete_is_named_on_the_event(moodle: Moodle, clock: Clock) -> None:
     moodle.switches.withdrawn = frozenset({DELETE})
     job = job_with_shell(moodle)
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert (job.state, job.left_partial_course) == (State.FAILED, True)
     assert DELETE in reason(job, "shell_kept")
     assert DELETE in reason(job, "failed")
@@ -96,7 +96,7 @@ def test_account_that_may_not_delete_is_named_on_the_event(moodle: Moodle, clock
     job = job_with_shell(moodle)
     warning = {"item": "course", "itemid": 1, "warningcode": "cannotdeletecourse", "message": "You may not."}
     moodle.answer_with(DELETE, {"warnings": [warning]})
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert (job.state, job.left_partial_course) == (State.FAILED, True)
     assert "You may not." in reason(job, "shell_kept")
     assert moodle.calls.asked["new-1"] == 1
@@ -108,10 +108,10 @@ def test_shell_that_somebody_changed_is_not_deleted(moodle: Moodle, clock: Clock
     job = job_with_shell(moodle)
     (shell,) = moodle.made()
     for _ in range(2):
-        look(job, clock)
+        check_next(job, clock)
     moodle.change(shell.id, **change)
-    look_until_settled(job, clock)
-    assert job.state == State.FAILED, story(job)
+    check_until_ended(job, clock)
+    assert job.state == State.FAILED, timeline_of(job)
     assert [course.id for course in moodle.made()] == [shell.id]
     assert moodle.called[DELETE] == 0
 
@@ -129,18 +129,18 @@ def test_shell_that_changes_between_check_and_deletion_is_not_deleted(moodle: Mo
         moodle.when("core_course_get_courses_by_field", fill, about=str(shell.id))
 
     for _ in range(2):
-        look(job, clock)
+        check_next(job, clock)
     fill_when_found()
-    look_until_settled(job, clock)
-    assert job.state == State.FAILED, story(job)
-    assert "has contents by now" in reason(job, "shell_kept")
+    check_until_ended(job, clock)
+    assert job.state == State.FAILED, timeline_of(job)
+    assert "has contents now" in reason(job, "shell_kept")
     assert moodle.called[DELETE] == 0
 
 
 def test_shell_is_kept_when_the_answer_was_lost(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     job = run_worker(submit())
-    look_until_settled(job, clock, unresolved_too=True)
+    check_until_ended(job, clock, unresolved_too=True)
     assert (job.state, job.failure_code) == (State.FAILED, "partial_course")
     assert "shell_found" not in kinds(job)
     assert len(moodle.made()) == 1
@@ -149,8 +149,8 @@ def test_shell_is_kept_when_the_answer_was_lost(moodle: Moodle, clock: Clock) ->
 def test_shell_is_kept_while_another_course_may_be_the_copy(moodle: Moodle, clock: Clock) -> None:
     moodle.when(COPY, lambda: moodle.add("AT&T_1", fullname="AT&T copy 1", visible=1))
     job = job_with_shell(moodle)
-    look_until_settled(job, clock)
-    assert job.state == State.FAILED, story(job)
+    check_until_ended(job, clock)
+    assert job.state == State.FAILED, timeline_of(job)
     assert len(moodle.made()) == 1
 
 
@@ -160,7 +160,7 @@ def test_lost_answer_of_the_deletion_is_looked_up(moodle: Moodle, clock: Clock, 
     moodle.faults.set("reset_after" if gone else "reset_before", count=1, function=DELETE)
     check_until(job, clock, State.QUEUED)
     assert moodle.made() == []
-    assert run_worker(job).state == State.SUCCEEDED, story(job)
+    assert run_worker(job).state == State.SUCCEEDED, timeline_of(job)
 
 
 def test_deletion_is_finished_after_the_worker_died_during_it(
@@ -169,12 +169,12 @@ def test_deletion_is_finished_after_the_worker_died_during_it(
     job = job_with_shell(moodle)
     (shell,) = moodle.made()
     for _ in range(2):
-        look(job, clock)
+        check_next(job, clock)
     # As the worker left it that began the deletion.
     DuplicationJob.objects.filter(pk=job.pk).update(shell_course_id=shell.id)
     client_of.delete_course(shell.id)
     check_until(job, clock, State.QUEUED)
-    assert run_worker(job).state == State.SUCCEEDED, story(job)
+    assert run_worker(job).state == State.SUCCEEDED, timeline_of(job)
 
 
 def test_cancelled_job_ends_when_its_shell_is_deleted(moodle: Moodle, clock: Clock) -> None:
@@ -192,7 +192,7 @@ def test_job_that_is_cancelled_during_the_deletion_is_not_sent_again(moodle: Moo
     assert moodle.calls.asked["new-1"] == 1
 
 
-def test_request_is_not_sent_again_where_the_name_is_taken_meanwhile(moodle: Moodle, clock: Clock) -> None:
+def test_request_is_not_sent_again_if_the_name_was_taken(moodle: Moodle, clock: Clock) -> None:
     job = job_with_shell(moodle)
     moodle.when(DELETE, lambda: moodle.add("NEW-1"))
     check_until(job, clock, State.QUEUED)
@@ -204,7 +204,7 @@ def test_request_is_not_sent_again_where_the_name_is_taken_meanwhile(moodle: Moo
 def test_asynchronous_driver_keeps_the_shell(moodle: Moodle, clock: Clock) -> None:
     job = job_with_shell(moodle)
     DuplicationJob.objects.filter(pk=job.pk).update(driver=ASYNCHRONOUS)
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert (job.state, len(moodle.made())) == (State.FAILED, 1)
 
 

@@ -16,23 +16,23 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     a_job,
+    check_next,
+    check_until_ended,
+    dispatch_again,
     kinds,
-    look,
-    look_until_settled,
     reason,
     run_proven,
     run_worker,
-    story,
     submit,
-    told_again_at_once,
+    timeline_of,
 )
 
 COPY = "core_course_duplicate_course"
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
-def test_it_copies_a_course_where_nothing_goes_wrong(moodle: Moodle) -> None:
+def test_course_is_copied(moodle: Moodle) -> None:
     job = run_worker(submit("AT&T", "NEW-1", fullname="Talk & more"))
     copy = moodle.course("NEW-1")
     assert (job.state, job.course_id) == (State.SUCCEEDED, copy.id)
@@ -45,7 +45,7 @@ def test_it_copies_a_course_where_nothing_goes_wrong(moodle: Moodle) -> None:
     assert job.proof in (Proof.SEEN, Proof.ANSWERED)
 
 
-def test_it_asks_for_a_hidden_copy_and_gets_one(moodle: Moodle) -> None:
+def test_hidden_copy_is_made_hidden(moodle: Moodle) -> None:
     run_worker(submit("AT&T", "NEW-1", visible=False))
     assert moodle.course("NEW-1").visible == 0
 
@@ -70,8 +70,8 @@ def waits_for_the_administrator(job: DuplicationJob, code: str) -> MoodleHealth:
     return health
 
 
-def goes_on_by_itself(job: DuplicationJob, moodle: Moodle, clock: Clock) -> None:
-    """Housekeeping finds the fault mended, and the job runs without anybody's doing."""
+def assert_resumes_and_succeeds(job: DuplicationJob, moodle: Moodle, clock: Clock) -> None:
+    """Let time pass after a fault was fixed, and assert that the job then succeeds."""
     clock.forward(60)
     tasks.sweep()
     assert MoodleHealth.current().paused_at is None
@@ -81,7 +81,7 @@ def goes_on_by_itself(job: DuplicationJob, moodle: Moodle, clock: Clock) -> None
     assert moodle.course(job.shortname).complete
 
 
-def test_it_pauses_on_an_invalid_token_and_goes_on_when_it_is_valid_again(moodle: Moodle, clock: Clock) -> None:
+def test_invalid_token_pauses_until_it_is_valid_again(moodle: Moodle, clock: Clock) -> None:
     job = submit()
     moodle.switches.tokens_revoked = True
     run_worker(job)
@@ -91,10 +91,10 @@ def test_it_pauses_on_an_invalid_token_and_goes_on_when_it_is_valid_again(moodle
     tasks.sweep()
     assert MoodleHealth.current().paused_at is not None, "the token is still invalid"
     moodle.switches.tokens_revoked = False
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def test_it_pauses_where_the_service_lacks_the_function(moodle: Moodle, clock: Clock) -> None:
+def test_missing_function_pauses_dispatch(moodle: Moodle, clock: Clock) -> None:
     job = submit()
     moodle.switches.withdrawn = frozenset({"core_course_duplicate_course"})
     run_worker(job)
@@ -102,30 +102,30 @@ def test_it_pauses_where_the_service_lacks_the_function(moodle: Moodle, clock: C
     assert "core_course_duplicate_course" in health.fault_message
     assert "External services" in health.advice
     moodle.switches.withdrawn = frozenset()
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def test_it_pauses_when_moodle_refuses_the_very_call(moodle: Moodle, clock: Clock) -> None:
+def test_refused_function_pauses_dispatch(moodle: Moodle, clock: Clock) -> None:
     """The site info still listed the function; the answer is proof that nothing started, and "sent" is withdrawn."""
     job = submit()
     moodle.faults.set("forbidden", count=1)
     run_worker(job)
     waits_for_the_administrator(job, "")
     assert "sent" in kinds(job)
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def test_it_pauses_while_the_site_is_in_maintenance(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_maintenance_pauses_dispatch(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.MOODLE_TOKEN = MANAGER_TOKEN
     job = submit()
     moodle.switches.maintenance = True
     run_worker(job)
     waits_for_the_administrator(job, "sitemaintenance")
     moodle.switches.maintenance = False
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def test_it_pauses_while_web_services_are_off(moodle: Moodle, clock: Clock) -> None:
+def test_disabled_web_services_pause_dispatch(moodle: Moodle, clock: Clock) -> None:
     job = submit()
     moodle.switches.webservices = False
     run_worker(job)
@@ -133,18 +133,18 @@ def test_it_pauses_while_web_services_are_off(moodle: Moodle, clock: Clock) -> N
     assert "403" in health.fault_message
     assert "enable web services" in health.advice
     moodle.switches.webservices = True
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def test_it_pauses_without_a_moodle(settings: Any, clock: Clock) -> None:
+def test_dispatch_is_paused_without_a_configured_site(settings: Any, clock: Clock) -> None:
     settings.MOODLE_URL = settings.MOODLE_TOKEN = ""
     job = a_job(State.QUEUED)
-    told_again_at_once(job)
+    dispatch_again(job)
     run_worker(job)
     assert "MOODLE_URL" in waits_for_the_administrator(job, "").advice
 
 
-def test_it_withdraws_what_workers_were_told_of_when_it_pauses(moodle: Moodle, clock: Clock) -> None:
+def test_pause_withdraws_dispatched_jobs(moodle: Moodle, clock: Clock) -> None:
     """Whoever gets the second one's message now gets it in vain."""
     first, second = submit("AT&T", "NEW-1"), submit("5>3", "NEW-2")
     moodle.switches.tokens_revoked = True
@@ -155,12 +155,12 @@ def test_it_withdraws_what_workers_were_told_of_when_it_pauses(moodle: Moodle, c
     assert run_worker(second).state == State.QUEUED
     assert kinds(second) == before
     moodle.switches.tokens_revoked = False
-    goes_on_by_itself(first, moodle, clock)
+    assert_resumes_and_succeeds(first, moodle, clock)
     second.refresh_from_db()
     assert second.dispatched_at is not None
 
 
-def test_it_does_not_go_on_because_the_site_info_alone_is_answered(moodle: Moodle, clock: Clock) -> None:
+def test_site_info_alone_does_not_end_the_pause(moodle: Moodle, clock: Clock) -> None:
     """A site in maintenance answers that to some accounts, and refuses everything else."""
     job = submit()
     moodle.faults.set("forbidden", count=1)
@@ -169,11 +169,11 @@ def test_it_does_not_go_on_because_the_site_info_alone_is_answered(moodle: Moodl
     clock.forward(60)
     tasks.sweep()
     assert waits_for_the_administrator(job, "sitemaintenance").paused_at is not None
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def a_round(clock: Clock, seconds: float = 31) -> None:
-    """Time goes by, housekeeping does what is due, and the workers what they were told."""
+def pass_time_and_run(clock: Clock, seconds: float = 31) -> None:
+    """Let time pass, make a sweep, and run the dispatched jobs."""
     clock.forward(seconds)
     tasks.sweep()
     for job in DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=False):
@@ -185,30 +185,28 @@ def a_firewall_against(shortname: str, moodle: Moodle) -> None:
         moodle.when(COPY, lambda: moodle.faults.set("forbidden", count=1), about=shortname)
 
 
-def test_it_lets_others_pass_when_one_job_alone_meets_a_fault_every_time(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_other_jobs_pass_a_job_that_alone_meets_a_fault(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """A firewall that does not like its name: the first in line must not keep everybody from being served."""
     settings.MOODLE_CONCURRENCY = 1
     a_firewall_against("SELECT-1", moodle)
     first, other = submit("AT&T", "SELECT-1"), submit("5>3", "NEW-2")
     for _ in range(2):
-        a_round(clock)
+        pass_time_and_run(clock)
     other.refresh_from_db()
     assert other.state == State.SUCCEEDED
     first.refresh_from_db()
     assert first.state == State.QUEUED
     for _ in range(14):
-        a_round(clock, settings.RETRY_LONGEST + 1)
+        pass_time_and_run(clock, settings.RETRY_LONGEST + 1)
     first.refresh_from_db()
     assert first.state == State.FAILED
     # The first one does not count: nobody's copy had been made by then.
     assert kinds(first).count("paused") == settings.RETRY_ATTEMPTS
-    assert "This was so 9 times, while other copies were made." in reason(first, "failed")
+    assert "This happened 9 times, while Moodle made other copies." in reason(first, "failed")
     assert MoodleHealth.current().paused_at is None
 
 
-def test_it_does_not_fail_however_long_a_site_is_misconfigured(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_job_does_not_fail_while_the_site_is_misconfigured(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """The probe cannot see it, and everybody meets it: no job's own fault."""
     settings.RETRY_ATTEMPTS = 2
     settings.MOODLE_CONCURRENCY = 1
@@ -217,31 +215,31 @@ def test_it_does_not_fail_however_long_a_site_is_misconfigured(moodle: Moodle, c
     moodle.faults.set("forbidden")
     both = [submit("AT&T", "NEW-1"), submit("5>3", "NEW-2")]
     for _ in range(16):
-        a_round(clock, 200)
+        pass_time_and_run(clock, 200)
     for job in both:
         job.refresh_from_db()
         assert job.state == State.QUEUED
         assert kinds(job).count("paused") > 2
     moodle.faults.clear()
     for _ in range(2):
-        a_round(clock, settings.RETRY_LONGEST + 1)
+        pass_time_and_run(clock, settings.RETRY_LONGEST + 1)
     for job in both:
         job.refresh_from_db()
         assert job.state == State.SUCCEEDED
 
 
-def test_it_probes_in_time_however_often_the_fault_is_met(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_repeated_faults_do_not_postpone_the_probe(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """Each look at a lost answer meets it, too."""
     settings.CHECK_LONGEST = settings.PROBE_INTERVAL / 3
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set("reset_after", count=1)
     job = run_worker(submit())
     moodle.switches.tokens_revoked = True
-    look(job, clock)
+    check_next(job, clock)
     due = MoodleHealth.current().probe_at
     assert due is not None
-    look(job, clock)
-    look(job, clock)
+    check_next(job, clock)
+    check_next(job, clock)
     assert job.checks == 3
     assert MoodleHealth.current().probe_at == due
 
@@ -262,24 +260,24 @@ def direct(moodle: Moodle, shortname: str = "NEW-1", **columns: Any) -> Duplicat
     source = moodle.course("AT&T")
     given = {"source_id": source.id, "source_shortname": source.shortname, "source_fullname": source.fullname}
     job = a_job(State.QUEUED, shortname, **(given | columns))
-    told_again_at_once(job)
+    dispatch_again(job)
     return job
 
 
-def test_it_fails_when_the_source_was_deleted_meanwhile(moodle: Moodle) -> None:
+def test_job_fails_when_its_source_was_deleted(moodle: Moodle) -> None:
     job = submit()
     moodle.state.delete(job.source_id)
     failed_with(run_worker(job), "invalidcourseid", moodle)
     assert moodle.calls.asked["new-1"] == 0
 
 
-def test_it_fails_when_the_category_does_not_exist(moodle: Moodle) -> None:
+def test_job_fails_when_its_category_does_not_exist(moodle: Moodle) -> None:
     job = run_worker(direct(moodle, category_id=987654))
     failed_with(job, "invalidrecord", moodle)
     assert "course_categories" in job.failure_message
 
 
-def test_it_does_not_take_an_unknown_function_for_a_missing_category(moodle: Moodle, clock: Clock) -> None:
+def test_unknown_function_is_no_missing_category(moodle: Moodle, clock: Clock) -> None:
     """Both are ``invalidrecord``; a function that the site does not know is a fault of configuration."""
 
     def vanish() -> None:
@@ -292,12 +290,10 @@ def test_it_does_not_take_an_unknown_function_for_a_missing_category(moodle: Moo
     health = waits_for_the_administrator(job, "invalidrecord")
     assert COPY in health.fault_message
     moodle.switches.withdrawn = frozenset()
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def test_it_pauses_when_the_function_leaves_the_service_between_looking_and_sending(
-    moodle: Moodle, clock: Clock
-) -> None:
+def test_function_that_is_removed_before_sending_pauses_dispatch(moodle: Moodle, clock: Clock) -> None:
     def vanish() -> None:
         moodle.switches.withdrawn = frozenset({COPY})
 
@@ -306,20 +302,20 @@ def test_it_pauses_when_the_function_leaves_the_service_between_looking_and_send
     run_worker(job)
     assert "External services" in waits_for_the_administrator(job, "accessexception").advice
     moodle.switches.withdrawn = frozenset()
-    goes_on_by_itself(job, moodle, clock)
+    assert_resumes_and_succeeds(job, moodle, clock)
 
 
-def test_it_fails_when_the_short_name_was_taken_while_it_waited(moodle: Moodle) -> None:
+def test_job_fails_when_its_name_was_taken_while_it_waited(moodle: Moodle) -> None:
     job = submit()
     moodle.add("new-1", fullname="Somebody else's")
     failed_with(run_worker(job), "shortnametaken", moodle)
-    assert reason(job, "failed").endswith("Another course has the short name by now.")
-    assert "Somebody else's" not in story(job), "whose that is may be none of the requester's business"
+    assert reason(job, "failed").endswith("Another course has the short name now.")
+    assert "Somebody else's" not in timeline_of(job), "whose that is may be none of the requester's business"
     assert "Somebody else's" in job.failure_message
     assert moodle.calls.asked["new-1"] == 0
 
 
-def test_it_fails_when_the_short_name_is_taken_between_looking_and_sending(moodle: Moodle) -> None:
+def test_job_fails_when_its_name_is_taken_just_before_sending(moodle: Moodle) -> None:
     job = submit()
     moodle.when(COPY, lambda: moodle.add("NEW-1"))
     failed_with(run_worker(job), "shortnametaken", moodle)
@@ -327,21 +323,21 @@ def test_it_fails_when_the_short_name_is_taken_between_looking_and_sending(moodl
 
 
 @pytest.mark.parametrize("name", ["Tagged <b>name</b>", "a<b"])
-def test_it_fails_for_a_name_with_tags(moodle: Moodle, name: str) -> None:
+def test_name_with_tags_fails_the_job(moodle: Moodle, name: str) -> None:
     failed_with(run_worker(direct(moodle, fullname=name)), "invalidparameter", moodle)
 
 
-def test_it_fails_for_the_front_page(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_front_page_as_source_fails_the_job(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.EMPTY_SHELL_CLEANUP = False
     front = moodle.by_id(1)
     assert front is not None
     job = run_worker(direct(moodle, source_id=1, source_shortname=front.shortname))
     # Moodle gives this code after its restore has begun: it is looked up what that left.
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert (job.state, job.failure_code, job.left_partial_course) == (State.FAILED, "backupprecheckerrors", True)
 
 
-def test_it_fails_where_the_account_may_not_enter_the_source(moodle: Moodle, settings: Any) -> None:
+def test_job_fails_when_the_account_may_not_see_the_source(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_TOKEN = token_of(moodle.state.users[FACULTY_ID])
     source = next(course for course in moodle.state.courses()[1:] if FACULTY_ID not in course.teachers)
     moodle.change(source.id, visible=1)
@@ -349,7 +345,7 @@ def test_it_fails_where_the_account_may_not_enter_the_source(moodle: Moodle, set
     failed_with(job, "requireloginerror", moodle)
 
 
-def test_it_fails_where_the_account_may_not_create_courses(moodle: Moodle, settings: Any) -> None:
+def test_job_fails_when_the_account_may_not_create_courses(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_TOKEN = token_of(moodle.state.users[FACULTY_ID])
     failed_with(run_worker(direct(moodle)), "nopermissions", moodle)
 
@@ -364,12 +360,12 @@ def test_it_fails_where_the_account_may_not_create_courses(moodle: Moodle, setti
         ("invalidparameter", "Invalid parameter value detected"),
     ],
 )
-def test_it_fails_with_the_words_of_the_answer(moodle: Moodle, code: str, message: str) -> None:
+def test_job_fails_with_moodles_message(moodle: Moodle, code: str, message: str) -> None:
     job = submit()
     moodle.answer_once(COPY, code, message)
     failed_with(run_worker(job), code, moodle)
     assert job.failure_message == message
-    assert reason(job, "failed") == f"Moodle will not make this copy: {message}"
+    assert reason(job, "failed") == f"Moodle refused to make this copy: {message}"
     event = job.events.get(kind="failed")
     assert event.data == {"errorcode": code, "message": message, "debuginfo": ""}
 
@@ -386,14 +382,14 @@ def test_it_fails_with_the_words_of_the_answer(moodle: Moodle, code: str, messag
         (None, "Call to a member function get_id() on null"),
     ],
 )
-def test_it_looks_after_any_other_code_and_then_fails_with_it(
+def test_unknown_code_is_checked_and_then_fails_the_job(
     moodle: Moodle, clock: Clock, code: str | None, message: str
 ) -> None:
     job = submit()
     moodle.answer_once(COPY, code, message)
     assert run_worker(job).state == State.CHECKING
     assert message in reason(job, "checking")
-    assert look_until_settled(job, clock).state == State.FAILED
+    assert check_until_ended(job, clock).state == State.FAILED
     assert job.failure_code == (code or "error")
     assert job.checks >= 3
     assert job.course_id is None
@@ -401,7 +397,7 @@ def test_it_looks_after_any_other_code_and_then_fails_with_it(
 
 
 @pytest.mark.parametrize("code", ["storedfilenotcreated", "nopermissions", "shortnametaken", "invalidrecord"])
-def test_it_does_not_believe_that_nothing_started_when_its_course_was_seen(
+def test_nothing_started_is_not_trusted_when_a_course_was_seen(
     moodle: Moodle, clock: Clock, settings: Any, code: str
 ) -> None:
     """Codes that come before a copy begins, and in principle in its middle, too: the course is the better witness."""
@@ -411,7 +407,7 @@ def test_it_does_not_believe_that_nothing_started_when_its_course_was_seen(
     job = run_proven(moodle)
     job.refresh_from_db()
     assert job.state == State.CHECKING
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     (partial,) = moodle.made()
     assert job.state == State.FAILED
     assert job.left_partial_course
@@ -422,7 +418,7 @@ def test_it_does_not_believe_that_nothing_started_when_its_course_was_seen(
 # --- nothing can have started: tried again ------------------------------------------------------------------
 
 
-def test_it_tries_again_after_a_collision_with_growing_delays_up_to_a_limit(moodle: Moodle, clock: Clock) -> None:
+def test_collision_is_retried_with_growing_delays_up_to_a_limit(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("storedfilenotcreated")
     job = submit()
     delays = []
@@ -447,38 +443,36 @@ def test_it_tries_again_after_a_collision_with_growing_delays_up_to_a_limit(mood
     assert moodle.made() == []
 
 
-def test_it_succeeds_when_the_collision_is_over(moodle: Moodle) -> None:
+def test_retry_succeeds_when_the_collision_is_over(moodle: Moodle) -> None:
     moodle.faults.set("storedfilenotcreated", count=2)
     job = run_worker(submit())
-    told_again_at_once(job)
+    dispatch_again(job)
     run_worker(job)
-    told_again_at_once(job)
+    dispatch_again(job)
     assert run_worker(job).state == State.SUCCEEDED
     assert job.attempts == 3
     assert moodle.calls.created["new-1"] == 1
 
 
-def test_a_fault_of_the_whole_site_fails_nobody_when_it_comes_back_once(moodle: Moodle, settings: Any) -> None:
+def test_site_fault_that_returns_once_fails_no_job(moodle: Moodle, settings: Any) -> None:
     """All met it while the site was misconfigured; it was mended, a copy was made, and it came back."""
     settings.MOODLE_CONCURRENCY = 1
 
     def meets_it(job: DuplicationJob) -> None:
-        told_again_at_once(job)
+        dispatch_again(job)
         moodle.answer_once("core_course_duplicate_course", "accessexception", "Access control exception")
-        assert run_worker(job).state == State.QUEUED, story(job)
+        assert run_worker(job).state == State.QUEUED, timeline_of(job)
 
     one, other = submit("AT&T", "A-1"), submit("5>3", "B-1")
     for _ in range(settings.RETRY_ATTEMPTS - 1):
         meets_it(one)
         meets_it(other)
-    told_again_at_once(one)
-    assert run_worker(one).state == State.SUCCEEDED, story(one)
+    dispatch_again(one)
+    assert run_worker(one).state == State.SUCCEEDED, timeline_of(one)
     meets_it(other)
 
 
-def test_it_fails_nobody_when_others_meet_the_fault_too_and_no_copy_is_made_any_more(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_fault_that_all_jobs_meet_fails_no_job(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """One copy was made after the first time; since then the whole site is misconfigured, which no probe can see."""
     settings.MOODLE_CONCURRENCY = 1
     moodle.faults.set("forbidden", count=1)
@@ -490,13 +484,13 @@ def test_it_fails_nobody_when_others_meet_the_fault_too_and_no_copy_is_made_any_
     third = submit("BIO101-2026S1", "C-1")
     moodle.faults.set("forbidden")
     for _ in range(24):
-        a_round(clock, settings.RETRY_LONGEST + 31)
+        pass_time_and_run(clock, settings.RETRY_LONGEST + 31)
     for job in (one, third):
         job.refresh_from_db()
         assert job.state == State.QUEUED, reason(job, "failed")
 
 
-def test_it_does_not_blame_moodle_for_a_fault_of_its_own(
+def test_bug_in_dupdash_is_not_attributed_to_moodle(
     moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.RETRY_ATTEMPTS = 1

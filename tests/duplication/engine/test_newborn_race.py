@@ -21,15 +21,15 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     await_until,
-    look,
-    look_until_settled,
+    check_next,
+    check_until_ended,
     run_worker,
-    story,
     submit,
+    timeline_of,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 LOOKUP = "core_course_get_courses_by_field"
 
@@ -88,7 +88,7 @@ def test_lookup_of_a_newborn_course_breaks_its_restore(
     moodle.calls.disturbed.clear()
 
 
-def test_worker_does_not_look_for_the_requested_name_while_the_copy_is_made(moodle: Moodle) -> None:
+def test_worker_does_not_look_up_the_requested_name_during_the_copy(moodle: Moodle) -> None:
     lookups = count_lookups(moodle)
     job = submit()
     with moodle.held_at("backup", "newborn", "hidden", "renamed"), working_on(job):
@@ -99,11 +99,11 @@ def test_worker_does_not_look_for_the_requested_name_while_the_copy_is_made(mood
                 await_until(lambda before=before: lookups() > before + 3, "some lookups")  # type: ignore[misc]
             moodle.gates.release(step)
     job.refresh_from_db()
-    assert job.state == State.SUCCEEDED, story(job)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
     assert moodle.calls.watched["new-1"] == 0
 
 
-def test_lost_answer_is_checked_without_looking_for_the_requested_name(moodle: Moodle, clock: Clock) -> None:
+def test_lost_answer_is_checked_without_the_requested_name(moodle: Moodle, clock: Clock) -> None:
     """The copy goes on in Moodle; until its course is due only temporary names are looked up."""
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
     job = submit()
@@ -112,10 +112,10 @@ def test_lost_answer_is_checked_without_looking_for_the_requested_name(moodle: M
         for step in ("newborn", "hidden"):
             moodle.wait_for_step(step)
             for _ in range(3):
-                assert look(job, clock).state == State.CHECKING
+                assert check_next(job, clock).state == State.CHECKING
             moodle.gates.release(step)
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert moodle.calls.watched["new-1"] == 0
 
 
@@ -128,7 +128,7 @@ def newborn(moodle: Moodle) -> Any:
         yield DuplicationJob.objects.get(pk=job.pk)
         moodle.gates.release()
     job.refresh_from_db()
-    assert job.state == State.SUCCEEDED, story(job)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
 
 
 def test_request_for_the_same_name_is_answered_from_our_own_jobs(
@@ -146,7 +146,7 @@ def test_search_for_a_source_does_not_touch_a_newborn_course(
     assert not find_courses("Biology", client_of).incomplete
 
 
-def test_copy_whose_temporary_name_is_another_jobs_requested_name_does_not_touch_it(moodle: Moodle) -> None:
+def test_temporary_name_that_another_job_requested_is_not_looked_up(moodle: Moodle) -> None:
     """A job requested the short name that restore gives to copies of AT&T; another job copies AT&T meanwhile."""
     named = submit("5>3", "AT&T_1")
     with moodle.held_at("newborn"), working_on(named):
@@ -160,7 +160,7 @@ def test_copy_whose_temporary_name_is_another_jobs_requested_name_does_not_touch
                 moodle.gates.release()
     for job in (named, other):
         job.refresh_from_db()
-        assert job.state == State.SUCCEEDED, story(job)
+        assert job.state == State.SUCCEEDED, timeline_of(job)
 
 
 def test_form_and_preview_do_not_touch_a_newborn_course(

@@ -7,13 +7,13 @@ import pytest
 from dupdash.duplication import tasks
 from dupdash.duplication.models import MoodleHealth
 from dupdash.duplication.states import State
-from tests.duplication.support import Clock, Moodle, look_until_settled, reason, run_worker, story, submit
+from tests.duplication.support import Clock, Moodle, check_until_ended, reason, run_worker, submit, timeline_of
 
 COPY, CONTENTS = "core_course_duplicate_course", "core_course_get_contents"
 DELETE = "core_course_delete_courses"
 SPANS = '<span lang="fr" class="multilang">{}</span><span lang="en" class="multilang">{}</span>'
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 def test_short_name_that_moodle_takes_for_another_is_taken(moodle: Moodle) -> None:
@@ -28,15 +28,15 @@ def test_short_name_that_moodle_takes_for_another_is_taken(moodle: Moodle) -> No
 def test_source_whose_contents_cannot_be_listed_is_copied(moodle: Moodle, fault: str) -> None:
     moodle.faults.set(fault, function=CONTENTS)
     job = run_worker(submit())
-    assert (job.state, job.source_activities) == (State.SUCCEEDED, None), story(job)
+    assert (job.state, job.source_activities) == (State.SUCCEEDED, None), timeline_of(job)
 
 
-def test_copy_that_cannot_be_listed_is_found_though_the_answer_was_lost(moodle: Moodle, clock: Clock) -> None:
+def test_unlistable_copy_is_found_when_the_answer_was_lost(moodle: Moodle, clock: Clock) -> None:
     """The odd activity of the source was copied, too."""
     moodle.faults.set("reset_after", count=1)
     moodle.faults.set("invalid_response", function=CONTENTS)
-    job = look_until_settled(run_worker(submit()), clock)
-    assert job.state == State.SUCCEEDED, story(job)
+    job = check_until_ended(run_worker(submit()), clock)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
     assert job.course_id == moodle.made()[0].id
 
 
@@ -70,12 +70,12 @@ def test_probe_resumes_though_one_answer_is_odd(moodle: Moodle, clock: Clock, fu
 
 
 @pytest.mark.parametrize("fault", ["notice", "html", "empty", "reset_after"])
-def test_copy_that_is_gone_was_deleted_whatever_was_answered(moodle: Moodle, clock: Clock, fault: str) -> None:
+def test_missing_course_counts_as_deleted_whatever_the_answer(moodle: Moodle, clock: Clock, fault: str) -> None:
     moodle.faults.set(fault, function=DELETE)
     job = submit()
     moodle.when(COPY, lambda: type(job).objects.filter(pk=job.pk).update(cancel_requested_at=job.created_at))
     job = run_worker(job)
-    assert job.state == State.CANCELLED, story(job)
+    assert job.state == State.CANCELLED, timeline_of(job)
     assert moodle.made() == []
     assert "was deleted in Moodle" in reason(job, "removed")
 
@@ -90,8 +90,8 @@ def test_copy_of_a_multi_language_course_keeps_its_languages(
     fullname, shortname = names.format("Copie", "Copy"), names.format("C", "D")
     if lost:
         moodle.faults.set("reset_after", count=1)
-    job = look_until_settled(run_worker(submit(str(source.id), shortname, fullname=fullname)), clock)
-    assert job.state == State.SUCCEEDED, story(job)
+    job = check_until_ended(run_worker(submit(str(source.id), shortname, fullname=fullname)), clock)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
     (copy,) = moodle.made()
     assert (copy.fullname, copy.shortname) == (fullname, shortname)
     assert job.source_fullname == names.format("Cours", "Course")
@@ -100,7 +100,7 @@ def test_copy_of_a_multi_language_course_keeps_its_languages(
 def test_error_of_moodle_is_kept_as_moodle_sent_it(moodle: Moodle, clock: Clock, settings: Any) -> None:
     answer = {"exception": "moodle_exception", "errorcode": "oddcode", "message": "A &amp; B broke"}
     moodle.answer_with(COPY, answer | {"debuginfo": "Table 'x' is full"})
-    job = look_until_settled(run_worker(submit()), clock)
+    job = check_until_ended(run_worker(submit()), clock)
     assert (job.state, job.failure_code) == (State.FAILED, "oddcode")
     assert job.moodle_error == {
         "errorcode": "oddcode",
@@ -112,7 +112,7 @@ def test_error_of_moodle_is_kept_as_moodle_sent_it(moodle: Moodle, clock: Clock,
     assert checking.data["debuginfo"] == "Table 'x' is full"
 
 
-def test_job_that_moodle_did_not_answer_has_no_words_of_moodle(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_job_without_an_answer_has_no_raw_error(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.RETRY_ATTEMPTS = 1
     job = submit("AT&T", "NEW-2")
     for _ in range(3):

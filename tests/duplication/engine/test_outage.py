@@ -13,19 +13,19 @@ from dupdash.duplication.states import State
 from tests.duplication.support import (
     Clock,
     Moodle,
+    check_next,
+    check_until_ended,
+    dispatch_again,
     kinds,
-    look,
-    look_until_settled,
     reason,
     run_worker,
-    story,
     submit,
-    told_again_at_once,
+    timeline_of,
 )
 
 BY_FIELD = "core_course_get_courses_by_field"
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 def take_down(moodle: Moodle, answer: str) -> None:
@@ -71,17 +71,17 @@ def test_queue_survives_an_outage_of_a_day(
     a_day_of_sweeps(clock)
     for job in jobs:
         job.refresh_from_db()
-        assert (job.state, job.attempts) == (State.QUEUED, 0), story(job)
+        assert (job.state, job.attempts) == (State.QUEUED, 0), timeline_of(job)
     moodle.faults.clear()
     clock.forward(3600)
     tasks.sweep()
     assert MoodleHealth.current().paused_at is None
     for job in jobs:
-        told_again_at_once(job)
-        assert run_worker(job).state == State.SUCCEEDED, story(job)
+        dispatch_again(job)
+        assert run_worker(job).state == State.SUCCEEDED, timeline_of(job)
 
 
-def test_request_that_was_never_sent_returns_to_the_queue_without_an_attempt(moodle: Moodle, clock: Clock) -> None:
+def test_unsent_request_returns_to_the_queue_without_an_attempt(moodle: Moodle, clock: Clock) -> None:
     """The connection for the copy itself is refused, after "sent" was committed."""
     job = submit()
     last_lookup = "AT&T_3"
@@ -101,7 +101,7 @@ def test_copy_request_that_a_proxy_answered_is_never_sent_again(moodle: Moodle, 
     moodle.faults.set("site_down", answer=answer, function="core_course_duplicate_course", count=1)
     job = run_worker(submit())
     assert job.state == State.CHECKING
-    assert look_until_settled(job, clock).state == State.UNRESOLVED
+    assert check_until_ended(job, clock).state == State.UNRESOLVED
     assert moodle.calls.asked == {}
 
 
@@ -112,21 +112,21 @@ def test_fault_of_one_job_ends_that_job_while_others_are_copied(moodle: Moodle, 
     for _ in range(20):
         moodle.answer_page(BY_FIELD, 502, "Blocked", about="SELECT-1")
     for _ in range(3):
-        told_again_at_once(job)
+        dispatch_again(job)
         run_worker(job)
         assert MoodleHealth.current().paused_at is None
-    assert (job.state, job.attempts) == (State.FAILED, 3), story(job)
+    assert (job.state, job.attempts) == (State.FAILED, 3), timeline_of(job)
     assert "“Blocked”" in job.failure_message
     assert run_worker(other).state == State.SUCCEEDED
 
 
-def test_job_in_checking_does_not_use_up_its_limit(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_outage_does_not_shorten_the_checking(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 600
     moodle.faults.set("killed_in_backup", count=1)
     job = run_worker(submit())
     deadline = deadlines.checking_deadline(job)
     take_down(moodle, "unavailable")
-    look(job, clock)
+    check_next(job, clock)
     paused_at = MoodleHealth.current().paused_at
     assert paused_at is not None
     for _ in range(10):
@@ -138,17 +138,17 @@ def test_job_in_checking_does_not_use_up_its_limit(moodle: Moodle, clock: Clock,
     clock.forward(600)
     tasks.sweep()
     job.refresh_from_db()
-    assert job.state == State.CHECKING, story(job)
+    assert job.state == State.CHECKING, timeline_of(job)
     outage = timezone.now() - paused_at
     assert deadlines.checking_deadline(job) - deadline >= outage - timedelta(seconds=5)
-    assert look_until_settled(job, clock).state == State.UNRESOLVED
+    assert check_until_ended(job, clock).state == State.UNRESOLVED
 
 
 def test_nothing_is_looked_up_while_the_site_is_down(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("killed_in_backup", count=1)
     job = run_worker(submit())
     take_down(moodle, "unavailable")
-    look(job, clock)
+    check_next(job, clock)
     checks = job.checks
     for _ in range(3):
         clock.forward(1)
@@ -162,7 +162,7 @@ def test_lookup_that_fails_while_the_site_answers_does_not_pause(moodle: Moodle,
     moodle.faults.set("killed_in_backup", count=1)
     job = run_worker(submit())
     moodle.faults.set("html", function=BY_FIELD)
-    look(job, clock)
+    check_next(job, clock)
     assert MoodleHealth.current().paused_at is None
 
 

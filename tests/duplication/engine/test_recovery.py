@@ -23,26 +23,26 @@ from tests.duplication.support import (
     a_job,
     await_until,
     check,
+    check_next,
+    check_until_ended,
     kinds,
-    look,
-    look_until_settled,
     reason,
     run_worker,
-    story,
     submit,
-    until_seen,
+    timeline_of,
+    wait_until_course_is_seen,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 CONTENTS = "core_course_get_contents"
 DELETE = "core_course_delete_courses"
 NEW = "core_course_get_courses_by_field"
 
 
-def looked_up(moodle: Moodle, **columns: Any) -> DuplicationJob:
-    """A job whose answer was lost just now, and whose copy never began."""
+def checked_job(moodle: Moodle, **columns: Any) -> DuplicationJob:
+    """A checked job whose request never reached Moodle."""
     now = timezone.now()
     source = moodle.course("AT&T")
     given = {
@@ -60,22 +60,22 @@ def pauses(job: DuplicationJob, clock: Clock, how_many: int) -> list[float]:
     """Seconds between the next looks."""
     found = []
     for _ in range(how_many):
-        look(job, clock)
+        check_next(job, clock)
         assert job.check_at is not None
         found.append((job.check_at - timezone.now()).total_seconds())
     return found
 
 
-def test_it_looks_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
-    job = looked_up(moodle)
+def test_checks_follow_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
+    job = checked_job(moodle)
     found = pauses(job, clock, 12)
     assert found[:4] == pytest.approx([2.0, 3.0, 4.5, 6.75], abs=0.3)
     assert [round(pause) for pause in found] == sorted(round(pause) for pause in found)
     assert found[-1] == pytest.approx(60, abs=0.3)
 
 
-def test_it_is_not_looked_at_before_its_time(moodle: Moodle) -> None:
-    job = looked_up(moodle)
+def test_job_is_not_checked_before_it_is_due(moodle: Moodle) -> None:
+    job = checked_job(moodle)
     tasks.sweep()
     job.refresh_from_db()
     assert job.checks == 0
@@ -89,7 +89,7 @@ def test_it_is_not_looked_at_before_its_time(moodle: Moodle) -> None:
         (900.0, 900.0, timedelta(minutes=90)),
     ],
 )
-def test_it_gives_up_after_three_times_the_expected_time(
+def test_checking_ends_after_three_expected_durations(
     moodle: Moodle,
     clock: Clock,
     settings: Any,
@@ -100,51 +100,51 @@ def test_it_gives_up_after_three_times_the_expected_time(
     """At least half an hour; without history three hours."""
     settings.CHECK_LIMIT_UNKNOWN = 3 * 3600
     settings.CHECK_LONGEST = 600
-    job = looked_up(moodle, expected_backup=backup, expected_restore=restore)
-    look_until_settled(job, clock)
+    job = checked_job(moodle, expected_backup=backup, expected_restore=restore)
+    check_until_ended(job, clock)
     assert job.state == State.UNRESOLVED
     given_up = job.events.get(kind="unresolved").at
     assert job.checking_since is not None
     assert limit <= given_up - job.checking_since <= limit + timedelta(seconds=601)
 
 
-def test_it_tells_what_was_looked_for(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_unresolved_event_names_the_course_that_was_checked(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 10
-    job = look_until_settled(looked_up(moodle, fullname="My copy"), clock)
+    job = check_until_ended(checked_job(moodle, fullname="My copy"), clock)
     told = reason(job, "unresolved")
-    assert "for a course called “My copy” (NEW-1)" in told
-    assert told.startswith("Looked ")
-    assert told.endswith("It is looked for again, more and more rarely.")
+    assert "has a course called “My copy” (NEW-1)" in told
+    assert told.startswith("dupdash checked ")
+    assert told.endswith("dupdash checks again, less and less often.")
 
 
-def test_it_looks_at_an_unresolved_job_more_and_more_rarely(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_unresolved_job_is_checked_less_and_less_often(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 10
-    job = look_until_settled(looked_up(moodle), clock)
+    job = check_until_ended(checked_job(moodle), clock)
     found = pauses(job, clock, 13)
     assert found[:4] == pytest.approx([60, 120, 240, 480], abs=0.5)
     assert found[-1] == pytest.approx(24 * 3600, abs=0.5)
 
 
-def test_it_finds_the_copy_of_an_unresolved_job_later(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_copy_of_an_unresolved_job_is_found_later(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 10
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
     job = submit()
     with moodle.held_at("backup"):
-        look_until_settled(run_worker(job), clock)
+        check_until_ended(run_worker(job), clock)
         assert job.state == State.UNRESOLVED
     moodle.wait_for_copies()
-    assert look(job, clock).state == State.SUCCEEDED
+    assert check_next(job, clock).state == State.SUCCEEDED
     assert job.course_id == moodle.course("NEW-1").id
 
 
-def test_it_keeps_the_short_name_and_gives_the_place_back(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_unresolved_job_keeps_its_name_and_frees_its_slot(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 10
     settings.MOODLE_CONCURRENCY = 1
-    job = looked_up(moodle)
+    job = checked_job(moodle)
     other = submit("5>3", "NEW-2")
     other.refresh_from_db()
     assert other.dispatched_at is None, "Moodle is still busy with what is being looked up"
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     other.refresh_from_db()
     assert other.dispatched_at is not None
 
@@ -156,7 +156,7 @@ def test_it_keeps_the_short_name_and_gives_the_place_back(moodle: Moodle, clock:
     ("backup", "restore", "still"),
     [(None, None, 3600), (200.0, 600.0, 800), (10.0, 10.0, 300)],
 )
-def test_it_calls_a_course_partial_after_one_whole_expected_duration(
+def test_course_is_partial_after_one_unchanged_duration(
     moodle: Moodle, clock: Clock, settings: Any, backup: float | None, restore: float | None, still: int
 ) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 3 * 3600
@@ -167,15 +167,15 @@ def test_it_calls_a_course_partial_after_one_whole_expected_duration(
         run_worker(job)
         DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=backup, expected_restore=restore)
         moodle.wait_for_step("renamed")
-        look(job, clock)
+        check_next(job, clock)
         assert job.likely_course_id is not None
         seen = timezone.now()
-        look_until_settled(job, clock)
+        check_until_ended(job, clock)
         assert job.state == State.FAILED
         assert still <= (timezone.now() - seen).total_seconds() <= still + 202
 
 
-def test_it_waits_longer_whenever_something_changes(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_change_of_a_course_restarts_the_wait(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 3000
     settings.CHECK_STILL_LEAST = 1
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
@@ -188,79 +188,75 @@ def test_it_waits_longer_whenever_something_changes(moodle: Moodle, clock: Clock
             # Nearly a whole expected duration in each step.
             until = timezone.now() + timedelta(seconds=930)
             while timezone.now() < until:
-                assert look(job, clock).state == State.CHECKING
+                assert check_next(job, clock).state == State.CHECKING
             moodle.gates.release(step)
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
 def test_job_fails_when_somebody_deletes_its_proven_course(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     job = run_worker(submit())
     while job.course_id is None:
-        look(job, clock)
+        check_next(job, clock)
     moodle.state.delete(job.course_id)
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert (job.state, job.failure_code) == (State.FAILED, "course_gone")
-    assert reason(job, "failed") == f"The course of this job, id {job.course_id}, was deleted in Moodle by somebody."
+    assert reason(job, "failed") == f"Somebody deleted the course of this job, id {job.course_id}, in Moodle."
     assert not job.left_partial_course
 
 
-def test_it_ends_even_where_the_contents_of_a_partial_course_cannot_be_read(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_job_ends_when_a_partial_course_cannot_be_listed(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 20
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
+        wait_until_course_is_seen(job)
         moodle.faults.set("html", function=CONTENTS)
         moodle.gates.release()
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     assert job.state == State.UNRESOLVED
-    assert f"Courses that may be it: id {moodle.made()[0].id}" in reason(job, "unresolved")
+    assert f"Courses that may be the copy: id {moodle.made()[0].id}" in reason(job, "unresolved")
     moodle.faults.clear()
-    assert look_until_settled(job, clock, unresolved_too=True).state == State.FAILED
+    assert check_until_ended(job, clock, unresolved_too=True).state == State.FAILED
     assert job.may_have_left_course
 
 
 # --- a Moodle that is away while it is asked ---------------------------------------------------------------------
 
 
-def finished_unheard(moodle: Moodle, settings: Any) -> DuplicationJob:
-    """Moodle made the copy, and nothing of it was seen or heard."""
+def job_with_unseen_copy(moodle: Moodle, settings: Any) -> DuplicationJob:
+    """A checked job: Moodle made the copy, no lookup showed it, and the answer was lost."""
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set("reset_after", count=1)
     return run_worker(submit())
 
 
-def test_it_goes_on_when_moodle_is_back(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    job = finished_unheard(moodle, settings)
+def test_checking_continues_when_moodle_is_back(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    job = job_with_unseen_copy(moodle, settings)
     moodle.faults.set("refuse", seconds=3600)
     for _ in range(2):
-        assert look(job, clock).state == State.CHECKING
+        assert check_next(job, clock).state == State.CHECKING
     moodle.faults.clear()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
-def test_it_pauses_all_sending_when_a_look_meets_a_fault_of_configuration(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
-    job = finished_unheard(moodle, settings)
+def test_configuration_fault_during_a_check_pauses_dispatch(moodle: Moodle, clock: Clock, settings: Any) -> None:
+    job = job_with_unseen_copy(moodle, settings)
     moodle.switches.tokens_revoked = True
-    assert look(job, clock).state == State.CHECKING
+    assert check_next(job, clock).state == State.CHECKING
     assert MoodleHealth.current().fault_code == "invalidtoken"
     moodle.switches.tokens_revoked = False
     clock.forward(60)
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert MoodleHealth.current().paused_at is None
 
 
 @pytest.mark.parametrize("fault", ["wrong_course", "html", "empty", "truncated", "bad_gateway", "reset_before"])
-def test_it_is_not_misled_by_looks_that_go_wrong(moodle: Moodle, clock: Clock, settings: Any, fault: str) -> None:
-    job = finished_unheard(moodle, settings)
+def test_wrong_lookups_do_not_change_the_result(moodle: Moodle, clock: Clock, settings: Any, fault: str) -> None:
+    job = job_with_unseen_copy(moodle, settings)
     moodle.faults.set(fault, function="*", count=7)
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert job.course_id == moodle.course("NEW-1").id
 
 
@@ -272,10 +268,10 @@ def still_restoring(moodle: Moodle, clock: Clock) -> DuplicationJob:
     DuplicationJob.objects.filter(pk=job.pk).update(expected_backup=300, expected_restore=300)
     moodle.gates.release("hidden")
     moodle.wait_for_step("renamed")
-    return look(job, clock)
+    return check_next(job, clock)
 
 
-def test_it_gives_a_slow_copy_the_time_that_its_backup_shows(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_slow_backup_extends_the_checking(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """Ten times as slow as expected: the step in which it looks unchanged takes longer than a whole copy used to."""
     settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 1800
     with moodle.held_at("hidden", "renamed"):
@@ -283,15 +279,13 @@ def test_it_gives_a_slow_copy_the_time_that_its_backup_shows(moodle: Moodle, clo
         assert job.sent_at is not None
         DuplicationJob.objects.filter(pk=job.pk).update(restore_at=job.sent_at + timedelta(minutes=50))
         for _ in range(60):
-            assert look(job, clock).state == State.CHECKING, story(job)
+            assert check_next(job, clock).state == State.CHECKING, timeline_of(job)
         moodle.gates.release()
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
-def test_one_look_after_a_long_silence_does_not_make_a_course_partial(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_single_check_after_a_long_pause_makes_no_partial_course(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """Moodle may have stood still itself, or a clock was set: nobody saw the course stand still meanwhile."""
     settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 18_000
     with moodle.held_at("hidden", "renamed"):
@@ -299,26 +293,26 @@ def test_one_look_after_a_long_silence_does_not_make_a_course_partial(
         clock.forward(4000)
         tasks.sweep()
         job.refresh_from_db()
-        assert job.state == State.CHECKING, story(job)
+        assert job.state == State.CHECKING, timeline_of(job)
         moodle.gates.release()
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
 # --- the sweep -----------------------------------------------------------------------------------------------
 
 
-def test_it_starts_what_nobody_dispatched(moodle: Moodle) -> None:
+def test_sweep_dispatches_waiting_jobs(moodle: Moodle) -> None:
     job = a_job(State.QUEUED)
     tasks.sweep()
     job.refresh_from_db()
     assert job.dispatched_at is not None
 
 
-def test_it_makes_the_report_that_could_not_be_made_in_the_end(moodle: Moodle) -> None:
+def test_sweep_makes_missing_verification_reports(moodle: Moodle) -> None:
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
+        wait_until_course_is_seen(job)
         moodle.faults.set("html", function=CONTENTS)
         moodle.gates.release()
     job.refresh_from_db()
@@ -332,7 +326,7 @@ def test_it_makes_the_report_that_could_not_be_made_in_the_end(moodle: Moodle) -
     assert kinds(job) == events
 
 
-def test_it_leaves_everything_as_it_is_when_nothing_is_due(moodle: Moodle) -> None:
+def test_sweep_changes_nothing_when_nothing_is_due(moodle: Moodle) -> None:
     job = run_worker(submit())
     before = JobEvent.objects.count()
     for _ in range(3):
@@ -342,7 +336,7 @@ def test_it_leaves_everything_as_it_is_when_nothing_is_due(moodle: Moodle) -> No
     assert JobEvent.objects.count() == before
 
 
-def test_it_does_not_dispatch_while_paused(moodle: Moodle, clock: Clock) -> None:
+def test_sweep_does_not_dispatch_while_paused(moodle: Moodle, clock: Clock) -> None:
     job = submit()
     moodle.switches.webservices = False
     run_worker(job)
@@ -357,23 +351,23 @@ def test_it_does_not_dispatch_while_paused(moodle: Moodle, clock: Clock) -> None
 NAMES = [f"AT&T_{counter}" for counter in range(1, 11)]
 
 
-def look_in_a_hurry(job: DuplicationJob) -> None:
-    """A look of a sweep that has no time left when it comes to this job."""
+def check_without_time(job: DuplicationJob) -> None:
+    """Check a job in a sweep that has no time left."""
     DuplicationJob.objects.filter(pk=job.pk).update(check_at=timezone.now())
     with open_client() as client:
         assert checking.check(job.pk, client, deadline=time.monotonic())
     job.refresh_from_db()
 
 
-def test_it_spreads_the_temporary_names_over_its_looks_where_moodle_is_slow(moodle: Moodle) -> None:
+def test_temporary_names_are_spread_over_checks_of_a_slow_moodle(moodle: Moodle) -> None:
     """One of ten names beside the likely one, and after as many looks all of them; a quick Moodle is asked at once."""
     asked: list[str] = []
     for name in NAMES:
         for _ in range(11):
             moodle.when(NEW, lambda name=name: asked.append(name), about=name)  # type: ignore[misc]
-    job = looked_up(moodle, baseline={"names": NAMES, "present": []})
+    job = checked_job(moodle, baseline={"names": NAMES, "present": []})
     for _ in NAMES[1:]:
-        look_in_a_hurry(job)
+        check_without_time(job)
     likely = NAMES[7]
     assert asked[::2] == [likely] * 9
     assert {*asked[1::2]} == {*NAMES} - {likely}
@@ -382,22 +376,20 @@ def test_it_spreads_the_temporary_names_over_its_looks_where_moodle_is_slow(mood
     assert sorted(asked) == sorted(NAMES)
 
 
-def test_it_does_not_fail_after_an_error_before_all_names_were_looked_at(moodle: Moodle, clock: Clock) -> None:
+def test_job_fails_only_after_all_names_were_looked_up(moodle: Moodle, clock: Clock) -> None:
     """Where Moodle is slow, three looks do not see them all: what it left must be named."""
-    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
+    job = checked_job(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
     left = moodle.add(NAMES[8])
     for _ in NAMES:
         if job.state == State.CHECKING:
-            look_in_a_hurry(job)
+            check_without_time(job)
     assert job.state == State.FAILED
     assert f"id {left.id}" in reason(job, "failed")
 
 
-def test_it_looks_at_no_more_jobs_after_a_look_that_was_not_answered(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_unanswered_check_ends_the_sweep(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.MOODLE_READ_TIMEOUT = 0.2
-    one, two = (looked_up(moodle, shortname=name, source_id=source) for name, source in (("ONE", 7), ("TWO", 8)))
+    one, two = (checked_job(moodle, shortname=name, source_id=source) for name, source in (("ONE", 7), ("TWO", 8)))
     clock.forward(3)
     moodle.faults.set("slow", function=NEW, factor=50)
     tasks.sweep()
@@ -405,19 +397,19 @@ def test_it_looks_at_no_more_jobs_after_a_look_that_was_not_answered(
     assert looks == [0, 1]
 
 
-def test_it_gives_out_jobs_before_it_asks_moodle(moodle: Moodle, clock: Clock) -> None:
+def test_sweep_dispatches_before_it_asks_moodle(moodle: Moodle, clock: Clock) -> None:
     """A Moodle that hangs holds up no job that somebody forgot."""
-    due, forgotten = looked_up(moodle), a_job(State.QUEUED, "OTHER")
+    due, forgotten = checked_job(moodle), a_job(State.QUEUED, "OTHER")
     seen: list[object] = []
     moodle.when(NEW, lambda: seen.append(DuplicationJob.objects.get(pk=forgotten.pk).dispatched_at), about="AT&T_1")
-    look(due, clock)
+    check_next(due, clock)
     assert seen != [None]
     assert len(seen) == 1
 
 
 def test_only_one_sweep_at_a_time_asks_moodle(moodle: Moodle, clock: Clock) -> None:
     """The other one does what needs no Moodle, and is free for heartbeats."""
-    due, other = looked_up(moodle), looked_up(moodle, shortname="OTHER", source_id=7)
+    due, other = checked_job(moodle), checked_job(moodle, shortname="OTHER", source_id=7)
     found: list[tuple[int, bool]] = []
 
     def sweep_at_the_same_time() -> None:
@@ -429,7 +421,7 @@ def test_only_one_sweep_at_a_time_asks_moodle(moodle: Moodle, clock: Clock) -> N
         found.append((other.checks, forgotten.dispatched_at is not None))
 
     moodle.when(NEW, sweep_at_the_same_time, about="AT&T_1")
-    look(due, clock)
+    check_next(due, clock)
     assert found == [(0, True)]
     other.refresh_from_db()
     assert other.checks == 1, "in its turn"
@@ -439,22 +431,22 @@ def lock_is_held() -> bool:
     return DatabaseLock.objects.filter(database_lock.HELD, name=database_lock.MOODLE).exists()
 
 
-def test_an_expired_lock_of_a_dead_worker_is_taken(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_expired_lock_is_taken(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.LEASE_SECONDS = 0.2
-    job = looked_up(moodle)
+    job = checked_job(moodle)
     DatabaseLock.objects.create(
         name=database_lock.MOODLE, token="dead", expires_at=timezone.now() + timedelta(seconds=0.5)
     )
-    assert look(job, clock).checks == 0
+    assert check_next(job, clock).checks == 0
     await_until(lambda: not lock_is_held(), "the lock to expire")
     tasks.sweep()
     job.refresh_from_db()
     assert job.checks == 1
 
 
-def test_a_held_lock_is_renewed(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_lock_is_renewed(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.LEASE_SECONDS = 0.4
-    job = looked_up(moodle)
+    job = checked_job(moodle)
     until = time.monotonic() + 1.2
     held: list[bool] = []
 
@@ -463,7 +455,7 @@ def test_a_held_lock_is_renewed(moodle: Moodle, clock: Clock, settings: Any) -> 
         held.append(lock_is_held())
 
     moodle.when(NEW, take_long, about="AT&T_1")
-    assert look(job, clock).checks == 1
+    assert check_next(job, clock).checks == 1
     assert held == [True]
     assert not lock_is_held()
 
@@ -475,40 +467,40 @@ def to_be_removed(moodle: Moodle, clock: Clock) -> DuplicationJob:
     with moodle.held_at("hidden"):
         run_worker(job)
         jobs.cancel(job, actor=None)
-        look(job, clock)
+        check_next(job, clock)
     moodle.wait_for_copies()
     return job
 
 
-def next_look_in(job: DuplicationJob) -> float:
+def seconds_until_next_check(job: DuplicationJob) -> float:
     job.refresh_from_db()
     assert job.check_at is not None
     return (job.check_at - timezone.now()).total_seconds()
 
 
-def test_it_is_not_looked_at_again_while_its_copy_is_being_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_job_is_not_checked_while_its_copy_is_being_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """Whoever looked would find the course, and delete it a second time."""
     settings.MOODLE_DUPLICATION_TIMEOUT = 7200
     job = to_be_removed(moodle, clock)
     pauses: list[float] = []
-    moodle.when(DELETE, lambda: pauses.append(next_look_in(job)))
-    assert look_until_settled(job, clock).state == State.CANCELLED
+    moodle.when(DELETE, lambda: pauses.append(seconds_until_next_check(job)))
+    assert check_until_ended(job, clock).state == State.CANCELLED
     assert len(pauses) == 1
     assert pauses[0] > 300
 
 
-def test_it_waits_for_a_deletion_whose_answer_was_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_unanswered_deletion_is_awaited(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """Moodle may be at it still; where nothing was begun, it is tried again soon."""
     settings.MOODLE_DUPLICATION_TIMEOUT = 7200
     job = to_be_removed(moodle, clock)
     moodle.faults.set("reset_before", function=DELETE, count=1)
     while not moodle.faults.struck["reset_before"]:
-        look(job, clock)
-    assert next_look_in(job) > 290
-    assert look_until_settled(job, clock).state == State.CANCELLED
+        check_next(job, clock)
+    assert seconds_until_next_check(job) > 290
+    assert check_until_ended(job, clock).state == State.CANCELLED
 
 
-def test_it_tries_a_deletion_again_soon_that_was_not_begun(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_deletion_that_was_not_sent_is_retried_soon(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.MOODLE_TOKEN, settings.MOODLE_DUPLICATION_TIMEOUT = MANAGER_TOKEN, 7200
     job = to_be_removed(moodle, clock)
 
@@ -517,29 +509,29 @@ def test_it_tries_a_deletion_again_soon_that_was_not_begun(moodle: Moodle, clock
 
     moodle.when(DELETE, close)
     while not moodle.switches.maintenance:
-        look(job, clock)
-    assert next_look_in(job) < 61
+        check_next(job, clock)
+    assert seconds_until_next_check(job) < 61
     moodle.switches.maintenance = False
-    assert look_until_settled(job, clock).state == State.CANCELLED
+    assert check_until_ended(job, clock).state == State.CANCELLED
 
 
 TAKEN_OVER = [{"fullname": "Biology 2027, in use since Monday"}, {"categoryid": 3}]
 
 
 @pytest.mark.parametrize("taken", TAKEN_OVER)
-def test_it_does_not_delete_a_copy_that_somebody_took_over_before_the_look(
+def test_copy_that_was_renamed_before_the_check_is_not_deleted(
     moodle: Moodle, clock: Clock, taken: dict[str, Any]
 ) -> None:
     """The look that finds it complete sees it as that person left it."""
     job = to_be_removed(moodle, clock)
     copy = moodle.course("NEW-1")
     moodle.change(copy.id, **taken)
-    look_until_settled(job, clock)
-    assert moodle.by_id(copy.id) is not None, story(job)
+    check_until_ended(job, clock)
+    assert moodle.by_id(copy.id) is not None, timeline_of(job)
 
 
 @pytest.mark.parametrize("taken", TAKEN_OVER)
-def test_it_does_not_delete_a_copy_that_somebody_took_over_between_two_tries(
+def test_copy_that_was_renamed_between_attempts_is_not_deleted(
     moodle: Moodle, clock: Clock, settings: Any, taken: dict[str, Any]
 ) -> None:
     settings.MOODLE_TOKEN = MANAGER_TOKEN
@@ -550,15 +542,15 @@ def test_it_does_not_delete_a_copy_that_somebody_took_over_between_two_tries(
 
     moodle.when(DELETE, close)
     while not moodle.switches.maintenance:
-        look(job, clock)
+        check_next(job, clock)
     moodle.switches.maintenance = False
     copy = moodle.course("NEW-1")
     moodle.change(copy.id, **taken)
-    look_until_settled(job, clock)
-    assert moodle.by_id(copy.id) is not None, story(job)
+    check_until_ended(job, clock)
+    assert moodle.by_id(copy.id) is not None, timeline_of(job)
 
 
-def test_it_waits_for_a_deletion_that_took_longer_than_the_time_allowed(
+def test_deletion_that_exceeds_its_timeout_is_awaited(
     moodle: Moodle, clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.MOODLE_DUPLICATION_TIMEOUT = 7200
@@ -572,66 +564,68 @@ def test_it_waits_for_a_deletion_that_took_longer_than_the_time_allowed(
 
     moodle.when(DELETE, take_long)
     while not begun:
-        look(job, clock)
-    assert next_look_in(job) > 290
+        check_next(job, clock)
+    assert seconds_until_next_check(job) > 290
 
 
-def answered_late(job: DuplicationJob, course_id: int) -> None:
-    """What the worker that was thought dead writes."""
+def record_late_answer(job: DuplicationJob, course_id: int) -> None:
+    """Record the answer that a worker without a lease received."""
     late_answer.record_late_answer(DuplicationJob.objects.get(pk=job.pk), course_id)
     connection.close()
 
 
-def test_it_does_not_end_with_a_course_that_a_late_answer_has_just_disowned(moodle: Moodle, clock: Clock) -> None:
-    job = looked_up(moodle, sent_at=timezone.now() - timedelta(hours=1))
+def test_check_does_not_end_with_a_course_of_an_outdated_proof(moodle: Moodle, clock: Clock) -> None:
+    job = checked_job(moodle, sent_at=timezone.now() - timedelta(hours=1))
     sections = moodle.course("AT&T").sections
     theirs = moodle.add("NEW-1", fullname=job.fullname, sections=sections)
     # The first is the look, the second the holding against the source.
     moodle.when(CONTENTS, lambda: None, about=str(theirs.id))
-    moodle.when(CONTENTS, lambda: answered_late(job, theirs.id + 1), about=str(theirs.id))
-    look(job, clock)
-    assert "is not this job's" in reason(job, "late_answer")
-    assert (job.state, job.course_id) == (State.CHECKING, None), story(job)
+    moodle.when(CONTENTS, lambda: record_late_answer(job, theirs.id + 1), about=str(theirs.id))
+    check_next(job, clock)
+    assert "is not this copy" in reason(job, "late_answer")
+    assert (job.state, job.course_id) == (State.CHECKING, None), timeline_of(job)
     assert evidence_of(job).answered == theirs.id + 1
 
 
-def test_it_does_not_delete_a_course_that_a_late_answer_has_just_disowned(moodle: Moodle, clock: Clock) -> None:
-    job = looked_up(moodle, cancel_requested_at=timezone.now(), sent_at=timezone.now() - timedelta(hours=1))
+def test_course_of_an_outdated_proof_is_not_deleted(moodle: Moodle, clock: Clock) -> None:
+    job = checked_job(moodle, cancel_requested_at=timezone.now(), sent_at=timezone.now() - timedelta(hours=1))
     theirs = moodle.add("NEW-1", fullname=job.fullname, sections=moodle.course("AT&T").sections)
 
     def arm() -> None:
         # After the contents: the names once more, and then the look before deleting.
         moodle.when(NEW, lambda: None, about=str(theirs.id))
-        moodle.when(NEW, lambda: answered_late(job, theirs.id + 1), about=str(theirs.id))
+        moodle.when(NEW, lambda: record_late_answer(job, theirs.id + 1), about=str(theirs.id))
 
     moodle.when(CONTENTS, arm, about=str(theirs.id))
-    look(job, clock)
-    assert "is not this job's" in reason(job, "late_answer")
-    assert moodle.by_id(theirs.id) is not None, story(job)
+    check_next(job, clock)
+    assert "is not this copy" in reason(job, "late_answer")
+    assert moodle.by_id(theirs.id) is not None, timeline_of(job)
 
 
-def test_looks_that_moodle_did_not_answer_are_none_of_those_after_an_error(moodle: Moodle, clock: Clock) -> None:
-    job = looked_up(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
+def test_unanswered_checks_after_an_error_do_not_count(moodle: Moodle, clock: Clock) -> None:
+    job = checked_job(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
     left = moodle.add(NAMES[8])
     moodle.faults.set("refuse", seconds=3600)
     for _ in NAMES:
-        look(job, clock)
+        check_next(job, clock)
     moodle.faults.clear()
     for _ in NAMES:
         if job.state == State.CHECKING:
-            look_in_a_hurry(job)
+            check_without_time(job)
     assert job.state == State.FAILED
     assert f"id {left.id}" in reason(job, "failed")
 
 
-def test_it_counts_no_look_that_moodle_did_not_answer(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_unanswered_checks_are_not_counted_as_answered(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """What is said of a job that was given up must be true."""
     settings.CHECK_LIMIT_UNKNOWN = 60
-    job = looked_up(moodle)
+    job = checked_job(moodle)
     moodle.faults.set("html", function="core_course_get_courses_by_field")
     while (timezone.now() - job.checking_since).total_seconds() < 40:  # type: ignore[operator]
-        look(job, clock)
+        check_next(job, clock)
     assert job.state == State.CHECKING, "nobody could look"
     moodle.faults.clear()
-    assert look_until_settled(job, clock).state == State.UNRESOLVED
-    assert reason(job, "unresolved").startswith("Looked once for a course called “Copy called NEW-1” (NEW-1)")
+    assert check_until_ended(job, clock).state == State.UNRESOLVED
+    assert reason(job, "unresolved").startswith(
+        "dupdash checked once whether Moodle has a course called “Copy called NEW-1” (NEW-1)"
+    )

@@ -21,24 +21,24 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     await_threads,
+    check_until_ended,
     kinds,
-    look_until_settled,
     reason,
     run_worker,
-    story,
     submit,
-    until_in,
+    timeline_of,
+    wait_until_state,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 COPY = "core_course_duplicate_course"
 CONTENTS, BY_FIELD = "core_course_get_contents", "core_course_get_courses_by_field"
 
 
 @contextmanager
-def confirmation_held(moodle: Moodle) -> Iterator[None]:
-    """Copies are answered, and their contents cannot be read before the end of the block."""
+def confirmation_delayed(moodle: Moodle) -> Iterator[None]:
+    """Moodle answers copies, but their contents cannot be read before the end of the block."""
     go_on = threading.Event()
 
     def hold_confirmation() -> None:
@@ -63,7 +63,7 @@ def test_slot_is_free_while_the_copy_is_confirmed(moodle: Moodle, settings: Any)
     settings.FOLLOW_INTERVAL = 3600
     first, second = submit(), submit("BIO101-2026S1", "NEW-2")
     assert second.dispatched_at is None
-    with confirmation_held(moodle):
+    with confirmation_delayed(moodle):
         tasks.run_job(first.pk)
         first.refresh_from_db()
         second.refresh_from_db()
@@ -71,7 +71,7 @@ def test_slot_is_free_while_the_copy_is_confirmed(moodle: Moodle, settings: Any)
         assert evidence_of(first).answered == moodle.course("NEW-1").id
         assert second.dispatched_at is not None
     await_threads()
-    until_in(State.SUCCEEDED, first)
+    wait_until_state(State.SUCCEEDED, first)
     assert first.proof == Proof.ANSWERED
 
 
@@ -80,7 +80,7 @@ def test_job_is_finished_by_the_sweep_after_a_crash(moodle: Moodle, clock: Clock
     assert (job.state, job.moodle_done_at is None) == (State.RUNNING, False)
     a_dead_lease(job)
     tasks.sweep()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED, story(job)
+    assert check_until_ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
     assert (job.course_id, job.proof) == (moodle.course("NEW-1").id, Proof.ANSWERED)
     assert kinds(job).count("sent") == 1
 
@@ -88,7 +88,7 @@ def test_job_is_finished_by_the_sweep_after_a_crash(moodle: Moodle, clock: Clock
 def test_worker_takes_the_next_job_in_line_itself(
     moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "TURN", 300.0)
+    monkeypatch.setattr(tasks, "TASK_LIMIT", 300.0)
     settings.MOODLE_CONCURRENCY = 1
     waiting = [submit("BIO101-2026S1", f"NEW-{number}") for number in range(3)]
     before = messages()
@@ -97,7 +97,7 @@ def test_worker_takes_the_next_job_in_line_itself(
     assert messages() == before, "nothing went through the queue"
     for job in waiting:
         job.refresh_from_db()
-        assert job.state == State.SUCCEEDED, story(job)
+        assert job.state == State.SUCCEEDED, timeline_of(job)
     started = list(DuplicationJob.objects.order_by("started_at").values_list("pk", flat=True))
     assert started == [job.pk for job in waiting]
 
@@ -116,7 +116,7 @@ def test_next_job_is_the_first_in_line_and_others_are_enqueued(moodle: Moodle, s
     assert dispatch.take_next() is None
 
 
-def test_worker_ends_its_turn_after_a_while(moodle: Moodle, settings: Any) -> None:
+def test_worker_task_ends_after_its_limit(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
     first, second = submit(), submit("BIO101-2026S1", "NEW-2")
     before = messages()
@@ -134,7 +134,7 @@ def test_answer_is_kept_where_it_cannot_be_confirmed(moodle: Moodle, clock: Cloc
     copy = moodle.course("NEW-1")
     assert f"Moodle's answer names course {copy.id}, which cannot be confirmed now" in reason(job, "checking")
     moodle.faults.clear()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert (job.course_id, job.proof) == (copy.id, Proof.ANSWERED)
 
 
@@ -145,7 +145,7 @@ def test_hidden_copy_of_an_empty_source_is_confirmed_later(moodle: Moodle, clock
     run_worker(job)
     assert job.state == State.CHECKING
     moodle.faults.clear()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED, story(job)
+    assert check_until_ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
     assert not moodle.course("NEW-1").sections
     assert moodle.by_id(empty.id) is not None
 
@@ -158,7 +158,7 @@ def test_copy_that_is_hidden_though_requested_visible_is_checked(
     with open_client() as client:
         confirm(job, client, guard=None)
     assert "which is not visible as requested" in reason(job, "checking")
-    assert look_until_settled(job, clock).state == State.SUCCEEDED, story(job)
+    assert check_until_ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
 
 
 def test_answer_that_names_a_course_with_other_names_is_dropped(moodle: Moodle, clock: Clock, settings: Any) -> None:
@@ -167,6 +167,6 @@ def test_answer_that_names_a_course_with_other_names_is_dropped(moodle: Moodle, 
     other = moodle.add("OTHER")
     moodle.answer_with(COPY, {"id": other.id, "shortname": "NEW-1"})
     run_worker(job)
-    assert "does not carry the requested names" in reason(job, "checking")
-    assert look_until_settled(job, clock).state == State.UNRESOLVED
+    assert "does not have the requested names" in reason(job, "checking")
+    assert check_until_ended(job, clock).state == State.UNRESOLVED
     assert (job.course_id, job.candidates) == (None, [])

@@ -42,8 +42,8 @@ def copied(moodle: Moodle, source: str = "BIO101-2026S1", **wish: Any) -> Duplic
     return run_worker(submit(source, **wish))
 
 
-def tampered(moodle: Moodle, change: Any) -> DuplicationJob:
-    """A copy of which Moodle made something else than its source, as soon as its contents were there."""
+def copy_with_changes(moodle: Moodle, change: Any) -> DuplicationJob:
+    """A copy whose contents were changed before it was verified."""
     job = submit("BIO101-2026S1")
     with moodle.held_at("content"), working_on(job):
         moodle.wait_for_step("content")
@@ -54,7 +54,7 @@ def tampered(moodle: Moodle, change: Any) -> DuplicationJob:
     return job
 
 
-def test_it_finds_a_whole_copy_complete(moodle: Moodle) -> None:
+def test_complete_copy_is_verified(moodle: Moodle) -> None:
     report = report_of(copied(moodle))
     source = moodle.course("BIO101-2026S1")
     assert report["complete"]
@@ -80,7 +80,7 @@ def test_it_finds_a_whole_copy_complete(moodle: Moodle) -> None:
     }
 
 
-def test_it_expects_no_activities_where_none_were_asked_for(moodle: Moodle) -> None:
+def test_no_activities_are_expected_without_the_option(moodle: Moodle) -> None:
     report = report_of(copied(moodle, options=defaults() | {"activities": False}))
     assert report["complete"]
     assert (report["activities"]["source"], report["activities"]["expected"], report["activities"]["copy"]) == (
@@ -90,8 +90,8 @@ def test_it_expects_no_activities_where_none_were_asked_for(moodle: Moodle) -> N
     )
 
 
-def test_it_lists_what_is_missing(moodle: Moodle) -> None:
-    job = tampered(moodle, lambda sections: (*sections[:-1], without_last_activity(sections[-1])))
+def test_missing_activities_are_listed(moodle: Moodle) -> None:
+    job = copy_with_changes(moodle, lambda sections: (*sections[:-1], without_last_activity(sections[-1])))
     report = report_of(job)
     lost = moodle.course("BIO101-2026S1").sections[-1].modules[-1]
     assert not report["complete"]
@@ -100,8 +100,8 @@ def test_it_lists_what_is_missing(moodle: Moodle) -> None:
     assert report["activities"]["extra"] == []
 
 
-def test_it_lists_missing_and_extra_sections(moodle: Moodle) -> None:
-    job = tampered(moodle, lambda sections: (*sections[:-1], replace(sections[-1], name="Something else")))
+def test_missing_and_extra_sections_are_listed(moodle: Moodle) -> None:
+    job = copy_with_changes(moodle, lambda sections: (*sections[:-1], replace(sections[-1], name="Something else")))
     report = report_of(job)
     last = moodle.course("BIO101-2026S1").sections[-1]
     assert report["sections"]["missing"] == [{"type": str(last.section), "name": last.name, "count": 1}]
@@ -153,7 +153,7 @@ def copied_with_subsections(moodle: Moodle, **request: Any) -> DuplicationJob:
     return copied(moodle, **request)
 
 
-def test_it_counts_activities_of_one_name() -> None:
+def test_activities_with_equal_names_are_counted() -> None:
     report = compare(
         a_course(("quiz", "Q"), ("quiz", "Q"), ("page", "Q")), a_course(("quiz", "Q")), with_activities=True
     )
@@ -163,13 +163,13 @@ def test_it_counts_activities_of_one_name() -> None:
     ]
 
 
-def test_it_lists_what_is_there_though_nobody_asked() -> None:
+def test_unrequested_activities_are_listed() -> None:
     report = compare(a_course(("quiz", "Q")), a_course(("quiz", "Q")), with_activities=False)
     assert report["activities"]["extra"] == [{"type": "quiz", "name": "Q", "count": 1}]
     assert not report["complete"]
 
 
-def test_it_names_some_and_counts_all() -> None:
+def test_long_lists_of_differences_are_cut_and_counted() -> None:
     source = a_course(*(("page", f"Page {number}") for number in range(200)), *[("quiz", "Q")] * 3)
     copy = a_course(("page", "Page 0"), *(("label", f"Label {number}") for number in range(60)))
     activities = compare(source, copy, with_activities=True)["activities"]
@@ -179,7 +179,7 @@ def test_it_names_some_and_counts_all() -> None:
     assert (activities["more_missing"], activities["more_extra"]) == (202 - NAMED_MOST, 60 - NAMED_MOST)
 
 
-def test_it_counts_what_is_in_both() -> None:
+def test_activities_in_both_courses_are_counted() -> None:
     report = compare(
         a_course(("quiz", "Q"), ("page", "P"), ("page", "P")),
         a_course(("quiz", "Q"), ("page", "P"), ("forum", "F")),
@@ -200,19 +200,19 @@ def unverified(moodle: Moodle, shortname: str = "NEW-1", **columns: Any) -> Dupl
     return a_job(State.SUCCEEDED, shortname, **(given | columns))
 
 
-def swept(job: DuplicationJob) -> DuplicationJob:
+def sweep_and_reload(job: DuplicationJob) -> DuplicationJob:
     tasks.sweep()
     job.refresh_from_db()
     return job
 
 
-def test_it_tries_again_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
+def test_comparison_is_retried_at_growing_intervals(moodle: Moodle, clock: Clock) -> None:
     job = unverified(moodle)
     moodle.faults.set("html", function=CONTENTS)
     began, tries = timezone.now(), []
     while timezone.now() < began + timedelta(hours=6):
         before = moodle.faults.struck["html"]
-        swept(job)
+        sweep_and_reload(job)
         if moodle.faults.struck["html"] > before:
             tries.append((timezone.now() - began).total_seconds())
         clock.forward(5 if len(tries) < 5 else 300)
@@ -223,11 +223,11 @@ def test_it_tries_again_at_growing_intervals(moodle: Moodle, clock: Clock) -> No
     assert job.verification is None
     moodle.faults.clear()
     clock.forward(3600)
-    assert report_of(swept(job))["complete"]
+    assert report_of(sweep_and_reload(job))["complete"]
     assert job.verify_at is None
 
 
-def test_it_does_not_let_copies_that_cannot_be_verified_hold_up_the_others(moodle: Moodle) -> None:
+def test_failed_comparisons_do_not_delay_the_others(moodle: Moodle) -> None:
     """All are tried in one sweep, and those in vain are not the first again in the next."""
     ended = timezone.now()
     all_of_them = [unverified(moodle, f"NEW-{number}", finished_at=ended) for number in range(7)]
@@ -242,46 +242,46 @@ def test_it_does_not_let_copies_that_cannot_be_verified_hold_up_the_others(moodl
 
 
 @pytest.mark.parametrize("which", ["source", "copy"])
-def test_it_says_so_where_one_of_the_two_was_deleted(moodle: Moodle, which: str) -> None:
+def test_report_names_the_deleted_course(moodle: Moodle, which: str) -> None:
     job = unverified(moodle)
     gone = {"source": job.source_id, "copy": job.course_id}[which] or 0
     moodle.state.delete(gone)
-    report = report_of(swept(job))
-    assert why_not_verified(report) == f"The {which}, course {gone}, is not seen in Moodle any more."
+    report = report_of(sweep_and_reload(job))
+    assert why_not_verified(report) == f"The {which}, course {gone}, is not visible in Moodle any more."
     assert not report["complete"]
     assert not job.differs, "nobody knows"
     assert job.verify_at is None
 
 
-def test_it_says_so_after_a_day(moodle: Moodle, clock: Clock) -> None:
+def test_report_says_that_comparing_failed_for_a_day(moodle: Moodle, clock: Clock) -> None:
     job = unverified(moodle)
     moodle.faults.set("html", function=CONTENTS)
     clock.forward(86_000)
-    assert swept(job).verification is None
+    assert sweep_and_reload(job).verification is None
     clock.forward(3600)
-    why = why_not_verified(report_of(swept(job)))
-    assert why.startswith("It was tried for a day. The last answer was: ")
+    why = why_not_verified(report_of(sweep_and_reload(job)))
+    assert why.startswith("dupdash tried for a day. Moodle's last answer was: ")
     assert why.endswith(".")
     moodle.faults.clear()
     clock.forward(86_400)
-    assert why_not_verified(report_of(swept(job))) == why, "that was the last word"
+    assert why_not_verified(report_of(sweep_and_reload(job))) == why, "that was the last word"
 
 
-def test_it_goes_on_trying_while_moodle_is_away(moodle: Moodle, clock: Clock) -> None:
+def test_comparison_is_retried_while_moodle_is_down(moodle: Moodle, clock: Clock) -> None:
     """That says nothing about the copy, however long it lasts."""
     job = unverified(moodle)
     moodle.faults.set("refuse", seconds=3600)
     for _ in range(3):
         clock.forward(86_400)
-        assert swept(job).verification is None
+        assert sweep_and_reload(job).verification is None
     moodle.faults.clear()
     clock.forward(3600)
-    assert report_of(swept(job))["complete"]
+    assert report_of(sweep_and_reload(job))["complete"]
 
 
-def test_it_was_not_tried_for_a_day_where_it_was_tried_once(moodle: Moodle, clock: Clock) -> None:
+def test_single_late_attempt_is_not_a_day_of_attempts(moodle: Moodle, clock: Clock) -> None:
     """dupdash itself, or the Moodle, was stopped for longer than that."""
     job = unverified(moodle)
     clock.forward(90_000)
     moodle.faults.set("html", function=CONTENTS, count=3)
-    assert swept(job).verification is None
+    assert sweep_and_reload(job).verification is None

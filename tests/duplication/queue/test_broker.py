@@ -31,12 +31,12 @@ def broker() -> DatabaseBroker:
     return made
 
 
-def test_an_idle_queue_is_polled_seldom(pauses: list[float]) -> None:
+def test_idle_queue_is_polled_rarely(pauses: list[float]) -> None:
     assert broker().dequeue() is None
     assert pauses == [IDLE_POLL]
 
 
-def test_a_message_is_taken_once_and_at_once(pauses: list[float]) -> None:
+def test_message_is_taken_once_and_at_once(pauses: list[float]) -> None:
     async_task("dupdash.duplication.tasks.heartbeat", "x", "y", cluster=COPIES)
     queue = broker()
     taken = queue.dequeue()
@@ -57,7 +57,7 @@ def test_only_jobs_keep_the_polls_frequent(task: str, busy: bool) -> None:
     assert queue.pause(now + 1.5 * BUSY_FOR) == IDLE_POLL
 
 
-def test_a_message_that_cannot_be_read_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_message_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """The pusher drops it and says so in the log."""
     queue = broker()
     queue.enqueue("nonsense")

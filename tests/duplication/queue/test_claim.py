@@ -9,7 +9,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from dupdash.duplication import jobs, tasks
+from dupdash.duplication import course_decisions, jobs, tasks
 from dupdash.duplication.drivers import answers, preflight, synchronous
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.engine import checking, recovery
@@ -21,7 +21,7 @@ from tests.duplication.interleavings import (
     LONG_AGO,
     a_dead_lease,
     before_it_is_written,
-    given_to_somebody_else,
+    give_lease_to_another_worker,
     messages,
 )
 from tests.duplication.support import (
@@ -32,26 +32,26 @@ from tests.duplication.support import (
     a_job,
     await_until,
     check,
+    check_until_ended,
+    dispatch_again,
     kinds,
-    look_until_settled,
     reason,
     refusal,
     run_worker,
-    story,
     submit,
-    told_again_at_once,
-    until_seen,
+    timeline_of,
+    wait_until_course_is_seen,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 COPY = "core_course_duplicate_course"
 CONTENTS = "core_course_get_contents"
 
 
-def taken_back(job: DuplicationJob) -> None:
-    """Its lease ran out though its worker lives, and a sweep was quicker than the worker's next renewal."""
+def expire_lease_and_recover(job: DuplicationJob) -> None:
+    """Let the lease of a living worker expire, and let a sweep take the job back before the worker renews it."""
 
     def taken() -> bool:
         a_dead_lease(job)
@@ -62,7 +62,7 @@ def taken_back(job: DuplicationJob) -> None:
     await_until(taken, "the job to be taken back")
 
 
-def test_it_is_claimed_once_however_many_try(moodle: Moodle) -> None:
+def test_job_is_claimed_once_by_many_workers(moodle: Moodle) -> None:
     job = submit()
     start = threading.Barrier(6)
     got: list[leases.Lease] = []
@@ -84,7 +84,7 @@ def test_it_is_claimed_once_however_many_try(moodle: Moodle) -> None:
     assert kinds(job) == ["submitted", "started"]
 
 
-def test_it_runs_once_when_its_message_is_delivered_twice_at_once(moodle: Moodle) -> None:
+def test_job_runs_once_when_its_message_is_delivered_twice(moodle: Moodle) -> None:
     job = submit()
     with moodle.held_at("backup"), working_on(job), working_on(job):
         moodle.wait_for_step("backup")
@@ -95,32 +95,32 @@ def test_it_runs_once_when_its_message_is_delivered_twice_at_once(moodle: Moodle
     assert moodle.calls.asked["new-1"] == 1
 
 
-def test_it_ignores_a_message_that_comes_after_the_end(moodle: Moodle) -> None:
+def test_message_for_an_ended_job_is_ignored(moodle: Moodle) -> None:
     job = run_worker(submit())
     before = kinds(job)
     assert run_worker(job).state == State.SUCCEEDED
     assert kinds(job) == before
 
 
-def test_it_ignores_a_message_for_a_job_that_nobody_knows(moodle: Moodle) -> None:
+def test_message_for_an_unknown_job_is_ignored(moodle: Moodle) -> None:
     tasks.run_job("0" * 32)
     assert JobEvent.objects.count() == 0
 
 
 @pytest.mark.parametrize("state", [state for state in State if state != State.QUEUED])
-def test_it_is_not_claimed_in_another_state_than_queued(state: State) -> None:
+def test_only_queued_jobs_are_claimed(state: State) -> None:
     job = a_job(state, dispatched_at=timezone.now())
     assert leases.claim(job.pk) is None
 
 
-def test_it_is_not_claimed_by_a_late_message_while_it_waits_in_the_queue(moodle: Moodle) -> None:
+def test_late_message_does_not_claim_a_job_that_returned_to_the_queue(moodle: Moodle) -> None:
     """Its message came after the job had been taken back: who was told of it once is not told any more."""
     job = submit()
     DuplicationJob.objects.filter(pk=job.pk).update(dispatched_at=None)
     assert leases.claim(job.pk) is None
 
 
-def test_it_is_told_again_when_its_message_was_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_job_is_enqueued_again_when_its_message_was_lost(moodle: Moodle, clock: Clock, settings: Any) -> None:
     submit()
     before = messages()
     tasks.sweep()
@@ -132,7 +132,7 @@ def test_it_is_told_again_when_its_message_was_lost(moodle: Moodle, clock: Clock
     assert messages() == before + 1, "once is enough for another while"
 
 
-def test_it_rings_the_bell_when_it_is_dispatched(moodle: Moodle) -> None:
+def test_dispatched_job_is_enqueued(moodle: Moodle) -> None:
     before = messages()
     submit()
     assert messages() == before + 1
@@ -141,39 +141,39 @@ def test_it_rings_the_bell_when_it_is_dispatched(moodle: Moodle) -> None:
 # --- a lease that is lost while its worker drives -----------------------------------------------------------
 
 
-def test_it_stops_driving_when_somebody_else_has_the_lease(moodle: Moodle, settings: Any) -> None:
+def test_worker_stops_when_it_lost_the_lease(moodle: Moodle, settings: Any) -> None:
     """The answer still settles nothing by itself, for the other one is driving."""
     settings.LEASE_SECONDS = 0.2
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
-        given_to_somebody_else(job)
+        wait_until_course_is_seen(job)
+        give_lease_to_another_worker(job)
         moodle.gates.release()
     job.refresh_from_db()
     assert (job.state, job.lease_owner) == (State.RUNNING, "else:1:x")
     assert kinds(job)[-1] == "course_seen"
 
 
-def test_it_sends_nothing_when_the_lease_was_lost_before_sending(moodle: Moodle) -> None:
+def test_nothing_is_sent_when_the_lease_was_lost_before(moodle: Moodle) -> None:
     job = submit()
-    moodle.when("core_course_get_courses_by_field", lambda: given_to_somebody_else(job), about="AT&T_3")
+    moodle.when("core_course_get_courses_by_field", lambda: give_lease_to_another_worker(job), about="AT&T_3")
     run_worker(job)
     assert (job.state, job.sent_at, job.lease_owner) == (State.RUNNING, None, "else:1:x")
     assert moodle.calls.asked["new-1"] == 0
 
 
-def test_it_settles_a_job_that_is_being_looked_up_with_an_answer_that_comes_late(moodle: Moodle, settings: Any) -> None:
+def test_late_answer_ends_a_checked_job(moodle: Moodle, settings: Any) -> None:
     settings.LEASE_SECONDS = 0.2
     job = submit()
     with moodle.held_at("backup"), working_on(job):
         moodle.wait_for_step("backup")
-        taken_back(job)
+        expire_lease_and_recover(job)
         moodle.gates.release()
     job.refresh_from_db()
     assert job.state == State.CHECKING
     answered = evidence_of(job).answered
     assert answered == moodle.course("NEW-1").id
-    assert reason(job, "late_answer") == f"Moodle's answer arrived after all: course {answered}."
+    assert reason(job, "late_answer") == f"Moodle's answer arrived late: course {answered}."
     assert job.check_at is not None
     assert job.check_at <= timezone.now(), "it is looked at at once"
     tasks.sweep()
@@ -182,16 +182,14 @@ def test_it_settles_a_job_that_is_being_looked_up_with_an_answer_that_comes_late
     assert moodle.calls.asked["new-1"] == 1
 
 
-def test_it_settles_an_unresolved_job_with_an_answer_that_comes_late(
-    moodle: Moodle, settings: Any, clock: Clock
-) -> None:
+def test_late_answer_ends_an_unresolved_job(moodle: Moodle, settings: Any, clock: Clock) -> None:
     settings.LEASE_SECONDS = 0.2
     settings.CHECK_LIMIT_UNKNOWN = 60
     job = submit()
     with moodle.held_at("backup"), working_on(job):
         moodle.wait_for_step("backup")
-        taken_back(job)
-        assert look_until_settled(job, clock).state == State.UNRESOLVED
+        expire_lease_and_recover(job)
+        assert check_until_ended(job, clock).state == State.UNRESOLVED
         moodle.gates.release()
     job.refresh_from_db()
     assert evidence_of(job).answered == moodle.course("NEW-1").id
@@ -200,17 +198,17 @@ def test_it_settles_an_unresolved_job_with_an_answer_that_comes_late(
     assert job.state == State.SUCCEEDED
 
 
-def test_it_does_not_let_a_late_answer_touch_a_job_that_has_ended(moodle: Moodle, settings: Any, clock: Clock) -> None:
+def test_late_answer_does_not_change_an_ended_job(moodle: Moodle, settings: Any, clock: Clock) -> None:
     settings.LEASE_SECONDS = 0.2
     job = submit()
     with moodle.held_at("content"), working_on(job):
         moodle.wait_for_step("content")
-        taken_back(job)
+        expire_lease_and_recover(job)
         DuplicationJob.objects.filter(pk=job.pk).update(state=State.UNRESOLVED)
         JobEvent.objects.create(job=job, kind="x", from_state="checking", to_state="unresolved", reason="A test.")
         job.refresh_from_db()
         with open_client() as client:
-            jobs.settle(job, course_id=None, reason="I looked.", actor=None, client=client)
+            course_decisions.settle(job, course_id=None, reason="I looked.", actor=None, client=client)
         before = kinds(job)
         moodle.gates.release()
     job.refresh_from_db()
@@ -218,19 +216,17 @@ def test_it_does_not_let_a_late_answer_touch_a_job_that_has_ended(moodle: Moodle
     assert kinds(job) == before
 
 
-def test_it_is_not_lost_when_it_is_taken_back_between_the_answer_and_the_last_word(
-    moodle: Moodle, settings: Any
-) -> None:
+def test_job_that_is_taken_back_after_the_answer_succeeds(moodle: Moodle, settings: Any) -> None:
     """The worker held the answer in its hand when a sweep thought it dead."""
     settings.FOLLOW_INTERVAL = 3600
 
     def take_back() -> None:
-        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        expire_lease_and_recover(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
 
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
-        until_seen(job)
+        wait_until_course_is_seen(job)
         # Contents are asked for once more only: to verify.
         moodle.when("core_course_get_contents", take_back)
         moodle.gates.release()
@@ -242,13 +238,13 @@ def test_it_is_not_lost_when_it_is_taken_back_between_the_answer_and_the_last_wo
     assert job.state == State.SUCCEEDED
 
 
-def lost_while_moodle_works(job: DuplicationJob, moodle: Moodle, *, noticed: bool) -> Callable[[], None]:
-    """Have the job taken back, at the moment before Moodle answers; ``noticed``: by its worker, by then."""
+def take_back_before_the_answer(job: DuplicationJob, moodle: Moodle, *, noticed: bool) -> Callable[[], None]:
+    """Take the job back just before Moodle answers. ``noticed``: its worker knows that by then."""
 
     taken = threading.Event()
 
     def take_back() -> None:
-        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        expire_lease_and_recover(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
         taken.set()
 
@@ -261,21 +257,17 @@ def lost_while_moodle_works(job: DuplicationJob, moodle: Moodle, *, noticed: boo
 
 @pytest.mark.parametrize("noticed", [True, False])
 @pytest.mark.parametrize("code", ["nopermissions", "storedfilenotcreated"])
-def test_it_fails_at_once_with_a_refusal_that_comes_late(
-    moodle: Moodle, settings: Any, code: str, noticed: bool
-) -> None:
+def test_late_refusal_fails_a_checked_job(moodle: Moodle, settings: Any, code: str, noticed: bool) -> None:
     settings.WATCH_INTERVAL = 0.005 if noticed else 3600
     job = submit()
-    moodle.answer_with(COPY, refusal(code), after=lost_while_moodle_works(job, moodle, noticed=noticed))
+    moodle.answer_with(COPY, refusal(code), after=take_back_before_the_answer(job, moodle, noticed=noticed))
     run_worker(job)
     assert (job.state, job.failure_code, job.checks) == (State.FAILED, code, 0)
-    assert reason(job, "failed").startswith("It is known after all that nothing was started: ")
-    assert ("It can be tried again." in reason(job, "failed")) == (code == "storedfilenotcreated")
+    assert reason(job, "failed").startswith("Moodle's answer arrived late: nothing was started. ")
+    assert ("You can try again." in reason(job, "failed")) == (code == "storedfilenotcreated")
 
 
-def test_it_settles_an_unresolved_job_with_a_refusal_that_comes_late(
-    moodle: Moodle, settings: Any, clock: Clock
-) -> None:
+def test_late_refusal_fails_an_unresolved_job(moodle: Moodle, settings: Any, clock: Clock) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 60
     job = submit()
     arrived, go_on = threading.Event(), threading.Event()
@@ -287,68 +279,66 @@ def test_it_settles_an_unresolved_job_with_a_refusal_that_comes_late(
     moodle.answer_with(COPY, refusal("nopermissions"), after=wait)
     with working_on(job):
         assert arrived.wait(PATIENCE)
-        taken_back(job)
-        assert look_until_settled(job, clock).state == State.UNRESOLVED
+        expire_lease_and_recover(job)
+        assert check_until_ended(job, clock).state == State.UNRESOLVED
         go_on.set()
     job.refresh_from_db()
     assert (job.state, job.failure_code) == (State.FAILED, "nopermissions")
 
 
-def test_it_pauses_and_says_that_nothing_was_started_when_a_fault_of_configuration_comes_late(moodle: Moodle) -> None:
+def test_late_configuration_fault_pauses_and_fails_the_job(moodle: Moodle) -> None:
     job = submit()
     answer = refusal("sitemaintenance")
-    moodle.answer_with(COPY, answer, after=lost_while_moodle_works(job, moodle, noticed=True))
+    moodle.answer_with(COPY, answer, after=take_back_before_the_answer(job, moodle, noticed=True))
     run_worker(job)
     assert (job.state, job.failure_code) == (State.FAILED, "sitemaintenance")
-    assert reason(job, "failed").endswith("It can be tried again when this is fixed.")
+    assert reason(job, "failed").endswith("You can try again when this is fixed.")
     assert MoodleHealth.current().fault_code == "sitemaintenance"
 
 
-def test_it_is_cancelled_when_a_refusal_comes_late_for_what_nobody_wants(moodle: Moodle) -> None:
+def test_late_refusal_cancels_a_cancelled_job(moodle: Moodle) -> None:
     job = submit()
 
     def lose_and_cancel() -> None:
-        lost_while_moodle_works(job, moodle, noticed=True)()
+        take_back_before_the_answer(job, moodle, noticed=True)()
         jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
         connection.close()
 
     moodle.answer_with(COPY, refusal("storedfilenotcreated"), after=lose_and_cancel)
     run_worker(job)
     assert job.state == State.CANCELLED
-    assert reason(job, "cancelled") == "Nothing had been started."
+    assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."
 
 
 @pytest.mark.parametrize("unresolved", [True, False])
-def test_it_looks_a_few_times_more_when_an_error_from_the_middle_comes_late(
-    moodle: Moodle, settings: Any, clock: Clock, unresolved: bool
-) -> None:
+def test_late_error_is_followed_by_a_few_checks(moodle: Moodle, settings: Any, clock: Clock, unresolved: bool) -> None:
     settings.CHECK_LIMIT_UNKNOWN = 60
     moodle.faults.set("exception_in_restore", step="renamed", errorcode="cannotrestore", count=1)
     job = submit()
     with moodle.held_at("backup"), working_on(job):
         moodle.wait_for_step("backup")
-        taken_back(job)
+        expire_lease_and_recover(job)
         if unresolved:
-            assert look_until_settled(job, clock).state == State.UNRESOLVED
+            assert check_until_ended(job, clock).state == State.UNRESOLVED
         moodle.gates.release()
     job.refresh_from_db()
-    assert reason(job, "late_answer").startswith("Moodle's answer arrived after all, an error: ")
+    assert reason(job, "late_answer").startswith("Moodle's answer arrived late. It is an error: ")
     assert job.check_at is not None
     assert job.check_at <= timezone.now(), "it is looked at at once"
-    look_until_settled(job, clock, unresolved_too=True)
+    check_until_ended(job, clock, unresolved_too=True)
     assert (job.state, job.failure_code) == (State.FAILED, "cannotrestore")
     (partial,) = moodle.made()
     assert f"id {partial.id}" in reason(job, "failed")
 
 
 @pytest.mark.parametrize("noticed", [True, False])
-def test_it_does_not_believe_an_answer_that_comes_late_and_names_another_course(
+def test_late_answer_that_names_another_course_is_not_trusted(
     moodle: Moodle, settings: Any, clock: Clock, noticed: bool
 ) -> None:
     settings.WATCH_INTERVAL = 0.005 if noticed else 3600
     job = submit()
     other = moodle.add("OTHER", fullname="Somebody else's")
-    lose = lost_while_moodle_works(job, moodle, noticed=noticed)
+    lose = take_back_before_the_answer(job, moodle, noticed=noticed)
 
     def make() -> None:
         lose()
@@ -360,13 +350,11 @@ def test_it_does_not_believe_an_answer_that_comes_late_and_names_another_course(
     assert (job.state, job.course_id, job.proof) == (State.CHECKING, None, "")
     assert job.check_at is not None
     assert job.check_at <= timezone.now(), "it is looked at at once"
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert job.course_id == moodle.course("NEW-1").id
 
 
-def test_it_does_not_take_what_a_slow_worker_finds_before_sending_for_the_answer_to_another_one(
-    moodle: Moodle, clock: Clock
-) -> None:
+def test_preflight_of_a_lost_worker_is_not_taken_for_an_answer(moodle: Moodle, clock: Clock) -> None:
     """The first worker was thought dead while it looked; by now the second one's copy has the short name."""
     job = submit()
     looking, go_on = threading.Event(), threading.Event()
@@ -381,17 +369,17 @@ def test_it_does_not_take_what_a_slow_worker_finds_before_sending_for_the_answer
         assert looking.wait(PATIENCE)
         a_dead_lease(job)
         recovery.recover_dead_leases()
-        told_again_at_once(job)
+        dispatch_again(job)
         assert run_worker(job).state == State.CHECKING
         moodle.wait_for_step("renamed")
         go_on.set()
     job.refresh_from_db()
     assert job.state == State.CHECKING
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
-def test_it_keeps_its_lease_as_long_as_it_works(moodle: Moodle, settings: Any) -> None:
+def test_lease_is_renewed_while_the_worker_works(moodle: Moodle, settings: Any) -> None:
     settings.LEASE_SECONDS = 2
     job = submit()
     with moodle.held_at("backup"), working_on(job):
@@ -414,9 +402,7 @@ def test_it_keeps_its_lease_as_long_as_it_works(moodle: Moodle, settings: Any) -
 # --- a lease that ran out ----------------------------------------------------------------------------------
 
 
-def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_job_returns_to_the_queue_when_its_worker_died_unsent(moodle: Moodle, clock: Clock, settings: Any) -> None:
     job = submit()
     assert leases.claim(job.pk) is not None
     a_dead_lease(job)
@@ -425,7 +411,7 @@ def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(
     job.refresh_from_db()
     assert (job.state, job.queued_at) == (State.QUEUED, queued_at), "and keeps its place"
     assert reason(job, "worker_lost") == (
-        "Its worker was lost. Nothing had been sent to Moodle, so it goes back to the queue."
+        "Its worker was lost. Nothing had been sent to Moodle, so the job returns to the queue."
     )
     clock.forward(settings.RETRY_FIRST)
     tasks.sweep()
@@ -434,7 +420,7 @@ def test_it_goes_back_to_the_queue_when_its_worker_died_before_sending(
     assert run_worker(job).state == State.SUCCEEDED
 
 
-def test_it_ends_when_every_worker_dies_of_it(moodle: Moodle, clock: Clock) -> None:
+def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clock) -> None:
     """Nothing is ever sent, so it could go round for ever, at the head of the queue."""
     job = submit()
     pauses = []
@@ -457,7 +443,7 @@ def test_it_ends_when_every_worker_dies_of_it(moodle: Moodle, clock: Clock) -> N
     assert reason(job, "failed") == "Its worker was lost. Nothing had been sent to Moodle. Tried 9 times."
 
 
-def test_it_does_not_count_against_a_job_that_its_worker_was_stopped(moodle: Moodle, settings: Any) -> None:
+def test_stopped_worker_does_not_count_as_an_attempt(moodle: Moodle, settings: Any) -> None:
     """As every deploy does."""
     settings.RETRY_ATTEMPTS = 2
     job = submit()
@@ -471,9 +457,7 @@ def test_it_does_not_count_against_a_job_that_its_worker_was_stopped(moodle: Moo
     assert run_worker(job).state == State.SUCCEEDED
 
 
-def test_it_fails_where_its_worker_takes_the_whole_cluster_along_again_and_again(
-    moodle: Moodle, clock: Clock, settings: Any
-) -> None:
+def test_job_fails_when_each_attempt_kills_the_cluster(moodle: Moodle, clock: Clock, settings: Any) -> None:
     settings.RETRY_ATTEMPTS = 3
     job = submit()
     for _ in range(3):
@@ -492,9 +476,7 @@ def test_it_fails_where_its_worker_takes_the_whole_cluster_along_again_and_again
 @pytest.mark.parametrize(
     "take_back", [recovery.recover_dead_leases, lambda: recovery.release_worker_group("alone", at_fault=False)]
 )
-def test_it_is_not_taken_back_as_unsent_when_its_worker_sends_at_this_very_moment(
-    moodle: Moodle, take_back: Callable[[], None]
-) -> None:
+def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, take_back: Callable[[], None]) -> None:
     """The lease ran out, for the database stood still, and the worker lives."""
     job = submit()
     at_the_last_look, go_on = threading.Event(), threading.Event()
@@ -520,7 +502,7 @@ def test_it_is_not_taken_back_as_unsent_when_its_worker_sends_at_this_very_momen
     assert job.state == State.SUCCEEDED
 
 
-def test_it_is_not_queued_again_when_somebody_cancels_at_this_very_moment(moodle: Moodle) -> None:
+def test_job_that_is_cancelled_at_this_moment_is_not_queued_again(moodle: Moodle) -> None:
     job = submit()
     assert leases.claim(job.pk) is not None
     a_dead_lease(job)
@@ -537,7 +519,7 @@ def test_it_is_not_queued_again_when_somebody_cancels_at_this_very_moment(moodle
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
 
 
-def test_it_is_looked_up_when_its_worker_died_after_sending(moodle: Moodle, clock: Clock) -> None:
+def test_job_is_checked_when_its_worker_died_after_sending(moodle: Moodle, clock: Clock) -> None:
     """A worker that is killed leaves everything as it is: the lease runs out."""
     job = submit()
     with moodle.held_at("backup"):
@@ -547,12 +529,13 @@ def test_it_is_looked_up_when_its_worker_died_after_sending(moodle: Moodle, cloc
         job.refresh_from_db()
         assert job.state == State.CHECKING
         assert reason(job, "checking") == (
-            "Its worker was lost. The request had been sent to Moodle. What became of the copy is looked up in Moodle."
+            "Its worker was lost. The request had been sent to Moodle. "
+            "dupdash checks in Moodle whether the copy was made."
         )
-        told_again_at_once(job)
+        dispatch_again(job)
         assert run_worker(job).state == State.CHECKING
     moodle.wait_for_copies()
-    assert look_until_settled(job, clock).state == State.SUCCEEDED
+    assert check_until_ended(job, clock).state == State.SUCCEEDED
     assert moodle.calls.asked["new-1"] == 1
 
 
@@ -567,7 +550,7 @@ def a_worker_that_is_killed(job: DuplicationJob, moodle: Moodle) -> None:
     moodle.wait_for_step("backup", job.shortname)
 
 
-def test_it_is_left_alone_while_its_lease_is_fresh(moodle: Moodle) -> None:
+def test_job_with_a_valid_lease_is_not_recovered(moodle: Moodle) -> None:
     job = submit()
     assert leases.claim(job.pk) is not None
     tasks.sweep()
@@ -575,7 +558,7 @@ def test_it_is_left_alone_while_its_lease_is_fresh(moodle: Moodle) -> None:
     assert job.state == State.RUNNING
 
 
-def test_it_takes_back_the_jobs_of_one_crew_only(moodle: Moodle) -> None:
+def test_only_jobs_of_the_killed_worker_group_are_taken_back(moodle: Moodle) -> None:
     mine = a_job(State.RUNNING, "ONE", lease_owner="crew-a:7:x", lease_until=timezone.now() + timedelta(hours=1))
     other = a_job(State.RUNNING, "TWO", lease_owner="crew-ab:7:x", lease_until=timezone.now() + timedelta(hours=1))
     recovery.release_worker_group("crew-a", at_fault=False)
@@ -585,15 +568,15 @@ def test_it_takes_back_the_jobs_of_one_crew_only(moodle: Moodle) -> None:
     assert reason(mine, "worker_lost").startswith("Its worker was stopped.")
 
 
-def test_it_is_cancelled_when_its_worker_died_before_sending_what_nobody_wants(moodle: Moodle) -> None:
+def test_cancelled_unsent_job_of_a_lost_worker_is_cancelled(moodle: Moodle) -> None:
     job = a_job(State.RUNNING, cancel_requested_at=timezone.now(), lease_owner="gone", lease_expired_seen_at=LONG_AGO)
     recovery.recover_dead_leases()
     job.refresh_from_db()
     assert job.state == State.CANCELLED
-    assert reason(job, "cancelled") == "Nothing had been started."
+    assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."
 
 
-def test_it_is_looked_at_by_one_of_two_sweeps(moodle: Moodle) -> None:
+def test_one_of_two_sweeps_checks_a_job(moodle: Moodle) -> None:
     job = a_job(
         State.CHECKING,
         sent_at=timezone.now(),
@@ -614,7 +597,7 @@ def test_it_is_looked_at_by_one_of_two_sweeps(moodle: Moodle) -> None:
     assert job.checks == 1
 
 
-def test_it_is_looked_at_once_when_several_find_it_due_at_once(moodle: Moodle) -> None:
+def test_due_job_is_checked_once_by_several_sweeps(moodle: Moodle) -> None:
     now = timezone.now()
     job = a_job(State.CHECKING, sent_at=now, checking_since=now, check_at=now, checks=0)
     start = threading.Barrier(4)
@@ -633,20 +616,20 @@ def test_it_is_looked_at_once_when_several_find_it_due_at_once(moodle: Moodle) -
     assert job.checks == 1
 
 
-def test_it_does_not_claim_an_answer_that_never_came(moodle: Moodle) -> None:
+def test_job_without_an_answer_records_none(moodle: Moodle) -> None:
     """Its copy was seen to be complete, and it was taken back before the last word."""
     job = submit()
     over = threading.Event()
 
     def take_back() -> None:
-        taken_back(DuplicationJob.objects.get(pk=job.pk))
+        expire_lease_and_recover(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
 
     def make_and_never_answer() -> None:
         source = moodle.course("AT&T")
         moodle.when(CONTENTS, take_back, about=str(source.id))
         ours = moodle.add("AT&T_1", fullname="AT&T copy 1", sections=source.sections, origin="copy", complete=True)
-        until_seen(DuplicationJob.objects.get(pk=job.pk))
+        wait_until_course_is_seen(DuplicationJob.objects.get(pk=job.pk))
         connection.close()
         moodle.change(ours.id, shortname="NEW-1", fullname=job.fullname)
         over.wait(PATIENCE)
@@ -654,14 +637,14 @@ def test_it_does_not_claim_an_answer_that_never_came(moodle: Moodle) -> None:
     moodle.answer_with(COPY, {}, after=make_and_never_answer)
     run_worker(job)
     over.set()
-    assert "late_answer" not in kinds(job), story(job)
+    assert "late_answer" not in kinds(job), timeline_of(job)
     assert (job.state, job.proof) == (State.CHECKING, Proof.SEEN)
     tasks.sweep()
     job.refresh_from_db()
     assert job.state == State.SUCCEEDED
 
 
-def test_it_does_not_forget_what_moodle_answered_when_the_database_goes_away(
+def test_answer_is_stored_when_the_database_is_back(
     moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer is the only proof here, and without a proof nothing is removed."""
@@ -682,5 +665,5 @@ def test_it_does_not_forget_what_moodle_answered_when_the_database_goes_away(
         moodle.gates.release()
     job.refresh_from_db()
     assert not faults
-    assert (job.state, job.proof) == (State.CANCELLED, Proof.ANSWERED), story(job)
+    assert (job.state, job.proof) == (State.CANCELLED, Proof.ANSWERED), timeline_of(job)
     assert moodle.made() == []

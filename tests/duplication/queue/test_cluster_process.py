@@ -29,26 +29,26 @@ def django_q_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Conf, name, getattr(Conf, name))
 
 
-def test_a_cluster_works_with_its_own_settings(django_q_settings: None, settings: Any) -> None:
+def test_cluster_uses_its_own_settings(django_q_settings: None, settings: Any) -> None:
     use_settings_of(HOUSEKEEPING)
     wanted = settings.Q_CLUSTER["ALT_CLUSTERS"][HOUSEKEEPING]
     assert Conf.CLUSTER_NAME == HOUSEKEEPING
     assert {name: getattr(Conf, name.upper()) for name in wanted} == wanted
 
 
-def test_the_first_cluster_keeps_the_common_settings(django_q_settings: None, settings: Any) -> None:
+def test_first_cluster_keeps_the_common_settings(django_q_settings: None, settings: Any) -> None:
     use_settings_of(COPIES)
     assert (Conf.CLUSTER_NAME, Conf.WORKERS) == (COPIES, settings.MOODLE_CONCURRENCY)
 
 
-def test_the_end_of_a_fork_is_seen_with_its_status(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exit_status_of_a_fork_is_known(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_process, "_become_cluster", lambda *_: None)
     assert fork_cluster(COPIES, {}, pipe).wait(20) == 0
     monkeypatch.setattr(cluster_process, "_become_cluster", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     assert fork_cluster(COPIES, {}, pipe).wait(20) == -signal.SIGKILL
 
 
-def test_a_fault_of_a_fork_ends_it_and_not_the_supervisor(
+def test_error_in_a_fork_does_not_end_the_supervisor(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     def fail(*_: Any) -> None:
@@ -59,7 +59,7 @@ def test_a_fault_of_a_fork_ends_it_and_not_the_supervisor(
     assert "RuntimeError: broken" in capfd.readouterr().err
 
 
-def test_a_fork_that_goes_on_is_waited_for_in_vain(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_a_running_fork_times_out(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster_process, "_become_cluster", lambda *_: signal.pause())
     process = fork_cluster(COPIES, {}, pipe)
     assert os.getpgid(process.pid) == process.pid, "its group can be killed at once"
@@ -70,7 +70,7 @@ def test_a_fork_that_goes_on_is_waited_for_in_vain(pipe: tuple[int, int], monkey
 
 
 @pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="names processes in /proc")
-def test_a_process_shows_the_name_of_its_cluster(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_shows_the_name_of_its_cluster(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     def show_name(*_: Any) -> None:
         cluster_process.name_process(HOUSEKEEPING)
         signal.pause()

@@ -17,14 +17,14 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     await_until,
-    look_until_settled,
-    story,
+    check_until_ended,
     submit,
-    until_in,
+    timeline_of,
+    wait_until_state,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 COPY = "core_course_duplicate_course"
 
@@ -68,34 +68,32 @@ def held_when_seen(moodle: Moodle, database: Away, job: DuplicationJob) -> Itera
         moodle.gates.release()
 
 
-def test_it_knows_its_partial_course_when_php_dies_before_the_database_is_back(
-    moodle: Moodle, clock: Clock, database: Away
-) -> None:
+def test_partial_course_is_known_after_an_outage_of_the_database(moodle: Moodle, clock: Clock, database: Away) -> None:
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
     with held_when_seen(moodle, database, job):
         database.back_soon()
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     (partial,) = moodle.made()
-    assert (job.state, job.likely_course_id) == (State.FAILED, partial.id), story(job)
+    assert (job.state, job.likely_course_id) == (State.FAILED, partial.id), timeline_of(job)
     assert job.may_have_left_course
 
 
-def test_whoever_looks_the_job_up_is_told_what_its_worker_saw(moodle: Moodle, clock: Clock, database: Away) -> None:
+def test_sweep_gets_the_evidence_of_the_lost_worker(moodle: Moodle, clock: Clock, database: Away) -> None:
     """The job was taken back before the database heard of the course."""
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
     with held_when_seen(moodle, database, job):
         recovery.release_worker_group("alone", at_fault=False)
         database.is_away.clear()
-        until_in(State.CHECKING, job)
+        wait_until_state(State.CHECKING, job)
         await_until(lambda: DuplicationJob.objects.get(pk=job.pk).likely_course_id, "the course to be recorded")
-    look_until_settled(job, clock)
+    check_until_ended(job, clock)
     (partial,) = moodle.made()
-    assert (job.likely_course_id, job.may_have_left_course) == (partial.id, True), story(job)
+    assert (job.likely_course_id, job.may_have_left_course) == (partial.id, True), timeline_of(job)
 
 
-def test_it_removes_the_cancelled_copy_that_was_seen_to_be_complete(
+def test_complete_copy_of_a_cancelled_job_is_deleted_after_an_outage(
     moodle: Moodle, clock: Clock, database: Away
 ) -> None:
     job = submit()
@@ -114,6 +112,6 @@ def test_it_removes_the_cancelled_copy_that_was_seen_to_be_complete(
     moodle.answer_with(COPY, {}, after=cancel_then_make_and_lose_the_answer)
     with working_on(job):
         pass
-    look_until_settled(job, clock)
-    assert job.state == State.CANCELLED, story(job)
+    check_until_ended(job, clock)
+    assert job.state == State.CANCELLED, timeline_of(job)
     assert moodle.made() == []

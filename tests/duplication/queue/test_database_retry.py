@@ -14,7 +14,7 @@ READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="is how PostgreSQL says it")
-def test_a_database_that_may_only_be_read_for_a_while_is_waited_for() -> None:
+def test_read_only_database_is_awaited() -> None:
     """A switchover behind one address: this connection leads to the server that was in charge before."""
     ClusterHeartbeat.objects.create(worker_group="test", cluster="test")
     with connection.cursor() as cursor:
@@ -25,7 +25,7 @@ def test_a_database_that_may_only_be_read_for_a_while_is_waited_for() -> None:
     assert ClusterHeartbeat.objects.get().token == "2"
 
 
-def test_it_is_said_in_the_end_that_the_database_never_came_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_is_raised_when_the_database_stays_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_retry, "DATABASE_WAIT_LIMIT", 0)
 
     def write() -> None:

@@ -16,21 +16,21 @@ from tests.duplication.support import (
     Clock,
     Moodle,
     a_job,
+    check_until_ended,
+    dispatch_again,
     kinds,
-    look_until_settled,
     reason,
     run_worker,
     submit,
-    told_again_at_once,
-    until_seen,
+    wait_until_course_is_seen,
     working_on,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 @pytest.fixture(autouse=True)
-def four_at_once(settings: Any) -> None:
+def four_slots(settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 4
 
 
@@ -47,13 +47,13 @@ def queue(*shortnames: str, **columns: Any) -> None:
         a_job(State.QUEUED, shortname, **given)
 
 
-def test_it_gives_out_as_many_as_there_are_places_in_order() -> None:
+def test_free_slots_are_filled_in_order() -> None:
     queue("A", "B", "C", "D", "E", "F")
     dispatch.dispatch()
     assert dispatched() == ["A", "B", "C", "D"]
 
 
-def test_it_counts_whatever_keeps_moodle_busy() -> None:
+def test_busy_jobs_use_slots() -> None:
     a_job(State.RUNNING, "R", source_id=1)
     a_job(State.CHECKING, "C", source_id=2)
     a_job(State.UNRESOLVED, "U", source_id=3)
@@ -63,14 +63,14 @@ def test_it_counts_whatever_keeps_moodle_busy() -> None:
     assert dispatched() == ["A", "B"], "an unresolved job gave its place back, one that waits has none"
 
 
-def test_it_gives_nothing_out_beyond_the_limit_when_called_again() -> None:
+def test_repeated_dispatch_stays_within_the_limit() -> None:
     queue("A", "B", "C", "D", "E")
     for _ in range(3):
         dispatch.dispatch()
     assert len(dispatched()) == 4
 
 
-def test_it_gives_nothing_out_twice_when_two_dispatch_at_once() -> None:
+def test_concurrent_dispatch_enqueues_each_job_once() -> None:
     queue("A", "B", "C", "D", "E", "F")
     start = threading.Barrier(4)
 
@@ -86,7 +86,7 @@ def test_it_gives_nothing_out_twice_when_two_dispatch_at_once() -> None:
     assert dispatched() == ["A", "B", "C", "D"]
 
 
-def test_it_waits_for_a_job_s_time_and_lets_others_pass(clock: Clock) -> None:
+def test_scheduled_job_lets_others_pass(clock: Clock) -> None:
     a_job(State.QUEUED, "LATER", source_id=1, not_before=timezone.now() + timedelta(hours=1))
     queue("NOW")
     dispatch.dispatch()
@@ -96,7 +96,7 @@ def test_it_waits_for_a_job_s_time_and_lets_others_pass(clock: Clock) -> None:
     assert dispatched() == ["LATER", "NOW"]
 
 
-def test_it_keeps_the_place_of_a_job_that_comes_back(settings: Any) -> None:
+def test_job_that_returns_keeps_its_place(settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
     a_job(State.QUEUED, "BACK", source_id=1, queued_at=timezone.now() - timedelta(minutes=5))
     queue("NEW", queued_at=timezone.now() - timedelta(minutes=1))
@@ -104,7 +104,7 @@ def test_it_keeps_the_place_of_a_job_that_comes_back(settings: Any) -> None:
     assert dispatched() == ["BACK"]
 
 
-def test_it_gives_nothing_out_while_the_moodle_is_paused() -> None:
+def test_nothing_is_dispatched_while_paused() -> None:
     queue("A")
     MoodleHealth.current()
     MoodleHealth.objects.update(paused_at=timezone.now())
@@ -113,7 +113,7 @@ def test_it_gives_nothing_out_while_the_moodle_is_paused() -> None:
 
 
 @pytest.mark.parametrize("state", [State.RUNNING, State.CHECKING])
-def test_it_passes_over_a_source_whose_last_copy_was_not_seen_yet(state: State) -> None:
+def test_blocked_source_is_skipped(state: State) -> None:
     unseen = a_job(state, "UNSEEN", source_id=7, sent_at=timezone.now())
     a_job(State.QUEUED, "SAME", source_id=7)
     queue("OTHER")
@@ -124,35 +124,35 @@ def test_it_passes_over_a_source_whose_last_copy_was_not_seen_yet(state: State) 
     assert dispatched() == ["OTHER", "SAME"]
 
 
-def test_it_gives_out_one_of_several_copies_of_one_source() -> None:
+def test_one_of_several_copies_of_a_source_is_dispatched() -> None:
     queue("A", "B", source_id=7)
     dispatch.dispatch()
     assert dispatched() == ["A"]
 
 
-def test_it_does_not_wait_for_an_unresolved_copy_of_the_same_source() -> None:
+def test_unresolved_copy_does_not_block_its_source() -> None:
     a_job(State.UNRESOLVED, "LOST", source_id=7, sent_at=timezone.now())
     queue("A", source_id=7)
     dispatch.dispatch()
     assert dispatched() == ["A"]
 
 
-def test_it_lets_the_database_refuse_a_second_unseen_copy_of_a_source() -> None:
+def test_database_refuses_a_second_unseen_copy_of_a_source() -> None:
     a_job(State.RUNNING, "A", source_id=7, sent_at=timezone.now())
     with pytest.raises(IntegrityError), transaction.atomic():
         a_job(State.CHECKING, "B", source_id=7, sent_at=timezone.now())
     a_job(State.RUNNING, "C", source_id=7)
 
 
-def test_it_goes_back_to_the_queue_uncounted_when_its_source_turns_out_to_be_busy(moodle: Moodle) -> None:
+def test_job_with_a_blocked_source_returns_without_an_attempt(moodle: Moodle) -> None:
     """Two were told at once, whyever: the second must not be sent before the first one's course was seen."""
     first, second = submit(shortname="ONE"), submit(shortname="TWO")
     with moodle.held_at("backup"), working_on(first):
         moodle.wait_for_step("backup")
-        told_again_at_once(second)
+        dispatch_again(second)
         run_worker(second)
         assert (second.state, second.attempts, second.sent_at) == (State.QUEUED, 0, None)
-        assert reason(second, "source_busy").startswith("Another copy of the same source is on its way")
+        assert reason(second, "source_busy").startswith("Another copy of the same source has started")
         assert "sent" not in kinds(second)
         assert second.dispatched_at is None
         moodle.gates.release()
@@ -162,12 +162,12 @@ def test_it_goes_back_to_the_queue_uncounted_when_its_source_turns_out_to_be_bus
     assert run_worker(second).state == State.SUCCEEDED
 
 
-def test_it_starts_the_next_copy_of_a_source_as_soon_as_the_one_before_was_seen(moodle: Moodle) -> None:
+def test_next_copy_of_a_source_starts_when_the_course_is_seen(moodle: Moodle) -> None:
     first, second = submit(shortname="ONE"), submit(shortname="TWO")
     second.refresh_from_db()
     assert second.dispatched_at is None
     with moodle.held_at("renamed"), working_on(first):
-        until_seen(first)
+        wait_until_course_is_seen(first)
         dispatch.dispatch()
         with working_on(second):
             moodle.wait_for_step("renamed", "TWO")
@@ -178,7 +178,7 @@ def test_it_starts_the_next_copy_of_a_source_as_soon_as_the_one_before_was_seen(
         assert job.course_id == moodle.course(job.shortname).id
 
 
-def test_it_hands_the_free_place_to_the_next_when_a_job_ends(moodle: Moodle, settings: Any) -> None:
+def test_ended_job_frees_its_slot_for_the_next(moodle: Moodle, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
     first, second = submit("AT&T", "ONE"), submit("5>3", "TWO")
     assert dispatched() == ["ONE"]
@@ -187,17 +187,17 @@ def test_it_hands_the_free_place_to_the_next_when_a_job_ends(moodle: Moodle, set
     assert run_worker(second).state == State.SUCCEEDED
 
 
-def test_it_copies_one_source_many_times_without_mixing_them_up(moodle: Moodle, clock: Clock) -> None:
+def test_many_copies_of_one_source_are_not_confused(moodle: Moodle, clock: Clock) -> None:
     """Rule 4 at work: eight copies of one source, each lost in another way; every course is whose it is."""
     faults = ["gateway_timeout", "empty", "truncated", "reset_after"]
     wanted = [submit(shortname=f"COPY-{number}") for number in range(8)]
     for number, job in enumerate(wanted):
         if number % 2:
             moodle.faults.set(faults[number // 2], count=1)
-        told_again_at_once(job)
-        look_until_settled(run_worker(job), clock)
+        dispatch_again(job)
+        check_until_ended(run_worker(job), clock)
         moodle.wait_for_copies()
-        look_until_settled(job, clock)
+        check_until_ended(job, clock)
     assert {job.state for job in wanted} == {State.SUCCEEDED}
     assert [job.course_id for job in wanted] == [moodle.course(job.shortname).id for job in wanted]
     assert len(moodle.made()) == 8

@@ -13,18 +13,18 @@ from dupdash.duplication.states import State
 from tests.duplication.interleavings import before_it_is_written, messages
 from tests.duplication.support import Background, Clock, Moodle, a_job, run_worker, submit
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 @pytest.fixture
-def rung(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The ids that a broker got that knows nothing of our transactions, as Redis does not."""
+def enqueued_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The job ids that a broker outside of the database's transactions, such as Redis, received."""
     heard: list[str] = []
     monkeypatch.setattr(dispatch, "async_task", lambda task, *arguments, cluster: heard.extend(arguments))
     return heard
 
 
-def test_two_sweeps_at_once_tell_the_workers_once(clock: Clock, settings: Any) -> None:
+def test_concurrent_sweeps_enqueue_a_job_once(clock: Clock, settings: Any) -> None:
     """Both found the job overdue before either wrote that it is told again."""
     a_job(State.QUEUED, dispatched_at=timezone.now())
     clock.forward(settings.REDISPATCH_AFTER + 1)
@@ -40,20 +40,20 @@ def test_two_sweeps_at_once_tell_the_workers_once(clock: Clock, settings: Any) -
     assert messages() == before + 1
 
 
-def test_nobody_is_told_of_a_job_that_was_never_committed(moodle: Moodle, rung: list[str]) -> None:
+def test_rolled_back_job_is_not_enqueued(moodle: Moodle, enqueued_ids: list[str]) -> None:
     """A worker would look for it, find none, and leave; or, a moment too early, never come back for it."""
     with transaction.atomic():
         submit()
         transaction.set_rollback(True)
-    assert rung == []
+    assert enqueued_ids == []
     assert not DuplicationJob.objects.exists()
     with transaction.atomic():
         job = submit()
-        assert rung == []
-    assert rung == [job.pk]
+        assert enqueued_ids == []
+    assert enqueued_ids == [job.pk]
 
 
-def test_it_loses_no_job_to_a_broker_that_is_away(
+def test_broker_outage_loses_no_job(
     moodle: Moodle, clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: str, **__: str) -> None:

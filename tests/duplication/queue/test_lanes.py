@@ -52,7 +52,7 @@ def test_single_requests_and_a_batch_take_turns() -> None:
     assert next_names(9) == ["SINGLE-0", "B-0", "SINGLE-1", "B-1", "SINGLE-2", "B-2"]
 
 
-def test_request_that_comes_after_500_rows_is_the_next_but_one_at_most() -> None:
+def test_single_request_passes_500_rows_of_a_batch() -> None:
     a_batch(20)
     assert next_names(3) == ["B-0", "B-1", "B-2"]
     singles(1)
@@ -104,7 +104,7 @@ def test_paused_batch_gets_no_slot() -> None:
         (datetime(2027, 10, 31, 5, 0, tzinfo=UTC), False),
     ],
 )
-def test_window_is_kept_on_the_clocks_of_the_site(now: datetime, open: bool, settings: Settings) -> None:
+def test_window_spans_midnight_in_the_sites_zone(now: datetime, open: bool, settings: Settings) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     with time_machine.travel(now, tick=False):
         a_batch(1, window_start=time(20), window_end=time(6))
@@ -135,10 +135,10 @@ def test_lane_without_a_job_that_may_start_leaves_its_slot_to_another(settings: 
     assert told.batch_id == batch.pk
 
 
-def test_line_is_the_order_of_the_next_turns() -> None:
+def test_upcoming_jobs_are_in_the_order_of_dispatch() -> None:
     a_batch(3)
     singles(2)
-    ids = lanes.line(100)
+    ids = lanes.upcoming(100)
     names = dict(DuplicationJob.objects.values_list("pk", "shortname"))
     assert [names[job_id] for job_id in ids] == next_names(9)
 

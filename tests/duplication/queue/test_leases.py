@@ -14,7 +14,7 @@ from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.states import State
 from tests.duplication.support import Clock, Moodle, await_until, submit
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 def claimed(job: DuplicationJob) -> Lease:
@@ -23,7 +23,7 @@ def claimed(job: DuplicationJob) -> Lease:
     return lease
 
 
-def run_out(job: DuplicationJob) -> None:
+def expire(job: DuplicationJob) -> None:
     DuplicationJob.objects.filter(pk=job.pk).update(lease_until=leases.Now() - timedelta(seconds=1))
 
 
@@ -33,11 +33,11 @@ def state_after_a_sweep(job: DuplicationJob) -> str:
     return job.state
 
 
-def test_the_first_sweep_after_a_database_that_was_away_takes_no_job_from_a_living_worker(moodle: Moodle) -> None:
+def test_first_sweep_after_a_database_outage_recovers_no_job(moodle: Moodle) -> None:
     """Every lease is dead then, and the sweep may be quicker than the workers."""
     job = submit()
     lease = claimed(job)
-    run_out(job)
+    expire(job)
     assert state_after_a_sweep(job) == State.RUNNING
     assert job.lease_expired_seen_at is not None
     assert lease.renew()
@@ -45,20 +45,18 @@ def test_the_first_sweep_after_a_database_that_was_away_takes_no_job_from_a_livi
     assert job.lease_expired_seen_at is None, "the next doubt begins anew"
 
 
-def test_a_lease_that_nobody_renews_is_taken_back_when_every_living_worker_would_have(
-    moodle: Moodle, settings: Any
-) -> None:
+def test_unrenewed_lease_is_recovered_after_half_a_lease(moodle: Moodle, settings: Any) -> None:
     settings.LEASE_SECONDS = 1
     job = submit()
     claimed(job)
-    run_out(job)
+    expire(job)
     began = time.monotonic()
     await_until(lambda: state_after_a_sweep(job) == State.QUEUED, "the job to be taken back")
     assert time.monotonic() - began > 0.4
     assert job.lease_expired_seen_at is None
 
 
-def test_it_is_kept_on_the_clock_of_the_database(moodle: Moodle, clock: Clock, settings: Any) -> None:
+def test_lease_uses_the_database_clock(moodle: Moodle, clock: Clock, settings: Any) -> None:
     """Machines that disagree about the time agree on it."""
     settings.LEASE_SECONDS = 60
     job = submit()
@@ -69,7 +67,7 @@ def test_it_is_kept_on_the_clock_of_the_database(moodle: Moodle, clock: Clock, s
     assert job.lease_until < timezone.now() - timedelta(seconds=86_400 - 120)
 
 
-def test_it_is_not_renewed_by_whoever_lost_it(moodle: Moodle) -> None:
+def test_lost_lease_is_not_renewed(moodle: Moodle) -> None:
     job = submit()
     lease = claimed(job)
     until = timezone.now() + timedelta(hours=1)
@@ -80,7 +78,7 @@ def test_it_is_not_renewed_by_whoever_lost_it(moodle: Moodle) -> None:
     assert (job.lease_owner, job.lease_until) == ("else:1:x", until)
 
 
-def test_it_is_not_renewed_when_the_job_moved_on(moodle: Moodle) -> None:
+def test_lease_is_not_renewed_when_the_job_moved_on(moodle: Moodle) -> None:
     job = submit()
     lease = claimed(job)
     recovery.release_worker_group("alone", at_fault=False)

@@ -17,7 +17,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import TryAgain
-from tests.duplication.interleavings import a_dead_lease, before_it_is_written, given_to_somebody_else
+from tests.duplication.interleavings import a_dead_lease, before_it_is_written, give_lease_to_another_worker
 from tests.duplication.support import (
     Background,
     Moodle,
@@ -26,11 +26,11 @@ from tests.duplication.support import (
     check,
     kinds,
     reason,
-    story,
     submit,
+    timeline_of,
 )
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 LOOK = "core_course_get_courses_by_field"
 
@@ -46,7 +46,7 @@ def claimed() -> tuple[DuplicationJob, Lease]:
 # --- before the request is sent -----------------------------------------------------------------------------
 
 
-def test_it_sends_nothing_that_was_sent_before(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_sent_job_is_not_sent_again(moodle: Moodle, client_of: MoodleClient) -> None:
     """Whyever it is driven a second time: rule 3 knows no exception that this worker could know of."""
     job, lease = claimed()
     DuplicationJob.objects.filter(pk=job.pk).update(sent_at=timezone.now())
@@ -58,7 +58,7 @@ def test_it_sends_nothing_that_was_sent_before(moodle: Moodle, client_of: Moodle
     assert "sent" not in kinds(job)
 
 
-def test_it_sends_nothing_once_its_renewer_found_the_lease_gone(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_nothing_is_sent_after_the_renewal_failed(moodle: Moodle, client_of: MoodleClient) -> None:
     """Whatever the row says: whoever had the job meanwhile may have done anything with it."""
     job, lease = claimed()
     moodle.when(LOOK, lease.lost.set, about="AT&T_3")
@@ -71,7 +71,7 @@ def test_it_sends_nothing_once_its_renewer_found_the_lease_gone(moodle: Moodle, 
 # --- while Moodle works -------------------------------------------------------------------------------------
 
 
-def test_its_worker_is_free_when_the_lease_is_lost_while_every_look_fails(moodle: Moodle, settings: Any) -> None:
+def test_worker_is_free_after_a_lost_lease_and_failing_lookups(moodle: Moodle, settings: Any) -> None:
     """Nothing is written then, so nothing but the renewer tells the driver; the copy may take another hour."""
     settings.LEASE_SECONDS = 0.2
     job = submit()
@@ -80,7 +80,7 @@ def test_its_worker_is_free_when_the_lease_is_lost_while_every_look_fails(moodle
         worker.start()
         moodle.wait_for_step("backup")
         moodle.faults.set("reset_before", function=LOOK)
-        given_to_somebody_else(job)
+        give_lease_to_another_worker(job)
         worker.finish()
         moodle.faults.clear()
     await_threads()
@@ -92,28 +92,28 @@ def test_its_worker_is_free_when_the_lease_is_lost_while_every_look_fails(moodle
 # --- a sweep that comes at the same moment ------------------------------------------------------------------
 
 
-def in_the_meantime(lease: Lease) -> None:
+def renew_meanwhile(lease: Lease) -> None:
     with Background(lease.renew):
         pass
 
 
-def test_it_is_not_taken_back_when_its_worker_renews_the_lease_at_this_very_moment(moodle: Moodle) -> None:
+def test_lease_that_is_renewed_at_this_moment_is_not_recovered(moodle: Moodle) -> None:
     """The database stood still, and the worker was a little slower than the sweep."""
     job, lease = claimed()
     a_dead_lease(job)
-    with before_it_is_written(lambda: in_the_meantime(lease)):
+    with before_it_is_written(lambda: renew_meanwhile(lease)):
         recovery.recover_dead_leases()
     job.refresh_from_db()
     assert (job.state, job.lease_owner, kinds(job)) == (State.RUNNING, lease.owner, ["submitted", "started"])
     assert not lease.lost.is_set()
 
 
-def test_it_is_not_called_off_when_its_worker_renews_the_lease_at_this_very_moment(moodle: Moodle) -> None:
+def test_renewed_job_is_not_cancelled_by_the_sweep(moodle: Moodle) -> None:
     """Its worker lives, and sees by itself that nobody wants the copy any more."""
     job, lease = claimed()
     jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
     a_dead_lease(job)
-    with before_it_is_written(lambda: in_the_meantime(lease)):
+    with before_it_is_written(lambda: renew_meanwhile(lease)):
         recovery.recover_dead_leases()
     job.refresh_from_db()
     assert (job.state, kinds(job)) == (State.RUNNING, ["submitted", "started", "cancel_requested"])
@@ -122,23 +122,23 @@ def test_it_is_not_called_off_when_its_worker_renews_the_lease_at_this_very_mome
 # --- somebody cancels, or looks, at the same moment ---------------------------------------------------------
 
 
-def cancelled_elsewhere(job: DuplicationJob) -> None:
+def cancel_meanwhile(job: DuplicationJob) -> None:
     with Background(lambda: jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)):
         pass
 
 
-def test_it_is_not_queued_again_by_its_own_worker_when_somebody_cancels_at_this_very_moment(moodle: Moodle) -> None:
+def test_worker_does_not_requeue_a_job_that_is_being_cancelled(moodle: Moodle) -> None:
     """Who cancelled was told that no copy stays: a queued job with that wish would be sent, and then removed."""
     job, lease = claimed()
-    with before_it_is_written(lambda: cancelled_elsewhere(job)):
+    with before_it_is_written(lambda: cancel_meanwhile(job)):
         record_outcome(job, lease, outcomes.NothingStarted(TryAgain("Try again.", errorcode="storedfilenotcreated")))
     job.refresh_from_db()
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
-    assert reason(job, "cancelled") == "Nothing had been started."
+    assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."
 
 
-def test_it_is_not_called_off_when_its_course_is_seen_at_this_very_moment(moodle: Moodle) -> None:
+def test_late_refusal_does_not_cancel_a_job_whose_course_is_seen(moodle: Moodle) -> None:
     """A refusal came late, and a look shows that something was started all the same: nobody may forget that copy."""
     now = timezone.now()
     cancelled = {"cancel_requested_at": now, "checking_since": now, "sent_at": now - timedelta(hours=1)}
@@ -152,5 +152,5 @@ def test_it_is_not_called_off_when_its_course_is_seen_at_this_very_moment(moodle
     with before_it_is_written(look_elsewhere):
         record_outcome(job, Lease(job.pk, "gone:1:x"), outcomes.Refused("nopermissions", "No."))
     job.refresh_from_db()
-    assert (job.state, job.course_id, job.proof) == (State.CHECKING, course.id, Proof.SEEN), story(job)
-    assert reason(job, "late_answer").startswith("Moodle's answer arrived after all, an error: ")
+    assert (job.state, job.course_id, job.proof) == (State.CHECKING, course.id, Proof.SEEN), timeline_of(job)
+    assert reason(job, "late_answer").startswith("Moodle's answer arrived late. It is an error: ")

@@ -14,7 +14,7 @@ from tests.duplication.installation import (
     PATIENCE,
     PERIODS,
     Installation,
-    nobody_else_writes,
+    database_locked,
 )
 
 pytestmark = [
@@ -23,13 +23,13 @@ pytestmark = [
 ]
 
 
-def test_it_ends_within_ten_seconds_and_loses_nothing(installation: Installation) -> None:
+def test_supervisor_ends_within_ten_seconds_and_loses_nothing(installation: Installation) -> None:
     """A deploy: what was running is looked up by the next workers, and what was waiting is run by them."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         running = installation.submit("RUNNING")
         installation.moodle.wait_for_step("renamed", timeout=PATIENCE)
-        installation.until(lambda: "seen in Moodle" in installation.reasons(running), "the course to be seen")
+        installation.until(lambda: "appeared in Moodle" in installation.reasons(running), "the course to be seen")
         waiting = installation.submit("WAITING")
         ends_in_time(installation)
         assert installation.state(running) == "checking"
@@ -43,12 +43,12 @@ def test_it_ends_within_ten_seconds_and_loses_nothing(installation: Installation
     ("victim", "told"),
     [
         # One of them holds the queue's lock, which is never free again: the cluster looks alive and is not.
-        ("idle workers", "no heartbeat came out of its queue"),
+        ("idle workers", "its workers ran no heartbeat"),
         ("sentinel", "its main process ended with status"),
         ("main process", "its main process ended with status"),
     ],
 )
-def test_it_recovers_whatever_is_killed(installation: Installation, victim: str, told: str) -> None:
+def test_supervisor_recovers_from_any_kill(installation: Installation, victim: str, told: str) -> None:
     """A job that is submitted afterwards runs; within the time that a heartbeat may take, and a new start."""
     installation.start()
     installation.await_clusters()
@@ -65,7 +65,7 @@ def test_it_recovers_whatever_is_killed(installation: Installation, victim: str,
     assert "Killing its process group and starting a new one" in log
 
 
-def test_it_leaves_no_orphan_when_the_supervisor_is_killed(installation: Installation) -> None:
+def test_killed_supervisor_leaves_no_orphan(installation: Installation) -> None:
     """Busy workers, too: they end in the middle of a copy, and the lease tells the next ones."""
     with installation.moodle.held_at("renamed"):
         installation.start()
@@ -81,7 +81,7 @@ def test_it_leaves_no_orphan_when_the_supervisor_is_killed(installation: Install
     assert "Its worker was lost." in installation.reasons(job)
 
 
-def test_it_leaves_no_orphan_when_a_main_process_is_killed_and_then_the_supervisor(installation: Installation) -> None:
+def test_killed_main_process_and_supervisor_leave_no_orphan(installation: Installation) -> None:
     """Before the supervisor could do anything about it; each forked process holds the line itself."""
     installation.start()
     installation.await_clusters()
@@ -108,14 +108,14 @@ def ends_in_time(installation: Installation) -> None:
     assert installation.processes() == {}
 
 
-def test_it_ends_within_ten_seconds_while_the_database_is_locked(installation: Installation) -> None:
+def test_supervisor_ends_in_time_while_the_database_is_locked(installation: Installation) -> None:
     """What could not be written is taken up by the next workers, when the lease has run out."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
         job = installation.submit("RUNNING")
-        installation.until(lambda: "seen in Moodle" in installation.reasons(job), "the course to be seen")
-        with nobody_else_writes(installation.database):
+        installation.until(lambda: "appeared in Moodle" in installation.reasons(job), "the course to be seen")
+        with database_locked(installation.database):
             # The next heartbeat and the next sweep wait for the lock.
             time.sleep(2 * PERIODS["HEARTBEAT_INTERVAL"])
             ends_in_time(installation)
@@ -125,7 +125,7 @@ def test_it_ends_within_ten_seconds_while_the_database_is_locked(installation: I
     assert installation.moodle.calls.asked["running"] == 1
 
 
-def test_it_ends_within_ten_seconds_where_the_database_never_answers(installation: Installation) -> None:
+def test_supervisor_ends_in_time_when_the_database_hangs(installation: Installation) -> None:
     """An address behind which nobody speaks: connecting hangs, and does not fail."""
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         address = f"postgres://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing"

@@ -22,7 +22,7 @@ from tests.duplication.installation import (
     HOUSEKEEPING,
     PATIENCE,
     Installation,
-    nobody_else_writes,
+    database_locked,
 )
 
 pytestmark = [
@@ -42,9 +42,7 @@ TAKE_BACK = "UPDATE duplication_duplicationjob SET lease_until = ?, lease_expire
     [("django_q_ormq", "INSERT"), ("duplication_databasewriteprobe", "UPDATE")],
     ids=["a broker that takes no messages", "a database that can only be read"],
 )
-def test_it_kills_nobody_for_a_heartbeat_that_cannot_be_written(
-    installation: Installation, table: str, change: str
-) -> None:
+def test_unwritable_heartbeat_kills_no_cluster(installation: Installation, table: str, change: str) -> None:
     """A worker may just have Moodle's answer in its hands, waiting to write it down."""
     installation.start()
     installation.await_clusters()
@@ -60,12 +58,12 @@ def test_it_kills_nobody_for_a_heartbeat_that_cannot_be_written(
     assert installation.roles(COPIES) == before
 
 
-def two_that_run(installation: Installation) -> list[str]:
-    """Jobs of two workers, which are all there are; their copies are held."""
+def two_running_jobs(installation: Installation) -> list[str]:
+    """Two jobs that occupy both workers, because their copies are held."""
     jobs = []
     for name, source in (("ONE", "AT&T"), ("TWO", "BIO101-2026S1")):
         jobs.append(job := installation.submit(name, source))
-        installation.until(lambda job=job: "seen in Moodle" in installation.reasons(job), "both to run")  # type: ignore[misc]
+        installation.until(lambda job=job: "appeared in Moodle" in installation.reasons(job), "both to run")  # type: ignore[misc]
     return jobs
 
 
@@ -76,13 +74,13 @@ def no_cluster_was_killed(installation: Installation) -> None:
     assert "Killing its process group" not in installation.log.read_text()
 
 
-def test_a_database_that_stands_still_costs_waiting_and_no_worker(installation: Installation) -> None:
+def test_hanging_database_kills_no_cluster(installation: Installation) -> None:
     """Nobody can write for longer than a lease, and a heartbeat, may take; every worker lives, and drives."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
-        jobs = two_that_run(installation)
-        with nobody_else_writes(installation.database):
+        jobs = two_running_jobs(installation)
+        with database_locked(installation.database):
             time.sleep(1.2 * HEARTBEAT_LIMIT)
         no_cluster_was_killed(installation)
         assert [installation.state(job) for job in jobs] == ["running", "running"]
@@ -90,7 +88,7 @@ def test_a_database_that_stands_still_costs_waiting_and_no_worker(installation: 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_broker_that_stands_still_without_a_word_kills_nobody(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_broker_kills_no_cluster(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The supervisor stood still with it, longer than a silence may last; and every heartbeat comes out soon after."""
     settings.HEARTBEAT_INTERVAL, settings.HEARTBEAT_LIMIT = 0.2, 2.0
     stalls, messages = [1.5 * settings.HEARTBEAT_LIMIT], []
@@ -112,7 +110,7 @@ def test_a_broker_that_stands_still_without_a_word_kills_nobody(settings: Any, m
     supervisor._clusters = [cluster]
     began = time.monotonic()
     while time.monotonic() - began < 3 * settings.HEARTBEAT_LIMIT and process.poll() is None:
-        supervisor._tend(cluster)
+        supervisor._check(cluster)
         time.sleep(0.02)
     killed = process.poll() is not None
     process.kill()
@@ -123,19 +121,19 @@ def test_a_broker_that_stands_still_without_a_word_kills_nobody(settings: Any, m
     assert not killed
 
 
-def test_a_worker_that_lost_its_job_is_free_and_costs_no_neighbour_its_own(installation: Installation) -> None:
+def test_worker_that_lost_its_lease_does_not_disturb_others(installation: Installation) -> None:
     """Moodle still works on the copy of the job that was taken back; its answer is waited for beside other work."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
-        lost, other = two_that_run(installation)
+        lost, other = two_running_jobs(installation)
 
-        def taken_back() -> bool:
+        def expire_lease_and_recover() -> bool:
             with closing(sqlite3.connect(installation.database, timeout=20, isolation_level=None)) as database:
                 database.execute(TAKE_BACK, [LONG_AGO, LONG_AGO, lost])
             return installation.state(lost) == "checking"
 
-        installation.until(taken_back, "the first job to be taken back")
+        installation.until(expire_lease_and_recover, "the first job to be taken back")
         no_cluster_was_killed(installation)
         assert installation.state(other) == "running"
     installation.until_succeeded(lost, other)
@@ -144,13 +142,13 @@ def test_a_worker_that_lost_its_job_is_free_and_costs_no_neighbour_its_own(insta
 # --- a cluster that hangs beside a worker that works ------------------------------------------------------------
 
 
-def test_a_wedge_is_noticed_while_a_long_copy_runs(installation: Installation) -> None:
+def test_hung_cluster_is_noticed_during_a_long_copy(installation: Installation) -> None:
     """One copy of an hour shows that its own worker lives, and says nothing of the queue that the others wait at."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
         long = installation.submit("LONG")
-        installation.until(lambda: "seen in Moodle" in installation.reasons(long), "the course to be seen")
+        installation.until(lambda: "appeared in Moodle" in installation.reasons(long), "the course to be seen")
         ((owner,),) = installation.ask("SELECT lease_owner FROM duplication_duplicationjob WHERE id = ?", long)
         busy = int(owner.split(":")[1])
         # The only idle one: it waits at the queue, and holds its lock.
@@ -158,19 +156,19 @@ def test_a_wedge_is_noticed_while_a_long_copy_runs(installation: Installation) -
             os.kill(pid, signal.SIGKILL)
         other = installation.submit("OTHER")
         installation.until(lambda: installation.state(other) != "queued", "a worker to take the other job")
-    assert f"{COPIES}: no heartbeat" in installation.log.read_text()
+    assert f"{COPIES}: its workers ran no heartbeat" in installation.log.read_text()
     installation.until_succeeded(long, other)
 
 
-def test_a_cluster_whose_workers_are_all_busy_is_not_dead(installation: Installation) -> None:
+def test_cluster_with_busy_workers_is_not_restarted(installation: Installation) -> None:
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
-        two_that_run(installation)
+        two_running_jobs(installation)
         no_cluster_was_killed(installation)
 
 
-def speaks_to(pid: int, url: str) -> bool:
+def is_connected_to(pid: int, url: str) -> bool:
     """Whether a process has an open connection to this port of this machine."""
     port = f":{int(url.rpartition(':')[2]):04X}"
     table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
@@ -178,7 +176,7 @@ def speaks_to(pid: int, url: str) -> bool:
     return any(os.readlink(entry) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
 
 
-def test_a_wedge_is_noticed_while_a_long_deletion_runs(installation: Installation) -> None:
+def test_hung_cluster_is_noticed_during_a_long_deletion(installation: Installation) -> None:
     deletions: list[float] = []
     over = threading.Event()
 
@@ -197,7 +195,7 @@ def test_a_wedge_is_noticed_while_a_long_deletion_runs(installation: Installatio
     _, sentinel, _ = installation.roles(HOUSEKEEPING)
     children = sorted(pid for pid, parent in installation.processes(HOUSEKEEPING).items() if parent == sentinel)
     # The last two that it starts are no workers.
-    others = {*children[-2:], *(pid for pid in children[:-2] if speaks_to(pid, installation.moodle.url))}
+    others = {*children[-2:], *(pid for pid in children[:-2] if is_connected_to(pid, installation.moodle.url))}
 
     def noticed() -> bool:
         """One idle worker waits for a message and holds the lock of the queue. Should it get one at this very moment,
@@ -205,7 +203,7 @@ def test_a_wedge_is_noticed_while_a_long_deletion_runs(installation: Installatio
         for pid, parent in installation.processes(HOUSEKEEPING).items():
             if parent == sentinel and pid not in others and waits_for_message(pid):
                 os.kill(pid, signal.SIGKILL)
-        return f"{HOUSEKEEPING}: no heartbeat" in installation.log.read_text()
+        return f"{HOUSEKEEPING}: its workers ran no heartbeat" in installation.log.read_text()
 
     try:
         installation.until(noticed, "the wedge to be noticed", 2 * PATIENCE)
@@ -232,12 +230,12 @@ def looked_up(installation: Installation) -> str:
     return job
 
 
-def looks(installation: Installation, job: str) -> int:
+def number_of_checks(installation: Installation, job: str) -> int:
     ((checks,),) = installation.ask("SELECT checks FROM duplication_duplicationjob WHERE id = ?", job)
     return int(checks)
 
 
-def test_a_moodle_that_hangs_does_not_look_like_a_dead_cluster(installation: Installation) -> None:
+def test_hanging_moodle_does_not_restart_the_cluster(installation: Installation) -> None:
     """One look takes longer than any heartbeat may: the others go on beside it, and it comes to its end."""
     installation.environment["MOODLE_READ_TIMEOUT"] = str(HEARTBEAT_LIMIT + 2)
     with installation.moodle.held_at("backup"):
@@ -245,13 +243,15 @@ def test_a_moodle_that_hangs_does_not_look_like_a_dead_cluster(installation: Ins
         installation.await_clusters()
         job = looked_up(installation)
         installation.moodle.faults.set("slow", function=LOOK, factor=3600)
-        begun = looks(installation, job)
-        installation.until(lambda: looks(installation, job) >= begun + 2, "a look that hung, and the next one")
+        begun = number_of_checks(installation, job)
+        installation.until(
+            lambda: number_of_checks(installation, job) >= begun + 2, "a look that hung, and the next one"
+        )
         assert "Killing its process group" not in installation.log.read_text()
         installation.moodle.faults.clear()
 
 
-def test_a_long_deletion_does_not_look_like_a_dead_cluster(installation: Installation) -> None:
+def test_long_deletion_does_not_restart_the_cluster(installation: Installation) -> None:
     """It is asked for once, and the sweeps go on beside it."""
     deletions: list[float] = []
     over = threading.Event()

@@ -22,7 +22,7 @@ from dupdash.duplication.states import State
 from tests.duplication.installation import COPIES, HOUSEKEEPING
 from tests.duplication.support import a_job, await_until
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("whole_stories")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
 
 class Watch:
@@ -66,7 +66,7 @@ class Watch:
         """Watch on, until something is so."""
 
         def tended() -> object:
-            self.supervisor._tend(self.cluster)
+            self.supervisor._check(self.cluster)
             if self.cluster.process is not None and self.cluster.process not in self._processes:
                 self._processes.append(self.cluster.process)
             return condition()
@@ -112,7 +112,7 @@ def watch(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 # --- heartbeats ---------------------------------------------------------------------------------------------
 
 
-def test_one_lost_heartbeat_is_no_dead_cluster(watch: Watch, settings: Any) -> None:
+def test_single_lost_heartbeat_does_not_restart_the_cluster(watch: Watch, settings: Any) -> None:
     """A Redis that was started anew has lost it: another one is sent while there is still time."""
     watch.to_lose = {"heartbeat": 1}
     watch.of(COPIES)
@@ -133,14 +133,14 @@ def all_busy(watch: Watch, settings: Any, *, for_seconds: float) -> None:
         a_job(State.RUNNING, f"BUSY-{number}", source_id=number, lease_owner=owner, lease_until=until)
 
 
-def test_workers_that_are_all_busy_are_alive_as_their_leases_show(watch: Watch, settings: Any) -> None:
+def test_renewed_leases_prove_that_busy_workers_live(watch: Watch, settings: Any) -> None:
     all_busy(watch, settings, for_seconds=3600)
     began = time.monotonic()
     watch.until(lambda: watch.was_replaced or time.monotonic() - began > 2 * settings.HEARTBEAT_LIMIT, "a long silence")
     assert not watch.was_replaced
 
 
-def test_leases_that_ran_out_are_no_sign_of_life(watch: Watch, settings: Any) -> None:
+def test_expired_leases_do_not_prove_that_workers_live(watch: Watch, settings: Any) -> None:
     """Workers that hang renew none; and where housekeeping hangs as well, nobody takes their jobs back."""
     all_busy(watch, settings, for_seconds=-1)
     watch.until(lambda: watch.was_replaced, "the cluster to be given up")
@@ -202,7 +202,7 @@ def test_hosts_ask_for_one_sweep_in_an_interval_together_and_any_of_them_goes_on
 # --- sweeps -------------------------------------------------------------------------------------------------
 
 
-def test_a_sweep_that_was_lost_is_asked_for_again(watch: Watch, settings: Any) -> None:
+def test_lost_sweep_is_enqueued_again(watch: Watch, settings: Any) -> None:
     """And no sooner: where the database is slow they would pile up."""
     settings.REDISPATCH_AFTER = 2.0
     watch.to_lose = {"sweep": 1}
@@ -213,9 +213,7 @@ def test_a_sweep_that_was_lost_is_asked_for_again(watch: Watch, settings: Any) -
     assert after - again < settings.REDISPATCH_AFTER, "that one was done, and the next one follows as always"
 
 
-def test_a_new_cluster_is_asked_for_a_sweep_though_the_old_one_died_in_the_middle_of_one(
-    watch: Watch, settings: Any
-) -> None:
+def test_new_cluster_gets_a_sweep_after_the_old_one_died(watch: Watch, settings: Any) -> None:
     settings.REDISPATCH_AFTER = 3600
     watch.to_lose = {"sweep": 1}
     watch.of(HOUSEKEEPING)
@@ -227,7 +225,7 @@ def test_a_new_cluster_is_asked_for_a_sweep_though_the_old_one_died_in_the_middl
 
 
 @pytest.mark.parametrize(("duplicate_id", "frequent"), [("abc", True), ("", False)])
-def test_sweeps_are_frequent_only_while_a_site_makes_a_copy_by_itself(
+def test_sweeps_are_frequent_only_while_copies_are_followed(
     watch: Watch, settings: Any, duplicate_id: str, frequent: bool
 ) -> None:
     settings.SWEEP_INTERVAL, settings.STATUS_INTERVAL = 3, 0.1
@@ -249,7 +247,7 @@ def test_mail_and_callbacks_are_sent_more_rarely_than_sweeps_are_made(watch: Wat
 # --- a cluster that does not live ---------------------------------------------------------------------------
 
 
-def test_a_cluster_that_ends_at_once_is_started_more_and_more_rarely(watch: Watch, settings: Any) -> None:
+def test_cluster_that_ends_at_once_is_restarted_less_often(watch: Watch, settings: Any) -> None:
     """Up to a limit, for what is wrong may be mended any time."""
     pauses: list[float] = []
     ends: list[float] = []
@@ -269,7 +267,7 @@ def test_a_cluster_that_ends_at_once_is_started_more_and_more_rarely(watch: Watc
     assert all(longer > pause for longer, pause in zip(waited, pauses, strict=False)), "it does wait that long"
 
 
-def test_a_cluster_that_was_well_for_long_is_started_again_soon(watch: Watch, settings: Any) -> None:
+def test_healthy_cluster_is_restarted_soon(watch: Watch, settings: Any) -> None:
     watch.of(COPIES)
     watch.cluster.restart_pause = settings.RESTART_LONGEST
     watch.cluster.started -= 60

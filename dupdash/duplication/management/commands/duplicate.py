@@ -1,4 +1,4 @@
-"""``manage.py duplicate``: the same job as the form makes, from a terminal or a script."""
+"""``manage.py duplicate``: requests a copy from a terminal or a script, and follows it."""
 
 import logging
 import sys
@@ -22,11 +22,11 @@ from dupdash.moodle import options as duplication_options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 
-LOOK_EVERY = 0.5
+POLL_SECONDS = 0.5
 
 
 class Command(BaseCommand):
-    help = "Duplicates a course and shows how it goes. Ends 0 on success, 1 on failure, 2 on bad arguments."
+    help = "Duplicates a course and shows the progress. Exit status: 0 success, 1 failure, 2 invalid arguments."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         names = ", ".join(duplication_options.defaults())
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--fullname", required=True, help="the full name of the copy")
         parser.add_argument("--shortname", required=True, help="the short name of the copy")
         parser.add_argument("--category", required=True, type=int, help="the id of the category for the copy")
-        parser.add_argument("--hidden", action="store_true", help="the copy is not shown to students")
+        parser.add_argument("--hidden", action="store_true", help="hide the copy from students")
         parser.add_argument(
             "--option",
             action="append",
@@ -46,22 +46,25 @@ class Command(BaseCommand):
             "--startdate",
             type=_day,
             metavar="DATE",
-            help="the start date of the copy, as 2026-09-14; the Moodle plugin moves the dates of the activities along",
+            help="the start date of the copy, as 2026-09-14; the Moodle plugin moves the dates of the activities, too",
         )
         parser.add_argument(
-            "--enddate", type=_day, metavar="DATE", help="the end date of the copy; without it the end moves along"
+            "--enddate",
+            type=_day,
+            metavar="DATE",
+            help="the end date of the copy; without it the end moves with the start",
         )
         parser.add_argument("--idnumber", default="", help="the ID number of the copy")
-        parser.add_argument("--no-wait", action="store_true", help="print the id of the job and end at once")
+        parser.add_argument("--no-wait", action="store_true", help="print the id of the job and exit")
 
     def handle(self, *args: Any, **arguments: Any) -> None:
-        # The events that are shown say it all; the log would say it twice.
+        # The command prints the events. The log would repeat them.
         logging.getLogger("dupdash").setLevel(logging.WARNING)
         try:
             with open_client() as client:
                 job = self._submit(arguments, client)
         except InvalidRequest as refused:
-            lines = (f"{problem.field}: {problem.words(in_full=True)}" for problem in refused.problems)
+            lines = (f"{problem.field}: {problem.text(in_full=True)}" for problem in refused.problems)
             raise CommandError("\n".join(lines), returncode=2) from None
         except MoodleError as error:
             raise CommandError(str(error), returncode=1) from None
@@ -91,10 +94,10 @@ class Command(BaseCommand):
 
     def _follow(self, job: DuplicationJob) -> None:
         if self.stdout.isatty():
-            # Not through self.stdout: Django's wrapper ends every write with a new line, and the bar is drawn in place.
+            # Not through self.stdout: Django's wrapper adds a line break to each write, but the bar stays on one line.
             self._draw(job, Console(file=sys.stdout))
         else:
-            self._tell(job)
+            self._print_events(job)
 
     def _draw(self, job: DuplicationJob, console: Console) -> None:
         columns = (
@@ -118,19 +121,19 @@ class Command(BaseCommand):
                 )
                 if job.state in ENDED_OR_UNRESOLVED:
                     return
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_SECONDS)
                 job.refresh_from_db()
 
-    def _tell(self, job: DuplicationJob) -> None:
-        told = 0
+    def _print_events(self, job: DuplicationJob) -> None:
+        last_printed = 0
         while True:
-            for event in JobEvent.objects.filter(job=job, pk__gt=told):
-                told = event.pk
+            for event in JobEvent.objects.filter(job=job, pk__gt=last_printed):
+                last_printed = event.pk
                 self.stdout.write(f"{event.at:%H:%M:%S}  {event.reason}")
                 self.stdout.flush()
             if job.state in ENDED_OR_UNRESOLVED:
                 return
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_SECONDS)
             job.refresh_from_db()
 
 

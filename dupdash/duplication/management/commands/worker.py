@@ -1,4 +1,4 @@
-"""``manage.py worker``: runs all workers under one supervisor."""
+"""``manage.py worker``: starts the supervisor, which runs the workers."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from dupdash.duplication.queue.supervisor import Supervisor
 
 
 class Command(BaseCommand):
-    help = "Runs the workers: one django-q2 cluster for copies, one for housekeeping, watched over and restarted."
+    help = "Runs the workers: one django-q2 cluster for copies, one for housekeeping. Restarts them if they fail."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # A task and not a thread of the supervisor, which forks: a fork while another thread holds a lock hangs.
+        # A task, not a thread of the supervisor: the supervisor forks, and a fork while a thread holds a lock can hang.
         enqueue(HOUSEKEEPING, "dupdash.duplication.tasks.log_site")
         connections.close_all()
         Supervisor().run()

@@ -15,8 +15,8 @@ from dupdash.operations.moodle_findings import examine_moodle
 
 class Command(BaseCommand):
     help = (
-        "Says which Moodle this is, which functions and capabilities the account lacks, and what to do about it. "
-        "Ends 1 if dupdash cannot work with this site. The command doctor examines more than Moodle."
+        "Shows the Moodle site, the functions and capabilities that the account lacks, and what to do about it. "
+        "Exits with 1 if dupdash cannot work with this site. The command doctor examines more than Moodle."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS("dupdash can work with this site."))
 
     def _show(self, finding: Finding) -> bool:
-        """Print a finding that is no problem; False for one that is."""
+        """Print a finding. Returns False if it is a problem."""
         if finding.level == Level.OK:
             self.stdout.write(f"{finding.subject + ':':<8} {finding.text}")
         elif finding.level == Level.WARNING:
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         return finding.level != Level.PROBLEM
 
     def _describe_worker(self) -> None:
-        """Say whether a worker is running; a site without tables, before the first ``migrate``, is no failure."""
+        """Print whether a worker is running. Before the first ``migrate`` there are no tables, which is no failure."""
         try:
             worker = worker_status.current()
         except DatabaseError:

@@ -1,4 +1,4 @@
-"""``manage.py doctor``: examines everything that dupdash needs, and says what to do about each fault."""
+"""``manage.py doctor``: examines everything that dupdash needs, and shows what to do about each problem."""
 
 import logging
 from argparse import ArgumentParser
@@ -30,8 +30,8 @@ def _quiet_log() -> Iterator[None]:
 
 class Command(BaseCommand):
     help = (
-        "Examines settings, database, queue, worker, mail and Moodle, and says what to do about each fault. It changes "
-        "nothing, except with --copy. Ends 1 if there is a problem."
+        "Examines settings, database, queue, worker, mail and Moodle, and shows what to do about each problem. It "
+        "changes nothing, except with --copy. Exits with 1 if there is a problem."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,7 +45,7 @@ class Command(BaseCommand):
         if (arguments["copy"] is None) != (arguments["category"] is None):
             raise CommandError("--copy and --category belong together: give both, or neither.", returncode=2)
         self._problems = 0
-        # The findings say it all; the log would say it twice.
+        # The command prints the findings. The log would repeat them.
         with _quiet_log():
             self._examine(arguments)
         if self._problems:

@@ -1,4 +1,4 @@
-"""``manage.py prune_jobs``: deletes finished jobs of long ago, and archives them if wanted."""
+"""``manage.py prune_jobs``: deletes old finished jobs, and can archive them first."""
 
 import re
 from argparse import ArgumentParser, ArgumentTypeError
@@ -15,7 +15,7 @@ DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
 def age(text: str) -> timedelta:
-    """``90d``, ``12w``, ``6m`` or ``3y`` as a length of time; a month has 30 days, a year 365."""
+    """Parse an age: ``90d``, ``12w``, ``6m`` or ``3y``. A month has 30 days, and a year 365."""
     found = re.fullmatch(r"([1-9]\d{0,4})([dwmy])", text.strip().lower())
     if found is None:
         raise ArgumentTypeError(f"“{text}” is not an age. Write a number and d, w, m or y, for example 3y.")
@@ -24,8 +24,8 @@ def age(text: str) -> timedelta:
 
 class Command(BaseCommand):
     help = (
-        "Deletes jobs that finished long ago, with their events. Courses in Moodle are not touched. Kept are jobs that "
-        "a newer job retries, and failed jobs whose course is still in Moodle."
+        "Deletes jobs that finished long ago, with their events. Courses in Moodle are not touched. Jobs with a newer "
+        "retry and failed jobs whose course is still in Moodle are kept."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -29,7 +29,7 @@ from dupdash.rollover.running.counts import current_jobs, totals_of
 from dupdash.rollover.running.start import CannotStart, continue_start, request_start
 from dupdash.rollover.running.start_settings import StartSettings
 
-LOOK_EVERY = 0.5
+POLL_SECONDS = 0.5
 ENDED = TERMINAL | {State.UNRESOLVED}
 # So many rows with problems are printed; all of them stand in --report.
 PRINTED = 20
@@ -116,7 +116,7 @@ class Command(BaseCommand):
                 self.stdout.flush()
             if ended == total:
                 return
-            time.sleep(LOOK_EVERY)
+            time.sleep(POLL_SECONDS)
 
     def _draw(self, batch: Batch, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -127,7 +127,7 @@ class Command(BaseCommand):
                 bars.update(bar, total=total, completed=ended)
                 if ended == total:
                     return
-                time.sleep(LOOK_EVERY)
+                time.sleep(POLL_SECONDS)
 
     def _end(self, batch: Batch) -> None:
         totals = totals_of([batch])[batch.pk]

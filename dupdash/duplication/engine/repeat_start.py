@@ -1,6 +1,6 @@
 """Repeats a start call whose answer was lost, at a site that takes an idempotency key (rule 3, third exception).
 
-The site answers with the id of the duplication that it has, or starts it now. Until it answers nothing is looked up.
+The site answers with the id of the copy that it has started already, or starts it now. Until then no lookup is made.
 """
 
 import logging
@@ -17,14 +17,14 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.transitions import StaleJob, update_job
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, UnknownRefusal
 
-logger = logging.getLogger("dupdash.start_again")
+logger = logging.getLogger("dupdash.repeat_start")
 
-# The pause between two calls grows with the time since the first one.
+# The pause between two calls is this share of the time since the first one.
 PAUSE_SHARE = 1 / 8
 
 
 def repeat_starts(jobs: Iterable[DuplicationJob], deadline: float) -> None:
-    """``deadline``: on the monotonic clock. Raises ConfigurationFault."""
+    """Repeat the start calls of jobs until ``deadline``, on the monotonic clock. Raises ConfigurationFault."""
     for job in jobs:
         if time.monotonic() > deadline:
             return
@@ -39,10 +39,10 @@ def _repeat(job: DuplicationJob) -> None:
     try:
         duplicate_id = asynchronous.call_start(job)
     except Refused as refusal:
-        # It knows no call with this key, and makes no copy.
+        # The site has no copy with this key, and makes none.
         _end(job, refusal, unanswered)
     except UnknownRefusal as error:
-        # Its transaction was rolled back; what comes again and again will not pass. The first call counts.
+        # The site rolled back its transaction. After several such errors the job ends. The first call counts, too.
         if job.checks + 2 >= settings.RETRY_ATTEMPTS:
             _end(job, error, unanswered)
         else:
@@ -62,7 +62,14 @@ def _end(job: DuplicationJob, error: MoodleError, guard: Mapping[str, object]) -
     if job.cancel_requested_at is not None:
         cancel_unsent(job, guard=guard)
         return
-    fail(job, error.errorcode or "error", error.message, words=error.words, guard=guard, moodle_done_at=timezone.now())
+    fail(
+        job,
+        error.errorcode or "error",
+        error.message,
+        raw_error=error.raw_error,
+        guard=guard,
+        moodle_done_at=timezone.now(),
+    )
 
 
 def _wait(job: DuplicationJob, guard: Mapping[str, object], **changes: object) -> None:

@@ -1,0 +1,29 @@
+"""Changes a job for a person, and refuses in sentences for people."""
+
+from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.states import State
+from dupdash.duplication.transitions import StaleJob, move_job, record_event
+
+CHANGED_MEANWHILE = "Somebody else changed this job at the same moment. Look at it again."
+
+
+class CannotDo(Exception):
+    """The action is not possible in the current state of the job. The message is a sentence for people."""
+
+
+def move_for_person(job: DuplicationJob, to_state: State, *, expected: tuple[State, ...], **rest: object) -> None:
+    """``move_job``. Raises CannotDo if the job is not in an expected state, or changed meanwhile."""
+    if job.state not in expected:
+        raise CannotDo(f"This job is {job.get_state_display().lower()} now.")
+    try:
+        move_job(job, to_state, **rest)  # type: ignore[arg-type]
+    except StaleJob:
+        raise CannotDo(CHANGED_MEANWHILE) from None
+
+
+def record_for_person(job: DuplicationJob, **rest: object) -> None:
+    """``record_event``. Raises CannotDo if the job changed meanwhile."""
+    try:
+        record_event(job, **rest)  # type: ignore[arg-type]
+    except StaleJob:
+        raise CannotDo(CHANGED_MEANWHILE) from None

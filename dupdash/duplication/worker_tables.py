@@ -1,0 +1,61 @@
+"""The database tables in which workers and the supervisor show that they work, and the table of shared locks."""
+
+from django.db import models
+from django.db.models import Q
+
+
+class ClusterHeartbeat(models.Model):
+    """A django-q2 cluster of one host, and the proof for its supervisor that it works.
+
+    All hosts share the queues, so workers of any host may run a heartbeat. ``token``: the last heartbeat of this
+    cluster's supervisor that ran on any host. ``at``: when a worker of this cluster last ran a heartbeat of any host.
+    """
+
+    worker_group = models.CharField(primary_key=True, max_length=50)
+    cluster = models.CharField(max_length=50)
+    host = models.CharField(max_length=255)
+    started_at = models.DateTimeField(auto_now_add=True)
+    token = models.CharField(max_length=32, blank=True)
+    at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.cluster} on {self.host} at {self.at}"
+
+
+class FinishedSweep(models.Model):
+    """The last sweep that did its database work; one row. The supervisor enqueues the next sweep after it."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    token = models.CharField(max_length=32)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_finished_sweep")]
+
+    def __str__(self) -> str:
+        return f"sweep {self.token} at {self.at}"
+
+
+class DatabaseWriteProbe(models.Model):
+    """The supervisor writes this one row to learn whether the database accepts writes."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_write_probe")]
+
+    def __str__(self) -> str:
+        return f"written at {self.at}"
+
+
+class DatabaseLock(models.Model):
+    """A lock that workers on all hosts share. It is held while ``token`` is set and ``expires_at`` is in the future."""
+
+    name = models.CharField(primary_key=True, max_length=50)
+    token = models.CharField(max_length=32, blank=True)
+    # On the database's clock.
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.name}, {'held' if self.token else 'free'}"
