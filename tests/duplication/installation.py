@@ -198,3 +198,11 @@ def database_locked(database: Path) -> Iterator[None]:
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("ROLLBACK")
+
+
+def waits_for_message(pid: int) -> bool:
+    """Whether the main thread of a process waits for bytes from a pipe. Such a worker holds the lock of its queue."""
+    try:
+        return "pipe_read" in Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return False

@@ -15,6 +15,7 @@ from tests.duplication.installation import (
     PERIODS,
     Installation,
     database_locked,
+    waits_for_message,
 )
 
 pytestmark = [
@@ -54,6 +55,8 @@ def test_supervisor_recovers_from_any_kill(installation: Installation, victim: s
     installation.await_clusters()
     main, sentinel, workers = installation.roles(COPIES)
     old = installation.processes(COPIES).keys()
+    # A worker that runs a heartbeat task at this moment does not hold the lock.
+    installation.until(lambda: any(map(waits_for_message, workers)), "a worker to wait for a message")
     for pid in {"idle workers": workers, "sentinel": [sentinel], "main process": [main]}[victim]:
         os.kill(pid, signal.SIGKILL)
     job = installation.submit("AFTER")

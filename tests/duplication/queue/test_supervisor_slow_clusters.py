@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.duplication.installation import (
     PATIENCE,
     Installation,
     database_locked,
+    waits_for_message,
 )
 
 pytestmark = [
@@ -151,12 +153,9 @@ def test_hung_cluster_is_noticed_during_a_long_copy(installation: Installation) 
         installation.until(lambda: "appeared in Moodle" in installation.reasons(long), "the course to be seen")
         ((owner,),) = installation.ask("SELECT lease_owner FROM duplication_duplicationjob WHERE id = ?", long)
         busy = int(owner.split(":")[1])
-        # The only idle one: it waits at the queue, and holds its lock.
-        for pid in set(installation.roles(COPIES)[2]) - {busy}:
-            os.kill(pid, signal.SIGKILL)
+        installation.until(hang(installation, COPIES, {busy}), "the hang to be noticed", 2 * PATIENCE)
         other = installation.submit("OTHER")
         installation.until(lambda: installation.state(other) != "queued", "a worker to take the other job")
-    assert f"{COPIES}: its workers ran no heartbeat" in installation.log.read_text()
     installation.until_succeeded(long, other)
 
 
@@ -192,31 +191,32 @@ def test_hung_cluster_is_noticed_during_a_long_deletion(installation: Installati
         job = looked_up(installation)
         installation.cancel(job)
     installation.until(lambda: deletions, "the deletion to begin")
-    _, sentinel, _ = installation.roles(HOUSEKEEPING)
-    children = sorted(pid for pid, parent in installation.processes(HOUSEKEEPING).items() if parent == sentinel)
-    # The last two that it starts are no workers.
-    others = {*children[-2:], *(pid for pid in children[:-2] if is_connected_to(pid, installation.moodle.url))}
-
-    def noticed() -> bool:
-        """One idle worker waits for a message and holds the lock of the queue. Should it get one at this very moment,
-        the next one that waits is killed as well."""
-        for pid, parent in installation.processes(HOUSEKEEPING).items():
-            if parent == sentinel and pid not in others and waits_for_message(pid):
-                os.kill(pid, signal.SIGKILL)
-        return f"{HOUSEKEEPING}: its workers ran no heartbeat" in installation.log.read_text()
-
+    workers = installation.roles(HOUSEKEEPING)[2]
+    deleting = {pid for pid in workers if is_connected_to(pid, installation.moodle.url)}
     try:
-        installation.until(noticed, "the wedge to be noticed", 2 * PATIENCE)
+        installation.until(hang(installation, HOUSEKEEPING, deleting), "the hang to be noticed", 2 * PATIENCE)
     finally:
         over.set()
 
 
-def waits_for_message(pid: int) -> bool:
-    """Whether the main thread of a process waits for bytes from a pipe."""
-    try:
-        return "pipe_read" in Path(f"/proc/{pid}/wchan").read_text()
-    except OSError:
-        return False
+def hang(installation: Installation, cluster: str, spared: set[int]) -> Callable[[], bool]:
+    """Makes the queue of a cluster hang when it is called, until the supervisor has noticed that; then it is True.
+
+    It kills the idle worker that holds the lock of the queue. Should that worker get a message at this very moment, the
+    next one that waits is killed as well.
+    """
+    _, sentinel, _ = installation.roles(cluster)
+    children = sorted(pid for pid, parent in installation.processes(cluster).items() if parent == sentinel)
+    # The last two that a sentinel starts are no workers.
+    kept = spared | set(children[-2:])
+
+    def noticed() -> bool:
+        for pid, parent in installation.processes(cluster).items():
+            if parent == sentinel and pid not in kept and waits_for_message(pid):
+                os.kill(pid, signal.SIGKILL)
+        return f"{cluster}: its workers ran no heartbeat" in installation.log.read_text()
+
+    return noticed
 
 
 # --- a Moodle that is slow or hangs ----------------------------------------------------------------------------
