@@ -6,10 +6,9 @@ Lookups of loaded courses need no request. Everything else is asked of Moodle on
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from queue import SimpleQueue
 from typing import Any
 
+from dupdash.duplication.client_pool import ClientPool
 from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.models import DuplicationJob
 from dupdash.moodle.client import MoodleClient
@@ -175,32 +174,16 @@ def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
 
 def _run_all(tasks: list[Callable[[MoodleClient], None]], open_reader: Callable[[], MoodleClient]) -> None:
     """Run the tasks at the same time, each with its own client. Stops at the first error and raises it."""
-    with _readers(min(READERS, len(tasks)), open_reader) as free, ThreadPoolExecutor(READERS) as pool:
+    with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS) as threads:
 
         def run(task: Callable[[MoodleClient], None]) -> None:
-            client = free.get()
-            try:
+            with clients.borrow() as client:
                 task(client)
-            finally:
-                free.put(client)
 
-        running: list[Future[None]] = [pool.submit(run, task) for task in tasks]
+        running: list[Future[None]] = [threads.submit(run, task) for task in tasks]
         done, waiting = wait(running, return_when=FIRST_EXCEPTION)
         for future in waiting:
             future.cancel()
         for future in done:
             if not future.cancelled():
                 future.result()
-
-
-@contextmanager
-def _readers(count: int, open_reader: Callable[[], MoodleClient]) -> Iterator[SimpleQueue[MoodleClient]]:
-    clients = [open_reader() for _ in range(count)]
-    free: SimpleQueue[MoodleClient] = SimpleQueue()
-    for client in clients:
-        free.put(client)
-    try:
-        yield free
-    finally:
-        for client in clients:
-            client.close()

@@ -1,15 +1,14 @@
 """Opens clients for the Moodle that the settings name."""
 
-import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from queue import Empty, SimpleQueue
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from django.conf import settings
 
 from dupdash.duplication.bulk_client import BulkClient
+from dupdash.duplication.client_pool import ClientPool
 from dupdash.duplication.models import MoodleHealth
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault
@@ -33,33 +32,6 @@ def open_client() -> MoodleClient:
     return _client(settings.MOODLE_URL, settings.MOODLE_TOKEN)
 
 
-class ClientPool:
-    """Clients for several threads: each thread borrows one, because a client serves one request at a time."""
-
-    def __init__(self) -> None:
-        self._free: SimpleQueue[MoodleClient] = SimpleQueue()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                self._free.get_nowait().close()
-
-    @contextlib.contextmanager
-    def borrow(self) -> Iterator[MoodleClient]:
-        """A client that was used before, or a new one. Raises ConfigurationFault without a site."""
-        try:
-            client = self._free.get_nowait()
-        except Empty:
-            client = open_client()
-        try:
-            yield client
-        finally:
-            self._free.put(client)
-
-
 # The threads of this process for independent requests, and their clients for one site and token.
 _threads: ThreadPoolExecutor | None = None
 _pool: tuple[tuple[str, str], ClientPool] | None = None
@@ -75,7 +47,7 @@ def read_together(client: MoodleClient, reads: Sequence[Callable[[MoodleClient],
     if _threads is None:
         _threads = ThreadPoolExecutor(READERS, thread_name_prefix="read")
     if _pool is None or _pool[0] != site:
-        _pool = site, ClientPool()
+        _pool = site, ClientPool(open_client)
     clients = _pool[1]
 
     def read_elsewhere(read: Callable[[MoodleClient], T]) -> T:

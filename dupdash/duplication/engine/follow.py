@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.duplication import moodle_health
+from dupdash.duplication.client_pool import ClientPool
 from dupdash.duplication.course_settings import sets_after_copy
 from dupdash.duplication.drivers import asynchronous, conclusion, outcomes
 from dupdash.duplication.drivers.asynchronous import Report
@@ -26,7 +27,7 @@ from dupdash.duplication.engine.repeat_start import repeat_starts
 from dupdash.duplication.engine.verification import lacks_most
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Proof
-from dupdash.duplication.moodle_clients import ClientPool
+from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job, update_job
@@ -105,7 +106,7 @@ def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: fl
         except MoodleError as error:
             return error
 
-    with ClientPool() as clients, ThreadPoolExecutor(READERS) as threads:
+    with ClientPool(open_client) as clients, ThreadPoolExecutor(READERS) as threads:
         copies = dict(zip((job.pk for job in jobs), threads.map(read, jobs), strict=True))
     fault: ConfigurationFault | None = None
     single: list[tuple[DuplicationJob, EndedCopy]] = []

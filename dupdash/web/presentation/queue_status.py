@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from django.conf import settings
-from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.queue import lanes, worker_status
-from dupdash.duplication.states import BUSY, State
+from dupdash.duplication.states import State
 
 # Positions in the queue are counted up to this.
 COUNTED = 500
@@ -38,8 +37,7 @@ class Queue:
         """``worker_running`` None: read from the database whether a worker runs."""
         if not any(job.state == State.QUEUED for job in jobs):
             return cls(health.paused_at is not None, frozenset(), 0)
-        dispatched = Q(state=State.QUEUED, dispatched_at__isnull=False)
-        taken = DuplicationJob.objects.filter(Q(state__in=BUSY) | dispatched).order_by()
+        taken = (DuplicationJob.objects.busy() | DuplicationJob.objects.dispatched()).order_by()
         rows = list(taken.values_list("source_id", "source_released_at", "moodle_done_at"))
         holding = sum(done is None for _, _, done in rows)
         return cls(

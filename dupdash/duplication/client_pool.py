@@ -1,0 +1,36 @@
+"""Clients of one Moodle for several threads, which each use one at a time."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Self
+
+from dupdash.moodle.client import MoodleClient
+
+
+class ClientPool:
+    """Opens as many clients as threads borrow at the same time, and closes them at its end."""
+
+    def __init__(self, open_client: Callable[[], MoodleClient]) -> None:
+        self._open_client = open_client
+        self._free: SimpleQueue[MoodleClient] = SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with contextlib.suppress(Empty):
+            while True:
+                self._free.get_nowait().close()
+
+    @contextlib.contextmanager
+    def borrow(self) -> Iterator[MoodleClient]:
+        """A client that was used before, or a new one. Raises what opening a client raises."""
+        try:
+            client = self._free.get_nowait()
+        except Empty:
+            client = self._open_client()
+        try:
+            yield client
+        finally:
+            self._free.put(client)
