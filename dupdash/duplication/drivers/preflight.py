@@ -25,6 +25,12 @@ from dupdash.moodle.options import Driver, abilities
 
 logger = logging.getLogger("dupdash.preflight")
 
+SENT = "The request was sent to Moodle. dupdash will not send it again unless nothing is left of it."
+SENT_WITH_KEY = (
+    "The start was requested from Moodle. If the answer is lost, dupdash repeats the request with the same key, so "
+    "that Moodle makes no second copy."
+)
+
 
 def outcome_of_read(error: errors.MoodleError) -> Outcome:
     """The outcome after an error of a request before sending. Whatever the error is, this job started nothing."""
@@ -72,7 +78,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
         record_event(
             job,
             kind="sent",
-            reason="The request was sent to Moodle. dupdash will not send it again unless nothing is left of it.",
+            reason=SENT_WITH_KEY if needs_no_baseline else SENT,
             guard={**lease.guard, "sent_at__isnull": True, "cancel_requested_at__isnull": True},
             data={"activities": activities, "temporary_names": baseline["names"][:3]},
             sent_at=timezone.now(),
