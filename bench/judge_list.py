@@ -79,8 +79,8 @@ def _compare(rows: int, latency: float) -> None:
     from dupdash.duplication.moodle_clients import open_client
     from dupdash.moodle import options
     from dupdash.rollover.judging.plans import continue_judging
-    from dupdash.rollover.making import plan_from_table
     from dupdash.rollover.models import Level
+    from dupdash.rollover.plan_creation import plan_from_table
     from dupdash.rollover.reading.table import read_table
 
     lines = [f"SRC-{n},Copy {n},COPY-{n},8" for n in range(rows)]

@@ -114,15 +114,15 @@ def visible_batches(user: "User | AnonymousUser | None") -> "QuerySet[Batch]":
     return Batch.objects.filter(requester=user)
 
 
-def may_steer(user: "User | AnonymousUser | None", batch: Batch) -> bool:
+def may_manage_batch(user: "User | AnonymousUser | None", batch: Batch) -> bool:
     """Whether this person may pause, resume and cancel a batch: administrators any, faculty their own."""
     own = user is not None and user.is_authenticated and batch.requester_id == user.pk
     return is_administrator(user) or (own and Role.FACULTY in roles(user))
 
 
-def require_steering(user: "User | AnonymousUser | None", batch: Batch) -> None:
-    """Raise NotAllowed unless ``may_steer``."""
-    if not may_steer(user, batch):
+def require_batch_manager(user: "User | AnonymousUser | None", batch: Batch) -> None:
+    """Raise NotAllowed unless ``may_manage_batch``."""
+    if not may_manage_batch(user, batch):
         raise NotAllowed("You may not change this batch.")
 
 

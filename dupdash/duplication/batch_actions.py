@@ -140,7 +140,7 @@ def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[P
 
 def pause(batch: Batch, *, actor: "User | None") -> None:
     """Start no further copy of a batch. Copies that run are not affected. Raises NotAllowed."""
-    access.require_steering(actor, batch)
+    access.require_batch_manager(actor, batch)
     Batch.objects.filter(pk=batch.pk, paused_at__isnull=True).update(paused_at=timezone.now())
     logger.info("batch %s paused by %s", batch.pk, actor or "the command line")
     batch.refresh_from_db()
@@ -148,7 +148,7 @@ def pause(batch: Batch, *, actor: "User | None") -> None:
 
 def resume(batch: Batch, *, actor: "User | None") -> None:
     """Let the copies of a paused batch start again. Raises NotAllowed."""
-    access.require_steering(actor, batch)
+    access.require_batch_manager(actor, batch)
     Batch.objects.filter(pk=batch.pk).update(paused_at=None)
     logger.info("batch %s resumed by %s", batch.pk, actor or "the command line")
     batch.refresh_from_db()
@@ -157,7 +157,7 @@ def resume(batch: Batch, *, actor: "User | None") -> None:
 
 def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[time, time] | None) -> None:
     """Change when the waiting copies of a batch start. Raises NotAllowed; only administrators change a priority."""
-    access.require_steering(actor, batch)
+    access.require_batch_manager(actor, batch)
     batch.window_start, batch.window_end = window or (None, None)
     changed = ["window_start", "window_end"]
     if access.is_administrator(actor):
@@ -169,7 +169,7 @@ def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[t
 
 def cancel_waiting(batch: Batch, *, actor: "User | None", via: str = "") -> int:
     """Cancel the jobs of a batch that have not started. Returns how many. Raises NotAllowed."""
-    access.require_steering(actor, batch)
+    access.require_batch_manager(actor, batch)
     cancelled = move_waiting_jobs(
         DuplicationJob.objects.filter(batch=batch),
         State.CANCELLED,

@@ -1,7 +1,6 @@
-"""Plans: lists of copies to be made, with what was found out about each row. Undos: copies of a batch to be deleted.
-Sources that are hidden after the run.
-"""
+"""The database tables of lists of copies (plans) with their rows, of undone batches, and of hidden sources."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -82,8 +81,8 @@ class PlanRow(models.Model):
     # of these two columns.
     shortname_key = models.CharField(max_length=300, blank=True)
     idnumber_key = models.CharField(max_length=300, blank=True)
-    twin = models.PositiveIntegerField(null=True)
-    twin_column = models.CharField(max_length=20, blank=True)
+    conflict_row = models.PositiveIntegerField(null=True)
+    conflict_column = models.CharField(max_length=20, blank=True)
     # The DuplicationRequest that the row stands for, where it has no error.
     request = models.JSONField(null=True)
     # What pages show of it: names of the source and of the category.
@@ -104,11 +103,15 @@ class PlanRow(models.Model):
         values: dict[str, Any] = self.values
         return str(values.get(column, ""))
 
+    def cells(self, headings: Sequence[str]) -> list[str]:
+        """The cells under these headings: of known columns, else of columns that dupdash does not use."""
+        return [self.value(heading) or str(self.others.get(heading, "")) for heading in headings]
+
 
 class UndoState(models.TextChoices):
     # Each copy is compared with what was made.
-    LOOKING = "looking", "Checking the copies"
-    LOOKED = "looked", "Checked"
+    CHECKING = "checking", "Checking the copies"
+    CHECKED = "checked", "Checked"
     DELETING = "deleting", "Deleting"
     DONE = "done", "Done"
 
@@ -128,7 +131,7 @@ class Undo(models.Model):
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="undos")
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
-    state = models.CharField(max_length=10, choices=UndoState, default=UndoState.LOOKING)
+    state = models.CharField(max_length=10, choices=UndoState, default=UndoState.CHECKING)
     # Why it stopped, in a sentence.
     failure = models.TextField(blank=True)
 
@@ -141,7 +144,7 @@ class Undo(models.Model):
 
     @property
     def is_working(self) -> bool:
-        return self.state in (UndoState.LOOKING, UndoState.DELETING)
+        return self.state in (UndoState.CHECKING, UndoState.DELETING)
 
 
 class UndoItem(models.Model):

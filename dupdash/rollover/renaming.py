@@ -106,7 +106,7 @@ def _substitute(pattern: str, replacement: str, name: str) -> str:
         return str(expression.sub(replacement, name))
     except re2.error as error:
         said = error.args[0] if error.args else ""
-        told = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise InvalidRule("find", f"This is no regular expression that can be used: {told}.") from None
+        why = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+        raise InvalidRule("find", f"This is no regular expression that can be used: {why}.") from None
     except (IndexError, ValueError):
         raise InvalidRule("replace", "The replacement names a group that the expression does not have.") from None

@@ -44,7 +44,7 @@ def continue_work() -> None:
 def _work(deadline: float) -> bool:
     """Work until the deadline; whether something is left to do."""
     plans = Plan.objects.filter(state__in=(PlanState.JUDGING, PlanState.STARTING)).order_by("created_at")
-    undos = Undo.objects.filter(state__in=(UndoState.LOOKING, UndoState.DELETING)).order_by("created_at")
+    undos = Undo.objects.filter(state__in=(UndoState.CHECKING, UndoState.DELETING)).order_by("created_at")
     for plan in plans:
         if time.monotonic() > deadline:
             return True

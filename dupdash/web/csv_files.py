@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from django.http import StreamingHttpResponse
@@ -20,8 +20,17 @@ _NEXT_FORMULA = re.compile(r"""([;\t\r\n])(?=[\s"]*[=+\-@＝＋－＠])""")
 Cell = str | int | float | datetime | None
 
 
-def csv_response(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> StreamingHttpResponse:
-    response = StreamingHttpResponse(_lines(heads, rows), content_type="text/csv; charset=utf-8")
+def harmless(text: str) -> str:
+    """The text, with an apostrophe before everything that a spreadsheet would treat as a formula."""
+    text = _NEXT_FORMULA.sub(r"\1'", text)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
+
+
+def csv_response(
+    name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, safe: Callable[[str], str] = harmless
+) -> StreamingHttpResponse:
+    """A file to download; see ``csv_lines``."""
+    response = StreamingHttpResponse(csv_lines(heads, rows, safe=safe), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     response["Cache-Control"] = "no-store"
     return response
@@ -32,12 +41,6 @@ def with_zone(head: str) -> str:
     return f"{head} ({get_default_timezone_name()})"
 
 
-def harmless(text: str) -> str:
-    """The text, with an apostrophe before everything that a spreadsheet would treat as a formula."""
-    text = _NEXT_FORMULA.sub(r"\1'", text)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
-
-
 class _Echo:
     """A file whose ``write`` returns the line."""
 
@@ -45,14 +48,17 @@ class _Echo:
         return line
 
 
-def _lines(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+def csv_lines(
+    heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, safe: Callable[[str], str] = harmless
+) -> Iterator[str]:
+    """The lines of the file. ``safe`` makes the text of a cell harmless for spreadsheets."""
     writer = csv.writer(_Echo())
     yield BYTE_ORDER_MARK + writer.writerow(heads)
     for row in rows:
-        yield writer.writerow([_written(cell) for cell in row])
+        yield writer.writerow([_written(cell, safe) for cell in row])
 
 
-def _written(cell: Cell) -> str:
+def _written(cell: Cell, safe: Callable[[str], str]) -> str:
     if isinstance(cell, datetime):
         return cell.astimezone(get_default_timezone()).strftime("%Y-%m-%d %H:%M:%S")
-    return "" if cell is None else harmless(cell) if isinstance(cell, str) else str(cell)
+    return "" if cell is None else safe(cell) if isinstance(cell, str) else str(cell)

@@ -10,8 +10,8 @@ from dupdash.duplication.models import Batch, DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.moodle import options
 from dupdash.rollover.judging.plans import continue_judging
-from dupdash.rollover.making import plan_from_table
 from dupdash.rollover.models import HiddenSource, Plan, SourceState, Undo, UndoItem, UndoState, Verdict
+from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.table import read_table
 from tests.browser.demo_data import DemoData
 from tests.duplication.support import a_job
@@ -94,7 +94,7 @@ def _batch(campus: DemoData, label: str, *, ended: bool = False) -> Batch:
 
 
 def _undo(campus: DemoData, batch: Batch) -> Undo:
-    undo = Undo.objects.create(batch=batch, requester=campus.administrator, state=UndoState.LOOKED)
+    undo = Undo.objects.create(batch=batch, requester=campus.administrator, state=UndoState.CHECKED)
     first, second = DuplicationJob.objects.filter(batch=batch, state=State.SUCCEEDED).order_by("batch_row")
     UndoItem.objects.create(undo=undo, job=first, verdict=Verdict.DELETABLE)
     reason = "3 people are enrolled who were not copied."

@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.moodle import options
 from dupdash.rollover import tasks
-from dupdash.rollover.making import plan_from_table
 from dupdash.rollover.models import Plan, PlanRow
+from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.running.start import request_start
 from dupdash.rollover.running.start_settings import StartSettings
 from tests.rollover.files import HEADINGS, read

@@ -126,7 +126,7 @@ def test_id_number_of_an_unfinished_copy_is_an_error_and_not_looked_up(administr
 
 def test_two_rows_with_one_id_number_are_errors(administrator: User) -> None:
     plan = a_plan(f"{HEADINGS},idnumber\n7,Biology,B-1,8,N\n7,Biology,B-2,8,n\n7,Biology,B-3,8,\n", administrator)
-    assert [(judged.twin, judged.twin_column) for judged in plan.rows.all()] == [
+    assert [(judged.conflict_row, judged.conflict_column) for judged in plan.rows.all()] == [
         (3, "idnumber"),
         (2, "idnumber"),
         (None, ""),
@@ -167,7 +167,7 @@ def test_course_that_is_being_made_is_not_looked_up(administrator: User, moodle:
 
 def test_two_rows_with_one_short_name_are_errors_until_one_is_excluded(administrator: User) -> None:
     plan = a_plan(f"{HEADINGS}\n7,Biology,B-1,8\n7,Biology,b-1,8\n7,Biology,B-2,8\n", administrator)
-    assert [judged.twin for judged in plan.rows.all()] == [3, 2, None]
+    assert [judged.conflict_row for judged in plan.rows.all()] == [3, 2, None]
     assert [judged.level for judged in plan.rows.all()] == ["error", "error", "ok"]
 
 

@@ -46,7 +46,7 @@ def verdicts(undo: Undo) -> list[str]:
 
 def test_unchanged_copies_are_deleted_after_the_confirmation(batch: Batch, administrator: User, moodle: Moodle) -> None:
     undo = looked(batch, administrator)
-    assert undo.state == UndoState.LOOKED
+    assert undo.state == UndoState.CHECKED
     assert verdicts(undo) == [Verdict.DELETABLE] * 3
     assert moodle.named("BIO-COPY-1")
     running.confirm(undo, actor=administrator)
@@ -142,11 +142,11 @@ def test_undo_goes_on_where_the_time_limit_ended_it(
 ) -> None:
     monkeypatch.setattr(tasks, "TIME_LIMIT", -1.0)
     undo = looked(batch, administrator)
-    assert undo.state == UndoState.LOOKING
+    assert undo.state == UndoState.CHECKING
     monkeypatch.setattr(tasks, "TIME_LIMIT", 10.0)
     tasks.continue_work()
     undo.refresh_from_db()
-    assert undo.state == UndoState.LOOKED
+    assert undo.state == UndoState.CHECKED
 
 
 def test_way_through_the_pages(batch: Batch, as_administrator: Client, moodle: Moodle) -> None:

@@ -6,8 +6,8 @@ import time
 from dupdash.duplication.bulk_client import BulkClient
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.moodle.errors import MoodleError
+from dupdash.rollover.judging.conflicts import refresh_conflicts
 from dupdash.rollover.judging.rows import judge_rows
-from dupdash.rollover.judging.twins import refresh_twins
 from dupdash.rollover.models import Level, Plan, PlanRow, PlanState
 
 logger = logging.getLogger("dupdash.rollover")
@@ -27,7 +27,7 @@ def judge_unknown_rows(plan: Plan, deadline: float) -> bool:
             if time.monotonic() > deadline:
                 return False
             _judge(plan, rows, client)
-    refresh_twins(plan)
+    refresh_conflicts(plan)
     return True
 
 
@@ -35,7 +35,7 @@ def judge_again(plan: Plan, row: PlanRow) -> None:
     """Judge one corrected row, and whatever it means for the others. Raises MoodleError."""
     with open_bulk_client() as client:
         _judge(plan, [row], client)
-    refresh_twins(plan)
+    refresh_conflicts(plan)
     row.refresh_from_db()
 
 

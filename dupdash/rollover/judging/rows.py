@@ -83,7 +83,7 @@ def _look_for_earlier_copy(plan: Plan, row: PlanRow, verdict: Verdict, earlier: 
 
 
 def level_of(row: PlanRow) -> Level:
-    if row.problems or row.twin is not None:
+    if row.problems or row.conflict_row is not None:
         return Level.ERROR
     return Level.WARNING if row.warnings else Level.OK
 

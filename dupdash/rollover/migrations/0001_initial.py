@@ -103,8 +103,8 @@ class Migration(migrations.Migration):
                 ("warnings", models.JSONField(default=list)),
                 ("shortname_key", models.CharField(blank=True, max_length=300)),
                 ("idnumber_key", models.CharField(blank=True, max_length=300)),
-                ("twin", models.PositiveIntegerField(null=True)),
-                ("twin_column", models.CharField(blank=True, max_length=20)),
+                ("conflict_row", models.PositiveIntegerField(null=True)),
+                ("conflict_column", models.CharField(blank=True, max_length=20)),
                 ("request", models.JSONField(null=True)),
                 ("found", models.JSONField(default=dict)),
                 (
@@ -136,12 +136,12 @@ class Migration(migrations.Migration):
                     "state",
                     models.CharField(
                         choices=[
-                            ("looking", "Checking the copies"),
-                            ("looked", "Checked"),
+                            ("checking", "Checking the copies"),
+                            ("checked", "Checked"),
                             ("deleting", "Deleting"),
                             ("done", "Done"),
                         ],
-                        default="looking",
+                        default="checking",
                         max_length=10,
                     ),
                 ),

@@ -51,14 +51,14 @@ def with_batch(
     return wrapped
 
 
-def steering_only(
+def managers_only(
     view: Callable[Concatenate[PersonRequest, Batch, P], HttpResponseBase],
 ) -> Callable[Concatenate[PersonRequest, Batch, P], HttpResponseBase]:
     """Let only those through who may change this batch; the others get a 403."""
 
     @wraps(view)
     def wrapped(request: PersonRequest, batch: Batch, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if not access.may_steer(request.user, batch):
+        if not access.may_manage_batch(request.user, batch):
             return HttpResponse(status=403)
         return view(request, batch, *args, **kwargs)
 

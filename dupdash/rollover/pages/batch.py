@@ -17,11 +17,11 @@ from dupdash.duplication.batch import Batch
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.request import as_id
 from dupdash.duplication.states import BUSY, State
-from dupdash.rollover.pages.access import steering_only, with_batch
+from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results import results_response
 from dupdash.rollover.running.counts import Totals, current_jobs, share_done, time_left, totals_of
-from dupdash.rollover.running.sources import hides_sources, is_hiding, told_of_sources
+from dupdash.rollover.running.sources import hides_sources, is_hiding, sources_note
 from dupdash.web.decorators import permission_required
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions
@@ -87,7 +87,7 @@ def batch(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     context = {
         "batch": batch,
         "plan": getattr(batch, "plan", None),
-        "may_steer": access.may_steer(request.user, batch),
+        "may_manage": access.may_manage_batch(request.user, batch),
         "rows": shown,
         "rows_url": _rows_url(shown),
         "sees_all": access.sees_all_jobs(request.user),
@@ -110,7 +110,7 @@ def live(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     context = _live(batch, view, summary)
     if request.GET.get("seen") == context["seen"]:
         return no_content()
-    context |= {"batch": batch, "may_steer": access.may_steer(request.user, batch)}
+    context |= {"batch": batch, "may_manage": access.may_manage_batch(request.user, batch)}
     return partial(request, "rollover/_batch_live.html", context, last=not summary.ongoing)
 
 
@@ -123,7 +123,7 @@ def results(request: PersonRequest, batch: Batch) -> HttpResponseBase:
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_POST
 def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
     batch_actions.pause(batch, actor=request.user)
@@ -133,7 +133,7 @@ def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_POST
 def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
     batch_actions.resume(batch, actor=request.user)
@@ -143,7 +143,7 @@ def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_POST
 def change(request: PersonRequest, batch: Batch) -> HttpResponse:
     form = WindowForm(request.POST)
@@ -157,7 +157,7 @@ def change(request: PersonRequest, batch: Batch) -> HttpResponse:
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Cancel the copies that have not started, after a confirmation."""
@@ -173,7 +173,7 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_POST
 def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Try the failed copies again: each gets a new job with the same names."""
@@ -240,7 +240,7 @@ def _summary(batch: Batch, view: str) -> Summary:
         can_retry=bool(totals.failed),
         can_undo=bool(totals.succeeded),
         unfinished=bool(totals.unfinished),
-        sources=told_of_sources(batch),
+        sources=sources_note(batch),
         ongoing=bool(totals.unfinished) or (batch.closed_at is None and hides_sources(batch)) or is_hiding(batch),
     )
 

@@ -14,9 +14,9 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.records import Category, Course
 from dupdash.rollover import tasks
-from dupdash.rollover.choosing import CannotList, courses_found, courses_of_category
-from dupdash.rollover.making import plan_from_courses
+from dupdash.rollover.course_lists import CannotList, courses_found, courses_of_category
 from dupdash.rollover.pages.course_forms import ChooseForm, RulesForm
+from dupdash.rollover.plan_creation import plan_from_courses
 from dupdash.web.category_picker import categories, path_of
 from dupdash.web.decorators import permission_required
 from dupdash.web.presentation.error_messages import words_of_error

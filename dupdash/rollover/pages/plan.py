@@ -1,11 +1,10 @@
 """The page of a plan: the progress of the check, the preview of its rows, and the start."""
 
-import csv
 from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -17,7 +16,7 @@ from dupdash.rollover.pages.forms import StartForm
 from dupdash.rollover.pages.preview import preview_of
 from dupdash.rollover.reading.apostrophes import defuse
 from dupdash.rollover.running.start import CannotStart, request_start, why_not
-from dupdash.web.csv_files import BYTE_ORDER_MARK
+from dupdash.web.csv_files import csv_response
 from dupdash.web.decorators import permission_required
 from dupdash.web.presentation.durations import roughly
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
@@ -103,27 +102,16 @@ def discard(request: PersonRequest, plan: Plan) -> HttpResponseBase:
 @require_safe
 def export(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     """The list with its problems, to be corrected in a spreadsheet and uploaded again."""
-    response = StreamingHttpResponse(_lines(plan), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="list.csv"'
-    response["Cache-Control"] = "no-store"
-    return response
-
-
-class _Echo:
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(plan: Plan) -> Iterator[str]:
-    writer = csv.writer(_Echo())
     headings: list[str] = list(plan.headings)
     added = {column for values in plan.rows.values_list("values", flat=True) for column in values} - set(headings)
     headings += sorted(added)
-    yield BYTE_ORDER_MARK + writer.writerow([*map(defuse, headings), "row", "problems"])
+    return csv_response("list", [*map(defuse, headings), "row", "problems"], _rows(plan, headings), safe=defuse)
+
+
+def _rows(plan: Plan, headings: list[str]) -> Iterator[list[str]]:
     for row in plan.rows.filter(included=True).iterator(chunk_size=500):
-        cells = [defuse(row.value(heading) or str(row.others.get(heading, ""))) for heading in headings]
         problems = " ".join(message for _, message, _ in [*row.problems, *row.warnings])
-        yield writer.writerow([*cells, row.number, defuse(problems)])
+        yield [*row.cells(headings), str(row.number), problems]
 
 
 def _progress(plan: Plan) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from dupdash.duplication.course_settings import LABELS
 from dupdash.duplication.request import as_id
-from dupdash.rollover.judging.twins import words_of_twin
+from dupdash.rollover.judging.conflicts import conflict_message
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, KNOWN, SOURCE, TEMPLATE_COURSE
 from dupdash.rollover.running.counts import expected_duration
@@ -122,8 +122,8 @@ def shown_row(row: PlanRow) -> ShownRow:
     found = row.found
     category = row.value(CATEGORY) or row.value(CATEGORY_IDNUMBER) or row.value(CATEGORY_PATH)
     remarks = [_remark(problem) for problem in row.problems]
-    if row.twin is not None:
-        remarks.append(Remark(KNOWN[row.twin_column].label, words_of_twin(row)))
+    if row.conflict_row is not None:
+        remarks.append(Remark(KNOWN[row.conflict_column].label, conflict_message(row)))
     return ShownRow(
         number=row.number,
         included=row.included,

@@ -1,6 +1,5 @@
 """The results of a batch as a table: the columns of its list, and what became of each row."""
 
-import csv
 from collections.abc import Iterator
 
 from django.http import StreamingHttpResponse
@@ -12,31 +11,31 @@ from dupdash.duplication.states import State
 from dupdash.rollover.models import Plan
 from dupdash.rollover.reading.apostrophes import defuse
 from dupdash.rollover.running.counts import current_jobs
-from dupdash.web.csv_files import BYTE_ORDER_MARK
+from dupdash.web.csv_files import csv_lines, csv_response
 
 RESULT = ("row", "state", "old id", "new id", "link", "error")
 WITHOUT_PLAN = ("source", "fullname", "shortname", "category")
 AT_A_TIME = 500
 
 
-class _Echo:
-    def write(self, line: str) -> str:
-        return line
-
-
 def results_response(batch: Batch, *, raw: bool) -> StreamingHttpResponse:
     """``raw``: with Moodle's own error messages, for those who help."""
-    response = StreamingHttpResponse(results_lines(batch, raw=raw), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="results.csv"'
-    response["Cache-Control"] = "no-store"
-    return response
+    return csv_response("results", *_table(batch, raw=raw), safe=defuse)
 
 
 def results_lines(batch: Batch, *, raw: bool) -> Iterator[str]:
+    """The lines of the same file."""
+    return csv_lines(*_table(batch, raw=raw), safe=defuse)
+
+
+def _table(batch: Batch, *, raw: bool) -> tuple[list[str], Iterator[list[str]]]:
+    """The heads and the rows."""
     plan: Plan | None = Plan.objects.filter(batch=batch).first()
     headings = list(plan.headings) if plan else list(WITHOUT_PLAN)
-    writer = csv.writer(_Echo())
-    yield BYTE_ORDER_MARK + writer.writerow([*map(defuse, headings), *RESULT])
+    return [*map(defuse, headings), *RESULT], _rows(batch, plan, headings, raw=raw)
+
+
+def _rows(batch: Batch, plan: Plan | None, headings: list[str], *, raw: bool) -> Iterator[list[str]]:
     rows = {row.number: row for row in plan.rows.filter(included=True)} if plan else {}
     health = MoodleHealth.current()
     for job in current_jobs(batch).order_by("batch_row", "pk").iterator(chunk_size=AT_A_TIME):
@@ -45,8 +44,8 @@ def results_lines(batch: Batch, *, raw: bool) -> Iterator[str]:
             cells = [str(job.source_id), job.fullname, job.shortname, str(job.category_id)]
             cells += [""] * (len(headings) - len(cells))
         else:
-            cells = [row.value(heading) or str(row.others.get(heading, "")) for heading in headings]
-        yield writer.writerow([*map(defuse, cells), *(defuse(cell) for cell in _result(job, health, raw=raw))])
+            cells = row.cells(headings)
+        yield [*cells, *_result(job, health, raw=raw)]
 
 
 def _result(job: DuplicationJob, health: MoodleHealth, *, raw: bool) -> list[str]:

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dupdash.duplication.request import as_id
 from dupdash.moodle.errors import MoodleError
+from dupdash.rollover.judging.conflicts import refresh_conflicts
 from dupdash.rollover.judging.plans import judge_again
-from dupdash.rollover.judging.twins import refresh_twins
 from dupdash.rollover.models import Level, Plan, PlanState
 from dupdash.rollover.pages.access import with_plan
 from dupdash.rollover.pages.forms import RowForm
@@ -67,7 +67,7 @@ def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     else:
         rows = rows.filter(number=as_id(request.POST.get("row", "")) or 0)
     changed = rows.update(included=included)
-    refresh_twins(plan)
+    refresh_conflicts(plan)
     if changed > 1 and not request.htmx:
         messages.success(request, f"{changed:,} rows were excluded.")
     return _changed(request, plan)

@@ -12,20 +12,20 @@ from django.views.decorators.http import require_POST, require_safe
 from dupdash.duplication.batch import Batch
 from dupdash.rollover import tasks
 from dupdash.rollover.models import Undo, UndoState, Verdict
-from dupdash.rollover.pages.access import steering_only, with_batch
+from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.running import undo as running
 from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 # So many copies are listed under each verdict; the others are counted.
 LISTED_MOST = 500
-# Of these there is a reason.
-TOLD = frozenset({Verdict.KEPT})
+# The verdicts that have a reason, which is shown beside the copy.
+WITH_REASON = frozenset({Verdict.KEPT})
 
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_POST
 def begin(request: PersonRequest, batch: Batch) -> HttpResponse:
     undo = running.begin(batch, actor=request.user)
@@ -35,7 +35,7 @@ def begin(request: PersonRequest, batch: Batch) -> HttpResponse:
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_safe
 def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     undo = get_object_or_404(batch.undos, pk=undo_id)
@@ -43,7 +43,12 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     if not undo.is_working:
         items = undo.items.select_related("job")
         context["groups"] = [
-            (verdict.label, items.filter(verdict=verdict)[:LISTED_MOST], context["counts"][verdict], verdict in TOLD)
+            (
+                verdict.label,
+                items.filter(verdict=verdict)[:LISTED_MOST],
+                context["counts"][verdict],
+                verdict in WITH_REASON,
+            )
             for verdict in (Verdict.DELETABLE, Verdict.DELETED, Verdict.KEPT, Verdict.GONE)
             if context["counts"][verdict]
         ]
@@ -52,7 +57,7 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_safe
 def undo_progress(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponseBase:
     undo = get_object_or_404(batch.undos, pk=undo_id)
@@ -65,7 +70,7 @@ def undo_progress(request: PersonRequest, batch: Batch, undo_id: str) -> HttpRes
 
 @permission_required
 @with_batch
-@steering_only
+@managers_only
 @require_POST
 def confirm_undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     undo = get_object_or_404(batch.undos.select_related("batch"), pk=undo_id)

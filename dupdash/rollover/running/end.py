@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import Batch, DuplicationJob
-from dupdash.duplication.states import UNFINISHED, State
+from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.job_mails import can_get_mail, mail
 from dupdash.notifications.safe_text import absolute, one_line
@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.rollover")
 
-# An unresolved copy may stay so for days: nobody waits for it.
-GOING_ON = UNFINISHED - {State.UNRESOLVED}
 # The mail names so many copies that failed, and counts the rest.
 NAMED_MOST = 20
 
 
 def close_ended() -> None:
     """Close the batches of which no copy waits or runs any more."""
-    going_on = DuplicationJob.objects.filter(batch=OuterRef("pk"), state__in=GOING_ON)
+    # An unresolved copy may stay unresolved for days, so the batch does not wait for it.
+    going_on = DuplicationJob.objects.filter(batch=OuterRef("pk")).exclude(state__in=ENDED_OR_UNRESOLVED)
     now = timezone.now()
     for batch in Batch.objects.filter(~Exists(going_on), closed_at__isnull=True):
         # Before the batch is closed, so that a worker that dies in between does it again.

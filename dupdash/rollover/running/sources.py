@@ -82,7 +82,7 @@ def is_hiding(batch: Batch) -> bool:
     return HiddenSource.objects.filter(batch=batch, state__in=UNDER_WAY).exists()
 
 
-def told_of_sources(batch: Batch) -> str:
+def sources_note(batch: Batch) -> str:
     """What became of the sources, in a sentence; "" where none is hidden."""
     counts = Counter(HiddenSource.objects.filter(batch=batch).values_list("state", flat=True))
     return " ".join(_sentences(counts))

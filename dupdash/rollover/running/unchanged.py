@@ -29,7 +29,9 @@ def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
     if job.state != State.SUCCEEDED or not job.is_proven or job.course_id is None:
         raise Kept("No course is proven to have been made by this job.")
     if job.proof == Proof.SETTLED:
-        raise Kept("That this course is the copy is a person’s word, and on that nothing is deleted.")
+        raise Kept(
+            "An administrator chose this course as the copy. Only courses that are proven to be copies are deleted."
+        )
     course = client.course_by_id(job.course_id)
     if course is None:
         raise Gone
@@ -56,7 +58,7 @@ def _require_same_contents(job: DuplicationJob, course: Course, client: MoodleCl
     now = client.contents(course.id)
     if now.activities != report["activities"]["copy"]:
         raise Kept(f"It had {report['activities']['copy']} activities and has {now.activities} by now.")
-    # The first section is made by whoever opens the course.
+    # Moodle makes the first section when somebody opens the course.
     if now.section_count > max(1, report["sections"]["copy"]):
         raise Kept(f"It had {report['sections']['copy']} sections and has {now.section_count} by now.")
 

@@ -29,7 +29,7 @@ ROWS_AT_ONCE = 400
 
 def begin(batch: Batch, *, actor: "User") -> Undo:
     """List the copies of a batch; a worker then checks each. Raises NotAllowed."""
-    access.require_steering(actor, batch)
+    access.require_batch_manager(actor, batch)
     undo = Undo.objects.create(batch=batch, requester=actor)
     copies = (
         current_jobs(batch).filter(state=State.SUCCEEDED, course_deleted_at__isnull=True).order_by("batch_row", "pk")
@@ -42,15 +42,15 @@ def begin(batch: Batch, *, actor: "User") -> Undo:
 
 def confirm(undo: Undo, *, actor: "User") -> bool:
     """Let the copies that were listed as deletable be deleted; False where that was done already. Raises NotAllowed."""
-    access.require_steering(actor, undo.batch)
-    looked = Undo.objects.filter(pk=undo.pk, state=UndoState.LOOKED)
-    return bool(looked.update(state=UndoState.DELETING, requester=actor, failure=""))
+    access.require_batch_manager(actor, undo.batch)
+    checked = Undo.objects.filter(pk=undo.pk, state=UndoState.CHECKED)
+    return bool(checked.update(state=UndoState.DELETING, requester=actor, failure=""))
 
 
 def continue_undo(undo: Undo, deadline: float) -> None:
     """Check or delete on, until all copies are done or the deadline. Where Moodle is away, the undo says so."""
     following, wanted = {
-        UndoState.LOOKING: (UndoState.LOOKED, Verdict.UNKNOWN),
+        UndoState.CHECKING: (UndoState.CHECKED, Verdict.UNKNOWN),
         UndoState.DELETING: (UndoState.DONE, Verdict.DELETABLE),
     }[UndoState(undo.state)]
     failure = ""
@@ -59,19 +59,22 @@ def continue_undo(undo: Undo, deadline: float) -> None:
             while (item := undo.items.filter(verdict=wanted).select_related("job").first()) is not None:
                 if time.monotonic() > deadline:
                     return
-                _look(item, client)
+                _check(item, client)
                 if item.verdict == Verdict.DELETABLE and undo.state == UndoState.DELETING:
                     _delete(item, undo, client)
                 item.save(update_fields=["verdict", "reason"])
     except (NotSent, ConfigurationFault) as error:
         logger.warning("the undo of batch %s stopped: %s", undo.batch_id, error)
-        following, failure = UndoState.LOOKED, f"Moodle could not be asked, so not all copies were dealt with. {error}"
+        following, failure = (
+            UndoState.CHECKED,
+            f"Moodle could not be asked, so some copies are still to be checked or deleted. {error}",
+        )
     Undo.objects.filter(pk=undo.pk, state=undo.state).update(state=following, failure=failure)
     if following == UndoState.DONE:
         show_again(undo.batch)
 
 
-def _look(item: UndoItem, client: MoodleClient) -> None:
+def _check(item: UndoItem, client: MoodleClient) -> None:
     item.job.refresh_from_db()
     try:
         require_unused(item.job, client)

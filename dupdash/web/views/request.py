@@ -179,9 +179,9 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> S
 
 
 def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:
-    twin, draft = _sent_before(form.draft(), user)
-    if twin is not None:
-        return _known(twin, form)
+    earlier, draft = _sent_before(form.draft(), user)
+    if earlier is not None:
+        return _known(earlier, form)
     retry_of = before if before is not None and before.state in TRIED_AGAIN else None
     with open_client() as client:
         try:
@@ -195,9 +195,9 @@ def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sen
             return Sent(job, _thanks(job))
         except InvalidRequest:
             # The same form, sent twice at once: the other one may have been a little quicker.
-            twin, _ = _sent_before(draft, user)
-            if twin is not None:
-                return _known(twin, form)
+            earlier, _ = _sent_before(draft, user)
+            if earlier is not None:
+                return _known(earlier, form)
             # Says the same of a course of somebody else and of one that does not exist.
             source = find_source(draft.source, client, by_id=draft.by_id)
             access.require_teaching(user, source.id if source else 0, client)
@@ -227,15 +227,17 @@ def _source_id(draft: Draft, job: DuplicationJob) -> int:
     return course.id if course is not None else 0
 
 
-def _known(twin: DuplicationJob, form: RequestForm) -> Sent:
+def _known(earlier: DuplicationJob, form: RequestForm) -> Sent:
     """The answer to a form that was sent before: dupdash submits nothing again, whatever the result was."""
-    if twin.state in ENDED:
-        words = f"This copy was already requested and {ENDED[State(twin.state)]}. It was not requested again."
-        return Sent(twin, words, messages.INFO)
-    draft, start = form.draft(), idempotency.original_request(twin)["not_before"]
-    if not form.is_valid() or (draft.note.strip(), draft.not_before) != (twin.note, start):
-        return Sent(twin, "This copy was already requested. Its start time and note were not changed.", messages.INFO)
-    return Sent(twin, _thanks(twin))
+    if earlier.state in ENDED:
+        words = f"This copy was already requested and {ENDED[State(earlier.state)]}. It was not requested again."
+        return Sent(earlier, words, messages.INFO)
+    draft, start = form.draft(), idempotency.original_request(earlier)["not_before"]
+    if not form.is_valid() or (draft.note.strip(), draft.not_before) != (earlier.note, start):
+        return Sent(
+            earlier, "This copy was already requested. Its start time and note were not changed.", messages.INFO
+        )
+    return Sent(earlier, _thanks(earlier))
 
 
 def _page(

@@ -18,11 +18,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dupdash.duplication.models import Batch
 from dupdash.duplication.states import TERMINAL, State
 from dupdash.moodle import options
+from dupdash.rollover.judging.conflicts import conflict_message
 from dupdash.rollover.judging.plans import continue_judging
-from dupdash.rollover.judging.twins import words_of_twin
-from dupdash.rollover.making import plan_from_table
 from dupdash.rollover.models import Level, Plan
 from dupdash.rollover.pages.results import results_lines
+from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.table import Table, UnreadableFile, read_table
 from dupdash.rollover.reading.values import UnclearValue, read_moment
 from dupdash.rollover.running.counts import current_jobs, totals_of
@@ -93,10 +93,10 @@ class Command(BaseCommand):
     def _tell_problems(self, plan: Plan) -> None:
         rows = plan.rows.filter(level__in=(Level.ERROR, Level.WARNING))
         for row in rows[:PRINTED]:
-            told = [*row.problems, *row.warnings]
-            if row.twin is not None:
-                told.append([row.twin_column, words_of_twin(row), ""])
-            for column, message, _ in told:
+            remarks = [*row.problems, *row.warnings]
+            if row.conflict_row is not None:
+                remarks.append([row.conflict_column, conflict_message(row), ""])
+            for column, message, _ in remarks:
                 self.stdout.write(
                     f"row {row.number}, {column}: {message}" if column else f"row {row.number}: {message}"
                 )
@@ -107,11 +107,11 @@ class Command(BaseCommand):
         if self.stdout.isatty():
             self._draw(batch, Console(file=sys.stdout))
             return
-        told: tuple[int, int] | None = None
+        printed: tuple[int, int] | None = None
         while True:
             ended, total = _ended(batch)
-            if (ended, total) != told:
-                told = ended, total
+            if (ended, total) != printed:
+                printed = ended, total
                 self.stdout.write(f"{ended} of {total} ended")
                 self.stdout.flush()
             if ended == total:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from dupdash.duplication.client_pool import ClientPool
 from dupdash.duplication.newborn import job_that_may_be_newborn, job_that_may_be_newborn_in
 from dupdash.duplication.request import FRONT_PAGE
 from dupdash.moodle.client import MoodleClient
@@ -31,13 +32,14 @@ def courses_of_category(
         message = f"There are {expected:,} courses. Choose a category with at most {LISTED_MOST:,}."
         raise CannotList(message)
 
-    def read(one: int) -> tuple[Course, ...]:
-        with open_reader() as client:
-            return client.courses_in_category(one)
-
     with_courses = [one.id for one in known if one.id in ids and one.coursecount]
-    with ThreadPoolExecutor(READERS) as pool:
-        return _sorted(course for found in pool.map(read, with_courses) for course in found)
+    with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS) as threads:
+
+        def read(one: int) -> tuple[Course, ...]:
+            with clients.borrow() as client:
+                return client.courses_in_category(one)
+
+        return _sorted(course for found in threads.map(read, with_courses) for course in found)
 
 
 def courses_found(text: str, client: MoodleClient) -> list[Course]:
