@@ -1,12 +1,12 @@
-"""Measure how dupdash follows the copies of a Moodle with the plugin: how late it sees their end, and its calls.
+"""Measures how soon dupdash notices the end of copies on a Moodle with the plugin, and how many calls this takes.
 
     .venv/bin/python -m bench.completion_delay [--copies 24] [--concurrency 4] [--speed 2]
 
 Starts the web process, the workers and a sandbox with the plugin; with MOODLE_URL it works with a real site (see
 bench/site.py) and deletes its own copies there. The intervals are those of ``.env.example``. The benchmark reads the
 status of all copies ten times a second, beside dupdash. The delay of a job is the time from the first status that says
-"done" to the end of the job. On a real site a proxy counts the calls of dupdash. Moodle works on all copies from the
-start of the last one to the end of the first. With --concurrency 64, the most, 64 are followed at once.
+"done" to the end of the job. On a real site a proxy counts the calls of dupdash. The calls are counted while Moodle
+works on all copies: from the start of the last copy to the end of the first. The highest --concurrency is 64.
 """
 
 import argparse
@@ -28,15 +28,15 @@ from tests.chaos.environment import Installation
 GOAL = 2.5
 FINISHED_OK = 1000
 STATUS = "core_course_async_duplicate_course_get_statuses"
-# The proxy only counts: it gives up long after dupdash.
+# The proxy only counts calls. Its timeout is much longer than that of dupdash.
 PATIENCE = 3600.0
 
 
 @dataclass(frozen=True)
 class Measured:
-    # Seconds, sorted.
+    # The delay of each job in seconds, sorted.
     delays: list[float]
-    # When the last copy had been started, when the first had ended, and when the last job had: seconds of time.time().
+    # Unix times: the start of the last copy, the end of the first copy, and the end of the last job.
     all_started: float
     first_ended: float
     last_ended: float
@@ -89,7 +89,7 @@ def _measure(copies: int, sources: tuple[tuple[int, int], ...], url: str) -> Mea
     from dupdash.duplication.request import Draft, prepare
     from dupdash.duplication.states import State
 
-    # This process asks beside the proxy.
+    # The benchmark's own calls do not pass the proxy, so they are not counted.
     settings.MOODLE_URL = url
     run = uuid.uuid4().hex[:6]
     ended: dict[str, float] = {}

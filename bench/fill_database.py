@@ -1,8 +1,7 @@
-"""Fill a database with a year of generated copies: rows and events as the engine writes them. The same number of jobs
-gives the same rows.
+"""Fills a database with generated jobs and events of a year, as the engine would have written them.
 
-Rows are inserted by COPY (PostgreSQL) or executemany (SQLite) while the secondary indexes are dropped, so that a
-million jobs with five million events take minutes.
+The same number of jobs always gives the same rows. Rows are inserted by COPY (PostgreSQL) or executemany (SQLite)
+without secondary indexes, which are created afterwards. So a million jobs with five million events take minutes.
 """
 
 import math
@@ -42,7 +41,7 @@ FAILURES = (
 ENDED = (("succeeded", 86), ("failed", 8), ("cancelled", 4), ("rejected", 2))
 SOURCES = 3000
 PATTERN = 10_000
-# Stands in the pattern's names for the number of a job.
+# The placeholder for the number of a job in the names of a pattern.
 NUMBER = "98765432"
 
 
@@ -54,7 +53,7 @@ def people(count: int = 600) -> "list[User]":
     made = []
     for number in range(count):
         first, last = FIRST_NAMES[number % 10], LAST_NAMES[(number * 7 + number // 10) % 10]
-        # One in the middle has a login for the benchmark, and as many copies as people usually have.
+        # One requester with an average number of copies has a password, so that the benchmark can sign in.
         username = "faculty" if number == count // 4 else f"person{number}"
         made.append(User(username=username, first_name=first, last_name=last, email=f"{username}@example.edu"))
     User.objects.bulk_create(made)
@@ -63,7 +62,7 @@ def people(count: int = 600) -> "list[User]":
 
 
 def fill(count: int, requesters: "list[User]", now: datetime, *, seed: int = 1) -> None:
-    """Insert ``count`` jobs with their events. The latest are unfinished."""
+    """Insert ``count`` jobs with their events. The latest jobs are unfinished."""
     from django.db import connection, transaction
 
     from dupdash.duplication import planner_statistics, search_index
@@ -84,7 +83,7 @@ def fill(count: int, requesters: "list[User]", now: datetime, *, seed: int = 1) 
             for index in model._meta.indexes:
                 editor.add_index(model, index)
     search_index.create_search_index(connection)
-    # What autovacuum does, and the daily housekeeping.
+    # The work of autovacuum and of the daily housekeeping.
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")
@@ -93,7 +92,7 @@ def fill(count: int, requesters: "list[User]", now: datetime, *, seed: int = 1) 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Rows of a model as the database stores them. Each copy of them gets other ids, times and numbers."""
+    """Example rows as the database stores them, from which many rows with other ids, times and numbers are made."""
 
     table: str
     columns: tuple[str, ...]
@@ -129,7 +128,7 @@ class Pattern:
         )
 
     def copies(self, new_ids: dict[str, str], numbers: dict[str, str], shift: timedelta) -> Iterator[Values]:
-        """The rows whose job is in ``new_ids``; ``numbers`` by the old id."""
+        """Yield new rows for the jobs in ``new_ids``. ``numbers``: the number of each job, by its old id."""
         from django.db import connection
 
         as_text = connection.vendor == "sqlite"
@@ -151,7 +150,7 @@ class Pattern:
 def _batches(
     count: int, requesters: "list[User]", now: datetime, seed: int
 ) -> "Iterator[tuple[Pattern, Iterator[Values], Pattern, Iterator[Values]]]":
-    """Yield a pattern of jobs over the whole year and copies of it, each a little earlier than the one before."""
+    """Yield the pattern, which covers the whole year, and copies of it, each a little earlier than the last one."""
     from dupdash.duplication.models import DuplicationJob, JobEvent
 
     chance = random.Random(seed)
@@ -172,7 +171,7 @@ def _batches(
     job_rows = replace(job_rows, ids=(*job_rows.ids, job_rows.columns.index("retry_of_id")))
     event_rows = Pattern.of(JobEvent, events, {"job_id"}, set())
     for copy in range(-(-count // size)):
-        # Unfinished jobs are there once: their short names and sources are reserved.
+        # Unfinished jobs are inserted only once, because they reserve their short names and sources.
         kept = [job for job in jobs if not copy or job.finished_at is not None]
         new_ids = {job.pk: uuid.UUID(int=chance.getrandbits(128), version=4).hex for job in kept}
         numbers = {job.pk: str(copy * size + place) for place, job in enumerate(jobs)}
@@ -186,7 +185,7 @@ def _batches(
 
 
 def _insert(pattern: Pattern, rows: Iterator[Values]) -> None:
-    """Insert rows directly. The ORM would make a statement for every 999 values."""
+    """Insert rows without the ORM, which would need a statement for every 999 values."""
     from django.db import connection
 
     columns = ", ".join(connection.ops.quote_name(column) for column in pattern.columns)
@@ -206,7 +205,7 @@ def _job(
     from dupdash.duplication.derived_columns import derived_columns
     from dupdash.duplication.models import DuplicationJob
 
-    # More of them lately, and on working days in working hours.
+    # Most jobs are recent and were requested on working days in working hours.
     age = timedelta(days=365 * (1 - number / count) ** 1.4)
     created = now - age
     if age > timedelta(days=1):

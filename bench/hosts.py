@@ -1,11 +1,11 @@
-"""Measure what dupdash needs on one host and on several: memory, processor, database, and copies a minute.
+"""Measures memory, CPU time, database load and copies per minute of dupdash on one host and on several hosts.
 
     .venv/bin/python -m bench.hosts [--hosts 1 3] [--seconds 30] [--copies 48] [--concurrency 8] [--speed 20]
 
-Starts a PostgreSQL, a Redis, a sandbox, one web process and the given numbers of hosts: processes of their own on this
-machine, with the default periods. First nothing happens: memory (PSS), processor, connections and transactions. Then
-copies of different courses are requested and made. All hosts share the cores of this machine, so copies a minute do not
-grow with their number; the figure shows what the coordination of several hosts costs.
+Starts PostgreSQL, Redis, a sandbox, one web process and the workers of the given numbers of hosts, all on this machine,
+with the default intervals. First it measures the idle processes: memory (PSS), CPU time, connections and transactions.
+Then it requests copies of different courses. All hosts share the cores of this machine, so more hosts do not make more
+copies per minute; the figure shows how much time the coordination of several hosts costs.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--speed", type=float, default=20)
     arguments = parser.parse_args()
-    # Ended from outside, it still ends what it started.
+    # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     for hosts in arguments.hosts:
         periods = {"MOODLE_CONCURRENCY": str(arguments.concurrency), "LOG_LEVEL": "ERROR"}

@@ -1,10 +1,10 @@
-"""Measure what worker and web need while nothing happens: processes, memory and CPU.
+"""Measures processes, memory and CPU time of the workers and the web process while dupdash is idle.
 
     .venv/bin/python -m bench.idle [--settle 20] [--seconds 60]
 
-Starts a sandbox, the workers and the web process as deploy/gunicorn.conf.py has it, with the settings of an ordinary
-installation. Waits, and then reads from /proc the proportional memory (PSS: shared memory is divided by the number of
-those who share it) and the processor time. The sandbox does not count.
+Starts a sandbox, the workers, and the web process with deploy/gunicorn.conf.py, with the settings of an ordinary
+installation. Waits, and then reads memory and CPU time from /proc. The memory is the proportional set size (PSS), in
+which shared memory is divided by the number of processes that share it. The sandbox is not included.
 """
 
 import argparse
@@ -27,7 +27,7 @@ GOAL_MEMORY, GOAL_PROCESSOR = 250, 2.0
 
 @dataclass(frozen=True)
 class Usage:
-    """The memory (MiB) of some processes, and their CPU seconds since the start."""
+    """The memory (MiB) of some processes, and the CPU seconds that they have used."""
 
     processes: int
     memory: float
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--settle", type=float, default=20, help="seconds before the measurement")
     parser.add_argument("--seconds", type=float, default=60, help="of the measurement")
     arguments = parser.parse_args()
-    # Ended from outside, it still ends what it started.
+    # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
         installation = Installation(Path(folder), seed=1, periods={"LOG_LEVEL": "ERROR"})

@@ -1,10 +1,10 @@
-"""Measures how long the check of a list takes, against a sandbox that answers each request after 20 ms.
+"""Measures how long dupdash takes to check the rows of a list, with a Moodle that answers each request after 20 ms.
 
     .venv/bin/python -m bench.judge_list [--rows 1000] [--latency 0.02]
 
-Every row has another source, by its short name, and a short name of its own: two lookups for each row. The reference in
-the same run are the same lookups one after the other, for 50 rows. Goal: 1,000 rows in 10 s. The seconds of the
-processor tell whether other programs kept it busy.
+Every row names a different source by its short name, and has a different new short name: two lookups for each row. The
+reference in the same run makes the same lookups one after the other, for 50 rows. Goal: 1,000 rows in 10 s. The CPU
+seconds show whether other programs kept the processor busy.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def _measure(folder: Path, rows: int, latency: float) -> None:
 
 
 def _start_sandbox(folder: Path, rows: int, latency: float) -> subprocess.Popen[str]:
-    """A process of its own, as a Moodle is: it must not share a processor lock with what is measured."""
+    """Start the sandbox in a process of its own, so that it does not share Python's lock with the measured code."""
     program = (
         "import sys, time\n"
         "from dupdash.sandbox.server import Sandbox\n"

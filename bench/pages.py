@@ -1,12 +1,12 @@
-"""Measure how long the pages take with many jobs in the database: ``python bench/pages.py --jobs 1000000``.
+"""Measures how long each page takes with many jobs in the database: ``python bench/pages.py --jobs 1000000``.
 
-A SQLite file and, with ``--postgres``, a database on that server are filled with a year of invented copies and their
-events. Every page is requested again and again as each of two people, through the whole middleware, one request after
-the other. The table shows the median and the 95th percentile of each page on both databases, Django admin's list of
-the same rows as a reference, and the share of requests that meet the goal. Queries that read a whole table of jobs or
-events are named below it.
+Fills a SQLite file and, with ``--postgres``, a database on that server with a year of invented jobs and events. Then it
+requests every page many times as each of two people, through the whole middleware, one request after the other. The
+table shows the median and the 95th percentile of each page on both databases, Django admin's list of the same rows as a
+reference, and the share of requests that meet the goal. Below the table it names the queries that read a whole table of
+jobs or events.
 
-``--keep FILE`` keeps the SQLite file, ``--fill`` only makes it: to look at the pages with something in them.
+``--keep FILE`` keeps the SQLite file. ``--fill`` only creates the file, to view the pages with many jobs.
 """
 
 import argparse
@@ -29,13 +29,13 @@ from urllib.parse import quote, urlencode
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 JOBS = 10_000
-# Milliseconds that 95 % of the requests must meet.
+# The goal: 95 % of the requests take at most this many milliseconds.
 GOALS = {"postgresql": 100, "sqlite": 250}
 SHARE = 0.95
 PASSWORD = "look-around"
 TABLES = r"duplication_(?:duplicationjob|jobevent)"
 REFERENCE = "admin: "
-# Not pages that somebody waits for, or about all jobs of a period: measured, but without a goal.
+# These are measured without a goal: nobody waits for them, or they cover all jobs of a period.
 WITHOUT_GOAL = ("all as CSV", "insights")
 
 
@@ -90,7 +90,7 @@ def fill(count: int) -> None:
 
 
 def addresses(visible: Any) -> dict[str, str]:
-    """The pages that are measured, by name, for a person who sees these jobs."""
+    """Return the URLs of the measured pages by their name, for a person who sees these jobs."""
     from django.urls import reverse
 
     from dupdash.web.job_list.orders import DEFAULT, ORDERS, Key
@@ -102,7 +102,7 @@ def addresses(visible: Any) -> dict[str, str]:
         return f"{copies}?{urlencode(query)}"
 
     def deep(name: str) -> str:
-        """The address of a page in the middle of an order."""
+        """Return the URL of a page in the middle of the sorted list."""
         number = len(ORDERS[name].parts) - 1 if name == DEFAULT else 0
         jobs = ORDERS[name].parts[number].sorted(visible)
         middle = jobs[jobs.count() // 2]
@@ -152,7 +152,7 @@ def addresses(visible: Any) -> dict[str, str]:
 
 
 def register_reference() -> None:
-    """Register a plain list of jobs in Django's admin as reference. dupdash itself has none."""
+    """Register a plain list of jobs in Django's admin as the reference. dupdash itself has no such list."""
     from django.contrib import admin
 
     from dupdash.duplication.models import DuplicationJob
@@ -168,7 +168,7 @@ def register_reference() -> None:
 
 
 def timed(ask: Callable[[], object], times: int) -> list[float]:
-    """The milliseconds of each call except the first, which warms up."""
+    """Return the milliseconds of each call except the first, which is the warm-up."""
     ask()
     taken = []
     for _ in range(times):
@@ -186,7 +186,7 @@ def measure(times: int) -> Iterator[Measured]:
 
     from dupdash.accounts import access
 
-    # A page that this person may not open is left out below.
+    # Pages that this person may not open are left out below.
     logging.disable(logging.WARNING)
     for name in ("admin", "faculty"):
         person = User.objects.get(username=name)
@@ -200,7 +200,7 @@ def measure(times: int) -> Iterator[Measured]:
 
             with CaptureQueriesContext(connection) as queries:
                 response, size = ask()
-                # Before the next request, which empties the log.
+                # The log must be read before the next request, which empties it.
                 asked = [query["sql"] for query in queries.captured_queries]
             if response.status_code in (302, 403):
                 continue
@@ -219,7 +219,7 @@ def percentile(taken: list[float]) -> float:
 
 
 def reads_whole_table(sql: str) -> bool:
-    """Whether a query reads all rows of a table or an index. A scan that a LIMIT ends does not count."""
+    """Return whether a query reads all rows of a table or index. A scan that ends at a LIMIT does not count."""
     from django.db import connection
 
     if not re.search(TABLES, sql) or not sql.startswith(("SELECT", "WITH")):
@@ -230,7 +230,7 @@ def reads_whole_table(sql: str) -> bool:
             return _scans(cursor.fetchone()[0][0]["Plan"], limited=False)
         cursor.execute(f"EXPLAIN QUERY PLAN {sql}")
         steps = [row[3] for row in cursor.fetchall()]
-    # "SCAN … USING INDEX" follows an order until the limit is reached.
+    # "SCAN … USING INDEX" reads rows in the order of the index until the LIMIT is reached.
     scans = [step for step in steps if re.match(rf"SCAN (?:{TABLES}|U\d)\b", step)]
     return any("USING" not in step or " LIMIT " not in sql for step in scans)
 
@@ -242,7 +242,7 @@ def _scans(plan: dict[str, Any], *, limited: bool) -> bool:
             return True
         if kind.startswith("Index") and "Index Cond" not in plan and not limited:
             return True
-    # What is sorted or hashed is read to its end, whatever limit is above it.
+    # Rows that are sorted or hashed are all read, whatever LIMIT follows.
     limited = limited and kind not in ("Sort", "Hash", "HashAggregate")
     return any(_scans(child, limited=limited) for child in plan.get("Plans", ()))
 
@@ -269,7 +269,7 @@ def run_one(given: argparse.Namespace) -> int:
 
 @contextmanager
 def database_on(server: str) -> Iterator[str]:
-    """Create a database on a PostgreSQL server, yield its address, and drop it afterwards."""
+    """Create a database on a PostgreSQL server, yield its URL, and drop it afterwards."""
     import psycopg
 
     base, name = server.rsplit("/", 1)[0] if server.count("/") > 2 else server, f"dupdash_bench_{os.getpid()}"
@@ -305,7 +305,7 @@ def show(results: dict[str, list[Measured]]) -> bool:
         cells = (_cell(vendor, by_vendor.get(vendor)) for vendor in results)
         print(f"{page:<33}{''.join(cells)}{max(row.queries for row in by_vendor.values()):>7}")
     print()
-    # Each is printed, also after one that fails.
+    # Every result is printed, also after one that misses its goal.
     met = [_meets_goal(vendor, rows) for vendor, rows in results.items()]
     return all(met)
 

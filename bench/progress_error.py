@@ -1,13 +1,13 @@
-"""Measure the error of the progress bar: the mean difference between the shown and the real share of a copy's time.
+"""Measures the error of the progress bar: the mean difference between the shown and the real progress of a copy.
 
     .venv/bin/python -m bench.progress_error [--copies 6] [--busy 16] [--concurrency 8] [--speed 2]
 
 Starts web, workers and a sandbox; with MOODLE_URL it works with a real site (see bench/site.py) and deletes its own
-copies there. The bar of every running copy is read ten times a second. The true share is known when the copy has
-ended: the time since it was sent, divided by all of its time. Beside it stands a plain bar: the time since it was sent,
-divided by the median duration of earlier copies as it was measured, of this source or by the number of activities. The
-plain bar stops at 95 %, and is 0 without earlier copies. A site with a single source, a large course, is measured with
-one copy at a time.
+copies there. The bar of every running copy is read ten times a second. The real progress is computed after the copy has
+ended: the time since the request was sent, divided by the duration of the copy. The reference is a plain bar: the time
+since the request was sent, divided by the median duration of earlier copies of this source, or else estimated from the
+number of activities. The plain bar stops at 95 %, and is 0 without earlier copies. On a site with a single source,
+which should be a large course, one copy is made at a time.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tests.chaos.environment import Installation
 from tests.chaos.processes import Process
 
 PATIENCE = 900.0
-# Goals in points, and the cases they are for.
+# The goal in percentage points for each case.
 GOALS = {
     "first copy of all": 10,
     "no history of this source": 10,
@@ -38,7 +38,7 @@ GOALS = {
 
 @dataclass
 class Curve:
-    """The values shown for one copy: Unix time, the bar, and the plain bar."""
+    """The values recorded for one copy: Unix time, dupdash's bar, and the plain bar."""
 
     expected: float | None
     samples: list[tuple[float, float]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Errors:
 
 
 class Measurement:
-    """Copies of one installation, in cases that use the history of the earlier ones."""
+    """Makes copies with one installation, case after case. Later cases use the durations of earlier ones."""
 
     def __init__(self, installation: Installation, sources: tuple[tuple[int, int], ...]) -> None:
         self.installation = installation
@@ -96,7 +96,7 @@ class Measurement:
         return _errors(ended, curves)
 
     def forget(self, **which: object) -> None:
-        """Delete finished jobs, so that they are no longer history. Their courses stay until the end."""
+        """Delete finished jobs, so that dupdash forgets their durations. Their courses are deleted at the end."""
         from dupdash.duplication.models import DuplicationJob, JobEvent
 
         old = DuplicationJob.objects.filter(**which)
@@ -126,7 +126,7 @@ def _watch(ids: list[str]) -> dict[str, Curve]:
 
 
 def _plain_duration(job: object) -> float | None:
-    """The median of the measured durations of earlier copies."""
+    """Return the median duration of earlier copies."""
     from dupdash.duplication.expectation import COURSE_WEIGHT
     from dupdash.duplication.models import DuplicationJob
     from dupdash.duplication.states import State
@@ -145,7 +145,7 @@ def _seconds(job: object) -> float:
 
 
 def _errors(ended: dict[str, object], curves: dict[str, Curve]) -> Errors:
-    """The mean over the copies of each copy's mean error, in points."""
+    """Return the mean error of each copy, averaged over the copies, in percentage points."""
     bar, plain = [], []
     for id, curve in curves.items():
         job = ended[id]
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--speed", type=float, default=2, help="of the sandbox")
     arguments = parser.parse_args()
-    # Ended from outside, it still ends what it started.
+    # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     site = real_site()
     with tempfile.TemporaryDirectory() as folder:

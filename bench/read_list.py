@@ -2,9 +2,9 @@
 
     .venv/bin/python -m bench.read_list [--rows 5000] [--columns 8]
 
-Each file is read in a process of its own, so that its memory is its own. The reference in the same run is csv.reader
-alone, and openpyxl alone. Seconds are those of the processor, so that other programs do not count. Goals for 5,000
-rows: 3 s and 150 MiB.
+Each file is read in a new process, so that its memory can be measured. The references in the same run are csv.reader
+alone and openpyxl alone. The table shows CPU seconds, which do not depend on other programs. Goals for 5,000 rows: 3 s
+and 150 MiB.
 """
 
 import argparse

@@ -1,7 +1,7 @@
-"""The Moodle of a measurement: the sandbox, or the site that MOODLE_URL names.
+"""Chooses the Moodle for a benchmark: the sandbox, or the real site that MOODLE_URL names.
 
-A real site also needs MOODLE_TOKEN, MOODLE_SOURCE_IDS (ids with commas between them) and MOODLE_CATEGORY, the category
-that the copies are made in. A measurement deletes its own copies there.
+A real site also needs MOODLE_TOKEN, MOODLE_SOURCE_IDS (ids separated by commas) and MOODLE_CATEGORY, the category for
+the copies. A benchmark deletes its own copies there.
 """
 
 import os
@@ -15,7 +15,7 @@ from tests.chaos.environment import Installation
 class Site:
     url: str
     token: str
-    # Source ids, each with the category of its copies.
+    # The id of each source with the category for its copies.
     sources: tuple[tuple[int, int], ...]
 
     @property
@@ -24,7 +24,7 @@ class Site:
 
 
 def real_site() -> Site | None:
-    """The site of the environment, or None if MOODLE_URL is not set."""
+    """Return the site that the environment variables name, or None if MOODLE_URL is not set."""
     if not os.environ.get("MOODLE_URL"):
         return None
     try:
@@ -40,13 +40,13 @@ def real_site() -> Site | None:
 def sandbox_sources(
     installation: Installation, count: int, *, least: int = 1, most: int = 70
 ) -> tuple[tuple[int, int], ...]:
-    """Courses of the sandbox with this many activities, each with its category."""
+    """Return courses of the sandbox with these numbers of activities, each with its category."""
     courses = [course for course in installation.courses() if least <= course["modules"] <= most]
     return tuple((course["id"], course["category"]) for course in courses[:count])
 
 
 def delete_copies(course_ids: Iterable[int]) -> None:
-    """Delete the copies of a measurement by the ids in its jobs."""
+    """Delete the copies of a benchmark in Moodle, by the course ids in its jobs."""
     from dupdash.duplication.moodle_clients import open_client
 
     with open_client() as client:

@@ -1,8 +1,9 @@
-"""Measure how many status calls a second the gateway answers: ``python bench/status.py``.
+"""Measures how many status calls per second the web services answer: ``python bench/status.py``.
 
 The database (a new SQLite file, or DATABASE_URL) has 1,000 running jobs. The server is gunicorn with one worker process
-and four threads, and all of dupdash's middleware. One client uses four kept-alive connections. The three subjects take
-turns of half a second, so that other load on the machine affects all of them. The result is the median of the turns:
+and four threads, and with all of dupdash's middleware. One client uses four kept-alive connections. Three kinds of
+calls take turns of half a second, so that other load on the machine affects all of them. The result is the median of
+the turns:
 
 - a Django view that returns a constant, as the reference for single calls;
 - ``…_get_status`` of one job after the other (goal: 0.6 times as many calls as the constant view);
@@ -34,13 +35,13 @@ ENDPOINT = "/webservice/rest/server.php"
 CONSTANT = "/bench/constant"
 STATUS = "core_course_async_duplicate_course_get_status"
 STATUSES = "core_course_async_duplicate_course_get_statuses"
-# Calls a second of core_backup_get_copy_progress on a stock Moodle 4.5.6 with two cores (measured).
+# Calls per second of core_backup_get_copy_progress on a stock Moodle 4.5.6 with two cores (measured).
 MOODLE = 104
 GOAL_RATIO, GOAL_IDS = 0.6, 10 * MOODLE
 
 
 def server() -> object:
-    """The WSGI application: dupdash with the constant view."""
+    """Return the WSGI application: dupdash with the constant view."""
     from django.http import HttpRequest, HttpResponse
     from django.urls import path
     from django.views.decorators.csrf import csrf_exempt
@@ -113,7 +114,7 @@ def jobs_and_token() -> Iterator[tuple[list[str], str]]:
 
 @contextmanager
 def gunicorn() -> Iterator[int]:
-    """Run gunicorn on a free port, and yield its address."""
+    """Run gunicorn on a free port, and yield its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -138,7 +139,7 @@ def gunicorn() -> Iterator[int]:
 
 
 def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: Callable[[object], bool]) -> float:
-    """The calls a second over all connections. Raises RuntimeError at the first wrong answer."""
+    """Return the calls per second over all connections. Raises RuntimeError at the first wrong answer."""
     counts = [0] * CONNECTIONS
     wrong: list[object] = []
     begun = time.monotonic()
@@ -169,7 +170,7 @@ def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: C
 
 
 def measure(port: int, ids: list[str], token: str, turns: int, seconds: float) -> dict[str, list[float]]:
-    """The rates of each subject, one per round."""
+    """Return the rates of each kind of call, one for each round."""
 
     def form(function: str, parameters: dict[str, str]) -> bytes:
         call = {"wstoken": token, "wsfunction": function, "moodlewsrestformat": "json", **parameters}
@@ -186,7 +187,7 @@ def measure(port: int, ids: list[str], token: str, turns: int, seconds: float) -
     for turn in range(turns + 1):
         for name, (path, bodies, right) in subjects.items():
             rate = a_second(port, seconds, path, bodies, right)
-            if turn:  # the first turn is a warm-up
+            if turn:  # The first turn is a warm-up.
                 found[name].append(rate)
     return found
 
@@ -204,13 +205,13 @@ def main() -> int:
             "DUPDASH_ENV_FILE": "",
             "SECRET_KEY": secrets.token_hex(),
             "DEBUG": "false",
-            # The rate limit is counted as usual, but never reached.
+            # Calls are counted for the rate limit as usual, but the limit is never reached.
             "API_RATE_PER_MINUTE": "100000000",
         }
         with jobs_and_token() as (ids, token), gunicorn() as port:
             rates = measure(port, ids, token, arguments.turns, arguments.seconds)
     constant, single, batch = (statistics.median(rates[name]) for name in ("constant", "single", "batch"))
-    # Ratio of adjacent turns: other load on the machine slows down both.
+    # The ratio of adjacent turns is taken, because other load on the machine slows down both.
     ratio = statistics.median(one / other for one, other in zip(rates["single"], rates["constant"], strict=True))
     ids_a_second = batch * JOBS
     database = os.environ["DATABASE_URL"].partition(":")[0]

@@ -1,12 +1,12 @@
-"""Measure copies a minute: a bare thread pool and dupdash, one after the other on the same Moodle.
+"""Measures copies per minute of dupdash and of a bare thread pool, one after the other on the same Moodle.
 
     .venv/bin/python -m bench.throughput [--concurrency 1 2 4 8] [--copies 16] [--rounds 1] [--speed 2] [--batch]
 
 Works with a sandbox, or with the real site that MOODLE_URL names (see bench/site.py), where it deletes its own copies.
-The thread pool is the limit: it does nothing but send the synchronous call with the same options. dupdash looks up
-names before it sends, watches the copy, confirms and verifies it; its time ends with the last job. Read the ratio, not
-the figures: machines are noisy. Both make one copy of each source before the measurement. With --batch, dupdash gets
-the copies of a round as one batch.
+The thread pool is the upper limit, because it only sends the synchronous call with the same options. dupdash also looks
+up names before it sends, watches the copy, and confirms and verifies it; its time ends with the last job. Compare the
+ratios of several runs, not the absolute figures, which vary with the load of the machine. Both make one copy of each
+source before the measurement. With --batch, dupdash gets the copies of a round as one batch.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Sources = tuple[tuple[int, int], ...]
 
 @dataclass
 class Measurement:
-    """One Moodle, and one installation of dupdash that works with it."""
+    """A Moodle, and an installation of dupdash that copies its courses."""
 
     installation: Installation
     sources: Sources
@@ -41,7 +41,7 @@ class Measurement:
     _number: int = 0
 
     def set_concurrency(self, concurrency: int) -> None:
-        """Start the workers anew: each is a process of its own, so their number is fixed while they run."""
+        """Restart the workers with another number of processes, which cannot change while they run."""
         from dupdash.duplication.models import ClusterHeartbeat
 
         old = self.installation.worker
@@ -54,7 +54,7 @@ class Measurement:
             time.sleep(0.1)
 
     def _names(self, count: int) -> list[tuple[int, int, str]]:
-        """Sources in turn, each with its category and a new short name."""
+        """Yield the sources in turn, each with the category and a new short name for the copy."""
         plan = []
         for source, category in islice(cycle(self.sources), count):
             self._number += 1
@@ -62,7 +62,7 @@ class Measurement:
         return plan
 
     def pool(self, count: int, concurrency: int) -> float:
-        """Seconds that a thread pool needs for so many copies."""
+        """Make some copies with a thread pool. Returns the seconds that this took."""
         from dupdash.duplication.moodle_clients import open_client
         from dupdash.moodle import options
 
@@ -86,7 +86,7 @@ class Measurement:
         return time.monotonic() - started
 
     def dupdash(self, count: int, concurrency: int) -> float:
-        """Seconds from the first request to the end of the last job."""
+        """Make some copies with dupdash. Returns the seconds from the first request to the end of the last job."""
         from django.conf import settings
 
         from dupdash.duplication import jobs
@@ -160,7 +160,7 @@ def _measure(installation: Installation, site: Site | None, arguments: argparse.
 
 
 def _rounds(measurement: Measurement, concurrency: int, arguments: argparse.Namespace) -> Iterable[tuple[float, float]]:
-    """Seconds of the pool and of dupdash; each is first in every second round."""
+    """Measure both in several rounds, each first in every second round. Yields the seconds of pool and dupdash."""
     for number in range(arguments.rounds):
         if number % 2:
             ours = measurement.dupdash(arguments.copies, concurrency)

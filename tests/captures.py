@@ -1,4 +1,4 @@
-"""Read captured requests and answers of a stock Moodle 4.5.6 from ``tests/wire``."""
+"""Reads captured requests and answers of a stock Moodle 4.5.6 from ``tests/wire``."""
 
 import json
 from pathlib import Path

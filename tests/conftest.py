@@ -1,4 +1,4 @@
-"""Fixtures for all tests: people with and without roles, and a Moodle."""
+"""Fixtures for all tests: people with and without roles, signed-in clients, and a sandbox."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -23,7 +23,7 @@ PASSWORD = "correct horse battery staple"
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The test database without the triggers of the audit table: tests empty every table by DELETE."""
+    """Create the test database without the triggers of the audit table, because tests empty every table by DELETE."""
     with django_db_blocker.unblock():
         append_only.release(connection)
 
@@ -31,7 +31,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def make_person(username: str, *roles: Role, **columns: Any) -> User:
     person = User.objects.create_user(username, f"{username}@example.edu", PASSWORD, **columns)
     for role in roles:
-        # A flush between tests deletes the groups that the migration made.
+        # Emptying the tables between tests deletes the groups that a migration created.
         person.groups.add(Group.objects.get_or_create(name=role.value)[0])
     return person
 
@@ -43,7 +43,7 @@ def administrator(db: None) -> User:
 
 @pytest.fixture
 def faculty(db: None) -> User:
-    """Teaches BIO101-2026S1 (course 7), AT&T and four more courses in the sandbox."""
+    """A faculty member who teaches BIO101-2026S1 (course 7), AT&T and four more courses in the sandbox."""
     return make_person("faculty", Role.FACULTY, first_name="Fay", last_name="Faculty")
 
 
@@ -60,7 +60,7 @@ def help_desk(db: None) -> User:
 
 @pytest.fixture
 def outsider(db: None) -> User:
-    """Has an account and no role."""
+    """A person with an account and no role."""
     return make_person("otto", first_name="Otto", last_name="Outsider")
 
 
@@ -92,7 +92,7 @@ def signed_in(person: User) -> Client:
 
 @pytest.fixture
 def sandbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A new sandbox, to which the settings point."""
+    """Start a new sandbox, and set it as the Moodle of dupdash."""
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     with Sandbox(speed=1000) as moodle:
         settings.MOODLE_URL = moodle.url

@@ -1,7 +1,7 @@
-"""Empty the tables of a PostgreSQL between two tests by DELETE.
+"""Empties the tables of a PostgreSQL database between two tests by DELETE.
 
-Django's TRUNCATE makes new files for every table and index, which takes longer than most of these tests; with the few
-rows that a test leaves, DELETE takes next to nothing. Foreign keys are deferred, so the order does not matter.
+Django uses TRUNCATE, which creates new files for every table and index and takes longer than most tests. DELETE is fast
+for the few rows that a test leaves. Foreign keys are deferred, so the order of the tables does not matter.
 """
 
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ for name in (
     "FACULTY_CATEGORIES",
 ):
     os.environ.pop(name, None)
-# Only the contract tests may use a real site. They find it under names that dupdash does not read.
+# Only the contract tests may use a real site. They read its settings from names that dupdash does not use.
 for name in ("MOODLE_URL", "MOODLE_TOKEN"):
     if value := os.environ.pop(name, ""):
         os.environ[f"CONTRACT_{name}"] = value
@@ -34,7 +34,7 @@ os.environ |= {
     "DEBUG": "false",
     "SANDBOX": "true",
     "EMAIL_BACKEND": "django.core.mail.backends.locmem.EmailBackend",
-    # The tests of single sign-on name a provider of their own.
+    # The tests of single sign-on start their own provider.
     "OIDC_ISSUER": "http://localhost:1",
     "OIDC_CLIENT_ID": "dupdash",
     "OIDC_CLIENT_SECRET": "only-for-tests",
@@ -44,20 +44,20 @@ os.environ |= {
 from dupdash.settings import *  # noqa: E402, F403
 from dupdash.settings import DATABASES, INSTALLED_APPS  # noqa: E402
 
-# Most tests are of an installation without single sign-on; its tables are there.
+# Most tests run without single sign-on. The database has its tables all the same.
 OIDC_ISSUER = ""
 INSTALLED_APPS.append("allauth.socialaccount.providers.saml")
 
-# The test database need not survive a power failure. Syncing to the disk would double the duration of the suite.
+# The test database need not survive a power failure. Syncing to the disk would double the duration of the tests.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
-    # A file, because threads and worker processes share it.
+    # The database is a file, because threads and worker processes share it.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(tempfile.gettempdir(), f"dupdash-test-{os.getpid()}.sqlite3")}
 else:
     DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"
 DATABASES["default"]["CONN_MAX_AGE"] = 0
-# Look for a static file when it is requested. Otherwise every test client lists all static files when it is made, which
-# took half of the time of the tests of pages.
+# Static files are searched when they are requested. Otherwise every new test client lists all static files, which took
+# half of the time of the page tests.
 WHITENOISE_AUTOREFRESH = True
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -1,6 +1,6 @@
-"""Decides who may see and do what. Pages, job actions and web services all use this module.
+"""Decides what each person may see and do. Pages, job actions and web services all use this module.
 
-A user of None is the command line: a person with a shell on the host may do what an administrator may.
+A user of None means the command line: a person with a shell on the host may do everything that an administrator may.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Role(StrEnum):
-    """The three roles; the values are the names of Django groups."""
+    """The three roles. The values are the names of Django groups."""
 
     ADMINISTRATOR = "Course administrators"
     FACULTY = "Faculty"
@@ -58,7 +58,7 @@ class NotTaught(NotAllowed):
 
 
 def roles(user: "User | AnonymousUser | None") -> frozenset[Role]:
-    """The roles of a person, from their groups. Superusers and the command line are administrators."""
+    """Return the roles of a person, from their groups. Superusers and the command line are administrators."""
     if user is None:
         return frozenset({Role.ADMINISTRATOR})
     if not user.is_authenticated or not user.is_active:
@@ -78,7 +78,7 @@ def is_administrator(user: "User | AnonymousUser | None") -> bool:
 
 
 def has_role(user: "User | AnonymousUser | None") -> bool:
-    """Whether this person may use the dashboard at all."""
+    """Return whether this person has any role. Without a role a person may not use dupdash."""
     return bool(roles(user))
 
 
@@ -87,7 +87,7 @@ def sees_all_jobs(user: "User | AnonymousUser | None") -> bool:
 
 
 def visible_jobs(user: "User | AnonymousUser | None") -> JobQuerySet:
-    """The jobs that this person may see. All other jobs are answered with 404."""
+    """Return the jobs that this person may see. Pages of all other jobs answer 404."""
     if sees_all_jobs(user):
         return DuplicationJob.objects.all()
     if user is None or not user.is_authenticated:
@@ -96,17 +96,17 @@ def visible_jobs(user: "User | AnonymousUser | None") -> JobQuerySet:
 
 
 def may_see(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
-    # In this order, because checking the requester needs no query.
+    # The requester is checked first, because this needs no query.
     return _is_own(user, job) or sees_all_jobs(user)
 
 
 def may_roll_over(user: "User | AnonymousUser | None") -> bool:
-    """Whether this person may request whole lists of copies, from a file or from a category."""
+    """Return whether this person may request a whole list of copies, from a file or from a category."""
     return is_administrator(user)
 
 
 def visible_batches(user: "User | AnonymousUser | None") -> "QuerySet[Batch]":
-    """The batches that this person may see. All other batches are answered with 404."""
+    """Return the batches that this person may see. Pages of all other batches answer 404."""
     if sees_all_jobs(user):
         return Batch.objects.all()
     if user is None or not user.is_authenticated:
@@ -115,19 +115,19 @@ def visible_batches(user: "User | AnonymousUser | None") -> "QuerySet[Batch]":
 
 
 def may_manage_batch(user: "User | AnonymousUser | None", batch: Batch) -> bool:
-    """Whether this person may pause, resume and cancel a batch: administrators any, faculty their own."""
+    """Return whether this person may pause, resume and cancel a batch: administrators any batch, faculty their own."""
     own = user is not None and user.is_authenticated and batch.requester_id == user.pk
     return is_administrator(user) or (own and Role.FACULTY in roles(user))
 
 
 def require_batch_manager(user: "User | AnonymousUser | None", batch: Batch) -> None:
-    """Raise NotAllowed unless ``may_manage_batch``."""
+    """Raise NotAllowed unless this person may pause, resume and cancel the batch."""
     if not may_manage_batch(user, batch):
         raise NotAllowed("You may not change this batch.")
 
 
 def may_submit(user: "User | AnonymousUser | None") -> bool:
-    """Whether this person may request copies at all."""
+    """Return whether this person may request copies at all."""
     return bool(roles(user) & {Role.ADMINISTRATOR, Role.FACULTY})
 
 
@@ -157,7 +157,7 @@ def _help_desk_by_policy(user: "User | AnonymousUser | None", job: DuplicationJo
 
 _Rule = Callable[["User | AnonymousUser | None", DuplicationJob], bool]
 
-# Who may do it besides administrators, who may do everything.
+# The roles that may do each action. Administrators may do every action.
 _RULES: dict[Action, tuple[_Rule, ...]] = {
     Action.CANCEL: (_own_as_faculty,),
     Action.RETRY: (_own_as_faculty, _help_desk_by_policy),
@@ -166,19 +166,19 @@ _RULES: dict[Action, tuple[_Rule, ...]] = {
 
 
 def may(user: "User | AnonymousUser | None", action: Action, job: DuplicationJob) -> bool:
-    """Whether a person's role allows this action on this job. The job's state is not checked."""
+    """Return whether a person's role allows this action on this job. The state of the job is not checked."""
     return is_administrator(user) or any(rule(user, job) for rule in _RULES.get(action, ()))
 
 
 def require(user: "User | AnonymousUser | None", action: Action, job: DuplicationJob) -> None:
-    """Raise NotAllowed unless ``may``."""
+    """Raise NotAllowed unless the person's role allows this action on this job."""
     if not may(user, action, job):
         raise NotAllowed(f"You may not {action} this job.")
 
 
 @dataclass(frozen=True)
 class RequestedCopy:
-    """The parts of a request that decide whether a person may make it: source, category and options."""
+    """The parts of a request on which the permission depends: source, category and options."""
 
     source_id: int
     category_id: int
@@ -195,7 +195,7 @@ def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, cli
         return
     if user is None or Role.FACULTY not in roles(user):
         raise NotAllowed("You may see jobs, but not request copies.")
-    # This check comes first, so that a request for a course of somebody else always gets the same answer.
+    # This check comes first, so that every request for another teacher's course gets the same answer.
     require_teaching(user, copy.source_id, client)
     if not may_copy_user_data(user) and user_data(copy.options):
         raise NotAllowed("Only course administrators may copy people and their work.")
@@ -212,14 +212,14 @@ def require_teaching(user: "User | AnonymousUser | None", course_id: int, client
 
 
 def category_is_allowed(user: "User | AnonymousUser | None", category_id: int, client: MoodleClient) -> bool:
-    """Whether this person may copy into the category: one of FACULTY_CATEGORIES or below it."""
+    """Return whether this person may copy into the category: faculty only into FACULTY_CATEGORIES and below."""
     if is_administrator(user) or not settings.FACULTY_CATEGORIES:
         return True
     return any(category.id == category_id and may_copy_into(user, category) for category in client.categories())
 
 
 def may_copy_into(user: "User | AnonymousUser | None", category: Category) -> bool:
-    """The same check for a category that has been read from Moodle."""
+    """Return whether this person may copy into a category that was already read from Moodle."""
     if is_administrator(user) or not settings.FACULTY_CATEGORIES:
         return True
     allowed = {str(entry) for entry in settings.FACULTY_CATEGORIES}
@@ -227,13 +227,13 @@ def may_copy_into(user: "User | AnonymousUser | None", category: Category) -> bo
 
 
 def taught_by(course_id: int, client: MoodleClient) -> frozenset[int]:
-    """The Moodle user ids of a course's contacts: by default its editing teachers."""
+    """Return the Moodle user ids of a course's contacts. By default these are its editing teachers."""
     course = client.course_by_id(course_id)
     return frozenset(contact.id for contact in course.contacts) if course else frozenset()
 
 
 def moodle_user_id(user: "User | AnonymousUser", client: MoodleClient) -> int:
-    """The Moodle user id of this person. Raises NotAllowed if no user or more than one user matches."""
+    """Return the Moodle user id of this person. Raises NotAllowed unless exactly one Moodle user matches."""
     found: set[int] = set()
     if user.is_authenticated:
         for field, value in (("email", user.email), ("username", user.username)):
@@ -247,5 +247,5 @@ def moodle_user_id(user: "User | AnonymousUser", client: MoodleClient) -> int:
 
 
 def first_state(user: "User | AnonymousUser | None") -> State:
-    """The state in which this person's new job begins."""
+    """Return the state in which a new job of this person begins."""
     return State.AWAITING_APPROVAL if needs_approval(user) else State.QUEUED

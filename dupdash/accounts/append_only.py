@@ -1,4 +1,4 @@
-"""Creates database triggers that refuse every UPDATE and DELETE on the audit table."""
+"""Creates the database triggers that refuse every UPDATE and DELETE on the audit table."""
 
 from typing import TYPE_CHECKING
 

@@ -15,7 +15,7 @@ class AccountsConfig(AppConfig):
             self._hide_from_admin()
 
     def _hide_from_admin(self) -> None:
-        """Leave only the links between accounts and the provider in the admin: the settings name the provider."""
+        """Remove django-allauth's models from Django's admin, except the links between accounts and the provider."""
         from allauth.account.models import EmailAddress
         from allauth.socialaccount.models import SocialApp, SocialToken
         from django.contrib import admin

@@ -19,7 +19,7 @@ from dupdash.accounts.models import SignInAttempt
 
 @dataclass(frozen=True)
 class Limit:
-    """How many attempts an account and an address have within SIGN_IN_WINDOW."""
+    """The number of attempts that one account and one address may make within SIGN_IN_WINDOW."""
 
     purpose: str
     account_setting: str
@@ -40,15 +40,17 @@ RESET = Limit("reset", "RESET_MAILS_ACCOUNT", "RESET_MAILS_ADDRESS")
 
 @dataclass(frozen=True)
 class Admission:
-    """``wait``: seconds until an attempt is allowed; 0: this attempt is allowed. ``is_last``: the next one must
-    wait."""
+    """Whether an attempt is allowed: if ``wait`` is 0. Otherwise ``wait`` is the number of seconds until the next one.
+
+    ``is_last``: this attempt is allowed, but the next one must wait.
+    """
 
     wait: int
     is_last: bool = False
 
 
 def admit(limit: Limit, account: str, address: str) -> Admission:
-    """Count an attempt, or refuse it and count nothing."""
+    """Count an attempt and allow it, or refuse it without counting it."""
     now = timezone.now()
     since = now - timedelta(seconds=settings.SIGN_IN_WINDOW)
     SignInAttempt.objects.filter(at__lt=since).delete()
@@ -69,7 +71,7 @@ def admit(limit: Limit, account: str, address: str) -> Admission:
 
 
 def forget(limit: Limit, account: str) -> None:
-    """Forget the attempts of an account after a successful sign-in."""
+    """Delete the counted attempts of an account, after a successful sign-in."""
     SignInAttempt.objects.filter(account=account_key(limit, account)).delete()
 
 

@@ -1,4 +1,4 @@
-"""Adds entries to the audit log. No other code writes to it. Entries contain no passwords, tokens and form inputs."""
+"""Adds entries to the audit log. No other code writes to the log. It contains no passwords, tokens or form inputs."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.audit")
 
-# The request that this thread answers, for code that does not get the request as an argument.
+# The request that the current thread answers, for code that does not get the request as an argument.
 _request: ContextVar[HttpRequest | None] = ContextVar("audited_request", default=None)
 
 
@@ -43,7 +43,7 @@ def record(
     detail: str = "",
     job_id: str = "",
 ) -> None:
-    """Add an entry. ``actor``: the person, if it is not the signed-in person of the request."""
+    """Add an entry. ``actor``: the person who acted, if this is not the signed-in person of the request."""
     request = _request.get()
     if actor is None and request is not None:
         actor = getattr(request, "user", None)
@@ -62,7 +62,7 @@ def record(
 
 
 def one_line(text: str, longest: int) -> str:
-    """The text on one line, without control characters, surrogates and direction overrides."""
+    """Return the text on one line, without control characters, surrogates and direction overrides."""
     printable = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(printable.split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

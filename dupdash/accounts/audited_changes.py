@@ -1,4 +1,4 @@
-"""Watches the changes that the audit log records: sign-ins, accounts, roles, decisions on requests, deleted courses."""
+"""Records sign-ins, changes of accounts and roles, decisions on requests and deleted courses in the audit log."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +16,9 @@ from dupdash.duplication.models import JobEvent
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The columns of an account that decide what it may do, with their names in an entry.
+# The columns of an account on which its permissions depend, and their names in an audit entry.
 _FLAGS = {"is_active": "active", "is_superuser": "superuser", "is_staff": "staff of the admin"}
-# The events of jobs that the audit log repeats. Reasons that people type are in the job's activity only.
+# The events of jobs that the audit log also records. Reasons typed by people are only in the job's timeline.
 _OF_JOBS = {
     "approved": AuditKind.APPROVED,
     "approval_undone": AuditKind.APPROVAL_UNDONE,
@@ -45,7 +45,7 @@ def connect() -> None:
 
 
 def _signed_in(request: HttpRequest | None, user: "User", **more: Any) -> None:
-    # The account as it was typed; a sign-in without a form counted no attempt.
+    # The account name as it was typed. A sign-in without a form has none, and counted no attempt.
     account = getattr(request, "attempted_account", None)
     if account is not None:
         forget(SIGN_IN, account)
@@ -55,9 +55,9 @@ def _signed_in(request: HttpRequest | None, user: "User", **more: Any) -> None:
 def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **more: Any) -> None:
     admission: Admission | None = getattr(request, "admission", None)
     if admission is not None and admission.wait:
-        # Refused without a check of the password. The attempt that reached the limit was recorded.
+        # This attempt was refused without checking the password. The attempt that reached the limit was recorded.
         return
-    # Only names of existing accounts, because people sometimes type a password into the field for the account.
+    # Only names of existing accounts are recorded, because people sometimes type a password into this field.
     typed = str(credentials.get("username") or "")
     found = get_user_model().objects.filter(username__iexact=typed).first() if "\0" not in typed else None
     subject = found.get_username() if found is not None else UNKNOWN_ACCOUNT
@@ -92,7 +92,7 @@ def _deleted(instance: "User", **more: Any) -> None:
 
 
 def _groups_changed(instance: Any, action: str, reverse: bool, pk_set: set[int] | None = None, **more: Any) -> None:
-    """Groups of a person, or (``reverse``) people of a group, were added, removed or cleared."""
+    """Record that groups of a person were changed, or with ``reverse`` that the people of a group were changed."""
     verbs = {"post_add": "added", "post_remove": "removed", "pre_clear": "removed"}
     if action not in verbs:
         return
@@ -108,6 +108,6 @@ def _job_event(instance: JobEvent, created: bool, **more: Any) -> None:
     if kind is None or not created:
         return
     job = instance.job
-    # The reason of a deletion names the course. The reason of a refusal was typed by a person, so it is left out.
+    # The reason of a deletion names the course. The reason of a refusal was typed by a person and is left out.
     detail = instance.reason if kind == AuditKind.COURSE_DELETED else f"via {instance.via}" if instance.via else ""
     record(kind, actor=instance.actor, subject=f"{job.shortname}: job {job.pk}", detail=detail, job_id=job.pk)

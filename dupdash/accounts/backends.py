@@ -1,4 +1,4 @@
-"""Authentication backends: the limit of attempts, which comes before every check of a password, and local accounts."""
+"""Authentication backends: one limits attempts before any password is checked, one signs in local accounts."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 class AttemptLimitBackend:
-    """First in AUTHENTICATION_BACKENDS: refuses an attempt before any other backend sees the password.
+    """Refuses too many sign-in attempts. It is the first backend, so the others never see the password then.
 
-    It authenticates nobody, so it has no ``get_user``: Django must not choose it for a session.
-
-    It leaves an Admission at ``request.admission``, with the waiting time for the sign-in page.
+    This backend authenticates nobody, so it has no ``get_user`` and Django never uses it for a session. It sets
+    ``request.admission``, from which the sign-in page shows the waiting time.
     """
 
     def authenticate(
@@ -35,7 +34,7 @@ class AttemptLimitBackend:
 
 
 class LocalAccountBackend(ModelBackend):
-    """Accounts with a password in this database, if LOCAL_PASSWORDS is set."""
+    """Signs in accounts with a password in this database, if LOCAL_PASSWORDS is set."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any

@@ -1,5 +1,4 @@
-"""Reads e-mail address, names and groups of a person from the claims of a single sign-on provider, which are
-untrusted."""
+"""Reads e-mail address, names and groups of a person from the untrusted claims of a single sign-on provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +9,20 @@ from django.core.validators import validate_email
 
 from dupdash.accounts.access import Role
 
-# The lengths of the columns of Django's user.
+# The lengths of the columns of Django's user model.
 NAME_LONGEST, EMAIL_LONGEST = 150, 150
 
 
 class Untrusted(Exception):
-    """The claims cannot be used to sign somebody in. The message is shown to the person."""
+    """The claims cannot be used to sign a person in. The message is shown to that person."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """``roles`` is None if no group is mapped to a role. Then administrators assign roles in Django's admin."""
+    """A person as the provider describes them.
+
+    ``roles`` is None if the settings map no groups to roles. Then administrators assign roles in Django's admin.
+    """
 
     email: str
     first_name: str
@@ -30,7 +32,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Rules:
-    """How the claims of the configured provider are used."""
+    """The settings for the claims of the configured provider."""
 
     trust_email: bool
     groups: str
@@ -40,7 +42,7 @@ class Rules:
 
 
 def rules() -> Rules:
-    """Those of the settings; OpenID Connect and SAML have their own."""
+    """Return the rules from the settings of OpenID Connect or SAML, whichever is configured."""
     if settings.SAML_METADATA_FILE:
         return Rules(
             trust_email=True,
@@ -59,9 +61,9 @@ def rules() -> Rules:
 
 
 def person_of(claims: Mapping[str, object]) -> Person:
-    """The person whom these claims describe. Raises Untrusted.
+    """Return the person whom these claims describe. Raises Untrusted.
 
-    The e-mail address decides which Moodle person this is, so it must be one that the provider has verified.
+    dupdash finds the person's Moodle user by the e-mail address, so the provider must have verified the address.
     """
     return Person(
         email=_email(claims),
@@ -80,7 +82,7 @@ def _email(claims: Mapping[str, object]) -> str:
     except ValidationError:
         raise Untrusted("Your university account has no e-mail address that dupdash can use.") from None
     verified = claims.get("email_verified")
-    # Some providers send "true" as text.
+    # Some providers send the text "true" instead of a boolean.
     if verified in (True, "true") or (verified is None and rules().trust_email):
         return email.lower()
     raise Untrusted("The e-mail address of your university account is not verified.")
@@ -100,7 +102,7 @@ def _roles(claims: Mapping[str, object]) -> frozenset[Role] | None:
 
 
 def _groups(claims: Mapping[str, object], name: str) -> set[str]:
-    """The values of a claim. A name with dots also finds a nested claim, for example ``realm_access.roles``."""
+    """Return the values of a claim. A name with dots also finds a nested claim, for example ``realm_access.roles``."""
     found: object = claims.get(name)
     if found is None and "." in name:
         found = claims
@@ -112,7 +114,7 @@ def _groups(claims: Mapping[str, object], name: str) -> set[str]:
 
 
 def _text(value: object) -> str:
-    """A name on one line, without characters that PostgreSQL or a mail cannot hold."""
+    """Return a name on one line, without characters that PostgreSQL or a mail cannot contain."""
     if not isinstance(value, str):
         return ""
     return " ".join("".join(character for character in value if character.isprintable()).split())[:NAME_LONGEST]

@@ -9,11 +9,11 @@ UNKNOWN = "unknown"
 
 
 def client_address(request: HttpRequest) -> str:
-    """The client's IP address, or UNKNOWN (a Unix socket without a proxy).
+    """Return the client's IP address, or UNKNOWN for a Unix socket without a proxy.
 
     Each proxy appends the address of its own client to X-Forwarded-For. Only the last TRUSTED_PROXIES entries come
-    from our proxies; a client may send any entries before them. A header that is too short was not written by our
-    proxies, so the address of the connection counts.
+    from our proxies; a client may send any entries before them. If the header has fewer entries, our proxies did not
+    write it, and the address of the connection is returned.
     """
     forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
     trusted = settings.TRUSTED_PROXIES
@@ -22,8 +22,10 @@ def client_address(request: HttpRequest) -> str:
 
 
 def network_of(address: str) -> str:
-    """The network that limits count: an IPv4 address, or the /64 network of an IPv6 address, which often is one
-    person."""
+    """Return the network whose attempts are counted together: an IPv4 address, or the /64 network of an IPv6 address.
+
+    One person often has a whole /64 network.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -39,6 +41,6 @@ def _valid(text: str) -> str:
     except ValueError:
         return ""
     if isinstance(parsed, ipaddress.IPv6Address):
-        # A scope ("%eth0") names an interface of the machine that wrote it. Mapped IPv4 addresses are IPv4 addresses.
+        # The scope of an address ("%eth0") is removed. An IPv4 address written as IPv6 counts as IPv4.
         return str(parsed.ipv4_mapped or ipaddress.IPv6Address(int(parsed)))
     return str(parsed)

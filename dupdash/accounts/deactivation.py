@@ -1,7 +1,7 @@
 """Revokes the API tokens and deletes the sessions of an account when it is made inactive.
 
-Django and the web services refuse an inactive account anyway. But without this its tokens and sessions would work again
-when the account is made active again.
+Django and the web services refuse an inactive account anyway. But without this module the account's old tokens and
+sessions would work again as soon as the account is active again.
 """
 
 import logging
@@ -25,7 +25,7 @@ logger = logging.getLogger("dupdash.accounts")
 
 
 def connect() -> None:
-    """Watch every change of an account, from Django's admin or from code."""
+    """Connect the signal handlers, so that every change of an account is noticed, from Django's admin or from code."""
     pre_save.connect(_remember_state, sender=get_user_model(), dispatch_uid="dupdash.deactivation.before")
     post_save.connect(_end_access, sender=get_user_model(), dispatch_uid="dupdash.deactivation.after")
 
@@ -50,7 +50,7 @@ def end_access(person: "User") -> None:
 
 
 def _delete_sessions(person: "User") -> int:
-    """Read every unexpired session, because only its signed text names the owner. This is rarely needed."""
+    """Delete the sessions of a person. All sessions must be read, because only their signed content names the owner."""
     store = import_module(settings.SESSION_ENGINE).SessionStore()
     unexpired = Session.objects.filter(expire_date__gt=timezone.now())
     owned = [

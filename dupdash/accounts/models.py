@@ -17,19 +17,19 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
 
 
 class ApiToken(models.Model):
-    """Gives a program the permissions of the token's owner until it expires or is revoked.
+    """A token that gives a program the permissions of the token's owner, until the token expires or is revoked.
 
     Only a hash of the token is stored. A token has 128 random bits, so an unsalted hash is safe and can be indexed.
     """
 
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
-    # The events of jobs that a program changes name this label.
+    # The purpose of the token. Events of jobs that the program changes show it.
     label = models.CharField(max_length=LABEL_LONGEST)
     sha256 = models.CharField(max_length=64, unique=True, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
-    # The minute of the last use, and the number of calls granted in that minute.
+    # The minute of the last call, and the number of calls that were allowed in that minute.
     last_used_at = models.DateTimeField(null=True)
     granted = models.PositiveIntegerField(default=0)
 
@@ -54,14 +54,14 @@ class ApiToken(models.Model):
 
     @property
     def status(self) -> str:
-        """For lists: active, expired or revoked."""
+        """Return "active", "expired" or "revoked", for lists of tokens."""
         if self.revoked_at is not None:
             return "revoked"
         return "active" if self.is_usable() else "expired"
 
 
 class SignInAttempt(models.Model):
-    """An attempt to sign in or to reset a password; kept for SIGN_IN_WINDOW, or until its account has signed in."""
+    """An attempt to sign in or to reset a password. It is kept for SIGN_IN_WINDOW or until the account signs in."""
 
     at = models.DateTimeField()
     # Keyed hashes of the account and the network address (attempt_limits.py).
@@ -98,7 +98,7 @@ class AuditKind(models.TextChoices):
 
 
 class AppendOnly(Exception):
-    """An audit entry cannot be changed or deleted."""
+    """Code tried to change or delete an audit entry, which is not possible."""
 
 
 class AuditQuerySet(models.QuerySet["AuditEntry"]):
@@ -113,14 +113,14 @@ class AuditQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """Who did what, when and from where. Entries are only added (audit.py); triggers refuse changes.
+    """An entry of the audit log: who did what, when and from where. Database triggers refuse changes.
 
-    People are stored by name and id, without a foreign key, because an entry is kept longer than the account.
+    People are stored by name and id, without a foreign key, because entries are kept longer than accounts.
     """
 
     at = models.DateTimeField(default=timezone.now)
     kind = models.CharField(max_length=40, choices=AuditKind)
-    # Empty: dupdash itself, or the command line.
+    # Empty if dupdash itself or the command line acted.
     actor = models.CharField(max_length=150, blank=True)
     actor_id = models.PositiveBigIntegerField(null=True)
     # The account, token, job or setting that was changed.
@@ -151,7 +151,7 @@ class AuditEntry(models.Model):
 
 
 class PolicySnapshot(models.Model):
-    """The policy settings at the last start; one row. The next start compares them."""
+    """The policy settings at the last start, in a single row. The next start compares them with its own settings."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     digest = models.CharField(max_length=64)

@@ -1,4 +1,4 @@
-"""Signs people in with their Moodle username and password. Moodle checks the password; it is not stored or logged."""
+"""Signs people in with their Moodle username and password. Moodle checks the password; dupdash does not store it."""
 
 import logging
 from typing import Any
@@ -19,13 +19,13 @@ from dupdash.moodle.transport import Secret, Timeouts
 
 logger = logging.getLogger("dupdash.accounts")
 
-# The values of MOODLE_SIGN_IN_ROLE, and the role that a new account gets.
+# The role that a new account gets, for each value of MOODLE_SIGN_IN_ROLE.
 ROLES = {"faculty": Role.FACULTY, "help_desk": Role.HELP_DESK, "none": None}
 NAME_LONGEST = 150
 
 
 class MoodleBackend(ModelBackend):
-    """Lets Moodle check passwords of people who have no password in dupdash. Used if MOODLE_SIGN_IN is true."""
+    """Has Moodle check the passwords of people who have no password in dupdash, if MOODLE_SIGN_IN is true."""
 
     @sensitive_variables("password", "secret")
     def authenticate(
@@ -35,7 +35,7 @@ class MoodleBackend(ModelBackend):
             return None
         name = username.strip().lower()
         if _has_password_here(name):
-            # A password for dupdash is never sent to Moodle, not even a mistyped one.
+            # dupdash's own passwords are never sent to Moodle, not even mistyped ones.
             return None
         secret = Secret(password)
         timeouts = Timeouts(settings.MOODLE_CONNECT_TIMEOUT, settings.MOODLE_READ_TIMEOUT)
@@ -52,7 +52,7 @@ def _has_password_here(name: str) -> bool:
 
 
 def _signed_in(name: str, request: HttpRequest | None) -> User | None:
-    """The account of a Moodle user whose password was correct. Creates the account if necessary."""
+    """Return the account of a Moodle user whose password was correct. The account is created if necessary."""
     try:
         with open_client() as client:
             people = client.users_by_field("username", name)
@@ -69,8 +69,10 @@ def _signed_in(name: str, request: HttpRequest | None) -> User | None:
 
 
 def _account(person: MoodleUser, name: str) -> User | None:
-    """The account with this username and e-mail address. An account with only one of them may belong to somebody
-    else."""
+    """Return the account with both this username and this e-mail address.
+
+    An account with only one of the two may belong to somebody else.
+    """
     same_name = User.objects.filter(username__iexact=name).first()
     if same_name is not None:
         if same_name.email.lower() == person.email.lower():

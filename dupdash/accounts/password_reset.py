@@ -1,4 +1,4 @@
-"""Password reset by mail. A worker looks up the account, so the web process behaves the same without an account."""
+"""Mails links to reset a password. A worker looks up the account, so the page does not reveal if one exists."""
 
 from django.conf import settings
 from django.contrib.auth.forms import PasswordResetForm
@@ -8,7 +8,7 @@ from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
 
 
 def request_reset(address: str, client: str) -> None:
-    """Have a mail sent to the accounts with this e-mail address, unless too many were requested.
+    """Have a worker mail a link to the accounts with this e-mail address, unless too many mails were requested.
 
     The answer is the same for every address, so that nobody learns which accounts exist.
     """
@@ -17,11 +17,11 @@ def request_reset(address: str, client: str) -> None:
 
 
 def send_reset_mails(address: str) -> None:
-    """The task: mail each active account with this address that has a password. Django logs a mail that fails."""
+    """Mail a link to each active account with this address and a password. Django logs a mail that fails."""
     form = PasswordResetForm({"email": address})
     if form.is_valid():
         form.save(
-            # The links lead to SITE_URL, never to the Host header of a request.
+            # The links use SITE_URL, never the Host header of a request.
             domain_override=settings.SITE_URL.partition("://")[2],
             subject_template_name="accounts/reset_mail_subject.txt",
             email_template_name="accounts/reset_mail.txt",

@@ -13,7 +13,7 @@ from dupdash.accounts.models import AuditKind, PolicySnapshot
 
 logger = logging.getLogger("dupdash.accounts")
 
-# No secret is among them.
+# The settings that are recorded. None of them is a secret.
 SETTINGS = (
     "FACULTY_NEEDS_APPROVAL",
     "FACULTY_MAY_COPY_USER_DATA",
@@ -49,7 +49,7 @@ SETTINGS = (
 
 
 def record_at_start() -> None:
-    """Record changes when a web process starts. It starts even if the database is down."""
+    """Record changed settings when a web process starts. If the database is down, the process starts anyway."""
     try:
         record_changes()
     except DatabaseError as error:
@@ -57,7 +57,7 @@ def record_at_start() -> None:
 
 
 def record_changes() -> None:
-    """Add an entry for each setting that differs from the last start; several processes at once add it once."""
+    """Add an entry for each setting that differs from the last start. Several processes at once add only one entry."""
     values = {name: getattr(settings, name) for name in SETTINGS}
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     with transaction.atomic():

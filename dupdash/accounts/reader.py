@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def reader_of(job: DuplicationJob, user: "User | None", *, may_delete_courses: bool) -> Reader:
-    """``may_delete_courses``: whether dupdash's token may delete courses in Moodle."""
+    """Return what a person may do with a job. ``may_delete_courses``: whether dupdash's token may delete courses."""
     can_retry = access.may(user, Action.RETRY, job) and job.can_be_retried
     return Reader(
         is_administrator=access.is_administrator(user),

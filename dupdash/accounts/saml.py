@@ -27,7 +27,8 @@ ATTRIBUTES = {
         "displayName",
     ),
 }
-# What identifies a person for ever. Without any of them the NameID does, or the e-mail address where that one changes.
+# Attributes that permanently identify a person. Without them the NameID is used, or the e-mail address if the NameID
+# changes with each sign-in.
 IDENTIFIERS = (
     "urn:oasis:names:tc:SAML:attribute:subject-id",
     "urn:oasis:names:tc:SAML:attribute:pairwise-id",
@@ -38,7 +39,7 @@ POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 
 
 class Refused(Exception):
-    """The answer is not accepted. ``why`` is for the log and the audit page, ``advice`` for the person."""
+    """The answer is not accepted. ``why`` is for the log and the audit page, ``advice`` is shown to the person."""
 
     def __init__(self, why: str, advice: str = "Try again. If it fails again, ask a course administrator.") -> None:
         super().__init__(why)
@@ -47,7 +48,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """A checked answer, with the methods by which django-allauth reads it."""
+    """A checked answer of the provider, with the methods that django-allauth calls."""
 
     request_id: str
     attributes: dict[str, list[str]]
@@ -58,7 +59,7 @@ class Answer:
         return self.attributes
 
     def get_nameid(self) -> str:
-        """What identifies this person at the provider in all later answers."""
+        """Return the permanent identifier of this person at the provider."""
         lasting = "" if self.name_id_format == TRANSIENT else self.name_id
         return _first(self.attributes, IDENTIFIERS) or lasting or _first(self.attributes, ATTRIBUTES["email"]) or "?"
 
@@ -67,7 +68,7 @@ class Answer:
 
 
 def request_to_provider() -> tuple[str, str]:
-    """The address to which the browser is sent, and the id of the request that is in it."""
+    """Return the URL to which the browser is redirected, and the id of the SAML request in that URL."""
     authentication = _authentication({})
     address: str = authentication.login(return_to="")
     return address, str(authentication.get_last_request_id())
@@ -77,10 +78,10 @@ def check(answer: str) -> Answer:
     """Check signature, audience, recipient and time of an answer. Raises Refused."""
     authentication = _authentication({"SAMLResponse": answer})
     try:
-        # Which request it answers is checked by the caller, who knows which ones this browser has sent.
+        # The caller checks that this browser sent the request that is answered.
         authentication.process_response(request_id=None)
     except Exception as error:
-        # Whatever hostile XML makes a parser raise.
+        # Hostile XML can make a parser raise exceptions of many kinds.
         raise Refused(f"the answer cannot be read: {type(error).__name__}") from None
     if errors := authentication.get_errors():
         why = str(authentication.get_last_error_reason() or ", ".join(errors))
@@ -101,9 +102,9 @@ def check(answer: str) -> Answer:
 
 
 def claims(attributes: dict[str, list[str]]) -> dict[str, object]:
-    """The attributes under the names that OpenID Connect gives them, so that both are used in the same way.
+    """Return the attributes under their OpenID Connect names, so that other code treats both protocols alike.
 
-    SAML does not say whether an address is verified: whoever configures the provider trusts its addresses.
+    SAML does not say whether an e-mail address is verified, so all addresses of the configured provider are trusted.
     """
     found: dict[str, object] = {"email_verified": True, "groups": attributes.get(settings.SAML_GROUPS_ATTRIBUTE, [])}
     for claim, names in ATTRIBUTES.items():
@@ -113,7 +114,7 @@ def claims(attributes: dict[str, list[str]]) -> dict[str, object]:
 
 
 def metadata() -> bytes:
-    """What the administrators of the provider need to know about dupdash."""
+    """Return dupdash's SAML metadata (XML), which the administrators of the provider need."""
     from onelogin.saml2.settings import OneLogin_Saml2_Settings
 
     text = OneLogin_Saml2_Settings(settings=_configuration(), sp_validation_only=True).get_sp_metadata()
@@ -127,7 +128,7 @@ def _first(attributes: dict[str, list[str]], names: tuple[str, ...]) -> str:
 def _authentication(form: dict[str, str]) -> "OneLogin_Saml2_Auth":
     from onelogin.saml2.auth import OneLogin_Saml2_Auth
 
-    # From the settings and not from the request: a forged Host header does not change who the recipient is.
+    # The recipient comes from the settings, not from the request, so that a forged Host header cannot change it.
     here = urlsplit(settings.SITE_URL)
     request = {
         "https": "on" if here.scheme == "https" else "off",
@@ -147,7 +148,7 @@ def _configuration() -> dict[str, Any]:
             "entityId": f"{settings.SITE_URL}{reverse('saml_metadata')}",
             "assertionConsumerService": {"url": f"{settings.SITE_URL}{reverse('saml_acs')}", "binding": POST},
         },
-        # A signature is required in any case, over the assertion or over the whole answer.
+        # A signature is always required, of the assertion or of the whole answer.
         "security": {
             "rejectDeprecatedAlgorithm": True,
             "requestedAuthnContext": False,
@@ -163,7 +164,10 @@ def _provider(file: Path, entity_id: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=4)
 def _parsed(file: Path, entity_id: str, changed: int) -> dict[str, Any]:
-    """The provider in the metadata. ``changed``: when the file changed last, so that a new one is read."""
+    """Return the provider described in the metadata file. ``changed`` is the time of the file's last change.
+
+    The result is cached by this time, so that a changed file is read again.
+    """
     from onelogin.saml2.idp_metadata_parser import OneLogin_Saml2_IdPMetadataParser
 
     parsed = OneLogin_Saml2_IdPMetadataParser.parse(file.read_text(), entity_id=entity_id or None)

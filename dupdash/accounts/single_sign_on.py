@@ -31,14 +31,14 @@ PROVIDER, SAML_PROVIDER = "oidc", "saml"
 
 
 def offered_name() -> str:
-    """What people call their account at the configured provider; "" where none is configured."""
+    """Return the configured name of the provider for the sign-in button; "" if no provider is configured."""
     if settings.OIDC_ISSUER:
         return str(settings.OIDC_NAME)
     return str(settings.SAML_NAME) if settings.SAML_METADATA_FILE else ""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Keeps django-allauth from adding messages and sending mails: dupdash has its own."""
+    """Keeps django-allauth from adding messages and sending mails, because dupdash has its own."""
 
     def add_message(self, *arguments: Any, **more: Any) -> None:
         pass
@@ -55,7 +55,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> list[Any]:
-        """Only the provider of the settings. Providers in the database are ignored."""
+        """Return only the provider of the settings. Providers in the database are ignored."""
         if settings.SAML_METADATA_FILE:
             return [SocialApp(provider=SAML_PROVIDER, provider_id=SAML_PROVIDER, client_id=SAML_PROVIDER, settings={})]
         if not settings.OIDC_ISSUER:
@@ -76,12 +76,15 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         ]
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Called after the provider has authenticated somebody, before the person is signed in."""
+        """Find or create the account, and set its roles.
+
+        django-allauth calls this after the provider has authenticated a person, before the person is signed in.
+        """
         account = sociallogin.account
         try:
             is_saml = account.provider == SAML_PROVIDER
             person = person_of(saml.claims(account.extra_data) if is_saml else _claims(account.extra_data))
-            # What the provider says is used now, and not stored.
+            # The claims are used now and are not stored.
             account.extra_data = {}
             sociallogin.email_addresses = []
             if not sociallogin.is_existing:
@@ -104,7 +107,7 @@ class SingleSignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         exception: Exception | None = None,
         extra_context: Any = None,
     ) -> None:
-        # Without the text of the exception, because an answer of the provider may contain a token.
+        # The text of the exception is not logged, because an answer of the provider may contain a token.
         logger.warning("a single sign-on failed: %s", type(exception).__name__ if exception else error)
         record(AuditKind.SIGN_IN_FAILED, subject=settings.OIDC_NAME, detail="the provider's answer was not accepted")
         text = "Try again. If it fails again, ask a course administrator."
@@ -118,7 +121,7 @@ def refusal(
 
 
 def _claims(extra_data: dict[str, Any]) -> dict[str, object]:
-    """The claims of the ID token and of the user information, which must be about the same person."""
+    """Return the claims of the ID token and of the user information, which must describe the same person."""
     token, info = extra_data.get("id_token"), extra_data.get("userinfo")
     if not isinstance(token, dict) or not isinstance(info, dict) or token.get("sub") != info.get("sub"):
         raise Untrusted("The answers of the sign-in service do not fit together. Ask a course administrator.")
@@ -126,7 +129,7 @@ def _claims(extra_data: dict[str, Any]) -> dict[str, object]:
 
 
 def _account_of(person: Person) -> User | None:
-    """The existing account with this verified e-mail address, for example a local one at the first single sign-on."""
+    """Return the existing account with this verified e-mail address, for example a local account."""
     found = list(User.objects.filter(email__iexact=person.email)[:2])
     if len(found) > 1:
         raise Untrusted("Several accounts in dupdash have your e-mail address. Ask a course administrator.")
@@ -134,8 +137,10 @@ def _account_of(person: Person) -> User | None:
 
 
 def _free_username(email: str) -> str:
-    """The username of a new account: the e-mail address. A name that people choose could be another user's in
-    Moodle."""
+    """Return the username for a new account: the e-mail address.
+
+    A username that people can choose at the provider could be the Moodle username of somebody else.
+    """
     if not User.objects.filter(username__iexact=email).exists():
         return email
     raise Untrusted(f"Another account in dupdash is called {email}. Ask a course administrator.")
@@ -155,7 +160,7 @@ def _save(user: User, account: SocialAccount, person: Person) -> None:
 
 
 def set_roles(user: User, roles: frozenset[Role]) -> None:
-    """Give the account exactly these roles. Groups that are not roles stay."""
+    """Give the account exactly these roles. Other groups of the account are kept."""
     names = {role.value for role in roles}
     have = set(user.groups.filter(name__in=[role.value for role in Role]).values_list("name", flat=True))
     user.groups.add(*(Group.objects.get_or_create(name=name)[0] for name in sorted(names - have)))

@@ -27,12 +27,12 @@ TOKEN_BYTES = 16
 TOKEN_LONGEST = 128
 DAYS_DEFAULT = 365
 DAYS_MOST = 3650
-# A process reserves calls in portions: one UPDATE for each portion instead of one for each call.
+# The number of calls that a process reserves with one UPDATE, instead of one UPDATE for each call.
 PORTION_MOST = 100
 
 
 def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken, str]:
-    """Create a token. Returns it with its text, which is not stored.
+    """Create a token. Returns the token and its text, which is not stored.
 
     Raises IntegrityError if the owner has an unrevoked token with this label.
     """
@@ -47,9 +47,9 @@ def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken
 
 
 def find(text: str) -> ApiToken | None:
-    """The usable token with this text, and its owner, who may be inactive.
+    """Return the usable token with this text, together with its owner, who may be inactive.
 
-    Every call reads the database, so that revoking works at once.
+    Every call reads the database, so that a revoked token stops working at once.
     """
     return find_with_job(text, "", None)[0]
 
@@ -57,9 +57,10 @@ def find(text: str) -> ApiToken | None:
 def find_with_job(
     text: str, job_id: str, columns: Columns[DuplicationJob] | None
 ) -> tuple[ApiToken | None, DuplicationJob | None]:
-    """The same, and these columns of the job with this id, whoever may see it. Token, owner and job come in one query.
+    """Return the usable token with this text, and these columns of the job with this id, read with one query.
 
-    Programs poll the status of their jobs: each further query would cost a round trip to the database.
+    The caller must check that the owner may see the job. Programs poll the status of their jobs often, and each further
+    query would cost a round trip to the database.
     """
     if not text or len(text) > TOKEN_LONGEST:
         return None, None
@@ -95,7 +96,7 @@ def _sql(columns_of_job: Columns[DuplicationJob] | None) -> str:
 
 
 def revoke(token: ApiToken) -> bool:
-    """Revoke a token with immediate effect; False if it was already revoked."""
+    """Revoke a token with immediate effect. Returns False if the token was already revoked."""
     revoked = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
     token.refresh_from_db()
     if revoked:
@@ -105,15 +106,15 @@ def revoke(token: ApiToken) -> bool:
 
 
 def admit(token: ApiToken) -> bool:
-    """Count one call of a token; False if it has used all its calls of this minute (API_RATE_PER_MINUTE).
+    """Count one call of a token. Returns False if the calls of this minute are used up (API_RATE_PER_MINUTE).
 
-    The limit holds over all processes, because all portions are taken from one row. Unused calls of a portion are lost,
-    so each further process may refuse calls up to one portion early. The first portion of a minute sets "last used".
+    All processes share the limit, because they take their portions from the same row. The unused calls of a portion are
+    lost, so each further process may refuse calls up to one portion early. A minute's first portion sets "last used".
     """
     minute = timezone.now().replace(second=0, microsecond=0)
     if (answer := _from_portion(token.pk, minute)) is not None:
         return answer
-    # Without the lock, so that a slow database delays only this call.
+    # The lock is not held here, so that a slow database delays only this call.
     portion = _take_portion(token, minute)
     with _lock:
         if len(_portions) >= _REMEMBERED:
@@ -128,7 +129,7 @@ def admit(token: ApiToken) -> bool:
 
 @dataclass
 class _Portion:
-    """The calls that this process may still grant in a minute. ``used_up``: the token has no calls left."""
+    """The calls that this process may still allow in a minute. ``used_up``: the token has no calls left."""
 
     minute: datetime
     left: int
@@ -141,13 +142,13 @@ _portions: dict[int, _Portion] = {}
 
 
 def clear_portions() -> None:
-    """Forget all portions, as in a new process."""
+    """Forget all reserved calls, as if the process were new."""
     with _lock:
         _portions.clear()
 
 
 def _from_portion(token_id: int, minute: datetime) -> bool | None:
-    """Whether a call is granted; None if the database must decide."""
+    """Return whether a call is allowed, or None if the database must decide."""
     with _lock:
         portion = _portions.get(token_id)
         if portion is None or portion.minute != minute:
@@ -169,7 +170,7 @@ def _take_portion(token: ApiToken, minute: datetime) -> int:
         if same.filter(granted__lte=limit - portion).update(granted=F("granted") + portion):
             return portion
     except DatabaseError as error:
-        # Calls that only read must not fail because the counter cannot be written.
+        # A call that only reads must not fail if the counter cannot be written.
         logger.warning("calls of the API token %s could not be counted: %s", token.pk, error)
         return portion
     return 0

@@ -1,4 +1,4 @@
-"""Checks which addresses callbacks may use: http or https, allowed hosts only, and no private network."""
+"""Checks that the address of a callback is allowed: http or https, an allowed host, and no private network."""
 
 import ipaddress
 import socket
@@ -46,7 +46,7 @@ def check_address(address: str) -> None:
 
 
 def is_allowed(host: str) -> bool:
-    """Whether the setting names the host. An entry that begins with a dot allows all hosts of that domain."""
+    """Return whether the setting allows the host. An entry that begins with a dot allows all hosts of that domain."""
     host = host.lower().rstrip(".")
     return any(
         host == entry or (entry.startswith(".") and host.endswith(entry))
@@ -94,7 +94,7 @@ class _CheckedSecurePool(HTTPSConnectionPool):
 
 
 def checked_session() -> requests.Session:
-    """A session that connects to public addresses only, and uses no proxy of the environment.
+    """Return a session that connects to public addresses only, and uses no proxy of the environment.
 
     Its read timeout limits the whole answer, so that a host that sends single bytes cannot block a worker.
     """

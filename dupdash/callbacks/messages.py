@@ -18,18 +18,18 @@ from dupdash.duplication.text_direction import in_one_language
 
 
 def secret_of(token: ApiToken) -> str:
-    """The secret that signs the callbacks of a token: derived from SECRET_KEY, so that none is stored."""
+    """Return the secret that signs the callbacks of a token. It is derived from SECRET_KEY, so it is not stored."""
     return salted_hmac("dupdash.callbacks", str(token.pk), algorithm="sha256").hexdigest()
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """``sha256=`` and the HMAC over the time, a dot and the body."""
+    """Return the signature of a callback: ``sha256=`` and the HMAC over the time, a dot and the body."""
     signed = timestamp.encode() + b"." + body
     return "sha256=" + hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
 
 
 def body_about(job: DuplicationJob) -> bytes:
-    """The JSON about a job that has ended."""
+    """Return the JSON that reports a job that has ended."""
     failed = job.state == State.FAILED
     return _encoded(
         {
@@ -50,12 +50,12 @@ def body_about(job: DuplicationJob) -> bytes:
 
 
 def test_body() -> bytes:
-    """The JSON of a test, which is about no job."""
+    """Return the JSON of a test call, which reports no job."""
     return _encoded({"event": "test"})
 
 
 def chat_body(job: DuplicationJob) -> bytes:
-    """A message that Slack, Mattermost and Teams accept."""
+    """Return the chat message about a job, in a format that Slack, Mattermost and Teams accept."""
     name = in_one_language(job.fullname)
     if job.state == State.FAILED:
         text = f"The copy “{name}” failed. {explain_failure(job).happened}"

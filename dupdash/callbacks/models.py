@@ -1,4 +1,4 @@
-"""The database tables of callbacks: the addresses, and the state of each call."""
+"""The database tables of callbacks: the callback address of each API token, and each call with its state."""
 
 from django.db import models
 from django.db.models import Q
@@ -11,7 +11,7 @@ ADDRESS_LONGEST = 500
 
 
 class CallbackDefault(models.Model):
-    """The callback address of an API token, for jobs whose request names none."""
+    """The callback address of an API token. It is used for jobs whose request does not name an address."""
 
     token = models.OneToOneField(ApiToken, on_delete=models.CASCADE, related_name="callback_default")
     address = models.CharField(max_length=ADDRESS_LONGEST)
@@ -27,24 +27,26 @@ class Delivery(models.TextChoices):
 
 
 class Callback(models.Model):
-    """A call that reports the end of a job. The sender makes it when the job has ended, and repeats it until it
-    succeeds."""
+    """A call that reports the end of a job to an address.
+
+    ``sender.py`` makes the call when the job has ended, and repeats it until it succeeds.
+    """
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="callbacks")
-    # Null: the message to the chat, whose address is a setting.
+    # Null for a message to the chat, whose address is a setting.
     token = models.ForeignKey(ApiToken, on_delete=models.CASCADE, null=True, related_name="+")
     address = models.CharField(max_length=ADDRESS_LONGEST, blank=True)
     delivery = models.CharField(max_length=10, choices=Delivery, default=Delivery.WAITING)
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now)
     last_attempt_at = models.DateTimeField(null=True)
-    # The answer, or why there was none; "" before the first attempt.
+    # The answer of the last attempt, or why there was no answer; "" before the first attempt.
     last_result = models.CharField(max_length=300, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["job", "token"], name="one_callback_per_job_and_token"),
-            # To databases, two missing tokens differ.
+            # Databases treat two NULL tokens as different, so a second constraint is needed.
             models.UniqueConstraint(
                 fields=["job"], condition=Q(token__isnull=True), name="one_callback_per_job_without_token"
             ),

@@ -17,7 +17,10 @@ CHAT_PERIOD = timedelta(days=1)
 
 
 def register(job: DuplicationJob, token: ApiToken, address: str) -> None:
-    """Register a callback to ``address``, or else to the token's address, for the end of a job. It may be repeated."""
+    """Register a callback for the end of a job, to ``address`` or else to the address of the token.
+
+    Registering the same callback twice has no further effect.
+    """
     if not address:
         default = CallbackDefault.objects.filter(token=token).first()
         address = default.address if default else ""

@@ -47,19 +47,19 @@ def deliver() -> int:
 
 
 def send_again(callback: Callback) -> None:
-    """Make the call once more, as soon as possible, even if it succeeded before."""
+    """Schedule a call to be made again as soon as possible, even if it succeeded before."""
     Callback.objects.filter(pk=callback.pk).update(delivery=Delivery.WAITING, due_at=timezone.now(), attempts=0)
 
 
 def send_test(address: str, token: ApiToken) -> str:
-    """Call an address now with the event "test". Returns "" on success, or else the error."""
+    """Call an address now with the event "test". Returns "" if the call succeeds, or else the error."""
     with checked_session() as session:
         result, succeeded, _ = _post(session, address, test_body(), secret=secret_of(token), delivery_id="test")
     return "" if succeeded else result
 
 
 def _claim(callback: Callback) -> bool:
-    """Claim the call by moving ``due_at``; False if another worker has claimed it."""
+    """Claim a call by changing ``due_at``. Returns False if another worker has claimed it."""
     same = Callback.objects.filter(pk=callback.pk, delivery=Delivery.WAITING, due_at=callback.due_at)
     claimed = same.update(due_at=timezone.now() + CLAIM, attempts=F("attempts") + 1, last_attempt_at=timezone.now())
     callback.attempts += claimed
@@ -116,7 +116,7 @@ def _post(
 
 
 def _describe(error: requests.RequestException) -> str:
-    """Why there was no answer. Without the text of the error, because it may name addresses of inner networks."""
+    """Say why there was no answer, without the text of the exception, which may name addresses of internal networks."""
     if any(isinstance(cause, PrivateAddress) for cause in causes_of(error)):
         return "The host name resolves to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."
     if isinstance(error, requests.exceptions.SSLError):

@@ -1,4 +1,4 @@
-"""The two records of the gateway: a function that it offers, and one call of such a function."""
+"""Defines the records of the web services: a function that dupdash offers, and one call of a function."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Call:
-    """``job``: the job that the call names, if its function has the job read together with the token."""
+    """One call of a function. ``job`` is the job that the call names, if it was read together with the token."""
 
     token: ApiToken
     parameters: Mapping[str, Any]
@@ -31,7 +31,7 @@ class Call:
 
     @property
     def owner(self) -> "User":
-        """The owner of the token. A call has the owner's permissions."""
+        """The owner of the token. The call has the permissions of this person."""
         return self.token.owner
 
 

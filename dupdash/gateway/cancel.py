@@ -1,4 +1,4 @@
-"""Cancels a duplication (``…_cancel``)."""
+"""The web service function that cancels a duplication (``…_cancel``)."""
 
 from contextlib import suppress
 
@@ -15,10 +15,10 @@ ATTEMPTS = 3
 
 
 def cancel(call: Call) -> dict[str, str]:
-    """Cancel a job and answer with its state. A job that has ended keeps its state.
+    """Cancel a job, and answer with its state. A job that has ended keeps its state.
 
-    A waiting job is cancelled at once. If Moodle makes the copy already, the job keeps its state until Moodle has
-    stopped the copy, or has finished it and dupdash has deleted it.
+    A waiting job is cancelled at once. If Moodle has begun the copy, the job keeps its state until Moodle has stopped
+    the copy, or until Moodle has finished the copy and dupdash has deleted it.
     """
     job = visible_job(call)
     try:

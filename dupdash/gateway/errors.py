@@ -1,4 +1,4 @@
-"""The errors that the gateway answers with. Classes, codes and messages are Moodle's, so that clients understand them.
+"""Defines the error answers of the web services, with the classes, codes and messages of Moodle.
 
 All are sent with HTTP status 200, as captured from Moodle 4.5.6. Details of a call go into ``debuginfo``, which Moodle
 sends too if debugging is on. The last three errors are dupdash's own.
@@ -71,7 +71,10 @@ def no_permissions(why: str) -> ServiceError:
 
 
 def moodle_unreachable(why: str) -> ServiceError:
-    """Nothing was started. The caller can repeat the call, best with an ``idempotencykey``."""
+    """Return the error for a call that failed because Moodle did not answer. No copy was requested.
+
+    The caller can repeat the call, best with an ``idempotencykey``.
+    """
     return moodle_exception("moodleunreachable", f"Nothing was started, because Moodle is not available. {why}")
 
 
@@ -82,7 +85,7 @@ def rate_limited() -> ServiceError:
 
 
 def internal_error() -> ServiceError:
-    """A bug in dupdash. The call may have done a part of its work."""
+    """Return the error for a bug in dupdash. The call may have had some effect."""
     return ServiceError(
         f"{CORE}coding_exception", "codingerror", "dupdash failed to answer this call. Its log has the details."
     )

@@ -16,7 +16,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def fields_of(request: HttpRequest) -> dict[str, Tree]:
-    """The fields of query string and form body, as PHP parses them. Raises only ServiceError."""
+    """Return the fields of query string and form body, parsed as PHP parses them. Raises only ServiceError."""
     query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
     if request.method != "POST":
         return parse(query, b"")
@@ -46,7 +46,7 @@ def _multipart(request: HttpRequest) -> dict[str, Tree]:
     if not length.isdecimal() or int(length) > (settings.DATA_UPLOAD_MAX_MEMORY_SIZE or 0):
         raise invalid_parameter("The request body is too large")
     request.upload_handlers = [_NoFiles(request)]
-    # Keeps every byte, whatever charset the request names. Django would silently replace invalid UTF-8 by U+FFFD.
+    # This keeps every byte, whatever charset the request names. Django would replace invalid UTF-8 by U+FFFD.
     request.encoding = "latin-1"
     pairs = [(_decoded(name), _decoded(str(value))) for name, values in request.POST.lists() for value in values]
     return unflatten(pairs)

@@ -1,4 +1,4 @@
-"""The table of the web service functions. ``core_webservice_get_site_info`` lists it to clients."""
+"""Lists the web service functions of dupdash, and answers ``core_webservice_get_site_info`` with this list."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ RELEASE = "4.5.6 (dupdash)"
 
 
 def get_site_info(call: Call) -> dict[str, Any]:
-    """The keys of an answer of Moodle 4.5.6 (captured), without the private access key.
+    """Describe dupdash with the keys of a captured answer of Moodle 4.5.6, except the private access key.
 
-    Features that dupdash does not have are off.
+    Features that dupdash does not have are reported as off.
     """
     owner = call.owner
     moodle = MoodleHealth.objects.filter(pk=1).only("site_name").first()

@@ -15,12 +15,12 @@ MANY_IDS = {"duplicateids": Parameter(many(identifier))}
 
 
 def visible_job(call: Call) -> DuplicationJob:
-    """The job that the call names. Raises ServiceError (``invalidrecord``) if the caller may not see it."""
+    """Return the job that the call names. Raises ServiceError (``invalidrecord``) if the caller may not see it."""
     return require_visible(call, DuplicationJob.objects.filter(pk=call.parameters["duplicateid"]).first())
 
 
 def require_visible(call: Call, job: DuplicationJob | None) -> DuplicationJob:
-    """The same job. Raises ServiceError (``invalidrecord``) if there is none or the caller may not see it."""
+    """Return ``job``. Raises ServiceError (``invalidrecord``) if it is None or the caller may not see it."""
     if job is None or not access.may_see(call.owner, job):
         raise unknown_job()
     return job

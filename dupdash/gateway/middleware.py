@@ -1,6 +1,7 @@
 """Answers calls of the web services before the middleware of the pages runs.
 
-Programs have no session, form or messages, and poll often: on the way through all of it a call takes twice as long.
+Programs have no session, form or messages, and they poll often. The middleware of the pages would double the time of
+a call.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from django.urls import reverse
 
 from dupdash.gateway.views import server
 
-# What the skipped middleware would add. An answer for programs loads nothing.
+# A security header that the skipped middleware would add. An answer for programs loads nothing.
 HEADERS = {"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "X-Frame-Options": "DENY"}
 
 
@@ -21,7 +22,7 @@ def gateway_middleware(
     def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path != reverse("webservice"):
             return get_response(request)
-        # Refuses a host that is none of ALLOWED_HOSTS, as for pages.
+        # Raises an error for a host that is not in ALLOWED_HOSTS, as for pages.
         request.get_host()
         response = server(request)
         for name, value in HEADERS.items():

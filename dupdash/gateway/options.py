@@ -1,4 +1,4 @@
-"""Reads the duplication options of a start call, in Moodle's form and in the form of MDL-64916."""
+"""Parses the duplication options of a start call, in Moodle's format and in the format of MDL-64916."""
 
 from dupdash.gateway.errors import invalid_option, invalid_parameter
 from dupdash.gateway.parameters import Tree, branches, shown, text
@@ -8,10 +8,10 @@ _PAIR = {"name", "value"}
 
 
 def options_by_name(name: str, given: Tree) -> dict[str, int]:
-    """The options that were sent, by name. If one was sent twice, the last value counts, as in Moodle.
+    """Return the options that were sent, by name. If one was sent twice, the last value counts, as in Moodle.
 
-    Both forms are accepted, also mixed: ``options[0][name]=users&options[0][value]=1`` and ``options[0][users]=1``.
-    An unknown name or value is ``invalidextparam``, as in Moodle; but Moodle reads "1abc" as 1, which is refused here.
+    Both formats are accepted, also mixed: ``options[0][name]=users&options[0][value]=1`` and ``options[0][users]=1``.
+    An unknown name or value is the error ``invalidextparam``, as in Moodle. Unlike Moodle, "1abc" is no valid value.
     """
     chosen = {}
     for item in branches(name, given):

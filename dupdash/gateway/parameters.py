@@ -31,12 +31,12 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
 def parse(query: bytes, form: bytes) -> dict[str, Tree]:
-    """The fields of query string and form body. If both have a field, the body counts, as in Moodle."""
+    """Parse the fields of query string and form body. If both have a field, the body counts, as in Moodle."""
     return {**unflatten(fields(query)), **unflatten(fields(form))}
 
 
 def fields(encoded: bytes) -> list[tuple[str, str]]:
-    """The names and values of an ``application/x-www-form-urlencoded`` text, in order."""
+    """Return the names and values of an ``application/x-www-form-urlencoded`` text, in order."""
     if not encoded:
         return []
     if encoded.count(b"&") >= FIELDS_MOST:
@@ -55,12 +55,12 @@ def decoded(given: bytes) -> str:
 
 
 class _Branch(dict[str, "Tree"]):
-    """One level of the tree. It counts the number that ``[]`` stands for."""
+    """One level of the tree of parameters. It knows which number the key ``[]`` means next."""
 
     next_index = 0
 
     def resolve(self, key: str) -> str:
-        """The key itself, or for ``[]`` the number after the highest one so far."""
+        """Return the key, or for ``[]`` the number after the highest number so far."""
         key = key or str(self.next_index)
         if key.isascii() and key.isdigit() and len(key) < 19:
             self.next_index = max(self.next_index, int(key) + 1)
@@ -87,7 +87,7 @@ def unflatten(pairs: list[tuple[str, str]]) -> dict[str, Tree]:
 
 
 def _split(name: str) -> tuple[str, list[str]]:
-    """The first key and the keys in brackets. Text between or after the brackets is dropped, as in PHP."""
+    """Split a name into the first key and the keys in brackets. As in PHP, other text after a bracket is dropped."""
     name = name.lstrip(" ")
     first, bracket, rest = name.partition("[")
     if not bracket or "]" not in rest or not first:
@@ -119,7 +119,7 @@ class Parameter:
 
 
 def validate(described: Mapping[str, Parameter], given: Mapping[str, Tree]) -> dict[str, Any]:
-    """The typed parameters of a call. Missing, unknown and malformed ones are the same error, as in Moodle."""
+    """Return the typed parameters of a call. Missing, unknown and malformed ones raise the same error, as in Moodle."""
     for name in given:
         if name not in described:
             raise invalid_parameter(f"Unexpected parameter: {shown(name)}")
@@ -135,7 +135,7 @@ def validate(described: Mapping[str, Parameter], given: Mapping[str, Tree]) -> d
 
 
 def shown(name: str) -> str:
-    """Text that the caller sent, cut and escaped for an error message."""
+    """Return text that the caller sent, shortened and escaped for an error message."""
     return ascii(name[:60])[1:-1]
 
 
@@ -148,7 +148,7 @@ def text(name: str, given: Tree) -> str:
 
 
 def integer(name: str, given: Tree) -> int:
-    """``PARAM_INT``: 64 bits, and written as PHP would write the number."""
+    """Parse a ``PARAM_INT``: a 64-bit number, written exactly as PHP would write it."""
     digits = text(name, given)
     if not _INTEGER.fullmatch(digits) or digits == "-0" or abs(value := int(digits)) > _INTEGER_MOST:
         raise invalid_parameter(f"{shown(name)}: an integer is expected")
@@ -167,7 +167,7 @@ def is_identifier(word: str) -> bool:
 
 
 def identifier(name: str, given: Tree) -> str:
-    """``PARAM_ALPHANUMEXT``, the type of duplication ids."""
+    """Parse a ``PARAM_ALPHANUMEXT``, the type of duplication ids."""
     word = text(name, given)
     if not is_identifier(word):
         raise invalid_parameter(f"{shown(name)}: letters, digits, - and _ are expected")
@@ -185,7 +185,7 @@ def short_text(longest: int) -> Callable[[str, Tree], str]:
 
 
 def branches(name: str, given: Tree) -> list[Tree]:
-    """The items of a list, in the order in which they were sent. Their keys have no meaning, as in PHP."""
+    """Return the items of a list in the order in which they were sent. As in PHP, their keys do not matter."""
     if not isinstance(given, dict):
         raise invalid_parameter(f"{shown(name)}: a list is expected")
     return list(given.values())

@@ -1,4 +1,4 @@
-"""Answers how a duplication ended (``…_get_result``): the new course, or the reason why there is none."""
+"""The web service function that returns how a duplication ended (``…_get_result``): the new course, or the error."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from dupdash.gateway.status import FINISHED_ERR, STATUS
 
 
 def get_result(call: Call) -> dict[str, Any]:
-    """The result of a job, or its state if it has not ended.
+    """Return the result of a job, or its state if it has not ended.
 
     The keys are not called ``errorcode`` or ``message``: Moodle's clients would take the answer for an error.
     """
@@ -43,7 +43,7 @@ def _timestamp(at: datetime | None) -> int | None:
 
 
 def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
-    """The differences that the verification of a finished copy found, as Moodle's ``external_warnings``."""
+    """Return the differences that the verification of a finished copy found, as Moodle's ``external_warnings``."""
     if why := why_not_verified(job.verification):
         code, message = "notverified", f"The copy could not be compared with its source. {why}"
     elif job.differs:
@@ -54,9 +54,9 @@ def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
 
 
 def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:
-    """Code and message of a job whose status is 900; None for all others.
+    """Return the error code and message of a job with status 900, or None for other jobs.
 
-    ``in_full``: with Moodle's own message, which may name courses that the caller must not see.
+    ``in_full`` adds Moodle's own message, which may name courses that the caller must not see.
     """
     if STATUS[State(job.state)] != FINISHED_ERR:
         return None, None

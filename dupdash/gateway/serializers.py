@@ -1,4 +1,4 @@
-"""Writes values and errors as JSON or XML, byte for byte as Moodle 4.5.6 does (compared with captured answers).
+"""Writes answers and errors as JSON or XML, byte for byte as Moodle 4.5.6 does (compared with captured answers).
 
 JSON is written as PHP's ``json_encode`` does: ASCII, no blanks, escaped slashes. XML uses Moodle's elements RESPONSE,
 SINGLE, MULTIPLE, KEY and VALUE. Characters that XML forbids are left out, so that the answer can always be parsed.
@@ -15,19 +15,19 @@ JSON = "application/json"
 XML = "application/xml; charset=utf-8"
 _XML_HEAD = '<?xml version="1.0" encoding="UTF-8" ?>\n'
 
-# Everything but the production Char of XML 1.0. A carriage return is allowed; parsers turn it into a line feed.
+# All characters that XML 1.0 does not allow. It allows a carriage return, which parsers turn into a line feed.
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def answer(value: object, restformat: str) -> tuple[str, bytes]:
-    """Content type and body of an answer without error."""
+    """Return content type and body of an answer without an error."""
     if restformat == "json":
         return JSON, _json(value)
     return XML, _xml(f"<RESPONSE>\n{''.join(_elements(value))}</RESPONSE>\n")
 
 
 def error(error: ServiceError, restformat: str) -> tuple[str, bytes]:
-    """Content type and body of an error answer."""
+    """Return content type and body of an error answer."""
     fields = {"errorcode": error.errorcode, "message": error.message}
     if error.debuginfo:
         fields["debuginfo"] = error.debuginfo

@@ -1,4 +1,4 @@
-"""Answers the status of duplications: ``…_get_status`` for one, ``…_get_statuses`` for many."""
+"""The web service functions that return the status of one (``…_get_status``) or many duplications."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -26,11 +26,11 @@ STATUS = {
     State.FAILED: FINISHED_ERR,
     State.REJECTED: FINISHED_ERR,
     State.CANCELLED: FINISHED_ERR,
-    # The outcome is unknown, and a client must not wait for ever. A later check may still change this to 1000.
+    # The result is unknown, and a client must not wait for ever. A later check may still change the code to 1000.
     State.UNRESOLVED: FINISHED_ERR,
 }
 
-# The columns that ``progress`` reads. A missing one costs an extra query; a test counts the queries.
+# The columns that ``progress`` reads. A missing column would cost an extra query. A test counts the queries.
 COLUMNS = (
     "state",
     "requester_id",
@@ -63,12 +63,12 @@ READ_WITH_TOKEN = Columns(DuplicationJob, "id", *COLUMNS)
 
 
 def get_status(call: Call) -> dict[str, Any]:
-    """Phase, status and progress of one job, as MDL-64916 proposed."""
+    """Return phase, status and progress of one job, as proposed in MDL-64916."""
     return _status(require_visible(call, call.job))
 
 
 def get_statuses(call: Call) -> dict[str, Any]:
-    """The same for many jobs, in the order of the ids. Ids that the caller may not see are left out, with a warning."""
+    """Return the status of many jobs in the order of their ids. A job that the caller may not see becomes a warning."""
     ids = call.parameters["duplicateids"]
     columns = dict.fromkeys((*COLUMNS, *TIMES))
     jobs = access.visible_jobs(call.owner).only(*columns).in_bulk(list(dict.fromkeys(ids)))
@@ -99,12 +99,12 @@ def _status(job: DuplicationJob) -> dict[str, Any]:
 
 
 def _rounded(number: float) -> float:
-    """Six digits; 1 only if the copy is done."""
+    """Return the progress with six digits. It is 1 only if the copy is done."""
     return 1.0 if number >= 1 else min(round(number, 6), 0.999999)
 
 
 def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """How many jobs are dispatched before each queued job; read only if one of ``jobs`` is queued."""
+    """Return how many jobs are dispatched before each queued job. Without a queued job no query is made."""
     if not any(job.state == State.QUEUED for job in jobs):
         return {}
     return {job_id: place for place, job_id in enumerate(lanes.upcoming(AHEAD_MOST))}
@@ -120,7 +120,7 @@ def _timestamp(at: datetime) -> int:
 
 
 def _warning(index: int, job_id: str) -> dict[str, Any]:
-    """A warning in the form of Moodle's ``external_warnings``. ``itemid`` must be a number: the index in the list."""
+    """Return a warning in the format of Moodle's ``external_warnings``. ``itemid`` is the index in the list of ids."""
     unknown = unknown_job()
     return {
         "item": "duplicateid",

@@ -1,4 +1,4 @@
-"""Starts a duplication (``core_course_async_duplicate_course``).
+"""The web service function that starts a duplication (``core_course_async_duplicate_course``).
 
 The call takes the same steps as the request form: draft, checks, permissions, job.
 """
@@ -34,7 +34,7 @@ MOMENT_MOST = 9_999_999_999
 
 
 def calendar_date(name: str, given: Tree) -> date:
-    """The calendar date of a Unix timestamp, in the time zone of the Moodle site."""
+    """Return the calendar date of a Unix timestamp, in the time zone of the Moodle site."""
     moment = integer(name, given)
     day = day_of(moment) if 0 < moment <= MOMENT_MOST else None
     if day is None:
@@ -48,7 +48,7 @@ PARAMETERS = {
     "shortname": Parameter(text),
     "categoryid": Parameter(integer),
     "options": Parameter(options_by_name, required=False, default={}),
-    # Not in the proposal.
+    # The proposal (MDL-64916) does not have these parameters.
     "visible": Parameter(flag, required=False, default=True),
     "startdate": Parameter(calendar_date, required=False),
     "enddate": Parameter(calendar_date, required=False),
@@ -74,7 +74,7 @@ _ORDER = (
 
 
 def duplicate(call: Call) -> dict[str, str]:
-    """Create a job and answer with its id; a worker makes the copy later."""
+    """Create a job, and answer with its id. A worker has Moodle make the copy later."""
     callback_url = checked_callback_url(call.parameters["callbackurl"])
     draft = draft_of(call.parameters, idempotency_key=call.parameters["idempotencykey"])
     try:
@@ -87,7 +87,7 @@ def duplicate(call: Call) -> dict[str, str]:
 
 
 def draft_of(given: Mapping[str, Any], *, idempotency_key: str) -> Draft:
-    """The draft of one course, from its parameters."""
+    """Build the draft of one copy from the parameters of the call."""
     return Draft(
         source=str(given["id"]),
         by_id=True,
@@ -132,7 +132,7 @@ def _submit(call: Call, draft: Draft) -> DuplicationJob:
 
 
 def moodle_failed(error: MoodleError) -> errors.ServiceError:
-    """The error if a read from Moodle failed. No job was created."""
+    """Return the error for a call that failed because Moodle could not be read. No job was created."""
     if isinstance(error, Refused):
         # Moodle refused a read of dupdash's account, and its own code and message are passed on.
         return errors.moodle_exception(error.errorcode, error.message)
@@ -142,7 +142,7 @@ def moodle_failed(error: MoodleError) -> errors.ServiceError:
 
 
 def prepared(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> DuplicationRequest:
-    """The request of a draft. Raises InvalidRequest, NotAllowed and MoodleError.
+    """Turn a draft into a checked request. Raises InvalidRequest, NotAllowed and MoodleError.
 
     A course that the caller must not copy and a course that does not exist get the same answer, so that nobody learns
     which courses exist.
@@ -165,8 +165,10 @@ def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
 
 
 def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:
-    """The error for the most important problem. It names the job or course with the short name if the caller may see
-    it."""
+    """Return the error for the most important problem.
+
+    It names the job or course that has the short name, if the caller may see that job or course.
+    """
     first = min(problems, key=_order)
     is_own = first.job is not None and access.may_see(call.owner, first.job)
     return as_service_error(first, in_full=is_own or access.sees_all_jobs(call.owner))
@@ -177,7 +179,7 @@ def _order(problem: Problem) -> int:
 
 
 def as_service_error(problem: Problem, *, in_full: bool) -> errors.ServiceError:
-    """The error that Moodle has for a problem. ``in_full``: name the course or job that has the short name."""
+    """Return Moodle's error for a problem. ``in_full``: name the course or job that has the short name."""
     why = f"{problem.field}: {problem.text(in_full=in_full)}"
     match problem.code:
         case "invalidparameter" | "missingparam":

@@ -1,4 +1,4 @@
-"""Starts many duplications in one call (``core_course_async_duplicate_courses``): all of them, or none."""
+"""The web service function that starts all duplications of a list, or none (``…_async_duplicate_courses``)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from dupdash.gateway.submit import PARAMETERS as OF_ONE
 from dupdash.gateway.submit import checked_callback_url, draft_of, first_error, moodle_failed, prepared
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 
-# Leaves room for the index of a course.
+# The column is longer than this key: the index of each course is appended.
 KEY_LONGEST = 240
 LABEL_LONGEST = 200
 
@@ -29,7 +29,7 @@ OF_A_COURSE = {name: one for name, one in OF_ONE.items() if name not in ("idempo
 
 
 def courses(name: str, given: Tree) -> list[dict[str, Any]]:
-    """The parameters of each course. An error names the index of its course."""
+    """Return the typed parameters of each course. An error message names the index of the course."""
     items = branches(name, given)
     if not items:
         raise errors.invalid_parameter(f"{name}: at least one course is expected")
@@ -62,9 +62,9 @@ class Asked:
 
 
 def duplicate_many(call: Call) -> dict[str, list[dict[str, Any]]]:
-    """Create a batch and answer with the ids of its jobs, in the order of the courses.
+    """Create a batch, and answer with the ids of its jobs in the order of the courses.
 
-    If one of the courses cannot be copied, no job is created, and each such course gets a warning.
+    If some courses cannot be copied, no job is created, and the answer has a warning for each of these courses.
     """
     callback_url = checked_callback_url(call.parameters["callbackurl"])
     key = call.parameters["idempotencykey"]
@@ -127,7 +127,7 @@ def _require_allowed(call: Call, request: DuplicationRequest, client: BulkClient
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:
-    """The jobs that an earlier call with this key created; None if there was no such call."""
+    """Return the jobs that an earlier call with this key created, or None if there was no such call."""
     if not asked[0].draft.idempotency_key:
         return None
     keys = [one.draft.idempotency_key for one in asked]
@@ -155,7 +155,7 @@ def _accepted(jobs: Sequence[DuplicationJob], call: Call, callback_url: str) -> 
 
 
 def _refused(faults: Mapping[int, ServiceError]) -> dict[str, list[dict[str, Any]]]:
-    """Warnings in the form of Moodle's ``external_warnings``; ``itemid`` is the index of the course."""
+    """Return warnings in the format of Moodle's ``external_warnings``. ``itemid`` is the index of the course."""
     return {
         "duplicates": [],
         "warnings": [

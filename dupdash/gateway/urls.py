@@ -1,6 +1,6 @@
-"""The URL of the web services. It is the path that Moodle uses, so clients only change the host.
+"""The URL of the web services. Moodle uses the same path, so clients only change the host.
 
-The middleware of this package answers it. The pattern gives the path its name.
+The middleware of this package answers the calls. This pattern only gives the path a name.
 """
 
 from django.urls import path

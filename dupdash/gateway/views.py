@@ -1,4 +1,4 @@
-"""The view ``/webservice/rest/server.php``: authenticates a call, runs its function and writes the answer.
+"""Answers calls of ``/webservice/rest/server.php``: authenticates the call and runs its function.
 
 The HTTP status is always 200, as in Moodle.
 """
@@ -21,7 +21,7 @@ from dupdash.row_reader import Columns
 
 logger = logging.getLogger("dupdash.gateway")
 
-# Settings of Moodle's protocol that any call may have. dupdash ignores them.
+# Parameters of Moodle's protocol that any call may have. dupdash ignores them.
 SETTINGS = (
     "moodlewssettingraw",
     "moodlewssettingfileurl",
@@ -34,7 +34,7 @@ SETTINGS = (
 def server(request: HttpRequest) -> HttpResponse:
     """Answer one call. The token is never logged and never part of an answer.
 
-    CSRF protection is not needed: cookies and sessions are ignored, only a token gives access.
+    CSRF protection is not needed: cookies and sessions are ignored, and only a token gives access.
     """
     restformat = "xml"
     try:
@@ -48,12 +48,12 @@ def server(request: HttpRequest) -> HttpResponse:
         logger.exception("a web service call failed: database error")
         content_type, body = serializers.error(errors.write_failed(), restformat)
     except Exception:
-        # The client expects an answer in Moodle's format, whatever fails here.
+        # The client expects an answer in Moodle's format, also after an unexpected exception.
         logger.exception("a web service call failed")
         content_type, body = serializers.error(errors.internal_error(), restformat)
     response = HttpResponse(body, content_type=content_type)
     response["Cache-Control"] = "no-store"
-    # As in Moodle: pages of other sites may call, because a token is needed and cookies are ignored.
+    # As in Moodle, pages of other sites may call, because a call needs a token and cookies are ignored.
     response["Access-Control-Allow-Origin"] = "*"
     return response
 
@@ -76,7 +76,10 @@ def _call(request: HttpRequest, given: dict[str, Tree]) -> object:
 def _authenticate(
     text: Tree, job_id: Tree | None, columns: Columns[DuplicationJob] | None
 ) -> tuple[ApiToken, DuplicationJob | None]:
-    """The token, and the job whose columns the function wants. A malformed id is an error of the parameters, later."""
+    """Find the token, together with the job if the function needs its columns. Raises ServiceError.
+
+    A malformed job id is reported later, when the parameters are parsed.
+    """
     if columns is not None and (not isinstance(job_id, str) or not is_identifier(job_id)):
         columns = None
     token, job = tokens.find_with_job(text, str(job_id), columns) if isinstance(text, str) else (None, None)

@@ -20,10 +20,10 @@ BATCH = 500
 
 
 def old_jobs(before: datetime) -> QuerySet[DuplicationJob]:
-    """Jobs that finished before this moment.
+    """Return the jobs that finished before this time and can be deleted.
 
-    Jobs with a retry are kept until the retry is deleted. Failed jobs whose course is still in Moodle are kept, because
-    only they know of that course.
+    A job with a retry is kept until the retry is deleted. A failed job whose course is still in Moodle is kept, because
+    nothing else in dupdash records that course.
     """
     retries = DuplicationJob.objects.filter(retry_of=OuterRef("pk"))
     course_left = Q(course_id__isnull=False) | Q(likely_course_id__isnull=False)

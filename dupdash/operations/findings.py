@@ -1,4 +1,4 @@
-"""The doctor's examinations of this host: settings, database, broker, cache, worker, mail, static files."""
+"""Examines this host for ``manage.py doctor``: settings, database, broker, cache, worker, mail, static files."""
 
 import shutil
 import smtplib
@@ -30,7 +30,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """A result of an examination. ``advice``: what to do about it; "" if there is nothing to do."""
+    """The result of one examination. ``advice``: what to do about a problem; "" if there is nothing to do."""
 
     level: Level
     subject: str

@@ -1,4 +1,4 @@
-"""The metrics for Prometheus, read from the database at each scrape.
+"""Collects the metrics for Prometheus from the database at each scrape.
 
 All processes and hosts share the database, so every web process returns the same figures.
 """
@@ -42,7 +42,7 @@ class DatabaseCollector(Collector):
         self._read_at = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
-        """None: registering the collector must not read the database."""
+        """Describe no metrics, because registering the collector must not read the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -126,7 +126,7 @@ def counters() -> Iterator[Metric]:
 
 
 def copy_durations() -> Metric:
-    """The time from the start of a job to its end, for copies that succeeded."""
+    """Return the histogram of the time from the start to the end of jobs that succeeded."""
     jobs = DuplicationJob.objects.filter(state=State.SUCCEEDED, started_at__isnull=False)
     return _histogram(
         "dupdash_copy_duration_seconds", "Duration of successful copies.", jobs, "started_at", "finished_at",
@@ -135,7 +135,7 @@ def copy_durations() -> Metric:
 
 
 def queue_waits() -> Metric:
-    """The time from the queue to the start of a job, without the wait for a requested start."""
+    """Return the histogram of the time that jobs waited in the queue after their requested start time."""
     jobs = DuplicationJob.objects.filter(queued_at__isnull=False, started_at__gte=F("queued_at"), not_before=None)
     return _histogram(
         "dupdash_queue_wait_seconds", "How long jobs waited in the queue.", jobs, "queued_at", "started_at",
@@ -146,7 +146,7 @@ def queue_waits() -> Metric:
 def _histogram(
     name: str, documentation: str, jobs: JobQuerySet, start: str, end: str, bounds: tuple[int, ...]
 ) -> Metric:
-    """A histogram. A single query counts the jobs up to each bound."""
+    """Return a histogram. One query counts the jobs up to each bound."""
     length = ExpressionWrapper(F(end) - F(start), output_field=DurationField())
     numbers = {
         f"within_{bound}": Count("pk", filter=Q(**{f"{end}__lte": F(start) + timedelta(seconds=bound)}))
@@ -169,5 +169,5 @@ REGISTRY.register(DatabaseCollector())
 
 
 def exposition() -> bytes:
-    """All metrics in the text format of Prometheus."""
+    """Return all metrics in the text format of Prometheus."""
     return generate_latest(REGISTRY)

@@ -1,4 +1,4 @@
-"""Examines whether dupdash can work with the configured Moodle. It only reads."""
+"""Examines whether dupdash can work with the configured Moodle, by reading only."""
 
 from collections.abc import Iterator
 
@@ -18,8 +18,10 @@ ADD_CAPABILITIES = (
 
 
 def examine_moodle(client: MoodleClient) -> Iterator[Finding]:
-    """Findings about site, functions, categories and capabilities. A problem that prevents all others is the last
-    one."""
+    """Yield findings about site, functions, categories and capabilities.
+
+    A problem that prevents the further examinations is the last finding.
+    """
     try:
         yield from _examine(client)
     except ConfigurationFault as fault:
@@ -109,6 +111,6 @@ def _capabilities(client: MoodleClient) -> Iterator[Finding]:
 
 
 def _with_cause(error: MoodleError) -> str:
-    """The error, with its cause if Moodle's debugging is on."""
+    """Return the message of an error, with its cause if Moodle's debugging is on."""
     debuginfo = error.raw_error.debuginfo if error.raw_error else ""
     return f"{error} Moodle adds: {debuginfo}" if debuginfo else str(error)

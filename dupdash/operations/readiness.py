@@ -18,7 +18,7 @@ logger = logging.getLogger("dupdash.operations")
 
 @dataclass(frozen=True)
 class Check:
-    """The result of a check. ``required``: without it dupdash is not ready. ``detail``: the problem and what to do."""
+    """The result of a check. dupdash is not ready if a ``required`` check fails. ``detail``: the problem and advice."""
 
     name: str
     passed: bool
@@ -31,7 +31,7 @@ def is_ready(checks: list[Check]) -> bool:
 
 
 def readiness() -> list[Check]:
-    """All checks. Without a database the other checks cannot be made, and are left out."""
+    """Run all checks. If the database is down, the other checks cannot run and are left out."""
     database = check_database()
     if not database.passed:
         return [database]
@@ -91,7 +91,7 @@ CHECKS: tuple[tuple[str, Callable[[], Check]], ...] = (
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
-    """The result of a check. An error of a client library counts as a failed check."""
+    """Run a check. An exception of a client library counts as a failed check."""
     try:
         return check()
     except Exception as error:

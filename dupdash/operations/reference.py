@@ -10,7 +10,7 @@ from django.core.management import get_commands, load_command_class
 from dupdash.duplication.advice import Reader, advice
 from dupdash.duplication.explanations import EXPLANATIONS, UNKNOWN
 
-# The reader of the reference.
+# Advice depends on what the reader may do. The reference gives the advice for an administrator.
 ADMINISTRATOR = Reader(is_administrator=True, can_retry=True, can_edit=True, can_delete=True)
 SETTING = re.compile(r"#?([A-Z][A-Z0-9_]*)=(.*)")
 
@@ -31,7 +31,7 @@ def _pages(env_example: Path) -> dict[str, str]:
 
 
 def settings_page(example: str) -> Iterator[str]:
-    """A table for each section of ``.env.example``; the comment above a setting is its meaning."""
+    """Return a page with a table for each section of ``.env.example``. The comment above a setting explains it."""
     yield from ("# Settings", "")
     yield "Settings come from the environment, or from the file that `DUPDASH_ENV_FILE` names, else from `.env`."
     meaning: list[str] = []
@@ -52,9 +52,9 @@ def settings_page(example: str) -> Iterator[str]:
 
 
 def commands_page() -> Iterator[str]:
-    """The help of each command of dupdash."""
+    """Return a page with the help of each command of dupdash."""
     yield from ("# Commands", "", "Run each as `manage.py NAME`.", "")
-    # Not those of the sandbox, which no production installation has.
+    # Commands of the sandbox are left out, because no production installation has them.
     ours = {
         name: app for name, app in get_commands().items() if app.startswith("dupdash.") and app != "dupdash.sandbox"
     }
@@ -70,7 +70,7 @@ def commands_page() -> Iterator[str]:
 
 
 def errors_page() -> Iterator[str]:
-    """Each error code of a failed copy: what happened, what it means, what to do."""
+    """Return a page with each error code of a failed copy: what happened, what it means, what to do."""
     yield from ("# Errors of a copy", "")
     yield "The page of a failed copy shows the code, these sentences, and Moodle's own message."
     yield from ("", "| code | what happened | what it means | what to do |", "|---|---|---|---|")
@@ -86,7 +86,7 @@ GENERAL = frozenset(
 
 
 def _shown(action: Action) -> str:
-    """An argument as it is typed."""
+    """Return an argument as a person types it."""
     if action.choices is not None:
         return " | ".join(map(str, action.choices))
     if not action.option_strings:
@@ -96,7 +96,7 @@ def _shown(action: Action) -> str:
 
 
 def _is_general(dest: str) -> bool:
-    """Whether every command of Django has this argument."""
+    """Return whether every command of Django has this argument."""
     return dest in GENERAL
 
 

@@ -19,7 +19,10 @@ POLL_INTERVAL = 0.5
 
 
 def try_copy(source: str, category_id: int, client: MoodleClient, timeout: float) -> Iterator[Finding]:
-    """Copy ``source`` (id or short name), hidden and without people; wait ``timeout`` seconds; delete the copy."""
+    """Copy ``source`` (id or short name) hidden and without people, compare the copy, and delete it.
+
+    Waits at most ``timeout`` seconds for the copy.
+    """
     mark = uuid.uuid4().hex[:8]
     draft = Draft(
         source=source,

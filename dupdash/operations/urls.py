@@ -1,4 +1,4 @@
-"""The address for Prometheus. Probes are answered by ``views.probe_middleware``."""
+"""The URL for Prometheus. ``views.probe_middleware`` answers the URLs of health probes."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""The addresses for load balancers and Prometheus: ``/healthz``, ``/readyz`` and ``/metrics``."""
+"""Answers load balancers and Prometheus at ``/healthz``, ``/readyz`` and ``/metrics``."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 if dupdash can work, else 503. With METRICS_TOKEN the answer has the details."""
+    """Answer 200 if dupdash can work, else 503. A client that sends METRICS_TOKEN also gets the details."""
     checks = readiness()
     ready = is_ready(checks)
     detailed = _has_token(request)
@@ -58,7 +58,7 @@ def probe_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """The metrics, for clients that send METRICS_TOKEN. Without that setting the address does not exist."""
+    """Answer with the metrics if the client sends METRICS_TOKEN. Without that setting answer 404."""
     if not settings.METRICS_TOKEN:
         raise Http404
     if not _has_token(request):

@@ -1,4 +1,4 @@
-"""Lists the courses of a category with all below it, or those that a search finds, to choose from."""
+"""Lists the courses of a category and its subcategories, or the courses that a search finds."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,23 +9,23 @@ from dupdash.duplication.request import FRONT_PAGE
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Category, Course
 
-# More courses than that are chosen in parts.
+# The most courses that are listed at once.
 LISTED_MOST = 1000
 READERS = 4
 SEARCHED_AT_ONCE = 200
 
 
 class CannotList(Exception):
-    """The courses cannot be listed now; the message is for a person."""
+    """The courses cannot be listed now. The message tells a person why."""
 
 
 def courses_of_category(
     category_id: int, known: Sequence[Category], open_reader: Callable[[], MoodleClient]
 ) -> list[Course]:
-    """The courses of a category and of all below it. Raises CannotList and MoodleError."""
+    """Return the courses of a category and all its subcategories. Raises CannotList and MoodleError."""
     ids = [one.id for one in known if str(category_id) in one.path.strip("/").split("/")]
     if job_that_may_be_newborn_in(ids) is not None:
-        # Listing a course in its first milliseconds breaks its restore (rule 7).
+        # Listing a course breaks its restore if the course is only some milliseconds old (rule 7).
         raise CannotList("A copy into this category is just being made. Try again in a moment.")
     expected = sum(one.coursecount for one in known if one.id in ids)
     if expected > LISTED_MOST:
@@ -43,7 +43,7 @@ def courses_of_category(
 
 
 def courses_found(text: str, client: MoodleClient) -> list[Course]:
-    """The courses that Moodle's search finds. Raises CannotList and MoodleError."""
+    """Return the courses that Moodle's search finds. Raises CannotList and MoodleError."""
     if job_that_may_be_newborn(text) is not None:
         raise CannotList("A copy that this search could find is just being made. Try again in a moment.")
     return _sorted(client.search_courses(text, perpage=SEARCHED_AT_ONCE))

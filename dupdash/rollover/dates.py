@@ -1,4 +1,4 @@
-"""Finds the start date for the copy of a course: that of the source, one for all, or some weeks later."""
+"""Computes the start date of a copy: unchanged, one date for all copies, or some weeks after that of the source."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,14 +16,17 @@ class DateRule(StrEnum):
 
 @dataclass(frozen=True)
 class Dates:
-    """``start``: for ONE. ``weeks``: for WEEKS; whole weeks keep every weekday. The end always moves with the start."""
+    """The rule for start dates. The end date moves with the start date.
+
+    ``start`` is used by ONE. ``weeks`` is used by WEEKS: after whole weeks every date keeps its weekday.
+    """
 
     rule: DateRule = DateRule.KEEP
     start: date | None = None
     weeks: int = 0
 
     def start_of(self, course: Course) -> date | None:
-        """The start date that a row asks for; None where the copy keeps that of its source."""
+        """Return the start date for the copy of ``course``, or None if the copy keeps the date of its source."""
         match self.rule:
             case DateRule.KEEP:
                 return None

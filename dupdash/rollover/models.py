@@ -1,4 +1,4 @@
-"""The database tables of lists of copies (plans) with their rows, of undone batches, and of hidden sources."""
+"""The database tables of plans (lists of copies) and their rows, of undone batches, and of hidden sources."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from dupdash.duplication.models import Batch, DuplicationJob, new_id
 
 
 class PlanState(models.TextChoices):
-    # Its rows are compared with Moodle, before anybody sees them or before the start.
+    # A worker checks the rows, after the plan was made or after a person asked for it.
     JUDGING = "judging", "Checking"
     JUDGED = "judged", "Checked"
     STARTING = "starting", "Starting"
@@ -19,7 +19,7 @@ class PlanState(models.TextChoices):
 
 
 class Level(models.TextChoices):
-    """The worst that was found out about a row."""
+    """The result of checking a row: its most serious finding."""
 
     UNKNOWN = "", "Not checked"
     OK = "ok", "No problems"
@@ -33,19 +33,19 @@ class Plan(models.Model):
     name = models.CharField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=PlanState, default=PlanState.JUDGING)
-    # How the file was read, and what of it was left out, in sentences.
+    # How the file was read, and sentences about the parts of it that were left out.
     kind = models.CharField(max_length=300, blank=True)
     notes = models.JSONField(default=list)
-    # The headings of the columns that are written when the plan is exported, in the order of the file.
+    # The headings of the file in their order. An exported plan has the same columns.
     headings = models.JSONField(default=list)
-    # For rows that do not say otherwise.
+    # The options and visibility for rows that do not set their own.
     options = models.JSONField(default=dict)
     visible = models.BooleanField(default=True)
-    # Rows whose source was already copied to the same term are excluded by the first check.
+    # Whether the first check excludes rows whose source was already copied to the same term.
     leaves_out_copied = models.BooleanField(default=False)
-    # Why rows could not be checked, or the start did not take place, in a sentence for the owner.
+    # A sentence that tells the owner why rows could not be checked or the plan was not started.
     failure = models.TextField(blank=True)
-    # When and how it is run: the fields of ``running.start_settings.StartSettings``.
+    # When and how the copies are made: the fields of ``running.start_settings.StartSettings``.
     start_settings = models.JSONField(default=dict)
     batch = models.OneToOneField(Batch, on_delete=models.PROTECT, null=True, related_name="plan")
 
@@ -65,27 +65,27 @@ class PlanRow(models.Model):
     plan = models.ForeignKey(Plan, on_delete=models.CASCADE, related_name="rows")
     # The number of the row in the spreadsheet.
     number = models.PositiveIntegerField()
-    # The cells of the columns that dupdash knows, by column; and of the others, by heading.
+    # ``values``: the cells of columns that dupdash uses, by column. ``others``: the other cells, by heading.
     values = models.JSONField()
     others = models.JSONField(default=dict)
     included = models.BooleanField(default=True)
-    # Problems of the file itself, which a correction of the cell removes: [column, message].
+    # Problems found while the file was read, as [column, message]. Correcting the cell removes its problem.
     file_problems = models.JSONField(default=list)
 
-    # What was found out.
+    # The results of the check.
     level = models.CharField(max_length=10, choices=Level, blank=True, default=Level.UNKNOWN)
-    # [column, message, id of the job that is in the way or ""].
+    # Each problem and warning is [column, message, id of the job that causes it or ""].
     problems = models.JSONField(default=list)
     warnings = models.JSONField(default=list)
-    # Short name and idnumber as they are compared; the number of another included row that has the same, and in which
-    # of these two columns.
+    # The short name and ID number in the form in which they are compared. ``conflict_row`` is the number of another
+    # included row with the same value in the column ``conflict_column``.
     shortname_key = models.CharField(max_length=300, blank=True)
     idnumber_key = models.CharField(max_length=300, blank=True)
     conflict_row = models.PositiveIntegerField(null=True)
     conflict_column = models.CharField(max_length=20, blank=True)
-    # The DuplicationRequest that the row stands for, where it has no error.
+    # The DuplicationRequest for this row, if the row has no error.
     request = models.JSONField(null=True)
-    # What pages show of it: names of the source and of the category.
+    # The names of the source and the category that pages show for this row.
     found = models.JSONField(default=dict)
 
     class Meta:
@@ -104,12 +104,12 @@ class PlanRow(models.Model):
         return str(values.get(column, ""))
 
     def cells(self, headings: Sequence[str]) -> list[str]:
-        """The cells under these headings: of known columns, else of columns that dupdash does not use."""
+        """Return the cells under these headings, also those of columns that dupdash does not use."""
         return [self.value(heading) or str(self.others.get(heading, "")) for heading in headings]
 
 
 class UndoState(models.TextChoices):
-    # Each copy is compared with what was made.
+    # A worker checks whether each copy is still unchanged.
     CHECKING = "checking", "Checking the copies"
     CHECKED = "checked", "Checked"
     DELETING = "deleting", "Deleting"
@@ -125,14 +125,14 @@ class Verdict(models.TextChoices):
 
 
 class Undo(models.Model):
-    """Somebody wants the copies of a batch deleted: which of them can be, and what became of it."""
+    """A request to delete the copies of a batch, with its progress. An UndoItem for each copy has the result."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="undos")
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=UndoState, default=UndoState.CHECKING)
-    # Why it stopped, in a sentence.
+    # A sentence about why the check or the deletion stopped.
     failure = models.TextField(blank=True)
 
     class Meta:
@@ -148,12 +148,12 @@ class Undo(models.Model):
 
 
 class UndoItem(models.Model):
-    """One copy of the batch."""
+    """One copy of a batch that is undone, and whether the copy can be or was deleted."""
 
     undo = models.ForeignKey(Undo, on_delete=models.CASCADE, related_name="items")
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="+")
     verdict = models.CharField(max_length=10, choices=Verdict, blank=True, default=Verdict.UNKNOWN)
-    # Why the copy stays, or what happened, in a sentence.
+    # A sentence about why the copy is kept.
     reason = models.TextField(blank=True)
 
     class Meta:
@@ -169,18 +169,18 @@ class SourceState(models.TextChoices):
     HIDDEN = "hidden", "Hidden"
     BEFORE = "before", "Was hidden before"
     KEPT = "kept", "Not hidden"
-    # The copies were deleted when the batch was undone.
+    # The batch was undone and the copies were deleted, so the source is shown to students again.
     SHOWING = "showing", "Will be shown again"
     SHOWN = "shown", "Shown again"
 
 
 class HiddenSource(models.Model):
-    """A source that is hidden from students once its copies are complete."""
+    """A source that dupdash hides from students after its copies in a batch are complete."""
 
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="hidden_sources")
     source_id = models.PositiveBigIntegerField()
     state = models.CharField(max_length=10, choices=SourceState, default=SourceState.WAITING)
-    # Why it was not hidden or not shown again, in a sentence.
+    # A sentence about why the source was not hidden or not shown again.
     reason = models.TextField(blank=True)
 
     class Meta:

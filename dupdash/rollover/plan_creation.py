@@ -1,4 +1,4 @@
-"""Makes a plan from rows: of a file, or of courses that were chosen in Moodle."""
+"""Creates a plan from the rows of a file, or from courses that a person chose in Moodle."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ ROWS_AT_ONCE = 400
 
 
 def plan_from_table(table: Table, *, name: str, owner: "User | None", options: Mapping[str, int]) -> Plan:
-    """Store the rows of a file. They are judged by a worker (``tasks.continue_work``)."""
+    """Create a plan with the rows of a file. A worker checks the rows later (``tasks.continue_work``)."""
     rows = (
         PlanRow(
             number=row.number,
@@ -52,7 +52,7 @@ def plan_from_courses(
     owner: "User | None",
     options: Mapping[str, int],
 ) -> Plan:
-    """Store a row for each course, with what the rules give. Raises InvalidRule."""
+    """Create a plan with a row for each course. The rules give names, category and dates. Raises InvalidRule."""
     renaming.check()
     categories = Categories(known)
     rows = []

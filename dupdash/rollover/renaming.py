@@ -1,4 +1,4 @@
-"""Makes names and ID numbers of copies from those of their sources: the next year, find and replace, and templates."""
+"""Derives the names and ID number of a copy from those of its source: next year, find and replace, templates."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import re2
 
 from dupdash.web.name_suggestions import raised
 
-# What the templates may hold.
+# The placeholders that each template may contain.
 TOKENS = ("{shortname}", "{fullname}", "{term}")
 IDNUMBER = "{idnumber}"
 TEMPLATES = {
@@ -19,7 +19,7 @@ TEMPLATES = {
 }
 _TOKEN = re.compile(r"\{[^{}]*\}")
 _GROUP = re.compile(r"\\(\d+)")
-# Longer names are cut by nobody: the check of the rows names them.
+# Names are cut to this length, far above Moodle's limits. The check of the rows reports names that are too long.
 RESULT_LONGEST = 1000
 
 
@@ -31,7 +31,7 @@ class Rule(StrEnum):
 
 
 class InvalidRule(ValueError):
-    """The rule cannot be applied; ``field`` names the field of ``Renaming`` and the message says what to do."""
+    """The rule cannot be applied. ``field`` is the wrong field of ``Renaming``, and the message says what to do."""
 
     def __init__(self, field: str, message: str) -> None:
         self.field = field
@@ -40,7 +40,10 @@ class InvalidRule(ValueError):
 
 @dataclass(frozen=True)
 class Renaming:
-    """``find`` and ``replace`` are for REPLACE and REGEX. The templates then put the names together."""
+    """The rule for new names. ``find`` and ``replace`` are used by REPLACE and REGEX.
+
+    The rule changes the names of the source. Then the templates compose the names of the copy.
+    """
 
     rule: Rule = Rule.NEXT_YEAR
     find: str = ""
@@ -48,11 +51,11 @@ class Renaming:
     term: str = ""
     shortname_template: str = "{shortname}"
     fullname_template: str = "{fullname}"
-    # Left empty, the copies have no ID number.
+    # If this is empty, the copies get no ID number.
     idnumber_template: str = ""
 
     def check(self) -> None:
-        """Raise InvalidRule for a rule that can be applied to no course."""
+        """Raise InvalidRule if the rule cannot be applied to any course."""
         if self.rule in (Rule.REPLACE, Rule.REGEX) and not self.find:
             raise InvalidRule("find", "Enter what is to be replaced.")
         if self.rule == Rule.REGEX:
@@ -66,12 +69,12 @@ class Renaming:
                 raise InvalidRule("term", "Enter the term that {term} stands for.")
 
     def names(self, fullname: str, shortname: str) -> tuple[str, str]:
-        """The full name and the short name of a copy."""
+        """Return the full name and the short name of a copy."""
         values = self._values(fullname, shortname)
         return _filled(self.fullname_template, values), _filled(self.shortname_template, values)
 
     def idnumber(self, fullname: str, shortname: str, idnumber: str) -> str:
-        """The ID number of a copy; "" for none. Where it is made of the source's, a source without one gives none."""
+        """Return the ID number of a copy, or "" for none: also if the template needs the source's and it has none."""
         if IDNUMBER in self.idnumber_template and not idnumber:
             return ""
         values = {**self._values(fullname, shortname), IDNUMBER: self._changed(idnumber)}
@@ -98,7 +101,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _substitute(pattern: str, replacement: str, name: str) -> str:
-    """Replace by a regular expression of RE2, whose time grows with the length of the name and no faster."""
+    """Replace with a regular expression of RE2, whose running time is linear in the length of the name."""
     try:
         expression = re2.compile(pattern)
         if any(int(group) > expression.groups for group in _GROUP.findall(replacement)):

@@ -1,4 +1,4 @@
-"""Finds the category for the copy of a course: one for all, or the one that follows the category of the source."""
+"""Finds the category of a copy: one for all copies, that of the source, or one derived from it, such as the next."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dupdash.rollover.judging.categories import Categories, CategoryNotFound
 class Target(StrEnum):
     ONE = "one"
     SAME = "same"
-    # The path of the source's category, with a part of it replaced.
+    # The category whose path is that of the source's category with a part replaced.
     BY_NAME = "name"
     # The category after that of the source, below the same parent.
     NEXT = "next"
@@ -19,7 +19,7 @@ class Target(StrEnum):
 
 @dataclass(frozen=True)
 class TargetRule:
-    """``category``: id, idnumber or path, for ONE. ``find`` and ``replace``: for BY_NAME."""
+    """The rule for categories. ONE uses ``category`` (id, idnumber or path). BY_NAME uses ``find`` and ``replace``."""
 
     target: Target
     category: str = ""
@@ -27,7 +27,7 @@ class TargetRule:
     replace: str = ""
 
     def category_of(self, course: Course, known: Sequence[Category], categories: Categories) -> str:
-        """What a row says as its category: an id, or the path of a category that does not exist."""
+        """Return the text for the category cell of a row: an id, or the path if no category has that path."""
         match self.target:
             case Target.ONE:
                 return self.category

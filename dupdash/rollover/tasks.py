@@ -1,4 +1,4 @@
-"""The task of the housekeeping cluster that works on plans. django-q2 may run it twice, late or never."""
+"""The housekeeping task that processes plans and batches. django-q2 may run it twice, late or never."""
 
 import logging
 import time
@@ -14,20 +14,20 @@ from dupdash.rollover.running.undo import continue_undo
 
 logger = logging.getLogger("dupdash.rollover")
 
-# Seconds after which the task makes room for others; what is left follows in a new one.
+# After this many seconds the task ends, so that other tasks can run. A new task continues the work.
 TIME_LIMIT = 10.0
 NAME = "dupdash.rollover.tasks.continue_work"
 
 
 def ask_for_work() -> None:
-    """Have a worker continue with what waits. If this message is lost, the supervisor asks again."""
+    """Enqueue the task ``continue_work``. If this message is lost, the supervisor enqueues it again."""
     enqueue(HOUSEKEEPING, NAME)
 
 
 def continue_work() -> None:
-    """Judge and start plans, close and undo batches, and hide sources.
+    """Check and start plans, close and undo batches, and hide sources.
 
-    One worker at a time does this, so that the others stay free.
+    A lock lets only one worker do this at a time, so that the other workers stay free for other tasks.
     """
     with database_lock.try_lock(database_lock.ROLLOVER) as acquired:
         if not acquired:
@@ -42,7 +42,7 @@ def continue_work() -> None:
 
 
 def _work(deadline: float) -> bool:
-    """Work until the deadline; whether something is left to do."""
+    """Process plans and undos until the deadline. Returns whether work is left."""
     plans = Plan.objects.filter(state__in=(PlanState.JUDGING, PlanState.STARTING)).order_by("created_at")
     undos = Undo.objects.filter(state__in=(UndoState.CHECKING, UndoState.DELETING)).order_by("created_at")
     for plan in plans:

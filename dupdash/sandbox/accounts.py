@@ -1,4 +1,4 @@
-"""The sandbox's tokens and passwords. All of them are public: the sandbox protects nothing."""
+"""Defines the tokens and passwords of the sandbox. All of them are public, because the sandbox protects nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dupdash.sandbox.state import State
 PASSWORD = "sandbox-Passw0rd"  # noqa: S105 - of every account
 
 ADMIN_TOKEN = "5a9db0c5000000000000000000000001"  # noqa: S105
-# Of a manager, who may copy and delete everywhere but is not a site administrator: maintenance mode locks it out.
+# The token of a manager, who may copy and delete everywhere but cannot enter the site in maintenance mode.
 MANAGER_TOKEN = "5a9db0c5000000000000000000000002"  # noqa: S105
-# Of an administrator, for a service whose only function that changes courses is duplicating.
+# The token of an administrator for a service that can only read courses and duplicate them.
 LIMITED_TOKEN = "5a9db0c5000000000000000000000003"  # noqa: S105
 
 SERVICES = ("dupdash", "moodle_mobile_app")
@@ -23,7 +23,7 @@ NOT_IN_LIMITED = frozenset({"core_course_delete_courses", "core_course_create_co
 
 @dataclass(frozen=True)
 class Session:
-    """The user of a token, and the functions that the token's service lacks."""
+    """A token's user, and the functions that are missing in the token's service."""
 
     user: User
     lacks: frozenset[str] = frozenset()

@@ -1,7 +1,7 @@
-"""``--proposed``: the two web services of MDL-64916 alone, which no Moodle has built in.
+"""Simulates the two web services proposed in MDL-64916, which no Moodle has built in (``--proposed``).
 
-Their figures are as awkward as those of Moodle's own copy progress (``trace_copy_progress.json``): ``progress`` belongs
-to the phase, starts again in the second, jumps to 1 and comes back.
+The progress is as irregular as that of Moodle's own course copy (``trace_copy_progress.json``): ``progress`` belongs to
+one phase, starts again in the second phase, jumps to 1 and drops again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PHASE_BACKUP, PHASE_RESTORE = 1, 2
 # backup::STATUS_*
 REQUIRE_CONV, NEED_PRECHECK, AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 200, 600, 700, 800, 900, 1000
 
-# Moodle's queue starts a copy at the next cron run; this is one that runs all the time.
+# Moodle starts a queued copy at the next run of cron. In the sandbox cron runs all the time.
 QUEUED_FOR = 0.5
 
 
@@ -59,7 +59,7 @@ class Duplications:
             self._running[duplicateid] = copy
         copy.ended.wait()
         if copy.killed:
-            return  # nobody is left to say how it ended: the record stays as it was
+            return  # No process is left that could record the end of the copy, so the record stays as it was.
         with self._lock:
             self._running.pop(duplicateid, None)
             self._ended[duplicateid] = _outcome(copy)
@@ -76,7 +76,7 @@ class Duplications:
         return _progress(copy)
 
     def other_than(self, duplicateid: str) -> str:
-        """The id of another duplication; where there is none, one that nobody knows."""
+        """Return the id of another duplication, or an unknown id if there is no other."""
         with self._lock:
             return next(
                 (other for other in (*self._running, *self._ended) if other != duplicateid), secrets.token_hex(16)
@@ -111,7 +111,7 @@ def _progress(copy: Copy) -> Progress:
 
 
 def overall_progress(copy: Copy) -> Progress:
-    """The progress of the whole duplication: never backward, 1 only at its end."""
+    """Return the progress of the whole duplication, which never decreases and is 1 only at the end."""
     if copy.step is None:
         return Progress(PHASE_BACKUP, AWAITING, 0)
     if copy.step == NEWBORN:

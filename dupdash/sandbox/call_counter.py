@@ -1,4 +1,4 @@
-"""Count requests for copies and lookups that disturb them, and list deleted courses."""
+"""Counts requests for copies and lookups that disturb them, and lists deleted courses, for tests."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dupdash.sandbox.records import Course
 
 
 class Calls:
-    """Counts by case-folded short name.
+    """The counts of calls, by case-folded short name.
 
-    ``asked``: calls that reached PHP. ``started``: those that began a backup. ``created``: those that made a
-    course row. ``refused``: those whose undamaged answer proved that nothing was created.
-    So ``asked - refused`` above 1 means that a short name was sent again after it may have started.
+    ``asked``: calls that reached PHP. ``started``: calls that began a backup. ``created``: calls that created a course.
+    ``refused``: calls whose undamaged answer proved that no course was created.
+    So ``asked - refused`` above 1 means that a short name was requested again although its copy may have started.
 
-    ``disturbed``: copies whose course a client looked up before it had a context. ``watched``: lookups of a short name
-    while a copy with it was running, whatever they found.
+    ``disturbed``: copies whose course a client looked up before the course had a context. ``watched``: lookups of a
+    short name while a copy with this short name was running, also without a result.
 
-    ``most_at_once``: the most copies that were running at the same time, without those by hand.
+    ``most_at_once``: the most copies that were running at the same time, without restores by a person.
 
-    ``deleted``: the courses that ``core_course_delete_courses`` deleted, each as it was at that moment.
+    ``deleted``: the courses that ``core_course_delete_courses`` deleted, each as it was before.
     """
 
     def __init__(self) -> None:

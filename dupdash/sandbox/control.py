@@ -1,6 +1,6 @@
-"""``/sandbox/control``: control the sandbox from another process.
+"""Lets another process control and inspect the sandbox through ``/sandbox/control``.
 
-Not part of Moodle; JSON in, JSON out, no token.
+Moodle has no such endpoint. It takes and returns JSON, and needs no token.
 
 ``GET /sandbox/control`` answers::
 

@@ -1,13 +1,13 @@
-"""Simulate ``core_course_duplicate_course``. The steps, as ``trace_sync_duplicate.json`` shows them:
+"""Simulates ``core_course_duplicate_course`` with the steps that ``trace_sync_duplicate.json`` shows:
 
-1. backup: nothing can be seen;
-2. newborn: for some milliseconds the new row has no context, and a lookup breaks the copy;
-3. hidden: the new row has the requested names and no sections;
-4. renamed: restore has given it the temporary names and made it visible;
-5. content: sections and activities appear, all at once;
-6. the requested names and visibility are set back.
+1. backup: the new course does not exist yet;
+2. newborn: for some milliseconds the new course has no context, and a lookup breaks the copy;
+3. hidden: the new course is hidden, and has the requested names and no sections;
+4. renamed: restore has given the course a temporary name and made it visible;
+5. content: all sections and activities appear at once;
+6. end: restore sets the requested names and visibility again.
 
-Each copy is a thread, as it is a PHP process in Moodle: it goes on after the client has left.
+Each copy runs in a thread, like a PHP process in Moodle: it continues after the client has disconnected.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from dupdash.sandbox.timing import (
 )
 from dupdash.sandbox.validation import context_id, temporary_names
 
-# The value of "enrolments" that copies enrolment methods without people, too.
+# The value of "enrolments" with which enrolment methods are copied even without people.
 ENROLMENTS_ALWAYS = 2
 
 
@@ -56,11 +56,11 @@ class Killed(Exception):
 
 @dataclass(frozen=True)
 class Mishaps:
-    """What goes wrong in a copy."""
+    """The faults that happen in a copy."""
 
     slowness: float = 1.0
-    dies_in: str | None = None  # a step
-    error: MoodleError | None = None  # thrown in that step, instead of dying
+    dies_in: str | None = None  # The step in which the process dies or throws.
+    error: MoodleError | None = None  # The error that is thrown in this step, instead of dying.
     stalls_in: str | None = None
     collides: bool = False
     # Another program looks up the new course in its first milliseconds.
@@ -71,7 +71,7 @@ NOTHING_WRONG = Mishaps()
 
 
 class Copy(threading.Thread):
-    """A running copy."""
+    """A running copy, which works in a thread of its own."""
 
     def __init__(
         self, copies: Copies, request: CopyRequest, source: Course, mishaps: Mishaps, by_hand: bool = False
@@ -95,7 +95,7 @@ class Copy(threading.Thread):
 
     @property
     def seconds(self) -> float:
-        """The duration of the whole copy at the current speed and with the other running copies."""
+        """The expected duration of the whole copy, at the current speed and with the other running copies."""
         return self._seconds * crowding(self._copies.running()) / self._pace.speed
 
     @property
@@ -107,7 +107,7 @@ class Copy(threading.Thread):
 
     @property
     def stalled(self) -> bool:
-        """Whether it makes no progress until the sandbox stops."""
+        """Whether the copy will make no progress until the sandbox stops."""
         return self.step is not None and self.step == self._mishaps.stalls_in
 
     def run(self) -> None:
@@ -148,7 +148,7 @@ class Copy(threading.Thread):
         # Only the width of the columns limits the lengths (measured: dmlwriteexception).
         if len(self.request.fullname) > 254 or len(self.request.shortname) > 255:
             raise write_failed()
-        # A restore by hand makes the row under other names, which nobody looks up.
+        # A restore by a person creates the course with other names, which no client looks up.
         add = self._state.add if self.by_hand else self._state.add_newborn
         self.courseid = add(**self._first_columns()).id
         if not self.by_hand:
@@ -164,7 +164,7 @@ class Copy(threading.Thread):
             "format": self.source.format,
             "startdate": self.source.startdate if self.request.startdate is None else self.request.startdate,
             "enddate": self._end(),
-            "timecreated": self.source.timecreated,  # measured: the copy carries its source's
+            "timecreated": self.source.timecreated,  # The copy has the same value as its source (measured).
             "timemodified": self.source.timemodified,
             "filters_off": self.source.filters_off if self.request.option("filters") else (),
             "origin": "person" if self.by_hand else "copy",
@@ -173,8 +173,11 @@ class Copy(threading.Thread):
         }
 
     def _make_context(self) -> None:
-        """Make the context, a few milliseconds after the row. If a lookup made it first, the restore fails and leaves a
-        hidden course without contents under the requested names (measured)."""
+        """Create the context, a few milliseconds after the course.
+
+        If a lookup has created the context first, the restore fails. It leaves a hidden course without contents that
+        has the requested names (measured).
+        """
         if self.by_hand or self.courseid is None:
             return
         self._step_lasts = NEWBORN_SECONDS / self._pace.speed
@@ -209,7 +212,7 @@ class Copy(threading.Thread):
         )
 
     def _end(self) -> int:
-        """As asked for; else the source's, moved as far as the start."""
+        """Return the requested end date, or else that of the source, moved by as much as the start date."""
         if self.request.enddate is not None:
             return self.request.enddate
         if self.request.startdate is None or not (self.source.startdate and self.source.enddate):
@@ -217,7 +220,7 @@ class Copy(threading.Thread):
         return self.source.enddate + self.request.startdate - self.source.startdate
 
     def _people(self) -> dict[str, tuple[int, ...] | tuple[str, ...]]:
-        """The people, their roles and the enrolment methods of the copy (measured)."""
+        """Return the people, roles and enrolment methods that the copy gets (measured)."""
         if self.request.option("enrolments") == ENROLMENTS_ALWAYS and not self.request.option("users"):
             return {"enrolment_methods": self.source.enrolment_methods}
         if not self.request.option("users"):
@@ -265,14 +268,14 @@ class Copy(threading.Thread):
 
 
 class Copies:
-    """All running copies, and what they share."""
+    """All running copies, and the state that they share."""
 
     def __init__(self, state: State, pace: Pace, collision_window: float, seed: str) -> None:
         self.state = state
         self.pace = pace
         self.gates = Gates(pace.stopping)
         self.calls = Calls()
-        # The share of a backup in which its file is written. Sandbox has the default.
+        # The share of a backup's duration in which its file is written. ``Sandbox`` defines the default.
         self.collision_window = collision_window
         self._writing: set[int] = set()
         self._running: list[Copy] = []
@@ -285,7 +288,7 @@ class Copies:
         return copy
 
     def start_by_hand(self, source: Course, categoryid: int) -> Copy:
-        """Start a restore by a person on Moodle's pages: the copy keeps its temporary names."""
+        """Start a restore as a person does on Moodle's pages: the copy keeps its temporary names."""
         fullname, shortname = temporary_names(self.state, source, None)
         request = CopyRequest(source.id, fullname, shortname, categoryid)
         copy = Copy(self, request, source, NOTHING_WRONG, by_hand=True)
@@ -322,7 +325,7 @@ class Copies:
             return self._changed.wait_for(condition, timeout)
 
     def look_up(self, courses: Iterable[Course], shortname: str | None = None) -> None:
-        """A request shows these courses or looks for a short name. This can break running copies."""
+        """Report that a request reads these courses or searches for a short name, which can break running copies."""
         for course in courses:
             if self.state.touch(course.id):
                 self.calls.count(self.calls.disturbed, course.requested)
@@ -332,7 +335,7 @@ class Copies:
             self.calls.count(self.calls.watched, shortname)
 
     def disturbance(self) -> MoodleError:
-        """One of the two errors of a restore that a lookup broke (measured)."""
+        """Return one of the two errors with which a restore fails after a lookup (measured)."""
         with self._changed:
             return self._random.choice((write_failed(), restore_capability_missing()))
 
@@ -342,7 +345,7 @@ class Copies:
 
     @contextmanager
     def writing(self, sourceid: int) -> Iterator[None]:
-        """Write ``backup.mbz`` in the source's file area, where only one can be written at a time."""
+        """Write ``backup.mbz`` in the source's file area. Two backups of one source that write at once collide."""
         with self._changed:
             if sourceid in self._writing:
                 raise stored_file_not_created(context_id(sourceid))

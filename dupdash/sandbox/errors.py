@@ -1,4 +1,7 @@
-"""Moodle's errors, with the wording of Moodle 4.5.6 (captured in ``tests/wire``). They are all sent with HTTP 200."""
+"""Defines Moodle's errors with the wording of Moodle 4.5.6 (captured in ``tests/wire``).
+
+Moodle sends all of them with HTTP status 200.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ class MoodleError(Exception):
         self.exception = exception
         self.errorcode = errorcode
         self.message = message
-        # Not part of the answer: whether a course had been created when the error occurred.
+        # Whether a course had been created when the error occurred. The answer does not contain this.
         self.left_a_course = False
 
 
@@ -72,12 +75,12 @@ def precheck_errors() -> MoodleError:
 
 
 def setting_not_found() -> MoodleError:
-    """The backup does not have this option."""
+    """Return the error for an option that the backup does not have."""
     return MoodleError("base_plan_exception", "setting_by_name_not_found", "error/setting_by_name_not_found")
 
 
 def setting_locked() -> MoodleError:
-    """The account may not change this option."""
+    """Return the error for an option that the account may not change."""
     return MoodleError("base_setting_exception", "setting_locked_by_permission", "error/setting_locked_by_permission")
 
 
@@ -106,5 +109,5 @@ def no_permissions(what: str) -> MoodleError:
 
 
 def php_error(message: str) -> MoodleError:
-    """A PHP ``Error``. It is not an exception of Moodle, so it has no error code."""
+    """Return the error for a PHP ``Error``. This is not an exception of Moodle, so it has no error code."""
     return MoodleError("Error", None, message)

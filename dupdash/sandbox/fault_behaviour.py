@@ -1,4 +1,4 @@
-"""Apply the faults that struck a call to its copy and to its answer."""
+"""Applies the faults that were chosen for a call to its copy and to its answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOTICE = b'<div class="alert alert-info">Deleted - Activities</div>\n'
 
 
 def before_php(struck: Struck) -> Outcome | None:
-    """The answer of a fault that strikes before Moodle gets the request; None if there is none."""
+    """Return the answer of a fault that strikes before Moodle gets the request, or None if there is no such fault."""
     if "reset_before" in struck:
         return Reset()
     if "forbidden" in struck:
@@ -37,7 +37,7 @@ def before_php(struck: Struck) -> Outcome | None:
 
 
 def check_answer_types(struck: Struck) -> None:
-    """Raise the error that Moodle answers if a field of its answer does not have the declared type."""
+    """Raise Moodle's error for an answer with a field of the wrong type, if this fault was chosen."""
     if "invalid_response" in struck:
         raise MoodleError(
             "invalid_response_exception",
@@ -47,14 +47,14 @@ def check_answer_types(struck: Struck) -> None:
 
 
 def with_an_odd_record(value: Any) -> Any:
-    """``value`` with a first record that lacks its name."""
+    """Return ``value`` without the name of its first record."""
     records = value["courses"] if isinstance(value, dict) else value
     odd = [{key: item for key, item in record.items() if key not in ("fullname", "name")} for record in records[:1]]
     return value | {"courses": odd + records[1:]} if isinstance(value, dict) else odd + records[1:]
 
 
 def for_the_copy(struck: Struck) -> Mishaps:
-    """What goes wrong in the copy."""
+    """Return what goes wrong in the copy of this call."""
     dies_in: str | None = None
     error: MoodleError | None = None
     if "killed_in_backup" in struck:
@@ -81,20 +81,20 @@ def _restore_error(errorcode: str) -> MoodleError:
 
 
 def gives_up_at(struck: Struck) -> float | None:
-    """The share of the copy after which something between client and Moodle gives up; None: never."""
+    """Return the share of the copy after which a proxy stops waiting for Moodle, or None for never."""
     shares = [struck[name].number("at") for name in _GIVES_UP if name in struck]
     return min(shares, default=None)
 
 
 def seconds_for_a_read(struck: Struck, function: str) -> float:
-    """How much longer a read takes. A lookup takes about 20 ms (measured)."""
+    """Return by how much a read is delayed. A normal lookup takes about 20 ms (measured)."""
     if "slow" not in struck or function in COPYING:
         return 0.0
     return 0.02 * struck["slow"].number("factor")
 
 
 def about_another_course(moodle: Moodle, function: str, params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters of a read, changed to ask about another course or duplication."""
+    """Return the parameters of a read, changed so that they name another course or duplication."""
     if function in COPYING:
         return params
     if function == "core_course_get_courses_by_field":
@@ -105,7 +105,7 @@ def about_another_course(moodle: Moodle, function: str, params: dict[str, Any]) 
 
 
 def naming_another_course(moodle: Moodle, function: str, value: Any, params: dict[str, Any]) -> Any:
-    """The answer of a function that copies, changed to name another course or duplication."""
+    """Return the answer of a function that copies, changed so that it names another course or duplication."""
     if function == "core_course_async_duplicate_course":
         return {"duplicateid": moodle.duplications.other_than(value["duplicateid"])}
     if function == "core_course_duplicate_course":
@@ -151,7 +151,7 @@ def damage(struck: Struck, response: Response) -> Outcome:
 
 
 def proxy_error(status: int) -> Response:
-    """The error page of an nginx in front of Moodle."""
+    """Return the error page that an nginx in front of Moodle would send."""
     title = {
         429: "429 Too Many Requests",
         502: "502 Bad Gateway",

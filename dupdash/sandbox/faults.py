@@ -1,4 +1,4 @@
-"""The faults of the sandbox, which can be set by ``--fault``, by the control endpoint, or from Python.
+"""Defines the faults of the sandbox. ``--fault``, the control endpoint and Python code can set them.
 
 Every fault takes ``probability`` (default 1), ``count`` (how often it strikes; by default without limit) and
 ``function``: a web service function, ``*`` for all of them, or by default the two that copy a course. A function that
@@ -118,7 +118,7 @@ SITE_ANSWERS = ("unavailable", "bad_gateway", "page", "upgrade", "blocked", "lim
 
 
 class UnknownFault(ValueError):
-    """No fault has this name or parameter. The message lists the known ones."""
+    """No fault has this name or parameter. The message lists the known names or parameters."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def can_affect(name: str, function: str) -> bool:
 
 
 def make_fault(name: str, **given: object) -> Fault:
-    """A fault with checked parameters. Numbers may be given as text."""
+    """Return a fault with checked parameters. Numbers may be given as text."""
     if name not in CATALOGUE:
         raise UnknownFault(f"no fault is called {name!r}; known faults: {', '.join(CATALOGUE)}")
     own = CATALOGUE[name]
@@ -231,7 +231,7 @@ class Faults:
 
     def add(self, fault: Fault) -> None:
         if fault.name == "refuse":
-            # This fault starts now, so it is not stored.
+            # This fault takes effect at once, so it is not stored.
             self.struck["refuse"] += 1
             self.on_refuse(fault.number("seconds"))
             return
@@ -251,7 +251,7 @@ class Faults:
             return list(self._set.values())
 
     def strike(self, function: str) -> dict[str, Fault]:
-        """The faults that strike this call, by name. The count of each is reduced by one."""
+        """Choose the faults that strike this call, by name, and reduce the count of each by one."""
         struck: dict[str, Fault] = {}
         with self._lock:
             for fault in tuple(self._set.values()):

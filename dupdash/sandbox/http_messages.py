@@ -1,7 +1,6 @@
-"""Read HTTP/1.1 requests from a socket and write the answers, with keep-alive and ``Content-Length``, as nginx does.
+"""Reads HTTP/1.1 requests from a socket and writes the answers, with keep-alive and ``Content-Length``, like nginx.
 
-This does not use ``http.server``, because the faults need the bare socket: a reset, a dropped connection, a listener
-that closes for a while.
+It does not use ``http.server``, because the faults need direct access to the socket, for example to reset a connection.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class BadRequest(Exception):
 
 
 def read_request(stream: BinaryIO) -> Request | None:
-    """The next request of a connection; None if the client closed it."""
+    """Read the next request of a connection. Returns None if the client has closed the connection."""
     line = stream.readline(MAX_LINE)
     while line in (b"\r\n", b"\n"):
         line = stream.readline(MAX_LINE)
@@ -68,7 +67,7 @@ def read_request(stream: BinaryIO) -> Request | None:
         raise BadRequest(400)
     body = stream.read(int(length))
     if len(body) < int(length):
-        return None  # the client left while it was sending the request
+        return None  # The client disconnected while it was sending the request.
     connection = headers.get("connection", "").lower()
     keep_alive = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
     path, _, query = target.partition("?")
@@ -98,5 +97,5 @@ def write_response(connection: socket.socket, response: Response, keep_alive: bo
 
 
 def reset(connection: socket.socket) -> None:
-    """Make the next close send RST instead of FIN."""
+    """Set up the socket so that closing it sends RST instead of FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

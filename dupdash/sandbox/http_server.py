@@ -1,4 +1,4 @@
-"""The sandbox's HTTP server: one thread for each connection, and a listener that can refuse connections for a while."""
+"""The HTTP server of the sandbox: a thread for each connection, and a listener that can refuse connections."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Listener:
             try:
                 connection, _ = listening.accept()
             except OSError:
-                continue  # the socket was closed
+                continue  # The socket was closed.
             threading.Thread(target=self._serve, args=(connection,), name="sandbox connection", daemon=True).start()
 
     def _wait_until_due(self) -> None:
@@ -89,7 +89,7 @@ class Listener:
 
     def _stop_listening(self) -> None:
         if self._listening is not None:
-            _hang_up(self._listening)  # wakes accept()
+            _hang_up(self._listening)  # This wakes accept().
             self._listening.close()
             self._listening = None
 
@@ -105,7 +105,7 @@ class Listener:
             while self._exchange(connection, stream):
                 pass
         except OSError:
-            pass  # the client left
+            pass  # The client disconnected.
         finally:
             with self._lock:
                 self._connections.discard(connection)

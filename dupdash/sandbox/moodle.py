@@ -1,4 +1,4 @@
-"""The state of the sandbox site: tables, running copies, switches and faults."""
+"""Holds the state of the sandbox site: tables, running copies, switches and faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Switches:
 
     webservices: bool = True
     maintenance: bool = False
-    # Every token is refused, as after a token was deleted.
+    # Whether every token is refused, as if an administrator had deleted all tokens.
     tokens_revoked: bool = False
     # Functions that were removed from every service.
     withdrawn: frozenset[str] = field(default_factory=frozenset)
@@ -33,21 +33,21 @@ class Switches:
     siteurl: str = ""
 
     def lacks(self, capability: str, course: Course) -> bool:
-        """Whether the service account does without a capability in a course. In its copies it is a teacher."""
+        """Return whether the service account lacks a capability in a course. In its own copies it is a teacher."""
         is_teacher = course.origin == "copy" and capability.startswith("mod/")
         return capability in self.missing_capabilities and not is_teacher
 
 
 @dataclass
 class Moodle:
-    """The site, as the functions that answer requests use it."""
+    """The simulated site, as the web service functions use it."""
 
     state: State
     pace: Pace
     copies: Copies
     faults: Faults
     duplications: Duplications | PluginDuplications
-    # What it has beside the functions of a stock Moodle.
+    # The functions that the site has beside those of a stock Moodle.
     offers: Offers = "nothing"
     url: str = ""
     switches: Switches = field(default_factory=Switches)
@@ -56,7 +56,7 @@ class Moodle:
         return int(time.time())
 
     def reset(self) -> None:
-        """Reset courses, counts, faults and switches to those of a fresh start. The speed stays."""
+        """Reset courses, counts, faults and switches to their state at a fresh start. The speed is kept."""
         self.faults.clear()
         self.faults.struck.clear()
         self.copies.gates.release()

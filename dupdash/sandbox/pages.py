@@ -1,4 +1,4 @@
-"""The sandbox's two HTML pages: a list of courses, and one course. Links to courses lead to them."""
+"""Renders the two HTML pages of the sandbox: the list of courses, and one course. Links to courses open them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Describe and validate the parameters of web service functions, as Moodle does.
+"""Describes and validates the parameters of web service functions, as Moodle does.
 
 Moodle refuses a value that its own cleaning would change: a tag in a ``PARAM_TEXT``, "abc" for a ``PARAM_INT``, an
 undeclared key. The error is always ``invalidparameter``.
@@ -14,22 +14,22 @@ from typing import Any
 from dupdash.sandbox.errors import invalid_parameter
 
 REQUIRED = object()
-OPTIONAL = object()  # may be missing, and has no default
+OPTIONAL = object()  # The parameter may be missing, and has no default.
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)\Z")
 _PHP_INT_MAX = 2**63 - 1
-_LONGEST = 40  # more than an integer has digits
+_LONGEST = 40  # This is more than the digits of any integer.
 _LEADING_INTEGER = re.compile(r"\s*([+-]?[0-9]+)", re.ASCII)
 
 
 def php_int(text: str) -> int:
-    """``(int)$text``: the leading digits, or 0."""
+    """Convert text like PHP's ``(int)$text``: the leading digits, or 0."""
     match = _LEADING_INTEGER.match(text[:_LONGEST])
     return int(match[1]) if match else 0
 
 
 def param_int(text: str) -> int:
-    # "-0" comes back from PHP as "0", so it is not what was sent.
+    # PHP turns "-0" into "0". The value would change, so it is refused.
     if not _INTEGER.match(text) or text == "-0" or len(text) > _LONGEST or abs(int(text)) > _PHP_INT_MAX:
         raise invalid_parameter()
     return int(text)
@@ -56,7 +56,10 @@ _MULTILANG = {
 
 
 def param_text(text: str) -> str:
-    """``PARAM_TEXT``: refuse tags, except those of the multi-language filter (compared with PHP for 60,000 names)."""
+    """Check a ``PARAM_TEXT``: tags are refused, except those of the multi-language filter.
+
+    The results were compared with PHP for 60,000 names.
+    """
     rest = text
     for closing, tags in _MULTILANG.items():
         if closing in text:
@@ -83,7 +86,7 @@ def param_alphaext(text: str) -> str:
 
 @dataclass(frozen=True)
 class Value:
-    """``external_value``"""
+    """The description of a single value (``external_value``)."""
 
     clean: Callable[[str], Any]
     default: Any = REQUIRED
@@ -91,7 +94,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Single:
-    """``external_single_structure``"""
+    """The description of an object with fixed keys (``external_single_structure``)."""
 
     keys: Mapping[str, Value | Single | Multiple]
     default: Any = REQUIRED
@@ -99,7 +102,7 @@ class Single:
 
 @dataclass(frozen=True)
 class Multiple:
-    """``external_multiple_structure``"""
+    """The description of a list (``external_multiple_structure``)."""
 
     content: Value | Single | Multiple
     default: Any = REQUIRED
@@ -109,7 +112,7 @@ Description = Value | Single | Multiple
 
 
 def validate(description: Description, given: Any) -> Any:
-    """The cleaned parameters with their defaults. Raises ``invalidparameter``."""
+    """Return the cleaned parameters with their defaults. Raises ``invalidparameter``."""
     if isinstance(description, Value):
         if not isinstance(given, str):
             raise invalid_parameter()

@@ -1,8 +1,8 @@
-"""``--native``: duplications as the Moodle plugin of this project makes them.
+"""Simulates duplications as the Moodle plugin of this project makes them (``--native``).
 
-A row for each, a task in Moodle's queue, and a cron that runs the tasks and can be stopped. The copy stays hidden under
-its own names until it is complete. A failure removes what was made; a task that finds rows of killed processes ends
-these in the same way.
+Each duplication has a row and a task in Moodle's queue. A simulated cron runs the tasks and can be stopped. The copy is
+hidden and has its final names until it is complete. A failed copy is removed. A clean-up task finds the rows of
+processes that were killed, and removes their copies in the same way.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.timing import BACKUP, SHARES, Pace, Stopped
 from dupdash.sandbox.validation import context_id
 
-# The task that looks for rows of killed processes runs every minute.
+# The clean-up task runs every minute.
 REAPED_AFTER = 60.0
-# Seconds between two looks of a waiting thread at a sandbox that stops.
+# A waiting thread checks after this many seconds whether the sandbox is stopping.
 POLL_SECONDS = 0.05
 
 STATUS = {"queued": AWAITING, "running": EXECUTING, "succeeded": FINISHED_OK}
 
 
 class Cancelled(Exception):
-    """The copy notices at its next report of progress that it was cancelled."""
+    """The copy was cancelled. It notices this when it next reports its progress."""
 
 
 class PluginCopy(Copy):
-    """A copy that keeps its own names, stays hidden until it is complete, and removes what it made when it fails."""
+    """A copy that has its final names from the start, is hidden until it is complete, and is removed if it fails."""
 
     cancelled = False
 
@@ -73,7 +73,7 @@ class PluginCopy(Copy):
             self.courseid = None
 
     def _back_up(self) -> None:
-        """The backup file has a name of its own, so two backups of one source never collide."""
+        """Make the backup. Its file has a unique name, so two backups of one source never collide."""
         self._enter(BACKUP)
         self._spend(BACKUP, SHARES[BACKUP])
         self._leave(BACKUP)
@@ -87,10 +87,10 @@ class PluginCopy(Copy):
         self._copies.calls.count(self._copies.calls.created, self.request.shortname)
 
     def _make_context(self) -> None:
-        """In the transaction that makes the row."""
+        """Do nothing, because the plugin creates the context in the same transaction as the course."""
 
     def _rename_after_source(self) -> None:
-        """It has its own names already."""
+        """Do nothing, because the copy already has its final names."""
 
     def _leave(self, step: str) -> None:
         super()._leave(step)
@@ -108,7 +108,7 @@ class PluginCopy(Copy):
 
 @dataclass
 class Row:
-    """One duplication."""
+    """The row of one duplication in the plugin's table."""
 
     id: str
     userid: int
@@ -141,7 +141,7 @@ class Row:
 
 
 class PluginDuplications:
-    """Every duplication that was started, the queue of Moodle's tasks, and its cron."""
+    """All duplications that were started, the queue of Moodle's tasks, and the simulated cron."""
 
     def __init__(self, copies: Copies, pace: Pace) -> None:
         self._copies = copies
@@ -151,7 +151,8 @@ class PluginDuplications:
         self._changed = threading.Condition(threading.RLock())
         self._cron_runs = True
         self._cron_stopped_at = 0
-        # Tasks of others, which wait before every duplication; and how many of ours cron runs at the same time.
+        # How many other tasks are in the queue, which run before every duplication, and how many of our tasks cron runs
+        # at the same time.
         self.tasks_of_others = 0
         self.at_once = 8
 
@@ -184,7 +185,7 @@ class PluginDuplications:
         return row.id
 
     def started_with(self, userid: int, params: dict[str, Any]) -> str | None:
-        """The id that the account got with this idempotency key before; the key of another request is an error."""
+        """Return the id that an earlier call with this idempotency key got. Its request must have been the same."""
         key = params["idempotencykey"]
         with self._changed:
             row = next((row for row in self._rows.values() if key and (row.userid, row.key) == (userid, key)), None)
@@ -193,7 +194,7 @@ class PluginDuplications:
         return row.id if row is not None else None
 
     def row(self, duplicateid: str) -> Row | None:
-        """The row as it is now; a running one with the progress of its copy."""
+        """Return the current row. The row of a running copy has the progress of the copy."""
         with self._changed:
             row = self._rows.get(duplicateid)
             if row is not None and row.state == "running" and row.copy is not None:
@@ -223,7 +224,7 @@ class PluginDuplications:
                 row.copy.stop_it.set()
 
     def lose_tasks(self) -> None:
-        """Somebody deletes the tasks that wait: the clean-up ends their rows."""
+        """Delete the waiting tasks, as an administrator could. The clean-up task then ends their rows."""
         with self._changed:
             for duplicateid in list(self._queue):
                 self._end(self._rows[duplicateid], "failed", "taskgone", "The task of the duplication is gone.")
@@ -313,7 +314,7 @@ class PluginDuplications:
 
 
 def _report(row: Row, copy: Course | None) -> dict[str, Any] | None:
-    """Old and new ids, what did not come along, and what still points at the source."""
+    """Return the report on a copy: old and new ids, what was not copied, and what still links to the source."""
     if copy is None:
         return None
     source = row.source

@@ -1,4 +1,4 @@
-"""Moodle's REST protocol: parse flattened parameters, and render answers as JSON or XML."""
+"""Implements Moodle's REST protocol: parses flattened parameters, and renders answers as JSON or XML."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 from dupdash.sandbox.errors import MoodleError
 from dupdash.sandbox.http_messages import Response
 
-# The value of a declared key that an answer leaves out: JSON then lacks the key, XML has an empty one
+# The value of a declared key that an answer leaves out. JSON then lacks the key, and XML has an empty element for it
 # (``usersessionscount`` in site_info.json and site_info_as_xml.json).
 OMITTED = object()
 
@@ -22,7 +22,7 @@ _PART = re.compile(r"\[([^\[\]]*)\]")
 
 
 def parse_fields(query: str, body: bytes) -> list[tuple[str, str]]:
-    """The fields of the query, then those of the body. Bytes that are not UTF-8 become surrogates."""
+    """Return the fields of the query string, then those of the body. Bytes that are not UTF-8 become surrogates."""
     return _pairs(query) + _pairs(body.decode("ascii", "surrogateescape"))
 
 
@@ -36,7 +36,7 @@ def _as_utf8(text: str) -> str:
 
 
 def unflatten(fields: list[tuple[str, str]]) -> dict[str, Any]:
-    """``options[0][name]=users`` to ``{"options": {"0": {"name": "users"}}}``, as PHP fills ``$_POST``."""
+    """Turn ``options[0][name]=users`` into ``{"options": {"0": {"name": "users"}}}``, as PHP fills ``$_POST``."""
     tree: dict[str, Any] = {}
     for name, value in fields:
         match = _NAME.match(name)
@@ -53,9 +53,9 @@ def unflatten(fields: list[tuple[str, str]]) -> dict[str, Any]:
 
 
 def escape_name(name: str) -> str:
-    """``format_string()``: remove tags and HTML-escape everything but quotes (course_names_are_html_escaped.json).
+    """Escape a name like Moodle's ``format_string()``: remove tags, and HTML-escape everything but quotes.
 
-    An ampersand that begins an entity stays as it is.
+    An ampersand that begins an entity is not changed. See course_names_are_html_escaped.json.
     """
     name = re.sub(r"<(?!\s)[^>]*>?", "", name)
     name = re.sub(r"&(?![a-zA-Z0-9#]{1,8};)", "&amp;", name)
@@ -80,7 +80,7 @@ def error_answer(error: MoodleError, restformat: str) -> Response:
 
 
 def php_json(value: Any) -> bytes:
-    """``json_encode()``: ASCII only, no spaces, slashes escaped."""
+    """Encode a value like PHP's ``json_encode()``: ASCII only, without spaces, with escaped slashes."""
     return json.dumps(value, separators=(",", ":")).replace("/", "\\/").encode("ascii")
 
 

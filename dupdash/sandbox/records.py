@@ -1,4 +1,4 @@
-"""Frozen records of the sandbox site. A change replaces a record."""
+"""Defines the records of the sandbox site: courses, categories, people and so on. A change replaces a record."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Module:
     modname: str
     name: str
     visible: int = 1
-    # As the contents service shows them: the name of the field in Moodle, and a Unix timestamp.
+    # The dates as ``core_course_get_contents`` returns them: the name of the field in Moodle, and a Unix timestamp.
     dates: tuple[tuple[str, int], ...] = ()
 
 
@@ -27,7 +27,7 @@ class Section:
     name: str
     summary: str = ""
     modules: tuple[Module, ...] = ()
-    # Of the activity that holds the section: ``mod_subsection``; "" for an ordinary section.
+    # The component of the activity that contains the section: ``mod_subsection``; "" for an ordinary section.
     component: str = ""
 
 
@@ -47,15 +47,15 @@ class Course:
     timemodified: int = 0
     teachers: tuple[int, ...] = ()
     students: tuple[int, ...] = ()
-    # Enrolled without a role.
+    # Whether the person is enrolled without a role.
     without_role: tuple[int, ...] = ()
     enrolment_methods: tuple[str, ...] = DEFAULT_ENROLMENT_METHODS
-    # The filters that are off in this course. The others have the site's setting.
+    # The filters that are switched off in this course. Other filters have the setting of the site.
     filters_off: tuple[str, ...] = ()
     sections: tuple[Section, ...] = ()
-    # For tests; Moodle does not have these.
+    # Moodle does not have these fields. They are for tests.
     origin: str = "seed"  # seed | copy | person | created
-    requested: str = ""  # the short name in the request for this copy
+    requested: str = ""  # The short name that was requested for this copy.
     complete: bool = True
 
     @property
@@ -101,7 +101,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class University:
-    """The site on a fresh start."""
+    """The courses, categories and people of the site at a fresh start."""
 
     sitename: str
     categories: tuple[Category, ...]
@@ -114,10 +114,10 @@ class University:
 
 @dataclass(frozen=True, slots=True)
 class CopyRequest:
-    """The parameters of ``core_course_duplicate_course``, already validated.
+    """The validated parameters of ``core_course_duplicate_course``.
 
-    If an option is missing in ``options``, the backup's own default applies, which is 1 (measured: without ``users``,
-    everybody is copied).
+    For an option that ``options`` does not contain, the backup's own default applies, which is 1. For example, all
+    people are copied without ``users`` (measured).
     """
 
     courseid: int
@@ -126,13 +126,13 @@ class CopyRequest:
     categoryid: int
     visible: int = 1
     options: dict[str, int] = field(default_factory=dict)
-    # Unix timestamps and idnumber in place of the source's; None: as in the source.
+    # Start date, end date (Unix timestamps) and ID number of the copy; None to keep those of the source.
     startdate: int | None = None
     enddate: int | None = None
     idnumber: str = ""
     # Whether the account that makes the copy may configure enrolment methods.
     may_configure_enrolments: bool = True
-    # Whether it may assign roles.
+    # Whether the account may assign roles.
     may_assign_roles: bool = True
 
     def option(self, name: str) -> int:

@@ -1,4 +1,4 @@
-"""Answer ``webservice/rest/server.php`` and ``login/token.php``: authenticate, call the function, apply faults."""
+"""Answers ``webservice/rest/server.php`` and ``login/token.php``: authenticates, calls the function, applies faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dupdash.sandbox.moodle import Moodle
 from dupdash.sandbox.parameters import validate
 from dupdash.sandbox.protocol import answer, error_answer, parse_fields, php_json, unflatten
 
-# Parameters of the protocol. The functions do not see them.
+# Parameters of the protocol, which are not passed to the functions.
 _SETTINGS = ("moodlewssettingraw", "moodlewssettingfileurl", "moodlewssettingfilter", "moodlewssettinglang")
 
 
@@ -100,7 +100,7 @@ def _authenticate(moodle: Moodle, token: str) -> Session:
 
 
 def offered_functions(moodle: Moodle, session: Session) -> dict[str, ServiceFunction]:
-    """The functions that the token may call; ``core_webservice_get_site_info`` lists the same."""
+    """Return the functions that the token may call. ``core_webservice_get_site_info`` lists the same functions."""
     lacks = session.lacks | moodle.switches.withdrawn
     every = dict(STANDARD)
     if moodle.offers == "plugin":
@@ -119,7 +119,7 @@ def _explain_missing(function: str) -> ServiceFunction:
 
 
 def serve_token(moodle: Moodle, request: Request) -> Response:
-    """``login/token.php``: exchange a username and a password for a token."""
+    """Answer ``login/token.php``, which exchanges a username and a password for a token."""
     params = unflatten(parse_fields(request.query, request.body))
     user = moodle.state.user_named(str(params.get("username", "")).casefold())
     if not moodle.switches.webservices:

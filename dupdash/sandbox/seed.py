@@ -1,5 +1,7 @@
-"""Make the sandbox's university: about 200 courses in three levels of categories, over four terms, and an empty fifth
-term. The same seed makes the same university."""
+"""Creates the sandbox's university: about 200 courses of four terms in three levels of categories.
+
+A fifth term is empty. The same seed always creates the same university.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from dupdash.sandbox.records import DEFAULT_ENROLMENT_METHODS, Category, Course,
 from dupdash.sandbox.seed_data import AWKWARD, DEPARTMENTS, FIRST_NAMES, LAST_NAMES, TERMS, Department
 
 SITENAME = "Sandbox University"
-# Most courses have a few dozen activities. These have the numbers with which Moodle was measured, or none.
+# Most courses have a few dozen activities. These courses have the numbers with which Moodle was measured, or none.
 ACTIVITIES = {
     "NUR101-2026S1": 307,
     "COM110-2026S1": 296,
@@ -24,7 +26,7 @@ ACTIVITIES = {
     "SHELL": 0,
 }
 
-# The demonstration's faculty member teaches these courses.
+# The faculty member of the demonstration teaches these courses.
 FACULTY_ID = 4
 FACULTY_TEACHES = ("BIO101-2026S1", "BIO210-2026S1", "BIO304-2026S1", "MAT115-2026S1", "BIO120-2026S2", "AT&T")
 
@@ -75,7 +77,7 @@ def university(seed: str) -> University:
 
 @dataclass
 class _Builder:
-    """Builds the university. Ids rise with gaps, as on a site that is some years old."""
+    """Builds the university. Ids have gaps, as on a site that is some years old."""
 
     rng: random.Random
     courseid: int = 2
@@ -239,7 +241,7 @@ class _Builder:
 
 
 def _dated(sections: tuple[Section, ...], start: int) -> tuple[Section, ...]:
-    """Assignments and quizzes begin with their week and are due at noon, two weeks later."""
+    """Add dates: assignments and quizzes begin with their week, and are due two weeks later at noon."""
 
     def dated(module: Module, week: int) -> Module:
         begins = start + (week - 1) * _WEEK

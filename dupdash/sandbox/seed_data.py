@@ -1,4 +1,4 @@
-"""The departments, courses and people of the sandbox's university. ``seed.py`` makes a site of them."""
+"""Lists the departments, subjects and names from which ``seed.py`` creates the sandbox's university."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Department:
-    """``subjects`` are pairs of a number and a title, ``topics`` name sections and activities."""
+    """A department. ``subjects``: pairs of number and title. ``topics``: names for sections and activities."""
 
     faculty: str
     name: str
@@ -159,7 +159,7 @@ TERMS = (
     ("2027S1", "2027 Semester 1"),
 )
 
-# Full names and short names that have broken programs.
+# Full names and short names of the kinds that often break programs.
 AWKWARD = (
     ("AT&T Industry Seminar: Research & Development", "AT&T"),
     ("\"Quoted\" Titles and O'Brien's Apostrophes", 'QUO\'TE-"1"'),

@@ -1,11 +1,11 @@
-"""The sandbox, an embedded Moodle::
+"""Runs the sandbox, an embedded Moodle for tests and demonstrations::
 
     with Sandbox(speed=1000) as sandbox:
         requests.post(f"{sandbox.url}/webservice/rest/server.php", {"wstoken": sandbox.token, …})
         sandbox.state.by_shortname("BIO101-2026S1")
 
-It uses the wire protocol of Moodle 4.5.6 as captured in ``tests/wire``. It imports nothing else of dupdash, so that
-the two cannot share a mistake.
+It uses the protocol of Moodle 4.5.6 as captured in ``tests/wire``. It imports nothing else of dupdash, so that dupdash
+and the sandbox cannot share a mistake.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Sandbox:
         port: int = 0,
         collision_window: float = COLLISION_WINDOW,
     ) -> None:
-        """``native``: with the functions of the plugin; ``proposed``: with the two of MDL-64916 alone.
+        """``native`` adds the functions of the plugin. ``proposed`` adds only the two functions of MDL-64916.
 
-        ``collision_window`` is the share of a backup in which a second copy of the same source collides with it; 0 for
-        never, 1 for whenever both are backed up at once.
+        ``collision_window`` is the share of a backup in which a second backup of the same source collides with it: 0
+        for never, 1 for always.
         """
         self.token = ADMIN_TOKEN
         self.university: University = university(seed)
@@ -109,20 +109,20 @@ class Sandbox:
 
     @property
     def asked(self) -> Counter[str]:
-        """How often a copy was requested, by case-folded short name. ``calls`` has more counts."""
+        """How often a copy was requested, by case-folded short name. ``calls`` contains more counts."""
         return self.calls.asked
 
     def course(self, shortname: str) -> Course:
-        """The only course with this short name."""
+        """Return the course with this short name. There must be exactly one."""
         (course,) = self.state.by_shortname(shortname)
         return course
 
     def held_at(self, *steps: str) -> AbstractContextManager[None]:
-        """Meanwhile copies that enter one of these steps (backup, hidden, renamed, content) wait in it."""
+        """Hold copies in these steps (backup, hidden, renamed, content) while the context manager is active."""
         return self.gates.held_at(*steps)
 
     def wait_for_step(self, step: str, shortname: str | None = None, timeout: float = 10.0) -> None:
-        """Wait until a copy, or the one that was requested under this short name, is in this step."""
+        """Wait until a copy is in this step: any copy, or the copy that was requested with this short name."""
 
         def arrived() -> bool:
             return any(copy.step == step and shortname in (None, copy.request.shortname) for copy in self.copies.all())

@@ -1,6 +1,6 @@
-"""The tables of the sandbox site, in memory.
+"""Holds the tables of the sandbox site in memory.
 
-Records are frozen and a change replaces a record, so that a reader needs no lock for a record that it has.
+Records are frozen. A change replaces a record, so that threads can use a record without a lock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from dupdash.sandbox.records import Category, Course, Module, Section, Universit
 
 
 def collated(name: str) -> str:
-    """The key by which MariaDB's ``utf8mb4_unicode_ci`` compares names: without case and accents, all emoji equal."""
+    """Return the key by which MariaDB's ``utf8mb4_unicode_ci`` compares names: without case and accents.
+
+    All emoji count as equal.
+    """
     letters = unicodedata.normalize("NFKD", name.rstrip(" ").casefold())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter)).casefold()
     return "".join(letter if letter <= "\uffff" else "\ufffd" for letter in plain)
@@ -43,14 +46,14 @@ class State:
             self.put(course)
 
     def reset(self) -> None:
-        """Restore the seed."""
+        """Restore the courses of a fresh start."""
         with self.lock:
             self._load(self.university)
 
     # Reading
 
     def courses(self) -> list[Course]:
-        """All courses by id, also hidden and partial ones and course 1, the front page."""
+        """Return all courses by id, including hidden and partial ones and course 1, the front page."""
         with self.lock:
             return sorted(self._courses.values(), key=lambda course: course.id)
 
@@ -58,7 +61,7 @@ class State:
         return self._courses.get(courseid)
 
     def by_shortname(self, shortname: str) -> list[Course]:
-        """The courses with this short name, compared as MariaDB does (measured: ``gen-s`` finds ``GEN-S``)."""
+        """Return the courses with this short name, compared as MariaDB does (measured: ``gen-s`` finds ``GEN-S``)."""
         return self._found(self._by_shortname, shortname)
 
     def by_fullname(self, fullname: str) -> list[Course]:
@@ -85,7 +88,7 @@ class State:
             self._by_fullname[collated(course.fullname)][course.id] = None
 
     def add(self, **columns: Any) -> Course:
-        """Add a row. Its id is higher than every id before."""
+        """Add a course. Its id is higher than every earlier id."""
         with self.lock:
             course = Course(id=self.next_course_id, **columns)
             self.next_course_id += 1
@@ -93,14 +96,14 @@ class State:
             return course
 
     def add_newborn(self, **columns: Any) -> Course:
-        """Add a row whose context does not exist yet."""
+        """Add a course whose context does not exist yet."""
         with self.lock:
             course = self.add(**columns)
             self._newborn[course.id] = False
             return course
 
     def touch(self, courseid: int) -> bool:
-        """A lookup makes the context of a course. Returns True if the restore had not made it yet: it will fail."""
+        """Create the context of a course, as a lookup does. Returns True if this makes the restore fail."""
         with self.lock:
             newborn = courseid in self._newborn
             if newborn:
@@ -108,12 +111,12 @@ class State:
             return newborn
 
     def end_newborn(self, courseid: int) -> bool:
-        """The restore makes the context. Returns whether a lookup made it first."""
+        """Create the context of a course, as the restore does. Returns whether a lookup has created it first."""
         with self.lock:
             return self._newborn.pop(courseid, False)
 
     def change(self, courseid: int, **columns: Any) -> Course | None:
-        """Change a row. Returns the new row, or None if it was deleted meanwhile."""
+        """Change a course. Returns the new record, or None if the course was deleted in the meantime."""
         with self.lock:
             course = self._courses.get(courseid)
             if course is None:
@@ -138,9 +141,9 @@ class State:
         return True
 
     def copied_sections(self, sections: tuple[Section, ...], activities: bool, later: int = 0) -> tuple[Section, ...]:
-        """Copies of the sections with new ids, with or without their activities; dates are so many seconds later.
+        """Return copies of the sections with new ids, with or without activities, and with dates moved by some seconds.
 
-        Subsections belong to activities, and exchange their numbers in a copy (measured).
+        Subsections belong to activities, and swap their numbers in a copy (measured).
         """
         ordinary = [section for section in sections if not section.component]
         subsections = [section for section in sections if section.component] if activities else []
@@ -162,6 +165,6 @@ class State:
         return copied
 
     def new_sections(self, how_many: int) -> tuple[Section, ...]:
-        """The sections of a new course: a general one and ``how_many`` others."""
+        """Return the sections of a new course: a general section and ``how_many`` others."""
         fresh = tuple(Section(0, number, "General" if number == 0 else "New section") for number in range(how_many + 1))
         return self.copied_sections(fresh, activities=True)

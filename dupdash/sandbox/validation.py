@@ -1,4 +1,4 @@
-"""What Moodle checks before it copies a course, and the temporary names that restore gives to the copy."""
+"""Checks a request for a copy as Moodle does, and computes the temporary names that restore gives to the copy."""
 
 from __future__ import annotations
 
@@ -47,8 +47,10 @@ def context_id(courseid: int) -> int:
 
 
 def temporary_names(state: State, source: Course, courseid: int | None) -> tuple[str, str]:
-    """The full and short name that restore gives: those of the source, shortened to fit the suffix, with the first
-    counter for which both are free."""
+    """Return the temporary full and short name: those of the source with the first counter for which both are free.
+
+    The name of the source is shortened if the counter would make it too long.
+    """
     counter = 0
     while True:
         suffix_full = f" copy {counter}" if counter else ""
@@ -62,7 +64,7 @@ def temporary_names(state: State, source: Course, courseid: int | None) -> tuple
 
 
 def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], settings: Iterable[str]) -> None:
-    """Check in Moodle's order: capabilities for user data, the short name, the backup's settings, the precheck.
+    """Check, in Moodle's order: capabilities for user data, the short name, the backup's settings, the precheck.
 
     ``lacks``: the capabilities that the account lacks. ``settings``: the options that are set in the backup. The short
     name is never checked again: three simultaneous calls make three courses (measured).
@@ -77,7 +79,7 @@ def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], s
     for name in settings:
         _check_setting(name, lacks)
     if request.courseid == FRONT_PAGE:
-        # The row is created before the precheck, and it stays (measured).
+        # Moodle creates the course before the precheck, and does not remove it (measured).
         state.add(
             fullname=request.fullname,
             shortname=request.shortname,
@@ -93,7 +95,7 @@ def check_may_start(state: State, request: CopyRequest, lacks: frozenset[str], s
 
 
 def _check_setting(name: str, lacks: frozenset[str]) -> None:
-    """Measured: the backup has no setting for enrolments, and an account that may not copy people may not set users."""
+    """Check one option. Measured: enrolments is no setting of a backup; users needs the right to copy people."""
     if name == "enrolments":
         raise setting_not_found()
     if CONFIGURE in lacks or (name == "users" and BACKUP_USERINFO in lacks):

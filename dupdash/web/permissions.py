@@ -75,7 +75,7 @@ PERMISSIONS: dict[str, Permission] = {
     "jobs:retry": Permission(signed_in, Action.RETRY),
     "jobs:delete_partial": Permission(signed_in, Action.DELETE_PARTIAL),
     "jobs:settle": Permission(signed_in, Action.SETTLE),
-    "jobs:look": Permission(signed_in, Action.APPROVE),
+    "jobs:moodle_check": Permission(signed_in, Action.APPROVE),
     "jobs:edit": Permission(signed_in, Action.APPROVE, keeps_form=True),
     "jobs:summary": Permission(signed_in),
     "jobs:send_callback_again": Permission(signed_in),

@@ -1,7 +1,6 @@
-"""What ``scripts/demo``, ``scripts/test`` and their neighbours are made of: the standard library only.
+"""Implements the programs in ``scripts/`` with the standard library only, because they run before any installation.
 
-It runs before anything is installed. This file keeps to what a Python too old for the rest can still read, so that
-it can say so.
+This file uses only syntax that old versions of Python understand, so that it can report a version that is too old.
 """
 
 import os
@@ -10,9 +9,9 @@ import sys
 from importlib import import_module
 
 OLDEST = (3, 11)
-# Tried where ``python3`` is too old, because a later one is often installed beside it.
+# These are tried if ``python3`` is too old, because a later version is often installed, too.
 LATER = ("python3.14", "python3.13", "python3.12", "python3.11")
-# Scripts, and the modules that do their work.
+# The name of each script, and the module that implements it.
 MODULES = {
     "acceptance": "acceptance.main",
     "demo": "demo",

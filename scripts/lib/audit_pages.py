@@ -9,6 +9,6 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
 def main(arguments: Sequence[str]) -> int:
     install(DEVELOPMENT)
-    # Without Python warnings, which matter only in tests.
+    # Python's warnings are switched off, because they matter only in tests.
     command: list[str | Path] = [PYTHON, "-W", "ignore", "-m", "tests.browser.page_audit", *arguments]
     return subprocess.run(command, cwd=ROOT, check=False).returncode

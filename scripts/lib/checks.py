@@ -34,7 +34,7 @@ CHECKS: dict[str, tuple[str, ...]] = {
 }
 
 
-# Asks the package index for known flaws, and is skipped where it does not answer.
+# This check asks the package index for known flaws. It is skipped if the index does not answer.
 AUDIT = "pip-audit"
 AUDIT_LIMIT = 120
 
@@ -62,7 +62,7 @@ def _passes(name: str) -> bool:
 
 
 def _has_no_known_flaws() -> bool:
-    """Whether no package that runs in production has a known flaw, as far as the index knows its packages."""
+    """Return whether none of the packages that run in production has a known flaw, according to the package index."""
     command = [*("-m", "pip_audit", "--requirement", RUNTIME, "--no-deps", "--disable-pip"), *("--format", "json")]
     try:
         done = subprocess.run(
@@ -85,7 +85,7 @@ def _has_no_known_flaws() -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of a production installation behind HTTPS, independent of the developer's settings."""
+    """Return the environment of a production installation behind HTTPS, independent of the developer's settings."""
     return os.environ | {
         "DUPDASH_ENV_FILE": "",
         "SECRET_KEY": secrets.token_urlsafe(50),

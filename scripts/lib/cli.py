@@ -1,4 +1,4 @@
-"""Output and exit of the scripts: short progress lines, and one clear line for an error."""
+"""Prints the progress and errors of the scripts, and exits with the right status."""
 
 import signal
 import sys
@@ -15,7 +15,7 @@ def say(text: str = "") -> None:
 
 
 def step(what: str, result: str) -> None:
-    """Print one progress line; the results are aligned in a column."""
+    """Print one progress line. The results are aligned in a column."""
     say(f"  {what:<12} {result}")
 
 

@@ -1,4 +1,4 @@
-"""``scripts/demo``: start dupdash with an embedded Moodle, and duplicate a course."""
+"""``scripts/demo``: starts dupdash with an embedded Moodle, and duplicates a course."""
 
 import argparse
 import fcntl
@@ -26,8 +26,8 @@ from .services import (
 
 FOLDER = VAR / "demo"
 
-# The course of the sample has 64 activities, which takes a real site six seconds; here twice that, so that
-# both phases can be watched.
+# The source has 64 activities, which a real site copies in six seconds. The demonstration takes twice as long, so
+# that a person can watch both phases.
 SPEED = 0.5
 SOURCE = "BIO101-2026S1"
 SAMPLE = "BIO101-2027S1"
@@ -74,7 +74,7 @@ def _port(text: str) -> int:
 
 def _require_free(port: int, option: str) -> None:
     with socket.socket() as listener:
-        # As the servers do, so that connections in TIME_WAIT do not block the port.
+        # The servers set this option, too, so that connections in TIME_WAIT do not block the port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
@@ -102,7 +102,7 @@ def _demo_lock() -> Iterator[None]:
 
 
 def _delete_old_data() -> None:
-    """Delete the data of an earlier demonstration: its courses do not exist in the new embedded Moodle."""
+    """Delete the data of an earlier demonstration, whose courses do not exist in the new embedded Moodle."""
     shutil.rmtree(FOLDER)
     FOLDER.mkdir()
 
@@ -151,7 +151,7 @@ def _make_people(children: ProcessGroup) -> str:
 
 
 def _category_for_the_sample(environment: Mapping[str, str]) -> int:
-    """The id of the empty category for the coming term."""
+    """Return the id of the empty category for the coming term."""
     wanted = {"criteria[0][key]": "idnumber", "criteria[0][value]": SAMPLE_CATEGORY, "addsubcategories": "0"}
     url, token = environment["MOODLE_URL"], environment["MOODLE_TOKEN"]
     (category,) = json.loads(call_web_service(url, token, "core_course_get_categories", wanted))

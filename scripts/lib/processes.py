@@ -20,11 +20,11 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Stopped(BaseException):
-    """The script was asked to end: Ctrl-C, SIGTERM or a closed terminal."""
+    """The script must end, because of Ctrl-C, SIGTERM or a closed terminal."""
 
 
 class Failed(Exception):
-    """A child ended, or did not answer in time. The message is for the person who runs the script."""
+    """A child process ended, or did not answer in time. The message is for the person who runs the script."""
 
 
 class ManagedProcess:
@@ -53,7 +53,7 @@ class ManagedProcess:
         return self.status is not None
 
     def failure(self, what: str) -> Failed:
-        """An error that names the process and shows the end of its log."""
+        """Return an error that names the process and shows the end of its log."""
         lines = self.output().strip().splitlines()[-12:]
         where = f"\n\nThe end of {self.log}:\n  " + "\n  ".join(lines) if self.log and lines else ""
         return Failed(f"{self.name} {what}.{where}")
@@ -63,7 +63,7 @@ class ProcessGroup:
     """All child processes of a script. They are ended when the ``with`` block ends."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        # The environment of processes that are started from now on.
+        # The environment of the processes that are started later.
         self.environment = dict(environment)
         self._children: list[ManagedProcess] = []
         self._starting = False
@@ -82,7 +82,7 @@ class ProcessGroup:
 
     def start(self, name: str, command: Sequence[str | Path], log: Path | None = None) -> ManagedProcess:
         """Start a process whose output goes to ``log``, or to the terminal."""
-        # A signal between fork and registration would leave the process running, so it is handled after both.
+        # A signal between fork and registration would leave the process running, so signals are handled later.
         self._starting = True
         try:
             with contextlib.ExitStack() as stack:
@@ -144,29 +144,29 @@ class ProcessGroup:
 
 
 def require_running(children: Sequence[ManagedProcess]) -> None:
-    """Raises Failed where one of them has ended."""
+    """Raise Failed if one of the processes has ended."""
     for child in children:
         if child.status is not None:
             raise child.failure(f"ended with status {child.status}")
 
 
 def _end(children: Sequence[ManagedProcess]) -> None:
-    """The last that was started ends first."""
+    """Stop the processes, beginning with the one that was started last."""
     for child in reversed(children):
         child.signal(signal.SIGTERM)
     deadline = time.monotonic() + SHUTDOWN_LIMIT
     for child in reversed(children):
         child.wait(max(0.0, deadline - time.monotonic()))
-        # Also where it has ended: one of its group may be left.
+        # The group is signalled even if the process has ended, because a child may still run.
         child.signal(signal.SIGKILL)
         child.wait(1.0)
 
 
 def _end_with_parent(parent: int) -> Callable[[], None] | None:
-    """Have the kernel end a child whose parent was killed and could say nothing (Linux)."""
+    """Have the kernel end a child if its parent is killed and cannot end it (Linux)."""
     if not sys.platform.startswith("linux"):
         return None
-    # Loaded before the fork: little is safe to do after it.
+    # The library is loaded before the fork, because few calls are safe between fork and exec.
     libc = ctypes.CDLL(None)
 
     def arrange() -> None:

@@ -8,7 +8,7 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 
 def main(arguments: Sequence[str]) -> int:
     install(DEVELOPMENT)
-    # Without Python warnings, which matter only in tests.
+    # Python's warnings are switched off, because they matter only in tests.
     made = subprocess.run(
         [PYTHON, "-W", "ignore", "-m", "tests.browser.screenshots", *arguments], cwd=ROOT, check=False
     )

@@ -1,4 +1,4 @@
-"""Starts the processes of an installation on this machine: database, Moodle, workers and web, each until it answers."""
+"""Starts an installation on this machine (database, Moodle, workers, web), and waits until each process answers."""
 
 import http.client
 import os
@@ -21,17 +21,17 @@ from .processes import ManagedProcess, ProcessGroup
 HOST = "127.0.0.1"
 MANAGE = (PYTHON, ROOT / "manage.py")
 
-# Seconds. Nothing takes nearly as long on a machine that is not overloaded.
+# The time limit for each start in seconds. On a machine without much load each start is far faster.
 START_LIMIT = 60
 
-# What children need of the environment. Everything else stays outside: above all the settings of a real
-# installation, and the token of a real Moodle.
+# The environment variables that child processes get. Others are not passed on, above all not the settings of a real
+# installation and the token of a real Moodle.
 KEPT = ("PATH", "HOME", "USER", "LANG", "TERM", "COLORTERM", "NO_COLOR", "COLUMNS", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Where one installation of dupdash keeps its files, and the port of its web process."""
+    """An installation of dupdash: the folder of its files, and the port of its web process."""
 
     folder: Path
     web_port: int
@@ -45,10 +45,10 @@ class Installation:
         return f"http://{HOST}:{self.web_port}"
 
     def environment(self) -> dict[str, str]:
-        """The environment of its processes, without the Moodle."""
+        """Return the environment of the processes, without the settings for Moodle."""
         kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("LC_")}
         return kept | {
-            # No .env: whatever it says is for a real installation.
+            # A file .env is ignored, because it is meant for a real installation.
             "DUPDASH_ENV_FILE": "",
             "SECRET_KEY": secrets.token_urlsafe(50),
             "DATABASE_URL": f"sqlite:///{urllib.parse.quote(str(self.database))}",
@@ -62,7 +62,7 @@ def migrate(children: ProcessGroup, installation: Installation) -> None:
 
 
 def start_sandbox(children: ProcessGroup, log: Path, port: int, speed: float) -> tuple[str, str]:
-    """Start the embedded Moodle; returns its address and its token."""
+    """Start the embedded Moodle. Returns its URL and its token."""
     arguments = ["sandbox", "--host", HOST, "--port", str(port), "--speed", str(speed)]
     moodle = children.start("The Moodle", [*MANAGE, *arguments], log)
     children.wait_until(moodle, lambda: _address_and_token(moodle.output()) is not None, START_LIMIT)
@@ -77,7 +77,7 @@ def _address_and_token(said: str) -> tuple[str, str] | None:
 
 
 def start_worker_and_web(children: ProcessGroup, installation: Installation) -> tuple[ManagedProcess, ManagedProcess]:
-    """Start both at the same time, and wait until both answer."""
+    """Start the worker and the web process at the same time, and wait until both answer."""
     before = datetime.now(UTC)
     worker = children.start("The worker", [*MANAGE, "worker"], installation.folder / "worker.log")
     gunicorn = [str(PYTHON), "-m", "gunicorn", "--config", "deploy/gunicorn.conf.py"]
@@ -99,8 +99,8 @@ def answers(address: str) -> bool:
 
 
 def _workers_answer(database: Path, since: datetime) -> bool:
-    """Whether a heartbeat came out of both queues since then. Read from the table: no page and no command tells it."""
-    # isolation_level None: reading must not begin a transaction.
+    """Return whether both clusters have sent a heartbeat since then. This is read from the table of heartbeats."""
+    # With isolation_level None, reading does not begin a transaction.
     try:
         with closing(sqlite3.connect(database, timeout=5, isolation_level=None)) as connection:
             rows = connection.execute("SELECT at FROM duplication_clusterheartbeat WHERE at IS NOT NULL").fetchall()
@@ -116,7 +116,7 @@ def free_port() -> int:
 
 
 def call_web_service(url: str, token: str, function: str, parameters: Mapping[str, str]) -> bytes:
-    """The answer to one call of Moodle's REST protocol."""
+    """Call a web service function with Moodle's REST protocol, and return the answer."""
     fields = {"wstoken": token, "wsfunction": function, "moodlewsrestformat": "json", **parameters}
     address = f"{url}/webservice/rest/server.php"
     with urllib.request.urlopen(address, urllib.parse.urlencode(fields).encode(), timeout=60) as answer:

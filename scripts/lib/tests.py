@@ -18,7 +18,7 @@ DEFAULT_ARGUMENTS = ("-n", "3", "--dist", "worksteal")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Pass the arguments to pytest."""
+    """Install the requirements and run pytest with the arguments of the script."""
     _check_browser()
     install(DEVELOPMENT)
     return subprocess.run([PYTHON, "-m", "pytest", *(arguments or DEFAULT_ARGUMENTS)], cwd=ROOT, check=False).returncode

@@ -1,4 +1,4 @@
-"""Permissions of each role for each action, on own jobs and on jobs of others."""
+"""Tests the permissions of each role for each action, on own jobs and on jobs of other people."""
 # ruff: noqa: F811 - the fixtures are imported, and named as parameters
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 
 ON_JOBS = [verb for verb in Action if verb != Action.SUBMIT]
 
-# Beside administrators: who may do what, on their own job and on another's.
+# The actions that roles other than administrators may do: on their own jobs, and on jobs of other people.
 HELP_DESK = {Action.FOLLOW_UP}
 OWN = {"faculty": {Action.CANCEL, Action.RETRY}, "help desk": HELP_DESK, "outsider": set(), "nobody": set()}
 OTHERS: dict[str, set[Action]] = {"faculty": set(), "help desk": HELP_DESK, "outsider": set(), "nobody": set()}
@@ -117,7 +117,7 @@ def test_only_faculty_requests_need_approval(
     assert access.first_state(faculty) == State.QUEUED
 
 
-# --- what faculty may have copied, asked of Moodle -----------------------------------------------------------
+# --- The courses that faculty may copy, as Moodle lists them ---------------------------------------------------
 
 
 @pytest.fixture
@@ -179,7 +179,7 @@ def test_ambiguous_person_is_not_matched(
     moodle: Moodle,
     asking: MoodleClient,
 ) -> None:
-    """The address belongs to one person and the username to another, so neither is matched."""
+    """The e-mail address belongs to one Moodle user and the username to another, so neither is matched."""
     faculty.email = "helpdesk@example.edu"
     with pytest.raises(NotAllowed, match="Several Moodle users"):
         access.require_submit(faculty, wish(moodle), asking)
@@ -210,7 +210,7 @@ def test_faculty_may_copy_only_into_allowed_categories(
     asking: MoodleClient,
     settings: Any,
 ) -> None:
-    """Subcategories are allowed, too. Administrators may copy into every category."""
+    """Faculty may copy into the allowed categories and their subcategories, administrators into every category."""
     deep = next(category for category in moodle.state.categories.values() if category.depth == 3)
     top, middle = (int(step) for step in deep.path.strip("/").split("/")[:2])
     elsewhere = next(

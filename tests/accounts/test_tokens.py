@@ -1,4 +1,4 @@
-"""API tokens: creation, permissions, expiry, rate limit and command."""
+"""Tests API tokens: creation, permissions, expiry, rate limit, and the command ``api_token``."""
 
 import hashlib
 from collections.abc import Callable
@@ -130,7 +130,7 @@ def test_rate_limit_is_shared_by_all_processes(
     for _ in range(300):
         granted += tokens.admit(token)
         if granted % 7 == 0:
-            # Another process, which knows nothing of what this one granted, and throws nothing away.
+            # This simulates another process, which has no reserved calls.
             tokens.clear_portions()
     assert 0 < granted <= 100
 
@@ -148,7 +148,7 @@ def test_simultaneous_portions_are_both_granted(
             overtaken[0] = tokens.admit(token)
         return execute(*query)
 
-    # While one call waits for the database, another thread's comes to its end.
+    # While one call waits for the database, a call in another thread is completed.
     with connection.execute_wrapper(another_call_meanwhile):
         granted = int(tokens.admit(token))
     assert overtaken == [True]

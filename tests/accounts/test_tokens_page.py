@@ -1,4 +1,4 @@
-"""The page of the own API tokens."""
+"""Tests the page on which people create and revoke their own API tokens."""
 
 import re
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def sign_in() -> SignIn:
 
 
 def made(client: Client, label: str = "import", days: str = "30") -> str:
-    """Create a token with the form; its text, as the next page shows it."""
+    """Create a token with the form. Returns the text of the token, which the next page shows."""
     page = client.post(reverse("tokens"), {"label": label, "days": days}, follow=True)
     assert page.redirect_chain == [(reverse("tokens"), 303)]
     found = re.search(r'<code id="token">([0-9a-f]{32})</code>', page.content.decode())

@@ -1,4 +1,4 @@
-"""axe-core, asked about the page that a browser shows."""
+"""Checks the page in a browser with axe-core."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ ASK = """(only) => axe.run(document, {
 
 
 def look_at(page: Page, *, only: list[str] | None = None) -> list[str]:
-    """What axe finds: each rule that is broken, with what breaks it. ``only``: these rules, else all."""
-    # Through the debugger, because the pages' own Content-Security-Policy lets in no script from elsewhere.
+    """Return the violations that axe finds: each rule with the elements that break it. ``only``: check these rules."""
+    # The script is injected with the debugger, because the Content-Security-Policy of the pages allows no other script.
     if not page.evaluate("'axe' in window"):
         page.evaluate(SOURCE)
     found: list[tuple[str, str, list[Any]]] = page.evaluate(ASK, only)

@@ -1,4 +1,4 @@
-"""A real Chromium: the distribution's, and a plain reason where there is none."""
+"""Runs the browser tests with the system's Chromium, or skips them with a reason if there is none."""
 
 import os
 import shutil

@@ -1,6 +1,6 @@
-"""A term at a made-up university, for pages that look as they do in life: people, and copies in every state.
+"""Creates realistic example data for pages: people, and copies in every state at an invented university.
 
-Rows as the engine would have left them; the sources are courses of the sandbox, so that Moodle knows them, too.
+The rows are as the engine would have written them. The sources are courses of the sandbox.
 """
 
 import random
@@ -45,9 +45,9 @@ class DemoData:
     faculty: User
     colleague: User
     help_desk: User
-    # By what is special about each: the nine states, and what there is within them.
+    # The jobs by a word for what is special about each: its state, or a case within a state.
     jobs: dict[str, DuplicationJob] = field(default_factory=dict)
-    # Addresses of pages of lists and batches, by what they show.
+    # The URLs of pages of plans and batches, by what they show.
     rollover: dict[str, str] = field(default_factory=dict)
 
 
@@ -58,10 +58,10 @@ def person(username: str, role: Role, first: str, last: str) -> User:
 
 
 def open_demo_data(sandbox: Sandbox, *, past: int = 160, now: datetime | None = None) -> DemoData:
-    """Everybody and everything; ``past``: how many copies have ended in the last ten weeks."""
+    """Create all people and jobs. ``past``: the number of copies that have ended in the last ten weeks."""
     campus = DemoData(
         person("ada", Role.ADMINISTRATOR, "Ada", "Lindqvist"),
-        # Is user 4 of the sandbox, who teaches BIO101-2026S1 and some more.
+        # This person is user 4 of the sandbox, who teaches BIO101-2026S1 and other courses.
         person("faculty", Role.FACULTY, "Faith", "Okafor"),
         person("nbakshi", Role.FACULTY, "Nadia", "Bakshi"),
         person("hal", Role.HELP_DESK, "Hal", "Moreau"),
@@ -77,7 +77,7 @@ def open_demo_data(sandbox: Sandbox, *, past: int = 160, now: datetime | None = 
             "may_delete": True,
         },
     )
-    # Ahead, so that the pictures of a slow machine do not say that no worker runs.
+    # The heartbeat is in the future, so that screenshots on a slow machine do not say that no worker is running.
     beat = {"host": "copies-1", "at": timezone.now() + timedelta(hours=1)}
     ClusterHeartbeat.objects.update_or_create(worker_group=COPIES, cluster=COPIES, defaults=beat)
     _Writer(campus, sandbox, now or timezone.now()).write(past)
@@ -100,7 +100,7 @@ class _Writer:
         self._next_course = 410
 
     def write(self, past: int) -> None:
-        # First, so that they have the plain names.
+        # These jobs come first, so that they get the names without a number.
         self._campus.jobs |= self._today()
         for number in range(past):
             self._add(self._ended(number, past))
@@ -115,10 +115,10 @@ class _Writer:
         self._jobs.append(job)
         self._events += self._story(job)
 
-    # What is asked for
+    # The request
 
     def _job(self, source: Course, requester: User, minutes: float, **columns: Any) -> DuplicationJob:
-        """A queued copy of the source for next year, asked for so many minutes ago."""
+        """Return a queued job for a copy to next year, requested this many minutes ago."""
         shortname = source.shortname.replace("2026", "2027")
         number = 2
         while shortname in self._taken:
@@ -160,7 +160,7 @@ class _Writer:
     def _source(self, shortname: str) -> Course:
         return next(source for source in self._sources if source.shortname == shortname)
 
-    # What has ended
+    # Jobs that have ended
 
     def _ended(self, number: int, count: int) -> DuplicationJob:
         chance = self._chance
@@ -189,7 +189,7 @@ class _Writer:
         return job.sent_at + timedelta(seconds=seconds)
 
     def _see(self, job: DuplicationJob, seconds: float) -> None:
-        """The course appears, which shows that the restore runs."""
+        """Record that a lookup showed the new course, so the restore is running."""
         job.course_id, job.proof, job.phase = self._next_course, "seen", "restore"
         self._next_course += 1
         job.restore_at = job.source_released_at = self._after(job, seconds)
@@ -212,7 +212,7 @@ class _Writer:
         job.last_response_at = at if job.sent_at else None
         return job
 
-    # What is going on today
+    # Jobs of today
 
     def _today(self) -> Iterator[tuple[str, DuplicationJob]]:
         mine, theirs, admin = self._campus.faculty, self._campus.colleague, self._campus.administrator
@@ -294,7 +294,7 @@ class _Writer:
         job.last_response_at, job.check_at = self._now - timedelta(minutes=52), self._now + timedelta(hours=3)
         return job
 
-    # What is told of it
+    # The timeline of a job
 
     def _story(self, job: DuplicationJob) -> Iterator[JobEvent]:
         first = "queued" if job.queued_at and job.requester == self._campus.administrator else "awaiting_approval"

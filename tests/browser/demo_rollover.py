@@ -1,4 +1,4 @@
-"""Lists and batches at the made-up university, for pictures of the pages of a rollover in each state."""
+"""Creates plans and batches in each state at the invented university, for screenshots of the rollover pages."""
 
 import math
 from datetime import timedelta
@@ -34,7 +34,7 @@ COPIES = (
 
 
 def open_rollover(campus: DemoData) -> dict[str, str]:
-    """Make them; the addresses of the pages, by what they show."""
+    """Create the plans and batches. Returns the URLs of the pages, by what they show."""
     MoodleHealth.objects.update(may_update=True)
     running, ended = _batch(campus, "Term 2027 S1"), _batch(campus, "Summer school 2027.xlsx", ended=True)
     undo = _undo(campus, ended)

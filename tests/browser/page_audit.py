@@ -1,7 +1,7 @@
-"""Checks every page in every state, at both widths and in both colour schemes: ``scripts/audit-pages``.
+"""``scripts/audit-pages``: checks every page in every state, at both widths and in both colour schemes.
 
-axe-core must find nothing, nothing may scroll sideways, and the layout shift of a load must be at most 0.001. With
-Lighthouse (``npm install --global lighthouse``) its scores are checked, too. The pages are those of
+axe-core must find no violation, no page may scroll sideways, and the layout shift of a load must be at most 0.001. If
+Lighthouse is installed (``npm install --global lighthouse``), its scores are checked, too. The pages are those of
 ``scripts/screenshots``.
 """
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 LONGEST_SHIFT = 0.001
 LOWEST_SCORE = 98
 SCORES = ("performance", "accessibility", "best-practices")
-# Lighthouse takes half a minute for a page: these show each kind of page.
+# Lighthouse takes half a minute for a page, so it checks only one page of each kind.
 SCORED = ("administrator-overview", "administrator-list", "administrator-request", "administrator-job-failed")
 
-# Sums up what has moved since the page began to load.
+# Adds up the layout shifts since the page began to load.
 SHIFTS = """
     window.shifted = 0;
     new PerformanceObserver((list) => {
@@ -95,7 +95,7 @@ def _portion(pages: list[PageToCheck], part: str) -> list[PageToCheck]:
 
 
 def _check(browser: "Browser", base: str, campus: "DemoData", page: PageToCheck) -> tuple[list[str], float]:
-    """The problems of one page, and the largest layout shift of its loads."""
+    """Return the problems of one page, and the largest layout shift of its loads."""
     from tests.browser.support import DESKTOP, PHONE, Scheme, window
 
     schemes: tuple[Scheme, ...] = ("light", "dark")
@@ -130,7 +130,7 @@ def _violations(tab: "Page", page: PageToCheck, width: int, schemes: Sequence[st
 
 
 def _lighthouse(base: str, campus: "DemoData", chromium: str) -> list[str]:
-    """The pages whose scores are too low; one line if Lighthouse is not installed."""
+    """Return a line for each page with a score that is too low, or one line if Lighthouse is not installed."""
     from django.conf import settings
 
     from tests.conftest import signed_in

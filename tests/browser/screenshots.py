@@ -1,6 +1,6 @@
-"""Pictures of each page in each state, at both widths and in both schemes: ``scripts/screenshots``.
+"""``scripts/screenshots``: takes screenshots of each page in each state, at both widths and in both colour schemes.
 
-Everything runs in this process: a Moodle of its own, the web server, and a database in a file that goes with it.
+This process runs everything: a sandbox, the web server, and a temporary database in a file.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 IN_README = ROOT / "docs" / "images"
-# Above it a picture makes the README slow to load.
+# A larger picture would make the README slow to load.
 README_MOST = 250_000
 
 if TYPE_CHECKING:
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 
 def set_up(program: str) -> str | None:
-    """Set up Django with the settings of the tests. Returns the path of Chromium; without one, says so."""
+    """Set up Django with the settings of the tests. Returns the path of Chromium, or exits if there is none."""
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     import django
 
     django.setup()
-    # Pages that refuse something are among those that are opened.
+    # Some of the opened pages are error pages, so Django's warnings about them are switched off.
     logging.disable(logging.ERROR)
     from tests.browser.conftest import CHROMIUM
 
@@ -75,7 +75,7 @@ def open_site(*, rollover: bool = True) -> Iterator[tuple[str, "DemoData"]]:
     from tests.browser.demo_data import open_demo_data
     from tests.browser.demo_rollover import open_rollover
 
-    # What the migrations say is no news either.
+    # The output of the migrations is not shown.
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
         databases = setup_databases(verbosity=0, interactive=False)
     settings.ALLOWED_HOSTS = ["localhost"]
@@ -111,7 +111,7 @@ def open_chromium(path: str) -> Iterator["Browser"]:
             browser.close()
 
 
-# --- Everything ---------------------------------------------------------------------------------------------
+# --- All pages -------------------------------------------------------------------------------------------------
 
 
 def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path, named: str) -> Iterator[int]:
@@ -137,7 +137,7 @@ def _everything(browser: "Browser", base: str, campus: "DemoData", folder: Path,
 
 
 def pages_by_person(campus: "DemoData") -> dict[str, dict[str, str]]:
-    """By who looks at them; the addresses that are not there are left out."""
+    """Return the URLs of the pages by the person who opens them. Pages without data are left out."""
     from django.urls import NoReverseMatch, reverse
 
     def known(names: Sequence[str]) -> dict[str, str]:
@@ -181,7 +181,7 @@ def pages_by_person(campus: "DemoData") -> dict[str, dict[str, str]]:
 
 
 def prepare(page: "Page", name: str) -> None:
-    """Bring a page into the state that its picture is named after."""
+    """Bring a page into the state that the name of its screenshot describes."""
     match name:
         case "request-errors":
             page.get_by_role("button", name="Request copy").click()
@@ -206,7 +206,7 @@ def _choose_a_source(page: "Page") -> None:
     page.evaluate("document.activeElement.blur()")
 
 
-# --- The README's -------------------------------------------------------------------------------------------
+# --- Pictures for the README -----------------------------------------------------------------------------------
 
 
 def _for_the_readme(browser: "Browser", base: str, campus: "DemoData") -> int:
@@ -239,7 +239,7 @@ def _for_the_readme(browser: "Browser", base: str, campus: "DemoData") -> int:
 
 
 def _shrink(picture: Path) -> None:
-    """Where there is a program for it; a picture of a page does well with few colours, but does without it, too."""
+    """Reduce the colours of a picture, if a program for this is installed."""
     if shutil.which("optipng"):
         import subprocess
 

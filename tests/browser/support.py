@@ -1,4 +1,4 @@
-"""What walks through the pages share: windows, people who are signed in, and a worker behind the scenes."""
+"""Helpers for browser tests: windows of signed-in people, navigation, and a worker in the background."""
 
 import threading
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ Scheme = Literal["light", "dark"]
 DESKTOP = 1280
 PHONE = 360
 HEIGHTS = {DESKTOP: 800, PHONE: 740}
-# Generous: a machine that is busy with other things must not fail a test.
+# The timeout is long, so that a busy machine does not make a test fail.
 PATIENCE = 20_000
 
 
@@ -34,7 +34,7 @@ def window(
     scheme: Scheme = "light",
     **more: Any,
 ) -> Iterator[Page]:
-    """A page in a browser of its own, signed in as this person; it fails the test that a script's error occurs in."""
+    """Open a new browser window in which this person is signed in. An error of a script fails the test."""
     context = browser.new_context(
         base_url=base,
         viewport={"width": width, "height": HEIGHTS[width]},
@@ -50,7 +50,7 @@ def window(
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    # What the Content-Security-Policy stops is told on the console alone.
+    # The console is the only place that reports what the Content-Security-Policy blocks.
     page.on("console", lambda said: errors.append(said.text) if "Content Security Policy" in said.text else None)
     yield page
     context.close()
@@ -58,20 +58,20 @@ def window(
 
 
 def remember(context: BrowserContext, base: str, person: User) -> None:
-    """As if this person had signed in before."""
+    """Give the window the session of this person, as if they had signed in before."""
     cookie = signed_in(person).cookies[settings.SESSION_COOKIE_NAME]
     context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie.value, "url": base}])
 
 
 def sign_in(page: Page, username: str) -> None:
-    """Fill in the sign-in that this page is."""
+    """Fill in and send the sign-in form on this page."""
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
 
 def go_to(page: Page, entry: str) -> None:
-    """Follow an entry of the main navigation, which on a phone lies behind a button."""
+    """Follow an entry of the main navigation. On a phone a button opens the navigation first."""
     button = page.get_by_role("button", name="Menu")
     if button.is_visible():
         button.click()
@@ -83,7 +83,7 @@ def go_to(page: Page, entry: str) -> None:
 
 
 def fits(page: Page) -> bool:
-    """Whether nothing makes the page scroll sideways, and no state stands out of its cell of a table."""
+    """Return whether the page does not scroll sideways and no badge overflows its table cell."""
     return bool(
         page.evaluate(
             """() => document.documentElement.scrollWidth <= window.innerWidth
@@ -95,7 +95,7 @@ def fits(page: Page) -> bool:
 
 @contextmanager
 def working() -> Iterator[None]:
-    """Takes tasks out of the queue and runs them, as worker processes do; here, to share the Moodle of the test."""
+    """Run a worker in a thread of the test process, so that it uses the sandbox of the test."""
     done = threading.Event()
     at_work: list[threading.Thread] = []
 
@@ -105,7 +105,7 @@ def working() -> Iterator[None]:
         finally:
             connection.close()
 
-    # Whatever carries the messages: rows of the database, or Redis, where those of other tests may be left.
+    # The queue may contain messages of other tests, in the database or in Redis.
     broker = get_broker(COPIES)
     broker.purge_queue()
 

@@ -1,6 +1,6 @@
-"""axe-core finds nothing, and nothing scrolls sideways: on every page in every state, in both schemes, at both widths.
+"""Tests that axe-core finds no violation on any page in any state, and that no page scrolls sideways.
 
-The pages come from the URL table itself, so that a new one is looked at without being named here.
+Both colour schemes and both widths are tested. The pages come from the URL table, so new pages are tested, too.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -30,20 +30,20 @@ from tests.conftest import make_person, signed_in
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
-# The document is the same in both widths and schemes; these look at how it is drawn.
+# Only these rules depend on the width and the colour scheme. The document is the same in all of them.
 DRAWN = ["color-contrast", "link-in-text-block"]
 ON_A_PHONE = [*DRAWN, "target-size", "scrollable-region-focusable", "button-name", "link-name", "label"]
 LOOKS: list[tuple[int, Scheme, list[str] | None]] = [(DESKTOP, "light", None), (PHONE, "dark", ON_A_PHONE)]
 CROSSED: list[tuple[int, Scheme, list[str] | None]] = [(PHONE, "light", DRAWN), (DESKTOP, "dark", DRAWN)]
 
-# Beyond what has an address of its own.
+# Pages with query parameters, which the URL table does not list.
 SEARCHES = (
     "/jobs/?q=biology",
     "/jobs/?q=there+is+no+such+copy",
     "/jobs/?since=2026-13-99",
     "/insights/?days=7",
     "/insights/?from=2001-01-01&until=2001-01-02",
-    "/approvals/?look=1",
+    "/approvals/?check=1",
 )
 KNOWN = {"overview", "jobs:list", "jobs:request", "jobs:job", "insights", "preferences", "tokens"}
 
@@ -54,12 +54,12 @@ def campus(sandbox: Sandbox, transactional_db: None) -> DemoData:
 
 
 def _addresses(campus: DemoData, person: User) -> dict[str, list[str]]:
-    """Every whole page that this person may open, by the name of its address: of a verb one, of jobs all."""
+    """Return the URLs of all whole pages that this person may open, with every job but only one of each action."""
     client = signed_in(person)
     candidates: dict[tuple[type, ...], list[list[object]]] = {
         (): [[]],
         (JobId,): [[job.pk] for job in campus.jobs.values()],
-        # A row of each kind that pages are numbered by.
+        # A row of each model whose id is part of a URL.
         (IntConverter,): [[number] for number in ApiToken.objects.values_list("pk", flat=True)],
     }
     found: dict[str, list[str]] = {}
@@ -74,7 +74,7 @@ def _addresses(campus: DemoData, person: User) -> dict[str, list[str]]:
 
 
 def _patterns(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, tuple[type, ...]]]:
-    """Each name of an address, with the kinds of what is in it."""
+    """Yield each URL name with the kinds of its parameters."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from _patterns(pattern.url_patterns, f"{prefix}{pattern.namespace}:")
@@ -88,9 +88,9 @@ def _is_page(client: Client, address: str) -> bool:
 
 
 def _audit(page: Page, *, crossed: bool = False) -> Iterator[str]:
-    """What is wrong with the page that is open; one load serves both schemes and both widths.
+    """Return the problems of the open page in both colour schemes and at both widths, without loading it again.
 
-    ``crossed``: each scheme at each width, which makes a difference to few elements.
+    ``crossed``: check each scheme at each width, which makes a difference to few elements.
     """
     for width, scheme, only in [*LOOKS, *(CROSSED if crossed else [])]:
         page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
@@ -134,7 +134,7 @@ def test_pages_of_faculty_and_help_desk_are_accessible(
 ) -> None:
     person: User = getattr(campus, who)
     found = _addresses(campus, person)
-    # What differs by role; the rest has been looked at.
+    # Only pages that differ by role. The others were checked with an administrator.
     shown = ("overview", "jobs:request", "jobs:list", "preferences")
     pages = [page for name in shown for page in found.get(name, [])]
     pages += [f"/jobs/{campus.jobs[name].pk}/" for name in ("failed", "running") if person == campus.help_desk]
@@ -168,7 +168,7 @@ def test_pages_during_an_outage_are_accessible(browser: Browser, live_server: Li
         page.get_by_text("The mail server’s error message").click()
         found = list(_audit(page, crossed=True))
         found += _look_through(page, ["/jobs/new/", f"/jobs/{campus.jobs['queued'].pk}/"])
-        # What is shown when nothing works any more: drawn without any of the rest.
+        # The page for an internal error, which uses no other template.
         page.route("**/insights/", lambda route: route.fulfill(content_type="text/html", body=_broken()))
         found += _look_through(page, ["/insights/"], crossed=True)
     assert not found, "\n".join(found)
@@ -257,7 +257,7 @@ def _try_again(page: Page) -> None:
 
 
 def test_pages_in_use_are_accessible(browser: Browser, live_server: LiveServer, campus: DemoData) -> None:
-    """Forms that came back, what a search found, dialogs, menus, notices."""
+    """Pages are checked after actions: forms with errors, search results, open dialogs, menus and notices."""
     job = "/jobs/{}/"
     steps: list[tuple[str, Callable[[Page], None]]] = [
         ("/jobs/new/", _send_nothing),

@@ -1,4 +1,4 @@
-"""The charts in a real browser: drawn, fitting, and leading to their copies."""
+"""Tests in a browser that the charts are drawn, fit into the page, and link to their copies."""
 
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -40,7 +40,7 @@ def test_bar_leads_to_its_copies(browser: Browser, live_server: LiveServer, admi
         canvas = page.locator("#outcomes canvas")
         box = canvas.bounding_box()
         assert box is not None
-        # Today's column is the last of seven, and its lowest part are the copies that succeeded.
+        # The last of the seven columns is today. Its lowest part shows the copies that succeeded.
         canvas.click(position={"x": box["width"] - (box["width"] - 40) / 14, "y": box["height"] - 40})
         expect(page.get_by_role("heading", name="2 copies match")).to_be_visible()
         query = parse_qs(urlsplit(page.url).query)

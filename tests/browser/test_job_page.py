@@ -1,4 +1,4 @@
-"""What the page of a job does in a browser: tab title and icon, notification, hidden tabs, copying ids, undo."""
+"""Tests the job page in a browser: tab title and icon, notification, hidden tabs, copying the id, undo."""
 
 import re
 from datetime import timedelta
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db(transaction=True)]
 
 expect.set_options(timeout=20_000)
 
-# Stands in for the browser's notifications, which a headless browser does not show.
+# Replaces the browser's notifications, which a headless browser does not show.
 RECORD_NOTIFICATIONS = """
     window.shown = [];
     window.Notification = class extends EventTarget {
@@ -146,7 +146,7 @@ def test_key_goes_to_the_search_from_any_page(browser: Browser, live_server: Liv
         expect(page).to_have_url(f"{live_server.url}/jobs/#search")
         search = page.get_by_role("searchbox", name="Search")
         expect(search).to_be_focused()
-        # In a field it is a character like any other.
+        # In a text field the key types a character.
         page.keyboard.press("/")
         expect(search).to_have_value("/")
 

@@ -1,4 +1,4 @@
-"""The request form by keyboard alone, from the sign-in to the copy."""
+"""Tests that a copy can be requested with the keyboard alone, from the sign-in to the result."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,12 +12,12 @@ from tests.conftest import PASSWORD
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
-# More stops than the way to anything on a page has.
+# No element of a page needs this many presses of Tab.
 STOPS = 120
 
 
 def _tab_to(page: Page, wanted: Locator) -> None:
-    """Tab until it has the focus, which has to be seen wherever it stands."""
+    """Press Tab until the element has the focus. At each step the focus must be visible."""
     for _ in range(STOPS):
         page.keyboard.press("Tab")
         if wanted.evaluate("(element) => element === document.activeElement"):
@@ -39,7 +39,7 @@ def test_copy_is_requested_by_keyboard_alone(
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", level=1)).to_be_visible()
-        # The way past the navigation.
+        # The link that skips the navigation.
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         _tab_to(page, page.get_by_role("navigation").get_by_role("link", name="New copy"))
@@ -63,7 +63,7 @@ def test_copy_is_requested_by_keyboard_alone(
         page.keyboard.type("BIO101-2027S1")
         expect(page.get_by_text("This short name is free.")).to_be_visible()
 
-        # The filter leads to the categories that it finds.
+        # From the filter, Tab reaches the categories that it finds.
         page.keyboard.press("Tab")
         expect(page.get_by_label("Filter the categories")).to_be_focused()
         page.keyboard.type("biology 2026 2")
@@ -83,7 +83,7 @@ def test_copy_is_requested_by_keyboard_alone(
         expect(page.locator("#job-status .state")).to_have_text("Queued")
         job = DuplicationJob.objects.get()
 
-        # A question opens with the focus in it, and gives the focus back.
+        # A dialog gets the focus when it opens, and returns the focus when it closes.
         cancel = page.get_by_role("link", name="Cancel")
         _tab_to(page, cancel)
         page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Polled pages: updates neither move, steal the focus, nor disturb screen readers."""
+"""Tests that polling does not move the page, change the focus or disturb screen readers."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +38,7 @@ SAID = """() => {
 
 @pytest.fixture
 def job(administrator: User) -> DuplicationJob:
-    """In the middle of its restore, and slow: the estimate moves a little with each answer."""
+    """A job in a slow restore, so that the estimate changes a little with each poll."""
     return a_running_job(
         requester=administrator, phase="restore", expected_backup=20.0, expected_restore=60.0, restore_at=timezone.now()
     )
@@ -83,7 +83,7 @@ def test_focus_selection_and_scroll_position_survive_polls(page: Page, job: Dupl
     page.evaluate("getSelection().selectAllChildren(document.querySelector('.facts code'))")
     cancel.evaluate("(link) => link.focus({preventScroll: true})")
     page.evaluate("scrollTo(0, 180)")
-    # Something happens, so that every part of the page comes anew.
+    # An event changes every part of the page.
     record_event(job, kind="content_seen", reason="The contents of the course are there.")
     expect(page.locator(".timeline")).to_contain_text("The contents of the course are there.")
     expect(cancel).to_be_focused()
@@ -96,10 +96,10 @@ def test_list_in_a_hidden_tab_does_not_poll(page: Page, job: DuplicationJob) -> 
     page.evaluate(HIDE, True)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/rows/" in request.url else None)
-    # Longer than one of its beats.
+    # This is longer than the polling interval.
     page.wait_for_timeout(4500)
     assert asked == []
-    # Seen again, it asks at once, not at the next beat.
+    # When the tab becomes visible again, the page polls at once.
     with page.expect_request(lambda request: "/rows/" in request.url, timeout=1500):
         page.evaluate(HIDE, False)
 
@@ -140,7 +140,7 @@ def test_list_updates_an_unfinished_row_in_place_and_keeps_selections(
         expect(row.locator(".state")).to_have_text("Cancelled", timeout=10_000)
         expect(page.get_by_label(f"Select {waits.fullname}")).to_be_checked()
         expect(page.get_by_text("1 selected")).to_be_visible()
-        # Both rows are still there, once each; the finished one is not asked for again.
+        # Each row is still there once, and the finished row is not polled again.
         expect(page.get_by_role("row")).to_have_count(3)
         with page.expect_request(lambda request: "/jobs/rows/" in request.url) as asked:
             pass

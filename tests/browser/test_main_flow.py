@@ -1,4 +1,4 @@
-"""The way of a copy from the sign-in to the finished course."""
+"""Tests in a browser the way of a copy from the sign-in to the finished course."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def test_form_leads_to_the_finished_copy(
     page.get_by_label("Search for the course to copy").press_sequentially("bio101", delay=20)
     page.get_by_role("radio", name="Introduction to Biology BIO101-2026S1").check()
     page.get_by_label("Full name").fill("Introduction to Biology, 2027")
-    # Suggested, and filled in while nothing was typed there.
+    # The suggested names are filled in, because the person typed none.
     expect(page.get_by_label("Short name")).to_have_value("BIO101-2027S1")
     page.get_by_label("Short name").fill("")
     page.get_by_label("Short name").press_sequentially("BIO101-2026S1", delay=5)
@@ -61,7 +61,7 @@ def test_form_leads_to_the_finished_copy(
     page.get_by_role("switch", name="People and their work").uncheck()
     expect(roles).to_be_disabled()
 
-    # The copy stays in its restore until the page has shown it.
+    # The copy is held in its restore until the page has shown this.
     with sandbox.held_at("renamed"):
         page.get_by_role("button", name="Request copy").click()
         expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f]{32}/$"))
@@ -70,7 +70,7 @@ def test_form_leads_to_the_finished_copy(
         expect(page.locator("#job-status")).to_contain_text(restoring, timeout=15_000)
         bar = page.get_by_role("progressbar", name="Restore")
         expect(bar).to_have_attribute("aria-valuetext", re.compile("roughly"))
-        # A refresh must not take the focus away.
+        # A poll must not move the focus.
         page.get_by_role("link", name="Cancel").focus()
         page.wait_for_timeout(2500)
         expect(page.get_by_role("link", name="Cancel")).to_be_focused()
@@ -78,7 +78,7 @@ def test_form_leads_to_the_finished_copy(
     expect(page.get_by_role("progressbar", name="The whole copy")).to_have_attribute("aria-valuenow", "100")
     expect(page.get_by_text("all sections and activities were copied")).to_be_visible()
     expect(page.get_by_role("link", name="Open in Moodle")).to_be_visible()
-    # It has ended: nothing is asked any more.
+    # The job has ended, so the page polls no longer.
     expect(page.locator("#job-status[hx-get]")).to_have_count(0)
 
     job = DuplicationJob.objects.get()

@@ -1,4 +1,4 @@
-"""Back, forward and shared addresses."""
+"""Tests the browser's back and forward buttons, shared URLs, and the navigation menu."""
 
 import re
 
@@ -18,7 +18,7 @@ def test_requested_address_survives_the_sign_in(browser: Browser, live_server: L
     with window(browser, live_server.url) as page:
         page.goto("/jobs/?q=permissions&state=failed")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
-        # A slip of the finger does not lose it.
+        # A failed sign-in keeps the requested URL.
         page.get_by_label("Username").fill("hal")
         page.get_by_label("Password").fill("wrong")
         page.get_by_role("button", name="Sign in").click()
@@ -54,7 +54,7 @@ def test_back_and_forward_show_what_was_seen(browser: Browser, live_server: Live
 
 
 def test_forward_works_before_the_page_has_loaded(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
-    """The heading is there long before the scripts are: who is quick must not read it under another's address."""
+    """Going forward before the scripts have loaded shows the page that belongs to the URL."""
     person = open_demo_data(sandbox, past=20).administrator
     held: list[Route] = []
     with window(browser, live_server.url, person) as page:
@@ -76,7 +76,7 @@ def test_forward_works_before_the_page_has_loaded(browser: Browser, live_server:
 
 
 def test_long_name_fits_at_every_width(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
-    """Between a phone and a wide screen, where the menu turns into a row."""
+    """A long name fits at every width between a phone and a wide screen, also where the menu becomes a row."""
     person = open_demo_data(sandbox, past=10).administrator
     person.first_name, person.last_name = "Alexandra Wilhelmina", "Featherstonehaugh-Cholmondeley"
     person.save()

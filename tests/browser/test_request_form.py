@@ -1,4 +1,4 @@
-"""What scripts add to the request form."""
+"""Tests in a browser what scripts add to the request form, such as the preview and suggested names."""
 
 from typing import Any
 
@@ -104,7 +104,7 @@ def test_earlier_copy_to_the_same_term_is_shown_and_needs_a_tick(
     notice = page.get_by_text("This course was already copied to this term")
     expect(notice).to_be_visible()
     page.get_by_label("Make another copy").check()
-    # Another preview keeps the tick.
+    # A new preview keeps the checkbox ticked.
     page.get_by_role("switch", name="Blocks").uncheck()
     expect(page.get_by_text("The blocks beside the content.")).to_be_visible()
     expect(page.get_by_label("Make another copy")).to_be_checked()
@@ -127,7 +127,7 @@ def test_category_is_suggested_in_view_and_can_be_filtered(
     chosen.check()
     value = chosen.get_attribute("value") or ""
     expect(page.get_by_role("definition").filter(has_text="School of Chemistry / 2026 Semester 1")).to_be_visible()
-    # Another source leaves alone what somebody chose.
+    # Choosing another source does not change the category that a person chose.
     search.fill("che101")
     page.get_by_role("radio", name="CHE101-2026S1").check()
     expect(page.get_by_role("definition").filter(has_text="CHE101-2026S1")).to_be_visible()

@@ -1,4 +1,4 @@
-"""A list is uploaded, corrected, started, tried again, and undone, in a real browser on a desktop and on a phone."""
+"""Tests a rollover in a browser: a list is uploaded, corrected, started, retried and undone."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -21,14 +21,14 @@ from tests.rollover.files import HEADINGS
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
-# A phone with a wider screen than the one of the other tests.
+# This phone has a wider screen than the phone of the other tests.
 PHONE = 390
 HEIGHTS.setdefault(PHONE, 844)
 expect.set_options(timeout=20_000)
 
 
 def last_lookup_at(page: Page, name: str, width: int) -> None:
-    """Nothing is cut off, and axe finds nothing."""
+    """Assert that the page does not scroll sideways and that axe finds no violation."""
     assert fits(page), f"{name} is wider than {width}"
     assert axe.look_at(page) == []
 
@@ -59,7 +59,7 @@ def test_way_from_a_file_to_the_undo(
         expect(page.get_by_role("progressbar", name="Rows checked")).to_be_visible()
         last_lookup_at(page, "checking", width)
         tasks.continue_work()
-        # The page notices by itself that the check is over.
+        # The page notices the end of the check without a reload.
         expect(page.get_by_text("Moodle has no category “4711”.")).to_be_visible()
         last_lookup_at(page, "errors", width)
         expect(page.get_by_role("button", name="Start 4 copies")).to_be_disabled()
@@ -79,7 +79,7 @@ def test_way_from_a_file_to_the_undo(
         tasks.continue_work()
         expect(page.get_by_text("0 of 3 ended")).to_be_visible()
         last_lookup_at(page, "batch", width)
-        # Somebody takes one of the names before its copy begins.
+        # Another course gets one of the short names before its copy begins.
         in_the_way = sandbox.state.add(shortname="BIO-CHEM-2027", fullname="In the way", categoryid=2, origin="created")
         settings.REDISPATCH_AFTER = 0.001
         with working():
@@ -140,7 +140,7 @@ def test_way_from_a_category(
             tasks.continue_work()
             expect(page.get_by_text("All copies have ended.")).to_be_visible()
         tasks.continue_work()
-        # The page notices it by itself.
+        # The page notices this without a reload.
         expect(page.get_by_text("1 source was hidden.")).to_be_visible()
     copy = sandbox.course("BIO101-2027S1")
     assert copy.categoryid == 7

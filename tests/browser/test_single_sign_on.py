@@ -1,4 +1,4 @@
-"""A day with single sign-on: from a deep link through the provider's page, with a form that was typed before."""
+"""Tests single sign-on in a browser: from a link through the provider's page, keeping the input of a form."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -56,7 +56,10 @@ def test_faculty_member_signs_in_and_keeps_a_form_over_the_end_of_the_session(
 def test_faculty_member_signs_in_with_saml_from_another_site(
     browser: Browser, live_server: LiveServer, sandbox: Sandbox, settings: Settings, tmp_path: Path
 ) -> None:
-    """The provider's form brings no cookies along; and an answer that took too long is a page with a way on."""
+    """Signing in with SAML works although the browser sends no cookies with the provider's form.
+
+    An answer that comes too late shows a page with a link to try again.
+    """
     settings.SAML_NAME, settings.SITE_URL, settings.LOCAL_PASSWORDS = "Campus Login", live_server.url, False
     settings.SAML_ROLE_FACULTY = ["teacher"]
     with identity_provider(tmp_path) as campus, window(browser, live_server.url) as page:

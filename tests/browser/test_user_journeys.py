@@ -1,4 +1,4 @@
-"""The days of the three kinds of people, on a desktop and on a phone, in both colour schemes."""
+"""Tests a typical day of each role in a browser, on a desktop and on a phone, in both colour schemes."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ FULLNAME = "Biology for the summer school"
 @pytest.fixture
 def campus(sandbox: Sandbox, transactional_db: None) -> DemoData:
     campus = open_demo_data(sandbox, past=12)
-    # What is under way in these rows is under way in no Moodle, and would hold the places of what is.
+    # The unfinished jobs of the example data do not exist in the sandbox, and would occupy slots.
     busy = DuplicationJob.objects.busy()
     busy.update(state=State.CANCELLED)
     DuplicationJob.objects.filter(state=State.QUEUED).update(state=State.CANCELLED)
@@ -36,7 +36,7 @@ def campus(sandbox: Sandbox, transactional_db: None) -> DemoData:
 
 @pytest.fixture
 def worker(transactional_db: None, settings: Settings) -> Iterator[None]:
-    """Looks at Moodle more often than in life: the copies here go as fast as the test opens their gates."""
+    """A worker that checks Moodle more often than usual, because the test itself decides when copies continue."""
     settings.WATCH_INTERVAL = settings.FOLLOW_INTERVAL = 0.2
     with working():
         yield
@@ -56,7 +56,7 @@ def test_faculty_request_and_get_a_copy(
     width: int,
     scheme: Scheme,
 ) -> None:
-    """Asked for by one, approved by the other, made by Moodle, and seen by both."""
+    """Faculty request a copy, an administrator approves it, Moodle makes it, and both see the result."""
     night: Scheme = "dark" if scheme == "light" else "light"
     with (
         window(browser, live_server.url, width=width, scheme=scheme) as page,
@@ -80,14 +80,14 @@ def test_faculty_request_and_get_a_copy(
         page.get_by_role("button", name="Request copy").click()
         _state(page, "Awaiting approval")
 
-        # The administrator finds it where work begins, and decides.
+        # The administrator finds the request on the overview and decides.
         other.goto("/")
         expect(other.get_by_role("region", name="Needs attention").get_by_role("link", name=FULLNAME)).to_be_visible()
         go_to(other, "Approvals")
         expect(other.get_by_text("For the summer school.").first).to_be_visible()
         with sandbox.held_at("renamed"):
             with sandbox.held_at("backup"):
-                # One press approves; the copy starts when the approval can no longer be undone.
+                # One click approves. The copy starts when the approval can no longer be undone.
                 other.get_by_role("button", name="Approve BIO101-SUMMER").click()
                 expect(other.get_by_text("is approved.")).to_be_visible()
                 expect(other.get_by_role("button", name="Undo")).to_be_visible()
@@ -124,7 +124,7 @@ def test_help_desk_finds_a_copy_and_its_failure(
         menu = page.get_by_role("navigation", name="Main")
         expect(menu.get_by_role("link", name="New copy")).to_have_count(0)
         go_to(page, "Copies")
-        # "What became of my copy?": what people on the telephone know is part of a name, and their own.
+        # A person on the telephone knows only a part of the course's name and their own name.
         search = page.get_by_role("search").get_by_label("Search")
         search.fill(f"faith {done.shortname}")
         search.press("Enter")
@@ -141,7 +141,7 @@ def test_help_desk_finds_a_copy_and_its_failure(
         expect(page).to_have_url(re.compile("permissions"))
         page.get_by_role("link", name=failed.fullname).first.click()
         _state(page, "Failed")
-        # What happened, what it means, what to do; and one click further, Moodle's own words.
+        # The page says what happened, what it means and what to do. Moodle's own message is one click away.
         expect(page.get_by_text("may not copy this course, or not into this category").first).to_be_visible()
         expect(page.get_by_text("What to do:").first).to_be_visible()
         words = page.get_by_role("region", name="Moodle’s error message")
@@ -176,7 +176,7 @@ def test_administrator_cleans_up_after_failures(
         page.goto("/")
         attention = page.get_by_role("region", name="Needs attention")
 
-        # A partial course: named, and gone after a question.
+        # The page names the partial course, and deletes it after a confirmation.
         attention.get_by_role("link", name=partial.fullname).first.click()
         expect(page.get_by_role("heading", name="A partial course is in Moodle")).to_be_visible()
         page.get_by_role("link", name="Delete the partial course").click()
@@ -190,7 +190,7 @@ def test_administrator_cleans_up_after_failures(
         expect(page.get_by_text("The partial course was deleted in Moodle.")).to_be_visible()
         assert sandbox.state.course(left.id) is None
 
-        # No proof either way: a person's word settles it.
+        # There is no proof whether a copy was made, so the administrator records the result.
         page.goto("/")
         attention.get_by_role("link", name=lost.fullname).first.click()
         _state(page, "Unresolved")
@@ -201,7 +201,7 @@ def test_administrator_cleans_up_after_failures(
         _state(page, "Failed")
         expect(page.get_by_text("Looked through the whole category.").first).to_be_visible()
 
-        # One that runs: it cannot be stopped, but it can be taken away.
+        # A running copy cannot be stopped, but it will be deleted.
         with sandbox.held_at("renamed"):
             _ask_for_a_copy(page)
             expect(page.locator("#job-status")).to_contain_text("Moodle is restoring the backup into the new course.")

@@ -1,4 +1,4 @@
-"""Requesting, approving and cancelling without scripts."""
+"""Tests requesting, approving and cancelling a copy in a browser without scripts."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def pages(
     width: int,
     scheme: Scheme,
 ) -> Iterator[tuple[Page, Page]]:
-    """The requester's and the administrator's."""
+    """The windows of the requester and of the administrator."""
     sight = {"width": width, "scheme": scheme, "java_script_enabled": False}
     with (
         window(browser, live_server.url, faculty, **sight) as asking,
@@ -52,7 +52,7 @@ def _ask(page: Page, shortname: str) -> None:
 @WINDOWS
 def test_copy_is_requested_approved_and_cancelled(pages: tuple[Page, Page]) -> None:
     asking, deciding = pages
-    # Bad input keeps all that was typed.
+    # After invalid input the form keeps everything that was typed.
     _ask(asking, "BIO101-2026S1")
     expect(asking.get_by_text("Nothing was sent yet")).to_be_visible()
     expect(asking.get_by_label("Full name")).to_have_value("Introduction to Biology, 2027")

@@ -1,4 +1,4 @@
-"""Which callback addresses are accepted."""
+"""Tests which addresses of callbacks are accepted and which are refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Callbacks are signed, repeated until they arrive, and never go where they must not."""
+"""Tests that callbacks are signed, repeated until they succeed, and never sent to a forbidden address."""
 
 import hashlib
 import hmac
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Receiver:
-    """A program that is called back: answers with ``status`` and keeps what it got."""
+    """A program that receives callbacks: it answers with ``status`` and stores the calls."""
 
     def __init__(self) -> None:
         self.status = 200
@@ -191,7 +191,7 @@ def test_private_addresses_are_refused(receiver: Receiver, token: ApiToken, sett
 def test_changed_name_cannot_lead_to_a_private_address(
     receiver: Receiver, token: ApiToken, settings: Any, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
-    """The address that is checked is the one that is connected to, so a second DNS answer changes nothing."""
+    """A callback connects to the IP address that was checked, even if DNS then gives a private address."""
     settings.WEBHOOK_ALLOW_PRIVATE = False
     family = socket.AF_INET6 if ":" in answer else socket.AF_INET
     resolved = [(family, socket.SOCK_STREAM, 6, "", (answer, receiver.server.server_port))]

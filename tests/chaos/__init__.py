@@ -1,4 +1,4 @@
-"""Chaos runs: real web requests, worker processes and the sandbox, while processes are killed and faults injected.
+"""Chaos runs: dupdash makes copies with real processes while processes are killed and faults are injected.
 
 ``scripts/chaos --jobs N --seed S`` runs it; ``invariants.py`` checks what must hold at the end.
 """

@@ -1,5 +1,7 @@
-"""``scripts/chaos``: inject faults while copies are made, wait for the results, and check the invariants. The exit
-status is 1 after any violation, and after a long run in which a fault did not happen."""
+"""``scripts/chaos``: injects faults while copies are made, waits for the results, and checks the invariants.
+
+The exit status is 1 after any violation, and after a long run in which a fault did not happen.
+"""
 
 import argparse
 import contextlib
@@ -25,19 +27,19 @@ from tests.chaos.fault_injector import FaultInjector
 from tests.chaos.processes import wait_until
 
 PEOPLE = 4
-# The share of the copies that are cancelled, and the share of these that are cancelled while Moodle is at work; many of
-# those come too late.
+# The share of the copies that are cancelled, and the share of these that are cancelled while Moodle works on the copy.
+# Many of the latter come too late.
 CANCELLED, LATE = 0.08, 0.7
-# Rows of the table. Both must happen in a long run: otherwise deletions were not tested.
+# Rows of the table. Both must happen in a long run, because otherwise it did not test deletions.
 REMOVED = "removed a copy that was cancelled"
 SENT_AGAIN = "sent again after an empty shell was deleted"
-# Seconds after the last fault: twice the scaled checking limits, and the time of a job.
+# The seconds to wait after the last fault: twice the scaled time limits of checking, plus the time of a job.
 SETTLING = 120
-# Seconds over which the copies are requested, so that there are jobs while each fault happens for the first time.
+# The copies are requested over this many seconds, so that each fault first happens while jobs are running.
 SUBMITTING = 20
-# Seconds that the injector continues for a kill that has found no process yet, when most jobs have ended.
+# When most jobs have ended, the injector tries for this many seconds to make the kills that found no process yet.
 OVERTIME = 20
-# In a run of so many jobs every fault must happen.
+# In a run with at least this many jobs every fault must happen.
 LONG = 250
 # The signals with which a person, another program or a closed terminal ends a run.
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -101,7 +103,7 @@ def main() -> int:
 
 
 def is_well(jobs: int, found: list[str], missing: list[str]) -> bool:
-    """Whether nothing was violated and, in a long run, every fault happened."""
+    """Return whether there were no violations and, in a long run, every fault happened."""
     return not found and not (missing and jobs >= LONG)
 
 
@@ -160,7 +162,7 @@ def _submit_all(installation: Installation, plans: list[CopyPlan]) -> list[CopyP
 
 
 def _wait_for_most(jobs: int, injector: FaultInjector) -> None:
-    """Wait until nine of ten jobs have ended and every kill has happened once."""
+    """Wait until nine of ten jobs have ended and every kind of kill has happened once."""
     from django.db import Error, close_old_connections
 
     from dupdash.duplication.models import DuplicationJob
@@ -180,7 +182,7 @@ def _wait_for_most(jobs: int, injector: FaultInjector) -> None:
 
 
 def _wait_for_all(installation: Installation) -> list[str]:
-    """Wait until every job has ended and every unresolved one was checked again. Returns what did not happen."""
+    """Wait until every job has ended or was checked again while unresolved. Returns what did not happen in time."""
     from django.db import connection
     from django.utils import timezone
 
@@ -199,7 +201,7 @@ def _wait_for_all(installation: Installation) -> list[str]:
         wait_until(
             lambda: all(copy["stalled"] for copy in installation.control()["copies"]), "the end of Moodle's copies"
         )
-        # Unresolved jobs are checked less and less often. After the second check the first has had its effect.
+        # Unresolved jobs are checked less and less often. A second check proves that the first one is finished.
         for which in ("a check", "a second check"):
             now = timezone.now()
             wait_until(
@@ -209,7 +211,7 @@ def _wait_for_all(installation: Installation) -> list[str]:
             )
     except TimeoutError as error:
         return [f"after the last fault: {error}"]
-    # A result may need a second check before it counts. The invariants report what never counts.
+    # A result may need a second check before it is accepted. The invariants report results that never are.
     with contextlib.suppress(TimeoutError):
         wait_until(
             lambda: not _through(installation).intersection(unresolved.values_list("shortname", flat=True)),
@@ -220,7 +222,7 @@ def _wait_for_all(installation: Installation) -> list[str]:
 
 
 def _through(installation: Installation) -> set[str]:
-    """The short names with a complete copy in Moodle, or one that was deleted."""
+    """Return the short names whose complete copy is in Moodle or was deleted."""
     complete = (course for course in installation.courses() if course["complete"])
     return {course["requested"] for course in (*complete, *installation.control()["calls"]["deleted"])}
 
@@ -240,7 +242,7 @@ def _judge(installation: Installation, plans: list[CopyPlan]) -> list[str]:
 
 
 def _deletions(installation: Installation) -> Counter[str]:
-    """How many courses dupdash deleted, by reason."""
+    """Return how many courses dupdash deleted for each reason."""
     from tests.chaos.invariants import is_shell
 
     return Counter(SENT_AGAIN if is_shell(course) else REMOVED for course in installation.control()["calls"]["deleted"])

@@ -1,4 +1,4 @@
-"""Request and cancel copies through the web as people do: with a session and a form, again and again until it works."""
+"""Simulates people who request and cancel copies on the web pages, and repeat a request until it succeeds."""
 
 import contextlib
 import re
@@ -15,14 +15,14 @@ from tests.chaos.environment import PASSWORD, USER, Installation, Source
 
 @dataclass(frozen=True)
 class CopyPlan:
-    """A copy to request."""
+    """A copy that a simulated person requests, and whether and when it is cancelled."""
 
     source: Source
     shortname: str
     fullname: str
     visible: bool
     cancelled: bool
-    # Cancelled only when Moodle is at work on it, so that the copy must be removed.
+    # Whether to cancel only while Moodle works on the copy, so that dupdash must delete the copy.
     late: bool = False
     # Seconds to wait before the request.
     pause: float = 0.0
@@ -31,14 +31,14 @@ class CopyPlan:
 
 
 class Person:
-    """Somebody with a browser who tries again until it works."""
+    """A simulated person with a browser, who repeats a request until it succeeds."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
         self._session = requests.Session()
 
     def request_copy(self, plan: CopyPlan) -> CopyPlan:
-        """Submit until there is a job. Returns the plan with whether its cancellation was confirmed."""
+        """Submit the form until there is a job, and cancel it if planned. Returns the plan with the confirmation."""
         self._installation.stopped.wait(plan.pause)
         form = {
             "source": str(plan.source.id),
@@ -47,7 +47,7 @@ class Person:
             "category": str(plan.source.category),
             "activities": "on",
             "start": "now",
-            # Sources are copied many times into their own category.
+            # Sources are copied several times into their own category, so the form asks for this confirmation.
             "again": "1",
             # One key for each plan: a repeated submission is answered with the existing job.
             "key": uuid.uuid4().hex,
@@ -61,19 +61,19 @@ class Person:
         raise TimeoutError(f"{plan.shortname} could not be submitted within three minutes")
 
     def read(self, path: str) -> str:
-        """The HTML of a page."""
+        """Return the HTML of a page."""
         answer = self.open(path)
         answer.raise_for_status()
         return answer.text
 
     def open(self, path: str) -> requests.Response:
-        """The answer to a signed-in person, whatever it is."""
+        """Open a page as a signed-in person. Returns the answer, whatever its status."""
         if "sessionid" not in self._session.cookies:
             self._sign_in()
         return self._session.get(f"{self._installation.web_url}{path}", timeout=20)
 
     def cancel(self, page: str) -> bool:
-        """Cancel until there is an answer. Returns False if it is too late, or if an earlier try succeeded."""
+        """Cancel until there is an answer. Returns False if it is too late or if an earlier try succeeded."""
         for answer in self._answers(f"{page}cancel/", {}):
             if answer.status_code == 409:
                 return False
@@ -82,7 +82,7 @@ class Person:
         raise TimeoutError(f"{page} could not be cancelled within three minutes")
 
     def _answers(self, path: str, form: dict[str, str]) -> Iterator[requests.Response]:
-        """The answers of repeated requests, for three minutes or until the run is over."""
+        """Yield the answers of repeated requests, for three minutes or until the run is over."""
         deadline = time.monotonic() + 180
         while time.monotonic() < deadline and not self._installation.stopped.is_set():
             with contextlib.suppress(requests.RequestException):
@@ -115,7 +115,10 @@ class Person:
 
 
 def cancel_late(installation: Installation, plans: list[CopyPlan], over: threading.Event) -> set[str]:
-    """Cancel the late plans once Moodle is at work on them, until ``over`` is set. Returns the confirmed ones."""
+    """Cancel the late plans as soon as Moodle works on their copies, until ``over`` is set.
+
+    Returns the plans whose cancellation was confirmed.
+    """
     from django.db import Error, close_old_connections
 
     from dupdash.duplication.models import DuplicationJob

@@ -1,4 +1,4 @@
-"""The installation of a chaos run: its processes, addresses and files, and how they are started and stopped."""
+"""Starts and stops the installation of a chaos run: web process, workers, sandbox and databases."""
 
 import json
 import os
@@ -28,7 +28,7 @@ from tests.chaos.processes import (
 SPEED = 30
 USER, PASSWORD = "chaos", "chaos-Passw0rd"
 
-# The engine's periods, all scaled down.
+# The intervals and time limits of the engine, all scaled down.
 SCALED = {
     "MOODLE_CONCURRENCY": "6",
     "WATCH_INTERVAL": "0.1",
@@ -70,9 +70,9 @@ class Source:
 
 
 class Installation:
-    """Web, workers and sandbox, on SQLite or with their own PostgreSQL and Redis.
+    """An installation with web process, workers and sandbox, on SQLite or with its own PostgreSQL and Redis.
 
-    ``native``: this Moodle offers the services of the plugin.
+    ``native``: the sandbox has the functions of the plugin.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class Installation:
         return list(self._ask_sandbox("/courses", None)["courses"])
 
     def _ask_sandbox(self, path: str, data: bytes | None) -> dict[str, Any]:
-        """Ask the sandbox again if one of its faults has closed its port for a moment."""
+        """Call the control endpoint of the sandbox, and repeat the call while a fault has closed its port."""
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -181,7 +181,7 @@ class Installation:
                 time.sleep(0.2)
 
     def sources(self) -> list[Source]:
-        """Courses so small that ten times their duration is far below the scaled limits."""
+        """Return small courses, so that even a copy that takes ten times as long is far below the scaled limits."""
         return [
             Source(course["id"], course["shortname"], course["category"])
             for course in self.courses()

@@ -1,7 +1,7 @@
-"""Inject faults during a chaos run: faults of Moodle, killed processes and restarted servers.
+"""Injects faults during a chaos run: faults of Moodle, killed processes and restarted servers.
 
-An act counts only if it had an effect: a process was killed, or a fault struck a call. Each act is repeated until it
-has happened once, kills and faults alternately and in random order. After that the acts are random.
+An action counts only if it had an effect: a process was killed, or a fault struck a call. First each action is repeated
+until it has happened once, kills and faults alternately and in random order. Then the actions are random.
 """
 
 import contextlib
@@ -18,24 +18,24 @@ from tests.chaos.faults import FAULTS, Fault, SetFaults, for_certain, label
 from tests.chaos.processes import descendants, wait_until
 
 PAUSE = (0.3, 1.2)
-# Seconds for which faults stay set that belong together: one of a copy, and one of its lookups.
+# The seconds for which a group of faults stays set, such as a fault of copies with a fault of lookups.
 TOGETHER = 3.0
 # Seconds to wait for the first call that a fault can strike.
 FIRST_STRIKE = 3.0
 # Seconds within which all worker processes must end at a deployment.
 DEPLOY_WITHIN = 10.0
-# Seconds to wait for the current act if the run is aborted.
+# Seconds to wait for the current action if the run is aborted.
 LONGEST_ACT = 30.0
-# Seconds to wait for a worker to kill. With the asynchronous driver, workers are busy only for moments.
+# Seconds to wait for a busy worker to kill. With the asynchronous driver, workers are busy only for a short time.
 VICTIM = 1.0
-# The generations below the supervisor: a cluster's main process, its sentinel, and what that one started.
+# The depth of each process below the supervisor: the main process of a cluster, its sentinel, and its workers.
 MAIN, SENTINEL, WORKER = 1, 2, 3
 BUSY, IDLE = "killed a busy worker", "killed an idle worker, pusher or monitor"
 
 
 @dataclass(frozen=True)
 class Act:
-    """One kind of disturbance. ``do`` returns what happened, usually the name; "" if it had no effect."""
+    """A kind of disturbance. ``do`` returns the name of what happened, or "" if the action had no effect."""
 
     name: str
     do: Callable[[], str]
@@ -43,7 +43,7 @@ class Act:
 
 
 class FaultInjector(threading.Thread):
-    """Performs an act about every second until it is stopped."""
+    """Performs an action about every second until it is stopped."""
 
     def __init__(self, installation: Installation) -> None:
         super().__init__(daemon=True)
@@ -89,7 +89,7 @@ class FaultInjector(threading.Thread):
                 return
 
     def next(self) -> Act:
-        """The next act. Near the end, when faults find few calls to strike, only kills."""
+        """Return the next action. Near the end only kills are chosen, because few calls are left for faults."""
         late = self.near_its_end.is_set()
         act = next((act for act in self.due if act in self.kills or not late), None)
         if act is None:
@@ -102,7 +102,7 @@ class FaultInjector(threading.Thread):
         return self._installation.random.choices(kind, [act.weight for act in kind])[0]
 
     def play(self, act: Act) -> str:
-        """Perform an act and count it. A kill that had no effect yet is scheduled again soon."""
+        """Perform an action and count it if it had an effect. A kill without an effect is scheduled again soon."""
         happened = act.do()
         if happened:
             self.done[happened] += 1
@@ -122,7 +122,7 @@ class FaultInjector(threading.Thread):
             self._installation.worker.start()
 
     def abandon(self) -> None:
-        """Stop because the run is aborted, and wait for the current act."""
+        """Stop because the run is aborted, and wait for the current action."""
         self.near_its_end.set()
         self._over.set()
         if self.is_alive():
@@ -130,7 +130,7 @@ class FaultInjector(threading.Thread):
 
     @property
     def violations(self) -> list[str]:
-        """What must not happen in any run."""
+        """Return what happened but must not happen in any run."""
         found = [f"the injector itself failed: {self.broken}"] if self.broken else []
         if self._ended_by_itself:
             found.append(f"the supervisor had ended by itself {self._ended_by_itself} times")
@@ -142,7 +142,7 @@ class FaultInjector(threading.Thread):
 
     @property
     def missing(self) -> list[str]:
-        """The acts that did not happen."""
+        """Return the actions that did not happen."""
         return [*self.missing_kills, *(act.name for act in self._faults if not self.done[act.name])]
 
     # Moodle
@@ -156,7 +156,7 @@ class FaultInjector(threading.Thread):
                 self._over.wait(TOGETHER)
             elif first:
                 self._await_strike()
-            # Whether they struck is counted when they are cleared.
+            # The strikes are counted when the faults are cleared.
             return ""
 
         return set_them
@@ -171,7 +171,7 @@ class FaultInjector(threading.Thread):
             )
 
     def _count_strikes(self) -> None:
-        """Clear the faults and count how often they struck. Faults that did not strike are scheduled again."""
+        """Clear the faults, and count how often they struck. Faults that did not strike are scheduled again."""
         faults, struck = self._set.clear()
         if not faults:
             return
@@ -189,7 +189,7 @@ class FaultInjector(threading.Thread):
     # Processes
 
     def _kill_worker(self, *, busy: bool) -> str:
-        """Kill a worker that drives a job, or any other process of the clusters."""
+        """Kill a worker that runs a job, or another process of the clusters."""
 
         def victims() -> list[int]:
             driving = _pids_with_leases()
@@ -200,14 +200,14 @@ class FaultInjector(threading.Thread):
         victim = self._kill(victims())
         if victim is None:
             return ""
-        # It may have just started or finished a job. A dead process changes no row.
+        # The worker may have just started or finished a job. After the kill it no longer changes the rows.
         return BUSY if victim in _pids_with_leases() else IDLE
 
     def _kill_one(self, generation: int, kill: Callable[[int, int], None] = os.kill) -> bool:
         return self._kill(self._below(generation), kill) is not None
 
     def _kill(self, pids: list[int], kill: Callable[[int, int], None] = os.kill) -> int | None:
-        """Kill one of these. Returns its id, or None if there was none."""
+        """Kill one of these processes. Returns its id, or None if there was no process."""
         if not pids:
             return None
         victim = self._installation.random.choice(sorted(pids))
@@ -218,7 +218,7 @@ class FaultInjector(threading.Thread):
         return victim
 
     def _end_supervisor(self, signal_number: int) -> bool:
-        """End the supervisor and its processes, and start it again. Returns False if it had ended by itself."""
+        """End the supervisor with its processes, and start it again. Returns False if it had ended by itself."""
         worker = self._installation.worker
         lived = worker.alive
         worker.kill(signal_number, DEPLOY_WITHIN)
@@ -246,7 +246,7 @@ class FaultInjector(threading.Thread):
 
 
 def _pids_with_leases() -> set[int]:
-    """The process ids of the workers that drive a job, from the leases."""
+    """Return the process ids of the workers that run a job, as the leases name them."""
     from django.db import Error, close_old_connections
 
     from dupdash.duplication.models import DuplicationJob
@@ -256,7 +256,7 @@ def _pids_with_leases() -> set[int]:
     try:
         owners = list(driven.values_list("lease_owner", flat=True))
     except Error:
-        # The injector has stopped the database since the last query.
+        # The injector may have stopped the database since the last query.
         close_old_connections()
         owners = list(driven.values_list("lease_owner", flat=True))
     return {int(owner.split(":")[1]) for owner in owners}

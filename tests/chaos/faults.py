@@ -1,4 +1,4 @@
-"""The faults of Moodle during a chaos run, and how often they struck."""
+"""Lists the faults of Moodle that a chaos run injects, and counts how often they strike."""
 
 from collections import Counter
 from typing import Any
@@ -42,10 +42,10 @@ FAULTS: tuple[tuple[Fault, ...], ...] = (
     ({"name": "site_down"},),
     ({"name": "site_down", "answer": "page", "probability": 0.2},),
     ({"name": "notice", "function": "*"},),
-    # Slow copies whose answer is lost: they look unchanged for long, and are well.
+    # Slow copies whose answer is lost: their course does not change for a long time although they will succeed.
     ({"name": "slow", "factor": 3}, {"name": "reset_during", "at": 0.1}),
     ({"name": "slow", "factor": 10}, {"name": "bad_gateway", "at": 0.1}),
-    # Lookups with wrong answers while a copy is unfinished.
+    # Wrong answers to lookups while a copy is unfinished.
     ({"name": "slow", "factor": 10}, {"name": "wrong_course", "probability": 0.1, "function": BY_FIELD}),
     ({"name": "slow", "factor": 10}, {"name": "wrong_course", "count": 1, "function": CONTENTS}),
     (
@@ -56,7 +56,7 @@ FAULTS: tuple[tuple[Fault, ...], ...] = (
 
 
 def label(faults: tuple[Fault, ...]) -> str:
-    """The name of these faults in the table."""
+    """Return the name of these faults in the table."""
     return f"Moodle: {', '.join(_label(fault) for fault in faults)}"
 
 
@@ -66,12 +66,12 @@ def _label(fault: Fault) -> str:
 
 
 def for_certain(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
-    """The same faults, to strike the next call once; faults that belong together stay as they are."""
+    """Return the fault changed so that it certainly strikes the next call once. Groups of faults are not changed."""
     return faults if len(faults) > 1 else tuple(fault | {"probability": 1, "count": 1} for fault in faults)
 
 
 class SetFaults:
-    """The faults that are set. The sandbox counts how often they strike."""
+    """The faults that are set at the moment. The sandbox counts how often they strike."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation
@@ -83,7 +83,7 @@ class SetFaults:
         self._installation.control(fault=list(faults))
 
     def clear(self) -> tuple[tuple[Fault, ...], int]:
-        """Clear the faults. Returns which were set, and how often all of them struck."""
+        """Clear the faults. Returns the faults that were set, and how often they struck in total."""
         faults, before = self._faults, self._struck
         told: dict[str, Any] = self._installation.control(clear=True)
         self._faults, self._struck = (), Counter(told["struck"])

@@ -1,4 +1,4 @@
-"""What must hold after a chaos run. Each function returns the violations that it found, as sentences."""
+"""Checks after a chaos run that dupdash broke none of its rules. Each function returns violations as sentences."""
 
 import html
 import re
@@ -14,16 +14,16 @@ from dupdash.moodle.options import abilities
 from tests.chaos.clients import CopyPlan
 
 Course = dict[str, Any]
-# What the sandbox counted, and what was deleted in it.
+# The calls that the sandbox counted, and the courses that were deleted in it.
 Calls = dict[str, Any]
-# Returns the page of a job as an administrator sees it.
+# A function that returns the page of a job as an administrator sees it.
 Page = Callable[[DuplicationJob], str]
-# What puts a sent job back into the queue, each with Moodle's proof that nothing was started,
-# or with the empty course deleted that Moodle's error had left.
+# The events that return a sent job to the queue: Moodle has proven that nothing was started, or dupdash has deleted
+# the empty shell that an error left.
 WITHDRAWN = {"again_later", "source_busy", "paused", "site_down", "shell_deleted"}
-# Events of deletions that a person requested.
+# The events of deletions that a person requested.
 DELETED = {"removed", "partial_deleted"}
-# How often a request may be sent again after an empty shell.
+# How often a request may be sent again after an empty shell was deleted.
 SHELLS_MOST = 2
 
 
@@ -34,7 +34,7 @@ def violations(
     calls: Calls,
     page: Page,
 ) -> list[str]:
-    """All violations, each naming its job or course."""
+    """Return all violations. Each names its job or course."""
     return [
         *not_one_job_each(plans, jobs),
         *not_settled(jobs),
@@ -52,7 +52,7 @@ def violations(
 
 
 def not_one_job_each(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> list[str]:
-    """Each request has exactly one job with the requested values, and there are no other jobs."""
+    """Check that each request has exactly one job with the requested values, and that there are no other jobs."""
     found = []
     by_name = defaultdict(list)
     for job in jobs:
@@ -76,15 +76,15 @@ def not_one_job_each(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) 
 
 
 def not_settled(jobs: Iterable[DuplicationJob]) -> list[str]:
-    """Every job is terminal or unresolved."""
+    """Check that every job has ended or is unresolved."""
     settled = TERMINAL | {State.UNRESOLVED}
     return [f"{_name(job)} is still {job.state}" for job in jobs if job.state not in settled]
 
 
 def given_up(jobs: list[DuplicationJob]) -> list[str]:
-    """Something succeeds in every run, and what was never sent fails after all its attempts only.
+    """Check that some copy succeeded, and that a job that was never sent failed only after all its attempts.
 
-    No fault of a run makes Moodle refuse a copy for good before it was asked for.
+    No fault of a run makes Moodle refuse a copy permanently before the request was sent.
     """
     found = []
     if not any(job.state == State.SUCCEEDED for job in jobs):
@@ -94,14 +94,14 @@ def given_up(jobs: list[DuplicationJob]) -> list[str]:
             continue
         turns = Counter(event.kind for event in job.events.all())
         attempts = turns["started"] - turns["source_busy"] - turns["paused"]
-        # A configuration fault that only one job meets, each time, ends this job as well.
+        # A configuration fault also ends a job, if each time only this job meets the fault.
         if max(attempts, turns["paused"] + 1) < settings.RETRY_ATTEMPTS:
             found.append(f"{_name(job)} failed ({job.failure_code}) after {attempts} attempts, and was never sent")
     return found
 
 
 def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
-    """A job has succeeded if and only if exactly one complete course has the requested names, and the job names it."""
+    """Check that a job has succeeded exactly if there is one complete course with its names, and names that course."""
     complete: dict[tuple[str, str], list[int]] = defaultdict(list)
     for course in courses:
         if course["complete"]:
@@ -117,7 +117,7 @@ def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[st
 
 
 def not_as_asked_for(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
-    """The copy of a succeeded job has the requested category and visibility, and the contents of its source."""
+    """Check that each copy has the requested category and visibility, and the contents of its source."""
     by_id = {course["id"]: course for course in courses}
     found = []
     for job in jobs:
@@ -135,7 +135,7 @@ def not_as_asked_for(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) 
 
 
 def not_cancelled(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> list[str]:
-    """After a confirmed cancellation there is no copy, or the page gives the reason why there is one."""
+    """Check that a cancelled job has no copy, or that its page says why the copy still exists."""
     told = {plan.shortname for plan in plans if plan.confirmed}
     found = []
     for job in jobs:
@@ -148,7 +148,7 @@ def not_cancelled(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> 
 
 
 def not_its_own(jobs: list[DuplicationJob], courses: Iterable[Course], calls: Calls) -> list[str]:
-    """Only courses that jobs made were deleted: those whose deletion was requested, and empty shells."""
+    """Check that only courses made by jobs were deleted: empty shells, and courses whose deletion was requested."""
     there = {course["id"] for course in courses}
     found = [f"{_name(job)}: its source, course {job.source_id}, is gone" for job in jobs if job.source_id not in there]
     own = {job.course_id: job for job in jobs if job.is_proven and job.course_deleted_at}
@@ -173,16 +173,16 @@ def _found_shell(event: JobEvent) -> bool:
 
 
 def is_shell(course: Course) -> bool:
-    """Whether a deleted course was hidden, unfinished and without contents."""
+    """Return whether a deleted course was an empty shell: hidden, unfinished and without contents."""
     unfinished = not course["complete"] and not course["visible"]
     return bool(unfinished and course["sections"] <= 1 and not course["modules"])
 
 
 def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
-    """No short name was sent again after Moodle may have started: by the counts of the sandbox and by the timeline.
+    """Check that no request was sent again after Moodle may have started it, by the sandbox's counts and the timeline.
 
-    A deleted empty shell allows one more request. A start call with an idempotency key may be repeated, and makes one
-    course all the same.
+    After an empty shell was deleted, one more request is allowed. A start call with an idempotency key may be repeated,
+    because it makes only one course.
     """
     found = []
     jobs = list(jobs)
@@ -206,12 +206,12 @@ def sent_twice(jobs: Iterable[DuplicationJob], calls: Calls) -> list[str]:
 
 
 def disturbed(calls: Calls) -> list[str]:
-    """No new course was looked up in its first milliseconds, which would break its restore."""
+    """Check that no new course was looked up in its first milliseconds, which would break its restore."""
     return [f"the course for short name {name} was looked up too early" for name in calls["disturbed"]]
 
 
 def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: Page) -> list[str]:
-    """Every new course belongs to a job, and the page of the job names a partial course."""
+    """Check that every new course belongs to a job, and that the job's page names a partial course."""
     by_name = {job.shortname: job for job in jobs}
     found = []
     for course in courses:
@@ -227,7 +227,7 @@ def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: P
 
 
 def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -> list[str]:
-    """The page of an unresolved job says what was looked for, and names every course that may be its copy."""
+    """Check that the page of an unresolved job says what was looked up, and names every course that may be its copy."""
     found = []
     own = {job.course_id: job for job in jobs if job.is_proven}
     for job in jobs:
@@ -236,7 +236,7 @@ def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -
         reasons = [event.reason for event in job.events.all() if event.to_state == State.UNRESOLVED]
         if not any(job.shortname in reason for reason in reasons):
             found.append(f"{_name(job)} is unresolved, and does not name the course that was checked")
-        # If the job's course is known, no other course can be the copy.
+        # If it is proven which course is the copy, no other course can be the copy.
         candidates = [] if job.is_proven else [course for course in courses if _may_be(job, course)]
         missing = {course["id"] for course in candidates} - own.keys() - named_on(page(job))
         found += [f"{_name(job)} is unresolved, and does not name course {id}, which may be its own" for id in missing]
@@ -244,7 +244,7 @@ def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -
 
 
 def _may_be(job: DuplicationJob, course: Course) -> bool:
-    """Whether a new course is in the requested category and has a name that a copy can have."""
+    """Return whether a new course is in the requested category and has a name that the copy can have."""
     baseline = job.baseline or {}
     names = {name.casefold() for name in (job.shortname, *baseline.get("names", []))}
     return (
@@ -256,13 +256,13 @@ def _may_be(job: DuplicationJob, course: Course) -> bool:
 
 
 def named_on(page: str) -> set[int]:
-    """The ids of the courses that a page links."""
+    """Return the ids of the courses to which a page links."""
     text = html.unescape(re.sub(r"<[^>]*>", " ", page))
     return {int(id) for id in re.findall(r"\b(?:id|course)\s+(\d+)\b", text, re.IGNORECASE)}
 
 
 def broken_stories(jobs: Iterable[DuplicationJob]) -> list[str]:
-    """The events of each job are an unbroken chain of allowed transitions with reasons, up to the state of the job."""
+    """Check that each job's events are a complete chain of allowed transitions with reasons, up to its state."""
     found = []
     for job in jobs:
         state = ""

@@ -1,4 +1,4 @@
-"""The processes of a chaos run, with a PostgreSQL and a Redis on request."""
+"""Starts and kills the processes of a chaos run, with a PostgreSQL and a Redis server on request."""
 
 import contextlib
 import os
@@ -18,13 +18,13 @@ HERE = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
 # Seconds to wait for killed processes.
 DYING = 30.0
-# An environment variable of every process: the folder of its run and its name. Child processes inherit it, so that they
-# are found after the death of their parent.
+# An environment variable of every process: the folder of its run and its name. Child processes inherit the variable,
+# so that they are found after the death of their parent.
 MARK = "CHAOS_PROCESS"
 
 
 class Stopped(Exception):
-    """The run is over, so nothing may be started again."""
+    """The run is over, so no process may be started again."""
 
 
 def free_port() -> int:
@@ -34,7 +34,7 @@ def free_port() -> int:
 
 
 def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """Wait for a condition. Raises TimeoutError that names what did not happen."""
+    """Wait until a condition holds. Raises TimeoutError, which names what did not happen."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
@@ -80,7 +80,7 @@ class Process:
             )
 
     def use(self, settings: dict[str, str]) -> None:
-        """Change settings from the next start on."""
+        """Change settings of the process. They take effect at the next start."""
         self._environment |= settings
 
     @property
@@ -88,7 +88,7 @@ class Process:
         return self._log.read_text(errors="replace")
 
     def pids(self) -> set[int]:
-        """This process and everything that it started."""
+        """Return the ids of this process and all its descendants."""
         return carrying(self._mark)
 
     @property
@@ -96,9 +96,9 @@ class Process:
         return self.popen is not None and self.popen.poll() is None
 
     def kill(self, signal_number: int = signal.SIGKILL, patience: float = DYING) -> None:
-        """Signal the process; SIGKILL goes to its whole group. Returns when it and its descendants have ended.
+        """Send the process a signal, or its whole group SIGKILL, and wait until it and its descendants have ended.
 
-        Raises TimeoutError where that takes longer than ``patience``, in seconds.
+        Raises TimeoutError if this takes longer than ``patience`` seconds.
         """
         self._signal(signal_number)
         wait_until(
@@ -125,7 +125,7 @@ class Process:
 
 
 class Redis:
-    """A Redis that loses its data when it is killed, as a cache may."""
+    """A Redis server that loses its data when it is killed."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -148,7 +148,7 @@ class Redis:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def restart(self, away: float) -> None:
-        """Restart the server. Raises Stopped if it was stopped for good meanwhile."""
+        """Restart the server. Raises Stopped if the run has ended in the meantime."""
         self.go_away()
         time.sleep(away)
         self.start()
@@ -161,7 +161,7 @@ class Redis:
 
 
 class Postgres:
-    """A PostgreSQL cluster in the folder of the run. It refuses to run as root, so root runs it as another user."""
+    """A PostgreSQL server in the folder of the run. It refuses to run as root, so root starts it as another user."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -194,7 +194,7 @@ class Postgres:
         self.come_back()
 
     def restart(self, away: float) -> None:
-        """Restart the server. Raises Stopped if it was stopped for good meanwhile."""
+        """Restart the server. Raises Stopped if the run has ended in the meantime."""
         self.go_away()
         time.sleep(away)
         self.come_back()
@@ -209,7 +209,7 @@ class Postgres:
                 self._control("stop", "-m", "immediate")
 
     def come_back(self) -> None:
-        """Start the server again. Raises Stopped if it was stopped for good meanwhile."""
+        """Start the server again. Raises Stopped if the run has ended in the meantime."""
         with self._start_or_stop:
             if self._stopped:
                 raise Stopped("PostgreSQL was stopped")
@@ -237,7 +237,7 @@ def marked(folder: Path, name: str) -> dict[str, str]:
 
 
 def carrying(mark: str) -> set[int]:
-    """The running processes whose environment has a variable that begins like this."""
+    """Return the running processes whose environment has a variable that begins with this text."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -248,7 +248,7 @@ def carrying(mark: str) -> set[int]:
 
 
 def kill_all(mark: str) -> None:
-    """Kill all processes that carry a mark, and those that they start meanwhile."""
+    """Kill all processes with this mark in their environment, and processes that they start in the meantime."""
 
     def none_is_left() -> bool:
         left = carrying(mark)
@@ -266,7 +266,7 @@ def python(*arguments: str) -> list[str]:
 
 
 def descendants(pid: int) -> dict[int, int]:
-    """The running descendants of ``pid``, each with its depth."""
+    """Return the running descendants of ``pid``, each with its depth."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

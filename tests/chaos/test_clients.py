@@ -1,4 +1,4 @@
-"""The clients of the chaos runs repeat requests until they are answered."""
+"""Tests that the clients of the chaos runs repeat requests until they are answered."""
 
 from pathlib import Path
 from threading import Event
@@ -25,7 +25,7 @@ def installation(tmp_path: Path) -> Installation:
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The answers to the requests, in order."""
+    """The answers that the client gets to its requests, in order."""
     given: list[Any] = []
 
     def post(person: Person, path: str, form: dict[str, str]) -> Any:

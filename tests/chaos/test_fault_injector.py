@@ -1,4 +1,4 @@
-"""The fault injector counts only acts that had an effect: a process was killed, or a fault struck a call."""
+"""Tests that the fault injector counts only actions with an effect: a killed process, or a fault that struck a call."""
 
 import contextlib
 import os
@@ -91,7 +91,7 @@ def test_ended_supervisor_is_started_again(installation: Installation, name: str
 
 
 def slow_to_end(seconds: float) -> list[str]:
-    """A process that writes when it gets SIGTERM."""
+    """Start a process that takes some time to end after SIGTERM."""
     return [
         sys.executable,
         "-c",
@@ -120,7 +120,7 @@ def test_deploy_longer_than_ten_seconds_is_an_error(installation: Installation) 
 
 
 def test_deploy_waits_for_orphaned_processes(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All processes share the ten seconds, and the workers of a killed sentinel become orphans."""
+    """A deployment waits ten seconds for all processes together, including workers whose sentinel was killed."""
     monkeypatch.setattr("tests.chaos.fault_injector.DEPLOY_WITHIN", 2.0)
     started(installation, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
     with pytest.raises(TimeoutError, match="worker"):
@@ -177,7 +177,7 @@ def test_stopped_redis_is_not_restarted(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not list(Path("/usr/lib/postgresql").glob("*/bin")), reason="starts a PostgreSQL")
 def test_stopped_postgresql_is_not_restarted() -> None:
-    # Its user has to get there, and does not get into a folder of pytest's.
+    # PostgreSQL's user must be able to enter the folder. It cannot enter a folder of pytest.
     with tempfile.TemporaryDirectory() as folder:
         postgres = Postgres(Path(folder))
         postgres.start()
@@ -205,7 +205,7 @@ def listens(port: int) -> bool:
 
 
 def test_stopped_environment_leaves_no_process(installation: Installation) -> None:
-    """Not even a process with its own session and a dead parent."""
+    """Stopping the environment also ends a process with its own session and a dead parent."""
     started(installation, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
     mark = f"{MARK}={installation.folder}/"
     assert len(carrying(mark)) == 2
@@ -215,7 +215,7 @@ def test_stopped_environment_leaves_no_process(installation: Installation) -> No
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
-    """By then the workers are running and clients wait before their requests."""
+    """A signal during the requests ends all processes of the run, also the workers and waiting clients."""
     run = subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", "--jobs", "2"],
         env={**os.environ, "TMPDIR": str(tmp_path)},
@@ -261,7 +261,7 @@ def test_fault_that_has_not_happened_is_repeated(installation: Installation) -> 
 
 
 def test_near_the_end_only_kills_are_required(installation: Installation) -> None:
-    """Faults find few calls to strike then, and the kills must not wait for them."""
+    """Near the end of a run only kills are required, because few calls are left for faults."""
     injector = FaultInjector(installation)
     injector.near_its_end.set()
     assert {injector.next().name for _ in injector.kills} == set(injector.missing_kills)

@@ -1,4 +1,4 @@
-"""The invariants of the chaos runs: a correct run has no violation, and each kind of fault is found."""
+"""Tests the checks of the chaos runs: a correct run has no violation, and each kind of wrong result is found."""
 
 import copy
 from collections.abc import Callable
@@ -37,7 +37,7 @@ WHOLE, PARTIAL, LIKELY, CANCELLED, REMOVED, AFTER_SHELL = (f"CHAOS-{number}" for
 
 @dataclass
 class Run:
-    """The result of a chaos run, which a test then changes."""
+    """The result of a chaos run, which a test can change."""
 
     plans: list[CopyPlan]
     courses: list[Course]
@@ -49,7 +49,7 @@ class Run:
         return violations(self.plans, jobs, self.courses, self.calls, self.page)
 
     def spoilt(self, spoil: Callable[["Run"], object]) -> str:
-        """What the judge says when one thing is otherwise; afterwards all is as it was."""
+        """Return the violations that are found after one change. The change is undone afterwards."""
         other = Run(list(self.plans), copy.deepcopy(self.courses), copy.deepcopy(self.calls), self.page)
         with transaction.atomic():
             spoil(other)
@@ -83,10 +83,12 @@ def changed_request(job: DuplicationJob) -> CopyPlan:
 
 @pytest.fixture
 def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> Run:  # noqa: F811
-    """A copy that is well, two partial courses, one of them without proof, two copies that were cancelled: in time,
-    and so late that the course had to be removed; and a copy that was sent again after an empty shell was deleted.
+    """A correct run with a copy of each kind.
+
+    A complete copy, a proven and an unproven partial course, a copy cancelled in time and one that had to be deleted,
+    and a copy that was sent again after an empty shell was deleted.
     """
-    # The same policy with few looks.
+    # The usual rules with fewer checks.
     settings.CHECK_LIMIT_UNKNOWN = 1800
     settings.CHECK_FIRST = settings.CHECK_LONGEST = 300
     run_worker(submit(shortname=WHOLE))
@@ -96,7 +98,7 @@ def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> R
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     check_until_ended(run_worker(submit(shortname=PARTIAL)), clock)
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
-    # Its course stands still for less than the limit when the time to look for it is over.
+    # When the checks end, the course has not been unchanged for long enough to count as partial.
     settings.CHECK_STILL_LEAST = 7200
     check_until_ended(run_worker(submit(shortname=LIKELY)), clock)
     verbs.cancel(submit(shortname=CANCELLED), actor=administrator)
@@ -130,7 +132,7 @@ def test_correct_run_has_no_violation(a_run: Run) -> None:
     assert not a_run.course(PARTIAL)["complete"]
     assert not a_run.course(LIKELY)["complete"]
     assert a_run.violations() == []
-    # Cancelled too late, or where the token may not delete: the copy stays, and its job says so.
+    # The job was cancelled too late, or the token may not delete courses. The copy stays, and the job says so.
     assert a_run.spoilt(stays_and_says_so) == ""
 
 
@@ -166,7 +168,7 @@ def test_job_cancelled_by_nobody_is_found(a_run: Run) -> None:
 
 
 def test_forgotten_cancellation_is_found(a_run: Run) -> None:
-    """The page said that the copy will not be made or will be removed, but it still exists."""
+    """A copy that still exists after a confirmed cancellation is a violation."""
 
     def told_so(run: Run) -> None:
         run.plans = [replace(plan, confirmed=True) for plan in run.plans]
@@ -179,7 +181,7 @@ def test_unremoved_copy_without_a_reason_is_found(a_run: Run) -> None:
 
 
 def test_deletion_of_a_foreign_course_is_found(a_run: Run) -> None:
-    """The worst fault: dupdash deletes the source, or a course that somebody else made."""
+    """Deleting the source or a course that somebody else made is a violation."""
     source = job(WHOLE).source_id
 
     def delete_source(run: Run) -> None:
@@ -200,7 +202,7 @@ def test_deletion_of_a_course_that_no_job_made_is_found(a_run: Run) -> None:
 
 
 def test_deletion_of_a_mistaken_course_is_found(a_run: Run) -> None:
-    """The sandbox knows who made a course, and for which short name, whatever the job says."""
+    """Deleting another course than that of the job is a violation, even if the timeline looks right."""
     for made in ({"origin": "person", "requested": ""}, {"requested": WHOLE}):
         said = a_run.spoilt(lambda run, made=made: run.calls["deleted"][0].update(made))
         assert f"({REMOVED}) deleted course" in said, made
@@ -229,7 +231,7 @@ def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: st
     settings.RETRY_ATTEMPTS = 3
 
     def said(*turns: str) -> str:
-        """What is said where each turn but the last one ended like this."""
+        """Return the violations if all attempts except the last one ended in this way."""
 
         def give_up(run: Run) -> None:
             run.plans = [replace(plan, confirmed=False) for plan in run.plans]
@@ -244,15 +246,15 @@ def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: st
     too_early = f"failed ({code}) after 2 attempts, and was never sent"
     assert too_early in said("again_later")
     assert too_early in said("worker_lost")
-    # Where another copy was on its way, or the site was misconfigured, it was no attempt.
+    # Waiting for another copy and a misconfigured site do not use up an attempt.
     assert too_early in said("again_later", "source_busy", "paused")
     assert said("again_later", "worker_lost") == ""
-    # What it alone meets again and again ends it as well.
+    # A configuration fault that only this job meets, each time, also ends the job.
     assert said("paused", "paused") == ""
 
 
 def tell(shortname: str, kind: str, from_state: State, to_state: State) -> None:
-    """An event that did not happen."""
+    """Add an event that did not happen."""
     JobEvent.objects.create(job=job(shortname), kind=kind, from_state=from_state, to_state=to_state, reason="So.")
 
 
@@ -329,7 +331,7 @@ def test_unnamed_partial_course_is_found(a_run: Run) -> None:
     id_of_partial, id_of_likely = a_run.course(PARTIAL)["id"], a_run.course(LIKELY)["id"]
 
     def forgotten(shortname: str) -> None:
-        """Neither in its callouts nor in its story."""
+        """Remove the course from the callouts and the timeline of the job."""
         change(shortname, course_id=None, proof="", evidence={})
         JobEvent.objects.filter(job__shortname=shortname).update(reason=f"Looked for {shortname}.")
 

@@ -1,15 +1,15 @@
-"""The behaviour of Moodle on which dupdash relies, checked on the sandbox and on real sites (4.2 to 5.x).
+"""Tests the behaviour of Moodle on which dupdash relies, on the sandbox and on real sites (Moodle 4.2 to 5.x).
 
-Only what dupdash relies on is demanded: answers differ between versions in fields that dupdash does not read. The
-summary at the end says which version was asked.
+The tests check only what dupdash relies on, because answers of different versions differ in other fields. The summary
+at the end names the tested version.
 
-By default the sandbox is asked. A real site is asked only when all four are set, so that nobody's own ``MOODLE_URL`` is
-enough to have courses made there::
+By default the sandbox is tested. A real site is tested only if all four variables are set, so that a ``MOODLE_URL``
+alone never leads to courses on a real site::
 
     MOODLE_URL=… MOODLE_TOKEN=… CONTRACT_SOURCE=<course id> CONTRACT_CATEGORY=<category id> pytest tests/contract
 
-The token is an administrator's (or a manager's), for a service with the functions that the tests call; what
-the service lacks is skipped. The source should be small, with people in it. Courses are made in the category under
-names that begin with ``dupdash-contract-``, and deleted again. Every assertion rests on a capture of a real
-Moodle 4.5.6 in ``tests/wire``, or on what was measured there and is said beside it.
+The token must belong to an administrator or a manager, and to a service with the functions that the tests call. Tests
+of missing functions are skipped. The source should be small and have enrolled people. The tests create courses in the
+category with names that begin with ``dupdash-contract-``, and delete them. Every assertion is based on a capture of a
+real Moodle 4.5.6 in ``tests/wire``, or on a measurement, which a comment names.
 """

@@ -14,7 +14,7 @@ CONTRACT = ("CONTRACT_SOURCE", "CONTRACT_CATEGORY")
 
 
 def _setting(name: str) -> str:
-    """The suite's settings hide MOODLE_URL and MOODLE_TOKEN from everything but these tests."""
+    """Read a setting of the real site. The settings of the test suite hide these variables from all other tests."""
     return os.environ.get(f"CONTRACT_{name}") or os.environ.get(name, "")
 
 
@@ -72,7 +72,7 @@ def site(_site: Site) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def copied(_site: Site) -> Iterator[int]:
-    """The id of a hidden copy that all reading tests share, because a copy takes long on a real site."""
+    """The id of a hidden copy, which all reading tests share because making a copy takes long on a real site."""
     with replace(_site, _shortnames=[], _ids=[]).swept() as site:
         answer = site.duplicate(site.a_shortname(), visible=0, options=[{"name": "users", "value": 0}])
         assert "id" in answer, answer
@@ -81,7 +81,7 @@ def copied(_site: Site) -> Iterator[int]:
 
 @pytest.fixture
 def sandbox(server: Server) -> Sandbox:
-    """The sandbox, for situations that cannot be arranged on a real site."""
+    """The sandbox, for situations that a test cannot create on a real site."""
     if server.sandbox is None:
         pytest.skip("only the sandbox can be made to do this")
     return server.sandbox

@@ -1,4 +1,4 @@
-"""A Moodle server for the contract tests, called by plain HTTP without dupdash's client."""
+"""Calls the Moodle of the contract tests with plain HTTP, without dupdash's client."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SITE_INFO = "core_webservice_get_site_info"
 NO_SUCH_ID = 987_654_321
 NO_SUCH_TOKEN = "0" * 32
 
-# A copy on a real site takes as long as it takes.
+# Copying may take long on a real site.
 TIMEOUT = (10, 900)
 
 
@@ -27,7 +27,7 @@ class Server:
     url: str
     token: str
     label: str
-    # Cheap, without required parameters, served by all of them.
+    # A fast function without required parameters, which every site has.
     function: str = SITE_INFO
     sandbox: Sandbox | None = None
 
@@ -41,7 +41,7 @@ class Server:
         return requests.post(self.endpoint, fields, timeout=TIMEOUT)
 
     def call(self, function: str, **params: Any) -> Any:
-        """Call a function. Returns the parsed JSON. Moodle answers errors with HTTP 200, too."""
+        """Call a function and return the parsed JSON. Moodle answers errors with HTTP 200, too."""
         response = self.post(function, flat(params), moodlewsrestformat="json")
         assert response.status_code == 200
         assert response.headers["Content-Type"].split(";")[0] == "application/json"
@@ -49,7 +49,7 @@ class Server:
 
 
 def flat(params: dict[str, Any]) -> dict[str, Any]:
-    """``options=[{"name": "users", "value": 1}]`` as ``options[0][name]=users&options[0][value]=1``."""
+    """Flatten parameters: ``options=[{"name": "users", "value": 1}]`` becomes ``options[0][name]=users`` and so on."""
     fields: dict[str, Any] = {}
     for name, value in params.items():
         if isinstance(value, list):
@@ -70,7 +70,7 @@ def _bracketed(name: str) -> tuple[str, str]:
 
 
 def error_of(answer: Any) -> str:
-    """The error code of an answer that must be an error: an object with exception, errorcode and message."""
+    """Return the error code of an answer, and assert that it is an error with exception, errorcode and message."""
     assert isinstance(answer, dict), f"no error: {answer!r:.200}"
     for key in ("exception", "errorcode", "message"):
         assert isinstance(answer.get(key), str), f"no error: {answer!r:.200}"
@@ -80,7 +80,7 @@ def error_of(answer: Any) -> str:
 
 @dataclass
 class Site:
-    """A Moodle in which the tests make copies: its source, its category, and how to clean up."""
+    """The Moodle in which the tests make copies: its source, its category, and the courses to delete at the end."""
 
     server: Server
     source: int
@@ -98,7 +98,7 @@ class Site:
             pytest.skip(f"the service lacks {', '.join(lacking)}")
 
     def a_shortname(self, suffix: str = "") -> str:
-        """A new short name. A course that gets it is deleted at the end."""
+        """Return a new short name. A course with this short name is deleted at the end."""
         shortname = f"dupdash-contract-{secrets.token_hex(5)}{suffix}"
         self._shortnames.append(shortname)
         return shortname
@@ -133,13 +133,13 @@ class Site:
         return sections
 
     def delete(self, courseids: Collection[int]) -> None:
-        """Delete courses and check that they are gone. The output of a plugin may make the answer unreadable."""
+        """Delete courses and check that they are gone. The answer is not used, because plugins may add output to it."""
         params = flat({"courseids": sorted(courseids)})
         self.server.post("core_course_delete_courses", params, moodlewsrestformat="json")
         assert [course for courseid in courseids for course in self.by_field("id", courseid)] == []
 
     def sweep(self) -> None:
-        """Delete the courses of the tests, by the answered ids and the used names."""
+        """Delete the courses of the tests, which are found by the answered ids and the used names."""
         left = {courseid for courseid in self._ids if self.by_field("id", courseid)}
         for shortname in self._shortnames:
             left |= {course["id"] for course in self.by_field("shortname", shortname)}

@@ -1,4 +1,4 @@
-"""Successful calls of ``core_course_duplicate_course``."""
+"""Tests successful calls of ``core_course_duplicate_course``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_copy_has_the_sections_and_activities_of_its_source(site: Site, copied: 
 
 
 def test_copy_has_the_timecreated_of_its_source(site: Site, copied: int) -> None:
-    # Measured: the field does not say when the copy was made. Moodle tells it to those who may update the course.
+    # The field does not say when the copy was made (measured). Moodle returns it to users who may update the course.
     source = site.course(site.source)
     if "timecreated" not in source:
         pytest.skip("the account may not update the source")
@@ -65,7 +65,7 @@ def test_copy_has_the_timecreated_of_its_source(site: Site, copied: int) -> None
 
 
 def test_names_come_back_html_escaped_and_are_looked_up_raw(site: Site) -> None:
-    # course_names_are_html_escaped.json: & < > are, quotes are not
+    # As in course_names_are_html_escaped.json, & < > are escaped and quotes are not.
     shortname = site.a_shortname("-AT&T")
     made = site.duplicate(shortname, fullname=f'dupdash contract & "q" Ünï 漢字 5 > 3 {shortname}')["id"]
     (course,) = site.by_field("shortname", shortname)
@@ -77,12 +77,12 @@ def test_names_come_back_html_escaped_and_are_looked_up_raw(site: Site) -> None:
 
 
 def test_empty_fullname_is_accepted(site: Site) -> None:
-    # Measured: Moodle checks neither name for being empty.
+    # Moodle does not check whether the names are empty (measured).
     assert "id" in site.duplicate(site.a_shortname(), fullname="")
 
 
 def test_options_that_need_users_are_accepted_without_them(site: Site) -> None:
-    # Measured: with users=0 they do nothing.
+    # With users=0 they have no effect (measured).
     without = ["role_assignments", "comments", "userscompletion", "logs", "grade_histories"]
     options = [{"name": "users", "value": 0}, *({"name": name, "value": 1} for name in without)]
     assert "id" in site.duplicate(site.a_shortname(), options=options)
@@ -99,14 +99,17 @@ def test_duplication_can_be_answered_as_xml(site: Site) -> None:
 
 
 def next_temporary_name(site: Site) -> str:
-    """The short name that the next copy of the source has while Moodle restores it."""
+    """Return the temporary short name that the next copy of the source will have."""
     stem = html.unescape(site.course(site.source)["shortname"])
     names = (f"{stem}_{number}" for number in itertools.count(1))
     return next(name for name in names if not site.by_field("shortname", name))
 
 
 def test_copy_has_a_temporary_name_during_the_restore(site: Site) -> None:
-    """As in trace_sync_duplicate.json. The requested name is not looked up: that can break the copy (measured)."""
+    """During the restore a copy has a temporary name, as in trace_sync_duplicate.json.
+
+    The test does not look up the requested name, because this can break the copy (measured).
+    """
     site.needs(DUPLICATE, "core_course_delete_courses")
     shortname, temporary = site.a_shortname(), next_temporary_name(site)
     copying = threading.Thread(target=site.duplicate, args=(shortname,), kwargs={"visible": 0})
@@ -114,20 +117,20 @@ def test_copy_has_a_temporary_name_during_the_restore(site: Site) -> None:
     seen: set[int] = set()
     while copying.is_alive():
         answer = site.call("core_course_get_courses_by_field", field="shortname", value=temporary)
-        # A course that is just being made may be no good for an answer.
+        # Moodle may not be able to describe a course that is just being created.
         for course in answer.get("courses", []):
-            # Visible while its restore runs, also when a hidden one was asked for.
+            # The course is visible during the restore, even if a hidden copy was requested.
             assert course["visible"] == 1
             seen.add(course["id"])
     copying.join()
     (course,) = site.by_field("shortname", shortname)
     assert course["visible"] == 0
-    # A small copy may be over before anybody looks.
+    # A small copy may be complete before the first lookup.
     assert seen in (set(), {course["id"]})
 
 
 def test_copy_goes_on_after_its_caller_has_left(site: Site) -> None:
-    """A lost answer is not a failure (measured)."""
+    """Moodle completes a copy after its caller has disconnected (measured)."""
     site.needs(DUPLICATE, "core_course_delete_courses")
     shortname, temporary = site.a_shortname(), next_temporary_name(site)
     fields = {
@@ -138,7 +141,7 @@ def test_copy_goes_on_after_its_caller_has_left(site: Site) -> None:
     }
     sandbox = site.server.sandbox
     held = sandbox.held_at("backup") if sandbox else nullcontext()
-    # A real site may be done before its caller is gone.
+    # A real site may complete the copy before the caller disconnects.
     leaving = pytest.raises(ReadTimeout) if sandbox else suppress(ReadTimeout)
     with held, leaving:
         requests.post(site.server.endpoint, fields, timeout=(10, 0.3))
@@ -149,13 +152,15 @@ def test_copy_goes_on_after_its_caller_has_left(site: Site) -> None:
 
 
 def wait_until_restored(site: Site, temporary: str) -> None:
-    """Wait until the copy was seen under its temporary name and has lost it: looking up the requested name earlier
-    can break the copy (measured)."""
+    """Wait until the copy was seen with its temporary name and no longer has this name.
+
+    Looking up the requested name earlier can break the copy (measured).
+    """
     if site.server.sandbox:
         site.server.sandbox.wait_for_copies()
         return
     seen, deadline = False, time.monotonic() + 60
-    # A small copy may be over before anybody looks.
+    # A small copy may be complete before the first lookup.
     while seen or time.monotonic() < deadline:
         present = bool(site.by_field("shortname", temporary))
         if seen and not present:
@@ -165,7 +170,7 @@ def wait_until_restored(site: Site, temporary: str) -> None:
 
 
 def finished_course(site: Site, shortname: str) -> dict[str, Any]:
-    """The course with the requested name and content."""
+    """Return the copy once it has the requested name and its contents."""
     deadline = time.monotonic() + (10 if site.server.sandbox else 900)
     while time.monotonic() < deadline:
         for course in site.by_field("shortname", shortname):
@@ -176,10 +181,10 @@ def finished_course(site: Site, shortname: str) -> dict[str, Any]:
 
 
 def assert_copied(copy: list[dict[str, Any]], source: list[dict[str, Any]]) -> None:
-    """Every activity of the source is in the copy.
+    """Assert that every activity of the source is in the copy.
 
-    The account has a role in its copy, and may see kinds of activities there that it may not see in the source: those
-    whose ``view`` capability is missing in its own role, such as ``mod/assign:view`` (measured).
+    The copy may show more: the account has a role in its copy, and may see kinds of activities there that it cannot see
+    in the source, because its own role lacks their ``view`` capability (measured).
     """
     assert Counter(names(copy)) >= Counter(names(source))
 

@@ -1,4 +1,4 @@
-"""The names that Moodle accepts for a course, how it returns them, and which it treats as equal."""
+"""Tests which course names Moodle accepts, how it returns them, and which names it treats as equal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_multi_language_names_are_accepted_and_read_raw(site: Site, names: str) 
     made = site.duplicate(shortname, fullname=fullname)["id"]
     (raw,) = site.call(BY_FIELD, field="id", value=made, moodlewssettingraw=1)["courses"]
     assert (raw["fullname"], raw["shortname"]) == (fullname, shortname)
-    # Without the setting a filter or the stripping of tags decides what is left.
+    # Without the setting, filters or the removal of tags change the name.
     (shown,) = site.by_field("id", made)
     assert shown["fullname"].startswith("AT&amp;T ")
     assert "<span" not in shown["fullname"]
@@ -54,7 +54,7 @@ def test_unusual_names_are_accepted(site: Site, name: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), [("🧬", "🚀"), ("-é", "-E"), ("-ß", "-ss")])
 def test_name_is_taken_exactly_if_the_lookup_finds_it(site: Site, one: str, other: str) -> None:
-    """The database decides which names are equal: MariaDB treats all emoji as equal."""
+    """Moodle refuses a short name exactly if a lookup finds a course with it. MariaDB treats all emoji as equal."""
     shortname = site.a_shortname(one)
     assert "id" in site.duplicate(shortname)
     similar = shortname.removesuffix(one) + other

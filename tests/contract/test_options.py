@@ -1,4 +1,4 @@
-"""The duplication options as dupdash sends them, through ``MoodleClient``, and their effect in the copy."""
+"""Tests the effect of the duplication options on the copy, sent as dupdash sends them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .server import SITE_INFO, Site, error_of
 
 SENT = [option.name for option in OPTIONS if option.behaviours[SYNCHRONOUS].sent]
 WITHOUT_EFFECT_ALONE = [option.name for option in OPTIONS if "users" in option.needs and option.name in SENT]
-# What restore makes of a role that the account may not assign (measured).
+# The role that restore gives instead of a role that the account may not assign (measured).
 ASSIGNED_INSTEAD = {"editingteacher": {"editingteacher", "teacher"}}
 
 People = dict[int, set[str]]
@@ -26,7 +26,7 @@ People = dict[int, set[str]]
 
 @dataclass(frozen=True)
 class Copies:
-    """Makes copies the way dupdash does, and reads what they contain."""
+    """Makes copies in the same way as dupdash, and reads their contents."""
 
     site: Site
     client: MoodleClient
@@ -49,7 +49,7 @@ class Copies:
         return self.client.contents(course)
 
     def people(self, course: int) -> People:
-        """The roles of each enrolled person."""
+        """Return the roles of each enrolled person."""
         self.site.needs("core_enrol_get_enrolled_users")
         users = self.site.call("core_enrol_get_enrolled_users", courseid=course)
         return {user["id"]: {role["shortname"] for role in user["roles"]} for user in users}
@@ -64,7 +64,7 @@ class Copies:
         return set(self.site.course(course)["enrollmentmethods"])
 
     def filters(self, course: int) -> dict[str, int]:
-        """The filters that the course itself turns on (1) or off (-1)."""
+        """Return the filters that the course itself turns on (1) or off (-1)."""
         found = self.site.course(course)["filters"]
         return {one["filter"]: one["localstate"] for one in found if one["localstate"]}
 
@@ -76,7 +76,7 @@ def copies(site: Site) -> Iterator[Copies]:
 
 
 def assert_activities_copied(copies: Copies, copy: int) -> None:
-    """Every activity of the source is in the copy; the account may see more kinds of them there (``assert_copied``)."""
+    """Assert that every activity of the source is in the copy, which may show more kinds (see ``assert_copied``)."""
 
     def activities(course: int) -> Counter[tuple[str, str]]:
         sections = copies.contents(course).sections
@@ -120,7 +120,7 @@ def test_blocks_can_be_left_out(copies: Copies) -> None:
 
 @pytest.mark.parametrize("name", WITHOUT_EFFECT_ALONE)
 def test_option_that_needs_people_has_no_effect_alone(copies: Copies, name: str) -> None:
-    """Sent directly, because ``to_wire`` would turn it off."""
+    """An option that needs people has no effect without them. The test sends it, because dupdash itself never would."""
     sent = {item["name"]: item["value"] for item in to_wire({}, SYNCHRONOUS)} | {name: 1}
     answer = copies.site.duplicate(copies.site.a_shortname(), options=pairs(sent))
     assert_activities_copied(copies, answer["id"])
@@ -134,7 +134,7 @@ def test_people_are_copied_without_roles(copies: Copies) -> None:
 
 
 def test_people_are_copied_with_roles_that_the_account_may_assign(copies: Copies) -> None:
-    """A role that it may not assign becomes one that it may, or none: a teacher becomes a non-editing teacher."""
+    """People keep roles that the account may assign. Other roles become a lower role, such as non-editing teacher."""
     source = copies.people_of_source()
     people = copies.people(copies.make({"users": True, "role_assignments": True}))
     assert set(people) == set(source)
@@ -149,14 +149,14 @@ def test_option_that_needs_people_is_accepted_with_them(copies: Copies, name: st
 
 
 def test_enrolment_methods_are_copied_with_people(copies: Copies) -> None:
-    """All of them if the account may configure enrolments, otherwise only manual enrolment."""
+    """With people, all enrolment methods are copied if the account may configure enrolments; else the manual one."""
     copies.people_of_source()
     methods = copies.enrolment_methods(copies.make({"users": True}))
     assert methods in (copies.enrolment_methods(copies.site.source), {"manual"})
 
 
 def test_without_people_the_copy_gets_the_default_enrolment_methods(copies: Copies) -> None:
-    """The methods of a new course, independent of the source."""
+    """Without people the copy has the enrolment methods of a new course, whatever the source has."""
     copies.site.needs("core_course_create_courses")
     shortname = copies.site.a_shortname()
     new = {"fullname": shortname, "shortname": shortname, "categoryid": copies.site.category}
@@ -171,7 +171,7 @@ def test_everybody_is_copied_when_users_is_left_out(copies: Copies) -> None:
 
 
 def test_account_is_not_enrolled_in_the_copies_that_it_makes(copies: Copies) -> None:
-    """Moodle gives it the restorers' role there, and no enrolment."""
+    """The account gets the restorers' role in a copy, but is not enrolled."""
     me = copies.site.call(SITE_INFO)["userid"]
     if me in copies.people(copies.site.source):
         pytest.skip("the account is enrolled in the source")

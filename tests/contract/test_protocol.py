@@ -1,7 +1,6 @@
-"""The REST protocol of any server.
+"""Tests Moodle's REST protocol, on any server that has a fixture ``server``: a URL, a token, and a fast function.
 
-Only ``server`` is needed: a url, a token, and a cheap function. Another server runs the same tests with a
-``server`` fixture of its own and ``from tests.contract.test_protocol import *``.
+Another test module can run these tests for its own server by ``from tests.contract.test_protocol import *``.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ __all__ = [
 
 
 def parsed(response: requests.Response) -> ElementTree.Element:
-    # site_info_as_xml.json, error_as_xml.json
+    # The formats are as in site_info_as_xml.json and error_as_xml.json.
     assert response.status_code == 200
     assert response.headers["Content-Type"].lower().replace(" ", "") == "application/xml;charset=utf-8"
     assert response.content.startswith(b'<?xml version="1.0" encoding="UTF-8" ?>\n')

@@ -1,4 +1,4 @@
-"""Simultaneous requests, as measured on a real Moodle. They run only on the sandbox, which can repeat the timing."""
+"""Tests simultaneous requests for copies, on the sandbox only, which can control their timing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .server import Site, error_of
 
 
 def at_once(site: Site, sandbox: Sandbox, shortnames: list[str]) -> list[Any]:
-    """Start copies so that all are in their backup before the first makes a course."""
+    """Start copies so that all are in their backup before the first one creates its course."""
     with ThreadPoolExecutor(len(shortnames)) as pool:
         with sandbox.held_at("backup"):
             calls = [pool.submit(site.duplicate, shortname) for shortname in shortnames]
@@ -24,7 +24,7 @@ def at_once(site: Site, sandbox: Sandbox, shortnames: list[str]) -> list[Any]:
 
 
 def test_simultaneous_calls_with_one_short_name_make_several_courses(site: Site, sandbox: Sandbox) -> None:
-    """Moodle checks the short name only at the start."""
+    """Simultaneous calls with one short name create several courses: Moodle checks the name at the start only."""
     shortname = site.a_shortname()
     answers = at_once(site, sandbox, [shortname] * 3)
     assert [answer["shortname"] for answer in answers] == [shortname] * 3
@@ -36,9 +36,9 @@ def test_simultaneous_calls_with_one_short_name_make_several_courses(site: Site,
 def test_simultaneous_copies_of_one_source_can_collide(
     site: Site, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # duplicate_same_source_collision.json: one of them is refused, and nothing is left of it
+    # As in duplicate_same_source_collision.json, one call is refused and leaves no course.
     shortnames = [site.a_shortname(), site.a_shortname()]
-    # The whole backup is one long moment of writing the file.
+    # The file is written during the whole backup, so that a collision is certain.
     monkeypatch.setattr(sandbox.copies, "collision_window", 1)
     monkeypatch.setattr(sandbox, "speed", 5)
     answers = at_once(site, sandbox, shortnames)

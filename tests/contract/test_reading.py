@@ -1,4 +1,4 @@
-"""The functions that only read."""
+"""Tests the web service functions that only read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .server import NO_SUCH_ID, SITE_INFO, TIMEOUT, Server, Site, error_of
 BY_FIELD = "core_course_get_courses_by_field"
 
 
-# What dupdash reads of each answer and cannot do without.
+# The fields of each answer that dupdash needs.
 SITE_KEYS = {"sitename", "siteurl", "username", "userid", "functions"}
 COURSE_KEYS = {"id", "shortname", "fullname", "categoryid", "categoryname", "contacts"}
-# Told to those who may enter the course.
+# Moodle returns these fields only to people who may enter the course.
 MORE_COURSE_KEYS = {"visible", "startdate", "enddate"}
 CATEGORY_KEYS = {"id", "name", "parent", "depth", "path", "sortorder", "coursecount"}
 SECTION_KEYS = {"id", "name", "section", "modules"}
@@ -66,7 +66,7 @@ def test_free_idnumber_finds_nothing(site: Site) -> None:
 
 
 def test_missing_id_among_several_breaks_the_call_or_is_left_out(site: Site) -> None:
-    # course_ids_with_a_missing_one.json: a PHP Error, without an error code
+    # As in course_ids_with_a_missing_one.json, a PHP Error has no error code.
     answer = site.call(BY_FIELD, field="ids", value=f"{site.source},{NO_SUCH_ID}")
     if "courses" in answer:
         assert [course["id"] for course in answer["courses"]] == [site.source]
@@ -108,7 +108,7 @@ def test_contents_have_sections_and_activities(site: Site) -> None:
 
 
 def test_contents_lack_files_on_request(site: Site) -> None:
-    # contents_without_files.json: the list is there, and empty
+    # As in contents_without_files.json, the list of files is empty.
     option = {"name": "excludecontents", "value": 1}
     short = site.call("core_course_get_contents", courseid=site.source, options=[option])
     full = site.contents(site.source)

@@ -1,4 +1,4 @@
-"""Requests that Moodle refuses: the error codes, and that no course is left."""
+"""Tests requests that Moodle refuses: the error code is right, and no course is left."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.captures import capture
 
 from .server import NO_SUCH_ID, SITE_INFO, Site, error_of
 
-# capture, what differs from a request that would succeed
+# The name of the capture, and what differs from a valid request.
 REFUSED: dict[str, dict[str, Any]] = {
     "duplicate_bad_option_value": {"options": [{"name": "users", "value": 7}]},
     "duplicate_unknown_option": {"options": [{"name": "bogus", "value": 1}]},
@@ -41,7 +41,7 @@ def test_taken_short_name_is_refused(site: Site, copied: int) -> None:
 
 
 def test_short_name_of_more_than_255_characters_is_refused(site: Site) -> None:
-    # Measured: the width of the column.
+    # The width of the column is the limit (measured).
     shortname = site.a_shortname("x" * 230)
     assert len(shortname) > 255
     assert error_of(site.duplicate(shortname, fullname="dupdash contract")) == "dmlwriteexception"

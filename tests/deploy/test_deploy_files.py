@@ -1,4 +1,4 @@
-"""The files in deploy/ are accepted by the programs that read them."""
+"""Tests that nginx, systemd, hadolint and compose accept the files in deploy/."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def program(name: str) -> str:
 
 
 def check(*command: str, **environment: str) -> str:
-    """What the program says; it must end with 0."""
+    """Run a program, assert that it exits with 0, and return its output."""
     result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=60)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
@@ -46,7 +46,7 @@ def test_nginx_accepts_its_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("unit", ["dupdash-web.service", "dupdash-worker.service", "dupdash.target"])
 def test_systemd_accepts_the_unit(tmp_path: Path, unit: str) -> None:
-    """In a folder where the program exists, since systemd checks that, too."""
+    """systemd accepts the units. The test uses a folder with the program, because systemd checks that it exists."""
     verify = program("systemd-analyze")
     python = tmp_path / "python"
     python.touch(mode=0o755)

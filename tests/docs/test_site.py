@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, and its reference pages name everything."""
+"""Tests that the documentation builds without warnings, and that its reference pages are complete."""
 
 import re
 import subprocess

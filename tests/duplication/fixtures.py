@@ -1,4 +1,4 @@
-"""Fixtures for tests that work on jobs: a Moodle and a clock."""
+"""Fixtures for tests of jobs: a sandbox, and a clock that tests can move forward."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,9 +18,9 @@ SPEED = 50.0
 
 @pytest.fixture
 def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
-    """The Moodle of the settings. At the end it checks that nothing was sent or made twice.
+    """Run a sandbox as the Moodle of dupdash. At the end assert that no request was sent and no course made twice.
 
-    A worker runs one job for each message, and answers of Moodle are read anew for each job.
+    A worker runs one job for each message, and cached answers of Moodle are not used for other jobs.
     """
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     monkeypatch.setattr(tasks, "TASK_LIMIT", 0.0)
@@ -32,7 +32,7 @@ def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
 
 @pytest.fixture
 def complete_timelines(transactional_db: None) -> Iterator[None]:
-    """Assert at the end that every job has a complete timeline."""
+    """Assert at the end of the test that every job has a complete timeline."""
     yield
     assert_complete_timelines()
 

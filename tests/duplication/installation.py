@@ -1,4 +1,4 @@
-"""An installation for tests of ``manage.py worker``: real processes, on a database and a Moodle of their own."""
+"""Runs an installation for tests of ``manage.py worker``: real processes with their own database and sandbox."""
 
 import os
 import shutil
@@ -21,8 +21,8 @@ from tests.duplication.support import Moodle, await_until
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
 WORKERS = 2
-# Beyond what starting a cluster takes on a busy machine: one that is killed while it starts never lives. Five seconds
-# were too few on two cores with thirty busy processes.
+# This is longer than a cluster needs to start on a busy machine, because a cluster must not be killed while it starts.
+# Five seconds were too short on two cores with thirty busy processes.
 HEARTBEAT_LIMIT = 8
 PATIENCE = 60.0
 PERIODS = {
@@ -44,7 +44,7 @@ PERIODS = {
 
 
 class Installation:
-    """A database, a Moodle and a supervisor of its own; every process of it is found by a mark in its environment."""
+    """A database, a sandbox and a supervisor. A mark in the environment of each process identifies the processes."""
 
     def __init__(self, folder: Path, template: Path, moodle: Moodle) -> None:
         self.mark = uuid.uuid4().hex
@@ -67,7 +67,7 @@ class Installation:
             )
 
     def submit(self, shortname: str, source: str = "AT&T") -> str:
-        """The id of a new job."""
+        """Request a copy, and return the id of the new job."""
         ran = subprocess.run(
             manage(
                 "duplicate", source, "--fullname", "A copy", "--shortname", shortname, "--category", "2", "--no-wait"
@@ -100,7 +100,7 @@ class Installation:
         return "\n".join(str(reason) for (reason,) in rows)
 
     def processes(self, cluster: str = "") -> dict[int, int]:
-        """The living processes and their parents: all of this installation, or those of one cluster."""
+        """Return the running processes with their parents: all of this installation, or those of one cluster."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError, ValueError):
@@ -114,14 +114,14 @@ class Installation:
         return found
 
     def roles(self, cluster: str) -> tuple[int, int, list[int]]:
-        """The main process of a cluster, its sentinel, and its workers, which are the first that it starts."""
+        """Return the main process of a cluster, its sentinel, and its workers, which the sentinel starts first."""
         found = self.processes(cluster)
         (main,) = (pid for pid, parent in found.items() if parent not in found)
         (sentinel,) = (pid for pid, parent in found.items() if parent == main)
         return main, sentinel, sorted(pid for pid, parent in found.items() if parent == sentinel)[:WORKERS]
 
     def await_clusters(self) -> None:
-        """Until a heartbeat came out of both queues, and all processes are there."""
+        """Wait until both clusters have sent a heartbeat and all processes are running."""
 
         def alive() -> bool:
             beating = self.ask("SELECT COUNT(DISTINCT cluster) FROM duplication_clusterheartbeat WHERE at IS NOT NULL")
@@ -141,7 +141,7 @@ class Installation:
         self.until(lambda: all(self.state(job) == "succeeded" for job in jobs), "the jobs to be done")
 
     def end(self) -> None:
-        """Whatever a test left: ended by its process id."""
+        """End all processes that a test left running, by their ids."""
         for _ in range(50):
             left = self.processes()
             if not left:
@@ -159,7 +159,7 @@ def manage(*arguments: str) -> list[str]:
 
 
 def environment(database: Path) -> dict[str, str]:
-    """Nothing of this process's own settings, above all not its database and its broker."""
+    """Return an environment without the settings of the test process, above all without its database and broker."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return kept | {
         "DJANGO_SETTINGS_MODULE": "dupdash.settings",
@@ -171,11 +171,11 @@ def environment(database: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database with all tables."""
+    """Create an empty database with all tables, to be copied for each test."""
     database = tmp_path_factory.mktemp("template") / "empty.sqlite3"
     subprocess.run(manage("migrate", "-v0"), env=environment(database), check=True, timeout=PATIENCE)
     with closing(sqlite3.connect(database)) as connection:
-        # What is copied must be all in one file.
+        # All data must be in one file, which is copied.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return database
 
@@ -193,7 +193,7 @@ def installation(tmp_path: Path, template: Path) -> Iterator[Installation]:
 
 @contextmanager
 def database_locked(database: Path) -> Iterator[None]:
-    """Hold SQLite's lock, as another program may, longer than any timeout."""
+    """Hold SQLite's lock longer than any timeout, as another program could."""
     with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
@@ -201,7 +201,7 @@ def database_locked(database: Path) -> Iterator[None]:
 
 
 def waits_for_message(pid: int) -> bool:
-    """Whether the main thread of a process waits for bytes from a pipe. Such a worker holds the lock of its queue."""
+    """Return whether the main thread of a process waits for data from a pipe: it then holds the lock of its queue."""
     try:
         return "pipe_read" in Path(f"/proc/{pid}/wchan").read_text()
     except OSError:

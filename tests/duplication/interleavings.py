@@ -1,4 +1,4 @@
-"""Putting something between two steps of the engine, at the very moment where it would hurt."""
+"""Helpers that change a job between two steps of the engine, to test race conditions."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def messages() -> int:
-    """The number of messages in the queue of the copies cluster."""
+    """Return the number of messages in the queue of the cluster that makes copies."""
     return int(get_broker(dispatch.COPIES).queue_size())
 
 
@@ -27,7 +27,7 @@ def give_lease_to_another_worker(job: DuplicationJob) -> None:
 
 
 def a_dead_lease(job: DuplicationJob) -> None:
-    """It ran out, and was found so by a sweep long ago."""
+    """Give the job a lease that has expired, and that a sweep noticed as expired long ago."""
     DuplicationJob.objects.filter(pk=job.pk).update(
         lease_until=leases.Now() - timedelta(seconds=1), lease_expired_seen_at=LONG_AGO
     )
@@ -35,7 +35,10 @@ def a_dead_lease(job: DuplicationJob) -> None:
 
 @contextlib.contextmanager
 def before_it_is_written(meanwhile: Callable[[], object]) -> Iterator[None]:
-    """Let something happen between the reading of this connection and its first writing, doubts apart."""
+    """Run ``meanwhile`` right before the first write of this database connection, after it has read the job.
+
+    Updates that only note an expired lease do not count as the first write.
+    """
     todo = [meanwhile]
 
     def first(execute: Callable[..., object], sql: str, *rest: object) -> object:

@@ -1,4 +1,4 @@
-"""What the tests of the engine share: asking for copies, driving them, and waiting for conditions."""
+"""Helpers for tests of the engine: request copies, run workers and checks, and wait for conditions."""
 
 import contextlib
 import json
@@ -32,12 +32,12 @@ from dupdash.sandbox.http_messages import Request, Reset, Response
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
 
-# Generous: a machine that is busy with other things must not fail a test.
+# The timeout is long, so that a busy machine does not make a test fail.
 PATIENCE = 20.0
 
 
 def await_until(condition: Callable[[], object], what: str = "the condition", patience: float = PATIENCE) -> None:
-    """Come back as soon as ``condition()`` holds."""
+    """Return as soon as ``condition()`` holds. Raises AssertionError after ``patience`` seconds."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:
@@ -46,7 +46,7 @@ def await_until(condition: Callable[[], object], what: str = "the condition", pa
 
 
 class Clock:
-    """The time that dupdash sees; it runs, and can be put forward. Moodle's copies and the database keep theirs."""
+    """The clock of dupdash, which a test can move forward. The sandbox and the database have their own clocks."""
 
     def __init__(self, traveller: time_machine.Traveller) -> None:
         self._traveller = traveller
@@ -56,19 +56,19 @@ class Clock:
 
 
 class Moodle(Sandbox):
-    """The sandbox that the settings point to; what it does by itself can be stepped in on, call by call."""
+    """The sandbox as the Moodle of dupdash. A test can replace the answers of single calls."""
 
     def __init__(self, **rest: Any) -> None:
         super().__init__(collision_window=0, **rest)
         self.switches = self.moodle.switches
-        # The short names that a test has asked for twice on purpose.
+        # The short names that a test requests twice on purpose.
         self.may_be_sent_twice: set[str] = set()
         # How often each function was called.
         self.called: Counter[str] = Counter()
         self._steps: list[tuple[str, str, Callable[[], Response | None]]] = []
 
     def when(self, function: str, act: Callable[[], Any], *, about: str = "") -> None:
-        """Do this once, at the moment when a call of this function arrives whose parameters hold ``about``."""
+        """Run ``act`` once, when a call of this function arrives that has the value ``about`` in its parameters."""
 
         def step() -> None:
             act()
@@ -76,12 +76,12 @@ class Moodle(Sandbox):
         self._steps.append((function, about, step))
 
     def answer_once(self, function: str, errorcode: str | None, message: str) -> None:
-        """Have the next call of a function answered with an error that this site would not give by itself."""
+        """Answer the next call of a function with an error that the sandbox would not give."""
         code = {} if errorcode is None else {"errorcode": errorcode}
         self.answer_with(function, {"exception": "moodle_exception", **code, "message": message})
 
     def answer_with(self, function: str, answer: Any, *, after: Callable[[], Any] = lambda: None) -> None:
-        """Have the next call of a function answered like this, after something; Moodle does not see it."""
+        """Run ``after`` and answer the next call of a function with ``answer``. The sandbox does not get the call."""
 
         def step() -> Response:
             after()
@@ -90,7 +90,7 @@ class Moodle(Sandbox):
         self._steps.append((function, "", step))
 
     def answer_page(self, function: str, status: int, title: str, *, about: str = "") -> None:
-        """Have the next call of a function whose parameters hold ``about`` answered with an HTML page."""
+        """Answer the next call of a function that has the value ``about`` in its parameters with an HTML page."""
 
         def step() -> Response:
             return Response(status, "text/html", f"<html><head><title>{title}</title></head></html>".encode())
@@ -100,7 +100,10 @@ class Moodle(Sandbox):
     def replace_answer(
         self, function: str, status: int, *, sent_by: Callable[[], Any], until: Callable[[], Any]
     ) -> None:
-        """Have something on the way answer the next call of a function, after Moodle got it and came so far."""
+        """Answer the next call of a function as a proxy would, while the sandbox works on the call.
+
+        ``sent_by`` passes the request on to the sandbox, and ``until`` waits for the time of the answer.
+        """
 
         def step() -> Response:
             Background(sent_by).start()
@@ -120,16 +123,19 @@ class Moodle(Sandbox):
         assert self.state.change(course_id, **columns) is not None
 
     def made(self) -> list[Course]:
-        """The courses that copies made, whole or partial."""
+        """Return the courses that copies made, including partial ones."""
         return [course for course in self.state.courses() if course.origin == "copy"]
 
     def add(self, shortname: str, **columns: Any) -> Course:
-        """A course that a person made."""
+        """Add a course as if a person had created it."""
         given = {"fullname": f"Course {shortname}", "categoryid": 2, "origin": "created"} | columns
         return self.state.add(shortname=shortname, **given)
 
     def never_sent_twice(self) -> None:
-        """Nothing was sent again that might have started, and nothing was made twice; a deleted empty shell is gone."""
+        """Assert that no request was sent again that might have started, and no course was made twice.
+
+        After an empty shell was deleted, one more request is allowed.
+        """
         shells = Counter(course["requested"].casefold() for course in self.calls.deleted if is_shell(course))
         for shortname, asked in self.calls.asked.items():
             if shortname not in self.may_be_sent_twice:
@@ -138,7 +144,7 @@ class Moodle(Sandbox):
                 assert self.calls.created[shortname] <= allowed, f"{shortname} was made twice"
 
     def never_disturbed(self) -> None:
-        """Nobody looked a course up in its first milliseconds, which breaks its restore."""
+        """Assert that no course was looked up in its first milliseconds, which would break its restore."""
         assert not self.calls.disturbed, f"looked up too early: {dict(self.calls.disturbed)}"
 
     def _handle(self, request: Request) -> Response | Reset:
@@ -157,7 +163,7 @@ class Moodle(Sandbox):
 
 
 def is_shell(course: Mapping[str, Any]) -> bool:
-    """Whether a deleted course was an empty shell that a copy had left."""
+    """Return whether a deleted course was an empty shell that a copy had left."""
     left = course["origin"] == "copy" and not course["complete"] and not course["visible"]
     return bool(left and course["sections"] <= 1 and not course["modules"])
 
@@ -168,7 +174,7 @@ def draft(source: str = "AT&T", shortname: str = "NEW-1", **rest: Any) -> Draft:
 
 
 def refusal(code: str) -> dict[str, str]:
-    """Moodle's answer of HTTP 200 that is an error."""
+    """Return an error answer of Moodle, which has HTTP status 200."""
     return {"exception": "moodle_exception", "errorcode": code, "message": "No."}
 
 
@@ -180,14 +186,14 @@ def submit(
     via: str = "",
     **rest: Any,
 ) -> DuplicationJob:
-    """A job as any entrance makes it; dispatched, but not run."""
+    """Request a copy. Returns the job, which is dispatched but not run."""
     with open_client() as client:
         request = prepare(draft(source, shortname, **rest), Origin.FORM, client)
         return jobs.submit(request, actor=actor, client=client, via=via)
 
 
 def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
-    """A row as if it had come that far, with a first event."""
+    """Create a job in this state directly in the database, with a first event."""
     now = timezone.now()
     given: dict[str, Any] = {
         "state": state,
@@ -210,7 +216,7 @@ def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any)
 
 
 def evidence_json(*courses: dict[str, Any], own: int | None = None, **rest: Any) -> dict[str, Any]:
-    """What is known of some courses that were seen under temporary names; ``own``: the id of the proven one."""
+    """Return evidence about courses that were seen with temporary names. ``own``: the id of the proven copy."""
     given: dict[str, Any] = {
         "visible": True,
         "category_id": 2,
@@ -227,7 +233,7 @@ def kinds(job: DuplicationJob) -> list[str]:
 
 
 def reason(job: DuplicationJob, kind: str) -> str:
-    """Why, in the words of the last event of a kind."""
+    """Return the reason of the last event of this kind."""
     event = job.events.filter(kind=kind).last()
     assert event is not None, f"no event {kind} among {kinds(job)}"
     return event.reason
@@ -243,7 +249,7 @@ def dispatch_again(job: DuplicationJob) -> None:
 
 
 def run_worker(job: DuplicationJob) -> DuplicationJob:
-    """What a worker does that gets the job's message. Returns when the copy is confirmed and no answer is awaited."""
+    """Run the job as a worker that gets its message, and wait until the copy is confirmed and no answer is awaited."""
     tasks.run_job(job.pk)
     await_threads()
     job.refresh_from_db()
@@ -251,14 +257,14 @@ def run_worker(job: DuplicationJob) -> DuplicationJob:
 
 
 def run_dispatched() -> None:
-    """What idle workers do: run the dispatched jobs until none is left."""
+    """Run the dispatched jobs as idle workers would, until none is left."""
     while dispatched := list(DuplicationJob.objects.dispatched()):
         for job in dispatched:
             run_worker(job)
 
 
 def await_threads() -> None:
-    """Wait until copies are confirmed, and late answers recorded."""
+    """Wait until the threads have confirmed copies and recorded late answers."""
     for thread in threading.enumerate():
         if isinstance(thread, ConfirmationThread | LateAnswerThread):
             thread.join(PATIENCE)
@@ -266,10 +272,10 @@ def await_threads() -> None:
 
 
 def check_next(job: DuplicationJob, clock: Clock) -> DuplicationJob:
-    """Move the clock forward to the next check of a job, and make the check."""
+    """Move the clock forward to the next check of a job, and run the check."""
     job.refresh_from_db()
     assert job.check_at is not None, f"no check is due: {job.state}"
-    # While the site counts as down, nothing is checked before the next probe.
+    # While the site counts as down, no job is checked before the next probe.
     probe_at = MoodleHealth.current().probe_at if moodle_health.is_down() else None
     due = max(job.check_at, probe_at or job.check_at)
     clock.forward(max(0.0, (due - timezone.now()).total_seconds()) + 0.001)
@@ -279,7 +285,7 @@ def check_next(job: DuplicationJob, clock: Clock) -> DuplicationJob:
 
 
 def check_until_ended(job: DuplicationJob, clock: Clock, *, unresolved_too: bool = False) -> DuplicationJob:
-    """Make the checks that become due, until the job has ended or is unresolved."""
+    """Run the checks of a job as they become due, until the job has ended or is unresolved."""
     going_on = {State.CHECKING, State.RUNNING} | ({State.UNRESOLVED} if unresolved_too else set())
     for _ in range(500):
         job.refresh_from_db()
@@ -302,7 +308,7 @@ def check(job: DuplicationJob) -> DuplicationJob:
 
 
 class Background(threading.Thread):
-    """Somebody else at work at the same time, with a database connection of their own."""
+    """A thread with its own database connection that does something at the same time as the test."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         super().__init__(daemon=True)
@@ -335,7 +341,7 @@ class Background(threading.Thread):
 
 
 def working_on(job: DuplicationJob) -> Background:
-    """A worker that runs the job in the background."""
+    """Run the job with a worker in the background while the context manager is active."""
 
     def work() -> None:
         tasks.run_job(job.pk)
@@ -353,7 +359,7 @@ def wait_until_state(state: State, job: DuplicationJob) -> None:
 
 
 def wait_until_course_is_seen(job: DuplicationJob) -> None:
-    """Wait until the course of a job was seen with its temporary name."""
+    """Wait until a lookup has shown the course of a job with its temporary name."""
 
     def seen() -> bool:
         job.refresh_from_db()
@@ -363,7 +369,7 @@ def wait_until_course_is_seen(job: DuplicationJob) -> None:
 
 
 def run_proven(moodle: Moodle) -> DuplicationJob:
-    """A new job, run to the end of its call; its course was seen under its temporary name before the call ended."""
+    """Run a new job until its call ends. A lookup has shown its course with a temporary name before."""
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
         wait_until_course_is_seen(job)
@@ -384,7 +390,7 @@ def send_directly(job: DuplicationJob) -> None:
 
 
 def assert_complete_timelines() -> None:
-    """The events of every job are allowed transitions that lead to its state."""
+    """Assert that the events of every job are allowed transitions that lead to its state."""
     for job in DuplicationJob.objects.prefetch_related("events"):
         before = ""
         for event in job.events.all():
@@ -397,10 +403,10 @@ def assert_complete_timelines() -> None:
 
 
 def scale_periods(wanted: Any) -> None:
-    """Looks as fast as the sandbox is; the periods that are waited for by the clock keep their length."""
+    """Shorten the intervals of lookups for the fast sandbox. Periods that tests skip with the clock are unchanged."""
     wanted.WATCH_INTERVAL = 0.005
     wanted.FOLLOW_INTERVAL = wanted.STATUS_INTERVAL = 0.02
-    # The renewer stays out of the way of tests that do not ask for it.
+    # Leases are not renewed in tests that do not need this.
     wanted.LEASE_SECONDS = 3600
     wanted.MOODLE_CONNECT_TIMEOUT = 5
     wanted.MOODLE_READ_TIMEOUT = PATIENCE
@@ -408,7 +414,7 @@ def scale_periods(wanted: Any) -> None:
     wanted.MOODLE_DRIVER = "auto"
     wanted.ASYNC_URL = wanted.ASYNC_TOKEN = ""
     wanted.FACULTY_CATEGORIES = []
-    # The default of three hours means 180 checks, which show nothing that 20 do not show.
+    # The default of three hours means 180 checks, which show no more than 20 checks.
     wanted.CHECK_LIMIT_UNKNOWN = 1200
 
 
@@ -422,7 +428,7 @@ M = TypeVar("M", bound=Moodle)
 
 @contextlib.contextmanager
 def serving(wanted: Any, moodle: M) -> Iterator[M]:
-    """Run a Moodle as the one of the settings. At the end it checks that no request was sent twice."""
+    """Run this sandbox as the Moodle of dupdash, and assert at the end that no request was sent twice."""
     with moodle:
         scale_periods(wanted)
         point_at(wanted, moodle)

@@ -1,4 +1,4 @@
-"""Letting a waiting job run, with changes or without, and refusing it."""
+"""Tests approving a waiting job, with and without changes, and refusing it."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +26,7 @@ def waiting(moodle: Moodle, faculty: User) -> DuplicationJob:
 
 
 def changed_request(job: DuplicationJob, client: MoodleClient, **changes: Any) -> DuplicationRequest:
-    """The request of a job with changes."""
+    """Return the request of a job with changes."""
     same = prepare(draft(shortname="SOMETHING-FREE", fullname=job.fullname), Origin.FORM, client)
     return replace(same, **({"shortname": job.shortname} | changes))
 
@@ -80,7 +80,7 @@ def test_original_request_is_known_after_an_edit(waiting: DuplicationJob, client
 
 
 def test_original_request_is_known_from_older_events(waiting: DuplicationJob) -> None:
-    """Those kept it as Python prints it; and of several changes the first one counts."""
+    """The original request is also read from old events, which stored it as Python text. The first change counts."""
     later = timezone.now() + timedelta(days=1)
     options = dict(reversed(waiting.options.items())) | {"blocks": False}
     for before in (

@@ -1,4 +1,4 @@
-"""Many courses are looked up beforehand, and every check is answered from that."""
+"""Tests the client that loads many courses with few calls and answers lookups from them."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_loaded_courses_are_answered_without_a_request(moodle: Moodle) -> None:
         assert client.course_by_id(7).shortname == "BIO101-2026S1"
         assert [course.shortname for course in client.courses_by_shortname("AT&T")] == ["AT&T"]
         assert client.courses_by_shortname("NOPE") == ()
-        # Also by its id, which its name told.
+        # The course was loaded by its name, and is also found by its id.
         assert client.course_by_id(client.courses_by_shortname("AT&T")[0].id)
         assert moodle.called[LOOKUP] == asked
 

@@ -1,4 +1,4 @@
-"""Stopping a job in each of its states; what is deleted in Moodle, and what never."""
+"""Tests cancelling a job in each of its states, and which courses this deletes in Moodle."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def cancel(job: DuplicationJob, actor: User | None = None) -> None:
 
 
 def cancelled_while_running(moodle: Moodle, **wish: Any) -> DuplicationJob:
-    """A job whose end was asked for in the middle of its restore; Moodle goes on."""
+    """Create a job that was cancelled during its restore. Moodle continues the copy."""
     job = submit(**wish)
     with moodle.held_at("renamed"), working_on(job):
         wait_until_course_is_seen(job)
@@ -91,7 +91,7 @@ def test_copy_of_a_cancelled_running_job_is_deleted(moodle: Moodle) -> None:
 
 
 def test_cancelled_job_that_started_nothing_deletes_nothing(moodle: Moodle, settings: Any) -> None:
-    """Cancelled between the claim and the sending, which then failed."""
+    """Cancelling a job between claim and sending deletes no course if the request then could not be sent."""
     job = submit()
     moodle.faults.set("storedfilenotcreated")
     moodle.when(LOOK, lambda: cancel_elsewhere(job), about="AT&T_3")
@@ -143,7 +143,7 @@ def test_late_copy_of_a_cancelled_unresolved_job_is_deleted(moodle: Moodle, cloc
 
 
 def test_partial_course_of_a_cancelled_job_is_left_to_a_person(moodle: Moodle, clock: Clock) -> None:
-    """Cancelling deletes finished copies; what broke in the middle is shown like any partial course."""
+    """Cancelling deletes only a finished copy. A partial course stays, and its page shows it to an administrator."""
     moodle.faults.set("exception_in_restore", step="renamed", count=1)
     job = check_until_ended(cancelled_while_running(moodle), clock)
     assert job.state == State.FAILED
@@ -183,11 +183,11 @@ def test_cancel_is_refused_when_the_job_moves_at_this_moment() -> None:
     assert (job.state, job.cancel_requested_at) == (State.RUNNING, None)
 
 
-# --- what may not be removed -------------------------------------------------------------------------------
+# --- Courses that must not be deleted --------------------------------------------------------------------------
 
 
 def reason_why_copy_stays(job: DuplicationJob, moodle: Moodle) -> str:
-    """Assert that the copy stays; return the reason that the event gives."""
+    """Assert that the copy is not deleted, and return the reason that the event gives."""
     assert job.state == State.SUCCEEDED
     (copy,) = moodle.made()
     assert job.course_id == copy.id
@@ -208,14 +208,14 @@ def test_event_says_that_the_account_may_not_delete(moodle: Moodle) -> None:
 
 
 def test_renamed_copy_is_not_deleted(moodle: Moodle, settings: Any) -> None:
-    """It was complete, and before it was looked at for the last time a person had taken it over."""
+    """The copy of a cancelled job is not deleted if a person renamed it before the last check."""
     settings.FOLLOW_INTERVAL = 3600
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
         wait_until_course_is_seen(job)
         cancel(job)
         (copy,) = moodle.made()
-        # The first look confirms the answer, the second is the one before deleting.
+        # The first lookup confirms the answer. The second one is made before the deletion.
         moodle.when(LOOK, lambda: None, about=str(copy.id))
         moodle.when(LOOK, lambda: moodle.change(copy.id, shortname="MINE-NOW"), about=str(copy.id))
         moodle.gates.release()
@@ -239,7 +239,7 @@ def test_copy_is_gone_when_the_answer_to_the_deletion_was_lost(moodle: Moodle) -
 
 
 def test_deletion_is_confirmed_by_a_later_check(moodle: Moodle, clock: Clock) -> None:
-    """The answer to deleting is lost, and so is that of the lookup after it."""
+    """If the answer to the deletion and to the lookup after it are lost, a later check confirms the deletion."""
     moodle.faults.set("html", function=DELETE, count=1)
     moodle.when(DELETE, lambda: moodle.faults.set("html", function="core_course_get_courses_by_field"))
     job = cancelled_while_running(moodle)
@@ -251,7 +251,7 @@ def test_deletion_is_confirmed_by_a_later_check(moodle: Moodle, clock: Clock) ->
 
 
 def test_deletion_waits_for_the_end_of_maintenance(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """A fault of configuration is no refusal: it will be fixed, and then the copy is removed."""
+    """Maintenance mode delays the deletion of a copy: the copy is deleted when the site works again."""
 
     def close() -> None:
         moodle.switches.maintenance = True
@@ -305,12 +305,12 @@ def test_late_copy_gets_several_deletion_attempts(moodle: Moodle, clock: Clock, 
 
 
 def test_copy_is_deleted_when_cancelled_at_the_end(moodle: Moodle, settings: Any) -> None:
-    """Between the answer and the last word: whoever was told that it will be removed must not find it."""
+    """A copy is deleted if its job is cancelled after Moodle's answer but before the job has succeeded."""
     settings.FOLLOW_INTERVAL = 3600
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
         wait_until_course_is_seen(job)
-        # Contents are asked for once more only: to verify.
+        # The contents are read once more only, for the verification.
         moodle.when("core_course_get_contents", lambda: cancel_elsewhere(job))
         moodle.gates.release()
     job.refresh_from_db()
@@ -320,7 +320,7 @@ def test_copy_is_deleted_when_cancelled_at_the_end(moodle: Moodle, settings: Any
 
 
 def test_unproven_course_is_never_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Its hidden row was never seen, and PHP died: what is there may be somebody's own."""
+    """An unproven course is never deleted, because it may belong to somebody else."""
     settings.WATCH_INTERVAL = 3600
     settings.CHECK_LIMIT_UNKNOWN = 60
     moodle.faults.set("killed_in_restore", count=1)

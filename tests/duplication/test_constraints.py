@@ -1,4 +1,4 @@
-"""What the database itself refuses, whoever forgot to ask before: the last word when two come at once."""
+"""Tests the constraints of the database, which decide when two requests come at the same time."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -10,7 +10,7 @@ from tests.duplication.support import a_job
 
 pytestmark = pytest.mark.django_db
 
-# By hand: a state that were forgotten in the program would be forgotten in a list made of it, too.
+# This list is written by hand, so that it shows a state that was forgotten in the program.
 HOLD_THEIR_NAME = [State.AWAITING_APPROVAL, State.QUEUED, State.RUNNING, State.CHECKING, State.UNRESOLVED]
 ENDED = [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED]
 
@@ -37,7 +37,7 @@ def test_ended_job_frees_its_short_name(ended: State) -> None:
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SUCCEEDED])
 def test_key_of_a_person_makes_one_job(administrator: User, faculty: User, state: State) -> None:
-    """Also one that has ended: the same call, sent again a week later, is still the same call."""
+    """A person's idempotency key belongs to one job, even after the job has ended."""
     a_job(state, "ONE", requester=administrator, idempotency_key="2026-BIO")
     with pytest.raises(IntegrityError), transaction.atomic():
         a_job(State.QUEUED, "TWO", requester=administrator, idempotency_key="2026-BIO")

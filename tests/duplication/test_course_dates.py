@@ -1,4 +1,4 @@
-"""Calendar dates of courses in the time zone of the Moodle site."""
+"""Tests the calendar dates of courses in the time zone of the Moodle site."""
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -36,7 +36,7 @@ def test_date_keeps_the_time_of_day_of_the_source() -> None:
 
 
 def test_end_moves_by_whole_days_across_daylight_saving() -> None:
-    """From summer to winter: seconds would make an end at midnight one at 23:00."""
+    """The end date moves by whole days when the clocks change, so that midnight stays midnight."""
     source = course(moment(2025, 9, 1), moment(2025, 10, 1))
     assert dates_to_set(date(2025, 10, 6), None, source) == {
         "startdate": moment(2025, 10, 6),

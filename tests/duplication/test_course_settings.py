@@ -1,4 +1,4 @@
-"""A copy with dates and an idnumber of its own: on a stock site, and on a site with the plugin."""
+"""Tests copies with their own dates and ID number, on a stock site and on a site with the plugin."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime

@@ -1,4 +1,4 @@
-"""Deleting the partial course of a failed job: only what is proven, looked at once more at that moment."""
+"""Tests deleting the partial course of a failed job, which is checked once more right before the deletion."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ DELETE = "core_course_delete_courses"
 
 @pytest.fixture
 def failed(moodle: Moodle, clock: Clock) -> DuplicationJob:
-    """A job that left an empty course under the requested names: its worker died, and Moodle's answer was lost."""
+    """A failed job that left an empty shell. Its worker died, and Moodle's answer was lost."""
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     job = check_until_ended(run_worker(submit()), clock)
     assert (job.state, job.left_partial_course) == (State.FAILED, True)
@@ -108,7 +108,7 @@ def test_renamed_course_is_not_deleted(
 def test_course_in_use_is_not_deleted(
     moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient, taken: dict[str, Any], said: str
 ) -> None:
-    """Its short name is still the one that restore gave it."""
+    """A partial course that somebody renamed or moved is not deleted, even if its short name is unchanged."""
     moodle.change(failed.course_id, **taken)
     with pytest.raises(CannotDo, match=said):
         course_decisions.delete_partial(failed, actor=None, client=client_of)
@@ -261,7 +261,7 @@ def test_deletion_is_not_claimed_when_the_course_is_still_there(
 def test_partial_course_with_the_requested_name_is_deleted(
     moodle: Moodle, clock: Clock, client_of: MoodleClient
 ) -> None:
-    """Killed in the hidden step: the short name is taken by what was left, and free once that is deleted."""
+    """A partial course with the requested short name can be deleted, which frees the short name."""
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     job = check_until_ended(run_worker(submit()), clock)
     assert moodle.course("NEW-1").id == job.course_id

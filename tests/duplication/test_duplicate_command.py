@@ -1,4 +1,4 @@
-"""``manage.py duplicate``, from a pipe: its lines and how it ends."""
+"""Tests the output and the exit status of ``manage.py duplicate``."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Command = Callable[..., Ran]
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
-    """Runs the command as a shell does: its exit code, what it printed, what it complained of."""
+    """Return a function that runs the command, and returns its exit status, its output and its error output."""
     monkeypatch.setattr(duplicate, "POLL_SECONDS", 0.01)
     level = logging.getLogger("dupdash").level
 
@@ -44,7 +44,7 @@ def arguments_for(source: str = "AT&T", shortname: str = "NEW-1", category: str 
 
 
 def a_worker(meanwhile: Callable[[DuplicationJob], Any] = lambda job: None) -> Background:
-    """Takes the first job that comes."""
+    """Run a worker in the background that takes the first dispatched job."""
 
     def work() -> None:
         await_until(lambda: DuplicationJob.objects.filter(dispatched_at__isnull=False).exists(), "a job")

@@ -1,4 +1,4 @@
-"""A request that something on the way sent twice: the answer to one of the two speaks of the other."""
+"""Tests a request that a proxy sends twice: dupdash gets the answer to the other request."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,9 +31,10 @@ COPY = "core_course_duplicate_course"
 def duplicate_request_of(
     moodle: Moodle, job: DuplicationJob, *, watched: bool
 ) -> tuple[Background, Callable[[], None]]:
-    """Somebody who sends the same request, and what makes them first: their copy stands in its hidden row by then.
+    """Send the same request again when the request of this job arrives, so that its copy comes first.
 
-    ``watched``: it has its temporary name by then, and was seen by the worker.
+    When dupdash gets the answer, this copy is in the hidden step. ``watched``: it has its temporary name by then, and
+    the worker has seen it.
     """
     step = "renamed" if watched else "hidden"
     moodle.may_be_sent_twice.add("new-1")
@@ -51,7 +52,7 @@ def duplicate_request_of(
 
 
 def test_job_is_checked_when_its_own_copy_took_the_name(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """The second answer came first."""
+    """A job is checked if a proxy sent its request twice and Moodle then refuses the name that its own copy has."""
     settings.WATCH_INTERVAL = 3600
     job = submit()
     twin, arrive_first = duplicate_request_of(moodle, job, watched=False)
@@ -67,7 +68,7 @@ def test_job_is_checked_when_its_own_copy_took_the_name(moodle: Moodle, clock: C
 
 
 def test_duplicate_delivery_that_collides_makes_one_copy(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Moodle says that nothing was created by the one; the other one goes on."""
+    """If a proxy sends a request twice and one of them collides, the other one makes the only copy."""
     settings.WATCH_INTERVAL = 0.005
     job = submit()
     twin, arrive_first = duplicate_request_of(moodle, job, watched=True)

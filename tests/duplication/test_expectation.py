@@ -1,4 +1,4 @@
-"""What earlier copies let expect of the next one, at the load that it meets."""
+"""Tests the expected duration of a copy, estimated from earlier copies and the load of the site."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -147,7 +147,7 @@ def test_learned_slowdown_stays_within_its_bounds(
 @pytest.mark.django_db
 def test_load_counts_the_time_shared_with_other_copies() -> None:
     job = a_job(State.RUNNING, "OWN", sent_at=at(0))
-    # Half of the time, all of it and on, not at all, and not sent.
+    # The other copies run for half of the time, for the whole time, not at all, or were not sent.
     a_job(State.SUCCEEDED, "HALF", source_id=1, sent_at=at(-50), finished_at=at(50))
     a_job(State.RUNNING, "LONGER", source_id=2, sent_at=at(0))
     a_job(State.FAILED, "BEFORE", source_id=3, sent_at=at(-50), finished_at=at(-10))
@@ -181,7 +181,7 @@ def test_finished_job_stores_its_load(moodle: Moodle) -> None:
     assert 1 < shared <= 2
 
 
-# --- a rough figure ----------------------------------------------------------------------------------------------
+# --- Rough estimates ---------------------------------------------------------------------------------------------
 
 
 def test_rough_estimate_grows_with_the_activities_and_is_marked() -> None:

@@ -1,4 +1,4 @@
-"""What an error code means, and what the course that a job left changes about it."""
+"""Tests the explanations of error codes, also for jobs that left a course."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Phase, overall progress and time left: never backward, never invented."""
+"""Tests phase, overall progress and time left: they never go backward and are never invented."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,12 +41,12 @@ def at(seconds: float) -> datetime:
 
 
 def row(state: State = State.RUNNING, **columns: Any) -> DuplicationJob:
-    """A job as it would be loaded, without a database."""
+    """Return a job without saving it in the database."""
     given = {"shortname": "NEW-1", "source_shortname": "SRC", "driver": "synchronous", "phase": Phase.BACKUP}
     return DuplicationJob(state=state, **(given | columns))
 
 
-# --- what is shown -------------------------------------------------------------------------------------------
+# --- The shown figures -----------------------------------------------------------------------------------------
 
 
 def test_progress_is_unknown_without_history() -> None:
@@ -81,7 +81,7 @@ def test_estimate_from_earlier_copies_is_not_rough() -> None:
 
 
 def test_restore_is_expected_at_the_pace_of_the_backup() -> None:
-    """Moodle is three times as slow as it was with earlier copies."""
+    """If the backup takes three times as long as expected, the restore is expected to do so, too."""
     job = row(sent_at=at(0), restore_at=at(90), expected_backup=60.0, expected_restore=40.0, phase=Phase.RESTORE)
     begun = progress(job, at(90)).number
     shown = progress(job, at(90 + 10))
@@ -92,7 +92,7 @@ def test_restore_is_expected_at_the_pace_of_the_backup() -> None:
 
 
 def test_pace_of_a_short_backup_counts_little() -> None:
-    """It was seen half a second late, which says nothing about Moodle."""
+    """The pace of a very short backup hardly changes the estimate, because it is measured too inexactly."""
     job = row(sent_at=at(0), restore_at=at(1), expected_backup=0.5, expected_restore=10.0, phase=Phase.RESTORE)
     left = progress(job, at(1)).time_left
     assert left is not None
@@ -159,7 +159,7 @@ expectations = st.none() | st.tuples(st.floats(0.01, 200), st.floats(0.01, 200))
 def test_progress_never_goes_back_at_any_milestone(
     steps: list[tuple[float, str]], expected: tuple[float, float] | None, activities: int | None
 ) -> None:
-    """Any sequence of moments and milestones, sent again after a collision, looked up, unresolved, succeeded."""
+    """The progress never decreases for any sequence of times and milestones, including a second attempt and checks."""
     job = row(sent_at=at(0), source_activities=activities)
     if expected:
         job.expected_backup, job.expected_restore = expected
@@ -167,7 +167,7 @@ def test_progress_never_goes_back_at_any_milestone(
     shown = 0.0
 
     def keep_floor() -> None:
-        # What transitions.move writes on leaving a state in which Moodle is busy.
+        # A transition stores this when the job leaves a state in which Moodle is busy.
         if job.state in (State.RUNNING, State.CHECKING):
             job.progress_floor = progress(job, at(now)).number
 
@@ -225,7 +225,7 @@ def test_transition_keeps_the_shown_progress(before: State, after: State, change
 def test_progress_never_goes_back_over_a_whole_job(
     moodle: Moodle, clock: Clock, with_history: bool, complete_timelines: None
 ) -> None:
-    """Collides once, is sent again, its answer is lost, and it is found: at each step the figure is looked at."""
+    """The progress never decreases while a job collides, is sent again, loses its answer and is found by a check."""
     if with_history:
         run_worker(submit("AT&T", "BEFORE"))
     job = submit()
@@ -262,7 +262,7 @@ def test_progress_never_goes_back_over_a_whole_job(
 
 @pytest.mark.django_db(transaction=True)
 def test_second_attempt_starts_with_new_progress(moodle: Moodle) -> None:
-    """Somebody else's restore was in the way: it was taken for the sign of a restore, and was none."""
+    """A second attempt starts with progress 0, even if another person's restore was mistaken for that of the copy."""
     job = submit()
 
     def restore_by_hand() -> None:
@@ -299,7 +299,7 @@ def test_any_report_gives_progress_between_0_and_the_limit(
     [
         (1, 700, 0, 0),
         (1, EXECUTING, 0.5, 0.25),
-        # Measured: it jumps to 1 and back while the second phase prepares.
+        # The progress jumps to 1 and back while the second phase is prepared (measured).
         (2, 600, 1, 0.5),
         (2, EXECUTING, 0.2, 0.6),
         (2, EXECUTING, 1, 0.5),

@@ -1,4 +1,4 @@
-"""Asking once more for what a failed job asked for."""
+"""Tests retrying a job that failed or was cancelled."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def ended(moodle: Moodle, state: State = State.FAILED, **columns: Any) -> DuplicationJob:
-    """A job that asked for a copy of AT&T and did not get it."""
+    """Create a job for a copy of AT&T that ended without a copy."""
     source = moodle.course("AT&T")
     given = {
         "source_id": source.id,
@@ -71,7 +71,7 @@ def test_retry_is_refused_while_the_copy_may_still_be_made(
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED])
 def test_ended_job_can_be_requested_again(state: State) -> None:
-    """Copying again what succeeded is no retry, and one that was refused can be asked for with changes."""
+    """A job that has ended, with or without success, can be requested again with the form."""
     assert jobs.why_not_again(a_job(state)) == ""
 
 
@@ -82,7 +82,7 @@ def test_only_failed_and_cancelled_jobs_are_retried(moodle: Moodle, client_of: M
 
 
 def cancelled(job: DuplicationJob, by: User) -> DuplicationJob:
-    """Called off before anything was started: nothing stands in the way of another attempt."""
+    """Create a job that was cancelled before it was sent, so that it can be retried."""
     jobs.cancel(job, actor=by)
     return job
 
@@ -94,7 +94,7 @@ def test_retry_of_an_approved_job_needs_no_approval(
     approval_actions.approve(old, actor=administrator)
     second = jobs.retry(cancelled(old, faculty), actor=faculty, client=client_of)
     assert (second.state, second.requester) == (State.QUEUED, faculty)
-    # Nor does an attempt at the attempt.
+    # A retry of the retry needs no approval, either.
     third = jobs.retry(cancelled(second, faculty), actor=faculty, client=client_of)
     assert third.state == State.QUEUED
 
@@ -102,7 +102,7 @@ def test_retry_of_an_approved_job_needs_no_approval(
 def test_retry_needs_the_approval_of_a_new_policy(
     moodle: Moodle, client_of: MoodleClient, faculty: User, settings: Any
 ) -> None:
-    """It was queued at once, and nobody ever looked at it."""
+    """A retry needs approval if the first job needed none and the policy has changed since."""
     settings.FACULTY_NEEDS_APPROVAL = False
     old = cancelled(submit(actor=faculty), faculty)
     second = cancelled(jobs.retry(old, actor=faculty, client=client_of), faculty)
@@ -114,7 +114,7 @@ def test_retry_needs_the_approval_of_a_new_policy(
 def test_approval_of_another_request_does_not_count(
     moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User, settings: Any
 ) -> None:
-    """Asked for anew with other names, beginning with one that was approved, while no approval was needed."""
+    """The approval of an earlier request with other names does not count for a retry."""
     approved = ended(moodle, State.AWAITING_APPROVAL, requester=faculty, queued_at=None)
     approval_actions.approve(approved, actor=administrator)
     settings.FACULTY_NEEDS_APPROVAL = False
@@ -159,7 +159,7 @@ def test_retry_by_an_administrator_keeps_the_requester(
 def test_retry_is_checked_with_the_requesters_permissions(
     moodle: Moodle, client_of: MoodleClient, colleague: User, administrator: User
 ) -> None:
-    """An administrator's hand does not give somebody else's wish more rights than it had."""
+    """A retry by an administrator is checked with the permissions of the original requester."""
     with pytest.raises(NotAllowed):
         jobs.retry(ended(moodle, requester=colleague), actor=administrator, client=client_of)
 
@@ -179,7 +179,7 @@ def test_retry_is_refused_while_a_course_has_the_short_name(moodle: Moodle, clie
     course = moodle.add("new-1", fullname="The rest of the last time")
     with pytest.raises(InvalidRequest, match="A course in Moodle already has this short name") as caught:
         jobs.retry(ended(moodle), actor=None, client=client_of)
-    # Its name is not everybody's to know.
+    # The message does not name the course to everybody.
     assert "The rest of the last time" not in str(caught.value)
     (problem,) = caught.value.problems
     assert f"“The rest of the last time” (id {course.id})" in problem.text(in_full=True)
@@ -213,7 +213,7 @@ def test_retry_is_refused_when_the_source_is_gone(moodle: Moodle, client_of: Moo
 
 
 def test_retry_does_not_use_another_course_as_source(moodle: Moodle, client_of: MoodleClient) -> None:
-    """A short name may be a number, and that of the course that was deleted."""
+    """A retry uses the id of the deleted source, even if another course has this number as its short name."""
     old = ended(moodle)
     moodle.state.delete(old.source_id)
     moodle.add(str(old.source_id))

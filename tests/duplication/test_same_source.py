@@ -1,4 +1,4 @@
-"""Several copies of one source: the course of one says nothing of another."""
+"""Tests several copies of one source: the course of one job is no evidence for another job."""
 
 import threading
 from typing import Any
@@ -26,7 +26,7 @@ LOOK = "core_course_get_courses_by_field"
 
 
 def test_course_of_another_job_does_not_show_a_restore(moodle: Moodle) -> None:
-    """The second starts when the first one's course was seen under its temporary name."""
+    """The course of the first job, with its temporary name, does not count as the restore of the second job."""
     first, second = submit(shortname="ONE"), submit(shortname="TWO")
     seen_under_its_name = threading.Event()
     with moodle.held_at("renamed"), working_on(first):
@@ -34,7 +34,7 @@ def test_course_of_another_job_does_not_show_a_restore(moodle: Moodle) -> None:
         dispatch.dispatch()
         with moodle.held_at("backup"), working_on(second):
             moodle.wait_for_step("backup", "TWO")
-            # The second one's driver looks under that name, and once more, so that the first lookup is recorded.
+            # The driver of the second job looks up this name twice. After the second lookup the first one is recorded.
             moodle.when(LOOK, lambda: moodle.when(LOOK, seen_under_its_name.set, about="AT&T_1"), about="AT&T_1")
             await_until(seen_under_its_name.is_set, "two lookups under the name of the first")
             second.refresh_from_db()

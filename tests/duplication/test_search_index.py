@@ -1,4 +1,4 @@
-"""The search finds what the jobs say now, with the index and without it."""
+"""Tests that the search finds the current data of jobs, with the search index and without it."""
 
 from collections.abc import Iterator
 from typing import Any

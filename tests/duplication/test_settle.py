@@ -1,4 +1,4 @@
-"""An administrator's word on an unresolved job."""
+"""Tests how an administrator settles an unresolved job."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -37,7 +37,7 @@ def test_settled_job_names_the_copy(moodle: Moodle, client_of: MoodleClient, adm
 def test_settled_copy_of_a_cancelled_job_is_deleted(
     moodle: Moodle, client_of: MoodleClient, administrator: User
 ) -> None:
-    """Whoever cancelled was told that it will be removed."""
+    """If a cancelled job is settled with a copy, the copy is deleted, as the requester was told."""
     course = moodle.add("NEW-1", fullname="Copy called NEW-1")
     own = {"course_id": course.id, "proof": Proof.SEEN}
     job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now(), **own)
@@ -63,7 +63,7 @@ def test_event_says_why_a_cancelled_copy_stays(moodle: Moodle, client_of: Moodle
 
 
 def test_settled_course_without_proof_is_not_deleted(moodle: Moodle, client_of: MoodleClient) -> None:
-    """Everything about the course is as it should be, but that it is this job's nobody has proven."""
+    """Settling a cancelled job does not delete a course without proof that the job made it."""
     course = moodle.add("NEW-1", fullname="Copy called NEW-1")
     job = a_job(State.UNRESOLVED, cancel_requested_at=timezone.now())
     course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
@@ -134,7 +134,7 @@ def test_settle_refuses_a_course_that_existed_before(moodle: Moodle, client_of: 
 
 
 def test_settle_refuses_the_copy_of_another_job(moodle: Moodle, client_of: MoodleClient) -> None:
-    """It went through the names that ours would have, and stood among the courses that may be it."""
+    """A job cannot be settled with the copy of another job, even if this course was a candidate."""
     copy = moodle.add("OTHER")
     a_job(State.SUCCEEDED, "OTHER", course_id=copy.id, proof=Proof.SEEN)
     job = a_job(State.UNRESOLVED)
@@ -143,7 +143,7 @@ def test_settle_refuses_the_copy_of_another_job(moodle: Moodle, client_of: Moodl
 
 
 def test_settle_without_a_copy_is_refused_when_moodle_has_it(moodle: Moodle, client_of: MoodleClient) -> None:
-    """The page may be a day old: so rarely is an unresolved job looked at."""
+    """Settling without a copy is refused if a lookup now finds the copy in Moodle."""
     copy = moodle.add("NEW-1", fullname="Copy called NEW-1")
     job = a_job(State.UNRESOLVED)
     with pytest.raises(CannotDo, match=f"Course {copy.id} in Moodle has the requested names"):
@@ -163,7 +163,7 @@ def test_settle_without_a_copy_is_refused_after_an_answer(moodle: Moodle, client
 def test_settle_is_refused_when_moodle_answers_at_this_moment(
     moodle: Moodle, client_of: MoodleClient, none: bool
 ) -> None:
-    # Where nobody would look for it: only the answer names it.
+    # Lookups would not find the course. Only Moodle's answer names it.
     copy, other = moodle.add("NEW-1", categoryid=3), moodle.add("OTHER")
     seen = a_job(State.UNRESOLVED, sent_at=timezone.now())
     late_answer.record_late_answer(DuplicationJob.objects.get(pk=seen.pk), copy.id)

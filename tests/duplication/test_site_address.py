@@ -1,4 +1,4 @@
-"""The address by which the site names itself: used for links, and compared with MOODLE_URL."""
+"""Tests the address that the site reports for itself: pages link to it, and it is compared with MOODLE_URL."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Anything that anybody may do to jobs, in any order: only legal moves, terminal for ever, an unbroken story."""
+"""Tests random sequences of actions on jobs: only allowed transitions happen, and the timeline is complete."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -40,7 +40,7 @@ anyone = st.integers(0, 30)
 
 
 class Jobs(RuleBasedStateMachine):
-    """Model: for every job the state it was last left in, and for those that ended all of their row and story."""
+    """A model of the jobs: the last state of each job, and the row and timeline of each job that has ended."""
 
     client: MoodleClient
     source_id: int
@@ -58,7 +58,7 @@ class Jobs(RuleBasedStateMachine):
         for state in (State.QUEUED, State.AWAITING_APPROVAL, State.UNRESOLVED):
             a_job(state, f"FIRST-{state}", source_id=self.source_id, source_shortname="AT&T")
 
-    # --- the entrances
+    # --- Requests
 
     @rule(shortname=shortnames)
     def submit(self, shortname: str) -> None:
@@ -77,7 +77,7 @@ class Jobs(RuleBasedStateMachine):
             lambda: jobs.retry(job, actor=None, client=self.client), job.state in (State.FAILED, State.CANCELLED)
         )
 
-    # --- the verbs
+    # --- Actions of people
 
     @rule(which=anyone, old=st.booleans())
     def approve(self, which: int, old: bool) -> None:
@@ -163,7 +163,7 @@ class Jobs(RuleBasedStateMachine):
 
     @rule(which=anyone)
     def remember(self, which: int) -> None:
-        """Somebody has the page open, and acts on what it showed later."""
+        """Remember a loaded job, so that a later action uses this outdated state, as from a page that was left open."""
         self.stale.append(self.job(which))
 
     # --- what always holds
@@ -176,7 +176,7 @@ class Jobs(RuleBasedStateMachine):
     def what_ended_stays_as_it_is(self) -> None:
         ended = DuplicationJob.objects.filter(state__in=TERMINAL).annotate(told=Count("events")).values()
         for row in ended:
-            # Only that a retry exists is noted later.
+            # The only later change is the mark that a retry exists.
             row.pop("is_retried")
             assert row["finished_at"] is not None
             assert self.ended.setdefault(row["id"], row) == row
@@ -200,7 +200,7 @@ class Jobs(RuleBasedStateMachine):
         return every[which % len(every)]
 
     def attempt(self, act: Callable[[], object], possible: bool) -> None:
-        """What is possible may still be refused (a name, another moment); what is not must be."""
+        """Run an action. A forbidden action must be refused. An allowed one may be refused, for example by its name."""
         try:
             act()
         except REFUSALS:
@@ -224,7 +224,7 @@ def test_rules_hold_for_random_actions(moodle: Moodle) -> None:
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
-                # Shrinking takes minutes, and a story of twenty-five steps can be read.
+                # Shrinking a failing sequence takes minutes, and a sequence of 25 steps is readable.
                 phases=[Phase.explicit, Phase.reuse, Phase.generate],
             ),
         )
@@ -235,7 +235,7 @@ def test_jobs_have_the_planned_transitions() -> None:
         "awaiting_approval": {"queued", "rejected", "cancelled"},
         "queued": {"running", "cancelled", "awaiting_approval"},
         "running": {"succeeded", "failed", "checking", "queued", "cancelled"},
-        # Queued: the empty course that an error left was deleted, and nothing else is left of the request.
+        # Checking to queued: the empty shell of an error was deleted, so the request is sent again.
         "checking": {"succeeded", "failed", "cancelled", "unresolved", "queued"},
         "unresolved": {"succeeded", "failed", "cancelled"},
     } == {str(state): {str(other) for other in moves} for state, moves in TRANSITIONS.items() if moves}

@@ -1,4 +1,4 @@
-"""Asking for a copy: what becomes a job, and who holds a short name."""
+"""Tests requesting a copy: which requests become jobs, and which short names they reserve."""
 
 from dataclasses import replace
 from typing import Any
@@ -104,7 +104,7 @@ def test_all_problems_are_reported_at_once(moodle: Moodle) -> None:
 
 
 def test_long_names_of_moodle_are_truncated(moodle: Moodle) -> None:
-    """A Moodle may allow longer ones than we do, and PostgreSQL refuses what is longer than its column."""
+    """Names of a source that are longer than dupdash's columns are cut, because PostgreSQL would refuse them."""
     source = moodle.course("AT&T")
     moodle.change(source.id, fullname="F" * 1333, shortname="S" * 300)
     deep = next(category for category in moodle.state.categories.values() if category.depth == 3)
@@ -130,7 +130,7 @@ def test_ambiguous_short_name_finds_no_source(moodle: Moodle) -> None:
 
 
 def test_effective_options_are_stored(moodle: Moodle) -> None:
-    """Whatever depends on users is off without them, before anything is sent."""
+    """Options that need people are stored as off if no people are copied."""
     job = submit(options=defaults() | {"logs": True, "grade_histories": True})
     assert [name for name, on in job.options.items() if on] == ["activities", "blocks", "filters"]
     assert len(job.options) == 10
@@ -145,7 +145,7 @@ def test_no_job_is_made_while_moodle_is_down(moodle: Moodle) -> None:
 
 # --- one unfinished job for a short name --------------------------------------------------------------------
 
-# Each pair is one short name.
+# Moodle treats the names of each pair as equal.
 SAME_NAMES = [
     ("NEW-1", "new-1"),
     ("NEW-1", " NEW-1"),
@@ -190,7 +190,7 @@ def test_ended_job_frees_its_name(moodle: Moodle, state: State) -> None:
 
 
 def test_one_of_two_concurrent_requests_wins(moodle: Moodle, client_of: MoodleClient) -> None:
-    """Both were told that the short name is free."""
+    """One of two concurrent requests for a short name is accepted, although both checks found the name free."""
     one = prepare(draft("AT&T", "Straße"), Origin.FORM, client_of)
     two = prepare(draft("5>3", "STRASSE"), Origin.FORM, client_of)
     winner = jobs.submit(one, actor=None, client=client_of)
@@ -227,7 +227,7 @@ def test_folding_a_name_twice_changes_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "x" * 101, "a<b", "a<", "a < b", "two\nlines", "fine"])
 def test_name_is_checked_as_it_is_sent(name: str) -> None:
-    """Spaces around it are not sent, and change nothing."""
+    """Spaces around a name are ignored by the checks and not sent to Moodle."""
     for check in (check_short_name, check_full_name):
         assert [problem.code for problem in check(f" {name}  ")] == [problem.code for problem in check(name)]
 

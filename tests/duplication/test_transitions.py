@@ -1,4 +1,4 @@
-"""The one way a job moves."""
+"""Tests transitions: a job changes its state together with an event, or not at all."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def test_failed_guard_changes_nothing() -> None:
 
 
 def test_transition_without_its_event_is_rolled_back() -> None:
-    """A job that changed without an event is one of which nobody can say why."""
+    """If the event of a transition cannot be stored, the transition is rolled back."""
     job = a_job(State.QUEUED)
     untellable: Any = None
     for act in (

@@ -12,13 +12,13 @@ from tests.gateway.support import Caller
 
 @pytest.fixture(autouse=True)
 def _fresh_counts() -> None:
-    """Token ids start at 1 in the database of each test, so the calls reserved for them are reset, too."""
+    """Reset the reserved calls of tokens, because token ids start at 1 in the database of each test."""
     tokens.clear_portions()
 
 
 @pytest.fixture
 def calls_as(client: Client) -> Callable[[User], Caller]:
-    """``calls_as(person)``: a client program with a token of that person."""
+    """Return a function: ``calls_as(person)`` is a client program with a token of that person."""
 
     def with_token_of(person: User, **rest: Any) -> Caller:
         _, text = tokens.make(person, rest.pop("label", "a program"), **rest)

@@ -1,4 +1,4 @@
-"""A client program of the gateway that sends plain HTTP forms and uses no code of dupdash."""
+"""A client program of the web services that sends plain HTTP forms and uses no code of dupdash."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ CANCEL = f"{DUPLICATE}_cancel"
 FORM = "application/x-www-form-urlencoded"
 SITE_INFO = "core_webservice_get_site_info"
 
-# The sandbox's course AT&T: five activities, taught by its demonstration account "faculty".
+# The course AT&T of the sandbox. It has five activities, and the demonstration account "faculty" teaches it.
 SOURCE = next(course.id for course in university("university").courses if course.shortname == "AT&T")
 
 
@@ -36,7 +36,7 @@ class Caller:
         return json.loads(response.content)
 
     def copy(self, shortname: str = "NEW-1", **changes: Any) -> Any:
-        """Call the start function; ``None`` leaves a parameter out."""
+        """Call the start function. A parameter of ``None`` is left out."""
         parameters = {
             "id": SOURCE,
             "fullname": f"Copy called {shortname}",
@@ -47,7 +47,7 @@ class Caller:
 
 
 def error(answer: Any) -> str:
-    """The error code of an answer that must be an error."""
+    """Return the error code of an answer that must be an error."""
     assert isinstance(answer, dict), answer
     assert "exception" in answer, answer
     return str(answer["errorcode"])

@@ -1,4 +1,4 @@
-"""The asynchronous driver on a site that has only the two proposed services, start and get_status."""
+"""Tests the asynchronous driver on a site that has only the two proposed services, start and get_status."""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ WIRE = Path(__file__).parent.parent / "wire"
 
 
 class Native(Moodle):
-    """A Moodle with both proposed services."""
+    """A sandbox with both proposed services."""
 
     def report_once(self, function: str, report: dict[str, Any]) -> None:
         """Answer the next call of a function with this report."""
@@ -50,13 +50,13 @@ class Native(Moodle):
 
 @pytest.fixture
 def site(settings: Any) -> Iterator[Native]:
-    """A site of that kind. At the end no request and no course may have been made twice."""
+    """Run such a sandbox as the Moodle of dupdash. At the end assert that no copy was requested or made twice."""
     with serving(settings, Native(speed=SPEED, proposed=True)) as site:
         yield site
 
 
 def calls_of(site: Native, function: str) -> list[int]:
-    """A list that gets an entry at the next call of a function."""
+    """Return a list that gets an entry at the next call of this function."""
     seen: list[int] = []
     site.when(function, lambda: seen.append(1))
     return seen
@@ -78,7 +78,7 @@ def test_site_with_both_services_gets_the_asynchronous_driver(site: Native, cloc
 
 
 def test_worker_is_free_while_the_site_copies(site: Native, clock: Clock) -> None:
-    """Few workers can have many copies made."""
+    """A worker is free while the site makes the copy, so that few workers can handle many copies."""
     sources = ["AT&T", "BIO101-2026S1", "5>3", "SHELL"]
     with site.held_at("renamed"):
         running = [run_worker(submit(source, f"N-{number}")) for number, source in enumerate(sources)]
@@ -156,7 +156,7 @@ def test_temporary_refusal_of_another_dupdash_is_retried(site: Native, clock: Cl
 
 def test_outage_before_sending_starts_nothing(site: Native, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
-    # Everything but the engine's first question.
+    # All functions except the first call of the engine.
     break_it = make_fault("site_down", function="*")
     site.when(SITE_INFO, lambda: site.faults.add(break_it))
     job = run_worker(submit(shortname="N-1"))
@@ -165,7 +165,7 @@ def test_outage_before_sending_starts_nothing(site: Native, monkeypatch: pytest.
 
 
 def test_hidden_copy_is_made_by_the_synchronous_driver(site: Native) -> None:
-    """The proposed service has no parameter for visibility."""
+    """A hidden copy is made by the synchronous driver, because the proposed service has no parameter for visibility."""
     job = run_worker(submit(shortname="N-1", visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert not site.course("N-1").visible
@@ -188,7 +188,7 @@ def test_site_without_get_status_gets_the_synchronous_driver(site: Native) -> No
 
 
 def test_progress_from_moodles_phases_never_goes_backward() -> None:
-    """Measured on Moodle 4.5.6: its progress restarts in the second phase, jumps to 1 and goes back."""
+    """The overall progress never decreases, although Moodle's progress jumps and restarts in the second phase."""
     trace = json.loads((WIRE / "trace_copy_progress.json").read_text())["trace"]
     assert any(after["progress"] < before["progress"] for before, after in pairwise(trace))
     shown, floor = [], 0.0

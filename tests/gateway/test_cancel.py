@@ -1,4 +1,4 @@
-"""``core_course_async_duplicate_course_cancel``: which jobs it cancels, for whom, and what it answers."""
+"""Tests ``core_course_async_duplicate_course_cancel``: which jobs it cancels, for whom, and its answers."""
 
 from collections.abc import Callable
 from typing import Any

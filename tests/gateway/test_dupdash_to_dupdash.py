@@ -1,7 +1,7 @@
-"""One dupdash in front of another: asynchronous driver → gateway → synchronous driver → Moodle.
+"""Tests one dupdash in front of another: asynchronous driver → web services → synchronous driver → Moodle.
 
-The back dupdash runs in processes of its own with its own database. In one database the two jobs would block each
-other, because both reserve the same short name.
+The back dupdash runs in its own processes with its own database. In one database the two jobs would block each other,
+because both reserve the same short name.
 """
 
 import os
@@ -46,7 +46,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Behind:
-    """The back dupdash, as its clients see it."""
+    """A client of the back dupdash."""
 
     url: str
     token: str
@@ -58,8 +58,8 @@ class Behind:
 
 @pytest.fixture
 def site(settings: Any) -> Iterator[Moodle]:
-    """A stock Moodle, without the proposed services."""
-    # Two programs, but only one request may reach Moodle.
+    """A stock Moodle, which does not have the proposed services."""
+    # Two programs are involved, but only one request may reach Moodle.
     with serving(settings, Moodle(speed=20)) as site:
         yield site
 
@@ -119,7 +119,7 @@ def manage(environment: dict[str, str], *arguments: str) -> str:
 
 @contextmanager
 def process(command: list[str], environment: dict[str, str], log: Any) -> Iterator[None]:
-    """A process that is stopped with all its children at the end."""
+    """Start a process, and stop it with all its children at the end."""
     started = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
     )

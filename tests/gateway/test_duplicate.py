@@ -1,4 +1,4 @@
-"""``core_course_async_duplicate_course``: same checks, permissions and events as the request form."""
+"""Tests ``core_course_async_duplicate_course``, with the same checks, permissions and events as the request form."""
 
 import threading
 from collections.abc import Callable
@@ -228,7 +228,7 @@ def test_person_who_may_not_request_copies_is_refused(
 
 
 def test_refused_person_does_not_learn_which_courses_exist(calls_as: Calls, help_desk: User) -> None:
-    """Taken short names and unknown courses get the same error."""
+    """A person who may not request copies gets the same error for taken short names and for unknown courses."""
     program = calls_as(help_desk)
     assert error(program.copy("AT&T")) == error(program.copy(id=99999)) == "nopermissions"
 
@@ -248,7 +248,7 @@ def test_refused_person_does_not_learn_which_courses_exist(calls_as: Calls, help
 def test_faculty_do_not_learn_which_courses_exist(
     calls_as: Calls, faculty: User, moodle: Moodle, settings: Any, changes: Any
 ) -> None:
-    """A course of another teacher and an unknown course get the same error, whatever else is wrong."""
+    """Faculty get the same error for a course of another teacher and for an unknown course, whatever else is wrong."""
     settings.FACULTY_CATEGORIES = [2]
     program = calls_as(faculty)
     theirs = moodle.add("MERGER", fullname="Merger, confidential", visible=0)
@@ -297,7 +297,7 @@ def test_key_is_still_known_after_an_approver_changed_the_copy(
         wish = prepare(changed, Origin.WEB_SERVICE, client, ignore_job=job)
     approval_actions.edit_and_approve(job, wish, actor=administrator)
     assert program.copy("WS-1", idempotencykey="k") == first
-    # The changed request is not the one that was sent with this key.
+    # The changed request differs from the request that was sent with this key.
     assert error(program.copy("WS-2027", idempotencykey="k")) == "invalidparameter"
     assert DuplicationJob.objects.count() == 1
 
@@ -346,7 +346,7 @@ def test_simultaneous_calls_with_one_key_make_one_job(administrator: User) -> No
 
 
 def test_call_that_loses_a_race_gets_the_id_of_the_winner(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another call with the same key creates its job between the check of the key and the insert."""
+    """A call gets the id of an existing job if another call with the same key creates the job at the same time."""
     real, ids = idempotency.submitted_before, []
 
     def late(*arguments: Any, **more: Any) -> Any:

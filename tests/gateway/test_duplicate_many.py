@@ -1,4 +1,4 @@
-"""``core_course_async_duplicate_courses``: many copies in one call, accepted whole or not at all."""
+"""Tests ``core_course_async_duplicate_courses``, which starts all copies of a list or none."""
 
 from collections.abc import Callable
 from typing import Any
@@ -105,7 +105,7 @@ def test_faculty_may_only_copy_what_they_teach(calls_as: Callable[..., Caller], 
     answer = many(program, course("M-1"), course("M-2", id=8), course("M-3", id=4711))
     refused = [(fault["itemid"], fault["warningcode"], fault["message"]) for fault in answer["warnings"]]
     assert [one[:2] for one in refused] == [(1, "nopermissions"), (2, "nopermissions")]
-    # Nobody learns which courses exist.
+    # The answer does not reveal which courses exist.
     assert refused[0][2] == refused[1][2]
     accepted = many(program, course("M-1"))
     (one,) = accepted["duplicates"]
@@ -124,5 +124,5 @@ def test_moodle_that_is_away_is_an_error_of_the_call(program: Caller, moodle: Mo
 def test_sources_are_looked_up_in_one_request(program: Caller, moodle: Moodle) -> None:
     many(program, *(course(f"M-{n}") for n in range(30)))
     assert moodle.called["core_course_get_categories"] == 1
-    # One for all sources, and one for each short name.
+    # One request for all sources, and one for each short name.
     assert moodle.called["core_course_get_courses_by_field"] == 31

@@ -1,4 +1,4 @@
-"""Clients that are not part of dupdash: moodlepy, and the documented shell example."""
+"""Tests the web services with clients that are not part of dupdash: moodlepy, and the documented shell example."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Parsing of parameters: any input gets an answer in Moodle's format, and parameters are parsed as in PHP."""
+"""Tests the parsing of parameters: any input gets an answer in Moodle's format, and parsing works as in PHP."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ from tests.gateway.support import ENDPOINT, FORM, Caller, error
 
 Calls = Callable[..., Caller]
 
-# Known names, so that the tests reach the code after the check of names.
+# These are known names, so that the tests also reach the code after the check of the names.
 names = st.sampled_from(
     [
         "wstoken",
@@ -85,7 +85,7 @@ def test_any_bytes_are_parameters_or_an_error_of_moodle(query: bytes, form: byte
 
 
 def check_error(refusal: ServiceError) -> None:
-    """The error is one of Moodle's, and both formats can be written."""
+    """Assert that the error is one of Moodle's, and that it can be written in both formats."""
     assert refusal.errorcode in ("invalidparameter", "invalidextparam")
     assert json.loads(serializers.error(refusal, "json")[1])["errorcode"] == refusal.errorcode
     assert ElementTree.fromstring(serializers.error(refusal, "xml")[1]).findtext("ERRORCODE") == refusal.errorcode
@@ -116,7 +116,7 @@ def test_any_query_gets_an_answer(client: Client, db: None, query: str) -> None:
 
 @pytest.fixture
 def program(calls_as: Calls, help_desk: User) -> Caller:
-    """A program whose owner may not request copies, so that no call reaches a Moodle."""
+    """A client program whose owner may not request copies, so that no call reaches Moodle."""
     return calls_as(help_desk)
 
 

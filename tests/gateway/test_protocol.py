@@ -1,4 +1,4 @@
-"""The REST protocol: the contract tests that the sandbox and a real Moodle pass, and tests of the gateway alone."""
+"""Tests the REST protocol of dupdash's web services, also with the contract tests for Moodle."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ Calls = Callable[..., Caller]
 
 @pytest.fixture
 def server(live_server: Any, administrator: User) -> Server:
-    """The gateway as the server of the contract tests."""
+    """dupdash's web services as the server of the contract tests."""
     _, text = tokens.make(administrator, "contract")
     return Server(live_server.url, text, "gateway")
 
@@ -108,7 +108,7 @@ def test_multipart_body_overrides_the_query_string(client: Client, calls_as: Cal
 def post_multipart(
     client: Client, pairs: list[tuple[str, bytes]], kind: str = "multipart/form-data; boundary=B"
 ) -> bytes:
-    """The answer to a multipart form with these bytes."""
+    """Send a multipart form with these bytes, and return the answer."""
     parts = (
         b'--B\r\nContent-Disposition: form-data; name="' + name.encode() + b'"\r\n\r\n' + value + b"\r\n"
         for name, value in [*pairs, ("moodlewsrestformat", b"json")]

@@ -1,4 +1,4 @@
-"""``core_course_async_duplicate_course_get_result``: the new course, or why there is none."""
+"""Tests ``core_course_async_duplicate_course_get_result``, which returns the new course or the error."""
 
 from collections.abc import Callable
 from typing import Any
@@ -77,7 +77,7 @@ def test_result_warns_of_a_copy_that_differs_or_was_not_verified(
 def test_result_of_a_failed_copy_has_reason_and_partial_course(
     calls_as: Calls, faculty: User, request: pytest.FixtureRequest, who: str, message: str
 ) -> None:
-    """Moodle's message may name a confidential course, so only people who see all copies get it."""
+    """The result of a failed copy has the reason. Only people who see all copies also get Moodle's message."""
     job = own(
         State.FAILED,
         faculty,
@@ -105,6 +105,6 @@ def test_result_of_a_rejected_request_has_the_reason(program: Caller, faculty: U
 
 
 def test_result_of_a_failed_copy_does_not_look_like_an_error(program: Caller, faculty: User) -> None:
-    """Clients such as moodlepy take an answer with ``errorcode`` or ``exception`` for an error."""
+    """The result of a failed copy has no key ``errorcode`` or ``exception``, which clients treat as a failed call."""
     answer = program(RESULT, duplicateid=own(State.FAILED, faculty, failure_code="x").pk)
     assert not {"exception", "errorcode"} & set(answer)

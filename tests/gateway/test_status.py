@@ -1,4 +1,4 @@
-"""``…_get_status`` and ``…_get_statuses``: status codes, progress, and whose jobs a caller can see."""
+"""Tests ``…_get_status`` and ``…_get_statuses``: status codes, progress, and permissions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,7 +32,7 @@ def own(state: State, faculty: User, shortname: str = "NEW-1", **columns: Any) -
 
 
 def sent(seconds_ago: float = 30, **columns: Any) -> dict[str, Any]:
-    """The columns of a job whose backup should take a minute, and its restore another."""
+    """Return the columns of a sent job whose backup and restore are expected to take a minute each."""
     ago = timezone.now() - timedelta(seconds=seconds_ago)
     return {"sent_at": ago, "started_at": ago, "expected_backup": 60.0, "expected_restore": 60.0} | columns
 
@@ -75,7 +75,7 @@ def test_every_state_has_a_status_code() -> None:
 
 
 def test_progress_never_goes_backward_after_a_lost_answer(program: Caller, faculty: User, clock: Clock) -> None:
-    """Not while the job is checked, not when it is unresolved, and not without an expected duration."""
+    """The progress never decreases after a lost answer: not while the job is checked, and not when it is unresolved."""
     job = own(State.RUNNING, faculty, phase=Phase.BACKUP, **sent(0))
     shown = []
 
@@ -169,7 +169,7 @@ def test_unknown_ids_and_those_of_others_are_warnings(program: Caller, faculty: 
 def test_statuses_tell_times_and_the_number_of_jobs_ahead(program: Caller, faculty: User, colleague: User) -> None:
     now = timezone.now().replace(microsecond=0)
     minutes = [now - timedelta(minutes=minute) for minute in (5, 4, 3)]
-    own(State.QUEUED, colleague, "N0", queued_at=minutes[0])  # the caller cannot see it, but it comes first
+    own(State.QUEUED, colleague, "N0", queued_at=minutes[0])  # not visible to the caller, but first
     waiting = [own(State.QUEUED, faculty, f"N{n}", created_at=now, queued_at=minutes[n]) for n in (2, 1)]
     running = own(
         State.RUNNING, faculty, "N3", created_at=minutes[0], queued_at=minutes[1], last_response_at=minutes[2]
@@ -188,7 +188,7 @@ def test_list_without_known_ids_has_no_statuses(program: Caller) -> None:
 
 def test_number_of_queries_does_not_grow_with_the_number_of_ids(program: Caller, faculty: User) -> None:
     ids = [own(State.RUNNING, faculty, f"N{number}", source_id=number, **sent()).pk for number in range(30)]
-    program(STATUS, duplicateid=ids[0])  # the first call of a minute reserves calls in the database
+    program(STATUS, duplicateid=ids[0])  # The first call of a minute also reserves calls in the database.
     with CaptureQueriesContext(connection) as single:
         program(STATUS, duplicateid=ids[1])
     assert len(single) == 1

@@ -1,1 +1,1 @@
-"""Several machines on one PostgreSQL and one Redis: each is a supervisor with its processes and a folder of its own."""
+"""Tests several hosts with one PostgreSQL and one Redis. Each host is a supervisor with its processes and folder."""

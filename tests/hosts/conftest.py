@@ -1,4 +1,4 @@
-"""Runs only where the suite runs on PostgreSQL: the servers of these tests are their own, and are not always there."""
+"""Skips these tests unless the test suite runs on PostgreSQL, because they start their own servers."""
 
 import pytest
 from django.conf import settings

@@ -1,7 +1,7 @@
-"""An installation whose workers run on several hosts, with a PostgreSQL and a Redis that a test may stop.
+"""Runs an installation with workers on several simulated hosts, with a PostgreSQL and a Redis that a test can stop.
 
-A host is what one ``manage.py worker`` starts: process groups of their own, with a working folder of their own. They
-share nothing but the database, the broker and the Moodle.
+A host consists of the processes of one ``manage.py worker`` with their own folder. The hosts share only the database,
+the broker and the Moodle.
 """
 
 import os
@@ -21,16 +21,16 @@ from tests.chaos.processes import HERE, Process, python, wait_until
 
 SLOTS = 3
 PATIENCE = 60.0
-# The tests hold copies in Moodle until everything is as they need it, which takes long on a busy machine.
+# The timeout is long, because on a busy machine it takes long until all processes are in the state that a test needs.
 LONG = ("MOODLE_DUPLICATION_TIMEOUT", "CHECK_LIMIT_LEAST", "CHECK_LIMIT_UNKNOWN", "CHECK_STILL_LEAST")
 PERIODS = SCALED | {"MOODLE_CONCURRENCY": str(SLOTS)} | dict.fromkeys(LONG, "300")
 
 
 class SeveralHosts(Installation):
-    """Web and sandbox, and as many hosts with workers as a test wants."""
+    """A web process, a sandbox, and any number of hosts with workers."""
 
     def __init__(self, folder: Path, *, hosts: int, scaled: bool, speed: float, **periods: str) -> None:
-        """``scaled``: with the short periods of tests; otherwise with the defaults."""
+        """``scaled``: use the short intervals of tests instead of the defaults."""
         periods = (PERIODS if scaled else {}) | periods
         super().__init__(folder, postgres=True, redis=True, seed=1, periods=periods, speed=speed)
         self.hosts = [self._host(number) for number in range(1, hosts + 1)]
@@ -52,17 +52,17 @@ class SeveralHosts(Installation):
             return connection.execute(query.encode(), values).fetchall()
 
     def use_database(self, name: str) -> str:
-        """Ask another database of the same server from now on. Returns its address."""
+        """Use another database of the same server from now on. Returns its URL."""
         assert self.postgres is not None
         self.postgres.database = name
         return self.postgres.url
 
     def reasons(self) -> list[str]:
-        """The reasons of all events."""
+        """Return the reasons of all events."""
         return [reason for (reason,) in self.ask("SELECT reason FROM duplication_jobevent")]
 
     def states(self) -> dict[str, str]:
-        """The states of all jobs by short name."""
+        """Return the states of all jobs by short name."""
         return dict(self.ask("SELECT shortname, state FROM duplication_duplicationjob"))
 
     def until_all_succeeded(self, patience: float = PATIENCE) -> None:
@@ -73,7 +73,7 @@ class SeveralHosts(Installation):
         self.until(succeeded, "the end of all jobs", patience)
 
     def until(self, condition: Any, what: str, patience: float = PATIENCE) -> None:
-        """Wait; a failure shows the jobs and what the hosts logged."""
+        """Wait until a condition holds. The error after the timeout shows the jobs and the logs of the hosts."""
         try:
             wait_until(condition, what, patience)
         except TimeoutError as late:
@@ -81,7 +81,7 @@ class SeveralHosts(Installation):
             raise AssertionError(f"{late}\n{self.states()}\n{logs}") from None
 
     def until_clusters_work(self) -> None:
-        """Until each host has had a worker of both clusters run a task."""
+        """Wait until on each host a worker of both clusters has run a task."""
 
         def all_work() -> bool:
             query = "SELECT COUNT(*) FROM duplication_clusterheartbeat WHERE at IS NOT NULL"
@@ -90,7 +90,7 @@ class SeveralHosts(Installation):
         self.until(all_work, "heartbeats of all clusters")
 
     def hosts_with_leases(self) -> list[Process]:
-        """The hosts whose workers drive a job at this moment."""
+        """Return the hosts whose workers are running a job."""
         rows = self.ask(
             "SELECT lease_owner FROM duplication_duplicationjob WHERE state = 'running' AND lease_owner <> ''"
         )
@@ -98,7 +98,7 @@ class SeveralHosts(Installation):
         return [host for host in self.hosts if driving & host.pids()]
 
     def lose(self, *hosts: Process) -> None:
-        """Kill every process of these hosts at once, as a power failure does."""
+        """Kill all processes of these hosts at once, as a power failure would."""
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in {pid for host in hosts for pid in host.pids()}:
                 with suppress(ProcessLookupError):
@@ -107,7 +107,7 @@ class SeveralHosts(Installation):
             wait_until(lambda host=host: not host.alive and not host.pids(), f"the end of {host.name}")  # type: ignore[misc]
 
     def page(self, path: str) -> requests.Response:
-        """A page as somebody without an account sees it."""
+        """Return a page as a person without an account sees it."""
         return requests.get(f"{self.web_url}{path}", timeout=20, allow_redirects=False)
 
     def person(self) -> Person:
@@ -121,7 +121,7 @@ def no_cluster_was_replaced(hosts: Iterable[Process]) -> None:
 
 @contextmanager
 def several_hosts(hosts: int, *, scaled: bool = True, speed: float = 20, **periods: str) -> Iterator[SeveralHosts]:
-    """An installation that runs for the block. PostgreSQL's user must reach its folder, so it is none of pytest's."""
+    """Run an installation during the block. Its folder is none of pytest's, because PostgreSQL's user must enter it."""
     with TemporaryDirectory(prefix="dupdash-hosts-", ignore_cleanup_errors=True) as folder:
         installation = SeveralHosts(Path(folder), hosts=hosts, scaled=scaled, speed=speed, **periods)
         try:

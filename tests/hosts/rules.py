@@ -1,4 +1,4 @@
-"""What must hold after a run with several hosts, beside the invariants of the chaos runs."""
+"""Checks the rules that must hold after a run with several hosts, in addition to the checks of the chaos runs."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ ALIAS = "hosts"
 
 
 def broken_rules(installation: SeveralHosts, plans: list[CopyPlan], blocker: DjangoDbBlocker) -> list[str]:
-    """The violations of the invariants of the chaos runs."""
+    """Return the violations that the checks of the chaos runs find."""
     assert installation.postgres is not None
     connections.settings[ALIAS] = connections.settings["default"] | dj_database_url.parse(installation.postgres.url)
     reader = installation.person()
@@ -33,9 +33,9 @@ def broken_rules(installation: SeveralHosts, plans: list[CopyPlan], blocker: Dja
 
 @dataclass(frozen=True)
 class Turn:
-    """When one job was queued, dispatched and sent, and when its source was free again.
+    """The times at which one job was queued, dispatched and sent, and at which its source was released.
 
-    ``repeated``: it was dispatched more than once, so the first time is not known.
+    ``repeated``: the job was dispatched more than once, so the time of the first dispatch is unknown.
     """
 
     shortname: str
@@ -48,7 +48,7 @@ class Turn:
 
     @classmethod
     def all_of(cls, installation: SeveralHosts) -> "list[Turn]":
-        """The turns of all jobs in the order of the queue."""
+        """Return the times of all jobs in the order of the queue."""
         said = "".join(host.output for host in installation.hosts)
         columns = "shortname, source_id, queued_at, dispatched_at, sent_at, source_released_at, attempts, id"
         rows = installation.ask(f"SELECT {columns} FROM duplication_duplicationjob ORDER BY queued_at, id")
@@ -56,7 +56,7 @@ class Turn:
 
 
 def met_before_seen(turns: list[Turn]) -> list[str]:
-    """Rule 4: no copy of a source is requested before the course of the one before was seen."""
+    """Return violations of rule 4: a copy was requested before the course of its source's previous copy was seen."""
     found = []
     for job in turns:
         found += [
@@ -68,7 +68,7 @@ def met_before_seen(turns: list[Turn]) -> list[str]:
 
 
 def overtaken(turns: list[Turn]) -> list[str]:
-    """Jobs are dispatched in the order of the queue; one is passed over only while another copy blocks its source."""
+    """Return jobs that were passed over in the queue although no other copy blocked their source."""
     found = []
     for place, first in enumerate(turns):
         for later in turns[place + 1 :]:

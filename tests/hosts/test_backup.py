@@ -1,4 +1,4 @@
-"""The backup and the restore of docs/operating.md, with its own commands: jobs go on in the restored database."""
+"""Tests the backup and restore commands of docs/operating.md: jobs continue in the restored database."""
 
 import re
 import shutil
@@ -11,13 +11,13 @@ from tests.hosts.installation import SeveralHosts, several_hosts
 
 
 def commands(program: str) -> list[str]:
-    """The lines of the document that run a program of PostgreSQL as its user."""
+    """Return the command lines of the document that run a program of PostgreSQL."""
     text = (HERE / "docs" / "operating.md").read_text()
     return re.findall(rf"^ +runuser -u postgres -- ({program} .*?)(?: +#.*)?$", text, re.MULTILINE)
 
 
 def run(installation: SeveralHosts, program: str, dump: Path) -> None:
-    """Run a command of the document on the server of the test, whose database has another name."""
+    """Run a command of the document on the PostgreSQL server and the database of the test."""
     (command,) = commands(program)
     names = {"/var/backups/dupdash.dump": str(dump)} | ({"dupdash": "postgres"} if program == "pg_dump" else {})
     words = [names.get(word, word) for word in command.split()]

@@ -1,4 +1,4 @@
-"""Redis and PostgreSQL go away and come back while two hosts work: jobs wait, and nothing is lost or made twice."""
+"""Tests outages of Redis and PostgreSQL with two hosts: jobs wait, and no job is lost or made twice."""
 
 import time
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def made_once(installation: SeveralHosts, *shortnames: str) -> bool:
 
 
 def test_hosts_do_not_take_each_others_heartbeats_for_silence(two_hosts: SeveralHosts) -> None:
-    """A heartbeat may come out at any host. The wait is longer than a silence may last."""
+    """Heartbeats that other hosts run do not lead to a restart, even after a longer time than may pass without one."""
     limit = float(two_hosts.environment["HEARTBEAT_LIMIT"])
     began = time.monotonic()
     two_hosts.until(lambda: time.monotonic() - began > 1.5 * limit, "a long time")

@@ -1,4 +1,4 @@
-"""The rules of runs with several hosts notice what breaks them."""
+"""Tests that the checks for runs with several hosts find violations."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -8,7 +8,7 @@ START = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def turn(shortname: str, source: int, queued: int, dispatched: int, released: int, *, repeated: bool = False) -> Turn:
-    """Times in seconds; the request is sent a second after the dispatch."""
+    """Return the times of a job in seconds. The request is sent a second after the dispatch."""
     at = [START + timedelta(seconds=second) for second in (queued, dispatched, dispatched + 1, released)]
     return Turn(shortname, source, *at, repeated=repeated)
 

@@ -1,4 +1,4 @@
-"""Four hosts make copies, and two of them are lost in the middle: nothing is made twice and nothing is lost."""
+"""Tests that no job is lost or made twice if two of four hosts die while they make copies."""
 
 import itertools
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ def test_every_copy_is_made_once_though_two_of_four_hosts_are_lost(
     sources = itertools.cycle(four_hosts.sources()[:SOURCES])
     plans = [CopyPlan(next(sources), f"HOST-{number}", f"Copy {number}", True, False) for number in range(COPIES)]
     request_all(four_hosts, plans)
-    # A short name that an unfinished job has is refused, whichever host made that job's copy.
+    # A short name of an unfinished job is refused, whichever host runs that job.
     with pytest.raises(AssertionError, match="already has this short name"):
         four_hosts.person().request_copy(plans[0])
 
@@ -49,7 +49,7 @@ def test_every_copy_is_made_once_though_two_of_four_hosts_are_lost(
 
 
 def request_all(installation: SeveralHosts, plans: list[CopyPlan]) -> None:
-    """Several people request the copies at the same time."""
+    """Request the copies as several people at the same time."""
 
     def request(some: list[CopyPlan]) -> None:
         person = installation.person()

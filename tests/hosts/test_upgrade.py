@@ -1,4 +1,4 @@
-"""Migrations of a new version run while the old version serves and works, as docs/operating.md says."""
+"""Tests that migrations of a new version can run while the old version is running, as in docs/operating.md."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from tests.chaos.clients import CopyPlan
 from tests.chaos.processes import HERE, python
 from tests.hosts.installation import several_hosts
 
-# What a migration may do while the old version runs: the old version neither reads nor writes any of this.
+# Changes that a migration may make while the old version runs, because the old version does not use these columns.
 MIGRATION = """
 from django.db import migrations, models
 
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
 
 
 def new_version(folder: Path) -> Path:
-    """A copy of the program with one more migration."""
+    """A copy of the program with an additional migration."""
     copy = folder / "new"
     for part in ("dupdash", "templates", "static"):
         shutil.copytree(HERE / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))

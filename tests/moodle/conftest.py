@@ -37,7 +37,7 @@ def client() -> Iterator[MoodleClient]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
-    """``serve(step, ...)`` starts a server on a real socket that answers one request with each step."""
+    """Return a function: ``serve(step, ...)`` starts a server on a real socket. Each step answers one request."""
     servers: list[Server] = []
 
     def start(*steps: Step, tls: str | None = None) -> Server:

@@ -1,4 +1,4 @@
-"""A server on a real socket, to test resets, stalls, partial answers and reused connections."""
+"""Runs a server on a real socket, to test resets, stalls, partial answers and reused connections."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Exchange:
-    """A request to a step. ``connection`` counts the accepted connections from 1."""
+    """A request that a step must answer. ``connection`` is the number of the connection, counted from 1."""
 
     sock: socket.socket
     connection: int
@@ -22,7 +22,7 @@ class Exchange:
 
 @dataclass
 class Step:
-    """How the server answers one request. ``run`` returns whether the connection stays open."""
+    """Defines how the server answers one request. ``run`` returns whether the connection stays open."""
 
     run: Callable[[Exchange], bool]
     reads: bool = True
@@ -105,7 +105,7 @@ def http_answer(body: bytes, *, status: str = "200 OK", length: int | None = Non
 
 
 def answers(value: object, *, then_closes: bool = False) -> Step:
-    """Send a good answer. The connection stays open, or is closed although the headers do not say so."""
+    """Return a step that sends a valid answer. It can close the connection although the headers do not say so."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(http_answer(json.dumps(value).encode()))
@@ -115,7 +115,7 @@ def answers(value: object, *, then_closes: bool = False) -> Step:
 
 
 def sends(data: bytes) -> Step:
-    """Send these bytes and close the connection."""
+    """Return a step that sends these bytes and closes the connection."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(data)
@@ -125,12 +125,12 @@ def sends(data: bytes) -> Step:
 
 
 def resets(*, reads: bool = True, after: bytes = b"") -> Step:
-    """Reset the connection: before the request is read, after it, or after a part of the answer."""
+    """Return a step that resets the connection: before or after reading the request, or in the middle of the answer."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(after)
         if not reads:
-            exchange.sock.recv(1)  # the client is sending: what stays unread makes the reset certain
+            exchange.sock.recv(1)  # The client is still sending. Unread data makes the reset certain.
         exchange.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
 
@@ -138,7 +138,7 @@ def resets(*, reads: bool = True, after: bytes = b"") -> Step:
 
 
 def stalls(*, after: bytes = b"", reads: bool = True) -> Step:
-    """Send nothing more."""
+    """Return a step that sends nothing more, and keeps the connection open."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(after)
@@ -149,7 +149,7 @@ def stalls(*, after: bytes = b"", reads: bool = True) -> Step:
 
 
 def drips(data: bytes, *, after: bytes = b"", every: float = 0.02) -> Step:
-    """Send one byte at a time."""
+    """Return a step that sends the answer byte by byte."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(after)

@@ -1,4 +1,4 @@
-"""Helpers for tests of the client: replay captures, send a duplication, read the sent parameters."""
+"""Helpers for tests of the Moodle client: replay captures, send a duplication, read the sent parameters."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ TOKEN = "f00dfacef00dfacef00dfacef00dface"
 
 
 def replay(http: responses.RequestsMock, name: str) -> Any:
-    """Have the site answer as in this capture. Returns the body."""
+    """Have the site answer as in this capture. Returns the body of the answer."""
     captured = capture(name)
     body = captured["body"]
     http.post(
@@ -30,7 +30,7 @@ def replay(http: responses.RequestsMock, name: str) -> Any:
 
 
 def sent(http: responses.RequestsMock, index: int = -1) -> dict[str, str]:
-    """The parameters of the last request."""
+    """Return the parameters of the last request."""
     body = http.calls[index].request.body
     assert isinstance(body, str)
     return dict(parse_qsl(body, keep_blank_values=True, strict_parsing=True))

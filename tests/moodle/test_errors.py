@@ -1,4 +1,7 @@
-"""The error of each error code, HTTP status and kind of body, and whether Moodle may have started."""
+"""Tests which error the client raises for each error code, HTTP status and kind of body.
+
+The error also says whether Moodle may have started a copy.
+"""
 
 import json
 import pickle
@@ -75,7 +78,8 @@ def test_refused_read_raises_the_same_error_and_is_not_repeated(
     assert len(http.calls) == 1
 
 
-# Not captured: read in Moodle's code (lib/setup.php, require_login() and the authentication of web services).
+# These codes were not captured, but read in Moodle's code (lib/setup.php, require_login() and the authentication of
+# web services).
 FROM_THE_CODE = {
     "upgraderunning",
     "sitepolicynotagreed",
@@ -89,7 +93,7 @@ FROM_THE_CODE = {
 }
 
 
-# The start call of the Moodle plugin answers these; tests/service_contract checks them on a Moodle with the plugin.
+# The start call of the Moodle plugin sends these codes. tests/service_contract checks them on a real site.
 FROM_THE_PLUGIN = {"enddatebeforestartdate", "nostartdatenoenddate", "courseidnumbertaken"}
 
 
@@ -240,7 +244,7 @@ def check(body: bytes, status: int) -> None:
             if error is not None:
                 assert str(error).endswith((".", "!", "?"))
                 assert isinstance(error.errorcode, str)
-                str(error).encode()  # whatever is shown or stored must be able to
+                str(error).encode()  # Shown and stored texts must be encodable.
 
 
 def failure(ask: Callable[[], object]) -> MoodleError | None:

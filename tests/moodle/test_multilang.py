@@ -1,4 +1,4 @@
-"""Names in several languages: which Moodle accepts, and which language is shown."""
+"""Tests names in several languages: which names Moodle accepts, and which language dupdash shows."""
 
 import pytest
 

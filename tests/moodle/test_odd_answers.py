@@ -1,4 +1,4 @@
-"""Partly readable answers, and answers that do not come from Moodle."""
+"""Tests answers that are only partly readable, and answers that do not come from Moodle."""
 
 import json
 
@@ -18,7 +18,7 @@ CATEGORY = {"id": 1, "name": "C", "parent": 0, "depth": 1, "path": "/1", "sortor
 BLOCKED = "<html><head><title>Just a moment…</title></head><body>Checking your browser</body></html>"
 
 
-# --- lists of which some records are odd -----------------------------------------------------------------------
+# --- Lists with some invalid records ---------------------------------------------------------------------------
 
 
 def test_readable_courses_are_returned_and_odd_ones_named(
@@ -52,13 +52,13 @@ def test_unreadable_activity_is_counted_as_left_out(http: responses.RequestsMock
 
 
 def test_lookup_with_an_odd_course_is_not_trusted(http: responses.RequestsMock, client: MoodleClient) -> None:
-    """The answer decides whether a name is free, and whether a course was deleted."""
+    """A lookup with an invalid course is not trusted, because it decides whether a name is free or a course deleted."""
     http.post(ENDPOINT, json={"courses": [COURSE, {"id": 6, "shortname": "A"}]})
     with pytest.raises(NoTrustworthyAnswer):
         client.courses_by_shortname("A")
 
 
-# --- names that a database takes for equal ---------------------------------------------------------------------
+# --- Names that a database treats as equal ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_course_of_another_request_is_not_trusted(http: responses.RequestsMock, 
         client.courses_by_shortname("A")
 
 
-# --- text in front of the JSON ---------------------------------------------------------------------------------
+# --- Text in front of the JSON ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_error_in_the_form_of_other_scripts_is_recognized(http: responses.Reques
     assert "MOODLE_TOKEN" in raised.value.advice
 
 
-# --- what Moodle sent ------------------------------------------------------------------------------------------
+# --- Moodle's own message --------------------------------------------------------------------------------------
 
 
 def test_error_keeps_moodles_own_words(http: responses.RequestsMock, client: MoodleClient) -> None:
@@ -148,7 +148,7 @@ def test_error_without_a_message_of_moodle_has_no_words(http: responses.Requests
     assert raised.value.raw_error is None
 
 
-# --- something in front of Moodle ------------------------------------------------------------------------------
+# --- Proxies and firewalls in front of Moodle ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [403, 429, 502, 503])

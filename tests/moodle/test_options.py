@@ -110,7 +110,7 @@ def test_each_driver_describes_the_effect_of_each_option(driver: Driver) -> None
     for option in OPTIONS:
         behaviour = option.behaviours[driver]
         assert len(behaviour.effects) > int(option.default)
-        # An option that is on by default and off in this copy is never passed over in silence.
+        # An option that is on by default and off in this copy is always mentioned.
         off = behaviour.effects[0]
         assert off.copy or off.refusal
     assert [one.option for one in effects({}, driver)] == list(OPTIONS)

@@ -1,4 +1,4 @@
-"""The reads of the client, with captured answers of a Moodle 4.5.6."""
+"""Tests the read functions of the Moodle client with captured answers of a Moodle 4.5.6."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The token is only in the bodies of requests, not in errors, logs or URLs."""
+"""Tests that the token is only in the bodies of requests, never in errors, logs or URLs."""
 
 import logging
 import traceback
@@ -18,7 +18,7 @@ Serve = Callable[..., Server]
 
 
 def everything_known(error: BaseException) -> str:
-    """Everything that logs and error reports may show of an error: text, causes, and local variables."""
+    """Return everything that logs and error reports may show of an error: text, causes, and local variables."""
     words = ["".join(traceback.format_exception(error)), repr(error), repr(vars(error))]
     words += traceback.TracebackException.from_exception(error, capture_locals=True).format()
     for linked in (error.__cause__, error.__context__):
@@ -47,7 +47,7 @@ LEAKS: dict[str, Step] = {
 
 
 def failure(ask: Callable[[MoodleClient], Any], client: MoodleClient) -> MoodleError:
-    # pytest.raises() would keep this test's own frame, which knows the token, in the traceback.
+    # pytest.raises() would keep the frame of this test in the traceback, and the frame contains the token.
     try:
         ask(client)
     except MoodleError as error:

@@ -1,4 +1,4 @@
-"""Failures on real sockets: requests not sent, answers lost, timeouts, and kept-alive connections."""
+"""Tests failures on real sockets: requests not sent, answers lost, timeouts, and kept-alive connections."""
 
 import socket
 import subprocess
@@ -26,20 +26,20 @@ PATIENT: dict[str, Any] = {"connect_timeout": 10, "read_timeout": 10, "duplicati
 
 @pytest.fixture
 def nobody() -> Iterator[str]:
-    """An address that refuses connections."""
+    """The URL of a port that refuses connections."""
     with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))  # bound and not listening: refuses, and nobody else gets the port
+        held.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 def lost(url: str, **settings: Any) -> MoodleError:
-    """The error of a duplication at ``url``."""
+    """Send a duplication to ``url``, and return the error."""
     with MoodleClient(url, TOKEN, **(PATIENT | settings)) as client, pytest.raises(MoodleError) as raised:
         duplicate(client)
     return raised.value
 
 
-# --- never sent -----------------------------------------------------------------------------------------
+# --- Requests that were not sent ------------------------------------------------------------------------
 
 
 def test_refused_connection_was_not_sent(nobody: str) -> None:
@@ -57,7 +57,7 @@ def test_unknown_name_was_not_sent() -> None:
 def test_connection_that_is_not_accepted_in_time_was_not_sent() -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         held = []
-        for _ in range(3):  # the queue is full: the next one waits
+        for _ in range(3):  # The queue of the listening socket is full, so the next connection waits.
             held.append(socket.socket())
             held[-1].setblocking(False)
             held[-1].connect_ex(full.getsockname())
@@ -82,7 +82,7 @@ def test_request_through_a_refused_proxy_tunnel_was_not_sent(serve: Serve, monke
 
 
 def test_answer_lost_by_a_proxy_may_have_started_something(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    # urllib3 calls this a ProxyError, too.
+    # urllib3 raises a ProxyError for this, too.
     proxy = serve(sends(b""), resets())
     monkeypatch.setenv("http_proxy", proxy.url)
     assert type(lost("http://moodle.invalid")) is NoTrustworthyAnswer
@@ -95,7 +95,7 @@ def test_answer_lost_by_a_proxy_may_have_started_something(serve: Serve, monkeyp
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A certificate for localhost that nobody trusts, with its key, in one file."""
+    """An untrusted certificate for localhost, with its key in the same file."""
     folder: Path = tmp_path_factory.mktemp("tls")
     both = folder / "both.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
@@ -154,7 +154,7 @@ def test_missing_certificate_file_is_a_configuration_fault(monkeypatch: pytest.M
     assert error.function == "core_course_duplicate_course"
 
 
-# --- perhaps sent ---------------------------------------------------------------------------------------
+# --- Requests that may have been sent -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_error_status_is_reported_although_its_page_is_lost(serve: Serve) -> Non
 
 
 def test_maintenance_from_the_command_line_is_a_configuration_fault(serve: Serve) -> None:
-    # What lib/setup.php says before anything else runs, with `php admin/cli/maintenance.php --enable`.
+    # The answer of lib/setup.php after `php admin/cli/maintenance.php --enable`.
     server = serve(
         sends(http_answer(b"<html>", status="503 Moodle under maintenance")),
         sends(http_answer(b"<html>", status="503 Service Unavailable")),
@@ -255,7 +255,7 @@ def test_maintenance_from_the_command_line_is_a_configuration_fault(serve: Serve
     assert type(lost(server.url)) is NoTrustworthyAnswer
 
 
-# --- connections ----------------------------------------------------------------------------------------
+# --- Connections ----------------------------------------------------------------------------------------
 
 
 def test_reads_share_a_connection(serve: Serve) -> None:

@@ -1,4 +1,4 @@
-"""Duplicating and deleting courses: the sent parameters, and the answers that are trusted."""
+"""Tests duplicating and deleting courses with the client: the sent parameters, and which answers are trusted."""
 
 import pytest
 import responses

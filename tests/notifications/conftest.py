@@ -17,7 +17,7 @@ def _addresses(settings: Any) -> None:
 
 @pytest.fixture
 def sent_mail(db: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The mails that are sent, without daily summaries."""
+    """The list of sent mails. Daily digests are switched off."""
     monkeypatch.setattr(daily_digest, "start_due_digests", lambda: None)
     mail.outbox = []
     return mail.outbox
@@ -25,7 +25,7 @@ def sent_mail(db: None, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.fixture
 def post_office(settings: Any) -> Iterator[type[FailingBackend]]:
-    """A mail backend that fails as a test requests."""
+    """A mail backend that a test can make fail."""
     settings.EMAIL_BACKEND = "tests.notifications.support.FailingBackend"
     FailingBackend.reset()
     yield FailingBackend

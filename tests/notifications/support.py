@@ -1,4 +1,4 @@
-"""Helpers for tests of mails: the housekeeping task, preferences, and a failing mail server."""
+"""Helpers for tests of mails: run housekeeping, set preferences, move jobs, and simulate a failing mail server."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -20,14 +20,14 @@ from dupdash.notifications.topics import Topic, When
 
 
 def sweep() -> list[EmailMessage]:
-    """Run housekeeping once. Returns the mails that it sent."""
+    """Run the housekeeping task once. Returns the mails that it sent."""
     before = len(mail.outbox)
     tasks.send_due()
     return list(mail.outbox[before:])
 
 
 def choose(person: User, **columns: Any) -> Preferences:
-    """Save preferences, as the page of preferences does."""
+    """Save preferences like the page *Preferences*."""
     preferences, _ = Preferences.objects.update_or_create(user=person, defaults=columns)
     return preferences
 
@@ -41,14 +41,14 @@ def others(topic: Topic, when: When) -> dict[str, Any]:
 
 
 def teaches_from_now_on(person: User) -> None:
-    """Make this person faculty, without other roles."""
+    """Make this person a faculty member without other roles."""
     person.groups.set([Group.objects.get_or_create(name=Role.FACULTY.value)[0]])
-    # A role is read once for each request.
+    # Roles are read once for each request, so the cached roles are removed.
     person.__dict__.pop("_roles", None)
 
 
 def succeed(job: DuplicationJob, course_id: int = 77) -> None:
-    """Move a queued job to succeeded by the engine's transitions."""
+    """Move a queued job to *succeeded* with the engine's transitions."""
     start(job)
     move_job(
         job,
@@ -74,7 +74,7 @@ def fail(job: DuplicationJob, code: str = "nopermissions", message: str = "Sorry
 
 
 def lose(job: DuplicationJob) -> None:
-    """Move a job to unresolved."""
+    """Move a job to *unresolved*."""
     start(job)
     move_job(job, State.CHECKING, kind="checking", reason="The answer was lost.")
     move_job(job, State.UNRESOLVED, kind="unresolved", reason="Looked 9 times: no proof.")
@@ -98,13 +98,13 @@ def rows(channel: Channel = Channel.MAIL) -> list[Notification]:
 
 
 def earlier(model: type[Any], **ages: timedelta) -> None:
-    """Set the times of all rows back."""
+    """Move the times of all rows into the past."""
     for row in model.objects.all():
         model.objects.filter(pk=row.pk).update(**{name: getattr(row, name) - age for name, age in ages.items()})
 
 
 class FailingBackend(BaseEmailBackend):
-    """Delivers to the test outbox, or fails on request: at the connection, or for an address."""
+    """A mail backend that delivers to the test outbox, or fails on request: at the connection, or for an address."""
 
     unreachable: Exception | None = None
     refuses: dict[str, Exception] = {}

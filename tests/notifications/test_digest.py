@@ -1,4 +1,4 @@
-"""The daily digest: when it is sent, to whom, and what it contains."""
+"""Tests the daily digest: when it is sent, to whom, and what it contains."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,7 @@ def _hour(settings: Any, clock: Clock, db: None) -> None:
 
 
 def quiet(administrator: User) -> None:
-    """Disable immediate mails, so that only the digest is left."""
+    """Switch off immediate mails, so that only the digest is sent."""
     choose(administrator, own=dict.fromkeys(Topic.values, "never"), others=dict.fromkeys(Topic.values, "never"))
 
 
@@ -110,7 +110,7 @@ def test_late_digest_covers_everything_since_the_last_one(administrator: User, c
     quiet(administrator)
     sweep()
     fail(a_job(shortname="FIRST"))
-    # Nobody at work until the afternoon.
+    # No worker runs until the afternoon.
     clock.forward(19 * HOUR)
     fail(a_job(shortname="SECOND"))
     (first,) = sweep()
@@ -136,7 +136,7 @@ def test_digest_goes_to_those_who_chose_it(administrator: User, help_desk: User,
     choose(faculty, figures=True)
     mails = until_morning(clock)
     assert to(mails) == [help_desk.email]
-    # Deciding is not theirs.
+    # The help desk cannot decide requests.
     assert "WAITING FOR APPROVAL" not in mails[0].body
 
 
@@ -207,7 +207,7 @@ def test_digest_hour_is_in_the_recipients_time_zone(administrator: User, clock: 
     clock.forward(0.2 * HOUR)
     (summary,) = sweep()
     assert "to 2 Mar, 07:00 JST" in summary.body
-    # Moving to another zone makes it no second one.
+    # After a change of the time zone no second digest is sent.
     choose(administrator, time_zone="America/New_York")
     clock.forward(14 * HOUR)
     assert sweep() == []

@@ -1,4 +1,4 @@
-"""The text of mails, also with hostile names and reasons."""
+"""Tests the text of mails, also with hostile names and reasons."""
 
 from datetime import timedelta
 from email import policy
@@ -26,12 +26,12 @@ HOSTILE = "X\r\nBcc: everybody@example.org\r\n\r\nClick http://evil.example \u20
 
 
 def parsed(message: EmailMessage) -> Any:
-    """The mail as its recipient gets it."""
+    """Return the mail as its recipient gets it."""
     return BytesParser(policy=policy.default).parsebytes(message.message().as_bytes())
 
 
 def every_mail(administrator: User, requester: User, **columns: Any) -> list[EmailMessage]:
-    """One mail of each kind."""
+    """Send and return one mail of each kind."""
     choose(requester, own=dict.fromkeys(Topic.values, When.NOW))
     given = {"requester": requester, **columns}
     approval_actions.approve(a_job(State.AWAITING_APPROVAL, "A", **given), actor=administrator)
@@ -60,7 +60,7 @@ def test_names_cannot_inject_headers_or_lines(administrator: User, sent_mail: An
         assert read["To"] in (administrator.email, mean.email)
         assert not any(line.startswith(("Bcc", "Click", "Subject")) for line in text.splitlines()), text
         assert not set("\x07\x1b\u202e") & set(text)
-    # Text, not HTML: nothing is escaped, nothing is taken away.
+    # Mails are plain text, so names are neither escaped nor stripped.
     assert "<b>&amp;</b>" in parsed(mails[0]).get_content()
 
 

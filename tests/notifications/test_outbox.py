@@ -1,4 +1,4 @@
-"""The outbox sends each mail once, retries failed mails, and gives up in the end."""
+"""Tests the outbox: it sends each mail once, retries failed mails, and gives up after some attempts."""
 
 import smtplib
 from datetime import timedelta
@@ -47,7 +47,7 @@ def test_mail_of_a_dead_worker_is_sent_again(faculty: User, sent_mail: Any, cloc
     outbox.collect()
     item = rows()[0]
     assert sender._claim(item)
-    # The worker is gone. While it could still be at it, nobody else sends it.
+    # The worker has died. Until its claim expires, no other worker sends the mail.
     assert sweep() == []
     clock.forward(sender.CLAIM.total_seconds() + 1)
     assert to(sweep()) == [faculty.email]
@@ -58,7 +58,7 @@ def test_mail_of_a_dead_worker_is_sent_again(faculty: User, sent_mail: Any, cloc
 def test_mail_sent_twice_has_the_same_message_id(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     first = sweep()
-    # Sent, and the worker died before it could say so.
+    # The mail was sent, but the worker died before it could record this.
     Notification.objects.update(delivery=Delivery.WAITING, due_at=timezone.now())
     second = sweep()
     assert len(first) == len(second) == 1
@@ -191,7 +191,7 @@ def test_unreachable_mail_server_uses_up_no_attempt(
     assert [row.attempts for row in rows()] == [0, 0, 0]
     assert mail_problems().failing_since is not None
     assert "refused" in mail_problems().error
-    # It is left alone for a while, and for longer after that.
+    # The mail server is tried again after a while, and then after a longer while.
     post_office.unreachable = None
     assert sweep() == []
     clock.forward(61)
@@ -211,7 +211,7 @@ def test_returned_mail_server_is_noticed_without_due_mail(
     sweep()
     assert mail_problems().failing_since is not None
     post_office.unreachable = None
-    # It is left alone for as long as if there were something to send.
+    # Without due mail the server is also tried only after this time.
     clock.forward(61)
     sweep()
     assert mail_problems().failing_since is not None
@@ -219,7 +219,7 @@ def test_returned_mail_server_is_noticed_without_due_mail(
     sweep()
     assert not mail_problems()
     assert post_office.connections == 1
-    # Nothing is due, and nothing is wrong: nobody is asked.
+    # No mail is due and the server works, so the server is not contacted.
     sweep()
     assert post_office.connections == 1
 
@@ -261,7 +261,7 @@ def test_old_event_makes_no_mail(faculty: User, sent_mail: Any) -> None:
 
 
 def test_event_committed_late_is_not_missed(faculty: User, colleague: User, sent_mail: Any) -> None:
-    """Ids are assigned before the commit: event 7 may be visible before event 6."""
+    """An event that is committed late is not missed, although events with higher ids were already read."""
     late = a_job(requester=faculty, shortname="LATE")
     event = JobEvent.objects.create(job=late, kind="failed", from_state="running", to_state="failed", reason="Late.")
     succeed(a_job(requester=colleague, shortname="EARLY"))

@@ -1,4 +1,4 @@
-"""The page of preferences."""
+"""Tests the page *Preferences*, on which people choose their mails and time zone."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def as_person(user: User) -> Client:
 
 
 def shown(client: Client) -> dict[str, Any]:
-    """The values that an unchanged form would send."""
+    """Return the values that the unchanged form would send."""
     form = client.get(URL).context["form"]
     return {name: form[name].value() for name in form.fields if form[name].value() not in (None, False)}
 

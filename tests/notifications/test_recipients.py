@@ -1,4 +1,4 @@
-"""Who gets a mail about which event, with real transitions."""
+"""Tests who gets a mail about which event."""
 
 from typing import Any
 
@@ -188,7 +188,7 @@ def test_copies_of_the_command_line_are_reported_to_watchers(administrator: User
 
 
 def test_every_event_that_ends_a_job_is_reported(faculty: User, sent_mail: Any) -> None:
-    """Also an event of a new kind: the state after it counts."""
+    """Every event that ends a job is reported, also an event of an unknown kind, because its new state counts."""
     job = a_job(requester=faculty)
     JobEvent.objects.create(job=job, kind="brand_new", from_state="running", to_state="failed", reason="Somehow.")
     assert subjects(sweep()) == ["[dupdash] Failed: NEW-1"]

@@ -1,4 +1,4 @@
-"""The task that sends mail, also with mail servers that hang or fail."""
+"""Tests the task that sends mail, also with mail servers that hang or fail."""
 
 import contextlib
 import signal
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 
 class TricklingServer:
-    """A mail server with an endless greeting. It counts simultaneous connections."""
+    """A mail server that sends an endless greeting, and counts simultaneous connections."""
 
     def __init__(self, seconds: float) -> None:
         self.at_once = self.most_at_once = self.connections = 0

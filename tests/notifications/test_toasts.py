@@ -1,4 +1,4 @@
-"""Toasts: short messages about finished copies on every page."""
+"""Tests toasts: short messages on every page about finished copies and new requests."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ URL = "/news/"
 
 
 def ask(user: User) -> dict[str, str] | None:
-    """The toasts that a page of this person gets now."""
+    """Return the toasts that a page of this person gets now."""
     client = Client()
     client.force_login(user)
     answer = client.get(URL, headers={"HX-Request": "true"})

@@ -1,3 +1,3 @@
-"""A Moodle and its settings, as the tests of the engine have them."""
+"""Uses the fixtures of the engine's tests: a sandbox and its settings."""
 
 from tests.duplication.fixtures import clock, moodle  # noqa: F401 - fixtures

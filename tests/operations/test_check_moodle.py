@@ -1,4 +1,4 @@
-"""``manage.py check_moodle``: which site, what the token lacks, what to do."""
+"""Tests ``manage.py check_moodle``: it names the site, missing functions and capabilities, and what to do."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -123,7 +123,7 @@ def test_command_works_before_the_first_migrate(
     assert "Worker:  not known, because the database has no tables. Run migrate." in out
 
 
-# --- capabilities ----------------------------------------------------------------------------------------------
+# --- Capabilities ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("capability", [one for one in CAPABILITIES if one.required], ids=lambda one: one.name)
@@ -161,7 +161,7 @@ def test_capabilities_with_the_same_consequence_are_named_together(moodle: Moodl
 
 
 def test_capability_in_own_copies_only_is_missing(moodle: Moodle, check: Callable[[], Ran]) -> None:
-    """The search finds a source and its copy, because both have a word in their names."""
+    """A capability that the account has only in its own copies counts as missing."""
     with open_client() as client:
         first = client.search_courses("", perpage=1)[0]
     moodle.state.change(first.id, shortname="ZOOTOMY-1")
@@ -177,7 +177,7 @@ def test_account_without_categories_lacks_a_capability(moodle: Moodle, check: Ca
     assert "moodle/category:viewcourselist" in err
 
 
-# --- answers that are odd in one place -------------------------------------------------------------------------
+# --- Answers with one invalid part -----------------------------------------------------------------------------
 
 
 def test_records_that_were_left_out_are_named(moodle: Moodle, check: Callable[[], Ran]) -> None:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that the server has closed are noticed without a query."""
+"""Tests that connections which PostgreSQL has closed are noticed without a query."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""``manage.py doctor``: every fault is named with what to do, and a trial copy leaves nothing behind."""
+"""Tests ``manage.py doctor``: it names each fault and what to do, and its trial copy leaves no course."""
 
 import socket
 from collections.abc import Callable
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _no_test_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The suite sets it, and Django warns of it in deployment."""
+    """Remove an environment variable of the test suite, about which Django's deployment check warns."""
     monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE", raising=False)
 
 
 def doctor(*arguments: str) -> str:
-    """What the doctor prints; with the error at the end, if there is one."""
+    """Run the command. Returns its output, followed by the error if there is one."""
     output = StringIO()
     try:
         call_command("doctor", *arguments, stdout=output, no_color=True)
@@ -37,7 +37,7 @@ def doctor(*arguments: str) -> str:
 
 @pytest.fixture
 def good_host(settings: Any, tmp_path: Any) -> None:
-    """A host without a fault."""
+    """The settings of a host without a fault."""
     settings.SITE_URL = "https://dupdash.example.edu"
     settings.ALLOWED_HOSTS = ["dupdash.example.edu"]
     settings.STATIC_ROOT = tmp_path
@@ -99,7 +99,7 @@ def test_no_moodle_configured(settings: Any, good_host: None) -> None:
 
 @pytest.fixture
 def working_inline(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """The command's wait does what a worker would do meanwhile."""
+    """Run the work of a worker whenever the command waits."""
 
     def work(seconds: float) -> None:
         job = DuplicationJob.objects.filter(state=State.QUEUED).first()

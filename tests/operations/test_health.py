@@ -1,4 +1,4 @@
-"""What load balancers are answered: alive, and ready with the reasons."""
+"""Tests the answers to load balancers: ``/healthz``, and ``/readyz`` with the reasons."""
 
 from datetime import timedelta
 from typing import Any
@@ -24,7 +24,7 @@ def checks_of(client: Client, **headers: str) -> tuple[int, dict[str, dict[str, 
 
 
 def test_alive_without_database(client: Client) -> None:
-    """Without the ``db`` fixture each query of this test would fail."""
+    """``/healthz`` uses no database: without the fixture ``db`` each query of this test would fail."""
     answer = client.get("/healthz")
     assert (answer.status_code, answer.content) == (200, b"ok\n")
 
@@ -55,7 +55,7 @@ def test_not_ready_after_the_last_heartbeat(client: Client, running_worker: None
 
 
 def test_ready_while_moodle_is_down(client: Client, running_worker: None, settings: Any) -> None:
-    """Jobs are accepted and wait, so the site stays in service."""
+    """dupdash is ready while Moodle is down, because it accepts jobs, which wait."""
     settings.MOODLE_URL = "https://moodle.example.edu"
     MoodleHealth.current()
     MoodleHealth.objects.update(paused_at=timezone.now(), last_response_at=timezone.now(), is_outage=True)

@@ -1,4 +1,4 @@
-"""The metrics as Prometheus reads them, and the dashboard that shows them."""
+"""Tests the metrics for Prometheus, and that the Grafana dashboard uses existing metrics."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def _new_collector(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scrape() -> dict[str, Metric]:
-    """What a real parser of Prometheus' format makes of the answer."""
+    """Return the metrics, read with a parser of Prometheus' format."""
     answer = Client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200
     return {family.name: family for family in text_string_to_metric_families(answer.content.decode())}

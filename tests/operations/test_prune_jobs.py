@@ -1,4 +1,4 @@
-"""Old jobs are archived and deleted; what is still needed stays."""
+"""Tests ``manage.py prune_jobs``: old jobs are archived and deleted, and jobs that are still needed are kept."""
 
 import gzip
 import json

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Interrupts copies of the plugin in a real Moodle on this machine, and looks for what is left of them.
+"""Interrupts copies of the plugin in a real Moodle on this machine, and checks that nothing is left of them.
 
-Never run it on a site that anybody uses: it kills PHP processes and database connections (its own only), and deletes
-the courses that it made. Run it as root or as the web server's user, where cron does not run at the same time:
+Never run it on a site in use: it kills PHP processes and database connections (only its own), and deletes the courses
+that it made. Run it as root or as the web server's user, on a machine where cron is switched off:
 
     MOODLE_URL=… MOODLE_TOKEN=… MOODLE_DIR=/var/www/moodle MOODLE_DATA=/var/moodledata MOODLE_DB=moodle \\
     MOODLE_SOURCE_IDS=3,4,5 MOODLE_CATEGORY=2 python3 faults.py load 24 8
@@ -12,8 +12,8 @@ the courses that it made. Run it as root or as the web server's user, where cron
     … faults.py cancel backup restore
 
 `load COPIES RUNNERS` makes copies with people and moved dates, and compares each with its source. `kill`, `reaper`,
-`connection` and `cancel` start one copy for each named moment and interrupt it there: by SIGKILL, by SIGKILL of the
-clean-up afterwards as well, by KILL CONNECTION in the database, and by the web service.
+`connection` and `cancel` start one copy for each named step and interrupt it there: by SIGKILL, by SIGKILL of the
+copy and then of the clean-up task, by KILL CONNECTION in the database, and by the web service.
 """
 
 import json
@@ -43,7 +43,7 @@ DAY = 86400
 LOG = Path(tempfile.gettempdir()) / "faults.log"
 REAP = ["php", f"{CODE}/admin/cli/scheduled_task.php", "--execute=\\local_asyncduplicate\\task\\reap"]
 
-# Rows that must not point at nothing: what is counted, before and after.
+# Queries that count rows with a reference to a missing row, before and after the copies.
 ORPHANS = {
     "contexts of courses": "mdl_context x LEFT JOIN mdl_course y ON y.id = x.instanceid"
     " WHERE x.contextlevel = 50 AND y.id IS NULL",
@@ -139,7 +139,7 @@ def temporary() -> set[str]:
 
 
 class Before:
-    """What there was before, to be compared with what there is afterwards."""
+    """The state of the site before a copy, to be compared with its state afterwards."""
 
     def __init__(self) -> None:
         self.orphans = {name: number(f"SELECT COUNT(*) FROM {rest}") for name, rest in ORPHANS.items()}
@@ -147,7 +147,7 @@ class Before:
         self.courses = {row[0] for row in sql("SELECT id FROM mdl_course")}
 
     def left(self, made: set[str]) -> list[str]:
-        """What is there now and should not be; ``made`` are the courses that should."""
+        """Return what is left on the site but should not be. ``made``: the courses that should exist."""
         found = []
         for name, rest in ORPHANS.items():
             now = number(f"SELECT COUNT(*) FROM {rest}")
@@ -160,7 +160,7 @@ class Before:
         return found
 
 
-# --- The moments ------------------------------------------------------------------------------------------
+# --- The steps --------------------------------------------------------------------------------------------
 
 
 def in_backup(id: str, row: dict[str, str]) -> bool:
@@ -172,7 +172,7 @@ def in_restore(id: str, row: dict[str, str]) -> bool:
 
 
 def between(id: str, row: dict[str, str]) -> bool:
-    """The backup is complete, and the plugin has hidden the course in it: the last thing before the new course."""
+    """Whether the backup is complete and the plugin has hidden the course in it, right before it creates the course."""
     try:
         text = (DATA / "temp" / "backup" / id / "course" / "course.xml").read_text()
     except OSError:
@@ -219,7 +219,7 @@ def kill(id: str, process: subprocess.Popen) -> None:
 
 
 def reaper(id: str, process: subprocess.Popen) -> None:
-    """Kills the process, and then the clean-up after it as well."""
+    """Kill the process of the copy, and then the clean-up task."""
     kill(id, process)
     cleaning = subprocess.Popen(REAP, user=USER, stdout=subprocess.DEVNULL, cwd=CODE)
     time.sleep(random.uniform(0.5, 2))
@@ -294,7 +294,7 @@ def interrupt(how: Callable[[str, subprocess.Popen], None], moments: list[str]) 
 
 
 def shape(course: str) -> list[list[str]]:
-    """What two courses have in common when one is a copy of the other, people included."""
+    """Return the properties of a course that must be equal in its copy, including people."""
     return sql(
         f"SELECT 'sections', COUNT(*) FROM mdl_course_sections WHERE course = {course} UNION ALL"
         " SELECT m.name, COUNT(*) FROM mdl_course_modules cm JOIN mdl_modules m ON m.id = cm.module"
@@ -312,7 +312,7 @@ def due_dates(course: str) -> list[int]:
 
 
 def differences(row: dict[str, str]) -> list[str]:
-    """What a finished copy is not."""
+    """Return the differences between a finished copy and its request."""
     source, course = row["sourceid"], row["courseid"]
     found = []
     fields = "shortname, visible, startdate, (SELECT COUNT(*) FROM mdl_course y WHERE y.shortname = x.shortname)"

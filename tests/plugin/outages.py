@@ -1,18 +1,18 @@
 #!/usr/bin/env python3
-"""Interrupts the copies of a dupdash in front of a real Moodle with the plugin, and compares what both say in the end.
+"""Interrupts copies that dupdash makes on a real Moodle with the plugin, and compares the results of both.
 
-Never run it on a site that anybody uses: it kills PHP processes, restarts the database server, and deletes the courses
-that it made. It needs root or the web server's user, the environment of `faults.py`, and a Moodle without cron: it
-starts the cron processes itself.
+Never run it on a site in use: it kills PHP processes, restarts the database server, and deletes the courses that it
+made. It needs root or the web server's user, the environment of `faults.py`, and a Moodle whose cron is switched off,
+because it starts the cron processes itself.
 
     … python -m tests.plugin.outages kill backup restore between
     … python -m tests.plugin.outages cron 300
     … python -m tests.plugin.outages database "systemctl restart mariadb"
 
-`kill` starts one copy for each named moment and kills its PHP process there. `cron` requests copies, has Moodle's cron
-stand still for so many seconds, and starts it again. `database` restarts the database server with a command of the
-shell while copies are made. Nothing may be made twice or left behind, and each row of the plugin must end in 900 or
-1000, as the job of dupdash says.
+`kill` starts one copy for each named step and kills its PHP process there. `cron` requests copies, stops Moodle's cron
+for this many seconds, and starts it again. `database` restarts the database server with a shell command while copies
+are made. No course may be made twice or left behind, and each row of the plugin must have the final status 900 or 1000,
+in agreement with the job of dupdash.
 """
 
 import contextlib
@@ -41,12 +41,12 @@ COPIES = 8
 PATIENCE = 600.0
 ENDED = {"900", "1000"}
 START = date(2030, 2, 4)
-# The moments of which a copy of the size of a usual course gives enough time.
+# The steps that last long enough in a copy of a usual course.
 MOMENTS = {name: faults.MOMENTS[name] for name in ("backup", "restore", "between", "created", "end")}
 
 
 class Cron:
-    """Moodle's cron: ad hoc task processes, and the scheduled tasks one time after the other."""
+    """Moodle's cron: processes for ad hoc tasks, and one process that runs the scheduled tasks again and again."""
 
     def __init__(self) -> None:
         self._runs = threading.Event()
@@ -74,7 +74,7 @@ class Cron:
         self._runs.set()
 
     def stop(self) -> None:
-        """Let every process finish the task that it works on."""
+        """Stop cron after every process has finished its current task."""
         self._runs.clear()
         for process in list(self._processes):
             with contextlib.suppress(ProcessLookupError):
@@ -90,7 +90,7 @@ class Cron:
 
 
 class Run:
-    """A dupdash with its jobs, and the Moodle behind it."""
+    """An installation of dupdash with its jobs, and the Moodle that it uses."""
 
     def __init__(self, installation: Installation, cron: Cron) -> None:
         self.installation = installation
@@ -179,7 +179,7 @@ def kill(run: Run, moments: list[str]) -> bool:
         while not reached(duplicate_id, row) and row["status"] not in ENDED:
             time.sleep(0.01)
             row = faults.job(duplicate_id)
-        # The process that holds the lock of the row is the one that works on it.
+        # The process that holds the lock of the row works on the copy.
         pid = int(faults.sql(f"SELECT pid FROM mdl_task_adhoc WHERE id = {row['taskid']}")[0][0])
         os.kill(pid, signal.SIGKILL)
         begun = time.monotonic()
@@ -189,7 +189,7 @@ def kill(run: Run, moments: list[str]) -> bool:
 
 
 def stop_cron(run: Run, seconds: float) -> bool:
-    """The first half of the copies is under way when the cron stops, the second is requested meanwhile."""
+    """Stop cron while half of the copies are being made, request the other half, and start cron again."""
     run.cron.start()
     ids = run.request(COPIES // 2)
     run.wait(ids[:1], lambda job: job.moodle_started_at, "the first copy")

@@ -1,4 +1,4 @@
-"""The zip that Moodle's installer takes, and what every PHP file of the plugin has to have."""
+"""Tests the zip file for Moodle's installer, and the required parts of every PHP file of the plugin."""
 
 import re
 import shutil
@@ -67,7 +67,7 @@ def test_language_strings_are_sorted_and_complete():
 
 @pytest.mark.skipif(shutil.which("php") is None, reason="there is no PHP here")
 def test_every_php_file_can_be_parsed():
-    # One process for all: php -l takes one file at a time before PHP 8.3.
+    # One process checks all files, because before PHP 8.3 `php -l` takes only one file.
     script = (
         "foreach (array_slice($argv, 1) as $file) { try { token_get_all(file_get_contents($file), TOKEN_PARSE); }"
         " catch (ParseError $e) { echo $file, ': ', $e->getMessage(), PHP_EOL; $bad = true; } }"

@@ -1,15 +1,15 @@
-"""A whole term on real processes: a list is started, paused, killed in the middle, and every row must end true.
+"""Runs a large rollover with real processes: workers are killed in the middle, and every row must end correctly.
 
     .venv/bin/python -m tests.rollover.campaign [--rows 500] [--faults 0.05] [--seed 1] [--concurrency 6]
 
-Web, workers and sandbox are processes. Of the calls that make a copy, the given share meets a fault: a lost answer, a
-killed PHP process, an error in the restore. In the middle the batch is paused and resumed, and then every process of
-the workers is killed and started again. At the end each row is compared with what the sandbox made: what succeeded
-exists once and is complete, what failed or is unresolved has no complete copy, and nothing else was made. The suite
-does not run this.
+Web, workers and sandbox are processes. The given share of the calls that make a copy meets a fault: a lost answer, a
+killed PHP process, or an error in the restore. In the middle the batch is paused and resumed, and then all worker
+processes are killed and started again. At the end each row is compared with the courses in the sandbox: a succeeded
+copy exists once and is complete, a failed or unresolved one has no complete copy, and there are no other courses. The
+test suite does not run this.
 
-With MOODLE_URL, MOODLE_TOKEN, MOODLE_SOURCE_IDS and MOODLE_CATEGORY the copies are made on that site, without faults;
-the batch is undone at the end, so that every copy is deleted again.
+With MOODLE_URL, MOODLE_TOKEN, MOODLE_SOURCE_IDS and MOODLE_CATEGORY the copies are made on that site, without faults.
+At the end the batch is undone, so that every copy is deleted.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     site = real_site()
     concurrency = {"MOODLE_CONCURRENCY": str(arguments.concurrency)}
     with tempfile.TemporaryDirectory() as folder:
-        # A real site has its own pace: there the periods are those of an installation.
+        # With a real site the intervals are those of an installation.
         periods = {**site.settings, **concurrency} if site else {**SCALED, **concurrency}
         installation = Installation(Path(folder), seed=arguments.seed, periods=periods)
         try:
@@ -109,7 +109,7 @@ def _run(installation: Installation, rows: int, share: float) -> list[str]:
 
 
 def _run_there(installation: Installation, site: Site, rows: int) -> list[str]:
-    """Copy on a real site, and undo the batch."""
+    """Make the copies on a real site, and undo the batch."""
     set_up_django(installation)
     from django.contrib.auth import get_user_model
 
@@ -144,7 +144,7 @@ def _is_complete(job: Any) -> bool:
 
 
 def _start(installation: Installation, rows: int, sources: list[tuple[int, int]]) -> str:
-    """Start a list by the command line; the id of its batch."""
+    """Start a list with ``manage.py rollover``. Returns the id of the batch."""
     import io
 
     from django.core.management import call_command
@@ -169,7 +169,7 @@ def _until(condition: Any, what: str) -> None:
 
 
 def _compare(installation: Installation, batch: Any) -> list[str]:
-    """What is not true of the rows."""
+    """Return the rows whose state does not agree with the courses in the sandbox."""
     from dupdash.duplication.states import State
 
     made: dict[str, list[dict[str, Any]]] = {}

@@ -1,4 +1,4 @@
-"""What every test of plans has: a worker that runs."""
+"""Pretends in all tests of this folder that a worker is running."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files as spreadsheets and people write them."""
+"""Creates CSV files and workbooks for tests, as spreadsheet programs and people write them."""
 
 import io
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ def read(content: str | bytes, *, rows_most: int = 5000) -> Table:
 
 
 def workbook(*rows: Iterable[Any], formats: dict[str, str] | None = None, **other_sheets: str) -> bytes:
-    """A workbook with these rows; ``formats``: number formats by cell, for example {"A2": "00000"}."""
+    """Return a workbook with these rows. ``formats``: number formats by cell, for example {"A2": "00000"}."""
     book = openpyxl.Workbook()
     sheet = book.active
     assert sheet is not None
@@ -35,7 +35,7 @@ def workbook(*rows: Iterable[Any], formats: dict[str, str] | None = None, **othe
 
 
 def sentence_unless_read(content: bytes) -> str:
-    """Why a file cannot be read; "" where it has rows. Any other outcome is an error."""
+    """Return why a file cannot be read, or "" if it has rows. Any other outcome is an error."""
     try:
         table = read(content, rows_most=50)
     except UnreadableFile as error:

@@ -1,4 +1,4 @@
-"""Plans for tests, and a worker that works on them."""
+"""Helpers for tests of rollovers: create and start plans, and read their problems."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from dupdash.rollover.running.start import request_start
 from dupdash.rollover.running.start_settings import StartSettings
 from tests.rollover.files import HEADINGS, read
 
-# Of the sandbox.
+# A course of the sandbox.
 BIO101, CATEGORY = 7, 8
 
 
 def rows(count: int, *, source: Any = "BIO101-2026S1", category: Any = CATEGORY) -> str:
-    """A list of copies of one source, as CSV."""
+    """Return a list of copies of one source, as CSV."""
     lines = [f"{source},Introduction to Biology {n},BIO-COPY-{n},{category}" for n in range(1, count + 1)]
     return "\n".join([HEADINGS, *lines])
 
@@ -38,12 +38,12 @@ def row(plan: Plan, number: int = 2) -> PlanRow:
 
 
 def problems(plan: Plan, number: int = 2) -> str:
-    """What is wrong with a row, in words."""
+    """Return the problems of a row as text."""
     return " ".join(message for _, message, _ in row(plan, number).problems)
 
 
 def start(plan: Plan, **how: Any) -> Batch | None:
-    """Start a plan and work on it; the batch that it became, None where it did not start."""
+    """Start a plan, and run the task that processes it. Returns the new batch, or None if the plan was not started."""
     request_start(plan, StartSettings(**how))
     tasks.continue_work()
     plan.refresh_from_db()

@@ -1,4 +1,4 @@
-"""``manage.py rollover``: the same from a terminal, with an exit code."""
+"""Tests ``manage.py rollover`` and its exit status."""
 
 import csv
 from pathlib import Path
@@ -23,7 +23,7 @@ def _moodle(moodle: Moodle) -> None: ...
 
 @pytest.fixture
 def working(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker that runs what is dispatched whenever the command waits."""
+    """Run dispatched jobs whenever the command waits."""
 
     def work(seconds: float) -> None:
         run_dispatched()
@@ -32,7 +32,7 @@ def working(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(folder: Path, content: str, *arguments: str) -> int:
-    """The exit code."""
+    """Run the command, and return its exit status."""
     file = folder / "list.csv"
     file.write_text(content)
     try:

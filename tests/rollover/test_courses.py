@@ -1,4 +1,4 @@
-"""A list from courses in Moodle: chosen in a category or by a search, with rules for names and categories."""
+"""Tests plans made from courses in Moodle: chosen from a category or a search, with rules for names and dates."""
 
 from datetime import date
 
@@ -18,7 +18,7 @@ from tests.web.support import a_running_job, text
 
 pytestmark = pytest.mark.django_db
 
-# Of the sandbox: “2026 Semester 1” of the School of Biology, and the category after it.
+# Categories of the sandbox: “2026 Semester 1” of the School of Biology, and the next category.
 LAST_TERM, AFTER = 6, 7
 RULES = {
     "rule": "year",
@@ -38,7 +38,7 @@ def url(query: str = "") -> str:
 
 
 def made(client: Client, courses: list[int], **rules: str) -> Plan:
-    """The plan that is made of these courses."""
+    """Create a plan from these courses with the form, and return the plan."""
     answer = client.post(url(), {"course": [str(id) for id in courses], **RULES, **rules})
     assert answer.status_code == 303, text(answer)
     tasks.continue_work()

@@ -1,4 +1,4 @@
-"""A batch is closed when all its copies have ended, and its requester gets one mail with the results."""
+"""Tests that a batch is closed when all its copies have ended, and that its requester gets a mail with the results."""
 
 import pytest
 from django.contrib.auth.models import User

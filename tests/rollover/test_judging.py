@@ -1,4 +1,4 @@
-"""Rows are compared with Moodle, with the jobs and with each other before anything starts."""
+"""Tests the check of rows before a plan starts: rows are compared with Moodle, with jobs and with each other."""
 
 from dataclasses import replace
 
@@ -120,7 +120,7 @@ def test_id_number_that_a_course_has_is_an_error(administrator: User, moodle: Mo
 def test_id_number_of_an_unfinished_copy_is_an_error_and_not_looked_up(administrator: User, moodle: Moodle) -> None:
     a_job(State.RUNNING, "OTHER", idnumber="BIO-27")
     assert "Another unfinished copy" in problems(one("7,Biology,B-1,8,bio-27", administrator, f"{HEADINGS},idnumber"))
-    # One for the source, and one for the short name.
+    # One lookup for the source, and one for the short name.
     assert moodle.called["core_course_get_courses_by_field"] == 2
 
 
@@ -161,7 +161,7 @@ def test_short_name_that_a_job_holds_is_an_error_with_the_job(administrator: Use
 def test_course_that_is_being_made_is_not_looked_up(administrator: User, moodle: Moodle) -> None:
     a_job(State.RUNNING, "B-1")
     one("7,Biology,b-1,8", administrator)
-    # One for the source, and none for the short name.
+    # One lookup for the source, and none for the short name.
     assert moodle.called["core_course_get_courses_by_field"] == 1
 
 
@@ -249,5 +249,5 @@ def test_categories_are_read_once_and_sources_in_bulk(administrator: User, moodl
     lines = "".join(f"{source},Biology,B-{source},8\n" for source in sources)
     a_plan(f"{HEADINGS}\n{lines}", administrator)
     assert moodle.called["core_course_get_categories"] == 1
-    # One for all sources, and one for each short name.
+    # One request for all sources, and one for each short name.
     assert moodle.called["core_course_get_courses_by_field"] == 51

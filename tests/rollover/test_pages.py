@@ -1,4 +1,4 @@
-"""From a file to a batch, by the pages; every step works without scripts."""
+"""Tests the pages of a rollover from the uploaded file to the results, without scripts."""
 
 import csv
 import io
@@ -216,7 +216,7 @@ def test_failed_copies_are_tried_again_in_their_rows(as_administrator: Client, a
     assert "1 failed copy is tried again." in page
     retried = DuplicationJob.objects.get(retry_of=failed)
     assert (retried.batch_id, retried.batch_row, retried.state) == (failed.batch_id, 3, State.QUEUED)
-    # The one that was tried again is not counted any more.
+    # The job that was retried is no longer counted.
     assert "0 of 3 ended" in page
 
 

@@ -1,4 +1,4 @@
-"""Reading CSV files: delimiters, encodings, line breaks and row numbers."""
+"""Tests reading CSV files: delimiters, encodings, line breaks and row numbers."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Reading single cells: dates that can be read in two ways are refused with both readings."""
+"""Tests parsing cells: a date with two possible meanings is refused, and the message names both."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""Reading Excel workbooks: codes stay text, and what a spreadsheet changed is told."""
+"""Tests reading Excel workbooks: codes stay text, and values that a spreadsheet has changed are reported."""
 
 import io
 import zipfile
@@ -13,7 +13,7 @@ from dupdash.rollover.reading.table import UnreadableFile
 from tests.rollover.files import read, sentence_unless_read, workbook
 
 HEADINGS = ["source", "fullname", "shortname", "category"]
-# Workbooks know no time zones.
+# Times in workbooks have no time zone.
 FIRST_OF_FEBRUARY = datetime(2027, 2, 1)  # noqa: DTZ001
 WHOLE = workbook(HEADINGS, [7, "Biology", "B", 8])
 
@@ -25,7 +25,7 @@ def refused(content: bytes) -> str:
 
 
 def test_entities_that_grow_are_refused() -> None:
-    """A few hundred bytes that would become gigabytes."""
+    """Return XML of a few hundred bytes that would expand to gigabytes."""
     entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(10))
     bomb = f'<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY e0 "x">{entities}]>'
     written = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Sources are hidden after the run, where every copy is complete, and shown again when the batch is undone."""
+"""Tests hiding sources whose copies are all complete, and showing them again when the batch is undone."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -17,12 +17,12 @@ from tests.web.support import text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Of the sandbox.
+# Courses of the sandbox.
 BIO101, ATT = 7, 8
 
 
 def run(owner: User, moodle: Moodle, *, taken: str = "") -> Batch:
-    """Copies of two sources, the sources to be hidden; somebody takes this short name before its copy begins."""
+    """Make copies of two sources, and hide the sources. Another course gets the short name ``taken`` before."""
     plan = a_plan(f"{HEADINGS}\n{BIO101},Biology,B-1,8\n{BIO101},Biology,B-2,8\n{ATT},AT&T,A-1,8\n", owner)
     batch = start(plan, hide_sources=True)
     assert batch is not None

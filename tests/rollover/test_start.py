@@ -1,4 +1,4 @@
-"""A plan becomes a batch whole, or not at all."""
+"""Tests starting a plan: all its selected rows become jobs of a batch, or none."""
 
 from datetime import UTC, datetime, time, timedelta
 

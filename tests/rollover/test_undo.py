@@ -1,4 +1,4 @@
-"""A batch is undone: what it made and nobody uses is listed, and deleted after a confirmation."""
+"""Tests undoing a batch: copies that nobody uses are listed, and deleted after a confirmation."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def batch(administrator: User, moodle: Moodle) -> Batch:
-    """Three copies that are complete."""
+    """A batch of three complete copies."""
     batch = start(a_plan(rows(3), administrator))
     assert batch is not None
     run_dispatched()
@@ -58,7 +58,7 @@ def test_unchanged_copies_are_deleted_after_the_confirmation(batch: Batch, admin
     job = jobs_of(batch)[0]
     assert job.course_deleted_at is not None
     assert job.events.last().actor == administrator
-    # The source is untouched.
+    # The source is not changed.
     assert moodle.named("BIO101-2026S1")
 
 

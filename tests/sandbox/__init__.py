@@ -1,1 +1,1 @@
-"""Tests of the sandbox beyond the contract: held steps, faults, the control endpoint, the seed, the command."""
+"""Tests the parts of the sandbox that the contract tests do not cover: steps, faults, control endpoint, command."""

@@ -14,7 +14,7 @@ Serve = Callable[..., Caller]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """``serve(speed=…, native=…)`` starts another sandbox. All are stopped at the end."""
+    """Return a function: ``serve(speed=…, native=…)`` starts another sandbox. All are stopped at the end."""
     running: list[Sandbox] = []
 
     def start(**settings: Any) -> Caller:

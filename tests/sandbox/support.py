@@ -19,7 +19,7 @@ BY_FIELD = "core_course_get_courses_by_field"
 SITE_INFO = "core_webservice_get_site_info"
 SOURCE = "BIO101-2026S1"
 
-# Generous: a machine that is busy with other things must not fail a test.
+# The timeout is long, so that a busy machine does not make a test fail.
 PATIENCE = 20.0
 
 _pool = ThreadPoolExecutor(16, thread_name_prefix="test")
@@ -71,7 +71,7 @@ class Caller:
         return self.call(DUPLICATE, **self.copy_params(shortname, **changes))
 
     def ask_to_duplicate(self, shortname: str, /, **changes: Any) -> requests.Response:
-        """The answer as it is, whatever it is."""
+        """Request a copy, and return the answer, even if it is an error."""
         return self.post(DUPLICATE, self.copy_params(shortname, **changes))
 
     def duplicate_meanwhile(self, shortname: str, /, **changes: Any) -> Future[Any]:
@@ -87,7 +87,7 @@ class Caller:
         return courses
 
     def made(self) -> list[Course]:
-        """Every course that is not of the seed, whole or partial."""
+        """Return every course that was added after the start of the sandbox, including partial courses."""
         return [course for course in self.sandbox.state.courses() if course.origin != "seed"]
 
     def control(self, **wishes: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ NEW = "NEW-1"
 
 
 def start_params(moodle: Caller, **changes: Any) -> dict[str, Any]:
-    """The parameters of the proposed start call, for a copy with the short name NEW."""
+    """Return the parameters of the proposed start call, for a copy with the short name NEW."""
     params = moodle.copy_params(NEW, **changes)
     params["id"] = params.pop("courseid")
     return params
@@ -117,7 +117,7 @@ def start(moodle: Caller, **changes: Any) -> str:
 
 
 def status(moodle: Caller, duplicateid: str) -> tuple[int, int, float]:
-    """The phase, the status and the progress of a duplication."""
+    """Return the phase, the status and the progress of a duplication."""
     answer = moodle.call(STATUS, duplicateid=duplicateid)
     assert list(answer) == ["phase", "status", "progress"]
     return answer["phase"], answer["status"], answer["progress"]

@@ -1,4 +1,4 @@
-"""Permissions of the accounts and tokens of the sandbox."""
+"""Tests the permissions of the accounts and tokens of the sandbox."""
 
 from __future__ import annotations
 

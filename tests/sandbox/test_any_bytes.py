@@ -1,4 +1,4 @@
-"""Every request gets a readable answer."""
+"""Tests that the sandbox answers every request with valid JSON or XML, whatever the request contains."""
 
 from __future__ import annotations
 

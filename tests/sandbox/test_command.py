@@ -1,4 +1,4 @@
-"""``manage.py sandbox``: arguments, start and stop."""
+"""Tests ``manage.py sandbox``: arguments, start and stop."""
 
 from __future__ import annotations
 

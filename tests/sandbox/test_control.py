@@ -1,4 +1,4 @@
-"""The control endpoint, used over HTTP."""
+"""Tests the control endpoint of the sandbox over HTTP."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_deleted_courses_are_listed(moodle: Caller) -> None:
 
 def test_every_course_is_listed(moodle: Caller) -> None:
     courses = get(moodle, "/courses")["courses"]
-    assert len(courses) == len(moodle.sandbox.state.courses()) - 1  # but the front page
+    assert len(courses) == len(moodle.sandbox.state.courses()) - 1  # The front page is not listed.
     assert listed(moodle, SOURCE) == {
         "id": moodle.source.id,
         "shortname": SOURCE,

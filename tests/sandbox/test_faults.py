@@ -1,4 +1,4 @@
-"""The effect of each fault on the caller and on the copy."""
+"""Tests the effect of each fault of the sandbox on the caller and on the copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESET = (ConnectionError, ChunkedEncodingError)
 
 
 def finished(moodle: Caller) -> Course:
-    """The only copy, finished with the requested names."""
+    """Assert that there is exactly one copy, which is finished and has the requested names."""
     moodle.sandbox.wait_for_copies()
     (course,) = moodle.made()
     assert (course.shortname, course.fullname) == (NEW, f"Copy {NEW}")
@@ -36,7 +36,7 @@ def partial(moodle: Caller) -> Course:
 
 
 def test_refuse_closes_the_port_and_ends_by_itself(moodle: Caller) -> None:
-    # A pooled connection is closed too: it must not live on behind the shut door.
+    # Idle connections are closed, too, so that they cannot be used while the port is closed.
     with requests.Session() as session:
         url = f"{moodle.sandbox.url}/"
         assert session.get(url, timeout=10).status_code == 200
@@ -241,7 +241,7 @@ def test_exception_in_the_restore_leaves_a_partial_course(moodle: Caller) -> Non
     moodle.sandbox.faults.set("exception_in_restore", errorcode="dmlwriteexception")
     assert moodle.duplicate(NEW)["errorcode"] == "dmlwriteexception"
     assert partial(moodle).shortname == f"{SOURCE}_1"
-    # It is no proof that nothing was created.
+    # The error does not prove that no course was created.
     assert moodle.sandbox.calls.refused == {}
 
 
@@ -269,7 +269,7 @@ def test_stalled_copy_stays_until_the_sandbox_stops(moodle: Caller) -> None:
     moodle.sandbox.faults.set("stall", count=1, step="renamed")
     stalled = moodle.duplicate_meanwhile(NEW)
     moodle.sandbox.wait_for_step("renamed", NEW)
-    # Another, begun later, is done meanwhile.
+    # Another copy that began later is finished in the meantime.
     assert moodle.duplicate("NEW-2")["shortname"] == "NEW-2"
     assert not stalled.done()
     assert moodle.sandbox.copies.running() == 1

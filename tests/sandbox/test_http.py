@@ -1,4 +1,4 @@
-"""HTTP: kept-alive connections, invalid requests, and HTML pages."""
+"""Tests the HTTP server of the sandbox: kept-alive connections, invalid requests, and HTML pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .support import SOURCE, Caller
 
 
 def exchange(moodle: Caller, sent: bytes) -> bytes:
-    """Send bytes on a new connection. Returns the answer until the server closes it."""
+    """Send bytes on a new connection. Returns the answer up to the end of the connection."""
     host, _, port = moodle.sandbox.url.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(sent)

@@ -1,4 +1,4 @@
-"""``--native``: the services of the Moodle plugin, its queue and its cron."""
+"""Tests the sandbox with ``--native``: the functions of the Moodle plugin, its queue and its cron."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``--proposed``: the two services of MDL-64916, with figures as awkward as those of trace_copy_progress.json."""
+"""Tests the sandbox with ``--proposed``: the two MDL-64916 services, with the progress of trace_copy_progress.json."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_progress_is_that_of_the_phase_and_can_go_back(serve: Serve) -> None:
     assert seen[0] == (1, 700, 0)
     assert any(phase == 1 and code == 800 and 0 < progress < 1 for phase, code, progress in seen)
     codes = [code for phase, code, _ in seen if phase == 2]
-    # 200, 600, 700, 800 and done, as in the trace
+    # The statuses are 200, 600, 700, 800 and done, as in the trace.
     assert list(dict.fromkeys(codes)) == [200, 600, 700, 800, 1000]
     restored = [progress for phase, code, progress in seen if phase == 2 and code == 800]
     assert restored[0] == 1

@@ -1,4 +1,4 @@
-"""What can be seen of a copy that is held at each step of trace_sync_duplicate.json."""
+"""Tests what lookups show of a copy that is held at each step of trace_sync_duplicate.json."""
 
 from __future__ import annotations
 
@@ -227,6 +227,6 @@ def test_stop_ends_held_copies(moodle: Caller) -> None:
     moodle.sandbox.wait_for_step("renamed", NEW)
     moodle.sandbox.stop()
     assert moodle.sandbox.copies.all() == []
-    assert copying.exception(20) is not None  # no answer came
+    assert copying.exception(20) is not None  # No answer was sent.
     (copy,) = moodle.made()
     assert not copy.complete

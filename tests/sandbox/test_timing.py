@@ -1,4 +1,4 @@
-"""The durations of copies, computed from measured times without waiting."""
+"""Tests the computed durations of copies in the sandbox, without waiting."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_steps_have_the_shares_of_the_trace() -> None:
 
 
 def test_copies_slow_each_other_down_about_as_measured() -> None:
-    # 8.4, 12.7, 19.9, 23.8 a minute at a concurrency of 1, 2, 4, 8
+    # 8.4, 12.7, 19.9 and 23.8 copies per minute at a concurrency of 1, 2, 4 and 8.
     for copies, a_minute in ((1, 8.4), (2, 12.7), (4, 19.9), (8, 23.8)):
         assert copies / crowding(copies) == pytest.approx(a_minute / 8.4, rel=0.2)
 
@@ -77,7 +77,7 @@ def test_unknown_step_cannot_be_held() -> None:
 
 
 def test_copies_of_one_source_collide_about_as_often_as_measured() -> None:
-    """3 of 40 at a concurrency of 8: two copies collide if they write their file at the same moment."""
+    """About 3 of 40 copies of one source collide at a concurrency of 8, as measured."""
     from dupdash.sandbox.server import COLLISION_WINDOW
 
     share = COLLISION_WINDOW * SHARES["backup"]

@@ -1,4 +1,4 @@
-"""The seed of the sandbox."""
+"""Tests the courses, categories and people of the sandbox at a fresh start."""
 
 from __future__ import annotations
 

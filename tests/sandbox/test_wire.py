@@ -1,4 +1,4 @@
-"""The sandbox's answers compared with captured answers of a real Moodle."""
+"""Compares the answers of the sandbox with captured answers of a real Moodle."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .support import BY_FIELD, DUPLICATE, SITE_INFO, Caller
 
 MISSING = 99_999
 
-# The request that must be answered with exactly this error. Names are the sandbox's, so those in messages are put in.
+# The request that must get exactly the captured error. Names in messages are replaced by those of the sandbox.
 REPLAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "unknown_function": ("no_such_function", {}),
     "function_not_in_service": ("core_course_get_courses", {}),
@@ -43,7 +43,7 @@ def test_error_equals_the_captured_one(moodle: Caller, name: str) -> None:
     assert response.json() == captured["body"]
     assert response.status_code == captured["status"]
     assert response.headers["Content-Type"] == captured["content_type"]
-    # Moodle makes the row of the new course before it refuses the front page, and leaves it (measured).
+    # Moodle creates the new course before it refuses the front page, and does not remove it (measured).
     left = ["NEW-1"] if name == "duplicate_site_course" else []
     assert [course.shortname for course in moodle.made()] == left
 
@@ -116,7 +116,7 @@ def test_contents_have_moodles_keys(moodle: Caller) -> None:
 
 
 def test_xml_equals_the_captured_one() -> None:
-    """The captured categories, rendered by the sandbox."""
+    """The sandbox renders the captured categories as exactly the captured XML."""
     captured = capture("categories_as_xml")
     category = capture("categories")["body"][0] | {"coursecount": 50}
     response = answer([category], "xml")
@@ -127,7 +127,7 @@ def test_xml_equals_the_captured_one() -> None:
 def test_xml_has_null_for_a_key_that_json_leaves_out() -> None:
     captured = capture("site_info_as_xml")["body"]
     info = capture("site_info")["body"]
-    # Where the description has them.
+    # The order of keys is that of the function's description.
     order = [key for key in info if key != "siteid"]
     at = order.index("userprivateaccesskey")
     order[at:at] = ["userhomepageurl"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# Prints every setting; what a setting holds that JSON does not know is printed as text.
+# A program that prints every setting. Values that JSON cannot represent are printed as text.
 PRINT_SETTINGS = """
 import json
 from dupdash import settings

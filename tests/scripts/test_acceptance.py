@@ -1,6 +1,6 @@
-"""scripts/acceptance: messages about an unusable site, and the cleanup after an interruption.
+"""Tests scripts/acceptance: messages about an unusable site, and the cleanup after an interruption.
 
-That it runs to its end is shown by ``.ci/run``.
+``.ci/run`` tests a complete run.
 """
 
 import os
@@ -39,7 +39,7 @@ def site(moodle: Sandbox, **changes: object) -> Site:
     return Site(**tokens | named | changes)  # type: ignore[arg-type]
 
 
-# What it is told
+# Settings
 
 
 def test_settings_are_read_from_the_environment() -> None:
@@ -86,7 +86,7 @@ def test_malformed_setting_is_named(name: str, value: str) -> None:
         settings.parse([], FULL | {name: value})
 
 
-# Whether it can begin
+# Preflight
 
 
 def test_usable_site_passes_the_preflight_checks(moodle: Sandbox) -> None:
@@ -125,7 +125,7 @@ def test_unusable_site_is_one_clear_message(moodle: Sandbox, changes: dict[str, 
         check_site(site(moodle, **changes))
 
 
-# The whole script
+# The complete script
 
 
 @pytest.mark.processes
@@ -149,7 +149,7 @@ def test_interrupted_run_removes_only_its_own_copies() -> None:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        # Whatever goes wrong, the test ends.
+        # The timeout ends the test in any case.
         watchdog = threading.Timer(TIMEOUT, run.kill)
         watchdog.start()
         try:

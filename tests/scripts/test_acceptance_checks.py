@@ -1,4 +1,4 @@
-"""scripts/acceptance: its checks of copies, and its cleanup."""
+"""Tests how scripts/acceptance compares copies, and how it cleans up."""
 
 import time
 import urllib.error
@@ -46,7 +46,7 @@ def request_of(moodle: Sandbox) -> CopyRequest:
 
 
 def make_copy(client: MoodleClient, wanted: CopyRequest, category: int, **sent: object) -> int:
-    """Make a copy as the request says, or with the changes ``sent``. Returns its id."""
+    """Make a copy as requested, except for the changes ``sent``. Returns the id of the course."""
     options = {"users": False, "role_assignments": False} | dict(wanted.options)
     fields: dict[str, object] = {
         "courseid": wanted.source,
@@ -130,7 +130,7 @@ def test_copy_that_is_gone_is_a_problem(client: MoodleClient, request_of: CopyRe
 
 
 def moved_copy(client: MoodleClient, wanted: CopyRequest, start: datetime) -> int:
-    """A copy that the plugin made with another start. Returns its id when it is done."""
+    """Make a copy with another start date with the plugin. Returns the id of the finished course."""
     names = {"id": wanted.source, "fullname": wanted.fullname, "shortname": wanted.shortname, "categoryid": 8}
     started = client.call(START, **names, startdate=int(start.timestamp()))
     while not (course := client.call(f"{START}_get_result", **started)["courseid"]):
@@ -173,7 +173,7 @@ def test_cleanup_removes_only_the_courses_of_the_run(
     client: MoodleClient, request_of: CopyRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cleanup, "STRANGER_LIMIT", 0)
-    # One that was there before, although it has the prefix.
+    # A course that existed before the run, although it has the prefix.
     old = create(client, f"{PREFIX}-old")
     before = frozenset(course.id for course in client.courses_in(8))
     copy, twin = create(client, f"{PREFIX}-1"), create(client, f"{PREFIX}-left")
@@ -223,7 +223,7 @@ def test_unfinished_copy_is_waited_for_until_it_is_complete(
             make_copy(client, request_of, 8)
 
     assert wait_for_unfinished(client, [job(request_of.shortname, None, "checking")], next_look) == 0
-    # Found at the third look and at the fourth.
+    # The course is found at the third and the fourth check.
     assert steps == 4
 
 

@@ -1,4 +1,4 @@
-"""scripts/demo: its error messages. ``.ci/run`` tests the success in a fresh clone."""
+"""Tests the error messages of scripts/demo. ``.ci/run`` tests the success in a fresh clone."""
 
 import os
 import re
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The part of a fresh clone that the scripts need before the installation, in a folder with a blank in its name."""
+    """The files of a fresh clone that the scripts need before the installation. The folder's name has a blank."""
     folder = tmp_path / "a clone"
     shutil.copytree(ROOT / "scripts", folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     for requirements in ROOT.glob("requirements*.txt"):
@@ -79,7 +79,7 @@ def test_old_python_is_reported(clone):
 
 def test_missing_network_is_reported(clone):
     ports = ("--port", str(free_port()), "--moodle-port", str(free_port()))
-    # An index that cannot be reached, and no files that could replace it.
+    # The package index cannot be reached, and there are no local packages.
     nowhere = {"PIP_INDEX_URL": f"http://127.0.0.1:{free_port()}/", "PIP_RETRIES": "0", "PIP_CONFIG_FILE": os.devnull}
     result = demo(clone, *ports, **nowhere)
     assert_one_line(result, r"demo: pip cannot reach the package index\. .*")

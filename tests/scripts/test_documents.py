@@ -1,4 +1,4 @@
-"""The links in the documents have targets."""
+"""Tests that the links in the documents have targets."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The import layers in pyproject.toml cover every module of dupdash, so that a new module cannot escape the check."""
+"""Tests that the import layers in pyproject.toml contain every module of dupdash."""
 
 import tomllib
 from pathlib import Path
@@ -15,7 +15,7 @@ def _layers() -> set[str]:
 
 
 def _modules() -> list[str]:
-    """Every module with code, except migrations."""
+    """Return every module with code, except migrations."""
     files = [
         file for file in (ROOT / "dupdash").rglob("*.py") if "migrations" not in file.parts and file.stat().st_size
     ]

@@ -1,4 +1,4 @@
-"""The child processes of a script end with it, however it ends."""
+"""Tests that the child processes of a script end when the script ends in any way."""
 
 import contextlib
 import os
@@ -13,14 +13,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# A child with a child of its own, that say who they are.
+# A child process with its own child. Both print their process ids.
 FAMILY = """
 import os, signal, subprocess
 print(os.getpid(), subprocess.Popen(["sleep", "600"]).pid, flush=True)
 signal.pause()
 """
 
-# Like it, but it does not listen to SIGTERM.
+# The same, but the processes ignore SIGTERM.
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + FAMILY
 
 SCRIPT = """
@@ -41,7 +41,7 @@ with processes.ProcessGroup({{}}) as family:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process runs. A zombie does not."""
+    """Return whether a process is running. A zombie does not count."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
@@ -56,7 +56,7 @@ def wait_until_gone(pids: list[int]) -> None:
 
 @pytest.fixture(params=[FAMILY, STUBBORN], ids=["polite", "stubborn"])
 def script(request, tmp_path) -> Iterator[tuple["subprocess.Popen[str]", list[int]]]:
-    """Start a script with a child. Yields the script, and the ids of the child and of its child."""
+    """Start a script with a child process. Yields the script, and the ids of the child and the grandchild."""
     log = tmp_path / "log"
     program = SCRIPT.format(scripts=str(ROOT / "scripts"), program=request.param)
     with subprocess.Popen([sys.executable, "-c", program, str(log)], stdout=subprocess.PIPE, text=True) as process:

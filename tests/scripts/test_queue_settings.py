@@ -1,4 +1,4 @@
-"""Settings of django-q2, SQLite and the supervisor that must fit together."""
+"""Tests that the settings of django-q2, SQLite and the supervisor fit together."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from dupdash.moodle.client import LONGEST_DELETION
 from tests.scripts.support import PRINT_SETTINGS, run
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
-# What a cluster of this name works with: django-q2 mixes its own defaults, and those of the first cluster, in.
+# The settings that a cluster uses: django-q2 adds its own defaults and those of the first cluster.
 PRINT_CLUSTER = """
 import json
 from django_q.conf import Conf
@@ -33,7 +33,7 @@ def cluster(name: str, **environment: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("hours", [2, 5])
 def test_task_of_a_copy_outlives_moodles_timeout(hours: int) -> None:
-    """django-q2 kills a worker at its timeout, and gives a task to the next one after the retry."""
+    """The timeout and retry of django-q2 are longer than Moodle's timeout, so that it does not kill a busy worker."""
     seconds = hours * 3600
     told = cluster(COPIES, MOODLE_DUPLICATION_TIMEOUT=str(seconds))
     assert told["RETRY"] > told["TIMEOUT"] > seconds
@@ -46,22 +46,24 @@ def test_housekeeping_task_outlives_the_deletion_timeout() -> None:
 
 @pytest.mark.parametrize("name", [COPIES, HOUSEKEEPING])
 def test_message_is_taken_once_and_one_at_a_time(name: str) -> None:
-    """What failed is not tried again by the queue: the job's row knows what may be. And no worker sits on a message
-    that another one could take."""
+    """The queue delivers a message once, and a worker takes one message at a time.
+
+    The queue must not repeat failed tasks, because the job decides this. No worker may hold a message that another
+    worker could run.
+    """
     told = cluster(name)
     assert (told["MAX_ATTEMPTS"], told["ACK_FAILURES"]) == (1, True)
     assert (told["QUEUE_LIMIT"], told["BULK"]) == (1, 1)
 
 
 def test_dead_cluster_is_replaced_within_a_minute() -> None:
-    """The time to notice missing heartbeats plus the longest restart pause."""
+    """A dead cluster is replaced within a minute: after the limit for heartbeats plus the longest restart pause."""
     told = settings_with()
     assert told["HEARTBEAT_LIMIT"] + told["RESTART_LONGEST"] < 60
 
 
 def test_sqlite_transactions_take_the_lock_first_and_wait_for_it() -> None:
-    """A transaction that reads first and writes later cannot wait for the lock: it fails at once, whatever the
-    timeout."""
+    """Transactions on SQLite take the write lock at once, because a transaction that reads first cannot wait for it."""
     options = settings_with()["DATABASES"]["default"]["OPTIONS"]
     assert options["timeout"] >= 20
     assert options["transaction_mode"] == "IMMEDIATE"

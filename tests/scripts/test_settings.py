@@ -1,4 +1,4 @@
-"""The settings: documentation, defaults, and one clear line about an invalid value."""
+"""Tests the settings: documentation, defaults, and one clear line about an invalid value."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ EXAMPLE = ROOT / ".env.example"
 
 
 def names_read(*by: str) -> set[str]:
-    """The names that settings.py asks the environment for, ``by`` one of these ways."""
+    """Return the names of the environment variables that settings.py reads, ``by`` these functions."""
     tree = ast.parse((ROOT / "dupdash" / "settings.py").read_text())
     return {
         argument.value
@@ -27,14 +27,14 @@ def names_read(*by: str) -> set[str]:
         and isinstance(call.func.value, ast.Name)
         and call.func.value.id == "env"
         and (not by or call.func.attr in by)
-        # Two names where one setting grows to the other.
+        # A setting with a first and a longest value has two names.
         for argument in call.args[: 2 if call.func.attr == "growing" else 1]
         if isinstance(argument, ast.Constant)
     }
 
 
 def example() -> dict[str, str]:
-    """Every name in .env.example with its value, commented or not."""
+    """Return every name in .env.example with its value, also names that are commented out."""
     return dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
 
 
@@ -55,7 +55,7 @@ def test_example_explains_each_setting_once():
     assert len(names) == len(set(names))
 
 
-# What settings.py reads with these is a period, a limit, or the hour; a port is none.
+# With these functions settings.py reads periods, limits and the hour of the digest. Ports are no limits.
 MEASURES = ("seconds", "growing", "count")
 
 
@@ -70,7 +70,7 @@ def test_example_shows_the_real_defaults():
     by_default = run("-c", PRINT_SETTINGS, SECRET_KEY="x")
     as_shown = run("-c", PRINT_SETTINGS, SECRET_KEY="x", **shown)
     assert as_shown.stderr == by_default.stderr == ""
-    differing = {"DATABASE_URL"}  # the same file, by a relative name
+    differing = {"DATABASE_URL"}  # The same file with a relative path.
     values = [
         {name: value for name, value in json.loads(result.stdout).items() if name not in differing}
         for result in (by_default, as_shown)
@@ -222,7 +222,7 @@ def test_single_sign_on_brings_its_applications_only_where_it_is_configured() ->
 
 
 def said(environment: dict[str, str]) -> str:
-    """The output of a start that these settings prevent."""
+    """Return the output of a start that fails because of these settings."""
     result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **environment})
     assert result.returncode == 1
     return result.stderr
@@ -247,7 +247,7 @@ def test_mail_backend_without_its_class_is_refused(backend: str) -> None:
     "needs", ["from django.conf import settings; settings.SITE_URL", "import django.contrib.auth.models"]
 )
 def test_mail_backend_that_imports_the_settings_is_accepted(tmp_path: Path, needs: str) -> None:
-    """Its module cannot be imported while the settings are read."""
+    """A mail backend is accepted even if its module imports the settings, and so cannot be imported at that time."""
     (tmp_path / "ours.py").write_text(f"{needs}\nclass Backend:\n    def __init__(self, **_): ...\n")
     result = run(
         "-c",
@@ -267,12 +267,12 @@ def test_settings_file_that_is_not_utf8_is_reported_in_one_line(tmp_path: Path, 
     result = run("-c", "import dupdash.settings", DUPDASH_ENV_FILE=str(file))
     assert_refused(result, "DUPDASH_ENV_FILE")
     assert str(file) in result.stderr
-    # Nothing of what is in it: that may be a password.
+    # The message shows no content of the file, which may be a password.
     assert "0x" not in result.stderr
     assert "\\x" not in result.stderr
 
 
-# Nobody's process may read neither Python nor this folder, so all that is needed is imported before.
+# The process of the user "nobody" may be unable to read Python or this folder, so all modules are imported before.
 READ_AS_NOBODY = """
 import os, sys
 from pathlib import Path
@@ -312,7 +312,7 @@ def test_malformed_setting_ends_the_web_process_at_once():
 
 
 def test_sqlite_commit_is_synced_to_the_disk(tmp_path):
-    """After a power failure dupdash must still know that a request was sent, or it would send it again."""
+    """SQLite syncs each commit to the disk, so that dupdash knows after a power failure which requests were sent."""
     asks = "import django; django.setup(); from django.db import connection as c; k = c.cursor(); "
     asks += "print([k.execute(f'PRAGMA {p}').fetchone()[0] for p in ('journal_mode', 'synchronous')])"
     result = run(
@@ -322,7 +322,7 @@ def test_sqlite_commit_is_synced_to_the_disk(tmp_path):
         DJANGO_SETTINGS_MODULE="dupdash.settings",
         DATABASE_URL=f"sqlite:///{tmp_path / 'd.sqlite3'}",
     )
-    # FULL; with NORMAL, a commit in WAL mode waits for nothing.
+    # 2 is FULL. With NORMAL a commit in WAL mode does not wait for the disk.
     assert result.stdout.strip() == "['wal', 2]", result.stderr
 
 

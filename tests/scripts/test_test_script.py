@@ -1,4 +1,4 @@
-"""scripts/test: its messages without a browser, and its arguments."""
+"""Tests scripts/test: its messages without a browser, and its arguments."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The version that dupdash names in its User-Agent is the version of the project."""
+"""Tests that the version in dupdash's User-Agent is the version of the project."""
 
 import tomllib
 from pathlib import Path

@@ -27,7 +27,7 @@ def _names_a_server() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Only the tests of dupdash itself need a database."""
+    """Give a database only to the tests of dupdash itself."""
     if not _names_a_server():
         for item in items:
             if item.path.parent == HERE:
@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def real_service(pytestconfig: pytest.Config) -> Service | None:
-    """The server that the environment names; None for dupdash in front of the sandbox."""
+    """The server that the environment variables name, or None for dupdash with a sandbox."""
     if not _names_a_server():
         return None
     values = [os.environ.get(name, "") for name in VARIABLES]
@@ -71,7 +71,7 @@ def gateway_service(
     administrator: User,
     faculty: User,
 ) -> Iterator[Service]:
-    """dupdash's own web services in front of the sandbox, with a worker."""
+    """dupdash's own web services with a sandbox and a worker."""
     tokens.clear_portions()
     one, other = (tokens.make(person, "service contract")[1] for person in (administrator, faculty))
     source = moodle.course("BIO101-2026S1")
@@ -96,7 +96,7 @@ def other(service: Service) -> Server:
     return service.other
 
 
-# A copy takes a while on a real Moodle: its tests share one.
+# Making a copy takes long on a real Moodle, so the tests share one.
 @pytest.fixture(scope="session")
 def shared_copy(real_service: Service | None) -> Iterator[str]:
     assert real_service is not None
@@ -107,7 +107,7 @@ def shared_copy(real_service: Service | None) -> Iterator[str]:
 
 @pytest.fixture
 def finished(request: pytest.FixtureRequest, service: Service, real_service: Service | None) -> str:
-    """The id of a duplication that has succeeded."""
+    """The id of a succeeded duplication."""
     if real_service is None:
         return _finished(service)
     return str(request.getfixturevalue("shared_copy"))

@@ -1,4 +1,4 @@
-"""The server under test, with helpers to start duplications, wait for their end, and clean up."""
+"""Helpers that call the tested server: start duplications, wait for their end, and clean up."""
 
 import secrets
 import time
@@ -18,7 +18,7 @@ DELETE = "core_course_delete_courses"
 
 AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 700, 800, 900, 1000
 UNKNOWN_ID = "0" * 32
-# Seconds that one copy may take, and between two reads of its status.
+# The seconds that one copy may take, and the seconds between two reads of its status.
 LONGEST = 300.0
 INTERVAL = 0.1
 
@@ -28,9 +28,9 @@ class Service:
     server: Server
     source: int
     category: int
-    # Another account, which may not see the duplications of the first one.
+    # Another account, which may not see the duplications of the first account.
     other: Server | None = None
-    # Keeps new duplications waiting, where the server can be made to do that.
+    # A function that keeps new duplications waiting, if the server can do this.
     paused: Callable[[], AbstractContextManager[Any]] = nullcontext
     deletes_courses: bool = False
     _started: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Service:
         return self.server.call(function, **parameters)
 
     def start(self, shortname: str | None = "", **changes: Any) -> Any:
-        """The answer to a start call, with a new short name if none is given. ``None`` leaves a parameter out."""
+        """Call the start function and return its answer. By default the short name is new. ``None`` omits one."""
         if shortname == "":
             shortname = new_shortname()
         parameters = {
@@ -54,7 +54,7 @@ class Service:
         return answer
 
     def start_one(self, shortname: str = "", **changes: Any) -> str:
-        """The id of a duplication that was started."""
+        """Start a duplication, and return its id."""
         answer = self.start(shortname, **changes)
         assert "duplicateid" in answer, answer
         return str(answer["duplicateid"])

@@ -1,4 +1,4 @@
-"""``…_cancel``: of waiting and finished copies, and of copies of another account."""
+"""Tests ``…_cancel`` with waiting and finished copies, and with copies of another account."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def test_cancelled_copy_ends_without_a_course_and_frees_its_short_name(service: 
         answer = service.call(CANCEL, duplicateid=duplicateid)
         assert set(answer) == {"duplicateid", "state"}
         assert answer["duplicateid"] == duplicateid
-        # A real server may have begun in the meantime.
+        # A real server may have begun the copy in the meantime.
         assert answer["state"] in ("cancelled", "running")
         assert service.follow(duplicateid)[-1]["status"] == FINISHED_ERR
         result = service.result(duplicateid)

@@ -1,4 +1,4 @@
-"""``…_get_status``, ``…_get_statuses`` and ``…_get_result``: progress, many ids in one call, and results."""
+"""Tests ``…_get_status``, ``…_get_statuses`` and ``…_get_result``: progress, many ids in one call, and results."""
 
 from itertools import pairwise
 from typing import Any
@@ -54,7 +54,7 @@ def test_waiting_copy_has_status_700_and_no_result(service: Service) -> None:
         duplicateid = service.start_one(shortname)
         status = service.call(STATUS, duplicateid=duplicateid)
         result = service.result(duplicateid)
-    # A real server may have begun in the meantime.
+    # A real server may have begun the copy in the meantime.
     assert (status["phase"], status["status"]) in ((1, AWAITING), (1, EXECUTING), (2, EXECUTING))
     assert result["state"] in ("queued", "running")
     assert result["duplicateid"] == duplicateid
@@ -66,7 +66,7 @@ def test_waiting_copy_has_status_700_and_no_result(service: Service) -> None:
 def test_result_of_a_finished_copy_names_its_course(service: Service, finished: str) -> None:
     result = service.result(finished)
     assert set(result) >= RESULT_KEYS
-    # What is optional is documented.
+    # The documentation names the optional keys.
     assert set(result) - RESULT_KEYS <= {"report"}
     assert result["state"] == "succeeded"
     assert isinstance(result["courseid"], int)

@@ -1,4 +1,4 @@
-"""``core_course_async_duplicate_course``: parameters, error codes, and repeated calls."""
+"""Tests ``core_course_async_duplicate_course``: parameters, error codes, and repeated calls."""
 
 import re
 import secrets
@@ -30,7 +30,7 @@ def test_start_answers_with_an_id_of_32_hexadecimal_digits(service: Service) -> 
 
 
 def test_all_forms_of_options_mean_the_same(service: Service, key: str) -> None:
-    """With the same idempotency key, a call with other options would be refused."""
+    """All formats of options mean the same: a repeated call with the same key and another format is accepted."""
     shortname = new_shortname()
     ids = {
         form: service.start(shortname, idempotencykey=key, options=options)

@@ -1,4 +1,4 @@
-"""What tests of the sign-in have: a worker that runs, and programs with API tokens."""
+"""Fixtures for tests of the sign-in: a running worker, and an OpenID Connect provider."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ def _worker(worker_heartbeat: None) -> None: ...
 
 @pytest.fixture
 def provider(settings: Settings) -> Iterator[Provider]:
-    """A provider that the settings name, and which knows Fay."""
+    """A configured provider, at which the person Fay has an account."""
     with running_provider() as running:
         settings.OIDC_ISSUER, settings.OIDC_NAME = running.url, "Campus Login"
         running.knows()

@@ -1,4 +1,4 @@
-"""A SAML identity provider that answers over HTTP with signed assertions, and lies where a test wants it."""
+"""Runs a SAML identity provider that answers over HTTP with signed assertions, or with invalid ones on request."""
 
 import base64
 import html
@@ -54,7 +54,7 @@ class Key:
 
 @dataclass
 class Lies:
-    """What differs from an honest answer."""
+    """The ways in which an answer differs from a valid one."""
 
     unsigned: bool = False
     key: Key | None = None
@@ -82,7 +82,7 @@ class IdentityProvider:
 </md:IDPSSODescriptor></md:EntityDescriptor>"""
 
     def answer(self, request: str) -> tuple[str, str]:
-        """The address to which the form goes, and the answer in it."""
+        """Return the URL to which the provider's form is sent, and the answer in the form."""
         asked = ElementTree.fromstring(zlib.decompress(base64.b64decode(request), -15))
         there = asked.attrib["AssertionConsumerServiceURL"]
         issuer = asked.find("{urn:oasis:names:tc:SAML:2.0:assertion}Issuer")
@@ -131,26 +131,26 @@ class IdentityProvider:
         )
 
     def asked(self, browser: Client, wanted: str = "/") -> str:
-        """Begin at dupdash; the answer that the provider's page sends back."""
+        """Start the sign-in at dupdash. Returns the answer that the provider's page sends back."""
         start = browser.get("/sign-in/sso/", {"next": wanted})
         assert start.status_code == 302, start.content
         page = requests.get(start["Location"], timeout=10).text
         return html.unescape(page.split('name="SAMLResponse" value="')[1].split('"')[0])
 
     def sign_in(self, browser: Client, wanted: str = "/") -> object:
-        """The whole round trip; the answer of dupdash to the return of the browser."""
+        """Sign in through the provider. Returns dupdash's answer to the browser that comes back."""
         return send(browser, self.asked(browser, wanted))
 
 
 def send(browser: Client, answer: str) -> object:
-    """Send an answer as the form of the provider's page does, and follow to where it is checked."""
+    """Send an answer like the form on the provider's page, and follow the redirect to the view that checks it."""
     taken = browser.post("/sign-in/saml/acs/", {"SAMLResponse": answer})
     return browser.get(taken["Location"]) if taken.status_code == 303 else taken
 
 
 @contextmanager
 def identity_provider(folder: Path) -> Iterator[IdentityProvider]:
-    """A provider that runs, with its metadata in a file of the folder."""
+    """Run a provider with its metadata in a file of the folder."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -165,7 +165,7 @@ def identity_provider(folder: Path) -> Iterator[IdentityProvider]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    # To a browser this is another site than the live server, which is called localhost: no cookies are sent across.
+    # For a browser this is another site than the live server (localhost), so it sends no cookies with the form.
     campus = IdentityProvider(f"http://127.0.0.1:{server.server_port}")
     (folder / "metadata.xml").write_text(campus.metadata())
     thread = threading.Thread(target=server.serve_forever, daemon=True)

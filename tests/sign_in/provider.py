@@ -1,4 +1,4 @@
-"""A real OpenID Connect provider in a thread, and a person who signs in there over HTTP."""
+"""Runs a real OpenID Connect provider in a thread, and signs people in there over HTTP."""
 
 import warnings
 from collections.abc import Iterator
@@ -31,13 +31,13 @@ class Provider:
         requests.put(f"{self.url}/users/{sub}", json=FAY | claims, timeout=10).raise_for_status()
 
     def authorize(self, address: str, sub: str = SUB, **more: str) -> str:
-        """Sign in at the provider's page; the address that it sends the browser back to."""
+        """Sign in at the provider's page. Returns the URL to which it redirects the browser."""
         answer = requests.post(address, data={"sub": sub, **more}, allow_redirects=False, timeout=10)
         assert answer.status_code == 302, answer.text
         return answer.headers["Location"]
 
     def sign_in(self, browser: Client, wanted: str = "/", sub: str = SUB) -> Any:
-        """The whole round trip; the answer of dupdash to the return of the browser."""
+        """Sign in through the provider. Returns dupdash's answer to the browser that comes back."""
         start = browser.get("/sign-in/sso/", {"next": wanted})
         assert start.status_code == 302, start.content
         back = urlsplit(self.authorize(start["Location"], sub))

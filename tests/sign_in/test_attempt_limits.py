@@ -1,4 +1,4 @@
-"""Attempts to sign in are limited by account and by network address, at every entrance."""
+"""Tests that sign-in attempts are limited by account and by network address."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -34,7 +34,7 @@ def test_account_is_refused_after_its_attempts_with_the_waiting_time(client: Cli
     assert "Too many attempts to sign in." in page
     assert "Try again in 15 minutes" in page
     assert 890 <= int(answers[-1]["Retry-After"]) <= 900
-    # Not even with the right password, in any case of the name.
+    # The right password is refused, too, and so is the name in upper case.
     assert attempt(client, "FACULTY", PASSWORD).status_code == 429
 
 

@@ -1,4 +1,4 @@
-"""The audit log: what is recorded, that nobody changes it, and the page for administrators."""
+"""Tests the audit log: what is recorded, that entries cannot be changed, and the page for administrators."""
 
 import csv
 import io
@@ -226,7 +226,7 @@ def test_page_is_filtered_by_kind_person_and_time(as_administrator: Client, time
     record(AuditKind.TOKEN_MADE, subject="night import of fay")
     time_machine.move_to(datetime(2027, 3, 5, 12, tzinfo=UTC))
     record(AuditKind.SIGNED_IN, subject="fay")
-    # The session of the fixture has expired in 2027.
+    # In 2027 the session of the fixture has expired.
     browser = signed_in(User.objects.get(username="ada"))
 
     def found(query: str) -> list[str]:

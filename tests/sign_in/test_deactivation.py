@@ -1,4 +1,4 @@
-"""An account that is made inactive loses its sessions and API tokens at once, and for good."""
+"""Tests that an account that is made inactive permanently loses its sessions and API tokens."""
 
 from collections.abc import Callable
 from datetime import timedelta

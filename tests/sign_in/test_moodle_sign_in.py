@@ -1,4 +1,4 @@
-"""Signing in with the Moodle username and password: Moodle checks it, and dupdash keeps and logs nothing of it."""
+"""Tests the sign-in with the Moodle password: Moodle checks it, and dupdash neither stores nor logs it."""
 
 from collections.abc import Callable
 from typing import Any

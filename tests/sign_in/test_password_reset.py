@@ -1,4 +1,4 @@
-"""Password reset by mail, from the form to the new password; it tells nobody which accounts exist."""
+"""Tests the password reset by mail: it leads to a new password, and does not reveal which accounts exist."""
 
 import re
 from typing import Any
@@ -52,13 +52,13 @@ def test_mail_leads_to_a_new_password(client: Client, faculty: User, queue: list
     assert sent.subject == "Set a new password for dupdash"
     assert sent.alternatives == []
     form = client.get(link(settings), follow=True)
-    # The secret of the mail is no longer in the address of the form.
+    # The URL of the form no longer contains the secret of the mail.
     assert form.request["PATH_INFO"].endswith("/set-password/")
     assert form["Cache-Control"].startswith("max-age=0, no-cache")
     done = client.post(form.request["PATH_INFO"], {"new_password1": NEW, "new_password2": NEW})
     assert done["Location"] == "/sign-in/reset/done/"
     assert client.get(done["Location"]).status_code == 200
-    # Whoever was signed in is signed out, and attempts of others no longer block the account.
+    # Other sessions of the account end, and failed attempts no longer block the account.
     assert old_session.get("/")["Location"] == "/sign-in/?next=/"
     assert client.post("/sign-in/", {"username": "faculty", "password": NEW}).status_code == 302
     assert "This link does not work" in client.get(link(settings), follow=True).content.decode()

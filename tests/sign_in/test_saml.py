@@ -1,4 +1,4 @@
-"""Single sign-on with SAML, against an identity provider that signs its assertions."""
+"""Tests single sign-on with SAML, with an identity provider that signs its assertions."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -78,7 +78,7 @@ def test_inactive_account_stays_out(client: Client, campus: IdentityProvider, fa
 
 
 def is_refused(client: Client, answer: Any, why: str) -> bool:
-    """A clear page, an entry of the audit log with the reason, and nobody is signed in."""
+    """Assert that nobody is signed in, the page explains this, and the audit log has an entry with the reason."""
     entry = AuditEntry.objects.filter(kind=AuditKind.SIGN_IN_FAILED).latest("pk")
     page = answer.content.decode()
     assert why in entry.detail

@@ -1,4 +1,4 @@
-"""Single sign-on with OpenID Connect, against a provider that runs for real."""
+"""Tests single sign-on with OpenID Connect, with a real provider."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -69,7 +69,7 @@ def test_account_is_the_moodle_person_with_the_same_address(
 def test_local_account_with_the_same_address_is_used(client: Client, provider: Provider, faculty: User) -> None:
     provider.sign_in(client)
     assert User.objects.get() == faculty
-    # No group is mapped to a role: the roles stay as an administrator gave them.
+    # No group is mapped to a role, so the roles that an administrator assigned are kept.
     assert roles(faculty) == {Role.FACULTY}
     assert faculty.check_password(PASSWORD)
 

@@ -1,4 +1,4 @@
-"""Calls to Moodle are counted by function and outcome, and carry the id of their request or job."""
+"""Tests that calls to Moodle are counted by function and outcome, and contain the id of their request or job."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def counters(monkeypatch: pytest.MonkeyPatch) -> Counters:
-    """Counters of a process that has counted nothing yet."""
+    """The counters of a process that has not counted anything yet."""
     fresh = Counters()
     for module in (moodle_clients, tasks):
         monkeypatch.setattr(module, "COUNTERS", fresh)

@@ -1,4 +1,4 @@
-"""Counting in a process, and writing the counts while the database comes and goes."""
+"""Tests counting events in a process and writing the counts, also during a database outage."""
 
 import pytest
 from django.db import DatabaseError

@@ -1,4 +1,4 @@
-"""Log lines name the request and the job, and contain neither secrets nor line breaks from outside."""
+"""Tests that log lines name the request and the job, and contain no secrets and no line breaks from input."""
 
 import io
 import json
@@ -21,7 +21,7 @@ def written(formatter: logging.Formatter, message: str, *args: object, **extra: 
     handler.addFilter(ContextFilter())
     logger = logging.getLogger("dupdash.test_logs")
     logger.addHandler(handler)
-    # pytest keeps what propagates, and cannot report a text that has a lone surrogate.
+    # pytest stores records that propagate, and cannot report a text with a lone surrogate.
     logger.propagate = False
     try:
         logger.warning(message, *args, extra=extra)

@@ -1,4 +1,4 @@
-"""What every test of the pages has: a worker that runs."""
+"""Pretends in all tests of pages that a worker is running."""
 
 import pytest
 

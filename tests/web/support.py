@@ -1,4 +1,4 @@
-"""What the tests of the pages share."""
+"""Helpers for tests of pages: fill in the request form, create a running job, and compare the text of pages."""
 
 import re
 from typing import Any
@@ -12,13 +12,13 @@ from tests.duplication.support import a_job
 
 __all__ = ["a_job", "a_running_job", "form", "text", "without_tokens"]
 
-# Of the sandbox.
+# A course of the sandbox.
 BIO101 = 7
 BIOLOGY_2027 = 8
 
 
 def form(**changed: Any) -> dict[str, Any]:
-    """A filled-in request form as a browser sends it; a value of None is left out."""
+    """Return a filled-in request form as a browser sends it. A value of None is left out."""
     given: dict[str, Any] = {
         "source": str(BIO101),
         "fullname": "Introduction to Biology, 2027",
@@ -35,7 +35,7 @@ def form(**changed: Any) -> dict[str, Any]:
 
 
 def a_running_job(state: State = State.RUNNING, **columns: Any) -> DuplicationJob:
-    """A job whose request went to Moodle a moment ago."""
+    """Create a running job whose request was just sent to Moodle."""
     now = timezone.now()
     given: dict[str, Any] = {
         "started_at": now,
@@ -48,14 +48,14 @@ def a_running_job(state: State = State.RUNNING, **columns: Any) -> DuplicationJo
 
 
 def without_tokens(response: HttpResponse) -> str:
-    """The page without what differs at every request: the CSRF tokens."""
+    """Return the page without its CSRF tokens, which differ at every request."""
     return re.sub(r"(csrfmiddlewaretoken\" value=|x-csrftoken\": )\"[^\"]*\"", "", response.content.decode())
 
 
 def text(response: HttpResponse) -> str:
-    """The page as text, white space folded: templates may break lines where they like.
+    """Return the page as text with folded white space, without CSRF tokens and ``<bdi>`` tags.
 
-    Without tokens: they are random letters, which now and then spell what a test says is not there. Without ``<bdi>``,
-    which stands around every name: ``test_text_direction.py`` checks that.
+    Tokens are random letters, which may by chance contain a word that a test must not find. Every name has a ``<bdi>``
+    tag, which ``test_text_direction.py`` tests.
     """
     return re.sub(r"</?bdi>", "", " ".join(without_tokens(response).split()))

@@ -1,4 +1,4 @@
-"""What the page of a failed job advises: by cause, by role, and by what was left in Moodle."""
+"""Tests the advice on the page of a failed job, which depends on the cause, the role, and what was left in Moodle."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The page Approvals, and deciding about several requests at once."""
+"""Tests the page *Approvals*, and approving or refusing several requests at once."""
 
 import re
 from datetime import timedelta
@@ -86,29 +86,29 @@ def test_navigation_counts_the_requests(as_administrator: Client, as_faculty: Cl
 
 def test_check_reports_size_and_short_name(as_administrator: Client, sandbox: Sandbox) -> None:
     job = a_request("BIO101-2027S1", source_id=BIO101)
-    page = text(as_administrator.get(f"/jobs/{job.pk}/look/"))
+    page = text(as_administrator.get(f"/jobs/{job.pk}/moodle-check/"))
     assert "The source has 16 sections and 64 activities." in page
     assert "The short name is still free." in page
     assert "The copy will probably take about 10 s (rough estimate from the number of activities)." in page
     taken = a_request("BIO101-2026S1", source_id=BIO101)
-    page = text(as_administrator.get(f"/jobs/{taken.pk}/look/"))
+    page = text(as_administrator.get(f"/jobs/{taken.pk}/moodle-check/"))
     assert "A course in Moodle already has this short name. Choose another. It is “Introduction to Biology”" in page
 
 
 def test_check_runs_with_the_page_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     a_request("BIO101-2027S1", source_id=BIO101)
     a_request("GONE-1", source_id=99999)
-    page = text(as_administrator.get(f"{URL}?look=1"))
+    page = text(as_administrator.get(f"{URL}?check=1"))
     assert "16 sections and 64 activities" in page
     assert "The source is no longer in Moodle" in page
-    assert 'href="?page=1&amp;look=1"' in text(as_administrator.get(URL))
+    assert 'href="?page=1&amp;check=1"' in text(as_administrator.get(URL))
 
 
 def test_check_says_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     job = a_request()
     sandbox.stop()
-    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"/jobs/{job.pk}/look/"))
-    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"{URL}?look=1"))
+    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"/jobs/{job.pk}/moodle-check/"))
+    assert "Moodle does not answer at the moment" in text(as_administrator.get(f"{URL}?check=1"))
 
 
 def test_several_approvals_are_confirmed_first(as_administrator: Client, faculty: User) -> None:
@@ -173,7 +173,7 @@ def test_page_is_for_administrators(as_faculty: Client, as_help_desk: Client, fa
         assert client.get(URL).status_code == 403
         assert client.post(DECIDE, {"verb": "approve", "job": job.pk}).status_code == 403
         assert client.get(f"/jobs/{job.pk}/edit/").status_code == 403
-        assert client.get(f"/jobs/{job.pk}/look/").status_code == 403
+        assert client.get(f"/jobs/{job.pk}/moodle-check/").status_code == 403
     assert signed_in(make_person("nobody")).get(URL).status_code == 403
     job.refresh_from_db()
     assert job.state == State.AWAITING_APPROVAL

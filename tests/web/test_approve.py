@@ -1,4 +1,4 @@
-"""Approving one request on its own page."""
+"""Tests approving one request on the page of its job."""
 
 from datetime import UTC, datetime, timedelta
 

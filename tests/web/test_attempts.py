@@ -1,4 +1,4 @@
-"""Several attempts at one copy: linked on their pages, and one row in lists."""
+"""Tests how pages show several attempts at one copy: linked on their pages, and as one row in lists."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def attempts(faculty: User) -> list[DuplicationJob]:
-    """Three attempts at one copy; the last one is queued."""
+    """Three attempts at one copy. The last attempt is queued."""
     now = timezone.now()
     first = a_job(State.FAILED, requester=faculty, finished_at=now)
     second = a_job(State.FAILED, requester=faculty, finished_at=now, retry_of=first)
@@ -29,7 +29,7 @@ def test_retried_job_leads_to_the_latest_attempt(as_faculty: Client, attempts: l
     page = text(as_faculty.get(f"/jobs/{attempts[0].pk}/"))
     assert "This is attempt 1 of 3." in page
     assert f'<a href="/jobs/{attempts[2].pk}/">Go to the latest attempt</a>' in page
-    # It stands above everything else.
+    # The notice is above all other content.
     assert page.index("This copy was tried again") < page.index('id="job-outcome"') < page.index('id="job-status"')
 
 

@@ -1,4 +1,4 @@
-"""The page of a waiting job names the job that it waits for, and until when."""
+"""Tests that the page of a waiting job names the job that it waits for, and the expected end of the wait."""
 
 from datetime import timedelta
 from typing import Any
@@ -21,7 +21,7 @@ def two_slots(settings: Any) -> None:
 
 
 def sent(state: State, shortname: str, *, seconds: float, **columns: Any) -> DuplicationJob:
-    """A job that was sent a moment ago, and whose backup and restore are expected to take so many seconds each."""
+    """Create a job that was just sent. Its backup and its restore are each expected to take ``seconds``."""
     now = timezone.now()
     given: dict[str, Any] = {"sent_at": now, "expected_backup": seconds, "expected_restore": seconds}
     return a_job(state, shortname, dispatched_at=now, **(given | columns))

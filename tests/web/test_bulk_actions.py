@@ -1,4 +1,4 @@
-"""Retrying and cancelling several copies at once."""
+"""Tests retrying and cancelling several copies at once."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ BULK = "/jobs/bulk/"
 
 @pytest.fixture(autouse=True)
 def _paused(db: None) -> None:
-    """No job is given to workers meanwhile."""
+    """Pause dispatch, so that no job is dispatched during these tests."""
     MoodleHealth.objects.create(paused_at=timezone.now())
 
 
@@ -55,7 +55,7 @@ def test_all_matches_are_taken_from_every_page(as_administrator: Client, faculty
     page = text(answer)
     assert "Try 30 copies again?" in page
     assert "OTHER" not in page
-    # The way back leads to what was looked for.
+    # The link back leads to the search results.
     assert f'href="/jobs/?person={faculty.pk}"' in page
 
 

@@ -1,4 +1,4 @@
-"""The pages of callbacks: the address of a token, its test, and sending one again."""
+"""Tests the pages about callbacks: the address of a token, its test, and sending a callback again."""
 
 from typing import Any
 

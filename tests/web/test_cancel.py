@@ -1,4 +1,4 @@
-"""Cancelling a job."""
+"""Tests cancelling a job on its page."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -30,7 +30,7 @@ def test_cancelled_running_copy_will_be_deleted(as_faculty: Client, faculty: Use
     assert job.state == State.RUNNING
     assert job.cancel_requested_at is not None
     assert "dupdash deletes it as soon as Moodle has finished it" in text(answer)
-    # It is not offered twice.
+    # Cancelling is not offered a second time.
     assert f'href="/jobs/{job.pk}/cancel/"' not in text(answer)
 
 

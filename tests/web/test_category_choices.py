@@ -1,4 +1,4 @@
-"""The category of a new copy: suggested, filtered, and folded so that thousands of them stay usable."""
+"""Tests choosing the category of a copy: the suggestion, the filter, and the tree with thousands of categories."""
 
 import re
 from dataclasses import replace
@@ -28,7 +28,7 @@ def _category(number: int, name: str, *above: int, **more: Any) -> Category:
 
 
 def _university(schools: int = 60, terms: int = 49) -> list[Category]:
-    """3,001 categories: a site, its schools, and the terms of each."""
+    """Return 3,001 categories: a site, its schools, and the terms of each school."""
     found = [_category(1, "University")]
     for school in range(schools):
         number = 2 + school * (terms + 1)
@@ -41,7 +41,7 @@ def _shown(nodes: Any) -> list[Node]:
     return [found for node in nodes for found in (node, *_shown(node.children))]
 
 
-# --- which category fits a copy ---------------------------------------------------------------------------------
+# --- The suggested category -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_suggested_category_is_filled_in_without_scripts(as_administrator: Clien
     assert f'name="category" value="{BIOLOGY_2027}" checked' in page
 
 
-# --- the tree -------------------------------------------------------------------------------------------------
+# --- The tree -------------------------------------------------------------------------------------------------
 
 
 def test_tree_is_open_where_the_chosen_category_lies(administrator: User) -> None:
@@ -148,7 +148,7 @@ def test_chosen_category_is_in_view(as_administrator: Client, administrator: Use
     assert len(re.findall("<details open>", before)) == 2
 
 
-# --- the filter -----------------------------------------------------------------------------------------------
+# --- The filter -----------------------------------------------------------------------------------------------
 
 
 def test_filter_finds_by_every_word_of_the_path(administrator: User) -> None:

@@ -1,4 +1,4 @@
-"""The navigation and the banner of every page."""
+"""Tests the navigation and the banner, which every page has."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -59,7 +59,7 @@ def test_polled_part_computes_no_navigation(
     as_faculty: Client, faculty: User, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     job = a_job(requester=faculty)
-    # Session, person, groups; job, queue, worker, health, last event; and what is needed for the rest of the page.
+    # Queries for session, person, groups, job, queue, worker, health, last event, and the rest of the page.
     with django_assert_max_num_queries(10):
         as_faculty.get(f"/jobs/{job.pk}/status/")
 

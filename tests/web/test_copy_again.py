@@ -1,4 +1,4 @@
-"""The request form, filled in from a job that has ended."""
+"""Tests the request form that is filled in from a job that has ended."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db
 
 
 def asked_again(client: Client, old: DuplicationJob, label: str) -> DuplicationJob:
-    """The job that comes of this button on the page of an old one."""
+    """Use this button on the page of an old job, send the form, and return the new job."""
     address = f"/jobs/new/?from={old.pk}"
     page = text(client.get(f"/jobs/{old.pk}/"))
     assert f'href="{address}"' in page
@@ -23,7 +23,7 @@ def asked_again(client: Client, old: DuplicationJob, label: str) -> DuplicationJ
 
 
 def test_copy_of_a_succeeded_job_is_no_retry(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
-    """Nothing went wrong with the first one, so neither its page nor the figures may call the second one a retry."""
+    """A second copy of a succeeded job is no retry, so neither pages nor figures call it one."""
     old = a_job(State.SUCCEEDED, "BIO101-2026S2", requester=faculty, source_id=BIO101, course_id=470, proof="answered")
     new = asked_again(as_faculty, old, "Copy again")
     assert new.retry_of is None

@@ -1,4 +1,4 @@
-"""The preview of a copy, and the names that it suggests."""
+"""Tests the preview of a copy and the names that it suggests."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -64,7 +64,7 @@ def test_preview_warns_of_unsupported_options(as_administrator: Client, sandbox:
     assert reason not in _shown(as_administrator, users="1", enrolments="1")
     MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "asynchronous"})
     assert reason not in _shown(as_administrator, users="1", enrolments=None, visible="on")
-    # The proposed service makes visible copies only: a hidden one goes the way of a stock Moodle.
+    # The proposed service can only make visible copies. A hidden copy is made as on a stock Moodle.
     assert reason in _shown(as_administrator, users="1", enrolments=None, visible=None)
 
 
@@ -137,7 +137,7 @@ def test_preview_works_without_scripts(as_administrator: Client, sandbox: Sandbo
     assert "16 sections with 64 activities" in page
     assert "Suggested: <strong>Introduction to Biology (2027S1)</strong>, <strong>BIO101-2027S1</strong>" in page
     assert "Hello</textarea>" in page
-    # Nothing is judged yet, and nothing asked for.
+    # The form has not been checked or sent yet.
     assert "form-errors" not in page
     assert not DuplicationJob.objects.exists()
 
@@ -165,7 +165,7 @@ def test_preview_needs_the_right_to_request(as_help_desk: Client) -> None:
 
 
 def test_dates_of_the_source_are_those_of_the_site(as_administrator: Client, sandbox: Sandbox, settings: Any) -> None:
-    """Midnight at the site is the day before for a reader further west."""
+    """The preview shows dates in the time zone of the site, not in that of the reader."""
     settings.MOODLE_TIME_ZONE = "Europe/Berlin"
     start = datetime(2025, 9, 1, tzinfo=ZoneInfo("Europe/Berlin"))
     sandbox.state.change(BIO101, startdate=int(start.timestamp()), enddate=0)
@@ -213,7 +213,7 @@ def test_copy_of_a_hidden_source_starts_hidden(as_administrator: Client, sandbox
 def test_copy_of_a_hidden_source_starts_hidden_without_scripts(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.state.change(BIO101, visible=0)
     assert not _visible_is_ticked(text(as_administrator.post(FORM, form(preview="1"))))
-    # Ticked by a person who has seen it unticked.
+    # The person has ticked the checkbox, which was unticked before.
     assert _visible_is_ticked(text(as_administrator.post(FORM, form(preview="1", visible_for=str(BIO101)))))
 
 

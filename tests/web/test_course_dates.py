@@ -1,4 +1,4 @@
-"""Start date, end date and ID number in the request form, its preview, and on the page of the job."""
+"""Tests start date, end date and ID number in the request form, in its preview and on the job page."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -22,7 +22,7 @@ WISH = {"startdate": "2026-09-14", "enddate": "2027-01-30", "idnumber": "B-27"}
 
 @pytest.fixture
 def dated(sandbox: Sandbox) -> Sandbox:
-    """The source starts on Monday 15 September 2025 and ends on 31 January 2026."""
+    """A source that starts on Monday, 15 September 2025, and ends on 31 January 2026."""
     cache.clear()
     start, end = datetime(2025, 9, 15, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=UTC)
     sandbox.state.change(BIO101, startdate=int(start.timestamp()), enddate=int(end.timestamp()))
@@ -107,7 +107,7 @@ def test_preview_shows_the_dates_of_course_and_activities(as_administrator: Clie
 
 
 def test_samples_show_each_kind_of_date(as_administrator: Client, with_plugin: Sandbox) -> None:
-    """All activities open before the first one is due."""
+    """The samples show each kind of date, even if all opening dates come before the first due date."""
     source = with_plugin.course("BIO101-2026S1")
     start = source.startdate
 

@@ -1,4 +1,4 @@
-"""What people see while the database is away."""
+"""Tests the pages that people see while the database is down."""
 
 import pytest
 from django.db import IntegrityError, OperationalError
@@ -7,7 +7,7 @@ from django.test import Client
 
 @pytest.fixture
 def patient(as_administrator: Client) -> Client:
-    """A browser that shows the page of an error in place of raising it."""
+    """A test client that returns the error page instead of raising the exception."""
     as_administrator.raise_request_exception = False
     return as_administrator
 

@@ -1,4 +1,4 @@
-"""Deleting the partial course that a failed job left."""
+"""Tests deleting the partial course of a failed job on its page."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 
 def _partial(sandbox: Sandbox, **columns: Any) -> DuplicationJob:
-    """A failed job, and the course without contents that it left."""
+    """Create a failed job with the empty course that it left."""
     given: dict[str, Any] = {"shortname": "SRC_1", "fullname": "Source copy 1", "categoryid": 2, "origin": "copy"}
     course = sandbox.state.add(**(given | columns))
     return a_job(State.FAILED, course_id=course.id, proof="seen")
@@ -39,7 +39,7 @@ def test_course_is_deleted_in_moodle(as_administrator: Client, sandbox: Sandbox)
     ],
 )
 def test_confirmation_names_the_course_to_delete(as_administrator: Client, visible: bool | None, told: str) -> None:
-    """On its page and in the dialog: a course is gone for good, so nobody should have to guess which."""
+    """The confirmation on the page and in the dialog names the course, because a deletion cannot be undone."""
     MoodleHealth.objects.create(may_delete=True)
     seen = {"id": 460, "shortname": "SRC_1", "fullname": "Source copy 1", "visible": visible, "category_id": 2}
     job = a_job(

@@ -1,4 +1,4 @@
-"""A second copy of the same course to the same term is not made unnoticed."""
+"""Tests that the request form warns of an earlier copy of the same course to the same term."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Editing a waiting request and approving it in one step."""
+"""Tests editing and approving a waiting request in one step."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,7 +56,7 @@ def test_edited_request_is_approved(as_administrator: Client, administrator: Use
     assert answer.redirect_chain == [("/approvals/", 303)]
     assert "“Biology” is approved with your changes." in text(answer)
     job.refresh_from_db()
-    # The name it holds itself is not in its way.
+    # The request may keep the short name that its own job reserves.
     assert (job.state, job.shortname, job.visible) == (State.QUEUED, "BIO101-2027S1", False)
     assert not job.options["blocks"]
     assert (job.note, job.source_id) == ("Please.", BIO101)
@@ -93,7 +93,7 @@ def test_errors_are_named_and_input_is_kept(as_administrator: Client, job: Dupli
 def test_deleted_source_is_not_replaced_by_another_course(
     as_administrator: Client, job: DuplicationJob, sandbox: Sandbox
 ) -> None:
-    """A short name may be a number, and that of the course that was deleted."""
+    """A deleted source is not replaced by another course whose short name is the number of the deleted course."""
     DuplicationJob.objects.update(source_id=99999)
     sandbox.state.change(BIO101, shortname="99999")
     assert as_administrator.post(_url(job), _typed()).status_code == 422
@@ -112,7 +112,7 @@ def test_scheduled_time_is_kept(as_administrator: Client, job: DuplicationJob) -
     DuplicationJob.objects.update(not_before=moment)
     page = text(as_administrator.get(_url(job)))
     assert 'value="2090-01-15T21:30"' in page
-    # The browser must not put its own zone beside a time that was read in another.
+    # The browser must not replace the zone in which the time was typed by its own zone.
     assert "data-timezone" not in page
     as_administrator.post(_url(job), _typed(start="later", not_before="2090-01-15T21:30"))
     job.refresh_from_db()
@@ -121,7 +121,7 @@ def test_scheduled_time_is_kept(as_administrator: Client, job: DuplicationJob) -
 
 
 def test_second_of_two_equal_hours_is_kept(as_administrator: Client, administrator: User, job: DuplicationJob) -> None:
-    # 02:30 for the second time: summer time ended half an hour ago.
+    # It is 02:30 for the second time, because summer time ended half an hour ago.
     moment = datetime(2090, 10, 29, 1, 30, tzinfo=UTC)
     DuplicationJob.objects.update(not_before=moment)
     Preferences.objects.create(user=administrator, time_zone="Europe/Berlin")
@@ -134,7 +134,7 @@ def test_second_of_two_equal_hours_is_kept(as_administrator: Client, administrat
 
 def test_scheduled_time_can_be_changed(as_administrator: Client, job: DuplicationJob) -> None:
     DuplicationJob.objects.update(not_before=datetime(2090, 1, 15, 21, 30, tzinfo=UTC))
-    # The same on the clock, and elsewhere.
+    # The same local time in another time zone.
     as_administrator.post(_url(job), _typed(start="later", not_before="2090-01-15T21:30", timezone="Asia/Tokyo"))
     job.refresh_from_db()
     assert job.not_before == datetime(2090, 1, 15, 12, 30, tzinfo=UTC)
@@ -192,5 +192,5 @@ def test_input_is_kept_if_moodle_does_not_answer(
 def test_own_short_name_counts_as_free(as_administrator: Client, as_faculty: Client, job: DuplicationJob) -> None:
     asked = {"shortname": job.shortname, "job": job.pk}
     assert "This short name is free." in text(as_administrator.get("/jobs/new/check-short-name/", asked))
-    # Only for those who may change it.
+    # The name is free only for people who may edit this job.
     assert "already has this short name" in text(as_faculty.get("/jobs/new/check-short-name/", asked))

@@ -1,4 +1,4 @@
-"""Small things of many pages: parts opened directly, navigation, tokens, confirmations, banner, time zones."""
+"""Tests behaviour that several pages share: partial pages, navigation, tokens, confirmations, banner, time zones."""
 
 import re
 
@@ -25,7 +25,7 @@ NAVIGATES = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/
     [
         ("/live/", "/"),
         ("/jobs/{job}/status/", "/jobs/{job}/"),
-        ("/jobs/{job}/look/", "/jobs/{job}/"),
+        ("/jobs/{job}/moodle-check/", "/jobs/{job}/"),
         ("/jobs/rows/", "/jobs/"),
         ("/jobs/new/preview/", "/jobs/new/"),
         ("/jobs/new/source-choices/", "/jobs/new/"),

@@ -1,4 +1,4 @@
-"""Following up failures: assigned, noted, resolved, and opened again."""
+"""Tests following up failures: they are assigned, get a note, are resolved, and are opened again."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,7 +1,7 @@
-"""Hostile names on every address: markup, direction controls, control characters, formulas and great length.
+"""Tests hostile names on every page: markup, direction controls, control characters, formulas and great length.
 
-The addresses come from the URL table itself, so that a new page is walked without being named here. Names with NUL and
-lone surrogates, which no database stores, come from Moodle.
+The pages come from the URL table, so that new pages are tested, too. Names with NUL and lone surrogates, which no
+database can store, come from Moodle.
 """
 
 import csv
@@ -40,7 +40,7 @@ LONG = HOSTILE + "x" * 10_000
 
 
 class _Markup(HTMLParser):
-    """Collects what could only have come from a name: scripts without a source, images, and handlers of events."""
+    """Collects markup that can only come from a hostile name: scripts without a source, images, and event handlers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class _Markup(HTMLParser):
 
 @pytest.fixture
 def jobs(administrator: User, faculty: User, sandbox: Sandbox) -> list[DuplicationJob]:
-    """A copy in each state whose names, notes and errors are hostile, and a Moodle that calls its courses so."""
+    """Jobs in each state with hostile names, notes and errors, and a Moodle whose courses have hostile names."""
     sandbox.state.change(BIO101, fullname=f"\0\ud800{LONG}", shortname="BIO101-2026S1")
     User.objects.filter(pk=faculty.pk).update(first_name=HOSTILE[:150], last_name=HOSTILE[-150:])
     MoodleHealth.objects.update_or_create(id=1, defaults={"site_name": HOSTILE[:255], "may_delete": True})
@@ -93,7 +93,7 @@ def jobs(administrator: User, faculty: User, sandbox: Sandbox) -> list[Duplicati
 
 
 def _patterns(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, tuple[type, ...]]]:
-    """Each name of an address, with the kinds of what is in it."""
+    """Yield each URL name with the kinds of its parameters."""
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from _patterns(pattern.url_patterns, f"{prefix}{pattern.namespace}:")

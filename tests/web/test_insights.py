@@ -1,4 +1,4 @@
-"""The plots: their figures, counted by hand here, and who sees them."""
+"""Tests the charts of the page *Insights*: figures calculated by hand, and permissions."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -24,13 +24,13 @@ WEEK = Period(date(2026, 3, 24), date(2026, 3, 30))
 
 
 def at(hours: float) -> dict[str, Any]:
-    """Asked for so many hours before noon of the last day."""
+    """Return the time this many hours before noon of the last day."""
     moment = NOON - timedelta(hours=hours)
     return {"created_at": moment, "queued_at": moment}
 
 
 def began(waited: float, took: float | None = None, **columns: Any) -> dict[str, Any]:
-    """Waited and took so many seconds."""
+    """Return the columns of a job that waited and then took this many seconds."""
     begun = NOON + timedelta(seconds=waited)
     ended = begun + timedelta(seconds=took) if took is not None else None
     given = {"created_at": NOON, "queued_at": NOON, "started_at": begun, "sent_at": begun, "finished_at": ended}
@@ -55,7 +55,7 @@ def test_each_outcome_counts_on_its_day() -> None:
         [
             (State.SUCCEEDED, 0), (State.SUCCEEDED, 1), (State.FAILED, 2), (State.RUNNING, 3), (State.QUEUED, 3),
             (State.CANCELLED, 24), (State.REJECTED, 25), (State.UNRESOLVED, 24 * 6), (State.CHECKING, 24 * 6),
-            # The days before and after do not count.
+            # Jobs of the days before and after the period do not count.
             (State.SUCCEEDED, 24 * 7), (State.SUCCEEDED, -12),
         ]
     ):  # fmt: skip
@@ -63,7 +63,7 @@ def test_each_outcome_counts_on_its_day() -> None:
     found = figures.outcomes(WEEK)
     assert found.unit == "day"
     assert [stretch.since for stretch in found.stretches] == [date(2026, 3, day) for day in range(24, 31)]
-    #                 succeeded, failed, unresolved, cancelled or refused, under way
+    #                 succeeded, failed, unresolved, cancelled or refused, unfinished
     assert found.stretches[0].counts == (0, 0, 1, 0, 1)
     assert found.stretches[5].counts == (0, 0, 0, 2, 0)
     assert found.stretches[6].counts == (2, 1, 0, 0, 2)
@@ -73,13 +73,13 @@ def test_each_outcome_counts_on_its_day() -> None:
 
 def test_days_begin_at_midnight_even_when_clocks_change(settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
-    # 29 March 2026 has 23 hours: from 23:00 UTC the day before to 22:00 UTC.
+    # 29 March 2026 has 23 hours: it lasts from 23:00 UTC of the day before to 22:00 UTC.
     for name, moment in {
         "SATURDAY": datetime(2026, 3, 28, 22, 59, 59, tzinfo=UTC),
         "SUNDAY-1": datetime(2026, 3, 28, 23, 0, tzinfo=UTC),
         "SUNDAY-2": datetime(2026, 3, 29, 21, 59, 59, 999999, tzinfo=UTC),
         "MONDAY": datetime(2026, 3, 29, 22, 0, tzinfo=UTC),
-        # Of Tuesday already.
+        # This already belongs to Tuesday.
         "OUTSIDE": datetime(2026, 3, 30, 22, 0, tzinfo=UTC),
     }.items():
         a_job(State.SUCCEEDED, name, created_at=moment)
@@ -102,7 +102,7 @@ def test_long_periods_are_grouped_by_week_or_month() -> None:
     a_job(State.SUCCEEDED, "B", created_at=datetime(2026, 1, 5, tzinfo=UTC))
     weeks = figures.outcomes(Period(date(2026, 1, 1), date(2026, 6, 30)))
     assert weeks.unit == "week"
-    # From a Thursday, then from Monday to Monday, and the last one only to the end.
+    # The first week begins on a Thursday, the others on Monday, and the last one ends with the period.
     first, second = weeks.stretches[:2]
     assert (first.since, first.until, first.total) == (date(2026, 1, 1), date(2026, 1, 4), 1)
     assert (second.since, second.until, second.total) == (date(2026, 1, 5), date(2026, 1, 11), 1)
@@ -118,21 +118,21 @@ def test_waiting_times_match_hand_calculation() -> None:
     waited = [0.25, 2, 3, 4, 10, 20, 50, 70, 400, 90000]
     for number, length in enumerate(waited):
         a_job(State.SUCCEEDED, f"N{number}", **began(length, 1))
-    # Neither what has not begun nor what was asked for on another day.
+    # Jobs that have not started and jobs of another day do not count.
     a_job(State.QUEUED, "Q", **at(0))
     a_job(State.SUCCEEDED, "OLD", **began(5, 1, created_at=NOON - timedelta(days=30)))
     found = figures.waits(WEEK)
     assert found.values == tuple(waited)
     assert (found.median, found.ninetieth) == (10, 400)
-    #                      1 s 5 s 15 s 1 min 5 min 15 min 1 h 4 h 1 day more
+    #                      1 s 5 s 15 s 1 min 5 min 15 min 1 h 4 h 1 day longer
     assert found.counts() == [1, 3, 1, 2, 1, 1, 0, 0, 0, 1]
 
 
 def test_waiting_begins_at_the_scheduled_time() -> None:
-    # The hours until somebody approved it are not the queue's.
+    # The hours until the approval do not count as waiting in the queue.
     a_job(State.SUCCEEDED, "APPROVED", **began(50, 1, created_at=NOON - timedelta(hours=9)))
     a_job(State.SUCCEEDED, "LATER", **began(3600, 1, not_before=NOON + timedelta(seconds=3590)))
-    # Set by an automatic retry, after it had begun for the first time: says nothing of the wait before.
+    # An automatic retry set this time after the first start, so the wait before the first start does not depend on it.
     a_job(State.SUCCEEDED, "AGAIN", **began(30, 1, retry_at=NOON + timedelta(seconds=600)))
     a_job(State.SUCCEEDED, "PAST", **began(40, 1, not_before=NOON - timedelta(seconds=600)))
     assert figures.waits(WEEK).values == (10, 30, 40, 50)
@@ -192,7 +192,7 @@ def test_each_chart_has_a_title_a_sentence_and_a_table(as_administrator: Client)
     assert "Half of 1 copy took 12 s or less." in page
     assert '<td class="numbers" data-number="12.0">12 s</td>' in page
     assert "Another course has the short name now" in page
-    # The table begins today.
+    # The first row of the table is today.
     assert page.index("Mon 30 Mar 2026") < page.index("Sun 29 Mar 2026")
     assert "style=" not in page
     assert '<a href="/insights/?days=7" aria-current="page">' in page

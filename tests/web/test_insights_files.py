@@ -1,4 +1,4 @@
-"""The figures of the charts for a spreadsheet."""
+"""Tests the CSV files with the figures of the charts."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The page of one job."""
+"""Tests the page of a job: its request, progress, outcome, differences from the source, and candidates."""
 
 from datetime import timedelta
 from typing import Any
@@ -41,7 +41,7 @@ def test_delay_of_a_retry_is_not_shown_as_scheduled(as_administrator: Client) ->
     delayed = a_job(shortname="DELAYED", started_at=now, retry_at=now + timedelta(minutes=5))
     for address in (f"/jobs/{delayed.pk}/", f"/jobs/{delayed.pk}/summary.txt"):
         assert "Scheduled" not in text(as_administrator.get(address))
-    # What somebody asked for stays told, before it starts and after.
+    # A requested start time is shown before and after the start.
     waits = a_job(shortname="WAITS", not_before=now + timedelta(hours=1))
     runs = a_running_job(shortname="RUNS", not_before=now - timedelta(hours=1))
     for job in (waits, runs):
@@ -99,7 +99,7 @@ def test_page_explains_every_failure(as_faculty: Client, faculty: User, code: st
     why = EXPLANATIONS.get(code, UNKNOWN)
     for sentence in (why.happened, why.means):
         assert sentence.replace("<", "&lt;").replace(">", "&gt;") in page
-    # Moodle's own words are for those who help.
+    # Only administrators and the help desk see Moodle's message.
     assert "Kaputt" not in page
 
 
@@ -225,7 +225,7 @@ def test_long_lists_of_differences_are_cut_and_counted(as_administrator: Client)
 
 
 def test_only_contents_in_both_courses_count_as_copied(as_administrator: Client) -> None:
-    """One is missing and another one is there in its place: that is not all of them."""
+    """Only contents in both courses count as copied: an extra activity does not replace a missing one."""
     activities = {"source": 80, "expected": 80, "copy": 80, "matched": 79, "missing": _pages(1), "extra": _pages(1, 9)}
     page = _page_of({"activities": activities}, as_administrator)
     assert "Activities and resources: 79 of 80." in page
@@ -235,7 +235,7 @@ def test_only_contents_in_both_courses_count_as_copied(as_administrator: Client)
 @pytest.mark.parametrize(
     ("activities", "said"),
     [
-        # Before the figures were kept: as many as they follow from the others.
+        # Older reports lack these figures, which are computed from the others.
         ({"source": 80, "copy": 80, "missing": _pages(1), "extra": _pages(1, 9)}, "79 of 80."),
         ({"source": 200, "copy": 120, "missing": _pages(50), "extra": []}, "120 of 200."),
         ({"source": 64, "expected": 0, "copy": 0}, "0 of 0. The 64 activities of the source were not requested."),
@@ -293,7 +293,7 @@ def test_candidates_are_shown_to_administrators(as_administrator: Client, as_fac
 def test_candidates_of_a_failed_job_are_not_shown_to_faculty(
     as_administrator: Client, as_help_desk: Client, as_faculty: Client, faculty: User
 ) -> None:
-    """What an error left is nobody's yet: somebody has to look at it in Moodle, who may see other people's courses."""
+    """Faculty do not see the candidates of a failed job, which may be courses of other people."""
     job = a_job(State.FAILED, requester=faculty, failure_code="error", sent_at=timezone.now(), evidence=CANDIDATES)
     for client in (as_administrator, as_help_desk):
         page = text(client.get(f"/jobs/{job.pk}/"))
@@ -312,7 +312,7 @@ def test_candidates_are_hidden_when_nobody_has_to_decide(as_administrator: Clien
 
 
 def test_cancelled_copy_that_is_still_in_moodle_is_named(as_faculty: Client, faculty: User, settings: Any) -> None:
-    """Whoever cancelled was told that the copy will be removed: that it was not must be seen, and which one it is."""
+    """The page of a cancelled job names a copy that could not be deleted and is still in Moodle."""
     settings.MOODLE_URL = "https://moodle.example.edu"
     made = {"course_id": 470, "proof": "seen", "cancel_requested_at": timezone.now()}
     job = a_job(State.SUCCEEDED, requester=faculty, **made)
@@ -331,7 +331,7 @@ def test_reason_of_a_refusal_is_shown(as_faculty: Client, faculty: User) -> None
     _event(job, "rejected", "There is a copy already.")
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
     assert "This copy was refused." in page
-    # In the callout and in the story; the summary for a ticket has both once more.
+    # The reason is in the callout and in the timeline, and twice in the summary for a ticket.
     assert page.partition('id="job-summary"')[0].count("There is a copy already.") == 2
 
 

@@ -1,4 +1,4 @@
-"""What all actions on a job have in common: a confirmation, a token, a permission."""
+"""Tests what all actions on a job require: a confirmation, a CSRF token, and a permission."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""The list of copies: what is found, in which order, and who sees it."""
+"""Tests the list of copies: search, filters, order, pages, and permissions."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def test_faculty_see_only_their_own_copies(
     a_job(shortname="MINE", requester=faculty)
     a_job(shortname="THEIRS", requester=colleague)
     assert found(as_faculty) == {"MINE"}
-    # Not by any way in: the numbers, the names and the choices are those of one's own copies.
+    # Counts, names and choices of filters also come only from the person's own copies.
     page = text(as_faculty.get("/jobs/"))
     assert "1</span> copy" in page
     assert "Nadia" not in page
@@ -155,7 +155,7 @@ def test_each_filter_narrows_the_list(as_administrator: Client, faculty: User) -
         "cause=-": {"ODD"},
         "option=-blocks": {"TAKEN"},
         "option=blocks": everything - {"TAKEN"},
-        # An id that a source has means that source, whatever it was called; else it is a piece of a name.
+        # The id of a source finds copies of this source. Other numbers are searched in names.
         "source=12": {"PART", "ODD"},
         "source=chem": {"ODD"},
         "source=cislo": {"WAITS"},
@@ -202,7 +202,7 @@ def test_paging_forward_and_back_visits_every_copy_once(as_administrator: Client
     moment = timezone.now().replace(microsecond=123456)
     people = [make_person(f"p{n}", first_name=first) for n, first in enumerate(("", "zoe", "Ann"))]
     for number in range(62):
-        # Few different values, so that the id has to part many; some have none at all.
+        # Many jobs have equal values, so that the id decides their order. Some have no value.
         begun = moment - timedelta(minutes=chance.randrange(4))
         ended = chance.choice((None, begun + timedelta(seconds=chance.randrange(3), microseconds=500)))
         a_job(
@@ -250,7 +250,7 @@ def test_each_column_sorts_by_the_value_it_shows(as_administrator: Client) -> No
     assert order("copy") == ["A", "b", "c"]
     assert order("person") == ["A", "c", "b"]
     assert order("-took") == ["b", "A", "c"]
-    # What is not finished yet will finish last.
+    # Unfinished jobs count as the last to finish.
     assert order("finished") == ["A", "b", "c"]
     page = text(as_administrator.get("/jobs/?sort=-took"))
     assert '<th scope="col" class="took-cell" aria-sort="descending">' in page
@@ -321,11 +321,11 @@ def test_htmx_request_gets_the_results_alone(as_administrator: Client) -> None:
     page = text(answer)
     assert page.startswith('<div class="stack tight" id="list-results">')
     assert "1 copy matches." in page
-    # The address holds only what says something.
+    # The URL contains only the parameters that differ from the defaults.
     assert answer["HX-Push-Url"] == "/jobs/?q=one"
     assert answer["Cache-Control"] == "no-store"
     assert 'id="filter-sort"' not in page
-    # From the head of a column: the order that the filters show follows.
+    # After a click on a column heading, the filter form shows the new order.
     page = text(as_administrator.get("/jobs/?sort=copy", headers={**headers, "HX-Trigger": "sort-copy"}))
     assert 'hx-swap-oob="true" id="filter-sort"' in page
     assert '<option value="copy" selected>' in page

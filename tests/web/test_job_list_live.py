@@ -1,4 +1,4 @@
-"""The list keeps the unfinished rows of its page up to date."""
+"""Tests that the list keeps the unfinished rows of its page up to date by polling."""
 
 import re
 from datetime import timedelta
@@ -63,7 +63,7 @@ def test_poll_replaces_changed_rows_in_place(as_administrator: Client) -> None:
     assert f'id="tick-{two.pk}"' in page
     assert done.pk not in page
     assert "<html" not in page
-    # From now on only the other one is asked for.
+    # From now on only the other row is polled.
     assert one.pk not in rows_url(answer)
     assert two.pk in rows_url(answer)
 

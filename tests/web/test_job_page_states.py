@@ -1,4 +1,4 @@
-"""The page of a job in each state: what leads, which progress is shown, and what its parts must not contradict."""
+"""Tests the page of a job in each state: the first message, the progress, and that its parts agree."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""The polled part of a job page."""
+"""Tests the part of the job page that browsers poll."""
 
 import re
 from datetime import timedelta
@@ -104,7 +104,7 @@ def test_status_shows_last_contact_and_tries(as_administrator: Client) -> None:
 
 
 def a_checked_job(state: State = State.CHECKING, **columns: Any) -> DuplicationJob:
-    """A job whose answer was lost a moment ago."""
+    """Create a job in *checking* whose answer was just lost."""
     now = timezone.now()
     expected = {"expected_backup": 30.0, "expected_restore": 30.0}
     given = {"checking_since": now, "check_at": now + timedelta(seconds=40), **expected}

@@ -1,4 +1,4 @@
-"""The plain text of a job for a ticket."""
+"""Tests the plain-text summary of a job for a ticket."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The list of copies as a CSV file."""
+"""Tests the CSV file of the list of copies."""
 
 import csv
 import io
@@ -99,7 +99,7 @@ def test_names_are_no_formulas(as_administrator: Client, text: str) -> None:
 
 
 def cells(answer: HttpResponseBase, separator: str) -> list[str]:
-    """All that a spreadsheet takes for a cell, to which this is what separates them."""
+    """Return all cells of the file as a spreadsheet program with this separator reads them."""
     content = b"".join(answer).decode("utf-8-sig")
     return [cell for row in csv.reader(io.StringIO(content, newline=""), delimiter=separator) for cell in row]
 

@@ -1,4 +1,4 @@
-"""What was typed into the request form is not lost when the session ends."""
+"""Tests that the input of the request form is kept when the session ends."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def test_form_comes_back_after_the_sign_in(administrator: User, sandbox: Sandbox
     assert f'name="category" value="{BIOLOGY_2027}" checked' in page
     assert "Your input was kept, and nothing was sent yet." in page
     assert not DuplicationJob.objects.exists()
-    # Once.
+    # The input is restored only once.
     assert NOTE not in text(client.get(URL))
 
 

@@ -1,4 +1,4 @@
-"""Names that hold several languages are shown in one of them, and go into forms with all of them."""
+"""Tests names in several languages: pages show one language, and forms keep all of them."""
 
 from datetime import date
 from html.parser import HTMLParser
@@ -25,7 +25,7 @@ HIDDEN_LANGUAGE = ("Français", "multilang", "mlang")
 
 
 class _Shown(HTMLParser):
-    """Collects what people see or hear of a page: its text and its describing attributes."""
+    """Collects the texts of a page that people see or hear: its text and describing attributes."""
 
     def __init__(self) -> None:
         super().__init__()

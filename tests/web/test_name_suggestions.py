@@ -1,4 +1,4 @@
-"""Suggested names of a copy."""
+"""Tests the suggested names of a copy."""
 
 from datetime import date
 
@@ -34,10 +34,10 @@ TODAY = date(2026, 11, 23)
         ("Biology (2026 Semester 1)", "Biology (2027 Semester 1)"),
         ("BIO101-2026-01", "BIO101-2027-01"),
         ("BIO101-2029/30", "BIO101-2030/31"),
-        # The latest year is the course's; an earlier one is something else. It is raised wherever it stands.
+        # The latest year in a name is the year of the course, and is raised wherever it occurs.
         ("Since 2020: politics, 2026", "Since 2020: politics, 2027"),
         ("2026 Biology (BIO-2026)", "2027 Biology (BIO-2027)"),
-        # A course's number is no year, nor is what the course is about.
+        # The number of a course is no year, and a year in its topic is not raised.
         ("MATH2026", None),
         ("MATH2010-2026S1", "MATH2010-2027S1"),
         ("The world in 1990", None),

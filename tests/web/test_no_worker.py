@@ -1,4 +1,4 @@
-"""The pages while no worker is running."""
+"""Tests the notices on pages while no worker is running."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The overview."""
+"""Tests the overview: its sections, figures and notices for each role."""
 
 import re
 from datetime import timedelta
@@ -112,7 +112,7 @@ def test_figures_count_the_day(as_administrator: Client, as_faculty: Client, fac
         "Waiting": 1,
         "To approve": 1,
     }
-    # Their own.
+    # Faculty see the figures of their own copies.
     assert _figures(as_faculty) == {
         "Requested today": 2,
         "Succeeded today": 0,
@@ -228,7 +228,7 @@ def test_failed_mails_are_not_blamed_on_addresses(as_administrator: Client, facu
     assert "1 mail of the last week could not be delivered" in shown
     assert "The reason: the mail server was not reachable for days, or no worker was running." in shown
     assert "Check the addresses" not in shown
-    # Some of them for the one reason, some for the other.
+    # Some mails failed because of their address, and some because of the mail server.
     refused = {"delivery": Delivery.GIVEN_UP, "last_error": "SMTPRecipientsRefused: no such user"}
     Digest.objects.create(recipient=faculty, day=now.date() - timedelta(days=1), since=now, until=now, **refused)
     shown = text(as_administrator.get("/"))

@@ -1,4 +1,4 @@
-"""Who may open which address."""
+"""Tests which role may open which URL."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -74,7 +74,7 @@ def test_foreign_job_is_not_found(faculty: User, colleague: User, outsider: User
         answer = getattr(signed_in(person), method)(reverse(name, args=[job.pk]))
         missing = getattr(signed_in(person), method)(reverse(name, args=["0" * 32]))
         assert answer.status_code == missing.status_code == 404
-        # Nothing gives the job away: it is the very page of a job that does not exist.
+        # The page is exactly that of a job that does not exist, so it does not reveal the job.
         assert without_tokens(answer) == without_tokens(missing)
     assert DuplicationJob.objects.get().events.count() == 1
 
@@ -84,7 +84,7 @@ SEES_ALL = {"administrator", "help_desk"}
 ASKS = {"administrator", "faculty"}
 ADMINISTRATOR = {"administrator"}
 
-# Every address, and whom it opens to; one of a job is that of a faculty member's own failed job.
+# Every URL name with the roles that may open it. The job is a failed job of the faculty member.
 MAY: dict[str, set[str]] = {
     "overview": ALL,
     "overview_live": ALL,
@@ -110,7 +110,7 @@ MAY: dict[str, set[str]] = {
     "jobs:delete_filter": ALL,
     "jobs:approve": ADMINISTRATOR,
     "jobs:reject": ADMINISTRATOR,
-    "jobs:look": ADMINISTRATOR,
+    "jobs:moodle_check": ADMINISTRATOR,
     "jobs:edit": ADMINISTRATOR,
     "jobs:cancel": ASKS,
     "jobs:retry": ASKS,
@@ -149,7 +149,7 @@ MAY: dict[str, set[str]] = {
     "rollover:undo": ASKS,
     "rollover:undo_progress": ASKS,
     "rollover:confirm_undo": ASKS,
-    # One's own.
+    # The person's own data.
     "preferences": ALL | {"outsider"},
     "notifications:news": ALL | {"outsider"},
     "tokens": ALL,
@@ -200,7 +200,7 @@ def test_each_role_opens_its_pages(people: dict[str, User], faculty: User, name:
         assert (seen not in (403, 404)) == (role in MAY[name]), (role, seen)
         if role in MAY[name]:
             continue
-        # Somebody else's job does not exist for who sees no others; all else is refused.
+        # For people who see only their own jobs, another person's job is a 404. Other refusals are a 403.
         refusal = 404 if (name in OF_A_JOB and role == "outsider") or PERMISSIONS[name].hidden else 403
         assert seen == refusal, (role, seen)
         assert signed_in(person).post(url).status_code == refusal
@@ -262,5 +262,5 @@ def test_background_poll_does_not_redirect(client: Client, db: None) -> None:
     )
     assert answer.status_code == 204
     assert not [name for name in answer.headers if name.startswith("HX-")]
-    # Opened by somebody, it is an address like any other.
+    # If a person opens the URL, it redirects to the sign-in like any other page.
     assert client.get(reverse("notifications:news")).status_code == 302

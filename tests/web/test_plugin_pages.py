@@ -1,4 +1,4 @@
-"""What pages and files tell of a copy that the Moodle plugin makes: its queue, its progress, its report."""
+"""Tests what pages and CSV files show about copies of the Moodle plugin: queue, progress and report."""
 
 import csv
 from datetime import timedelta
@@ -54,7 +54,7 @@ def test_place_in_moodles_queue_is_told(as_administrator: Client) -> None:
 
 def test_backup_of_a_copy_in_moodles_queue_has_not_started(as_administrator: Client) -> None:
     job = job_of_plugin(moodle_queue_ahead=0)
-    # Each twice: to be seen and to be heard.
+    # Each text occurs twice: once visible, and once for screen readers.
     assert page_of(as_administrator, job).count("Not started") == 4
     DuplicationJob.objects.update(moodle_queue_ahead=None)
     assert page_of(as_administrator, job).count("Not started") == 2

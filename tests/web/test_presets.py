@@ -1,4 +1,4 @@
-"""Presets of options."""
+"""Tests creating, changing, deleting and using presets of options."""
 
 import pytest
 from django.test import Client
@@ -19,12 +19,12 @@ def a_preset(name: str = "Fresh start", *on: str) -> OptionPreset:
     return OptionPreset.objects.create(name=name, options={option.name: option.name in on for option in OPTIONS})
 
 
-# Shown as on while people are off: a stock Moodle copies people together with the enrolment methods only.
+# This switch is shown as on while people are off, because a stock Moodle copies people only with enrolment methods.
 ON_WITH_PEOPLE = {"enrolments"}
 
 
 def _on(page: str) -> set[str]:
-    """The switches that are on in a page."""
+    """Return the switches that are on in a page."""
     return {
         option.name
         for option in OPTIONS

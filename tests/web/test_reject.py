@@ -1,4 +1,4 @@
-"""Refusing a request."""
+"""Tests refusing a request on the page of its job."""
 
 import pytest
 from django.contrib.auth.models import User

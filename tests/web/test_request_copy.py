@@ -1,4 +1,4 @@
-"""The request form, and submitting it."""
+"""Tests the request form: submitting it, its errors, and sending it twice."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,12 +74,12 @@ def test_source_can_be_given_by_short_name(as_administrator: Client, sandbox: Sa
 
 
 def test_deleted_source_is_not_replaced_by_another_course(as_administrator: Client, sandbox: Sandbox) -> None:
-    """A short name may be a number."""
+    """A deleted source is not replaced by another course whose short name is the number of the deleted course."""
     sandbox.state.change(BIO101, shortname="99999")
     answer = as_administrator.post(URL, form(source="99999", source_query="gone"))
     assert answer.status_code == 422
     assert "Moodle has no such course." in text(answer)
-    # Typed, it is the short name that it looks like.
+    # If a person types the number, it is also searched as a short name.
     as_administrator.post(URL, form(source=None, source_query="99999"))
     assert DuplicationJob.objects.get().source_id == BIO101
 
@@ -102,7 +102,7 @@ def test_sources_are_found_without_scripts(as_administrator: Client, sandbox: Sa
     assert answer.status_code == 200
     assert f'<input type="radio" name="source" value="{BIO101}"' in page
     assert 'value="Kept"' in page
-    # Nothing is judged yet.
+    # The form has not been checked yet.
     assert "form-errors" not in page
     assert not DuplicationJob.objects.exists()
 
@@ -141,7 +141,7 @@ def test_form_that_is_sent_twice_creates_one_job(as_administrator: Client, sandb
 def test_two_sends_at_the_same_moment_create_one_job(
     as_administrator: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between looking for its job and making one, the same form made one."""
+    """Sending a form twice at the same time creates one job, even if the second job is created during the check."""
     real, typed, first = jobs.submit, form(source=None, source_query="BIO101-2026S1", key="k1"), []
 
     def late(*arguments: Any, **more: Any) -> DuplicationJob:
@@ -186,7 +186,7 @@ def test_second_send_finds_a_job_that_was_edited(
     answer = as_faculty.post(URL, form(key="k1"))
     assert answer["Location"] == first["Location"]
     assert DuplicationJob.objects.count() == 1
-    # It is what was asked for with this form, start and all.
+    # The job is as requested with this form, including its start time.
     assert "Request received. You can close this page." in text(as_faculty.get(answer["Location"]))
 
 
@@ -231,7 +231,7 @@ def test_equal_start_and_note_are_not_mentioned(as_administrator: Client, sandbo
 
 
 def test_second_send_compares_effective_options(as_administrator: Client, sandbox: Sandbox) -> None:
-    # Without scripts a switch can be on whose needs are off.
+    # Without scripts a switch can be on although an option that it needs is off.
     first = as_administrator.post(URL, form(key="k1", enrolments="1"))
     assert as_administrator.post(URL, form(key="k1", enrolments="1"))["Location"] == first["Location"]
 
@@ -246,7 +246,7 @@ def test_same_page_with_other_names_creates_another_job(as_administrator: Client
 def test_each_job_of_one_page_is_found_again(as_faculty: Client, as_administrator: Client, sandbox: Sandbox) -> None:
     other = form(key="k1", shortname="BIO101-2027X", fullname="Another", again="1")
     first, second = as_faculty.post(URL, form(key="k1")), as_faculty.post(URL, other)
-    # Nobody holds the second one's short name any more.
+    # No job reserves the second short name any more.
     as_administrator.post(f"{second['Location']}edit/", form(shortname="BIO101-2027Y", fullname="Another"))
     assert as_faculty.post(URL, other)["Location"] == second["Location"]
     assert as_faculty.post(URL, form(key="k1"))["Location"] == first["Location"]
@@ -273,7 +273,7 @@ def test_unsupported_options_are_refused(as_administrator: Client, sandbox: Sand
     assert answer.status_code == 422
     assert "Enrolment methods (enrolments): This Moodle always copies the enrolment methods together with" in page
     assert "Kept</textarea>" in page
-    # The reason stands at the switch, too.
+    # The reason is also shown at the switch.
     at_switch = page.partition('id="option-enrolments-reason"')[2].partition('class="option"')[0]
     assert "This Moodle always copies the enrolment methods" in at_switch
     assert not DuplicationJob.objects.exists()
@@ -288,7 +288,7 @@ def test_form_says_which_enrolment_methods_a_copy_gets(as_administrator: Client,
 
 
 def test_turning_people_on_turns_the_enrolment_methods_on(as_administrator: Client, sandbox: Sandbox) -> None:
-    """Otherwise a form that was begun without people would be refused for a switch that nobody touched."""
+    """Turning people on in the form also turns enrolment methods on, because a stock Moodle requires this."""
     job = a_job(State.FAILED, options=effective({}), source_id=BIO101)
     assert _switch(text(as_administrator.get(f"{URL}?from={job.pk}")), "enrolments")
 
@@ -312,7 +312,7 @@ def test_only_allowed_categories_are_offered(as_faculty: Client, sandbox: Sandbo
     page = text(as_faculty.get(URL))
     assert f'name="category" value="{BIOLOGY_2027}"' not in page
     assert 'name="category" value="10">' in page
-    # Where it lies is shown, and cannot be chosen.
+    # The parent category is shown, but cannot be chosen.
     assert 'name="category" value="2" disabled><span>Faculty of Science' in page
 
 
@@ -322,7 +322,7 @@ def test_start_time_is_read_in_the_persons_time_zone(as_administrator: Client, s
 
 
 def test_form_begins_with_the_chosen_time_zone(as_administrator: Client, administrator: User, sandbox: Sandbox) -> None:
-    """Also without scripts, and where the field is emptied."""
+    """The form begins with the chosen time zone, also without scripts and if the field is emptied."""
     Preferences.objects.create(user=administrator, time_zone="Asia/Tokyo")
     assert '<option value="Asia/Tokyo" selected>' in as_administrator.get(URL).content.decode()
     as_administrator.post(URL, form(start="later", not_before="2090-01-15T22:00", timezone=""))
@@ -366,7 +366,7 @@ def test_start_time_is_checked_in_its_own_time_zone(
     as_administrator: Client, sandbox: Sandbox, settings: Settings
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
-    # In Berlin summer time begins then.
+    # In Berlin summer time begins at this time.
     as_administrator.post(URL, form(start="later", not_before="2090-03-26T02:30", timezone="America/New_York"))
     assert DuplicationJob.objects.get().not_before == datetime(2090, 3, 26, 6, 30, tzinfo=UTC)
 
@@ -390,7 +390,7 @@ def test_form_is_filled_in_from_a_failed_job(
 def test_form_is_not_filled_in_from_an_unfinished_job(
     as_faculty: Client, faculty: User, sandbox: Sandbox, state: State
 ) -> None:
-    """Another short name does not help: there could be two copies."""
+    """The form is not filled in from an unfinished job, because there could be two copies, whatever their names."""
     old = a_job(state, "OLD-1", requester=faculty, source_id=BIO101)
     url = f"{URL}?from={old.pk}"
     for answer in (as_faculty.get(url), as_faculty.post(url, form()), as_faculty.post(url, form(preview="1"))):
@@ -417,7 +417,7 @@ def test_form_is_not_filled_in_from_a_foreign_job(as_faculty: Client, colleague:
 
 @pytest.mark.parametrize("address", [f"{URL}?from=%00", f"{URL}check-short-name/?shortname=A&job=%00"])
 def test_nul_character_is_refused(as_administrator: Client, sandbox: Sandbox, address: str) -> None:
-    """PostgreSQL takes none, not even to look for it."""
+    """A NUL character in a field is refused, because PostgreSQL cannot even search for it."""
     as_administrator.raise_request_exception = False
     assert as_administrator.get(address).status_code < 500
 
@@ -476,11 +476,11 @@ def test_scheduled_request_waits_for_its_time(as_administrator: Client, sandbox:
 
 
 def _switch(page: str, name: str) -> bool:
-    """Whether a switch is on in the page."""
+    """Return whether a switch is on in the page."""
     return " checked" in page.partition(f'name="{name}" value="1"')[2].partition(">")[0]
 
 
-# A course that exists and is somebody else's, one that does not exist, and the front page.
+# A course of another teacher, a course that does not exist, and the front page.
 @pytest.mark.parametrize("source", ["8", "99999", "1"])
 @pytest.mark.parametrize(
     "also_wrong",

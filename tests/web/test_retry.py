@@ -1,4 +1,4 @@
-"""Retrying a job from its page."""
+"""Tests retrying a job on its page."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -35,7 +35,7 @@ def test_taken_short_name_leads_to_the_form(as_faculty: Client, faculty: User, s
     page = text(answer)
     assert answer.status_code == 409
     assert "A course in Moodle already has this short name." in page
-    # Whose it is and what it is called is none of their business.
+    # The page does not reveal the owner and the name of the other job.
     assert "confidential" not in page
     assert f'href="/jobs/new/?from={old.pk}"' in page
 
@@ -90,7 +90,7 @@ def test_unfinished_copy_is_not_retried(as_faculty: Client, faculty: User, sandb
     job = a_job(state, requester=faculty)
     answer = as_faculty.post(f"/jobs/{job.pk}/retry/")
     assert answer.status_code == 409
-    # It is said once.
+    # The page says this only once.
     assert text(answer).count(jobs.why_not_again(job)) == 1
     assert DuplicationJob.objects.count() == 1
 

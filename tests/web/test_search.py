@@ -1,4 +1,4 @@
-"""The search of the list: pasted addresses, quotation marks, typos, and the cause in the row."""
+"""Tests the search of the list: pasted URLs, quotation marks, typing errors, and the cause in the row."""
 
 import pytest
 from django.contrib.auth.models import User

@@ -1,4 +1,4 @@
-"""Recording the result of an unresolved job."""
+"""Tests recording the result of an unresolved job on its page."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""The check of a short name while it is typed."""
+"""Tests the check of a short name while a person types it."""
 
 import pytest
 from django.contrib.auth.models import User

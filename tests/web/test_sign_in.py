@@ -1,4 +1,4 @@
-"""The sign-in and the sign-out."""
+"""Tests the sign-in page and the sign-out."""
 
 from django.contrib.auth.models import User
 from django.test import Client

@@ -1,4 +1,4 @@
-"""The search for a source in the request form."""
+"""Tests the search for a source in the request form."""
 
 import re
 
@@ -76,7 +76,7 @@ def test_faculty_see_their_courses_before_they_search(as_faculty: Client, sandbo
 def test_faculty_find_only_courses_that_they_teach(as_faculty: Client, sandbox: Sandbox) -> None:
     page = text(as_faculty.get(URL, {"source_query": "biology"}))
     assert 'value="7"' in page
-    # Introduction to Biology of 2025, which somebody else taught.
+    # Another person taught Introduction to Biology in 2025.
     assert 'value="3"' not in page
     assert "No course that you teach was found for “Astrology”" in text(
         as_faculty.get(URL, {"source_query": "Astrology"})
@@ -95,7 +95,7 @@ def test_foreign_course_is_not_named_to_faculty(as_faculty: Client, as_administr
     for url in (URL, "/jobs/new/"):
         assert "BIO101-2025" not in text(as_faculty.get(url, {"source": "3"}))
         assert "BIO101-2025" in text(as_administrator.get(url, {"source": "3"}))
-    # What they teach is kept in a new search.
+    # The list of their courses is cached for further searches.
     assert 'name="source" value="7" checked' in text(as_faculty.get(URL, {"source_query": "history", "source": "7"}))
 
 
@@ -106,7 +106,7 @@ def _found(page: str) -> list[str]:
 
 
 def test_short_names_that_begin_like_the_search_come_first(as_administrator: Client, sandbox: Sandbox) -> None:
-    """Moodle lists what it finds by category, and finds “che” in the summaries of many biology courses."""
+    """Short names that begin with the search text come first. Moodle sorts by category, and also searches summaries."""
     found = _found(text(as_administrator.get(URL, {"source_query": "che"})))
     chemistry = [name.startswith("CHE") for name in found]
     assert any(chemistry)

@@ -1,4 +1,4 @@
-"""SQLite as we set it up, with as many workers as there are by default and a roomful of browsers that poll."""
+"""Tests SQLite with dupdash's settings, the default number of workers, and many browsers that poll."""
 
 import itertools
 import threading
@@ -25,7 +25,7 @@ SECONDS = 4.0
 
 @pytest.fixture
 def as_in_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database as the settings have it: each commit waits for the disk, which holds the lock for longer."""
+    """The database with the settings of an installation: each commit waits for the disk and holds the lock longer."""
     if connection.vendor != "sqlite":
         pytest.skip("there is a lock for everybody in SQLite only")
     options = connection.settings_dict["OPTIONS"]
@@ -35,7 +35,7 @@ def as_in_life(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def one_more(job_id: str) -> None:
-    """What a worker does all the time: it reads a row, thinks, and writes it and an event."""
+    """Simulate a worker: read a row, wait, and write the row and an event."""
     with transaction.atomic():
         job = DuplicationJob.objects.get(pk=job_id)
         record_event(job, kind="counted", reason=f"Looked {job.checks + 1} times.", checks=job.checks + 1)

@@ -1,4 +1,4 @@
-"""The page System: checks, queue, Moodle, calls and failures, for administrators only."""
+"""Tests the page *System*: checks, queue, Moodle, calls and failures, for administrators only."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which term the name of a course is for."""
+"""Tests finding the term in the name of a course."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Names written from right to left stay in their place on every page, and do not reorder what stands beside them."""
+"""Tests that names written from right to left do not reorder the text beside them on any page."""
 
 import re
 from html.parser import HTMLParser
@@ -24,12 +24,12 @@ ARABIC, HEBREW = "مقدمة في الأحياء", "מבוא לביולוגיה"
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff]")
 _ISOLATED = re.compile("\u2068[^\u2068\u2069]*\u2069")
 VOID = {"meta", "link", "input", "br", "hr", "img"}
-# What programs read, not people.
+# Elements and attributes that only programs read.
 FOR_PROGRAMS = {"value", "href", "id", "action", "content"}
 
 
 class _Directions(HTMLParser):
-    """Collects each text and attribute that holds a name from right to left without isolating it."""
+    """Collects each text and attribute that contains a right-to-left name without isolating it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ def assert_isolated(page: str, *, at_least: int = 1) -> None:
 
 @pytest.fixture
 def jobs(administrator: User, faculty: User) -> dict[str, DuplicationJob]:
-    """A copy in each state, all of whose names are written from right to left."""
+    """Jobs in each state whose names are all written from right to left."""
     User.objects.filter(pk=faculty.pk).update(first_name="פאי", last_name="כהן")
     User.objects.filter(pk=administrator.pk).update(first_name="عادل", last_name="مدير")
     MoodleHealth.objects.update_or_create(id=1, defaults={"site_name": "جامعة", "may_delete": True})

@@ -1,4 +1,4 @@
-"""Undoing: approvals within their first seconds, deleted presets, deleted filters."""
+"""Tests undoing approvals within some seconds, and restoring deleted presets and filters."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""No request may be larger than UPLOAD_LIMIT, with its files."""
+"""Tests that a request with its files must not be larger than UPLOAD_LIMIT."""
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile

@@ -1,4 +1,4 @@
-"""The web process answers requests with any claimed charset."""
+"""Tests that the web process answers requests that claim any charset."""
 
 import json
 from io import BytesIO
@@ -14,7 +14,7 @@ from dupdash.wsgi import application
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SERVICE = "/webservice/rest/server.php"
-# Each is read as the charset of the request, address and all, or cannot be read; in as many spellings as there are.
+# Charsets in several spellings. Django would decode the whole request with them, or fail.
 CLAIMS = [
     "charset=base64",
     "charset=utf-7",
@@ -28,7 +28,7 @@ CLAIMS = [
 
 
 def served(method: str, address: str, kind: str, body: bytes = b"") -> tuple[int, bytes]:
-    """What the server is given for a request: no test client, which goes another way."""
+    """Send a request to the WSGI application directly, because the test client bypasses it."""
     environ = RequestFactory().generic(method, address, body).environ
     environ |= {"CONTENT_TYPE": kind, "CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
     told: list[str] = []
@@ -55,7 +55,7 @@ def test_form_is_read_as_utf_8_with_any_charset(administrator: User, claimed: st
     for kind in (f"multipart/form-data; {boundary}; {claimed}", f"multipart/form-data; {claimed}; {boundary}"):
         code, answer = served("POST", SERVICE, kind, body.encode())
         assert code == 200
-        # The token was read, and no function is called that.
+        # The token was read, and the function does not exist.
         assert json.loads(answer)["errorcode"] == "invalidrecord"
 
 

@@ -1,4 +1,4 @@
-"""The three kinds of people, as groups. Users and their groups are kept in Django's admin."""
+"""Creates the groups of the three roles. Administrators assign people to them in Django's admin."""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""The triggers that keep the audit table append-only."""
+"""Creates the triggers that keep the audit table append-only."""
 
 from django.db import migrations
 

@@ -1,4 +1,4 @@
-"""Finds the category that a row names: by id, by idnumber or by path."""
+"""Finds the category that a row of a plan names by id, idnumber or path."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from dupdash.duplication.request import as_id
 from dupdash.duplication.text_direction import in_one_language
 from dupdash.moodle.records import Category
 
-# How many categories of the same name a message proposes.
+# The most categories with a similar name that an error message suggests.
 PROPOSED = 3
 
 
 @dataclass(frozen=True)
 class Place:
-    """A category with the names of those above it. ``hidden``: it or one above it is hidden from students."""
+    """A category with its full path. ``hidden``: the category or one of its parents is hidden from students."""
 
     category: Category
     path: str
@@ -21,11 +21,11 @@ class Place:
 
 
 class CategoryNotFound(Exception):
-    """No category fits; the message says what to do."""
+    """No category or more than one matches. The message says what to do."""
 
 
 class Categories:
-    """All categories of the site, read once."""
+    """All categories of the site, indexed by id, idnumber and path."""
 
     def __init__(self, known: Sequence[Category]) -> None:
         by_id = {category.id: category for category in known}
@@ -40,7 +40,7 @@ class Categories:
             self._by_name.setdefault(_comparable(in_one_language(place.category.name)), []).append(place)
 
     def find(self, text: str) -> Place:
-        """A category by id, idnumber or path. Raises CategoryNotFound."""
+        """Find a category by id, idnumber or path. Raises CategoryNotFound."""
         number = None if text.startswith("0") else as_id(text)
         if number is not None and number in self._by_id:
             return self._by_id[number]
@@ -76,5 +76,8 @@ def _place(category: Category, by_id: dict[int, Category]) -> Place:
 
 
 def _comparable(path: str) -> str:
-    """Case and blanks do not count; a name may contain a slash itself."""
+    """Return the path in the form in which paths are compared: without case and extra blanks.
+
+    A name may itself contain a slash.
+    """
     return "/".join(" ".join(step.split()) for step in path.casefold().split("/"))

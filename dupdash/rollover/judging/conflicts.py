@@ -1,4 +1,4 @@
-"""Finds rows of one plan that ask for the same short name or the same idnumber."""
+"""Finds rows of one plan that request the same short name or the same ID number."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from dupdash.rollover.reading.columns import KNOWN
 
 
 class Conflict(NamedTuple):
-    """Another row with the same value in this column; no column and None where there is none."""
+    """The number of another row with the same value in ``column``; "" and None if there is no such row."""
 
     column: str
     number: int | None
@@ -21,11 +21,11 @@ NONE = Conflict("", None)
 def refresh_conflicts(plan: Plan) -> None:
     """Set ``conflict_row`` and ``conflict_column`` of every included row.
 
-    Call this after rows were judged, corrected, excluded or included.
+    Call this after rows were checked, corrected, excluded or included.
     """
     included = plan.rows.filter(included=True)
     conflicts = _conflicts("idnumber", included.values_list("number", "idnumber_key"))
-    # Of two conflicts of a row, that of the short name is shown.
+    # If a row has both conflicts, the conflict of the short name is shown.
     conflicts |= _conflicts("shortname", included.values_list("number", "shortname_key"))
     before = plan.rows.values_list("pk", "number", "conflict_column", "conflict_row")
     now = ((pk, conflicts.get(number, NONE), Conflict(column, row)) for pk, number, column, row in before)
@@ -54,7 +54,7 @@ def _save(changed: dict[int, Conflict]) -> None:
 
 
 def conflict_message(row: PlanRow) -> str:
-    """That another row has the same name, in a sentence; "" where none has."""
+    """Return a sentence that names the row with the same value; "" if there is no such row."""
     if row.conflict_row is None:
         return ""
     label = {"shortname": "short name"}.get(row.conflict_column, KNOWN[row.conflict_column].label)

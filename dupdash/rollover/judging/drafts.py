@@ -1,4 +1,4 @@
-"""Reads the cells of a row: what they ask for, and which of them cannot be read."""
+"""Parses the cells of a row: visibility, options, start time and dates."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass
 class Cells:
-    """The values of a row. ``problems``: a message for each column that cannot be read."""
+    """The parsed values of a row. ``problems``: a message for each column whose cell cannot be parsed."""
 
     visible: bool
     options: dict[str, int]
@@ -30,7 +30,7 @@ class Cells:
 
 
 def read_cells(values: Mapping[str, str], default_options: Mapping[str, int], *, visible: bool) -> Cells:
-    """What a row asks for beside source, names and category; an empty cell leaves it to the plan."""
+    """Parse all cells of a row except source, names and category. An empty cell gets the default of the plan."""
     cells = Cells(visible, dict(default_options))
 
     def read(column: str, parse: Callable[[str], T]) -> T | None:

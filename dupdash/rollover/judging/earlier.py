@@ -1,4 +1,4 @@
-"""Finds earlier copies of the sources of a plan into the same term."""
+"""Finds out whether the sources of a plan were already copied to the same term."""
 
 from collections.abc import Iterable
 
@@ -7,12 +7,12 @@ from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.states import UNFINISHED, State
 from dupdash.web.terms import same_term
 
-# Copies of one source that are compared, the newest first.
+# The most copies of one source that are compared, the newest first.
 COMPARED = 50
 
 
 class EarlierCopies:
-    """The copies of some sources that exist or are being made, read once."""
+    """The existing and unfinished copies of some sources, read with one query."""
 
     def __init__(self, source_ids: Iterable[int]) -> None:
         jobs = (
@@ -26,7 +26,7 @@ class EarlierCopies:
             self._by_source.setdefault(job.source_id, []).append(job)
 
     def of(self, request: DuplicationRequest) -> DuplicationJob | None:
-        """The latest copy of this source to the same term: into the same category, or with a name for that term."""
+        """Return the latest copy of the same source to the same term, judged by its category or its names."""
         for job in self._by_source.get(request.source_id, [])[:COMPARED]:
             if job.category_id == request.category_id or same_term(
                 job.shortname, job.fullname, request.shortname, request.fullname

@@ -1,4 +1,4 @@
-"""Judges the rows of plans piece by piece, so that a long list survives a restart and shows its progress."""
+"""Checks the rows of a plan in portions, so that a long plan shows progress and survives a restart."""
 
 import logging
 import time
@@ -12,15 +12,15 @@ from dupdash.rollover.models import Level, Plan, PlanRow, PlanState
 
 logger = logging.getLogger("dupdash.rollover")
 
-# After so many rows the progress is stored.
+# The results are stored after this many rows.
 ROWS_AT_ONCE = 100
 FOUND_OUT = ["included", "problems", "warnings", "shortname_key", "idnumber_key", "request", "found", "level"]
 
 
 def judge_unknown_rows(plan: Plan, deadline: float) -> bool:
-    """Judge the rows that were not judged yet; True when all are. ``deadline``: on the monotonic clock.
+    """Check the rows that were not checked yet. Returns True when all rows are checked.
 
-    Raises MoodleError where Moodle cannot be asked.
+    ``deadline`` is a time of the monotonic clock. Raises MoodleError if Moodle does not answer.
     """
     with open_bulk_client() as client:
         while rows := list(plan.rows.filter(level=Level.UNKNOWN)[:ROWS_AT_ONCE]):
@@ -32,7 +32,7 @@ def judge_unknown_rows(plan: Plan, deadline: float) -> bool:
 
 
 def judge_again(plan: Plan, row: PlanRow) -> None:
-    """Judge one corrected row, and whatever it means for the others. Raises MoodleError."""
+    """Check one corrected row, and update the conflicts of the other rows. Raises MoodleError."""
     with open_bulk_client() as client:
         _judge(plan, [row], client)
     refresh_conflicts(plan)
@@ -40,7 +40,10 @@ def judge_again(plan: Plan, row: PlanRow) -> None:
 
 
 def continue_judging(plan: Plan, deadline: float) -> None:
-    """Judge on; when all rows are judged, the plan is judged. Where Moodle cannot be asked, the plan says so."""
+    """Continue checking the rows of a plan until the deadline.
+
+    The plan becomes JUDGED when all rows are checked, or with a failure message if Moodle does not answer.
+    """
     try:
         if not judge_unknown_rows(plan, deadline):
             return

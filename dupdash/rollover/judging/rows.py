@@ -1,4 +1,4 @@
-"""Compares rows of a plan with Moodle, with the jobs and with each other: which can be copied, and what is wrong."""
+"""Checks rows of a plan against Moodle and the existing jobs, and stores the problems of each row."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -33,13 +33,13 @@ from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGO
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Where a problem of a request belongs in a row.
+# The column of a row that shows a problem of a request, by the field of the request.
 COLUMNS = {"source": SOURCE, "category": CATEGORY}
 
 
 @dataclass
 class Verdict:
-    """What was found out about one row."""
+    """The result of checking one row."""
 
     problems: list[tuple[str, str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str, str]] = field(default_factory=list)
@@ -52,9 +52,9 @@ class Verdict:
 
 
 def judge_rows(plan: Plan, rows: Sequence[PlanRow], client: BulkClient) -> None:
-    """Set what is found out in the rows, without saving them.
+    """Check these rows and set the results in them, without saving the rows.
 
-    Raises NotSent and ConfigurationFault where Moodle cannot be asked at all.
+    Raises NotSent and ConfigurationFault if Moodle cannot be reached at all.
     """
     _load(rows, client)
     categories = Categories(client.categories())
@@ -78,7 +78,7 @@ def _look_for_earlier_copy(plan: Plan, row: PlanRow, verdict: Verdict, earlier: 
     message = f"This course was already copied to this term: “{isolate(copy.shortname)}”."
     verdict.warnings.append((SOURCE, message, copy.pk))
     if plan.leaves_out_copied and row.level == Level.UNKNOWN and not row.found:
-        # At the first check only: who takes the row back in wants another copy.
+        # Only the first check excludes the row. A person who includes it again wants another copy.
         row.included = False
 
 
@@ -89,7 +89,10 @@ def level_of(row: PlanRow) -> Level:
 
 
 def _load(rows: Iterable[PlanRow], client: BulkClient) -> None:
-    """Look up all courses that the rows name: first by what each text probably is, then what is left by idnumber."""
+    """Load all courses that the rows name with a few calls.
+
+    Numbers are looked up as ids and other texts as short names. Texts without a result are looked up as ID numbers.
+    """
     rows = list(rows)
     texts = {row.value(SOURCE) for row in rows} - {""}
     templates = {row.value(TEMPLATE_COURSE) for row in rows} - {""}
@@ -158,7 +161,10 @@ def _judge(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient)
 
 
 def _find_source(row: PlanRow, verdict: Verdict, client: BulkClient) -> Course | None:
-    """``source`` is an id, a short name or an idnumber; ``templatecourse``, of Moodle's own files, is a short name."""
+    """Find the source of a row by one of two columns, and report a problem if there is no such course.
+
+    ``source`` contains an id, short name or ID number. ``templatecourse``, as in Moodle's own files, is a short name.
+    """
     text, template = row.value(SOURCE), row.value(TEMPLATE_COURSE)
     if not text and not template:
         verdict.object_to(SOURCE, "Enter the course to copy: its id, its short name or its ID number.")
@@ -203,7 +209,7 @@ def _prepare(draft: Draft, verdict: Verdict, client: BulkClient) -> DuplicationR
         return prepare(draft, Origin.FILE, client)
     except InvalidRequest as invalid:
         for problem in invalid.problems:
-            # Said before, with the text of the cell.
+            # This problem was already reported, with the text of the cell.
             if (problem.field == "source" and verdict.source is None) or (
                 problem.field == "category" and verdict.place is None
             ):
@@ -227,7 +233,7 @@ def _require_allowed(owner: "User | None", request: DuplicationRequest, verdict:
 
 
 def _found(verdict: Verdict) -> dict[str, object]:
-    """What pages show of the row beside its cells."""
+    """Return the names of source and category that pages show for the row."""
     source = verdict.source
     return {
         "source_id": source.id if source else None,

@@ -1,4 +1,4 @@
-"""Keeps a DuplicationRequest with its row, until the plan is started."""
+"""Converts a DuplicationRequest to JSON and back, to store it with its row until the plan is started."""
 
 from dataclasses import asdict
 from datetime import date, datetime

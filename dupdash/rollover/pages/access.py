@@ -1,4 +1,4 @@
-"""The plans and batches that a person may open."""
+"""Restricts the pages of plans and batches to the people who may open them."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -21,14 +21,14 @@ P = ParamSpec("P")
 
 
 def visible_plans(user: "User") -> QuerySet[Plan]:
-    """Those who may roll over see every plan: a colleague may finish what somebody began."""
+    """Return the plans that this person may see: all or none, so that colleagues can finish each other's plans."""
     return Plan.objects.all() if access.may_roll_over(user) else Plan.objects.none()
 
 
 def with_plan(
     view: Callable[Concatenate[PersonRequest, Plan, P], HttpResponseBase],
 ) -> Callable[Concatenate[PersonRequest, ...], HttpResponseBase]:
-    """Give the view the plan that the address names."""
+    """Pass the plan of the URL to the view, or answer 404 if this person may not see the plan."""
 
     @wraps(view)
     def wrapped(request: PersonRequest, /, plan_id: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -41,7 +41,7 @@ def with_plan(
 def with_batch(
     view: Callable[Concatenate[PersonRequest, Batch, P], HttpResponseBase],
 ) -> Callable[Concatenate[PersonRequest, ...], HttpResponseBase]:
-    """Give the view the batch that the address names. Somebody else's batch does not exist."""
+    """Pass the batch of the URL to the view, or answer 404 if this person may not see the batch."""
 
     @wraps(view)
     def wrapped(request: PersonRequest, /, batch_id: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -54,7 +54,7 @@ def with_batch(
 def managers_only(
     view: Callable[Concatenate[PersonRequest, Batch, P], HttpResponseBase],
 ) -> Callable[Concatenate[PersonRequest, Batch, P], HttpResponseBase]:
-    """Let only those through who may change this batch; the others get a 403."""
+    """Answer 403 unless this person may change the batch."""
 
     @wraps(view)
     def wrapped(request: PersonRequest, batch: Batch, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""The page of a batch: its progress, its copies, and what can be done to all of them."""
+"""Shows the page of a batch, and pauses, resumes, cancels and retries its copies."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +31,7 @@ from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
-# The filters of the page: the label, and the states that each shows.
+# The filters of the page: the label of each, and the states of the jobs that it shows.
 VIEWS: dict[str, tuple[str, frozenset[str]]] = {
     "all": ("All", frozenset(State)),
     "waiting": ("Waiting", frozenset({State.QUEUED, State.AWAITING_APPROVAL})),
@@ -63,14 +63,14 @@ class Summary:
     tabs: tuple[Tab, ...]
     time_left: str
     note: str
-    # What became of the sources, where they are hidden.
+    # A sentence about the sources that are hidden after the run.
     sources: str
-    # Whether each action can be offered now.
+    # Whether each action is possible now.
     can_cancel: bool
     can_retry: bool
     can_undo: bool
     unfinished: bool
-    # Whether anything may change without somebody doing something.
+    # Whether the page must poll, because the batch may still change by itself.
     ongoing: bool
 
 
@@ -104,7 +104,7 @@ def batch(request: PersonRequest, batch: Batch) -> HttpResponseBase:
 @with_batch
 @require_safe
 def live(request: PersonRequest, batch: Batch) -> HttpResponseBase:
-    """The summary of the page as it is now; nothing where it has not changed."""
+    """Answer a poll of the page: the current summary, or an empty answer if it has not changed."""
     view = _view(request)
     summary = _summary(batch, view)
     context = _live(batch, view, summary)
@@ -176,7 +176,7 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
 @managers_only
 @require_POST
 def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
-    """Try the failed copies again: each gets a new job with the same names."""
+    """Retry the failed copies. Each gets a new job with the same names."""
     failed = _in_order(current_jobs(batch).filter(state=State.FAILED))
     chosen = list(failed[: bulk_actions.AT_ONCE])
     result = bulk_actions.do(chosen, Action.RETRY, request.user)
@@ -208,7 +208,7 @@ def _url(batch: Batch, view: str, page: int = 1) -> str:
 
 
 def _rows_url(shown: tuple[Row, ...]) -> str:
-    """Where the unfinished rows of this page are asked for; no other row of the batch is."""
+    """Return the URL that the page polls for its unfinished rows; "" if all rows have ended."""
     unfinished = [("job", row.id) for row in shown if not row.finished]
     return f"{reverse('jobs:rows')}?{urlencode(unfinished)}" if unfinished else ""
 

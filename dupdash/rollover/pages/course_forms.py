@@ -1,4 +1,4 @@
-"""The forms of a list from courses in Moodle: which courses, and the rules for names, categories and dates."""
+"""The forms that select courses in Moodle and set the rules for the names, categories and dates of their copies."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from dupdash.web.category_picker import path_of
 from dupdash.web.date_fields import DayField
 from dupdash.web.models import OptionPreset
 
-# Ten years.
+# Ten years in weeks.
 WEEKS_MOST = 520
 
 

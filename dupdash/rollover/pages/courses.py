@@ -1,4 +1,4 @@
-"""A list from courses in Moodle: a category or a search, the courses, and the rules for their copies."""
+"""Creates a plan from courses in Moodle that a person selects from a category or a search."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The forms of plans: upload, correction of a row, and the start."""
+"""The forms that upload a file, correct a row of a plan, and start a plan."""
 
 from datetime import datetime, time
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from django.core.files.uploadedfile import UploadedFile
 
 NOW, LATER = "now", "later"
-# The cells that every row has a field for; further columns have one where the list has them.
+# The form always has fields for these columns. Other columns have a field only if the plan has the column.
 ALWAYS = (SOURCE, "fullname", "shortname", "category")
 
 
@@ -67,7 +67,7 @@ class UploadForm(forms.Form):
 
 
 class RowForm(forms.Form):
-    """The cells of one row. A cell that is left as it is keeps the problems that the file itself has with it."""
+    """The form that corrects one row of a plan. An unchanged cell keeps the problems found when the file was read."""
 
     def __init__(self, *arguments: Any, row: PlanRow, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -84,7 +84,7 @@ class RowForm(forms.Form):
             )
 
     def apply(self) -> None:
-        """Write the cells into the row, without saving it."""
+        """Write the input into the row, without saving the row."""
         changed = {name for name in self.columns if self.cleaned_data[name] != self.row.value(name)}
         self.row.values = {**self.row.values, **{name: self.cleaned_data[name] for name in self.columns}}
         self.row.file_problems = [
@@ -93,7 +93,7 @@ class RowForm(forms.Form):
 
 
 def _columns_of(row: PlanRow) -> list[str]:
-    """The columns that can be corrected: those that each list needs, and those that this list has."""
+    """Return the columns that can be corrected: the required columns, and the further columns of this plan."""
     own = [name for name in KNOWN if name in row.values]
     if TEMPLATE_COURSE in own and SOURCE not in own:
         needed = [name for name in ALWAYS if name != SOURCE]
@@ -105,7 +105,7 @@ def _columns_of(row: PlanRow) -> list[str]:
 
 
 class WindowForm(forms.Form):
-    """Between which times of day copies start, and how a batch is ranked."""
+    """The form for the priority of a batch and the time of day in which its copies may start."""
 
     window_start = forms.TimeField(
         required=False, label="Start copies only from", widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")

@@ -1,4 +1,4 @@
-"""The page of a plan: the progress of the check, the preview of its rows, and the start."""
+"""Shows the page of a plan: the progress of the check, then the rows; starts, discards and exports the plan."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -49,7 +49,7 @@ def preview_page(request: PersonRequest, plan: Plan, form: StartForm | None = No
 @with_plan
 @require_safe
 def progress(request: PersonRequest, plan: Plan) -> HttpResponseBase:
-    """How far the check is; when it is over the page is loaded anew."""
+    """Answer a poll with the progress of the check. When the check has ended, the answer reloads the page."""
     if not plan.is_working:
         response = no_content()
         response["HX-Redirect"] = reverse("rollover:plan", args=[plan.pk])
@@ -61,7 +61,7 @@ def progress(request: PersonRequest, plan: Plan) -> HttpResponseBase:
 @with_plan
 @require_POST
 def check_again(request: PersonRequest, plan: Plan) -> HttpResponseBase:
-    """Judge all rows anew."""
+    """Have a worker check all rows again."""
     if Plan.objects.filter(pk=plan.pk, state=PlanState.JUDGED).update(state=PlanState.JUDGING, failure=""):
         plan.rows.update(level=Level.UNKNOWN)
         tasks.ask_for_work()
@@ -88,7 +88,7 @@ def start(request: PersonRequest, plan: Plan) -> HttpResponseBase:
 @with_plan
 @require_POST
 def discard(request: PersonRequest, plan: Plan) -> HttpResponseBase:
-    """Forget a plan that was not started."""
+    """Delete a plan that was not started."""
     deleted, _ = Plan.objects.filter(pk=plan.pk, batch__isnull=True).exclude(state=PlanState.STARTING).delete()
     if deleted:
         messages.success(request, "The list was discarded. Nothing was copied.")
@@ -101,7 +101,7 @@ def discard(request: PersonRequest, plan: Plan) -> HttpResponseBase:
 @with_plan
 @require_safe
 def export(request: PersonRequest, plan: Plan) -> HttpResponseBase:
-    """The list with its problems, to be corrected in a spreadsheet and uploaded again."""
+    """Export the rows with their problems as CSV, to be corrected in a spreadsheet and uploaded again."""
     headings: list[str] = list(plan.headings)
     added = {column for values in plan.rows.values_list("values", flat=True) for column in values} - set(headings)
     headings += sorted(added)

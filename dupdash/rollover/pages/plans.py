@@ -1,4 +1,4 @@
-"""The list of plans and batches, and the upload of a file."""
+"""Lists plans and batches, and uploads a file as a new plan."""
 
 import csv
 import io
@@ -22,7 +22,7 @@ from dupdash.web.csv_files import BYTE_ORDER_MARK
 from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, see_other
 
-# Older batches are found through their copies.
+# The most batches that are listed. Older ones can be opened from the pages of their jobs.
 LISTED = 50
 
 EXAMPLE = (
@@ -73,7 +73,7 @@ def upload(request: PersonRequest) -> HttpResponse:
 @permission_required
 @require_safe
 def example(request: PersonRequest) -> HttpResponse:
-    """A file to begin with."""
+    """Download an example file."""
     written = io.StringIO()
     csv.writer(written).writerows(EXAMPLE)
     response = HttpResponse(BYTE_ORDER_MARK + written.getvalue(), content_type="text/csv; charset=utf-8")

@@ -1,4 +1,4 @@
-"""What the page of a plan shows: its totals, and one page of its rows."""
+"""Collects what the page of a plan shows: its totals, and one page of its rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ VIEWS = (
 
 @dataclass(frozen=True)
 class Remark:
-    """A problem or a warning of a row, with the label of its column and the job that is in the way."""
+    """A problem or warning of a row, with the label of its column and a link to the job that causes it."""
 
     label: str
     message: str
@@ -45,7 +45,7 @@ class ShownRow:
     fullname: str
     shortname: str
     category: str
-    # Dates and ID number that the row asks for: label and value.
+    # The requested dates and ID number: label and value.
     settings: tuple[tuple[str, str], ...]
     remarks: tuple[Remark, ...]
     warnings: tuple[Remark, ...]
@@ -68,13 +68,13 @@ class Preview:
     previous_url: str
     next_url: str
     summary: str
-    # Back to this page of the rows, after one was changed.
+    # The URL of this page of rows, to return to it after a row was changed.
     here: str
     duration: timedelta | None
 
 
 def preview_of(plan: Plan, query: Mapping[str, str]) -> Preview:
-    """``query``: ``view`` is one of VIEWS, ``page`` a number from 1."""
+    """Return the content of the page. In ``query``, ``view`` is one of VIEWS and ``page`` a number from 1."""
     counts = plan.rows.aggregate(
         all=Count("pk"),
         **{level.value: Count("pk", filter=Q(included=True, level=level)) for level in Level if level.value},

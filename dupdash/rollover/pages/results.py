@@ -1,4 +1,4 @@
-"""The results of a batch as a table: the columns of its list, and what became of each row."""
+"""Exports the results of a batch as CSV: the columns of its plan, and the result of each row."""
 
 from collections.abc import Iterator
 
@@ -19,17 +19,17 @@ AT_A_TIME = 500
 
 
 def results_response(batch: Batch, *, raw: bool) -> StreamingHttpResponse:
-    """``raw``: with Moodle's own error messages, for those who help."""
+    """Return the results as a CSV download. ``raw`` adds Moodle's error messages, for administrators and help desk."""
     return csv_response("results", *_table(batch, raw=raw), safe=defuse)
 
 
 def results_lines(batch: Batch, *, raw: bool) -> Iterator[str]:
-    """The lines of the same file."""
+    """Yield the lines of the CSV file."""
     return csv_lines(*_table(batch, raw=raw), safe=defuse)
 
 
 def _table(batch: Batch, *, raw: bool) -> tuple[list[str], Iterator[list[str]]]:
-    """The heads and the rows."""
+    """Return the headings and the rows of the table."""
     plan: Plan | None = Plan.objects.filter(batch=batch).first()
     headings = list(plan.headings) if plan else list(WITHOUT_PLAN)
     return [*map(defuse, headings), *RESULT], _rows(batch, plan, headings, raw=raw)

@@ -1,4 +1,4 @@
-"""Correcting and excluding rows of a plan."""
+"""Corrects, excludes and includes rows of a plan."""
 
 from urllib.parse import parse_qsl, urlsplit
 
@@ -29,7 +29,7 @@ NOT_NOW = "The rows are being checked, or were started. They cannot be changed n
 @with_plan
 @require_http_methods(["GET", "HEAD", "POST"])
 def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
-    """The cells of one row, to be corrected. It is judged again at once."""
+    """Show the form that corrects a row, and save the row. The saved row is checked again at once."""
     row = get_object_or_404(plan.rows, number=number)
     if plan.state != PlanState.JUDGED:
         messages.error(request, NOT_NOW)
@@ -56,7 +56,7 @@ def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
 @with_plan
 @require_POST
 def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:
-    """Exclude a row, all rows with errors, or take a row back in."""
+    """Exclude a row or all rows with errors, or include a row again."""
     if plan.state != PlanState.JUDGED:
         messages.error(request, NOT_NOW)
         return see_other("rollover:plan", plan.pk)
@@ -74,7 +74,7 @@ def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:
 
 
 def _changed(request: PersonRequest, plan: Plan, anchor: str = "") -> HttpResponseBase:
-    """The rows as they are now: in their place, or on the page that somebody came from."""
+    """Answer with the current rows for htmx, or redirect to the page of rows that the person came from."""
     back = _back(request, plan)
     if not request.htmx:
         return SeeOther(f"{back}{anchor}")
@@ -86,7 +86,7 @@ def _changed(request: PersonRequest, plan: Plan, anchor: str = "") -> HttpRespon
 
 
 def _back(request: PersonRequest, plan: Plan) -> str:
-    """The page of the rows that somebody came from."""
+    """Return the URL of the page of rows that the person came from."""
     wanted = request.POST.get("back") or request.GET.get("back", "")
     if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted

@@ -1,4 +1,4 @@
-"""Undoing a batch: what will be deleted and what stays, the confirmation, and the result."""
+"""Undoes a batch: shows which copies will be deleted, deletes them after a confirmation, and shows the result."""
 
 from collections import Counter
 from typing import Any
@@ -17,9 +17,9 @@ from dupdash.rollover.running import undo as running
 from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
-# So many copies are listed under each verdict; the others are counted.
+# The most copies that are listed under each verdict. Further copies are only counted.
 LISTED_MOST = 500
-# The verdicts that have a reason, which is shown beside the copy.
+# The verdicts for which the page shows a reason beside the copy.
 WITH_REASON = frozenset({Verdict.KEPT})
 
 

@@ -1,11 +1,11 @@
-"""The addresses of plans and batches. Who may open each is said in ``web/permissions.py``, under the same names."""
+"""The URLs of plans and batches. ``web/permissions.py`` says for each URL name who may open it."""
 
 from django.urls import URLPattern, path, register_converter
 
 from dupdash.rollover.pages import batch, courses, plan, plans, rows, undo
 from dupdash.web.converters import JobId
 
-# Plans and batches have ids like those of jobs.
+# Ids of plans and batches have the same form as ids of jobs.
 register_converter(JobId, "hex_id")
 
 app_name = "rollover"

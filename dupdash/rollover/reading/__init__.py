@@ -1,7 +1,7 @@
-"""Reads files into tables of rows."""
+"""Reads CSV files and Excel workbooks into tables of rows."""
 
 import os
 
-# openpyxl parses with lxml or defusedxml where one of them happens to be installed. The first resolves entities, and
-# the second is ten times slower. The parser of Python itself refuses entities that grow.
+# openpyxl uses lxml or defusedxml if one of them is installed. lxml resolves entities, and defusedxml is ten times
+# slower. Python's own parser refuses entities that expand without limit.
 os.environ["OPENPYXL_LXML"] = os.environ["OPENPYXL_DEFUSEDXML"] = "False"

@@ -1,22 +1,22 @@
-"""Makes texts harmless for spreadsheets, and takes that back: what is exported can be read in again unchanged.
+"""Adds an apostrophe to cells that a spreadsheet would run as a formula, and removes it when a file is read again.
 
-A cell that begins like a formula gets an apostrophe. So does one that begins with apostrophes and then like a formula:
-otherwise nobody could tell which apostrophe was added.
+A cell that begins with apostrophes and then like a formula gets one more apostrophe. Otherwise ``restore`` could not
+tell whether the apostrophe was added or belongs to the text.
 """
 
 import re
 
-# What begins a formula in one spreadsheet or another, also behind blanks.
+# The characters that begin a formula in some spreadsheet program, also after blanks.
 _FORMULA = r"[\s\"]*[=+\-@＝＋－＠\t\r\n]"
 _DANGEROUS = re.compile(rf"'*{_FORMULA}")
 _DEFUSED = re.compile(rf"'('*{_FORMULA})")
-# To a spreadsheet that separates cells by semicolons or tabs, the next cell begins there.
+# After these characters the next cell begins, if a program separates cells by semicolons or tabs.
 _NEXT_DANGEROUS = re.compile(rf"([;\t\r\n])(?='*{_FORMULA})")
 _NEXT_DEFUSED = re.compile(rf"([;\t\r\n])'(?='*{_FORMULA})")
 
 
 def defuse(text: str) -> str:
-    """The text, with an apostrophe wherever a spreadsheet would begin to calculate."""
+    """Return the text with an apostrophe at each place where a spreadsheet would start a formula."""
     if not text:
         return text
     text = _NEXT_DANGEROUS.sub(r"\1'", text)
@@ -24,7 +24,7 @@ def defuse(text: str) -> str:
 
 
 def restore(text: str) -> str:
-    """The text as it was before ``defuse``."""
+    """Return the text without the apostrophes that ``defuse`` added."""
     if "'" not in text:
         return text
     if _DEFUSED.match(text):

@@ -1,4 +1,4 @@
-"""The columns of a list of copies: their names, how headings are recognised, and which ones dupdash cannot honour."""
+"""Defines the columns of a list of copies, and recognises them by their headings."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dupdash.moodle.options import OPTIONS
 
 
 class Kind(Enum):
-    """What the cells of a column hold."""
+    """The type of the values in a column."""
 
     TEXT = auto()
     DATE = auto()
@@ -18,7 +18,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column that dupdash knows; ``label`` names it on pages."""
+    """A column that dupdash uses. ``label`` is its name on pages."""
 
     name: str
     label: str
@@ -28,7 +28,7 @@ class Column:
 SOURCE, TEMPLATE_COURSE = "source", "templatecourse"
 CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH = "category", "category_idnumber", "category_path"
 OPTION_NAMES = tuple(option.name for option in OPTIONS)
-# Columns of Moodle's “Upload courses” that ask for something else than a new course.
+# Columns of Moodle's “Upload courses” that request another action than creating a course.
 OTHER_ACTIONS = ("delete", "rename", "reset")
 
 KNOWN: dict[str, Column] = {
@@ -50,12 +50,12 @@ KNOWN: dict[str, Column] = {
         *(Column(name, name.capitalize()) for name in OTHER_ACTIONS),
     )
 }
-# What dupdash adds when it writes a list. It is left out when the list is read again.
+# Columns that dupdash adds to exported files. They are ignored when the file is read again.
 ADDED_BY_DUPDASH = ("row", "problems", "state", "old id", "new id", "link", "error")
 
 
 def key_of(heading: str) -> str:
-    """The form in which headings are compared: case, blanks and punctuation do not count."""
+    """Return a heading in the form in which headings are compared: without case, blanks and punctuation."""
     return re.sub(r"[\W_]+", "", heading.casefold())
 
 
@@ -64,7 +64,7 @@ _ADDED = {key_of(heading) for heading in ADDED_BY_DUPDASH}
 
 
 def column_of(heading: str) -> Column | None:
-    """The column that a heading names; None for one that dupdash cannot honour."""
+    """Return the column that a heading names, or None if dupdash does not use such a column."""
     return _BY_KEY.get(key_of(heading))
 
 
@@ -73,5 +73,5 @@ def is_added_by_dupdash(heading: str) -> bool:
 
 
 def known_in(headings: list[str]) -> int:
-    """How many of these headings name a column that dupdash knows."""
+    """Return how many of these headings name a column that dupdash uses."""
     return sum(column_of(heading) is not None for heading in headings)

@@ -1,4 +1,4 @@
-"""Reads delimited text (CSV): finds the delimiter, and the records with the row numbers of the spreadsheet."""
+"""Reads CSV files: detects the delimiter, and yields records with the row numbers that a spreadsheet shows."""
 
 import csv
 import io
@@ -11,14 +11,14 @@ from dupdash.rollover.reading.errors import UnreadableFile
 from dupdash.rollover.reading.records import Cell, Record, Records
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-# Excel takes the delimiter from such a first line, and does not show it as a row.
+# A first line "sep=;" sets the delimiter in Excel, which does not show the line as a row.
 _SEPARATOR_LINE = re.compile(r'\A"?sep=(?P<delimiter>[^\r\n])"?[^\S\r\n]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
-# A cell is no longer than a file may be: whether a quotation mark is missing is found out in another way.
+# A cell may be as long as a file may be. A missing quotation mark is detected in another way.
 csv.field_size_limit(2**31 - 1)
 
 
 def read_delimited(content: bytes) -> Records:
-    """The records of a text file. Raises UnreadableFile; some faults are found only while the rows are read."""
+    """Return the records of a text file. Raises UnreadableFile, also later while the records are iterated."""
     try:
         decoded = decode(content)
     except Undecodable as error:
@@ -39,7 +39,7 @@ def read_delimited(content: bytes) -> Records:
 
 
 def _delimiter_of(text: str) -> str:
-    """The delimiter under which the first row has the most known headings; of equal ones, the most cells."""
+    """Return the delimiter that gives the first row the most known headings, and among equals the most cells."""
 
     def fitness(delimiter: str) -> tuple[int, int]:
         headings = _first_row(text, delimiter)
@@ -49,7 +49,7 @@ def _delimiter_of(text: str) -> str:
 
 
 def _first_row(text: str, delimiter: str) -> list[str]:
-    # Leading blank rows are skipped. The headings are found in the first lines, or nowhere.
+    # Leading blank rows are skipped. The headings must be in the first lines.
     reader = csv.reader(io.StringIO(text.lstrip("\r\n")[:20_000], newline=""), delimiter=delimiter)
     try:
         return next((row for row in reader if any(cell.strip() for cell in row)), [])
@@ -58,7 +58,7 @@ def _first_row(text: str, delimiter: str) -> list[str]:
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Record]:
-    # ``newline=""``: line breaks within quotation marks are kept, and a lone CR ends a row.
+    # ``newline=""`` keeps line breaks within quotation marks. A single CR ends a row.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = 0
     while True:
@@ -85,7 +85,7 @@ def _wrong_quotation_marks(number: int, error: csv.Error) -> UnreadableFile:
 
 def _unreadable_byte(error: Undecodable) -> UnreadableFile:
     before = _SEPARATOR_LINE.sub("", error.before)
-    # The row that the byte stands in: those before it, and the one that it breaks off.
+    # The number of the row that contains the invalid byte: the rows before it, and the incomplete row.
     reader = csv.reader(io.StringIO(before + "x", newline=""), delimiter=_delimiter_of(before))
     row = sum(1 for _ in reader)
     return UnreadableFile(

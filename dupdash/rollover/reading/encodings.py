@@ -1,4 +1,4 @@
-"""Finds out how the text of a file is encoded: UTF-8, UTF-16 ("Unicode text" of Excel) or Windows-1252."""
+"""Detects the encoding of a text file: UTF-8, UTF-16 ("Unicode text" of Excel) or Windows-1252."""
 
 import codecs
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dupdash.rollover.reading.errors import UnreadableFile
 
 UTF_8, UTF_16, WINDOWS_1252 = "UTF-8", "UTF-16", "Windows-1252"
-# The longest mark first: that of UTF-16 begins that of UTF-32.
+# The longest byte order mark first, because the mark of UTF-32 begins with the mark of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8", UTF_8),
     (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),
@@ -14,12 +14,12 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le", UTF_16),
     (codecs.BOM_UTF16_BE, "utf-16-be", UTF_16),
 )
-# So many bytes tell whether every other one is NUL, as in UTF-16 without a mark.
+# This many bytes are examined. In UTF-16 without a byte order mark every other byte is NUL.
 _LOOKED_AT = 2000
 
 
 class Undecodable(Exception):
-    """A byte that is no part of a text. ``before``: the text up to it; ``tried``: the names of the encodings."""
+    """A byte is invalid in every encoding. ``before``: the text before the byte. ``tried``: the encodings' names."""
 
     def __init__(self, byte: int, before: str, tried: list[str]) -> None:
         self.byte, self.before, self.tried = byte, before, tried
@@ -35,7 +35,7 @@ class Decoded:
 
 
 def decode(content: bytes) -> Decoded:
-    """The text of a file. Raises Undecodable, and UnreadableFile for what is no text."""
+    """Return the text of a file with its encoding. Raises Undecodable, and UnreadableFile if it is no text file."""
     for mark, codec, name in _MARKS:
         if content.startswith(mark):
             return _strictly(content[len(mark) :], codec, name)
@@ -62,7 +62,7 @@ def _strictly(content: bytes, codec: str, name: str) -> Decoded:
 
 
 def _utf_16_without_mark(content: bytes) -> str:
-    """The codec of a text whose every other byte is NUL, as of European texts in UTF-16; "" for any other."""
+    """Return the UTF-16 codec for data in which every other byte is NUL, like European texts; "" for other data."""
     start = content[:_LOOKED_AT]
     even, odd = start[::2], start[1::2]
     if len(start) < 4 or not odd:
@@ -73,7 +73,7 @@ def _utf_16_without_mark(content: bytes) -> str:
 
 
 def _is_damaged_utf_8(content: bytes) -> bool:
-    """Whether more of the bytes that are not ASCII form characters of UTF-8 than not: few texts do so by chance."""
+    """Return whether most of the non-ASCII bytes form valid UTF-8 characters, which rarely happens by chance."""
     text = content.decode("utf-8", "surrogateescape")
     stray = sum("\udc80" <= character <= "\udcff" for character in text)
     beyond_ascii = sum(character > "\x7f" for character in text)

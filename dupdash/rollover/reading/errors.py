@@ -1,5 +1,5 @@
-"""Why a file cannot be read."""
+"""The exception for a file that cannot be read."""
 
 
 class UnreadableFile(Exception):
-    """The file cannot be read; the message says why and what to do, for a person."""
+    """The file cannot be read. The message tells a person why and what to do."""

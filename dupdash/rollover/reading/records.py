@@ -1,4 +1,4 @@
-"""What a file holds before its columns are known: one record for each row of the spreadsheet."""
+"""Defines the rows of a file as the readers return them, before the columns are recognised."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from enum import Enum, auto
 
 
 class Origin(Enum):
-    """Where the text of a cell comes from, as far as it matters for its meaning."""
+    """The kind of cell that a text comes from, if this can change the meaning of the text."""
 
     TEXT = auto()
     NUMBER = auto()
-    # A number that the spreadsheet shows with an exponent: what was typed is not known.
+    # A number that the spreadsheet shows with an exponent. The digits that a person typed are lost.
     EXPONENT = auto()
     DATE = auto()
     ERROR = auto()
-    # A formula whose result the program that wrote the file did not store.
+    # A formula without a result: the program that wrote the file did not store one.
     FORMULA = auto()
 
 
@@ -26,7 +26,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Record:
-    """One row of the spreadsheet, with the number that the spreadsheet shows beside it."""
+    """One row of a spreadsheet, with the row number that the spreadsheet program shows."""
 
     number: int
     cells: list[Cell]
@@ -38,7 +38,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Records:
-    """``kind``: how the file was read, in words. ``notes``: what was left out."""
+    """All records of a file. ``kind``: how the file was read, as text. ``notes``: what was left out."""
 
     rows: Iterator[Record]
     kind: str

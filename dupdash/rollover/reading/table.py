@@ -1,4 +1,4 @@
-"""Reads a file into a table of rows: the one entrance of this package."""
+"""Reads a CSV file or an Excel workbook into a table of rows. Other packages use only this module."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from dupdash.rollover.reading.errors import UnreadableFile
 from dupdash.rollover.reading.records import Cell, Origin, Record, Records
 from dupdash.rollover.reading.workbook import OLE_START, ZIP_START, read_workbook
 
-# A longer cell is no name, no code and no date.
+# The longest cell that is accepted. No name, code or date is longer.
 CELL_LONGEST = 4000
 
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading as it is written, and the column that it names; None for one that dupdash cannot honour."""
+    """A heading as it is written, and the column that it names; None if dupdash does not use such a column."""
 
     text: str
     column: Column | None
@@ -25,7 +25,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class CellProblem:
-    """What is wrong with one cell of a row; ``column`` is "" where it is the row itself."""
+    """A problem of one cell. ``column`` is "" if the problem concerns the whole row."""
 
     column: str
     message: str
@@ -33,7 +33,7 @@ class CellProblem:
 
 @dataclass(frozen=True)
 class Row:
-    """``values``: the cells of known columns. ``others``: the cells that dupdash cannot honour, by heading."""
+    """A row. ``values``: the cells of columns that dupdash uses. ``others``: the other cells, by heading."""
 
     number: int
     values: dict[str, str]
@@ -43,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """``kind``: how the file was read, in words. ``notes``: what was left out, in sentences."""
+    """The content of a file. ``kind``: how the file was read, as text. ``notes``: sentences about what was left out."""
 
     headings: tuple[Heading, ...]
     rows: tuple[Row, ...]
@@ -52,7 +52,7 @@ class Table:
 
 
 def read_table(content: bytes, *, rows_most: int) -> Table:
-    """The rows of a CSV file or an Excel workbook. Raises UnreadableFile."""
+    """Read a CSV file or an Excel workbook. Raises UnreadableFile."""
     records = read_workbook(content) if content.startswith((ZIP_START, OLE_START)) else read_delimited(content)
     filled = (record for record in records.rows if not record.is_blank)
     first = next(filled, None)
@@ -122,7 +122,7 @@ _CHANGED = "Format the column as text in the spreadsheet, and type the code agai
 
 
 def _problems_of(cell: Cell, column: Column) -> list[CellProblem]:
-    """What a spreadsheet has made of a cell that was meant as something else."""
+    """Return the problems of a cell that the spreadsheet program has changed, such as a code turned into a date."""
     match cell.origin:
         case Origin.ERROR:
             return [CellProblem(column.name, f"The cell shows the error {cell.text}.")]

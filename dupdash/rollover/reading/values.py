@@ -1,4 +1,4 @@
-"""Reads single cells: dates, moments and switches. What can be read in two ways is refused with both readings."""
+"""Parses dates, times and switches in cells. A text with two possible meanings is refused, naming both."""
 
 import re
 from collections.abc import Iterator
@@ -43,11 +43,11 @@ EXAMPLE = "Write it as year-month-day, for example 2027-02-01"
 
 
 class UnclearValue(ValueError):
-    """The text cannot be read, or can be read in two ways; the message says so, for a person."""
+    """The text cannot be parsed, or has two possible meanings. The message tells a person which."""
 
 
 def read_flag(text: str) -> bool:
-    """A switch. Raises UnclearValue."""
+    """Parse "yes" or "no" in any accepted spelling. Raises UnclearValue."""
     word = text.strip().casefold()
     if word in YES:
         return True
@@ -57,7 +57,7 @@ def read_flag(text: str) -> bool:
 
 
 def read_date(text: str, zone: ZoneInfo) -> date:
-    """A day; ``zone`` says which day a Unix timestamp is. Raises UnclearValue."""
+    """Parse a date. A Unix timestamp is converted to the date in ``zone``. Raises UnclearValue."""
     text = " ".join(text.split())
     if _TIMESTAMP.fullmatch(text):
         return datetime.fromtimestamp(int(text), zone).date()
@@ -74,7 +74,7 @@ def read_date(text: str, zone: ZoneInfo) -> date:
 
 
 def read_moment(text: str, zone: ZoneInfo) -> datetime:
-    """A day and a time of day on the clocks of ``zone``; without a time, midnight. Raises UnclearValue."""
+    """Parse a date with a time of day in ``zone``. Without a time it is midnight. Raises UnclearValue."""
     text = " ".join(text.split())
     if _TIMESTAMP.fullmatch(text):
         return datetime.fromtimestamp(int(text), UTC)
@@ -115,7 +115,7 @@ def _in_zone(local: datetime, zone: ZoneInfo) -> datetime:
 
 
 def _readings(text: str) -> Iterator[date]:
-    """Every day that a text may mean."""
+    """Return every date that a text may mean."""
     if (numbers := _NUMBERS.fullmatch(text)) is not None:
         first, separator, second, third = numbers.groups()
         yield from _of_numbers(first, separator, second, third)
@@ -134,7 +134,7 @@ def _of_numbers(first: str, separator: str, second: str, third: str) -> Iterator
     years = [int(third)] if len(third) == 4 else [2000 + int(third)] if len(third) == 2 else []
     for year in years:
         yield from _day(year, int(second), int(first))
-        # Dots stand in dates that begin with the day, wherever they are used.
+        # A date with dots begins with the day in every country that writes dates like this.
         if separator != ".":
             yield from _day(year, int(first), int(second))
     if len(third) == 2 and len(first) == 2 and separator != ".":

@@ -1,4 +1,4 @@
-"""Reads Excel workbooks (XLSX) by openpyxl: codes stay text, and dates, errors and formulas are told apart."""
+"""Reads Excel workbooks (XLSX) with openpyxl. Codes stay text; dates, errors and formulas are marked as such."""
 
 import io
 import re
@@ -14,26 +14,26 @@ from dupdash.rollover.reading.errors import UnreadableFile
 from dupdash.rollover.reading.records import Cell, Origin, Record, Records
 
 ZIP_START = b"PK\x03\x04"
-# The container of .xls files, and of .xlsx files with a password.
+# The first bytes of .xls files, and of .xlsx files with a password.
 OLE_START = b"\xd0\xcf\x11\xe0"
-# A small file may unpack to a very large one.
+# The limit for the unpacked size, because a small file may unpack to a very large one.
 UNPACKED_MOST = 100 * 2**20
 _ZEROS = re.compile(r"0+")
 DAMAGED = "This Excel workbook is damaged and cannot be read. Open it in Excel, save it again, and try once more."
 
 
 def read_workbook(content: bytes) -> Records:
-    """The records of the sheet that was open when the workbook was saved. Raises UnreadableFile."""
+    """Return the records of the sheet that was open when the workbook was saved. Raises UnreadableFile."""
     _require_workbook(content)
     try:
         with warnings.catch_warnings():
-            # About styles and extensions that do not matter here.
+            # openpyxl warns about styles and extensions, which do not matter here.
             warnings.simplefilter("ignore")
             results = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
             shown = [sheet for sheet in results.worksheets if sheet is results.active]
             sheet = next(iter([*shown, *results.worksheets]), None)
     except Exception as error:
-        # openpyxl raises whatever a damaged file makes it stumble over.
+        # For a damaged file, openpyxl raises exceptions of many kinds.
         raise UnreadableFile(DAMAGED) from error
     if sheet is None:
         raise UnreadableFile("This workbook has no sheet with cells.")
@@ -54,7 +54,7 @@ def _require_workbook(content: bytes) -> None:
             names = set(archive.namelist())
             unpacked = sum(entry.file_size for entry in archive.infolist())
     except Exception as error:
-        # zipfile raises many kinds of errors for damaged archives.
+        # For a damaged archive, zipfile raises exceptions of many kinds.
         raise UnreadableFile(DAMAGED) from error
     if "content.xml" in names:
         raise UnreadableFile(
@@ -73,7 +73,7 @@ def _has_formulas(content: bytes) -> bool:
 
 
 def _formulas(content: bytes, title: str) -> set[tuple[int, int]]:
-    """Where the sheet has formulas: (row, column). A formula without a stored result looks like an empty cell."""
+    """Return the (row, column) of each formula. Without this, a formula without a stored result looks empty."""
     workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=False)
     return {
         (cell.row, cell.column)
@@ -96,7 +96,7 @@ def _rows(sheet: Any, formulas: set[tuple[int, int]] | None) -> Iterator[Record]
     except UnreadableFile:
         raise
     except Exception as error:
-        # The rows are parsed only now.
+        # openpyxl parses the rows only while they are iterated.
         raise UnreadableFile(DAMAGED) from error
 
 
@@ -117,7 +117,7 @@ def _cell(cell: Any) -> Cell:
 
 
 def _number(value: float, shown_as: str) -> Cell:
-    """A number as the spreadsheet shows it: codes such as 00123 are numbers with a format of zeros."""
+    """Return a number as the spreadsheet shows it: the code 00123 may be the number 123 with a format of zeros."""
     whole = isinstance(value, int) or value.is_integer()
     text = str(int(value)) if whole and abs(value) < 10**15 else repr(value)
     if _ZEROS.fullmatch(shown_as) and whole and value >= 0:

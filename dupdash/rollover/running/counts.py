@@ -1,4 +1,4 @@
-"""How far a batch is: its copies by state, its progress, and the time it will still take."""
+"""Computes the progress of a batch: its copies by state, the share that is done, and the time left."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,20 +15,20 @@ from dupdash.duplication.models import Batch, DuplicationJob, JobQuerySet
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import BUSY, TERMINAL, UNFINISHED, State
 
-# So many finished copies of a batch say how long the others will take.
+# After this many finished copies, the pace of the batch itself predicts the time left.
 ENOUGH_FINISHED = 3
-# The latest copies that an expectation rests on.
+# The number of latest copies from which durations are estimated.
 LATEST_COPIES = 500
 
 
 def current_jobs(batch: Batch) -> JobQuerySet:
-    """The jobs of a batch without those that were tried again: one for each row."""
+    """Return the latest job of each row of a batch. Jobs that were retried are left out."""
     return DuplicationJob.objects.filter(batch=batch, is_retried=False)
 
 
 @dataclass(frozen=True)
 class Totals:
-    """The copies of a batch by state."""
+    """The number of copies of a batch in each state."""
 
     by_state: Counter[str] = field(default_factory=Counter)
 
@@ -58,7 +58,7 @@ class Totals:
 
 
 def totals_of(batches: Sequence[Batch]) -> dict[str, Totals]:
-    """The totals of several batches, by id, with one query."""
+    """Return the totals of several batches, by the id of the batch, with one query."""
     jobs = DuplicationJob.objects.filter(batch__in=batches, is_retried=False).order_by()
     found: dict[str, Totals] = {batch.pk: Totals() for batch in batches}
     for batch_id, state, count in jobs.values_list("batch_id", "state").annotate(count=Count("pk")):
@@ -68,7 +68,7 @@ def totals_of(batches: Sequence[Batch]) -> dict[str, Totals]:
 
 
 def share_done(batch: Batch, totals: Totals) -> float:
-    """How much of the work is done, from 0 to 1: copies under way count by their own progress."""
+    """Return the share of the work that is done, from 0 to 1. Running copies count with their own progress."""
     if not totals.total:
         return 1.0
     under_way = sum(progress(job).number for job in current_jobs(batch).filter(state__in=BUSY))
@@ -76,9 +76,9 @@ def share_done(batch: Batch, totals: Totals) -> float:
 
 
 def time_left(batch: Batch, totals: Totals) -> timedelta | None:
-    """How long the unfinished copies will probably take; None where that is not known.
+    """Return how long the unfinished copies will probably take, or None if this is unknown.
 
-    From the pace of the batch itself, once some of it are done; before that from earlier copies.
+    The estimate uses the pace of the batch after some copies are finished, and the durations of earlier jobs before.
     """
     if not totals.unfinished:
         return timedelta(0)
@@ -95,7 +95,7 @@ def time_left(batch: Batch, totals: Totals) -> timedelta | None:
 
 
 def expected_duration(sources: Iterable[int]) -> timedelta | None:
-    """How long it takes to copy these sources, one for each copy, from earlier copies; None where there are none."""
+    """Estimate how long copying these sources takes, from earlier copies. Returns None if there are none."""
     sources = list(sources)
     finished = (
         DuplicationJob.objects.filter(

@@ -1,4 +1,4 @@
-"""Closes batches of which every copy has ended, and mails the results to their requesters."""
+"""Closes batches whose copies have all ended, and mails the results to the requesters."""
 
 import logging
 from datetime import timedelta
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.rollover")
 
-# The mail names so many copies that failed, and counts the rest.
+# The most failed copies that the mail names. Further ones are only counted.
 NAMED_MOST = 20
 
 
 def close_ended() -> None:
-    """Close the batches of which no copy waits or runs any more."""
-    # An unresolved copy may stay unresolved for days, so the batch does not wait for it.
+    """Close the batches whose copies no longer wait or run."""
+    # A copy may stay unresolved for days, so the batch does not wait for it.
     going_on = DuplicationJob.objects.filter(batch=OuterRef("pk")).exclude(state__in=ENDED_OR_UNRESOLVED)
     now = timezone.now()
     for batch in Batch.objects.filter(~Exists(going_on), closed_at__isnull=True):
-        # Before the batch is closed, so that a worker that dies in between does it again.
+        # This comes before the batch is closed. If the worker dies in between, the next one repeats it.
         note_sources(batch)
         due = now if batch.mail_results and batch.requester_id else None
         Batch.objects.filter(pk=batch.pk, closed_at__isnull=True).update(
@@ -46,12 +46,12 @@ def close_ended() -> None:
 
 
 def mail_results() -> None:
-    """Mail the results of closed batches to their requesters. A mail that was not taken is tried again later."""
+    """Mail the results of closed batches to their requesters. A mail that fails is sent again later."""
     for batch in Batch.objects.filter(mail_due_at__lte=timezone.now()).select_related("requester"):
         attempts = batch.mail_attempts + 1
         pause = min(settings.MAIL_RETRY_LONGEST, settings.MAIL_RETRY_FIRST * 2**batch.mail_attempts)
         again = timezone.now() + timedelta(seconds=pause) if attempts < settings.MAIL_ATTEMPTS else None
-        # Before it is sent, so that a worker that dies here does not send it again and again.
+        # The attempt is recorded before the mail is sent, so that a dying worker cannot cause endless mails.
         Batch.objects.filter(pk=batch.pk).update(mail_due_at=again, mail_attempts=attempts)
         requester: User | None = batch.requester
         if requester is None or not can_get_mail(requester):

@@ -1,4 +1,4 @@
-"""Hides the sources of a batch whose copies are complete, and shows them again if the batch is undone."""
+"""Hides the sources of a batch from students after the run, and shows them again if the batch is undone."""
 
 import logging
 import time
@@ -20,24 +20,24 @@ UNDER_WAY = (SourceState.WAITING, SourceState.SHOWING)
 
 
 def hides_sources(batch: Batch) -> bool:
-    """Whether the sources of this batch are hidden after the run."""
+    """Return whether the sources of this batch are to be hidden after the run."""
     plan = Plan.objects.filter(batch=batch).first()
     return plan is not None and StartSettings.from_json(plan.start_settings).hide_sources
 
 
 def note_sources(batch: Batch) -> None:
-    """List the sources to be hidden: those of which every copy of an ended batch succeeded and exists."""
+    """Store which sources are to be hidden: those whose copies in this ended batch all succeeded and still exist."""
     if not hides_sources(batch):
         return
     jobs = list(current_jobs(batch).values_list("source_id", "state", "course_deleted_at"))
     lacking = {source for source, state, deleted in jobs if state != State.SUCCEEDED or deleted}
     sources = sorted({source for source, _, _ in jobs} - lacking)
-    # A batch ends once more after copies were tried again; what is listed already stays as it is.
+    # A batch can end twice if copies were retried. Sources that are already stored stay unchanged.
     HiddenSource.objects.bulk_create([HiddenSource(batch=batch, source_id=id) for id in sources], ignore_conflicts=True)
 
 
 def show_again(batch: Batch) -> None:
-    """Have those sources shown again that the batch hid and that have no copy of it any more."""
+    """Mark the sources that the batch hid and that no longer have a copy from it, to be shown again."""
     copied = current_jobs(batch).filter(state=State.SUCCEEDED, course_deleted_at__isnull=True)
     hidden = HiddenSource.objects.filter(batch=batch).exclude(source_id__in=copied.values("source_id"))
     hidden.filter(state=SourceState.WAITING).delete()
@@ -45,7 +45,7 @@ def show_again(batch: Batch) -> None:
 
 
 def continue_hiding(deadline: float) -> None:
-    """Hide and show what is listed, until the deadline. Where Moodle is away, the rest follows later."""
+    """Hide and show the marked sources until the deadline. If Moodle does not answer, the rest follows later."""
     waiting = HiddenSource.objects.filter(state__in=UNDER_WAY)
     if not waiting.exists():
         return
@@ -78,12 +78,12 @@ def _set_visibility(source: HiddenSource, client: MoodleClient) -> None:
 
 
 def is_hiding(batch: Batch) -> bool:
-    """Whether sources of this batch wait to be hidden or shown."""
+    """Return whether sources of this batch still wait to be hidden or shown again."""
     return HiddenSource.objects.filter(batch=batch, state__in=UNDER_WAY).exists()
 
 
 def sources_note(batch: Batch) -> str:
-    """What became of the sources, in a sentence; "" where none is hidden."""
+    """Return sentences about which sources are or will be hidden or shown again; "" if the batch hides none."""
     counts = Counter(HiddenSource.objects.filter(batch=batch).values_list("state", flat=True))
     return " ".join(_sentences(counts))
 

@@ -1,4 +1,4 @@
-"""Starts a plan: its rows are judged once more, and become a batch, whole or not at all."""
+"""Starts a plan: checks its rows once more, and turns all of them into jobs of a batch, or none."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +21,11 @@ CHANGED = "Nothing was started. Rows that had no problems have some now; see bel
 
 
 class CannotStart(Exception):
-    """The plan cannot be started as it is; the message is for a person."""
+    """The plan cannot be started now. The message tells a person why."""
 
 
 def request_start(plan: Plan, how: StartSettings) -> None:
-    """Have the plan judged once more and then started. Raises CannotStart."""
+    """Have a worker check the rows of the plan once more and then start it. Raises CannotStart."""
     if refusal := why_not(plan):
         raise CannotStart(refusal)
     changes = {"state": PlanState.STARTING, "start_settings": how.to_json(), "failure": ""}
@@ -36,7 +36,7 @@ def request_start(plan: Plan, how: StartSettings) -> None:
 
 
 def why_not(plan: Plan) -> str:
-    """Why a plan cannot be started now, in a sentence; "" where it can."""
+    """Explain in a sentence why a plan cannot be started now; "" if it can."""
     if plan.state == PlanState.STARTED:
         return "This list was started already."
     if plan.is_working:
@@ -54,7 +54,7 @@ def why_not(plan: Plan) -> str:
 
 
 def continue_start(plan: Plan, deadline: float) -> None:
-    """Judge on; when all rows are judged without errors, accept them as a batch."""
+    """Continue checking the rows until the deadline. If all are checked without errors, create the batch."""
     try:
         if not judge_unknown_rows(plan, deadline):
             return

@@ -1,4 +1,4 @@
-"""When and how a plan is run: what the owner chooses at its start, stored with the plan."""
+"""Stores what the owner chooses when a plan is started: start time, window, priority, mail and hidden sources."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,13 +10,13 @@ from dupdash.duplication.batch import Priority
 
 @dataclass(frozen=True)
 class StartSettings:
-    """When and how a plan is run. ``not_before`` is for rows without a start of their own."""
+    """The settings of a started plan. ``not_before`` is the start time for rows without one of their own."""
 
     not_before: datetime | None = None
     window: tuple[time, time] | None = None
     priority: int = Priority.NORMAL
     mail_results: bool = False
-    # Sources whose copies are complete are hidden from students when the batch has ended.
+    # Whether to hide the sources from students after the batch has ended, if their copies are complete.
     hide_sources: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Finds out whether a copy is still as it was made: nobody has started to use it."""
+"""Checks that nobody has used or changed a copy since it was made, before the copy is deleted."""
 
 from datetime import timedelta
 
@@ -9,12 +9,12 @@ from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
 
-# The clocks of Moodle and dupdash may differ by so much.
+# The clocks of Moodle and dupdash may differ by this much.
 CLOCKS_APART = timedelta(minutes=5)
 
 
 class Kept(Exception):
-    """The copy must not be deleted; the message says why, for a person."""
+    """The copy must not be deleted. The message tells a person why."""
 
 
 class Gone(Exception):
@@ -22,9 +22,9 @@ class Gone(Exception):
 
 
 def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
-    """Raise Kept where a copy is not proven ours or was changed since it was made, and Gone where it is gone.
+    """Check that the job certainly made this copy and nobody has changed it since. Otherwise raise Kept.
 
-    Raises MoodleError where Moodle cannot be asked.
+    Raises Gone if the copy is no longer in Moodle, and MoodleError if Moodle does not answer.
     """
     if job.state != State.SUCCEEDED or not job.is_proven or job.course_id is None:
         raise Kept("No course is proven to have been made by this job.")
@@ -58,7 +58,7 @@ def _require_same_contents(job: DuplicationJob, course: Course, client: MoodleCl
     now = client.contents(course.id)
     if now.activities != report["activities"]["copy"]:
         raise Kept(f"It had {report['activities']['copy']} activities and has {now.activities} by now.")
-    # Moodle makes the first section when somebody opens the course.
+    # Moodle creates the first section of a course when somebody opens the course.
     if now.section_count > max(1, report["sections"]["copy"]):
         raise Kept(f"It had {report['sections']['copy']} sections and has {now.section_count} by now.")
 

@@ -1,4 +1,4 @@
-"""Undoes a batch: its unchanged copies are listed, and deleted after a confirmation."""
+"""Undoes a batch: lists its unchanged copies, and deletes them after a confirmation."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ ROWS_AT_ONCE = 400
 
 
 def begin(batch: Batch, *, actor: "User") -> Undo:
-    """List the copies of a batch; a worker then checks each. Raises NotAllowed."""
+    """Begin to undo a batch: store its copies as items, which a worker then checks. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     undo = Undo.objects.create(batch=batch, requester=actor)
     copies = (
@@ -41,14 +41,20 @@ def begin(batch: Batch, *, actor: "User") -> Undo:
 
 
 def confirm(undo: Undo, *, actor: "User") -> bool:
-    """Let the copies that were listed as deletable be deleted; False where that was done already. Raises NotAllowed."""
+    """Have a worker delete the copies that can be deleted. Returns False if this was confirmed before.
+
+    Raises NotAllowed.
+    """
     access.require_batch_manager(actor, undo.batch)
     checked = Undo.objects.filter(pk=undo.pk, state=UndoState.CHECKED)
     return bool(checked.update(state=UndoState.DELETING, requester=actor, failure=""))
 
 
 def continue_undo(undo: Undo, deadline: float) -> None:
-    """Check or delete on, until all copies are done or the deadline. Where Moodle is away, the undo says so."""
+    """Continue checking or deleting the copies until the deadline.
+
+    If Moodle does not answer, the undo stops with a failure message.
+    """
     following, wanted = {
         UndoState.CHECKING: (UndoState.CHECKED, Verdict.UNKNOWN),
         UndoState.DELETING: (UndoState.DONE, Verdict.DELETABLE),
@@ -91,7 +97,7 @@ def _check(item: UndoItem, client: MoodleClient) -> None:
 
 
 def _delete(item: UndoItem, undo: Undo, client: MoodleClient) -> None:
-    """Delete one copy, which was checked a moment ago."""
+    """Delete one copy that was just checked, and set the verdict of its item."""
     job: DuplicationJob = item.job
     try:
         outcome = remove_course(job, client, complete=True)

@@ -1,4 +1,4 @@
-"""The web service functions, by name, in the order in which the site lists them."""
+"""Lists the web service functions by name, in the order in which the site lists them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A call of a web service function: who calls, with which parameters, and which faults apply."""
+"""Defines a call of a web service function: its user, its parameters, and the faults that apply."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dupdash.sandbox.parameters import Single
 from dupdash.sandbox.protocol import escape_name
 from dupdash.sandbox.records import Course, User
 
-VERSION = "2024100706"  # of the functions, and of Moodle 4.5.6
+VERSION = "2024100706"  # The version of the functions and of Moodle 4.5.6.
 
 
 class GaveUp(Exception):
-    """Something between client and Moodle did not wait for Moodle's answer."""
+    """A proxy between client and Moodle stopped waiting for Moodle's answer."""
 
 
 class Died(Exception):
@@ -27,12 +27,12 @@ class Died(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """What a function gets; ``params`` are validated."""
+    """The call that a function answers. ``params`` are validated."""
 
     moodle: Moodle
     session: Session
     params: dict[str, Any]
-    # The share of the copy after which something between client and Moodle gives up; None: never.
+    # The share of the copy after which a proxy stops waiting for Moodle's answer; None for never.
     gives_up_at: float | None = None
     mishaps: Mishaps = NOTHING_WRONG
     persons_restore: bool = False
@@ -45,7 +45,7 @@ class Call:
         return self.session.user
 
     def name(self, text: str) -> str:
-        """A name in the form that the caller requested."""
+        """Return a name in the form that the caller requested: raw or formatted."""
         return text if self.raw else escape_name(text)
 
     def may_enter(self, course: Course) -> bool:
@@ -59,7 +59,7 @@ class Call:
             raise require_login()
 
     def may_see(self, course: Course) -> bool:
-        """Whether the course appears in lists: everybody sees visible courses."""
+        """Return whether lists show the course to this user. Everybody sees visible courses."""
         return bool(course.visible) or self.may_enter(course)
 
 

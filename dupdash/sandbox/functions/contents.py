@@ -1,4 +1,4 @@
-"""``core_course_get_contents``: the sections and activities of a course."""
+"""Implements ``core_course_get_contents``, which returns the sections and activities of a course."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dupdash.sandbox.protocol import OMITTED
 from dupdash.sandbox.records import Course, Module, Section
 from dupdash.sandbox.validation import context_id
 
-# modname: purpose, plural
+# The purpose and the plural label of each kind of activity.
 _KINDS = {
     "assign": ("assessment", "Assignments"),
     "book": ("content", "Books"),
@@ -67,7 +67,10 @@ def _get_contents(call: Call) -> list[dict[str, Any]]:
 
 
 def _open_shell(call: Call, course: Course) -> None:
-    """A course that a failed restore left may have no section. Moodle makes the first one when it is opened."""
+    """Create the first section of a course without sections, as Moodle does when a course is opened.
+
+    A failed restore may leave a course without sections.
+    """
     running = {copy.courseid for copy in call.moodle.copies.all()}
     if not course.sections and not course.complete and course.id not in running:
         call.moodle.state.change(course.id, sections=call.moodle.state.new_sections(0))
@@ -84,7 +87,7 @@ def _on(options: dict[str, str], name: str) -> bool:
 
 
 def _sees(call: Call, course: Course, module: Module, everything: bool) -> bool:
-    """Moodle leaves out the kinds of activities whose ``view`` capability the account lacks (measured)."""
+    """Return whether the account sees an activity. Moodle omits it without its ``view`` capability (measured)."""
     if not (everything or module.visible):
         return False
     view = "viewpage" if module.modname == "wiki" else "view"

@@ -1,4 +1,4 @@
-"""The functions that copy a course: the one of stock Moodle, and with ``--proposed`` the two of MDL-64916."""
+"""Implements the functions that copy a course: that of stock Moodle, and the two proposed in MDL-64916."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _async_duplicate_course(call: Call) -> dict[str, Any]:
 
 
 def as_pairs(options: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    """``{"users": "1"}``, as in the proposal, and ``{"name": "users", "value": "1"}``, as in Moodle."""
+    """Accept options both as ``{"users": "1"}`` (the proposal) and ``{"name": "users", "value": "1"}`` (Moodle)."""
     pairs = []
     for option in options:
         if "name" in option or "value" in option:
@@ -70,7 +70,7 @@ def _get_status(call: Call) -> dict[str, Any]:
 def _checked(
     call: Call, courseid: int, visible: int, given: Iterable[dict[str, str]], *, proposed: bool = False
 ) -> tuple[Course, CopyRequest]:
-    """Check in Moodle's order: course, category, access to the course, options, permission to create, preconditions.
+    """Check a request, in Moodle's order: course, category, access, options, permission to create, preconditions.
 
     The proposed service applies the documented defaults, and sets ``enrolments`` in the restore, not in the backup.
     """

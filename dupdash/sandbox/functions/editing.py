@@ -1,4 +1,4 @@
-"""The functions that create, change and delete courses."""
+"""Implements the functions that create, change and delete courses."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ _COLUMNS = (
 
 
 def _course_keys(**named: Value) -> Single:
-    """The settings of a course. All but the named ones are optional."""
+    """Describe the settings of a course as parameters. All except the named ones are optional."""
     optional = {
         "idnumber": param_raw,
         "summary": param_raw,

@@ -1,4 +1,4 @@
-"""The functions of the Moodle plugin, in the order in which it checks."""
+"""Implements the functions of this project's Moodle plugin. They check parameters in the same order."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _start(call: Call) -> dict[str, Any]:
 
 
 def _cleaned(given: dict[str, Any]) -> dict[str, Any]:
-    """The parameters as they work, so that two calls that mean the same are the same."""
+    """Return the parameters in a normal form, so that two calls with the same meaning are equal."""
     params = given | {name: given[name].strip() for name in ("fullname", "shortname", "idnumber")}
     for name in LONGEST:
         if not params[name] or _CONTROL.search(params[name]):
@@ -152,7 +152,7 @@ def _check_names(call: Call, duplications: PluginDuplications, params: dict[str,
 
 
 def _visible_row(call: Call) -> Row:
-    """A duplication of somebody else is unknown, too, except to those who see everything."""
+    """Return the row of a duplication. Another account's duplication counts as unknown unless this account sees all."""
     row = _duplications(call).row(call.params["duplicateid"])
     if row is None or not (row.userid == call.user.id or call.user.sees_everything):
         raise missing_record("local_asyncduplicate")

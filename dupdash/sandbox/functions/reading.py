@@ -1,4 +1,4 @@
-"""The functions that read courses and categories."""
+"""Implements the functions that read courses and categories."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _category(call: Call, category: Category, coursecount: int) -> dict[str, Any
 def _get_courses_by_field(call: Call) -> dict[str, Any]:
     field, value = call.params["field"], call.params["value"]
     found = _found(call, field, value)
-    # Each course that is shown gets its context, if it has none yet (measured).
+    # Reading a course creates its context, if the course has none yet (measured).
     call.moodle.copies.look_up(found, param_text(value) if field == "shortname" else None)
     courses = []
     for course in sorted(found, key=lambda course: course.id):
@@ -93,7 +93,7 @@ def _found(call: Call, field: str, value: str) -> list[Course]:
     if field == "ids":
         found = [state.course(param_int(part)) for part in value.split(",")]
         if None in found:
-            # Measured on 4.5.6: one missing id breaks the whole call, without an error code.
+            # One missing id breaks the whole call, without an error code (measured on 4.5.6).
             raise php_error('Attempt to assign property "contextvalidated" on null')
         return [course for course in found if course]
     if field == "shortname":
@@ -106,7 +106,7 @@ def _found(call: Call, field: str, value: str) -> list[Course]:
 
 
 def public_information(call: Call, course: Course) -> dict[str, Any]:
-    """What a search shows of a course, and what a stranger to it sees."""
+    """Return the fields of a course that a search returns, and that people who are not enrolled see."""
     state = call.moodle.state
     category = state.categories.get(course.categoryid)
     name = call.name(course.fullname)
@@ -139,7 +139,7 @@ def course_image(call: Call, course: Course) -> str:
 
 
 def _sortorder(course: Course, category: Category | None) -> int:
-    # A new course is put before all others of its category.
+    # Moodle puts a new course before all others in its category.
     return category.sortorder + 9999 - course.id % 9999 if category else 1
 
 

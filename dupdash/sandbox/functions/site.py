@@ -1,4 +1,4 @@
-"""The function that describes the site."""
+"""Implements the function that describes the site."""
 
 from __future__ import annotations
 

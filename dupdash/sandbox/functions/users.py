@@ -1,4 +1,4 @@
-"""The functions that read people and their courses."""
+"""Implements the functions that read people and their courses."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _enrolled_user(call: Call, user: User, course: Course) -> dict[str, Any]:
     }
 
 
-# As in enrolled_users.json.
+# These keys are as in enrolled_users.json.
 ROLES = {
     "editingteacher": {"roleid": 3, "name": "", "shortname": "editingteacher", "sortorder": 0},
     "student": {"roleid": 5, "name": "", "shortname": "student", "sortorder": 0},

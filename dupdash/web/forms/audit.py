@@ -1,4 +1,4 @@
-"""Search and filters of the audit page."""
+"""The form that searches and filters the audit log."""
 
 from django import forms
 from django.db.models import Q, QuerySet
@@ -22,7 +22,7 @@ class AuditForm(forms.Form):
     until = DayField("Until")
 
     def found(self) -> QuerySet[AuditEntry]:
-        """The entries, newest first; none where a filter has an error."""
+        """Return the matching entries, newest first, or none if a filter has an error."""
         if not self.is_valid():
             return AuditEntry.objects.none()
         given = self.cleaned_data
@@ -39,7 +39,7 @@ class AuditForm(forms.Form):
         return entries
 
     def query(self, **more: str) -> str:
-        """The filters as the query of an address."""
+        """Return the filters as the query string of a URL."""
         query = QueryDict(mutable=True)
         for name in self.fields:
             if value := self.data.get(name):

@@ -1,4 +1,4 @@
-"""The callback address of an API token."""
+"""The form that sets and tests the callback address of an API token."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class CallbackForm(forms.Form):
         widget=forms.URLInput(attrs={"dir": "ltr"}),
     )
 
-    # "" before a test, "ok", or what went wrong.
+    # The result of the test: "" before a test, "ok", or the error.
     test_result = ""
 
     def clean_address(self) -> str:

@@ -1,4 +1,4 @@
-"""The card "Follow-up" on the page of a failed job."""
+"""The form of the card "Follow-up" on the page of a failed job: the responsible person and a note."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -33,7 +33,7 @@ class FollowUpForm(forms.Form):
         super().__init__(*arguments, **more)
         people = people_who_see_all_jobs()
         if job.assignee is not None and job.assignee not in people:
-            # Somebody who has left stays named until the failure is given to somebody else.
+            # A person who has left stays selectable until somebody else is assigned.
             people.append(job.assignee)
         self._people = {str(person.pk): person for person in people}
         field = self.fields["assignee_id"]

@@ -1,4 +1,4 @@
-"""The forms of the actions that need more than a confirmation."""
+"""The forms of the job actions that need input: refusing, deleting a partial course, and settling."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ class DeleteCandidateForm(forms.Form):
 
 
 class SettleForm(forms.Form):
-    """The result of an unresolved job, as an administrator found it in Moodle."""
+    """Asks an administrator for the result of an unresolved job, as it is in Moodle."""
 
     course = forms.ChoiceField(
         label="Which course is the copy?",
@@ -88,7 +88,7 @@ class SettleForm(forms.Form):
 
     @property
     def course_settled(self) -> int | None:
-        """The id of the course that is the copy; None: no copy was made."""
+        """Return the id of the course that is the copy, or None if no copy was made."""
         chosen = self.cleaned_data["course"]
         if chosen == NOT_MADE:
             return None

@@ -1,4 +1,4 @@
-"""A select that renders its options without templates: hundreds of options take 2 ms instead of 60."""
+"""A select widget that renders its options without templates: hundreds of options take 2 ms instead of 60."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ class PlainSelect(forms.Select):
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
         attributes = self.build_attrs(self.attrs, {**(attrs or {}), "name": name})
         options = _options(self.choices, "" if value is None else str(value))
-        # _options escapes every text.
+        # _options escapes every value and label.
         drawn = SafeString("".join(options))  # nosec B308, B703
         return format_html("<select{}>{}</select>", flatatt(attributes), drawn)
 

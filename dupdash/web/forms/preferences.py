@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 OWN, OTHERS = "own", "others"
 WHOSE = {OWN: "your own copies", OTHERS: "copies of others"}
 
-# Label and help text of each topic, in the order of a job's life.
+# Label and help text of each topic, in the order in which a job reaches them.
 TOPIC_TEXTS: dict[Topic, tuple[str, str]] = {
     Topic.REQUESTED: ("Requested", "A receipt for each request."),
     Topic.APPROVAL: ("Needs approval", "An administrator must approve or refuse it."),
@@ -36,7 +36,7 @@ TOPIC_TEXTS: dict[Topic, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a topic, and a choice for own copies and for copies of others."""
+    """A row of the notification table: a topic, with one choice for own copies and one for copies of other people."""
 
     label: str
     help: str
@@ -74,7 +74,7 @@ class PreferencesForm(forms.Form):
         self.user = user
         self.preferences = preferences_of(user)
         own, others = own_topics(user), others_topics(user)
-        # The help desk has no copies of its own.
+        # The help desk cannot request copies, so it has none of its own.
         self.shows_own = access.may_submit(user) or not others
         self.shows_others = bool(others)
         if self.shows_own:
@@ -95,7 +95,7 @@ class PreferencesForm(forms.Form):
         ]
 
     def rows(self) -> Iterator[Row]:
-        """The rows of the notification table."""
+        """Yield the rows of the notification table that this person can set."""
         for topic, (label, help) in TOPIC_TEXTS.items():
             own, others = self._field(OWN, topic), self._field(OTHERS, topic)
             if own or others:
@@ -103,7 +103,7 @@ class PreferencesForm(forms.Form):
 
     def save(self) -> Preferences:
         chosen = self.cleaned_data
-        # Choices that the current role does not offer are kept for a later role.
+        # Choices that the form did not offer to the current role are kept, in case the role changes.
         self.preferences.own = {**self.preferences.own, **self._chosen(OWN)}
         self.preferences.others = {**self.preferences.others, **self._chosen(OTHERS)}
         if "figures" in chosen:

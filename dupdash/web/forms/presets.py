@@ -1,4 +1,4 @@
-"""The form of a preset: a name, and the ten options."""
+"""The form of a preset for administrators: a name and the ten options."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class PresetForm(forms.Form):
 
     def clean_name(self) -> str:
         name = " ".join(str(self.cleaned_data["name"]).split())
-        # Compared in Python: not every database folds more than ASCII.
+        # Python compares the names, because some databases ignore case for ASCII letters only.
         others = OptionPreset.objects.exclude(pk=self.preset.pk).values_list("name", flat=True)
         if name.casefold() in (other.casefold() for other in others):
             raise forms.ValidationError("A preset with this name already exists. Enter another name.")
@@ -35,7 +35,7 @@ class PresetForm(forms.Form):
 
     @property
     def chosen_options(self) -> dict[str, int]:
-        """The ten options as they are set in the form."""
+        """Return the ten options as they are set in the form."""
         if self.is_bound:
             return from_form(self.data)
         known: dict[str, int] = self.preset.options or {}

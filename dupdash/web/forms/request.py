@@ -1,6 +1,6 @@
-"""The request form: keeps what a person types, and turns it into a draft.
+"""The request form. It turns a person's input into a draft.
 
-``duplication/request.py`` validates names, source and category for every entrance.
+``duplication/request.py`` validates names, source and category, because commands and web services need this, too.
 """
 
 from collections.abc import Iterable
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 NOW, LATER = "now", "later"
 OVER = "That time has passed. Choose a later one."
-# The form field that shows a problem of the request.
+# The form field that shows a problem of a draft, by the name of the draft's field.
 FIELDS = {name: name for name in ("source", "fullname", "shortname", "category", "startdate", "enddate", "idnumber")}
 
 
 class WallClockField(forms.DateTimeField):
-    """A date and a time without a time zone; another field holds the zone."""
+    """A field for a date and time without a time zone. Another field of the form has the zone."""
 
     def to_python(self, value: Any) -> datetime | None:
         if value in self.empty_values:
             return None
-        # Not DateTimeField's own conversion, which applies the server's time zone.
+        # Skips the conversion of DateTimeField, which would apply the server's time zone.
         return cast(datetime, super(forms.DateTimeField, self).to_python(value))
 
 
 class RequestForm(forms.Form):
-    # What is searched for, and the id of what was chosen.
+    # The text of the search, and the id of the chosen course.
     source_query = forms.CharField(required=False)
     source = forms.CharField(required=False, label="Source course")
     fullname = forms.CharField(
@@ -105,26 +105,26 @@ class RequestForm(forms.Form):
         help_text="For everybody who reads this request later.",
         widget=forms.Textarea(attrs={"rows": 3, "dir": "auto"}),
     )
-    # Ticked by whoever wants another copy of a course that was copied to this term already.
+    # A person ticks this to make another copy of a course that was already copied to the same term.
     again = forms.BooleanField(required=False, label="Make another copy")
-    # What the category is searched for, and the one that dupdash filled in.
+    # The text of the category search, and the category that dupdash suggested.
     category_query = forms.CharField(required=False)
     suggested_category = forms.CharField(required=False, widget=forms.HiddenInput)
-    # The source for which “Students can see the copy” was set.
+    # The id of the source for which the value of “Students can see the copy” was chosen.
     visible_for = forms.CharField(required=False, widget=forms.HiddenInput)
-    # Marks this very form, so that pressing the button twice makes one job.
+    # Identifies one loaded form, so that pressing the button twice creates one job.
     key = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *arguments: Any, user: "User", start: datetime | None = None, **more: Any) -> None:
-        """``start``: the start time of the job that is edited, which stays unless it is changed."""
+        """``start``: the start time of the job that is edited. It is kept unless the person changes it."""
         super().__init__(*arguments, **more)
         self.user = user
-        # A free short name, where the one that was typed is taken.
+        # A free short name to offer, if the typed short name is taken.
         self.free_shortname = ""
         self.job_start = start
         self.initial.setdefault("key", new_id())
         if self.is_bound or self.initial.get("timezone"):
-            # The zone that the typed time is read in: the browser's own must not take its place.
+            # Scripts must not replace the zone in which the person typed the time by the browser's zone.
             self.fields["timezone"].widget.attrs.pop("data-timezone", None)
         self.initial.setdefault("timezone", str(zone_of(user)))
         if access.needs_approval(user):
@@ -134,7 +134,7 @@ class RequestForm(forms.Form):
 
     @property
     def chosen_options(self) -> dict[str, int]:
-        """The ten options as they are set, or as the form begins."""
+        """Return the ten options as they are set, or the initial options if nothing was sent yet."""
         if self.is_bound:
             return from_form(self.data)
         begun: dict[str, int] = self.initial.get("options", {})
@@ -142,20 +142,20 @@ class RequestForm(forms.Form):
 
     @property
     def is_visible(self) -> bool:
-        """Whether “Students can see the copy” is set."""
+        """Return whether “Students can see the copy” is ticked."""
         return bool(self["visible"].value())
 
     def typed(self) -> dict[str, Any]:
-        """All values of the form, as initial values of another one."""
+        """Return all values of this form, for use as the initial values of a new form."""
         return {name: self[name].value() for name in self.fields} | {"options": self.chosen_options}
 
     def value(self, name: str) -> str:
-        """The text in a field, valid or not."""
+        """Return the text in a field, even if it is invalid."""
         value = self[name].value()
         return "" if value is None else str(value)
 
     def target(self) -> Target:
-        """Where the copy goes, as far as it is filled in."""
+        """Return the category, names, visibility and dates of the copy, as far as they are filled in."""
         return Target(
             category_id=as_id(self.value("category")),
             shortname=self.value("shortname"),
@@ -174,11 +174,11 @@ class RequestForm(forms.Form):
         return cleaned
 
     def _moment(self, cleaned: dict[str, Any]) -> datetime | None:
-        """The earliest start, in the time zone of the form."""
+        """Return the requested start time, read in the time zone of the form. Adds an error if the time is invalid."""
         if "not_before" in self.errors:
             return None
         if cleaned.get("start") != LATER:
-            # A start time in the past was shown as none.
+            # A start time in the past was shown as "As soon as possible", so the person did not change it.
             return self.job_start if self.job_start and self.job_start <= timezone.now() else None
         local: datetime | None = cleaned.get("not_before")
         if local is None:
@@ -190,7 +190,7 @@ class RequestForm(forms.Form):
             return None
         zone = ZoneInfo(name)
         if self.job_start and local == wall_clock(self.job_start, zone):
-            # The form has no seconds, and cannot tell apart the two equal hours when the clocks go back.
+            # The form shows no seconds, and an hour occurs twice when the clocks go back. The exact time is kept.
             return self.job_start
         moment = local.replace(tzinfo=zone).astimezone(UTC)
         if moment <= timezone.now():
@@ -202,7 +202,7 @@ class RequestForm(forms.Form):
         return moment
 
     def draft(self) -> Draft:
-        """The input as a draft, complete or not, so that all problems are found at once."""
+        """Return the input as a draft, even if fields are missing, so that all problems are found at once."""
         typed = self.cleaned_data
         return Draft(
             source=typed.get("source") or typed.get("source_query") or "",
@@ -221,7 +221,7 @@ class RequestForm(forms.Form):
         )
 
     def add_problems(self, problems: Iterable[Problem]) -> None:
-        """Show each problem at its field; a field that already has an error keeps only that one."""
+        """Show each problem at its field. A field that already has an error gets no second one."""
         for problem in problems:
             field = FIELDS.get(problem.field)
             if field is None or field not in self.errors:
@@ -229,7 +229,7 @@ class RequestForm(forms.Form):
 
 
 def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
-    """Initial values to edit a waiting job, with its start time in the editor's time zone."""
+    """Return the initial values of the form that edits a waiting job. The start time is in the editor's ``zone``."""
     begun = filled_in(job)
     if job.not_before is None or job.not_before <= timezone.now():
         return begun
@@ -238,12 +238,12 @@ def to_edit(job: DuplicationJob, zone: ZoneInfo | None) -> dict[str, Any]:
 
 
 def wall_clock(moment: datetime, zone: tzinfo) -> datetime:
-    """A time as the form shows it: local in a zone, to the minute."""
+    """Return a time as the form shows it: local time in ``zone``, without seconds."""
     return moment.astimezone(zone).replace(tzinfo=None, second=0, microsecond=0)
 
 
 def filled_in(job: DuplicationJob) -> dict[str, Any]:
-    """Initial values to request again what a job requested."""
+    """Return the initial values of a form that requests the same copy as ``job``."""
     return {
         "source": str(job.source_id),
         "fullname": job.fullname,

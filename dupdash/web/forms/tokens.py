@@ -1,4 +1,4 @@
-"""The form that creates an API token."""
+"""The form that creates an API token: its purpose and the days until it expires."""
 
 from typing import TYPE_CHECKING
 

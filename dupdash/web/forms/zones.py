@@ -1,4 +1,4 @@
-"""The time zones that forms offer."""
+"""Lists the time zones that forms offer."""
 
 from functools import cache
 from zoneinfo import available_timezones
@@ -6,7 +6,7 @@ from zoneinfo import available_timezones
 
 @cache
 def zone_choices() -> tuple[tuple[str, str], ...]:
-    """All places of the time zone database, sorted; its abbreviations and aliases for old programs are left out."""
+    """Return the time zones that are named after places, and UTC, sorted. Abbreviations and aliases are left out."""
     return tuple((name, name.replace("_", " ")) for name in sorted(available_timezones()) if _is_a_place(name))
 
 

@@ -1,4 +1,4 @@
-"""The buttons of a job page: the actions that this person may do with this job now."""
+"""Lists the buttons of a job page: the actions that are possible for this person and this job now."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ URL_NAMES: dict[Action, str] = {
     Action.DELETE_PARTIAL: "jobs:delete_partial",
     Action.SETTLE: "jobs:settle",
 }
-# These need more than a confirmation: the link leads to their page.
+# These actions need input, so the button leads to a page with a form instead of opening a dialog.
 WITH_A_FORM = frozenset({Action.REJECT, Action.SETTLE, Action.APPROVE})
 
 
@@ -35,12 +35,12 @@ class ActionLink:
     icon: str
     primary: bool = False
     danger: bool = False
-    # The confirmation, for a dialog. Without scripts the link leads to a page with the same confirmation.
+    # The confirmation for the dialog. In browsers without scripts the link leads to a page with the same text.
     question: Question | None = None
 
 
 def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[ActionLink]:
-    """The actions, the most likely one first as the primary button."""
+    """Return the possible actions. The first one is the most likely one and usually the primary button."""
     found: list[ActionLink] = []
 
     def offer(verb: Action, label: str, icon: str, *, primary: bool = False, danger: bool = False) -> None:
@@ -61,7 +61,7 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
         case State.UNRESOLVED:
             offer(Action.SETTLE, "Record the result", "person", primary=True)
         case State.FAILED | State.CANCELLED:
-            # The partial course comes first, so that the next copy is the only one.
+            # Deleting the partial course comes before the retry, so that only one copy will be left in Moodle.
             if (job.left_partial_course or job.may_have_left_course) and health.may_delete:
                 offer(Action.DELETE_PARTIAL, "Delete the partial course", "failed", danger=True)
             if job.can_be_retried:
@@ -85,7 +85,7 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
 
 
 def may_request_again(job: DuplicationJob, user: "User") -> bool:
-    """Whether this person may open the request form filled in with this job. The new job is their own.
+    """Return whether this person may open the request form, filled in with this job. The new job belongs to them.
 
     ``jobs.why_not_again`` says whether the job is in a state that allows it.
     """

@@ -1,4 +1,4 @@
-"""Who approved a job, and when."""
+"""Finds out who approved a job, and when."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ class Approval:
 
 
 def approval_of(job: DuplicationJob) -> Approval | None:
-    """None for a job that was never approved, or whose approval was undone."""
+    """Return the approval of a job, or None if the job was never approved or the approval was undone."""
     if job.state == State.AWAITING_APPROVAL:
         return None
     event = job.events.filter(kind="approved").select_related("actor").last()

@@ -7,14 +7,14 @@ from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.web.presentation.durations import roughly
 from dupdash.web.safe_cache import cache_get, cache_set
 
-# How many of the latest jobs are read, and how many of them must have been approved for a result.
+# The number of latest jobs that are read, and the number of approvals among them that a result needs.
 CONSIDERED = 300
 FEWEST = 3
 FRESH_FOR = 600
 
 
 def usual_approval_time() -> str:
-    """The median wait of the latest approved requests, in words: "about 2 h"; "" while there are too few."""
+    """Return how long the latest approved requests waited (median), such as "about 2 h"; "" if there are too few."""
     known = cache_get("approval-time")
     if not isinstance(known, str):
         known = _measure()
@@ -30,6 +30,6 @@ def _measure() -> str:
 
 
 def decided_within() -> str:
-    """A sentence for the requester about the usual wait; "" while it is unknown."""
+    """Return a sentence that tells a requester how long an approval usually takes; "" if this is unknown."""
     usual = usual_approval_time()
     return f"Requests are usually approved within {usual}." if usual else ""

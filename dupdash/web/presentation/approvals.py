@@ -1,4 +1,4 @@
-"""The requests that wait for approval, with the information for the decision."""
+"""Collects the information that an administrator needs to approve or refuse a request."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +18,9 @@ from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import Taken, taken
 from dupdash.web.presentation.shown_state import shown_state
 
-# How many other copies of the source are listed, the latest first. The rest is counted.
+# This many other copies of the source are listed, the latest first. Further copies are only counted.
 COPIES_NAMED = 3
-# Refused and cancelled jobs made no course.
+# The states of jobs that count as copies. Refused and cancelled jobs made no course.
 COUNTED = frozenset(State) - {State.REJECTED, State.CANCELLED}
 
 
@@ -38,11 +38,11 @@ class OtherCopy:
 
 @dataclass(frozen=True)
 class MoodleCheck:
-    """The source and the short name in Moodle at this moment. ``trouble``: why Moodle does not answer."""
+    """The result of checking the source and the short name in Moodle. ``trouble``: why Moodle does not answer."""
 
     size: Size | None = None
     expected: Expectation | None = None
-    # Empty: the short name is free.
+    # Why the short name is not available; empty if it is free.
     taken: str = ""
     gone: bool = False
     trouble: str = ""
@@ -60,10 +60,10 @@ class Waiting:
     source_url: str
     copies: tuple[OtherCopy, ...]
     more_copies: int
-    look: MoodleCheck | None = None
+    moodle_check: MoodleCheck | None = None
 
 
-def waiting(job: DuplicationJob, health: MoodleHealth, look: MoodleCheck | None = None) -> Waiting:
+def waiting(job: DuplicationJob, health: MoodleHealth, moodle_check: MoodleCheck | None = None) -> Waiting:
     others = DuplicationJob.objects.filter(source_id=job.source_id, state__in=COUNTED).exclude(pk=job.pk)
     latest = list(others.select_related("requester").order_by("-created_at", "-id")[: COPIES_NAMED + 1])
     return Waiting(
@@ -75,17 +75,17 @@ def waiting(job: DuplicationJob, health: MoodleHealth, look: MoodleCheck | None 
         source_url=course_url(job.source_id, health),
         copies=tuple(_other(copy) for copy in latest[:COPIES_NAMED]),
         more_copies=others.count() - COPIES_NAMED if len(latest) > COPIES_NAMED else 0,
-        look=look,
+        moodle_check=moodle_check,
     )
 
 
 def people_data(job: DuplicationJob) -> tuple[str, ...]:
-    """The data of people that the copy would include."""
+    """Return the labels of the options by which the copy would include people's data."""
     return tuple(option.label for option in user_data(job.options))
 
 
 def check_in_moodle(job: DuplicationJob, client: MoodleClient) -> MoodleCheck:
-    """Check the source and the short name in Moodle."""
+    """Check in Moodle whether the source still exists and the short name is free, and estimate the duration."""
     try:
         if client.course_by_id(job.source_id) is None:
             return MoodleCheck(gone=True)

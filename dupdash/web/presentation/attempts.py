@@ -1,4 +1,4 @@
-"""The attempts at one copy: a job, the jobs that it retries, and the ones that retry it."""
+"""Lists all attempts at one copy: a job, the earlier jobs that it retries, and the later jobs that retry it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Attempts:
-    """All attempts, first to last, and the one that the page shows."""
+    """All attempts in their order, and the number of the attempt that the page shows."""
 
     all: tuple[Attempt, ...]
     number: int
@@ -34,7 +34,7 @@ class Attempts:
 
 
 def attempts_of(job: DuplicationJob) -> Attempts | None:
-    """None for a job that was neither retried nor is a retry."""
+    """Return the attempts, or None for a job that is no retry and was not retried."""
     if job.retry_of_id is None and not job.is_retried:
         return None
     earlier = _chain(job, lambda one: one.retry_of)
@@ -45,7 +45,7 @@ def attempts_of(job: DuplicationJob) -> Attempts | None:
 
 
 def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """The number of the attempt, for each of these jobs that is a retry. It takes one query for each step back."""
+    """Return the number of the attempt for each job that is a retry. One query is needed for each step back."""
     before: dict[str, str] = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
     numbers = dict.fromkeys(before, 1)
     while before and max(numbers.values()) < MOST:

@@ -18,9 +18,9 @@ OTHER_COPY = "The other copy is"
 
 @dataclass(frozen=True)
 class BlockingJob:
-    """``lead``, ``url`` and ``fullname`` are empty for somebody who may not see that job."""
+    """The job that another job waits for. ``lead``, ``url`` and ``fullname`` are empty if the reader may not see it."""
 
-    # What leads to the name.
+    # The words before the name.
     lead: str
     url: str
     fullname: str
@@ -30,7 +30,7 @@ class BlockingJob:
 
 
 def blocking_job(job: DuplicationJob, queue: Queue, viewer: User) -> BlockingJob | None:
-    """The job that ``job`` waits for; None if it does not wait for a job."""
+    """Return the job that ``job`` waits for, or None if it does not wait for another job."""
     match reason_to_wait(job, queue):
         case Reason.SAME_SOURCE:
             return _of_same_source(job, viewer)
@@ -54,7 +54,7 @@ def _of_same_source(job: DuplicationJob, viewer: User) -> BlockingJob | None:
 
 
 def _with_slot(place: int, viewer: User) -> BlockingJob | None:
-    """The job whose slot this job will get, if the end of that job can be estimated."""
+    """Return the job whose slot the waiting job will get, if the end of that job can be estimated."""
     ends = []
     for busy in DuplicationJob.objects.holding_slot():
         if busy.sent_at is not None and busy.expected_backup is not None and busy.expected_restore is not None:

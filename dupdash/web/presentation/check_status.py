@@ -10,12 +10,12 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.web.presentation.durations import roughly
 
 NOT_SEEN = "The new course has not appeared yet."
-# After Moodle's own error the request has ended, so that a few checks show everything that it left.
+# If Moodle answered with an error, the request has ended, so a few checks show everything that it left.
 FEW_CHECKS = "A few more checks will decide."
 
 
 def while_it_is_checked(job: DuplicationJob) -> str:
-    """Why dupdash checks a job in Moodle, what it has found, and what follows."""
+    """Explain why dupdash checks a job in Moodle, what the checks have found, and what happens next."""
     why = "The connection dropped before Moodle answered. Checking in Moodle whether the copy was made."
     if job.request_error:
         why = "Moodle reported an error. Checking in Moodle whether a part of the copy was left."
@@ -23,14 +23,14 @@ def while_it_is_checked(job: DuplicationJob) -> str:
 
 
 def while_it_is_unresolved(job: DuplicationJob) -> str:
-    """What dupdash knows about a copy after the regular checks ended without proof."""
+    """Explain what dupdash knows about a copy after the regular checks ended without proof."""
     if job.is_proven:
         return f"The new course (id {job.course_id}) is incomplete. dupdash keeps checking it from time to time."
     return "Nothing proves that the copy was made, or that it was not. dupdash keeps checking from time to time."
 
 
 def next_check(job: DuplicationJob) -> str:
-    """When dupdash checks in Moodle again, for the line below the bar."""
+    """Return when dupdash checks in Moodle again, as text for the line below the progress bar."""
     left = job.check_at - timezone.now() if job.check_at else timedelta(0)
     return f"Next check in {roughly(left)}" if left > timedelta(0) else "Next check in a moment"
 

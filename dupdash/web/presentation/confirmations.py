@@ -1,4 +1,4 @@
-"""The confirmations of the actions on a job, for pages and dialogs."""
+"""Writes the confirmations of the actions on a job, for pages and dialogs."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,7 +22,7 @@ class Question:
     done: str
     danger: bool = False
     keep: str = "Cancel"
-    # The text ends with this time, which the page shows in the reader's time zone.
+    # A time that follows the text. The page shows it in the reader's time zone.
     moment: datetime | None = None
 
 

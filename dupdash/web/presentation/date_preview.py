@@ -1,4 +1,4 @@
-"""The preview of dates: the dates of the copy and of some activities, and suggested start dates."""
+"""Previews the dates of a copy and of some of its activities, and suggests start dates."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -10,13 +10,13 @@ from dupdash.web.course_size import Size, of_each_label
 from dupdash.web.earlier_copies import Target
 
 SAMPLES = 4
-# Half a year, as from one term to the next.
+# The time from one term to the next: half a year.
 HALF_YEAR = 26 * WEEK
 
 
 @dataclass(frozen=True)
 class Change:
-    """A date of the source and the matching date of the copy, in words, in the time zone of the site."""
+    """A date in the source and the same date in the copy, as text in the time zone of the site."""
 
     what: str
     before: str
@@ -25,7 +25,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Offer:
-    """A suggested start date that keeps every weekday."""
+    """A suggested start date, a whole number of weeks later, so that every date keeps its weekday."""
 
     day: date
     weeks: int
@@ -35,18 +35,18 @@ class Offer:
 class DatePreview:
     # The dates of the course, if those of the copy differ.
     changes: tuple[Change, ...] = ()
-    # Of activities, the soonest first; only where they move along.
+    # Dates of activities, the soonest first; empty if the dates of activities do not move with the start date.
     samples: tuple[Change, ...] = ()
-    # "52 weeks later"; "" where nothing moves.
+    # How far the dates move, such as "52 weeks later"; "" if they stay.
     shift: str = ""
-    # Why weekdays change.
+    # Why the dates fall on other weekdays; "" if they do not.
     warning: str = ""
     activities_move: bool = False
     offers: tuple[Offer, ...] = ()
 
 
 def date_preview(source: Course, size: Size | None, target: Target, driver: Driver, years: int) -> DatePreview:
-    """The preview. ``years``: how many years later than its source the copy is, according to its name."""
+    """Return the preview of dates. ``years``: the years between source and copy, according to their names."""
     days = shift(target.startdate, source)
     moves = ABILITIES[driver].details
     return DatePreview(
@@ -60,8 +60,7 @@ def date_preview(source: Course, size: Size | None, target: Target, driver: Driv
 
 
 def offers(source: Course, years: int) -> tuple[Offer, ...]:
-    """Suggested start dates: half a year later, and as many years later as the name of the copy says, in whole
-    weeks."""
+    """Suggest two start dates, each whole weeks later: about half a year later, and about ``years`` years later."""
     start = day_of(source.startdate)
     if start is None:
         return ()
@@ -90,7 +89,7 @@ def _changes(source: Course, target: Target) -> tuple[Change, ...]:
 
 
 def _samples(size: Size | None, source: Course, target: Target) -> tuple[Change, ...]:
-    """Dates of some activities. They move by seconds, as in Moodle's restore."""
+    """Return the dates of some activities before and after the move. They move by seconds, as in Moodle's restore."""
     start = dates_to_set(target.startdate, None, source).get("startdate", 0)
     moved = start - (source.startdate or 0)
     chosen = of_each_label(size.dates, SAMPLES) if size else ()

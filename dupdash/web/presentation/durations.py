@@ -1,11 +1,11 @@
-"""Formats durations: measured ones exactly, estimated ones rounded."""
+"""Formats durations as text: exactly if they are measured, rounded if they are estimated."""
 
 from datetime import timedelta
 from math import ceil
 
 
 def exactly(length: timedelta) -> str:
-    """ "48 s", "4 min 12 s", "1 h 05 min"."""
+    """Format a measured duration, such as "48 s", "4 min 12 s" or "1 h 05 min"."""
     seconds = max(0, int(length.total_seconds()))
     minutes, hours = seconds // 60, seconds // 3600
     if hours:
@@ -16,9 +16,9 @@ def exactly(length: timedelta) -> str:
 
 
 def roughly(length: timedelta) -> str:
-    """ "about 20 s", "about 4 min", "about 1 h 30 min": as exact as an estimate can be.
+    """Format an estimated duration in rounded steps, such as "about 20 s", "about 4 min" or "about 1 h 30 min".
 
-    Coarse steps also avoid changes between two polls.
+    Coarse steps also keep the text on a page from changing at every poll.
     """
     seconds = max(0.0, length.total_seconds())
     if seconds <= 50:

@@ -24,7 +24,10 @@ def words_of_problems(problems: Iterable[Problem], user: "User") -> SafeString:
 
 
 def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
-    """The problem; with a link to the job or course that has the short name, if this person may see it."""
+    """Return the message of a problem, with a link to the job or course that has the short name.
+
+    The link is left out if this person may not see that job or course.
+    """
     job = job_in_the_way(problem, user)
     if job is not None:
         return held_by(problem.message, job)
@@ -35,18 +38,18 @@ def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
 
 
 def job_in_the_way(problem: Problem, user: "User") -> DuplicationJob | None:
-    """The unfinished job that reserves the short name, if this person may see that job."""
+    """Return the unfinished job that reserves the short name, or None if this person may not see that job."""
     return problem.job if problem.job is not None and access.may_see(user, problem.job) else None
 
 
 def held_by(message: str, job: DuplicationJob) -> SafeString:
-    """The message with a link to the job that reserves the short name. The reader may see that job."""
+    """Return the message with a link to the job that reserves the short name. The reader must be allowed to see it."""
     link = format_html('<a href="{}">“<bdi>{}</bdi>”</a>', reverse("jobs:job", args=[job.pk]), job.fullname)
     return format_html(RESERVED_BY, message, link, isolate(requester_of(job)))
 
 
 def words_of_error(error: MoodleError, user: "User") -> str:
-    """Only administrators read details about the connection to Moodle."""
+    """Return the message of an error. Only administrators get the details of a misconfigured connection to Moodle."""
     if isinstance(error, ConfigurationFault) and not access.is_administrator(user):
         return "The connection to Moodle does not work. Tell a course administrator."
     return str(error)

@@ -1,8 +1,8 @@
-"""A short fingerprint of a part of a page, with which the browser tells the server what it shows."""
+"""Computes a fingerprint of a part of a page. A poll sends it, so that the server answers only if the part changed."""
 
 import hashlib
 
 
 def digest(*shown: object) -> str:
-    """Equal for equal content: frozen dataclasses and plain values, whose ``repr`` is complete."""
+    """Return the fingerprint of frozen dataclasses and plain values. Equal values have the same fingerprint."""
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:16]

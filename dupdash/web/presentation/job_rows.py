@@ -1,4 +1,4 @@
-"""Jobs as rows of a list."""
+"""Presents jobs as the rows of a list."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,23 +34,23 @@ class Row:
     # Shown while Moodle works on the copy.
     bar: Bar | None
     note: str
-    # The note asks somebody to do something.
+    # Whether the note asks a person to act.
     urgent: bool
     requester: str
     created_at: datetime
     finished: bool
-    # How long a finished job took, in words.
+    # How long a finished job took, as text.
     took: str
     # When a scheduled job starts.
     starts_at: datetime | None = None
     # Which attempt at the copy this is.
     attempt: int = 1
-    # Who looks after the failure, and what they noted.
+    # The person who follows up the failure, with their note.
     follow_up: str = ""
 
 
 def rows(jobs: Iterable[DuplicationJob], health: MoodleHealth) -> tuple[Row, ...]:
-    """``jobs`` come with their requesters and assignees, so that no row needs a query of its own."""
+    """Return the rows of these jobs. Load the requesters and assignees with ``jobs``, to save a query for each row."""
     jobs = list(jobs)
     queue = Queue.before(jobs, health)
     numbers = attempt_numbers(jobs)
@@ -110,7 +110,7 @@ def _why_it_failed(job: DuplicationJob) -> tuple[str, bool]:
 
 
 def _follow_up(job: DuplicationJob) -> str:
-    """ "Resolved", or the responsible person with the note: "Hal Moreau: asked the teacher"."""
+    """Return "Resolved", or the responsible person with the note: "Hal Moreau: asked the teacher"."""
     if job.resolved_at is not None:
         return "Resolved"
     if job.assignee_id is None:

@@ -1,4 +1,4 @@
-"""Describes a copy that waits in Moodle's own queue: its place, for how long, and whether Moodle's cron runs."""
+"""Describes how a copy waits in Moodle's own queue: its place, for how long, and whether Moodle's cron runs."""
 
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ CRON_LATE = timedelta(minutes=3)
 
 
 def waits_in_moodle(job: DuplicationJob, health: MoodleHealth, now: datetime | None = None) -> str:
-    """The place in the queue, in sentences; "" for a copy that does not wait there."""
+    """Describe the place of the copy in Moodle's queue; "" for a copy that does not wait there."""
     if job.moodle_queue_ahead is None:
         return ""
     now = now or timezone.now()
@@ -23,7 +23,7 @@ def waits_in_moodle(job: DuplicationJob, health: MoodleHealth, now: datetime | N
 
 
 def why_nothing_moves(health: MoodleHealth, now: datetime) -> str:
-    """The problem with Moodle's cron; "" if it runs, or if this is unknown."""
+    """Describe the problem with Moodle's cron; "" if it ran lately."""
     ran = health.cron_run_at
     if ran is None:
         return "Moodle’s cron has not run yet. Copies start when it runs."

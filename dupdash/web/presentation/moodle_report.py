@@ -1,4 +1,4 @@
-"""The plugin's report on a complete copy: what was not copied, what still links to the source, and new ids."""
+"""Presents the plugin's report on a finished copy: what was not copied, what links to the source, the new ids."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The ten options in groups, for the request form and the job page."""
+"""Presents the ten options in groups, for the request form and the job page."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Switch:
     reason: str
     # Why the site does not support the chosen value.
     error: str
-    # The values to choose from, where there are more than off and on.
+    # The values of an option that has more than "off" and "on".
     choices: tuple[Choice, ...] = ()
 
 
@@ -48,7 +48,10 @@ class SwitchGroup:
 
 
 def switches(chosen: Mapping[str, int], user: "User", driver: Driver) -> list[SwitchGroup]:
-    """The switches in groups, explained as the driver treats them. A choice is kept if an option it needs is off."""
+    """Return the switches in groups, explained for this driver.
+
+    A switch keeps its value if another option that it needs is off.
+    """
     resolved = effects(chosen, driver)
     return [
         SwitchGroup(label, tuple(_switch(one, chosen, user, driver) for one in resolved if one.option.group == group))
@@ -59,7 +62,8 @@ def switches(chosen: Mapping[str, int], user: "User", driver: Driver) -> list[Sw
 def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: Driver) -> Switch:
     option, behaviour = one.option, one.option.behaviours[driver]
     refused = option.carries_user_data and not access.may_copy_user_data(user)
-    # If an option that it needs is off, the switch shows the only value that the site supports once that is on.
+    # Without the options that it needs, this option has no effect, so even an unsupported value is accepted. The
+    # switch then shows "on" if the site supports no other value once those options are on.
     must_be_on = bool(behaviour.effects[OFF].refusal) and not one.needs_are_on
     choices = tuple(
         Choice(value, label, int(chosen.get(option.name, OFF)) == value)
@@ -83,18 +87,18 @@ def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: 
 
 
 def policy_on(groups: Iterable[SwitchGroup]) -> str:
-    """Why some switches are disabled, in one sentence for all of them; "" if none is."""
+    """Explain in one sentence why some switches are disabled; "" if none is disabled."""
     refused = any(switch.disabled for group in groups for switch in group.switches)
     return "Only course administrators can copy people’s data, so those options are off." if refused else ""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What a copy includes from its source, and what it does not."""
+    """What a copy takes from its source, and what it leaves out."""
 
     along: tuple[str, ...]
     left: tuple[str, ...]
-    # What the copy gets in place of what it does not include.
+    # What the copy gets instead of the parts that it leaves out.
     instead: tuple[str, ...]
 
 

@@ -1,4 +1,4 @@
-"""How a job ended and what it left in Moodle, for the top of its page."""
+"""Describes how a job ended and what it left in Moodle, for the top of the job page."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,7 +32,7 @@ class CourseInMoodle:
     fullname: str
     shortname: str
     visibility: str
-    # The reasons for and against it being the job's copy, if this is not proven.
+    # If there is no proof that the course is the job's copy: the reasons for and against this.
     reasons: tuple[str, ...] = ()
 
 
@@ -41,7 +41,7 @@ class Verification:
     complete: bool
     title: str
     summary: str
-    # What the copy lacks, and what only the copy has, in lines: "Quiz “Week 3”, 2 times", "and 30 more".
+    # What is missing in the copy, and what only the copy has: lines such as "Quiz “Week 3”, 2 times", "and 30 more".
     missing: tuple[str, ...]
     extra: tuple[str, ...]
 
@@ -53,13 +53,13 @@ class Outcome:
     candidates: tuple[CourseInMoodle, ...] = ()
     verification: Verification | None = None
     verification_pending: bool = False
-    # The error as Moodle sent it; without one, what dupdash recorded.
+    # The error that Moodle sent, or else the error that dupdash recorded.
     moodle_words: str = ""
     details: str = ""
 
 
 def outcome_of(job: DuplicationJob, health: MoodleHealth, reader: Reader, *, raw: bool) -> Outcome:
-    """The outcome for one reader; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
+    """Return the outcome as ``reader`` may see it. ``raw`` adds Moodle's error messages, for staff only."""
     shown = raw and job.state in (State.UNRESOLVED, State.FAILED)
     made = job.verification if not why_not_verified(job.verification) else None
     return Outcome(
@@ -74,13 +74,13 @@ def outcome_of(job: DuplicationJob, health: MoodleHealth, reader: Reader, *, raw
 
 
 def partial_course(job: DuplicationJob, health: MoodleHealth | None = None) -> CourseInMoodle:
-    """The proven course of a job as the last lookup showed it. It may have a temporary name."""
+    """Return the course that the job certainly made, as the last lookup showed it. It may have a temporary name."""
     last = job.own_course or {"shortname": job.shortname, "fullname": job.fullname}
     return _course({**last, "id": job.course_id}, health)
 
 
 def candidates_of(job: DuplicationJob, health: MoodleHealth) -> tuple[CourseInMoodle, ...]:
-    """The courses that may be this job's, each with its reasons."""
+    """Return the courses that this job may have made, each with the reasons for and against it."""
     return tuple(replace(_course(seen, health), reasons=reasons(job, seen)) for seen in job.candidates)
 
 
@@ -124,7 +124,7 @@ def _callouts(job: DuplicationJob, reader: Reader) -> list[Callout]:
 
 
 def _kept_shell(job: DuplicationJob) -> list[Callout]:
-    """Why the empty shell was not deleted."""
+    """Explain why dupdash did not delete the empty shell."""
     kept = job.events.filter(kind="shell_kept").last()
     return [Callout("warning", "An empty course was left in Moodle.", kept.reason)] if kept else []
 
@@ -183,12 +183,12 @@ def _wrong_setting(one: dict[str, Any]) -> str:
 
 
 def _in_full(kind: dict[str, Any]) -> dict[str, Any]:
-    """The sections or the activities of a report. Older reports lack some figures, which follow from the others."""
+    """Return the figures of the sections or activities in a report. Figures that older reports lack are computed."""
     expected = kind.get("expected", kind["source"])
     named = {word: sum(entry["count"] for entry in kind.get(word, [])) for word in ("missing", "extra")}
     matched = expected - named["missing"]
     if len(kind.get("missing", [])) >= NAMED_MOST:
-        # Not all that is missing may be named.
+        # A report names only some of the missing parts.
         matched = min(matched, kind["copy"] - named["extra"])
     matched = kind.get("matched", matched)
     return {
@@ -209,7 +209,7 @@ def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str
 
 
 def _section(type: str) -> str:
-    """The label of a section: by its number, or by the component of the activity that contains it."""
+    """Return the label of a section: its number, or "Subsection" for a section inside an activity."""
     return f"Section {isolate(type)}" if type.isdecimal() else "Subsection"
 
 
@@ -219,7 +219,7 @@ def _line(what: str, entry: dict[str, Any]) -> str:
 
 
 def _details(job: DuplicationJob) -> str:
-    """The stored code and message of a failure without an error of Moodle."""
+    """Return the stored code and message of a failure that was not an error of Moodle."""
     if job.moodle_error or not (job.failure_code or job.failure_message):
         return ""
     return f"{job.failure_code or 'no error code'}\n{job.failure_message}".strip()

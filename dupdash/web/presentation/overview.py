@@ -1,4 +1,4 @@
-"""The sections and figures of the overview, the most urgent first."""
+"""Collects the sections and figures of the overview. The most urgent section comes first."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 AT_MOST = 10
 LATEST = 5
-# Jobs are counted up to this.
+# Jobs are counted only up to this number.
 COUNTED = 1000
 
 
@@ -34,11 +34,11 @@ class Section:
     id: str
     title: str
     rows: tuple[Row, ...]
-    # How many more jobs there are, in words; empty for none.
+    # The number of further jobs, as text; empty if there are none.
     more: str
-    # Where all of them are listed.
+    # The page that lists all of these jobs.
     url: str
-    # The text of the section if it is empty. Without this text an empty section is not shown.
+    # The text of the section if it has no jobs. Without a text an empty section is hidden.
     empty: str = ""
 
 
@@ -55,7 +55,7 @@ def sections(user: "User", health: MoodleHealth) -> list[Section]:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number, as ``_figures.html`` shows it."""
+    """One number with its label, as ``_figures.html`` shows it."""
 
     value: int
     label: str
@@ -64,11 +64,11 @@ class Figure:
 
 
 def figures(user: "User") -> list[Figure]:
-    """The figures of today and of the unfinished copies that this person may see."""
+    """Return the figures of today and of the unfinished copies, counting only jobs that this person may see."""
     begun, day = start_of(today()), today().isoformat()
-    # Of several attempts at one copy the list shows the latest, and these figures lead there.
+    # The figures count only the latest attempt at each copy, like the list to which they link.
     visible = access.visible_jobs(user).filter(is_retried=False).order_by()
-    # Three queries with an index each; one query with OR would read all jobs.
+    # Each of the three queries uses an index. One query with OR would read all jobs.
     requested = visible.filter(created_at__gte=begun).count()
     finished = _by_state(visible.filter(state__in=(State.SUCCEEDED, State.FAILED), finished_at__gte=begun))
     unfinished = _by_state(visible.filter(state__in=UNFINISHED))
@@ -101,7 +101,7 @@ def _by_state(jobs: JobQuerySet) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Site:
-    """What is known about the Moodle site."""
+    """The last known state of the Moodle site."""
 
     name: str
     url: str
@@ -109,7 +109,7 @@ class Site:
     driver: str
     paused_at: datetime | None
     fault: str
-    # The last answer. It changes all the time, so that a page gets a new one once in a minute.
+    # The time of Moodle's last answer, to the minute. The exact time would change the page at every poll.
     last_response_at: datetime | None = field(compare=False, repr=False)
     heard: int = 0
 
@@ -134,7 +134,7 @@ def running(jobs: JobQuerySet) -> JobQuerySet:
 
 
 def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """The waiting jobs, in their order. Requests that this person may approve are in "Needs attention"."""
+    """Return the waiting jobs in their order, without the requests that "Needs attention" shows to this person."""
     states = {State.QUEUED} if access.is_administrator(user) else {State.QUEUED, State.AWAITING_APPROVAL}
     # Scheduled copies come after those that start as soon as possible.
     scheduled = Case(When(not_before__gt=timezone.now(), then=F("not_before")), default=None)

@@ -1,4 +1,4 @@
-"""The preview of a copy: what it will include, how long it will take, when it starts, and who will see it."""
+"""Previews a copy before it is requested: its contents, duration, start time and audience."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -34,7 +34,7 @@ from dupdash.web.short_names import is_free
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The plural labels of Moodle's common activity types. Others are shown with Moodle's internal name.
+# The plural labels of common activity types. Other types are shown with Moodle's internal name.
 KINDS = {
     "assign": "Assignments",
     "book": "Books",
@@ -61,7 +61,7 @@ TAKEN_SHOWN = 2
 
 @dataclass(frozen=True)
 class Dates:
-    """When the source starts and ends at the site; None if it has no date or Moodle does not return it."""
+    """The start and end date of the source; None if the source has no such date or Moodle does not return it."""
 
     start: date | None = None
     end: date | None = None
@@ -73,7 +73,7 @@ class Dates:
 
 @dataclass(frozen=True)
 class TakenName:
-    """A short name that is taken, and the job that has it. The job's fields are empty if the reader may not see it."""
+    """A taken short name, and the job that has it. Its fields are empty if the reader may not see the job."""
 
     shortname: str
     url: str = ""
@@ -95,20 +95,20 @@ class Preview:
     names: Names | None = None
     dates: Dates = field(default_factory=Dates)
     moved: DatePreview = field(default_factory=DatePreview)
-    # Who will see the copy.
+    # A sentence about who will see the copy.
     visibility: str = ""
     # Whether students can see the source; None if Moodle does not return it.
     source_visible: bool | None = None
     earlier: EarlierCopies = field(default_factory=EarlierCopies)
-    # The category of the copy, as filled in or as suggested.
+    # The category and names of the copy, filled in by the person or suggested.
     category: str = ""
     target: Target = field(default_factory=lambda: Target(None))
-    # Names that would have been suggested but are taken, with the reasons.
+    # Names that were not suggested because they are taken, with the reasons.
     taken: tuple[TakenName, ...] = ()
     course: Course | None = None
     # Why this person may not copy this course.
     refusal: str = ""
-    # Moodle did not answer.
+    # Why Moodle did not answer.
     trouble: str = ""
 
     @property
@@ -124,7 +124,7 @@ def preview(
     client: MoodleClient,
     health: MoodleHealth,
 ) -> Preview:
-    """The preview, with current data of Moodle. It reveals nothing about a course that this person may not copy."""
+    """Read current data from Moodle and return the preview. A course that this person may not copy is not described."""
     try:
         access.require_teaching(user, source_id, client)
         course = client.course_by_id(source_id)
@@ -167,7 +167,7 @@ def preview(
 
 
 def taken_names(shortnames: Iterable[str], user: "User") -> tuple[TakenName, ...]:
-    """The last taken names, each with the job that reserves it or made its course."""
+    """Return the last taken names, each with the job that reserves the name or made the course with this name."""
     found = []
     for shortname in list(shortnames)[-TAKEN_SHOWN:]:
         made = DuplicationJob.objects.filter(
@@ -192,7 +192,7 @@ def who_will_see_it(source: Course, target: Target, *, category_hidden: bool) ->
 
 
 def included(options: Iterable[OptionEffect], size: Size | None) -> str:
-    """What the copy contains, in sentences. It always has the sections and the course's settings."""
+    """Return sentences about what the copy contains. Every copy has the sections and the settings of the course."""
     words = [_counted(len(size.sections), "section", "sections") if size else "all sections"]
     on = [one for one in options if one.value]
     if any(one.option.name == "activities" for one in on):
@@ -203,7 +203,7 @@ def included(options: Iterable[OptionEffect], size: Size | None) -> str:
 
 
 def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, ...]:
-    """What the copy does not contain. Activities are mentioned only if the source has some."""
+    """Return what the copy does not contain. Activities are mentioned only if the source has some."""
     return tuple(
         one.effect.copy
         for one in options
@@ -212,7 +212,7 @@ def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, .
 
 
 def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
-    """When the copy would start if it were requested now."""
+    """Say when the copy would start if it were requested now."""
     if health.paused_at is not None:
         return "Later: copying is paused until Moodle is available again. No request is lost."
     if not worker_status.current().running:

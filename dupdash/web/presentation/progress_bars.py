@@ -11,22 +11,22 @@ from dupdash.moodle.options import abilities
 from dupdash.web.presentation.check_status import next_check
 from dupdash.web.presentation.durations import exactly, roughly
 
-# The states of a bar, as `_bar.html` shows them.
+# The states of a bar that `_bar.html` can show.
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
-# Neither moving nor ended, as far as dupdash knows: "Unknown", without animation.
+# dupdash does not know whether the copy moves or has ended: the bar shows "Unknown", without animation.
 UNKNOWN = "still"
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of the component ``_bar.html``; ``percent`` None is unknown."""
+    """One bar of the component ``_bar.html``. ``percent`` is None if the progress is unknown."""
 
     label: str
     percent: int | None
     estimate: bool
     state: str
     note: str = ""
-    # An estimate from the number of activities alone.
+    # Whether the figure is estimated from the number of activities alone.
     rough: bool = False
 
 
@@ -38,7 +38,7 @@ class Bars:
 
 
 def bars(job: DuplicationJob, reached: Progress | None = None) -> Bars | None:
-    """The bars of a job's page; None for a job that was not started, or whose outcome is unclear."""
+    """Return the bars of a job page, or None for a job that was not started or whose outcome is unclear."""
     if job.state == State.UNRESOLVED or (job.sent_at is None and job.state != State.RUNNING):
         return None
     reached = reached or progress(job)
@@ -47,7 +47,7 @@ def bars(job: DuplicationJob, reached: Progress | None = None) -> Bars | None:
 
 
 def overall_bar(job: DuplicationJob, reached: Progress | None = None) -> Bar:
-    """The bar of a job that runs, is checked or succeeded; lists show only this one."""
+    """Return the bar for the whole copy of a job that runs, is checked or succeeded. Lists show only this bar."""
     reached = reached or progress(job)
     if job.state == State.CHECKING:
         # dupdash checks whether Moodle still works on the copy, so no figure is certain.
@@ -60,7 +60,7 @@ def overall_bar(job: DuplicationJob, reached: Progress | None = None) -> Bar:
 
 def _backup_bar(job: DuplicationJob, reached: Progress) -> Bar:
     if job.state == State.SUCCEEDED or job.restore_at is not None:
-        # What waited in Moodle's own queue was no backup yet.
+        # While the copy waits in Moodle's own queue, its backup has not begun.
         began = job.moodle_started_at or job.sent_at
         took = job.restore_at - began if job.restore_at and began else None
         return Bar("Backup", 100, False, DONE, _took(took))
@@ -83,7 +83,7 @@ def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
 
 
 def _may_have_begun_unseen(job: DuplicationJob, reached: Progress) -> bool:
-    """Whether the restore may have started although no lookup has shown it."""
+    """Return whether the restore may have started although no lookup has shown the new course."""
     if job.state == State.CHECKING:
         return True
     return job.state == State.RUNNING and (reached.restore is None or reached.backup == 1.0)
@@ -91,7 +91,7 @@ def _may_have_begun_unseen(job: DuplicationJob, reached: Progress) -> bool:
 
 def _phase_bar(label: str, value: float | None, job: DuplicationJob, reached: Progress) -> Bar:
     if job.state in TERMINAL:
-        # It is unknown how far Moodle got within a phase before it stopped.
+        # dupdash does not know how far Moodle got within the phase in which it stopped.
         return Bar(label, None, False, FAILED)
     if job.state == State.CHECKING:
         return Bar(label, None, False, UNKNOWN)
@@ -101,7 +101,7 @@ def _phase_bar(label: str, value: float | None, job: DuplicationJob, reached: Pr
 def _percent(value: float | None, *, done: bool = False) -> int | None:
     if value is None:
         return None
-    # 100 % is shown only for what is done.
+    # Only a finished phase shows 100 %.
     return 100 if done else min(99, floor(value * 100))
 
 

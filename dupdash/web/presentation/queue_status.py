@@ -1,4 +1,4 @@
-"""Explains in a sentence why a job has not started yet."""
+"""Explains why a job has not started yet."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,16 +25,16 @@ class Queue:
     busy: int
     # How many copies are ahead of each job.
     ahead_of: Mapping[str, int] = field(default_factory=dict)
-    # Batches whose jobs may not start now, each with the reason.
+    # The reason for each batch whose jobs may not start now.
     closed_batches: Mapping[str, str] = field(default_factory=dict)
-    # Whether any worker could take a job.
+    # Whether a worker is running that could take a job.
     worker_running: bool = True
 
     @classmethod
     def before(
         cls, jobs: Iterable[DuplicationJob], health: MoodleHealth, *, worker_running: bool | None = None
     ) -> "Queue":
-        """``worker_running`` None: read from the database whether a worker runs."""
+        """Read the state of the queue for these jobs. ``worker_running``: None to read this from the database, too."""
         if not any(job.state == State.QUEUED for job in jobs):
             return cls(health.paused_at is not None, frozenset(), 0)
         taken = (DuplicationJob.objects.busy() | DuplicationJob.objects.dispatched()).order_by()
@@ -44,7 +44,7 @@ class Queue:
             health.paused_at is not None,
             frozenset(source for source, released, _ in rows if released is None),
             holding,
-            # While a slot is free, no copy waits for another copy.
+            # While a slot is free, no job waits for a slot.
             {job_id: place for place, job_id in enumerate(lanes.upcoming(COUNTED))}
             if holding >= settings.MOODLE_CONCURRENCY
             else {},
@@ -70,7 +70,7 @@ class Reason(Enum):
 
 
 def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
-    """None for a job that does not wait."""
+    """Return why a job waits, or None if it does not wait."""
     if job.state == State.AWAITING_APPROVAL:
         return Reason.APPROVAL
     if job.state != State.QUEUED:
@@ -108,7 +108,7 @@ SENTENCES = {
 
 
 def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
-    """Empty for a job that does not wait."""
+    """Explain in a sentence why a job waits; "" if it does not wait."""
     reason = reason_to_wait(job, queue)
     if reason is None:
         return ""

@@ -1,4 +1,4 @@
-"""The state of a job as badges, tab titles and tab icons show it. It has two values more than ``State``."""
+"""Computes the state that badges, tab titles and tab icons show for a job. It has two values more than ``State``."""
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import UNFINISHED, State
@@ -9,7 +9,7 @@ SCHEDULED = "scheduled"
 CANCELLING = "cancelling"
 
 LABELS: dict[str, str] = {SCHEDULED: "Scheduled", CANCELLING: "Cancelling", **dict(State.choices)}
-# The icon of a state that has none of its own.
+# The icon for a state without an icon of its own.
 ICONS: dict[str, str] = {CANCELLING: State.CANCELLED}
 # Which of the five tab icons (static/img/tab-….svg) stands for a state.
 TAB_ICONS: dict[str, str] = {

@@ -1,4 +1,4 @@
-"""The polled part of a job page: the state of the job now, its progress, and the times that matter."""
+"""Computes the polled part of a job page: the current state and progress of the job, and times."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,14 +33,14 @@ HEARD_STEP = 15
 
 @dataclass(frozen=True)
 class Fact:
-    """A figure below the progress: a text, or a time that the page shows in the given style."""
+    """A labelled figure below the progress bar: a text, or a time that the page shows in the given style."""
 
     label: str
     text: str = ""
-    # The page counts this time itself, so that a poll need not send it again.
+    # Whether the page counts this time itself. Then polls do not send it again.
     when: datetime | None = field(default=None, compare=False, repr=False)
     style: str = "exact"
-    # The text that browsers without scripts show in place of a counting time.
+    # The text that browsers without scripts show instead of a counting time.
     plain: str = field(default="", compare=False, repr=False)
 
 
@@ -48,7 +48,7 @@ class Fact:
 class Status:
     state: str
     label: str
-    # The name of the icon in the browser's tab.
+    # The name of the icon for the browser tab.
     tab_icon: str
     now: str
     waits_for: BlockingJob | None
@@ -66,13 +66,13 @@ class Status:
 
     @property
     def percent(self) -> int | None:
-        """The progress in the title of the tab, while it moves."""
+        """Return the progress for the title of the browser tab; only while the job makes progress."""
         overall = self.bars.overall if self.bars else None
         return overall.percent if overall and not self.ended else None
 
     @property
     def seen(self) -> str:
-        """Identifies the content. The browser sends this with its next poll."""
+        """Return a fingerprint of the content. The browser sends the fingerprint with its next poll."""
         heard = int(self.last_response_at.timestamp()) // HEARD_STEP if self.last_response_at else 0
         shown = (self.state, self.now, self.waits_for, self.bars, self.facts, heard, self.no_worker)
         return f"{self.version}-{digest(*shown)}"
@@ -100,7 +100,7 @@ def status_of(job: DuplicationJob, health: MoodleHealth, viewer: User, no_worker
 
 
 def _poll(job: DuplicationJob) -> str:
-    """How often the page polls; empty for a job that has ended."""
+    """Return how often the page polls; empty for a job that has ended."""
     if job.is_terminal:
         return ""
     if job.state == State.AWAITING_APPROVAL:
@@ -110,7 +110,7 @@ def _poll(job: DuplicationJob) -> str:
 
 
 def _facts(job: DuplicationJob) -> Iterator[Fact]:
-    """The figures that are known and matter in this state."""
+    """Return the known figures that are useful in the current state."""
     if job.started_at is None and not job.is_terminal:
         yield Fact("Requested", when=job.created_at, style="relative")
     elif job.is_terminal:

@@ -1,4 +1,4 @@
-"""The content of the page *System*: checks, queue, Moodle, calls to Moodle, versions and last failures."""
+"""Collects the content of the page *System*: checks, workers, queue, calls to Moodle, versions and last failures."""
 
 import platform
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ def checks() -> list[CheckRow]:
 
 @dataclass(frozen=True)
 class Cluster:
-    """The worker processes of one kind: the last heartbeat of each host. Empty before the first one."""
+    """A cluster of worker processes, with the last heartbeat of each host. Empty before the first heartbeat."""
 
     title: str
     heartbeats: list[tuple[str, datetime]]
@@ -69,7 +69,7 @@ class Queue:
 
 
 def queue() -> Queue:
-    """``queued``: jobs that may start now. ``oldest``: since when the first of them waits."""
+    """Return the figures of the queue. ``queued``: jobs that may start now. ``oldest``: since when the first waits."""
     jobs = DuplicationJob.objects
     due = jobs.due()
     return Queue(
@@ -84,7 +84,7 @@ def queue() -> Queue:
 
 @dataclass(frozen=True)
 class Calls:
-    """The calls of a web service function since the database was created. ``seconds``: the mean duration."""
+    """The number of calls of one web service function since the installation. ``seconds``: their mean duration."""
 
     function: str
     calls: int
@@ -93,7 +93,7 @@ class Calls:
 
 
 def moodle_calls() -> list[Calls]:
-    """The functions that were called, the most frequently called first."""
+    """Return the called functions of Moodle, the most frequently called first."""
     rows = Counter.objects.filter(name=MOODLE_CALLS)
     failed = dict(rows.exclude(outcome="ok").values_list("subject").annotate(Sum("count")))
     totals = rows.values("subject").annotate(calls=Sum("count"), time=Sum("seconds")).order_by("-calls", "subject")

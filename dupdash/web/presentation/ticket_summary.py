@@ -1,4 +1,4 @@
-"""A job as plain text for a ticket: the request, the timeline and the outcome."""
+"""Describes a job as plain text for a ticket: the request, the timeline and the outcome."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
@@ -30,7 +30,7 @@ def summary(
     reader: Reader,
     raw: bool,
 ) -> str:
-    """The text for one reader; ``raw`` adds Moodle's error messages. Times are in ``zone``, which the text names."""
+    """Return the text that ``reader`` may see. ``raw`` adds Moodle's error messages. Times are in ``zone``."""
     lines = _lines(job, events, health, url, zone or timezone.get_default_timezone(), reader, raw)
     return "\n".join(map(plain_line, lines)) + "\n"
 

@@ -1,4 +1,4 @@
-"""The timeline of a job for its page: who did what, when and why."""
+"""Presents the timeline of a job on its page: who did what, when and why."""
 
 import json
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Entry:
     raw: str = ""
 
 
-# For each kind of event: its label, its level (info, success, warning, danger or none), and its icon.
+# Label, level (info, success, warning, danger or none) and icon of each kind of event.
 KINDS: dict[str, tuple[str, str, str]] = {
     "submitted": ("Requested", "", "plus"),
     "approved": ("Approved", "success", "succeeded"),
@@ -59,12 +59,12 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "settled": ("Result recorded by an administrator", "info", "person"),
 }
 
-# An event with one of these keys contains an error message from Moodle.
+# An event whose data has one of these keys contains an error message of Moodle.
 FROM_MOODLE = frozenset({"errorcode", "message"})
 
 
 def timeline(events: Iterable[JobEvent], *, raw: bool) -> list[Entry]:
-    """The events, oldest first; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
+    """Return the events, oldest first. ``raw`` adds Moodle's error messages, for administrators and the help desk."""
     return [_entry(event, raw=raw) for event in events]
 
 

@@ -1,4 +1,4 @@
-"""The notice that no worker is running: since when, the consequences, and what this person can do."""
+"""Writes the notice that no worker is running: since when, the consequences, and what this person can do."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WorkerNotice:
-    # None: no worker has ever run.
+    # When the last worker ran; None if no worker has ever run.
     since: datetime | None
     means: str
     do: str
 
 
 def worker_notice(status: WorkerStatus, user: "User") -> WorkerNotice | None:
-    """None while a worker runs."""
+    """Return the notice, or None while a worker is running."""
     if status.running:
         return None
     if access.is_administrator(user):
@@ -39,5 +39,5 @@ def worker_notice(status: WorkerStatus, user: "User") -> WorkerNotice | None:
 
 
 def needs_worker(job: DuplicationJob) -> bool:
-    """Whether this job continues only if a worker runs."""
+    """Return whether this job can continue only if a worker is running."""
     return not job.is_terminal and job.state != State.AWAITING_APPROVAL

@@ -1,4 +1,4 @@
-"""The requests that wait for approval: approved or refused one by one or together, as they are or with changes."""
+"""Shows the requests that wait for approval, and approves or refuses them, alone or together."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -40,10 +40,10 @@ from dupdash.web.undo import UNDO_FOR, offer_undo
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Requests on one page; each fills the screen of a phone.
+# The number of requests on one page. One request fills the screen of a phone.
 PAGE = 10
 AT_ONCE = 100
-# A message names so many of the requests that were decided together.
+# If several requests are decided together, the message names this many of them.
 NAMED = 3
 VERBS = {"approve": Action.APPROVE, "refuse": Action.REJECT}
 
@@ -53,12 +53,15 @@ _AN_ID = re.compile(JobId.regex)
 @permission_required
 @require_safe
 def approvals(request: PersonRequest) -> HttpResponse:
-    """The queue, longest wait first. ``look`` asks Moodle at once, for browsers without scripts."""
+    """List the waiting requests, the oldest first. With ``?check`` the page also shows Moodle's checks of each request.
+
+    Browsers with scripts load these checks later.
+    """
     page = Paginator(_queue(), PAGE).get_page(request.GET.get("page"))
-    looks = _looks(page.object_list) if "look" in request.GET else {}
+    checks = _checks(page.object_list) if "check" in request.GET else {}
     context = {
         "page": page,
-        "waiting": [waiting(job, health_of(request), looks.get(job.pk)) for job in page.object_list],
+        "waiting": [waiting(job, health_of(request), checks.get(job.pk)) for job in page.object_list],
         "previous_url": f"?page={page.previous_page_number()}" if page.has_previous() else None,
         "next_url": f"?page={page.next_page_number()}" if page.has_next() else None,
     }
@@ -69,20 +72,20 @@ def approvals(request: PersonRequest) -> HttpResponse:
 @part_of("jobs:job")
 @with_job
 @require_safe
-def look(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """What Moodle says about a waiting request now."""
+def moodle_check(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
+    """Check the source and the short name of a waiting request in Moodle, and show the result."""
     try:
         with open_client() as client:
             found = check_in_moodle(job, client)
     except MoodleError as error:
         found = MoodleCheck(trouble=str(error))
-    return partial(request, "approvals/_moodle_check.html", {"job": job, "look": found})
+    return partial(request, "approvals/_moodle_check.html", {"job": job, "moodle_check": found})
 
 
 @permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def approvals_decide(request: PersonRequest) -> HttpResponse:
-    """Approve or refuse several requests, each on its own. One request is approved without a confirmation."""
+    """Approve or refuse the selected requests. A GET shows the confirmation, which names them."""
     given = request.POST if request.method == "POST" else request.GET
     verb = VERBS.get(given.get("verb", ""))
     ids = [text for text in given.getlist("job") if _AN_ID.fullmatch(text)][:AT_ONCE]
@@ -102,7 +105,7 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
 @with_job
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """The request form, filled in with a waiting request; sending it changes and approves the request."""
+    """Show the request form, filled in with a waiting request. Sending the form changes and approves the request."""
     if job.state != State.AWAITING_APPROVAL:
         messages.info(request, f"This job is {job.get_state_display().lower()} now and can no longer be changed.")
         return see_other("jobs:job", job.pk)
@@ -116,7 +119,7 @@ def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 
 
 def _form_to_begin_with(request: PersonRequest, job: DuplicationJob) -> RequestForm:
-    """What the person typed before the session ended, or what the waiting job requests."""
+    """Return the form with the input from before the session ended, or else with the data of the waiting request."""
     kept = kept_form.take(request, request.user)
     if kept is None:
         return RequestForm(initial=to_edit(job, chosen_zone(request.user)), user=request.user)
@@ -129,7 +132,7 @@ def _queue() -> JobQuerySet:
     return waits.select_related("requester").order_by("created_at", "id")
 
 
-def _looks(shown: Iterable[DuplicationJob]) -> dict[str, MoodleCheck]:
+def _checks(shown: Iterable[DuplicationJob]) -> dict[str, MoodleCheck]:
     try:
         with open_client() as client:
             return {job.pk: check_in_moodle(job, client) for job in shown}
@@ -138,7 +141,7 @@ def _looks(shown: Iterable[DuplicationJob]) -> dict[str, MoodleCheck]:
 
 
 def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, reason: str) -> None:
-    """One after the other; those that somebody else decided meanwhile are named."""
+    """Approve or refuse each request. A message names the requests that somebody else decided in the meantime."""
     act: Callable[[DuplicationJob], None]
     if verb == Action.APPROVE:
         word, act = "approved", lambda job: approval_actions.approve(job, actor=request.user, hold=UNDO_FOR)
@@ -160,7 +163,7 @@ def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, 
 
 
 def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, word: str) -> None:
-    """Name what was decided; an approval can be undone for some seconds."""
+    """Show a message that names the decided requests. After an approval it offers to undo it for some seconds."""
     names = ", ".join(quote_course(job.fullname, job.shortname) for job in done[:NAMED])
     more = f" and {len(done) - NAMED} more" if len(done) > NAMED else ""
     words = f"{names}{more} {'is' if len(done) == 1 else 'are'} {word}."
@@ -174,7 +177,7 @@ def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, wo
 @permission_required
 @require_POST
 def undo_approvals(request: PersonRequest) -> HttpResponse:
-    """Undo several approvals that were given together."""
+    """Undo several approvals that were made together."""
     ids = [text for text in request.POST.get("jobs", "").split() if _AN_ID.fullmatch(text)][:AT_ONCE]
     undone = late = 0
     for job in DuplicationJob.objects.filter(pk__in=ids):
@@ -191,7 +194,7 @@ def undo_approvals(request: PersonRequest) -> HttpResponse:
 
 
 def _decided(job: DuplicationJob) -> str:
-    """Who decided it, and how."""
+    """Say how a request was decided, and by whom."""
     event = job.events.filter(kind__in=("approved", "rejected", "cancelled")).select_related("actor").last()
     if event is None:
         return f"{job.get_state_display().lower()}."
@@ -217,7 +220,7 @@ def _question(request: PersonRequest, chosen: list[DuplicationJob], verb: str, f
 
 
 def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> str:
-    """The message after the approval; "" if the form has errors, which it then shows."""
+    """Change and approve the request. Returns the message, or "" if the form now has errors to show."""
     form.is_valid()
     try:
         with open_client() as client:
@@ -235,7 +238,7 @@ def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> st
 
 
 def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
-    """What was typed; the source and the note stay as they are."""
+    """Return the input of the form as a draft, with the unchanged source and note of the job."""
     return replace(form.draft(), source=str(job.source_id), by_id=True, note=job.note, idempotency_key="")
 
 

@@ -1,4 +1,4 @@
-"""The audit page for administrators: who did what, searched, filtered, paged and exported."""
+"""Shows the audit log to administrators, with search, filters and pages, and exports it as CSV."""
 
 from collections.abc import Iterator
 
@@ -60,7 +60,7 @@ def _lines(entries: QuerySet[AuditEntry]) -> Iterator[list[Cell]]:
 
 
 def _page(found: QuerySet[AuditEntry], before: int | None, after: int | None) -> tuple[list[AuditEntry], bool, bool]:
-    """A page of entries, newest first, and whether there are newer and older ones."""
+    """Return one page of entries, newest first, and whether there are newer entries and older entries."""
     if after is not None:
         page = list(found.filter(pk__gt=after).order_by("id")[: PAGE + 1])
         return page[:PAGE][::-1], len(page) > PAGE, bool(page)

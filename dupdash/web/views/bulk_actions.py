@@ -1,4 +1,4 @@
-"""Retries or cancels several copies at once: the confirmation, and the result."""
+"""Retries or cancels several copies at once, after a confirmation, and shows the result."""
 
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -20,14 +20,14 @@ from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.views.jobs import list_url
 
-# The session keeps the last result under this name, for the page that reports it.
+# The session stores the result of the last bulk action under this key, for the page that shows it.
 LAST_RESULT = "last_bulk_action"
 
 
 @permission_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def bulk_action(request: PersonRequest) -> HttpResponse:
-    """Ask for confirmation; then change only the jobs that the confirmation counted."""
+    """Ask for confirmation (GET), or retry or cancel exactly the jobs that the confirmation counted (POST)."""
     given = request.POST if request.method == "POST" else request.GET
     action = bulk_actions.ACTIONS.get(given.get("action", ""))
     form = ListForm(given, request.user)
@@ -67,7 +67,7 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
 @permission_required
 @require_safe
 def bulk_result(request: PersonRequest) -> HttpResponse:
-    """The result of the last bulk action; reloading this page changes nothing."""
+    """Show the result of the last bulk action. Reloading this page does not repeat the action."""
     result = request.session.get(LAST_RESULT)
     if result is None:
         return see_other("jobs:list")
@@ -80,7 +80,7 @@ def bulk_result(request: PersonRequest) -> HttpResponse:
 
 
 def _keep(action: Action, count: int) -> str:
-    """The words of the button that changes nothing."""
+    """Return the label of the button that leaves the page without changing anything."""
     if not count:
         return "Back to the copies"
     if action == Action.RETRY:

@@ -1,4 +1,4 @@
-"""The callback address of an API token, with a test of it; and sending a callback of a job again."""
+"""Sets and tests the callback address of an API token, and sends a callback of a job again."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -22,7 +22,7 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 @permission_required
 @asks
 def token_callback(request: PersonRequest, token_id: int) -> HttpResponse:
-    """The address that is called for jobs of this token, and the secret that signs the calls."""
+    """Show and change the callback address of a token, and show the secret that signs its callbacks."""
     token = get_object_or_404(ApiToken.objects.usable(), pk=token_id, owner=request.user)
     current = CallbackDefault.objects.filter(token=token).first()
     form = CallbackForm(request.POST or None, initial={"address": current.address if current else ""})

@@ -1,4 +1,4 @@
-"""Follows up a failed job from its page: assign it, note something, resolve it, open it again."""
+"""Saves who follows up a failed job and a note about it, and marks the failure as resolved or open again."""
 
 from django.contrib import messages
 from django.http import HttpResponse
@@ -18,7 +18,7 @@ from dupdash.web.undo import offer_undo
 @with_job
 @require_POST
 def follow_up_job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """Save the card "Follow-up"; its buttons also resolve the failure and open it again."""
+    """Save the card "Follow-up" of a failed job. Its buttons can also mark the failure as resolved or open it again."""
     form = FollowUpForm(request.POST, job=job)
     if not form.is_valid():
         messages.error(request, "The follow-up was not saved. " + " ".join(map(str, form.problems())))

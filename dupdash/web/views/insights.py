@@ -1,4 +1,4 @@
-"""The page "Insights": charts about the copies of a period, and their figures as CSV."""
+"""Shows charts about the copies of a period (the page "Insights"), and exports their figures as CSV."""
 
 from dataclasses import dataclass
 

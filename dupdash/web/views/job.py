@@ -1,4 +1,4 @@
-"""The page of one job, and the part of it that is polled."""
+"""Shows the page of one job, the part of the page that browsers poll, and a plain-text summary for tickets."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -66,7 +66,10 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_safe
 def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """The polled part: nothing if nothing changed; after a new event, the rest of the page as well."""
+    """Answer a poll of the job page: empty if nothing changed, else the new status.
+
+    After a new event the answer also contains the rest of the page.
+    """
     health = health_of(request)
     status = status_of(job, health, request.user, _no_worker(request, job))
     seen = request.GET.get("seen", "")
@@ -82,7 +85,7 @@ def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_safe
 def job_summary(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """The plain text that is pasted into a ticket."""
+    """Return the job as plain text, to be pasted into a ticket."""
     text = _summary(request, job, job.events.select_related("actor"), health_of(request))
     return no_store(HttpResponse(text, content_type="text/plain; charset=utf-8"))
 
@@ -112,10 +115,10 @@ def _status_context(job: DuplicationJob, status: Status) -> dict[str, object]:
 
 
 def _rest_context(request: PersonRequest, job: DuplicationJob, health: MoodleHealth) -> dict[str, object]:
-    """The parts of the page that change only with an event."""
+    """Return the context of the parts of the page that change only when the job has a new event."""
     user: User = request.user
     events = list(job.events.select_related("actor"))
-    # Moodle's error messages are for administrators and the help desk.
+    # Only administrators and the help desk see Moodle's error messages.
     raw = access.sees_all_jobs(user)
     return {
         "source_url": course_url(job.source_id, health),

@@ -1,4 +1,4 @@
-"""The actions on a job: each asks for confirmation on a page of its own (GET), and does it (POST)."""
+"""Approves, refuses, cancels, retries or settles a job, or deletes its partial course, each after a confirmation."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ from dupdash.web.undo import UNDO_FOR, offer_undo
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# The confirmations of these show the courses that may be the copy, with the reasons.
+# The confirmations of these actions show the courses that may be the copy, with the reasons.
 ABOUT_A_COURSE = (Action.SETTLE, Action.DELETE_PARTIAL)
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
@@ -55,7 +55,7 @@ def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_POST
 def undo_approval(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """Undo an approval within its first seconds."""
+    """Undo an approval, which is possible for some seconds."""
     try:
         approval_actions.undo_approval(job, actor=request.user)
         messages.success(request, f"{quote_course(job.fullname, job.shortname)} waits for approval again.")
@@ -136,7 +136,7 @@ def _ask_or_do(
     do: Callable[[], DuplicationJob | None],
     form: forms.Form | None = None,
 ) -> HttpResponse:
-    """Ask for confirmation; or act, and then show the job or the new one that resulted."""
+    """Ask for confirmation (GET), or run the action and show the job, or the new job after a retry (POST)."""
     asked = question(verb, job)
     if request.method != "POST" or (form is not None and not form.is_valid()):
         return _question(request, job, verb, form, status=422 if request.method == "POST" else 200)
@@ -175,7 +175,7 @@ def _question(
     health = health_of(request)
     asked = question(verb, job)
     if refusal == asked.text:
-        # The page need not say it twice.
+        # The refusal already says this, so the page does not repeat it.
         asked = replace(asked, text="")
     may_edit = verb == Action.RETRY and not jobs.why_no_retry(job) and may_request_again(job, user)
     context = {

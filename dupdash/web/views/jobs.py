@@ -1,4 +1,4 @@
-"""The list of copies: search, filters, sorting, paging, CSV; and its polled part, the unfinished rows."""
+"""Shows the list of copies with search, filters and sorting, answers its polls, and exports the list as CSV."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
-# Counts above these are shown as "more than".
+# A higher count is shown as "more than" this number.
 COUNTED = 10_000
 NEWER_COUNTED = 99
 
@@ -37,12 +37,12 @@ COLUMNS = (("copy", "Copy"), ("person", "Requested by"), ("-created", "Requested
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a column: a link that sorts by it."""
+    """The heading of a column, with the link that sorts the list by this column."""
 
     id: str
     label: str
     url: str
-    # "ascending" or "descending" for the column that is sorted by, else empty.
+    # "ascending" or "descending" if the list is sorted by this column, else empty.
     order: str
 
 
@@ -60,7 +60,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
     if not request.htmx:
         return render(request, "jobs/list.html", context)
     if request.htmx.trigger != "list-filters":
-        # A click on the head of a column: the filters show the new order, too.
+        # Somebody clicked a column heading. The filter form must show the new order, too.
         form.fields["sort"].widget.attrs["hx-swap-oob"] = "true"
         context["resorted"] = True
     response = render(request, "jobs/_results.html", {**context, "announce": True})
@@ -72,7 +72,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
 @part_of("jobs:list")
 @require_safe
 def job_rows(request: PersonRequest) -> HttpResponse:
-    """The unfinished rows of a page as they are now, and how many copies were requested since the page was made."""
+    """Answer a poll of the list: the current rows of the unfinished jobs, and the number of newer requests."""
     shown = [job_id for job_id in request.GET.getlist("job") if is_job_id(job_id)][:PAGE]
     newest = _moment(request.GET.get("newest", ""))
     visible = access.visible_jobs(request.user)
@@ -100,7 +100,7 @@ def jobs_csv(request: PersonRequest) -> HttpResponseBase:
 
 @dataclass(frozen=True)
 class SavedLink:
-    """A saved filter above the list."""
+    """A saved filter, as a link above the list."""
 
     id: int
     name: str
@@ -139,7 +139,7 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
     found = found.each(lambda jobs: jobs.select_related("requester", "assignee"))
     page = page_of(found, form.order, request.GET.dict())
     shown = rows(page.jobs, health_of(request))
-    # A page that shows all jobs needs no count.
+    # If one page shows all jobs, no query needs to count them.
     if total is None:
         total = _count(found.indexed) if page.previous or page.next else len(page.jobs)
     starts_at_newest = page.is_first and form.order_name == DEFAULT and not form.is_narrowed

@@ -1,4 +1,4 @@
-"""The overview: what needs attention, what runs, what waits, and the latest results."""
+"""Shows the overview: jobs that need attention, running and waiting jobs, and the latest results."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -22,7 +22,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     context = _live_context(request)
     context |= {
         "may_submit": access.may_submit(request.user),
-        # The help desk requests no copies and searches those of others.
+        # The help desk cannot request copies. It searches the copies of other people.
         "searches": access.sees_all_jobs(request.user) and not access.may_submit(request.user),
         "asks": access.may_submit(request.user) and not access.sees_all_jobs(request.user),
         "nothing_yet": not access.visible_jobs(request.user).exists(),
@@ -34,7 +34,7 @@ def overview(request: PersonRequest) -> HttpResponse:
 @part_of("overview")
 @require_safe
 def overview_live(request: PersonRequest) -> HttpResponse:
-    """The polled part; somebody who opens its address gets the whole page."""
+    """Answer a poll of the overview: empty if nothing changed. A person who opens this address gets the whole page."""
     context = _live_context(request)
     if request.GET.get("seen") == context["seen"]:
         return no_content()

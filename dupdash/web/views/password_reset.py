@@ -1,4 +1,4 @@
-"""Password reset by mail: Django's views in our pages. Every e-mail address gets the same answer."""
+"""Resets forgotten passwords by mail, with Django's views. The answer is the same for every e-mail address."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _LocalPasswordsOnly:
-    """There is nothing to reset where nobody has a password here."""
+    """Answers 404 unless LOCAL_PASSWORDS is set, because only local accounts have a password in dupdash."""
 
     def dispatch(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponseBase:
         if not settings.LOCAL_PASSWORDS:
@@ -43,7 +43,7 @@ class Request(_LocalPasswordsOnly, auth.PasswordResetView):
 
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
         request_reset(form.cleaned_data["email"], client_address(self.request))
-        # Not Django's own, which would look up the account and mail it within this request.
+        # Skips Django's form_valid, which would look up the account and send the mail within this request.
         return super(auth.PasswordResetView, self).form_valid(form)
 
 
@@ -53,7 +53,7 @@ class Sent(auth.PasswordResetDoneView):
 
 @method_decorator(never_cache, name="dispatch")
 class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
-    """The address in the mail. Django moves the secret from the address into the session before it shows the form."""
+    """The page that the link in the mail opens. Django moves the secret from its URL into the session first."""
 
     template_name = "registration/password_reset_confirm.html"
     success_url = reverse_lazy("password_reset_complete")

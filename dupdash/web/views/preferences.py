@@ -1,4 +1,4 @@
-"""A person's preferences, and the news that every page polls: short messages and the banner."""
+"""Shows and saves a person's preferences, and answers the poll of every page for short messages and the banner."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -30,8 +30,11 @@ def preferences(request: PersonRequest) -> HttpResponse:
 @permission_required
 @require_safe
 def news(request: PersonRequest) -> HttpResponse:
-    """Usually nothing; a short message, once for each person; and the banner if it differs from the one on the page."""
-    # Every open page polls this address, so the calls to Moodle that this process made are stored soon.
+    """Answer the poll of every page: a new short message for this person, and the banner if it has changed.
+
+    Most answers are empty. Each message is sent once.
+    """
+    # Every open page polls this address, so the counters of calls to Moodle are stored regularly.
     COUNTERS.write_if_due()
     told = toast_for(request.user)
     shown = request.GET.get("banner")

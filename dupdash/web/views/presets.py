@@ -1,4 +1,4 @@
-"""Presets of options for the request form: administrators create, change and delete them."""
+"""Lets administrators create, change and delete presets of options for the request form."""
 
 from django.contrib import messages
 from django.db import IntegrityError, transaction
@@ -24,7 +24,7 @@ asks = require_http_methods(["GET", "HEAD", "POST"])
 @permission_required
 @asks
 def presets(request: PersonRequest) -> HttpResponse:
-    """The list, and a form for a new preset."""
+    """List the presets, and create one from the form below the list."""
     form = PresetForm(request.POST if request.method == "POST" else None, preset=OptionPreset())
     if request.method == "POST" and _saved(form):
         messages.success(

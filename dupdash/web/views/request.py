@@ -1,4 +1,4 @@
-"""The request form: shows it, and submits what it sends."""
+"""Shows the request form, and creates a job from the submitted form."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -42,10 +42,10 @@ if TYPE_CHECKING:
 
 # Buttons that reload the form without checking it, for browsers without scripts.
 COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset", "use_start"})
-# A new request made from a job that ended like this is a retry: the new job names the old one.
+# If a new request starts from a job in one of these states, it is a retry: the new job names the old one.
 TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
 
-# How an earlier request of the same form ended.
+# Describes how a job ended, for the message about a form that is sent again.
 ENDED = {
     State.SUCCEEDED: "succeeded",
     State.FAILED: "failed",
@@ -58,7 +58,7 @@ COPIED_ALREADY = "This course was already copied to this term. To go on, tick â€
 
 @dataclass(frozen=True)
 class Sent:
-    """The job of a form that was sent, and the message that is shown above it."""
+    """The job that a submitted form requested, and the message to show above that job."""
 
     job: DuplicationJob
     words: str
@@ -84,7 +84,7 @@ def request_copy(request: PersonRequest) -> HttpResponse:
 
 
 def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpResponse:
-    """The form as it begins: with what was typed before the session ended, or filled in with an earlier job."""
+    """Show the form with the input from before the session ended, else with the data of an earlier job, else empty."""
     kept = kept_form.take(request, request.user)
     if kept is not None:
         messages.info(request, "You are signed in again. Your input was kept, and nothing was sent yet.")
@@ -99,7 +99,10 @@ def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpRe
 
 
 def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview | None, dict[str, str]]:
-    """Names for another copy of what a job copied: its own where they are free, else those that are suggested."""
+    """Return names for another copy like that of ``before``: none if its own short name is free, else suggested names.
+
+    Also returns the preview, if the names come from a preview.
+    """
     try:
         with open_client() as client:
             if is_free(before.shortname, client):
@@ -113,7 +116,7 @@ def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview
 
 
 def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob | None) -> HttpResponse:
-    """The form with everything that was typed, and the effect of the button."""
+    """Show the form again with all input, after the effect of a button such as "Use these names"."""
     typed = form.typed()
     if "use_preset" in request.POST:
         number = as_id(request.POST["use_preset"])
@@ -124,7 +127,7 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
     source = as_id(form.value("source"))
     shown = preview_for(source, typed["options"], form.target(), request) if source else None
     if shown is not None and typed["visible_for"] != str(source):
-        # Another source was chosen: the copy of a hidden one starts hidden.
+        # The source has changed. If the new source is hidden, the form starts with a hidden copy.
         typed |= {"visible": typed["visible"] and not shown.source_hidden, "visible_for": str(source)}
     if day := day_in(request.POST.get("use_start", "")):
         typed |= {"startdate": day}
@@ -136,7 +139,7 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
 
 
 def _preview_of_errors(request: PersonRequest, form: RequestForm) -> Preview | None:
-    """The preview if an error refers to it; else the page loads it later."""
+    """Return the preview if an error refers to it. Otherwise the page loads the preview later."""
     source = as_id(form.value("source"))
     if source is None or "again" not in form.errors:
         return None
@@ -144,7 +147,10 @@ def _preview_of_errors(request: PersonRequest, form: RequestForm) -> Preview | N
 
 
 def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
-    """The job of ``?from=``; 404 for a job that this person may not see or request again."""
+    """Return the job of ``?from=``, or None without the parameter.
+
+    Raises Http404 for a job that this person may not see or request again.
+    """
     job_id = request.GET.get("from")
     if not job_id:
         return None
@@ -154,13 +160,13 @@ def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
 
 
 def _not_again(request: PersonRequest, before: DuplicationJob) -> HttpResponse:
-    """The page that says why this job cannot be requested again."""
+    """Show why this job cannot be requested again."""
     context = {"job": before, "question": question(Action.RETRY, before)}
     return render(request, "jobs/question.html", context, status=409)
 
 
 def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:
-    """The new job and its message; None if the form has errors, which it then shows."""
+    """Create the job, and return it with its message. Returns None if the form now has errors to show."""
     form.is_valid()
     try:
         return _send(form, user, before)
@@ -173,7 +179,7 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> S
     except NotAllowed as refusal:
         form.add_error(None, str(refusal))
     except MoodleError as error:
-        # A callout above the form explains the problem; this says what it means for the input.
+        # A callout above the form explains the problem. This message says that the input is kept.
         form.add_error(None, f"Nothing was sent, and your input is kept. {words_of_error(error, user)}")
     return None
 
@@ -194,22 +200,23 @@ def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sen
             job = jobs.submit(wish, actor=user, client=client, retry_of=retry_of)
             return Sent(job, _thanks(job))
         except InvalidRequest:
-            # The same form, sent twice at once: the other one may have been a little quicker.
+            # The same form may have been sent twice at once, and the other request was faster.
             earlier, _ = _sent_before(draft, user)
             if earlier is not None:
                 return _known(earlier, form)
-            # Says the same of a course of somebody else and of one that does not exist.
+            # The answer is the same for a course that this person may not copy and for one that does not exist.
             source = find_source(draft.source, client, by_id=draft.by_id)
             access.require_teaching(user, source.id if source else 0, client)
             raise
 
 
 def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Draft]:
-    """The job that was made of this form, where there is one; and the draft with a key that no other job has.
+    """Return the job that an earlier submission of this form created, if any, and the draft with an unused key.
 
-    The browser's "back" brings the same form again, for the same copy or for another. Each further copy has a key made
-    of the job before it, and not a new one: so that whichever answer was lost, what is sent again finds its own job.
-    Raises MoodleError where it must be asked of Moodle which source is meant.
+    After the browser's "back", a person may send the same form again, for the same copy or with changes for another
+    copy. The key of that further copy is derived from the id of the previous job. So a form whose answer was lost can
+    be sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle must be asked for the source
+    and does not answer.
     """
     while (job := idempotency.job_with_key(draft.idempotency_key, actor=user)) is not None:
         if idempotency.asks_for(job, draft, _source_id(draft, job)):
@@ -219,7 +226,7 @@ def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Dra
 
 
 def _source_id(draft: Draft, job: DuplicationJob) -> int:
-    """The id of the source that was typed or chosen; 0 for none. The one of the job is known without asking."""
+    """Return the id of the draft's source, or 0. Moodle is asked unless the draft has the id of the job's source."""
     if draft.source.strip() == str(job.source_id):
         return job.source_id
     with open_client() as client:
@@ -228,7 +235,7 @@ def _source_id(draft: Draft, job: DuplicationJob) -> int:
 
 
 def _known(earlier: DuplicationJob, form: RequestForm) -> Sent:
-    """The answer to a form that was sent before: dupdash submits nothing again, whatever the result was."""
+    """Return the earlier job and a message, for a form that is sent again. No new job is created."""
     if earlier.state in ENDED:
         words = f"This copy was already requested and {ENDED[State(earlier.state)]}. It was not requested again."
         return Sent(earlier, words, messages.INFO)
@@ -272,7 +279,7 @@ def _page(
         "preview": shown,
         "again": bool(form["again"].value()),
         "preview_url": reverse("jobs:preview"),
-        # A source is chosen, and its preview is not loaded yet.
+        # Whether the page must load the preview: a source is chosen, and the preview is not in this answer.
         "load": shown is None and as_id(form.value("source")) is not None,
         "needs_approval": access.needs_approval(request.user),
     }

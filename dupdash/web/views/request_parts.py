@@ -1,4 +1,4 @@
-"""The parts of the request form that the server sends while the form is filled in."""
+"""Answers the request form while a person fills it in: found courses, categories, the preview, the name check."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ AN_ID = re.compile(JobId.regex)
 @part_of("jobs:request")
 @require_safe
 def source_choices(request: PersonRequest) -> HttpResponse:
-    """The courses that a search finds, as radios."""
+    """Show the courses that a search finds, as radio buttons."""
     query, source = request.GET.get("source_query", ""), request.GET.get("source", "")
     choices = FormChoices()
     with problems_shown(choices, request.user), open_client() as client:
@@ -51,7 +51,10 @@ def source_choices(request: PersonRequest) -> HttpResponse:
 @part_of("jobs:request")
 @require_safe
 def category_choices(request: PersonRequest) -> HttpResponse:
-    """The categories that the filter finds, the tree without one, or with ``under`` what lies below a category."""
+    """Show the categories that the filter finds, or the tree of categories without a filter.
+
+    With ``?under=`` show only the subcategories of that category.
+    """
     selected = as_id(request.GET.get("category", ""))
     under = as_id(request.GET.get("under", ""))
     try:
@@ -73,7 +76,7 @@ def category_choices(request: PersonRequest) -> HttpResponse:
 @part_of("jobs:request")
 @require_safe
 def copy_preview(request: PersonRequest) -> HttpResponse:
-    """The preview for a source and options, with suggested names and a category."""
+    """Show the preview for the chosen source and options, with suggested names and a suggested category."""
     source = as_id(request.GET.get("source", ""))
     chosen = from_form(request.GET)
     category = request.GET.get("category", "")
@@ -100,7 +103,7 @@ def copy_preview(request: PersonRequest) -> HttpResponse:
 
 
 def _suggested(shown: Preview, request: PersonRequest) -> CategoryChoices | None:
-    """The tree with the category that fits the chosen source."""
+    """Return the tree of categories, with the suggested category selected. Returns None if Moodle does not answer."""
     try:
         with open_client() as client:
             known = category_picker.categories(client)
@@ -110,7 +113,7 @@ def _suggested(shown: Preview, request: PersonRequest) -> CategoryChoices | None
 
 
 def preview_for(source: int, chosen: Mapping[str, int], target: Target, request: PersonRequest) -> Preview:
-    """The preview for a source; the source is remembered as this person's choice."""
+    """Return the preview for a source, and remember the source as this person's last choice."""
     try:
         with open_client() as client:
             shown = preview(source, chosen, target, request.user, client, health_of(request))
@@ -126,7 +129,7 @@ def preview_for(source: int, chosen: Mapping[str, int], target: Target, request:
 @part_of("jobs:request")
 @require_safe
 def short_name_check(request: PersonRequest) -> HttpResponse:
-    """Whether a short name is free, while it is typed; with a free one if it is taken."""
+    """Show whether the short name in the form is free. If it is taken, also offer a free name."""
     shortname = request.GET.get("shortname", "")
     if not shortname.strip():
         return _checked(request, "", "")
@@ -145,7 +148,7 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
 
 
 def free_name(shortname: str, problem: Problem) -> str:
-    """A free name in place of a taken one; "" for another problem, or if Moodle does not answer."""
+    """Return a free short name if ``problem`` says that this one is taken. Returns "" if Moodle does not answer."""
     if problem.code != "shortnametaken":
         return ""
     try:
@@ -160,7 +163,7 @@ def _checked(request: PersonRequest, level: str, text: str, offer: str = "") -> 
 
 
 def _edited(request: PersonRequest) -> DuplicationJob | None:
-    """The waiting job that an administrator edits; it may keep its own short name."""
+    """Return the waiting job that an administrator edits, if any, because that job may keep its own short name."""
     job_id = request.GET.get("job", "")
     if not AN_ID.fullmatch(job_id):
         return None

@@ -1,4 +1,4 @@
-"""The way to a SAML identity provider and back. The answer comes in a form of another site, and may be anything."""
+"""Sends people to a SAML identity provider, and signs them in with its answer, which is untrusted input."""
 
 import logging
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from dupdash.web.wanted_page import wanted_page
 
 logger = logging.getLogger("dupdash.accounts")
 
-# Characters of an answer; real ones have about 10,000.
+# The longest answer that is read, in characters. Real answers have about 10,000.
 ANSWER_LONGEST = 200_000
 WRONG = "The sign-in did not work."
 
@@ -33,7 +33,7 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def _with_provider(view: View) -> View:
-    """404 where no provider is configured; a page, a log line and an entry of the audit log for what is refused."""
+    """Wrap a view: answer 404 without a configured provider, and log and explain an answer that is refused."""
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
@@ -55,7 +55,7 @@ def _with_provider(view: View) -> View:
 @require_safe
 @_with_provider
 def start(request: HttpRequest) -> HttpResponse:
-    """Send the person to the provider. The session remembers the request, which can be answered once."""
+    """Send the person to the provider. The session stores the request, so that it can be answered only once."""
     address, request_id = saml.request_to_provider()
     provider = get_adapter().get_provider(request, SAML_PROVIDER)
     provider.stash_redirect_state(request, AuthProcess.LOGIN, wanted_page(request), None, state_id=request_id)
@@ -66,7 +66,11 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_POST
 @_with_provider
 def acs(request: HttpRequest) -> HttpResponse:
-    """Take the answer. A form of another site brings no session cookie along, so the next request evaluates it."""
+    """Store the provider's answer and redirect to ``finish``.
+
+    The provider's site posts the answer, so browsers send no session cookie with it. They send the cookie with the next
+    request, in which the answer is checked.
+    """
     answer = request.POST.get("SAMLResponse", "")
     if not answer or len(answer) > ANSWER_LONGEST:
         raise saml.Refused("an answer without content, or too large")
@@ -81,7 +85,7 @@ def acs(request: HttpRequest) -> HttpResponse:
 @require_safe
 @_with_provider
 def finish(request: HttpRequest) -> HttpResponse:
-    """Check the answer, and sign the person in."""
+    """Check the stored answer, and sign the person in."""
     kept = LoginSession(request, "saml_acs_session", "saml-acs-session")
     text = kept.store.get("answer", "")
     kept.delete()

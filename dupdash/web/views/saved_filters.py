@@ -14,14 +14,14 @@ from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import offer_undo
 from dupdash.web.views.jobs import list_url
 
-# Nobody finds a filter among more.
+# The most filters that a person can save. A longer list would be hard to use.
 MOST = 30
 
 
 @permission_required
 @require_POST
 def save_filter(request: PersonRequest) -> HttpResponse:
-    """Save what the list shows under a name; a filter of the same name is replaced."""
+    """Save the current filters of the list under a name. A saved filter with the same name is replaced."""
     form = ListForm(request.POST, request.user)
     name = " ".join(request.POST.get("name", "").split())[:NAME_LONGEST]
     query = form.query().urlencode()

@@ -1,4 +1,4 @@
-"""The answer to a page that failed: a plain page, and "back in a moment" while the database is away."""
+"""Answers requests that failed with an exception: status 503 while the database is down, otherwise status 500."""
 
 import sys
 
@@ -7,14 +7,14 @@ from django.http import HttpRequest, HttpResponse
 from django.template import loader
 from django.views import defaults
 
-# Seconds after which the page tries again.
+# The page reloads itself after this many seconds.
 RETRY_AFTER = 5
-# SQLite reports missing tables and columns as the same kind of error. They do not appear by themselves.
+# SQLite reports a missing table or column as an OperationalError, too, but waiting does not help then.
 SCHEMA_FAULT = "no such"
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Called by Django while the error is being handled, so that this is the current exception."""
+    """Answer a failed request. Django calls this while it handles the exception, so ``sys.exc_info`` returns it."""
     error = sys.exc_info()[1]
     if not isinstance(error, OperationalError | InterfaceError) or SCHEMA_FAULT in str(error):
         return defaults.server_error(request)

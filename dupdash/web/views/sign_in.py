@@ -1,4 +1,4 @@
-"""The sign-in page, and the answer to a form that was sent from an outdated page."""
+"""Signs people in and out, and answers forms that fail Django's CSRF check."""
 
 from math import ceil
 from typing import Any
@@ -18,9 +18,9 @@ from dupdash.web.permissions import PERMISSIONS
 from dupdash.web.responses import see_other
 
 TOO_MANY_REQUESTS = 429
-# Stays in the session of somebody who signed in at the provider (django-allauth's key).
+# django-allauth's session key. The session of a person who signed in with single sign-on has it.
 SSO_MARK = "account_authentication_methods"
-# Tells the sign-in page to offer signing out at the provider, too.
+# With this query parameter the sign-in page offers to sign out at the provider, too.
 SIGNED_OUT_OF_SSO = "signed-out"
 
 
@@ -53,7 +53,7 @@ class SignIn(LoginView):
 
 
 class SignOut(LogoutView):
-    """Ends the session here. Whoever came from a single sign-on provider is offered to end the one there, too."""
+    """Signs a person out of dupdash. After single sign-on the next page offers to sign out at the provider, too."""
 
     def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
         # Signing out at a SAML provider is not offered.
@@ -78,7 +78,7 @@ def _single_sign_on(request: HttpRequest, wanted: str) -> dict[str, str]:
 
 
 def _wait(request: HttpRequest) -> int:
-    """Seconds until the next attempt is allowed, where this one was refused for the number of attempts."""
+    """Return the seconds until the next attempt is allowed, or 0 if there were not too many attempts."""
     admission: Admission | None = getattr(request, "admission", None)
     return admission.wait if admission is not None else 0
 
@@ -89,10 +89,10 @@ def _minutes(seconds: int) -> str:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The answer to a form from a page of another session: after a sign-in in another tab, or without cookies.
+    """Answer a form that fails the CSRF check, for example after a new sign-in in another tab or without cookies.
 
-    The form has no effect. If it came from a page of this site and its input is worth keeping, a fresh page shows the
-    input again.
+    The form has no effect. If the form came from a page of this site and the page keeps its input, the person is
+    redirected to a new form with that input.
     """
     if _keeps_form(request) and kept_form.comes_from_own_page(request) and kept_form.keep(request):
         if request.user.is_authenticated:

@@ -1,4 +1,4 @@
-"""The way to the single sign-on provider and back. The answer of the provider may be anything, or none."""
+"""Sends people to the OpenID Connect or SAML provider, signs them in with its answer, and signs them out there."""
 
 import logging
 from collections.abc import Callable
@@ -24,12 +24,12 @@ from dupdash.web.wanted_page import wanted_page
 logger = logging.getLogger("dupdash.accounts")
 
 View = Callable[[HttpRequest], HttpResponse]
-# What reading an answer raises that is not what the protocol says.
+# The exceptions that django-allauth raises while it reads an invalid answer.
 _BAD_ANSWER = (RequestException, LookupError, ValueError, TypeError, AttributeError)
 
 
 def _with_provider(view: View) -> View:
-    """Answer with a page when the provider is away or its answer cannot be used."""
+    """Wrap a view: show a page if the provider does not answer or its answer is invalid."""
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:
@@ -50,7 +50,7 @@ def _with_provider(view: View) -> View:
 
 @require_safe
 def start(request: HttpRequest) -> HttpResponse:
-    """Send the person to the provider. Only ``next`` is taken from the address."""
+    """Send the person to the provider. Of the query parameters only ``next`` is used."""
     return saml.start(request) if settings.SAML_METADATA_FILE else _start(request)
 
 
@@ -70,7 +70,7 @@ def _callback(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Where the provider sends the person back to. A person who cancels comes back to the sign-in page."""
+    """Sign a person in whom the provider sent back. A person who cancelled there sees the sign-in page."""
     if request.GET.get("error") == "access_denied":
         return see_other("login")
     return _callback(request)
@@ -79,7 +79,7 @@ def callback(request: HttpRequest, provider_id: str) -> HttpResponse:
 @require_safe
 @_with_provider
 def sign_out(request: HttpRequest) -> HttpResponse:
-    """End the session at the provider, too, where it offers that. The session here has ended before."""
+    """Redirect to the provider's sign-out page, if it has one. The person is already signed out of dupdash."""
     provider = get_adapter().get_provider(request, PROVIDER)
     config = provider.get_oauth2_adapter(request).openid_config
     address = config.get("end_session_endpoint")

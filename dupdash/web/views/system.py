@@ -1,4 +1,4 @@
-"""The page *System*: what administrators look at when dupdash itself may be the problem."""
+"""Shows the page *System*: the checks, workers, queue and failures of dupdash, for administrators."""
 
 from django.http import HttpResponse
 from django.shortcuts import render

@@ -1,4 +1,4 @@
-"""A person's own API tokens: list, create, show once, revoke; and the documentation of the web services."""
+"""Lists, creates and revokes a person's own API tokens, and shows the documentation of the web services."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -21,8 +21,8 @@ from dupdash.web.responses import PersonRequest, no_store, see_other
 
 asks = require_http_methods(["GET", "HEAD", "POST"])
 
-# Carries a new token from the answer to the form to the next page, in the owner's browser alone: the server stores
-# only a hash, and an address would end up in logs. The next page deletes it.
+# This cookie carries the text of a new token to the next page, which shows the text once and deletes the cookie.
+# The server stores only a hash, and a URL with the text would end up in logs.
 NEW_TOKEN = "new_token"  # noqa: S105 - the name of a cookie
 NOTHING_NEW: Mapping[str, object] = MappingProxyType({})
 SALT = "dupdash.new_token"
@@ -33,7 +33,7 @@ DOCUMENTATION = settings.BASE_DIR / "docs" / "web-services.md"
 @permission_required
 @asks
 def own_tokens(request: PersonRequest) -> HttpResponse:
-    """The list, a form for a new token, and a token that was created just before."""
+    """List the tokens, create one from the form, and show the text of a token that was just created."""
     if request.method != "POST":
         response = _page(request, TokenForm(owner=request.user), new=_new_token(request))
         response.delete_cookie(NEW_TOKEN, path=reverse("tokens"), samesite="Strict")
@@ -64,7 +64,7 @@ def revoke_token(request: PersonRequest, token_id: int) -> HttpResponse:
 @permission_required
 @require_safe
 def documentation(request: PersonRequest) -> HttpResponse:
-    """The documentation of the web services, as it is in this version."""
+    """Show the documentation of the web services that belongs to this version of dupdash."""
     return HttpResponse(DOCUMENTATION.read_text(encoding="utf-8"), content_type="text/plain; charset=utf-8")
 
 
@@ -83,7 +83,7 @@ def _see_new_token(request: HttpRequest, token: ApiToken, text: str) -> HttpResp
 
 
 def _new_token(request: PersonRequest) -> dict[str, object]:
-    """The token that this person created just before, with its text; empty without one."""
+    """Return the token that this person just created, with its text; empty if there is none."""
     try:
         token_id, text = signing.loads(request.COOKIES.get(NEW_TOKEN, ""), salt=SALT, max_age=SHOWN_WITHIN)
     except (signing.BadSignature, TypeError, ValueError):

@@ -1,3 +1,4 @@
-"""``scripts/acceptance``: dupdash makes copies on a given Moodle in every way it offers, and each copy is compared
-with its source. The standard library only, and nothing of ``dupdash``: the run shares no mistake with the program.
+"""``scripts/acceptance``: requests copies in every way that dupdash offers, and compares each copy with its source.
+
+The test imports only the standard library and nothing of ``dupdash``, so that both cannot share a mistake.
 """

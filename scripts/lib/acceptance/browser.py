@@ -1,4 +1,4 @@
-"""A browser without scripts: cookies, pages, forms. It sends what a real one would send, and follows no link itself."""
+"""Simulates a browser without scripts: it keeps cookies, parses pages, and sends forms as a real browser would."""
 
 import http.cookiejar
 import urllib.error
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 TIMEOUT = 120.0
-# Elements without an end.
+# Elements without an end tag.
 VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"})
 
 
 @dataclass
 class Control:
-    """One field or button of a form."""
+    """A field or button of a form."""
 
     kind: str
     name: str
@@ -50,7 +50,7 @@ class Form:
         return False
 
     def fields(self, pressed: str) -> Iterator[tuple[str, str]]:
-        """The fields that a browser sends when this button is pressed; "" is the button without a name."""
+        """Return the fields that a browser sends when this button is pressed; "" is the button without a name."""
         for control in self.controls:
             if control.disabled or not control.name:
                 continue
@@ -68,19 +68,19 @@ class Form:
 class Page:
     url: str
     status: int
-    # Where a redirection leads to; "" for none.
+    # The URL of a redirection; "" if the answer is no redirection.
     location: str
     text: str
     forms: list[Form]
-    # What the page says in its alerts and beside its fields.
+    # The texts in the alerts of the page and beside its fields.
     alerts: str
 
     def offers(self, name: str) -> bool:
-        """Whether one of its forms has a field of that name."""
+        """Return whether one of the page's forms has a field with this name."""
         return any(control.name == name for form in self.forms for control in form.controls)
 
     def form_with(self, name: str) -> Form:
-        """The form with a field of this name. Raises LookupError if there is none."""
+        """Return the form with a field of this name. Raises LookupError if there is none."""
         for form in self.forms:
             if any(control.name == name for control in form.controls):
                 return form
@@ -125,7 +125,7 @@ class _Reader(HTMLParser):
         super().__init__()
         self.forms: list[Form] = []
         self.alerts: list[str] = []
-        # The open elements since the outermost alert.
+        # The elements that are open inside the outermost alert.
         self._alert: list[str] = []
         self._textarea: Control | None = None
 
@@ -152,7 +152,7 @@ class _Reader(HTMLParser):
         if tag == "textarea":
             self._textarea = None
         if tag in self._alert:
-            # Ends what it closes, and whatever was left open inside.
+            # An end tag closes its element and all elements that are still open inside.
             del self._alert[len(self._alert) - 1 - self._alert[::-1].index(tag) :]
 
     def handle_data(self, data: str) -> None:

@@ -1,4 +1,4 @@
-"""Compares a copy with its source, by calls of the run's own: what dupdash says about its copies is not used."""
+"""Compares a copy with its source, by reading both from Moodle. Results of dupdash's own verification are not used."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ class Comparison:
         functions = client.functions()
         self._sees_people = ENROLLED in functions
         self._moves_activities = NATIVE in functions
-        # A source does not change during the run.
+        # Sources are read once, because they do not change during the run.
         self._source_contents = cache(client.contents)
         self._source = cache(client.course)
         self._source_people = cache(client.people)
 
     @property
     def note(self) -> str:
-        """What this client cannot compare, or ""."""
+        """Return a note on what cannot be compared; "" if everything can."""
         return "" if self._sees_people else f"Who is enrolled is not compared: the token lacks {ENROLLED}"
 
     def problems(self, request: CopyRequest, copy: int) -> Iterator[str]:
-        """The differences between a copy and its request."""
+        """Return the differences between a copy and its request."""
         course = self._client.course(copy)
         if course is None:
             yield "Moodle shows no course under the id of the copy"
@@ -48,7 +48,7 @@ class Comparison:
             yield from _people(request, self._source_people(request.source), self._client.people(copy))
 
     def _dates(self, request: CopyRequest, course: Course) -> Iterator[str]:
-        """Where the dates are not those of the source, moved by as many days as the start."""
+        """Return the dates of the copy that are not those of the source moved by as many days as the start date."""
         source = self._source(request.source)
         if source is None:
             yield "Moodle shows no course under the id of the source"
@@ -65,13 +65,13 @@ class Comparison:
 
     def _activity_dates(self, request: CopyRequest, course: Course, contents: tuple[Section, ...]) -> Iterator[str]:
         source = self._source(request.source)
-        # Moodle moves them by seconds, and not at all without a new start.
+        # Moodle moves dates by seconds, and only if the copy has a new start date.
         later = course.startdate - source.startdate if source and self._moves_activities else 0
         if _dated(self._source_contents(request.source), later) != _dated(contents, 0):
             yield f"the dates of its activities are not those of the source {later} seconds later"
 
     def _local(self, moment: int) -> datetime:
-        """The time that a clock at the site shows."""
+        """Return the local time of the site."""
         return datetime.fromtimestamp(moment, self._time_zone).replace(tzinfo=None)
 
     def _names_and_place(self, request: CopyRequest, course: Course) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The records of a run: requested copies, their jobs and their outcomes."""
+"""Defines the records of an acceptance run: requested copies, their jobs and their outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ SUCCEEDED = "succeeded"
 CHECKING = "checking"
 RUNNING = "running"
 UNRESOLVED = "unresolved"
-# A job in one of these will not change by itself within the time of a run.
+# The states in which a job no longer changes by itself within the time of a run.
 ENDED = frozenset({SUCCEEDED, "failed", "cancelled", "rejected", UNRESOLVED})
 
 
@@ -20,17 +20,17 @@ class Entrance(StrEnum):
 
 
 class RefusedIf(StrEnum):
-    """When dupdash must refuse a request before anything is sent to Moodle."""
+    """The reasons for which dupdash must refuse a request before anything is sent to Moodle."""
 
     NEVER = ""
-    # Moodle finds a course under the short name, equal or not: its database compares.
+    # Moodle finds a course with this short name. Its database also finds similar names.
     NAME_FOUND = "Moodle finds a course under its short name"
     STOCK_SITE = "a Moodle without the proposed web services cannot do it"
 
 
 @dataclass(frozen=True)
 class CopyRequest:
-    """A copy to request."""
+    """A copy that the run requests."""
 
     scenario: str
     entrance: Entrance
@@ -38,9 +38,9 @@ class CopyRequest:
     fullname: str
     shortname: str
     visible: bool = True
-    # Those that differ from what a request has by default.
+    # The options that differ from the defaults.
     options: Mapping[str, bool] = field(default_factory=dict)
-    # Start of the copy; None leaves all dates as they are in the source.
+    # The start date of the copy; None to keep all dates of the source.
     startdate: date | None = None
     refused_if: RefusedIf = RefusedIf.NEVER
 
@@ -49,7 +49,7 @@ class CopyRequest:
 
     @property
     def stored_shortname(self) -> str:
-        """Its short name in Moodle: blanks around a name are no part of it."""
+        """Return the short name as Moodle stores it, without blanks around it."""
         return self.shortname.strip()
 
     @property
@@ -58,7 +58,7 @@ class CopyRequest:
 
 
 class Refused(Exception):
-    """dupdash refused a request; the message is its reason."""
+    """dupdash refused a request. The message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Job:
-    """A job in the database of dupdash."""
+    """A job, as read from the database of dupdash."""
 
     id: str
     shortname: str
@@ -92,11 +92,11 @@ class Job:
 
     @property
     def seconds(self) -> float:
-        """From its last start to its end, the time in the queue left out."""
+        """Return the seconds from the last start of the job to its end, without the time in the queue."""
         return sum(self._seconds_in(RUNNING)[-1:]) + self.checking_seconds
 
     def _seconds_in(self, state: str) -> list[float]:
-        """The length of each stay in a state that has ended."""
+        """Return how long the job was in this state, for each time it entered and left the state."""
         stays, entered = [], None
         for event in self.events:
             if event.to_state == state and entered is None:

@@ -1,4 +1,4 @@
-"""Request copies from dupdash in three ways: form, command and web service."""
+"""Requests copies from dupdash in three ways: form, command and web service."""
 
 import itertools
 import json
@@ -17,23 +17,23 @@ from .settings import Site
 USER = "acceptance"
 PASSWORD = "acceptance-Passw0rd"
 COMMAND_LIMIT = 120.0
-# Switches that need others are enabled when the form has come back with these set.
+# These switches must be set first. When the form is shown again, the switches that need them are enabled.
 ROUNDS = 3
 BAD_ARGUMENTS = 2
 UNPROCESSABLE = 422
-# The checkbox that confirms a further copy of the same source.
+# The checkbox that confirms another copy of the same source.
 COPY_AGAIN = "again"
 _COPY = "core_course_async_duplicate_course"
 
 
 class Dupdash:
-    """The running dupdash: the address of its web process and the settings of its command."""
+    """The running dupdash: the URL of its web process, and the environment for its commands."""
 
     def __init__(self, children: ProcessGroup, installation: Installation, api_token: str, site: Site) -> None:
         self._children = children
         self._installation = installation
         self._token = api_token
-        # Of all copies.
+        # The settings for all copies.
         self._category = site.category
         self._time_zone: ZoneInfo = site.time_zone
         self._browser = Browser()
@@ -60,7 +60,7 @@ class Dupdash:
         return any(child.status is None for child in self.waiting_commands.values())
 
     def result(self, job_id: str) -> dict[str, Any]:
-        """What the web service says about a job."""
+        """Return what the web service reports about a job."""
         return self._call(f"{_COPY}_get_result", {"duplicateid": job_id})
 
     def job_page(self, job_id: str) -> Page:
@@ -79,7 +79,7 @@ class Dupdash:
             raise Refused(str(error)) from None
         page = self._browser.press(page, form)
         if page.status == UNPROCESSABLE and page.offers(COPY_AGAIN):
-            # The source has a copy in this term already: the form asks once whether another one is meant.
+            # The source was already copied to this term, so the form asks whether another copy is wanted.
             page, form = self._filled_in(page, request)
             form.tick(COPY_AGAIN, True)
             page = self._browser.press(page, form)

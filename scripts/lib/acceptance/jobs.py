@@ -1,4 +1,4 @@
-"""The jobs of the run, read from the database of its dupdash: nothing is asked of Moodle, and no page is loaded."""
+"""Reads the jobs of an acceptance run directly from the database of dupdash, without Moodle and without pages."""
 
 import sqlite3
 from collections import defaultdict
@@ -15,7 +15,7 @@ _EVENTS = "SELECT job_id, at, kind, from_state, to_state, reason FROM duplicatio
 
 
 def read_jobs(database: Path) -> dict[str, Job]:
-    """Every job by its short name. A run requests each short name once."""
+    """Return all jobs by their short name. A run requests each short name once."""
     with _connection(database) as connection:
         events = defaultdict(list)
         for job_id, at, *event in connection.execute(_EVENTS):
@@ -37,6 +37,6 @@ def count_unfinished(database: Path) -> int:
 
 @contextmanager
 def _connection(database: Path) -> Iterator[sqlite3.Connection]:
-    # isolation_level None: reading must not begin a transaction.
+    # With isolation_level None, reading does not begin a transaction.
     with closing(sqlite3.connect(database, timeout=20, isolation_level=None)) as connection:
         yield connection

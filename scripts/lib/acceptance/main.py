@@ -1,4 +1,4 @@
-"""``scripts/acceptance``: from its arguments to its exit status."""
+"""Runs ``scripts/acceptance``: parses the arguments, runs all stages, cleans up, and returns the exit status."""
 
 import fcntl
 import json
@@ -24,7 +24,7 @@ from .settings import Settings, Site, parse
 
 FOLDER = VAR / "acceptance"
 INTERRUPTED = 130
-# Of the embedded Moodle: a course of 64 activities takes 1.2 s alone, and two where four are copied at once.
+# The speed of the embedded Moodle: a course with 64 activities takes 1.2 s alone, or 2 s with four copies at once.
 SPEED = 5
 SANDBOX_CATEGORY = "BIO-2027S1"
 SANDBOX_SOURCES = 8
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         FOLDER.mkdir(parents=True)
         installation = Installation(FOLDER, free_port())
         try:
-            # The embedded Moodle outlives dupdash: the copies are removed when dupdash has ended.
+            # The embedded Moodle ends after dupdash, because the copies are deleted after dupdash has ended.
             with ProcessGroup(installation.environment() | {"SANDBOX": "true"}) as servers:
                 return _accept(settings, settings.site or _sandbox(servers), installation)
         except Stopped:
@@ -90,7 +90,7 @@ def _accept(settings: Settings, site: Site, installation: Installation) -> int:
     except (Failed, MoodleFault) as failed:
         ended_early = str(failed)
     finally:
-        # Whatever ended the run. The signals that end it are ignored from here on.
+        # The cleanup runs however the run has ended. Signals that end the script are ignored from here on.
         run.problems += _clean_up(client, site, namer.prefix, before, run, sources, installation)
     if ended_early:
         run.problems.append(ended_early)

@@ -1,4 +1,4 @@
-"""A small Moodle client for the run. It reads and deletes courses, and makes none."""
+"""A small Moodle client for the acceptance run. It reads and deletes courses, and never creates courses."""
 
 import json
 import re
@@ -17,7 +17,7 @@ NATIVE = "core_course_async_duplicate_course"
 
 
 class MoodleFault(Exception):
-    """Moodle answered with an error, or not at all."""
+    """Moodle answered with an error or did not answer."""
 
     def __init__(self, errorcode: str, message: str) -> None:
         super().__init__(message)
@@ -26,14 +26,14 @@ class MoodleFault(Exception):
 
 @dataclass(frozen=True)
 class Course:
-    """One course as Moodle lists it, its names raw."""
+    """A course as Moodle lists it, with unescaped names."""
 
     id: int
     shortname: str
     fullname: str
     category: int
     visible: bool
-    # Unix timestamps; 0 for none.
+    # Unix timestamps; 0 for no date.
     startdate: int = 0
     enddate: int = 0
 
@@ -43,9 +43,9 @@ class Section:
     number: int
     name: str
     visible: bool
-    # Module type, name, and whether students see it, in the order of the page.
+    # Type, name and visibility of each activity, in the order of the course page.
     activities: tuple[tuple[str, str, bool], ...]
-    # Of each activity with a date, in the same order: module type, name, and its dates as Unix timestamps.
+    # Type, name and dates (Unix timestamps) of each activity with a date, in the same order.
     dates: tuple[tuple[str, str, tuple[int, ...]], ...]
     # "mod_subsection" for a section that belongs to an activity. Moodle gives it another number in a copy.
     component: str = ""
@@ -65,12 +65,12 @@ class MoodleClient:
             "wstoken": self._token,
             "wsfunction": function,
             "moodlewsrestformat": "json",
-            # Names as they are stored: not escaped, and in all their languages.
+            # This parameter returns names as they are stored: not escaped, and in all their languages.
             "moodlewssettingraw": "1",
             **dict(_flatten("", parameters)),
         }
         body = urllib.parse.urlencode(fields).encode()
-        # dupdash is started without the environment's proxies; this client takes the same way to Moodle.
+        # The client uses no proxies of the environment, because dupdash is started without them, too.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(f"{self.url}/webservice/rest/server.php", body, TIMEOUT) as answer:
@@ -81,7 +81,7 @@ class MoodleClient:
             raise MoodleFault("unreachable", f"{function}: {getattr(error, 'reason', error)}") from None
 
     def functions(self) -> frozenset[str]:
-        """The names of what this token may call."""
+        """Return the names of the functions that this token may call."""
         return frozenset(function["name"] for function in self.call("core_webservice_get_site_info")["functions"])
 
     def has_category(self, id: int) -> bool:
@@ -95,7 +95,7 @@ class MoodleClient:
         return self._courses("shortname", shortname)
 
     def courses_in(self, category: int) -> list[Course]:
-        """Every course of a category. Never while copies are made: listing a newborn course can break its copy."""
+        """Return all courses of a category. Call this only without running copies, which the listing could break."""
         return self._courses("category", category)
 
     def _courses(self, field: str, value: object) -> list[Course]:
@@ -132,17 +132,17 @@ class MoodleClient:
         )
 
     def people(self, id: int) -> dict[int, tuple[str, ...]]:
-        """Who is enrolled, each with the short names of the roles."""
+        """Return the enrolled people, each with the short names of their roles."""
         return {
             one["id"]: tuple(sorted(role["shortname"] for role in one.get("roles", [])))
             for one in self.call(ENROLLED, courseid=id)
         }
 
     def delete(self, ids: Sequence[int]) -> None:
-        """Delete courses. The answers are ignored, because plugins write into them; a new listing shows the result."""
+        """Delete courses. The answers are ignored, because plugins may add text to them; list the courses again."""
         for id in ids:
             try:
-                # One in each call: with its recycle bin Moodle makes a backup first, which takes seconds.
+                # Each call deletes one course, because Moodle's recycle bin makes a backup first, which takes seconds.
                 self.call(DELETE, courseids=[id])
             except MoodleFault as fault:
                 if fault.errorcode != "unreadable":
@@ -150,7 +150,7 @@ class MoodleClient:
 
 
 def _flatten(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """Parameters as PHP reads them: ``options[0][name]=…``."""
+    """Flatten nested parameters for PHP: ``options[0][name]=…``."""
     if isinstance(value, dict):
         pairs: Iterable[tuple[object, object]] = value.items()
     elif isinstance(value, list):

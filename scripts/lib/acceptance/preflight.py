@@ -1,4 +1,4 @@
-"""Checks before the run: the site answers, the tokens have the needed functions, sources and category exist."""
+"""Checks before the run that the site answers, the tokens have the needed functions, and sources and category exist."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ READING = (
     "core_course_get_courses_by_field",
     "core_course_get_contents",
 )
-# What README.md asks of the token of dupdash.
+# The functions that README.md requires for the token of dupdash.
 NEEDED_BY_DUPDASH = (*READING, "core_course_search_courses", "core_course_duplicate_course", DELETE, UPDATE)
 
 
 def check_site(site: Site) -> tuple[list[Course], list[str]]:
-    """The sources, and what the account of dupdash cannot see of them.
+    """Check the site. Returns the sources, and the activities in them that the account of dupdash cannot see.
 
-    Raises UsageError where the run cannot begin.
+    Raises UsageError if the run cannot begin.
     """
     client = MoodleClient(site.url, site.own_token)
     if site.own_token != site.token:
@@ -49,14 +49,14 @@ def _check_functions(url: str, token: str, name: str, needed: tuple[str, ...]) -
             "accessexception": f"the service of {name} lacks core_webservice_get_site_info",
         }.get(fault.errorcode, "is MOODLE_URL the address of a Moodle with web services switched on?")
         raise UsageError(f"{url} cannot be used: {advice} ({fault})") from None
-    # Where the plugin is, it sets the dates itself.
+    # A site with the plugin sets the dates itself.
     found = functions | {UPDATE} if NATIVE in functions else functions
     if missing := [function for function in needed if function not in found]:
         raise UsageError(f"the service of {name} lacks {', '.join(missing)}. Add them in Moodle's external services")
 
 
 def _not_seen(site: Site, sources: list[Course]) -> Iterator[str]:
-    """The activities that the account of dupdash cannot see: it cannot verify copies of them."""
+    """Return the activities that the account of dupdash cannot see, and so cannot verify in a copy."""
     everything, dupdash = MoodleClient(site.url, site.own_token), MoodleClient(site.url, site.token)
     hidden: Counter[str] = Counter()
     for source in sources:
@@ -69,7 +69,7 @@ def _not_seen(site: Site, sources: list[Course]) -> Iterator[str]:
 
 
 def view_capability(kind: str) -> str:
-    """The capability without which Moodle does not show activities of this kind."""
+    """Return the capability without which Moodle hides activities of this kind."""
     return "mod/wiki:viewpage" if kind == "wiki" else f"mod/{kind}:view"
 
 

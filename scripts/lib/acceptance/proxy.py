@@ -1,4 +1,4 @@
-"""A proxy in front of Moodle that loses answers: it answers 504 after some seconds, and Moodle goes on."""
+"""Runs a proxy in front of Moodle that loses answers: it answers 504 after some seconds while Moodle continues."""
 
 import http.client
 import threading
@@ -14,9 +14,9 @@ from types import TracebackType
 from ..services import HOST
 
 COPY_FUNCTIONS = frozenset({"core_course_duplicate_course", "core_course_async_duplicate_course"})
-# Longer than any copy of an acceptance run. Only the thread of a lost answer waits so long.
+# This is longer than any copy of a run takes. Only the thread of a lost answer waits as long.
 UPSTREAM_TIMEOUT = 1800.0
-# Between two hosts, not between the ends: not passed on.
+# Headers that belong to one connection only, so the proxy does not pass them on.
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "content-length"})
 
 
@@ -28,16 +28,16 @@ class Answer:
 
 
 class ImpatientProxy:
-    """A proxy in front of ``moodle_url``, with its own address, while its ``with`` block runs."""
+    """A proxy in front of ``moodle_url``. It has its own URL and runs during its ``with`` block."""
 
     def __init__(self, moodle_url: str, patience: float) -> None:
         self._upstream = urllib.parse.urlsplit(moodle_url)
         self._patience = patience
         self._lock = threading.Lock()
-        # Short names of copies: how often each was sent, and those whose answer was lost.
+        # How often each short name was sent, and the short names whose answer was lost.
         self.sent: Counter[str] = Counter()
         self.lost: set[str] = set()
-        # The function of each call, and when it came: seconds of time.time().
+        # The function and the Unix time of each call.
         self.calls: list[tuple[float, str]] = []
 
     def __enter__(self) -> "ImpatientProxy":
@@ -52,7 +52,7 @@ class ImpatientProxy:
             do_POST = do_GET
 
             def log_message(self, format: str, *arguments: object) -> None:
-                """Nothing: its own counts say what happened."""
+                """Print nothing, because the counts say what happened."""
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
         self._server.daemon_threads = True
@@ -74,7 +74,7 @@ class ImpatientProxy:
                 self.sent[shortname] += 1
         headers = {name: value for name, value in handler.headers.items() if name.lower() not in {*HOP_BY_HOP, "host"}}
         pending: Future[Answer] = Future()
-        # A daemon: the script may end while Moodle still works on what nobody waits for.
+        # A daemon thread, so that the script can end while Moodle still works on a request whose answer was lost.
         request = (pending, handler.command, handler.path, body, headers)
         threading.Thread(target=self._forward, args=request, daemon=True).start()
         answer = self._wait(pending)
@@ -117,5 +117,5 @@ class ImpatientProxy:
 
 
 def _copy_in(fields: dict[str, list[str]]) -> str:
-    """The short name in a copy request; "" for every other request."""
+    """Return the short name in a request for a copy; "" for every other request."""
     return fields.get("shortname", [""])[0] if COPY_FUNCTIONS.intersection(fields.get("wsfunction", ())) else ""

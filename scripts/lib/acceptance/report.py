@@ -1,4 +1,4 @@
-"""The table of a run, and its problems."""
+"""Prints the result table and the problems of an acceptance run."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ NAMED_MOST = 4
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """One line for each scenario, in their order, and one for all."""
+    """Return the table: one line for each scenario in their order, and one line for the total."""
     by_scenario: dict[str, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_scenario[outcome.request.scenario].append(outcome)
@@ -27,7 +27,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def _row(name: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
-    """Requests that must be refused are no copies, and are counted in a column of their own."""
+    """Return one line of the table. Requests that must be refused are no copies and have their own column."""
     copies = [outcome for outcome in outcomes if not outcome.refused_as_expected]
     succeeded = [outcome.job for outcome in copies if outcome.succeeded and outcome.job]
     checked = [outcome.job for outcome in copies if outcome.job and outcome.job.was_checking]
@@ -50,7 +50,7 @@ def _median(seconds: Iterable[float]) -> str:
 
 
 def problems(outcomes: Sequence[Outcome]) -> list[str]:
-    """Each problem once, with the scenario and the copies that have it."""
+    """Return each different problem once, with the scenario and the copies that have this problem."""
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for outcome in outcomes:
         for problem in outcome.problems:

@@ -1,4 +1,4 @@
-"""Run the acceptance test: request the copies, wait for them and check them, stage by stage."""
+"""Runs the stages of the acceptance test: requests copies, waits for them and checks them."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,9 +17,9 @@ from .proxy import ImpatientProxy
 from .scenarios import Stage
 from .settings import Settings, Site
 
-# Of the commands of a batch, so many wait for the end of their copies; the others end at once.
+# This many commands of a group wait for the end of their copies. The others end at once.
 WAITING_COMMANDS = 3
-# Copies that are compared at the same time.
+# The number of copies that are compared at the same time.
 COMPARED_AT_ONCE = 4
 
 
@@ -31,13 +31,13 @@ class Run:
         self._client = MoodleClient(site.url, site.own_token)
         self._comparison = Comparison(self._client, site.category, site.time_zone)
         self._deadline = time.monotonic() + settings.limit
-        # Of every request that was made, and what concerns no single one.
+        # The outcome of every request, and the problems that concern no single request.
         self.outcomes: list[Outcome] = []
         self.problems: list[str] = []
         self.notes = [self._comparison.note] if self._comparison.note else []
 
     def execute(self, stages: Sequence[Stage], children: ProcessGroup) -> None:
-        """Raises Failed where a process of dupdash ends or does not answer."""
+        """Run all stages. Raises Failed if a process of dupdash ends or does not answer."""
         token = self._prepare(children)
         for stage in stages:
             if not self._time_is_over:
@@ -133,9 +133,9 @@ class Run:
         return request.refused_if == RefusedIf.STOCK_SITE and NATIVE not in self._client.functions()
 
     def _wait(self, processes: Sequence[ManagedProcess], dupdash: Dupdash) -> bool:
-        """Wait until every command and every job has ended. Returns False if the time of the run is over before.
+        """Wait until every command and every job has ended. Returns False if the run reaches its time limit before.
 
-        A command that was just started has no job yet.
+        The commands are awaited, too, because a command that was just started has no job yet.
         """
         while dupdash.commands_run or count_unfinished(self._installation.database):
             if self._time_is_over:
@@ -171,7 +171,7 @@ class Run:
             outcome.problems.append(f"could not be compared with its source: {fault}")
 
     def _answer_problems(self, outcome: Outcome, dupdash: Dupdash) -> Iterator[str]:
-        """What the entrances say about a copy that the database says succeeded."""
+        """Yield problems of a copy that succeeded according to the database, if command, web service or page differ."""
         job = outcome.job
         command = dupdash.waiting_commands.get(outcome.request.stored_shortname)
         if command and command.status is None:

@@ -1,4 +1,4 @@
-"""The scenarios of a run: which copies are requested, at which concurrency, and whether through the proxy."""
+"""Defines the scenarios of an acceptance run: the copies, the concurrency, and whether answers are lost."""
 
 import itertools
 import secrets
@@ -10,19 +10,19 @@ from .copies import CopyRequest, Entrance, RefusedIf
 from .settings import COPIES_AT_1, COPIES_AT_4, COPIES_WITH_DATES, SHORT_COPIES, Settings, Site
 
 PREFIX = "acceptance-"
-# Start of the first copy with dates; each further one starts a week later. Clocks change between them.
+# The start date of the first copy with dates. Each further copy starts a week later. In between the clocks change.
 FIRST_START = date(2030, 2, 4)
 SHORT_NAME_LONGEST = 100
 FULL_NAME_LONGEST = 254
 
-# In turn. A command starts a Python, and a form is three pages: many of them would slow down the Moodle beside them.
+# Copies use these ways in turn. Commands and forms are rarer, because each starts a Python or loads three pages.
 ENTRANCES = (
     *(Entrance.WEB_SERVICE, Entrance.FORM, Entrance.WEB_SERVICE, Entrance.COMMAND),
     *(Entrance.WEB_SERVICE, Entrance.FORM, Entrance.WEB_SERVICE, Entrance.WEB_SERVICE),
 )
 QUICKEST_FIRST = (Entrance.WEB_SERVICE, Entrance.FORM, Entrance.COMMAND)
 
-# What is appended to the short name, and what to the full name.
+# The suffixes of the short name and of the full name.
 ODD_NAMES = {
     "several languages": (
         "-lang",
@@ -38,7 +38,7 @@ ODD_NAMES = {
     "Chinese": ("-生物学", " 生物学概论"),
     "percent, slash and backslash": ("-50%/a\\b+c", " 100 % of a/b\\c + d?e#f"),
 }
-# Pairs of short names of which Moodle's database may take the second for the first.
+# Pairs of short names that Moodle's database may treat as equal.
 EQUAL_NAMES = {
     "emoji": ("-cell 🧬", "-cell 🚀"),
     "accent": ("-etude", "-étude"),
@@ -62,7 +62,7 @@ NOT_ON_A_STOCK_SITE = {"users": True, "enrolments": False}
 
 @dataclass(frozen=True)
 class Stage:
-    """Copies that are made while dupdash runs with one concurrency. Each batch begins when the last has ended."""
+    """Copies that are made while dupdash runs with one concurrency. Each group begins when the last one has ended."""
 
     concurrency: int
     through_proxy: bool
@@ -70,7 +70,7 @@ class Stage:
 
 
 class Namer:
-    """Names that no other run has. Every short name begins with ``prefix``, by which the copies are found again."""
+    """Creates unique names. Every short name begins with ``prefix``, by which the cleanup finds the copies."""
 
     def __init__(self) -> None:
         self.prefix = f"{PREFIX}{secrets.token_hex(4)}"
@@ -100,14 +100,14 @@ def _every_stage(settings: Settings, site: Site, namer: Namer) -> tuple[Stage, .
     return (
         Stage(1, False, (plan.plain("concurrency 1", COPIES_AT_1),)),
         Stage(4, False, (plan.plain("concurrency 4", COPIES_AT_4), *special)),
-        # dupdash watches a hidden copy whose answer was lost for a minute: too long for the short form.
+        # dupdash checks a hidden copy whose answer was lost for a minute, which is too long for the short form.
         Stage(4, True, ((*lost, *plan.hidden("answers lost, hidden")),)),
         Stage(8, False, (at_8, plan.people_and_dates(COPIES_WITH_DATES))),
     )
 
 
 class _Plan:
-    """Makes the requests of each scenario, from one source after another and by one entrance after another."""
+    """Creates the requests of each scenario, using the sources and the ways to request a copy in turn."""
 
     def __init__(self, site: Site, namer: Namer) -> None:
         self._site = site
@@ -116,7 +116,7 @@ class _Plan:
         self._entrances = itertools.cycle(ENTRANCES)
 
     def plain(self, scenario: str, copies: int) -> tuple[CopyRequest, ...]:
-        """The quickest entrance comes first: the queue then holds enough to keep every slot busy."""
+        """Return plain copies. The fastest way to request one comes first, so that all slots are soon busy."""
         requests = [self._request(scenario) for _ in range(copies)]
         return tuple(sorted(requests, key=lambda request: QUICKEST_FIRST.index(request.entrance)))
 

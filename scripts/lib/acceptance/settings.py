@@ -1,4 +1,4 @@
-"""The settings of an acceptance run: the site, and how much is copied there."""
+"""Parses the settings of an acceptance run: the site, and the number of copies."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..cli import UsageError
 
-# The copies at each concurrency: one, three and many from each of eight sources.
+# The numbers of copies at each concurrency: one, three, and many from each of eight sources.
 COPIES_AT_1 = 8
 COPIES_AT_4 = 24
 COPIES_AT_8 = 200
@@ -33,11 +33,11 @@ them at its end, also after Ctrl-C. Its exit status is 0 where everything was as
 
 @dataclass(frozen=True)
 class Site:
-    """The Moodle of the run."""
+    """The Moodle site of the run, with its tokens, sources and category."""
 
     url: str
     token: str
-    # Of the client that compares and removes.
+    # The token of the client that compares and deletes courses.
     own_token: str
     sources: tuple[int, ...]
     people_source: int
@@ -47,20 +47,20 @@ class Site:
 
 @dataclass(frozen=True)
 class Settings:
-    # None: the run starts the embedded Moodle.
+    # None to start the embedded Moodle.
     site: Site | None
     short: bool
     copies: int
-    # Only the stages with this concurrency; None for all.
+    # Run only the stages with this concurrency; None for all stages.
     concurrency: int | None
-    # Seconds after which the proxy answers 504.
+    # The proxy answers 504 after this many seconds.
     patience: float
-    # Seconds that the whole run may take, without its cleanup.
+    # The time limit of the whole run in seconds, without the cleanup.
     limit: float
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
-    """Parse the arguments. Raises UsageError that names what is missing."""
+    """Parse the arguments. Raises UsageError with the name of a missing setting."""
     parser = argparse.ArgumentParser(
         prog="scripts/acceptance",
         description="Makes copies on a Moodle in each way that dupdash offers, and compares each copy with its source.",
@@ -82,14 +82,14 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         short=chosen.short,
         copies=chosen.copies or (SHORT_COPIES if chosen.short else COPIES_AT_8),
         concurrency=chosen.concurrency,
-        # A copy takes the embedded Moodle of the short form about 2 s.
+        # In the short form a copy takes about 2 s in the embedded Moodle.
         patience=chosen.proxy_seconds or (4.0 if site else 1.0),
         limit=60.0 * (chosen.minutes or (8 if chosen.short else 30)),
     )
 
 
 def _site(chosen: argparse.Namespace, environment: Mapping[str, str]) -> Site | None:
-    """The site of the settings, or None for the embedded one of the short form."""
+    """Return the site that the settings name, or None for the embedded Moodle of the short form."""
     url = environment.get("MOODLE_URL", "").rstrip("/")
     if chosen.short and not url:
         return None

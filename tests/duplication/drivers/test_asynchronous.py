@@ -1,4 +1,4 @@
-"""A site with the proposed asynchronous services: one call starts the copy, housekeeping follows it."""
+"""Tests the asynchronous driver with the proposed services: one call starts a copy, and housekeeping follows it."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -49,13 +49,13 @@ def moodle(settings: Any) -> Iterator[Moodle]:
 
 @pytest.fixture
 def plugin(settings: Any) -> Iterator[Moodle]:
-    """A site that also answers for many copies in one call."""
+    """A site with the plugin, which returns the status of many copies in one call."""
     with serving(settings, Moodle(speed=50, native=True)) as moodle:
         yield moodle
 
 
 def followed_to_the_end(job: DuplicationJob, moodle: Moodle, clock: Clock) -> DuplicationJob:
-    """Housekeeping follows it while the site works; only then the clock is put forward."""
+    """Have housekeeping follow the job to its end. The clock is moved forward only after the site has finished."""
 
     def settled() -> bool:
         check_next(job, clock)
@@ -128,7 +128,7 @@ def test_copy_in_the_background_holds_a_slot(moodle: Moodle, settings: Any) -> N
 
 
 def test_reported_progress_is_shown_and_never_goes_back(moodle: Moodle, clock: Clock) -> None:
-    """The site's own jump to 1 and back, and start again in the second phase (measured)."""
+    """The shown progress never decreases, although the site's progress jumps to 1 and restarts in the second phase."""
     figures = [0.0]
     with moodle.held_at("backup", "hidden", "renamed", "content"):
         job = run_worker(submit())
@@ -161,7 +161,7 @@ def test_lower_reported_progress_is_ignored(moodle: Moodle, clock: Clock) -> Non
 
 
 def test_hidden_copy_uses_the_synchronous_driver(moodle: Moodle) -> None:
-    """The proposed service has no parameter for it."""
+    """A hidden copy uses the synchronous driver, because the proposed service has no parameter for visibility."""
     job = run_worker(submit(visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert moodle.course("NEW-1").visible == 0
@@ -182,7 +182,7 @@ def test_copy_that_the_site_calls_failed_is_checked(moodle: Moodle, clock: Clock
 
 
 def test_copy_that_died_on_the_site_is_checked_at_the_deadline(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """PHP was killed: the site says the same for ever."""
+    """If PHP is killed, the site reports the same status for ever, and the copy is checked at the deadline."""
     settings.CHECK_LIMIT_UNKNOWN = 600
     settings.FOLLOW_INTERVAL = 20
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
@@ -197,7 +197,7 @@ def test_copy_that_died_on_the_site_is_checked_at_the_deadline(moodle: Moodle, c
     assert job.may_have_left_course
 
 
-# --- a site that speaks of another duplication -----------------------------------------------------------------------
+# --- Answers about another duplication --------------------------------------------------------------------------------
 
 
 def check_several_times(job: DuplicationJob, clock: Clock) -> None:
@@ -263,7 +263,7 @@ def test_status_that_contradicts_the_result_is_ignored(moodle: Moodle, clock: Cl
         assert job.state == State.RUNNING, timeline_of(job)
 
 
-# --- a site that cannot be asked -------------------------------------------------------------------------------------
+# --- A site that does not answer --------------------------------------------------------------------------------------
 
 
 def test_refused_token_pauses_dispatch_while_following(moodle: Moodle, clock: Clock) -> None:
@@ -361,7 +361,7 @@ def test_forced_driver_without_its_functions_pauses_dispatch(moodle: Moodle, set
     assert STATUS in MoodleHealth.current().fault_message
 
 
-# --- a site that answers for many copies in one call -----------------------------------------------------------------
+# --- A site that returns the status of many copies in one call --------------------------------------------------------
 
 
 def sources(moodle: Moodle, count: int) -> list[str]:
@@ -370,7 +370,7 @@ def sources(moodle: Moodle, count: int) -> list[str]:
 
 
 def started(moodle: Moodle, count: int) -> list[DuplicationJob]:
-    """Copies that the site works on, of a source each."""
+    """Create jobs whose copies the site is making, each with its own source."""
     return [run_worker(submit(source, f"NEW-{number}")) for number, source in enumerate(sources(moodle, count))]
 
 
@@ -462,7 +462,7 @@ def test_failure_names_the_reason_that_the_site_reports(plugin: Moodle, clock: C
 
 
 def test_lost_answers_do_not_delay_the_end_of_a_followed_copy(plugin: Moodle, clock: Clock) -> None:
-    """Each lookup takes long; the copy that is done is noticed between two of them."""
+    """A finished copy is noticed soon, even if housekeeping makes slow lookups for jobs whose answer was lost."""
     job = run_worker(submit())
 
     def done() -> bool:

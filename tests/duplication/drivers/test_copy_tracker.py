@@ -1,4 +1,4 @@
-"""The copy tracker, fed with lookups of a whole life of a course: shuffled, repeated, missing, beside other courses."""
+"""Tests the copy tracker with lookups in any order, repeated or missing, and with other courses beside the copy."""
 
 from dataclasses import dataclass, replace
 
@@ -23,7 +23,7 @@ OURS = 500
 WANTED = ExpectedCopy("NEW-1", "New one", 2, "SRC", frozenset({7, 401, 402}), gap=10.0)
 STILL = 40.0
 
-# Of other courses: there before under the source's name, a person's restore meanwhile, somebody's of another kind.
+# Other courses: one that existed before with the source's name, a person's restore, and an unrelated course.
 BEFORE = CourseSnapshot(401, "SRC_1", "Source copy 1", True, 2)
 BEFORE_IN_THE_WAY = CourseSnapshot(402, "NEW-1", "New one", True, 2)
 PERSONS = CourseSnapshot(501, "SRC_3", "Source copy 3", True, 2)
@@ -35,7 +35,7 @@ DONE = CourseSnapshot(OURS, "NEW-1", "New one", True, 2)
 
 
 def lookup(at: float, *courses: CourseSnapshot, sections: int | None = None, named: bool = False) -> Observation:
-    """``sections``: the contents of every course were read, and have so many sections with two activities each."""
+    """Return a lookup. ``sections``: every course has this many sections with two activities each; None: not read."""
     if sections is not None:
         courses = tuple(replace(course, sections=sections, activities=2 * sections) for course in courses)
     return Observation(at, courses, requested_name_looked_up=named)
@@ -50,7 +50,7 @@ def after(*lookups: Observation, evidence: CopyEvidence | None = None) -> CopyEv
 
 @dataclass(frozen=True)
 class Moment:
-    """What Moodle holds of our copy at a time; ``shown`` None: no row yet."""
+    """The state of the copy in Moodle at one time. ``shown`` is None while the course does not exist."""
 
     at: float
     shown: CourseSnapshot | None
@@ -59,7 +59,7 @@ class Moment:
 
 @st.composite
 def healthy_copies(draw: st.DrawFn) -> list[Moment]:
-    """A healthy copy, as long as it may take: backup, hidden row, renamed, contents, done; sampled at some times."""
+    """Generate states of a copy without faults: backup, hidden, renamed, contents, done, at several times."""
     steps = [(None, 0), (HIDDEN, 0), (RENAMED, 0), (RENAMED, 4), (DONE, 4)]
     ends, at = [], 0.0
     for share in (20.0, 1.0, 12.0, 4.0, 10.0):
@@ -76,7 +76,7 @@ def healthy_copies(draw: st.DrawFn) -> list[Moment]:
 def looked_up(
     moment: Moment, evidence: CopyEvidence, others: list[CourseSnapshot], *, named: bool, temporary: bool
 ) -> Observation:
-    """What a round of lookups shows: known courses by their ids, temporary names, the requested one if ``named``."""
+    """Return what a round of lookups shows: known courses by id, temporary names, with ``named`` the requested name."""
     there = {course.id: course for course in (*others, *([moment.shown] if moment.shown else []))}
     followed = [evidence.own.id] if evidence.own else [course.id for course in evidence.candidates]
     shown = {id: there[id] for id in followed if id in there}
@@ -114,7 +114,7 @@ def test_copy_is_never_finished_before_its_names_are_back(
 def test_evidence_survives_lookups_out_of_order_repeated_and_missing(
     life: list[Moment], there: list[CourseSnapshot], shuffle: "st.DataObject", data: st.DataObject
 ) -> None:
-    """Two workers may look up at once: nothing wrong is ever concluded, and a proof never changes."""
+    """Lookups in any order, repeated or missing, never lead to a wrong conclusion, and a proof never changes."""
     moments = [moment for moment in life for _ in range(data.draw(st.integers(0, 2)))]
     shuffle.shuffle(moments)  # type: ignore[attr-defined]
     evidence = CopyEvidence()
@@ -133,7 +133,7 @@ def test_evidence_survives_lookups_out_of_order_repeated_and_missing(
 
 @given(healthy_copies(), st.data())
 def test_healthy_copy_is_never_called_partial(life: list[Moment], data: st.DataObject) -> None:
-    """``still`` is a whole expected duration; no step of a copy lasts that long."""
+    """A copy without faults never counts as partial, because no step lasts as long as the limit."""
     evidence = CopyEvidence()
     for moment in life:
         kinds = {"named": data.draw(st.booleans()), "temporary": data.draw(st.booleans())}
@@ -143,7 +143,7 @@ def test_healthy_copy_is_never_called_partial(life: list[Moment], data: st.DataO
 
 @given(st.sampled_from([(HIDDEN, 0), (HIDDEN, 1), (RENAMED, 0), (RENAMED, 4)]), st.floats(1, 1000))
 def test_unchanged_copy_counts_as_partial_after_the_limit(left: tuple[CourseSnapshot, int], every: float) -> None:
-    """PHP died at some moment; the lookups go on."""
+    """If PHP is killed in any step, the unchanged course counts as partial after the limit."""
     course, sections = left
     shown = replace(course, sections=sections, activities=0)
     evidence = after(Observation(0, (shown,)))
@@ -154,13 +154,13 @@ def test_unchanged_copy_counts_as_partial_after_the_limit(left: tuple[CourseSnap
         assert rounds < 100
         evidence = after(Observation(rounds * every, (shown,)), evidence=evidence)
     assert rounds * every >= STILL
-    # However long the gaps: it was looked up more than once or twice.
+    # This requires several lookups, however long the time between them.
     assert rounds >= min(3, STILL / every)
 
 
 @given(healthy_copies(), others)
 def test_finished_copy_is_found(life: list[Moment], there: list[CourseSnapshot]) -> None:
-    """Whatever was missed: lookups of the finished copy show it, unless something else is in its way."""
+    """A finished copy is found, whatever lookups were missed before, unless another course makes it ambiguous."""
     evidence = CopyEvidence()
     end = life[-1].at
     for moment in [*life, Moment(end + 1, DONE, 4), Moment(end + 2, DONE, 4)]:
@@ -177,7 +177,7 @@ def test_evidence_is_the_same_after_a_restart(life: list[Moment], data: st.DataO
         assert CopyEvidence.from_json(evidence.to_json()) == evidence
 
 
-# --- single judgements -------------------------------------------------------------------------------------
+# --- Single rules ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_candidate_in_another_category_shows_no_restore() -> None:
 
 
 def test_hidden_course_with_an_empty_section_is_never_finished() -> None:
-    """A restore that failed at once leaves it; Moodle makes the first section when somebody opens it."""
+    """A hidden course with one empty section is never a finished copy: a failed restore may leave such a course."""
     shell = replace(HIDDEN, sections=1, activities=0)
     evidence = after(lookup(1, HIDDEN, sections=0), *(Observation(2.0 + at, (shell,)) for at in range(int(STILL))))
     assert evidence.course_id == OURS
@@ -228,7 +228,7 @@ def test_hidden_course_with_an_empty_section_is_never_finished() -> None:
 
 
 def test_hidden_row_is_no_copy_because_of_wrong_contents() -> None:
-    """PHP died right there, and answers with the contents of another course come in."""
+    """A hidden row does not become a finished copy if an answer has the contents of another course."""
     evidence = after(lookup(1, HIDDEN, named=True))
     for at in range(2, int(STILL)):
         evidence = after(lookup(at, HIDDEN, sections=4), evidence=evidence)
@@ -239,11 +239,11 @@ def test_hidden_row_is_no_copy_because_of_wrong_contents() -> None:
 
 
 def test_finished_copy_may_be_hidden() -> None:
-    """It was requested like that, or somebody hid it at once."""
+    """A hidden course can be a finished copy: it was requested hidden, or somebody hid it."""
     done = replace(DONE, visible=False)
     renamed = after(lookup(1, RENAMED), lookup(2, done, sections=4))
     assert judge(renamed, STILL) == Verdict.FINISHED
-    # Its temporary name was never seen: then it has to stay like that for a whole duration.
+    # If its temporary name was never seen, the course must stay unchanged for a whole expected duration.
     evidence = CopyEvidence()
     for at in range(2, int(STILL) + 10):
         evidence = after(lookup(at, done, sections=4, named=True), evidence=evidence)
@@ -251,7 +251,7 @@ def test_finished_copy_may_be_hidden() -> None:
 
 
 def test_long_gaps_between_lookups_are_not_counted_as_observed() -> None:
-    """Moodle stood still itself, or a clock was set: nobody saw the course stand still meanwhile."""
+    """A long gap between two lookups does not count as time in which the course was unchanged."""
     times = (2.0, 4.0, 10.0, 10.0 + 50 * STILL, 10.0 + 100 * STILL)
     evidence = after(lookup(1, RENAMED), *(lookup(at, RENAMED, sections=0) for at in times))
     assert judge(evidence, STILL) == Verdict.IN_PROGRESS
@@ -282,14 +282,14 @@ def test_missing_course_of_an_answer_is_gone() -> None:
 
 
 def test_two_courses_that_could_be_the_copy_prove_nothing() -> None:
-    """Three calls at once made three courses of one name: nobody can tell which is whose."""
+    """If two courses could be the copy, neither is proven, for example after simultaneous calls with one name."""
     evidence = after(lookup(1, DONE, replace(DONE, id=OURS + 1), named=True))
     assert evidence.course_id is None
     assert [candidate.id for candidate in evidence.candidates] == [OURS, OURS + 1]
 
 
 def test_changing_candidate_postpones_the_verdict_on_others() -> None:
-    """One is a person's finished restore, the other one goes on."""
+    """While one candidate still changes, other candidates are not judged."""
     evidence = CopyEvidence()
     for at in range(0, 3 * int(STILL), 5):
         evidence = after(lookup(at, PERSONS), lookup(at, replace(RENAMED, sections=at)), evidence=evidence)

@@ -1,4 +1,4 @@
-"""The observer beside one copy that lives or dies at any pace, while looks go wrong, are told twice or do not come."""
+"""Tests the copy tracker with random sequences: a copy at any pace, killed PHP, and wrong or missing lookups."""
 
 from dataclasses import replace
 
@@ -20,19 +20,19 @@ from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
 OURS = 500
 GAP = 10.0
 WANTED = ExpectedCopy("NEW-1", "New one", 2, "SRC", frozenset({7}), gap=GAP)
-# A course must stand still for at least that many gaps, however short its life should be (CHECK_STILL_LEAST).
+# A course must be unchanged for at least this many lookups, however short the copy is (CHECK_STILL_LEAST).
 STILL_LEAST = 30 * GAP
-# More often than this, within one life, neither a Moodle nor a clock stands still.
+# Moodle or a clock stands still at most this often during one copy.
 STALLS_MOST = 15
 HIDDEN = CourseSnapshot(OURS, "NEW-1", "New one", False, 2)
 RENAMED = CourseSnapshot(OURS, "SRC_2", "Source copy 2", True, 2)
-# What others may make meanwhile: their own restore of the source, and courses that carry one of our names.
+# Courses that other people may create: their own restore of the source, and courses with one of our names.
 STRANGERS = [
     CourseSnapshot(601, "SRC_3", "Source copy 3", True, 2),
     CourseSnapshot(602, "new-1", "Somebody's", False, 2),
     CourseSnapshot(603, "NEW-1", "New one", True, 9),
 ]
-# The share of its life that a copy spends in each step: nothing, the row, renamed, with contents, done for ever.
+# The share of its duration that a copy spends in each step: backup, hidden, renamed, with contents, done.
 SHARES = (0.5, 0.02, 0.34, 0.14)
 
 
@@ -56,7 +56,7 @@ class OneCopy(RuleBasedStateMachine):
     def begin(self, life: float, visible: bool) -> None:
         self.life, self.done = life, replace(HIDDEN, visible=visible)
 
-    # Whoever looks does so at least some ten times in the life of a copy, as housekeeping does.
+    # A copy is looked up at least about ten times, as housekeeping does.
     @rule(share=st.floats(0.001, 0.1))
     def time_passes(self, share: float) -> None:
         self.now += share * self.life
@@ -65,7 +65,7 @@ class OneCopy(RuleBasedStateMachine):
     @precondition(lambda self: self.stalls < STALLS_MOST)
     @rule(seconds=st.floats(1, 100_000))
     def moodle_and_we_stand_still(self, seconds: float) -> None:
-        """Or a clock is set forward."""
+        """Let time pass without any change, as if Moodle stood still or a clock was set forward."""
         self.stalls += 1
         self.now += seconds
         self.look_once_more()
@@ -83,7 +83,7 @@ class OneCopy(RuleBasedStateMachine):
         self.wrong_in_a_row = 0
         return self.told(self.look(4 if self.step() >= 3 else 0))
 
-    # Answers that are wrong for a whole duration, and always in the same way, are beyond anybody.
+    # Answers that are wrong in the same way for a whole duration cannot be detected.
     @precondition(lambda self: self.wrong_in_a_row < 5)
     @rule(target=looks, sections=st.integers(0, 5))
     def look_at_the_contents_of_another_course(self, sections: int) -> Observation:
@@ -136,7 +136,7 @@ class OneCopy(RuleBasedStateMachine):
 
     @invariant()
     def what_is_likely_partial_stood_still(self) -> None:
-        """Strangers may stand still for long; a copy of ours that was seen does not, while it lives."""
+        """Check that a course counts as probably partial only after it was unchanged, unlike a running copy."""
         if self.verdict() == Verdict.LIKELY_PARTIAL and OURS in {one.id for one in self.evidence.candidates}:
             assert not self.alive
 

@@ -1,4 +1,4 @@
-"""A copy that was asked for hidden looks in the end like the row that a restore begins with, but for its contents."""
+"""Tests copies that were requested hidden, which only their contents distinguish from an empty shell."""
 
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def job_with_unseen_copy(moodle: Moodle, settings: Any, **rest: Any) -> DuplicationJob:
-    """A checked job: Moodle made the copy, no lookup showed it, and the answer was lost."""
+    """A job in *checking*: Moodle made the copy, no lookup has shown it, and the answer was lost."""
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set("reset_after", count=1)
     return run_worker(submit(visible=False, **rest))

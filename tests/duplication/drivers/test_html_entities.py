@@ -1,4 +1,4 @@
-"""Names that hold entities: ``A&amp;B`` and ``A&B`` are two names, because names are read raw."""
+"""Tests names with HTML entities: ``A&amp;B`` and ``A&B`` are different names, because names are read raw."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.duplication.support import Clock, Moodle, check_until_ended, reason, 
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
 
-# Of the sandbox: its names hold "&amp;".
+# A course of the sandbox whose names contain "&amp;".
 ENTITIES = "ENT-&amp;"
 
 

@@ -1,4 +1,4 @@
-"""Looks at Moodle: the baseline before sending, and what one look shows."""
+"""Tests lookups in Moodle: the baseline before a request is sent, and what one round of lookups shows."""
 
 import time
 from typing import Any
@@ -43,7 +43,7 @@ def test_baseline_holds_the_first_free_name_and_two_beyond(moodle: Moodle, clien
 
 
 def test_baseline_holds_the_courses_that_have_such_a_name(moodle: Moodle, client_of: MoodleClient) -> None:
-    """Moodle skips a number whose full name is taken, so that there may be gaps."""
+    """The baseline has the courses with temporary names, also after a gap, because Moodle skips taken full names."""
     there = [moodle.add("SRC_1").id, moodle.add("src_2").id, moodle.add("SRC_4").id]
     told, present = names(client_of, "SRC")
     assert told == [f"SRC_{counter}" for counter in range(1, 6)]
@@ -51,7 +51,7 @@ def test_baseline_holds_the_courses_that_have_such_a_name(moodle: Moodle, client
 
 
 def test_baseline_leaves_out_names_that_sent_jobs_requested(moodle: Moodle, client_of: MoodleClient) -> None:
-    """A lookup of such a name could find the new course of that job in its first milliseconds, and break it."""
+    """The baseline leaves out names that a sent job requested, because a lookup could break the copy of that job."""
     a_job(State.RUNNING, "src_1", sent_at=timezone.now())
     a_job(State.QUEUED, "SRC_2", source_id=7)
     assert names(client_of, "SRC")[0] == ["SRC_2", "SRC_3", "SRC_4"]
@@ -85,7 +85,7 @@ def test_long_short_name_is_cut_as_moodle_does(moodle: Moodle, client_of: Moodle
     ],
 )
 def test_course_is_due_after_three_times_the_expected_backup(job: dict[str, Any], seconds: int) -> None:
-    """At least after a minute; without history by the number of activities."""
+    """A course is overdue after three times the expected backup, at least a minute, or by its number of activities."""
     sent = DuplicationJob(sent_at=timezone.now(), **job)
     assert sent.sent_at is not None
     assert (course_due_at(sent) - sent.sent_at).total_seconds() == seconds
@@ -116,11 +116,11 @@ def test_requested_name_is_not_looked_up_while_a_candidate_changes(clock: Clock,
     assert may_look_up_requested_name(job, CopyEvidence(courses=(seen,))) is may
 
 
-# --- one look -----------------------------------------------------------------------------------------------
+# --- One round of lookups ----------------------------------------------------------------------------------------
 
 
 def wish(moodle: Moodle, shortname: str = "NEW-1") -> tuple[ExpectedCopy, Background]:
-    """What is wanted, and somebody who asks Moodle for it."""
+    """A request for a copy, with a function that sends it to Moodle in the background."""
     source = moodle.course("AT&T")
 
     def ask() -> None:
@@ -142,7 +142,7 @@ def look_up(client: MoodleClient, evidence: CopyEvidence, wanted: ExpectedCopy, 
 
 
 def test_each_step_of_a_copy_is_seen(moodle: Moodle, client_of: MoodleClient) -> None:
-    """The row under the requested names is not looked for; the course is followed by its id once it was seen."""
+    """Lookups show each step of a copy from its temporary name on. Later lookups use the id of the course."""
     wanted, asking = wish(moodle)
     evidence = CopyEvidence()
     seen = []
@@ -166,7 +166,7 @@ def test_each_step_of_a_copy_is_seen(moodle: Moodle, client_of: MoodleClient) ->
 
 
 def test_hidden_row_and_later_contents_are_no_finished_copy(moodle: Moodle, client_of: MoodleClient) -> None:
-    """The contents are read after the names, and a busy Moodle takes its time: the restore has gone on."""
+    """The names of a hidden row with contents that were read later do not count as a finished copy."""
     wanted, asking = wish(moodle)
     with moodle.held_at("hidden", "content"), asking:
         moodle.wait_for_step("hidden")
@@ -179,7 +179,7 @@ def test_hidden_row_and_later_contents_are_no_finished_copy(moodle: Moodle, clie
         evidence = look_up(client_of, CopyEvidence(), wanted, requested_name=True)
         (course,) = evidence.courses
         assert course.sections > 0
-        # By what was read last, or a person is told that it looks complete, and after an error it is taken for that.
+        # The names are read again after the contents. Otherwise the course would wrongly count as complete.
         assert (course.shortname, course.has_names_and_contents, course.complete) == ("AT&T_1", False, False)
         assert judge(evidence, 60) == Verdict.IN_PROGRESS
         moodle.gates.release()
@@ -187,7 +187,7 @@ def test_hidden_row_and_later_contents_are_no_finished_copy(moodle: Moodle, clie
 
 
 def test_requested_temporary_name_is_no_finished_copy(moodle: Moodle, client_of: MoodleClient) -> None:
-    """Somebody requested AT&T_1, which is what restore calls a copy of AT&T while it works."""
+    """A course with the requested name AT&T_1 is no proof of a finished copy, because this is also a temporary name."""
     wanted, asking = wish(moodle, "AT&T_1")
     evidence = CopyEvidence()
     with moodle.held_at("content"), asking:

@@ -1,4 +1,4 @@
-"""A site with the Moodle plugin: repeated starts, its queue and cron, its result as proof, cancelling."""
+"""Tests a site with the Moodle plugin: repeated starts, queue and cron, its result as proof, cancelling."""
 
 import time
 from collections.abc import Iterator
@@ -128,7 +128,7 @@ def test_copies_of_one_source_run_at_the_same_time(moodle: Moodle, clock: Clock)
     assert {ended(job, clock).state for job in made} == {State.SUCCEEDED}
 
 
-# --- While Moodle works -----------------------------------------------------------------------------------
+# --- While Moodle makes the copy --------------------------------------------------------------------------
 
 
 def test_only_the_status_is_read_while_moodle_works(moodle: Moodle, clock: Clock) -> None:
@@ -177,7 +177,7 @@ def test_progress_is_the_sites_and_never_goes_back(moodle: Moodle, clock: Clock)
     assert figures[-1] == 1.0
 
 
-# --- How it ends ------------------------------------------------------------------------------------------
+# --- The end of a copy ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -281,7 +281,7 @@ def test_sweep_follows_many_copies_with_one_call(moodle: Moodle, clock: Clock) -
 
 
 def test_copy_is_compared_after_its_end(moodle: Moodle, clock: Clock) -> None:
-    """A comparison lists two courses, and the end of other copies is not noticed meanwhile."""
+    """A copy is verified only after its job has ended, so that the end of other copies is noticed without delay."""
     job = run_worker(submit())
 
     def followed_to_its_end() -> bool:

@@ -1,4 +1,4 @@
-"""Options that the site does not support: refused before anything is sent, at the entrance and again in the driver."""
+"""Tests options that the site does not support: the form and the driver refuse them before a request is sent."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ PEOPLE_WITHOUT_METHODS = {"users": True, "enrolments": False}
 
 
 def count_requests(moodle: Moodle, shortname: str) -> int:
-    """How many requests for this copy Moodle received."""
+    """Return how many requests for this copy Moodle received."""
     return moodle.calls.asked[shortname.casefold()]
 
 
@@ -64,7 +64,7 @@ def test_job_is_refused_when_the_site_changed_after_the_request(moodle: Moodle) 
         ("", "auto", True, "synchronous"),
         ("synchronous", "auto", True, "synchronous"),
         ("asynchronous", "auto", True, "asynchronous"),
-        # The proposed service makes visible copies only.
+        # The proposed service can only make visible copies.
         ("asynchronous", "auto", False, "synchronous"),
         ("asynchronous", "synchronous", True, "synchronous"),
         ("", "asynchronous", True, "asynchronous"),

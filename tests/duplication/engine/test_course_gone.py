@@ -1,4 +1,4 @@
-"""A course that somebody deleted in Moodle while its job was looked up."""
+"""Tests jobs whose course somebody deletes in Moodle while the job is checked."""
 
 import threading
 
@@ -33,7 +33,7 @@ COPY = "core_course_duplicate_course"
 def test_job_fails_when_its_complete_copy_was_deleted(
     moodle: Moodle, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A deploy came between the sight of the whole copy and Moodle's answer, and somebody was quick to delete it."""
+    """A job fails if its complete copy was seen and then deleted by somebody before the job was finished."""
     monkeypatch.setattr(synchronous, "LOOKUPS_FOR_THE_ANSWER", 10**6)
     job = submit()
     over = threading.Event()
@@ -58,7 +58,7 @@ def test_job_fails_when_its_complete_copy_was_deleted(
 
 
 def test_deleted_partial_course_is_not_reported_as_left(moodle: Moodle, clock: Clock) -> None:
-    """After an error the third look decides; the course was there at the second."""
+    """A partial course that somebody deleted between two checks is not reported as left in Moodle."""
     moodle.faults.set("exception_in_restore", step="renamed", errorcode="cannotrestore", count=1)
     job = run_proven(moodle)
     check_next(job, clock)

@@ -1,4 +1,4 @@
-"""An error of Moodle leaves an empty course: dupdash deletes it and sends the request again, at most twice."""
+"""Tests empty shells: dupdash deletes an empty course that an error left, and sends the request again at most twice."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ DELETE = "core_course_delete_courses"
 
 
 def check_until(job: DuplicationJob, clock: Clock, *states: State) -> DuplicationJob:
-    """Check a job again and again, until it has left *checking* for one of these states."""
+    """Check a job repeatedly until it is in one of these states."""
     for _ in range(30):
         job.refresh_from_db()
         if job.state != State.CHECKING:
@@ -104,7 +104,7 @@ def test_account_that_may_not_delete_is_named_on_the_event(moodle: Moodle, clock
 
 @pytest.mark.parametrize("change", [{"visible": 1}, {"fullname": "Mine now"}, {"categoryid": 3}])
 def test_shell_that_somebody_changed_is_not_deleted(moodle: Moodle, clock: Clock, change: dict[str, Any]) -> None:
-    """Also where it changes right before the deletion: it is looked up once more."""
+    """An empty course that somebody has changed is not deleted."""
     job = job_with_shell(moodle)
     (shell,) = moodle.made()
     for _ in range(2):
@@ -124,7 +124,7 @@ def test_shell_that_changes_between_check_and_deletion_is_not_deleted(moodle: Mo
         moodle.change(shell.id, sections=moodle.state.new_sections(4))
 
     def fill_when_found() -> None:
-        # The second lookup by its id within one check is the one before the deletion.
+        # The second lookup by id within one check is the one right before the deletion.
         moodle.when("core_course_get_courses_by_field", lambda: None, about=str(shell.id))
         moodle.when("core_course_get_courses_by_field", fill, about=str(shell.id))
 
@@ -170,7 +170,7 @@ def test_deletion_is_finished_after_the_worker_died_during_it(
     (shell,) = moodle.made()
     for _ in range(2):
         check_next(job, clock)
-    # As the worker left it that began the deletion.
+    # The state in which the dead worker left the job.
     DuplicationJob.objects.filter(pk=job.pk).update(shell_course_id=shell.id)
     client_of.delete_course(shell.id)
     check_until(job, clock, State.QUEUED)

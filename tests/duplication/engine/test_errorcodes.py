@@ -1,4 +1,4 @@
-"""Each error code of Moodle, through the engine: what becomes of the job, and what it says."""
+"""Tests each error code of Moodle with the engine: the state of the job, and the message that it shows."""
 
 from typing import Any
 
@@ -50,11 +50,11 @@ def test_hidden_copy_is_made_hidden(moodle: Moodle) -> None:
     assert moodle.course("NEW-1").visible == 0
 
 
-# --- faults of configuration -------------------------------------------------------------------------------
+# --- Configuration faults ----------------------------------------------------------------------------------
 
 
 def waits_for_the_administrator(job: DuplicationJob, code: str) -> MoodleHealth:
-    """Nothing failed: the job is queued, nothing is given out, and the banner says why and what to do."""
+    """Assert that the job is queued, dispatch is paused, and the banner says why and what to do."""
     job.refresh_from_db()
     assert job.state == State.QUEUED
     assert (job.sent_at, job.dispatched_at, job.attempts) == (None, None, 0)
@@ -106,7 +106,7 @@ def test_missing_function_pauses_dispatch(moodle: Moodle, clock: Clock) -> None:
 
 
 def test_refused_function_pauses_dispatch(moodle: Moodle, clock: Clock) -> None:
-    """The site info still listed the function; the answer is proof that nothing started, and "sent" is withdrawn."""
+    """Dispatch pauses if Moodle refuses the function, although the site info listed it. The job counts as not sent."""
     job = submit()
     moodle.faults.set("forbidden", count=1)
     run_worker(job)
@@ -145,7 +145,7 @@ def test_dispatch_is_paused_without_a_configured_site(settings: Any, clock: Cloc
 
 
 def test_pause_withdraws_dispatched_jobs(moodle: Moodle, clock: Clock) -> None:
-    """Whoever gets the second one's message now gets it in vain."""
+    """A pause withdraws dispatched jobs: a worker that then gets such a message does not run the job."""
     first, second = submit("AT&T", "NEW-1"), submit("5>3", "NEW-2")
     moodle.switches.tokens_revoked = True
     run_worker(first)
@@ -161,7 +161,7 @@ def test_pause_withdraws_dispatched_jobs(moodle: Moodle, clock: Clock) -> None:
 
 
 def test_site_info_alone_does_not_end_the_pause(moodle: Moodle, clock: Clock) -> None:
-    """A site in maintenance answers that to some accounts, and refuses everything else."""
+    """A successful site info call does not end a pause, because a site in maintenance may still refuse other calls."""
     job = submit()
     moodle.faults.set("forbidden", count=1)
     run_worker(job)
@@ -186,7 +186,7 @@ def a_firewall_against(shortname: str, moodle: Moodle) -> None:
 
 
 def test_other_jobs_pass_a_job_that_alone_meets_a_fault(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """A firewall that does not like its name: the first in line must not keep everybody from being served."""
+    """Other jobs run if only one job meets a fault each time, such as a firewall that blocks its name."""
     settings.MOODLE_CONCURRENCY = 1
     a_firewall_against("SELECT-1", moodle)
     first, other = submit("AT&T", "SELECT-1"), submit("5>3", "NEW-2")
@@ -200,14 +200,14 @@ def test_other_jobs_pass_a_job_that_alone_meets_a_fault(moodle: Moodle, clock: C
         pass_time_and_run(clock, settings.RETRY_LONGEST + 1)
     first.refresh_from_db()
     assert first.state == State.FAILED
-    # The first one does not count: nobody's copy had been made by then.
+    # The first fault does not count, because no copy had been made by then.
     assert kinds(first).count("paused") == settings.RETRY_ATTEMPTS
     assert "This happened 9 times, while Moodle made other copies." in reason(first, "failed")
     assert MoodleHealth.current().paused_at is None
 
 
 def test_job_does_not_fail_while_the_site_is_misconfigured(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """The probe cannot see it, and everybody meets it: no job's own fault."""
+    """A job does not fail from a configuration fault that all jobs meet, even if the probe does not detect it."""
     settings.RETRY_ATTEMPTS = 2
     settings.MOODLE_CONCURRENCY = 1
     earlier = run_worker(submit("AT&T", "NEW-0"))
@@ -229,7 +229,7 @@ def test_job_does_not_fail_while_the_site_is_misconfigured(moodle: Moodle, clock
 
 
 def test_repeated_faults_do_not_postpone_the_probe(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Each look at a lost answer meets it, too."""
+    """Configuration faults during checks do not postpone the next probe."""
     settings.CHECK_LONGEST = settings.PROBE_INTERVAL / 3
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set("reset_after", count=1)
@@ -244,7 +244,7 @@ def test_repeated_faults_do_not_postpone_the_probe(moodle: Moodle, clock: Clock,
     assert MoodleHealth.current().probe_at == due
 
 
-# --- refused for good, before anything started --------------------------------------------------------------
+# --- Permanent refusals before a copy was started -------------------------------------------------------------
 
 
 def failed_with(job: DuplicationJob, code: str, moodle: Moodle) -> None:
@@ -256,7 +256,7 @@ def failed_with(job: DuplicationJob, code: str, moodle: Moodle) -> None:
 
 
 def direct(moodle: Moodle, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
-    """A job that no form would let through, told to the workers."""
+    """Create and dispatch a job directly in the database, for a request that the form would refuse."""
     source = moodle.course("AT&T")
     given = {"source_id": source.id, "source_shortname": source.shortname, "source_fullname": source.fullname}
     job = a_job(State.QUEUED, shortname, **(given | columns))
@@ -278,7 +278,7 @@ def test_job_fails_when_its_category_does_not_exist(moodle: Moodle) -> None:
 
 
 def test_unknown_function_is_no_missing_category(moodle: Moodle, clock: Clock) -> None:
-    """Both are ``invalidrecord``; a function that the site does not know is a fault of configuration."""
+    """An unknown function pauses dispatch and does not fail the job, although a missing category has the same code."""
 
     def vanish() -> None:
         moodle.switches.withdrawn = frozenset({COPY})
@@ -332,7 +332,7 @@ def test_front_page_as_source_fails_the_job(moodle: Moodle, clock: Clock, settin
     front = moodle.by_id(1)
     assert front is not None
     job = run_worker(direct(moodle, source_id=1, source_shortname=front.shortname))
-    # Moodle gives this code after its restore has begun: it is looked up what that left.
+    # Moodle sends this code after the restore has begun, so dupdash looks up what the restore left.
     check_until_ended(job, clock)
     assert (job.state, job.failure_code, job.left_partial_course) == (State.FAILED, "backupprecheckerrors", True)
 
@@ -370,7 +370,7 @@ def test_job_fails_with_moodles_message(moodle: Moodle, code: str, message: str)
     assert event.data == {"errorcode": code, "message": message, "debuginfo": ""}
 
 
-# --- not proof of anything -----------------------------------------------------------------------------------
+# --- Errors that prove nothing -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -400,7 +400,7 @@ def test_unknown_code_is_checked_and_then_fails_the_job(
 def test_nothing_started_is_not_trusted_when_a_course_was_seen(
     moodle: Moodle, clock: Clock, settings: Any, code: str
 ) -> None:
-    """Codes that come before a copy begins, and in principle in its middle, too: the course is the better witness."""
+    """If a course was seen, an error code that usually means "nothing was started" is not trusted."""
     settings.CHECK_LIMIT_UNKNOWN = 600
     settings.EMPTY_SHELL_CLEANUP = False
     moodle.faults.set("exception_in_restore", step="hidden", errorcode=code, count=1)
@@ -415,7 +415,7 @@ def test_nothing_started_is_not_trusted_when_a_course_was_seen(
     assert f"id {partial.id}" in reason(job, "failed")
 
 
-# --- nothing can have started: tried again ------------------------------------------------------------------
+# --- Errors after which the request is sent again -------------------------------------------------------------
 
 
 def test_collision_is_retried_with_growing_delays_up_to_a_limit(moodle: Moodle, clock: Clock) -> None:
@@ -455,7 +455,7 @@ def test_retry_succeeds_when_the_collision_is_over(moodle: Moodle) -> None:
 
 
 def test_site_fault_that_returns_once_fails_no_job(moodle: Moodle, settings: Any) -> None:
-    """All met it while the site was misconfigured; it was mended, a copy was made, and it came back."""
+    """A configuration fault of the site that comes back after a successful copy fails no job."""
     settings.MOODLE_CONCURRENCY = 1
 
     def meets_it(job: DuplicationJob) -> None:
@@ -473,7 +473,7 @@ def test_site_fault_that_returns_once_fails_no_job(moodle: Moodle, settings: Any
 
 
 def test_fault_that_all_jobs_meet_fails_no_job(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """One copy was made after the first time; since then the whole site is misconfigured, which no probe can see."""
+    """A configuration fault that all jobs meet fails no job, even if the probe cannot detect it."""
     settings.MOODLE_CONCURRENCY = 1
     moodle.faults.set("forbidden", count=1)
     one, other = submit("AT&T", "A-1"), submit("5>3", "B-1")

@@ -1,4 +1,4 @@
-"""Each fault of the sandbox, through the engine: the final truth, and that nothing was made twice."""
+"""Tests each fault of the sandbox with the engine: the final state is right, and no copy is made twice."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture(autouse=True)
 def short_limits(settings: Any) -> None:
-    """Fewer checks: a course counts as partial after ten minutes, and checking ends after thirty."""
+    """Settings for fewer checks: a course counts as partial after ten minutes, and checking ends after thirty."""
     settings.CHECK_LIMIT_UNKNOWN = 1800
     settings.CHECK_LONGEST = 200
 
@@ -46,7 +46,7 @@ def assert_is_the_copy(job: DuplicationJob, moodle: Moodle) -> None:
 
 
 def assert_not_sent_again(job: DuplicationJob) -> None:
-    """Dispatch a job again, and assert that the worker does nothing."""
+    """Dispatch a job again, and assert that the worker sends nothing."""
     dispatch_again(job)
     before = kinds(job)
     run_worker(job)
@@ -70,7 +70,7 @@ LOST = [
 def test_copy_is_found_when_the_answer_was_lost(
     moodle: Moodle, clock: Clock, settings: Any, fault: str, parameters: dict[str, float], told: str
 ) -> None:
-    # Nothing is seen while the call waits: all that is known comes from looking afterwards.
+    # No lookup is made during the call, so all evidence comes from later checks.
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set(fault, count=1, **parameters)
     job = run_worker(submit())
@@ -88,7 +88,7 @@ def test_copy_is_found_when_the_answer_was_lost(
 def test_job_is_checked_until_the_requested_names_are_back(
     moodle: Moodle, clock: Clock, fault: str, parameters: dict[str, float], told: str
 ) -> None:
-    """The answer is lost in the middle of the restore; nothing is settled before the names are set back."""
+    """A job whose answer is lost during the restore is checked until the copy has its requested names."""
     moodle.faults.set(fault, count=1, **parameters)
     job = submit()
     with moodle.held_at("hidden", "renamed", "content"):
@@ -112,7 +112,7 @@ def test_job_is_checked_until_the_requested_names_are_back(
 
 
 def test_answer_that_names_another_course_is_not_trusted(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Both carry the requested short name; one of them was seen under the temporary name after sending."""
+    """An answer that names another course is not trusted if another course was seen with a temporary name."""
     settings.CHECK_LIMIT_UNKNOWN = 600
     job = submit()
     other = moodle.add("OTHER")
@@ -136,7 +136,7 @@ def test_answer_that_names_another_course_is_not_trusted(moodle: Moodle, clock: 
 
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_course_that_the_answer_names_is_the_copy(moodle: Moodle, clock: Clock, cancelled: bool) -> None:
-    """While it was restored, under its temporary name, a person made a course with all the requested names."""
+    """The course that Moodle's answer names is the copy, even if a person made a course with the same names."""
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
         moodle.wait_for_step("renamed")
@@ -152,7 +152,7 @@ def test_course_that_the_answer_names_is_the_copy(moodle: Moodle, clock: Clock, 
 
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_course_with_another_name_is_not_the_copy(moodle: Moodle, clock: Clock, settings: Any, cancelled: bool) -> None:
-    """A person took the short name between looking and sending, in the same category, for a course not yet shown."""
+    """A hidden course of a person with the same short name but another full name is not taken for the copy."""
     settings.CHECK_LIMIT_UNKNOWN = 600
     job = submit()
     moodle.when(
@@ -168,7 +168,7 @@ def test_course_with_another_name_is_not_the_copy(moodle: Moodle, clock: Clock, 
 
 
 def test_request_that_moodle_never_received_is_unresolved(moodle: Moodle, clock: Clock) -> None:
-    """Nothing was started, and nothing proves it: the job is told from both, and never sent again."""
+    """A request that never reached Moodle becomes unresolved, because nothing proves this, and is not sent again."""
     moodle.faults.set("reset_before", count=1)
     job = run_worker(submit())
     assert job.state == State.CHECKING
@@ -193,7 +193,7 @@ def test_job_is_unresolved_when_php_dies_in_the_backup(moodle: Moodle, clock: Cl
 
 @pytest.mark.parametrize("answer", ["bad_gateway", "reset", "empty"])
 def test_shell_of_a_killed_process_is_a_proven_partial_course(moodle: Moodle, clock: Clock, answer: str) -> None:
-    """It carries the requested names, long after its course was due."""
+    """A course that a killed process left with the requested names is proven to be a partial course of the job."""
     moodle.faults.set("killed_in_restore", step="hidden", answer=answer, count=1)
     job = check_until_ended(run_worker(submit()), clock)
     (partial,) = moodle.made()
@@ -210,7 +210,7 @@ def test_shell_of_a_killed_process_is_a_proven_partial_course(moodle: Moodle, cl
 def test_partial_course_of_a_killed_process_is_a_likely_candidate(
     moodle: Moodle, clock: Clock, settings: Any, step: str, answer: str, seen_in_time: bool
 ) -> None:
-    """It never gets the requested names, and may as well be somebody's own restore."""
+    """A course that a killed process left with a temporary name is only a candidate: it may be another restore."""
     settings.WATCH_INTERVAL = settings.WATCH_INTERVAL if seen_in_time else 3600
     moodle.faults.set("killed_in_restore", step=step, answer=answer, count=1)
     job = run_proven(moodle) if seen_in_time and step == "renamed" else run_worker(submit())
@@ -225,7 +225,7 @@ def test_partial_course_of_a_killed_process_is_a_likely_candidate(
 
 
 def test_finished_copy_is_found_beside_a_manual_restore(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """The answer was lost, and the only course under a temporary name is somebody else's, which stands still."""
+    """A finished copy is found after a lost answer, even if another person's restore has a temporary name."""
     settings.WATCH_INTERVAL = 3600
     job = submit()
     moodle.faults.set("reset_after", count=1)
@@ -317,7 +317,7 @@ def test_copy_is_distinguished_from_a_manual_restore(moodle: Moodle) -> None:
 
 
 def test_manual_restore_stays_a_candidate_when_the_answer_is_lost(moodle: Moodle, clock: Clock) -> None:
-    """Nothing of ours was made; a course named after the source appeared. Nothing proves whose it is."""
+    """A person's restore is only a candidate if the answer is lost, because nothing proves who made the course."""
     moodle.faults.set("persons_restore", count=1)
     moodle.faults.set("killed_in_backup", count=1)
     job = run_worker(submit())
@@ -335,7 +335,7 @@ WRONG_READS = ["wrong_course", "html", "empty", "truncated", "reset_after", "bad
 
 @pytest.mark.parametrize("fault", WRONG_READS)
 def test_wrong_lookups_do_not_change_the_result(moodle: Moodle, fault: str) -> None:
-    """While the copy runs, one read in three answers rubbish, or for another course."""
+    """The result is right although one of three reads gets an invalid answer or one for another course."""
     job = submit()
     with moodle.held_at("backup", "renamed"), working_on(job):
         moodle.wait_for_step("backup")
@@ -352,7 +352,7 @@ def test_wrong_lookups_do_not_change_the_result(moodle: Moodle, fault: str) -> N
 
 
 def test_wrong_answers_do_not_turn_a_shell_into_a_copy(moodle: Moodle, clock: Clock) -> None:
-    """The row that a restore begins with carries the requested names; the contents that come are another course's."""
+    """An empty shell does not become a copy if an answer has the contents of another course."""
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     job = run_worker(submit())
     moodle.faults.set("wrong_course", function="core_course_get_contents", count=2)
@@ -376,7 +376,7 @@ def test_wrong_contents_at_the_beginning_are_not_trusted(moodle: Moodle, clock: 
 
 @pytest.mark.parametrize("fault", WRONG_READS)
 def test_nothing_is_sent_while_lookups_fail(moodle: Moodle, fault: str) -> None:
-    """The baseline must be trustworthy: a read that goes wrong before sending means later, not blindly."""
+    """No request is sent while the lookups before it fail. The job waits and tries again."""
     job = submit()
     moodle.faults.set(fault, function="core_course_get_courses_by_field")
     run_worker(job)

@@ -1,4 +1,7 @@
-"""Nobody looks a course up in its first milliseconds: such a lookup breaks its restore (docs/moodle-behaviour.md)."""
+"""Tests that dupdash never looks up a course in its first milliseconds, because this breaks the course's restore.
+
+See docs/moodle-behaviour.md.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +38,7 @@ LOOKUP = "core_course_get_courses_by_field"
 
 
 def count_lookups(moodle: Moodle) -> Callable[[], int]:
-    """How often a temporary name was looked up so far."""
+    """Count the lookups of a temporary name."""
     found: list[None] = []
 
     def again() -> None:
@@ -47,7 +50,7 @@ def count_lookups(moodle: Moodle) -> Callable[[], int]:
 
 
 def list_category(category_id: int, client: MoodleClient) -> None:
-    """As another program does it: dupdash never lists a category."""
+    """List a category, as another program could. dupdash never does this while copies are made."""
     call = {
         "wstoken": settings.MOODLE_TOKEN,
         "wsfunction": LOOKUP,
@@ -63,7 +66,7 @@ def list_category(category_id: int, client: MoodleClient) -> None:
 def test_lookup_of_a_newborn_course_breaks_its_restore(
     moodle: Moodle, client_of: MoodleClient, clock: Clock, lookup: str
 ) -> None:
-    """As another program does it: the copy answers an error, and leaves a hidden course without contents."""
+    """If another program looks up a new course too early, the copy fails and leaves an empty shell."""
     job = submit()
     with moodle.held_at("newborn"), working_on(job):
         moodle.wait_for_step("newborn")
@@ -104,7 +107,7 @@ def test_worker_does_not_look_up_the_requested_name_during_the_copy(moodle: Mood
 
 
 def test_lost_answer_is_checked_without_the_requested_name(moodle: Moodle, clock: Clock) -> None:
-    """The copy goes on in Moodle; until its course is due only temporary names are looked up."""
+    """After a lost answer, only temporary names are looked up until the course is overdue."""
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
     job = submit()
     with moodle.held_at("newborn", "hidden"):
@@ -147,7 +150,7 @@ def test_search_for_a_source_does_not_touch_a_newborn_course(
 
 
 def test_temporary_name_that_another_job_requested_is_not_looked_up(moodle: Moodle) -> None:
-    """A job requested the short name that restore gives to copies of AT&T; another job copies AT&T meanwhile."""
+    """A temporary name that another job requested as its short name is not looked up."""
     named = submit("5>3", "AT&T_1")
     with moodle.held_at("newborn"), working_on(named):
         moodle.wait_for_step("newborn", "AT&T_1")

@@ -1,4 +1,4 @@
-"""Answers of Moodle that are odd in one place: only what depends on that place does without it."""
+"""Tests answers of Moodle with one invalid part: only the features that need this part do without it."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def test_source_whose_contents_cannot_be_listed_is_copied(moodle: Moodle, fault:
 
 
 def test_unlistable_copy_is_found_when_the_answer_was_lost(moodle: Moodle, clock: Clock) -> None:
-    """The odd activity of the source was copied, too."""
+    """A copy whose contents cannot be listed is found after a lost answer."""
     moodle.faults.set("reset_after", count=1)
     moodle.faults.set("invalid_response", function=CONTENTS)
     job = check_until_ended(run_worker(submit()), clock)

@@ -1,4 +1,4 @@
-"""The site is down: dispatch pauses, no job uses up an attempt or its deadline, and everything resumes by itself."""
+"""Tests outages of Moodle: dispatch pauses, jobs lose no attempts and no checking time, and everything resumes."""
 
 from datetime import timedelta
 from typing import Any
@@ -37,7 +37,7 @@ def take_down(moodle: Moodle, answer: str) -> None:
 
 
 def a_day_of_sweeps(clock: Clock) -> None:
-    """Housekeeping and workers go on as they do, for more time than any job has attempts for."""
+    """Run sweeps and workers for a simulated day, in which a job would use up all its attempts."""
     for _ in range(24):
         clock.forward(3600)
         tasks.sweep()
@@ -83,7 +83,7 @@ def test_queue_survives_an_outage_of_a_day(
 
 
 def test_unsent_request_returns_to_the_queue_without_an_attempt(moodle: Moodle, clock: Clock) -> None:
-    """The connection for the copy itself is refused, after "sent" was committed."""
+    """A job returns to the queue without using up an attempt if the connection for its request is refused."""
     job = submit()
 
     def refuse(instance: JobEvent, **_: Any) -> None:
@@ -115,7 +115,7 @@ def test_copy_request_that_a_proxy_answered_is_never_sent_again(moodle: Moodle, 
 
 
 def test_fault_of_one_job_ends_that_job_while_others_are_copied(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """A firewall answers in place of Moodle whenever this job's name is looked up."""
+    """A job fails if only this job meets a fault while others succeed, such as a firewall that blocks its name."""
     settings.RETRY_ATTEMPTS = 3
     job, other = submit("AT&T", "SELECT-1"), submit("5>3", "NEW-2")
     for _ in range(20):
@@ -167,7 +167,7 @@ def test_nothing_is_looked_up_while_the_site_is_down(moodle: Moodle, clock: Cloc
 
 
 def test_lookup_that_fails_while_the_site_answers_does_not_pause(moodle: Moodle, clock: Clock) -> None:
-    """PHP dies on the contents of this one course."""
+    """A lookup that fails for one course does not pause dispatch while the site answers other calls."""
     moodle.faults.set("killed_in_backup", count=1)
     job = run_worker(submit())
     moodle.faults.set("html", function=BY_FIELD)

@@ -1,4 +1,4 @@
-"""Looking up a lost answer: how often, how long, and what is said in the end."""
+"""Tests checking after a lost answer: the intervals, the time limit, and the final result."""
 
 import time
 from datetime import timedelta
@@ -42,7 +42,7 @@ NEW = "core_course_get_courses_by_field"
 
 
 def checked_job(moodle: Moodle, **columns: Any) -> DuplicationJob:
-    """A checked job whose request never reached Moodle."""
+    """A job in *checking* whose request never reached Moodle."""
     now = timezone.now()
     source = moodle.course("AT&T")
     given = {
@@ -57,7 +57,7 @@ def checked_job(moodle: Moodle, **columns: Any) -> DuplicationJob:
 
 
 def pauses(job: DuplicationJob, clock: Clock, how_many: int) -> list[float]:
-    """Seconds between the next looks."""
+    """Return the seconds between the next checks of a job."""
     found = []
     for _ in range(how_many):
         check_next(job, clock)
@@ -97,7 +97,7 @@ def test_checking_ends_after_three_expected_durations(
     restore: float | None,
     limit: timedelta,
 ) -> None:
-    """At least half an hour; without history three hours."""
+    """Checking ends after three expected durations and at least half an hour; without an estimate after three hours."""
     settings.CHECK_LIMIT_UNKNOWN = 3 * 3600
     settings.CHECK_LONGEST = 600
     job = checked_job(moodle, expected_backup=backup, expected_restore=restore)
@@ -149,7 +149,7 @@ def test_unresolved_job_keeps_its_name_and_frees_its_slot(moodle: Moodle, clock:
     assert other.dispatched_at is not None
 
 
-# --- no longer changes ---------------------------------------------------------------------------------------
+# --- Courses that no longer change -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_change_of_a_course_restarts_the_wait(moodle: Moodle, clock: Clock, sett
         moodle.gates.release("hidden")
         for step in ("renamed", "content"):
             moodle.wait_for_step(step)
-            # Nearly a whole expected duration in each step.
+            # Each step lasts nearly a whole expected duration.
             until = timezone.now() + timedelta(seconds=930)
             while timezone.now() < until:
                 assert check_next(job, clock).state == State.CHECKING
@@ -222,11 +222,11 @@ def test_job_ends_when_a_partial_course_cannot_be_listed(moodle: Moodle, clock: 
     assert job.may_have_left_course
 
 
-# --- a Moodle that is away while it is asked ---------------------------------------------------------------------
+# --- A Moodle that does not answer during checks ----------------------------------------------------------------
 
 
 def job_with_unseen_copy(moodle: Moodle, settings: Any) -> DuplicationJob:
-    """A checked job: Moodle made the copy, no lookup showed it, and the answer was lost."""
+    """A job in *checking*: Moodle made the copy, no lookup has shown it, and the answer was lost."""
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set("reset_after", count=1)
     return run_worker(submit())
@@ -261,7 +261,7 @@ def test_wrong_lookups_do_not_change_the_result(moodle: Moodle, clock: Clock, se
 
 
 def still_restoring(moodle: Moodle, clock: Clock) -> DuplicationJob:
-    """Its answer was lost; its course was seen, and stands as restore named it."""
+    """A job whose answer was lost, and whose course was seen and still has its temporary name."""
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
     job = submit()
     run_worker(job)
@@ -272,7 +272,7 @@ def still_restoring(moodle: Moodle, clock: Clock) -> DuplicationJob:
 
 
 def test_slow_backup_extends_the_checking(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Ten times as slow as expected: the step in which it looks unchanged takes longer than a whole copy used to."""
+    """A backup that takes ten times as long as expected extends the time of checking."""
     settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 1800
     with moodle.held_at("hidden", "renamed"):
         job = still_restoring(moodle, clock)
@@ -286,7 +286,7 @@ def test_slow_backup_extends_the_checking(moodle: Moodle, clock: Clock, settings
 
 
 def test_single_check_after_a_long_pause_makes_no_partial_course(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Moodle may have stood still itself, or a clock was set: nobody saw the course stand still meanwhile."""
+    """A single check after a long pause does not make a course partial, because nobody saw it unchanged in between."""
     settings.CHECK_STILL_LEAST, settings.CHECK_LIMIT_LEAST = 300, 18_000
     with moodle.held_at("hidden", "renamed"):
         job = still_restoring(moodle, clock)
@@ -299,7 +299,7 @@ def test_single_check_after_a_long_pause_makes_no_partial_course(moodle: Moodle,
     assert check_until_ended(job, clock).state == State.SUCCEEDED
 
 
-# --- the sweep -----------------------------------------------------------------------------------------------
+# --- The sweep -------------------------------------------------------------------------------------------------
 
 
 def test_sweep_dispatches_waiting_jobs(moodle: Moodle) -> None:
@@ -346,13 +346,13 @@ def test_sweep_does_not_dispatch_while_paused(moodle: Moodle, clock: Clock) -> N
     assert job.dispatched_at is None
 
 
-# --- a Moodle that is slow, or busy with a deletion ----------------------------------------------------------------
+# --- A slow Moodle, and a Moodle that is deleting a course --------------------------------------------------------
 
 NAMES = [f"AT&T_{counter}" for counter in range(1, 11)]
 
 
 def check_without_time(job: DuplicationJob) -> None:
-    """Check a job in a sweep that has no time left."""
+    """Check a job in a sweep whose time limit is nearly reached."""
     DuplicationJob.objects.filter(pk=job.pk).update(check_at=timezone.now())
     with open_client() as client:
         assert checking.check(job.pk, client, deadline=time.monotonic())
@@ -360,7 +360,7 @@ def check_without_time(job: DuplicationJob) -> None:
 
 
 def test_temporary_names_are_spread_over_checks_of_a_slow_moodle(moodle: Moodle) -> None:
-    """One of ten names beside the likely one, and after as many looks all of them; a quick Moodle is asked at once."""
+    """With a slow Moodle each check looks up only some temporary names. With a fast Moodle it looks up all."""
     asked: list[str] = []
     for name in NAMES:
         for _ in range(11):
@@ -377,7 +377,7 @@ def test_temporary_names_are_spread_over_checks_of_a_slow_moodle(moodle: Moodle)
 
 
 def test_job_fails_only_after_all_names_were_looked_up(moodle: Moodle, clock: Clock) -> None:
-    """Where Moodle is slow, three looks do not see them all: what it left must be named."""
+    """With a slow Moodle a job fails only after all temporary names were looked up, so that a course left is named."""
     job = checked_job(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
     left = moodle.add(NAMES[8])
     for _ in NAMES:
@@ -398,7 +398,7 @@ def test_unanswered_check_ends_the_sweep(moodle: Moodle, clock: Clock, settings:
 
 
 def test_sweep_dispatches_before_it_asks_moodle(moodle: Moodle, clock: Clock) -> None:
-    """A Moodle that hangs holds up no job that somebody forgot."""
+    """A sweep dispatches jobs before it calls Moodle, so that a hanging Moodle does not delay them."""
     due, forgotten = checked_job(moodle), a_job(State.QUEUED, "OTHER")
     seen: list[object] = []
     moodle.when(NEW, lambda: seen.append(DuplicationJob.objects.get(pk=forgotten.pk).dispatched_at), about="AT&T_1")
@@ -408,7 +408,7 @@ def test_sweep_dispatches_before_it_asks_moodle(moodle: Moodle, clock: Clock) ->
 
 
 def test_only_one_sweep_at_a_time_asks_moodle(moodle: Moodle, clock: Clock) -> None:
-    """The other one does what needs no Moodle, and is free for heartbeats."""
+    """Only one sweep at a time calls Moodle. A second sweep does only the work that needs no Moodle."""
     due, other = checked_job(moodle), checked_job(moodle, shortname="OTHER", source_id=7)
     found: list[tuple[int, bool]] = []
 
@@ -461,7 +461,7 @@ def test_lock_is_renewed(moodle: Moodle, clock: Clock, settings: Any) -> None:
 
 
 def to_be_removed(moodle: Moodle, clock: Clock) -> DuplicationJob:
-    """A job whose answer was lost, that was cancelled, and whose copy is complete by now."""
+    """A cancelled job whose answer was lost and whose copy is complete, so the copy must be deleted."""
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("hidden"):
@@ -479,7 +479,7 @@ def seconds_until_next_check(job: DuplicationJob) -> float:
 
 
 def test_job_is_not_checked_while_its_copy_is_being_deleted(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Whoever looked would find the course, and delete it a second time."""
+    """A job is not checked while a deletion of its copy is in progress, so that the copy is not deleted twice."""
     settings.MOODLE_DUPLICATION_TIMEOUT = 7200
     job = to_be_removed(moodle, clock)
     pauses: list[float] = []
@@ -490,7 +490,7 @@ def test_job_is_not_checked_while_its_copy_is_being_deleted(moodle: Moodle, cloc
 
 
 def test_unanswered_deletion_is_awaited(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Moodle may be at it still; where nothing was begun, it is tried again soon."""
+    """After a deletion without an answer, dupdash waits, because Moodle may still be deleting the course."""
     settings.MOODLE_DUPLICATION_TIMEOUT = 7200
     job = to_be_removed(moodle, clock)
     moodle.faults.set("reset_before", function=DELETE, count=1)
@@ -522,7 +522,7 @@ TAKEN_OVER = [{"fullname": "Biology 2027, in use since Monday"}, {"categoryid": 
 def test_copy_that_was_renamed_before_the_check_is_not_deleted(
     moodle: Moodle, clock: Clock, taken: dict[str, Any]
 ) -> None:
-    """The look that finds it complete sees it as that person left it."""
+    """The copy of a cancelled job is not deleted if a person renamed it before the check that finds it complete."""
     job = to_be_removed(moodle, clock)
     copy = moodle.course("NEW-1")
     moodle.change(copy.id, **taken)
@@ -569,7 +569,7 @@ def test_deletion_that_exceeds_its_timeout_is_awaited(
 
 
 def record_late_answer(job: DuplicationJob, course_id: int) -> None:
-    """Record the answer that a worker without a lease received."""
+    """Record an answer that a worker received after it had lost its lease."""
     late_answer.record_late_answer(DuplicationJob.objects.get(pk=job.pk), course_id)
     connection.close()
 
@@ -578,7 +578,7 @@ def test_check_does_not_end_with_a_course_of_an_outdated_proof(moodle: Moodle, c
     job = checked_job(moodle, sent_at=timezone.now() - timedelta(hours=1))
     sections = moodle.course("AT&T").sections
     theirs = moodle.add("NEW-1", fullname=job.fullname, sections=sections)
-    # The first is the look, the second the holding against the source.
+    # The first call belongs to the check, and the second to the verification.
     moodle.when(CONTENTS, lambda: None, about=str(theirs.id))
     moodle.when(CONTENTS, lambda: record_late_answer(job, theirs.id + 1), about=str(theirs.id))
     check_next(job, clock)
@@ -592,7 +592,7 @@ def test_course_of_an_outdated_proof_is_not_deleted(moodle: Moodle, clock: Clock
     theirs = moodle.add("NEW-1", fullname=job.fullname, sections=moodle.course("AT&T").sections)
 
     def arm() -> None:
-        # After the contents: the names once more, and then the look before deleting.
+        # After the contents the names are read again. Then comes the lookup before the deletion.
         moodle.when(NEW, lambda: None, about=str(theirs.id))
         moodle.when(NEW, lambda: record_late_answer(job, theirs.id + 1), about=str(theirs.id))
 
@@ -617,7 +617,7 @@ def test_unanswered_checks_after_an_error_do_not_count(moodle: Moodle, clock: Cl
 
 
 def test_unanswered_checks_are_not_counted_as_answered(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """What is said of a job that was given up must be true."""
+    """The event of an unresolved job counts only the checks that Moodle answered."""
     settings.CHECK_LIMIT_UNKNOWN = 60
     job = checked_job(moodle)
     moodle.faults.set("html", function="core_course_get_courses_by_field")

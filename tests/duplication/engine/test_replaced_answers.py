@@ -1,6 +1,6 @@
-"""Answers that say "nothing was started", against what Moodle shows: from something on the way, or from a restore.
+"""Tests answers that say "nothing was started" although Moodle has a new course: from a proxy or from a restore.
 
-Nobody looks at Moodle before the answer here: the row that proves whose a course is was missed.
+In these tests no lookup is made before the answer, so there is no proof which job made the course.
 """
 
 from typing import Any
@@ -66,7 +66,7 @@ def test_request_is_not_resent_when_a_proxy_refused_it(moodle: Moodle, clock: Cl
 def test_partial_course_is_named_when_a_restore_error_looks_like_a_refusal(
     moodle: Moodle, clock: Clock, code: str
 ) -> None:
-    """A plugin's restore asks for a right, for example."""
+    """A partial course is named if a restore fails with an error code that usually means a refusal."""
     moodle.faults.set("exception_in_restore", step="renamed", errorcode=code, count=1)
     job = check_until_ended(run_worker(submit()), clock)
     (left,) = moodle.made()
@@ -77,7 +77,7 @@ def test_partial_course_is_named_when_a_restore_error_looks_like_a_refusal(
 
 
 def test_course_that_appeared_during_a_collision_is_named(moodle: Moodle) -> None:
-    """Most likely the course of the one that was in its way; but a full file pool says the same in mid-restore."""
+    """A course that appeared during a collision is named, because the same error can also come during a restore."""
     moodle.faults.set("exception_in_restore", step="renamed", errorcode="storedfilenotcreated", count=1)
     moodle.may_be_sent_twice.add("new-1")
     job = run_worker(submit())

@@ -1,4 +1,4 @@
-"""A slot is free as soon as Moodle has answered; the copy is confirmed afterwards, also after a crash."""
+"""Tests that a slot is free once Moodle has answered, and that the copy is confirmed later, even after a crash."""
 
 import threading
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ CONTENTS, BY_FIELD = "core_course_get_contents", "core_course_get_courses_by_fie
 
 @contextmanager
 def confirmation_delayed(moodle: Moodle) -> Iterator[None]:
-    """Moodle answers copies, but their contents cannot be read before the end of the block."""
+    """Delay reading the contents of copies until the end of the block, so that they cannot be confirmed before."""
     go_on = threading.Event()
 
     def hold_confirmation() -> None:
@@ -53,7 +53,7 @@ def confirmation_delayed(moodle: Moodle) -> Iterator[None]:
 
 @pytest.fixture
 def no_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workers die right after they have stored Moodle's answer."""
+    """Let workers die right after they have stored Moodle's answer."""
     monkeypatch.setattr(run.ConfirmationThread, "run", lambda thread: thread._lease_renewal.close())
 
 

@@ -1,4 +1,4 @@
-"""The copy held against its source."""
+"""Tests the verification, which compares a finished copy with its source."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -175,7 +175,7 @@ def test_long_lists_of_differences_are_cut_and_counted() -> None:
     activities = compare(source, copy, with_activities=True)["activities"]
     assert len(activities["missing"]) == len(activities["extra"]) == NAMED_MOST
     assert (activities["expected"], activities["copy"], activities["matched"]) == (203, 61, 1)
-    # Each as often as it is missing: three quizzes of one name are among the others.
+    # Each missing activity counts: three quizzes with the same name are among them.
     assert (activities["more_missing"], activities["more_extra"]) == (202 - NAMED_MOST, 60 - NAMED_MOST)
 
 
@@ -190,11 +190,11 @@ def test_activities_in_both_courses_are_counted() -> None:
     assert not report["complete"]
 
 
-# --- a report that could not be made when the copy ended ---------------------------------------------------------
+# --- Verification that was not possible when the copy ended -------------------------------------------------------
 
 
 def unverified(moodle: Moodle, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
-    """A job that ended well a moment ago, when its copy could not be held against its source."""
+    """A job that has just succeeded, but whose copy could not be compared with its source."""
     source, copy = moodle.course("AT&T"), moodle.add(shortname, sections=moodle.course("AT&T").sections)
     given = {"source_id": source.id, "course_id": copy.id, "finished_at": timezone.now(), "proof": Proof.ANSWERED}
     return a_job(State.SUCCEEDED, shortname, **(given | columns))
@@ -228,7 +228,7 @@ def test_comparison_is_retried_at_growing_intervals(moodle: Moodle, clock: Clock
 
 
 def test_failed_comparisons_do_not_delay_the_others(moodle: Moodle) -> None:
-    """All are tried in one sweep, and those in vain are not the first again in the next."""
+    """Verifications that fail do not delay those of other jobs: each sweep tries all of them."""
     ended = timezone.now()
     all_of_them = [unverified(moodle, f"NEW-{number}", finished_at=ended) for number in range(7)]
     moodle.faults.set("html", function=CONTENTS, count=18)
@@ -268,7 +268,7 @@ def test_report_says_that_comparing_failed_for_a_day(moodle: Moodle, clock: Cloc
 
 
 def test_comparison_is_retried_while_moodle_is_down(moodle: Moodle, clock: Clock) -> None:
-    """That says nothing about the copy, however long it lasts."""
+    """The comparison is retried as long as Moodle is down."""
     job = unverified(moodle)
     moodle.faults.set("refuse", seconds=3600)
     for _ in range(3):
@@ -280,7 +280,7 @@ def test_comparison_is_retried_while_moodle_is_down(moodle: Moodle, clock: Clock
 
 
 def test_single_late_attempt_is_not_a_day_of_attempts(moodle: Moodle, clock: Clock) -> None:
-    """dupdash itself, or the Moodle, was stopped for longer than that."""
+    """One late attempt does not count as a day of attempts, for example after dupdash was stopped for a day."""
     job = unverified(moodle)
     clock.forward(90_000)
     moodle.faults.set("html", function=CONTENTS, count=3)

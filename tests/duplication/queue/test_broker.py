@@ -1,4 +1,4 @@
-"""How often the queue in the database is polled."""
+"""Tests how often workers poll the queue in the database."""
 
 import time
 from typing import Any
@@ -58,7 +58,7 @@ def test_only_jobs_keep_the_polls_frequent(task: str, busy: bool) -> None:
 
 
 def test_unreadable_message_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pusher drops it and says so in the log."""
+    """The broker passes an unreadable message on to django-q2, which drops and logs it."""
     queue = broker()
     queue.enqueue("nonsense")
     taken: Any = queue.dequeue()

@@ -1,4 +1,4 @@
-"""Claiming, leases, and messages that come twice, late or never."""
+"""Tests claims and leases, and messages that come twice, late or never."""
 
 import threading
 from collections.abc import Callable
@@ -51,7 +51,7 @@ CONTENTS = "core_course_get_contents"
 
 
 def expire_lease_and_recover(job: DuplicationJob) -> None:
-    """Let the lease of a living worker expire, and let a sweep take the job back before the worker renews it."""
+    """Let the lease of a running worker expire, and have a sweep recover the job before the worker renews the lease."""
 
     def taken() -> bool:
         a_dead_lease(job)
@@ -114,7 +114,7 @@ def test_only_queued_jobs_are_claimed(state: State) -> None:
 
 
 def test_late_message_does_not_claim_a_job_that_returned_to_the_queue(moodle: Moodle) -> None:
-    """Its message came after the job had been taken back: who was told of it once is not told any more."""
+    """A message that arrives after its job returned to the queue does not claim the job."""
     job = submit()
     DuplicationJob.objects.filter(pk=job.pk).update(dispatched_at=None)
     assert leases.claim(job.pk) is None
@@ -138,11 +138,11 @@ def test_dispatched_job_is_enqueued(moodle: Moodle) -> None:
     assert messages() == before + 1
 
 
-# --- a lease that is lost while its worker drives -----------------------------------------------------------
+# --- A worker that loses its lease while it runs a job -------------------------------------------------------
 
 
 def test_worker_stops_when_it_lost_the_lease(moodle: Moodle, settings: Any) -> None:
-    """The answer still settles nothing by itself, for the other one is driving."""
+    """A worker that lost its lease stops, and its answer does not end the job, which another worker runs."""
     settings.LEASE_SECONDS = 0.2
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
@@ -217,7 +217,7 @@ def test_late_answer_does_not_change_an_ended_job(moodle: Moodle, settings: Any,
 
 
 def test_job_that_is_taken_back_after_the_answer_succeeds(moodle: Moodle, settings: Any) -> None:
-    """The worker held the answer in its hand when a sweep thought it dead."""
+    """A job succeeds if a sweep recovers it after Moodle's answer but before the worker has stored the answer."""
     settings.FOLLOW_INTERVAL = 3600
 
     def take_back() -> None:
@@ -227,7 +227,7 @@ def test_job_that_is_taken_back_after_the_answer_succeeds(moodle: Moodle, settin
     job = submit()
     with moodle.held_at("renamed"), working_on(job):
         wait_until_course_is_seen(job)
-        # Contents are asked for once more only: to verify.
+        # The contents are read once more only, for the verification.
         moodle.when("core_course_get_contents", take_back)
         moodle.gates.release()
     job.refresh_from_db()
@@ -239,7 +239,7 @@ def test_job_that_is_taken_back_after_the_answer_succeeds(moodle: Moodle, settin
 
 
 def take_back_before_the_answer(job: DuplicationJob, moodle: Moodle, *, noticed: bool) -> Callable[[], None]:
-    """Take the job back just before Moodle answers. ``noticed``: its worker knows that by then."""
+    """Recover the job right before Moodle answers. ``noticed``: the worker has noticed this before the answer."""
 
     taken = threading.Event()
 
@@ -355,7 +355,7 @@ def test_late_answer_that_names_another_course_is_not_trusted(
 
 
 def test_preflight_of_a_lost_worker_is_not_taken_for_an_answer(moodle: Moodle, clock: Clock) -> None:
-    """The first worker was thought dead while it looked; by now the second one's copy has the short name."""
+    """The preflight result of a worker that lost its lease is not taken for Moodle's answer to the second worker."""
     job = submit()
     looking, go_on = threading.Event(), threading.Event()
 
@@ -399,7 +399,7 @@ def test_lease_is_renewed_while_the_worker_works(moodle: Moodle, settings: Any) 
     assert (job.lease_owner, job.lease_until) == ("", None)
 
 
-# --- a lease that ran out ----------------------------------------------------------------------------------
+# --- Expired leases ------------------------------------------------------------------------------------------
 
 
 def test_job_returns_to_the_queue_when_its_worker_died_unsent(moodle: Moodle, clock: Clock, settings: Any) -> None:
@@ -421,7 +421,7 @@ def test_job_returns_to_the_queue_when_its_worker_died_unsent(moodle: Moodle, cl
 
 
 def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clock) -> None:
-    """Nothing is ever sent, so it could go round for ever, at the head of the queue."""
+    """A job fails if each attempt kills its worker, because otherwise it would be tried for ever."""
     job = submit()
     pauses = []
     for _ in range(8):
@@ -444,7 +444,7 @@ def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clo
 
 
 def test_stopped_worker_does_not_count_as_an_attempt(moodle: Moodle, settings: Any) -> None:
-    """As every deploy does."""
+    """A worker that is stopped, for example for a deployment, does not use up an attempt of its job."""
     settings.RETRY_ATTEMPTS = 2
     job = submit()
     for _ in range(5):
@@ -470,14 +470,14 @@ def test_job_fails_when_each_attempt_kills_the_cluster(moodle: Moodle, clock: Cl
     assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
 
 
-# --- a sweep that takes back what a living worker drives -------------------------------------------------------
+# --- A sweep that recovers the job of a running worker -----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "take_back", [recovery.recover_dead_leases, lambda: recovery.release_worker_group("alone", at_fault=False)]
 )
 def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, take_back: Callable[[], None]) -> None:
-    """The lease ran out, for the database stood still, and the worker lives."""
+    """A sweep does not return a job to the queue if its worker sends the request at this moment."""
     job = submit()
     at_the_last_look, go_on = threading.Event(), threading.Event()
 
@@ -520,7 +520,7 @@ def test_job_that_is_cancelled_at_this_moment_is_not_queued_again(moodle: Moodle
 
 
 def test_job_is_checked_when_its_worker_died_after_sending(moodle: Moodle, clock: Clock) -> None:
-    """A worker that is killed leaves everything as it is: the lease runs out."""
+    """A job whose worker died after sending is checked when its lease has expired."""
     job = submit()
     with moodle.held_at("backup"):
         a_worker_that_is_killed(job, moodle)
@@ -540,7 +540,7 @@ def test_job_is_checked_when_its_worker_died_after_sending(moodle: Moodle, clock
 
 
 def a_worker_that_is_killed(job: DuplicationJob, moodle: Moodle) -> None:
-    """Everything that a worker does until Moodle has its request, and nothing after that."""
+    """Run a worker until Moodle has its request, and stop it there as if it was killed."""
     lease = leases.claim(job.pk)
     assert lease is not None
     job.refresh_from_db()
@@ -617,7 +617,7 @@ def test_due_job_is_checked_once_by_several_sweeps(moodle: Moodle) -> None:
 
 
 def test_job_without_an_answer_records_none(moodle: Moodle) -> None:
-    """Its copy was seen to be complete, and it was taken back before the last word."""
+    """A job that is recovered before Moodle's answer has no answer recorded, although its copy is complete."""
     job = submit()
     over = threading.Event()
 
@@ -647,7 +647,7 @@ def test_job_without_an_answer_records_none(moodle: Moodle) -> None:
 def test_answer_is_stored_when_the_database_is_back(
     moodle: Moodle, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer is the only proof here, and without a proof nothing is removed."""
+    """Moodle's answer, which is the only proof here, is stored as soon as the database is back."""
     settings.WATCH_INTERVAL = 3600
     faults = [OperationalError("the server closed the connection")]
     write = answers.update_job

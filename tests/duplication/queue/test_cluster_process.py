@@ -1,4 +1,4 @@
-"""A cluster is a fork of the supervisor: its settings, its name, its end."""
+"""Tests the clusters that the supervisor forks: their settings, process names and exit status."""
 
 import os
 import signal

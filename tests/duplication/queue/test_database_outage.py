@@ -1,4 +1,4 @@
-"""What is seen in Moodle while the database is away: it may be all the proof there ever is."""
+"""Tests that evidence from lookups during a database outage is stored later, because it may be the only proof."""
 
 import threading
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ COPY = "core_course_duplicate_course"
 
 
 class Away:
-    """A database that loses what the driver sees while ``is_away`` is set."""
+    """A database that does not store the driver's evidence while ``is_away`` is set."""
 
     def __init__(self) -> None:
         self.is_away = threading.Event()
@@ -56,7 +56,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Away:
 
 @contextmanager
 def held_when_seen(moodle: Moodle, database: Away, job: DuplicationJob) -> Iterator[None]:
-    """The course under its temporary name was seen by the driver alone."""
+    """Hold a copy at the step in which only the driver has seen its course with the temporary name."""
     with moodle.held_at("backup", "renamed"), working_on(job):
         moodle.wait_for_step("backup")
         await_until(lambda: DuplicationJob.objects.get(pk=job.pk).sent_at, "the request to be sent")
@@ -80,7 +80,7 @@ def test_partial_course_is_known_after_an_outage_of_the_database(moodle: Moodle,
 
 
 def test_sweep_gets_the_evidence_of_the_lost_worker(moodle: Moodle, clock: Clock, database: Away) -> None:
-    """The job was taken back before the database heard of the course."""
+    """A sweep that recovers a job gets the evidence that the lost worker could not store before."""
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
     job = submit()
     with held_when_seen(moodle, database, job):

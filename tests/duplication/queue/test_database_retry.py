@@ -1,4 +1,4 @@
-"""What must not be lost is written as soon as the database can be written."""
+"""Tests that important writes are repeated until the database accepts them."""
 
 import pytest
 from django.db import InternalError, OperationalError, connection
@@ -15,7 +15,7 @@ READ_ONLY = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY"
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="is how PostgreSQL says it")
 def test_read_only_database_is_awaited() -> None:
-    """A switchover behind one address: this connection leads to the server that was in charge before."""
+    """A write waits while the database is read-only, as during a switchover to another server."""
     ClusterHeartbeat.objects.create(worker_group="test", cluster="test")
     with connection.cursor() as cursor:
         cursor.execute(READ_ONLY)

@@ -1,4 +1,4 @@
-"""Which queued job may run now."""
+"""Tests dispatch: which queued job gets a free slot."""
 
 import threading
 from datetime import timedelta
@@ -35,13 +35,13 @@ def four_slots(settings: Any) -> None:
 
 
 def dispatched() -> list[str]:
-    """The short names of the jobs that workers were told of."""
+    """Return the short names of the dispatched jobs."""
     told = DuplicationJob.objects.filter(state=State.QUEUED, dispatched_at__isnull=False)
     return sorted(told.values_list("shortname", flat=True))
 
 
 def queue(*shortnames: str, **columns: Any) -> None:
-    """Jobs in this order, each with a source of its own."""
+    """Queue jobs in this order, each with its own source."""
     for number, shortname in enumerate(shortnames):
         given = {"source_id": 1000 + number, "queued_at": timezone.now()} | columns
         a_job(State.QUEUED, shortname, **given)
@@ -145,7 +145,7 @@ def test_database_refuses_a_second_unseen_copy_of_a_source() -> None:
 
 
 def test_job_with_a_blocked_source_returns_without_an_attempt(moodle: Moodle) -> None:
-    """Two were told at once, whyever: the second must not be sent before the first one's course was seen."""
+    """A dispatched job whose source is blocked by another copy returns to the queue without using up an attempt."""
     first, second = submit(shortname="ONE"), submit(shortname="TWO")
     with moodle.held_at("backup"), working_on(first):
         moodle.wait_for_step("backup")
@@ -188,7 +188,7 @@ def test_ended_job_frees_its_slot_for_the_next(moodle: Moodle, settings: Any) ->
 
 
 def test_many_copies_of_one_source_are_not_confused(moodle: Moodle, clock: Clock) -> None:
-    """Rule 4 at work: eight copies of one source, each lost in another way; every course is whose it is."""
+    """Eight copies of one source whose answers are lost in different ways are assigned to the right jobs (rule 4)."""
     faults = ["gateway_timeout", "empty", "truncated", "reset_after"]
     wanted = [submit(shortname=f"COPY-{number}") for number in range(8)]
     for number, job in enumerate(wanted):

@@ -1,4 +1,4 @@
-"""Telling the workers: once, after it is committed, and again where the bell did not ring."""
+"""Tests enqueuing: each job is enqueued once after the commit, and again if its message was lost."""
 
 from typing import Any
 
@@ -18,14 +18,14 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 @pytest.fixture
 def enqueued_ids(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The job ids that a broker outside of the database's transactions, such as Redis, received."""
+    """The job ids that a broker outside of the database transaction, such as Redis, has received."""
     heard: list[str] = []
     monkeypatch.setattr(dispatch, "async_task", lambda task, *arguments, cluster: heard.extend(arguments))
     return heard
 
 
 def test_concurrent_sweeps_enqueue_a_job_once(clock: Clock, settings: Any) -> None:
-    """Both found the job overdue before either wrote that it is told again."""
+    """Two sweeps that both find a job overdue enqueue it only once."""
     a_job(State.QUEUED, dispatched_at=timezone.now())
     clock.forward(settings.REDISPATCH_AFTER + 1)
     before = messages()
@@ -41,7 +41,7 @@ def test_concurrent_sweeps_enqueue_a_job_once(clock: Clock, settings: Any) -> No
 
 
 def test_rolled_back_job_is_not_enqueued(moodle: Moodle, enqueued_ids: list[str]) -> None:
-    """A worker would look for it, find none, and leave; or, a moment too early, never come back for it."""
+    """A job whose transaction is rolled back is not enqueued."""
     with transaction.atomic():
         submit()
         transaction.set_rollback(True)

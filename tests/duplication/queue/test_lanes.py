@@ -1,4 +1,4 @@
-"""Single requests and batches take turns; priorities, pauses and times of day are kept."""
+"""Tests lanes: single requests and batches take turns, with priorities, pauses and times of day."""
 
 from collections import Counter
 from datetime import UTC, datetime, time
@@ -35,7 +35,7 @@ def singles(count: int) -> None:
 
 
 def next_names(count: int) -> list[str]:
-    """The short names of the jobs that get the next slots, one after the other."""
+    """Return the short names of the jobs that get the next slots, in order."""
     names = []
     for _ in range(count):
         job = lanes.next_job(timezone.now(), ())
@@ -96,10 +96,10 @@ def test_paused_batch_gets_no_slot() -> None:
         (datetime(2027, 1, 16, 5, 0, tzinfo=UTC), False),
         (datetime(2027, 7, 15, 17, 59, tzinfo=UTC), False),
         (datetime(2027, 7, 15, 18, 0, tzinfo=UTC), True),
-        # The night in which the clocks are put forward: 06:00 is at 04:00 UTC.
+        # In the night in which the clocks go forward, 06:00 is 04:00 UTC.
         (datetime(2027, 3, 28, 3, 59, tzinfo=UTC), True),
         (datetime(2027, 3, 28, 4, 0, tzinfo=UTC), False),
-        # And back: 06:00 is at 05:00 UTC.
+        # In the night in which the clocks go back, 06:00 is 05:00 UTC.
         (datetime(2027, 10, 31, 4, 59, tzinfo=UTC), True),
         (datetime(2027, 10, 31, 5, 0, tzinfo=UTC), False),
     ],

@@ -1,4 +1,4 @@
-"""Leases: who drives a job, on whose clock, and when a worker is taken for dead."""
+"""Tests leases: which worker has a job, which clock counts, and when a job is recovered."""
 
 import time
 from datetime import timedelta
@@ -34,7 +34,7 @@ def state_after_a_sweep(job: DuplicationJob) -> str:
 
 
 def test_first_sweep_after_a_database_outage_recovers_no_job(moodle: Moodle) -> None:
-    """Every lease is dead then, and the sweep may be quicker than the workers."""
+    """The first sweep after a database outage recovers no job, although all leases have expired."""
     job = submit()
     lease = claimed(job)
     expire(job)
@@ -57,7 +57,7 @@ def test_unrenewed_lease_is_recovered_after_half_a_lease(moodle: Moodle, setting
 
 
 def test_lease_uses_the_database_clock(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Machines that disagree about the time agree on it."""
+    """Leases use the clock of the database, so that hosts with different clocks agree."""
     settings.LEASE_SECONDS = 60
     job = submit()
     clock.forward(86_400)

@@ -1,4 +1,4 @@
-"""A lease that is lost, or is not: what its worker stops doing, and what a sweep leaves alone."""
+"""Tests what a worker must not do after it has lost its lease, and what a sweep must not do while a worker has one."""
 
 from datetime import timedelta
 from typing import Any
@@ -43,11 +43,11 @@ def claimed() -> tuple[DuplicationJob, Lease]:
     return job, lease
 
 
-# --- before the request is sent -----------------------------------------------------------------------------
+# --- Before the request is sent -----------------------------------------------------------------------------
 
 
 def test_sent_job_is_not_sent_again(moodle: Moodle, client_of: MoodleClient) -> None:
-    """Whyever it is driven a second time: rule 3 knows no exception that this worker could know of."""
+    """A worker does not send a job that was already sent, whatever the reason for running it again (rule 3)."""
     job, lease = claimed()
     DuplicationJob.objects.filter(pk=job.pk).update(sent_at=timezone.now())
     job.refresh_from_db()
@@ -59,7 +59,7 @@ def test_sent_job_is_not_sent_again(moodle: Moodle, client_of: MoodleClient) -> 
 
 
 def test_nothing_is_sent_after_the_renewal_failed(moodle: Moodle, client_of: MoodleClient) -> None:
-    """Whatever the row says: whoever had the job meanwhile may have done anything with it."""
+    """A worker sends nothing after it failed to renew its lease, because another worker may have had the job."""
     job, lease = claimed()
     moodle.when(LOOK, lease.lost.set, about="AT&T_3")
     assert synchronous.duplicate(job, lease, client_of) == outcomes.LeaseLost()
@@ -68,11 +68,11 @@ def test_nothing_is_sent_after_the_renewal_failed(moodle: Moodle, client_of: Moo
     assert moodle.calls.asked["new-1"] == 0
 
 
-# --- while Moodle works -------------------------------------------------------------------------------------
+# --- While Moodle makes the copy ----------------------------------------------------------------------------
 
 
 def test_worker_is_free_after_a_lost_lease_and_failing_lookups(moodle: Moodle, settings: Any) -> None:
-    """Nothing is written then, so nothing but the renewer tells the driver; the copy may take another hour."""
+    """A worker is free soon after it lost its lease, even if all lookups fail and the copy takes another hour."""
     settings.LEASE_SECONDS = 0.2
     job = submit()
     with moodle.held_at("backup"):
@@ -89,7 +89,7 @@ def test_worker_is_free_after_a_lost_lease_and_failing_lookups(moodle: Moodle, s
     assert kinds(job) == ["submitted", "started", "sent"]
 
 
-# --- a sweep that comes at the same moment ------------------------------------------------------------------
+# --- A sweep at the same time -------------------------------------------------------------------------------
 
 
 def renew_meanwhile(lease: Lease) -> None:
@@ -98,7 +98,7 @@ def renew_meanwhile(lease: Lease) -> None:
 
 
 def test_lease_that_is_renewed_at_this_moment_is_not_recovered(moodle: Moodle) -> None:
-    """The database stood still, and the worker was a little slower than the sweep."""
+    """A job is not recovered if its worker renews the lease during the sweep."""
     job, lease = claimed()
     a_dead_lease(job)
     with before_it_is_written(lambda: renew_meanwhile(lease)):
@@ -109,7 +109,7 @@ def test_lease_that_is_renewed_at_this_moment_is_not_recovered(moodle: Moodle) -
 
 
 def test_renewed_job_is_not_cancelled_by_the_sweep(moodle: Moodle) -> None:
-    """Its worker lives, and sees by itself that nobody wants the copy any more."""
+    """A sweep does not cancel a job if its worker renews the lease at this moment."""
     job, lease = claimed()
     jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
     a_dead_lease(job)
@@ -119,7 +119,7 @@ def test_renewed_job_is_not_cancelled_by_the_sweep(moodle: Moodle) -> None:
     assert (job.state, kinds(job)) == (State.RUNNING, ["submitted", "started", "cancel_requested"])
 
 
-# --- somebody cancels, or looks, at the same moment ---------------------------------------------------------
+# --- A cancellation or a check at the same time -------------------------------------------------------------
 
 
 def cancel_meanwhile(job: DuplicationJob) -> None:
@@ -128,7 +128,7 @@ def cancel_meanwhile(job: DuplicationJob) -> None:
 
 
 def test_worker_does_not_requeue_a_job_that_is_being_cancelled(moodle: Moodle) -> None:
-    """Who cancelled was told that no copy stays: a queued job with that wish would be sent, and then removed."""
+    """A worker does not return a job to the queue while a person cancels the job."""
     job, lease = claimed()
     with before_it_is_written(lambda: cancel_meanwhile(job)):
         record_outcome(job, lease, outcomes.NothingStarted(TryAgain("Try again.", errorcode="storedfilenotcreated")))
@@ -139,7 +139,7 @@ def test_worker_does_not_requeue_a_job_that_is_being_cancelled(moodle: Moodle) -
 
 
 def test_late_refusal_does_not_cancel_a_job_whose_course_is_seen(moodle: Moodle) -> None:
-    """A refusal came late, and a look shows that something was started all the same: nobody may forget that copy."""
+    """A late refusal does not cancel a job whose course was seen, so that its copy is not forgotten."""
     now = timezone.now()
     cancelled = {"cancel_requested_at": now, "checking_since": now, "sent_at": now - timedelta(hours=1)}
     job = a_job(State.CHECKING, source_id=moodle.course("AT&T").id, source_shortname="AT&T", **cancelled)

@@ -1,4 +1,4 @@
-"""A Redis that takes connections and never answers: a request is accepted all the same, and soon."""
+"""Tests that a request is soon accepted even if Redis accepts connections but never answers."""
 
 import socket
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.duplication.installation import PATIENCE, environment, manage
 
-# The same as what happens when a job is submitted.
+# This is the same call as when a job is submitted.
 PROGRAM = """
 from dupdash.duplication.queue.dispatch import COPIES, enqueue
 print("enqueued:", enqueue(COPIES, "dupdash.duplication.tasks.run_job", "x"))

@@ -1,4 +1,4 @@
-"""``manage.py worker`` for real: its processes, what becomes of them, and that no job is lost with them."""
+"""Tests ``manage.py worker`` with real processes: no kill of a process loses a job or leaves an orphan."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ pytestmark = [
 
 
 def test_supervisor_ends_within_ten_seconds_and_loses_nothing(installation: Installation) -> None:
-    """A deploy: what was running is looked up by the next workers, and what was waiting is run by them."""
+    """The supervisor ends within ten seconds, and the next workers check running jobs and run waiting ones."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         running = installation.submit("RUNNING")
@@ -43,19 +43,19 @@ def test_supervisor_ends_within_ten_seconds_and_loses_nothing(installation: Inst
 @pytest.mark.parametrize(
     ("victim", "told"),
     [
-        # One of them holds the queue's lock, which is never free again: the cluster looks alive and is not.
+        # The killed worker holds the lock of the queue for ever. The cluster has processes, but does not work.
         ("idle workers", "its workers ran no heartbeat"),
         ("sentinel", "its main process ended with status"),
         ("main process", "its main process ended with status"),
     ],
 )
 def test_supervisor_recovers_from_any_kill(installation: Installation, victim: str, told: str) -> None:
-    """A job that is submitted afterwards runs; within the time that a heartbeat may take, and a new start."""
+    """After any process is killed, a new job runs within the time of a missing heartbeat plus a restart."""
     installation.start()
     installation.await_clusters()
     main, sentinel, workers = installation.roles(COPIES)
     old = installation.processes(COPIES).keys()
-    # A worker that runs a heartbeat task at this moment does not hold the lock.
+    # A worker that is running a heartbeat task does not hold the lock.
     installation.until(lambda: any(map(waits_for_message, workers)), "a worker to wait for a message")
     for pid in {"idle workers": workers, "sentinel": [sentinel], "main process": [main]}[victim]:
         os.kill(pid, signal.SIGKILL)
@@ -69,7 +69,7 @@ def test_supervisor_recovers_from_any_kill(installation: Installation, victim: s
 
 
 def test_killed_supervisor_leaves_no_orphan(installation: Installation) -> None:
-    """Busy workers, too: they end in the middle of a copy, and the lease tells the next ones."""
+    """A killed supervisor leaves no process, not even workers that are waiting for a copy."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         job = installation.submit("RUNNING")
@@ -85,7 +85,7 @@ def test_killed_supervisor_leaves_no_orphan(installation: Installation) -> None:
 
 
 def test_killed_main_process_and_supervisor_leave_no_orphan(installation: Installation) -> None:
-    """Before the supervisor could do anything about it; each forked process holds the line itself."""
+    """No process is left if the main process and then the supervisor are killed."""
     installation.start()
     installation.await_clusters()
     assert installation.supervisor is not None
@@ -99,7 +99,7 @@ def test_killed_main_process_and_supervisor_leave_no_orphan(installation: Instal
     installation.until(lambda: not installation.processes(), "all processes to be gone", 10)
 
 
-# --- a database that hangs -----------------------------------------------------------------------------------
+# --- A database that hangs -----------------------------------------------------------------------------------
 
 
 def ends_in_time(installation: Installation) -> None:
@@ -112,7 +112,7 @@ def ends_in_time(installation: Installation) -> None:
 
 
 def test_supervisor_ends_in_time_while_the_database_is_locked(installation: Installation) -> None:
-    """What could not be written is taken up by the next workers, when the lease has run out."""
+    """The supervisor ends in time while the database is locked. The next workers recover the jobs by their leases."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
@@ -129,7 +129,7 @@ def test_supervisor_ends_in_time_while_the_database_is_locked(installation: Inst
 
 
 def test_supervisor_ends_in_time_when_the_database_hangs(installation: Installation) -> None:
-    """An address behind which nobody speaks: connecting hangs, and does not fail."""
+    """The supervisor ends in time if connecting to the database hangs."""
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         address = f"postgres://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing"
         installation.environment["DATABASE_URL"] = address

@@ -1,4 +1,4 @@
-"""Whom the supervisor takes for dead: a cluster that hangs, beside whatever works, and nobody who is slow or waits."""
+"""Tests that the supervisor restarts a hanging cluster, but no cluster that is only slow or busy."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ LOOK, DELETE = "core_course_get_courses_by_field", "core_course_delete_courses"
 LONG_AGO = "2001-01-01 00:00:00"
 TAKE_BACK = "UPDATE duplication_duplicationjob SET lease_until = ?, lease_expired_seen_at = ? WHERE id = ?"
 
-# --- a database that is slow, or away -------------------------------------------------------------------------
+# --- A slow or missing database -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ TAKE_BACK = "UPDATE duplication_duplicationjob SET lease_until = ?, lease_expire
     ids=["a broker that takes no messages", "a database that can only be read"],
 )
 def test_unwritable_heartbeat_kills_no_cluster(installation: Installation, table: str, change: str) -> None:
-    """A worker may just have Moodle's answer in its hands, waiting to write it down."""
+    """A cluster is not restarted if its heartbeats cannot be written, because a worker may wait to store an answer."""
     installation.start()
     installation.await_clusters()
     before = installation.roles(COPIES)
@@ -61,7 +61,7 @@ def test_unwritable_heartbeat_kills_no_cluster(installation: Installation, table
 
 
 def two_running_jobs(installation: Installation) -> list[str]:
-    """Two jobs that occupy both workers, because their copies are held."""
+    """Run two jobs whose copies are held, so that both workers are busy."""
     jobs = []
     for name, source in (("ONE", "AT&T"), ("TWO", "BIO101-2026S1")):
         jobs.append(job := installation.submit(name, source))
@@ -70,14 +70,14 @@ def two_running_jobs(installation: Installation) -> list[str]:
 
 
 def no_cluster_was_killed(installation: Installation) -> None:
-    """In all the time that a silence may last, and more."""
+    """Assert that no cluster was killed, for longer than the time without heartbeats that is allowed."""
     began = time.monotonic()
     installation.until(lambda: time.monotonic() - began > 1.4 * HEARTBEAT_LIMIT, "no heartbeat for long")
     assert "Killing its process group" not in installation.log.read_text()
 
 
 def test_hanging_database_kills_no_cluster(installation: Installation) -> None:
-    """Nobody can write for longer than a lease, and a heartbeat, may take; every worker lives, and drives."""
+    """A database that hangs for longer than a lease or a heartbeat may take does not lead to a restart."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
@@ -91,7 +91,7 @@ def test_hanging_database_kills_no_cluster(installation: Installation) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_hanging_broker_kills_no_cluster(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The supervisor stood still with it, longer than a silence may last; and every heartbeat comes out soon after."""
+    """A broker that hangs for longer than heartbeats may be missing does not lead to a restart."""
     settings.HEARTBEAT_INTERVAL, settings.HEARTBEAT_LIMIT = 0.2, 2.0
     stalls, messages = [1.5 * settings.HEARTBEAT_LIMIT], []
 
@@ -124,7 +124,7 @@ def test_hanging_broker_kills_no_cluster(settings: Any, monkeypatch: pytest.Monk
 
 
 def test_worker_that_lost_its_lease_does_not_disturb_others(installation: Installation) -> None:
-    """Moodle still works on the copy of the job that was taken back; its answer is waited for beside other work."""
+    """A worker that lost its lease runs other jobs while it waits for the answer to the recovered job."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
@@ -141,11 +141,11 @@ def test_worker_that_lost_its_lease_does_not_disturb_others(installation: Instal
     installation.until_succeeded(lost, other)
 
 
-# --- a cluster that hangs beside a worker that works ------------------------------------------------------------
+# --- A hanging cluster with a working worker --------------------------------------------------------------------
 
 
 def test_hung_cluster_is_noticed_during_a_long_copy(installation: Installation) -> None:
-    """One copy of an hour shows that its own worker lives, and says nothing of the queue that the others wait at."""
+    """A hanging cluster is noticed during a long copy, although the worker of that copy renews its lease."""
     with installation.moodle.held_at("renamed"):
         installation.start()
         installation.await_clusters()
@@ -200,14 +200,14 @@ def test_hung_cluster_is_noticed_during_a_long_deletion(installation: Installati
 
 
 def hang(installation: Installation, cluster: str, spared: set[int]) -> Callable[[], bool]:
-    """Makes the queue of a cluster hang when it is called, until the supervisor has noticed that; then it is True.
+    """Return a function that makes the queue of a cluster hang, and that returns whether the supervisor has noticed.
 
-    It kills the idle worker that holds the lock of the queue. Should that worker get a message at this very moment, the
-    next one that waits is killed as well.
+    It kills the idle worker that holds the lock of the queue. If this worker gets a message at the same moment, the
+    next waiting worker is killed, too.
     """
     _, sentinel, _ = installation.roles(cluster)
     children = sorted(pid for pid, parent in installation.processes(cluster).items() if parent == sentinel)
-    # The last two that a sentinel starts are no workers.
+    # The last two processes that a sentinel starts are no workers.
     kept = spared | set(children[-2:])
 
     def noticed() -> bool:
@@ -219,11 +219,11 @@ def hang(installation: Installation, cluster: str, spared: set[int]) -> Callable
     return noticed
 
 
-# --- a Moodle that is slow or hangs ----------------------------------------------------------------------------
+# --- A slow or hanging Moodle ----------------------------------------------------------------------------------
 
 
 def looked_up(installation: Installation) -> str:
-    """A job whose answer was lost, and whose copy stands still in the backup."""
+    """Create a job whose answer was lost and whose copy is held in the backup."""
     installation.moodle.faults.set("gateway_timeout", at=0.1, count=1)
     job = installation.submit("LOST")
     installation.until(lambda: installation.state(job) == "checking", "the answer to be lost")
@@ -236,7 +236,7 @@ def number_of_checks(installation: Installation, job: str) -> int:
 
 
 def test_hanging_moodle_does_not_restart_the_cluster(installation: Installation) -> None:
-    """One look takes longer than any heartbeat may: the others go on beside it, and it comes to its end."""
+    """A check that takes longer than a heartbeat may does not lead to a restart, and is completed."""
     installation.environment["MOODLE_READ_TIMEOUT"] = str(HEARTBEAT_LIMIT + 2)
     with installation.moodle.held_at("backup"):
         installation.start()
@@ -252,7 +252,7 @@ def test_hanging_moodle_does_not_restart_the_cluster(installation: Installation)
 
 
 def test_long_deletion_does_not_restart_the_cluster(installation: Installation) -> None:
-    """It is asked for once, and the sweeps go on beside it."""
+    """A long deletion does not lead to a restart. It is requested once, and sweeps continue."""
     deletions: list[float] = []
     over = threading.Event()
 

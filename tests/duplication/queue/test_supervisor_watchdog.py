@@ -1,5 +1,7 @@
-"""What the supervisor asks for, again and again, and whom it gives up: its clusters only sleep here, and their queues
-are in the hands of the test."""
+"""Tests when the supervisor enqueues heartbeats and sweeps, and when it restarts a cluster.
+
+The clusters of these tests only sleep, and the tests control the messages in their queues.
+"""
 
 import itertools
 import os
@@ -26,32 +28,32 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 class Watch:
-    """A supervisor of one cluster that does nothing, and all that was put into its queue."""
+    """A supervisor of one cluster that only sleeps, and all messages that the supervisor enqueued."""
 
     def __init__(self, folder: Path) -> None:
         self.supervisor = Supervisor()
         self.cluster = Cluster("")
         self.asked: list[tuple[str, float]] = []
-        # How many messages of a task get lost before one comes out.
+        # How many messages of each task are lost before one is delivered.
         self.to_lose: dict[str, float] = {}
         self._folder = folder
         self._processes: list[Any] = []
 
     def of(self, name: str, *, sleeps: float = 600) -> None:
-        """Which cluster it is, and how long its program lives."""
+        """Set which cluster is supervised, and how long its process lives."""
         self.sleeps = sleeps
         self.cluster = Cluster(name)
         self.supervisor._clusters = [self.cluster]
         self.until(lambda: self.cluster.process, "the cluster to be started")
 
     def become_cluster(self, *_: Any) -> None:
-        """Stands in for what a started process does; it notes when that was, on a clock that all processes share."""
+        """Replace the program of the cluster by one that stores its start time, on a clock that all processes share."""
         with (self._folder / "starts").open("a") as starts:
             starts.write(f"{time.monotonic()}\n")
         time.sleep(self.sleeps)
 
     def take(self, task: str, *arguments: str, cluster: str) -> None:
-        """What a broker does; a message that is not lost comes out of the queue at once."""
+        """Take a message as the broker does. A message that is not lost is delivered at once."""
         name = task.rpartition(".")[2]
         self.asked.append((name, time.monotonic()))
         left = self.to_lose.get(name, 0)
@@ -63,7 +65,7 @@ class Watch:
             FinishedSweep.objects.update_or_create(id=1, defaults={"token": token, "at": timezone.now()})
 
     def until(self, condition: Callable[[], object], what: str) -> None:
-        """Watch on, until something is so."""
+        """Run the supervisor until a condition holds."""
 
         def tended() -> object:
             self.supervisor._check(self.cluster)
@@ -74,7 +76,7 @@ class Watch:
         await_until(tended, what)
 
     def times(self, task: str) -> list[float]:
-        """When this task was asked for."""
+        """Return the times at which this task was enqueued."""
         return [when for name, when in self.asked if name == task]
 
     def starts(self) -> list[float]:
@@ -109,11 +111,11 @@ def watch(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     watch.end()
 
 
-# --- heartbeats ---------------------------------------------------------------------------------------------
+# --- Heartbeats ---------------------------------------------------------------------------------------------
 
 
 def test_single_lost_heartbeat_does_not_restart_the_cluster(watch: Watch, settings: Any) -> None:
-    """A Redis that was started anew has lost it: another one is sent while there is still time."""
+    """A single lost heartbeat does not restart the cluster, because another heartbeat is sent in time."""
     watch.to_lose = {"heartbeat": 1}
     watch.of(COPIES)
     watch.until(lambda: len(watch.times("heartbeat")) > 2, "the cluster to be heard again")
@@ -123,7 +125,7 @@ def test_single_lost_heartbeat_does_not_restart_the_cluster(watch: Watch, settin
 
 
 def all_busy(watch: Watch, settings: Any, *, for_seconds: float) -> None:
-    """Every worker has a job, and a lease that ends then; nobody is free to read the queue."""
+    """Create a running job for every worker, with a lease until this time, so that no worker reads the queue."""
     settings.MOODLE_CONCURRENCY = 2
     watch.to_lose = {"heartbeat": float("inf")}
     watch.of(COPIES)
@@ -141,16 +143,16 @@ def test_renewed_leases_prove_that_busy_workers_live(watch: Watch, settings: Any
 
 
 def test_expired_leases_do_not_prove_that_workers_live(watch: Watch, settings: Any) -> None:
-    """Workers that hang renew none; and where housekeeping hangs as well, nobody takes their jobs back."""
+    """Expired leases do not prove that the workers live, so the cluster is restarted."""
     all_busy(watch, settings, for_seconds=-1)
     watch.until(lambda: watch.was_replaced, "the cluster to be given up")
 
 
-# --- several hosts on one queue -----------------------------------------------------------------------------
+# --- Several hosts with one queue ---------------------------------------------------------------------------
 
 
 def come_out_elsewhere(watch: Watch, monkeypatch: pytest.MonkeyPatch, *, except_every: int) -> None:
-    """The other hosts run the heartbeats, but for each so many of them."""
+    """Let the other hosts run the heartbeats, except every n-th one."""
     count = itertools.count(1)
     run = tasks.heartbeat
 
@@ -173,7 +175,7 @@ def test_a_cluster_that_runs_no_heartbeat_is_dead_though_other_hosts_run_them_al
 def test_a_cluster_that_runs_few_of_the_heartbeats_is_alive(
     watch: Watch, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked more often when it was not heard for long."""
+    """A cluster that runs few of the heartbeats is not restarted, because more are sent after a long silence."""
     settings.HEARTBEAT_INTERVAL = 0.5
     come_out_elsewhere(watch, monkeypatch, except_every=10)
     watch.of(COPIES)
@@ -199,11 +201,11 @@ def test_hosts_ask_for_one_sweep_in_an_interval_together_and_any_of_them_goes_on
     watch.until(lambda: len(watch.times("sweep")) > 2, "sweeps of this host")
 
 
-# --- sweeps -------------------------------------------------------------------------------------------------
+# --- Sweeps -------------------------------------------------------------------------------------------------
 
 
 def test_lost_sweep_is_enqueued_again(watch: Watch, settings: Any) -> None:
-    """And no sooner: where the database is slow they would pile up."""
+    """A lost sweep is enqueued again, but not too early, because sweeps would pile up with a slow database."""
     settings.REDISPATCH_AFTER = 2.0
     watch.to_lose = {"sweep": 1}
     watch.of(HOUSEKEEPING)
@@ -233,22 +235,22 @@ def test_sweeps_are_frequent_only_while_copies_are_followed(
     watch.of(HOUSEKEEPING)
     watch.until(lambda: len(watch.times("sweep")) > 1, "two sweeps")
     first, second = watch.times("sweep")[:2]
-    # Halfway between both, so that a loaded machine does not decide.
+    # The limit is halfway between both intervals, so that a busy machine does not change the result.
     assert (second - first < 1.5) is frequent
 
 
 def test_mail_and_callbacks_are_sent_more_rarely_than_sweeps_are_made(watch: Watch) -> None:
     watch.of(HOUSEKEEPING)
     watch.until(lambda: len(watch.times("sweep")) > 6, "some sweeps")
-    # Both tasks have this name, and are enqueued together.
+    # Both tasks are enqueued together, under this name.
     assert 2 < len(watch.times("send_due")) < 2 * len(watch.times("sweep"))
 
 
-# --- a cluster that does not live ---------------------------------------------------------------------------
+# --- A cluster that ends ------------------------------------------------------------------------------------
 
 
 def test_cluster_that_ends_at_once_is_restarted_less_often(watch: Watch, settings: Any) -> None:
-    """Up to a limit, for what is wrong may be mended any time."""
+    """A cluster that ends at once is restarted at growing intervals, up to a limit."""
     pauses: list[float] = []
     ends: list[float] = []
 

@@ -1,4 +1,4 @@
-"""Whether a worker is running, as the database shows it."""
+"""Tests how dupdash decides from the database whether a worker is running."""
 
 from datetime import timedelta
 
@@ -43,7 +43,7 @@ def test_worker_is_missing_since_its_last_heartbeat() -> None:
 
 
 def test_worker_runs_while_every_process_is_busy_with_a_copy() -> None:
-    """A busy process reads no heartbeat, but renews its job's lease."""
+    """A worker counts as running while all its processes are busy, because they renew the leases of their jobs."""
     _heartbeat(COPIES, minutes_ago=30)
     job = a_job(State.RUNNING)
     DuplicationJob.objects.filter(pk=job.pk).update(lease_until=lease_end())

@@ -1,4 +1,4 @@
-"""``manage.py api_token``: create, list and revoke API tokens."""
+"""``manage.py api_token``: creates, lists and revokes API tokens."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -48,7 +48,7 @@ class Command(BaseCommand):
                 token, text = tokens.make(owner, label, days=days)
         except IntegrityError:
             raise CommandError(f"{owner} has a token with the label “{label}”. Revoke it first.") from None
-        # Nothing but the token goes to standard output: TOKEN=$(manage.py api_token create …)
+        # Standard output contains only the token, so that this works: TOKEN=$(manage.py api_token create …)
         self.stderr.write(f"Token {token.pk} of {owner}, valid until {token.expires_at:%Y-%m-%d}. Shown only once:")
         self.stdout.write(text)
 

@@ -1,4 +1,4 @@
-"""``manage.py check_moodle``: whether dupdash can work with this site, and what to do if it cannot."""
+"""``manage.py check_moodle``: checks whether dupdash can work with the Moodle site, and prints what to do if not."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         return finding.level != Level.PROBLEM
 
     def _describe_worker(self) -> None:
-        """Print whether a worker is running. Before the first ``migrate`` there are no tables, which is no failure."""
+        """Print whether a worker is running. Missing tables before the first ``migrate`` are no failure."""
         try:
             worker = worker_status.current()
         except DatabaseError:

@@ -1,4 +1,4 @@
-"""``manage.py write_reference``: writes docs/reference/ from the program, for ``scripts/docs``."""
+"""``manage.py write_reference``: generates docs/reference/ from the source code, for ``scripts/docs``."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``manage.py rollover``: a list of copies from a file, as the page does it, from a terminal or a script."""
+"""``manage.py rollover``: requests the copies that a file lists, like the upload page, from a terminal or a script."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ from dupdash.rollover.running.start_settings import StartSettings
 
 POLL_SECONDS = 0.5
 ENDED = TERMINAL | {State.UNRESOLVED}
-# So many rows with problems are printed; all of them stand in --report.
+# The most rows with problems that are printed. The file of --report contains all of them.
 PRINTED = 20
 
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-wait", action="store_true", help="print the id of the batch and end at once")
 
     def handle(self, *args: Any, **arguments: Any) -> None:
-        # The progress says it all; the log would say it twice.
+        # The command prints its progress. The log would repeat it.
         logging.getLogger("dupdash").setLevel(logging.ERROR)
         how = StartSettings(not_before=_moment(arguments["start"]), hide_sources=arguments["hide_sources"])
         plan = self._judged_plan(_read(arguments["file"]), arguments["file"].name)
@@ -69,7 +69,7 @@ class Command(BaseCommand):
                 return
             batch = _start(plan, how)
         finally:
-            # Only a plan that became a batch is kept, for its results.
+            # A plan that did not become a batch is deleted.
             Plan.objects.filter(pk=plan.pk, batch__isnull=True).delete()
         if arguments["no_wait"]:
             self.stdout.write(batch.pk)

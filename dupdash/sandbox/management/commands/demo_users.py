@@ -1,4 +1,4 @@
-"""``manage.py demo_users``: create the three people of the demonstration, who also exist in the sandbox."""
+"""``manage.py demo_users``: creates the three people of the demonstration, who also exist in the sandbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         users = get_user_model().objects
-        # Their password is public, so they must not exist beside real people.
+        # The password is public, so these accounts must not exist beside accounts of real people.
         if users.exclude(username__in=PEOPLE).exists():
             raise CommandError(
                 "The database has other users. Create the people of the demonstration only in an empty database."

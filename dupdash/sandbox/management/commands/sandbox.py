@@ -1,4 +1,4 @@
-"""``manage.py sandbox``: run the sandbox until Ctrl-C or SIGTERM."""
+"""``manage.py sandbox``: runs the sandbox until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
-        # Read as text, so that an invalid number is reported in one line that names the argument.
+        # The number is read as text, so that the command can report an invalid number in one line.
         parser.add_argument("--port", default="8800", help="0 chooses a free port (default: 8800)")
         parser.add_argument("--speed", default="10", help="how many times faster than a real site (default: 10)")
         parser.add_argument("--seed", default="university", help="any word; the same word makes the same university")
