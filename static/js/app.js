@@ -1,4 +1,4 @@
-// The script of every page. Each module listens on the document, so that it also works for what htmx swaps in. Links and
+// The script of every page. Each module listens on the document, so that it also works for elements that htmx adds. Links and
 // forms work without scripts; the modules only add convenience.
 import "./categories.js";
 import "./copying.js";

@@ -3,7 +3,7 @@ import { toast } from "./toasts.js";
 
 /** @param {string} text */
 async function copy(text) {
-  // Only on https and localhost; a dashboard inside a campus network may have neither.
+  // The browser offers the clipboard only on https and localhost, and a campus network may use neither.
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
   const area = document.createElement("textarea");
   area.value = text;

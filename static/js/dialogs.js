@@ -7,7 +7,7 @@ document.addEventListener("click", (event) => {
   const closer = target.closest("[data-closes]");
   if (closer) closer.closest("dialog")?.close();
 
-  // A click on the dialog element itself is on its backdrop or its margin.
+  // A click whose target is the dialog element itself is on the backdrop or the margin.
   if (target instanceof HTMLDialogElement) {
     const box = target.getBoundingClientRect();
     const inside =

@@ -1,8 +1,8 @@
-// Before everything else, and not a module: modules run when the page has long been seen.
+// Runs before all other scripts. It is not a module, because modules run only after the page is shown.
 //
-// Back and forward between addresses that htmx made (history.pushState) leave the page where it is and only tell its
-// scripts. htmx listens from DOMContentLoaded on; who goes on before that would read the one page under the address of
-// the other. Loading it again is what htmx does too.
+// Going back or forward between URLs that htmx created (history.pushState) does not load a page; the browser only notifies
+// its scripts. htmx listens from DOMContentLoaded on. A person who navigates before would see one page under the URL of
+// another page. So this script loads the page again, as htmx does.
 {
   const reload = () => location.reload();
   addEventListener("popstate", reload);

@@ -1,4 +1,4 @@
-// <form data-expires="10"> disappears after so many seconds: what it offers is no longer possible then.
+// Removes a <form data-expires="10"> after this many seconds, when its action is no longer possible.
 
 for (const form of document.querySelectorAll("form[data-expires]")) {
   const seconds = Number(/** @type {HTMLElement} */ (form).dataset.expires);

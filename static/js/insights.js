@@ -1,5 +1,5 @@
-// Draws each chart from the table beside it: columns marked data-series, in the colour of their heads. A bar leads to its
-// copies, as the link in its cell does, or that of its row.
+// Draws each chart from the table beside it: the columns with data-series, in the colour of their headings. A bar links to
+// its copies, like the link in its cell or row.
 
 /** @type {any} */
 const Chart = /** @type {any} */ (window).Chart;
@@ -19,10 +19,10 @@ function duration(value) {
 /** Ticks of a logarithmic axis that are round to people. */
 const DURATIONS = [0.1, 1, 10, 60, 600, 3_600, 36_000, 86_400];
 
-/** What is drawn. @param {Element} figure */
+/** Reads the data of a chart from its table. @param {Element} figure */
 function read(figure) {
   const rows = [...figure.querySelectorAll("tbody tr")];
-  // The table begins with the latest, time runs to the right.
+  // The table begins with the latest row, but in the chart time runs to the right.
   if (figure.getAttribute("data-chart") === "stacked") rows.reverse();
   const shown = figure.getAttribute("data-chart") === "bars" ? rows.slice(0, 12) : rows;
   const cells = shown.map((row) => [...row.children]);
@@ -73,7 +73,7 @@ function draw(figure) {
     ticks: {
       maxRotation: 0,
       autoSkipPadding: 12,
-      // As much of a name as has room; the hint has all of it.
+      // A long name is shortened. The tooltip shows the whole name.
       callback(/** @type {number} */ place) {
         const most = lies ? Math.max(14, Math.floor(this.chart.width / 18)) : 16;
         const name = kind === "stacked" ? labels[place].replace(/^\w{3} (?=\d)|(?<=\w) \d{4}$| to .*$/g, "") : labels[place];

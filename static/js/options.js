@@ -1,5 +1,5 @@
-// The ten options: an option that needs others (data-needs="users activities") is off, disabled and explained until they
-// are on; then its own choice comes back. Without scripts the server does the same.
+// Switches an option off and disables it while an option that it needs (data-needs="users activities") is off, and says
+// why. Afterwards the person's choice is restored. Without scripts the server does the same.
 
 /** @type {WeakMap<HTMLInputElement, boolean>} the choice before this module switched it off */
 const chosen = new WeakMap();

@@ -1,6 +1,6 @@
-// The search for a source course: <input data-picks="results-id"> and, below it, what was found as plain radios
-// (components/_course_choices.html). This module adds keys: arrow down goes to the results, arrow up from the first
-// result goes back, and Enter searches instead of sending the form.
+// Adds keys to the search for a source course (<input data-picks="results-id"> with radio buttons below it, see
+// components/_course_choices.html). Arrow down goes to the results, arrow up from the first result goes back, and Enter
+// searches instead of sending the form.
 
 /** @param {string | undefined} id @returns {HTMLInputElement[]} */
 const radiosIn = (id) => [

@@ -18,7 +18,7 @@ let lastHidden = 0;
 /** @param {Event} event @returns {any} */
 const detailOf = (event) => /** @type {CustomEvent} */ (event).detail;
 
-/** Whether a polling element sent the request. `detail.elt` becomes its parent after the swap. @param {Event} event */
+/** Returns whether a polling element sent the request. `detail.elt` becomes its parent after the swap. @param {Event} event */
 const isPoll = (event) => Boolean(detailOf(event).requestConfig?.elt?.hasAttribute("data-poll"));
 
 /** @param {boolean} lost */
@@ -48,7 +48,7 @@ document.addEventListener("htmx:configRequest", (event) => {
   if (detailOf(event).elt.hasAttribute("data-poll")) detailOf(event).timeout = LONGEST_ANSWER;
 });
 
-/** Whether a hidden tab may ask now. @param {Event} event */
+/** Returns whether a hidden tab may poll now. @param {Event} event */
 function mayAskHidden(event) {
   if (!detailOf(event).requestConfig.elt.hasAttribute("data-poll-hidden")) return false;
   if (Date.now() - lastHidden < HIDDEN_PAUSE) return false;

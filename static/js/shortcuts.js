@@ -1,4 +1,4 @@
-// The key "/" goes to the search: to the search field of this page, else to the one of the list of copies.
+// The key "/" moves the focus to the search field of this page, or else opens the search of the list of copies.
 // People who speak to their computer or press keys by accident can switch it off in their preferences.
 
 const KEY = "/";

@@ -1,4 +1,4 @@
-// Names for the copy: <button data-suggests="id of the source" data-fullname data-shortname> fills them in when it is pressed,
+// Fills in the names that <button data-suggests="id of the source" data-fullname data-shortname> suggests: after a click,
 // and automatically while both fields are empty. Without scripts the button sends the form and the server fills them in.
 
 const NAMES = /** @type {const} */ (["fullname", "shortname"]);
@@ -16,7 +16,7 @@ function fill(button, wanted) {
     if (!(input instanceof HTMLInputElement) || !wanted(input) || input.value === value) continue;
     input.value = value;
     filled.set(name, value);
-    // As if somebody had typed it: the name is checked, and the preview follows.
+    // The same events as after typing, so that the name is checked and the preview is updated.
     input.dispatchEvent(new Event("input", { bubbles: true }));
     input.dispatchEvent(new Event("change", { bubbles: true }));
   }
@@ -43,7 +43,7 @@ document.addEventListener("click", (event) => {
   fill(button, () => true);
 });
 
-// Whether students can see the copy starts as it is in the source, until somebody sets it.
+// The visibility of the copy follows that of the source until a person sets it.
 let visibilityChosen = false;
 document.addEventListener("change", (event) => {
   const input = /** @type {HTMLInputElement} */ (event.target);
@@ -60,7 +60,7 @@ function followVisibility() {
   const first = shownSource === undefined;
   shownSource = source.dataset.source;
   const asked = /** @type {HTMLInputElement | null} */ (document.querySelector("input[name=visible_for]"));
-  // The server has set it for this source already.
+  // The server has already set the visibility for this source.
   if (first && asked?.value === shownSource) return;
   if (asked) asked.value = shownSource;
   if (visibilityChosen) return;
@@ -75,7 +75,7 @@ document.addEventListener("htmx:afterSettle", () => {
   const button = document.querySelector("button[data-suggests]");
   if (!(button instanceof HTMLButtonElement) || button.dataset.suggests === last) return;
   last = button.dataset.suggests;
-  // Not while somebody types there.
+  // The field is not changed while a person types in it.
   const untouched = (/** @type {HTMLInputElement} */ input) => input.value === "" && input !== document.activeElement;
   fill(button, (input) => untouched(input) || input.value === filled.get(input.name));
 });

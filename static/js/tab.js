@@ -1,5 +1,5 @@
-// The browser's tab shows the state of a job, also while another tab is in front: its title and its icon follow
-// <section id="job-status" data-title="Running 45 %: BIO101" data-icon="/static/…">. Whoever wants it gets a browser
+// Shows the state of a job in the title and icon of the browser tab, also while another tab is in front. They come from
+// <section id="job-status" data-title="Running 45 %: BIO101" data-icon="/static/…">. On request it also shows a browser
 // notification when the job has ended.
 import { toast } from "./toasts.js";
 
@@ -8,7 +8,7 @@ const KEY = "dupdash:notify";
 /** @returns {HTMLElement | null} */
 const status = () => document.getElementById("job-status");
 
-/** The jobs of which this browser announces the end. @returns {string[]} */
+/** Returns the jobs for which this browser will show a notification. @returns {string[]} */
 function wanted() {
   try {
     return JSON.parse(localStorage.getItem(KEY) ?? "[]");
@@ -22,7 +22,7 @@ function want(jobs) {
   try {
     localStorage.setItem(KEY, JSON.stringify(jobs.slice(-50)));
   } catch {
-    // A browser that stores nothing: then there is no notification.
+    // The browser has no storage, so there is no notification.
   }
 }
 
@@ -56,7 +56,7 @@ function announce(title, icon) {
     const notification = new Notification(title, { tag: location.pathname, icon });
     notification.addEventListener("click", () => window.focus());
   } catch {
-    // Chromium on phones shows notifications of service workers only; the page and the mail tell as well.
+    // Chromium on phones shows only notifications of service workers. The page and a mail also report the end.
   }
 }
 

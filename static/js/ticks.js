@@ -1,5 +1,5 @@
-// Selected checkboxes in a list (<form data-remembers-ticks>, each with its own id): one checkbox selects all of a page, a
-// line shows the number, and the selection survives a reload or a swap of the list. It is stored for this address in
+// Manages the selected checkboxes of a list (<form data-remembers-ticks>, each with its own id): one checkbox selects all
+// of a page, a line shows the number, and the selection is kept when the list is reloaded. It is stored for this URL in
 // this tab. The form works without this module.
 
 const KEY = "dupdash:ticks";
@@ -32,7 +32,7 @@ function tell(form) {
   try {
     sessionStorage.setItem(KEY, JSON.stringify({ address: location.href, ids: ticked.map((tick) => tick.id) }));
   } catch {
-    // A browser that stores nothing forgets the selection at a reload.
+    // Without storage the browser forgets the selection when the page is reloaded.
   }
 }
 
@@ -56,7 +56,7 @@ let before = [];
 document.addEventListener("htmx:beforeSwap", () => {
   before = [...document.querySelectorAll("form[data-remembers-ticks] input[id]:checked")].map((tick) => tick.id);
 });
-// After the new address has been pushed, under which the ticks are kept.
+// This runs after htmx has set the new URL, under which the selection is stored.
 document.addEventListener("htmx:afterSettle", () => tickAgain(before));
 // The browser may have restored the checkboxes after "back".
 window.addEventListener("pageshow", () => tickAgain(remembered()));

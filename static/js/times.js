@@ -1,6 +1,6 @@
-// Every <time datetime data-local="…"> in the viewer's own time zone, with the exact moment on hover:
+// Shows every <time datetime data-local="…"> in the viewer's time zone, with the exact time as a tooltip:
 //   relative   "3 minutes ago", "in 2 hours"; older than a week: the date
-//   elapsed    how long since then, counting: "4 min 12 s"
+//   elapsed    the time since then, which is counted up: "4 min 12 s"
 //   datetime, date, time; exact: a date and time with seconds
 // Browsers without scripts show the text of the server.
 
@@ -83,7 +83,7 @@ setInterval(() => {
   if (!document.hidden) renderAll(document, 'time[data-local="relative"]');
 }, 15_000);
 
-// Forms begin with the viewer's zone: <select name="timezone" data-timezone>. A zone that is not in the list is not chosen.
+// Selects the viewer's zone in forms: <select name="timezone" data-timezone>. A zone that is not in the list is not selected.
 for (const field of document.querySelectorAll("select[data-timezone]")) {
   const select = /** @type {HTMLSelectElement} */ (field);
   const zone = ZONE ?? Intl.DateTimeFormat().resolvedOptions().timeZone;

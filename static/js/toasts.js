@@ -1,4 +1,4 @@
-// Short messages in the corner. The server sends them with an answer:
+// Shows short messages in a corner of the page. The server sends them in a header of an answer:
 //   HX-Trigger: {"dupdash:toast": {"level": "success", "text": "The copy was cancelled.", "url": "/jobs/…/"}}
 // Screen readers announce them politely. Successes disappear after some seconds; problems stay until they are closed.
 
@@ -62,7 +62,7 @@ document.addEventListener("dupdash:toast", (event) => {
   toast(text ?? value, level, url);
 });
 
-// htmx shows nothing if a person's request fails. This does, unless the server's answer has a message.
+// htmx shows nothing if a person's request fails. This code shows a message, unless the server's answer contains one.
 for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, (event) => {
     const { requestConfig, xhr } = /** @type {CustomEvent} */ (event).detail;
