@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.accounts.reader import reader_of
+from dupdash.accounts.advice_reader import reader_of
 from dupdash.duplication.advice import what_to_do
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth

@@ -11,9 +11,10 @@ from dupdash.duplication.models import Batch, DuplicationJob, new_id
 
 
 class PlanState(models.TextChoices):
-    # A worker checks the rows, after the plan was made or after a person asked for it.
-    JUDGING = "judging", "Checking"
-    JUDGED = "judged", "Checked"
+    # A worker checks the rows, after the plan was made or after a person asked for it. The stored values of the first
+    # two states are older than their names.
+    CHECKING = "judging", "Checking"
+    CHECKED = "judged", "Checked"
     STARTING = "starting", "Starting"
     STARTED = "started", "Started"
 
@@ -32,7 +33,7 @@ class Plan(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, null=True, related_name="plans")
     name = models.CharField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
-    state = models.CharField(max_length=10, choices=PlanState, default=PlanState.JUDGING)
+    state = models.CharField(max_length=10, choices=PlanState, default=PlanState.CHECKING)
     # How the file was read, and sentences about the parts of it that were left out.
     kind = models.CharField(max_length=300, blank=True)
     notes = models.JSONField(default=list)
@@ -45,7 +46,7 @@ class Plan(models.Model):
     leaves_out_copied = models.BooleanField(default=False)
     # A sentence that tells the owner why rows could not be checked or the plan was not started.
     failure = models.TextField(blank=True)
-    # When and how the copies are made: the fields of ``running.start_settings.StartSettings``.
+    # When and how the copies are made: the fields of ``batches.start_settings.StartSettings``.
     start_settings = models.JSONField(default=dict)
     batch = models.OneToOneField(Batch, on_delete=models.PROTECT, null=True, related_name="plan")
 
@@ -58,7 +59,7 @@ class Plan(models.Model):
 
     @property
     def is_working(self) -> bool:
-        return self.state in (PlanState.JUDGING, PlanState.STARTING)
+        return self.state in (PlanState.CHECKING, PlanState.STARTING)
 
 
 class PlanRow(models.Model):

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from dupdash.moodle.records import Category, Course
-from dupdash.rollover.dates import DateRule, Dates
-from dupdash.rollover.judging.categories import Categories
+from dupdash.rollover.checks.category_lookup import Categories
 from dupdash.rollover.models import Plan, PlanRow
 from dupdash.rollover.reading.table import Table
 from dupdash.rollover.renaming import Renaming
-from dupdash.rollover.targets import TargetRule
+from dupdash.rollover.start_dates import DateRule, Dates
+from dupdash.rollover.target_categories import TargetRule
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

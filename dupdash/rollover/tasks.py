@@ -5,12 +5,12 @@ import time
 
 from dupdash.duplication.queue import database_lock
 from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
-from dupdash.rollover.judging.plans import continue_judging
+from dupdash.rollover.batches.close import close_ended, mail_results
+from dupdash.rollover.batches.hide_sources import continue_hiding
+from dupdash.rollover.batches.start import continue_start
+from dupdash.rollover.batches.undo import continue_undo
+from dupdash.rollover.checks.plans import continue_checks
 from dupdash.rollover.models import Plan, PlanState, Undo, UndoState
-from dupdash.rollover.running.end import close_ended, mail_results
-from dupdash.rollover.running.sources import continue_hiding
-from dupdash.rollover.running.start import continue_start
-from dupdash.rollover.running.undo import continue_undo
 
 logger = logging.getLogger("dupdash.rollover")
 
@@ -43,13 +43,13 @@ def continue_work() -> None:
 
 def _work(deadline: float) -> bool:
     """Process plans and undos until the deadline. Returns whether work is left."""
-    plans = Plan.objects.filter(state__in=(PlanState.JUDGING, PlanState.STARTING)).order_by("created_at")
+    plans = Plan.objects.filter(state__in=(PlanState.CHECKING, PlanState.STARTING)).order_by("created_at")
     undos = Undo.objects.filter(state__in=(UndoState.CHECKING, UndoState.DELETING)).order_by("created_at")
     for plan in plans:
         if time.monotonic() > deadline:
             return True
-        if plan.state == PlanState.JUDGING:
-            continue_judging(plan, deadline)
+        if plan.state == PlanState.CHECKING:
+            continue_checks(plan, deadline)
         else:
             continue_start(plan, deadline)
     for undo in undos:

@@ -13,7 +13,7 @@ ASK = """(only) => axe.run(document, {
 }).then((found) => found.violations.map(({id, help, nodes}) => [id, help, nodes.map((node) => node.html)]))"""
 
 
-def look_at(page: Page, *, only: list[str] | None = None) -> list[str]:
+def find_violations(page: Page, *, only: list[str] | None = None) -> list[str]:
     """Return the violations that axe finds: each rule with the elements that break it. ``only``: check these rules."""
     # The script is injected with the debugger, because the Content-Security-Policy of the pages allows no other script.
     if not page.evaluate("'axe' in window"):

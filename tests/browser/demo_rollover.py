@@ -9,7 +9,7 @@ from django.utils import timezone
 from dupdash.duplication.models import Batch, DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.moodle import options
-from dupdash.rollover.judging.plans import continue_judging
+from dupdash.rollover.checks.plans import continue_checks
 from dupdash.rollover.models import HiddenSource, Plan, SourceState, Undo, UndoItem, UndoState, Verdict
 from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.table import read_table
@@ -43,7 +43,7 @@ def open_rollover(campus: DemoData) -> dict[str, str]:
         "upload": reverse("rollover:upload"),
         "from-moodle": reverse("rollover:from_moodle"),
         "courses": reverse("rollover:from_moodle") + "?category=6",
-        "checking": reverse("rollover:plan", args=[_plan(campus, judged=False).pk]),
+        "checking": reverse("rollover:plan", args=[_plan(campus, checked=False).pk]),
         "plan": reverse("rollover:plan", args=[(plan := _plan(campus)).pk]) + "?view=all",
         "row": reverse("rollover:row", args=[plan.pk, 5]),
         "batch": reverse("rollover:batch", args=[running.pk]),
@@ -53,11 +53,11 @@ def open_rollover(campus: DemoData) -> dict[str, str]:
     }
 
 
-def _plan(campus: DemoData, *, judged: bool = True) -> Plan:
+def _plan(campus: DemoData, *, checked: bool = True) -> Plan:
     table = read_table(LIST.encode(), rows_most=100)
     plan = plan_from_table(table, name="Spring 2028.csv", owner=campus.administrator, options=options.defaults())
-    if judged:
-        continue_judging(plan, math.inf)
+    if checked:
+        continue_checks(plan, math.inf)
         plan.refresh_from_db()
         plan.rows.filter(number=6).update(included=False)
     return plan

@@ -116,7 +116,7 @@ def _check(browser: "Browser", base: str, campus: "DemoData", page: PageToCheck)
 
 
 def _violations(tab: "Page", page: PageToCheck, width: int, schemes: Sequence[str]) -> Iterator[str]:
-    from tests.browser.axe import look_at
+    from tests.browser.axe import find_violations
     from tests.browser.screenshots import prepare
     from tests.browser.support import fits
 
@@ -125,7 +125,7 @@ def _violations(tab: "Page", page: PageToCheck, width: int, schemes: Sequence[st
         yield f"{page} ({width}): scrolls sideways, or a state stands out of its cell"
     for scheme in schemes:
         tab.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        for violation in look_at(tab):
+        for violation in find_violations(tab):
             yield f"{page} ({width}, {scheme}): {violation}"
 
 

@@ -23,7 +23,7 @@ from dupdash.sandbox.server import Sandbox
 from dupdash.web import urls
 from dupdash.web.converters import JobId
 from dupdash.web.permissions import PERMISSIONS
-from tests.browser.axe import look_at
+from tests.browser.axe import find_violations
 from tests.browser.demo_data import DemoData, open_demo_data
 from tests.browser.support import DESKTOP, HEIGHTS, PHONE, Scheme, fits, window
 from tests.conftest import make_person, signed_in
@@ -96,7 +96,7 @@ def _audit(page: Page, *, crossed: bool = False) -> Iterator[str]:
         page.set_viewport_size({"width": width, "height": HEIGHTS[width]})
         page.emulate_media(color_scheme=scheme)
         where = f"{page.url.split('/', 3)[3]} ({width}, {scheme})"
-        for trouble in look_at(page, only=only):
+        for trouble in find_violations(page, only=only):
             yield f"{where}: {trouble}"
         if not fits(page):
             yield f"{where}: scrolls sideways, or a state stands out of its cell"
@@ -282,5 +282,5 @@ def test_pages_in_use_are_accessible(browser: Browser, live_server: LiveServer, 
         page.goto("/")
         page.get_by_role("button", name="Menu").click()
         page.get_by_role("navigation", name="Main").wait_for()
-        found += look_at(page)
+        found += find_violations(page)
     assert not found, "\n".join(found)

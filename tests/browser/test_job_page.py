@@ -69,7 +69,7 @@ def test_hidden_tab_polls_rarely_and_shows_the_end(
         assert len(polls) == 1
 
 
-def test_browser_notification_at_the_end_is_shown_to_whoever_wants_it(
+def test_browser_notification_is_shown_at_the_end_on_request(
     browser: Browser, live_server: LiveServer, administrator: User, job: DuplicationJob
 ) -> None:
     with window(browser, live_server.url, administrator) as page:

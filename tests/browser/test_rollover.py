@@ -27,14 +27,14 @@ HEIGHTS.setdefault(PHONE, 844)
 expect.set_options(timeout=20_000)
 
 
-def last_lookup_at(page: Page, name: str, width: int) -> None:
+def assert_accessible(page: Page, name: str, width: int) -> None:
     """Assert that the page does not scroll sideways and that axe finds no violation."""
     assert fits(page), f"{name} is wider than {width}"
-    assert axe.look_at(page) == []
+    assert axe.find_violations(page) == []
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_way_from_a_file_to_the_undo(
+def test_rollover_from_a_file_to_the_undo(
     width: int,
     browser: Browser,
     live_server: LiveServer,
@@ -51,41 +51,41 @@ def test_way_from_a_file_to_the_undo(
     with window(browser, live_server.url, administrator, width=width) as page:
         page.goto("/")
         go_to(page, "Rollover")
-        last_lookup_at(page, "empty", width)
+        assert_accessible(page, "empty", width)
         page.get_by_role("link", name="From a file").click()
-        last_lookup_at(page, "upload", width)
+        assert_accessible(page, "upload", width)
         page.get_by_label("File").set_input_files(file)
         page.get_by_role("button", name="Check the list").click()
         expect(page.get_by_role("progressbar", name="Rows checked")).to_be_visible()
-        last_lookup_at(page, "checking", width)
+        assert_accessible(page, "checking", width)
         tasks.continue_work()
         # The page notices the end of the check without a reload.
         expect(page.get_by_text("Moodle has no category “4711”.")).to_be_visible()
-        last_lookup_at(page, "errors", width)
+        assert_accessible(page, "errors", width)
         expect(page.get_by_role("button", name="Start 4 copies")).to_be_disabled()
 
         page.get_by_role("link", name="Correct row 4").click()
-        last_lookup_at(page, "row", width)
+        assert_accessible(page, "row", width)
         page.get_by_label("Category").fill("8")
         page.get_by_role("button", name="Save and check").click()
         expect(page.get_by_role("heading", name="4 rows selected, 1 with errors")).to_be_visible()
         page.get_by_role("button", name="Exclude row 5").click()
         expect(page.get_by_role("heading", name="3 rows selected")).to_be_visible()
         page.get_by_role("link", name="All", exact=False).first.click()
-        last_lookup_at(page, "preview", width)
+        assert_accessible(page, "preview", width)
 
         page.get_by_role("button", name="Start 3 copies").click()
         expect(page.get_by_role("heading", name="Checking once more before the start")).to_be_visible()
         tasks.continue_work()
         expect(page.get_by_text("0 of 3 ended")).to_be_visible()
-        last_lookup_at(page, "batch", width)
+        assert_accessible(page, "batch", width)
         # Another course gets one of the short names before its copy begins.
         in_the_way = sandbox.state.add(shortname="BIO-CHEM-2027", fullname="In the way", categoryid=2, origin="created")
         settings.REDISPATCH_AFTER = 0.001
         with working():
             dispatch.redispatch_stale()
             expect(page.get_by_text("All copies have ended.")).to_be_visible()
-            last_lookup_at(page, "ended", width)
+            assert_accessible(page, "ended", width)
             failed = DuplicationJob.objects.filter(state=State.FAILED)
             assert failed.count() == 1
             sandbox.state.delete(in_the_way.id)
@@ -101,7 +101,7 @@ def test_way_from_a_file_to_the_undo(
         expect(page.get_by_role("heading", name="Checking the copies")).to_be_visible()
         tasks.continue_work()
         expect(page.get_by_role("heading", name="Delete 3 copies?")).to_be_visible()
-        last_lookup_at(page, "undo", width)
+        assert_accessible(page, "undo", width)
         page.get_by_role("button", name="Delete 3 copies").click()
         tasks.continue_work()
         expect(page.get_by_role("heading", name="Deleted: 3")).to_be_visible()
@@ -109,7 +109,7 @@ def test_way_from_a_file_to_the_undo(
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_way_from_a_category(
+def test_rollover_from_a_category(
     width: int, browser: Browser, live_server: LiveServer, administrator: User, sandbox: Sandbox
 ) -> None:
     MoodleHealth.current()
@@ -123,7 +123,7 @@ def test_way_from_a_category(
         )
         page.get_by_role("button", name="List the courses").click()
         expect(page.get_by_role("checkbox", name="BIO101-2026S1")).to_be_checked()
-        last_lookup_at(page, "courses", width)
+        assert_accessible(page, "courses", width)
         page.get_by_label("All courses").uncheck()
         page.get_by_role("checkbox", name="BIO101-2026S1").check()
         expect(page.get_by_label("Weeks later", exact=True)).to_be_hidden()

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from dupdash.sandbox.server import Sandbox
-from tests.browser.axe import look_at
+from tests.browser.axe import find_violations
 from tests.browser.support import window
 from tests.sign_in.identity_provider import Lies, identity_provider
 from tests.sign_in.provider import SUB, provider
@@ -19,7 +19,7 @@ from tests.sign_in.provider import SUB, provider
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
 
-def test_faculty_member_signs_in_and_keeps_a_form_over_the_end_of_the_session(
+def test_form_input_survives_the_end_of_a_single_sign_on_session(
     browser: Browser, live_server: LiveServer, sandbox: Sandbox, settings: Settings
 ) -> None:
     settings.OIDC_NAME = "Campus Login"
@@ -30,7 +30,7 @@ def test_faculty_member_signs_in_and_keeps_a_form_over_the_end_of_the_session(
         settings.OIDC_ISSUER = campus.url
         campus.knows()
         page.goto("/jobs/new/")
-        assert look_at(page) == []
+        assert find_violations(page) == []
         page.get_by_role("link", name="Sign in with Campus Login").click()
         page.get_by_placeholder("sub").fill(SUB)
         page.get_by_role("button", name="Authorize", exact=True).click()
@@ -69,7 +69,7 @@ def test_faculty_member_signs_in_with_saml_from_another_site(
         page.get_by_role("link", name="Sign in with Campus Login").click()
         page.get_by_role("button", name="Sign in as Fay").click()
         expect(page.get_by_text("It took too long, or the clocks of the servers differ.")).to_be_visible()
-        assert look_at(page) == []
+        assert find_violations(page) == []
 
         campus.lies = Lies()
         page.goto("/jobs/new/")

@@ -223,7 +223,7 @@ def test_host_without_answer_is_tried_again(token: ApiToken, settings: Any) -> N
     )
 
 
-def test_host_that_sends_byte_after_byte_is_left_in_time(
+def test_call_to_a_host_that_sends_single_bytes_times_out(
     token: ApiToken, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.WEBHOOK_ALLOWED_HOSTS = ["localhost"]
@@ -248,7 +248,7 @@ def test_host_that_sends_byte_after_byte_is_left_in_time(
     assert result == "There was no answer within 0.5 seconds."
 
 
-def test_chat_is_told_once_of_each_failure(receiver: Receiver, settings: Any, db: None) -> None:
+def test_chat_gets_one_message_for_each_failure(receiver: Receiver, settings: Any, db: None) -> None:
     settings.CHAT_WEBHOOK_URL = receiver.address
     a_job(State.SUCCEEDED, finished_at=timezone.now())
     failed = a_job(State.FAILED, finished_at=timezone.now(), failure_code="partial_course", fullname="Biology")
@@ -268,7 +268,7 @@ def test_database_refuses_a_second_chat_message_of_a_job(db: None) -> None:
     assert Callback.objects.filter(job=job).count() == 1
 
 
-def test_no_chat_is_told_without_the_setting(db: None) -> None:
+def test_no_chat_message_is_sent_without_the_setting(db: None) -> None:
     a_job(State.FAILED, finished_at=timezone.now())
     tasks.send_due()
     assert not Callback.objects.exists()

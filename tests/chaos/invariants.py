@@ -47,7 +47,7 @@ def violations(
         *disturbed(calls),
         *unnoticed(jobs, courses, page),
         *unexplained(jobs, courses, page),
-        *broken_stories(jobs),
+        *incomplete_timelines(jobs),
     ]
 
 
@@ -261,7 +261,7 @@ def named_on(page: str) -> set[int]:
     return {int(id) for id in re.findall(r"\b(?:id|course)\s+(\d+)\b", text, re.IGNORECASE)}
 
 
-def broken_stories(jobs: Iterable[DuplicationJob]) -> list[str]:
+def incomplete_timelines(jobs: Iterable[DuplicationJob]) -> list[str]:
     """Check that each job's events are a complete chain of allowed transitions with reasons, up to its state."""
     found = []
     for job in jobs:

@@ -133,10 +133,10 @@ def test_correct_run_has_no_violation(a_run: Run) -> None:
     assert not a_run.course(LIKELY)["complete"]
     assert a_run.violations() == []
     # The job was cancelled too late, or the token may not delete courses. The copy stays, and the job says so.
-    assert a_run.spoilt(stays_and_says_so) == ""
+    assert a_run.spoilt(keep_copy_with_a_reason) == ""
 
 
-def stays_and_says_so(run: Run) -> None:
+def keep_copy_with_a_reason(run: Run) -> None:
     change(WHOLE, cancel_requested_at=timezone.now())
     record_event(job(WHOLE), kind="not_removed", reason="The copy could not be deleted.")
 

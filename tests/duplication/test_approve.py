@@ -164,7 +164,7 @@ def test_first_of_two_decisions_counts(waiting: DuplicationJob) -> None:
     assert waiting.state == State.REJECTED
 
 
-def test_only_administrators_may_do_it(
+def test_only_administrators_may_decide_requests(
     waiting: DuplicationJob, faculty: User, help_desk: User, client_of: MoodleClient
 ) -> None:
     for somebody in (faculty, help_desk):

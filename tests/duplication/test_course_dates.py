@@ -59,7 +59,7 @@ def test_end_moves_by_whole_days_across_daylight_saving() -> None:
     ],
     ids=["none", "end only", "no end to move", "end on the day of the start"],
 )
-def test_only_what_changes_is_set(start: date, end: date, source: tuple[int, ...], expected: dict[str, Any]) -> None:
+def test_only_changed_dates_are_set(start: date, end: date, source: tuple[int, ...], expected: dict[str, Any]) -> None:
     wanted = {name: moment(*parts) for name, parts in expected.items()}
     assert dates_to_set(start, end, course(moment(*source))) == wanted
 

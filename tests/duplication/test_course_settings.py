@@ -70,7 +70,7 @@ def refused(**wish: Any) -> tuple[str, str, str]:
     return problem.field, problem.code, problem.message
 
 
-def test_plugin_gets_everything_with_the_start(plugin: Moodle, clock: Clock) -> None:
+def test_plugin_gets_dates_and_idnumber_with_the_start(plugin: Moodle, clock: Clock) -> None:
     dated_source(plugin)
     wish: dict[str, Any] = {"startdate": date(2026, 9, 14), "idnumber": " B-27 ", "visible": False}
     job = ended(run_worker(submit(SOURCE, **wish, options={"users": 0, "enrolments": 2})), clock)
@@ -83,13 +83,13 @@ def test_plugin_gets_everything_with_the_start(plugin: Moodle, clock: Clock) -> 
     assert job.verification["complete"]
 
 
-def test_plugin_gets_an_end_date_that_was_asked_for(plugin: Moodle, clock: Clock) -> None:
+def test_plugin_gets_a_requested_end_date(plugin: Moodle, clock: Clock) -> None:
     dated_source(plugin)
     ended(run_worker(submit(SOURCE, enddate=date(2026, 2, 28))), clock)
     assert (plugin.course("NEW-1").startdate, plugin.course("NEW-1").enddate) == (START, moment(2026, 2, 28))
 
 
-def test_stock_site_sets_them_after_the_copy(stock: Moodle) -> None:
+def test_stock_site_sets_dates_after_the_copy(stock: Moodle) -> None:
     dated_source(stock)
     job = run_worker(submit(SOURCE, startdate=date(2026, 9, 14), idnumber="B-27"))
     copy = stock.course("NEW-1")
@@ -100,7 +100,7 @@ def test_stock_site_sets_them_after_the_copy(stock: Moodle) -> None:
     assert job.verification["complete"]
 
 
-def test_lost_answer_to_setting_them_is_repeated(stock: Moodle) -> None:
+def test_lost_answer_to_setting_dates_is_repeated(stock: Moodle) -> None:
     dated_source(stock)
     stock.faults.set("reset_after", function=UPDATE, count=1)
     job = run_worker(submit(SOURCE, startdate=date(2026, 9, 14)))
@@ -120,7 +120,7 @@ def test_copy_that_kept_its_dates_succeeds_and_differs(stock: Moodle) -> None:
 
 
 @pytest.mark.parametrize("wish", [{"startdate": date(2026, 9, 14)}, {"enddate": date(2026, 9, 14)}, {"idnumber": "B"}])
-def test_site_without_the_services_refuses_them(moodle: Moodle, wish: dict[str, Any]) -> None:
+def test_dates_are_refused_on_a_site_that_cannot_set_them(moodle: Moodle, wish: dict[str, Any]) -> None:
     field, code, message = refused(**wish)
     assert (field, code) == (next(iter(wish)), "invalidparameter")
     assert UPDATE in message
@@ -149,7 +149,7 @@ def test_idnumber_that_moodle_cannot_store_is_refused(plugin: Moodle, idnumber: 
     assert refused(idnumber=idnumber)[:2] == ("idnumber", "invalidparameter")
 
 
-def test_retry_asks_for_the_same_dates(plugin: Moodle, clock: Clock) -> None:
+def test_retry_requests_the_same_dates(plugin: Moodle, clock: Clock) -> None:
     plugin.faults.set("storedfilenotcreated", count=1)
     wish: dict[str, Any] = {"startdate": date(2026, 9, 14), "enddate": date(2027, 1, 30), "idnumber": "B-27"}
     job = ended(run_worker(submit(SOURCE, **wish)), clock)

@@ -202,7 +202,7 @@ def test_only_courses_of_failed_jobs_are_deleted(moodle: Moodle, client_of: Mood
     assert moodle.by_id(course.id) is not None
 
 
-def test_only_administrators_may_do_it(
+def test_only_administrators_may_delete_partial_courses(
     moodle: Moodle, failed: DuplicationJob, client_of: MoodleClient, faculty: User, help_desk: User
 ) -> None:
     DuplicationJob.objects.filter(pk=failed.pk).update(requester=faculty)

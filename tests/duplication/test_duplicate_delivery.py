@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 COPY = "core_course_duplicate_course"
 
 
-def duplicate_request_of(
+def send_same_request_again(
     moodle: Moodle, job: DuplicationJob, *, watched: bool
 ) -> tuple[Background, Callable[[], None]]:
     """Send the same request again when the request of this job arrives, so that its copy comes first.
@@ -55,7 +55,7 @@ def test_job_is_checked_when_its_own_copy_took_the_name(moodle: Moodle, clock: C
     """A job is checked if a proxy sent its request twice and Moodle then refuses the name that its own copy has."""
     settings.WATCH_INTERVAL = 3600
     job = submit()
-    twin, arrive_first = duplicate_request_of(moodle, job, watched=False)
+    twin, arrive_first = send_same_request_again(moodle, job, watched=False)
     moodle.when(COPY, arrive_first)
     run_worker(job)
     assert job.state == State.CHECKING
@@ -71,7 +71,7 @@ def test_duplicate_delivery_that_collides_makes_one_copy(moodle: Moodle, clock: 
     """If a proxy sends a request twice and one of them collides, the other one makes the only copy."""
     settings.WATCH_INTERVAL = 0.005
     job = submit()
-    twin, arrive_first = duplicate_request_of(moodle, job, watched=True)
+    twin, arrive_first = send_same_request_again(moodle, job, watched=True)
     moodle.answer_with(COPY, refusal("storedfilenotcreated"), after=arrive_first)
     run_worker(job)
     assert job.state == State.QUEUED, timeline_of(job)

@@ -14,12 +14,12 @@ def test_every_error_code_of_the_table_is_explained(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", EXPLANATIONS)
-def test_text_says_that_nothing_was_started_only_where_that_is_so(code: str) -> None:
+def test_text_says_nothing_was_started_only_if_this_is_certain(code: str) -> None:
     explanation = EXPLANATIONS[code]
     assert explanation.means.startswith("Nothing was") is explanation.nothing_started
 
 
-def test_job_with_a_course_is_not_said_to_have_started_nothing() -> None:
+def test_text_for_a_job_with_a_course_does_not_deny_a_start() -> None:
     job = DuplicationJob(state=State.FAILED, failure_code="nopermissions")
     assert explain_failure(job).nothing_started
     job.course_id, job.proof = 9, "seen"

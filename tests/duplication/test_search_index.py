@@ -105,7 +105,7 @@ def test_search_works_without_the_index_and_a_check_warns(without_index: None) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_index_made_later_holds_the_jobs_that_were_there(without_index: None) -> None:
+def test_index_created_later_contains_existing_jobs(without_index: None) -> None:
     a_job(shortname="ONE", fullname="Ökologie der Alpen")
     search_index.create_search_index(connection)
     assert found("okologie", "alpen") == {"ONE"}

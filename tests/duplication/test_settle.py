@@ -118,7 +118,9 @@ def test_only_unresolved_jobs_are_settled(moodle: Moodle, client_of: MoodleClien
         course_decisions.settle(a_job(state), course_id=None, reason="I looked.", actor=None, client=client_of)
 
 
-def test_only_administrators_may_do_it(moodle: Moodle, client_of: MoodleClient, faculty: User, help_desk: User) -> None:
+def test_only_administrators_may_settle_jobs(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, help_desk: User
+) -> None:
     job = a_job(State.UNRESOLVED, requester=faculty)
     for somebody in (faculty, help_desk):
         with pytest.raises(NotAllowed):

@@ -169,11 +169,11 @@ class Jobs(RuleBasedStateMachine):
     # --- what always holds
 
     @invariant()
-    def stories_are_unbroken(self) -> None:
+    def timelines_are_complete(self) -> None:
         assert_complete_timelines()
 
     @invariant()
-    def what_ended_stays_as_it_is(self) -> None:
+    def ended_jobs_do_not_change(self) -> None:
         ended = DuplicationJob.objects.filter(state__in=TERMINAL).annotate(told=Count("events")).values()
         for row in ended:
             # The only later change is the mark that a retry exists.
@@ -183,12 +183,12 @@ class Jobs(RuleBasedStateMachine):
         assert {row["id"] for row in ended} == set(self.ended)
 
     @invariant()
-    def a_short_name_is_held_once(self) -> None:
+    def unfinished_jobs_have_different_short_names(self) -> None:
         held = [short_name_key(job.shortname) for job in DuplicationJob.objects.unfinished()]
         assert len(held) == len(set(held))
 
     @invariant()
-    def nobody_else_drives_what_does_not_run(self) -> None:
+    def only_running_jobs_have_a_lease(self) -> None:
         assert not DuplicationJob.objects.exclude(state=State.RUNNING).exclude(lease_owner="").exists()
 
     # --- helpers

@@ -112,11 +112,11 @@ def test_faculty_may_only_copy_what_they_teach(calls_as: Callable[..., Caller], 
     assert DuplicationJob.objects.get(pk=one["duplicateid"]).state == State.AWAITING_APPROVAL
 
 
-def test_those_who_may_not_request_copies_are_refused(calls_as: Callable[..., Caller], help_desk: User) -> None:
+def test_person_without_the_permission_to_copy_is_refused(calls_as: Callable[..., Caller], help_desk: User) -> None:
     assert error(many(calls_as(help_desk), course("M-1"))) == "nopermissions"
 
 
-def test_moodle_that_is_away_is_an_error_of_the_call(program: Caller, moodle: Moodle) -> None:
+def test_unreachable_moodle_is_an_error_of_the_call(program: Caller, moodle: Moodle) -> None:
     moodle.stop()
     assert error(many(program, course("M-1"))) == "moodleunreachable"
 

@@ -166,7 +166,7 @@ def test_unknown_ids_and_those_of_others_are_warnings(program: Caller, faculty: 
     assert all(set(warning) == {"item", "itemid", "warningcode", "message"} for warning in answer["warnings"])
 
 
-def test_statuses_tell_times_and_the_number_of_jobs_ahead(program: Caller, faculty: User, colleague: User) -> None:
+def test_statuses_have_times_and_the_number_of_jobs_ahead(program: Caller, faculty: User, colleague: User) -> None:
     now = timezone.now().replace(microsecond=0)
     minutes = [now - timedelta(minutes=minute) for minute in (5, 4, 3)]
     own(State.QUEUED, colleague, "N0", queued_at=minutes[0])  # not visible to the caller, but first

@@ -28,7 +28,7 @@ def run(installation: SeveralHosts, program: str, dump: Path) -> None:
     subprocess.run([program_file, *words[1:]], env=installation.environment | server, check=True)
 
 
-def test_jobs_go_on_in_a_restored_database(only_on_postgresql: None) -> None:
+def test_jobs_continue_in_a_restored_database(only_on_postgresql: None) -> None:
     with several_hosts(1, MOODLE_CONCURRENCY="1") as installation:
         dump = installation.folder / "dupdash.dump"
         installation.control(hold=["renamed"])

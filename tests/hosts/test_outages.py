@@ -34,7 +34,7 @@ def made_once(installation: SeveralHosts, *shortnames: str) -> bool:
     return all(calls["asked"][name.casefold()] == 1 and copies.count(name) == 1 for name in shortnames)
 
 
-def test_hosts_do_not_take_each_others_heartbeats_for_silence(two_hosts: SeveralHosts) -> None:
+def test_heartbeats_run_by_other_hosts_lead_to_no_restart(two_hosts: SeveralHosts) -> None:
     """Heartbeats that other hosts run do not lead to a restart, even after a longer time than may pass without one."""
     limit = float(two_hosts.environment["HEARTBEAT_LIMIT"])
     began = time.monotonic()
@@ -61,7 +61,7 @@ def test_jobs_are_accepted_and_wait_while_redis_is_away(two_hosts: SeveralHosts)
     no_cluster_was_replaced(two_hosts.hosts)
 
 
-def test_a_restart_of_postgresql_costs_a_moment_and_no_copy(two_hosts: SeveralHosts) -> None:
+def test_restart_of_postgresql_loses_no_copy(two_hosts: SeveralHosts) -> None:
     assert two_hosts.postgres is not None
     person = two_hosts.person()
     two_hosts.control(hold=["renamed"])

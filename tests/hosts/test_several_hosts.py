@@ -9,7 +9,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.chaos.clients import CopyPlan
 from tests.hosts.installation import SLOTS, SeveralHosts, no_cluster_was_replaced, several_hosts
-from tests.hosts.rules import Turn, broken_rules, met_before_seen, overtaken
+from tests.hosts.order_checks import Turn, broken_rules, overtaken, sent_before_course_seen
 
 pytestmark = [pytest.mark.processes]
 
@@ -22,7 +22,7 @@ def four_hosts(only_on_postgresql: None) -> Iterator[SeveralHosts]:
         yield installation
 
 
-def test_every_copy_is_made_once_though_two_of_four_hosts_are_lost(
+def test_every_copy_is_made_once_although_two_of_four_hosts_die(
     four_hosts: SeveralHosts, django_db_blocker: DjangoDbBlocker
 ) -> None:
     four_hosts.control(hold=["renamed"])
@@ -42,7 +42,7 @@ def test_every_copy_is_made_once_though_two_of_four_hosts_are_lost(
     assert four_hosts.control()["calls"]["most_at_once"] == SLOTS
     assert broken_rules(four_hosts, plans, django_db_blocker) == []
     turns = Turn.all_of(four_hosts)
-    assert met_before_seen(turns) == []
+    assert sent_before_course_seen(turns) == []
     assert overtaken(turns) == []
     assert sum("was lost" in reasons for reasons in four_hosts.reasons()) >= 1
     no_cluster_was_replaced(host for host in four_hosts.hosts if host not in lost)

@@ -211,9 +211,7 @@ def test_intermediary_is_named_with_the_title_of_its_page(moodle: Moodle, check:
     assert "“Just a moment…”" in err
 
 
-def test_refused_account_is_told_what_to_check_and_why_where_moodle_says_so(
-    moodle: Moodle, check: Callable[[], Ran]
-) -> None:
+def test_refused_account_gets_advice_and_moodles_reason(moodle: Moodle, check: Callable[[], Ran]) -> None:
     answer = {"exception": "webservice_access_exception", "errorcode": "accessexception", "message": "Access control"}
     cause = "Invalid token - token expired - check validuntil time for the token"
     moodle.answer_with("core_webservice_get_site_info", answer | {"debuginfo": cause})

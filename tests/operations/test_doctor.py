@@ -79,7 +79,7 @@ def test_examination_that_breaks_is_a_finding(moodle: Moodle, monkeypatch: pytes
     assert line_of(output, "Worker")
 
 
-def test_mail_server_that_is_away(moodle: Moodle, settings: Any) -> None:
+def test_unreachable_mail_server_is_a_problem(moodle: Moodle, settings: Any) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -87,7 +87,7 @@ def test_mail_server_that_is_away(moodle: Moodle, settings: Any) -> None:
         assert "cannot be used" in line_of(doctor(), "Mail")
 
 
-def test_moodle_that_is_away(moodle: Moodle, good_host: None) -> None:
+def test_unreachable_moodle_is_a_problem(moodle: Moodle, good_host: None) -> None:
     moodle.faults.set("refuse", seconds=3600)
     assert "refused the connection" in line_of(doctor(), "Moodle")
 
@@ -133,5 +133,5 @@ def test_trial_copy_that_no_worker_takes(moodle: Moodle, good_host: None) -> Non
 
 
 @pytest.mark.parametrize("arguments", [("--copy", "7"), ("--category", "2")])
-def test_copy_and_category_belong_together(moodle: Moodle, arguments: tuple[str, str]) -> None:
+def test_copy_option_needs_the_category_option(moodle: Moodle, arguments: tuple[str, str]) -> None:
     assert "belong together" in doctor(*arguments)

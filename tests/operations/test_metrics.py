@@ -125,7 +125,7 @@ def test_counters_of_several_processes_add_up(db: None) -> None:
     assert value(families, "dupdash_leases_lost_total") == 2
 
 
-def test_no_address_without_the_setting(client: Client, db: None, settings: Any) -> None:
+def test_metrics_url_does_not_exist_without_the_setting(client: Client, db: None, settings: Any) -> None:
     settings.METRICS_TOKEN = ""
     assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 404
 

@@ -200,7 +200,7 @@ def at_random() -> Callable[[str, dict[str, str]], bool]:
     return reached
 
 
-MOMENTS: dict[str, Callable[[], Callable[[str, dict[str, str]], bool]]] = {
+STEPS: dict[str, Callable[[], Callable[[str, dict[str, str]], bool]]] = {
     "backup": lambda: in_backup,
     "restore": lambda: in_restore,
     "between": lambda: between,
@@ -258,13 +258,13 @@ def wait_for_end(ids: list[str], seconds: float) -> None:
         time.sleep(0.5)
 
 
-def interrupt(how: Callable[[str, subprocess.Popen], None], moments: list[str]) -> bool:
+def interrupt(how: Callable[[str, subprocess.Popen], None], steps: list[str]) -> bool:
     good = True
-    for name in moments:
+    for name in steps:
         before = Before()
         id = start(random.choice(SOURCES), startdate=int(time.time()) // DAY * DAY, **{"options[0][users]": 1})
         process = runner(600)
-        reached = MOMENTS[name]()
+        reached = STEPS[name]()
         row = job(id)
         while not reached(id, row) and row["status"] in ("700", "800"):
             time.sleep(0 if name in ("between", "created") else 0.05)
@@ -373,8 +373,8 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["load", copies, runners]:
             good = load(int(copies), int(runners))
-        case [how, *moments] if how in INTERRUPTIONS and moments and set(moments) <= set(MOMENTS):
-            good = interrupt(INTERRUPTIONS[how], moments)
+        case [how, *steps] if how in INTERRUPTIONS and steps and set(steps) <= set(STEPS):
+            good = interrupt(INTERRUPTIONS[how], steps)
         case _:
             print(__doc__)
             return 2

@@ -42,7 +42,7 @@ PATIENCE = 600.0
 ENDED = {"900", "1000"}
 START = date(2030, 2, 4)
 # The steps that last long enough in a copy of a usual course.
-MOMENTS = {name: faults.MOMENTS[name] for name in ("backup", "restore", "between", "created", "end")}
+STEPS = {name: faults.STEPS[name] for name in ("backup", "restore", "between", "created", "end")}
 
 
 class Cron:
@@ -167,14 +167,14 @@ def _contradictions(job: "DuplicationJob", row: dict[str, str]) -> Iterator[str]
         yield f"{job.shortname}: its job does not say why it failed"
 
 
-def kill(run: Run, moments: list[str]) -> bool:
+def kill(run: Run, steps: list[str]) -> bool:
     run.cron.start()
     good = True
-    for moment in moments:
+    for step in steps:
         (id,) = run.request(1)
         run.wait([id], lambda job: job.duplicate_id, "the start")
         duplicate_id = run.job(id).duplicate_id
-        reached = MOMENTS[moment]()
+        reached = STEPS[step]()
         row = faults.job(duplicate_id)
         while not reached(duplicate_id, row) and row["status"] not in ENDED:
             time.sleep(0.01)
@@ -184,7 +184,7 @@ def kill(run: Run, moments: list[str]) -> bool:
         os.kill(pid, signal.SIGKILL)
         begun = time.monotonic()
         run.wait_for_end([id])
-        good &= run.judge(f"killed in {moment}, ended after {time.monotonic() - begun:.0f} s", [id])
+        good &= run.judge(f"killed in {step}, ended after {time.monotonic() - begun:.0f} s", [id])
     return good
 
 
@@ -221,8 +221,8 @@ def restart_database(run: Run, command: str) -> bool:
 def main(arguments: list[str]) -> int:
     what: Callable[[Run], bool]
     match arguments:
-        case ["kill", *moments] if moments and set(moments) <= set(MOMENTS):
-            what = lambda run: kill(run, moments)  # noqa: E731
+        case ["kill", *steps] if steps and set(steps) <= set(STEPS):
+            what = lambda run: kill(run, steps)  # noqa: E731
         case ["cron", seconds] if seconds.isdecimal():
             what = lambda run: stop_cron(run, float(seconds))  # noqa: E731
         case ["database", command]:

@@ -34,7 +34,7 @@ def workbook(*rows: Iterable[Any], formats: dict[str, str] | None = None, **othe
     return written.getvalue()
 
 
-def sentence_unless_read(content: bytes) -> str:
+def why_unreadable(content: bytes) -> str:
     """Return why a file cannot be read, or "" if it has rows. Any other outcome is an error."""
     try:
         table = read(content, rows_most=50)

@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.moodle import options
 from dupdash.rollover import tasks
+from dupdash.rollover.batches.start import request_start
+from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.models import Plan, PlanRow
 from dupdash.rollover.plan_creation import plan_from_table
-from dupdash.rollover.running.start import request_start
-from dupdash.rollover.running.start_settings import StartSettings
 from tests.rollover.files import HEADINGS, read
 
 # A course of the sandbox.
@@ -23,11 +23,11 @@ def rows(count: int, *, source: Any = "BIO101-2026S1", category: Any = CATEGORY)
     return "\n".join([HEADINGS, *lines])
 
 
-def a_plan(content: str, owner: User | None, *, judged: bool = True, **columns: Any) -> Plan:
+def a_plan(content: str, owner: User | None, *, checked: bool = True, **columns: Any) -> Plan:
     plan = plan_from_table(read(content), name="Term 2027", owner=owner, options=options.defaults())
     if columns:
         Plan.objects.filter(pk=plan.pk).update(**columns)
-    if judged:
+    if checked:
         tasks.continue_work()
     plan.refresh_from_db()
     return plan

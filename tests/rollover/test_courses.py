@@ -123,7 +123,7 @@ def test_category_with_a_course_that_is_being_created_is_not_listed(as_administr
     assert moodle.called["core_course_get_courses_by_field"] == 0
 
 
-def test_nothing_selected_is_told(as_administrator: Client) -> None:
+def test_empty_selection_is_reported(as_administrator: Client) -> None:
     answer = as_administrator.post(url(f"?category={LAST_TERM}"), RULES)
     assert answer.status_code == 422
     assert "Select the courses to copy." in text(answer)
@@ -144,13 +144,13 @@ def test_nothing_selected_is_told(as_administrator: Client) -> None:
         ({"idnumber_template": "{number}"}, "There is no {number}."),
     ],
 )
-def test_rule_that_cannot_be_applied_is_told(as_administrator: Client, rules: dict[str, str], said: str) -> None:
+def test_inapplicable_rule_is_reported(as_administrator: Client, rules: dict[str, str], said: str) -> None:
     answer = as_administrator.post(url(f"?category={LAST_TERM}"), {"course": "7", **RULES, **rules})
     assert answer.status_code == 422
     assert said in text(answer)
 
 
-def test_moodle_that_is_away_is_told(as_administrator: Client, moodle: Moodle) -> None:
+def test_unreachable_moodle_is_reported(as_administrator: Client, moodle: Moodle) -> None:
     moodle.stop()
     answer = as_administrator.get(url())
     assert answer.status_code == 503
@@ -179,7 +179,7 @@ def test_names_follow_the_rule(renaming: Renaming, names: tuple[str, str]) -> No
     assert renaming.names("Biology 2026", "BIO-2026S1") == names
 
 
-def test_expression_that_would_take_for_ever_elsewhere_is_applied_at_once() -> None:
+def test_expensive_regular_expression_is_applied_at_once() -> None:
     renaming = Renaming(Rule.REGEX, r"(a+)+b", "x")
     assert renaming.names("a" * 5000, "a" * 50)[1] == "a" * 50
 

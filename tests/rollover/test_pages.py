@@ -42,7 +42,7 @@ def page_of(plan: Plan, query: str = "") -> str:
 START = {"start": "now", "priority": "0", "window_start": "", "window_end": ""}
 
 
-def test_way_from_the_file_to_the_results(as_administrator: Client) -> None:
+def test_rollover_from_the_file_to_the_results(as_administrator: Client) -> None:
     content = f"{HEADINGS}\n7,Biology,B-1,8\n7,Wrong,B-2,4711\n4711,Gone,B-3,8\n"
     assert "Checking the rows" in text(upload(as_administrator, content))
     tasks.continue_work()
@@ -81,7 +81,7 @@ def test_way_from_the_file_to_the_results(as_administrator: Client) -> None:
     assert [line["link"].endswith(f"?id={line['new id']}") for line in lines] == [True, True]
 
 
-def test_unreadable_file_is_told_at_the_field(as_administrator: Client) -> None:
+def test_unreadable_file_is_reported_at_the_field(as_administrator: Client) -> None:
     answer = upload(as_administrator, "")
     assert answer.status_code == 422
     assert "The file is empty" in text(answer)
@@ -138,9 +138,7 @@ def test_correction_removes_the_collision_of_two_rows(as_administrator: Client, 
     assert [row(plan, number).level for number in (2, 3)] == ["ok", "ok"]
 
 
-def test_problem_of_the_file_goes_with_the_correction_of_its_cell(
-    as_administrator: Client, administrator: User
-) -> None:
+def test_correcting_a_cell_removes_the_problem_of_the_file(as_administrator: Client, administrator: User) -> None:
     plan = a_plan(f"{HEADINGS}\n7,A,B-1,8\n", administrator)
     plan.rows.update(file_problems=[["shortname", "The spreadsheet changed it."]])
     cells = {"source": "7", "fullname": "A", "shortname": "B-1", "category": "8"}
@@ -166,7 +164,7 @@ def test_exported_list_can_be_read_in_again(as_administrator: Client, administra
     assert table.rows[0].others == {"summary": "-text"}
 
 
-def test_start_with_an_impossible_time_is_told_at_the_field(as_administrator: Client, administrator: User) -> None:
+def test_start_with_an_invalid_time_is_reported_at_the_field(as_administrator: Client, administrator: User) -> None:
     plan = a_plan(rows(1), administrator)
     answer = as_administrator.post(
         reverse("rollover:start", args=[plan.pk]), START | {"start": "later", "not_before": "2020-01-01T20:00"}
@@ -186,7 +184,7 @@ def test_plan_is_discarded_until_it_is_started(as_administrator: Client, adminis
 
 
 def test_progress_is_polled_until_the_check_is_over(as_administrator: Client, administrator: User) -> None:
-    plan = a_plan(rows(3), administrator, judged=False)
+    plan = a_plan(rows(3), administrator, checked=False)
     url = reverse("rollover:progress", args=[plan.pk])
     assert "0 of 3 rows" in text(as_administrator.get(url))
     tasks.continue_work()
@@ -207,7 +205,7 @@ def test_batch_is_paused_resumed_and_its_rest_cancelled(as_administrator: Client
     assert jobs_of(batch)[0].events.last().actor == administrator
 
 
-def test_failed_copies_are_tried_again_in_their_rows(as_administrator: Client, administrator: User) -> None:
+def test_failed_copies_are_retried_in_their_rows(as_administrator: Client, administrator: User) -> None:
     batch = start(a_plan(rows(3), administrator))
     failed = jobs_of(batch)[1]
     DuplicationJob.objects.filter(pk=failed.pk).update(state=State.FAILED, failure_code="shortnametaken")
@@ -229,7 +227,7 @@ def test_counts_by_state_are_filters(as_administrator: Client, administrator: Us
     assert "BIO-COPY-1" not in page
 
 
-def test_page_asks_for_its_unfinished_rows_only(as_administrator: Client, administrator: User) -> None:
+def test_page_polls_its_unfinished_rows_only(as_administrator: Client, administrator: User) -> None:
     batch = start(a_plan(rows(40), administrator))
     assert batch is not None
     html = as_administrator.get(reverse("rollover:batch", args=[batch.pk])).content.decode()
@@ -247,7 +245,7 @@ def test_unchanged_summary_is_not_sent_again(as_administrator: Client, administr
     assert as_administrator.get(url.replace("&amp;", "&")).status_code == 286
 
 
-def test_batch_of_a_colleague_does_not_exist(faculty: User, colleague: User, as_help_desk: Client) -> None:
+def test_batch_of_a_colleague_is_not_found(faculty: User, colleague: User, as_help_desk: Client) -> None:
     batch = Batch.objects.create(label="Mine", requester=faculty)
     a_job(requester=faculty, batch=batch)
     url = reverse("rollover:batch", args=[batch.pk])
@@ -294,7 +292,7 @@ def test_row_is_excluded_in_its_place(as_administrator: Client, administrator: U
     assert "Gone" in text(answer)
 
 
-def test_page_of_a_copy_leads_to_its_batch(as_administrator: Client, administrator: User) -> None:
+def test_job_page_links_to_its_batch(as_administrator: Client, administrator: User) -> None:
     batch = start(a_plan(rows(1), administrator))
     (job,) = jobs_of(batch)
     html = as_administrator.get(reverse("jobs:job", args=[job.pk])).content.decode()

@@ -8,9 +8,9 @@ from django.utils import timezone
 
 from dupdash.duplication.models import Batch, DuplicationJob, Origin
 from dupdash.duplication.states import State
+from dupdash.rollover.batches.start import CannotStart, request_start
+from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.models import PlanState
-from dupdash.rollover.running.start import CannotStart, request_start
-from dupdash.rollover.running.start_settings import StartSettings
 from tests.duplication.support import Moodle, a_job, run_dispatched
 from tests.rollover.files import HEADINGS
 from tests.rollover.support import a_plan, jobs_of, problems, rows, start
@@ -53,18 +53,18 @@ def test_nothing_starts_while_a_selected_row_has_an_error(administrator: User) -
     assert start(plan) is not None
 
 
-def test_nothing_starts_where_a_name_was_taken_since_the_check(administrator: User, moodle: Moodle) -> None:
+def test_nothing_starts_if_a_name_was_taken_since_the_check(administrator: User, moodle: Moodle) -> None:
     plan = a_plan(rows(3), administrator)
     moodle.add("BIO-COPY-2")
     assert start(plan) is None
-    assert plan.state == PlanState.JUDGED
+    assert plan.state == PlanState.CHECKED
     assert "Nothing was started" in plan.failure
     assert "already has this short name" in problems(plan, 3)
     assert not DuplicationJob.objects.exists()
     assert not Batch.objects.exists()
 
 
-def test_nothing_starts_where_moodle_is_away(administrator: User, moodle: Moodle) -> None:
+def test_nothing_starts_while_moodle_is_unreachable(administrator: User, moodle: Moodle) -> None:
     plan = a_plan(rows(1), administrator)
     moodle.stop()
     assert start(plan) is None
@@ -75,7 +75,7 @@ def test_name_that_a_job_took_at_the_same_moment_stops_the_whole_batch(
     administrator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = a_plan(rows(3), administrator)
-    from dupdash.rollover.running import start as module
+    from dupdash.rollover.batches import start as module
 
     submit = module.submit_batch
 
@@ -89,7 +89,7 @@ def test_name_that_a_job_took_at_the_same_moment_stops_the_whole_batch(
     assert "Another unfinished copy" in problems(plan, 4)
 
 
-def test_start_of_a_row_wins_over_that_of_the_plan(administrator: User) -> None:
+def test_start_time_of_a_row_overrides_that_of_the_plan(administrator: User) -> None:
     own = datetime(2099, 1, 2, 3, 4, tzinfo=UTC)
     plan = a_plan(f"{HEADINGS},start\n7,A,A-1,8,2099-01-02 03:04\n7,B,B-1,8,\n", administrator)
     later = timezone.now() + timedelta(days=1)

@@ -13,8 +13,8 @@ from django.utils import timezone
 from dupdash.duplication.models import Batch
 from dupdash.duplication.states import State
 from dupdash.rollover import tasks
+from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict
-from dupdash.rollover.running import undo as running
 from dupdash.sandbox.records import Module
 from tests.duplication.support import Moodle, run_dispatched, run_worker
 from tests.rollover.support import a_plan, jobs_of, rows, start
@@ -34,7 +34,7 @@ def batch(administrator: User, moodle: Moodle) -> Batch:
 
 
 def looked(batch: Batch, actor: User) -> Undo:
-    undo = running.begin(batch, actor=actor)
+    undo = undo_batch.begin(batch, actor=actor)
     tasks.continue_work()
     undo.refresh_from_db()
     return undo
@@ -49,7 +49,7 @@ def test_unchanged_copies_are_deleted_after_the_confirmation(batch: Batch, admin
     assert undo.state == UndoState.CHECKED
     assert verdicts(undo) == [Verdict.DELETABLE] * 3
     assert moodle.named("BIO-COPY-1")
-    running.confirm(undo, actor=administrator)
+    undo_batch.confirm(undo, actor=administrator)
     tasks.continue_work()
     undo.refresh_from_db()
     assert undo.state == UndoState.DONE
@@ -89,7 +89,7 @@ def test_copy_that_somebody_changed_stays(batch: Batch, administrator: User, moo
     undo = looked(batch, administrator)
     assert verdicts(undo) == [Verdict.DELETABLE, Verdict.KEPT, Verdict.DELETABLE]
     assert undo.items.get(verdict=Verdict.KEPT).reason
-    running.confirm(undo, actor=administrator)
+    undo_batch.confirm(undo, actor=administrator)
     tasks.continue_work()
     assert moodle.by_id(course_id) is not None
 
@@ -97,17 +97,17 @@ def test_copy_that_somebody_changed_stays(batch: Batch, administrator: User, moo
 def test_copy_that_is_changed_after_the_confirmation_stays(batch: Batch, administrator: User, moodle: Moodle) -> None:
     undo = looked(batch, administrator)
     changed(moodle, jobs_of(batch)[0].course_id or 0, "people")
-    running.confirm(undo, actor=administrator)
+    undo_batch.confirm(undo, actor=administrator)
     tasks.continue_work()
     assert verdicts(undo) == [Verdict.KEPT, Verdict.DELETED, Verdict.DELETED]
 
 
-def test_copy_that_is_gone_is_told(batch: Batch, administrator: User, moodle: Moodle) -> None:
+def test_missing_copy_is_reported_as_gone(batch: Batch, administrator: User, moodle: Moodle) -> None:
     moodle.state.delete(jobs_of(batch)[2].course_id or 0)
     assert verdicts(looked(batch, administrator)) == [Verdict.DELETABLE, Verdict.DELETABLE, Verdict.GONE]
 
 
-def test_copied_people_keep_no_copy_and_new_ones_do(administrator: User, moodle: Moodle) -> None:
+def test_only_new_people_prevent_the_deletion_of_a_copy(administrator: User, moodle: Moodle) -> None:
     content = rows(1).replace("category", "category,users,role_assignments,enrolments", 1).replace(",8", ",8,1,1,1")
     batch = start(a_plan(content, administrator))
     (job,) = jobs_of(batch)
@@ -128,16 +128,14 @@ def test_nothing_is_deleted_without_the_confirmation(batch: Batch, administrator
     assert moodle.named("BIO-COPY-1")
 
 
-def test_moodle_that_may_not_list_people_lets_nothing_be_deleted(
-    batch: Batch, administrator: User, moodle: Moodle
-) -> None:
+def test_nothing_is_deleted_if_people_cannot_be_listed(batch: Batch, administrator: User, moodle: Moodle) -> None:
     moodle.switches.withdrawn = frozenset({"core_enrol_get_enrolled_users"})
     undo = looked(batch, administrator)
     assert "Moodle could not be asked" in undo.failure
     assert Verdict.DELETABLE not in verdicts(undo)
 
 
-def test_undo_goes_on_where_the_time_limit_ended_it(
+def test_undo_continues_after_the_time_limit(
     batch: Batch, administrator: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tasks, "TIME_LIMIT", -1.0)
@@ -149,7 +147,7 @@ def test_undo_goes_on_where_the_time_limit_ended_it(
     assert undo.state == UndoState.CHECKED
 
 
-def test_way_through_the_pages(batch: Batch, as_administrator: Client, moodle: Moodle) -> None:
+def test_batch_is_undone_through_the_pages(batch: Batch, as_administrator: Client, moodle: Moodle) -> None:
     changed(moodle, jobs_of(batch)[1].course_id or 0, "people")
     answer = as_administrator.post(reverse("rollover:begin_undo", args=[batch.pk]), follow=True)
     assert "Nothing is deleted before you confirm it." in text(answer)

@@ -25,7 +25,7 @@ def ended(moodle: Caller, duplicateid: str) -> dict[str, Any]:
     return result
 
 
-def test_its_functions_are_offered_only_on_request(moodle: Caller, site: Caller, serve: Serve) -> None:
+def test_plugin_functions_are_offered_only_on_request(moodle: Caller, site: Caller, serve: Serve) -> None:
     every = {START, STATUS, STATUSES, RESULT, CANCEL}
     for caller, offered in ((moodle, set()), (serve(proposed=True), {START, STATUS}), (site, every)):
         names = {function["name"] for function in caller.call(SITE_INFO)["functions"]}
@@ -94,7 +94,7 @@ def test_same_key_answers_with_the_same_id_and_other_arguments_are_refused(site:
     assert site.call(START, **other)["errorcode"] == "invalidparameter"
 
 
-def test_stopped_cron_keeps_copies_waiting_and_is_told(site: Caller) -> None:
+def test_stopped_cron_keeps_copies_waiting_and_is_reported(site: Caller) -> None:
     site.control(cron=False, tasks_of_others=3)
     first, second = start(site), start(site, shortname="NEW-2")
     answer = site.call(STATUSES, duplicateids=[second, "unknown", first])

@@ -71,7 +71,7 @@ def job(shortname: str, course_id: int | None, state: str = "succeeded") -> Job:
     [{}, {"activities": False}, {"users": True}, {"users": True, "role_assignments": True}],
     ids=["default", "no activities", "people", "people with roles"],
 )
-def test_copy_as_it_was_asked_for_has_no_problem(
+def test_copy_as_requested_has_no_problem(
     client: MoodleClient, request_of: CopyRequest, options: dict[str, bool]
 ) -> None:
     wanted = replace(request_of, options=options)
@@ -138,7 +138,7 @@ def moved_copy(client: MoodleClient, wanted: CopyRequest, start: datetime) -> in
     return int(course)
 
 
-def test_dates_must_be_moved_as_asked_for() -> None:
+def test_dates_must_be_moved_as_requested() -> None:
     with Sandbox(speed=1000, native=True) as moodle:
         client = MoodleClient(moodle.url, moodle.token)
         source = moodle.course("BIO101-2026S1")

@@ -211,7 +211,7 @@ def test_passwords_are_sent_to_no_moodle_over_http() -> None:
         assert run("-c", "import dupdash.settings", SECRET_KEY="x", MOODLE_URL=address, **moodle).returncode == 0
 
 
-def test_single_sign_on_brings_its_applications_only_where_it_is_configured() -> None:
+def test_single_sign_on_apps_are_installed_only_if_it_is_configured() -> None:
     provider = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_CLIENT_ID": "a", "OIDC_CLIENT_SECRET": "b"}
     without = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests")
     with_it = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", LOCAL_PASSWORDS="false", **provider)

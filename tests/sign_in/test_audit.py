@@ -96,7 +96,7 @@ def test_roles_and_flags_are_recorded_with_who_changed_them(administrator: User,
     ]
 
 
-def test_roles_given_from_the_side_of_the_group_are_recorded(faculty: User) -> None:
+def test_role_changes_through_the_group_are_recorded(faculty: User) -> None:
     group = Group.objects.get(name=Role.HELP_DESK)
     group.user_set.add(faculty)
     group.user_set.clear()
@@ -120,7 +120,7 @@ def test_tokens_are_recorded_without_their_text(as_faculty: Client, faculty: Use
     assert token.sha256 not in stored
 
 
-def test_decisions_are_recorded_without_what_was_typed(administrator: User, sandbox: Sandbox) -> None:
+def test_decisions_are_recorded_without_typed_reasons(administrator: User, sandbox: Sandbox) -> None:
     approved, refused = (a_job(State.AWAITING_APPROVAL, name) for name in ("A-1", "B-1"))
     signed_in(administrator).post(f"/jobs/{approved.pk}/approve/")
     signed_in(administrator).post(f"/jobs/{refused.pk}/refuse/", {"reason": "a private word"})
@@ -254,7 +254,7 @@ def test_pages_lead_to_older_and_newer_entries(as_administrator: Client) -> None
 
 
 @pytest.mark.parametrize("query", ["before=x", "before=-1", f"before={'9' * 30}", "after=٣", "kind=no", "q=%00"])
-def test_odd_addresses_are_answered(as_administrator: Client, query: str) -> None:
+def test_invalid_query_parameters_are_answered(as_administrator: Client, query: str) -> None:
     assert as_administrator.get(f"/audit/?{query}").status_code == 200
 
 

@@ -61,7 +61,7 @@ def test_change_behind_the_signals_ends_access_too(faculty: User, calls_as: Call
     assert error(call(SITE_INFO)) == "accessexception"
 
 
-def test_inactive_account_is_told_the_same_as_a_wrong_password(faculty: User) -> None:
+def test_inactive_account_gets_the_message_of_a_wrong_password(faculty: User) -> None:
     deactivate(faculty)
     page = Client().post("/sign-in/", {"username": "faculty", "password": PASSWORD}).content.decode()
     assert "Incorrect username or password." in page

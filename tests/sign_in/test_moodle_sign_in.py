@@ -71,7 +71,7 @@ def test_password_of_a_local_account_is_never_sent_to_moodle(
 
 
 @pytest.mark.parametrize(("username", "email"), [("faculty", "else@example.edu"), ("else", "FACULTY@example.edu")])
-def test_account_that_matches_by_half_is_not_taken_over(client: Client, username: str, email: str) -> None:
+def test_account_with_only_the_same_username_or_address_is_not_used(client: Client, username: str, email: str) -> None:
     other = make_person(username, Role.ADMINISTRATOR)
     other.email = email
     other.set_unusable_password()
@@ -80,7 +80,7 @@ def test_account_that_matches_by_half_is_not_taken_over(client: Client, username
     assert User.objects.get() == other
 
 
-def test_inactive_account_stays_out(client: Client, faculty: User) -> None:
+def test_inactive_account_cannot_sign_in(client: Client, faculty: User) -> None:
     faculty.set_unusable_password()
     faculty.is_active = False
     faculty.save()
@@ -96,7 +96,7 @@ def test_attempts_are_limited_before_moodle_is_asked(
     assert sign_in(client).status_code == 429
 
 
-def test_moodle_that_is_away_is_named(client: Client, settings: Settings) -> None:
+def test_unreachable_moodle_is_named(client: Client, settings: Settings) -> None:
     settings.MOODLE_URL = "http://localhost:1"
     page = sign_in(client).content.decode()
     assert "Moodle does not answer." in page

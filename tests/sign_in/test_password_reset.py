@@ -80,7 +80,9 @@ def test_account_without_a_password_gets_no_mail(faculty: User) -> None:
     assert mail.outbox == []
 
 
-def test_address_gets_few_mails_and_nobody_is_told(client: Client, faculty: User, queue: list, settings: Settings):
+def test_mails_to_an_address_are_limited_without_a_message(
+    client: Client, faculty: User, queue: list, settings: Settings
+):
     answers = [ask(client, "faculty@example.edu") for _ in range(settings.RESET_MAILS_ACCOUNT + 2)]
     assert {answer["Location"] for answer in answers} == {"/sign-in/forgotten/sent/"}
     assert len(queue) == settings.RESET_MAILS_ACCOUNT

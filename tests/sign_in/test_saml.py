@@ -70,7 +70,7 @@ def test_local_account_with_the_address_is_used(client: Client, campus: Identity
     assert User.objects.get() == faculty
 
 
-def test_inactive_account_stays_out(client: Client, campus: IdentityProvider, faculty: User) -> None:
+def test_inactive_account_cannot_sign_in(client: Client, campus: IdentityProvider, faculty: User) -> None:
     User.objects.filter(pk=faculty.pk).update(is_active=False)
     answer: Any = campus.sign_in(client)
     assert "is inactive" in answer.content.decode()
@@ -99,7 +99,7 @@ def is_refused(client: Client, answer: Any, why: str) -> bool:
     ],
     ids=["unsigned", "another key", "changed after signing", "another audience", "another recipient", "old", "unasked"],
 )
-def test_false_answer_is_refused(client: Client, campus: IdentityProvider, lies: Lies, why: str) -> None:
+def test_invalid_answer_is_refused(client: Client, campus: IdentityProvider, lies: Lies, why: str) -> None:
     campus.lies = lies
     assert is_refused(client, campus.sign_in(client), why)
     assert not User.objects.exists()
@@ -124,7 +124,7 @@ def test_answer_to_another_browser_signs_nobody_in(client: Client, campus: Ident
 
 
 @pytest.mark.parametrize("answer", ["", "x", "PHg+", "x" * 300_000, "\0", "PD94bWw+"])
-def test_answer_that_is_none_is_a_page(client: Client, campus: IdentityProvider, answer: str) -> None:
+def test_malformed_answer_shows_a_page(client: Client, campus: IdentityProvider, answer: str) -> None:
     assert is_refused(client, send(client, answer), "answer")
 
 
@@ -143,10 +143,10 @@ def test_metadata_name_the_address_of_the_settings(client: Client, campus: Ident
     assert b'Location="http://testserver/sign-in/saml/acs/"' in answer.content
 
 
-def test_sign_in_page_offers_it(client: Client, campus: IdentityProvider) -> None:
+def test_sign_in_page_offers_saml(client: Client, campus: IdentityProvider) -> None:
     assert "Sign in with Campus Login" in client.get("/sign-in/").content.decode()
 
 
 @pytest.mark.parametrize("path", ["/sign-in/saml/metadata/", "/sign-in/saml/finish/", "/sign-in/sso/"])
-def test_addresses_are_not_there_without_a_provider(client: Client, db: None, path: str) -> None:
+def test_urls_do_not_exist_without_a_provider(client: Client, db: None, path: str) -> None:
     assert client.get(path).status_code == 404

@@ -125,7 +125,7 @@ def test_address_that_is_not_verified_opens_no_account(
     assert not SocialAccount.objects.exists()
 
 
-def test_address_without_the_claim_is_believed_by_a_setting_only(
+def test_address_without_the_verified_claim_needs_a_setting(
     client: Client, provider: Provider, settings: Settings
 ) -> None:
     settings.OIDC_TRUST_EMAIL = True
@@ -135,7 +135,7 @@ def test_address_without_the_claim_is_believed_by_a_setting_only(
     assert provider.sign_in(Client(), sub="other").status_code == 403
 
 
-def test_inactive_account_stays_out(client: Client, provider: Provider, faculty: User) -> None:
+def test_inactive_account_cannot_sign_in(client: Client, provider: Provider, faculty: User) -> None:
     User.objects.filter(pk=faculty.pk).update(is_active=False)
     answer = provider.sign_in(client)
     assert answer.status_code == 403
@@ -143,12 +143,12 @@ def test_inactive_account_stays_out(client: Client, provider: Provider, faculty:
     assert client.get("/").status_code == 302
 
 
-def test_two_accounts_with_the_address_are_a_refusal(client: Client, provider: Provider, faculty: User) -> None:
+def test_sign_in_with_an_ambiguous_address_is_refused(client: Client, provider: Provider, faculty: User) -> None:
     User.objects.create_user("twin", "Faculty@example.edu")
     assert "Several accounts" in provider.sign_in(client).content.decode()
 
 
-def test_name_chosen_at_the_provider_is_no_username_here(client: Client, provider: Provider) -> None:
+def test_name_chosen_at_the_provider_is_not_used_as_username(client: Client, provider: Provider) -> None:
     provider.knows(preferred_username="admin")
     provider.sign_in(client)
     assert User.objects.get().username == "faculty@example.edu"
@@ -186,7 +186,7 @@ def test_request_to_the_provider_has_state_and_pkce_and_no_secret(client: Client
 
 
 @pytest.mark.parametrize("wanted", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
-def test_return_leads_to_no_other_site(client: Client, provider: Provider, wanted: str) -> None:
+def test_sign_in_does_not_redirect_to_another_site(client: Client, provider: Provider, wanted: str) -> None:
     assert provider.sign_in(client, wanted)["Location"] == "/"
 
 
@@ -196,7 +196,7 @@ def test_person_who_cancels_comes_back_to_the_sign_in(client: Client, provider: 
     assert client.get(f"{back.path}?{back.query}")["Location"] == "/sign-in/"
 
 
-def test_provider_that_is_away_is_a_page(client: Client, db: None, settings: Settings) -> None:
+def test_unreachable_provider_shows_a_page(client: Client, db: None, settings: Settings) -> None:
     settings.OIDC_ISSUER, settings.OIDC_NAME = "http://localhost:1", "Campus Login"
     answer = client.get("/sign-in/sso/")
     assert answer.status_code == 502
@@ -227,7 +227,7 @@ def test_sign_out_offers_to_sign_out_at_the_provider(client: Client, provider: P
     assert "post_logout_redirect_uri=https%3A%2F%2Fcopies.example.edu%2Fsign-in%2F" in there
 
 
-def test_sign_out_of_a_local_account_stays_here(client: Client, provider: Provider, faculty: User) -> None:
+def test_sign_out_of_a_local_account_skips_the_provider(client: Client, provider: Provider, faculty: User) -> None:
     client.post("/sign-in/", {"username": "faculty", "password": PASSWORD})
     assert client.post("/sign-out/")["Location"] == "/sign-in/"
 

@@ -188,6 +188,6 @@ def test_filter_marks_hidden_categories(as_administrator: Client, sandbox: Sandb
     assert "(hidden from students)" in page
 
 
-def test_moodle_that_does_not_answer_is_told(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_filter_reports_that_moodle_does_not_answer(as_administrator: Client, sandbox: Sandbox) -> None:
     sandbox.stop()
     assert "Moodle did not answer." in text(as_administrator.get(CHOICES))

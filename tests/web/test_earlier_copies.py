@@ -45,7 +45,9 @@ def test_preview_shows_when_and_by_whom_with_a_link(as_administrator: Client, fa
     assert earlier.created_at.strftime("%-d %b %Y") in page
 
 
-def test_job_of_somebody_else_is_told_without_names(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:
+def test_job_of_another_person_is_mentioned_without_names(
+    as_faculty: Client, colleague: User, sandbox: Sandbox
+) -> None:
     earlier = _earlier(colleague)
     page = _preview(as_faculty)
     assert "Requested by somebody else on <time" in page
@@ -83,7 +85,7 @@ def test_same_term_is_the_same_category_or_the_same_term_in_a_name(
     ],
     ids=["another source", "another term", "failed", "cancelled", "deleted"],
 )
-def test_other_copies_are_not_told_of(
+def test_other_copies_are_not_mentioned(
     as_administrator: Client, faculty: User, sandbox: Sandbox, columns: dict[str, Any]
 ) -> None:
     _earlier(faculty, **columns)

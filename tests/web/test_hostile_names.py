@@ -132,7 +132,7 @@ def _check_table(url: str, text: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("who", ["administrator", "faculty", "help_desk"])
-def test_no_address_lets_a_name_do_anything(
+def test_hostile_names_have_no_effect_on_any_page(
     request: pytest.FixtureRequest, jobs: list[DuplicationJob], who: str
 ) -> None:
     browser = signed_in(request.getfixturevalue(who))

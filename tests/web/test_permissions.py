@@ -169,7 +169,7 @@ def _address(name: str, person: User, job: DuplicationJob) -> str:
         return reverse(name, args=[job.pk])
     if name in OF_A_PLAN:
         batch, _ = Batch.objects.get_or_create(label="A faculty member’s own", requester=job.requester)
-        plan, _ = Plan.objects.get_or_create(name="A list", state=PlanState.JUDGED)
+        plan, _ = Plan.objects.get_or_create(name="A list", state=PlanState.CHECKED)
         plan.rows.get_or_create(number=2, defaults={"values": {}})
         undo, _ = Undo.objects.get_or_create(batch=batch, requester=job.requester)
         pattern = next(one for one in rollover_urls.urlpatterns if f"rollover:{one.name}" == name)

@@ -43,7 +43,7 @@ def page_of(client: Client, job: DuplicationJob) -> str:
     return text(client.get(f"/jobs/{job.pk}/"))
 
 
-def test_place_in_moodles_queue_is_told(as_administrator: Client) -> None:
+def test_place_in_moodles_queue_is_shown(as_administrator: Client) -> None:
     MoodleHealth.objects.update_or_create(id=1, defaults={"cron_run_at": timezone.now()})
     job = job_of_plugin(moodle_queue_ahead=3, sent_at=timezone.now() - timedelta(minutes=5))
     page = page_of(as_administrator, job)

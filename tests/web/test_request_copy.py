@@ -487,7 +487,7 @@ def _switch(page: str, name: str) -> bool:
     [{}, {"shortname": ""}, {"category": "12345"}, {"users": "1"}],
     ids=["nothing", "name", "category", "people"],
 )
-def test_faculty_cannot_tell_a_foreign_course_from_none(
+def test_faculty_cannot_distinguish_a_foreign_course_from_none(
     as_faculty: Client, sandbox: Sandbox, source: str, also_wrong: dict[str, str]
 ) -> None:
     answer = as_faculty.post(URL, form(source=source, **also_wrong))
@@ -500,7 +500,7 @@ def test_faculty_cannot_tell_a_foreign_course_from_none(
 
 
 @pytest.mark.parametrize("typed", ["AT&T-foreign", "no such short name"])
-def test_faculty_cannot_tell_a_foreign_course_by_its_short_name(
+def test_short_name_does_not_reveal_a_foreign_course_to_faculty(
     as_faculty: Client, sandbox: Sandbox, typed: str
 ) -> None:
     sandbox.state.change(NOT_TAUGHT, shortname="AT&T-foreign")

@@ -98,7 +98,7 @@ def test_search_key_can_be_switched_off(as_help_desk: Client, help_desk: User) -
     assert "data-no-shortcuts" in text(as_help_desk.get("/"))
 
 
-def test_csv_and_filter_tell_what_differs_from_its_source(as_help_desk: Client) -> None:
+def test_csv_and_filter_show_copies_that_differ_from_the_source(as_help_desk: Client) -> None:
     report = {"sections": {}, "activities": {}}
     a_job(State.SUCCEEDED, "SAME", verification=report | {"complete": True})
     a_job(State.SUCCEEDED, "DIFFERS", verification=report | {"complete": False})

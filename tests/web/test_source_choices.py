@@ -83,7 +83,7 @@ def test_faculty_find_only_courses_that_they_teach(as_faculty: Client, sandbox: 
     )
 
 
-def test_faculty_unknown_to_moodle_are_told_so(colleague: User, sandbox: Sandbox) -> None:
+def test_faculty_unknown_to_moodle_get_a_message(colleague: User, sandbox: Sandbox) -> None:
     colleague.username, colleague.email = "unheard-of", "unheard-of@example.edu"
     colleague.save()
     page = text(signed_in(colleague).get(URL, {"source_query": "bio"}))

@@ -17,11 +17,11 @@ from dupdash.duplication.batch import Batch
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.request import as_id
 from dupdash.duplication.states import BUSY, State
+from dupdash.rollover.batches.hide_sources import hides_sources, is_hiding, sources_note
+from dupdash.rollover.batches.progress import Totals, current_jobs, share_done, time_left, totals_of
 from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results import results_response
-from dupdash.rollover.running.counts import Totals, current_jobs, share_done, time_left, totals_of
-from dupdash.rollover.running.sources import hides_sources, is_hiding, sources_note
 from dupdash.web.decorators import permission_required
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions

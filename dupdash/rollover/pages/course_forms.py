@@ -6,9 +6,9 @@ from django import forms
 
 from dupdash.moodle import options
 from dupdash.moodle.records import Category
-from dupdash.rollover.dates import DateRule, Dates
 from dupdash.rollover.renaming import InvalidRule, Renaming, Rule
-from dupdash.rollover.targets import Target, TargetRule
+from dupdash.rollover.start_dates import DateRule, Dates
+from dupdash.rollover.target_categories import Target, TargetRule
 from dupdash.web.category_picker import path_of
 from dupdash.web.date_fields import DayField
 from dupdash.web.models import OptionPreset

@@ -12,10 +12,10 @@ from dupdash.duplication.batch import Batch, Priority
 from dupdash.duplication.models import MoodleHealth
 from dupdash.duplication.moodle_health import UPDATE
 from dupdash.moodle import options
+from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.models import PlanRow
+from dupdash.rollover.reading.cell_values import UnclearValue, read_moment
 from dupdash.rollover.reading.columns import KNOWN, OPTION_NAMES, OTHER_ACTIONS, SOURCE, TEMPLATE_COURSE
-from dupdash.rollover.reading.values import UnclearValue, read_moment
-from dupdash.rollover.running.start_settings import StartSettings
 from dupdash.web.models import OptionPreset
 
 if TYPE_CHECKING:

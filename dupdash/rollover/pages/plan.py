@@ -10,12 +10,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from dupdash.rollover import tasks
+from dupdash.rollover.batches.start import CannotStart, request_start, why_not
 from dupdash.rollover.models import Level, Plan, PlanState
 from dupdash.rollover.pages.access import with_plan
 from dupdash.rollover.pages.forms import StartForm
 from dupdash.rollover.pages.preview import preview_of
-from dupdash.rollover.reading.apostrophes import defuse
-from dupdash.rollover.running.start import CannotStart, request_start, why_not
+from dupdash.rollover.reading.formula_protection import defuse
 from dupdash.web.csv_files import csv_response
 from dupdash.web.decorators import permission_required
 from dupdash.web.presentation.durations import roughly
@@ -29,7 +29,7 @@ def plan(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     if plan.batch is not None:
         return see_other("rollover:batch", plan.batch.pk)
     if plan.is_working:
-        return render(request, "rollover/judging.html", {"plan": plan, **_progress(plan)})
+        return render(request, "rollover/checking.html", {"plan": plan, **_progress(plan)})
     return preview_page(request, plan)
 
 
@@ -62,7 +62,7 @@ def progress(request: PersonRequest, plan: Plan) -> HttpResponseBase:
 @require_POST
 def check_again(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     """Have a worker check all rows again."""
-    if Plan.objects.filter(pk=plan.pk, state=PlanState.JUDGED).update(state=PlanState.JUDGING, failure=""):
+    if Plan.objects.filter(pk=plan.pk, state=PlanState.CHECKED).update(state=PlanState.CHECKING, failure=""):
         plan.rows.update(level=Level.UNKNOWN)
         tasks.ask_for_work()
     return see_other("rollover:plan", plan.pk)

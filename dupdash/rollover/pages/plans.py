@@ -12,12 +12,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import access
 from dupdash.rollover import tasks
+from dupdash.rollover.batches.progress import totals_of
 from dupdash.rollover.models import Level, PlanState
 from dupdash.rollover.pages.access import visible_plans
 from dupdash.rollover.pages.forms import UploadForm
 from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.table import UnreadableFile, read_table
-from dupdash.rollover.running.counts import totals_of
 from dupdash.web.csv_files import BYTE_ORDER_MARK
 from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, see_other

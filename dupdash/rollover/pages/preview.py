@@ -10,10 +10,10 @@ from django.urls import reverse
 
 from dupdash.duplication.course_settings import LABELS
 from dupdash.duplication.request import as_id
-from dupdash.rollover.judging.conflicts import conflict_message
+from dupdash.rollover.batches.progress import expected_duration
+from dupdash.rollover.checks.name_conflicts import conflict_message
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, KNOWN, SOURCE, TEMPLATE_COURSE
-from dupdash.rollover.running.counts import expected_duration
 
 PAGE = 50
 ALL, EXCLUDED = "all", "excluded"

@@ -8,9 +8,9 @@ from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import Batch, DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
+from dupdash.rollover.batches.progress import current_jobs
 from dupdash.rollover.models import Plan
-from dupdash.rollover.reading.apostrophes import defuse
-from dupdash.rollover.running.counts import current_jobs
+from dupdash.rollover.reading.formula_protection import defuse
 from dupdash.web.csv_files import csv_lines, csv_response
 
 RESULT = ("row", "state", "old id", "new id", "link", "error")

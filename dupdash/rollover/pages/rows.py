@@ -11,13 +11,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from dupdash.duplication.request import as_id
 from dupdash.moodle.errors import MoodleError
-from dupdash.rollover.judging.conflicts import refresh_conflicts
-from dupdash.rollover.judging.plans import judge_again
+from dupdash.rollover.batches.start import why_not
+from dupdash.rollover.checks.name_conflicts import refresh_conflicts
+from dupdash.rollover.checks.plans import check_row_again
 from dupdash.rollover.models import Level, Plan, PlanState
 from dupdash.rollover.pages.access import with_plan
 from dupdash.rollover.pages.forms import RowForm
 from dupdash.rollover.pages.preview import preview_of, shown_row
-from dupdash.rollover.running.start import why_not
 from dupdash.web.decorators import permission_required
 from dupdash.web.presentation.error_messages import words_of_error
 from dupdash.web.responses import PersonRequest, SeeOther, no_store, see_other
@@ -31,7 +31,7 @@ NOT_NOW = "The rows are being checked, or were started. They cannot be changed n
 def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
     """Show the form that corrects a row, and save the row. The saved row is checked again at once."""
     row = get_object_or_404(plan.rows, number=number)
-    if plan.state != PlanState.JUDGED:
+    if plan.state != PlanState.CHECKED:
         messages.error(request, NOT_NOW)
         return see_other("rollover:plan", plan.pk)
     form = RowForm(request.POST or None, row=row)
@@ -41,7 +41,7 @@ def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
         row.level = Level.UNKNOWN
         row.save()
         try:
-            judge_again(plan, row)
+            check_row_again(plan, row)
         except MoodleError as error:
             form.add_error(None, f"The row was saved, but could not be checked. {words_of_error(error, request.user)}")
         else:
@@ -57,7 +57,7 @@ def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
 @require_POST
 def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     """Exclude a row or all rows with errors, or include a row again."""
-    if plan.state != PlanState.JUDGED:
+    if plan.state != PlanState.CHECKED:
         messages.error(request, NOT_NOW)
         return see_other("rollover:plan", plan.pk)
     included = request.POST.get("included") == "1"

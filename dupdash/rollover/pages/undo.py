@@ -11,9 +11,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dupdash.duplication.batch import Batch
 from dupdash.rollover import tasks
+from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict
 from dupdash.rollover.pages.access import managers_only, with_batch
-from dupdash.rollover.running import undo as running
 from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
@@ -28,7 +28,7 @@ WITH_REASON = frozenset({Verdict.KEPT})
 @managers_only
 @require_POST
 def begin(request: PersonRequest, batch: Batch) -> HttpResponse:
-    undo = running.begin(batch, actor=request.user)
+    undo = undo_batch.begin(batch, actor=request.user)
     tasks.ask_for_work()
     return see_other("rollover:undo", batch.pk, undo.pk)
 
@@ -74,7 +74,7 @@ def undo_progress(request: PersonRequest, batch: Batch, undo_id: str) -> HttpRes
 @require_POST
 def confirm_undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     undo = get_object_or_404(batch.undos.select_related("batch"), pk=undo_id)
-    if running.confirm(undo, actor=request.user):
+    if undo_batch.confirm(undo, actor=request.user):
         tasks.ask_for_work()
     else:
         messages.info(request, "This was confirmed already.")

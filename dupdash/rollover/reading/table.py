@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dupdash.rollover.reading import columns
-from dupdash.rollover.reading.apostrophes import restore
 from dupdash.rollover.reading.columns import Column, Kind
-from dupdash.rollover.reading.delimited import read_delimited
+from dupdash.rollover.reading.csv_files import read_delimited
 from dupdash.rollover.reading.errors import UnreadableFile
+from dupdash.rollover.reading.excel_files import OLE_START, ZIP_START, read_workbook
+from dupdash.rollover.reading.formula_protection import restore
 from dupdash.rollover.reading.records import Cell, Origin, Record, Records
-from dupdash.rollover.reading.workbook import OLE_START, ZIP_START, read_workbook
 
 # The longest cell that is accepted. No name, code or date is longer.
 CELL_LONGEST = 4000

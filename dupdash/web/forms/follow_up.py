@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from dupdash.accounts.people import people_who_see_all_jobs
+from dupdash.accounts.role_members import people_who_see_all_jobs
 from dupdash.duplication.display_names import name_of
 from dupdash.duplication.follow_up import NOTE_LONGEST
 from dupdash.duplication.models import DuplicationJob

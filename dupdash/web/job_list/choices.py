@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Max
 
-from dupdash.accounts.people import people_who_see_all_jobs
+from dupdash.accounts.role_members import people_who_see_all_jobs
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob

@@ -31,9 +31,9 @@ from dupdash.web.decorators import part_of, permission_required, with_job
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
 from dupdash.web.health_of_request import health_of
-from dupdash.web.presentation.approvals import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import switches, taken
+from dupdash.web.presentation.waiting_requests import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.responses import PersonRequest, partial, see_other
 from dupdash.web.undo import UNDO_FOR, offer_undo
 

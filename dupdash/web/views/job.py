@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
-from dupdash.accounts.reader import reader_of
+from dupdash.accounts.advice_reader import reader_of
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.moodle_health import driver_of_job

@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from dupdash.accounts.access import Action, NotAllowed
-from dupdash.accounts.reader import reader_of
+from dupdash.accounts.advice_reader import reader_of
 from dupdash.duplication import approval_actions, course_decisions, jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client

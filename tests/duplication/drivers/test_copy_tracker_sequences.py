@@ -64,7 +64,7 @@ class OneCopy(RuleBasedStateMachine):
 
     @precondition(lambda self: self.stalls < STALLS_MOST)
     @rule(seconds=st.floats(1, 100_000))
-    def moodle_and_we_stand_still(self, seconds: float) -> None:
+    def time_passes_without_a_change(self, seconds: float) -> None:
         """Let time pass without any change, as if Moodle stood still or a clock was set forward."""
         self.stalls += 1
         self.now += seconds
@@ -121,21 +121,21 @@ class OneCopy(RuleBasedStateMachine):
         return next((number for number, end in enumerate(ends) if self.age < end), len(SHARES))
 
     @invariant()
-    def nothing_is_taken_for_ours_that_is_not(self) -> None:
+    def no_other_course_is_taken_for_the_copy(self) -> None:
         assert self.evidence.course_id in (None, OURS)
 
     @invariant()
-    def it_is_finished_only_when_it_is(self) -> None:
+    def finished_verdict_is_right(self) -> None:
         if self.verdict() == Verdict.FINISHED:
             assert self.step() == len(SHARES)
 
     @invariant()
-    def it_is_partial_only_when_php_is_dead(self) -> None:
+    def partial_verdict_means_that_php_has_died(self) -> None:
         if self.verdict() == Verdict.PARTIAL:
             assert not self.alive
 
     @invariant()
-    def what_is_likely_partial_stood_still(self) -> None:
+    def likely_partial_copy_has_stopped(self) -> None:
         """Check that a course counts as probably partial only after it was unchanged, unlike a running copy."""
         if self.verdict() == Verdict.LIKELY_PARTIAL and OURS in {one.id for one in self.evidence.candidates}:
             assert not self.alive

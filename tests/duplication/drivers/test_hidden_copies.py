@@ -36,7 +36,7 @@ def test_hidden_copy_is_found_after_a_long_pause(
 
 
 @pytest.mark.parametrize("cancelled", [False, True])
-def test_copy_is_no_success_where_moodle_answered_with_an_error(
+def test_hidden_course_is_no_success_after_an_error_of_moodle(
     moodle: Moodle, clock: Clock, settings: Any, cancelled: bool
 ) -> None:
     job = job_with_unseen_copy(moodle, settings)

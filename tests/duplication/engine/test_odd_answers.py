@@ -58,7 +58,7 @@ def test_site_that_cannot_describe_itself_is_used(moodle: Moodle) -> None:
 
 
 @pytest.mark.parametrize("function", ["core_webservice_get_site_info", "core_course_get_categories"])
-def test_probe_resumes_though_one_answer_is_odd(moodle: Moodle, clock: Clock, function: str) -> None:
+def test_probe_resumes_dispatch_although_one_answer_is_invalid(moodle: Moodle, clock: Clock, function: str) -> None:
     job = submit()
     moodle.faults.set("site_down")
     run_worker(job)

@@ -15,7 +15,7 @@ from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.states import State
-from tests.duplication.interleavings import a_dead_lease, messages
+from tests.duplication.race_conditions import expire_lease_long_ago, messages
 from tests.duplication.support import (
     PATIENCE,
     Clock,
@@ -78,7 +78,7 @@ def test_slot_is_free_while_the_copy_is_confirmed(moodle: Moodle, settings: Any)
 def test_job_is_finished_by_the_sweep_after_a_crash(moodle: Moodle, clock: Clock, no_confirmation: None) -> None:
     job = run_worker(submit())
     assert (job.state, job.moodle_done_at is None) == (State.RUNNING, False)
-    a_dead_lease(job)
+    expire_lease_long_ago(job)
     tasks.sweep()
     assert check_until_ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
     assert (job.course_id, job.proof) == (moodle.course("NEW-1").id, Proof.ANSWERED)
@@ -125,7 +125,7 @@ def test_worker_task_ends_after_its_limit(moodle: Moodle, settings: Any) -> None
     assert (second.state, messages()) == (State.QUEUED, before + 1)
 
 
-def test_answer_is_kept_where_it_cannot_be_confirmed(moodle: Moodle, clock: Clock) -> None:
+def test_answer_is_kept_if_the_copy_cannot_be_confirmed(moodle: Moodle, clock: Clock) -> None:
     job = submit()
     moodle.when(COPY, lambda: moodle.faults.set("html", function=BY_FIELD))
     run_worker(job)
@@ -150,7 +150,7 @@ def test_hidden_copy_of_an_empty_source_is_confirmed_later(moodle: Moodle, clock
     assert moodle.by_id(empty.id) is not None
 
 
-def test_copy_that_is_hidden_though_requested_visible_is_checked(
+def test_copy_that_should_be_visible_but_is_hidden_is_checked(
     moodle: Moodle, clock: Clock, no_confirmation: None
 ) -> None:
     job = run_worker(submit())

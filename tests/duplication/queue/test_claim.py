@@ -17,10 +17,10 @@ from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, P
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import dispatch, leases
 from dupdash.duplication.states import State
-from tests.duplication.interleavings import (
+from tests.duplication.race_conditions import (
     LONG_AGO,
-    a_dead_lease,
-    before_it_is_written,
+    before_first_write,
+    expire_lease_long_ago,
     give_lease_to_another_worker,
     messages,
 )
@@ -54,7 +54,7 @@ def expire_lease_and_recover(job: DuplicationJob) -> None:
     """Let the lease of a running worker expire, and have a sweep recover the job before the worker renews the lease."""
 
     def taken() -> bool:
-        a_dead_lease(job)
+        expire_lease_long_ago(job)
         recovery.recover_dead_leases()
         job.refresh_from_db()
         return job.state == State.CHECKING
@@ -367,7 +367,7 @@ def test_preflight_of_a_lost_worker_is_not_taken_for_an_answer(moodle: Moodle, c
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
     with moodle.held_at("renamed"), working_on(job):
         assert looking.wait(PATIENCE)
-        a_dead_lease(job)
+        expire_lease_long_ago(job)
         recovery.recover_dead_leases()
         dispatch_again(job)
         assert run_worker(job).state == State.CHECKING
@@ -405,7 +405,7 @@ def test_lease_is_renewed_while_the_worker_works(moodle: Moodle, settings: Any) 
 def test_job_returns_to_the_queue_when_its_worker_died_unsent(moodle: Moodle, clock: Clock, settings: Any) -> None:
     job = submit()
     assert leases.claim(job.pk) is not None
-    a_dead_lease(job)
+    expire_lease_long_ago(job)
     queued_at = job.queued_at
     tasks.sweep()
     job.refresh_from_db()
@@ -426,7 +426,7 @@ def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clo
     pauses = []
     for _ in range(8):
         assert leases.claim(job.pk) is not None
-        a_dead_lease(job)
+        expire_lease_long_ago(job)
         recovery.recover_dead_leases()
         job.refresh_from_db()
         assert job.state == State.QUEUED
@@ -436,7 +436,7 @@ def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clo
         dispatch.dispatch()
     assert pauses == [10, 30, 90, 270, 810, 1800, 1800, 1800]
     assert leases.claim(job.pk) is not None
-    a_dead_lease(job)
+    expire_lease_long_ago(job)
     recovery.recover_dead_leases()
     job.refresh_from_db()
     assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
@@ -492,8 +492,8 @@ def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, tak
     moodle.when("core_course_get_courses_by_field", wait, about="AT&T_3")
     with moodle.held_at("backup"), working_on(job):
         assert at_the_last_look.wait(PATIENCE)
-        a_dead_lease(job)
-        with before_it_is_written(send):
+        expire_lease_long_ago(job)
+        with before_first_write(send):
             take_back()
         job.refresh_from_db()
         assert job.state == State.RUNNING
@@ -505,13 +505,13 @@ def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, tak
 def test_job_that_is_cancelled_at_this_moment_is_not_queued_again(moodle: Moodle) -> None:
     job = submit()
     assert leases.claim(job.pk) is not None
-    a_dead_lease(job)
+    expire_lease_long_ago(job)
 
     def cancel() -> None:
         with Background(lambda: jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)):
             pass
 
-    with before_it_is_written(cancel):
+    with before_first_write(cancel):
         recovery.recover_dead_leases()
     recovery.recover_dead_leases()
     job.refresh_from_db()
@@ -524,7 +524,7 @@ def test_job_is_checked_when_its_worker_died_after_sending(moodle: Moodle, clock
     job = submit()
     with moodle.held_at("backup"):
         a_worker_that_is_killed(job, moodle)
-        a_dead_lease(job)
+        expire_lease_long_ago(job)
         tasks.sweep()
         job.refresh_from_db()
         assert job.state == State.CHECKING

@@ -96,7 +96,7 @@ def test_scheduled_job_lets_others_pass(clock: Clock) -> None:
     assert dispatched() == ["LATER", "NOW"]
 
 
-def test_job_that_returns_keeps_its_place(settings: Any) -> None:
+def test_job_that_returns_to_the_queue_keeps_its_place(settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 1
     a_job(State.QUEUED, "BACK", source_id=1, queued_at=timezone.now() - timedelta(minutes=5))
     queue("NEW", queued_at=timezone.now() - timedelta(minutes=1))

@@ -10,7 +10,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.states import State
-from tests.duplication.interleavings import before_it_is_written, messages
+from tests.duplication.race_conditions import before_first_write, messages
 from tests.duplication.support import Background, Clock, Moodle, a_job, run_worker, submit
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("complete_timelines")]
@@ -35,7 +35,7 @@ def test_concurrent_sweeps_enqueue_a_job_once(clock: Clock, settings: Any) -> No
         other.start()
         other.finish()
 
-    with before_it_is_written(at_the_same_time):
+    with before_first_write(at_the_same_time):
         dispatch.redispatch_stale()
     assert messages() == before + 1
 

@@ -17,7 +17,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import TryAgain
-from tests.duplication.interleavings import a_dead_lease, before_it_is_written, give_lease_to_another_worker
+from tests.duplication.race_conditions import before_first_write, expire_lease_long_ago, give_lease_to_another_worker
 from tests.duplication.support import (
     Background,
     Moodle,
@@ -100,8 +100,8 @@ def renew_meanwhile(lease: Lease) -> None:
 def test_lease_that_is_renewed_at_this_moment_is_not_recovered(moodle: Moodle) -> None:
     """A job is not recovered if its worker renews the lease during the sweep."""
     job, lease = claimed()
-    a_dead_lease(job)
-    with before_it_is_written(lambda: renew_meanwhile(lease)):
+    expire_lease_long_ago(job)
+    with before_first_write(lambda: renew_meanwhile(lease)):
         recovery.recover_dead_leases()
     job.refresh_from_db()
     assert (job.state, job.lease_owner, kinds(job)) == (State.RUNNING, lease.owner, ["submitted", "started"])
@@ -112,8 +112,8 @@ def test_renewed_job_is_not_cancelled_by_the_sweep(moodle: Moodle) -> None:
     """A sweep does not cancel a job if its worker renews the lease at this moment."""
     job, lease = claimed()
     jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
-    a_dead_lease(job)
-    with before_it_is_written(lambda: renew_meanwhile(lease)):
+    expire_lease_long_ago(job)
+    with before_first_write(lambda: renew_meanwhile(lease)):
         recovery.recover_dead_leases()
     job.refresh_from_db()
     assert (job.state, kinds(job)) == (State.RUNNING, ["submitted", "started", "cancel_requested"])
@@ -130,7 +130,7 @@ def cancel_meanwhile(job: DuplicationJob) -> None:
 def test_worker_does_not_requeue_a_job_that_is_being_cancelled(moodle: Moodle) -> None:
     """A worker does not return a job to the queue while a person cancels the job."""
     job, lease = claimed()
-    with before_it_is_written(lambda: cancel_meanwhile(job)):
+    with before_first_write(lambda: cancel_meanwhile(job)):
         record_outcome(job, lease, outcomes.NothingStarted(TryAgain("Try again.", errorcode="storedfilenotcreated")))
     job.refresh_from_db()
     assert job.state == State.CANCELLED
@@ -149,7 +149,7 @@ def test_late_refusal_does_not_cancel_a_job_whose_course_is_seen(moodle: Moodle)
         with Background(lambda: check(DuplicationJob.objects.get(pk=job.pk))):
             pass
 
-    with before_it_is_written(look_elsewhere):
+    with before_first_write(look_elsewhere):
         record_outcome(job, Lease(job.pk, "gone:1:x"), outcomes.Refused("nopermissions", "No."))
     job.refresh_from_db()
     assert (job.state, job.course_id, job.proof) == (State.CHECKING, course.id, Proof.SEEN), timeline_of(job)

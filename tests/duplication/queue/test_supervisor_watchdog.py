@@ -164,7 +164,7 @@ def come_out_elsewhere(watch: Watch, monkeypatch: pytest.MonkeyPatch, *, except_
     monkeypatch.setattr(tasks, "heartbeat", heartbeat)
 
 
-def test_a_cluster_that_runs_no_heartbeat_is_dead_though_other_hosts_run_them_all(
+def test_cluster_is_restarted_if_only_other_hosts_run_the_heartbeats(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     come_out_elsewhere(watch, monkeypatch, except_every=10_000)
@@ -172,7 +172,7 @@ def test_a_cluster_that_runs_no_heartbeat_is_dead_though_other_hosts_run_them_al
     watch.until(lambda: watch.was_replaced, "the cluster to be given up")
 
 
-def test_a_cluster_that_runs_few_of_the_heartbeats_is_alive(
+def test_cluster_that_runs_few_of_the_heartbeats_is_not_restarted(
     watch: Watch, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cluster that runs few of the heartbeats is not restarted, because more are sent after a long silence."""
@@ -184,9 +184,7 @@ def test_a_cluster_that_runs_few_of_the_heartbeats_is_alive(
     assert not watch.was_replaced
 
 
-def test_hosts_ask_for_one_sweep_in_an_interval_together_and_any_of_them_goes_on_alone(
-    watch: Watch, settings: Any
-) -> None:
+def test_hosts_share_one_sweep_per_interval_and_one_host_alone_continues(watch: Watch, settings: Any) -> None:
     settings.SWEEP_INTERVAL = 0.5
     watch.of(HOUSEKEEPING)
     watch.until(lambda: watch.times("sweep"), "the first sweep")

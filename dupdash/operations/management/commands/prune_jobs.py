@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from dupdash.operations.archive import old_jobs, prune
+from dupdash.operations.old_jobs import old_jobs, prune
 
 DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 

@@ -18,16 +18,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dupdash.duplication.models import Batch
 from dupdash.duplication.states import TERMINAL, State
 from dupdash.moodle import options
-from dupdash.rollover.judging.conflicts import conflict_message
-from dupdash.rollover.judging.plans import continue_judging
+from dupdash.rollover.batches.progress import current_jobs, totals_of
+from dupdash.rollover.batches.start import CannotStart, continue_start, request_start
+from dupdash.rollover.batches.start_settings import StartSettings
+from dupdash.rollover.checks.name_conflicts import conflict_message
+from dupdash.rollover.checks.plans import continue_checks
 from dupdash.rollover.models import Level, Plan
 from dupdash.rollover.pages.results import results_lines
 from dupdash.rollover.plan_creation import plan_from_table
+from dupdash.rollover.reading.cell_values import UnclearValue, read_moment
 from dupdash.rollover.reading.table import Table, UnreadableFile, read_table
-from dupdash.rollover.reading.values import UnclearValue, read_moment
-from dupdash.rollover.running.counts import current_jobs, totals_of
-from dupdash.rollover.running.start import CannotStart, continue_start, request_start
-from dupdash.rollover.running.start_settings import StartSettings
 
 POLL_SECONDS = 0.5
 ENDED = TERMINAL | {State.UNRESOLVED}
@@ -56,7 +56,7 @@ class Command(BaseCommand):
         # The command prints its progress. The log would repeat it.
         logging.getLogger("dupdash").setLevel(logging.ERROR)
         how = StartSettings(not_before=_moment(arguments["start"]), hide_sources=arguments["hide_sources"])
-        plan = self._judged_plan(_read(arguments["file"]), arguments["file"].name)
+        plan = self._checked_plan(_read(arguments["file"]), arguments["file"].name)
         try:
             self._tell_problems(plan)
             if arguments["skip_errors"]:
@@ -79,11 +79,11 @@ class Command(BaseCommand):
             arguments["report"].write_text("".join(results_lines(batch, raw=True)), encoding="utf-8", newline="")
         self._end(batch)
 
-    def _judged_plan(self, table: Table, name: str) -> Plan:
+    def _checked_plan(self, table: Table, name: str) -> Plan:
         for note in table.notes:
             self.stdout.write(note)
         plan = plan_from_table(table, name=name, owner=None, options=options.defaults())
-        continue_judging(plan, math.inf)
+        continue_checks(plan, math.inf)
         plan.refresh_from_db()
         if plan.failure:
             plan.delete()

@@ -10,9 +10,9 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.rollover.batches.progress import current_jobs
+from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.models import HiddenSource, Plan, SourceState
-from dupdash.rollover.running.counts import current_jobs
-from dupdash.rollover.running.start_settings import StartSettings
 
 logger = logging.getLogger("dupdash.rollover")
 

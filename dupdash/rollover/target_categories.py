@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dupdash.moodle.records import Category, Course
-from dupdash.rollover.judging.categories import Categories, CategoryNotFound
+from dupdash.rollover.checks.category_lookup import Categories, CategoryNotFound
 
 
 class Target(StrEnum):

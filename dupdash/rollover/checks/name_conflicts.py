@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dupdash.rollover.judging.rows import level_of
+from dupdash.rollover.checks.rows import level_of
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import KNOWN
 

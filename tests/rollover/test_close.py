@@ -27,7 +27,7 @@ def a_batch(person: User | None, *states: State, **columns: object) -> Batch:
     return batch
 
 
-def test_batch_with_a_copy_under_way_stays_open(administrator: User) -> None:
+def test_batch_with_a_running_copy_stays_open(administrator: User) -> None:
     batch = a_batch(administrator, State.SUCCEEDED, State.CHECKING)
     tasks.continue_work()
     batch.refresh_from_db()
@@ -48,7 +48,7 @@ def test_results_are_mailed_once_to_the_requester(administrator: User) -> None:
     assert f"/rollover/batches/{batch.pk}/" in sent.body
 
 
-def test_mail_that_is_not_taken_is_tried_again_later(administrator: User, settings: Settings) -> None:
+def test_refused_results_mail_is_retried_later(administrator: User, settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     batch = a_batch(administrator, State.SUCCEEDED)
@@ -70,7 +70,7 @@ def test_copies_of_a_batch_are_not_mailed_one_by_one(administrator: User) -> Non
     assert set(Notification.objects.values_list("event__job", flat=True)) == {single.pk}
 
 
-def test_copy_that_is_tried_again_opens_its_batch_again(administrator: User, moodle: Moodle) -> None:
+def test_retried_copy_reopens_its_batch(administrator: User, moodle: Moodle) -> None:
     batch = a_batch(administrator, State.FAILED)
     tasks.continue_work()
     failed = batch.jobs.get()

@@ -26,7 +26,7 @@ class EarlierCopies:
             self._by_source.setdefault(job.source_id, []).append(job)
 
     def of(self, request: DuplicationRequest) -> DuplicationJob | None:
-        """Return the latest copy of the same source to the same term, judged by its category or its names."""
+        """Return the latest copy of this source to the same term: into the same category, or with a name for it."""
         for job in self._by_source.get(request.source_id, [])[:COMPARED]:
             if job.category_id == request.category_id or same_term(
                 job.shortname, job.fullname, request.shortname, request.fullname

@@ -23,10 +23,10 @@ from dupdash.duplication.request import (
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 from dupdash.moodle.records import Course
-from dupdash.rollover.judging.categories import Categories, CategoryNotFound, Place
-from dupdash.rollover.judging.drafts import read_cells
-from dupdash.rollover.judging.earlier import EarlierCopies
-from dupdash.rollover.judging.stored_requests import to_json
+from dupdash.rollover.checks.category_lookup import Categories, CategoryNotFound, Place
+from dupdash.rollover.checks.cells import read_cells
+from dupdash.rollover.checks.earlier_copies import EarlierCopies
+from dupdash.rollover.checks.stored_requests import to_json
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, SOURCE, TEMPLATE_COURSE
 
@@ -51,14 +51,14 @@ class Verdict:
         self.problems.append((column, message, job_id))
 
 
-def judge_rows(plan: Plan, rows: Sequence[PlanRow], client: BulkClient) -> None:
+def check_rows(plan: Plan, rows: Sequence[PlanRow], client: BulkClient) -> None:
     """Check these rows and set the results in them, without saving the rows.
 
     Raises NotSent and ConfigurationFault if Moodle cannot be reached at all.
     """
     _load(rows, client)
     categories = Categories(client.categories())
-    verdicts = [(row, _judge(plan, row, categories, client)) for row in rows]
+    verdicts = [(row, _check(plan, row, categories, client)) for row in rows]
     earlier = EarlierCopies(verdict.source.id for _, verdict in verdicts if verdict.source)
     for row, verdict in verdicts:
         _look_for_earlier_copy(plan, row, verdict, earlier)
@@ -124,7 +124,7 @@ def _has_name(client: BulkClient, text: str) -> bool:
         return False
 
 
-def _judge(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient) -> Verdict:
+def _check(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient) -> Verdict:
     verdict = Verdict()
     for column, message in row.file_problems:
         verdict.object_to(column, message)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dupdash.rollover.reading import workbook as module
+from dupdash.rollover.reading import excel_files as module
 from dupdash.rollover.reading.table import UnreadableFile
-from tests.rollover.files import read, sentence_unless_read, workbook
+from tests.rollover.files import read, why_unreadable, workbook
 
 HEADINGS = ["source", "fullname", "shortname", "category"]
 # Times in workbooks have no time zone.
@@ -24,7 +24,7 @@ def refused(content: bytes) -> str:
     return str(caught.value)
 
 
-def test_entities_that_grow_are_refused() -> None:
+def test_expanding_entities_are_refused() -> None:
     """Return XML of a few hundred bytes that would expand to gigabytes."""
     entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(10))
     bomb = f'<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY e0 "x">{entities}]>'
@@ -85,25 +85,25 @@ def test_other_sheets_are_named() -> None:
     assert table.notes == ("Only the sheet “Courses” was read. Not read: Notes, Old.",)
 
 
-def test_old_excel_file_is_told() -> None:
+def test_old_excel_file_is_reported() -> None:
     assert ".xls" in refused(b"\xd0\xcf\x11\xe0" + b"\0" * 600)
 
 
-def test_opendocument_is_told() -> None:
+def test_opendocument_file_is_reported() -> None:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         archive.writestr("content.xml", "<x/>")
     assert "OpenDocument" in refused(written.getvalue())
 
 
-def test_other_archive_is_told() -> None:
+def test_other_archive_is_reported() -> None:
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         archive.writestr("a.txt", "x")
     assert "ZIP archive" in refused(written.getvalue())
 
 
-def test_cut_workbook_is_told_to_be_damaged() -> None:
+def test_truncated_workbook_is_reported_as_damaged() -> None:
     assert "damaged" in refused(workbook(HEADINGS, [7, "Biology", "B", 8])[:-200])
 
 
@@ -128,9 +128,9 @@ def test_entities_of_a_hostile_workbook_are_refused() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_any_damage_to_a_workbook_gives_rows_or_a_sentence(data: st.DataObject) -> None:
+def test_any_damaged_workbook_gives_rows_or_an_error_message(data: st.DataObject) -> None:
     content = bytearray(WHOLE)
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=20)):
         content[place] = data.draw(st.integers(0, 255))
-    said = sentence_unless_read(bytes(content))
+    said = why_unreadable(bytes(content))
     assert said == "" or said.endswith(".")

@@ -55,7 +55,7 @@ class Turn:
         return [cls(*row[:6], repeated=row[6] > 1 or f"no worker took job {row[7]}" in said) for row in rows]
 
 
-def met_before_seen(turns: list[Turn]) -> list[str]:
+def sent_before_course_seen(turns: list[Turn]) -> list[str]:
     """Return violations of rule 4: a copy was requested before the course of its source's previous copy was seen."""
     found = []
     for job in turns:

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from dupdash.duplication.course_dates import site_zone
 from dupdash.moodle import options
+from dupdash.rollover.reading.cell_values import NO, UnclearValue, read_date, read_flag, read_moment
 from dupdash.rollover.reading.columns import OPTION_NAMES, OTHER_ACTIONS
-from dupdash.rollover.reading.values import NO, UnclearValue, read_date, read_flag, read_moment
 
 T = TypeVar("T")
 

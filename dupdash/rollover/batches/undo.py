@@ -14,10 +14,10 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.rollover.batches.hide_sources import show_again
+from dupdash.rollover.batches.progress import current_jobs
+from dupdash.rollover.batches.unused_copies import Gone, Kept, require_unused
 from dupdash.rollover.models import Undo, UndoItem, UndoState, Verdict
-from dupdash.rollover.running.counts import current_jobs
-from dupdash.rollover.running.sources import show_again
-from dupdash.rollover.running.unchanged import Gone, Kept, require_unused
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.hosts.rules import Turn, met_before_seen, overtaken
+from tests.hosts.order_checks import Turn, overtaken, sent_before_course_seen
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 
@@ -14,8 +14,10 @@ def turn(shortname: str, source: int, queued: int, dispatched: int, released: in
 
 
 def test_two_unseen_copies_of_one_source_are_found() -> None:
-    assert met_before_seen([turn("A", 7, 0, 1, 9), turn("B", 7, 0, 3, 12)]) == ["B was sent while A had not been seen"]
-    assert met_before_seen([turn("A", 7, 0, 1, 9), turn("B", 7, 0, 8, 12), turn("C", 8, 0, 3, 9)]) == []
+    assert sent_before_course_seen([turn("A", 7, 0, 1, 9), turn("B", 7, 0, 3, 12)]) == [
+        "B was sent while A had not been seen"
+    ]
+    assert sent_before_course_seen([turn("A", 7, 0, 1, 9), turn("B", 7, 0, 8, 12), turn("C", 8, 0, 3, 9)]) == []
 
 
 def test_a_job_that_was_dispatched_before_an_earlier_one_is_found() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dupdash.rollover.reading.values import UnclearValue, read_date, read_flag, read_moment
+from dupdash.rollover.reading.cell_values import UnclearValue, read_date, read_flag, read_moment
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -47,7 +47,7 @@ def test_date_with_a_short_year_and_three_readings_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "2027-02-30", "46054", "2027", "31.04.2027", "1 Foo 2027", "0000-00-00"])
-def test_what_is_no_date_is_refused(text: str) -> None:
+def test_invalid_date_is_refused(text: str) -> None:
     with pytest.raises(UnclearValue, match="is not a date"):
         read_date(text, BERLIN)
 
@@ -63,22 +63,22 @@ def test_what_is_no_date_is_refused(text: str) -> None:
         ("2027-10-31T02:30+01:00", datetime(2027, 10, 31, 1, 30, tzinfo=UTC)),
     ],
 )
-def test_moment_is_read_on_the_clocks_of_the_site(text: str, moment: datetime) -> None:
+def test_time_is_read_in_the_time_zone_of_the_site(text: str, moment: datetime) -> None:
     assert read_moment(text, BERLIN) == moment
 
 
-def test_moment_that_comes_twice_is_refused_with_both_readings() -> None:
+def test_time_that_occurs_twice_is_refused_with_both_readings() -> None:
     with pytest.raises(UnclearValue, match="00:30 UTC or 01:30 UTC"):
         read_moment("2027-10-31 02:30", BERLIN)
 
 
-def test_moment_that_does_not_exist_is_refused() -> None:
+def test_time_that_does_not_exist_is_refused() -> None:
     with pytest.raises(UnclearValue, match="does not exist in Europe/Berlin"):
         read_moment("2027-03-28 02:30", BERLIN)
 
 
 @pytest.mark.parametrize("text", ["2027-02-01 25:00", "2027-02-01 13:00 pm"])
-def test_time_that_is_none_is_refused(text: str) -> None:
+def test_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(UnclearValue, match="no valid time of day"):
         read_moment(text, BERLIN)
 
@@ -94,7 +94,7 @@ def test_switch_that_is_neither_yes_nor_no_is_refused() -> None:
 
 
 @given(st.text(max_size=30))
-def test_any_text_is_a_value_or_a_sentence(text: str) -> None:
+def test_any_text_gives_a_value_or_an_error_message(text: str) -> None:
     for parse in (lambda: read_date(text, BERLIN), lambda: read_moment(text, BERLIN), lambda: read_flag(text)):
         said = "."
         try:

@@ -26,7 +26,7 @@ def give_lease_to_another_worker(job: DuplicationJob) -> None:
     )
 
 
-def a_dead_lease(job: DuplicationJob) -> None:
+def expire_lease_long_ago(job: DuplicationJob) -> None:
     """Give the job a lease that has expired, and that a sweep noticed as expired long ago."""
     DuplicationJob.objects.filter(pk=job.pk).update(
         lease_until=leases.Now() - timedelta(seconds=1), lease_expired_seen_at=LONG_AGO
@@ -34,7 +34,7 @@ def a_dead_lease(job: DuplicationJob) -> None:
 
 
 @contextlib.contextmanager
-def before_it_is_written(meanwhile: Callable[[], object]) -> Iterator[None]:
+def before_first_write(meanwhile: Callable[[], object]) -> Iterator[None]:
     """Run ``meanwhile`` right before the first write of this database connection, after it has read the job.
 
     Updates that only note an expired lease do not count as the first write.

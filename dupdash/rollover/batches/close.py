@@ -18,8 +18,8 @@ from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.job_mails import can_get_mail, mail
 from dupdash.notifications.safe_text import absolute, one_line
-from dupdash.rollover.running.counts import current_jobs, totals_of
-from dupdash.rollover.running.sources import note_sources
+from dupdash.rollover.batches.hide_sources import note_sources
+from dupdash.rollover.batches.progress import current_jobs, totals_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

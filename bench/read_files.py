@@ -1,6 +1,6 @@
 """Measures how long a list of 5,000 rows takes to read, and how much memory, as CSV and as an Excel workbook.
 
-    .venv/bin/python -m bench.read_list [--rows 5000] [--columns 8]
+    .venv/bin/python -m bench.read_files [--rows 5000] [--columns 8]
 
 Each file is read in a new process, so that its memory can be measured. The references in the same run are csv.reader
 alone and openpyxl alone. The table shows CPU seconds, which do not depend on other programs. Goals for 5,000 rows: 3 s
@@ -16,8 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from dupdash.rollover.reading.excel_files import openpyxl
 from dupdash.rollover.reading.table import read_table
-from dupdash.rollover.reading.workbook import openpyxl
 
 HEADINGS = ["source", "fullname", "shortname", "category", "visible", "start", "startdate", "enddate", "idnumber"]
 GOAL_SECONDS, GOAL_MIB = 3.0, 150.0
@@ -34,7 +34,7 @@ def main() -> None:
         return
     for kind in KINDS:
         given = ["--rows", str(arguments.rows), "--columns", str(arguments.columns), "--kind", kind]
-        subprocess.run([sys.executable, "-m", "bench.read_list", *given], check=True)
+        subprocess.run([sys.executable, "-m", "bench.read_files", *given], check=True)
 
 
 def _measure(kind: str, rows: int, columns: int) -> None:

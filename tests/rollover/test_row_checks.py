@@ -13,7 +13,7 @@ from dupdash.rollover.models import Level, PlanState
 from tests.duplication.support import Moodle, a_job
 from tests.rollover.files import HEADINGS
 from tests.rollover.support import BIO101, CATEGORY, a_plan, problems, row, rows
-from tests.rollover.test_reading_text import LIST
+from tests.rollover.test_csv_files import LIST
 
 pytestmark = pytest.mark.django_db
 
@@ -33,12 +33,12 @@ def one(cells: str, owner: User | None = None, headings: str = HEADINGS, **colum
 
 def test_row_without_faults_becomes_a_request(administrator: User) -> None:
     plan = a_plan(LIST, administrator)
-    assert plan.state == PlanState.JUDGED
-    judged = row(plan)
-    assert judged.level == Level.OK
-    assert judged.request["source_id"] == BIO101
-    assert judged.request["category_id"] == CATEGORY
-    assert judged.found["source_fullname"] == "Introduction to Biology"
+    assert plan.state == PlanState.CHECKED
+    checked = row(plan)
+    assert checked.level == Level.OK
+    assert checked.request["source_id"] == BIO101
+    assert checked.request["category_id"] == CATEGORY
+    assert checked.found["source_fullname"] == "Introduction to Biology"
 
 
 @pytest.mark.parametrize("source", ["7", "BIO101-2026S1", "bio101-2026s1"])
@@ -65,7 +65,7 @@ def test_template_course_of_moodles_own_file_is_a_short_name(administrator: User
 def test_unknown_source_is_an_error_and_does_not_break_the_others(administrator: User) -> None:
     lines = "".join(f"{source},Biology,B-{n},8\n" for n, source in enumerate([7, 4711, 8, "NOPE", 4712]))
     plan = a_plan(f"{HEADINGS}\n{lines}", administrator)
-    assert [judged.level for judged in plan.rows.all()] == ["ok", "error", "ok", "error", "error"]
+    assert [checked.level for checked in plan.rows.all()] == ["ok", "error", "ok", "error", "error"]
     assert problems(plan, 3) == "Moodle has no course “4711”."
 
 
@@ -126,12 +126,12 @@ def test_id_number_of_an_unfinished_copy_is_an_error_and_not_looked_up(administr
 
 def test_two_rows_with_one_id_number_are_errors(administrator: User) -> None:
     plan = a_plan(f"{HEADINGS},idnumber\n7,Biology,B-1,8,N\n7,Biology,B-2,8,n\n7,Biology,B-3,8,\n", administrator)
-    assert [(judged.conflict_row, judged.conflict_column) for judged in plan.rows.all()] == [
+    assert [(checked.conflict_row, checked.conflict_column) for checked in plan.rows.all()] == [
         (3, "idnumber"),
         (2, "idnumber"),
         (None, ""),
     ]
-    assert [judged.level for judged in plan.rows.all()] == ["error", "error", "ok"]
+    assert [checked.level for checked in plan.rows.all()] == ["error", "error", "ok"]
 
 
 def test_site_that_cannot_set_dates_is_an_error(administrator: User) -> None:
@@ -151,7 +151,7 @@ def test_short_name_that_moodle_has_is_an_error(administrator: User) -> None:
     assert "already has this short name" in problems(one("7,Biology,bio101-2026S1,8", administrator))
 
 
-def test_short_name_that_a_job_holds_is_an_error_with_the_job(administrator: User) -> None:
+def test_short_name_reserved_by_a_job_is_an_error_with_the_job(administrator: User) -> None:
     job = a_job(State.QUEUED, "B-1")
     plan = one("7,Biology,b-1,8", administrator)
     assert "Another unfinished copy" in problems(plan)
@@ -167,8 +167,8 @@ def test_course_that_is_being_made_is_not_looked_up(administrator: User, moodle:
 
 def test_two_rows_with_one_short_name_are_errors_until_one_is_excluded(administrator: User) -> None:
     plan = a_plan(f"{HEADINGS}\n7,Biology,B-1,8\n7,Biology,b-1,8\n7,Biology,B-2,8\n", administrator)
-    assert [judged.conflict_row for judged in plan.rows.all()] == [3, 2, None]
-    assert [judged.level for judged in plan.rows.all()] == ["error", "error", "ok"]
+    assert [checked.conflict_row for checked in plan.rows.all()] == [3, 2, None]
+    assert [checked.level for checked in plan.rows.all()] == ["error", "error", "ok"]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_two_rows_with_one_short_name_are_errors_until_one_is_excluded(administr
         ("1,Biology,B-1,8", "front page"),
     ],
 )
-def test_what_is_missing_or_invalid_is_an_error(cells: str, said: str, administrator: User) -> None:
+def test_missing_or_invalid_cell_is_an_error(cells: str, said: str, administrator: User) -> None:
     assert said in problems(one(cells, administrator))
 
 
@@ -196,7 +196,7 @@ def test_options_of_a_row_replace_those_of_the_plan(administrator: User) -> None
     assert (request["options"]["activities"], request["visible"]) == (True, False)
 
 
-def test_options_that_the_site_cannot_do_are_an_error(administrator: User) -> None:
+def test_unsupported_options_of_a_row_are_an_error(administrator: User) -> None:
     said = problems(one("7,Biology,B-1,8,1,0", administrator, f"{HEADINGS},users,enrolments"))
     assert "Enrolment methods" in said
 
@@ -215,33 +215,33 @@ def test_faculty_may_only_copy_what_they_teach(faculty: User) -> None:
     assert "No course that you teach" in problems(one("8,Biology,B-2,8", faculty))
 
 
-def test_people_are_an_error_for_those_who_may_not_copy_them(faculty: User) -> None:
+def test_copying_people_without_permission_is_an_error(faculty: User) -> None:
     said = problems(one("7,Biology,B-1,8,1,1", faculty, f"{HEADINGS},users,enrolments"))
     assert "Only course administrators may copy people" in said
 
 
-def test_moodle_that_is_away_leaves_the_rows_unchecked_and_says_so(administrator: User, moodle: Moodle) -> None:
-    plan = a_plan(LIST, administrator, judged=False)
+def test_unreachable_moodle_leaves_rows_unchecked_with_a_message(administrator: User, moodle: Moodle) -> None:
+    plan = a_plan(LIST, administrator, checked=False)
     moodle.stop()
     tasks.continue_work()
     plan.refresh_from_db()
-    assert plan.state == PlanState.JUDGED
+    assert plan.state == PlanState.CHECKED
     assert "Moodle could not be asked" in plan.failure
     assert row(plan).level == Level.UNKNOWN
 
 
-def test_work_goes_on_where_the_time_limit_ended_it(
+def test_check_continues_after_the_time_limit(
     administrator: User, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
-    plan = a_plan(rows(3), administrator, judged=False)
+    plan = a_plan(rows(3), administrator, checked=False)
     monkeypatch.setattr(tasks, "TIME_LIMIT", -1.0)
     tasks.continue_work()
     plan.refresh_from_db()
-    assert plan.state == PlanState.JUDGING
+    assert plan.state == PlanState.CHECKING
     monkeypatch.setattr(tasks, "TIME_LIMIT", 10.0)
     tasks.continue_work()
     plan.refresh_from_db()
-    assert plan.state == PlanState.JUDGED
+    assert plan.state == PlanState.CHECKED
 
 
 def test_categories_are_read_once_and_sources_in_bulk(administrator: User, moodle: Moodle) -> None:

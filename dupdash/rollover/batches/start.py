@@ -12,10 +12,10 @@ from dupdash.duplication.batch_actions import BatchSettings, InvalidBatch, submi
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.duplication.request import DuplicationRequest, Problem
 from dupdash.moodle.errors import MoodleError
-from dupdash.rollover.judging.plans import judge_unknown_rows
-from dupdash.rollover.judging.stored_requests import from_json
+from dupdash.rollover.batches.start_settings import StartSettings
+from dupdash.rollover.checks.plans import check_unchecked_rows
+from dupdash.rollover.checks.stored_requests import from_json
 from dupdash.rollover.models import Level, Plan, PlanState
-from dupdash.rollover.running.start_settings import StartSettings
 
 CHANGED = "Nothing was started. Rows that had no problems have some now; see below."
 
@@ -29,7 +29,7 @@ def request_start(plan: Plan, how: StartSettings) -> None:
     if refusal := why_not(plan):
         raise CannotStart(refusal)
     changes = {"state": PlanState.STARTING, "start_settings": how.to_json(), "failure": ""}
-    if not Plan.objects.filter(pk=plan.pk, state=PlanState.JUDGED).update(**changes):
+    if not Plan.objects.filter(pk=plan.pk, state=PlanState.CHECKED).update(**changes):
         raise CannotStart("This list is already being started.")
     plan.rows.filter(included=True).update(level=Level.UNKNOWN)
     plan.refresh_from_db()
@@ -56,7 +56,7 @@ def why_not(plan: Plan) -> str:
 def continue_start(plan: Plan, deadline: float) -> None:
     """Continue checking the rows until the deadline. If all are checked without errors, create the batch."""
     try:
-        if not judge_unknown_rows(plan, deadline):
+        if not check_unchecked_rows(plan, deadline):
             return
         if plan.rows.filter(included=True, level=Level.ERROR).exists():
             _back(plan, CHANGED)
@@ -98,4 +98,4 @@ def _store(plan: Plan, problems: Mapping[int, Sequence[Problem]]) -> None:
 
 
 def _back(plan: Plan, why: str) -> None:
-    Plan.objects.filter(pk=plan.pk, state=PlanState.STARTING).update(state=PlanState.JUDGED, failure=why)
+    Plan.objects.filter(pk=plan.pk, state=PlanState.STARTING).update(state=PlanState.CHECKED, failure=why)

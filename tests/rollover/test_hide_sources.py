@@ -7,9 +7,9 @@ from django.urls import reverse
 
 from dupdash.duplication.models import Batch, MoodleHealth
 from dupdash.rollover import tasks
+from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import SourceState
 from dupdash.rollover.pages.forms import StartForm
-from dupdash.rollover.running import undo as running
 from tests.duplication.support import Moodle, run_dispatched
 from tests.rollover.files import HEADINGS
 from tests.rollover.support import a_plan, start
@@ -56,21 +56,21 @@ def test_sources_that_the_batch_hid_are_shown_again_when_it_is_undone(administra
     batch = run(administrator, moodle)
     tasks.continue_work()
     assert set(batch.hidden_sources.values_list("state", flat=True)) == {SourceState.HIDDEN, SourceState.BEFORE}
-    undo = running.begin(batch, actor=administrator)
+    undo = undo_batch.begin(batch, actor=administrator)
     tasks.continue_work()
-    running.confirm(undo, actor=administrator)
+    undo_batch.confirm(undo, actor=administrator)
     tasks.continue_work()
     assert (visible(moodle, BIO101), visible(moodle, ATT)) == (True, False)
 
 
-def test_sources_are_hidden_later_where_moodle_is_away(administrator: User, moodle: Moodle) -> None:
+def test_sources_are_hidden_later_if_moodle_is_unreachable(administrator: User, moodle: Moodle) -> None:
     batch = run(administrator, moodle)
     moodle.stop()
     tasks.continue_work()
     assert set(batch.hidden_sources.values_list("state", flat=True)) == {SourceState.WAITING}
 
 
-def test_hiding_is_not_offered_where_the_account_may_not_do_it(administrator: User) -> None:
+def test_hiding_is_not_offered_without_the_permission_in_moodle(administrator: User) -> None:
     MoodleHealth.current()
     assert StartForm().fields["hide_sources"].disabled
     MoodleHealth.objects.update(may_update=True)

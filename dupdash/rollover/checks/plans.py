@@ -6,8 +6,8 @@ import time
 from dupdash.duplication.bulk_client import BulkClient
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.moodle.errors import MoodleError
-from dupdash.rollover.judging.conflicts import refresh_conflicts
-from dupdash.rollover.judging.rows import judge_rows
+from dupdash.rollover.checks.name_conflicts import refresh_conflicts
+from dupdash.rollover.checks.rows import check_rows
 from dupdash.rollover.models import Level, Plan, PlanRow, PlanState
 
 logger = logging.getLogger("dupdash.rollover")
@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 100
 FOUND_OUT = ["included", "problems", "warnings", "shortname_key", "idnumber_key", "request", "found", "level"]
 
 
-def judge_unknown_rows(plan: Plan, deadline: float) -> bool:
+def check_unchecked_rows(plan: Plan, deadline: float) -> bool:
     """Check the rows that were not checked yet. Returns True when all rows are checked.
 
     ``deadline`` is a time of the monotonic clock. Raises MoodleError if Moodle does not answer.
@@ -26,34 +26,34 @@ def judge_unknown_rows(plan: Plan, deadline: float) -> bool:
         while rows := list(plan.rows.filter(level=Level.UNKNOWN)[:ROWS_AT_ONCE]):
             if time.monotonic() > deadline:
                 return False
-            _judge(plan, rows, client)
+            _check(plan, rows, client)
     refresh_conflicts(plan)
     return True
 
 
-def judge_again(plan: Plan, row: PlanRow) -> None:
+def check_row_again(plan: Plan, row: PlanRow) -> None:
     """Check one corrected row, and update the conflicts of the other rows. Raises MoodleError."""
     with open_bulk_client() as client:
-        _judge(plan, [row], client)
+        _check(plan, [row], client)
     refresh_conflicts(plan)
     row.refresh_from_db()
 
 
-def continue_judging(plan: Plan, deadline: float) -> None:
+def continue_checks(plan: Plan, deadline: float) -> None:
     """Continue checking the rows of a plan until the deadline.
 
-    The plan becomes JUDGED when all rows are checked, or with a failure message if Moodle does not answer.
+    The plan becomes CHECKED when all rows are checked, or with a failure message if Moodle does not answer.
     """
     try:
-        if not judge_unknown_rows(plan, deadline):
+        if not check_unchecked_rows(plan, deadline):
             return
         failure = ""
     except MoodleError as error:
-        logger.warning("plan %s cannot be judged: %s", plan.pk, error)
+        logger.warning("plan %s cannot be checked: %s", plan.pk, error)
         failure = f"Moodle could not be asked. {error}"
-    Plan.objects.filter(pk=plan.pk, state=PlanState.JUDGING).update(state=PlanState.JUDGED, failure=failure)
+    Plan.objects.filter(pk=plan.pk, state=PlanState.CHECKING).update(state=PlanState.CHECKED, failure=failure)
 
 
-def _judge(plan: Plan, rows: list[PlanRow], client: BulkClient) -> None:
-    judge_rows(plan, rows, client)
+def _check(plan: Plan, rows: list[PlanRow], client: BulkClient) -> None:
+    check_rows(plan, rows, client)
     PlanRow.objects.bulk_update(rows, FOUND_OUT, batch_size=ROWS_AT_ONCE)

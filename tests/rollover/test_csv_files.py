@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dupdash.rollover.reading.apostrophes import defuse, restore
+from dupdash.rollover.reading.formula_protection import defuse, restore
 from dupdash.rollover.reading.table import UnreadableFile
-from tests.rollover.files import HEADINGS, LIST, ROW, read, sentence_unless_read
+from tests.rollover.files import HEADINGS, LIST, ROW, read, why_unreadable
 
 
 def refused(content: str | bytes, **more: int) -> str:
@@ -106,15 +106,15 @@ def test_moodles_own_upload_file_works_and_unused_columns_are_named() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf", b"\xff\xfe", b"\n\n  \r\n", b"sep=;\n"])
-def test_empty_file_is_told_to_be_empty(content: bytes) -> None:
+def test_empty_file_is_reported(content: bytes) -> None:
     assert "empty" in refused(content)
 
 
-def test_headings_without_rows_are_told() -> None:
+def test_headings_without_rows_are_reported() -> None:
     assert "no row below" in refused(f"{HEADINGS}\n,,,\n\n")
 
 
-def test_unknown_headings_are_told_with_what_was_found() -> None:
+def test_unknown_headings_are_reported_with_the_found_ones() -> None:
     said = refused("Kurs,Titel\n7,X\n")
     assert "“Kurs”, “Titel”" in said
     assert "shortname" in said
@@ -143,7 +143,7 @@ def test_too_many_rows_are_refused() -> None:
 
 
 @pytest.mark.parametrize("content", [b"%PDF-1.7\0\0", b"\x89PNG\r\n\x1a\n\0\0\0", b"\0" * 100])
-def test_binary_file_is_told_to_be_no_text(content: bytes) -> None:
+def test_binary_file_is_reported(content: bytes) -> None:
     assert "not a text file" in refused(content)
 
 
@@ -151,8 +151,8 @@ def test_binary_file_is_told_to_be_no_text(content: bytes) -> None:
 @given(
     st.binary(max_size=400) | st.text(max_size=200).map(lambda text: f"{HEADINGS}\n{text}".encode("utf-8", "replace"))
 )
-def test_any_bytes_give_rows_or_a_sentence(content: bytes) -> None:
-    said = sentence_unless_read(content)
+def test_any_bytes_give_rows_or_an_error_message(content: bytes) -> None:
+    said = why_unreadable(content)
     assert said == "" or said.endswith(".")
 
 

@@ -1,6 +1,6 @@
 """Runs a large rollover with real processes: workers are killed in the middle, and every row must end correctly.
 
-    .venv/bin/python -m tests.rollover.campaign [--rows 500] [--faults 0.05] [--seed 1] [--concurrency 6]
+    .venv/bin/python -m tests.rollover.large_rollover [--rows 500] [--faults 0.05] [--seed 1] [--concurrency 6]
 
 Web, workers and sandbox are processes. The given share of the calls that make a copy meets a fault: a lost answer, a
 killed PHP process, or an error in the restore. In the middle the batch is paused and resumed, and then all worker
@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.site import Site, real_site
+from bench.moodle_site import Site, real_site
 from tests.chaos.__main__ import set_up_django
 from tests.chaos.environment import SCALED, Installation
 
@@ -55,7 +55,7 @@ def main() -> None:
         try:
             installation.start()
             wrong = (
-                _run_there(installation, site, arguments.rows)
+                _run_on_real_site(installation, site, arguments.rows)
                 if site
                 else _run(installation, arguments.rows, arguments.faults)
             )
@@ -70,7 +70,7 @@ def _run(installation: Installation, rows: int, share: float) -> list[str]:
     from dupdash.duplication import batch_actions
     from dupdash.duplication.models import Batch
     from dupdash.duplication.states import State
-    from dupdash.rollover.running.counts import totals_of
+    from dupdash.rollover.batches.progress import totals_of
 
     batch_id = _start(installation, rows, [(source.id, source.category) for source in installation.sources()])
     began = time.monotonic()
@@ -108,15 +108,15 @@ def _run(installation: Installation, rows: int, share: float) -> list[str]:
     return [*paused, *_compare(installation, batch)]
 
 
-def _run_there(installation: Installation, site: Site, rows: int) -> list[str]:
+def _run_on_real_site(installation: Installation, site: Site, rows: int) -> list[str]:
     """Make the copies on a real site, and undo the batch."""
     set_up_django(installation)
     from django.contrib.auth import get_user_model
 
     from dupdash.duplication.models import Batch
+    from dupdash.rollover.batches import undo as undo_batch
+    from dupdash.rollover.batches.progress import totals_of
     from dupdash.rollover.models import Undo
-    from dupdash.rollover.running import undo as running
-    from dupdash.rollover.running.counts import totals_of
 
     batch = Batch.objects.get(pk=_start(installation, rows, list(site.sources)))
     began = time.monotonic()
@@ -129,10 +129,10 @@ def _run_there(installation: Installation, site: Site, rows: int) -> list[str]:
     ]
     wrong += [f"row {job.batch_row} differs from its source" for job in batch.jobs.all() if not _is_complete(job)]
     actor = get_user_model().objects.get()
-    undo = running.begin(batch, actor=actor)
+    undo = undo_batch.begin(batch, actor=actor)
     for _ in range(2):
         _until(lambda: not Undo.objects.get(pk=undo.pk).is_working, "the undo")
-        running.confirm(Undo.objects.select_related("batch").get(pk=undo.pk), actor=actor)
+        undo_batch.confirm(Undo.objects.select_related("batch").get(pk=undo.pk), actor=actor)
     undo.refresh_from_db()
     print(f"undone: {dict(Counter(undo.items.values_list('verdict', flat=True)))} {undo.failure}")
     wrong += [f"row {item.job.batch_row} stays: {item.reason}" for item in undo.items.exclude(verdict="deleted")]

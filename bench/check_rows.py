@@ -1,6 +1,6 @@
 """Measures how long dupdash takes to check the rows of a list, with a Moodle that answers each request after 20 ms.
 
-    .venv/bin/python -m bench.judge_list [--rows 1000] [--latency 0.02]
+    .venv/bin/python -m bench.check_rows [--rows 1000] [--latency 0.02]
 
 Every row names a different source by its short name, and has a different new short name: two lookups for each row. The
 reference in the same run makes the same lookups one after the other, for 50 rows. Goal: 1,000 rows in 10 s. The CPU
@@ -78,7 +78,7 @@ def _start_sandbox(folder: Path, rows: int, latency: float) -> subprocess.Popen[
 def _compare(rows: int, latency: float) -> None:
     from dupdash.duplication.moodle_clients import open_client
     from dupdash.moodle import options
-    from dupdash.rollover.judging.plans import continue_judging
+    from dupdash.rollover.checks.plans import continue_checks
     from dupdash.rollover.models import Level
     from dupdash.rollover.plan_creation import plan_from_table
     from dupdash.rollover.reading.table import read_table
@@ -87,7 +87,7 @@ def _compare(rows: int, latency: float) -> None:
     content = "\n".join(["source,fullname,shortname,category", *lines]).encode()
     plan = plan_from_table(read_table(content, rows_most=rows), name="A term", owner=None, options=options.defaults())
     began, began_working = time.perf_counter(), time.process_time()
-    continue_judging(plan, float("inf"))
+    continue_checks(plan, float("inf"))
     took, worked = time.perf_counter() - began, time.process_time() - began_working
     good = plan.rows.filter(level=Level.OK).count()
     began = time.perf_counter()

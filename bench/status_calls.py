@@ -1,4 +1,4 @@
-"""Measures how many status calls per second the web services answer: ``python bench/status.py``.
+"""Measures how many status calls per second the web services answer: ``python bench/status_calls.py``.
 
 The database (a new SQLite file, or DATABASE_URL) has 1,000 running jobs. The server is gunicorn with one worker process
 and four threads, and with all of dupdash's middleware. One client uses four kept-alive connections. Three kinds of

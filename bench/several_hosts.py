@@ -1,6 +1,6 @@
 """Measures memory, CPU time, database load and copies per minute of dupdash on one host and on several hosts.
 
-    .venv/bin/python -m bench.hosts [--hosts 1 3] [--seconds 30] [--copies 48] [--concurrency 8] [--speed 20]
+    .venv/bin/python -m bench.several_hosts [--hosts 1 3] [--seconds 30] [--copies 48] [--concurrency 8] [--speed 20]
 
 Starts PostgreSQL, Redis, a sandbox, one web process and the workers of the given numbers of hosts, all on this machine,
 with the default intervals. First it measures the idle processes: memory (PSS), CPU time, connections and transactions.
@@ -14,8 +14,8 @@ import sys
 import time
 from collections.abc import Iterable
 
-from bench.idle import usage
-from bench.site import sandbox_sources
+from bench.idle_resources import usage
+from bench.moodle_site import sandbox_sources
 from tests.chaos.clients import CopyPlan
 from tests.chaos.environment import Source
 from tests.hosts.installation import SeveralHosts, several_hosts

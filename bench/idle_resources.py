@@ -1,6 +1,6 @@
 """Measures processes, memory and CPU time of the workers and the web process while dupdash is idle.
 
-    .venv/bin/python -m bench.idle [--settle 20] [--seconds 60]
+    .venv/bin/python -m bench.idle_resources [--settle 20] [--seconds 60]
 
 Starts a sandbox, the workers, and the web process with deploy/gunicorn.conf.py, with the settings of an ordinary
 installation. Waits, and then reads memory and CPU time from /proc. The memory is the proportional set size (PSS), in
