@@ -1,10 +1,11 @@
 """Measures processes, memory and CPU time of the workers and the web process while dupdash is idle.
 
-    .venv/bin/python -m bench.idle_resources [--settle 20] [--seconds 60]
+    .venv/bin/python -m bench.idle_resources [--settle 20] [--seconds 60] [--postgres] [--redis]
 
 Starts a sandbox, the workers, and the web process with deploy/gunicorn.conf.py, with the settings of an ordinary
-installation. Waits, and then reads memory and CPU time from /proc. The memory is the proportional set size (PSS), in
-which shared memory is divided by the number of processes that share it. The sandbox is not included.
+installation: with SQLite, or with its own PostgreSQL and Redis. Waits, and then reads memory and CPU time from /proc.
+The memory is the proportional set size (PSS), in which shared memory is divided by the number of processes that share
+it. The sandbox, the database server and Redis are not included.
 """
 
 import argparse
@@ -50,11 +51,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--settle", type=float, default=20, help="seconds before the measurement")
     parser.add_argument("--seconds", type=float, default=60, help="of the measurement")
+    parser.add_argument("--postgres", action="store_true", help="use PostgreSQL instead of SQLite")
+    parser.add_argument("--redis", action="store_true", help="use Redis as the broker instead of the database")
     arguments = parser.parse_args()
     # On SIGTERM, stop the started processes before exiting.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder:
-        installation = Installation(Path(folder), seed=1, periods={"LOG_LEVEL": "ERROR"})
+        installation = Installation(
+            Path(folder),
+            seed=1,
+            periods={"LOG_LEVEL": "ERROR"},
+            postgres=arguments.postgres,
+            redis=arguments.redis,
+        )
         address = installation.web_url.removeprefix("http://")
         serve = python("-m", "gunicorn", "--config", "deploy/gunicorn.conf.py", "--bind", address, "dupdash.wsgi")
         installation.web = Process("web", serve, installation.environment, installation.folder)

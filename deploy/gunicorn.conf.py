@@ -32,17 +32,20 @@ access_log_format = '%(h)s %(t)s "%(m)s %(U)s" %(s)s %(B)s %(L)s'
 control_socket_disable = True
 
 
-def post_worker_init(worker: Any) -> None:
-    """Record settings of policy that have changed since the last start in the audit log."""
+def when_ready(server: Any) -> None:
+    """Load the pages, record changed settings of policy in the audit log, and share the memory of the loaded program.
+
+    The workers are forked after this. The garbage collector skips what was loaded before, so that the memory stays
+    shared.
+    """
     from django.db import connections
+    from django.urls import get_resolver
 
     from dupdash.accounts.policy import record_at_start
 
+    get_resolver().url_patterns  # noqa: B018 - reading the attribute imports the views
     record_at_start()
+    # Two processes must not use one connection.
     connections.close_all()
-
-
-def when_ready(server: Any) -> None:
-    """Keep the memory of the loaded program shared between the workers: the garbage collector skips it from now on."""
     gc.collect()
     gc.freeze()

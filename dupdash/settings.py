@@ -246,9 +246,9 @@ Q_CLUSTER = {
     "label": "Work queue",
     "ALT_CLUSTERS": {
         "dupdash-housekeeping": {
-            # One asks Moodle, one sends mail, one makes callbacks, one works on lists of copies, and one is free for
+            # One asks Moodle, one sends mail and callbacks, one works on lists of copies, and one is free for
             # heartbeats and the database.
-            "workers": 5,
+            "workers": 4,
             # The longest task is a deletion, for which Moodle has five minutes.
             "timeout": 480,
             "retry": 960,

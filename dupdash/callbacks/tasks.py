@@ -1,4 +1,4 @@
-"""The housekeeping task that makes due callbacks. django-q2 may run it twice, late or never."""
+"""The part of the housekeeping that makes due callbacks. It may run twice at once, late or never."""
 
 from dupdash.callbacks import registration, sender
 from dupdash.duplication.queue import database_lock

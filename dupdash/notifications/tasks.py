@@ -1,4 +1,4 @@
-"""The housekeeping task that creates and sends notifications. django-q2 may run it twice, late or never."""
+"""The part of the housekeeping that creates and sends notifications. It may run twice at once, late or never."""
 
 import logging
 from datetime import timedelta

@@ -28,8 +28,8 @@ DEPLOY_WITHIN = 10.0
 LONGEST_ACT = 30.0
 # Seconds to wait for a busy worker to kill. With the asynchronous driver, workers are busy only for a short time.
 VICTIM = 1.0
-# The depth of each process below the supervisor: the main process of a cluster, its sentinel, and its workers.
-MAIN, SENTINEL, WORKER = 1, 2, 3
+# The depth of each process below the supervisor: the main process of a cluster, and its workers.
+MAIN, WORKER = 1, 2
 BUSY, IDLE = "killed a busy worker", "killed an idle worker, pusher or monitor"
 
 
@@ -66,7 +66,6 @@ class FaultInjector(threading.Thread):
         return [
             Act(BUSY, lambda: self._kill_worker(busy=True), 2),
             Act(IDLE, lambda: self._kill_worker(busy=False), 2),
-            act("killed a sentinel", lambda: self._kill_one(SENTINEL)),
             act("killed a main process", lambda: self._kill_one(MAIN)),
             act("killed a whole cluster", lambda: self._kill_one(MAIN, os.killpg)),
             act("killed the supervisor", lambda: self._end_supervisor(signal.SIGKILL)),

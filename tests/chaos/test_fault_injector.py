@@ -28,8 +28,8 @@ from tests.duplication.support import a_job
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
 
-# A supervisor with one main process, one sentinel and two workers.
-FAMILY = "sh -c 'sh -c \"sleep 60 & sleep 60 & wait\" & wait' & wait; exec sleep 60"
+# A supervisor with one main process and two workers.
+FAMILY = "sh -c 'sleep 60 & sleep 60 & wait' & wait; exec sleep 60"
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def below(installation: Installation, generation: int) -> set[int]:
 @pytest.fixture
 def family(installation: Installation) -> Installation:
     installation.worker.start()
-    wait_until(lambda: len(below(installation, 3)) == 2, "the family")
+    wait_until(lambda: len(below(installation, 2)) == 2, "the family")
     return installation
 
 
@@ -61,7 +61,7 @@ def play(injector: FaultInjector, name: str) -> str:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "name",
-    [BUSY, IDLE, "killed a sentinel", "killed a main process", "killed a whole cluster", "killed the supervisor"],
+    [BUSY, IDLE, "killed a main process", "killed a whole cluster", "killed the supervisor"],
 )
 def test_kill_without_a_process_is_not_counted(installation: Installation, name: str) -> None:
     installation.worker = Process("worker", ["true"], {}, installation.folder)
@@ -71,11 +71,11 @@ def test_kill_without_a_process_is_not_counted(installation: Installation, name:
     assert name in injector.missing
 
 
-@pytest.mark.parametrize(("name", "generation"), [("killed a sentinel", 2), ("killed a main process", 1)])
-def test_kill_of_a_process_is_counted(family: Installation, name: str, generation: int) -> None:
-    injector, victims = FaultInjector(family), below(family, generation)
+def test_kill_of_a_process_is_counted(family: Installation) -> None:
+    name = "killed a main process"
+    injector, victims = FaultInjector(family), below(family, 1)
     assert play(injector, name) == name
-    wait_until(lambda: not victims & below(family, generation), "the death")
+    wait_until(lambda: not victims & below(family, 1), "the death")
     assert injector.done[name] == 1
     assert name not in injector.missing
 
@@ -120,7 +120,7 @@ def test_deploy_longer_than_ten_seconds_is_an_error(installation: Installation) 
 
 
 def test_deploy_waits_for_orphaned_processes(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A deployment waits ten seconds for all processes together, including workers whose sentinel was killed."""
+    """A deployment waits ten seconds for all processes together, including workers whose main process was killed."""
     monkeypatch.setattr("tests.chaos.fault_injector.DEPLOY_WITHIN", 2.0)
     started(installation, ["sh", "-c", "(setsid sleep 60 &) ; echo up; exec sleep 60"])
     with pytest.raises(TimeoutError, match="worker"):
@@ -239,14 +239,14 @@ def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: 
 @pytest.mark.django_db
 def test_worker_is_busy_if_a_job_names_it(family: Installation) -> None:
     injector = FaultInjector(family)
-    busy, idle = below(family, 3)
+    busy, idle = below(family, 2)
     assert play(injector, BUSY) == ""
     job = a_job(State.RUNNING, lease_owner=f"copies-1:{busy}:abc")
     assert play(injector, BUSY) == BUSY
-    wait_until(lambda: below(family, 3) == {idle}, "the death of the busy one")
+    wait_until(lambda: below(family, 2) == {idle}, "the death of the busy one")
     assert play(injector, BUSY) == ""
     assert play(injector, IDLE) == IDLE
-    wait_until(lambda: not below(family, 3), "the death of the idle one")
+    wait_until(lambda: not below(family, 2), "the death of the idle one")
     DuplicationJob.objects.filter(pk=job.pk).delete()
     assert (injector.done[BUSY], injector.done[IDLE]) == (1, 1)
 
@@ -256,8 +256,8 @@ def test_fault_that_has_not_happened_is_repeated(installation: Installation) -> 
     names = [act.name for act in injector.due]
     assert sorted(names) == sorted(injector.missing)
     injector.due.clear()
-    play(injector, "killed a sentinel")
-    assert [act.name for act in injector.due] == ["killed a sentinel"]
+    play(injector, "killed a main process")
+    assert [act.name for act in injector.due] == ["killed a main process"]
 
 
 def test_near_the_end_only_kills_are_required(installation: Installation) -> None:

@@ -113,12 +113,11 @@ class Installation:
                     found[int(folder.name)] = int(parent)
         return found
 
-    def roles(self, cluster: str) -> tuple[int, int, list[int]]:
-        """Return the main process of a cluster, its sentinel, and its workers, which the sentinel starts first."""
+    def roles(self, cluster: str) -> tuple[int, list[int]]:
+        """Return the main process of a cluster, and its workers, which the main process starts first."""
         found = self.processes(cluster)
         (main,) = (pid for pid, parent in found.items() if parent not in found)
-        (sentinel,) = (pid for pid, parent in found.items() if parent == main)
-        return main, sentinel, sorted(pid for pid, parent in found.items() if parent == sentinel)[:WORKERS]
+        return main, sorted(pid for pid, parent in found.items() if parent == main)[:WORKERS]
 
     def await_clusters(self) -> None:
         """Wait until both clusters have sent a heartbeat and all processes are running."""
@@ -126,7 +125,7 @@ class Installation:
         def alive() -> bool:
             beating = self.ask("SELECT COUNT(DISTINCT cluster) FROM duplication_clusterheartbeat WHERE at IS NOT NULL")
             return beating == [(2,)] and all(
-                len(self.processes(one)) >= 4 + workers for one, workers in ((COPIES, WORKERS), (HOUSEKEEPING, 5))
+                len(self.processes(one)) >= 3 + workers for one, workers in ((COPIES, WORKERS), (HOUSEKEEPING, 4))
             )
 
         self.until(alive, "both clusters to be alive")

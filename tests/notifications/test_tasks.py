@@ -18,6 +18,7 @@ from dupdash.duplication.queue.dispatch import HOUSEKEEPING
 from dupdash.notifications import sender, tasks
 from dupdash.notifications.alarm_timeout import time_limit
 from dupdash.notifications.mail_status import mail_problems
+from dupdash.operations.tasks import send_messages_and_clean_up
 from tests.duplication.support import a_job, await_until
 from tests.notifications.support import FailingBackend, rows, succeed, sweep
 
@@ -74,7 +75,7 @@ def test_supervisor_enqueues_mail_with_each_sweep(monkeypatch: pytest.MonkeyPatc
     watching: Any = supervisor.Supervisor()
     watching._request_sweep(1.0)
     names = [call[1] for call in rung if call[0] == HOUSEKEEPING]
-    assert tasks.send_due in [import_string(name) for name in names]
+    assert send_messages_and_clean_up in [import_string(name) for name in names]
 
 
 @pytest.mark.django_db(transaction=True)

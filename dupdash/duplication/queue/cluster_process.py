@@ -6,12 +6,14 @@ A cluster that loads the program itself needs about 40 MiB more.
 import contextlib
 import gc
 import importlib
+import multiprocessing
 import os
 import signal
 import sys
 import threading
 import time
 import traceback
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,14 @@ from django.db import connections
 
 from dupdash.duplication.queue import orphan_guard
 
-# The modules that the workers need. The queue package names the last three as text, because it may not import them.
+# The modules that the workers need. The queue package names the last two as text, because it may not import them.
 PROGRAM = (
     "django_q.cluster",
+    # Django imports these two when a process first needs them.
+    "django.core.cache.backends.db",
+    "django.db.models.sql.compiler",
     "dupdash.duplication.tasks",
-    "dupdash.notifications.tasks",
-    "dupdash.callbacks.tasks",
+    "dupdash.operations.tasks",
     "dupdash.rollover.tasks",
 )
 # The longest process name on Linux.
@@ -92,7 +96,7 @@ def fork_cluster(name: str, environment: dict[str, str], pipe: tuple[int, int]) 
 
 
 def _become_cluster(name: str, environment: dict[str, str], pipe: tuple[int, int]) -> None:
-    from django_q.cluster import Cluster
+    from django_q.cluster import Sentinel
 
     _lead_group(0)
     for signal_number in (signal.SIGTERM, signal.SIGINT):
@@ -104,9 +108,8 @@ def _become_cluster(name: str, environment: dict[str, str], pipe: tuple[int, int
     orphan_guard.end_with_supervisor()
     name_process(name)
     use_settings_of(name)
-    cluster = Cluster()
-    cluster.start()
-    cluster.sentinel.join()
+    # django-q2's own command starts its sentinel in one more process, which only waits for it.
+    Sentinel(multiprocessing.Event(), multiprocessing.Event(), uuid.uuid4())
 
 
 def _lead_group(pid: int) -> None:

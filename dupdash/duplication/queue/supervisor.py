@@ -1,10 +1,10 @@
 """Runs two django-q2 clusters, one for copies and one for housekeeping, and restarts a cluster that stops working.
 
 django-q2 does not notice all of its own failures: if an idle worker is killed while it holds the queue's lock, the
-whole cluster hangs for ever, and if the sentinel is killed, the main process ends with status 0 (both measured). So the
-supervisor sends a heartbeat task through each queue. If no worker runs it in time, although the database accepts
-writes, the broker accepts messages and some worker should be free, the supervisor kills the cluster's process group and
-starts a new one. No job is lost: the supervisor takes back the jobs of the killed processes at once.
+whole cluster hangs for ever (measured). So the supervisor sends a heartbeat task through each queue. If no worker runs
+it in time, although the database accepts writes, the broker accepts messages and some worker should be free, the
+supervisor kills the cluster's process group and starts a new one. No job is lost: the supervisor takes back the jobs of
+the killed processes at once.
 
 A thread does all this. The main thread only waits for a signal, so SIGTERM ends all processes at once even if the
 database or the broker hangs.
@@ -198,8 +198,7 @@ class Supervisor:
                 self._mailed_at = now
                 # Separate tasks, so that a slow mail server does not delay the sweep. Named as text, because this
                 # package may not import them.
-                enqueue(HOUSEKEEPING, "dupdash.notifications.tasks.send_due")
-                enqueue(HOUSEKEEPING, "dupdash.callbacks.tasks.send_due")
+                enqueue(HOUSEKEEPING, "dupdash.operations.tasks.send_messages_and_clean_up")
                 enqueue(HOUSEKEEPING, "dupdash.rollover.tasks.continue_work")
 
     def _send_heartbeat(self, cluster: Cluster, now: float) -> None:

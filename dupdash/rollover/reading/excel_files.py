@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-import openpyxl
-
 from dupdash.rollover.reading.errors import UnreadableFile
 from dupdash.rollover.reading.records import Cell, Origin, Record, Records
 
@@ -29,7 +27,7 @@ def read_workbook(content: bytes) -> Records:
         with warnings.catch_warnings():
             # openpyxl warns about styles and extensions, which do not matter here.
             warnings.simplefilter("ignore")
-            results = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+            results = _load(content, results=True)
             shown = [sheet for sheet in results.worksheets if sheet is results.active]
             sheet = next(iter([*shown, *results.worksheets]), None)
     except Exception as error:
@@ -41,6 +39,14 @@ def read_workbook(content: bytes) -> Records:
     notes = (f"Only the sheet “{sheet.title}” was read. Not read: {', '.join(others)}.",) if others else ()
     formulas = _formulas(content, sheet.title) if _has_formulas(content) else None
     return Records(_rows(sheet, formulas), f"Excel workbook, sheet “{sheet.title}”", notes)
+
+
+def _load(content: bytes, *, results: bool) -> Any:
+    """``results``: read the stored results of formulas instead of the formulas."""
+    # Imported here because openpyxl needs 10 MiB, and most web processes never read a workbook.
+    import openpyxl
+
+    return openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=results)
 
 
 def _require_workbook(content: bytes) -> None:
@@ -74,7 +80,7 @@ def _has_formulas(content: bytes) -> bool:
 
 def _formulas(content: bytes, title: str) -> set[tuple[int, int]]:
     """Return the (row, column) of each formula. Without this, a formula without a stored result looks empty."""
-    workbook = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=False)
+    workbook = _load(content, results=False)
     return {
         (cell.row, cell.column)
         for row in workbook[title].iter_rows()

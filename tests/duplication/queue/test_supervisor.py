@@ -45,7 +45,6 @@ def test_supervisor_ends_within_ten_seconds_and_loses_nothing(installation: Inst
     [
         # The killed worker holds the lock of the queue for ever. The cluster has processes, but does not work.
         ("idle workers", "its workers ran no heartbeat"),
-        ("sentinel", "its main process ended with status"),
         ("main process", "its main process ended with status"),
     ],
 )
@@ -53,11 +52,11 @@ def test_supervisor_recovers_from_any_kill(installation: Installation, victim: s
     """After any process is killed, a new job runs within the time of a missing heartbeat plus a restart."""
     installation.start()
     installation.await_clusters()
-    main, sentinel, workers = installation.roles(COPIES)
+    main, workers = installation.roles(COPIES)
     old = installation.processes(COPIES).keys()
     # A worker that is running a heartbeat task does not hold the lock.
     installation.until(lambda: any(map(waits_for_message, workers)), "a worker to wait for a message")
-    for pid in {"idle workers": workers, "sentinel": [sentinel], "main process": [main]}[victim]:
+    for pid in {"idle workers": workers, "main process": [main]}[victim]:
         os.kill(pid, signal.SIGKILL)
     job = installation.submit("AFTER")
     installation.until(lambda: installation.state(job) == "succeeded", "the job to be done")
@@ -89,7 +88,7 @@ def test_killed_main_process_and_supervisor_leave_no_orphan(installation: Instal
     installation.start()
     installation.await_clusters()
     assert installation.supervisor is not None
-    main, _, _ = installation.roles(COPIES)
+    main, _ = installation.roles(COPIES)
     installation.supervisor.send_signal(signal.SIGSTOP)
     os.kill(main, signal.SIGKILL)
     installation.until(lambda: main not in installation.processes(), "the main process to be gone")

@@ -191,7 +191,7 @@ def test_hung_cluster_is_noticed_during_a_long_deletion(installation: Installati
         job = looked_up(installation)
         installation.cancel(job)
     installation.until(lambda: deletions, "the deletion to begin")
-    workers = installation.roles(HOUSEKEEPING)[2]
+    workers = installation.roles(HOUSEKEEPING)[1]
     deleting = {pid for pid in workers if is_connected_to(pid, installation.moodle.url)}
     try:
         installation.until(hang(installation, HOUSEKEEPING, deleting), "the hang to be noticed", 2 * PATIENCE)
@@ -205,14 +205,14 @@ def hang(installation: Installation, cluster: str, spared: set[int]) -> Callable
     It kills the idle worker that holds the lock of the queue. If this worker gets a message at the same moment, the
     next waiting worker is killed, too.
     """
-    _, sentinel, _ = installation.roles(cluster)
-    children = sorted(pid for pid, parent in installation.processes(cluster).items() if parent == sentinel)
-    # The last two processes that a sentinel starts are no workers.
+    main, _ = installation.roles(cluster)
+    children = sorted(pid for pid, parent in installation.processes(cluster).items() if parent == main)
+    # The last two processes that the main process starts are no workers.
     kept = spared | set(children[-2:])
 
     def noticed() -> bool:
         for pid, parent in installation.processes(cluster).items():
-            if parent == sentinel and pid not in kept and waits_for_message(pid):
+            if parent == main and pid not in kept and waits_for_message(pid):
                 os.kill(pid, signal.SIGKILL)
         return f"{cluster}: its workers ran no heartbeat" in installation.log.read_text()
 

@@ -240,8 +240,8 @@ def test_sweeps_are_frequent_only_while_copies_are_followed(
 def test_mail_and_callbacks_are_sent_more_rarely_than_sweeps_are_made(watch: Watch) -> None:
     watch.of(HOUSEKEEPING)
     watch.until(lambda: len(watch.times("sweep")) > 6, "some sweeps")
-    # Both tasks are enqueued together, under this name.
-    assert 2 < len(watch.times("send_due")) < 2 * len(watch.times("sweep"))
+    # One task does both.
+    assert 2 < len(watch.times("send_messages_and_clean_up")) < 2 * len(watch.times("sweep"))
 
 
 # --- A cluster that ends ------------------------------------------------------------------------------------

@@ -1,0 +1,27 @@
+"""The housekeeping task that sends messages and cleans up. django-q2 may run it twice, late or never."""
+
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from dupdash.callbacks import tasks as callbacks
+from dupdash.notifications import tasks as mail
+
+
+def send_messages_and_clean_up() -> None:
+    """Send due mails, make due callbacks, and delete expired sessions.
+
+    Mails and callbacks have a time limit each, so one worker is enough for both.
+    """
+    try:
+        mail.send_due()
+    finally:
+        callbacks.send_due()
+    delete_expired_sessions()
+
+
+def delete_expired_sessions() -> None:
+    """Delete expired sessions. Django keeps them, also those of sign-ins that were started and never completed."""
+    expired = Session.objects.filter(expire_date__lt=timezone.now())
+    # The query first, because a DELETE locks the SQLite database even if it deletes nothing.
+    if expired.exists():
+        expired.delete()
