@@ -210,6 +210,9 @@ class DuplicationJob(models.Model):
     evidence = models.JSONField(default=dict)
     # The overall progress that was shown, 0 to 1. Pages never show less.
     progress_floor = models.FloatField(default=0)
+    # The overall progress that a site last reported for a copy that it makes in the background, and when it changed.
+    reported_progress = models.FloatField(default=0)
+    reported_at = models.DateTimeField(null=True)
 
     # When dupdash next checks the copy in Moodle, or next asks the site for the status of a copy that runs there.
     check_at = models.DateTimeField(null=True)

@@ -31,6 +31,8 @@ SEEN_LATE = 0.4
 PACE_LEAST, PACE_MOST = 0.2, 20.0
 # The least progress from which the time left can be computed.
 PACE_KNOWN_FROM = 0.05
+# Seconds for which the bar goes on after a report. A site reports every 1 to 2 seconds, but long steps take longer.
+REPORT_CURRENT = 10.0
 # The proposed service's number for restore, and Moodle's code backup::STATUS_EXECUTING.
 RESTORE_PHASE = 2
 EXECUTING = 800
@@ -171,10 +173,27 @@ def _normal(distance: float) -> float:
 
 def _reported(job: DuplicationJob, now: datetime) -> Progress:
     """The progress that the site reported; ``progress_floor`` keeps it from going backward."""
-    number, share = job.progress_floor, backup_share(job)
+    left = _seconds_left_at_report(job)
+    since = 0.0 if job.reported_at is None else max(0.0, (now - job.reported_at).total_seconds())
+    number, share = _since_report(job, since, left), backup_share(job)
     backup = min(1.0, number / share) if job.phase != Phase.RESTORE else 1.0
     restore = max(0.0, (number - share) / (1 - share)) if job.phase == Phase.RESTORE else 0.0
-    return Progress(job.phase, backup, restore, number, False, _time_left_of_report(job, now), number)
+    known = left is not None and left > since and job.reported_progress >= PACE_KNOWN_FROM
+    time_left = timedelta(seconds=left - since) if left is not None and known else None
+    return Progress(job.phase, backup, restore, number, False, time_left, number)
+
+
+def _since_report(job: DuplicationJob, since: float, left: float | None) -> float:
+    """The overall progress, which goes on between two reports at the pace of the copy.
+
+    It stops before the next phase, and REPORT_CURRENT after the last report. ``since``: seconds since the last report.
+    ``left``: the seconds that were left then.
+    """
+    floor = job.progress_floor
+    if left is None:
+        return floor
+    most = ESTIMATE_ENDS if job.phase == Phase.RESTORE else backup_share(job)
+    return max(floor, min(most, floor + (1 - floor) * min(since, REPORT_CURRENT) / max(left, 0.001)))
 
 
 def backup_share(job: DuplicationJob) -> float:
@@ -184,17 +203,24 @@ def backup_share(job: DuplicationJob) -> float:
     return _backup_share(Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False))
 
 
-def _time_left_of_report(job: DuplicationJob, now: datetime) -> timedelta | None:
-    """The time left at the pace of this copy so far; None until the site has reported enough progress."""
-    started, done = job.moodle_started_at, job.progress_floor
+def _seconds_left_at_report(job: DuplicationJob) -> float | None:
+    """How long the copy still took when the site last reported progress, at its own pace or that of earlier copies.
+
+    None if neither is known, and for a site that reports the progress of each phase: that one starts again.
+    """
+    started, reported_at, done = job.moodle_started_at, job.reported_at, job.reported_progress
     if (
         job.state != State.RUNNING
         or started is None
-        or done < PACE_KNOWN_FROM
+        or reported_at is None
         or not abilities(job.driver).reports_overall_progress
     ):
         return None
-    return (now - started) * ((1 - done) / done)
+    if done >= PACE_KNOWN_FROM:
+        return (reported_at - started).total_seconds() * (1 - done) / done
+    if job.expected_backup is None or job.expected_restore is None:
+        return None
+    return (job.expected_backup + job.expected_restore) * (1 - done)
 
 
 def overall_of_report(

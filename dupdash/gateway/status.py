@@ -43,6 +43,9 @@ COLUMNS = (
     "expected_restore",
     "source_activities",
     "progress_floor",
+    "moodle_started_at",
+    "reported_progress",
+    "reported_at",
 )
 # The latest of these times is the time of the last change.
 TIMES = (

@@ -5,7 +5,7 @@ import time
 
 from dupdash.duplication.queue import database_lock
 from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
-from dupdash.rollover.batches.close import close_ended, mail_results
+from dupdash.rollover.batches.close import close_ended, mail_results, note_late_copies
 from dupdash.rollover.batches.hide_sources import continue_hiding
 from dupdash.rollover.batches.start import continue_start
 from dupdash.rollover.batches.undo import continue_undo
@@ -33,6 +33,7 @@ def continue_work() -> None:
         if not acquired:
             return
         close_ended()
+        note_late_copies()
         mail_results()
         deadline = time.monotonic() + TIME_LIMIT
         left = _work(deadline)

@@ -9,6 +9,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dupdash.duplication.drivers.asynchronous import changes_from_report
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import (
     CONTENT_VISIBLE,
@@ -21,6 +22,7 @@ from dupdash.duplication.progress import (
 )
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job
+from dupdash.moodle.records import AsyncStatus
 from tests.duplication.support import (
     Clock,
     Moodle,
@@ -307,3 +309,53 @@ def test_any_report_gives_progress_between_0_and_the_limit(
 )
 def test_reports_of_two_phases_give_overall_progress(phase: int, status: int, figure: float, overall: float) -> None:
     assert overall_of_report(phase, status, figure, reports_overall_progress=False) == overall
+
+
+def job_of_plugin(**columns: Any) -> DuplicationJob:
+    return row(driver="plugin", sent_at=at(0), moodle_started_at=at(0), **columns)
+
+
+def test_bar_goes_on_between_two_reports_at_the_pace_of_the_copy() -> None:
+    """40 % after 40 seconds: one percent a second, until the report is ten seconds old."""
+    reported = {"reported_progress": 0.4, "progress_floor": 0.4, "reported_at": at(40)}
+    job = job_of_plugin(phase=Phase.RESTORE, **reported)
+    assert [round(progress(job, at(time)).number, 3) for time in (40, 45, 50, 70)] == [0.4, 0.45, 0.5, 0.5]
+    assert progress(job, at(45)).time_left == timedelta(seconds=55)
+
+
+def test_bar_does_not_enter_the_restore_before_the_site_reports_it() -> None:
+    reported = {"reported_progress": 0.48, "progress_floor": 0.48, "reported_at": at(10)}
+    assert progress(job_of_plugin(**reported), at(19)).number == 0.5
+
+
+def test_first_report_goes_on_at_the_pace_of_earlier_copies() -> None:
+    reported = {"reported_progress": 0.0, "progress_floor": 0.0, "reported_at": at(0)}
+    assert progress(job_of_plugin(**reported), at(5)).number == 0.0
+    job = job_of_plugin(expected_backup=50.0, expected_restore=50.0, **reported)
+    assert progress(job, at(5)).number == pytest.approx(0.05)
+    assert progress(job, at(5)).time_left is None
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 60), st.sampled_from([1, RESTORE_PHASE]), st.floats(0, 1)), max_size=20),
+    expectations,
+)
+def test_progress_never_goes_back_with_any_reports(
+    steps: list[tuple[float, int, float]], expected: tuple[float, float] | None
+) -> None:
+    job = row(driver="plugin", sent_at=at(0))
+    if expected:
+        job.expected_backup, job.expected_restore = expected
+    now, shown = 0.0, 0.0
+    for seconds, phase, figure in steps:
+        for part in (seconds / 2, seconds / 2):
+            now += part
+            number = progress(job, at(now)).number
+            assert shown <= number < 1
+            shown = number
+        status = AsyncStatus(phase=phase, status=EXECUTING, progress=figure)
+        for column, value in changes_from_report(job, status, at(now)).items():
+            setattr(job, column, value)
+        number = progress(job, at(now)).number
+        assert shown <= number < 1
+        shown = number

@@ -4,8 +4,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dupdash.duplication.models import Batch, MoodleHealth
+from dupdash.duplication.states import State
 from dupdash.rollover import tasks
 from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import SourceState
@@ -49,6 +51,21 @@ def test_source_with_a_failed_copy_stays_visible(administrator: User, moodle: Mo
     assert (visible(moodle, BIO101), visible(moodle, ATT)) == (True, False)
     page = text(as_administrator.get(reverse("rollover:batch", args=[batch.pk])))
     assert "1 source was hidden." in page
+
+
+def test_source_of_a_copy_that_succeeds_after_the_batch_closed_is_hidden(
+    administrator: User, moodle: Moodle
+) -> None:
+    batch = run(administrator, moodle)
+    job = batch.jobs.get(shortname="A-1")
+    batch.jobs.filter(pk=job.pk).update(state=State.UNRESOLVED, finished_at=None)
+    tasks.continue_work()
+    assert (visible(moodle, BIO101), visible(moodle, ATT)) == (False, True)
+    batch.jobs.filter(pk=job.pk).update(state=State.SUCCEEDED, finished_at=timezone.now())
+    tasks.continue_work()
+    assert visible(moodle, ATT) is False
+    batch.refresh_from_db()
+    assert batch.closed_at > batch.jobs.get(pk=job.pk).finished_at
 
 
 def test_sources_that_the_batch_hid_are_shown_again_when_it_is_undone(administrator: User, moodle: Moodle) -> None:

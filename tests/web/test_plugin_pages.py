@@ -79,7 +79,12 @@ def test_cron_that_stands_still_is_named(as_administrator: Client, minutes: int 
 def test_time_left_follows_the_pace_of_the_copy(as_administrator: Client) -> None:
     now = timezone.now()
     job = job_of_plugin(
-        moodle_started_at=now - timedelta(minutes=10), progress_floor=0.5, phase=Phase.RESTORE, sent_at=now
+        moodle_started_at=now - timedelta(minutes=10),
+        reported_progress=0.5,
+        reported_at=now,
+        progress_floor=0.5,
+        phase=Phase.RESTORE,
+        sent_at=now,
     )
     page = page_of(as_administrator, job)
     assert "about 10 min left, at the pace so far" in page

@@ -7,7 +7,7 @@ whose copies have ended (``engine.follow``).
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +20,7 @@ from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import open_async_client
-from dupdash.duplication.progress import RESTORE_PHASE, backup_share, overall_of_report
+from dupdash.duplication.progress import RESTORE_PHASE, backup_share, overall_of_report, progress
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import StaleJob, record_event
@@ -239,8 +239,9 @@ def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
                 logger.info("job %s: the site did not cancel it: %s", job.pk, error)
 
 
-def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, Any]:
+def changes_from_report(job: DuplicationJob, status: AsyncStatus, now: datetime | None = None) -> dict[str, Any]:
     """The columns of a job that change with a report; empty if the report contains nothing new."""
+    now = now or timezone.now()
     reported = (status.phase, status.status, status.progress)
     overall = overall_of_report(
         *reported, reports_overall_progress=reports_overall_progress(job), share=backup_share(job)
@@ -250,14 +251,15 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus) -> dict[str, A
     if ahead != job.moodle_queue_ahead:
         changes["moodle_queue_ahead"] = ahead
     if status.status != AWAITING and job.moodle_started_at is None:
-        changes["moodle_started_at"] = timezone.now()
-    if overall > job.progress_floor:
-        changes["progress_floor"] = overall
+        changes["moodle_started_at"] = now
+    if status.status != AWAITING and (job.reported_at is None or overall > job.reported_progress):
+        changes |= {"reported_progress": overall, "reported_at": now}
+        changes["progress_floor"] = max(overall, progress(job, now).number)
     if status.phase == RESTORE_PHASE and job.phase != Phase.RESTORE:
         changes["phase"] = Phase.RESTORE
     if status.phase == RESTORE_PHASE and job.restore_at is None:
-        changes["restore_at"] = timezone.now()
-        changes["source_released_at"] = job.source_released_at or timezone.now()
+        changes["restore_at"] = now
+        changes["source_released_at"] = job.source_released_at or now
     return changes
 
 

@@ -161,6 +161,8 @@ def columns_before_sending() -> dict[str, Any]:
         "moodle_done_at": None,
         "moodle_queue_ahead": None,
         "moodle_started_at": None,
+        "reported_progress": 0.0,
+        "reported_at": None,
         "checking_since": None,
         "check_at": None,
         "checks": 0,

@@ -205,6 +205,8 @@ class Migration(migrations.Migration):
                 ("content_at", models.DateTimeField(null=True)),
                 ("evidence", models.JSONField(default=dict)),
                 ("progress_floor", models.FloatField(default=0)),
+                ("reported_progress", models.FloatField(default=0)),
+                ("reported_at", models.DateTimeField(null=True)),
                 ("check_at", models.DateTimeField(null=True)),
                 ("checks", models.PositiveIntegerField(default=0)),
                 ("answered_checks", models.PositiveIntegerField(default=0)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("dupdash.rollover")
 
+# The time within which a copy is noticed that succeeded after its batch was closed.
+LATE_FOR = timedelta(days=1)
 # The most failed copies that the mail names. Further ones are only counted.
 NAMED_MOST = 20
 
@@ -43,6 +45,21 @@ def close_ended() -> None:
             closed_at=now, mail_due_at=due, mail_attempts=0
         )
         logger.info("batch %s has ended", batch.pk)
+
+
+def note_late_copies() -> None:
+    """Have the sources hidden of copies that turned out to be complete after their batch was closed.
+
+    Such a copy was unresolved when its batch ended. The requester has the results already, so no second mail follows.
+    """
+    now = timezone.now()
+    late = DuplicationJob.objects.filter(
+        state=State.SUCCEEDED, finished_at__gt=F("batch__closed_at"), finished_at__gte=now - LATE_FOR
+    )
+    for batch in Batch.objects.filter(pk__in=late.values("batch")):
+        note_sources(batch)
+        Batch.objects.filter(pk=batch.pk, closed_at=batch.closed_at).update(closed_at=now)
+        logger.info("a copy of batch %s is complete after its end", batch.pk)
 
 
 def mail_results() -> None:
