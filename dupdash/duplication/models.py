@@ -281,7 +281,7 @@ class DuplicationJob(models.Model):
             ),
             models.CheckConstraint(condition=Q(state__in=sorted(TERMINAL | UNFINISHED)), name="state_is_known"),
         ]
-        # One for each filter and each order of the list. bench/page_times.py names the queries that read a whole table.
+        # One for each filter and each order of the list. bench/pages.py names the queries that read a whole table.
         indexes = [
             models.Index(fields=["state", "created_at", "id"], name="job_by_state"),
             models.Index(fields=["created_at", "id"], name="job_by_age"),

@@ -1,4 +1,4 @@
-"""Measures how long each page takes with many jobs in the database: ``python bench/page_times.py --jobs 1000000``.
+"""Measures how long each page takes with many jobs in the database: ``python bench/pages.py --jobs 1000000``.
 
 Fills a SQLite file and, with ``--postgres``, a database on that server with a year of invented jobs and events. Then it
 requests every page many times as each of two people, through the whole middleware, one request after the other. The
