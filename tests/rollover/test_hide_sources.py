@@ -53,9 +53,7 @@ def test_source_with_a_failed_copy_stays_visible(administrator: User, moodle: Mo
     assert "1 source was hidden." in page
 
 
-def test_source_of_a_copy_that_succeeds_after_the_batch_closed_is_hidden(
-    administrator: User, moodle: Moodle
-) -> None:
+def test_source_of_a_copy_that_succeeds_after_the_batch_closed_is_hidden(administrator: User, moodle: Moodle) -> None:
     batch = run(administrator, moodle)
     job = batch.jobs.get(shortname="A-1")
     batch.jobs.filter(pk=job.pk).update(state=State.UNRESOLVED, finished_at=None)
