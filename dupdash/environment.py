@@ -57,7 +57,10 @@ def read_file(env: Env, folder: Path) -> None:
 
 
 def setting(read: Callable[[], T], name: str, what_to_do: str, valid: Callable[[T], bool] | None = None) -> T:
-    """The result of ``read()``. If it fails or is not valid, the program ends with a line that names the setting."""
+    """Return the result of ``read()``.
+
+    If it fails or is not valid, the program ends with a line that names the setting.
+    """
     try:
         value = read()
     except (EnvError, ValueError) as error:
@@ -85,7 +88,7 @@ class Environment:
         return [entry.strip() for entry in read if entry.strip()]
 
     def groups(self, name: str) -> list[str]:
-        """Names with semicolons between them: the name of a group in a directory may hold commas."""
+        """Read a list of group names, separated by semicolons because a name in a directory may contain commas."""
         return [entry.strip() for entry in self.text(name).split(";") if entry.strip()]
 
     def numbers(self, name: str) -> list[int]:
@@ -102,7 +105,7 @@ class Environment:
         return setting(lambda: self._env.float(name, default), name, what, lambda value: SHORTEST <= value <= LONGEST)
 
     def growing(self, first: str, longest: str, defaults: tuple[float, float]) -> tuple[float, float]:
-        """Two settings in seconds: the first and the longest value of a growing delay."""
+        """Read two settings in seconds: the first and the longest value of a growing delay."""
         shorter, longer = self.seconds(first, defaults[0]), self.seconds(longest, defaults[1])
         if shorter > longer:
             refuse(first, f"must not be longer than {longest}, which is {longer:g}")
@@ -165,7 +168,7 @@ class Environment:
 
 
 def is_class(path: str) -> bool:
-    """Whether a class of that name exists, as far as this can be checked while settings are being read."""
+    """Return whether a class of that name exists, as far as this can be checked while settings are being read."""
     module, _, name = path.rpartition(".")
     try:
         found = getattr(import_module(module), name, None)
@@ -178,18 +181,18 @@ def is_class(path: str) -> bool:
 
 
 def is_safe_for_passwords(address: str) -> bool:
-    """Whether nobody on the way can read what is sent there: HTTPS, or this very machine."""
+    """Return whether nobody on the way can read what is sent there: HTTPS, or this very machine."""
     parts = urlsplit(address)
     return parts.scheme == "https" or parts.hostname in ("localhost", "127.0.0.1", "::1")
 
 
 def is_origin(value: str) -> bool:
-    """Whether this is an http or https address with nothing after host and port."""
+    """Return whether this is an http or https address with nothing after host and port."""
     return is_address(value, ("http", "https")) and value.count("/") == 2 and {"?", "#", "@"}.isdisjoint(value)
 
 
 def is_address(value: str, schemes: tuple[str, ...]) -> bool:
-    """Whether this is an address with one of the schemes, a host (or a path, for a Unix socket) and a valid port."""
+    """Return whether this is a URL with one of the schemes, a host (or the path of a Unix socket) and a valid port."""
     try:
         parts = urlsplit(value)
         # Reading the property validates the port.

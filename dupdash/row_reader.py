@@ -29,12 +29,12 @@ class Columns(Generic[M]):
 
     @cached_property
     def names(self) -> list[str]:
-        """In the order of the model, as ``from_db`` needs them."""
+        """Return the column names in the order of the model, as ``from_db`` needs them."""
         return [field.attname for field in self._model._meta.concrete_fields if field.attname in self._names]
 
     @cached_property
     def _converters(self) -> list[tuple[int, Any, Any]]:
-        """What turns values of the database into those of Python: most need nothing."""
+        """Return the functions that convert database values to Python values. Most columns need none."""
         found = []
         for place, name in enumerate(self.names):
             field = self._model._meta.get_field(name)
@@ -44,7 +44,7 @@ class Columns(Generic[M]):
         return found
 
     def of(self, table: str) -> str:
-        """The columns in a SELECT, where the table of the model has this name."""
+        """Return the columns in a SELECT, where the table of the model has this name."""
         return ", ".join(f"{table}.{name}" for name in self.names)
 
     def instance(self, row: Sequence[Any]) -> M:

@@ -1,4 +1,4 @@
-"""All addresses: pages for people in ``web``, web services for programs in ``gateway``."""
+"""The URLs of dupdash: pages for people in ``web``, web services for programs in ``gateway``."""
 
 from django.apps import apps
 from django.contrib import admin

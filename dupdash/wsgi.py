@@ -1,4 +1,4 @@
-"""The web process: ``gunicorn dupdash.wsgi``."""
+"""Provides the WSGI application for the web process: ``gunicorn dupdash.wsgi``."""
 
 import os
 import re
@@ -17,11 +17,11 @@ _BOUNDARY = re.compile(r""";\s*boundary\s*=\s*("[^"]*"|[^\s;"]+)""", re.IGNORECA
 
 
 def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-    """Django's, which is told no more of a body's type than matters here: its name, and what parts a form in parts.
+    """Answer a request with Django, after reducing the content type to its name and its boundary.
 
-    All else is a charset, spelt in one way or another. Everything here is UTF-8; Django would believe any that Python
-    knows, and read the address with it as well. Some break every page; and some types it cannot read at all, which it
-    raises before it can answer, whereupon the server logs the whole address.
+    Other parameters of a content type name a charset. Django would decode the whole request with any charset that
+    Python knows, and some of these break every page. For other charsets Django raises an exception before it can
+    answer, and the server then logs the whole URL. dupdash uses only UTF-8.
     """
     if given := environ.get("CONTENT_TYPE"):
         boundary = _BOUNDARY.search(given)

@@ -22,7 +22,7 @@ class Reader:
 
 
 def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
-    """What this reader can do about a failed job, in sentences. They name only buttons that the reader has."""
+    """Return what this reader can do about a failed job, in sentences. They name only buttons that the reader has."""
     explanation, deletion = explain_failure(job), _deletion(job, reader)
     if job.is_retried:
         return (
@@ -32,7 +32,7 @@ def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
 
 
 def advice(explanation: Explanation, reader: Reader, *, first: Sequence[str] = ()) -> str:
-    """What this reader can do about an error, in sentences. ``first``: sentences for the beginning."""
+    """Return what this reader can do about an error, in sentences. ``first``: sentences for the beginning."""
     fixes = [*first, *_by_administrator(explanation.fix, reader)]
     sentences = [*fixes, _retry(explanation, reader, after_fix=bool(fixes))]
     if explanation.if_again:
@@ -63,7 +63,7 @@ def _by_administrator(fix: str, reader: Reader) -> list[str]:
 
 
 def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:
-    """A sentence like "Select “Try again” later.", or one that says who can do that."""
+    """Return a sentence like "Select “Try again” later.", or one that says who can do that."""
     if explanation.change:
         able, button, more = reader.can_edit, "Edit and retry", f" and {explanation.change}"
     else:

@@ -97,7 +97,7 @@ def _jobs_of(
 
 
 def spread_out(sources: Mapping[int, int]) -> list[int]:
-    """The rows in an order that spreads the copies of each source evenly.
+    """Return the rows in an order that spreads the copies of each source evenly.
 
     Moodle can back up a source only once at a time, so consecutive copies of one source would wait for each other.
     """

@@ -121,7 +121,10 @@ class BulkClient(MoodleClient):
 
 
 def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Answer]]:
-    """The courses with these ids. One missing id makes a request fail (measured); then the ids are divided in two."""
+    """Yield the courses with these ids.
+
+    One missing id makes a request fail (measured); then the ids are divided in two.
+    """
     if len(ids) == 1:
         try:
             course = client.course_by_id(ids[0])
@@ -151,7 +154,7 @@ def _courses_or_raise(answer: Answer) -> tuple[Course, ...]:
 
 
 def _reserved_by_jobs(names: list[str]) -> list[str]:
-    """The short names, of ``names``, that an unfinished job reserves."""
+    """Return the short names, of ``names``, that an unfinished job reserves."""
     by_key: dict[str, list[str]] = {}
     for name in names:
         by_key.setdefault(short_name_key(name), []).append(name)
@@ -164,7 +167,7 @@ def _reserved_by_jobs(names: list[str]) -> list[str]:
 
 
 def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
-    """Those of these idnumbers that an unfinished job gives to its copy."""
+    """Return those of these idnumbers that an unfinished job gives to its copy."""
     if not idnumbers:
         return set()
     given = DuplicationJob.objects.unfinished().exclude(idnumber="").values_list("idnumber", flat=True)

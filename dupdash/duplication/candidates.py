@@ -1,4 +1,4 @@
-"""The candidates that an administrator may delete, with the reasons for and against each."""
+"""Finds the candidates that an administrator may delete, with the reasons for and against each."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from dupdash.duplication.models import DuplicationJob
 
 
 def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
-    """The candidates of a failed job that an administrator may delete.
+    """Return the candidates of a failed job that an administrator may delete.
 
     They are in the requested category, have a temporary name, and are not proven to be copies of other jobs.
     """
@@ -26,7 +26,7 @@ def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
 
 
 def reasons(job: DuplicationJob, course: dict[str, Any]) -> tuple[str, ...]:
-    """The reasons for and against a candidate being this job's course, each a sentence."""
+    """Return the reasons for and against a candidate being this job's course, each a sentence."""
     first_seen = datetime.fromtimestamp(course["first_seen"], UTC)
     category = "the requested category" if course["category_id"] == job.category_id else "another category"
     return (
@@ -39,7 +39,7 @@ def reasons(job: DuplicationJob, course: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _same_source(job: DuplicationJob, first_seen: datetime) -> str:
-    """Whether another job copied the same source at that time."""
+    """Return whether another job copied the same source at that time."""
     end = job.finished_at or timezone.now()
     still_there = Q(finished_at__isnull=True) | Q(finished_at__gte=job.sent_at or first_seen)
     others = DuplicationJob.objects.filter(still_there, source_id=job.source_id, sent_at__lte=min(first_seen, end))

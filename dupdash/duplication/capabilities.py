@@ -66,7 +66,7 @@ ACTIVITY_CAPABILITIES = tuple(
 
 
 def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
-    """The capabilities that the account lacks in the courses that it sees; None if it finds no course to check.
+    """Return the capabilities that the account lacks in the courses that it sees; None if it finds no course to check.
 
     Raises MoodleError. A capability that this site does not know, for example of a plugin, is not missing.
     """
@@ -79,7 +79,7 @@ def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
 
 
 def _text_that_finds_little(client: MoodleClient) -> str | None:
-    """A search text that finds few courses, because Moodle checks the capability in each course found."""
+    """Return a search text that finds few courses, because Moodle checks the capability in each course found."""
     found = client.search_courses("", perpage=1)
     if not found:
         return None
@@ -89,7 +89,7 @@ def _text_that_finds_little(client: MoodleClient) -> str | None:
 
 
 def _count_with(client: MoodleClient, text: str, capability: str, found: int) -> int:
-    """In how many of the ``found`` courses the account has the capability."""
+    """Return in how many of the ``found`` courses the account has the capability."""
     try:
         return client.count_courses(text, [capability])
     except Refused as refusal:

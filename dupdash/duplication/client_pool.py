@@ -25,7 +25,7 @@ class ClientPool:
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[MoodleClient]:
-        """A client that was used before, or a new one. Raises what opening a client raises."""
+        """Lend a client to the ``with`` block: one that was used before, or a new one."""
         try:
             client = self._free.get_nowait()
         except Empty:

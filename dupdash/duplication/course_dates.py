@@ -19,31 +19,31 @@ def site_zone() -> ZoneInfo:
 
 
 def day_of(moment: int | None) -> date | None:
-    """The calendar date of a timestamp; None for 0, which Moodle stores for "no date"."""
+    """Return the calendar date of a timestamp; None for 0, which Moodle stores for "no date"."""
     return datetime.fromtimestamp(moment, site_zone()).date() if moment else None
 
 
 def moment_on(day: date, like: int | None) -> int:
-    """The timestamp on a calendar date at the time of day of the timestamp ``like``; at midnight without it."""
+    """Return the timestamp on a calendar date at the time of day of the timestamp ``like``; at midnight without it."""
     clock = datetime.fromtimestamp(like, site_zone()).time() if like else time.min
     return int(datetime.combine(day, clock, tzinfo=site_zone()).timestamp())
 
 
 def moved(moment: int, days: timedelta) -> datetime:
-    """The time some days after a timestamp, at the same time of day."""
+    """Return the time some days after a timestamp, at the same time of day."""
     zone = site_zone()
     local = datetime.fromtimestamp(moment, zone)
     return datetime.combine(local.date() + days, local.time(), tzinfo=zone).astimezone(UTC)
 
 
 def shift(start: date | None, source: Course) -> timedelta:
-    """How much later a copy with this start date starts than its source."""
+    """Return how much later a copy with this start date starts than its source."""
     before = day_of(source.startdate)
     return start - before if start and before else timedelta(0)
 
 
 def dates_to_set(start: date | None, end: date | None, source: Course) -> Mapping[str, int]:
-    """The timestamps in which a copy differs from its source, by Moodle's field names.
+    """Return the timestamps in which a copy differs from its source, by Moodle's field names.
 
     If no end date is requested, the end date moves with the start date.
     """
@@ -58,5 +58,5 @@ def dates_to_set(start: date | None, end: date | None, source: Course) -> Mappin
 
 
 def in_whole_weeks(source_start: date, near: date) -> date:
-    """The date nearest to ``near`` that is whole weeks from ``source_start``, so that weekdays do not change."""
+    """Return the date nearest to ``near`` that is whole weeks from ``source_start``, so that weekdays do not change."""
     return source_start + WEEK * round((near - source_start) / WEEK)

@@ -19,13 +19,13 @@ TRIES = 2
 
 
 def settings_of_copy(job: DuplicationJob, source: Course) -> dict[str, int | str]:
-    """The settings in which the copy differs from its source, by Moodle's field names."""
+    """Return the settings in which the copy differs from its source, by Moodle's field names."""
     wanted: dict[str, int | str] = dict(dates_to_set(job.startdate, job.enddate, source))
     return wanted | ({"idnumber": job.idnumber} if job.idnumber else {})
 
 
 def sets_after_copy(job: DuplicationJob) -> bool:
-    """Whether the settings must be set on the finished copy, because its driver does not send them with the request."""
+    """Return whether the settings must be set on the finished copy, because its driver cannot send them before."""
     return bool(job.course_settings) and not abilities(job.driver).details
 
 
@@ -45,7 +45,7 @@ def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) ->
 
 
 def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
-    """The settings in which the copy differs from the request."""
+    """Return the settings in which the copy differs from the request."""
     return [
         {"name": name, "wanted": job.course_settings[name], "copy": getattr(course, name)}
         for name in LABELS
@@ -56,5 +56,5 @@ def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
 
 
 def _is_the_sites_choice(job: DuplicationJob, name: str) -> bool:
-    """Whether the site computes the end date: if only a start date was requested and the request contained it."""
+    """Return whether the site computes the end date: only a start date was requested and sent with the request."""
     return name == "enddate" and job.enddate is None and abilities(job.driver).details

@@ -23,7 +23,7 @@ SOURCES = frozenset({*SEARCHED, "options", "verification"})
 
 
 def short_name_key(shortname: str) -> str:
-    """The form in which short names are compared.
+    """Return the form in which short names are compared.
 
     Python folds the case, because databases differ: MariaDB ignores case, PostgreSQL does not, and SQLite's ``lower()``
     knows ASCII only (measured).
@@ -32,7 +32,7 @@ def short_name_key(shortname: str) -> str:
 
 
 def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The derived columns of ``job`` once ``changes`` are made."""
+    """Return the derived columns of ``job`` once ``changes`` are made."""
     values = {name: getattr(job, name) for name in SOURCES} | dict(changes or {})
     text = f"{requester_text(job.requester)}{search_words(*(values[name] for name in SEARCHED))}"
     return {
@@ -46,7 +46,7 @@ def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = N
 
 
 def verification_differs(report: "Mapping[str, Any] | None") -> bool:
-    """Whether a copy was compared with its source and differs from it."""
+    """Return whether a copy was compared with its source and differs from it."""
     return report is not None and not report["complete"] and not report.get("why_not")
 
 
@@ -55,11 +55,11 @@ def sort_key(text: str) -> str:
 
 
 def requester_key(person: "User | None") -> str:
-    """Empty for the command line, whose jobs are sorted first."""
+    """Return the name by which jobs are sorted by requester; "" for the command line, whose jobs come first."""
     return sort_key(name_of(person, ""))
 
 
 def requester_text(person: "User | None") -> str:
-    """The first line of ``search_text``: all names of the requester."""
+    """Return the first line of ``search_text``: all names of the requester."""
     names = (person.get_full_name(), person.get_username(), person.email) if person else ()
     return f"{search_words(*names)}\n"

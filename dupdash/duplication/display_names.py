@@ -1,4 +1,4 @@
-"""The display names of people on pages, in mails and in files."""
+"""Computes the names of people as pages, mails and files show them."""
 
 from typing import TYPE_CHECKING
 

@@ -64,7 +64,7 @@ class PastCopy:
     load: float
 
     def at_load(self, load: float, slowdown: float) -> tuple[float, float]:
-        """The seconds that backup and restore would have taken at another load."""
+        """Return the seconds that backup and restore would have taken at another load."""
         factor = _slowed(load, slowdown) / _slowed(self.load, slowdown)
         return self.backup * factor, self.restore * factor
 
@@ -72,7 +72,7 @@ class PastCopy:
 def expect(
     source_id: int, activities: int | None, options: Mapping[str, Any] | None = None, load: float | None = None
 ) -> Expectation | None:
-    """The estimate for a copy of this source that is sent now; None without earlier copies.
+    """Return the estimate for a copy of this source that is sent now; None without earlier copies.
 
     It comes from the latest copies of the same source, with the same choice about people if there are any. Without
     these it comes from the latest copies of all sources, by the number of activities.
@@ -101,7 +101,10 @@ def expect(
 
 
 def rough_expectation(activities: int | None) -> Expectation | None:
-    """The estimate for the first copy of an installation, from the number of activities alone. It may be very wrong."""
+    """Return the estimate for the first copy of an installation, from the number of activities alone.
+
+    It may be very wrong.
+    """
     if activities is None:
         return None
     half = ROUGH_PACE * (COURSE_WEIGHT + activities) / 2
@@ -109,14 +112,14 @@ def rough_expectation(activities: int | None) -> Expectation | None:
 
 
 def expected_load() -> float:
-    """The number of copies that Moodle will make at the same time while the next one runs: running and waiting jobs."""
+    """Return how many copies Moodle will make at the same time while the next one runs: running and waiting jobs."""
     jobs = DuplicationJob.objects
     unfinished = jobs.busy().count() + jobs.due().count()
     return float(min(settings.MOODLE_CONCURRENCY, max(1, unfinished)))
 
 
 def load_during(job: DuplicationJob, end: datetime) -> float | None:
-    """The average number of copies, this one included, that Moodle made at the same time while it made this one."""
+    """Return the average number of copies, this one included, that Moodle made while it made this one."""
     start = job.sent_at
     if start is None or end <= start:
         return None
@@ -132,7 +135,7 @@ def load_during(job: DuplicationJob, end: datetime) -> float | None:
 
 
 def learned_slowdown(copies: Iterable[PastCopy]) -> float:
-    """How much one more copy at the same time slows each copy, from pairs of copies of one source."""
+    """Return how much one more copy at the same time slows each copy, from pairs of copies of one source."""
     by_source: dict[tuple[int, bool], list[PastCopy]] = {}
     for copy in copies:
         by_source.setdefault((copy.source_id, copy.people), []).append(copy)
@@ -146,7 +149,7 @@ def learned_slowdown(copies: Iterable[PastCopy]) -> float:
 
 
 def _slowdown_of_pair(one: PastCopy, other: PastCopy) -> float | None:
-    """Solves ``one / other = (1 + s * (load of one - 1)) / (1 + s * (load of other - 1))`` for s."""
+    """Solve ``one / other = (1 + s * (load of one - 1)) / (1 + s * (load of other - 1))`` for s."""
     low, high = sorted((one, other), key=lambda copy: copy.load)
     if high.load < low.load * LOADS_APART:
         return None
@@ -163,7 +166,7 @@ def _slowed(load: float, slowdown: float) -> float:
 
 
 def _past(job: DuplicationJob) -> PastCopy:
-    """If no lookup showed the restore of a fast copy, half of its time counts as backup (measured)."""
+    """Return the figures of a finished job. Without a seen restore, half of its time counts as backup (measured)."""
     ended = job.moodle_done_at or job.finished_at
     if job.sent_at is None or ended is None:
         raise ValueError(f"Job {job.pk} has no complete history.")

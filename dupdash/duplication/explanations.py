@@ -287,12 +287,12 @@ TAKEN = "shortnametaken"
 
 
 def message_or_code(code: str, message: str) -> str:
-    """The message of an error, for everybody who may see the job; the code if there is no message."""
+    """Return the message of an error, for everybody who may see the job; the code if there is no message."""
     return EXPLANATIONS[code].happened if code == TAKEN else message or code
 
 
 def raw_moodle_error(job: "DuplicationJob") -> str:
-    """The error of a job as Moodle sent it: code, message and debug information; "" if Moodle sent none."""
+    """Return the error of a job as Moodle sent it: code, message and debug information; "" if Moodle sent none."""
     error = job.moodle_error
     if not error:
         return ""
@@ -301,12 +301,12 @@ def raw_moodle_error(job: "DuplicationJob") -> str:
 
 
 def explain(code: str) -> Explanation:
-    """The explanation of an error code."""
+    """Return the explanation of an error code."""
     return EXPLANATIONS.get(code, UNKNOWN)
 
 
 def explain_failure(job: "DuplicationJob") -> Explanation:
-    """The explanation of a failed job, by its code and by the courses that were seen in Moodle."""
+    """Return the explanation of a failed job, by its code and by the courses that were seen in Moodle."""
     if job.failure_code in ("partial_course", "likely_partial_course") and job.course_deleted_at is not None:
         return DELETED
     explanation = explain(job.failure_code)

@@ -27,7 +27,7 @@ CHANGEABLE = {
 
 
 def submitted_before(request: Draft, source_id: int, *, actor: "User") -> DuplicationJob | None:
-    """The job this person submitted with the same idempotency key.
+    """Return the job this person submitted with the same idempotency key.
 
     Raises InvalidRequest where the key was used for something else.
     """
@@ -47,14 +47,14 @@ def submitted_before(request: Draft, source_id: int, *, actor: "User") -> Duplic
 
 
 def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | None:
-    """The job this person submitted with an idempotency key; without a key there is none."""
+    """Return the job this person submitted with an idempotency key; without a key there is none."""
     if not idempotency_key:
         return None
     return DuplicationJob.objects.filter(requester=actor, idempotency_key=idempotency_key).first()
 
 
 def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
-    """Whether a job was made of this very request; the note and the start are not part of that."""
+    """Return whether a job was made of this very request; the note and the start are not part of that."""
     first = original_request(job)
     asked = (
         source_id,
@@ -73,7 +73,7 @@ def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
 
 
 def original_request(job: DuplicationJob) -> dict[str, Any]:
-    """The request before any approval changed it: the columns of CHANGEABLE."""
+    """Return the request before any approval changed it: the columns of CHANGEABLE."""
     asked = {name: getattr(job, name) for name in CHANGEABLE}
     for event in job.events.filter(kind="approved").order_by("-id"):
         asked |= {name: _from_event(name, value) for name, value in event.data.get("before", {}).items()}
@@ -81,12 +81,12 @@ def original_request(job: DuplicationJob) -> dict[str, Any]:
 
 
 def to_event(value: Any) -> Any:
-    """The value of a column as an event keeps it."""
+    """Return the value of a column as an event keeps it."""
     return value.isoformat() if isinstance(value, date) else value
 
 
 def _from_event(name: str, value: Any) -> Any:
-    """The value of a column that an event keeps; older events keep it as Python prints it."""
+    """Return the value of a column that an event keeps; older events keep it as Python prints it."""
     if name == "not_before":
         return datetime.fromisoformat(value) if value not in (None, "None") else None
     if name in ("startdate", "enddate"):

@@ -4,5 +4,5 @@ import uuid
 
 
 def new_id() -> str:
-    """32 hexadecimal characters (RFC 9562, version 4)."""
+    """Return a new id of 32 hexadecimal characters (RFC 9562, version 4)."""
     return uuid.uuid4().hex

@@ -82,7 +82,7 @@ def _insert(
 
 
 def new_job(request: DuplicationRequest, state: State, *, requester: "User | None") -> DuplicationJob:
-    """The unsaved job of a request."""
+    """Return the unsaved job of a request."""
     now = timezone.now()
     return DuplicationJob(
         state=state,
@@ -100,7 +100,7 @@ def _mark_retried(job: DuplicationJob) -> bool:
 
 
 def short_name_reserved(shortname: str) -> InvalidRequest:
-    """The error after the database refused a job because another unfinished job has the short name."""
+    """Return the error after the database refused a job because another unfinished job has the short name."""
     problem = reserved_by_job(shortname) or Problem(
         "shortname", "shortnametaken", "Another copy had this short name at the same moment. Try once more."
     )
@@ -166,7 +166,7 @@ def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, vi
 
 
 def why_no_retry(job: DuplicationJob) -> str:
-    """Why a job cannot be tried again, in a sentence; "" if it can."""
+    """Return why a job cannot be tried again, in a sentence; "" if it can."""
     if refusal := why_not_again(job):
         return refusal
     if not job.can_be_retried:
@@ -175,7 +175,7 @@ def why_no_retry(job: DuplicationJob) -> str:
 
 
 def why_not_again(job: DuplicationJob) -> str:
-    """Why the request of a job may not be submitted again, changed or not, in a sentence; "" if it may.
+    """Return why the request of a job may not be submitted again, changed or not, in a sentence; "" if it may.
 
     A change of the short name does not help, because there could be two copies.
     """
@@ -190,12 +190,12 @@ def why_not_again(job: DuplicationJob) -> str:
 
 
 def _was_approved(job: DuplicationJob) -> bool:
-    """Whether this job, or the job that it retries, was approved."""
+    """Return whether this job, or the job that it retries, was approved."""
     was_before = Q(kind="submitted", data__approved=True)
     return job.events.filter(Q(kind="approved") | was_before).exists()
 
 
 def draft_of(job: DuplicationJob) -> Draft:
-    """The request of a job as a draft, without its start time and its idempotency key."""
+    """Return the request of a job as a draft, without its start time and its idempotency key."""
     fields = {**requested_fields(job), "not_before": None, "idempotency_key": ""}
     return Draft(source=str(job.source_id), by_id=True, **fields)

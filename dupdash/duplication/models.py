@@ -82,21 +82,21 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.filter(state__in=BUSY)
 
     def holding_slot(self) -> "JobQuerySet":
-        """The jobs whose request Moodle works on, or may work on. They count against MOODLE_CONCURRENCY."""
+        """Return the jobs whose request Moodle works on, or may work on. They count against MOODLE_CONCURRENCY."""
         return self.busy().filter(moodle_done_at__isnull=True)
 
     def due(self) -> "JobQuerySet":
-        """The queued jobs that may start now: requested start, retry delay and time to undo an approval have passed."""
+        """Return the queued jobs that may start now: start time, retry delay and time to undo have passed."""
         now, times = timezone.now(), ("not_before", "retry_at", "undo_until")
         passed = (Q(**{f"{time}__isnull": True}) | Q(**{f"{time}__lte": now}) for time in times)
         return self.filter(*passed, state=State.QUEUED)
 
     def dispatched(self) -> "JobQuerySet":
-        """The queued jobs that are in django-q2's queue and that no worker has claimed yet."""
+        """Return the queued jobs that are in django-q2's queue and that no worker has claimed yet."""
         return self.filter(state=State.QUEUED, dispatched_at__isnull=False)
 
     def blocking_source(self) -> "JobQuerySet":
-        """The jobs that block another copy of the same source (rule 4)."""
+        """Return the jobs that block another copy of the same source (rule 4)."""
         return self.busy().filter(source_released_at__isnull=True)
 
     def reserving_short_name(self, shortname: str) -> "JobQuerySet":
@@ -346,12 +346,12 @@ class DuplicationJob(models.Model):
 
     @property
     def is_scheduled(self) -> bool:
-        """Queued, and the requested start is in the future."""
+        """Whether the job is queued and its requested start is in the future."""
         return self.state == State.QUEUED and self.not_before is not None and self.not_before > timezone.now()
 
     @property
     def is_delayed(self) -> bool:
-        """Queued, and the delay before an automatic retry has not passed."""
+        """Whether the job is queued and the delay before an automatic retry has not passed."""
         return self.state == State.QUEUED and self.retry_at is not None and self.retry_at > timezone.now()
 
     @property
@@ -381,7 +381,7 @@ class DuplicationJob(models.Model):
         return [course for course in self.evidence.get("courses", []) if course["id"] != self.course_id]
 
     def elapsed(self, now: datetime | None = None) -> timedelta | None:
-        """The time from the start to the end, or until now; None for a job that was not started."""
+        """Return the time from the start to the end, or until now; None for a job that was not started."""
         if self.started_at is None:
             return None
         return (self.finished_at or now or timezone.now()) - self.started_at

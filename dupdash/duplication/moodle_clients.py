@@ -23,7 +23,7 @@ READERS = 6
 
 
 def open_client() -> MoodleClient:
-    """A client for the configured site; close it after use. Raises ConfigurationFault without a site."""
+    """Return a client for the configured site; close it after use. Raises ConfigurationFault without a site."""
     if not settings.MOODLE_URL:
         raise ConfigurationFault(
             "No Moodle is configured.",
@@ -63,14 +63,14 @@ def read_together(client: MoodleClient, reads: Sequence[Callable[[MoodleClient],
 
 
 def open_async_client() -> MoodleClient:
-    """A client for the server of the proposed services: the site itself, or the one that ASYNC_URL names."""
+    """Return a client for the server of the proposed services: the site itself, or the one that ASYNC_URL names."""
     if not settings.ASYNC_URL:
         return open_client()
     return _client(settings.ASYNC_URL, settings.ASYNC_TOKEN)
 
 
 def open_bulk_client() -> BulkClient:
-    """A client like that of ``open_client`` that can load many courses in advance."""
+    """Return a client like that of ``open_client`` that can load many courses in advance."""
     with open_client() as client:
         address = client.site_url
     return BulkClient(open_client, address, settings.MOODLE_TOKEN, **_arguments())
@@ -81,7 +81,7 @@ def _client(url: str, token: str) -> MoodleClient:
 
 
 def _arguments() -> dict[str, Any]:
-    """The arguments with which every client is opened."""
+    """Return the arguments with which every client is opened."""
     return {
         "connect_timeout": settings.MOODLE_CONNECT_TIMEOUT,
         "read_timeout": settings.MOODLE_READ_TIMEOUT,
@@ -96,7 +96,7 @@ def _count(function: str, outcome: str, seconds: float) -> None:
 
 
 def course_url(course_id: int, health: MoodleHealth | None = None) -> str:
-    """The address of a course for a browser. It begins with the site's own address, which may differ from MOODLE_URL.
+    """Return the URL of a course for browsers. It begins with the site's own address, which may differ from MOODLE_URL.
 
     ``health``: saves a query if the caller has read it already.
     """
@@ -104,7 +104,7 @@ def course_url(course_id: int, health: MoodleHealth | None = None) -> str:
 
 
 def module_url(modname: str, module_id: int, health: MoodleHealth | None = None) -> str:
-    """The address of an activity for a browser; "" if its type is not valid in an address."""
+    """Return the address of an activity for a browser; "" if its type is not valid in an address."""
     if not _MODNAME.fullmatch(modname):
         return ""
     return f"{_site_url(health)}/mod/{modname}/view.php?id={module_id}"

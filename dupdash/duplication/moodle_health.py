@@ -73,7 +73,7 @@ OPTIONAL = {
 
 
 def choose_driver(site: SiteInfo) -> Driver:
-    """The driver for this site: MOODLE_DRIVER, or else the most capable driver whose functions the site offers."""
+    """Return the driver for this site: MOODLE_DRIVER, or else the most capable driver that the site supports."""
     if forced := _forced_driver():
         return forced
     best_first: tuple[Driver, ...] = (PLUGIN, ASYNCHRONOUS)
@@ -81,24 +81,24 @@ def choose_driver(site: SiteInfo) -> Driver:
 
 
 def driver_for_copy(driver: Driver, *, visible: bool) -> Driver:
-    """The driver for one copy at a site with this driver, which may be unable to make hidden copies."""
+    """Return the driver for one copy at a site with this driver, which may be unable to make hidden copies."""
     return driver if visible or ABILITIES[driver].hidden else SYNCHRONOUS
 
 
 def expected_driver(health: MoodleHealth, *, visible: bool) -> Driver:
-    """The driver for a copy that is requested now, according to the last site info; without one, synchronous."""
+    """Return the driver for a copy that is requested now, according to the last site info; without one, synchronous."""
     return driver_for_copy(_forced_driver() or _known_driver(health.driver), visible=visible)
 
 
 def driver_of_job(job: DuplicationJob, health: MoodleHealth) -> Driver:
-    """The driver that a job was sent with, or will be sent with."""
+    """Return the driver that a job was sent with, or will be sent with."""
     if job.driver:
         return _known_driver(job.driver)
     return expected_driver(health, visible=job.visible)
 
 
 def _known_driver(name: str) -> Driver:
-    """The driver with a stored name; the synchronous driver for "", before one was chosen."""
+    """Return the driver with a stored name; the synchronous driver for "", before one was chosen."""
     return next((driver for driver in DRIVERS if driver == name), SYNCHRONOUS)
 
 
@@ -107,13 +107,13 @@ def _forced_driver() -> Driver | None:
 
 
 def missing_functions(site: SiteInfo) -> list[str]:
-    """The functions that every job needs and that the token may not call."""
+    """Return the functions that every job needs and that the token may not call."""
     needed = (*READS, *SERVICES[choose_driver(site)])
     return [name for name in needed if site.lacks(name)]
 
 
 def ask_site(client: MoodleClient) -> SiteInfo:
-    """The site info; UNKNOWN_SITE if Moodle cannot return it. Raises MoodleError.
+    """Return the site info; UNKNOWN_SITE if Moodle cannot return it. Raises MoodleError.
 
     One field with an invalid value makes Moodle answer ``invalidresponse`` instead of the site info (measured).
     """
@@ -170,12 +170,12 @@ def record_cron(idle_for: float | None) -> None:
 
 
 def recent_site(client: MoodleClient) -> SiteInfo:
-    """The result of ``read_site``, up to a minute old."""
+    """Return the result of ``read_site``, up to a minute old."""
     return recent(("site", client.site_url, settings.ASYNC_URL, settings.MOODLE_DRIVER), lambda: read_site(client))
 
 
 def _address(siteurl: str) -> str:
-    """The site's own address, for links; "" if it is not an address."""
+    """Return the site's own address, for links; "" if it is not an address."""
     try:
         return site_address(siteurl)[:500]
     except ValueError:
@@ -183,7 +183,7 @@ def _address(siteurl: str) -> str:
 
 
 def address_difference(siteurl: str, configured: str) -> str:
-    """A warning if the site's own address differs from MOODLE_URL; "" if they are equal."""
+    """Return a warning if the site's own address differs from MOODLE_URL; "" if they are equal."""
     if not siteurl or siteurl.rstrip("/") == configured.rstrip("/"):
         return ""
     return (
@@ -212,7 +212,7 @@ def log_site_at_start() -> None:
 
 
 def no_category() -> ConfigurationFault:
-    """The fault that the service account sees no category."""
+    """Return the fault that the service account sees no category."""
     return ConfigurationFault(
         "The service account sees no category in Moodle.",
         advice="Moodle answers, so this is a missing capability: allow moodle/category:viewcourselist in the role of "
@@ -232,7 +232,7 @@ def check_site(client: MoodleClient) -> None:
 
 
 def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | None:
-    """The fault of the whole site, or None if ``error`` affects one request only.
+    """Return the fault of the whole site, or None if ``error`` affects one request only.
 
     If the error may have another cause, a simple request decides: the site has a fault if that request fails, too.
     """
@@ -286,7 +286,7 @@ def probe_if_due(client: MoodleClient) -> None:
 
 
 def is_down() -> bool:
-    """Whether dispatch is paused because of an outage."""
+    """Return whether dispatch is paused because of an outage."""
     return MoodleHealth.objects.filter(paused_at__isnull=False, is_outage=True).exists()
 
 

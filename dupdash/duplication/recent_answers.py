@@ -20,7 +20,7 @@ _answers: dict[Hashable, tuple[float, Any]] = {}
 
 
 def recent(key: Hashable, read: Callable[[], T]) -> T:
-    """The cached answer with this key, or else a new one. An error of ``read`` is raised and not cached."""
+    """Return the cached answer with this key, or else a new one. An error of ``read`` is raised and not cached."""
     cached = _answers.get(key)
     now = time.monotonic()
     if cached is not None and now - cached[0] < MAX_AGE:
@@ -34,7 +34,7 @@ def recent(key: Hashable, read: Callable[[], T]) -> T:
 
 
 def recent_contents(client: MoodleClient, course_id: int) -> Contents:
-    """The contents of a source. Raises MoodleError."""
+    """Return the contents of a source. Raises MoodleError."""
     return recent(("contents", client.site_url, course_id), lambda: client.contents(course_id))
 
 

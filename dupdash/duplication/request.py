@@ -43,7 +43,7 @@ class Problem:
     course: Course | None = None
 
     def text(self, *, in_full: bool) -> str:
-        """The message. ``in_full``: it names the course, or the job and its requester, that has the name."""
+        """Return the message. ``in_full``: it names the course, or the job and its requester, that has the name."""
         if in_full and self.job is not None:
             which = f"“{isolate(self.job.fullname)}” (job {self.job.pk})"
             return RESERVED_BY.format(self.message, which, isolate(name_of(self.job.requester, COMMAND_LINE)))
@@ -86,7 +86,7 @@ _REQUESTED = tuple(one.name for one in fields(Draft) if one.name not in ("source
 
 
 def requested_fields(source: "Draft | DuplicationRequest | DuplicationJob") -> dict[str, Any]:
-    """What a draft, a request or a job asks for, apart from its source."""
+    """Return what a draft, a request or a job asks for, apart from its source."""
     return {name: getattr(source, name) for name in _REQUESTED}
 
 
@@ -113,7 +113,7 @@ class DuplicationRequest:
 
 
 def check_name(name: str, *, field: str, label: str, longest: int) -> list[Problem]:
-    """The problems of a full name or a short name that can be found without Moodle and the database."""
+    """Return the problems of a full name or a short name that can be found without Moodle and the database."""
     if not name.strip():
         return [
             Problem(
@@ -156,14 +156,14 @@ def check_short_name(shortname: str) -> list[Problem]:
 
 
 def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
-    """The problem if the site cannot make a copy with these options, according to its last site info."""
+    """Return the problem if the site cannot make a copy with these options, according to its last site info."""
     health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
     reason = options.refusal(chosen, expected_driver(health, visible=visible))
     return [Problem("options", "invalidparameter", reason)] if reason else []
 
 
 def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
-    """Why the site cannot set the dates and the ID number of a copy, in a sentence; "" if it can."""
+    """Return why the site cannot set the dates and the ID number of a copy, in a sentence; "" if it can."""
     if options.abilities(expected_driver(health, visible=visible)).details or health.may_update:
         return ""
     return (
@@ -173,7 +173,7 @@ def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
 
 
 def check_course_settings(draft: Draft, source: Course | None) -> list[Problem]:
-    """The problems of start date, end date and ID number that can be found without another request to Moodle."""
+    """Return the problems of start date, end date and ID number that can be found without another request to Moodle."""
     wanted = {"startdate": draft.startdate, "enddate": draft.enddate, "idnumber": draft.idnumber.strip()}
     requested = [name for name, value in wanted.items() if value]
     if not requested:
@@ -206,7 +206,10 @@ def _check_idnumber(idnumber: str) -> list[Problem]:
 
 
 def idnumber_taken(idnumber: str, client: MoodleClient, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
-    """The problem if a course or an unfinished job has this ID number; None if none has it. Raises MoodleError."""
+    """Return the problem if a course or an unfinished job has this ID number; None if none has it.
+
+    Raises MoodleError.
+    """
     if not idnumber.strip():
         return None
     unfinished = DuplicationJob.objects.unfinished().filter(idnumber__iexact=idnumber.strip())
@@ -219,7 +222,7 @@ def idnumber_taken(idnumber: str, client: MoodleClient, *, ignore_job: Duplicati
 
 
 def reserved_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None) -> Problem | None:
-    """The problem if an unfinished job reserves this short name; None if no job does.
+    """Return the problem if an unfinished job reserves this short name; None if no job does.
 
     ``ignore_job``: the job whose name is being changed; it may have the name.
     """
@@ -231,7 +234,7 @@ def reserved_by_job(shortname: str, *, ignore_job: DuplicationJob | None = None)
 
 
 def taken_in_moodle(shortname: str, client: MoodleClient) -> Problem | None:
-    """The problem if a course in Moodle has this short name; None if none has it. Raises MoodleError."""
+    """Return the problem if a course in Moodle has this short name; None if none has it. Raises MoodleError."""
     for course in client.courses_by_shortname(shortname.strip()):
         message = "A course in Moodle already has this short name. Choose another."
         return Problem("shortname", "shortnametaken", message, course=course)
@@ -239,12 +242,12 @@ def taken_in_moodle(shortname: str, client: MoodleClient) -> Problem | None:
 
 
 def as_id(text: str) -> int | None:
-    """The id in ``text``; None if it is not an id, or has more digits than the database accepts."""
+    """Return the id in ``text``; None if it is not an id, or has more digits than the database accepts."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Course | None:
-    """A course by its id or, if there is none and unless ``by_id``, by its short name or ID number.
+    """Return a course by its id or, if there is none and unless ``by_id``, by its short name or ID number.
 
     A number that begins with 0 is not an id, but may be a short name or an ID number. Raises MoodleError.
     """
@@ -257,7 +260,10 @@ def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Co
 
 
 def find_by_name(text: str, look_up: Callable[[str], tuple[Course, ...]]) -> Course | None:
-    """The course that a lookup by short name or ID number finds; None unless it is exactly one. Raises MoodleError."""
+    """Return the course that a lookup by short name or ID number finds; None unless it is exactly one.
+
+    Raises MoodleError.
+    """
     try:
         found = look_up(text) if text else ()
     except Refused as refusal:

@@ -136,7 +136,7 @@ def drop_search_index(cursor: CursorWrapper, vendor: str) -> None:
 
 
 def has_search_index(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the index exists. On SQLite all triggers must exist, or the index would be out of date."""
+    """Return whether the index exists. On SQLite all triggers must exist, or the index would be out of date."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SELECT COUNT(*) FROM pg_indexes WHERE indexname = %s", [POSTGRESQL_INDEX])
@@ -146,7 +146,7 @@ def has_search_index(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _known_to_have_index(connection: BaseDatabaseWrapper) -> bool:
-    """``has_search_index``, remembered for the connection once it is true."""
+    """Return ``has_search_index``, which is cached for the connection once it is true."""
     known: bool = getattr(connection, "_has_job_search", False) or has_search_index(connection)
     connection._has_job_search = known  # type: ignore[attr-defined]
     return known

@@ -19,5 +19,5 @@ def fold_text(text: str) -> str:
 
 
 def search_words(*texts: str) -> str:
-    """The folded texts with one space before each word, so that the start of a word can be searched, too."""
+    """Return the folded texts with one space before each word, so that the start of a word can be searched, too."""
     return "".join(f" {word}" for text in texts for word in fold_text(text).split())

@@ -48,6 +48,6 @@ def between(start: str | Expression, end: str) -> Milliseconds:
 
 
 def waiting() -> Milliseconds:
-    """How long a job waited for a slot: since it was queued, or since the later start that was requested."""
+    """Return how long a job waited for a slot: since it was queued, or since the later start that was requested."""
     scheduled = When(not_before__gt=F("queued_at"), not_before__lte=F("started_at"), then=F("not_before"))
     return between(Case(scheduled, default=F("queued_at")), "started_at")

@@ -15,12 +15,15 @@ _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"}) | _CONTROLS
 
 
 def in_one_language(name: object) -> str:
-    """The name in the language of the page, or in its first language. Moodle's names may contain several languages."""
+    """Return the name in the language of the page, or in its first language.
+
+    Moodle's names may contain several languages.
+    """
     return in_language(str(name), get_language() or "")
 
 
 def isolate(name: object) -> str:
-    """The name in one language, between isolating characters if a part of it is written from right to left.
+    """Return the name in one language, between isolating characters if a part of it is written from right to left.
 
     Direction controls within the name are removed, because they could end the isolation.
     """
@@ -35,7 +38,7 @@ def isolate(name: object) -> str:
 
 
 def plain_line(text: str) -> str:
-    """The text for one line of a plain text file, without control characters and direction overrides.
+    """Return the text for one line of a plain text file, without control characters and direction overrides.
 
     Keeps the characters that ``isolate`` puts around a name.
     """
@@ -44,5 +47,5 @@ def plain_line(text: str) -> str:
 
 
 def quote_course(fullname: object, shortname: object) -> str:
-    """Both names of a course for a sentence: “Introduction to Biology” (BIO101)."""
+    """Return both names of a course for a sentence: “Introduction to Biology” (BIO101)."""
     return f"“{isolate(fullname)}” ({isolate(shortname)})"

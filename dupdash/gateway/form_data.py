@@ -35,10 +35,10 @@ class _NoFiles(FileUploadHandler):
         raise SkipFile
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> None:
-        """Never called: every file is skipped."""
+        """Do nothing. Django never calls this, because every file is skipped."""
 
     def file_complete(self, file_size: int) -> None:
-        """Never called: every file is skipped."""
+        """Do nothing. Django never calls this, because every file is skipped."""
 
 
 def _multipart(request: HttpRequest) -> dict[str, Tree]:

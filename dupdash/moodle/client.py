@@ -1,4 +1,4 @@
-"""The client of one Moodle: a method for each web service function that dupdash calls.
+"""Calls the web services of a Moodle, with a method for each function that dupdash uses.
 
 If Moodle does not give what a method asks for, the method raises a :class:`~dupdash.moodle.errors.MoodleError`, and no
 other error. The token is sent only in the body of POST requests; it is in no URL, log line, ``repr`` or exception.
@@ -131,33 +131,33 @@ class MoodleClient:
     # --- reads ------------------------------------------------------------------------------------------
 
     def site_info(self) -> SiteInfo:
-        """The site, and the functions that the token may call."""
+        """Return the site, and the functions that the token may call."""
         return self._read("core_webservice_get_site_info", {}, parsing.site_info)
 
     def categories(self) -> tuple[Category, ...]:
-        """All categories that the account may see."""
+        """Return all categories that the account may see."""
         return self._read("core_course_get_categories", {}, parsing.categories)
 
     def course_by_id(self, course_id: int) -> Course | None:
-        """The course; None if it does not exist or the account may not see it. About 20 ms."""
+        """Return the course; None if it does not exist or the account may not see it. About 20 ms."""
         found = self._look_up("id", course_id, lambda course: course.id == course_id)
         return found[0] if found else None
 
     def courses_by_ids(self, course_ids: Iterable[int]) -> tuple[Course, ...]:
-        """Those of these courses that exist and that the account may see, in one request."""
+        """Return those of these courses that exist and that the account may see, in one request."""
         wanted = frozenset(course_ids)
         if not wanted:
             return ()
         return self._look_up("ids", ",".join(map(str, sorted(wanted))), lambda course: course.id in wanted)
 
     def courses_by_idnumber(self, idnumber: str) -> tuple[Course, ...]:
-        """The courses that Moodle finds by this idnumber: none, or one. MariaDB and MySQL ignore case."""
+        """Return the courses that Moodle finds by this idnumber: none, or one. MariaDB and MySQL ignore case."""
         return self._look_up(
             "idnumber", idnumber, lambda course: course.idnumber is None or looks_equal(idnumber, course.idnumber)
         )
 
     def courses_by_shortname(self, shortname: str) -> tuple[Course, ...]:
-        """The courses that Moodle finds by this short name: none, one, possibly several. About 20 ms.
+        """Return the courses that Moodle finds by this short name: none, one, possibly several. About 20 ms.
 
         The site's database decides which names are equal: MariaDB ignores case and treats all emoji as equal
         (``gen-s`` finds ``GEN-S``), PostgreSQL compares exactly. If an answer has a name that looks different, the
@@ -172,11 +172,11 @@ class MoodleClient:
         return again
 
     def courses_in_category(self, category_id: int) -> tuple[Course, ...]:
-        """The courses directly in a category: 7.5 ms and 4.7 kB for each."""
+        """Return the courses directly in a category: 7.5 ms and 4.7 kB for each."""
         return self._look_up("category", category_id)
 
     def search_courses(self, text: str, page: int = 0, perpage: int = 20) -> tuple[Course, ...]:
-        """Courses whose names or summary contain ``text``, without their visibility, dates and id number."""
+        """Return the courses whose names or summary contain ``text``, without visibility, dates and id number."""
         parameters: dict[str, Parameter] = {
             "criterianame": "search",
             "criteriavalue": text,
@@ -186,7 +186,7 @@ class MoodleClient:
         return self._read("core_course_search_courses", parameters, parsing.found_courses)
 
     def count_courses(self, text: str, capabilities: Sequence[str] = ()) -> int:
-        """In how many of the courses that a search finds the account has all these capabilities."""
+        """Return in how many of the courses that a search finds the account has all these capabilities."""
         parameters: dict[str, Parameter] = {
             "criterianame": "search",
             "criteriavalue": text,
@@ -196,7 +196,7 @@ class MoodleClient:
         return self._read("core_course_search_courses", parameters, parsing.number_found)
 
     def contents(self, course_id: int) -> Contents:
-        """The sections and activities of a course. 0.3 s and 200 kB for 307 activities."""
+        """Return the sections and activities of a course. 0.3 s and 200 kB for 307 activities."""
         parameters: dict[str, Parameter] = {
             "courseid": course_id,
             "options": [WireOption(name="excludecontents", value=1)],  # 310 kB without it
@@ -204,7 +204,7 @@ class MoodleClient:
         return self._read("core_course_get_contents", parameters, parsing.contents)
 
     def users_by_field(self, field: str, value: str) -> tuple[User, ...]:
-        """The people whose ``field`` ("username", "email", "id", "idnumber") is ``value``."""
+        """Return the people whose ``field`` ("username", "email", "id", "idnumber") is ``value``."""
 
         def parse(answer: object, left_out: list[str]) -> tuple[User, ...]:
             users = parsing.users(answer, left_out)
@@ -218,11 +218,11 @@ class MoodleClient:
         return self._read("core_user_get_users_by_field", {"field": field, "values": [value]}, parse)
 
     def users_courses(self, user_id: int) -> tuple[Course, ...]:
-        """The courses in which a person is enrolled."""
+        """Return the courses in which a person is enrolled."""
         return self._read("core_enrol_get_users_courses", {"userid": user_id}, parsing.courses)
 
     def participants(self, course_id: int) -> list[Participant]:
-        """The people who are enrolled in a course."""
+        """Return the people who are enrolled in a course."""
         parameters: dict[str, Parameter] = {
             "courseid": course_id,
             # Without this Moodle sends the whole profile of each person.
@@ -231,12 +231,15 @@ class MoodleClient:
         return self._read("core_enrol_get_enrolled_users", parameters, _strict(list[Participant]))
 
     def async_duplicate_status(self, duplicate_id: str) -> AsyncStatus:
-        """The state of a duplication that ``async_duplicate_course`` started. A stock Moodle does not have this."""
+        """Return the state of a duplication that ``async_duplicate_course`` started.
+
+        A stock Moodle does not have this.
+        """
         function = "core_course_async_duplicate_course_get_status"
         return self._read(function, {"duplicateid": duplicate_id}, _strict(AsyncStatus))
 
     def async_duplicate_statuses(self, duplicate_ids: Iterable[str]) -> AsyncStatuses:
-        """The states of many duplications, by id, in one request, without the ids that the site does not know.
+        """Return the states of many duplications, by id, in one request, without the ids that the site does not know.
 
         Another dupdash and the Moodle plugin of this project offer this function.
         """
@@ -247,7 +250,7 @@ class MoodleClient:
         return self._read(function, {"duplicateids": wanted}, lambda answer, _: parsing.async_statuses(answer))
 
     def async_duplicate_result(self, duplicate_id: str) -> AsyncResult:
-        """The result of a duplication that ``async_duplicate_course`` started.
+        """Return the result of a duplication that ``async_duplicate_course`` started.
 
         Another dupdash and the Moodle plugin of this project offer this function.
         """
@@ -401,7 +404,7 @@ class MoodleClient:
 
 
 def _details_to_wire(details: StartDetails) -> dict[str, Parameter]:
-    """Dates that the site chooses are left out; it would refuse an empty one."""
+    """Return the parameters for these details, without dates that the site chooses: it would refuse empty ones."""
     dates: dict[str, Parameter] = {
         name: moment
         for name, moment in (("startdate", details.startdate), ("enddate", details.enddate))

@@ -1,4 +1,4 @@
-"""Connections that distinguish "nothing was sent" from "the answer was lost", and limit the time of a whole answer.
+"""Makes HTTP connections that distinguish "nothing was sent" from "the answer was lost" and limit the whole answer.
 
 They add two things to requests and urllib3:
 
@@ -134,7 +134,7 @@ class Adapter(HTTPAdapter):
 
 
 def new_session(pools: Pools = _POOLS) -> requests.Session:
-    """A session with its own connections, from these pools."""
+    """Return a session with its own connections, from these pools."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, Adapter(pools))

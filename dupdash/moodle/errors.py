@@ -1,4 +1,4 @@
-"""The errors of a call to Moodle. Each class says whether Moodle may have started what was asked for.
+"""Defines the errors of a call to Moodle. Each class says whether Moodle may have started the requested work.
 
 ::
 
@@ -225,7 +225,7 @@ INTERMEDIARY = "A proxy, a firewall or a web server"
 
 
 def refusal(function: str, errorcode: str, message: str, *, duplicating: bool = False) -> MoodleError:
-    """The error for an answer with this ``errorcode`` and ``message``.
+    """Return the error for an answer with this ``errorcode`` and ``message``.
 
     ``duplicating``: the request was one that makes a course. Then ``invalidrecord`` proves that nothing started only if
     it names no record that Moodle looks up later, in the middle of a restore.

@@ -1,4 +1,4 @@
-"""Names in several languages: check whether Moodle accepts one, and show it in one language.
+"""Handles names in several languages: checks whether Moodle accepts a name, and selects one language.
 
 Two notations exist: ``<span lang="fr" class="multilang">…</span>`` (Moodle's own filter, which also knows the
 older ``<lang lang="fr">…</lang>``) and ``{mlang fr}…{mlang}`` (the filter "Multi-language content (v2)").
@@ -22,7 +22,7 @@ _OTHER = "other"
 
 
 def is_accepted(name: str) -> bool:
-    """Whether Moodle accepts this name for a course, because its cleaning of ``PARAM_TEXT`` would not change it.
+    """Return whether Moodle accepts this name for a course, because its cleaning of ``PARAM_TEXT`` would not change it.
 
     Moodle keeps tags of the multi-language filter that are well-formed and not nested. It refuses all other tags.
     """
@@ -34,7 +34,7 @@ def is_accepted(name: str) -> bool:
 
 
 def _holds_only(tags: re.Pattern[str], name: str) -> bool:
-    """Whether ``name`` has no tags but these, and each of them is opened before it is closed.
+    """Return whether ``name`` has no tags but these, and each of them is opened before it is closed.
 
     A "<" before white space is text, unless a ">" follows it somewhere.
     """
@@ -47,7 +47,7 @@ def _holds_only(tags: re.Pattern[str], name: str) -> bool:
 
 
 def in_language(name: str, language: str) -> str:
-    """The name in this language. If it does not have the language, the first that it has."""
+    """Return the name in this language. If it does not have the language, the first that it has."""
     blocks = list(_BLOCK.finditer(name))
     if not blocks:
         return name

@@ -1,10 +1,10 @@
-"""Compare course names as a Moodle may compare them."""
+"""Compares course names as a Moodle may compare them."""
 
 import unicodedata
 
 
 def same_short_name(one: str, other: str) -> bool:
-    """Whether some Moodle takes the two for the same short name.
+    """Return whether some Moodle treats the two as the same short name.
 
     Case and surrounding blanks do not count: MariaDB ignores case and trailing blanks. PostgreSQL compares exactly, but
     names that are equal here may not be used for two copies there either.
@@ -13,7 +13,7 @@ def same_short_name(one: str, other: str) -> bool:
 
 
 def looks_equal(one: str, other: str) -> bool:
-    """Whether two texts differ only in case, accents and surrounding blanks."""
+    """Return whether two texts differ only in case, accents and surrounding blanks."""
     return _without_accents(one) == _without_accents(other)
 
 

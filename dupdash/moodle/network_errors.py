@@ -1,4 +1,4 @@
-"""Translate what requests and urllib3 raise into a MoodleError: was the request sent, and how was the answer lost?"""
+"""Translates the errors of requests and urllib3 into a MoodleError, which says whether the request was sent."""
 
 import http.client
 import ssl
@@ -21,7 +21,7 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthy
 def network_error(
     error: Exception, *, site_url: str, function: str, connect_timeout: float, read_timeout: float
 ) -> MoodleError:
-    """The MoodleError that ``error`` means."""
+    """Return the MoodleError that ``error`` means."""
     host = urlsplit(site_url).hostname
     causes = list(causes_of(error))
 
@@ -69,13 +69,13 @@ def network_error(
 
 
 def too_slow(read_timeout: float, function: str) -> NoTrustworthyAnswer:
-    """The error of an answer that was not complete in time."""
+    """Return the error of an answer that was not complete in time."""
     words = f"no complete answer within {read_timeout:g} seconds"
     return NoTrustworthyAnswer(words, function=function, timed_out=True)
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """``error`` and the errors that caused it.
+    """Return ``error`` and the errors that caused it.
 
     ``__context__`` is ignored: it may be an error of another request that the caller is just handling.
     """

@@ -67,7 +67,7 @@ ABILITIES: Mapping[Driver, Abilities] = {
 
 
 def abilities(driver: str) -> Abilities:
-    """The abilities of the driver of a job; of the synchronous one for a job that has none yet."""
+    """Return the abilities of the driver of a job; of the synchronous one for a job that has none yet."""
     return next((can for name, can in ABILITIES.items() if name == driver), _ONE_CALL)
 
 
@@ -295,24 +295,24 @@ BY_NAME: Mapping[str, DuplicationOption] = {option.name: option for option in OP
 
 
 def user_data(chosen: Mapping[str, int]) -> tuple[DuplicationOption, ...]:
-    """The chosen options by which a copy holds people's data."""
+    """Return the chosen options by which a copy holds people's data."""
     return tuple(option for option in OPTIONS if option.carries_user_data and chosen.get(option.name) == ON)
 
 
 def defaults() -> dict[str, bool]:
-    """All ten options with Moodle's defaults, before ``effective`` applies their needs."""
+    """Return all ten options with Moodle's defaults, before ``effective`` applies their needs."""
     return {option.name: option.default for option in OPTIONS}
 
 
 def parse_value(name: str, text: str) -> int | None:
-    """The value of an option from a text. None if the option does not exist or does not have this value."""
+    """Return the value of an option from a text. None if the option does not exist or does not have this value."""
     if name not in BY_NAME:
         return None
     return next((as_stored(value) for value in BY_NAME[name].values if text == str(value)), None)
 
 
 def from_form(fields: Mapping[str, str]) -> dict[str, int]:
-    """All ten as the fields of a form have them: a switch that is off is not sent, and one that is on stands for 1."""
+    """Read all ten options from the fields of a form. A form omits a switch that is off; one that is on means 1."""
     return {
         option.name: as_stored(ON) if (value := parse_value(option.name, fields[option.name])) is None else value
         for option in OPTIONS
@@ -321,13 +321,14 @@ def from_form(fields: Mapping[str, str]) -> dict[str, int]:
 
 
 def as_stored(value: int) -> int:
-    """The form in which a value is stored: off and on as false and true, higher values as numbers."""
+    """Return the form in which a value is stored: off and on as false and true, higher values as numbers."""
     return value if value > ON else bool(value)
 
 
 def effective(chosen: Mapping[str, int]) -> dict[str, int]:
-    """The value of all ten options in the copy: an option that was not chosen has its default, and an option is off if
-    one that it needs is off.
+    """Return the value of each of the ten options in the copy.
+
+    An option that was not chosen has its default. An option is off if an option that it needs is off.
 
     Raises ValueError for an unknown option.
     """
@@ -335,7 +336,7 @@ def effective(chosen: Mapping[str, int]) -> dict[str, int]:
 
 
 def effects(chosen: Mapping[str, int], driver: Driver) -> list[OptionEffect]:
-    """The effect of each of the ten options on a copy that this driver makes."""
+    """Return the effect of each of the ten options on a copy that this driver makes."""
     resolved = []
     for option, value, needs_are_on in _resolve(chosen):
         effect = _effect(option.behaviours[driver], value, needs_are_on)
@@ -352,7 +353,7 @@ def _effect(behaviour: Behaviour, value: int, needs_are_on: bool) -> Effect:
 
 
 def refusal(chosen: Mapping[str, int], driver: Driver) -> str:
-    """Why this driver cannot make a copy with these options, with the name of each such option; "" if it can."""
+    """Return why this driver cannot make a copy with these options, with the name of each such option; "" if it can."""
     return " ".join(
         f"{one.option.label} ({one.option.name}): {one.effect.refusal}"
         for one in effects(chosen, driver)
@@ -361,7 +362,7 @@ def refusal(chosen: Mapping[str, int], driver: Driver) -> str:
 
 
 def to_wire(chosen: Mapping[str, int], driver: Driver) -> list[WireOption]:
-    """The options that the driver sends to Moodle: every option of its service, with 0 for one without effect.
+    """Return the options that the driver sends to Moodle: every option of its service, with 0 for one without effect.
 
     ``users`` must always be sent: if it is missing, Moodle copies everybody. Raises UnsupportedOptions if the site
     cannot do this, and ValueError for an unknown option.
@@ -376,7 +377,7 @@ def to_wire(chosen: Mapping[str, int], driver: Driver) -> list[WireOption]:
 
 
 def _resolve(chosen: Mapping[str, int]) -> Iterator[tuple[DuplicationOption, int, bool]]:
-    """Each option with its effective value, and whether the options that it needs are on."""
+    """Yield each option with its effective value, and whether the options that it needs are on."""
     unknown = sorted(set(chosen) - set(BY_NAME))
     if unknown:
         raise ValueError(f"Unknown duplication option: {', '.join(unknown)}. Known options: {', '.join(BY_NAME)}.")

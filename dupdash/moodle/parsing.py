@@ -1,4 +1,4 @@
-"""Read the decoded JSON of Moodle's answers into records.
+"""Reads the decoded JSON of Moodle's answers into records.
 
 Unknown keys are ignored, numbers may arrive as text, null counts as missing (``storable_json`` removes it). A missing
 or wrong value raises :class:`UnexpectedAnswer`, whose text names the place and never quotes the value. In lists to
@@ -37,7 +37,7 @@ class UnexpectedAnswer(ValueError):
 
 
 def read(value: object, record: type[T]) -> T:
-    """``value`` as this record, strictly. Raises UnexpectedAnswer."""
+    """Read ``value`` strictly as a record of this type. Raises UnexpectedAnswer."""
     try:
         return msgspec.convert(value, record, strict=False)
     except msgspec.ValidationError as error:
@@ -46,7 +46,7 @@ def read(value: object, record: type[T]) -> T:
 
 
 def readable(value: object, read_one: Callable[[object], T], left_out: list[str]) -> tuple[T, ...]:
-    """The items of a list that can be read. Raises UnexpectedAnswer if there are items and none can be read."""
+    """Return the items of a list that can be read. Raises UnexpectedAnswer if there are items and none can be read."""
     records: list[T] = []
     unreadable: list[str] = []
     for index, item in enumerate(read(value, list[object])):
@@ -61,38 +61,41 @@ def readable(value: object, read_one: Callable[[object], T], left_out: list[str]
 
 
 def course(value: object) -> Course:
-    """A course, from a lookup, a search or a person's list (where the key is ``category``, not ``categoryid``)."""
+    """Read a course of a lookup, a search or a person's list (where the key is ``category``, not ``categoryid``)."""
     fields = read(value, Object)
     return read({"categoryid": fields.get("category"), **fields}, Course)
 
 
 def courses(value: object, left_out: list[str]) -> tuple[Course, ...]:
-    """The courses of a person: a list."""
+    """Return the courses of a person: a list."""
     return readable(value, course, left_out)
 
 
 def found_courses(value: object, left_out: list[str]) -> tuple[Course, ...]:
-    """The courses of a search: ``{"courses": [...], "warnings": [...]}``."""
+    """Return the courses of a search: ``{"courses": [...], "warnings": [...]}``."""
     return courses(read(value, Object).get("courses"), left_out)
 
 
 def number_found(value: object, left_out: list[str]) -> int:
-    """How many courses a search found, of which the answer has one page."""
+    """Return how many courses a search found, of which the answer has one page."""
     return read(read(value, Object).get("total"), int)
 
 
 def looked_up_courses(value: object) -> tuple[Course, ...]:
-    """The courses of a lookup, in the same shape. Every one must be readable, because the answer decides something."""
+    """Return the courses of a lookup, in the same shape.
+
+    Every one must be readable, because the answer decides something.
+    """
     return tuple(course(item) for item in read(read(value, Object).get("courses"), list[object]))
 
 
 def categories(value: object, left_out: list[str]) -> tuple[Category, ...]:
-    """All categories."""
+    """Return all categories."""
     return readable(value, lambda item: read(item, Category), left_out)
 
 
 def activity(value: object) -> Activity:
-    """An activity. Its dates are only shown to people, so those that cannot be read are left out."""
+    """Return an activity. Its dates are only shown to people, so those that cannot be read are left out."""
     fields = read(value, Object)
     try:
         return read(fields, Activity)
@@ -101,7 +104,7 @@ def activity(value: object) -> Activity:
 
 
 def contents(value: object, left_out: list[str]) -> Contents:
-    """The sections of a course. Sections and activities that cannot be read are counted."""
+    """Return the sections of a course. Sections and activities that cannot be read are counted."""
 
     def section(item: object) -> Section:
         fields = read(item, Object)
@@ -112,7 +115,7 @@ def contents(value: object, left_out: list[str]) -> Contents:
 
 
 def site_info(value: object, left_out: list[str]) -> SiteInfo:
-    """The site, with the names of its functions; ``functions`` stays None where the answer has no list of them."""
+    """Read the site info. ``functions`` is None if the answer has no list of functions."""
     fields = read(value, Object)
     if "functions" in fields:
         functions = read(fields["functions"], list[Object])
@@ -121,12 +124,12 @@ def site_info(value: object, left_out: list[str]) -> SiteInfo:
 
 
 def users(value: object, left_out: list[str]) -> tuple[User, ...]:
-    """People."""
+    """Read a list of people."""
     return readable(value, lambda item: read(item, User), left_out)
 
 
 def duplicated(value: object, *, source_id: int, shortname: str) -> Duplicated:
-    """The answer to a duplication. Raises UnexpectedAnswer if it is not for the copy that was requested."""
+    """Return the answer to a duplication. Raises UnexpectedAnswer if it is not for the copy that was requested."""
     answer = read(value, Duplicated)
     if answer.id == source_id:
         raise UnexpectedAnswer("the answer names the source as its copy")
@@ -136,12 +139,12 @@ def duplicated(value: object, *, source_id: int, shortname: str) -> Duplicated:
 
 
 def course_warnings(value: object) -> list[CourseWarning]:
-    """The warnings of a change or a deletion."""
+    """Return the warnings of a change or a deletion."""
     return read(read(value, Object).get("warnings"), list[CourseWarning])
 
 
 def duplicate_id(value: object) -> str:
-    """The unique id of a duplication: 1 to 64 characters."""
+    """Return the unique id of a duplication: 1 to 64 characters."""
     unique = read(read(value, Object).get("duplicateid"), str)
     if not 1 <= len(unique) <= 64:
         raise UnexpectedAnswer("the duplicateid does not have 1 to 64 characters")
@@ -149,7 +152,7 @@ def duplicate_id(value: object) -> str:
 
 
 def async_statuses(value: object) -> AsyncStatuses:
-    """The status of each duplication, by its id."""
+    """Return the status of each duplication, by its id."""
     fields = read(value, Object)
     statuses = read(fields.get("statuses"), list[Object])
     by_id = {read(status.get("duplicateid"), str): read(status, AsyncStatus) for status in statuses}
@@ -157,7 +160,7 @@ def async_statuses(value: object) -> AsyncStatuses:
 
 
 def _cron(value: object) -> CronTimes | None:
-    """The times of cron are only shown to people: what cannot be read is not known."""
+    """Return the times of cron are only shown to people: what cannot be read is not known."""
     try:
         return read(value, CronTimes)
     except UnexpectedAnswer:
@@ -165,7 +168,7 @@ def _cron(value: object) -> CronTimes | None:
 
 
 def async_result(value: object, left_out: list[str]) -> AsyncResult:
-    """A result. Its report is only shown to people, so one that cannot be read is left out."""
+    """Return a result. Its report is only shown to people, so one that cannot be read is left out."""
     fields = read(value, Object)
     try:
         return read(fields, AsyncResult)
@@ -178,5 +181,5 @@ def async_result(value: object, left_out: list[str]) -> AsyncResult:
 
 
 def cancelled_state(value: object) -> str:
-    """The state of a duplication after it was cancelled."""
+    """Return the state of a duplication after it was cancelled."""
     return read(read(value, Object).get("state"), str)

@@ -1,4 +1,4 @@
-"""Records for what Moodle answers. Names are raw, as Moodle stores them: they may hold several languages.
+"""Defines the records for Moodle's answers. Names are as Moodle stores them, and may contain several languages.
 
 ``parsing.py`` fills the records. ``name=`` gives the key in Moodle's answer if ours differs.
 """
@@ -126,11 +126,11 @@ class SiteInfo(Struct, frozen=True):
     functions: frozenset[str] | None = None
 
     def offers(self, *functions: str) -> bool:
-        """Whether the token is known to be allowed to call all of these functions."""
+        """Return whether the token is known to be allowed to call all of these functions."""
         return self.functions is not None and self.functions.issuperset(functions)
 
     def lacks(self, function: str) -> bool:
-        """Whether the token is known not to be allowed to call this function."""
+        """Return whether the token is known not to be allowed to call this function."""
         return self.functions is not None and function not in self.functions
 
 
@@ -198,7 +198,7 @@ class AsyncStatuses(Struct, frozen=True):
 
     @property
     def cron_idle_for(self) -> float | None:
-        """Seconds since the cron of the Moodle was started last, infinite if it never was; None if not known."""
+        """The seconds since Moodle's cron last started; infinite if it never did, None if unknown."""
         if self.cron is None:
             return None
         return float(max(0, self.cron.now - self.cron.lastrun)) if self.cron.lastrun else math.inf
@@ -215,7 +215,7 @@ class CopiedActivity(Struct, frozen=True):
 
 
 class MissingKind(Struct, frozen=True):
-    """What the source has more of than the copy."""
+    """A kind of content of which the source has more than the copy."""
 
     kind: str
     name: str
@@ -224,7 +224,7 @@ class MissingKind(Struct, frozen=True):
 
 
 class Pointing(Struct, frozen=True):
-    """What in the copy still leads to the source."""
+    """Something in the copy that still links to the source."""
 
     kind: str
     cmid: Integer

@@ -1,4 +1,4 @@
-"""Decode the HTTP answer of a Moodle into JSON, or into the error that the answer reports.
+"""Decodes the HTTP answer of a Moodle into JSON, or into the error that the answer reports.
 
 Moodle sends all its answers, errors too, with HTTP 200 and a JSON body (measured on Moodle 4.5.6). Any other answer
 comes from something between Moodle and dupdash, or from a PHP process that broke down. It proves nothing about what
@@ -61,7 +61,7 @@ def decode(
     duplicating: bool,
     note: Callable[[str], None] = lambda text: None,
 ) -> object | MoodleError:
-    """The decoded JSON of a good answer, otherwise the error that it reports (returned, not raised).
+    """Return the decoded JSON of a good answer, otherwise the error that it reports (returned, not raised).
 
     ``hide`` removes the token from a text. ``duplicating``: the request was one that makes a course. ``note`` is called
     with a sentence about each ignored part.
@@ -107,7 +107,7 @@ def _read(
 
 
 def _is_error(value: dict[str, object]) -> bool:
-    """Whether an object is an error, in the form of the web services or in the one of Moodle's other scripts."""
+    """Return whether an object is an error, in the form of the web services or in the one of Moodle's other scripts."""
     return "exception" in value or ("error" in value and isinstance(value.get("errorcode"), str))
 
 
@@ -125,7 +125,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """The seconds to wait by a Retry-After header, which holds a number of seconds or a date."""
+    """Return the seconds to wait by a Retry-After header, which holds a number of seconds or a date."""
     text = retry_after.strip()
     if not text:
         return None
@@ -144,12 +144,12 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def _decoded(body: bytes) -> object:
-    """Strict JSON in UTF-8, with or without a byte order mark; raises ValueError or RecursionError."""
+    """Decode strict JSON in UTF-8, with or without a byte order mark. Raises ValueError or RecursionError."""
     return json.loads(body.decode("utf-8-sig"), parse_constant=_no_number)
 
 
 def _decoded_after_notices(body: bytes) -> tuple[object, str]:
-    """The JSON at the end of an answer that begins with HTML or with PHP messages, and those messages.
+    """Return the JSON at the end of an answer that begins with HTML or with PHP messages, and those messages.
 
     Raises ValueError or RecursionError if there is no JSON, or if it is ambiguous: a second JSON value, or an empty
     list, which may be part of the messages.
@@ -228,7 +228,7 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
 
 
 def _looks_like(body: bytes, shown: Callable[[str, int], str]) -> str:
-    """A few words about a body that is not JSON: what it seems to be."""
+    """Return a few words about a body that is not JSON: what it seems to be."""
     start = body[:2048].strip().lower()
     if not start:
         return "an empty body"

@@ -1,4 +1,4 @@
-"""Check and normalise the address of a Moodle site."""
+"""Checks and normalises the address of a Moodle site."""
 
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ _EXAMPLE = "Give the address of the Moodle site, like https://moodle.example.edu
 
 
 def site_address(url: str) -> str:
-    """The address of a Moodle without a slash at the end. A path in front of Moodle is kept.
+    """Return the address of a Moodle without a slash at the end. A path in front of Moodle is kept.
 
     Raises ValueError, whose text says what to do, for anything but the http or https address of a site.
     """

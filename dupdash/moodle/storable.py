@@ -1,4 +1,4 @@
-"""Remove what no database can store from texts and from decoded JSON."""
+"""Removes characters and values that no database can store from texts and decoded JSON."""
 
 import re
 
@@ -6,12 +6,12 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def storable_text(text: str) -> str:
-    """``text`` with NUL characters and lone surrogates replaced."""
+    """Return ``text`` with NUL characters and lone surrogates replaced."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def storable_json(value: object) -> object:
-    """Decoded JSON with storable texts, and without keys whose value is null.
+    """Return decoded JSON with storable texts and without keys whose value is null.
 
     Raises RecursionError for a value that is nested too deeply.
     """

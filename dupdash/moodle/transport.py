@@ -1,4 +1,4 @@
-"""Send one request to a Moodle and return the decoded JSON, or raise the MoodleError.
+"""Sends one request to a Moodle, and returns the decoded JSON or raises a MoodleError.
 
 Inside, errors are values: an exception of requests holds the request, whose body holds the token. No such exception may
 become the cause of a raised one. :class:`Transport` raises the errors in a frame that does not hold the token.
@@ -41,7 +41,7 @@ class Secret:
         return self._text
 
     def hide_in(self, text: str) -> str:
-        """``text`` without the secret. A secret of fewer than 5 characters stays: it would hide ordinary words."""
+        """Remove the secret from ``text``, unless it is shorter than 5 characters, which could be an ordinary word."""
         if len(self._text) < 5:
             return text
         return text.replace(self._text, "…").replace(quote_plus(self._text), "…")
@@ -129,7 +129,7 @@ class Transport:
         return result
 
     def _counted(self, function: str, exchange: Callable[[], object | MoodleError]) -> object | MoodleError:
-        """The result of one request, after ``on_call`` was told of it."""
+        """Return the result of one request, after ``on_call`` was told of it."""
         started = time.monotonic()
         result = exchange()
         outcome = type(result).__name__ if isinstance(result, MoodleError) else "ok"
@@ -146,7 +146,7 @@ class Transport:
         *,
         duplicating: bool = False,
     ) -> object | MoodleError:
-        """Decoded JSON, or the error (returned, not raised: see the module's docstring)."""
+        """Send one request. Returns the decoded JSON or the error, which is not raised (see the module's docstring)."""
         form = [
             ("wstoken", self._secret.reveal()),
             ("wsfunction", function),
@@ -194,7 +194,7 @@ class Transport:
     def _post(
         self, session: requests.Session, request: requests.Request, timeouts: Timeouts
     ) -> responses.Answer | MoodleError:
-        """The complete answer, or why there is none."""
+        """Return the complete answer, or why there is none."""
         prepared = session.prepare_request(request)
         url = str(prepared.url)
         settings = session.merge_environment_settings(url, {}, True, self._verify, None)
@@ -240,7 +240,7 @@ class Transport:
 
 
 def _may_be_repeated(result: object) -> bool:
-    """Whether a read that ended like this is repeated at once.
+    """Return whether a read that ended like this is repeated at once.
 
     Not after a timeout: Moodle goes on working for a client that has left (measured on 4.5.6), so that a slow Moodle
     would do the same work again and again. Not if the site named a time to wait.

@@ -1,4 +1,4 @@
-"""A time limit for a block of code, by SIGALRM.
+"""Limits the time of a block of code with SIGALRM.
 
 A socket timeout limits each read only. A mail server that sends a few bytes now and then could block a worker forever.
 """

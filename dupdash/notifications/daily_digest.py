@@ -1,4 +1,4 @@
-"""The daily summary mail: notifications that a person gets once a day, and the day's figures for administrators."""
+"""Writes the daily summary mail: notifications for once a day, and the day's figures for administrators."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -91,7 +91,7 @@ def start_due_digests() -> None:
 
 
 def compose(digest: Digest) -> EmailMessage | None:
-    """The mail for a digest; None if it would be empty or has no recipient."""
+    """Return the mail for a digest; None if it would be empty or has no recipient."""
     person = digest.recipient
     summary = summary_of(digest)
     if not summary or not can_get_mail(person):
@@ -136,7 +136,7 @@ def summary_of(digest: Digest) -> Summary:
 
 
 def _subscribers() -> "QuerySet[User]":
-    """The people who get the daily figures, and those with notifications for a digest."""
+    """Return the people who get the daily figures, and those with notifications for a digest."""
     people = get_user_model().objects
     has_items = Notification.objects.filter(WITHOUT_DIGEST, recipient=OuterRef("pk"))
     chosen = Q(preferences__figures=True) | Exists(has_items)
@@ -191,7 +191,7 @@ def _items(notifications: "QuerySet[Notification]") -> Listing:
 
 
 def _short(summary: Summary) -> str:
-    """The most important counts, for the subject line."""
+    """Return the most important counts, for the subject line."""
     parts = [
         (summary.failed.count, "failed"),
         (summary.unresolved.count, "unresolved"),

@@ -1,4 +1,4 @@
-"""The mail that notifies one person of one event."""
+"""Writes the mail that notifies one person of one event."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -77,7 +77,7 @@ class MailedJob:
 
 
 def compose(notification: Notification) -> EmailMessage | None:
-    """The mail for a notification; None if it no longer applies or has no recipient."""
+    """Return the mail for a notification; None if it no longer applies or has no recipient."""
     person, event, topic = notification.recipient, notification.event, Topic(notification.topic)
     job = event.job
     if not can_get_mail(person) or not access.may_see(person, job):
@@ -115,7 +115,7 @@ def compose(notification: Notification) -> EmailMessage | None:
 
 
 def mail(person: "User", subject: str, body: str, *, identity: str, thread: str = "") -> EmailMessage:
-    """A mail that is marked as automatic, so that no program replies to it (RFC 3834)."""
+    """Return a mail that is marked as automatic, so that no program replies to it (RFC 3834)."""
     host = urlsplit(settings.SITE_URL).hostname or "localhost"
     headers = {"Message-ID": f"<{identity}@{host}>", "Auto-Submitted": "auto-generated"}
     if thread:
@@ -141,7 +141,7 @@ _VISIBILITY: dict[object, str] = {True: "students can see it", False: "students 
 
 
 def _partial(job: DuplicationJob) -> str:
-    """A short description of the partial course that a failed job left; "" if there is none."""
+    """Return a short description of the partial course that a failed job left; "" if there is none."""
     if not job.left_partial_course:
         return ""
     last = job.own_course or {}

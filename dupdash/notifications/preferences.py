@@ -1,4 +1,4 @@
-"""Which notifications a person gets, and how: their own choice, or the default of their role."""
+"""Decides which notifications a person gets, and how: by their own choice, or by the default of their role."""
 
 from collections.abc import Mapping
 from datetime import tzinfo
@@ -24,7 +24,7 @@ _OTHERS_ADMINISTRATOR: dict[Topic, When] = {**_OTHERS, **_PROBLEMS, Topic.APPROV
 
 
 def preferences_of(user: "User") -> Preferences:
-    """The saved preferences of a person, or an unsaved row with the defaults."""
+    """Return the saved preferences of a person, or an unsaved row with the defaults."""
     try:
         return user.preferences
     except Preferences.DoesNotExist:
@@ -32,13 +32,13 @@ def preferences_of(user: "User") -> Preferences:
 
 
 def own_topics(user: "User") -> dict[Topic, When]:
-    """For each topic, when this person is notified about their own copies."""
+    """Return for each topic when this person is notified about their own copies."""
     administrator = access.is_administrator(user)
     return _with_choices(_OWN_ADMINISTRATOR if administrator else _OWN, preferences_of(user).own)
 
 
 def others_topics(user: "User") -> dict[Topic, When]:
-    """For each topic, when this person is notified about copies of others; empty if they may not see those."""
+    """Return for each topic when this person is notified about copies of others; empty if they may not see those."""
     if not access.sees_all_jobs(user):
         return {}
     if access.is_administrator(user):
@@ -48,7 +48,7 @@ def others_topics(user: "User") -> dict[Topic, When]:
 
 
 def wants_figures(user: "User") -> bool:
-    """Whether this person gets the daily figures."""
+    """Return whether this person gets the daily figures."""
     if not access.sees_all_jobs(user):
         return False
     chosen = preferences_of(user).figures
@@ -56,7 +56,7 @@ def wants_figures(user: "User") -> bool:
 
 
 def chosen_zone(user: "User") -> ZoneInfo | None:
-    """The time zone that a person has chosen; None: use their browser's."""
+    """Return the time zone that a person has chosen; None: use their browser's."""
     name = preferences_of(user).time_zone
     try:
         return ZoneInfo(name) if name else None
@@ -66,7 +66,7 @@ def chosen_zone(user: "User") -> ZoneInfo | None:
 
 
 def zone_of(user: "User") -> tzinfo:
-    """The time zone for mails to a person: the one they chose, else the site's."""
+    """Return the time zone for mails to a person: the one they chose, else the site's."""
     return chosen_zone(user) or timezone.get_default_timezone()
 
 

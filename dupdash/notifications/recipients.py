@@ -27,7 +27,7 @@ class RecipientCache:
         self._requesters: dict[int, User | None] = {}
 
     def notifications(self, event: JobEvent) -> list[Notification]:
-        """The unsaved notifications of one event: at most one for each person and channel."""
+        """Return the unsaved notifications of one event: at most one for each person and channel."""
         return [
             Notification(event=event, recipient=person, channel=channel, topic=topic)
             for person, topic in self._recipients(event)
@@ -62,7 +62,7 @@ class RecipientCache:
 
 
 def watchers() -> "QuerySet[User]":
-    """The people whose role lets them see all copies."""
+    """Return the people whose role lets them see all copies."""
     names = (Role.ADMINISTRATOR.value, Role.HELP_DESK.value)
     seeing_all = get_user_model().objects.filter(groups__name__in=names).values("pk")
     return get_user_model().objects.filter(Q(pk__in=seeing_all) | Q(is_superuser=True))
@@ -74,7 +74,7 @@ def administrators() -> "QuerySet[User]":
 
 
 def reachable(people: "QuerySet[User]") -> "QuerySet[User]":
-    """The people who can sign in, with their preferences loaded."""
+    """Return the people who can sign in, with their preferences loaded."""
     return people.filter(is_active=True).select_related("preferences").order_by("pk")
 
 

@@ -17,14 +17,14 @@ _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\
 
 
 def one_line(text: str, longest: int = 0) -> str:
-    """The text on one line, without control characters, cut to ``longest`` characters if given."""
+    """Return the text on one line, without control characters, cut to ``longest`` characters if given."""
     harmless = "".join(" " if _is_control(character) else character for character in text)
     line = " ".join(harmless.split())
     return str(truncatechars(line, longest)) if longest else line
 
 
 def quoted(text: str) -> str:
-    """The text as a quotation: every line begins with ">", so that it cannot be mistaken for dupdash's own words."""
+    """Quote a text: every line begins with ">", so that it cannot be mistaken for dupdash's own words."""
     lines = text.strip().splitlines() or [""]
     return "\n".join(f"> {one_line(line)}".rstrip() for line in lines)
 

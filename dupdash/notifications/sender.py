@@ -160,14 +160,14 @@ def _give_up(item: Item, message: str) -> None:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether the server permanently (5xx) refused the address."""
+    """Return whether the server permanently (5xx) refused the address."""
     if not isinstance(error, smtplib.SMTPRecipientsRefused):
         return False
     return all(500 <= answer[0] < 600 for answer in error.recipients.values())
 
 
 def _connection(position: OutboxPosition) -> BaseEmailBackend | None:
-    """The configured mail backend. One that cannot be created is reported like an unreachable server."""
+    """Return the configured mail backend. One that cannot be created is reported like an unreachable server."""
     try:
         return get_connection()
     except Exception as error:

@@ -27,7 +27,7 @@ def send_due() -> None:
 
 
 def _delete_old() -> None:
-    """Once a day: delete notifications that are older than KEPT_FOR."""
+    """Delete notifications that are older than KEPT_FOR, once a day."""
     today = timezone.now().date()
     if not OutboxPosition.objects.filter(Q(cleaned_on__isnull=True) | Q(cleaned_on__lt=today)).update(cleaned_on=today):
         return

@@ -1,4 +1,4 @@
-"""The short message on a page: a copy of yours has ended, or a request waits for your approval."""
+"""Writes the short messages on pages: a person's copy has ended, or a request waits for the person's approval."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ class Toast:
 
 
 def toast_for(user: "User") -> Toast | None:
-    """One message for all unread notifications of a person, which count as read afterwards; None if there are none.
+    """Return one message for all unread notifications of a person, which then count as read; None if there are none.
 
     One query if there are none, two otherwise. If two pages poll at the same moment, each notification is shown once.
     """
@@ -79,7 +79,7 @@ def toast_for(user: "User") -> Toast | None:
 
 
 def _still_applies(row: Notification) -> bool:
-    """Whether the job is still in the state that the notification describes: others may have acted meanwhile."""
+    """Return whether the job is still in the state that the notification describes: others may have acted meanwhile."""
     state = row.event.job.state
     match row.topic:
         case Topic.APPROVAL:

@@ -1,4 +1,4 @@
-"""The topics of notifications. They are derived from job events; the code that moves a job sends nothing."""
+"""Derives the topics of notifications from job events. The code that changes a job sends no notifications."""
 
 from django.db.models import F, Q, TextChoices
 
@@ -52,7 +52,7 @@ NOTIFIABLE = (
 
 
 def topics_of(event: JobEvent) -> tuple[Topic, ...]:
-    """The topics of an event.
+    """Return the topics of an event.
 
     A request that needs approval has two topics: "requested" for its requester, "approval" for administrators.
     """

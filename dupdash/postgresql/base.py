@@ -15,7 +15,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
     connection: Any
 
     def is_usable(self) -> bool:
-        """Whether the connection is open. An idle server sends nothing, so readable means closed, or a last message."""
+        """Return whether the connection is open.
+
+        An idle server sends nothing, so readable means closed, or a last message.
+        """
         if self.connection is None or self.connection.closed:
             return False
         poll = select.poll()

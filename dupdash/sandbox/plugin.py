@@ -230,7 +230,7 @@ class PluginDuplications:
                 self._end(self._rows[duplicateid], "failed", "taskgone", "The task of the duplication is gone.")
 
     def other_than(self, duplicateid: str) -> str:
-        """The id of another duplication; where there is none, one that nobody knows."""
+        """Return the id of another duplication; where there is none, one that nobody knows."""
         with self._changed:
             return next((other for other in self._rows if other != duplicateid), secrets.token_hex(16))
 

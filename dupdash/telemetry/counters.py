@@ -28,7 +28,7 @@ LEASES_LOST = "leases_lost"
 
 @dataclass(frozen=True, order=True)
 class Event:
-    """What is counted: the natural key of a row of ``Counter``."""
+    """A kind of event that is counted: the natural key of a row of ``Counter``."""
 
     name: str
     subject: str = ""

@@ -1,4 +1,4 @@
-"""The request and the job that the current thread works on, for log lines and for calls to Moodle."""
+"""Stores which request and job the current thread works on, for log lines and for calls to Moodle."""
 
 import contextvars
 import logging
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from django.http import HttpRequest, HttpResponse
 
 HEADER = "X-Request-ID"
-# What a proxy in front may send; anything else is replaced, so that nobody writes what they like into the log.
+# The ids that a proxy may send. Other ids are replaced, so that a client cannot write arbitrary text into the log.
 _ACCEPTED = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 _request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
@@ -18,7 +18,7 @@ _job_id: contextvars.ContextVar[str] = contextvars.ContextVar("job_id", default=
 
 
 def current_request_id() -> str:
-    """The id of the web request that this thread answers, or whose job it runs; "" without one."""
+    """Return the id of the web request that this thread answers, or whose job it runs; "" without one."""
     return _request_id.get()
 
 
@@ -34,7 +34,7 @@ def logging_context(*, request_id: str = "", job_id: str = "") -> Iterator[None]
 
 
 class ContextFilter(logging.Filter):
-    """Adds ``request_id`` and ``job_id`` to each log record; what the record already names wins."""
+    """Adds ``request_id`` and ``job_id`` to each log record, unless the record already has them."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         for name, variable in (("request_id", _request_id), ("job_id", _job_id)):

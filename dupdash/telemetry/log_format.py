@@ -1,4 +1,4 @@
-"""The format of log lines: text for people, JSON for log collectors, and what must not be in either."""
+"""Formats log lines as text for people or JSON for log collectors, and removes what they must not contain."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ class WithoutQueries(logging.Filter):
 
 
 class OneLineFormatter(logging.Formatter):
-    """Text lines. A line break in a name from outside cannot start a line that looks like another record."""
+    """Writes each record as one line of text, so that a line break in a name cannot imitate another record."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         record.message = "".join(char if char.isprintable() else _escaped(char) for char in record.message)
@@ -28,7 +28,7 @@ class OneLineFormatter(logging.Formatter):
 
 
 class JsonLineFormatter(JsonFormatter):
-    """One JSON object a line: time, level, logger, message, and the ids of request and job where they are known."""
+    """Writes each record as a line of JSON: time, level, logger, message, and the known ids of request and job."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -40,7 +40,7 @@ class JsonLineFormatter(JsonFormatter):
         return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
-        """Leave out the ids where there are none."""
+        """Leave out the ids of request and job if they are unknown."""
         return {key: value for key, value in log_data.items() if value or key not in ("request_id", "job_id")}
 
 

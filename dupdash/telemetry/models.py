@@ -1,4 +1,4 @@
-"""The table in which all processes on all hosts add up what they count."""
+"""The database table in which all processes on all hosts add up their counts."""
 
 from django.db import models
 

@@ -34,7 +34,7 @@ def report_errors_to_sentry(dsn: str, *secrets: str) -> bool:
 
 
 def without_secrets(secrets: tuple[str, ...]) -> Callable[[Event, Hint], Event]:
-    """A filter for reports that replaces each secret."""
+    """Return a filter for reports that replaces each secret."""
 
     def replace(event: Event, hint: Hint) -> Event:
         text = json.dumps(event, default=str)

@@ -1,4 +1,4 @@
-"""The categories of the request form: a collapsible tree, a filter, and a suggestion for a new copy."""
+"""Offers the categories in the request form: as a tree, with a filter, and with a suggestion for the new copy."""
 
 import time
 from collections.abc import Iterable, Sequence
@@ -72,12 +72,12 @@ class CategoryChoices:
 
     @property
     def known(self) -> bool:
-        """Whether there is anything to choose from."""
+        """Whether there are any categories to choose from."""
         return bool(self.nodes or self.query)
 
 
 def categories(client: MoodleClient) -> tuple[Category, ...]:
-    """All categories, at most some minutes old; older ones if Moodle does not answer.
+    """Return all categories, at most some minutes old; older ones if Moodle does not answer.
 
     Raises MoodleError if Moodle does not answer, or shows no category. Without a working cache each call asks Moodle.
     """
@@ -99,7 +99,7 @@ def categories(client: MoodleClient) -> tuple[Category, ...]:
 def category_choices(
     all_of_them: Sequence[Category], user: "User", *, query: str = "", selected: int | None = None
 ) -> CategoryChoices:
-    """The matches of the filter; without a filter the tree, opened at the chosen category."""
+    """Return the matches of the filter; without a filter the tree, opened at the chosen category."""
     words = fold_text(query).split()
     if words:
         return _filtered(all_of_them, user, query.strip(), words, selected)
@@ -115,7 +115,7 @@ def category_choices(
 
 
 def children_of(category_id: int, all_of_them: Sequence[Category], user: "User") -> tuple[Sequence[Node], int]:
-    """The direct subcategories of a category, and how many are left out."""
+    """Return the direct subcategories of a category, and how many are left out."""
     node = _find(tree(all_of_them, user), category_id)
     if node is None:
         return (), 0
@@ -124,7 +124,7 @@ def children_of(category_id: int, all_of_them: Sequence[Category], user: "User")
 
 
 def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
-    """Moodle's tree of categories, reduced to those that this person may copy into.
+    """Return the tree of the categories that this person may copy into.
 
     Categories above one of them are shown and cannot be chosen, so that everybody knows which "Semester 1" is meant.
     """
@@ -141,19 +141,19 @@ def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
 
 
 def is_hidden(category_id: int | None, all_of_them: Iterable[Category]) -> bool:
-    """Whether a category, or one above it, is hidden from students."""
+    """Return whether a category, or one above it, is hidden from students."""
     known = {category.id: category for category in all_of_them}
     return any(step.visible is False for step in _steps(category_id, known))
 
 
 def path_of(category_id: int | None, all_of_them: Iterable[Category]) -> str:
-    """The names of a category and those above it: "Faculty of Science / 2027 Semester 1"; "" for none."""
+    """Return the names of a category and those above it: "Faculty of Science / 2027 Semester 1"; "" for none."""
     known = {category.id: category for category in all_of_them}
     return " / ".join(isolate(step.name) for step in _steps(category_id, known))
 
 
 def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Category], user: "User") -> int | None:
-    """The most likely category of a copy: the one of the source for a term that is so many years later.
+    """Return the most likely category of a copy: the one of the source for a term that is so many years later.
 
     "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists, else the source's own category.
     None if this person may not copy into either.
@@ -177,7 +177,7 @@ def _comparable(name: str) -> str:
 
 
 def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category]:
-    """A category and all above it, from the top."""
+    """Return a category and all above it, from the top."""
     category = known.get(category_id or 0)
     if category is None:
         return []
@@ -188,7 +188,7 @@ def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category
 def _filtered(
     all_of_them: Sequence[Category], user: "User", query: str, words: list[str], selected: int | None
 ) -> CategoryChoices:
-    """Each word must occur in the path. Categories whose own name begins with the first word come first."""
+    """Return each word must occur in the path. Categories whose own name begins with the first word come first."""
     known = {category.id: category for category in all_of_them}
     found: list[tuple[bool, int, Match]] = []
     for category in all_of_them:
@@ -245,7 +245,7 @@ def _fold(nodes: Iterable[Node]) -> None:
 
 
 def _first(nodes: list[Node], selected: int | None) -> tuple[list[Node], int]:
-    """The categories that are shown at once, always with the chosen or open one."""
+    """Return the categories that are shown at once, always with the chosen or open one."""
     if len(nodes) <= SIBLINGS:
         return nodes, 0
     kept = nodes[:SIBLINGS]

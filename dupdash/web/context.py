@@ -1,4 +1,4 @@
-"""The context of every page: the navigation, and the banner about the whole site.
+"""Adds the navigation and the banner about the whole site to the context of every page.
 
 Both are computed when a template first reads them; a polled part of a page reads neither.
 """
@@ -77,29 +77,29 @@ def navigation(request: HttpRequest) -> list[Entry]:
 
 
 def shortcuts(request: HttpRequest) -> bool:
-    """Whether this person uses the key "/" to go to the search."""
+    """Return whether this person uses the key "/" to go to the search."""
     return preferences_of(request.user).shortcuts if request.user.is_authenticated else False
 
 
 def _waiting(name: str) -> int:
-    """The number that the entry shows: items that wait for this person."""
+    """Return the number that the entry shows: items that wait for this person."""
     if name != "approvals":
         return 0
     return DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
 
 
 def time_zone(request: HttpRequest) -> ZoneInfo | None:
-    """The time zone this person has chosen; None: the browser's, and without scripts the site's."""
+    """Return the time zone this person has chosen; None: the browser's, and without scripts the site's."""
     return chosen_zone(request.user) if request.user.is_authenticated else None
 
 
 def banner_seen(request: HttpRequest) -> str:
-    """Identifies the banner that a page shows, so that the page can ask for a new one."""
+    """Return a fingerprint of the banner, which the page sends with its polls to get a changed banner."""
     return digest(banner(request))
 
 
 def banner(request: HttpRequest) -> Banner | None:
-    """The notice that copying is paused; administrators also read what to do."""
+    """Return the notice that copying is paused; administrators also read what to do."""
     if not access.has_role(request.user):
         return None
     health = health_of(request)

@@ -1,4 +1,4 @@
-"""Converters for the parts of addresses."""
+"""The URL converter for the ids of jobs."""
 
 import re
 
@@ -16,5 +16,5 @@ class JobId:
 
 
 def is_job_id(text: str) -> bool:
-    """Whether a text can be the id of a job."""
+    """Return whether a text can be the id of a job."""
     return re.fullmatch(JobId.regex, text) is not None

@@ -1,4 +1,4 @@
-"""The courses that the request form offers as a source: found, ranked, and marked if they are incomplete copies."""
+"""Finds and ranks the courses that the request form offers as a source, and marks incomplete copies."""
 
 import contextlib
 import logging
@@ -64,7 +64,7 @@ class Found:
 
 
 def find_source(query: str, source: str, user: "User", client: MoodleClient) -> Found:
-    """The result of a search, and the chosen course (``source`` is its id); raises MoodleError.
+    """Return the result of a search, and the chosen course (``source`` is its id); raises MoodleError.
 
     Faculty see only the courses that they teach, even before they search. Raises NotAllowed if it is unknown who they
     are in Moodle.
@@ -80,7 +80,7 @@ def find_source(query: str, source: str, user: "User", client: MoodleClient) -> 
 
 
 def find_courses(text: str, client: MoodleClient) -> Found:
-    """Courses by id, by short name, and by part of a name, the best match first; raises MoodleError."""
+    """Find courses by id, short name, or a part of a name, the best match first. Raises MoodleError."""
     text = text.strip()
     if not text:
         return Found()
@@ -109,7 +109,7 @@ def remember_choice(choice: Choice, user: "User", client: MoodleClient) -> None:
 
 
 def remembered_choice(source: str, user: "User", site_url: str) -> Choice | None:
-    """The chosen course as far as it is known without Moodle: its names, or only its id; None for none."""
+    """Return the chosen course as far as it is known without Moodle: its names, or only its id; None for none."""
     number = as_id(source)
     if number is None:
         return None
@@ -126,13 +126,13 @@ def _choice_key(course_id: int, user: "User", site_url: str) -> str:
 
 
 def _ways_to_write(text: str) -> list[str]:
-    """The text as typed, and without punctuation, so that “Bio-101” finds BIO101."""
+    """Return the text as typed, and without punctuation, so that “Bio-101” finds BIO101."""
     squeezed = re.sub(r"[\s\W_]+", "", text)
     return [text] if squeezed == text or not squeezed or " " in text else [text, squeezed]
 
 
 def _ranked(courses: Iterable[Course], text: str) -> list[Course]:
-    """Exact short names, then those that begin like it, then full names, then the rest; incomplete courses last."""
+    """Sort courses: exact short names, short names with this beginning, full names, others; incomplete courses last."""
     courses = list(courses)
     incomplete = _incomplete(course.id for course in courses)
     number, sought, squeezed = as_id(text), fold_text(text), _squeezed(text)
@@ -165,7 +165,7 @@ def _squeezed(text: str) -> str:
 
 
 def _incomplete(course_ids: Iterable[int]) -> dict[int, str]:
-    """The courses among these that are partial or still being made, each with its warning."""
+    """Return the courses among these that are partial or still being made, each with its warning."""
     left = Q(state=State.FAILED, course_deleted_at__isnull=True) & ~Q(proof=Proof.NONE)
     jobs = DuplicationJob.objects.filter(left | Q(state__in=BUSY), course_id__in=list(course_ids))
     return {
@@ -206,7 +206,7 @@ def _where(category: str, course: Course) -> str:
 
 
 def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
-    """The courses that a person teaches, all or those that match a search."""
+    """Return the courses that a person teaches, all or those that match a search."""
     text = fold_text(query.strip())
     own = {course.id: course for course in _taught(person, client) if _fits(course, text)}
     if text:
@@ -218,7 +218,7 @@ def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
 
 
 def _search(text: str, client: MoodleClient) -> tuple[Course, ...] | None:
-    """The result of Moodle's search; None if the search could break a copy that Moodle is creating."""
+    """Return the result of Moodle's search; None if the search could break a copy that Moodle is creating."""
     if job_that_may_be_newborn(text) is not None:
         return None
     return client.search_courses(text, perpage=RANKED)
@@ -252,7 +252,7 @@ def _fits(course: Course, text: str) -> bool:
 
 
 def _chosen_course(source: str, person: int | None, client: MoodleClient) -> Choice | None:
-    """The course that is chosen in the form, if this person may choose it."""
+    """Return the course that is chosen in the form, if this person may choose it."""
     number = as_id(source)
     course = client.course_by_id(number) if number is not None else None
     if course is None or (person is not None and not _teaches(person, course)):

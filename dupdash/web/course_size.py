@@ -1,4 +1,4 @@
-"""The size of a source: its sections and activities, for the preview."""
+"""Reads the size of a source for the preview: its sections and activities."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class Size:
 
 
 def size_of(course_id: int, client: MoodleClient) -> Size | None:
-    """At most some minutes old; None if Moodle cannot list the contents of this course. Raises MoodleError.
+    """Return the size of a course, cached for some minutes, or None if Moodle cannot list it. Raises MoodleError.
 
     One broken plugin can prevent that; the course can be copied nevertheless.
     """
@@ -71,7 +71,7 @@ def _measured(contents: Contents) -> Size:
 
 
 def of_each_label(dates: Iterable[ActivityDate], most: int) -> tuple[ActivityDate, ...]:
-    """The soonest dates, with each label among them: ten assignments may open before the first is due."""
+    """Return the soonest dates, with each label among them: ten assignments may open before the first is due."""
     soonest = sorted(dates, key=lambda one: one.moment)
     first = {one.label: one for one in reversed(soonest)}.values()
     others = [one for one in soonest if one not in first]

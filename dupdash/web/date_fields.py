@@ -1,4 +1,4 @@
-"""The form field for days, and their first and last moments in the site's time zone (``TIME_ZONE``)."""
+"""The form field for days, and functions for the start and end of a day in the site's time zone (``TIME_ZONE``)."""
 
 from datetime import date, datetime, time, timedelta
 
@@ -15,7 +15,7 @@ def start_of(day: date) -> datetime:
 
 
 def end_of(day: date) -> datetime:
-    """The first moment after this day."""
+    """Return the time at which this day ends, which is the start of the next day."""
     return start_of(day + timedelta(days=1))
 
 
@@ -24,7 +24,7 @@ def today() -> date:
 
 
 def day_in(text: str) -> date | None:
-    """The day in a text of the browser's date picker; None if it is not a day."""
+    """Return the day in a text of the browser's date picker; None if it is not a day."""
     try:
         return date.fromisoformat(text)
     except ValueError:

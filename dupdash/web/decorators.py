@@ -1,4 +1,4 @@
-"""The decorators of every view except the sign-in: they apply the permissions before the view runs."""
+"""Checks permissions before a view runs, with decorators for every view except the sign-in."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -70,8 +70,10 @@ def part_of(
 ) -> Callable[
     [Callable[Concatenate[PersonRequest, P], HttpResponse]], Callable[Concatenate[PersonRequest, P], HttpResponse]
 ]:
-    """Mark a view as a part of ``page``, which has the same arguments. A browser that opens its address gets the
-    page."""
+    """Mark a view as a part of ``page``, which has the same arguments.
+
+    A browser that opens the URL of the part is redirected to the page.
+    """
 
     def decorate(
         view: Callable[Concatenate[PersonRequest, P], HttpResponse],
@@ -86,7 +88,7 @@ def part_of(
 
 
 def _is_opened_directly(request: HttpRequest) -> bool:
-    """Whether a browser opened the address of a part of a page, instead of the page that polls it."""
+    """Return whether a browser opened the address of a part of a page, instead of the page that polls it."""
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     # htmx accepts everything; a browser that navigates asks for HTML.
     return not htmx and "text/html" in request.headers.get("Accept", "")
@@ -115,7 +117,7 @@ def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
 
 
 def _page_of(htmx: HtmxDetails) -> str:
-    """The page that requested a part of itself. The header is untrusted."""
+    """Return the page that requested a part of itself. The header is untrusted."""
     try:
         return htmx.current_url_abs_path or "/"
     except ValueError:

@@ -53,7 +53,7 @@ class EarlierCopies:
 
 
 def earlier_copies(source_id: int, target: Target, user: "User") -> EarlierCopies:
-    """Copies of this source to the same term: into the same category, or with a name for the same term.
+    """Return earlier copies of this source to the same term: into the same category, or with a name for this term.
 
     Failed, cancelled and refused jobs and deleted copies do not count.
     """

@@ -30,7 +30,7 @@ class FormChoices:
 
 
 def form_choices(form: RequestForm, before: DuplicationJob | None, user: "User") -> FormChoices:
-    """The choices of the whole form. A chosen course is shown even if Moodle does not answer."""
+    """Return the choices of the whole form. A chosen course is shown even if Moodle does not answer."""
     choices = FormChoices()
     source = form.value("source")
     with problems_shown(choices, user), open_client() as client:
@@ -53,7 +53,7 @@ def _known_without_moodle(source: str, before: DuplicationJob | None, user: "Use
 
 @contextmanager
 def problems_shown(choices: FormChoices, user: "User") -> Iterator[None]:
-    """If Moodle does not answer, show the page without these choices, and say why."""
+    """Turn errors of Moodle in the ``with`` block into a message, so that the page is shown without these choices."""
     try:
         yield
     except NotAllowed as refusal:

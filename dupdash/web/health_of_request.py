@@ -1,4 +1,4 @@
-"""The health of the Moodle site, read once for each request."""
+"""Reads the stored health of the Moodle site, once for each request."""
 
 from django.http import HttpRequest
 
@@ -6,7 +6,7 @@ from dupdash.duplication.models import MoodleHealth
 
 
 def health_of(request: HttpRequest) -> MoodleHealth:
-    """The stored health; an empty one before the first contact."""
+    """Return the stored health; an empty one before the first contact."""
     known: MoodleHealth | None = getattr(request, "_moodle_health", None)
     if known is None:
         known = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()

@@ -14,7 +14,7 @@ NOT_KEPT = frozenset({"csrfmiddlewaretoken", "owner"})
 
 
 def owner_mark(user: "User") -> str:
-    """Marks a form as this person's, so that nobody else sees the input."""
+    """Return a signed mark that names the person who fills in a form, so that nobody else gets the input."""
     return signing.dumps(user.pk, salt=SALT)
 
 
@@ -29,13 +29,13 @@ def keep(request: HttpRequest) -> bool:
 
 
 def is_kept(request: HttpRequest, path: str) -> bool:
-    """Whether a form is kept for the page at this address."""
+    """Return whether a form is kept for the page at this address."""
     kept = request.session.get(KEY)
     return isinstance(kept, dict) and kept.get("path") == path
 
 
 def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None:
-    """The form that is kept for this page and person, once; it is dropped if somebody else signed in."""
+    """Return the form that is kept for this page and person, once; it is dropped if somebody else signed in."""
     if not is_kept(request, request.get_full_path()):
         return None
     kept = request.session.pop(KEY)
@@ -43,7 +43,7 @@ def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None
 
 
 def comes_from_own_page(request: HttpRequest) -> bool:
-    """Whether a page of this site sent the request, according to the browser."""
+    """Return whether a page of this site sent the request, according to the browser."""
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site == "same-origin"

@@ -60,7 +60,7 @@ class Year:
 
 
 def raised(name: str, years: int = 1, *, today: date | None = None) -> str | None:
-    """The name with its latest year raised everywhere; None for a name without a year."""
+    """Return the name with its latest year raised everywhere; None for a name without a year."""
     found = list(years_in(name, today=today))
     if not found:
         return None
@@ -73,7 +73,7 @@ def raised(name: str, years: int = 1, *, today: date | None = None) -> str | Non
 def suggest(
     fullname: str, shortname: str, is_free: Callable[[str], bool], *, today: date | None = None
 ) -> Names | None:
-    """Names for a copy of a course with these names; the short name ``is_free``. None if none was found.
+    """Suggest names for a copy of a course with these names. The short name ``is_free``. None if no name was found.
 
     If the source names a term, the new full name names the new term, because courses with equal names are confusing.
     """
@@ -97,7 +97,7 @@ def suggest(
 
 
 def _with_term(fullname: str, shortname: str, today: date | None) -> str:
-    """A full name without a year, followed by the term of the short name: "Introduction to Biology (2027S1)"."""
+    """Return a full name without a year, followed by the term of the short name: "Introduction to Biology (2027S1)"."""
     shortname = in_one_language(shortname)
     year = max(years_in(shortname, today=today), key=lambda year: year.value, default=None)
     if year is None:
@@ -111,12 +111,12 @@ def _with_term(fullname: str, shortname: str, today: date | None) -> str:
 
 
 def years_in(name: str, *, today: date | None = None) -> Iterator[Year]:
-    """The years in a name, without course numbers and distant years."""
+    """Return the years in a name, without course numbers and distant years."""
     return _years(name, (today or date.today()).year)  # noqa: DTZ011 - a year needs no time zone
 
 
 def _cut_before(name: str, ending: str, longest: int) -> str:
-    """The name, shortened to leave room for an ending; a long multi-language name is reduced to one language."""
+    """Return the name, shortened to leave room for an ending; a long multi-language name is reduced to one language."""
     left = longest - len(ending)
     if len(name) <= left:
         return name

@@ -1,4 +1,4 @@
-"""The table of permissions: who may open which address. Every view with ``permission_required`` uses it.
+"""The table of permissions: who may open which URL. Every view with ``permission_required`` uses it.
 
 ``accounts/access.py`` decides about people and jobs. Nobody may open an address that is missing here.
 """

@@ -30,13 +30,13 @@ def see_other(to: str, *arguments: object) -> SeeOther:
 
 
 def partial(request: HttpRequest, template: str, context: Mapping[str, object], *, last: bool = False) -> HttpResponse:
-    """A part of a page, which no cache may store; ``last`` ends the polling."""
+    """Return a part of a page, which no cache may store; ``last`` ends the polling."""
     response = render(request, template, context, status=HTMX_STOP_POLLING if last else 200)
     return no_store(response)
 
 
 def no_content() -> HttpResponse:
-    """Nothing changed: htmx swaps nothing."""
+    """Return an empty answer (204), after which htmx changes nothing on the page."""
     return no_store(HttpResponse(status=204))
 
 

@@ -1,4 +1,4 @@
-"""A cache for answers of Moodle that never breaks a page.
+"""Caches answers of Moodle without ever breaking a page.
 
 If the cache fails (no table, no Redis, an older format), the page asks Moodle instead.
 """

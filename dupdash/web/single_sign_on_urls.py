@@ -1,4 +1,4 @@
-"""The addresses of single sign-on, which are there where OIDC_ISSUER or SAML_METADATA_FILE is set, for everybody."""
+"""The URLs of single sign-on, which exist only if OIDC_ISSUER or SAML_METADATA_FILE is set."""
 
 from django.urls import path
 from django.views.generic import RedirectView

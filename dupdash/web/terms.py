@@ -1,4 +1,4 @@
-"""The term that a course name is for: its year and the word beside it, such as "2027s1" in BIO101-2027S1."""
+"""Finds the term in a course name: the year and the word beside it, such as "2027s1" in BIO101-2027S1."""
 
 import re
 
@@ -11,7 +11,7 @@ _AFTER = re.compile(rf"[ _./-]?({_WORDS})(?:[ _-]?(\d))?(?![^\W_])", re.IGNORECA
 
 
 def terms_in(name: str) -> frozenset[str]:
-    """The terms that a name holds, each written the same way in all names; empty for a name without a year."""
+    """Return the terms that a name holds, each written the same way in all names; empty for a name without a year."""
     found = set()
     for year in years_in(name):
         word = _AFTER.match(name, year.end) or _BEFORE.search(name[: year.start])
@@ -20,7 +20,7 @@ def terms_in(name: str) -> frozenset[str]:
 
 
 def same_term(shortname: str, fullname: str, other_shortname: str, other_fullname: str) -> bool:
-    """Whether two copies of a course are named for the same term; the full names count where a short one has none."""
+    """Return whether two copies of a course have names for the same term. Full names count if a short name has none."""
     term = terms_in(shortname) or terms_in(fullname)
     other = terms_in(other_shortname) or terms_in(other_fullname)
     return bool(term & other)

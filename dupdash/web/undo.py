@@ -1,4 +1,4 @@
-"""A message with a button that undoes what it reports; ``components/_messages.html`` shows it."""
+"""Adds messages with a button to undo the reported action. ``components/_messages.html`` shows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def offer_undo(
 
 
 def undo_of(extra_tags: str | None) -> Undo | None:
-    """The button of a message; None for a message without one."""
+    """Return the button of a message; None for a message without one."""
     if not extra_tags or not extra_tags.startswith(PREFIX):
         return None
     seconds, _, address = extra_tags.removeprefix(PREFIX).partition(":")

@@ -1,4 +1,4 @@
-"""The addresses of the dashboard. ``permissions.py`` says under the same names who may open each."""
+"""The URLs of the dashboard. ``permissions.py`` says for each URL name who may open it."""
 
 from django.urls import URLPattern, URLResolver, include, path, register_converter
 

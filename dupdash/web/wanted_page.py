@@ -1,4 +1,4 @@
-"""The page that somebody wanted before the sign-in."""
+"""Finds the page to open after the sign-in."""
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -6,7 +6,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 
 def wanted_page(request: HttpRequest) -> str:
-    """The value of ``next``; the overview in place of another site."""
+    """Return the value of ``next``, or the overview if it leads to another site."""
     wanted = request.GET.get("next", "")
     if url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure()):
         return wanted

@@ -66,7 +66,7 @@ def _ensure_venv() -> None:
 
 
 def _works() -> bool:
-    """Whether the Python of ``.venv`` exists and runs. After an upgrade of the system's Python it may not."""
+    """Return whether the Python of ``.venv`` exists and runs. After an upgrade of the system's Python it may not."""
     if not PYTHON.exists():
         return False
     check = "import sys, pip; sys.exit(0 if sys.version_info >= (3, 11) else 1)"
@@ -89,7 +89,7 @@ def _ensure_packages(requirements: str) -> None:
 
 
 def _fingerprint(requirements: str) -> str:
-    """A hash of the requirements file and of the file that it includes."""
+    """Return a hash of the requirements file and of the file that it includes."""
     names = [requirements] if requirements == RUNTIME else [requirements, RUNTIME]
     return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
 
 
 def new_version(folder: Path) -> Path:
-    """A copy of the program with an additional migration."""
+    """Return a copy of the program with an additional migration."""
     copy = folder / "new"
     for part in ("dupdash", "templates", "static"):
         shutil.copytree(HERE / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))

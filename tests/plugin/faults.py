@@ -172,7 +172,7 @@ def in_restore(id: str, row: dict[str, str]) -> bool:
 
 
 def between(id: str, row: dict[str, str]) -> bool:
-    """Whether the backup is complete and the plugin has hidden the course in it, right before it creates the course."""
+    """Return whether the backup is complete and the plugin has hidden the course in it, before it creates the copy."""
     try:
         text = (DATA / "temp" / "backup" / id / "course" / "course.xml").read_text()
     except OSError:

@@ -47,7 +47,7 @@ def store_answer(job: DuplicationJob, lease: Lease, answer: Duplicated, evidence
 
 
 def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str, Any]:
-    """The columns of a job that change with Moodle's answer. ``evidence``: after ``apply_answer``."""
+    """Return the columns of a job that change with Moodle's answer. ``evidence``: after ``apply_answer``."""
     now = timezone.now()
     changes: dict[str, Any] = {
         "evidence": evidence.to_json(),
@@ -64,7 +64,7 @@ def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str
 def outcome_of_error(
     job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence
 ) -> tuple[Outcome, CopyEvidence]:
-    """The outcome after an error, and the evidence after one more round of lookups.
+    """Return the outcome after an error, and the evidence after one more round of lookups.
 
     A proxy may have replaced Moodle's answer with one that says "nothing was started", or the error may come from the
     middle of a restore. The lookups are the better evidence.
@@ -80,14 +80,14 @@ def outcome_of_error(
 
 
 def ended_by_moodle(error: errors.MoodleError) -> bool:
-    """Whether Moodle itself sent the error. Then Moodle has ended the request."""
+    """Return whether Moodle itself sent the error. Then Moodle has ended the request."""
     return bool(error.errorcode) or isinstance(error, errors.UnknownRefusal)
 
 
 def _look_up_once_more(
     job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence
 ) -> tuple[CopyEvidence, bool]:
-    """The evidence after one more round of lookups, and whether Moodle answered them.
+    """Return the evidence after one more round of lookups, and whether Moodle answered them.
 
     This looks up the requested short name once. After Moodle's own error the request has ended, so the lookup breaks
     nothing. After a proxy's error the lookup hardly ever meets the few dangerous milliseconds. If Moodle answers that
@@ -143,7 +143,7 @@ def _meaning(
 
 
 def _something_began(error: errors.NothingStarted, evidence: CopyEvidence) -> bool:
-    """Whether a course was seen that this request may have created, although the error says that nothing was started.
+    """Return whether a course was seen that this request may have created, although its error denies this.
 
     A new course under a temporary name may come from anybody. It does not count if Moodle itself proves that nothing
     was started (rule 3), or if two backups collided.
@@ -157,7 +157,7 @@ def _something_began(error: errors.NothingStarted, evidence: CopyEvidence) -> bo
 
 
 def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
-    """The outcome of ``invalidrecord``: a category is missing, or the site does not know the function (measured)."""
+    """Return the outcome of ``invalidrecord``: a category is missing, or the site lacks the function (measured)."""
     try:
         site = ask_site(client)
     except errors.MoodleError as error:

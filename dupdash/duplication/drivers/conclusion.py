@@ -53,7 +53,7 @@ ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
 
 
 def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outcome | None:
-    """The outcome of a job according to a report. None: the copy is not finished, or the site does not answer now.
+    """Return the outcome of a job according to a report, or None if the copy is not finished or no answer came.
 
     Raises StaleJob if another process changed the job, and ConfigurationFault.
     """
@@ -80,7 +80,7 @@ def _unknown_id(job: DuplicationJob, detail: str) -> Outcome:
 
 
 def _from_result(job: DuplicationJob, status: AsyncStatus, client: MoodleClient) -> Outcome | None:
-    """The outcome from the site's result; None if the result contradicts the status or belongs to another copy."""
+    """Return the outcome from the site's result, or None if it contradicts the status or belongs to another copy."""
     try:
         with open_async_client() as site:
             result = site.async_duplicate_result(job.duplicate_id)
@@ -100,7 +100,7 @@ def _from_result(job: DuplicationJob, status: AsyncStatus, client: MoodleClient)
 def _finished(
     job: DuplicationJob, status: AsyncStatus, course_id: int, report: CopyReport | None, client: MoodleClient
 ) -> Outcome:
-    """The outcome if the result names a course. One lookup confirms that the course has the requested names."""
+    """Return the outcome if the result names a course. One lookup confirms that the course has the requested names."""
     course, expected, now = client.course_by_id(course_id), expected_copy_after_sending(job), time.time()
     shown = (CourseSnapshot.from_course(course),) if course is not None else ()
     answered = apply_answer(evidence_of(job), course_id, now)

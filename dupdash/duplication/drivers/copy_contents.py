@@ -10,7 +10,7 @@ NOT_LISTED = Contents(sections=(Section(id=0, number=0, name="", modules=()),), 
 
 
 def contents_of_copy(client: MoodleClient, course_id: int) -> Contents:
-    """The contents of the course; NOT_LISTED if an activity makes Moodle answer ``invalidresponse``. Raises
+    """Return the contents of the course; NOT_LISTED if an activity makes Moodle answer ``invalidresponse``. Raises
     MoodleError.
 
     An empty course has no activity, so this answer proves that contents were restored.

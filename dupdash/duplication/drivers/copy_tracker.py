@@ -133,7 +133,7 @@ class CopyEvidence:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "CopyEvidence":
-        """The evidence that ``to_json`` returned; an empty dictionary is no evidence."""
+        """Return the evidence that ``to_json`` returned; an empty dictionary is no evidence."""
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
         return cls(**{**known, "courses": tuple(TrackedCourse(**course) for course in stored.get("courses", []))})
 
@@ -149,7 +149,7 @@ class Verdict(StrEnum):
 
 
 def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
-    """The evidence after one more round of lookups. An outdated observation can add a proof, but changes nothing
+    """Return the evidence after one more round of lookups. An outdated observation can add a proof, but changes nothing
     else."""
     courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
     for snapshot in observation.courses:
@@ -172,7 +172,7 @@ def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observatio
 
 
 def apply_answer(evidence: CopyEvidence, course_id: int, at: float) -> CopyEvidence:
-    """The evidence after Moodle's answer named a course, before a lookup confirms it.
+    """Return the evidence after Moodle's answer named a course, before a lookup confirms it.
 
     Another course that was proven so far becomes a candidate.
     """
@@ -185,7 +185,7 @@ def apply_answer(evidence: CopyEvidence, course_id: int, at: float) -> CopyEvide
 
 
 def judge(evidence: CopyEvidence, partial_after: float, hidden_after: float = 60.0) -> Verdict:
-    """The verdict on a copy.
+    """Return the verdict on a copy.
 
     ``partial_after``: seconds for which an incomplete course must not change before it counts as partial. A healthy
     copy does not change for a third of its duration, so this should be one whole expected duration. ``hidden_after``:
@@ -211,17 +211,17 @@ def judge(evidence: CopyEvidence, partial_after: float, hidden_after: float = 60
 
 
 def is_likely(course: TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Whether a candidate is probably the copy: in the requested category, and seen with a temporary name."""
+    """Return whether a candidate is probably the copy: in the requested category, and seen with a temporary name."""
     return course.category_id == expected.category_id and course.renamed and not course.missing
 
 
 def is_empty_shell(sections: int, activities: int) -> bool:
-    """Whether a course has at most the first section, which Moodle creates as soon as anybody opens the course."""
+    """Return whether a course has at most the first section, which Moodle creates when anybody opens the course."""
     return sections <= 1 and not activities
 
 
 def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Whether a course matches the request: short name, full name and category.
+    """Return whether a course matches the request: short name, full name and category.
 
     The short name alone is not enough: somebody else may have taken it between our lookup and our request.
     """
@@ -234,7 +234,7 @@ def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCo
 
 
 def has_requested_names(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Whether a course has the requested names, not temporary ones.
+    """Return whether a course has the requested names, not temporary ones.
 
     The short name decides. If the requested short name could be a temporary one, the full name must match, too.
     """
@@ -257,7 +257,7 @@ def _prove(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observat
 
 
 def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: CourseSnapshot) -> CopyEvidence:
-    """The evidence after a lookup showed the course that Moodle's answer names.
+    """Return the evidence after a lookup showed the course that Moodle's answer names.
 
     Moodle answers at the very end, so this course must have the requested names. If another course matches the request,
     this one must match it, too. Otherwise the answer belongs to another request, and is dropped.
@@ -271,7 +271,7 @@ def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: Co
 
 
 def _compare(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: CourseSnapshot, at: float) -> TrackedCourse:
-    """A tracked course after one more snapshot.
+    """Return a tracked course after one more snapshot.
 
     The time between two lookups counts for ``expected.gap`` seconds at most, because Moodle may have been down or a
     clock may have been set meanwhile. Otherwise a healthy copy could seem unchanged for too long.

@@ -33,13 +33,13 @@ CANDIDATES_FOLLOWED = 5
 
 
 def first_temporary_names(job: DuplicationJob) -> list[str]:
-    """The temporary names that are always part of a baseline."""
+    """Return the temporary names that are always part of a baseline."""
     names = _counted_names(job, job.source_shortname)
     return list(islice(names, NAMES_BEYOND + 1))
 
 
 def _counted_names(job: DuplicationJob, source_shortname: str) -> Iterator[str]:
-    """The temporary names SRC_1, SRC_2, …, without those that must not be looked up now."""
+    """Return the temporary names SRC_1, SRC_2, …, without those that must not be looked up now."""
     counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
     skipped = names_not_to_look_up(job, counted)
     return (name for name in counted if name not in skipped)
@@ -52,7 +52,7 @@ def take_baseline(
     of_others: Iterable[int] = (),
     known: Mapping[str, tuple[Course, ...]] | None = None,
 ) -> dict[str, list[str] | list[int]]:
-    """The temporary names up to the first free one and a few more, and the ids of the courses that have them.
+    """Return the temporary names up to the first free one and a few more, and the ids of the courses that have them.
 
     Restore will give the copy the first of these names that is free at that moment. Moodle has no cheap way to ask for
     the highest course id, so the ids under these names distinguish the copy from earlier courses. ``of_others``: the
@@ -72,13 +72,13 @@ def take_baseline(
 
 
 def expected_copy_after_sending(job: DuplicationJob) -> ExpectedCopy:
-    """The expected copy of a job that was sent some time ago: other jobs may have made their copies since."""
+    """Return the expected copy of a job that was sent some time ago: other jobs may have made their copies since."""
     target = expected_copy(job)
     return replace(target, not_ours=target.not_ours | courses_of_other_jobs(job))
 
 
 def expected_copy(job: DuplicationJob) -> ExpectedCopy:
-    """The expected copy of a job until its course was seen. No other copy of its source is sent before that."""
+    """Return the expected copy of a job until its course was seen. No other copy of its source is sent before that."""
     return ExpectedCopy(
         shortname=job.shortname,
         fullname=job.fullname,
@@ -90,26 +90,32 @@ def expected_copy(job: DuplicationJob) -> ExpectedCopy:
 
 
 def courses_of_other_jobs(job: DuplicationJob) -> set[int]:
-    """The courses that are proven to be copies of this source by other jobs. They had the same temporary names."""
+    """Return the courses that are proven to be copies of this source by other jobs.
+
+    They had the same temporary names.
+    """
     others = DuplicationJob.objects.filter(source_id=job.source_id).exclude(pk=job.pk).exclude(proof=Proof.NONE)
     return {course_id for course_id in others.values_list("course_id", flat=True) if course_id is not None}
 
 
 def temporary_names(job: DuplicationJob) -> list[str]:
-    """The temporary names that were looked up before sending."""
+    """Return the temporary names that were looked up before sending."""
     names: list[str] = (job.baseline or {}).get("names", [])
     return names
 
 
 def safe_names(job: DuplicationJob, names: Iterable[str]) -> list[str]:
-    """The names, of ``names``, that no sent job requested, because a lookup could break that job's copy."""
+    """Return the names, of ``names``, that no sent job requested, because a lookup could break that job's copy."""
     wanted = list(dict.fromkeys(names))
     skipped = names_not_to_look_up(job, wanted)
     return [name for name in wanted if name not in skipped]
 
 
 def most_likely_temporary_name(job: DuplicationJob) -> tuple[str, ...]:
-    """The first temporary name that was free before sending. Restore uses it unless the matching full name is taken."""
+    """Return the first temporary name that was free before sending.
+
+    Restore uses it unless the matching full name is taken.
+    """
     return tuple(temporary_names(job)[-NAMES_BEYOND - 1 :][:1])
 
 
@@ -118,7 +124,7 @@ def evidence_of(job: DuplicationJob) -> CopyEvidence:
 
 
 def course_due_at(job: DuplicationJob) -> datetime:
-    """When the course of a sent job is overdue: after three times the expected backup, and at least a minute.
+    """Return when the course of a sent job is overdue: after three times the expected backup, and at least a minute.
 
     From then on a job whose answer was lost does not block its source any more. Its requested short name may be looked
     up occasionally: the lookup is very unlikely to meet the few milliseconds in which it breaks the copy.
@@ -133,7 +139,7 @@ def course_due_at(job: DuplicationJob) -> datetime:
 
 
 def may_look_up_requested_name(job: DuplicationJob, evidence: CopyEvidence) -> bool:
-    """Whether the requested short name may be looked up without the risk of breaking the copy.
+    """Return whether the requested short name may be looked up without the risk of breaking the copy.
 
     Always after Moodle has ended the request. Otherwise only when the course is overdue, no candidate changes, and the
     last such lookup was long enough ago (docs/architecture.md, "Evidence").
@@ -159,7 +165,7 @@ def observe_copy(
     requested_name: bool = False,
     contents: bool = True,
 ) -> Observation:
-    """One round of lookups: known courses by their ids, then the given temporary names, then the requested short name.
+    """Make a round of lookups: known courses by their ids, then the given temporary names, then the requested name.
 
     ``contents``: read the contents of all courses found, which is expensive (0.3 s for 307 activities). Otherwise they
     are read only for a course with the requested names, to find out whether it is complete. ``requested_name``: only if
@@ -205,7 +211,7 @@ def _followed(evidence: CopyEvidence) -> list[int]:
 
 
 def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[str, Any]:
-    """The columns of a job that change with the evidence of a lookup that Moodle just answered."""
+    """Return the columns of a job that change with the evidence of a lookup that Moodle just answered."""
     now = timezone.now()
     changes: dict[str, Any] = {"evidence": evidence.to_json(), "last_response_at": now}
     expected = expected_copy(job)
@@ -239,7 +245,10 @@ def record_evidence(
 
 
 def _milestone(job: DuplicationJob, changes: Mapping[str, Any], evidence: CopyEvidence) -> tuple[str, str, int] | None:
-    """The event of a milestone: kind, reason and course. If one lookup showed two milestones, the first is recorded."""
+    """Return the event of a milestone: kind, reason and course.
+
+    If one lookup showed two milestones, the first is recorded.
+    """
     course_id = changes.get("course_id") or changes.get("likely_course_id") or job.course_id or job.likely_course_id
     shown = next((course for course in evidence.courses if course.id == course_id), None)
     if shown is None:

@@ -8,7 +8,7 @@ SHORT_NAME_LONGEST = 100
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether Moodle regards two names as equal. It ignores case, and white space around and between words."""
+    """Return whether Moodle regards two names as equal. It ignores case, and white space around and between words."""
     return _folded(one) == _folded(other)
 
 
@@ -17,12 +17,12 @@ def _folded(name: str) -> str:
 
 
 def temporary_short_name(source_shortname: str, counter: int) -> str:
-    """The temporary short name of a copy: the source's short name and the counter, truncated to 100 characters."""
+    """Return the temporary short name of a copy: the source's and a counter, truncated to 100 characters."""
     suffix = f"_{counter}"
     return source_shortname[: SHORT_NAME_LONGEST - len(suffix)] + suffix
 
 
 def is_temporary_short_name(shortname: str, source_shortname: str) -> bool:
-    """Whether a short name is a temporary short name of a copy of the source."""
+    """Return whether a short name is a temporary short name of a copy of the source."""
     counter = re.search(r"_([1-9][0-9]*)\Z", shortname)
     return counter is not None and same_name(shortname, temporary_short_name(source_shortname, int(counter.group(1))))

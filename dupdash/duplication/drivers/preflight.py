@@ -33,7 +33,10 @@ SENT_WITH_KEY = (
 
 
 def outcome_of_read(error: errors.MoodleError) -> Outcome:
-    """The outcome after an error of a request before sending. Whatever the error is, this job started nothing."""
+    """Return the outcome after an error of a request before sending.
+
+    Whatever the error is, this job started nothing.
+    """
     match error:
         case errors.ConfigurationFault():
             return outcomes.SiteUnavailable(error)
@@ -111,7 +114,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
 
 
 def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient], Any]]:
-    """The requests before sending: the source, the number of its activities, and the courses with each name."""
+    """Return the requests before sending: the source, the number of its activities, and the courses with each name."""
 
     def lookup(name: str) -> Callable[[MoodleClient], Any]:
         return lambda client: client.courses_by_shortname(name)
@@ -124,7 +127,7 @@ def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient
 
 
 def _count_activities(source_id: int, client: MoodleClient) -> int | None:
-    """The number of activities of the source, for the estimate; None if Moodle cannot list them.
+    """Return the number of activities of the source, for the estimate; None if Moodle cannot list them.
 
     A single broken activity can make Moodle answer ``invalidresponse``, or nothing. The source can be copied anyway.
     """

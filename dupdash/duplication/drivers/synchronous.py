@@ -169,7 +169,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
 
 
 def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
-    """The temporary names for each lookup: the most likely one, and sometimes another one."""
+    """Yield the temporary names for each lookup: the most likely one, and sometimes another one."""
     likely = most_likely_temporary_name(job)
     for name in cycle(temporary_names(job) or likely):
         yield (*likely, name)
@@ -177,13 +177,15 @@ def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
 
 
 def _content_pause(job: DuplicationJob, share: float) -> float:
-    """Seconds until the contents are read next: a share of the restore, because reading them is expensive."""
+    """Return the seconds until the contents are read next: a share of the restore, because reading is expensive."""
     return float(max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) * share))
 
 
 def _pause(seen: bool, elapsed: float) -> float:
-    """Seconds until the next lookup. The pause grows, because lookups slow Moodle down and a long copy changes
-    rarely."""
+    """Return the seconds until the next lookup.
+
+    The pause grows, because lookups slow Moodle down and a long copy changes rarely.
+    """
     shortest = settings.FOLLOW_INTERVAL if seen else settings.WATCH_INTERVAL
     return float(min(max(shortest, elapsed * PAUSE_SHARE), PAUSE_LONGEST * shortest))
 

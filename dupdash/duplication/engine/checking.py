@@ -44,7 +44,7 @@ CHECKED_STATES = (State.CHECKING, State.UNRESOLVED)
 
 
 def _due(now: datetime) -> list[str]:
-    """The ids of the jobs that are due for a check, the longest overdue first."""
+    """Return the ids of the jobs that are due for a check, the longest overdue first."""
     jobs = DuplicationJob.objects.filter(state__in=CHECKED_STATES, check_at__lte=now).order_by("check_at")
     return list(jobs.values_list("pk", flat=True))
 
@@ -92,7 +92,7 @@ def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool
 
 
 def _pause_before_next(job: DuplicationJob) -> float:
-    """Seconds until the next check. The pause grows with each check, and is longer for an unresolved job."""
+    """Return the seconds until the next check. The pause grows with each check, and is longer for an unresolved job."""
     steps = min(job.checks, 60)
     if job.state == State.CHECKING:
         return float(min(settings.CHECK_LONGEST, settings.CHECK_FIRST * 1.5**steps))
@@ -208,17 +208,17 @@ def _act_on(
 
 
 def _unanswered_since(job: DuplicationJob) -> dict[str, Any]:
-    """The condition that no answer of Moodle was stored since the job was read."""
+    """Return the condition that no answer of Moodle was stored since the job was read."""
     return {"course_id": job.course_id, "moodle_done_at": job.moodle_done_at}
 
 
 def ended_with_error(job: DuplicationJob) -> bool:
-    """Whether Moodle answered with an error. Then the job has failed, even if there is a course in Moodle."""
+    """Return whether Moodle answered with an error. Then the job has failed, even if there is a course in Moodle."""
     return job.request_error not in ("", asynchronous.FAILED_WITHOUT_REASON)
 
 
 def _moodle_ended_request(job: DuplicationJob, now: datetime) -> bool:
-    """Whether an error ended the request, and enough lookups have shown what it left."""
+    """Return whether an error ended the request, and enough lookups have shown what it left."""
     if not job.request_error or job.answered_checks < LOOKUPS_AFTER_AN_ERROR:
         return False
     if ended_with_error(job):
@@ -306,5 +306,5 @@ def _name_of(course: TrackedCourse | None) -> str:
 
 
 def _list(courses: tuple[TrackedCourse, ...]) -> str:
-    """The ids of courses. Not their names, because the reader may not be allowed to see them."""
+    """Return the ids of courses. Not their names, because the reader may not be allowed to see them."""
     return ", ".join(f"id {course.id}" for course in courses)

@@ -144,7 +144,7 @@ def cancel_unsent(job: DuplicationJob, *, guard: Guard = None) -> None:
 
 
 def columns_before_sending() -> dict[str, Any]:
-    """The columns of a job that returns to the queue, as if nothing had been sent."""
+    """Return the columns of a job that returns to the queue, as if nothing had been sent."""
     return {
         "dispatched_at": None,
         "sent_at": None,
@@ -173,7 +173,7 @@ def columns_before_sending() -> dict[str, Any]:
 
 
 def retry_delay(times: int) -> timedelta:
-    """The delay before the next attempt. It grows with the number of attempts."""
+    """Return the delay before the next attempt. It grows with the number of attempts."""
     return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(times - 1, 60)))
 
 
@@ -259,7 +259,7 @@ def _remove_unwanted(
 
 
 def after_a_deletion() -> datetime:
-    """The time by which Moodle will have ended a deletion that begins now."""
+    """Return the time by which Moodle will have ended a deletion that begins now."""
     longest = min(LONGEST_DELETION, settings.MOODLE_DUPLICATION_TIMEOUT) + settings.MOODLE_CONNECT_TIMEOUT
     return timezone.now() + timedelta(seconds=longest)
 
@@ -269,7 +269,7 @@ def may_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
 
 
 def may_pass(refusal: NotRemoved | MoodleError) -> bool:
-    """Whether a deletion may succeed later: Moodle was down or in maintenance, or its answer was lost."""
+    """Return whether a deletion may succeed later: Moodle was down or in maintenance, or its answer was lost."""
     if isinstance(refusal, ConfigurationFault):
         # This code means that the token may not delete courses at all.
         return refusal.errorcode != "accessexception"

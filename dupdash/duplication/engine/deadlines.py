@@ -15,14 +15,14 @@ LONGEST_COPY = 7200.0
 
 
 def unchanged_limit(job: DuplicationJob) -> float:
-    """Seconds for which a course must not change to count as partial: a whole duration, expected or projected."""
+    """Return the seconds without a change after which a course counts as partial: a whole duration of the copy."""
     expected = _expected(job)
     least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected
     return float(max(settings.CHECK_STILL_LEAST, least, _projected_duration(job)))
 
 
 def checking_deadline(job: DuplicationJob) -> datetime:
-    """When checking ends without a result, or when dupdash no longer trusts a site that reports a copy as running.
+    """Return when checking ends without a result, or when dupdash stops trusting a report that the copy is running.
 
     Time for which the site was down does not count.
     """
@@ -32,7 +32,7 @@ def checking_deadline(job: DuplicationJob) -> datetime:
 
 
 def removal_deadline(job: DuplicationJob) -> datetime:
-    """Until when a deletion that fails for a temporary reason is tried again."""
+    """Return until when a deletion that fails for a temporary reason is tried again."""
     return (job.content_at or timezone.now()) + timedelta(seconds=_checking_limit(job))
 
 
@@ -42,7 +42,7 @@ def _checking_limit(job: DuplicationJob) -> float:
 
 
 def _projected_duration(job: DuplicationJob) -> float:
-    """Seconds that this copy will take: twice the time until its restore was seen; 0 before that.
+    """Return the seconds that this copy will take: twice the time until its restore was seen; 0 before that.
 
     If the restore was seen late, this is too long, so Moodle's own time limit bounds it.
     """

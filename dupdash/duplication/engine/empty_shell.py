@@ -38,8 +38,7 @@ DELETIONS_MOST = 2
 
 
 def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
-    """Whether the course of a job is an empty shell that dupdash may delete. Moodle has ended its request with an
-    error.
+    """Return whether the course of a job, whose request ended with an error, is an empty shell that may be deleted.
 
     The course has both requested names and the requested category, did not exist before the request, is hidden, and has
     at most an empty first section. No other course was seen that may be the copy. The driver is the synchronous one: a
@@ -110,7 +109,10 @@ def clean_up(
 
 
 def _find_again(job: DuplicationJob, course_id: int, client: MoodleClient) -> Course | None:
-    """The shell as it is now; None if it is gone. Raises NotRemoved if it is not a shell any more, and MoodleError."""
+    """Return the shell as it is now; None if it is gone.
+
+    Raises NotRemoved if it is not a shell any more, and MoodleError.
+    """
     course = client.course_by_id(course_id)
     if course is None:
         return None

@@ -145,7 +145,7 @@ def _apply(job: DuplicationJob, copy: EndedCopy) -> CopyEvidence:
 
 
 def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
-    """Whether the copy has the requested names and contents, or is visible and as empty as its source.
+    """Return whether the copy has the requested names and contents, or is visible and as empty as its source.
 
     A restore begins with a hidden course with the requested names, so an empty hidden course proves nothing.
     """
@@ -189,7 +189,10 @@ def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient
 
 
 def _claim_due_jobs() -> list[DuplicationJob]:
-    """The followed jobs that are due, the longest overdue first. If two sweeps run, only one of them gets a job."""
+    """Return the followed jobs that are due, the longest overdue first.
+
+    If two sweeps run, only one of them gets a job.
+    """
     now = timezone.now()
     due = DuplicationJob.objects.filter(FOLLOWED, check_at__lte=now)
     ids = list(due.order_by("check_at").values_list("pk", flat=True))
@@ -217,7 +220,7 @@ def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) 
 
 
 def _is_late(job: DuplicationJob) -> bool:
-    """Whether the copy should have ended by now. A copy that waits in Moodle's queue is never late."""
+    """Return whether the copy should have ended by now. A copy that waits in Moodle's queue is never late."""
     return job.moodle_queue_ahead is None and timezone.now() >= deadlines.checking_deadline(job)
 
 
@@ -251,8 +254,10 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
 
 
 def _finish(job: DuplicationJob, course_id: int, client: MoodleClient) -> None:
-    """A copy whose site reports what it lacks is complete. It is compared later (``verify_pending``): during a
-    comparison the end of other copies is not noticed."""
+    """End a job whose copy the site reports as complete.
+
+    The copy is compared later (``verify_pending``): during a comparison the end of other copies is not noticed.
+    """
     if job.moodle_report is None or job.cancel_requested_at is not None:
         finish(job, course_id, client)
     else:

@@ -161,7 +161,7 @@ def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: Configurat
 
 
 def _times_while_others_were_made(job: DuplicationJob) -> int:
-    """How often this job, including now, met a configuration fault although the site made other copies meanwhile."""
+    """Return how often this job, including now, met a configuration fault while the site made other copies."""
     paused = job.events.filter(kind="paused")
     first = paused.first()
     if first is None:
@@ -205,7 +205,7 @@ def _back_to_queue(
 
 
 def _courses_to_check(job: DuplicationJob) -> str:
-    """A sentence about courses that appeared in Moodle during an attempt that started nothing; "" if there are none.
+    """Return a sentence about courses that appeared in Moodle during an attempt that started nothing; "" for none.
 
     The next attempt no longer looks at these courses.
     """

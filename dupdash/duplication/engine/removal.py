@@ -116,7 +116,7 @@ def require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient,
 
 
 def _has_more_contents(job: DuplicationJob, course: Course, client: MoodleClient) -> bool:
-    """Whether an incomplete course with the requested names has more contents now than when it was last seen."""
+    """Return whether an incomplete course with the requested names has more contents now than when it was last seen."""
     last = evidence_of(job).own
     # Moodle creates the first section when somebody opens the course.
     sections = max(1, last.sections if last is not None else 0)

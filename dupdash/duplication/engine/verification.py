@@ -52,7 +52,7 @@ def verify(
     copy: Contents | None = None,
     fresh: bool = False,
 ) -> Report | None:
-    """The report on a finished copy; None if Moodle did not answer (the sweep tries again).
+    """Return the report on a finished copy; None if Moodle did not answer (the sweep tries again).
 
     ``copy``: the contents of the copy, if they were just read. Unless ``fresh``, the contents of the source may be a
     minute old. If the copy differs from them, both are read again.
@@ -85,12 +85,12 @@ def verify_pending(client: MoodleClient, deadline: float, between: Callable[[], 
 
 
 def why_not_verified(report: Report | None) -> str:
-    """Why a copy could not be compared with its source, in a sentence; "" if it was compared, or will be."""
+    """Return why a copy could not be compared with its source, in a sentence; "" if it was compared, or will be."""
     return str((report or {}).get("why_not", ""))
 
 
 def lacks_most(report: Report | None) -> bool:
-    """Whether a copy lacks most of its source: it is an empty shell, or has fewer than half of the expected activities.
+    """Return whether a copy lacks most of its source: it is an empty shell, or lacks half of the expected activities.
 
     Activities that the options exclude are not expected. A few may be missing, because some types have no backup.
     """
@@ -104,7 +104,7 @@ def lacks_most(report: Report | None) -> bool:
 
 
 def _without_report(now: datetime) -> QuerySet[DuplicationJob]:
-    """Jobs that are due for a comparison, the longest overdue first."""
+    """Return the jobs that are due for a comparison, the longest overdue first."""
     due = Q(verify_at__isnull=True) | Q(verify_at__lte=now)
     missing = DuplicationJob.objects.filter(state=State.SUCCEEDED, verification__isnull=True, course_id__isnull=False)
     return missing.filter(due).order_by(F("verify_at").asc(nulls_first=True), "finished_at")
@@ -130,7 +130,10 @@ def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
 
 
 def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Report:
-    """The report, which may say that no comparison is possible. Raises MoodleError if a later attempt may succeed."""
+    """Return the report, which may say that no comparison is possible.
+
+    Raises MoodleError if a later attempt may succeed.
+    """
     course_id = job.course_id or 0
     try:
         return _compare_with_source(job, course_id, client)
@@ -164,7 +167,7 @@ def _compare(job: DuplicationJob, source: Contents, copy: Contents) -> Report:
 
 
 def _with_settings(report: Report, job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
-    """The report with the settings of the copy that differ from the requested ones."""
+    """Return the report with the settings of the copy that differ from the requested ones."""
     if not job.course_settings:
         return report
     course = client.course_by_id(course_id)
@@ -189,7 +192,7 @@ def _listed(read: Callable[[], Contents], course_id: int, which: str) -> Content
 
 
 def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Report:
-    """The report on two courses: numbers of sections and activities, and the missing and extra ones.
+    """Return the report on two courses: numbers of sections and activities, and the missing and extra ones.
 
     ``matched``: how many are in both courses, because equal numbers do not prove equal activities.
     """
@@ -218,7 +221,7 @@ def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Repor
 
 
 def _sections(contents: Contents, *, with_subsections: bool = True) -> Counter[tuple[str, str]]:
-    """Sections by number and name; subsections by component and name, because they have other numbers in a copy."""
+    """Count sections by number and name, and subsections by component and name: a copy gives them other numbers."""
     return Counter(
         (section.component or str(section.number), section.name)
         for section in contents.sections

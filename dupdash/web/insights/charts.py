@@ -1,4 +1,4 @@
-"""The charts of the page "Insights": each is a table with a summary. ``static/js/insights.js`` draws the tables.
+"""Builds the charts of the page "Insights": tables with a summary, which ``static/js/insights.js`` draws.
 
 The table and the CSV file contain all numbers, including those that are not drawn.
 """
@@ -239,7 +239,7 @@ CHARTS: dict[str, Callable[[Period], Chart]] = {
 
 
 def seconds(value: float) -> str:
-    """A length of time: "0.4 s", "48 s", "4 min 12 s"."""
+    """Return a length of time: "0.4 s", "48 s", "4 min 12 s"."""
     return f"{value:.1f} s" if value < 10 else exactly(timedelta(seconds=value))
 
 
@@ -258,6 +258,6 @@ def _days(period: Period) -> dict[str, str]:
 
 
 def _copies(days: dict[str, str], **filters: str) -> str:
-    """The list of the copies that a number counts."""
+    """Return the list of the copies that a number counts."""
     query = urlencode({**filters, **days, "attempts": ALL_ATTEMPTS})
     return f"{reverse('jobs:list')}?{query}"

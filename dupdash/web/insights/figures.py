@@ -1,4 +1,4 @@
-"""The figures behind the charts, computed by the database as far as SQLite and PostgreSQL both can."""
+"""Computes the figures of the charts, as far as possible with queries that SQLite and PostgreSQL both support."""
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
@@ -80,7 +80,7 @@ class Distribution:
         return self.quantile(0.9)
 
     def quantile(self, share: float) -> float | None:
-        """The smallest measured value that at least this share of all values does not exceed."""
+        """Return the smallest measured value that at least this share of all values does not exceed."""
         return self.values[max(0, ceil(share * len(self.values)) - 1)] if self.values else None
 
     def counts(self) -> list[int]:
@@ -110,7 +110,7 @@ class Source:
 
 
 def outcomes(period: Period) -> Outcomes:
-    """Each job counts on the day of its request."""
+    """Return each job counts on the day of its request."""
     unit, starts = _stretches(period)
     # The quarter of an hour with which each begins: where the clocks are changed, a day has not 96 of them.
     quarters = [start_of(start).timestamp() // QUARTER for start in starts]
@@ -143,13 +143,13 @@ def _start(day: date, unit: str, period: Period) -> date:
 
 
 def waits(period: Period) -> Distribution:
-    """How long started jobs waited in the queue, without waiting for an approval or a scheduled start."""
+    """Return how long started jobs waited in the queue, without waiting for an approval or a scheduled start."""
     begun = period.jobs().filter(started_at__isnull=False, queued_at__isnull=False)
     return _seconds(begun.annotate(waited=waiting()).values_list("waited", flat=True))
 
 
 def durations(period: Period) -> tuple[list[Copied], int]:
-    """The complete copies, and the number of copies that are left out because dupdash noticed their end late."""
+    """Return the complete copies, and the number of copies that are left out because dupdash noticed their end late."""
     whole = period.jobs().filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, source_activities__isnull=False
     )
@@ -160,14 +160,14 @@ def durations(period: Period) -> tuple[list[Copied], int]:
 
 
 def causes(period: Period) -> list[Cause]:
-    """The most frequent first."""
+    """Return the most frequent first."""
     failed = period.jobs().filter(state=State.FAILED)
     rows = failed.values_list("failure_code").annotate(count=Count("id")).order_by("-count", "failure_code")
     return [Cause(code, count) for code, count in rows]
 
 
 def busiest(period: Period) -> list[Source]:
-    """The most copied sources, each with its latest name."""
+    """Return the most copied sources, each with its latest name."""
     failed = Count("id", filter=Q(state=State.FAILED))
     rows = list(
         period.jobs()

@@ -18,7 +18,7 @@ FAILED_FOR = timedelta(days=7)
 
 
 def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
-    """The jobs that need attention, by reason, each job once; approvals only for people who may approve.
+    """Return the jobs that need attention, by reason, each job once; approvals only for people who may approve.
 
     An index finds and sorts each kind, latest first.
     """
@@ -36,6 +36,6 @@ def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
 
 
 def needing_attention(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """The same as one query: a union, because one condition with OR would read all jobs."""
+    """Return the same as one query: a union, because one condition with OR would read all jobs."""
     first, *others = (kind.order_by().values("pk") for kind in kinds_of_attention(jobs, user))
     return jobs.filter(pk__in=first.union(*others))

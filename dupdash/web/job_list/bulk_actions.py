@@ -81,7 +81,7 @@ class Result:
 
 
 def offered(user: "User") -> list[Action]:
-    """The actions that this person may do on at least some jobs, for example their own."""
+    """Return the actions that this person may do on at least some jobs, for example their own."""
     own = DuplicationJob(requester=user)
     return [action for action in ACTIONS.values() if access.may(user, action, own)]
 
@@ -169,7 +169,7 @@ def _kept(problem: Problem, user: "User") -> tuple[str, str]:
 
 
 def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[ShownRefusal]:
-    """The refusals that a session kept; a job that holds a short name is named if the person may see it now."""
+    """Return the refusals that a session kept; a job that holds a short name is named if the person may see it now."""
     refusals = list(refusals)
     ids = {job_id for refusal in refusals for _, job_id in refusal["words"] if job_id}
     seen = access.visible_jobs(user).select_related("requester", "assignee").in_bulk(list(ids)) if ids else {}

@@ -1,4 +1,4 @@
-"""The choices of the list's filters: the values that occur among the jobs that a person may see."""
+"""Lists the choices of the filters: the values that occur in the jobs that a person may see."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -34,12 +34,12 @@ def people() -> Choices:
 
 
 def assignees() -> Choices:
-    """The people to whom failures can be assigned: those who see all jobs."""
+    """Return the people to whom failures can be assigned: those who see all jobs."""
     return [(str(person.pk), isolate(name_of(person))) for person in people_who_see_all_jobs()]
 
 
 def categories(own: "JobQuerySet | None") -> Choices:
-    """The categories, by their latest names."""
+    """Return the categories, by their latest names."""
     if own is None:
         latest = "SELECT category_name FROM {table} WHERE category_id = value ORDER BY created_at DESC LIMIT 1"
         names = dict(_values_in_all_jobs("category_id", with_value=latest))
@@ -58,7 +58,10 @@ def options() -> Choices:
 
 
 def combinations_with(option: str, *, chosen: bool) -> list[str]:
-    """The values of ``chosen_options`` in which an option is on, or off. There are few, and an index contains them."""
+    """Return the values of ``chosen_options`` in which an option is on, or off.
+
+    There are few, and an index contains them.
+    """
     return [value for value in _values_in_all_jobs("chosen_options") if (option in value.split()) == chosen]
 
 
@@ -71,13 +74,13 @@ def causes(own: "JobQuerySet | None") -> Choices:
 
 
 def cause_of(code: str) -> str:
-    """The explanation of an error code, with the code if several codes have the same explanation."""
+    """Return the explanation of an error code, with the code if several codes have the same explanation."""
     words = explain(code).happened.rstrip(".")
     return words if explain(code) is not explain("") else f"{words} ({isolate(code) if code else 'no code'})"
 
 
 def _values_in_all_jobs(column: str, *, state: str = "", with_value: str = "") -> list[Any]:
-    """The distinct values of a column, each found by a step in its index. "SELECT DISTINCT" would read the whole index.
+    """Return the distinct values of a column, each by a step in its index. "SELECT DISTINCT" would read all of it.
 
     ``state``: only jobs in this state. ``with_value``: a subquery about each ``value``.
     """

@@ -1,4 +1,4 @@
-"""The list of copies as a CSV file."""
+"""Writes the list of copies as a CSV file."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ CELL_LONGEST = 32_000
 
 
 def heads(*, raw: bool) -> list[str]:
-    """The columns; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
+    """Return the columns; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
     return [
         "Job",
         "State",
@@ -54,7 +54,7 @@ def heads(*, raw: bool) -> list[str]:
 
 
 def lines(jobs: JobQuerySet, order: Order, *, raw: bool) -> Iterator[list[Cell]]:
-    """The lines of all jobs, in an order. Columns that are not needed are not read: they are more than half of a
+    """Yield the lines of all jobs, in an order. Columns that are not needed are not read: they are more than half of a
     row."""
     jobs = (
         jobs.select_related("requester")
@@ -102,7 +102,7 @@ def _line(job: DuplicationJob, *, raw: bool) -> list[Cell]:
 
 
 def _comparison(job: DuplicationJob) -> str:
-    """Whether the copy has the sections and activities of its source."""
+    """Return whether the copy has the sections and activities of its source."""
     if job.differs:
         return "differs"
     if job.is_compared is None:  # type: ignore[attr-defined]
@@ -111,7 +111,7 @@ def _comparison(job: DuplicationJob) -> str:
 
 
 def _reported(job: DuplicationJob) -> tuple[str, str, str]:
-    """The plugin's report: what is missing, what links to the source, and the old and new ids of activities."""
+    """Return the plugin's report: what is missing, what links to the source, and the old and new ids of activities."""
     # Without addresses, because each would need a query.
     report = report_of(job, MoodleHealth())
     if report is None:

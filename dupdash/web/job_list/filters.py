@@ -1,4 +1,4 @@
-"""The filters of the list: a form whose fields are the address of the page."""
+"""Filters the list of copies with a form, whose fields are the query parameters of the page."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -176,7 +176,7 @@ class ListForm(forms.Form):
         return ORDERS[self.order_name].within(_states(self.data.get("state", "")))
 
     def query(self, **other: object) -> QueryDict:
-        """The query of the address, without empty fields. ``other``: fields to replace or add."""
+        """Return the query of the address, without empty fields. ``other``: fields to replace or add."""
         kept = QueryDict(mutable=True)
         for name in self.fields:
             value = str(other.pop(name, self.data.get(name, ""))).strip()
@@ -190,7 +190,7 @@ class ListForm(forms.Form):
         return bool(self.query(sort=""))
 
     def found(self, search: str = "") -> Found:
-        """The jobs that match the filters; none if the form has errors. ``search`` replaces the typed search."""
+        """Return the jobs that match the filters; none if the form has errors. ``search`` replaces the typed search."""
         if not self.is_valid():
             return Found.all_of(self._jobs.none())
         text = search or self.cleaned_data["q"]
@@ -222,7 +222,7 @@ class ListForm(forms.Form):
         )
 
     def _latest_attempts(self) -> Q:
-        """Only the latest attempt at each copy, unless the person asks for all or searches for an id."""
+        """Return only the latest attempt at each copy, unless the person asks for all or searches for an id."""
         given = self.cleaned_data
         everything = given["attempts"] == ALL_ATTEMPTS or given["state"] in WITH_EARLIER_ATTEMPTS
         return Q() if everything or names_a_job(given["q"]) else Q(is_retried=False)
@@ -240,7 +240,7 @@ SCANNED = {
 
 
 def _states(chosen: str) -> frozenset[str] | None:
-    """The states that a choice allows; None for any."""
+    """Return the states that a choice allows; None for any."""
     if chosen in GROUPS:
         return GROUPS[chosen].states
     return frozenset({chosen}) if chosen in State.values else None
@@ -296,7 +296,7 @@ def _on_days(since: date | None, until: date | None, finished_since: date | None
 
 
 def _of_source(text: str, jobs: JobQuerySet, *, scanned: bool) -> Q:
-    """A number that is the id of a source means that source; any other text is a part of the short name."""
+    """Return a number that is the id of a source means that source; any other text is a part of the short name."""
     if not text:
         return Q()
     number, sought = as_id(text), fold_text(text)

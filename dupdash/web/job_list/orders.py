@@ -1,4 +1,4 @@
-"""The orders of the list, and its pages. A page begins after a job, not at a number (keyset pagination).
+"""Sorts and pages the list of copies. A page begins after a job, not at a number (keyset pagination).
 
 So the thousandth page is as fast as the first, and jobs that are added meanwhile shift nothing. An order has one or
 more consecutive parts. Each is sorted by a value that an index contains, and then by id.
@@ -118,7 +118,7 @@ class Order:
     def take(
         self, found: Found, count: int, after: Key | None = None, *, backwards: bool = False
     ) -> list[tuple[Key, DuplicationJob]]:
-        """Up to ``count`` jobs that follow a place in this order, or come before it."""
+        """Return up to ``count`` jobs that follow a position in this order, or precede it."""
         taken: list[tuple[Key, DuplicationJob]] = []
         for number, part in sorted(enumerate(self.parts), reverse=backwards):
             if after is not None and (number > after.part if backwards else number < after.part):
@@ -133,7 +133,7 @@ class Order:
         return taken
 
     def key_in(self, text: str | None) -> Key | None:
-        """The key in an address; None for a text that is none."""
+        """Return the key in an address; None for a text that is none."""
         number, _, rest = (text or "").partition(".")
         value, _, job_id = rest.rpartition("_")
         try:
@@ -148,7 +148,7 @@ def _order(label: str, value: Expression | F, read: Callable[[str], Any] = str, 
 
 
 def _order_with_missing(label: str, value: Expression | F, read: Callable[[str], Any], *, descending: bool) -> Order:
-    """By a value that some jobs do not have: they come last."""
+    """Return an order by a value that some jobs lack. Jobs without the value come last."""
     known = Part(value, read, descending, Q(sort_value__isnull=False))
     return Order(label, (known, Part(F("id"), str, where=Q(IsNull(value, True)))))
 
@@ -187,7 +187,7 @@ ORDERS: dict[str, Order] = {
 
 
 def reverse_of(name: str) -> str:
-    """The same order the other way round."""
+    """Return the same order the other way round."""
     return name.removeprefix("-") if name.startswith("-") else f"-{name}"
 
 
@@ -204,7 +204,7 @@ class Page:
 
 
 def page_of(found: Found, order: Order, asked: Mapping[str, str], size: int = PAGE) -> Page:
-    """The page that ``next`` or ``previous`` in an address asks for; the first one without either."""
+    """Return the page that ``next`` or ``previous`` in an address asks for; the first one without either."""
     after, before = order.key_in(asked.get("next")), order.key_in(asked.get("previous"))
     if before is not None:
         shown = order.take(found, size + 1, before, backwards=True)

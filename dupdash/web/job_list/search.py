@@ -1,4 +1,4 @@
-"""The search of the list: names, people, ids, courses, errors, and pasted addresses of jobs and Moodle courses."""
+"""Searches jobs by names, people, ids, courses and errors, and by pasted URLs of jobs and Moodle courses."""
 
 import re
 
@@ -25,7 +25,10 @@ ID_LENGTH = 32
 
 
 def words_in(text: str) -> list[str]:
-    """The words to search for, folded. Single characters are left out unless they are an id: most jobs contain them."""
+    """Return the words to search for, folded.
+
+    Single characters are left out unless they are an id: most jobs contain them.
+    """
     text = "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST]
     text = _COURSE_ADDRESS.sub(r"\1", _JOB_ADDRESS.sub(r"\1", text)).translate(_QUOTES)
     found = (fold_text(quoted or plain).strip(' "') for quoted, plain in _WORD.findall(text))
@@ -33,7 +36,7 @@ def words_in(text: str) -> list[str]:
 
 
 def matching(text: str, *, scanned: bool) -> Q:
-    """The jobs in which every word of ``text`` occurs; all jobs if it has no words."""
+    """Return the jobs in which every word of ``text`` occurs; all jobs if it has no words."""
     words = words_in(text)
     if not words:
         return Q()
@@ -49,7 +52,7 @@ def matching(text: str, *, scanned: bool) -> Q:
 
 
 def names_a_job(text: str) -> bool:
-    """Whether the text contains a complete id of a job."""
+    """Return whether the text contains a complete id of a job."""
     return any(len(word) == ID_LENGTH and _START_OF_ID.fullmatch(word) for word in words_in(text))
 
 
@@ -68,7 +71,7 @@ def _with_id(word: str) -> Q:
 
 
 def _explained_by(text: str) -> Q:
-    """The failed jobs whose explanation contains the text."""
+    """Return the failed jobs whose explanation contains the text."""
     sought = fold_text(" ".join(text.split()))
     if len(sought) < A_SENTENCE:
         return Q()

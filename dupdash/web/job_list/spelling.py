@@ -20,7 +20,7 @@ READ = 500
 
 
 def corrected(text: str, jobs: JobQuerySet) -> str:
-    """The search with one typo corrected in each word, using words that occur in ``jobs``; "" without a correction."""
+    """Return the search with one typo per word corrected, using words that occur in ``jobs``; "" if there are none."""
     words = words_in(text)
     better = [_known(word, jobs) for word in words]
     if better == words or not all(better):
@@ -29,7 +29,7 @@ def corrected(text: str, jobs: JobQuerySet) -> str:
 
 
 def _known(word: str, jobs: JobQuerySet) -> str:
-    """The word itself if a job has it, or else the closest word that a job has, or else ""."""
+    """Return the word itself if a job has it, or else the closest word that a job has, or else ""."""
     if jobs.filter(search_text__contains_all=[word]).exists():
         return word
     if len(word) < SHORTEST:
@@ -50,7 +50,7 @@ def _known(word: str, jobs: JobQuerySet) -> str:
 
 
 def _digits(word: str) -> str:
-    """The digits of a word. They are not corrected, because BIO102 is another course than BIO101."""
+    """Return the digits of a word. They are not corrected, because BIO102 is another course than BIO101."""
     return "".join(sign for sign in word if sign.isdigit())
 
 
@@ -59,14 +59,14 @@ def _with(half: str) -> Q:
 
 
 def _words(text: str) -> Iterable[str]:
-    """The words of a text, and the parts of words with punctuation: "bio101-2027s1" also gives "bio101"."""
+    """Yield the words of a text, and the parts of words with punctuation: "bio101-2027s1" also gives "bio101"."""
     for word in text.split():
         yield word
         yield from (part for part in word.replace("_", "-").replace(".", "-").split("-") if part != word)
 
 
 def one_typo_apart(one: str, other: str) -> bool:
-    """Whether one character is missing, added or different, or two neighbours are swapped."""
+    """Return whether one character is missing, added or different, or two neighbours are swapped."""
     if one == other or abs(len(one) - len(other)) > 1:
         return False
     start = 0

@@ -1,4 +1,4 @@
-"""Lengths of time in templates."""
+"""The template filter that formats durations."""
 
 from datetime import timedelta
 
@@ -11,5 +11,5 @@ register = template.Library()
 
 @register.filter
 def about(seconds: float) -> str:
-    """An expected number of seconds in words: "about 4 min"."""
+    """Return an expected number of seconds in words: "about 4 min"."""
     return roughly(timedelta(seconds=seconds))

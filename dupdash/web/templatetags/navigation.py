@@ -1,4 +1,4 @@
-"""The entries of the navigation, in templates."""
+"""The template filter that selects the navigation entries of the list "More"."""
 
 from collections.abc import Iterable
 
@@ -11,5 +11,5 @@ register = template.Library()
 
 @register.filter
 def secondary(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries behind "More"."""
+    """Return the entries behind "More"."""
     return [entry for entry in entries if entry.secondary]

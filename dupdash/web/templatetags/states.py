@@ -1,4 +1,4 @@
-"""Labels and drawings of job states in templates."""
+"""The template filters for the labels and icons of job states."""
 
 from django import template
 
@@ -9,7 +9,7 @@ register = template.Library()
 
 @register.filter
 def state_label(state: str) -> str:
-    """The label of a state, as shown in a badge: "Awaiting approval"."""
+    """Return the label of a state, as shown in a badge: "Awaiting approval"."""
     return label_of(state)
 
 

@@ -1,4 +1,4 @@
-"""Names from outside: in one language, and isolated where no <bdi> can stand (attributes and titles)."""
+"""The template filters that show names in one language, and isolate them in attributes and titles without <bdi>."""
 
 from django import template
 
@@ -9,11 +9,11 @@ register = template.Library()
 
 @register.filter
 def isolated(name: object) -> str:
-    """The name, kept in its place within a sentence of another direction."""
+    """Return the name, kept in its place within a sentence of another direction."""
     return isolate(name)
 
 
 @register.filter
 def one_language(name: object) -> str:
-    """The name of a course or a category in the language of the page, or in the first that it has."""
+    """Return the name of a course or a category in the language of the page, or in the first that it has."""
     return in_one_language(name)

@@ -1,4 +1,4 @@
-"""Times as browsers without scripts show them; times.js replaces them by the viewer's own format.
+"""The template tags for times in browsers without scripts. times.js replaces them with the viewer's own format.
 
 Relative times and dates have the same words as in times.js, so that the page does not move when scripts start.
 """
@@ -18,7 +18,7 @@ FORMATS = {"date": "j M Y", "time": "H:i T", "exact": "j M Y, H:i:s T"}
 
 @register.filter
 def shown_time(when: datetime, style: str) -> str:
-    """The time in a style of ``components/_time.html``; with the zone unless it is relative or a date."""
+    """Return the time in a style of ``components/_time.html``; with the zone unless it is relative or a date."""
     if (style or "relative") == "relative":
         return _relative(when)
     return date_format(timezone.localtime(when), FORMATS.get(style, "j M Y, H:i T"))

@@ -1,4 +1,4 @@
-"""The undo button of a message, in templates."""
+"""The template filter for the undo button of a message."""
 
 from django import template
 from django.contrib.messages.storage.base import Message

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def job_with_unseen_copy(moodle: Moodle, settings: Any, **rest: Any) -> DuplicationJob:
-    """A job in *checking*: Moodle made the copy, no lookup has shown it, and the answer was lost."""
+    """Return a job in *checking*: Moodle made the copy, no lookup has shown it, and the answer was lost."""
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set("reset_after", count=1)
     return run_worker(submit(visible=False, **rest))

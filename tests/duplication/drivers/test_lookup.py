@@ -120,7 +120,7 @@ def test_requested_name_is_not_looked_up_while_a_candidate_changes(clock: Clock,
 
 
 def wish(moodle: Moodle, shortname: str = "NEW-1") -> tuple[ExpectedCopy, Background]:
-    """A request for a copy, with a function that sends it to Moodle in the background."""
+    """Return a request for a copy, with a function that sends it to Moodle in the background."""
     source = moodle.course("AT&T")
 
     def ask() -> None:

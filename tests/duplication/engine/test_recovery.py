@@ -42,7 +42,7 @@ NEW = "core_course_get_courses_by_field"
 
 
 def checked_job(moodle: Moodle, **columns: Any) -> DuplicationJob:
-    """A job in *checking* whose request never reached Moodle."""
+    """Return a job in *checking* whose request never reached Moodle."""
     now = timezone.now()
     source = moodle.course("AT&T")
     given = {
@@ -226,7 +226,7 @@ def test_job_ends_when_a_partial_course_cannot_be_listed(moodle: Moodle, clock: 
 
 
 def job_with_unseen_copy(moodle: Moodle, settings: Any) -> DuplicationJob:
-    """A job in *checking*: Moodle made the copy, no lookup has shown it, and the answer was lost."""
+    """Return a job in *checking*: Moodle made the copy, no lookup has shown it, and the answer was lost."""
     settings.WATCH_INTERVAL = 3600
     moodle.faults.set("reset_after", count=1)
     return run_worker(submit())
@@ -261,7 +261,7 @@ def test_wrong_lookups_do_not_change_the_result(moodle: Moodle, clock: Clock, se
 
 
 def still_restoring(moodle: Moodle, clock: Clock) -> DuplicationJob:
-    """A job whose answer was lost, and whose course was seen and still has its temporary name."""
+    """Return a job whose answer was lost, and whose course was seen and still has its temporary name."""
     moodle.faults.set("gateway_timeout", at=0.1, count=1)
     job = submit()
     run_worker(job)
@@ -461,7 +461,7 @@ def test_lock_is_renewed(moodle: Moodle, clock: Clock, settings: Any) -> None:
 
 
 def to_be_removed(moodle: Moodle, clock: Clock) -> DuplicationJob:
-    """A cancelled job whose answer was lost and whose copy is complete, so the copy must be deleted."""
+    """Return a cancelled job whose answer was lost and whose copy is complete, so the copy must be deleted."""
     moodle.faults.set("gateway_timeout", at=0.2, count=1)
     job = submit()
     with moodle.held_at("hidden"):

@@ -43,7 +43,7 @@ def copied(moodle: Moodle, source: str = "BIO101-2026S1", **wish: Any) -> Duplic
 
 
 def copy_with_changes(moodle: Moodle, change: Any) -> DuplicationJob:
-    """A copy whose contents were changed before it was verified."""
+    """Return a copy whose contents were changed before it was verified."""
     job = submit("BIO101-2026S1")
     with moodle.held_at("content"), working_on(job):
         moodle.wait_for_step("content")
@@ -194,7 +194,7 @@ def test_activities_in_both_courses_are_counted() -> None:
 
 
 def unverified(moodle: Moodle, shortname: str = "NEW-1", **columns: Any) -> DuplicationJob:
-    """A job that has just succeeded, but whose copy could not be compared with its source."""
+    """Return a job that has just succeeded, but whose copy could not be compared with its source."""
     source, copy = moodle.course("AT&T"), moodle.add(shortname, sections=moodle.course("AT&T").sections)
     given = {"source_id": source.id, "course_id": copy.id, "finished_at": timezone.now(), "proof": Proof.ANSWERED}
     return a_job(State.SUCCEEDED, shortname, **(given | columns))

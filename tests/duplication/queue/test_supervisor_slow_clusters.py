@@ -168,7 +168,7 @@ def test_cluster_with_busy_workers_is_not_restarted(installation: Installation) 
 
 
 def is_connected_to(pid: int, url: str) -> bool:
-    """Whether a process has an open connection to this port of this machine."""
+    """Return whether a process has an open connection to this port of this machine."""
     port = f":{int(url.rpartition(':')[2]):04X}"
     table = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     sockets = {f"socket:[{row[9]}]" for row in table if row[2].endswith(port) and row[3] == "01"}
