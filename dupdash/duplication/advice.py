@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reader:
-    """What the reader of an explanation may do with the failed job."""
+    """The reader of an explanation: the actions that this person may do with the failed job."""
 
     is_administrator: bool = False
     can_retry: bool = False

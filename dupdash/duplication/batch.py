@@ -58,7 +58,7 @@ class Batch(models.Model):
 
 
 class LaneTurn(models.Model):
-    """When a lane last had a slot. A lane is a batch; all single requests together are the lane ""."""
+    """The time at which a lane last got a slot. A lane is a batch; all single requests together are the lane ""."""
 
     lane = models.CharField(primary_key=True, max_length=32)
     at = models.DateTimeField()

@@ -30,7 +30,7 @@ logger = logging.getLogger("dupdash.jobs")
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """How a batch is run. ``window``: the times of day, in TIME_ZONE, between which copies start."""
+    """The settings of a batch. ``window``: the times of day, in TIME_ZONE, between which copies start."""
 
     label: str
     priority: int = Priority.NORMAL

@@ -24,7 +24,7 @@ Answer = tuple[Course, ...] | MoodleError
 
 
 class BulkClient(MoodleClient):
-    """``open_reader`` opens another client of the same site, for lookups at the same time."""
+    """A client that answers lookups from loaded courses. ``open_reader`` opens a client for a parallel lookup."""
 
     def __init__(self, open_reader: Callable[[], MoodleClient], site_url: str, token: str, **more: Any) -> None:
         super().__init__(site_url, token, **more)

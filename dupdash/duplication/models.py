@@ -48,7 +48,7 @@ class Origin(models.TextChoices):
 
 
 class Phase(models.TextChoices):
-    """What Moodle is doing for a copy, as far as dupdash has seen."""
+    """The phase of a copy in Moodle, as far as dupdash has seen it."""
 
     NONE = "", "Not started"
     BACKUP = "backup", "Backup"
@@ -56,7 +56,7 @@ class Phase(models.TextChoices):
 
 
 class Proof(models.TextChoices):
-    """Why dupdash knows that this job made a course."""
+    """The kind of proof that a job made its course."""
 
     NONE = "", "No proof"
     # The course had the requested names after a temporary name, or after the request had ended or was overdue.
@@ -104,7 +104,7 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
 
 
 class DuplicationJob(models.Model):
-    """One requested copy of one course, from the request to its result."""
+    """A job: one requested copy of a course, from the request to the result."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
     state = models.CharField(max_length=20, choices=State)
@@ -388,7 +388,7 @@ class DuplicationJob(models.Model):
 
 
 class JobEvent(models.Model):
-    """One recorded change of a job: who, when, from which state to which, and why. Events are never changed."""
+    """An event: a recorded change of a job, with who, when, from which state to which, and why. It never changes."""
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

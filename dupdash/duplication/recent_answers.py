@@ -1,6 +1,6 @@
 """Caches answers of Moodle for up to a minute, in the memory of the process.
 
-Only for answers that are no evidence about a copy: the site info, and the contents of a source.
+Only answers that are no evidence about a copy are cached: the site info, and the contents of a source.
 """
 
 import time

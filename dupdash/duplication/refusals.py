@@ -1,4 +1,4 @@
-"""Changes a job for a person, and refuses in sentences for people."""
+"""Changes a job on behalf of a person. A change that is not possible raises an error with a message for people."""
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
@@ -12,7 +12,7 @@ class CannotDo(Exception):
 
 
 def move_for_person(job: DuplicationJob, to_state: State, *, expected: tuple[State, ...], **rest: object) -> None:
-    """Call ``move_job``. Raises CannotDo if the job is not in an expected state or changed in the meantime."""
+    """Change the state of a job. Raises CannotDo if the job is not in an expected state or changed in the meantime."""
     if job.state not in expected:
         raise CannotDo(f"This job is {job.get_state_display().lower()} now.")
     try:
@@ -22,7 +22,7 @@ def move_for_person(job: DuplicationJob, to_state: State, *, expected: tuple[Sta
 
 
 def record_for_person(job: DuplicationJob, **rest: object) -> None:
-    """Call ``record_event``. Raises CannotDo if the job changed in the meantime."""
+    """Record an event of a job. Raises CannotDo if the job changed in the meantime."""
     try:
         record_event(job, **rest)  # type: ignore[arg-type]
     except StaleJob:

@@ -69,7 +69,7 @@ class ContainsAllScanned(Lookup):
 
 @TextField.register_lookup
 class ContainsAll(ContainsAllScanned):
-    """True for a text that contains all given words. The words must be folded like the text (``search_text``)."""
+    """The query lookup that finds texts with all given words. Words must be folded like texts (``search_text``)."""
 
     lookup_name = "contains_all"
 

@@ -55,7 +55,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One course of the call."""
+    """One requested copy of the call: the id of its source, and its draft."""
 
     source_id: int
     draft: Draft

@@ -21,7 +21,7 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthy
 def network_error(
     error: Exception, *, site_url: str, function: str, connect_timeout: float, read_timeout: float
 ) -> MoodleError:
-    """Return the MoodleError that ``error`` means."""
+    """Return the MoodleError for an exception of requests or urllib3."""
     host = urlsplit(site_url).hostname
     causes = list(causes_of(error))
 

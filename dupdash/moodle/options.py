@@ -33,7 +33,7 @@ PEOPLE = "users"
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a driver can do beside the options.
+    """The abilities of a driver, apart from the options that it supports.
 
     ``runs_in_background``: the start call returns at once, and dupdash then polls the status of the copy.
     ``hidden``: it makes hidden copies.
@@ -92,7 +92,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How one driver treats one option.
+    """The way in which a driver treats an option.
 
     ``effects``: one for each value that the site supports, starting with 0.
     ``sent``: whether the request contains the option; a stock Moodle refuses an option that it does not know.
@@ -110,7 +110,7 @@ class Behaviour:
 
 @dataclass(frozen=True)
 class DuplicationOption:
-    """Something that a copy can take from its source.
+    """One of the ten options: a part of the source that a copy can include.
 
     ``needs``: the other options that must be on if this one is to have an effect.
     """

@@ -95,7 +95,7 @@ def categories(value: object, left_out: list[str]) -> tuple[Category, ...]:
 
 
 def activity(value: object) -> Activity:
-    """Return an activity. Its dates are only shown to people, so those that cannot be read are left out."""
+    """Read an activity. Unreadable dates are left out, because dates are only shown to people."""
     fields = read(value, Object)
     try:
         return read(fields, Activity)
@@ -168,7 +168,7 @@ def _cron(value: object) -> CronTimes | None:
 
 
 def async_result(value: object, left_out: list[str]) -> AsyncResult:
-    """Return a result. Its report is only shown to people, so one that cannot be read is left out."""
+    """Read the result of a duplication. An unreadable report is left out, because it is only shown to people."""
     fields = read(value, Object)
     try:
         return read(fields, AsyncResult)

@@ -161,7 +161,7 @@ class Duplicated(Struct, frozen=True):
 
 
 class CourseWarning(Struct, frozen=True):
-    """Why a course was not changed or not deleted."""
+    """Moodle's reason for not changing or not deleting a course."""
 
     warningcode: str
     message: str = ""
@@ -181,7 +181,7 @@ class AsyncStatus(Struct, frozen=True):
 
 
 class CronTimes(Struct, frozen=True):
-    """When the cron of the Moodle was started last, 0 for never, and the time of its server."""
+    """The time at which Moodle's cron last started (0 for never), and the current time of Moodle's server."""
 
     lastrun: Integer
     now: Integer
@@ -224,7 +224,7 @@ class MissingKind(Struct, frozen=True):
 
 
 class Pointing(Struct, frozen=True):
-    """Something in the copy that still links to the source."""
+    """A part of the copy that still links to the source."""
 
     kind: str
     cmid: Integer

@@ -49,7 +49,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds to wait for a connection, and for the whole answer once the request is sent."""
+    """The timeouts in seconds: for the connection, and for the whole answer after the request is sent."""
 
     connect: float
     read: float

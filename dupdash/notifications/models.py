@@ -70,7 +70,7 @@ class Digest(Outgoing):
 
 
 class Notification(Outgoing):
-    """One event, one recipient, one channel: sent once."""
+    """A notification of one recipient about one event, through one channel. It is sent once."""
 
     event = models.ForeignKey(JobEvent, on_delete=models.CASCADE, related_name="notifications")
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notifications")
@@ -96,7 +96,7 @@ class Notification(Outgoing):
 
 
 class OutboxPosition(models.Model):
-    """Up to which event notifications were created, and the state of the mail server; one row."""
+    """The last event for which notifications were created, and the state of the mail server, in a single row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     # Every event up to this one has its notifications.
@@ -123,7 +123,7 @@ class OutboxPosition(models.Model):
 
 
 class Preferences(models.Model):
-    """What a person has chosen. Missing choices have the role's defaults, see ``preferences.py``."""
+    """The preferences of a person. Missing choices have the defaults of the role, see ``preferences.py``."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, primary_key=True, related_name="preferences"

@@ -176,7 +176,7 @@ def _connection(position: OutboxPosition) -> BaseEmailBackend | None:
 
 
 def _open(connection: BaseEmailBackend, position: OutboxPosition) -> bool:
-    """Connect to the mail server. An unreachable server counts as an attempt of no mail."""
+    """Connect to the mail server. If the server is unreachable, this does not count as an attempt for any mail."""
     try:
         with time_limit(SERVER_TIMEOUT):
             connection.open()

@@ -16,8 +16,10 @@ from dupdash.operations.readiness import is_ready, readiness
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer that the web process works. It uses no database, so that an outage of the database restarts no web
-    process."""
+    """Answer that the web process works.
+
+    The view uses no database, so that load balancers do not restart web processes during a database outage.
+    """
     return HttpResponse("ok\n", content_type="text/plain")
 
 

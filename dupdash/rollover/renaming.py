@@ -74,7 +74,7 @@ class Renaming:
         return _filled(self.fullname_template, values), _filled(self.shortname_template, values)
 
     def idnumber(self, fullname: str, shortname: str, idnumber: str) -> str:
-        """Return the ID number of a copy, or "" for none: also if the template needs the source's and it has none."""
+        """Return the ID number of a copy; "" if the template is empty or needs an ID number that the source lacks."""
         if IDNUMBER in self.idnumber_template and not idnumber:
             return ""
         values = {**self._values(fullname, shortname), IDNUMBER: self._changed(idnumber)}

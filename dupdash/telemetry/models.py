@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Counter(models.Model):
-    """How often something happened since the database was made, and how many seconds it took in all.
+    """A count: how often something happened since the database was created, and how many seconds it took in total.
 
     The numbers only grow, so that Prometheus can read them as counters.
     """

@@ -11,7 +11,7 @@ NAME_LONGEST = 60
 
 
 class OptionPreset(models.Model):
-    """The ten options under a name, for the request form, where they can still be changed."""
+    """A preset: the ten options under a name. A person who chooses it in the request form can still change them."""
 
     name = models.CharField(max_length=NAME_LONGEST, unique=True)
     # As chosen, all ten.

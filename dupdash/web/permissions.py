@@ -26,7 +26,7 @@ def signed_in(user: "User | AnonymousUser") -> bool:
 
 @dataclass(frozen=True)
 class Permission:
-    """Who may open an address, and for the address of a job, which action it does.
+    """A permission: who may open a URL, and for the URL of a job, the action that it does.
 
     Others get a 403. A job that the person may not see is always a 404; an action that the person may not do is a 403.
 

@@ -39,13 +39,13 @@ def violations(
         *not_one_job_each(plans, jobs),
         *not_settled(jobs),
         *given_up(jobs),
-        *untrue(jobs, courses),
-        *not_as_asked_for(jobs, courses),
+        *wrong_results(jobs, courses),
+        *different_from_request(jobs, courses),
         *not_cancelled(plans, jobs),
-        *not_its_own(jobs, courses, calls),
+        *wrongly_deleted(jobs, courses, calls),
         *sent_twice(jobs, calls),
         *disturbed(calls),
-        *unnoticed(jobs, courses, page),
+        *unexplained_courses(jobs, courses, page),
         *unexplained(jobs, courses, page),
         *incomplete_timelines(jobs),
     ]
@@ -100,7 +100,7 @@ def given_up(jobs: list[DuplicationJob]) -> list[str]:
     return found
 
 
-def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
+def wrong_results(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
     """Check that a job has succeeded exactly if there is one complete course with its names, and names that course."""
     complete: dict[tuple[str, str], list[int]] = defaultdict(list)
     for course in courses:
@@ -116,7 +116,7 @@ def untrue(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[st
     return found
 
 
-def not_as_asked_for(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
+def different_from_request(jobs: Iterable[DuplicationJob], courses: Iterable[Course]) -> list[str]:
     """Check that each copy has the requested category and visibility, and the contents of its source."""
     by_id = {course["id"]: course for course in courses}
     found = []
@@ -147,7 +147,7 @@ def not_cancelled(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> 
     return found
 
 
-def not_its_own(jobs: list[DuplicationJob], courses: Iterable[Course], calls: Calls) -> list[str]:
+def wrongly_deleted(jobs: list[DuplicationJob], courses: Iterable[Course], calls: Calls) -> list[str]:
     """Check that only courses made by jobs were deleted: empty shells, and courses whose deletion was requested."""
     there = {course["id"] for course in courses}
     found = [f"{_name(job)}: its source, course {job.source_id}, is gone" for job in jobs if job.source_id not in there]
@@ -210,7 +210,7 @@ def disturbed(calls: Calls) -> list[str]:
     return [f"the course for short name {name} was looked up too early" for name in calls["disturbed"]]
 
 
-def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: Page) -> list[str]:
+def unexplained_courses(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: Page) -> list[str]:
     """Check that every new course belongs to a job, and that the job's page names a partial course."""
     by_name = {job.shortname: job for job in jobs}
     found = []
@@ -221,7 +221,7 @@ def unnoticed(jobs: Iterable[DuplicationJob], courses: Iterable[Course], page: P
         what = f"course {course['id']} ({course['shortname']}), asked for as {course['requested']},"
         if job is None:
             found.append(f"{what} was made for no job")
-        elif not course["complete"] and course["id"] not in named_on(page(job)):
+        elif not course["complete"] and course["id"] not in linked_courses(page(job)):
             found.append(f"{what} is partial, and {_name(job)}, which is {job.state}, does not name it")
     return found
 
@@ -238,7 +238,7 @@ def unexplained(jobs: list[DuplicationJob], courses: list[Course], page: Page) -
             found.append(f"{_name(job)} is unresolved, and does not name the course that was checked")
         # If it is proven which course is the copy, no other course can be the copy.
         candidates = [] if job.is_proven else [course for course in courses if _may_be(job, course)]
-        missing = {course["id"] for course in candidates} - own.keys() - named_on(page(job))
+        missing = {course["id"] for course in candidates} - own.keys() - linked_courses(page(job))
         found += [f"{_name(job)} is unresolved, and does not name course {id}, which may be its own" for id in missing]
     return found
 
@@ -255,7 +255,7 @@ def _may_be(job: DuplicationJob, course: Course) -> bool:
     )
 
 
-def named_on(page: str) -> set[int]:
+def linked_courses(page: str) -> set[int]:
     """Return the ids of the courses to which a page links."""
     text = html.unescape(re.sub(r"<[^>]*>", " ", page))
     return {int(id) for id in re.findall(r"\b(?:id|course)\s+(\d+)\b", text, re.IGNORECASE)}

@@ -48,7 +48,7 @@ class Run:
         jobs = list(DuplicationJob.objects.prefetch_related("events"))
         return violations(self.plans, jobs, self.courses, self.calls, self.page)
 
-    def spoilt(self, spoil: Callable[["Run"], object]) -> str:
+    def violations_after(self, spoil: Callable[["Run"], object]) -> str:
         """Return the violations that are found after one change. The change is undone afterwards."""
         other = Run(list(self.plans), copy.deepcopy(self.courses), copy.deepcopy(self.calls), self.page)
         with transaction.atomic():
@@ -82,7 +82,7 @@ def changed_request(job: DuplicationJob) -> CopyPlan:
 
 
 @pytest.fixture
-def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> Run:  # noqa: F811
+def correct_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> Run:  # noqa: F811
     """A correct run with a copy of each kind.
 
     A complete copy, a proven and an unproven partial course, a copy cancelled in time and one that had to be deleted,
@@ -118,7 +118,7 @@ def a_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User) -> R
     )
 
 
-def test_correct_run_has_no_violation(a_run: Run) -> None:
+def test_correct_run_has_no_violation(correct_run: Run) -> None:
     states = {one.shortname: one.state for one in DuplicationJob.objects.all()}
     assert states == {
         WHOLE: State.SUCCEEDED,
@@ -129,11 +129,11 @@ def test_correct_run_has_no_violation(a_run: Run) -> None:
         AFTER_SHELL: State.SUCCEEDED,
     }
     assert job(REMOVED).course_deleted_at is not None
-    assert not a_run.course(PARTIAL)["complete"]
-    assert not a_run.course(LIKELY)["complete"]
-    assert a_run.violations() == []
+    assert not correct_run.course(PARTIAL)["complete"]
+    assert not correct_run.course(LIKELY)["complete"]
+    assert correct_run.violations() == []
     # The job was cancelled too late, or the token may not delete courses. The copy stays, and the job says so.
-    assert a_run.spoilt(keep_copy_with_a_reason) == ""
+    assert correct_run.violations_after(keep_copy_with_a_reason) == ""
 
 
 def keep_copy_with_a_reason(run: Run) -> None:
@@ -141,76 +141,80 @@ def keep_copy_with_a_reason(run: Run) -> None:
     record_event(job(WHOLE), kind="not_removed", reason="The copy could not be deleted.")
 
 
-def test_request_without_exactly_one_job_is_found(a_run: Run) -> None:
+def test_request_without_exactly_one_job_is_found(correct_run: Run) -> None:
     def twice(run: Run) -> None:
         second = job(CANCELLED)
         second.pk, second._state.adding = new_id(), True
         second.save()
 
-    assert f"{WHOLE} was requested, and has 0 jobs" in a_run.spoilt(lambda run: job(WHOLE).delete())
-    assert f"{CANCELLED} was requested, and has 0 jobs" in a_run.spoilt(lambda run: job(CANCELLED).delete())
-    assert f"{CANCELLED} was requested, and has 2 jobs" in a_run.spoilt(twice)
-    assert "was never asked for" in a_run.spoilt(lambda run: run.plans.pop(0))
+    assert f"{WHOLE} was requested, and has 0 jobs" in correct_run.violations_after(lambda run: job(WHOLE).delete())
+    assert f"{CANCELLED} was requested, and has 0 jobs" in correct_run.violations_after(
+        lambda run: job(CANCELLED).delete()
+    )
+    assert f"{CANCELLED} was requested, and has 2 jobs" in correct_run.violations_after(twice)
+    assert "was never asked for" in correct_run.violations_after(lambda run: run.plans.pop(0))
 
 
-def test_job_that_differs_from_its_request_is_found(a_run: Run) -> None:
+def test_job_that_differs_from_its_request_is_found(correct_run: Run) -> None:
     columns: list[dict[str, Any]] = [{"fullname": "Another"}, {"category_id": 3}, {"visible": False}, {"source_id": 1}]
     for column in columns:
-        said = a_run.spoilt(lambda run, column=column: change(CANCELLED, **column))
+        said = correct_run.violations_after(lambda run, column=column: change(CANCELLED, **column))
         assert "is not what was asked for" in said, column
 
 
-def test_job_cancelled_by_nobody_is_found(a_run: Run) -> None:
+def test_job_cancelled_by_nobody_is_found(correct_run: Run) -> None:
     def never_cancelled(run: Run) -> None:
         run.plans = [replace(plan, cancelled=False) for plan in run.plans]
 
-    assert "is cancelled, and nobody wanted that" in a_run.spoilt(never_cancelled)
+    assert "is cancelled, and nobody wanted that" in correct_run.violations_after(never_cancelled)
 
 
-def test_forgotten_cancellation_is_found(a_run: Run) -> None:
+def test_forgotten_cancellation_is_found(correct_run: Run) -> None:
     """A copy that still exists after a confirmed cancellation is a violation."""
 
-    def told_so(run: Run) -> None:
+    def confirm_cancellation(run: Run) -> None:
         run.plans = [replace(plan, confirmed=True) for plan in run.plans]
 
-    assert f"({WHOLE}) does not know that it was cancelled" in a_run.spoilt(told_so)
+    assert f"({WHOLE}) does not know that it was cancelled" in correct_run.violations_after(confirm_cancellation)
 
 
-def test_unremoved_copy_without_a_reason_is_found(a_run: Run) -> None:
-    assert "was not removed" in a_run.spoilt(lambda run: change(WHOLE, cancel_requested_at=timezone.now()))
+def test_unremoved_copy_without_a_reason_is_found(correct_run: Run) -> None:
+    assert "was not removed" in correct_run.violations_after(
+        lambda run: change(WHOLE, cancel_requested_at=timezone.now())
+    )
 
 
-def test_deletion_of_a_foreign_course_is_found(a_run: Run) -> None:
+def test_deletion_of_a_foreign_course_is_found(correct_run: Run) -> None:
     """Deleting the source or a course that somebody else made is a violation."""
     source = job(WHOLE).source_id
 
     def delete_source(run: Run) -> None:
         run.courses[:] = [course for course in run.courses if course["id"] != source]
 
-    assert "is gone" in a_run.spoilt(delete_source)
+    assert "is gone" in correct_run.violations_after(delete_source)
 
 
-def test_deletion_of_a_course_that_no_job_made_is_found(a_run: Run) -> None:
-    (deleted,) = [course for course in a_run.calls["deleted"] if course["requested"] == REMOVED]
+def test_deletion_of_a_course_that_no_job_made_is_found(correct_run: Run) -> None:
+    (deleted,) = [course for course in correct_run.calls["deleted"] if course["requested"] == REMOVED]
     persons = {**deleted, "id": 4711, "shortname": "AT&T_1", "origin": "person", "requested": ""}
-    said = a_run.spoilt(lambda run: run.calls["deleted"].append(persons))
+    said = correct_run.violations_after(lambda run: run.calls["deleted"].append(persons))
     assert "course 4711 (AT&T_1, origin: person) was deleted, and no job is proven" in said
     changes: list[dict[str, Any]] = [{"course_id": None}, {"proof": ""}, {"course_id": 1}, {"course_deleted_at": None}]
     for columns in changes:
-        said = a_run.spoilt(lambda run, columns=columns: change(REMOVED, **columns))
+        said = correct_run.violations_after(lambda run, columns=columns: change(REMOVED, **columns))
         assert f"course {deleted['id']} ({REMOVED}, origin: copy) was deleted, and no job is proven" in said, columns
 
 
-def test_deletion_of_a_mistaken_course_is_found(a_run: Run) -> None:
+def test_deletion_of_a_mistaken_course_is_found(correct_run: Run) -> None:
     """Deleting another course than that of the job is a violation, even if the timeline looks right."""
     for made in ({"origin": "person", "requested": ""}, {"requested": WHOLE}):
-        said = a_run.spoilt(lambda run, made=made: run.calls["deleted"][0].update(made))
+        said = correct_run.violations_after(lambda run, made=made: run.calls["deleted"][0].update(made))
         assert f"({REMOVED}) deleted course" in said, made
 
 
-def test_unrequested_deletion_is_found(a_run: Run) -> None:
+def test_unrequested_deletion_is_found(correct_run: Run) -> None:
     removals = job(REMOVED).events.filter(kind="removed")
-    assert f"({REMOVED}) deleted course" in a_run.spoilt(lambda run: removals.update(kind="cancelled"))
+    assert f"({REMOVED}) deleted course" in correct_run.violations_after(lambda run: removals.update(kind="cancelled"))
 
 
 def test_run_without_a_sent_job_is_a_violation(moodle: Moodle) -> None:  # noqa: F811
@@ -227,7 +231,7 @@ def test_run_without_a_sent_job_is_a_violation(moodle: Moodle) -> None:  # noqa:
 
 
 @pytest.mark.parametrize("code", ["unreachable", "worker_lost", "shortnametaken"])
-def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: str) -> None:
+def test_job_that_gave_up_too_early_is_found(correct_run: Run, settings: Any, code: str) -> None:
     settings.RETRY_ATTEMPTS = 3
 
     def said(*turns: str) -> str:
@@ -238,10 +242,10 @@ def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: st
             change(CANCELLED, state=State.FAILED, failure_code=code)
             job(CANCELLED).events.exclude(kind="submitted").delete()
             for kind in (*turns, "failed"):
-                tell(CANCELLED, "started", State.QUEUED, State.RUNNING)
-                tell(CANCELLED, kind, State.RUNNING, State.FAILED if kind == "failed" else State.QUEUED)
+                add_event(CANCELLED, "started", State.QUEUED, State.RUNNING)
+                add_event(CANCELLED, kind, State.RUNNING, State.FAILED if kind == "failed" else State.QUEUED)
 
-        return a_run.spoilt(give_up)
+        return correct_run.violations_after(give_up)
 
     too_early = f"failed ({code}) after 2 attempts, and was never sent"
     assert too_early in said("again_later")
@@ -253,18 +257,20 @@ def test_job_that_gave_up_too_early_is_found(a_run: Run, settings: Any, code: st
     assert said("paused", "paused") == ""
 
 
-def tell(shortname: str, kind: str, from_state: State, to_state: State) -> None:
+def add_event(shortname: str, kind: str, from_state: State, to_state: State) -> None:
     """Add an event that did not happen."""
     JobEvent.objects.create(job=job(shortname), kind=kind, from_state=from_state, to_state=to_state, reason="So.")
 
 
-def test_unsettled_job_is_found(a_run: Run) -> None:
+def test_unsettled_job_is_found(correct_run: Run) -> None:
     for state in (State.QUEUED, State.RUNNING, State.CHECKING):
-        assert f"is still {state}" in a_run.spoilt(lambda run, state=state: change(CANCELLED, state=state))
+        assert f"is still {state}" in correct_run.violations_after(
+            lambda run, state=state: change(CANCELLED, state=state)
+        )
 
 
-def test_wrong_result_is_found(a_run: Run) -> None:
-    said = a_run.spoilt
+def test_wrong_result_is_found(correct_run: Run) -> None:
+    said = correct_run.violations_after
     for state in (State.FAILED, State.UNRESOLVED, State.CANCELLED):
         assert "and 1 complete courses are its own" in said(lambda run, state=state: change(WHOLE, state=state))
     assert "is succeeded, and 0 complete" in said(lambda run: run.courses.remove(run.course(WHOLE)))
@@ -273,16 +279,16 @@ def test_wrong_result_is_found(a_run: Run) -> None:
     assert "is succeeded, and 2 complete" in said(lambda run: run.add_course(WHOLE))
 
 
-def test_succeeded_job_with_a_wrong_course_is_found(a_run: Run) -> None:
+def test_succeeded_job_with_a_wrong_course_is_found(correct_run: Run) -> None:
     def names_the_partial_twin(run: Run) -> None:
         change(WHOLE, course_id=run.add_course(WHOLE, complete=False)["id"])
 
-    assert "and its copy is" in a_run.spoilt(names_the_partial_twin)
-    assert "and its copy is" in a_run.spoilt(lambda run: change(WHOLE, course_id=job(WHOLE).source_id))
-    assert "and its copy is" in a_run.spoilt(lambda run: change(WHOLE, course_id=None))
+    assert "and its copy is" in correct_run.violations_after(names_the_partial_twin)
+    assert "and its copy is" in correct_run.violations_after(lambda run: change(WHOLE, course_id=job(WHOLE).source_id))
+    assert "and its copy is" in correct_run.violations_after(lambda run: change(WHOLE, course_id=None))
 
 
-def test_deletion_of_a_course_that_is_no_shell_is_seen(a_run: Run) -> None:
+def test_deletion_of_a_course_that_is_no_shell_is_seen(correct_run: Run) -> None:
     def spoil(columns: dict[str, Any]) -> Callable[[Run], None]:
         def act(run: Run) -> None:
             (shell,) = [course for course in run.calls["deleted"] if course["requested"] == AFTER_SHELL]
@@ -291,44 +297,46 @@ def test_deletion_of_a_course_that_is_no_shell_is_seen(a_run: Run) -> None:
         return act
 
     for columns in ({"complete": True}, {"visible": True}, {"sections": 2}, {"modules": 1}):
-        said = a_run.spoilt(spoil(columns))
+        said = correct_run.violations_after(spoil(columns))
         assert "as an empty shell, which it is not" in said, columns
         assert "more than one may have started" in said, columns
 
 
-def test_request_that_is_sent_again_too_often_is_seen(a_run: Run) -> None:
+def test_request_that_is_sent_again_too_often_is_seen(correct_run: Run) -> None:
     def again(run: Run) -> None:
         found = job(AFTER_SHELL).events.get(kind="shell_deleted")
         for _ in range(2):
             found.pk = None
             found.save(force_insert=True)
 
-    assert f"({AFTER_SHELL}) was sent again after 3 empty courses" in a_run.spoilt(again)
+    assert f"({AFTER_SHELL}) was sent again after 3 empty courses" in correct_run.violations_after(again)
 
 
-def test_copy_that_differs_from_its_request_is_found(a_run: Run) -> None:
+def test_copy_that_differs_from_its_request_is_found(correct_run: Run) -> None:
     for what in ("category", "visible", "sections", "modules"):
-        assert f"{what} of its course" in a_run.spoilt(lambda run, what=what: run.course(WHOLE).update({what: 0}))
+        assert f"{what} of its course" in correct_run.violations_after(
+            lambda run, what=what: run.course(WHOLE).update({what: 0})
+        )
 
 
-def test_short_name_sent_twice_is_found(a_run: Run) -> None:
+def test_short_name_sent_twice_is_found(correct_run: Run) -> None:
     def asked_again(run: Run) -> None:
         run.calls["asked"][PARTIAL.casefold()] += 1
 
     def made_again(run: Run) -> None:
         run.calls["created"][PARTIAL.casefold()] += 1
 
-    def told_again(run: Run) -> None:
+    def sent_twice(run: Run) -> None:
         sent = job(LIKELY).events.get(kind="sent")
         JobEvent.objects.create(job=job(LIKELY), kind="sent", from_state=sent.from_state, to_state=sent.to_state)
 
-    assert "reached Moodle 2 times" in a_run.spoilt(asked_again)
-    assert "more than one may have started" in a_run.spoilt(made_again)
-    assert f"({LIKELY}) was sent a second time" in a_run.spoilt(told_again)
+    assert "reached Moodle 2 times" in correct_run.violations_after(asked_again)
+    assert "more than one may have started" in correct_run.violations_after(made_again)
+    assert f"({LIKELY}) was sent a second time" in correct_run.violations_after(sent_twice)
 
 
-def test_unnamed_partial_course_is_found(a_run: Run) -> None:
-    id_of_partial, id_of_likely = a_run.course(PARTIAL)["id"], a_run.course(LIKELY)["id"]
+def test_unnamed_partial_course_is_found(correct_run: Run) -> None:
+    id_of_partial, id_of_likely = correct_run.course(PARTIAL)["id"], correct_run.course(LIKELY)["id"]
 
     def forgotten(shortname: str) -> None:
         """Remove the course from the callouts and the timeline of the job."""
@@ -340,31 +348,31 @@ def test_unnamed_partial_course_is_found(a_run: Run) -> None:
         change(WHOLE, evidence={"candidates": [{"id": id_of_likely, "shortname": "AT&T_1", "fullname": "A copy"}]})
         change(CANCELLED, course_id=id_of_likely, proof=Proof.SEEN)
 
-    assert f"course {id_of_partial} " in a_run.spoilt(lambda run: forgotten(PARTIAL))
+    assert f"course {id_of_partial} " in correct_run.violations_after(lambda run: forgotten(PARTIAL))
     for spoil in (lambda run: forgotten(LIKELY), named_by_another):
-        said = a_run.spoilt(spoil)
+        said = correct_run.violations_after(spoil)
         assert f"course {id_of_likely} " in said
         assert f"({LIKELY}), which is unresolved, does not name it" in said
 
 
-def test_course_without_a_job_is_found(a_run: Run) -> None:
-    assert "was made for no job" in a_run.spoilt(lambda run: run.add_course(WHOLE, requested="CHAOS-9"))
+def test_course_without_a_job_is_found(correct_run: Run) -> None:
+    assert "was made for no job" in correct_run.violations_after(lambda run: run.add_course(WHOLE, requested="CHAOS-9"))
 
 
-def test_unresolved_job_without_an_explanation_is_found(a_run: Run) -> None:
-    def a_persons_own(run: Run) -> None:
+def test_unresolved_job_without_an_explanation_is_found(correct_run: Run) -> None:
+    def change_to_course_of_a_person(run: Run) -> None:
         run.add_course(LIKELY, shortname="AT&T_2", origin="person", requested="", complete=True)
 
     def silent(run: Run) -> None:
         job(LIKELY).events.filter(kind="unresolved").update(reason="It is not known.")
 
-    assert "which may be its own" in a_run.spoilt(a_persons_own)
-    assert "does not name the course that was checked" in a_run.spoilt(silent)
+    assert "which may be its own" in correct_run.violations_after(change_to_course_of_a_person)
+    assert "does not name the course that was checked" in correct_run.violations_after(silent)
 
 
-def test_broken_timeline_is_found(a_run: Run) -> None:
+def test_broken_timeline_is_found(correct_run: Run) -> None:
     events = job(WHOLE).events
-    said = a_run.spoilt
+    said = correct_run.violations_after
     assert "goes from" in said(lambda run: events.filter(kind="started").delete())
     assert "goes from" in said(lambda run: events.filter(kind="submitted").update(to_state=State.FAILED))
     assert "its story ends running" in said(lambda run: events.filter(kind="succeeded").delete())

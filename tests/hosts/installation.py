@@ -97,7 +97,7 @@ class SeveralHosts(Installation):
         driving = {int(owner.split(":")[1]) for (owner,) in rows}
         return [host for host in self.hosts if driving & host.pids()]
 
-    def lose(self, *hosts: Process) -> None:
+    def kill_hosts(self, *hosts: Process) -> None:
         """Kill all processes of these hosts at once, as a power failure would."""
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for pid in {pid for host in hosts for pid in host.pids()}:

@@ -32,7 +32,7 @@ def broken_rules(installation: SeveralHosts, plans: list[CopyPlan], blocker: Dja
 
 
 @dataclass(frozen=True)
-class Turn:
+class JobTimes:
     """The times at which one job was queued, dispatched and sent, and at which its source was released.
 
     ``repeated``: the job was dispatched more than once, so the time of the first dispatch is unknown.
@@ -47,7 +47,7 @@ class Turn:
     repeated: bool
 
     @classmethod
-    def all_of(cls, installation: SeveralHosts) -> "list[Turn]":
+    def of_all_jobs(cls, installation: SeveralHosts) -> "list[JobTimes]":
         """Return the times of all jobs in the order of the queue."""
         said = "".join(host.output for host in installation.hosts)
         columns = "shortname, source_id, queued_at, dispatched_at, sent_at, source_released_at, attempts, id"
@@ -55,30 +55,30 @@ class Turn:
         return [cls(*row[:6], repeated=row[6] > 1 or f"no worker took job {row[7]}" in said) for row in rows]
 
 
-def sent_before_course_seen(turns: list[Turn]) -> list[str]:
+def sent_before_course_seen(times: list[JobTimes]) -> list[str]:
     """Return violations of rule 4: a copy was requested before the course of its source's previous copy was seen."""
     found = []
-    for job in turns:
+    for job in times:
         found += [
             f"{other.shortname} was sent while {job.shortname} had not been seen"
-            for other in turns
+            for other in times
             if other is not job and other.source == job.source and job.sent_at <= other.sent_at < job.source_released_at
         ]
     return found
 
 
-def overtaken(turns: list[Turn]) -> list[str]:
+def passed_over(times: list[JobTimes]) -> list[str]:
     """Return jobs that were passed over in the queue although no other copy blocked their source."""
     found = []
-    for place, first in enumerate(turns):
-        for later in turns[place + 1 :]:
+    for place, first in enumerate(times):
+        for later in times[place + 1 :]:
             if first.repeated or later.repeated or first.dispatched_at <= later.dispatched_at:
                 continue
-            if not any(blocks(other, first, later.dispatched_at) for other in turns):
+            if not any(blocks(other, first, later.dispatched_at) for other in times):
                 found.append(f"{later.shortname} was dispatched before {first.shortname}")
     return found
 
 
-def blocks(other: Turn, job: Turn, at: datetime) -> bool:
+def blocks(other: JobTimes, job: JobTimes, at: datetime) -> bool:
     dispatched = other.queued_at if other.repeated else other.dispatched_at
     return other is not job and other.source == job.source and dispatched <= at < other.source_released_at

@@ -9,7 +9,7 @@ from pytest_django import DjangoDbBlocker
 
 from tests.chaos.clients import CopyPlan
 from tests.hosts.installation import SLOTS, SeveralHosts, no_cluster_was_replaced, several_hosts
-from tests.hosts.order_checks import Turn, broken_rules, overtaken, sent_before_course_seen
+from tests.hosts.order_checks import JobTimes, broken_rules, passed_over, sent_before_course_seen
 
 pytestmark = [pytest.mark.processes]
 
@@ -35,15 +35,15 @@ def test_every_copy_is_made_once_although_two_of_four_hosts_die(
 
     four_hosts.until(lambda: len(four_hosts.control()["copies"]) == SLOTS, "copies in all slots")
     lost = [*four_hosts.hosts_with_leases(), *four_hosts.hosts][:2]
-    four_hosts.lose(*lost)
+    four_hosts.kill_hosts(*lost)
     four_hosts.control(release=["renamed"])
     four_hosts.until_all_succeeded()
 
     assert four_hosts.control()["calls"]["most_at_once"] == SLOTS
     assert broken_rules(four_hosts, plans, django_db_blocker) == []
-    turns = Turn.all_of(four_hosts)
-    assert sent_before_course_seen(turns) == []
-    assert overtaken(turns) == []
+    times = JobTimes.of_all_jobs(four_hosts)
+    assert sent_before_course_seen(times) == []
+    assert passed_over(times) == []
     assert sum("was lost" in reasons for reasons in four_hosts.reasons()) >= 1
     no_cluster_was_replaced(host for host in four_hosts.hosts if host not in lost)
 

@@ -1,4 +1,4 @@
-"""Tests that an account that is made inactive permanently loses its sessions and API tokens."""
+"""Tests that an account loses its sessions and API tokens for ever when it is made inactive."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -54,7 +54,7 @@ class ExpectedCopy:
 
 @dataclass(frozen=True)
 class Observation:
-    """What one round of lookups showed."""
+    """The result of one round of lookups."""
 
     at: float
     courses: tuple[CourseSnapshot, ...] = ()
@@ -91,7 +91,7 @@ class TrackedCourse:
 
 @dataclass(frozen=True)
 class CopyEvidence:
-    """What all lookups so far have shown. Times are seconds since the epoch."""
+    """The results of all lookups so far. Times are seconds since the epoch."""
 
     # The course that is proven to be the copy.
     course_id: int | None = None
@@ -133,7 +133,7 @@ class CopyEvidence:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "CopyEvidence":
-        """Return the evidence that ``to_json`` returned; an empty dictionary is no evidence."""
+        """Rebuild the evidence from the result of ``to_json``. An empty dictionary means no evidence."""
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
         return cls(**{**known, "courses": tuple(TrackedCourse(**course) for course in stored.get("courses", []))})
 

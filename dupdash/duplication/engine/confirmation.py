@@ -26,7 +26,7 @@ from dupdash.moodle.records import Contents
 
 @dataclass(frozen=True)
 class EndedCopy:
-    """What a lookup showed of a copy after Moodle ended the request."""
+    """The result of a lookup of a copy, after Moodle ended the request."""
 
     observation: Observation
     # The comparison with the source; None if no course is the copy, or if the comparison was not possible.

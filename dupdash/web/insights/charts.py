@@ -258,6 +258,6 @@ def _days(period: Period) -> dict[str, str]:
 
 
 def _copies(days: dict[str, str], **filters: str) -> str:
-    """Return the list of the copies that a number counts."""
+    """Return the URL of the list with the copies that a number counts."""
     query = urlencode({**filters, **days, "attempts": ALL_ATTEMPTS})
     return f"{reverse('jobs:list')}?{query}"

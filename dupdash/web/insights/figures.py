@@ -67,7 +67,7 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Distribution:
-    """Sorted lengths of time in seconds."""
+    """A distribution of durations: sorted values in seconds."""
 
     values: tuple[float, ...]
 

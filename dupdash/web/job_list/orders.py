@@ -82,7 +82,7 @@ class Part:
 
 
 class Size(Enum):
-    """How many jobs match, where that decides how a page of them is found."""
+    """The rough number of matching jobs, which decides how a page of them is queried."""
 
     UNKNOWN = "unknown"
     SMALL = "small"
@@ -91,7 +91,7 @@ class Size(Enum):
 
 @dataclass(frozen=True)
 class Found:
-    """The jobs that match: found by the indexes of the conditions, or by following an order and comparing each job."""
+    """The matching jobs as two queries: one uses the indexes of the filters, the other the index of an order."""
 
     indexed: JobQuerySet
     scanned: JobQuerySet

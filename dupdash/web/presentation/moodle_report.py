@@ -24,7 +24,7 @@ MISSING = {
 
 @dataclass(frozen=True)
 class Pointing:
-    """Something in the copy that still links to the source."""
+    """A part of the copy that still links to the source."""
 
     what: str
     name: str

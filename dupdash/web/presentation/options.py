@@ -94,7 +94,7 @@ def policy_on(groups: Iterable[SwitchGroup]) -> str:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a copy takes from its source, and what it leaves out."""
+    """The parts of the source that a copy includes, and the parts that it leaves out."""
 
     along: tuple[str, ...]
     left: tuple[str, ...]

@@ -54,7 +54,7 @@ class Queue:
 
 
 class Reason(Enum):
-    """Why a job waits."""
+    """The reasons for which a job waits."""
 
     APPROVAL = auto()
     NO_WORKER = auto()
