@@ -31,8 +31,10 @@ SEEN_LATE = 0.4
 PACE_LEAST, PACE_MOST = 0.2, 20.0
 # The least progress from which the time left can be computed.
 PACE_KNOWN_FROM = 0.05
-# Seconds for which the bar goes on after a report. A site reports every 1 to 2 seconds, but long steps take longer.
-REPORT_CURRENT = 10.0
+# Seconds for which the bar goes on after a report. A site reports every 1 to 2 seconds, and rarely during long steps.
+REPORT_CURRENT = 3.0
+# How much the duration of earlier copies counts beside the pace of this copy, as a share of its progress.
+HISTORY_WEIGHT = 0.1
 # The proposed service's number for restore, and Moodle's code backup::STATUS_EXECUTING.
 RESTORE_PHASE = 2
 EXECUTING = 800
@@ -189,11 +191,11 @@ def _since_report(job: DuplicationJob, since: float, left: float | None) -> floa
     It stops before the next phase, and REPORT_CURRENT after the last report. ``since``: seconds since the last report.
     ``left``: the seconds that were left then.
     """
-    floor = job.progress_floor
     if left is None:
-        return floor
+        return job.progress_floor
+    done = job.reported_progress
     most = ESTIMATE_ENDS if job.phase == Phase.RESTORE else backup_share(job)
-    return max(floor, min(most, floor + (1 - floor) * min(since, REPORT_CURRENT) / max(left, 0.001)))
+    return max(job.progress_floor, min(most, done + (1 - done) * min(since, REPORT_CURRENT) / max(left, 0.001)))
 
 
 def backup_share(job: DuplicationJob) -> float:
@@ -204,7 +206,7 @@ def backup_share(job: DuplicationJob) -> float:
 
 
 def _seconds_left_at_report(job: DuplicationJob) -> float | None:
-    """How long the copy still took when the site last reported progress, at its own pace or that of earlier copies.
+    """How long the copy still took when the site last reported progress, at its own pace and that of earlier copies.
 
     None if neither is known, and for a site that reports the progress of each phase: that one starts again.
     """
@@ -216,11 +218,20 @@ def _seconds_left_at_report(job: DuplicationJob) -> float | None:
         or not abilities(job.driver).reports_overall_progress
     ):
         return None
-    if done >= PACE_KNOWN_FROM:
-        return (reported_at - started).total_seconds() * (1 - done) / done
+    elapsed = (reported_at - started).total_seconds()
     if job.expected_backup is None or job.expected_restore is None:
-        return None
-    return (job.expected_backup + job.expected_restore) * (1 - done)
+        return elapsed * (1 - done) / done if done >= PACE_KNOWN_FROM else None
+    # The mean of both durations, weighted: HISTORY_WEIGHT for the expected one, ``done`` for elapsed / done.
+    expected = job.expected_backup + job.expected_restore
+    return (HISTORY_WEIGHT * expected + elapsed) / (HISTORY_WEIGHT + done) * (1 - done)
+
+
+def start_before_report(job: DuplicationJob, done: float, now: datetime) -> datetime:
+    """When Moodle probably started a copy of which the first report says that ``done`` of it is done."""
+    earliest = job.sent_at or now
+    if job.expected_backup is None or job.expected_restore is None:
+        return earliest if job.moodle_queue_ahead is None else now
+    return max(earliest, now - timedelta(seconds=done * (job.expected_backup + job.expected_restore)))
 
 
 def overall_of_report(

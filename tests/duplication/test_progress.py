@@ -316,24 +316,46 @@ def job_of_plugin(**columns: Any) -> DuplicationJob:
 
 
 def test_bar_goes_on_between_two_reports_at_the_pace_of_the_copy() -> None:
-    """40 % after 40 seconds: one percent a second, until the report is ten seconds old."""
+    """40 % after 40 seconds is one percent a second, until the report is three seconds old."""
     reported = {"reported_progress": 0.4, "progress_floor": 0.4, "reported_at": at(40)}
     job = job_of_plugin(phase=Phase.RESTORE, **reported)
-    assert [round(progress(job, at(time)).number, 3) for time in (40, 45, 50, 70)] == [0.4, 0.45, 0.5, 0.5]
-    assert progress(job, at(45)).time_left == timedelta(seconds=55)
+    assert [round(progress(job, at(time)).number, 3) for time in (40, 42, 43, 70)] == [0.4, 0.42, 0.43, 0.43]
+    assert progress(job, at(42)).time_left == timedelta(seconds=58)
+
+
+def test_bar_waits_for_the_site_after_it_was_ahead() -> None:
+    reported = {"reported_progress": 0.4, "progress_floor": 0.42, "reported_at": at(40)}
+    job = job_of_plugin(phase=Phase.RESTORE, **reported)
+    assert [round(progress(job, at(time)).number, 3) for time in (40, 42, 43)] == [0.42, 0.42, 0.43]
 
 
 def test_bar_does_not_enter_the_restore_before_the_site_reports_it() -> None:
     reported = {"reported_progress": 0.48, "progress_floor": 0.48, "reported_at": at(10)}
-    assert progress(job_of_plugin(**reported), at(19)).number == 0.5
+    assert progress(job_of_plugin(**reported), at(13)).number == 0.5
 
 
 def test_first_report_goes_on_at_the_pace_of_earlier_copies() -> None:
     reported = {"reported_progress": 0.0, "progress_floor": 0.0, "reported_at": at(0)}
-    assert progress(job_of_plugin(**reported), at(5)).number == 0.0
+    assert progress(job_of_plugin(**reported), at(2)).number == 0.0
     job = job_of_plugin(expected_backup=50.0, expected_restore=50.0, **reported)
-    assert progress(job, at(5)).number == pytest.approx(0.05)
-    assert progress(job, at(5)).time_left is None
+    assert progress(job, at(2)).number == pytest.approx(0.02)
+    assert progress(job, at(2)).time_left is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "started"),
+    [
+        # No report said that the copy waits, so Moodle started it soon after the request.
+        ({}, 0),
+        ({"moodle_queue_ahead": 3}, 10),
+        ({"expected_backup": 20.0, "expected_restore": 20.0}, 6),
+        ({"expected_backup": 200.0, "expected_restore": 200.0}, 0),
+    ],
+)
+def test_start_is_dated_back_from_the_first_report(columns: dict[str, Any], started: float) -> None:
+    job = row(driver="plugin", sent_at=at(0), **columns)
+    status = AsyncStatus(phase=1, status=EXECUTING, progress=0.1)
+    assert changes_from_report(job, status, at(10))["moodle_started_at"] == at(started)
 
 
 @given(

@@ -20,7 +20,13 @@ from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import open_async_client
-from dupdash.duplication.progress import RESTORE_PHASE, backup_share, overall_of_report, progress
+from dupdash.duplication.progress import (
+    RESTORE_PHASE,
+    backup_share,
+    overall_of_report,
+    progress,
+    start_before_report,
+)
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import StaleJob, record_event
@@ -251,7 +257,7 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus, now: datetime 
     if ahead != job.moodle_queue_ahead:
         changes["moodle_queue_ahead"] = ahead
     if status.status != AWAITING and job.moodle_started_at is None:
-        changes["moodle_started_at"] = now
+        changes["moodle_started_at"] = start_before_report(job, overall, now)
     if status.status != AWAITING and (job.reported_at is None or overall > job.reported_progress):
         changes |= {"reported_progress": overall, "reported_at": now}
         changes["progress_floor"] = max(overall, progress(job, now).number)
