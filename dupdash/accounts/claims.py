@@ -11,6 +11,10 @@ from dupdash.accounts.access import Role
 
 # The lengths of the columns of Django's user model.
 NAME_LONGEST, EMAIL_LONGEST = 150, 150
+NO_ADDRESS = (
+    "Your university account has no e-mail address that dupdash can use. "
+    "Ask the IT support of your university to enter one."
+)
 
 
 class Untrusted(Exception):
@@ -39,6 +43,20 @@ class Rules:
     administrators: list[str]
     faculty: list[str]
     help_desk: list[str]
+
+    @property
+    def roles(self) -> dict[Role, list[str]]:
+        """The groups that give each role."""
+        return {
+            Role.ADMINISTRATOR: self.administrators,
+            Role.FACULTY: self.faculty,
+            Role.HELP_DESK: self.help_desk,
+        }
+
+    @property
+    def give_roles(self) -> bool:
+        """Whether groups give roles. Otherwise administrators assign the roles in Django's admin."""
+        return any(self.roles.values())
 
 
 def rules() -> Rules:
@@ -76,29 +94,27 @@ def person_of(claims: Mapping[str, object]) -> Person:
 def _email(claims: Mapping[str, object]) -> str:
     email = claims.get("email")
     if not isinstance(email, str) or len(email) > EMAIL_LONGEST:
-        raise Untrusted("Your university account has no e-mail address that dupdash can use.")
+        raise Untrusted(NO_ADDRESS)
     try:
         validate_email(email)
     except ValidationError:
-        raise Untrusted("Your university account has no e-mail address that dupdash can use.") from None
+        raise Untrusted(NO_ADDRESS) from None
     verified = claims.get("email_verified")
     # Some providers send the text "true" instead of a boolean.
     if verified in (True, "true") or (verified is None and rules().trust_email):
         return email.lower()
-    raise Untrusted("The e-mail address of your university account is not verified.")
+    raise Untrusted(
+        "The e-mail address of your university account is not verified. "
+        "Ask the IT support of your university to verify it."
+    )
 
 
 def _roles(claims: Mapping[str, object]) -> frozenset[Role] | None:
     how = rules()
-    mapping = {
-        Role.ADMINISTRATOR: how.administrators,
-        Role.FACULTY: how.faculty,
-        Role.HELP_DESK: how.help_desk,
-    }
-    if not any(mapping.values()):
+    if not how.give_roles:
         return None
     groups = _groups(claims, how.groups)
-    return frozenset(role for role, names in mapping.items() if groups & set(names))
+    return frozenset(role for role, names in how.roles.items() if groups & set(names))
 
 
 def _groups(claims: Mapping[str, object], name: str) -> set[str]:

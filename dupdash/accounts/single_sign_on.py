@@ -21,6 +21,7 @@ from dupdash.accounts.access import Role
 from dupdash.accounts.audit import record
 from dupdash.accounts.claims import Person, Untrusted, person_of
 from dupdash.accounts.models import AuditKind
+from dupdash.accounts.offered_sign_in import offered_name
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -28,13 +29,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("dupdash.accounts")
 
 PROVIDER, SAML_PROVIDER = "oidc", "saml"
-
-
-def offered_name() -> str:
-    """Return the configured name of the provider for the sign-in button; "" if no provider is configured."""
-    if settings.OIDC_ISSUER:
-        return str(settings.OIDC_NAME)
-    return str(settings.SAML_NAME) if settings.SAML_METADATA_FILE else ""
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]

@@ -17,6 +17,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.web import kept_form
 from dupdash.web.permissions import PERMISSIONS, Permission
 from dupdash.web.responses import PersonRequest, no_content, see_other
+from dupdash.web.without_role import without_role
 
 P = ParamSpec("P")
 
@@ -29,7 +30,10 @@ SESSION_ENDED = {
 def permission_required(
     view: Callable[Concatenate[PersonRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Run the view if the permission of this address allows it. Otherwise show the sign-in, or a 403."""
+    """Run the view if the permission of this address allows it. Otherwise show the sign-in, or a 403.
+
+    To a person without any role the 403 says how to get one.
+    """
 
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -39,6 +43,8 @@ def permission_required(
         if not rule.may(request.user):
             if rule.hidden:
                 raise Http404
+            if not access.has_role(request.user):
+                return without_role(request)
             raise PermissionDenied
         response = view(cast(PersonRequest, request), *args, **kwargs)
         # The page is for one person: no shared cache may store it, and the browser must check before it shows it again.

@@ -79,7 +79,19 @@ def test_roles_are_taken_away_with_the_groups(client: Client, provider: Provider
     provider.knows(groups=[])
     provider.sign_in(client)
     assert roles(person) == set()
-    assert client.get("/").status_code == 403
+    answer = client.get("/jobs/?q=a&sort=-age")
+    page = answer.content.decode()
+    assert answer.status_code == 403
+    assert "dupdash takes your role from your groups at Campus Login" in page
+    assert 'href="/sign-in/sso/?next=%2Fjobs%2F%3Fq%3Da%26sort%3D-age"' in page
+
+
+def test_account_without_a_role_waits_for_an_administrator(client: Client, provider: Provider) -> None:
+    """The settings map no group to a role, so a new account has none."""
+    provider.sign_in(client)
+    page = client.get("/jobs/").content.decode()
+    assert "Nobody has given your account a role." in page
+    assert '<a class="button" href="/jobs/">Open the page again</a>' in page
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,12 @@ from django.shortcuts import render
 from django.urls import Resolver404, resolve, reverse
 
 from dupdash.accounts.attempt_limits import Admission
+from dupdash.accounts.offered_sign_in import offered_name, used_single_sign_on
 from dupdash.web import kept_form
 from dupdash.web.permissions import PERMISSIONS
 from dupdash.web.responses import see_other
 
 TOO_MANY_REQUESTS = 429
-# django-allauth's session key. The session of a person who signed in with single sign-on has it.
-SSO_MARK = "account_authentication_methods"
 # With this query parameter the sign-in page offers to sign out at the provider, too.
 SIGNED_OUT_OF_SSO = "signed-out"
 
@@ -57,7 +56,7 @@ class SignOut(LogoutView):
 
     def post(self, request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
         # Signing out at a SAML provider is not offered.
-        from_sso = settings.OIDC_ISSUER and SSO_MARK in request.session
+        from_sso = settings.OIDC_ISSUER and used_single_sign_on(request)
         response = super().post(request, *arguments, **more)
         return see_other(f"{reverse('login')}?{SIGNED_OUT_OF_SSO}") if from_sso else response
 
@@ -67,11 +66,12 @@ def _takes_passwords() -> bool:
 
 
 def _single_sign_on(request: HttpRequest, wanted: str) -> dict[str, str]:
-    if not (settings.OIDC_ISSUER or settings.SAML_METADATA_FILE):
+    name = offered_name()
+    if not name:
         return {}
     signed_out = SIGNED_OUT_OF_SSO in request.GET and not request.user.is_authenticated
     return {
-        "sso_name": settings.OIDC_NAME if settings.OIDC_ISSUER else settings.SAML_NAME,
+        "sso_name": name,
         "sso_url": f"{reverse('sso')}?{urlencode({'next': wanted})}" if wanted else reverse("sso"),
         "sso_sign_out_url": reverse("sso_sign_out") if signed_out else "",
     }

@@ -1,0 +1,15 @@
+"""The page for people who have an account and no role: it says how to get a role."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from dupdash.accounts.offered_sign_in import groups_give_roles, offered_name
+
+
+def without_role(request: HttpRequest) -> HttpResponse:
+    context = {
+        "sso_name": offered_name() if groups_give_roles(request) else "",
+        "wanted": request.get_full_path() if request.method == "GET" else reverse("overview"),
+    }
+    return render(request, "registration/no_role.html", context, status=403)
