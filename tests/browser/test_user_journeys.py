@@ -1,4 +1,7 @@
-"""Tests a typical day of each role in a browser, on a desktop and on a phone, in both colour schemes."""
+"""Tests a typical day of each role in a browser: on a desktop in light colours, on a phone in dark colours.
+
+On the desktop people sign in with a local password, on the phone with single sign-on.
+"""
 
 import re
 from collections.abc import Iterator
@@ -8,19 +11,26 @@ from playwright.sync_api import Browser, Page, expect
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
+from dupdash.accounts.access import Role
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.dispatch import dispatch
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from tests.browser.demo_data import DemoData, open_demo_data
-from tests.browser.support import DESKTOP, PHONE, Scheme, fits, go_to, sign_in, window, working
+from tests.browser.sign_in_ways import Password, SignInWay, SingleSignOn, use_single_sign_on
+from tests.browser.support import DESKTOP, PHONE, Scheme, fits, go_to, window, working
 from tests.duplication.support import evidence_json
+from tests.sign_in.provider import provider
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
 expect.set_options(timeout=20_000)
 
-WINDOWS = pytest.mark.parametrize(("width", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")])
+WINDOWS = pytest.mark.parametrize(
+    ("width", "scheme", "way"),
+    [(DESKTOP, "light", "password"), (PHONE, "dark", "single-sign-on")],
+    indirect=["way"],
+)
 FULLNAME = "Biology for the summer school"
 
 
@@ -32,6 +42,19 @@ def campus(sandbox: Sandbox, transactional_db: None) -> DemoData:
     busy.update(state=State.CANCELLED)
     DuplicationJob.objects.filter(state=State.QUEUED).update(state=State.CANCELLED)
     return campus
+
+
+@pytest.fixture
+def way(
+    request: pytest.FixtureRequest, campus: DemoData, live_server: LiveServer, settings: Settings
+) -> Iterator[SignInWay]:
+    """The way to sign in that the parameter names."""
+    if request.param == "password":
+        yield Password(campus)
+        return
+    with provider() as running:
+        use_single_sign_on(settings, running, live_server.url)
+        yield SingleSignOn(running, live_server.url)
 
 
 @pytest.fixture
@@ -55,15 +78,16 @@ def test_faculty_request_and_get_a_copy(
     worker: None,
     width: int,
     scheme: Scheme,
+    way: SignInWay,
 ) -> None:
     """Faculty request a copy, an administrator approves it, Moodle makes it, and both see the result."""
     night: Scheme = "dark" if scheme == "light" else "light"
     with (
         window(browser, live_server.url, width=width, scheme=scheme) as page,
-        window(browser, live_server.url, campus.administrator, width=width, scheme=night) as other,
+        window(browser, live_server.url, width=width, scheme=night) as other,
     ):
         page.goto("/")
-        sign_in(page, "faculty")
+        requester = way.sign_in(page, Role.FACULTY)
         expect(page).to_have_url(f"{live_server.url}/")
         go_to(page, "New copy")
         page.get_by_label("Search for the course to copy").press_sequentially("bio101", delay=10)
@@ -82,6 +106,7 @@ def test_faculty_request_and_get_a_copy(
 
         # The administrator finds the request on the overview and decides.
         other.goto("/")
+        way.sign_in(other, Role.ADMINISTRATOR)
         expect(other.get_by_role("region", name="Needs attention").get_by_role("link", name=FULLNAME)).to_be_visible()
         go_to(other, "Approvals")
         expect(other.get_by_text("For the summer school.").first).to_be_visible()
@@ -108,18 +133,24 @@ def test_faculty_request_and_get_a_copy(
         go_to(page, "Copies")
         expect(page.get_by_role("link", name=FULLNAME)).to_be_visible()
     job = DuplicationJob.objects.get(shortname="BIO101-SUMMER")
-    assert (job.state, job.requester) == (State.SUCCEEDED, campus.faculty)
+    assert (job.state, job.requester) == (State.SUCCEEDED, requester)
     assert sandbox.asked["bio101-summer"] == 1
 
 
 @WINDOWS
 def test_help_desk_finds_a_copy_and_its_failure(
-    browser: Browser, live_server: LiveServer, campus: DemoData, sandbox: Sandbox, width: int, scheme: Scheme
+    browser: Browser,
+    live_server: LiveServer,
+    campus: DemoData,
+    sandbox: Sandbox,
+    width: int,
+    scheme: Scheme,
+    way: SignInWay,
 ) -> None:
     failed, done = campus.jobs["failed"], campus.jobs["succeeded"]
     with window(browser, live_server.url, width=width, scheme=scheme) as page:
         page.goto("/")
-        sign_in(page, "hal")
+        way.sign_in(page, Role.HELP_DESK)
         expect(page).to_have_url(f"{live_server.url}/")
         menu = page.get_by_role("navigation", name="Main")
         expect(menu.get_by_role("link", name="New copy")).to_have_count(0)
@@ -162,6 +193,7 @@ def test_administrator_cleans_up_after_failures(
     worker: None,
     width: int,
     scheme: Scheme,
+    way: SignInWay,
 ) -> None:
     partial, lost = campus.jobs["partial"], campus.jobs["unresolved"]
     left = sandbox.state.add(
@@ -172,8 +204,9 @@ def test_administrator_cleans_up_after_failures(
     )
     facts = evidence_json({**(partial.own_course or {}), "id": left.id}, own=left.id)
     DuplicationJob.objects.filter(pk=partial.pk).update(course_id=left.id, evidence=facts)
-    with window(browser, live_server.url, campus.administrator, width=width, scheme=scheme) as page:
+    with window(browser, live_server.url, width=width, scheme=scheme) as page:
         page.goto("/")
+        way.sign_in(page, Role.ADMINISTRATOR)
         attention = page.get_by_role("region", name="Needs attention")
 
         # The page names the partial course, and deletes it after a confirmation.
