@@ -6,8 +6,8 @@ from typing import Any
 from dupdash.duplication.course_dates import dates_to_set
 from dupdash.duplication.models import DuplicationJob
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.driver_abilities import abilities
 from dupdash.moodle.errors import MoodleError, NoTrustworthyAnswer
-from dupdash.moodle.options import abilities
 from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.course_settings")

@@ -23,7 +23,7 @@ from dupdash.duplication.request import (
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import WAITING, create_job
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import abilities
+from dupdash.moodle.driver_abilities import abilities
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

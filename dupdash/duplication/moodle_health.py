@@ -20,8 +20,8 @@ from dupdash.duplication.moodle_clients import open_async_client, open_client
 from dupdash.duplication.recent_answers import forget, recent
 from dupdash.duplication.states import BUSY, State
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.driver_abilities import ABILITIES, ASYNCHRONOUS, DRIVERS, PLUGIN, SYNCHRONOUS, Driver
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
-from dupdash.moodle.options import ABILITIES, ASYNCHRONOUS, DRIVERS, PLUGIN, SYNCHRONOUS, Driver
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
 from dupdash.moodle.site_address import site_address
 

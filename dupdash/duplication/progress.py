@@ -13,7 +13,7 @@ from django.utils import timezone
 from dupdash.duplication.expectation import Expectation, rough_expectation
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.states import State
-from dupdash.moodle.options import abilities
+from dupdash.moodle.driver_abilities import abilities
 
 # An estimate stops here until the next milestone is seen, because only a milestone shows that a phase is done.
 ESTIMATE_ENDS = 0.95

@@ -14,6 +14,7 @@ from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.driver_abilities import abilities
 from dupdash.moodle.errors import Refused
 from dupdash.moodle.multilang import is_accepted
 from dupdash.moodle.records import Course
@@ -164,7 +165,7 @@ def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
 
 def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
     """Return why the site cannot set the dates and the ID number of a copy, in a sentence; "" if it can."""
-    if options.abilities(expected_driver(health, visible=visible)).details or health.may_update:
+    if abilities(expected_driver(health, visible=visible)).details or health.may_update:
         return ""
     return (
         "This Moodle cannot set the dates and the ID number of a copy. It can if the Moodle plugin is installed, or if "

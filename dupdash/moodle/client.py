@@ -14,9 +14,10 @@ from typing import Self, TypeVar
 import requests
 
 from dupdash.moodle import parsing
+from dupdash.moodle.driver_abilities import ASYNCHRONOUS, PLUGIN, SYNCHRONOUS
 from dupdash.moodle.errors import NoTrustworthyAnswer, Refused, UnknownRefusal
 from dupdash.moodle.names import looks_equal
-from dupdash.moodle.options import ASYNCHRONOUS, PLUGIN, SYNCHRONOUS, WireOption, to_wire
+from dupdash.moodle.options import WireOption, to_wire
 from dupdash.moodle.records import (
     AsyncResult,
     AsyncStatus,

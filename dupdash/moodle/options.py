@@ -1,7 +1,7 @@
 """The ten duplication options: their labels, what each driver sends for them, and their effect on the copy.
 
-Only this module lists them, and what the drivers can do beside them (``ABILITIES``). Names, defaults and order are
-those of Moodle's ``core_course_duplicate_course`` and of the proposed ``core_course_async_duplicate_course``.
+Only this module lists them. Names, defaults and order are those of Moodle's ``core_course_duplicate_course`` and of the
+proposed ``core_course_async_duplicate_course``.
 
 A stock Moodle (the synchronous driver) accepts nine of them. It answers ``setting_by_name_not_found`` to
 ``enrolments``: there the enrolment methods are always copied with the people, and never without them (measured on
@@ -12,16 +12,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypedDict
 
+from dupdash.moodle.driver_abilities import ASYNCHRONOUS, DRIVERS, PLUGIN, SYNCHRONOUS, Driver
+
 Group = Literal["content", "people", "history"]
-Driver = Literal["synchronous", "asynchronous", "plugin"]
-
-SYNCHRONOUS: Driver = "synchronous"
-# The two services of MDL-64916, as proposed.
-ASYNCHRONOUS: Driver = "asynchronous"
-# The same with their companions: the Moodle plugin of this project, or another dupdash.
-PLUGIN: Driver = "plugin"
-DRIVERS: tuple[Driver, ...] = (SYNCHRONOUS, ASYNCHRONOUS, PLUGIN)
-
 # The values of an option. ON has an effect only if the options in ``DuplicationOption.needs`` are on, too. Higher
 # values need no other option.
 OFF = 0
@@ -29,46 +22,6 @@ ON = 1
 ALWAYS = 2
 
 PEOPLE = "users"
-
-
-@dataclass(frozen=True)
-class Abilities:
-    """The abilities of a driver, apart from the options that it supports.
-
-    ``runs_in_background``: the start call returns at once, and dupdash then polls the status of the copy.
-    ``hidden``: it makes hidden copies.
-    ``details``: its start call takes start date, end date and idnumber, and moves the dates of the activities.
-    ``idempotent_start``: its start call takes an idempotency key, so that repeating it cannot make a second copy. Its
-    result names the course, and backups of one source at the same moment do not collide.
-    ``reports_overall_progress``: it reports one progress for both phases, and reports many copies in one call.
-    """
-
-    runs_in_background: bool
-    hidden: bool
-    details: bool
-    idempotent_start: bool
-    reports_overall_progress: bool
-
-
-_ONE_CALL = Abilities(
-    runs_in_background=False, hidden=True, details=False, idempotent_start=False, reports_overall_progress=False
-)
-_AS_PROPOSED = Abilities(
-    runs_in_background=True, hidden=False, details=False, idempotent_start=False, reports_overall_progress=False
-)
-_WITH_COMPANIONS = Abilities(
-    runs_in_background=True, hidden=True, details=True, idempotent_start=True, reports_overall_progress=True
-)
-ABILITIES: Mapping[Driver, Abilities] = {
-    SYNCHRONOUS: _ONE_CALL,
-    ASYNCHRONOUS: _AS_PROPOSED,
-    PLUGIN: _WITH_COMPANIONS,
-}
-
-
-def abilities(driver: str) -> Abilities:
-    """Return the abilities of the driver of a job; of the synchronous one for a job that has none yet."""
-    return next((can for name, can in ABILITIES.items() if name == driver), _ONE_CALL)
 
 
 class WireOption(TypedDict):

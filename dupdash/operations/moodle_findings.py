@@ -6,8 +6,8 @@ from django.conf import settings
 
 from dupdash.duplication import capabilities, moodle_health
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.driver_abilities import PLUGIN
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
-from dupdash.moodle.options import PLUGIN
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
 from dupdash.operations.findings import Finding, Level
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.states import TERMINAL, TRANSITIONS, State
-from dupdash.moodle.options import abilities
+from dupdash.moodle.driver_abilities import abilities
 from tests.chaos.clients import CopyPlan
 
 Course = dict[str, Any]

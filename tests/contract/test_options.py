@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import OPTIONS, SYNCHRONOUS, UnsupportedOptions, defaults, to_wire
+from dupdash.moodle.driver_abilities import SYNCHRONOUS
+from dupdash.moodle.options import OPTIONS, UnsupportedOptions, defaults, to_wire
 from dupdash.moodle.records import Contents
 from tests.captures import capture
 

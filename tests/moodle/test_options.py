@@ -2,14 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dupdash.moodle.driver_abilities import ASYNCHRONOUS, DRIVERS, PLUGIN, SYNCHRONOUS, Driver
 from dupdash.moodle.options import (
-    ASYNCHRONOUS,
     BY_NAME,
-    DRIVERS,
     OPTIONS,
-    PLUGIN,
-    SYNCHRONOUS,
-    Driver,
     UnsupportedOptions,
     defaults,
     effective,

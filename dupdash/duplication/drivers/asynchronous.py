@@ -32,7 +32,7 @@ from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient, StartDetails
-from dupdash.moodle.options import Driver, abilities
+from dupdash.moodle.driver_abilities import Driver, abilities
 from dupdash.moodle.records import AsyncStatus
 
 logger = logging.getLogger("dupdash.asynchronous")

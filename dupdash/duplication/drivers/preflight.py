@@ -21,7 +21,7 @@ from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import errors, options
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import Driver, abilities
+from dupdash.moodle.driver_abilities import Driver, abilities
 
 logger = logging.getLogger("dupdash.preflight")
 

@@ -38,7 +38,7 @@ from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import SYNCHRONOUS
+from dupdash.moodle.driver_abilities import SYNCHRONOUS
 from dupdash.moodle.records import Duplicated
 
 logger = logging.getLogger("dupdash.synchronous")

@@ -27,8 +27,8 @@ from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import quote_course
 from dupdash.duplication.transitions import StaleJob, move_job, record_event, update_job
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.driver_abilities import SYNCHRONOUS
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import SYNCHRONOUS
 from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.checking")

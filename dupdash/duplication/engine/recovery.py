@@ -15,7 +15,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.leases import DEAD, expired_for_a_while
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job, record_event
-from dupdash.moodle.options import abilities
+from dupdash.moodle.driver_abilities import abilities
 from dupdash.telemetry.counters import COUNTERS, LEASES_LOST, Event
 
 logger = logging.getLogger("dupdash.recovery")

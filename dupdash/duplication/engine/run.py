@@ -17,8 +17,8 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease, claim
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.driver_abilities import ABILITIES
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import ABILITIES
 from dupdash.moodle.records import SiteInfo
 
 logger = logging.getLogger("dupdash.engine")

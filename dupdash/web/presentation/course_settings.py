@@ -1,7 +1,7 @@
 """Describes the requested dates and the ID number of a job."""
 
 from dupdash.duplication.models import DuplicationJob
-from dupdash.moodle.options import ABILITIES, Driver
+from dupdash.moodle.driver_abilities import ABILITIES, Driver
 
 
 def settings_in_words(job: DuplicationJob, driver: Driver) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from dupdash.duplication.course_dates import WEEK, dates_to_set, day_of, in_whole_weeks, shift, site_zone
-from dupdash.moodle.options import ABILITIES, Driver
+from dupdash.moodle.driver_abilities import ABILITIES, Driver
 from dupdash.moodle.records import Course
 from dupdash.web.course_size import Size, of_each_label
 from dupdash.web.earlier_copies import Target

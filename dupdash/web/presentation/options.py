@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from dupdash.accounts import access
-from dupdash.moodle.options import BY_NAME, OFF, ON, Driver, Group, OptionEffect, effects
+from dupdash.moodle.driver_abilities import Driver
+from dupdash.moodle.options import BY_NAME, OFF, ON, Group, OptionEffect, effects
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -7,7 +7,7 @@ from math import floor
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import Progress, progress
 from dupdash.duplication.states import TERMINAL, State
-from dupdash.moodle.options import abilities
+from dupdash.moodle.driver_abilities import abilities
 from dupdash.web.presentation.check_status import next_check
 from dupdash.web.presentation.durations import exactly, roughly
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from dupdash.moodle.options import abilities
+from dupdash.moodle.driver_abilities import abilities
 from dupdash.web.presentation.approval_time import decided_within
 from dupdash.web.presentation.blocking_job import BlockingJob, blocking_job
 from dupdash.web.presentation.check_status import while_it_is_checked, while_it_is_unresolved

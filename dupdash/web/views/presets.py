@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods
 
 from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.text_direction import isolate
-from dupdash.moodle.options import Driver
+from dupdash.moodle.driver_abilities import Driver
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.presets import PresetForm
 from dupdash.web.health_of_request import health_of

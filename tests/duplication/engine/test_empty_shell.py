@@ -9,7 +9,7 @@ from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.options import ASYNCHRONOUS
+from dupdash.moodle.driver_abilities import ASYNCHRONOUS
 from tests.duplication.support import (
     Clock,
     Moodle,
