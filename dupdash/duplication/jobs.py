@@ -7,7 +7,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.accounts.access import Action
+from dupdash.accounts.access import Action, NotAllowed
+from dupdash.duplication.display_names import name_of
 from dupdash.duplication.models import Batch, DuplicationJob, Origin
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.refusals import CannotDo, move_for_person, record_for_person
@@ -21,6 +22,7 @@ from dupdash.duplication.request import (
     reserved_by_job,
 )
 from dupdash.duplication.states import State
+from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.transitions import WAITING, create_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import abilities
@@ -157,12 +159,25 @@ def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, vi
         raise CannotDo(refusal)
     requester = job.requester
     request = prepare(draft_of(job), Origin(job.origin), client)
-    access.require_submit(
-        requester, access.RequestedCopy(request.source_id, request.category_id, request.options), client
-    )
+    _require_submit_by(requester, request, actor, client)
     approved = access.is_administrator(actor) or _was_approved(job)
     first_state = State.QUEUED if approved else access.first_state(requester)
     return _insert(request, first_state, actor, via, job, requester=requester, approved=approved)
+
+
+def _require_submit_by(
+    requester: "User | None", request: DuplicationRequest, actor: "User | None", client: MoodleClient
+) -> None:
+    """Raise NotAllowed unless the requester may request this copy now. The message names the requester to others."""
+    copy = access.RequestedCopy(request.source_id, request.category_id, request.options)
+    try:
+        access.require_submit(requester, copy, client)
+    except NotAllowed as refusal:
+        if requester == actor:
+            raise
+        raise NotAllowed(
+            f"{isolate(name_of(requester))} requested this copy, and may not request it now: “{refusal}”"
+        ) from None
 
 
 def why_no_retry(job: DuplicationJob) -> str:

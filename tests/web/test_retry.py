@@ -28,6 +28,19 @@ def test_retry_is_a_new_job_of_the_same_requester(as_administrator: Client, facu
     assert old.state == State.FAILED
 
 
+def test_refusal_because_of_the_requester_names_them_to_an_administrator(
+    as_administrator: Client, as_faculty: Client, faculty: User, sandbox: Sandbox
+) -> None:
+    old = _failed(faculty)
+    sandbox.state.change(BIO101, teachers=())
+    page = text(as_administrator.post(f"/jobs/{old.pk}/retry/"))
+    assert "Fay Faculty requested this copy, and may not request it now: “No course that you teach was found." in page
+    assert f'href="/jobs/new/?from={old.pk}"' in page
+    page = text(as_faculty.post(f"/jobs/{old.pk}/retry/"))
+    assert "No course that you teach was found." in page
+    assert "requested this copy" not in page
+
+
 def test_taken_short_name_leads_to_the_form(as_faculty: Client, faculty: User, sandbox: Sandbox) -> None:
     old = _failed(faculty, shortname="BIO101-2025S1")
     sandbox.state.change(sandbox.state.by_shortname("BIO101-2025S1")[0].id, fullname="Merger, confidential")
