@@ -56,6 +56,7 @@ PERMISSIONS: dict[str, Permission] = {
     "insights": Permission(access.sees_all_jobs),
     "insights_csv": Permission(access.sees_all_jobs),
     "jobs:list": Permission(access.has_role),
+    "jobs:find": Permission(access.has_role),
     "jobs:rows": Permission(access.has_role),
     "jobs:csv": Permission(access.has_role),
     "jobs:save_filter": Permission(access.has_role),

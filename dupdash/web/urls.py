@@ -29,6 +29,7 @@ register_converter(JobId, "job_id")
 
 job_urls: list[URLPattern] = [
     path("", jobs.jobs, name="list"),
+    path("find/", jobs.find_copy, name="find"),
     path("rows/", jobs.job_rows, name="rows"),
     path("filters/", saved_filters.save_filter, name="save_filter"),
     path("filters/<int:filter_id>/delete/", saved_filters.delete_filter, name="delete_filter"),

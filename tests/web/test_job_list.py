@@ -52,8 +52,18 @@ def test_faculty_see_only_their_own_copies(
         assert found(client, f"person={colleague.pk}") == {"THEIRS"}
 
 
+def test_search_of_the_overview_opens_the_only_match(as_faculty: Client, as_help_desk: Client, colleague: User) -> None:
+    only = a_job(shortname="ONLY-1", requester=colleague)
+    for shortname in ("PAIR-1", "PAIR-2"):
+        a_job(shortname=shortname)
+    assert as_help_desk.get("/jobs/find/", {"q": "only-1"})["Location"] == f"/jobs/{only.pk}/"
+    assert as_faculty.get("/jobs/find/", {"q": "only-1"})["Location"] == "/jobs/?q=only-1"
+    for words, expected in (("pair", "/jobs/?q=pair"), ("nothing", "/jobs/?q=nothing"), ("", "/jobs/")):
+        assert as_help_desk.get("/jobs/find/", {"q": words})["Location"] == expected
+
+
 def test_people_without_a_role_are_refused(as_outsider: Client, client: Client) -> None:
-    for address in ("/jobs/", "/jobs/copies.csv", "/jobs/bulk/", "/jobs/bulk/result/"):
+    for address in ("/jobs/", "/jobs/find/", "/jobs/copies.csv", "/jobs/bulk/", "/jobs/bulk/result/"):
         assert as_outsider.get(address).status_code == 403
         assert client.get(address).status_code == 302
 

@@ -186,7 +186,7 @@ def test_waiting_copies_show_their_position_or_start(as_administrator: Client, s
 
 def test_each_role_has_its_own_first_step(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
     for_help_desk = text(as_help_desk.get("/"))
-    assert '<form class="card finder" method="get" action="/jobs/" role="search">' in for_help_desk
+    assert '<form class="card finder" method="get" action="/jobs/find/" role="search">' in for_help_desk
     assert "finder" not in text(as_administrator.get("/"))
     for_faculty = text(as_faculty.get("/"))
     assert "You have not requested a copy yet" in for_faculty

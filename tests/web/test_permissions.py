@@ -91,6 +91,7 @@ MAY: dict[str, set[str]] = {
     "insights": SEES_ALL,
     "insights_csv": SEES_ALL,
     "jobs:list": ALL,
+    "jobs:find": ALL,
     "jobs:rows": ALL,
     "jobs:csv": ALL,
     "jobs:bulk_action": ALL,

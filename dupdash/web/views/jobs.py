@@ -6,7 +6,7 @@ from datetime import datetime
 from urllib.parse import urlencode
 
 from django.http import HttpResponse, HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
@@ -66,6 +66,18 @@ def jobs(request: PersonRequest) -> HttpResponse:
     response = render(request, "jobs/_results.html", {**context, "announce": True})
     response["HX-Push-Url"] = list_url(form)
     return no_store(response)
+
+
+@permission_required
+@require_safe
+def find_copy(request: PersonRequest) -> HttpResponse:
+    """Open the copy that a search on the overview finds, or the list if the search finds several or none."""
+    form = ListForm(request.GET, request.user)
+    if form.is_valid() and form.cleaned_data["q"]:
+        match list(form.found().indexed.order_by().values_list("pk", flat=True)[:2]):
+            case [only]:
+                return redirect("jobs:job", only)
+    return redirect(list_url(form))
 
 
 @permission_required
