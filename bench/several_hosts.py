@@ -16,8 +16,8 @@ from collections.abc import Iterable
 
 from bench.idle_resources import usage
 from bench.moodle_site import sandbox_sources
-from tests.chaos.clients import CopyPlan
 from tests.chaos.environment import Source
+from tests.chaos.people import CopyPlan
 from tests.hosts.installation import SeveralHosts, several_hosts
 
 WAIT = """SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM started_at - dispatched_at))

@@ -18,9 +18,9 @@ from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, DuplicationRequest, InvalidRequest, Problem, prepare
 from dupdash.gateway import errors
-from dupdash.gateway.call import Call
 from dupdash.gateway.options import options_by_name
 from dupdash.gateway.parameters import Parameter, Tree, flag, integer, short_text, shown, text
+from dupdash.gateway.records import Call
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError, Refused

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from dupdash.duplication.client_pool import ClientPool
-from dupdash.duplication.newborn import job_that_may_be_newborn, job_that_may_be_newborn_in
 from dupdash.duplication.request import FRONT_PAGE
+from dupdash.duplication.unsafe_lookups import job_endangered_by_listing, job_endangered_by_search
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Category, Course
 
@@ -24,7 +24,7 @@ def courses_of_category(
 ) -> list[Course]:
     """Return the courses of a category and all its subcategories. Raises CannotList and MoodleError."""
     ids = [one.id for one in known if str(category_id) in one.path.strip("/").split("/")]
-    if job_that_may_be_newborn_in(ids) is not None:
+    if job_endangered_by_listing(ids) is not None:
         # Listing a course breaks its restore if the course is only some milliseconds old (rule 7).
         raise CannotList("A copy into this category is just being made. Try again in a moment.")
     expected = sum(one.coursecount for one in known if one.id in ids)
@@ -44,7 +44,7 @@ def courses_of_category(
 
 def courses_found(text: str, client: MoodleClient) -> list[Course]:
     """Return the courses that Moodle's search finds. Raises CannotList and MoodleError."""
-    if job_that_may_be_newborn(text) is not None:
+    if job_endangered_by_search(text) is not None:
         raise CannotList("A copy that this search could find is just being made. Try again in a moment.")
     return _sorted(client.search_courses(text, perpage=SEARCHED_AT_ONCE))
 

@@ -11,11 +11,11 @@ from django.db.models import Q
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, Proof
-from dupdash.duplication.newborn import job_that_may_be_newborn
 from dupdash.duplication.request import FRONT_PAGE, as_id, reserved_by_job
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, State
 from dupdash.duplication.text_direction import in_one_language, isolate
+from dupdash.duplication.unsafe_lookups import job_endangered_by_search
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.moodle.records import Course
@@ -219,7 +219,7 @@ def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
 
 def _search(text: str, client: MoodleClient) -> tuple[Course, ...] | None:
     """Return the result of Moodle's search; None if the search could break a copy that Moodle is creating."""
-    if job_that_may_be_newborn(text) is not None:
+    if job_endangered_by_search(text) is not None:
         return None
     return client.search_courses(text, perpage=RANKED)
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.chaos.clients import CopyPlan, Person, cancel_late
 from tests.chaos.environment import Installation
 from tests.chaos.fault_injector import FaultInjector
+from tests.chaos.people import CopyPlan, Person, cancel_late
 from tests.chaos.processes import wait_until
 
 PEOPLE = 4

@@ -11,7 +11,7 @@ from django.conf import settings
 from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.states import TERMINAL, TRANSITIONS, State
 from dupdash.moodle.driver_abilities import abilities
-from tests.chaos.clients import CopyPlan
+from tests.chaos.people import CopyPlan
 
 Course = dict[str, Any]
 # The calls that the sandbox counted, and the courses that were deleted in it.

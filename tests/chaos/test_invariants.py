@@ -17,9 +17,9 @@ from dupdash.duplication.engine.completion import fail
 from dupdash.duplication.models import DuplicationJob, JobEvent, Proof, new_id
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job, record_event
-from tests.chaos.clients import CopyPlan
 from tests.chaos.environment import Source
 from tests.chaos.invariants import Calls, Course, violations
+from tests.chaos.people import CopyPlan
 from tests.duplication.fixtures import clock, moodle  # noqa: F401 - fixtures
 from tests.duplication.support import (
     Clock,

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 import requests
 
-from tests.chaos.clients import Person
 from tests.chaos.environment import SCALED, Installation
+from tests.chaos.people import Person
 from tests.chaos.processes import HERE, Process, python, wait_until
 
 SLOTS = 3

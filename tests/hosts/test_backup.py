@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.chaos.clients import CopyPlan
+from tests.chaos.people import CopyPlan
 from tests.chaos.processes import HERE
 from tests.hosts.installation import SeveralHosts, several_hosts
 

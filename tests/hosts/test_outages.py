@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.chaos.clients import CopyPlan
+from tests.chaos.people import CopyPlan
 from tests.hosts.installation import SeveralHosts, no_cluster_was_replaced, several_hosts
 
 pytestmark = [pytest.mark.processes]

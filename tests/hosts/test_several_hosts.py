@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pytest_django import DjangoDbBlocker
 
-from tests.chaos.clients import CopyPlan
+from tests.chaos.people import CopyPlan
 from tests.hosts.installation import SLOTS, SeveralHosts, no_cluster_was_replaced, several_hosts
-from tests.hosts.order_checks import JobTimes, broken_rules, passed_over, sent_before_course_seen
+from tests.hosts.invariants import JobTimes, broken_rules, passed_over, sent_before_course_seen
 
 pytestmark = [pytest.mark.processes]
 

@@ -5,7 +5,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from tests.chaos.clients import CopyPlan
+from tests.chaos.people import CopyPlan
 from tests.chaos.processes import HERE, python
 from tests.hosts.installation import several_hosts
 

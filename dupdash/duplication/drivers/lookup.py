@@ -21,8 +21,8 @@ from dupdash.duplication.drivers.copy_tracker import (
 )
 from dupdash.duplication.drivers.names import NAMES_BEYOND, temporary_short_name
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
-from dupdash.duplication.newborn import names_not_to_look_up
 from dupdash.duplication.transitions import record_event, update_job
+from dupdash.duplication.unsafe_lookups import names_not_to_look_up
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
 

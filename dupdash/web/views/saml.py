@@ -20,8 +20,8 @@ from dupdash.accounts import saml
 from dupdash.accounts.audit import record
 from dupdash.accounts.models import AuditKind
 from dupdash.accounts.single_sign_on import SAML_PROVIDER, refusal
+from dupdash.web.page_after_sign_in import wanted_page
 from dupdash.web.responses import see_other
-from dupdash.web.wanted_page import wanted_page
 
 logger = logging.getLogger("dupdash.accounts")
 

@@ -17,9 +17,9 @@ from django.views.decorators.http import require_safe
 from requests import RequestException
 
 from dupdash.accounts.single_sign_on import PROVIDER, refusal
+from dupdash.web.page_after_sign_in import wanted_page
 from dupdash.web.responses import see_other
 from dupdash.web.views import saml
-from dupdash.web.wanted_page import wanted_page
 
 logger = logging.getLogger("dupdash.accounts")
 

@@ -377,7 +377,7 @@ def test_temporary_names_are_spread_over_checks_of_a_slow_moodle(moodle: Moodle)
 
 
 def test_job_fails_only_after_all_names_were_looked_up(moodle: Moodle, clock: Clock) -> None:
-    """With a slow Moodle a job fails only after all temporary names were looked up, so that a course left is named."""
+    """With a slow Moodle a job fails only after all temporary names were looked up, to name any partial course."""
     job = checked_job(moodle, baseline={"names": NAMES, "present": []}, request_error="cannotrestore")
     left = moodle.add(NAMES[8])
     for _ in NAMES:

@@ -154,7 +154,7 @@ def test_unreachable_moodle_is_reported(as_administrator: Client, moodle: Moodle
     moodle.stop()
     answer = as_administrator.get(url())
     assert answer.status_code == 503
-    assert "Moodle could not be asked." in text(answer)
+    assert "dupdash could not read from Moodle." in text(answer)
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ class Person:
         return self._session.get(f"{self._installation.web_url}{path}", timeout=20)
 
     def cancel(self, page: str) -> bool:
-        """Cancel until there is an answer. Returns False if it is too late or if an earlier try succeeded."""
+        """Request the cancellation until the server answers. Returns False if the job can no longer be cancelled."""
         for answer in self._answers(f"{page}cancel/", {}):
             if answer.status_code == 409:
                 return False
@@ -115,9 +115,9 @@ class Person:
 
 
 def cancel_late(installation: Installation, plans: list[CopyPlan], over: threading.Event) -> set[str]:
-    """Cancel the late plans as soon as Moodle works on their copies, until ``over`` is set.
+    """Cancel each copy that is planned to be cancelled late, as soon as Moodle works on it.
 
-    Returns the plans whose cancellation was confirmed.
+    Stops when the event ``over`` is set. Returns the short names of the copies whose cancellation was confirmed.
     """
     from django.db import Error, close_old_connections
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from tests.hosts.order_checks import JobTimes, passed_over, sent_before_course_seen
+from tests.hosts.invariants import JobTimes, passed_over, sent_before_course_seen
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 

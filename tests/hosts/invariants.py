@@ -8,8 +8,8 @@ from django.db import connections
 from pytest_django import DjangoDbBlocker
 
 from dupdash.duplication.models import DuplicationJob
-from tests.chaos.clients import CopyPlan
 from tests.chaos.invariants import violations
+from tests.chaos.people import CopyPlan
 from tests.hosts.installation import SeveralHosts
 
 ALIAS = "hosts"

@@ -10,8 +10,8 @@ import requests
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from tests.chaos.clients import CopyPlan, Person, cancel_late
 from tests.chaos.environment import Installation, Source
+from tests.chaos.people import CopyPlan, Person, cancel_late
 from tests.duplication.support import a_job
 
 PAGE = "/jobs/1/"

@@ -1,4 +1,4 @@
-"""Finds the names that must not be looked up in Moodle now, because the lookup could break a restore.
+"""Finds the lookups that must not be made in Moodle now, because they could break a restore.
 
 A lookup breaks the restore if it finds the row of a new course before Moodle has created the course's context
 (docs/architecture.md, "Evidence"). A sent job may have such a row under its requested names until its request ends.
@@ -25,23 +25,23 @@ def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
     return own | {wanted[key] for key in sent}
 
 
-def job_that_may_be_newborn_in(category_ids: Iterable[int]) -> DuplicationJob | None:
+def job_endangered_by_listing(category_ids: Iterable[int]) -> DuplicationJob | None:
     """Return a sent job whose restore could break if these categories were listed now; None if there is none."""
-    return _that_may_be_newborn().filter(category_id__in=set(category_ids)).first()
+    return _endangered_jobs().filter(category_id__in=set(category_ids)).first()
 
 
-def _that_may_be_newborn() -> JobQuerySet:
+def _endangered_jobs() -> JobQuerySet:
     return DuplicationJob.objects.filter(MAY_RUN, state__in=BUSY, source_released_at__isnull=True)
 
 
-def job_that_may_be_newborn(text: str) -> DuplicationJob | None:
+def job_endangered_by_search(text: str) -> DuplicationJob | None:
     """Return a sent job whose restore could break if Moodle were searched for ``text`` now; None if there is none.
 
     Once the course was seen under a temporary name, its context exists and a search is safe. Once the course is long
     overdue, a search is very unlikely to meet its first milliseconds.
     """
     words = fold_text(text).split()
-    for job in _that_may_be_newborn().only("pk", "fullname", "shortname"):
+    for job in _endangered_jobs().only("pk", "fullname", "shortname"):
         names = fold_text(f"{job.fullname} {job.shortname}")
         if all(word in names for word in words):
             return job
