@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 # The columns of an account on which its permissions depend, and their names in an audit entry.
-_FLAGS = {"is_active": "active", "is_superuser": "superuser", "is_staff": "staff of the admin"}
+_FLAGS = {"is_active": "active", "is_superuser": "superuser", "is_staff": "access to Django’s admin"}
 # The events of jobs that the audit log also records. Reasons typed by people are only in the job's timeline.
 _OF_JOBS = {
     "approved": AuditKind.APPROVED,

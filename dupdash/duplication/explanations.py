@@ -246,7 +246,7 @@ EXPLANATIONS: dict[str, Explanation] = {
     ),
     "likely_partial_course": Explanation(
         "The copy was not completed.",
-        "Moodle probably stopped in the middle. A course in Moodle is probably a part of this copy.",
+        "Moodle probably stopped in the middle. This copy probably left an incomplete course in Moodle.",
     ),
     "course_gone": Explanation(
         "Somebody deleted the new course in Moodle before the copy was complete.",
@@ -259,8 +259,8 @@ EXPLANATIONS: dict[str, Explanation] = {
         when="if the copy is still needed",
     ),
     "finished_err": Explanation(
-        "The site reported that its copy failed.",
-        "Moodle makes copies in the background there and does not say why one fails.",
+        "Moodle reported that the copy failed.",
+        "This Moodle makes copies in the background, and does not say why a copy fails.",
         if_again="check Moodle’s log of that time",
     ),
 }

@@ -129,7 +129,7 @@ def test_rollover_from_a_category(
         expect(page.get_by_label("Weeks later", exact=True)).to_be_hidden()
         page.get_by_label("Some weeks later").check()
         expect(page.get_by_label("Weeks later", exact=True)).to_have_value("52")
-        page.get_by_label("The category after that of the source").check()
+        page.get_by_label("The next category after the source’s own, below the same parent").check()
         page.get_by_role("button", name="Check the list").click()
         tasks.continue_work()
         expect(page.get_by_role("button", name="Start 1 copy")).to_be_enabled()

@@ -25,7 +25,7 @@ def refused(content: bytes) -> str:
 
 
 def test_expanding_entities_are_refused() -> None:
-    """Return XML of a few hundred bytes that would expand to gigabytes."""
+    """A workbook is refused if its XML has a few hundred bytes and would expand to gigabytes."""
     entities = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(10))
     bomb = f'<?xml version="1.0"?><!DOCTYPE worksheet [<!ENTITY e0 "x">{entities}]>'
     written = io.BytesIO()

@@ -226,7 +226,7 @@ def test_unreachable_moodle_leaves_rows_unchecked_with_a_message(administrator: 
     tasks.continue_work()
     plan.refresh_from_db()
     assert plan.state == PlanState.CHECKED
-    assert "Moodle could not be asked" in plan.failure
+    assert "dupdash could not read from Moodle" in plan.failure
     assert row(plan).level == Level.UNKNOWN
 
 

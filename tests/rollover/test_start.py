@@ -68,7 +68,7 @@ def test_nothing_starts_while_moodle_is_unreachable(administrator: User, moodle:
     plan = a_plan(rows(1), administrator)
     moodle.stop()
     assert start(plan) is None
-    assert "Nothing was started, because Moodle could not be asked" in plan.failure
+    assert "Nothing was started, because dupdash could not read from Moodle" in plan.failure
 
 
 def test_name_that_a_job_took_at_the_same_moment_stops_the_whole_batch(

@@ -131,7 +131,7 @@ def test_nothing_is_deleted_without_the_confirmation(batch: Batch, administrator
 def test_nothing_is_deleted_if_people_cannot_be_listed(batch: Batch, administrator: User, moodle: Moodle) -> None:
     moodle.switches.withdrawn = frozenset({"core_enrol_get_enrolled_users"})
     undo = looked(batch, administrator)
-    assert "Moodle could not be asked" in undo.failure
+    assert "Moodle was not available" in undo.failure
     assert Verdict.DELETABLE not in verdicts(undo)
 
 

@@ -89,8 +89,8 @@ def test_roles_and_flags_are_recorded_with_who_changed_them(administrator: User,
     )
     assert answer.status_code == 302, answer.content.decode()[-3000:]
     assert sorted(entry for entry in entries(AuditKind.ROLES_CHANGED, AuditKind.ACCOUNT_CHANGED) if entry[1]) == [
+        ("account_changed", "ada", "faculty", "access to Django’s admin: yes"),
         ("account_changed", "ada", "faculty", "active: no"),
-        ("account_changed", "ada", "faculty", "staff of the admin: yes"),
         ("roles_changed", "ada", "faculty", "added: Help desk"),
         ("roles_changed", "ada", "faculty", "removed: Faculty"),
     ]

@@ -59,7 +59,7 @@ def test_job_whose_slot_becomes_free_first_is_named(as_administrator: Client) ->
     short = sent(State.RUNNING, "SHORT", seconds=300, source_id=2)
     page = page_of(as_administrator, a_job(shortname="NEXT", source_id=3))
     assert f"/jobs/{short.pk}/" in page
-    assert "The slot is expected to be free at" in page
+    assert "It is expected to start at" in page
 
 
 def test_second_in_line_waits_for_the_second_slot(as_administrator: Client) -> None:

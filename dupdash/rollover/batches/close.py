@@ -48,7 +48,7 @@ def close_ended() -> None:
 
 
 def note_late_copies() -> None:
-    """Have the sources hidden of copies that turned out to be complete after their batch was closed.
+    """Mark sources to be hidden if their copies turned out to be complete after their batch was closed.
 
     Such a copy was unresolved when its batch ended. The requester has the results already, so no second mail follows.
     """

@@ -68,7 +68,7 @@ def continue_start(plan: Plan, deadline: float) -> None:
     except NotAllowed as refusal:
         _back(plan, f"Nothing was started. {refusal}")
     except MoodleError as error:
-        _back(plan, f"Nothing was started, because Moodle could not be asked. {error}")
+        _back(plan, f"Nothing was started, because dupdash could not read from Moodle. {error}")
 
 
 def _accept(plan: Plan) -> None:

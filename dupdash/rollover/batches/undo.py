@@ -73,7 +73,7 @@ def continue_undo(undo: Undo, deadline: float) -> None:
         logger.warning("the undo of batch %s stopped: %s", undo.batch_id, error)
         following, failure = (
             UndoState.CHECKED,
-            f"Moodle could not be asked, so some copies are still to be checked or deleted. {error}",
+            f"Moodle was not available, so some copies are still to be checked or deleted. {error}",
         )
     Undo.objects.filter(pk=undo.pk, state=undo.state).update(state=following, failure=failure)
     if following == UndoState.DONE:

@@ -50,7 +50,7 @@ def continue_checks(plan: Plan, deadline: float) -> None:
         failure = ""
     except MoodleError as error:
         logger.warning("plan %s cannot be checked: %s", plan.pk, error)
-        failure = f"Moodle could not be asked. {error}"
+        failure = f"dupdash could not read from Moodle. {error}"
     Plan.objects.filter(pk=plan.pk, state=PlanState.CHECKING).update(state=PlanState.CHECKED, failure=failure)
 
 

@@ -153,7 +153,7 @@ def _check(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient)
     except (NotSent, ConfigurationFault):
         raise
     except MoodleError as error:
-        verdict.object_to("", f"Moodle could not be asked about this row. {error}")
+        verdict.object_to("", f"dupdash could not check this row in Moodle. {error}")
         return verdict
     if not verdict.problems:
         verdict.request = request

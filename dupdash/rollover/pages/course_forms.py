@@ -50,7 +50,7 @@ class RulesForm(forms.Form):
         required=False,
         label="Dates",
         choices=[
-            (DateRule.KEEP, "Those of the source"),
+            (DateRule.KEEP, "The same dates as the source"),
             (DateRule.WEEKS, "Some weeks later: every weekday stays what it is"),
             (DateRule.ONE, "One start date for all"),
         ],
@@ -70,21 +70,21 @@ class RulesForm(forms.Form):
         required=False,
         max_length=200,
         label="ID number",
-        help_text="May hold {idnumber}, {shortname}, {fullname}, {term}. Left empty, the copies have none.",
+        help_text="May contain {idnumber}, {shortname}, {fullname} and {term}. If empty, the copies have no ID number.",
     )
     target = forms.ChoiceField(
         label="Category of the copies",
         choices=[
-            (Target.ONE, "One for all"),
-            (Target.NEXT, "The category after that of the source"),
-            (Target.BY_NAME, "That of the source, with a part of its path replaced"),
-            (Target.SAME, "That of the source"),
+            (Target.ONE, "One category for all copies"),
+            (Target.NEXT, "The next category after the source’s own, below the same parent"),
+            (Target.BY_NAME, "The source’s category, with a part of its path replaced"),
+            (Target.SAME, "The same category as the source"),
         ],
         initial=Target.ONE,
         widget=forms.RadioSelect,
     )
     target_category = forms.ChoiceField(required=False, label="Category")
-    category_find = forms.CharField(required=False, max_length=200, label="In the path find")
+    category_find = forms.CharField(required=False, max_length=200, label="Text to find in the path")
     category_replace = forms.CharField(required=False, max_length=200, label="Replace with")
     preset = forms.ModelChoiceField(
         OptionPreset.objects.none(),

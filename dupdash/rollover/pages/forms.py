@@ -122,7 +122,7 @@ class WindowForm(forms.Form):
         coerce=int,
         initial=Priority.NORMAL,
         label="Order",
-        help_text="“Take turns”: other requests and batches get every other slot.",
+        help_text="“Take turns”: copies of this batch start alternately with those of other requests and batches.",
     )
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
@@ -176,7 +176,7 @@ class StartForm(WindowForm):
     hide_sources = forms.BooleanField(
         required=False,
         label="Hide the sources when all copies have ended",
-        help_text="Only those of which every copy is complete. If the batch is undone, they are shown again.",
+        help_text="Only sources whose copies are all complete. If the batch is undone, they are shown again.",
     )
 
     field_order = ("start", "not_before", "window_start", "window_end", "priority", "mail_results", "hide_sources")
@@ -185,7 +185,7 @@ class StartForm(WindowForm):
         super().__init__(*arguments, **more)
         if not MoodleHealth.current().may_update:
             self.fields["hide_sources"].disabled = True
-            self.fields["hide_sources"].help_text = f"The web service of dupdash needs {UPDATE} for this."
+            self.fields["hide_sources"].help_text = f"dupdash’s token in Moodle may not call {UPDATE}."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()

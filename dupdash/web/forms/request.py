@@ -74,7 +74,7 @@ class RequestForm(forms.Form):
     idnumber = forms.CharField(
         required=False,
         label="ID number",
-        help_text="For other systems that know the course by it. Must be unique in Moodle.",
+        help_text="Other systems may identify the course by it. Must be unique in Moodle.",
         widget=forms.TextInput(
             attrs={"autocapitalize": "off", "spellcheck": "false", "autocomplete": "off", "dir": "auto"}
         ),

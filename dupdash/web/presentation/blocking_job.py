@@ -63,12 +63,12 @@ def _with_slot(place: int, viewer: User) -> BlockingJob | None:
     if place >= len(ends):
         return None
     end, _, blocker = sorted(ends)[place]
-    return _shown(blocker, viewer, "It gets the slot of", "The slot is expected to be free at", end)
+    return _shown(blocker, viewer, "This copy starts when another copy has ended:", "It is expected to start at", end)
 
 
 def _shown(blocker: DuplicationJob, viewer: User, lead: str, ends: str, until: datetime | None) -> BlockingJob:
     if until is not None and until <= timezone.now():
-        ends, until = "This should end at any moment.", None
+        ends, until = "The wait should end at any moment.", None
     if not may_see(viewer, blocker):
         return BlockingJob("", "", "", ends, until)
     return BlockingJob(lead, reverse("jobs:job", args=[blocker.pk]), blocker.fullname, ends, until)

@@ -105,7 +105,7 @@ def _why_it_failed(job: DuplicationJob) -> tuple[str, bool]:
     if job.left_partial_course:
         return f"{happened} A partial course was left in Moodle.", job.resolved_at is None
     if job.may_have_left_course:
-        return f"{happened} A course in Moodle is probably a part of this copy.", job.resolved_at is None
+        return f"{happened} This copy probably left an incomplete course in Moodle.", job.resolved_at is None
     return happened, False
 
 
