@@ -54,7 +54,7 @@ def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | Non
 
 
 def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
-    """Return whether a job was made of this very request; the note and the start are not part of that."""
+    """Return whether this job was created from an equal request. The note and the start time may differ."""
     first = original_request(job)
     asked = (
         source_id,

@@ -158,7 +158,10 @@ def read_site(client: MoodleClient) -> SiteInfo:
 
 
 def record_cron(idle_for: float | None) -> None:
-    """Store when Moodle's cron last ran, if that changed by more than a few seconds. ``idle_for``: seconds since."""
+    """Store when Moodle's cron last ran, unless the time differs by a few seconds only.
+
+    ``idle_for``: the seconds since then; infinite if cron has never run, None if this is unknown.
+    """
     if idle_for is None:
         return
     ran_at = timezone.now() - timedelta(seconds=idle_for) if math.isfinite(idle_for) else None

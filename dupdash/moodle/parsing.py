@@ -77,14 +77,14 @@ def found_courses(value: object, left_out: list[str]) -> tuple[Course, ...]:
 
 
 def number_found(value: object, left_out: list[str]) -> int:
-    """Return how many courses a search found, of which the answer has one page."""
+    """Return how many courses a search found in total. The answer lists only one page of them."""
     return read(read(value, Object).get("total"), int)
 
 
 def looked_up_courses(value: object) -> tuple[Course, ...]:
-    """Return the courses of a lookup, in the same shape.
+    """Return the courses of a lookup, whose answer has the shape of a search: ``{"courses": [...]}``.
 
-    Every one must be readable, because the answer decides something.
+    Raises UnexpectedAnswer if one course cannot be read, because dupdash bases decisions on lookups.
     """
     return tuple(course(item) for item in read(read(value, Object).get("courses"), list[object]))
 
@@ -160,7 +160,7 @@ def async_statuses(value: object) -> AsyncStatuses:
 
 
 def _cron(value: object) -> CronTimes | None:
-    """Return the times of cron are only shown to people: what cannot be read is not known."""
+    """Return the times of cron, or None if they cannot be read, because they are only shown to people."""
     try:
         return read(value, CronTimes)
     except UnexpectedAnswer:

@@ -129,7 +129,7 @@ class Transport:
         return result
 
     def _counted(self, function: str, exchange: Callable[[], object | MoodleError]) -> object | MoodleError:
-        """Return the result of one request, after ``on_call`` was told of it."""
+        """Send one request by calling ``exchange``, report its outcome to ``on_call``, and return its result."""
         started = time.monotonic()
         result = exchange()
         outcome = type(result).__name__ if isinstance(result, MoodleError) else "ok"

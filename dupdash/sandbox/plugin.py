@@ -194,7 +194,7 @@ class PluginDuplications:
         return row.id if row is not None else None
 
     def row(self, duplicateid: str) -> Row | None:
-        """Return the current row. The row of a running copy has the progress of the copy."""
+        """Return the row of a duplication, with the current progress of its copy; None for an unknown id."""
         with self._changed:
             row = self._rows.get(duplicateid)
             if row is not None and row.state == "running" and row.copy is not None:
@@ -230,7 +230,7 @@ class PluginDuplications:
                 self._end(self._rows[duplicateid], "failed", "taskgone", "The task of the duplication is gone.")
 
     def other_than(self, duplicateid: str) -> str:
-        """Return the id of another duplication; where there is none, one that nobody knows."""
+        """Return the id of another duplication, or an unknown id if there is no other."""
         with self._changed:
             return next((other for other in self._rows if other != duplicateid), secrets.token_hex(16))
 

@@ -188,7 +188,7 @@ def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category
 def _filtered(
     all_of_them: Sequence[Category], user: "User", query: str, words: list[str], selected: int | None
 ) -> CategoryChoices:
-    """Return each word must occur in the path. Categories whose own name begins with the first word come first."""
+    """Return the categories whose path contains every word. Names that begin with the first word come first."""
     known = {category.id: category for category in all_of_them}
     found: list[tuple[bool, int, Match]] = []
     for category in all_of_them:

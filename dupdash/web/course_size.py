@@ -71,7 +71,10 @@ def _measured(contents: Contents) -> Size:
 
 
 def of_each_label(dates: Iterable[ActivityDate], most: int) -> tuple[ActivityDate, ...]:
-    """Return the soonest dates, with each label among them: ten assignments may open before the first is due."""
+    """Return at most ``most`` dates: first the soonest date of each label, such as "Due:", then the next ones.
+
+    Without this rule the first ten dates could all be opening dates.
+    """
     soonest = sorted(dates, key=lambda one: one.moment)
     first = {one.label: one for one in reversed(soonest)}.values()
     others = [one for one in soonest if one not in first]

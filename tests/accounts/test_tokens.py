@@ -160,7 +160,7 @@ def test_simultaneous_portions_are_both_granted(
 def test_call_of_the_previous_minute_does_not_count(
     administrator: User, settings: Any, at_the_start_of_a_minute: Clock
 ) -> None:
-    """Such a call waited long for the database."""
+    """A call that waits for the database until the next minute does not count in that minute."""
     settings.API_RATE_PER_MINUTE = 1000
     token, _ = tokens.make(administrator, "import")
     granted = 0

@@ -1,3 +1,5 @@
+"""Fixtures for the contract tests: the sandbox, or the real site that the environment variables name."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Fixtures for tests of the web services: client programs with a token."""
+
 from collections.abc import Callable
 from typing import Any
 

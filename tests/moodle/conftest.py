@@ -1,3 +1,5 @@
+"""Fixtures for tests of the Moodle client: a client, and servers that answer it."""
+
 import os
 from collections.abc import Callable, Iterator
 

@@ -149,7 +149,7 @@ def stalls(*, after: bytes = b"", reads: bool = True) -> Step:
 
 
 def drips(data: bytes, *, after: bytes = b"", every: float = 0.02) -> Step:
-    """Return a step that sends the answer byte by byte."""
+    """Return a step in which the server sends its answer byte by byte."""
 
     def run(exchange: Exchange) -> bool:
         exchange.sock.sendall(after)

@@ -1,3 +1,5 @@
+"""Tests the duplication options: defaults, dependencies, and what each driver sends."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

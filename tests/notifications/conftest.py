@@ -1,3 +1,5 @@
+"""Fixtures for tests of notifications: the sent mails, and a mail backend that can fail."""
+
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Fixtures for tests of the sandbox: sandboxes with different settings."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+"""Fixtures for the service contract: dupdash, or the server that the environment variables name."""
+
 import os
 import threading
 from collections.abc import Iterator

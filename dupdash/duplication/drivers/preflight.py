@@ -47,7 +47,9 @@ def outcome_of_read(error: errors.MoodleError) -> Outcome:
 
 
 def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: Driver) -> Outcome | None:
-    """Check a job before sending, and store that it is sent, with the baseline (rule 3). None: send the request now.
+    """Check a job in Moodle, and store that its request is sent, with the baseline (rule 3 in docs/architecture.md).
+
+    Returns None if the request must be sent now, or else the outcome that ends this attempt.
 
     Raises MoodleError, StaleJob if the lease is lost, and IntegrityError if another copy of the source blocks this one
     (rule 4).

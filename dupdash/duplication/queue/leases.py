@@ -35,7 +35,10 @@ FRESH = Q(lease_until__gte=Now())
 
 
 def expired_for_a_while() -> Q:
-    """A lease that a sweep found expired, and that was not renewed since, though every running worker has tried to."""
+    """Return the condition for leases that a sweep found expired at least half a lease ago.
+
+    Every running worker has tried to renew its lease since then, so the workers of these leases do not run.
+    """
     return Q(lease_expired_seen_at__lt=Now() - timedelta(seconds=settings.LEASE_SECONDS / 2))
 
 

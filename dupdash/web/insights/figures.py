@@ -110,7 +110,7 @@ class Source:
 
 
 def outcomes(period: Period) -> Outcomes:
-    """Return each job counts on the day of its request."""
+    """Return the numbers of jobs by outcome for each bar. A job counts on the day of its request."""
     unit, starts = _stretches(period)
     # The quarter of an hour with which each begins: where the clocks are changed, a day has not 96 of them.
     quarters = [start_of(start).timestamp() // QUARTER for start in starts]
@@ -160,7 +160,7 @@ def durations(period: Period) -> tuple[list[Copied], int]:
 
 
 def causes(period: Period) -> list[Cause]:
-    """Return the most frequent first."""
+    """Return the causes of failure with their numbers of jobs, the most frequent cause first."""
     failed = period.jobs().filter(state=State.FAILED)
     rows = failed.values_list("failure_code").annotate(count=Count("id")).order_by("-count", "failure_code")
     return [Cause(code, count) for code, count in rows]

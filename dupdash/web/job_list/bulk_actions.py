@@ -169,7 +169,10 @@ def _kept(problem: Problem, user: "User") -> tuple[str, str]:
 
 
 def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[ShownRefusal]:
-    """Return the refusals that a session kept; a job that holds a short name is named if the person may see it now."""
+    """Return the refusals stored in the session, with a link to each job that reserves a short name.
+
+    The link is left out if the person may not see that job any more.
+    """
     refusals = list(refusals)
     ids = {job_id for refusal in refusals for _, job_id in refusal["words"] if job_id}
     seen = access.visible_jobs(user).select_related("requester", "assignee").in_bulk(list(ids)) if ids else {}

@@ -54,8 +54,7 @@ def heads(*, raw: bool) -> list[str]:
 
 
 def lines(jobs: JobQuerySet, order: Order, *, raw: bool) -> Iterator[list[Cell]]:
-    """Yield the lines of all jobs, in an order. Columns that are not needed are not read: they are more than half of a
-    row."""
+    """Yield the lines of all jobs in this order. Only the needed columns are read: less than half of each row."""
     jobs = (
         jobs.select_related("requester")
         .annotate(is_compared=F("verification__complete"), why_not_compared=F("verification__why_not"))

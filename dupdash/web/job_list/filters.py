@@ -296,7 +296,7 @@ def _on_days(since: date | None, until: date | None, finished_since: date | None
 
 
 def _of_source(text: str, jobs: JobQuerySet, *, scanned: bool) -> Q:
-    """Return a number that is the id of a source means that source; any other text is a part of the short name."""
+    """Return the condition for a source: its id if ``text`` is one, else a part of its short name."""
     if not text:
         return Q()
     number, sought = as_id(text), fold_text(text)

@@ -76,7 +76,10 @@ def healthy_copies(draw: st.DrawFn) -> list[Moment]:
 def looked_up(
     moment: Moment, evidence: CopyEvidence, others: list[CourseSnapshot], *, named: bool, temporary: bool
 ) -> Observation:
-    """Return what a round of lookups shows: known courses by id, temporary names, with ``named`` the requested name."""
+    """Return what a round of lookups shows: known courses by their ids, and the courses found by names.
+
+    ``temporary``: look up the temporary names. ``named``: look up the requested name.
+    """
     there = {course.id: course for course in (*others, *([moment.shown] if moment.shown else []))}
     followed = [evidence.own.id] if evidence.own else [course.id for course in evidence.candidates]
     shown = {id: there[id] for id in followed if id in there}
