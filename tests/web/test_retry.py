@@ -28,6 +28,13 @@ def test_retry_is_a_new_job_of_the_same_requester(as_administrator: Client, facu
     assert old.state == State.FAILED
 
 
+def test_button_tries_again_without_a_confirmation(as_administrator: Client, faculty: User) -> None:
+    old = _failed(faculty)
+    page = as_administrator.get(f"/jobs/{old.pk}/").content.decode()
+    assert f'type="submit" form="act-at-once" formaction="/jobs/{old.pk}/retry/"' in page
+    assert "Try this copy again?" not in page
+
+
 def test_refusal_because_of_the_requester_names_them_to_an_administrator(
     as_administrator: Client, as_faculty: Client, faculty: User, sandbox: Sandbox
 ) -> None:

@@ -25,6 +25,8 @@ URL_NAMES: dict[Action, str] = {
 }
 # These actions need input, so the button leads to a page with a form instead of opening a dialog.
 WITH_A_FORM = frozenset({Action.REJECT, Action.SETTLE, Action.APPROVE})
+# These actions need no confirmation, because they can be taken back: the new attempt can be cancelled.
+AT_ONCE = frozenset({Action.RETRY})
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class ActionLink:
     danger: bool = False
     # The confirmation for the dialog. In browsers without scripts the link leads to a page with the same text.
     question: Question | None = None
+    # Whether the button runs the action without a confirmation.
+    at_once: bool = False
 
 
 def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[ActionLink]:
@@ -46,10 +50,10 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
     def offer(verb: Action, label: str, icon: str, *, primary: bool = False, danger: bool = False) -> None:
         if access.may(user, verb, job):
             with_form = verb in WITH_A_FORM or (verb == Action.DELETE_PARTIAL and job.may_have_left_course)
-            asked = None if with_form else question(verb, job)
+            asked = None if with_form or verb in AT_ONCE else question(verb, job)
             url = reverse(URL_NAMES[verb], args=[job.pk])
             name = verb.name.lower().replace("_", "-")
-            found.append(ActionLink(f"{name}-job", label, url, icon, primary, danger, asked))
+            found.append(ActionLink(f"{name}-job", label, url, icon, primary, danger, asked, verb in AT_ONCE))
 
     match job.state:
         case State.AWAITING_APPROVAL:
