@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker, Settings
 
 from dupdash.accounts import append_only
@@ -19,6 +20,10 @@ from dupdash.sandbox.server import Sandbox
 from tests.empty_tables import delete_instead_of_truncate  # noqa: F401 - a fixture
 
 PASSWORD = "correct horse battery staple"
+
+# On a busy machine an example may take any time.
+hypothesis_settings.register_profile("dupdash", deadline=None)
+hypothesis_settings.load_profile("dupdash")
 
 
 @pytest.fixture(scope="session")

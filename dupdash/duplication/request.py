@@ -8,8 +8,8 @@ from typing import Any
 
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
+from dupdash.duplication.driver_choice import UPDATE, expected_driver
 from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, MoodleHealth, Origin
-from dupdash.duplication.moodle_health import UPDATE, expected_driver
 from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
-from dupdash.duplication import capabilities, moodle_health
+from dupdash.duplication import capabilities, driver_choice, moodle_health
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import PLUGIN
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
@@ -35,7 +35,7 @@ def examine_moodle(client: MoodleClient) -> Iterator[Finding]:
 def _examine(client: MoodleClient) -> Iterator[Finding]:
     site = moodle_health.ask_site(client)
     yield from _describe(site)
-    if missing := moodle_health.missing_functions(site):
+    if missing := driver_choice.missing_functions(site):
         text = f"The token may not call: {', '.join(missing)}."
         yield Finding(Level.PROBLEM, "Functions", text, moodle_health.ADD_FUNCTIONS)
         return
@@ -64,9 +64,9 @@ def _describe(site: SiteInfo) -> Iterator[Finding]:
         yield Finding(Level.OK, "Account", f"{site.username}, {kind}")
         if difference := moodle_health.address_difference(site.siteurl, settings.MOODLE_URL):
             yield Finding(Level.WARNING, "Site", difference)
-    yield Finding(Level.OK, "Driver", moodle_health.choose_driver(site))
+    yield Finding(Level.OK, "Driver", driver_choice.choose_driver(site))
     yield _plugin(site)
-    for name, loss in moodle_health.OPTIONAL.items():
+    for name, loss in driver_choice.OPTIONAL.items():
         if site.lacks(name):
             yield Finding(Level.WARNING, "Functions", f"Without {name} {loss}.")
 
@@ -78,8 +78,8 @@ GAINS = (
 
 
 def _plugin(site: SiteInfo) -> Finding:
-    offered = [name for name in moodle_health.SERVICES[PLUGIN] if site.offers(name)]
-    missing = [name for name in moodle_health.SERVICES[PLUGIN] if name not in offered]
+    offered = [name for name in driver_choice.SERVICES[PLUGIN] if site.offers(name)]
+    missing = [name for name in driver_choice.SERVICES[PLUGIN] if name not in offered]
     if not missing:
         return Finding(Level.OK, "Plugin", f"its functions are offered: {GAINS}.")
     if offered:

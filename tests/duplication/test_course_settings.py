@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from dupdash.duplication import jobs
+from dupdash.duplication.driver_choice import UPDATE
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import open_client
-from dupdash.duplication.moodle_health import UPDATE
 from dupdash.duplication.request import InvalidRequest
 from dupdash.duplication.states import State
 from tests.duplication.support import (

@@ -70,7 +70,7 @@ forms = st.one_of(
 
 
 @given(forms, forms)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_any_bytes_are_parameters_or_an_error_of_moodle(query: bytes, form: bytes) -> None:
     try:
         tree = parse(query, form)
@@ -92,7 +92,7 @@ def check_error(refusal: ServiceError) -> None:
 
 
 @given(form=forms, restformat=st.sampled_from([b"json", b"xml", b""]), right=st.booleans(), multipart=st.booleans())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_get_an_answer(
     calls_as: Calls, program: Caller, form: bytes, restformat: bytes, right: bool, multipart: bool
 ) -> None:
@@ -108,7 +108,7 @@ def test_any_bytes_get_an_answer(
 
 
 @given(query=st.text(max_size=200))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_query_gets_an_answer(client: Client, db: None, query: str) -> None:
     response = client.get(ENDPOINT, QUERY_STRING=query.encode("utf-8", "replace").decode("latin-1"))
     assert response.status_code == 200
@@ -128,13 +128,13 @@ anything = st.recursive(
 
 
 @given(anything)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_xml_can_always_be_parsed(value: Any) -> None:
     assert ElementTree.fromstring(serializers.answer(value, "xml")[1]).tag == "RESPONSE"
 
 
 @given(st.text())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_names_are_complete_in_json_and_lose_only_invalid_xml(name: str) -> None:
     assert json.loads(serializers.answer({"name": name}, "json")[1]) == {"name": name}
     root = ElementTree.fromstring(serializers.answer({"name": name}, "xml")[1])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import responses
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dupdash.moodle import errors
@@ -201,7 +201,6 @@ def test_body_that_is_not_json_is_described(
     assert len(http.calls) == 1
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([200, 200, 200, 302, 403, 500]))
 def test_any_body_raises_only_moodle_errors(body: bytes, status: int) -> None:
     check(body, status)
@@ -222,7 +221,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(json_values)
 def test_any_json_raises_only_moodle_errors(value: object) -> None:
     check(json.dumps(value).encode(), 200)

@@ -147,7 +147,7 @@ def test_binary_file_is_reported(content: bytes) -> None:
     assert "not a text file" in refused(content)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.binary(max_size=400) | st.text(max_size=200).map(lambda text: f"{HEADINGS}\n{text}".encode("utf-8", "replace"))
 )

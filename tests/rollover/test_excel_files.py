@@ -126,7 +126,7 @@ def test_entities_of_a_hostile_workbook_are_refused() -> None:
     assert "damaged" in refused(written.getvalue())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_damaged_workbook_gives_rows_or_an_error_message(data: st.DataObject) -> None:
     content = bytearray(WHOLE)

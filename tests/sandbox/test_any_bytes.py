@@ -46,14 +46,14 @@ def envelope(function: str, restformat: str) -> str:
     return f"wstoken={ADMIN_TOKEN}&wsfunction={function}&moodlewsrestformat={restformat}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(body=st.binary(max_size=60))
 def test_any_bytes_get_an_answer(body: bytes) -> None:
     response = answered("", body)
     assert b"<EXCEPTION" in response.body or b"exception" in response.body
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     function=st.sampled_from(sorted(STANDARD)),
     restformat=st.sampled_from(["json", "xml"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from dupdash.duplication.driver_choice import DUPLICATE
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_answer, apply_observation
 from dupdash.duplication.drivers.lookup import (
@@ -20,7 +21,7 @@ from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import outcome_of_read
 from dupdash.duplication.explanations import TAKEN
 from dupdash.duplication.models import DuplicationJob, Proof
-from dupdash.duplication.moodle_health import ADD_FUNCTIONS, DUPLICATE, ask_site
+from dupdash.duplication.moodle_health import ADD_FUNCTIONS, ask_site
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import StaleJob, update_job

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.conf import settings
 from django.utils import timezone
 
+from dupdash.duplication.driver_choice import DELETE
 from dupdash.duplication.drivers.copy_tracker import (
     MISSES_UNTIL_GONE,
     CopyEvidence,
@@ -22,7 +23,6 @@ from dupdash.duplication.drivers.lookup import expected_copy_after_sending
 from dupdash.duplication.engine.completion import after_a_deletion, columns_before_sending, may_be_deleting, may_pass
 from dupdash.duplication.engine.removal import Guard, NotRemoved, delete_and_confirm
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
-from dupdash.duplication.moodle_health import DELETE
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import quote_course
 from dupdash.duplication.transitions import StaleJob, move_job, record_event, update_job

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from django.db import connection
 
-from dupdash.duplication import moodle_health
+from dupdash.duplication import driver_choice, moodle_health
 from dupdash.duplication.drivers import asynchronous, outcomes, synchronous
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import outcome_of_read
@@ -112,9 +112,9 @@ def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
 
 
 def _drive(job: DuplicationJob, lease: Lease, client: MoodleClient, site: SiteInfo) -> Outcome:
-    site_driver = moodle_health.choose_driver(site)
-    driver = moodle_health.driver_for_copy(site_driver, visible=job.visible)
-    if driver != site_driver and site.lacks(moodle_health.DUPLICATE):
+    site_driver = driver_choice.choose_driver(site)
+    driver = driver_choice.driver_for_copy(site_driver, visible=job.visible)
+    if driver != site_driver and site.lacks(driver_choice.DUPLICATE):
         return outcomes.Refused("invalidparameter", "This site can make visible copies only.")
     if ABILITIES[driver].runs_in_background:
         return asynchronous.duplicate(job, lease, client, driver)

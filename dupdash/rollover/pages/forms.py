@@ -9,8 +9,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from dupdash.duplication.batch import Batch, Priority
+from dupdash.duplication.driver_choice import UPDATE
 from dupdash.duplication.models import MoodleHealth
-from dupdash.duplication.moodle_health import UPDATE
 from dupdash.moodle import options
 from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.models import PlanRow

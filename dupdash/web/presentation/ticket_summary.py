@@ -6,10 +6,10 @@ from datetime import datetime, tzinfo
 from django.utils import timezone
 
 from dupdash.duplication.advice import Reader, what_to_do
+from dupdash.duplication.driver_choice import driver_of_job
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
-from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate, plain_line
 from dupdash.web.presentation.course_settings import settings_in_words

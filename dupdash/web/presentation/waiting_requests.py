@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from dupdash.duplication.driver_choice import driver_of_job
 from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
-from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.request import taken_in_moodle
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_safe
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.accounts.advice_reader import reader_of
+from dupdash.duplication.driver_choice import driver_of_job
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
-from dupdash.duplication.moodle_health import driver_of_job
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone

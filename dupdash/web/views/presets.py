@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from dupdash.duplication.moodle_health import expected_driver
+from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.driver_abilities import Driver
 from dupdash.web.decorators import permission_required

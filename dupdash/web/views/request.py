@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed, NotTaught
 from dupdash.duplication import idempotency, jobs
+from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
-from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, find_source, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.duplication.text_direction import isolate

@@ -144,5 +144,5 @@ class OneCopy(RuleBasedStateMachine):
         return judge(self.evidence, max(STILL_LEAST, self.life))
 
 
-OneCopy.TestCase.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+OneCopy.TestCase.settings = settings(max_examples=150, stateful_step_count=60)
 TestOneCopy = OneCopy.TestCase

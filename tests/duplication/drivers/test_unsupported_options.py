@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import open_client
-from dupdash.duplication.moodle_health import expected_driver
 from dupdash.duplication.request import InvalidRequest
 from dupdash.duplication.states import State
 from tests.duplication.support import Moodle, kinds, reason, run_worker, submit
