@@ -15,6 +15,8 @@ from dupdash.sandbox.server import Sandbox
 
 ENDPOINT = "/webservice/rest/server.php"
 SITE_INFO = "core_webservice_get_site_info"
+COURSES_BY_FIELD = "core_course_get_courses_by_field"
+DELETE_COURSES = "core_course_delete_courses"
 NO_SUCH_ID = 987_654_321
 NO_SUCH_TOKEN = "0" * 32
 
@@ -46,6 +48,16 @@ class Server:
         assert response.status_code == 200
         assert response.headers["Content-Type"].split(";")[0] == "application/json"
         return response.json()
+
+    def courses(self, field: str, value: Any) -> list[dict[str, Any]]:
+        answer = self.call(COURSES_BY_FIELD, field=field, value=value)
+        courses: list[dict[str, Any]] = answer["courses"]
+        return courses
+
+    def delete_courses(self, courseids: Collection[int]) -> None:
+        """Delete courses and check that they are gone. The answer is not used, because plugins may add output to it."""
+        self.post(DELETE_COURSES, flat({"courseids": sorted(courseids)}), moodlewsrestformat="json")
+        assert [course for courseid in courseids for course in self.courses("id", courseid)] == []
 
 
 def flat(params: dict[str, Any]) -> dict[str, Any]:
@@ -113,7 +125,7 @@ class Site:
         return {key: value for key, value in {**params, **changes}.items() if value is not None}
 
     def duplicate(self, shortname: str, /, **changes: Any) -> Any:
-        self.needs("core_course_duplicate_course", "core_course_delete_courses")
+        self.needs("core_course_duplicate_course", DELETE_COURSES)
         answer = self.call("core_course_duplicate_course", **self.copy_params(shortname, **changes))
         if "id" in answer:
             self._ids.append(answer["id"])
@@ -124,19 +136,14 @@ class Site:
         return course
 
     def by_field(self, name: str, value: Any) -> list[dict[str, Any]]:
-        answer = self.call("core_course_get_courses_by_field", field=name, value=value)
-        courses: list[dict[str, Any]] = answer["courses"]
-        return courses
+        return self.server.courses(name, value)
 
     def contents(self, courseid: int) -> list[dict[str, Any]]:
         sections: list[dict[str, Any]] = self.call("core_course_get_contents", courseid=courseid)
         return sections
 
     def delete(self, courseids: Collection[int]) -> None:
-        """Delete courses and check that they are gone. The answer is not used, because plugins may add output to it."""
-        params = flat({"courseids": sorted(courseids)})
-        self.server.post("core_course_delete_courses", params, moodlewsrestformat="json")
-        assert [course for courseid in courseids for course in self.by_field("id", courseid)] == []
+        self.server.delete_courses(courseids)
 
     def sweep(self) -> None:
         """Delete the courses of the tests, which are found by the answered ids and the used names."""

@@ -14,10 +14,10 @@ from dupdash.accounts import tokens
 from dupdash.duplication import tasks
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from tests.contract.server import SITE_INFO, Server
+from tests.contract.server import COURSES_BY_FIELD, DELETE_COURSES, SITE_INFO, Server
 from tests.duplication.fixtures import moodle  # noqa: F401 - fixtures
 from tests.duplication.support import Background, Moodle
-from tests.service_contract.service import DELETE, FINISHED_OK, START, Service
+from tests.service_contract.service import FINISHED_OK, START, Service
 
 HERE = Path(__file__).parent
 VARIABLES = ("SERVICE_URL", "SERVICE_TOKEN", "SERVICE_SOURCE", "SERVICE_CATEGORY")
@@ -48,8 +48,9 @@ def real_service(pytestconfig: pytest.Config) -> Service | None:
     server = Server(url, token, "real")
     info = server.call(SITE_INFO)
     offered = {function["name"] for function in info["functions"]}
-    if not {START, DELETE} <= offered:
-        raise pytest.UsageError(f"The token's service needs {START} and {DELETE}")
+    needed = {START, COURSES_BY_FIELD, DELETE_COURSES}
+    if not needed <= offered:
+        raise pytest.UsageError(f"The token's service needs {', '.join(sorted(needed))}")
     pytestconfig.stash[_DESCRIPTION] = f"{url}, release {info['release']}"
     other_token = os.environ.get("SERVICE_OTHER_TOKEN", "")
     other = replace(server, token=other_token) if other_token else None

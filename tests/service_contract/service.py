@@ -14,7 +14,6 @@ STATUS = f"{START}_get_status"
 STATUSES = f"{START}_get_statuses"
 RESULT = f"{START}_get_result"
 CANCEL = f"{START}_cancel"
-DELETE = "core_course_delete_courses"
 
 AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 700, 800, 900, 1000
 UNKNOWN_ID = "0" * 32
@@ -85,8 +84,7 @@ class Service:
             courses |= {result["courseid"], result["partialcourseid"]} - {None}
         self._started.clear()
         if courses and self.deletes_courses:
-            answer = self.call(DELETE, courseids=sorted(courses))
-            assert answer["warnings"] == [], answer
+            self.server.delete_courses(courses)
 
 
 def new_shortname() -> str:
