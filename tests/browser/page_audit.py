@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.browser.screenshots import open_chromium, open_site, set_up
 
@@ -157,11 +157,23 @@ def _lighthouse(base: str, campus: "DemoData", chromium: str) -> list[str]:
                 "--chrome-flags=--headless=new --no-sandbox",
             ]
             subprocess.run(command, check=True, env={**os.environ, "CHROME_PATH": chromium})
-            categories = json.loads(report.read_text())["categories"]
-        scores = {name: round(categories[name]["score"] * 100) for name in SCORES}
+            result = json.loads(report.read_text())
+        scores = {name: _score(result["categories"][name]) for name in SCORES}
         print(f"{page}: Lighthouse {scores}", flush=True)
-        problems += [f"{page}: {name} {score}" for name, score in scores.items() if score < LOWEST_SCORE]
+        problems += [
+            f"{page}: {name} {score}" for name, score in scores.items() if score is not None and score < LOWEST_SCORE
+        ]
+        problems += [f"{page}: {audit['id']} not measured: {audit['errorMessage']}" for audit in _failed_audits(result)]
     return problems
+
+
+def _score(category: dict[str, Any]) -> int | None:
+    """Return the score from 0 to 100; None if Lighthouse could not measure a part of it."""
+    return None if category["score"] is None else round(category["score"] * 100)
+
+
+def _failed_audits(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [audit for audit in result["audits"].values() if audit["scoreDisplayMode"] == "error"]
 
 
 if __name__ == "__main__":
