@@ -106,7 +106,9 @@ def test_copies_with_people_are_compared_with_copies_with_people() -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("measured_at", "load", "factor"), [(1, 3, 1.5), (3, 1, 1 / 1.5), (2, 2, 1)])
+@pytest.mark.parametrize(
+    ("measured_at", "load", "factor"), [(1, 3, 1 + 2 * SLOWDOWN), (3, 1, 1 / (1 + 2 * SLOWDOWN)), (2, 2, 1)]
+)
 def test_duration_is_converted_to_the_load_of_the_next_copy(measured_at: float, load: float, factor: float) -> None:
     past(1, source_id=1, backup=10, restore=20, activities=5, concurrent_copies=measured_at)
     for source_id in (1, 99):
