@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dupdash.accounts.audit.AuditMiddleware",
     "dupdash.gateway.middleware.gateway_middleware",
+    "dupdash.web.session_cookie.session_cookie_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     # Before the middleware that reads the form for its CSRF token.

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.test import Client
 
 from dupdash.duplication.models import DuplicationJob
@@ -42,6 +44,19 @@ def test_form_comes_back_after_the_sign_in(administrator: User, sandbox: Sandbox
     assert not DuplicationJob.objects.exists()
     # The input is restored only once.
     assert NOTE not in text(client.get(URL))
+
+
+@pytest.mark.parametrize(
+    ("headers", "deleted"), [({}, True), ({"HX-Request": "true"}, False), ({"Sec-Fetch-Dest": "empty"}, False)]
+)
+def test_late_background_answer_does_not_delete_the_new_session(
+    administrator: User, sandbox: Sandbox, headers: dict[str, str], deleted: bool
+) -> None:
+    client = Client()
+    client.force_login(administrator)
+    Session.objects.all().delete()
+    answer = client.get("/", headers=headers)
+    assert (settings.SESSION_COOKIE_NAME in answer.cookies) is deleted
 
 
 def test_form_is_shown_to_nobody_else(administrator: User, faculty: User, sandbox: Sandbox) -> None:
