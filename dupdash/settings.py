@@ -67,6 +67,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "dupdash.accounts.audit.AuditMiddleware",
     "dupdash.gateway.middleware.gateway_middleware",
+    # Around the session middleware, which deletes the cookie of an ended session.
     "dupdash.web.session_cookie.session_cookie_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

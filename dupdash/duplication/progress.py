@@ -58,7 +58,7 @@ class Progress:
 
 
 def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
-    """The progress of a job at a moment, or at its end."""
+    """Return the progress of a job at a moment, or at its end."""
     now = now or timezone.now()
     if job.state == State.SUCCEEDED:
         return Progress(Phase.RESTORE, 1.0, 1.0, 1.0, False, None, 1.0)
@@ -71,20 +71,25 @@ def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
 
 
 def _expected(job: DuplicationJob) -> Expectation | None:
+    return _expected_from_history(job) or rough_expectation(job.source_activities)
+
+
+def _expected_from_history(job: DuplicationJob) -> Expectation | None:
+    """Return the estimate that was stored when the job was sent; None if no copy was made before."""
     if job.expected_backup is None or job.expected_restore is None:
-        return rough_expectation(job.source_activities)
+        return None
     return Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False)
 
 
 def milestone(job: DuplicationJob, backup_share: float = 0.5) -> float:
-    """The overall progress at the last milestone: the course was seen, or its contents were seen."""
+    """Return the overall progress at the last milestone: the course was seen, or its contents were seen."""
     if job.content_at is not None:
         return backup_share + (1 - backup_share) * CONTENT_VISIBLE
     return backup_share if job.restore_at is not None else 0.0
 
 
 def _not_running(job: DuplicationJob) -> Progress:
-    """The progress of a job that waits or ended without success, without an estimate."""
+    """Return the progress of a job that waits or ended without success, without an estimate."""
     number = max(job.progress_floor, milestone(job))
     backup = 1.0 if job.restore_at is not None else 0.0
     return Progress(job.phase, backup, 0.0 if job.content_at is None else CONTENT_VISIBLE, number, False, None, number)
@@ -98,7 +103,7 @@ def _unknown(job: DuplicationJob) -> Progress:
 
 
 def _estimate(job: DuplicationJob, expected: Expectation, now: datetime) -> Progress:
-    """The estimate from the elapsed time and the expected duration. When the restore is seen, it is corrected."""
+    """Return the estimate from elapsed time and expected duration. It is corrected when the restore is seen."""
     elapsed = (now - (job.sent_at or now)).total_seconds()
     if job.restore_at is None:
         backup = _fraction(elapsed, expected.backup, rough=expected.rough)
@@ -127,18 +132,18 @@ def _estimate(job: DuplicationJob, expected: Expectation, now: datetime) -> Prog
 
 
 def _backup_share(expected: Expectation) -> float:
-    """The backup's share of the overall progress, between 0.1 and 0.9, so that a bar has room for both phases."""
+    """Return the backup's share of the overall progress: 0.1 to 0.9, so that a bar has room for both phases."""
     return min(0.9, max(0.1, expected.backup / max(expected.total, 0.001)))
 
 
 def _before_restore(elapsed: float, expected: Expectation) -> float:
-    """The overall progress while no restore was seen; it includes UNSEEN_RESTORE of the restore at most."""
+    """Return the overall progress while no restore was seen; it includes UNSEEN_RESTORE of the restore at most."""
     share = _backup_share(expected)
     return min(share + (1 - share) * UNSEEN_RESTORE, _fraction(elapsed, expected.total, rough=expected.rough))
 
 
 def _own_pace(own_backup: float, expected: float) -> float:
-    """How much slower than expected this copy is, from its backup, because both phases run on the same Moodle.
+    """Return how much slower than expected this copy is, from its backup, because both phases run on the same Moodle.
 
     The delay with which the end of a backup is seen varies. So a short backup counts less than a long one.
     """
@@ -148,14 +153,16 @@ def _own_pace(own_backup: float, expected: float) -> float:
 
 
 def _fraction(elapsed: float, expected: float, *, rough: bool) -> float:
-    """The expected progress of a phase, ESTIMATE_ENDS at most. After the expected time it stops; with a rough estimate
-    it slows down instead."""
+    """Return the expected progress of a phase, ESTIMATE_ENDS at most.
+
+    After the expected time it stops. With a rough estimate it slows down instead.
+    """
     share = max(0.0, elapsed) / max(expected, 0.001)
     return min(ESTIMATE_ENDS, _mean_share(share, ROUGH_SPREAD) if rough else share)
 
 
 def _mean_share(share: float, spread: float) -> float:
-    """The mean of elapsed / duration over all durations that are still possible.
+    """Return the mean of elapsed / duration over all durations that are still possible.
 
     Durations are assumed to be log-normal around the expected one. ``share``: elapsed / expected.
     """
@@ -169,27 +176,28 @@ def _mean_share(share: float, spread: float) -> float:
 
 
 def _normal(distance: float) -> float:
-    """The share of a normal distribution below a number of standard deviations."""
+    """Return the share of a normal distribution below a number of standard deviations."""
     return math.erfc(-distance / math.sqrt(2)) / 2
 
 
 def _reported(job: DuplicationJob, now: datetime) -> Progress:
-    """The progress that the site reported; ``progress_floor`` keeps it from going backward."""
+    """Return the progress that the site reported. ``progress_floor`` keeps it from going backward."""
     left = _seconds_left_at_report(job)
     since = 0.0 if job.reported_at is None else max(0.0, (now - job.reported_at).total_seconds())
     number, share = _since_report(job, since, left), backup_share(job)
     backup = min(1.0, number / share) if job.phase != Phase.RESTORE else 1.0
     restore = max(0.0, (number - share) / (1 - share)) if job.phase == Phase.RESTORE else 0.0
-    known = left is not None and left > since and job.reported_progress >= PACE_KNOWN_FROM
-    time_left = timedelta(seconds=left - since) if left is not None and known else None
+    time_left = None
+    if left is not None and left > since and job.reported_progress >= PACE_KNOWN_FROM:
+        time_left = timedelta(seconds=left - since)
     return Progress(job.phase, backup, restore, number, False, time_left, number)
 
 
 def _since_report(job: DuplicationJob, since: float, left: float | None) -> float:
-    """The overall progress, which goes on between two reports at the pace of the copy.
+    """Return the overall progress. Between two reports it grows at the pace of the copy.
 
-    It stops before the next phase, and REPORT_CURRENT after the last report. ``since``: seconds since the last report.
-    ``left``: the seconds that were left then.
+    It stops growing before the next phase, and REPORT_CURRENT seconds after the last report. ``since``: seconds since
+    the last report. ``left``: the seconds that the copy still needed then; None if unknown.
     """
     if left is None:
         return job.progress_floor
@@ -199,16 +207,16 @@ def _since_report(job: DuplicationJob, since: float, left: float | None) -> floa
 
 
 def backup_share(job: DuplicationJob) -> float:
-    """The backup's share of the overall progress, from earlier copies; 0.5 without any."""
-    if job.expected_backup is None or job.expected_restore is None:
-        return 0.5
-    return _backup_share(Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False))
+    """Return the backup's share of the overall progress, from earlier copies; 0.5 without any."""
+    expected = _expected_from_history(job)
+    return 0.5 if expected is None else _backup_share(expected)
 
 
 def _seconds_left_at_report(job: DuplicationJob) -> float | None:
-    """How long the copy still took when the site last reported progress, at its own pace and that of earlier copies.
+    """Return the seconds that the copy still needed at the last report, by its own pace and that of earlier copies.
 
-    None if neither is known, and for a site that reports the progress of each phase: that one starts again.
+    None if neither pace is known, and for a site that reports each phase separately, because its figure starts again in
+    the second phase.
     """
     started, reported_at, done = job.moodle_started_at, job.reported_at, job.reported_progress
     if (
@@ -218,26 +226,26 @@ def _seconds_left_at_report(job: DuplicationJob) -> float | None:
         or not abilities(job.driver).reports_overall_progress
     ):
         return None
-    elapsed = (reported_at - started).total_seconds()
-    if job.expected_backup is None or job.expected_restore is None:
+    elapsed, expected = (reported_at - started).total_seconds(), _expected_from_history(job)
+    if expected is None:
         return elapsed * (1 - done) / done if done >= PACE_KNOWN_FROM else None
-    # The mean of both durations, weighted: HISTORY_WEIGHT for the expected one, ``done`` for elapsed / done.
-    expected = job.expected_backup + job.expected_restore
-    return (HISTORY_WEIGHT * expected + elapsed) / (HISTORY_WEIGHT + done) * (1 - done)
+    # The weighted mean of the expected duration (HISTORY_WEIGHT) and of the duration at the own pace (``done``).
+    return (HISTORY_WEIGHT * expected.total + elapsed) / (HISTORY_WEIGHT + done) * (1 - done)
 
 
 def start_before_report(job: DuplicationJob, done: float, now: datetime) -> datetime:
-    """When Moodle probably started a copy of which the first report says that ``done`` of it is done."""
-    earliest = job.sent_at or now
-    if job.expected_backup is None or job.expected_restore is None:
-        return earliest if job.moodle_queue_ahead is None else now
-    return max(earliest, now - timedelta(seconds=done * (job.expected_backup + job.expected_restore)))
+    """Return when Moodle probably started a copy, from the share of it that was done at the first report (``now``)."""
+    sent, expected = job.sent_at or now, _expected_from_history(job)
+    if expected is not None:
+        return max(sent, now - timedelta(seconds=done * expected.total))
+    # A copy that no report showed in Moodle's queue was started soon after the request.
+    return sent if job.moodle_queue_ahead is None else now
 
 
 def overall_of_report(
     phase: int, status: int, figure: float, *, reports_overall_progress: bool, share: float = 0.5
 ) -> float:
-    """The overall progress from the report of a site that makes copies in the background.
+    """Return the overall progress from the report of a site that makes copies in the background.
 
     The plugin and dupdash's own web services report overall progress. A site with the two proposed services may report
     Moodle's own progress of each phase. It starts again in the second phase, and jumps to 1 and back while a phase is

@@ -50,7 +50,7 @@ def check_password(site_url: str, username: str, password: Secret, service: str,
 
 
 def _post(address: str, form: str, timeouts: Timeouts) -> bytes:
-    """Return the body of an answer of 200; empty for any other."""
+    """Return the body of an answer with status 200, and an empty body for any other status."""
     headers = {"User-Agent": USER_AGENT, "Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
     with (
         new_session() as session,

@@ -153,10 +153,10 @@ def path_of(category_id: int | None, all_of_them: Iterable[Category]) -> str:
 
 
 def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Category], user: "User") -> int | None:
-    """Return the most likely category of a copy: the one of the source for a term that is so many years later.
+    """Return the most likely category of a copy whose term is ``years`` after that of its source.
 
-    "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists, else the source's own category.
-    None if this person may not copy into either.
+    For one year, "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists, else the source's own
+    category is returned. None if this person may not copy into either.
     """
     known = {category.id: category for category in all_of_them}
     names = [step.name for step in _steps(source_category, known)]

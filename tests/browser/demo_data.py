@@ -15,6 +15,7 @@ from django.utils import timezone
 from dupdash.accounts import tokens
 from dupdash.accounts.access import Role
 from dupdash.duplication.derived_columns import derived_columns
+from dupdash.duplication.drivers.preflight import SENT
 from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.moodle import options
@@ -316,12 +317,7 @@ class _Writer:
             yield told(job.queued_at, "approved", "queued", "Approved.", actor=admin)
         if job.sent_at:
             yield told(job.sent_at, "started", "running", "A worker claimed the job.")
-            yield told(
-                job.sent_at,
-                "sent",
-                "running",
-                "The request was sent to Moodle. dupdash will not send it again unless nothing is left of it.",
-            )
+            yield told(job.sent_at, "sent", "running", SENT)
         if job.restore_at:
             found = f"The backup is done. The copy appeared in Moodle: id {job.course_id}."
             yield told(job.restore_at, "course_seen", "running", found)

@@ -84,7 +84,7 @@ def call_start(job: DuplicationJob) -> str:
 
 
 def may_have_started(error: errors.MoodleError) -> bool:
-    """Whether the site may have accepted the start call despite this error.
+    """Return whether the site may have accepted the start call despite this error.
 
     A configuration fault without one of Moodle's error codes is no proof (rule 3): a proxy may have sent it in place of
     Moodle's answer, and an accepted copy may wait invisibly in the site's queue.
@@ -126,13 +126,13 @@ def reason_of_lost_start(why: str) -> str:
 
 
 def columns_without_worker() -> dict[str, Any]:
-    """The columns of a running job that the sweep follows and that no worker works on."""
+    """Return the columns of a running job that the sweep follows and that no worker works on."""
     soon = timezone.now() + timedelta(seconds=settings.STATUS_INTERVAL)
     return {"lease_owner": "", "lease_until": None, "lease_expired_seen_at": None, "check_at": soon}
 
 
 def _details(job: DuplicationJob) -> StartDetails:
-    """The details that were stored before sending, because a repeated call must contain the same."""
+    """Return the details that were stored before sending, because a repeated call must contain the same."""
     return StartDetails(
         visible=job.visible,
         idempotency_key=job.pk,
@@ -218,12 +218,12 @@ def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, Report
 
 
 def reports_overall_progress(job: DuplicationJob) -> bool:
-    """Whether the site reports one progress for both phases, and reports many copies in one call."""
+    """Return whether the site reports one progress for both phases, and reports many copies in one call."""
     return abilities(job.driver).reports_overall_progress
 
 
 def is_running(job: DuplicationJob, report: Report) -> bool:
-    """Whether the site reports the copy as running. No lookup is needed then, and a lookup could break the restore."""
+    """Return whether the site reports the copy as running. Then dupdash makes no lookup, which could break the copy."""
     return (
         reports_overall_progress(job)
         and report.status is not None
@@ -246,7 +246,7 @@ def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
 
 
 def changes_from_report(job: DuplicationJob, status: AsyncStatus, now: datetime | None = None) -> dict[str, Any]:
-    """The columns of a job that change with a report; empty if the report contains nothing new."""
+    """Return the columns of a job that change with a report; empty if the report contains nothing new."""
     now = now or timezone.now()
     reported = (status.phase, status.status, status.progress)
     overall = overall_of_report(
@@ -270,5 +270,5 @@ def changes_from_report(job: DuplicationJob, status: AsyncStatus, now: datetime 
 
 
 def is_finished(report: Report | None) -> bool:
-    """Whether the site reports the copy as complete."""
+    """Return whether the site reports the copy as complete."""
     return report is not None and report.status is not None and report.status.status == FINISHED_OK

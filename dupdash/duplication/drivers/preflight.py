@@ -25,7 +25,7 @@ from dupdash.moodle.driver_abilities import Driver, abilities
 
 logger = logging.getLogger("dupdash.preflight")
 
-SENT = "The request was sent to Moodle. dupdash will not send it again unless nothing is left of it."
+SENT = "The request was sent to Moodle. dupdash sends it again only if Moodle has no copy from it."
 SENT_WITH_KEY = (
     "The start was requested from Moodle. If the answer is lost, dupdash repeats the request with the same key, so "
     "that Moodle makes no second copy."

@@ -32,7 +32,7 @@ def checking_deadline(job: DuplicationJob) -> datetime:
 
 
 def removal_deadline(job: DuplicationJob) -> datetime:
-    """Return until when a deletion that fails for a temporary reason is tried again."""
+    """Return the time until which a deletion that failed for a temporary reason is tried again."""
     return (job.content_at or timezone.now()) + timedelta(seconds=_checking_limit(job))
 
 

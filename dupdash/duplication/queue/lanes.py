@@ -38,7 +38,7 @@ class Lane:
 
 
 def lanes(now: datetime) -> list[Lane]:
-    """The lanes that may get a slot now, the lane whose turn it is first."""
+    """Return the lanes that may get a slot now, the lane whose turn it is first."""
     turns = dict(LaneTurn.objects.values_list("lane", "at"))
     # Single requests that never had a turn come first.
     single = Lane(SINGLE, 0, turns.get(SINGLE, datetime.min.replace(tzinfo=now.tzinfo)))
@@ -52,7 +52,7 @@ def lanes(now: datetime) -> list[Lane]:
 
 
 def next_job(now: datetime, blocked_sources: Iterable[int]) -> DuplicationJob | None:
-    """The job that gets the next free slot; None if no job may start. Records the turn of its lane."""
+    """Return the job that gets the next free slot; None if no job may start. Records the turn of its lane."""
     blocked = frozenset(blocked_sources)
     in_order = lanes(now)
     for lane in in_order:
@@ -66,7 +66,7 @@ def next_job(now: datetime, blocked_sources: Iterable[int]) -> DuplicationJob | 
 
 
 def upcoming(most: int) -> list[str]:
-    """The ids of the first waiting jobs, in the order in which they will probably be dispatched."""
+    """Return the ids of the first waiting jobs, in the order in which they will probably be dispatched."""
     return list(islice(_merge(lanes(timezone.now()), most), most))
 
 
@@ -89,7 +89,7 @@ def _merge(all_lanes: list[Lane], most: int) -> Iterator[str]:
 
 
 def closed_batches(now: datetime) -> Mapping[str, str]:
-    """The ids of the batches whose jobs may not start now, each with the reason in a sentence."""
+    """Return the ids of the batches whose jobs may not start now, each with the reason in a sentence."""
     reasons = {}
     for batch in Batch.objects.filter(closed_at__isnull=True):
         if batch.paused_at is not None:

@@ -43,7 +43,7 @@ def expired_for_a_while() -> Q:
 
 
 def lease_end() -> Combinable:
-    """The end of a lease that begins now, as a query expression."""
+    """Return the end of a lease that begins now, as a query expression."""
     return Now() + timedelta(seconds=settings.LEASE_SECONDS)
 
 

@@ -274,7 +274,7 @@ def _kill(*clusters: Cluster) -> None:
 
 
 def _all_workers_hold_leases(worker_group: str) -> bool:
-    """Whether every worker of this group renews a lease.
+    """Return whether every worker of this group renews a lease.
 
     Then all workers are busy and none can run a heartbeat. A free worker that runs none shows that the cluster hangs.
     """

@@ -40,7 +40,7 @@ class WorkerStatus:
 
 
 def current() -> WorkerStatus:
-    """The current status of the workers.
+    """Return the current status of the workers.
 
     If all workers are busy with copies, none of them runs heartbeats, but they renew the leases of their jobs.
     """
@@ -58,7 +58,7 @@ def current() -> WorkerStatus:
 
 
 def _signs_of_the_supervisor() -> list[datetime]:
-    """The times of the last signs of life of the supervisor and its housekeeping cluster."""
+    """Return the times of the last signs of life of the supervisor and its housekeeping cluster."""
     rows = (
         ClusterHeartbeat.objects.filter(cluster=HOUSEKEEPING),
         DatabaseWriteProbe.objects.all(),

@@ -74,9 +74,10 @@ def find_copy(request: PersonRequest) -> HttpResponse:
     """Open the copy that a search on the overview finds, or the list if the search finds several or none."""
     form = ListForm(request.GET, request.user)
     if form.is_valid() and form.cleaned_data["q"]:
-        match list(form.found().indexed.order_by().values_list("pk", flat=True)[:2]):
-            case [only]:
-                return redirect("jobs:job", only)
+        # A second match is enough to know that there are several.
+        found = list(form.found().indexed.order_by().values_list("pk", flat=True)[:2])
+        if len(found) == 1:
+            return redirect("jobs:job", found[0])
     return redirect(list_url(form))
 
 
