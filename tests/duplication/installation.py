@@ -17,6 +17,7 @@ import pytest
 from django.conf import settings
 
 from dupdash.duplication.queue.cluster_process import PROCESS_NAME_LONGEST
+from tests.chaos.processes import environment_of
 from tests.duplication.support import Moodle, await_until
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
@@ -104,7 +105,7 @@ class Installation:
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError, ValueError):
-                given = (folder / "environ").read_bytes().split(b"\0")
+                given = environment_of(folder)
                 state, parent = (folder / "stat").read_text().rsplit(")", 1)[1].split()[:2]
                 mine = f"DUPDASH_TEST_MARK={self.mark}".encode() in given
                 name = (folder / "comm").read_text().strip()
