@@ -6,7 +6,8 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
-from dupdash.duplication.drivers.copy_tracker import CourseSnapshot, matches_request
+from dupdash.duplication.drivers.copy_evidence import CourseSnapshot
+from dupdash.duplication.drivers.copy_tracker import matches_request
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.completion import finish
 from dupdash.duplication.engine.removal import NotRemoved, remove_candidate, remove_course

@@ -206,7 +206,7 @@ class DuplicationJob(models.Model):
     restore_at = models.DateTimeField(null=True)
     # When a lookup first showed contents in it.
     content_at = models.DateTimeField(null=True)
-    # The fields of CopyEvidence (drivers/copy_tracker.py).
+    # The fields of CopyEvidence (drivers/copy_evidence.py).
     evidence = models.JSONField(default=dict)
     # The overall progress that was shown, 0 to 1. Pages never show less.
     progress_floor = models.FloatField(default=0)

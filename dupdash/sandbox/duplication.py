@@ -155,18 +155,15 @@ class Copy(threading.Thread):
             self._copies.calls.count(self._copies.calls.created, self.request.shortname)
 
     def _first_columns(self) -> dict[str, Any]:
+        """Return the columns of the hidden row. It has no start date yet (measured)."""
+        now = int(time.time())
         return {
             "fullname": self.request.fullname,
             "shortname": self.request.shortname,
             "categoryid": self.request.categoryid,
             "visible": 0,
-            "summary": self.source.summary,
-            "format": self.source.format,
-            "startdate": self.source.startdate if self.request.startdate is None else self.request.startdate,
-            "enddate": self._end(),
-            "timecreated": self.source.timecreated,  # The copy has the same value as its source (measured).
-            "timemodified": self.source.timemodified,
-            "filters_off": self.source.filters_off if self.request.option("filters") else (),
+            "timecreated": now,
+            "timemodified": now,
             "origin": "person" if self.by_hand else "copy",
             "requested": "" if self.by_hand else self.request.shortname,
             "complete": False,
@@ -191,7 +188,19 @@ class Copy(threading.Thread):
     def _rename_after_source(self) -> None:
         with self._state.lock:
             fullname, shortname = temporary_names(self._state, self.source, self.courseid)
-            self._change(fullname=fullname, shortname=shortname, visible=1)
+            self._change(fullname=fullname, shortname=shortname, visible=1, **self._columns_of_source())
+
+    def _columns_of_source(self) -> dict[str, Any]:
+        """Return what the restore takes over from the source together with the temporary names (measured)."""
+        return {
+            "summary": self.source.summary,
+            "format": self.source.format,
+            "startdate": self.source.startdate if self.request.startdate is None else self.request.startdate,
+            "enddate": self._end(),
+            "timecreated": self.source.timecreated,
+            "timemodified": self.source.timemodified,
+            "filters_off": self.source.filters_off if self.request.option("filters") else (),
+        }
 
     def _content(self) -> tuple[Section, ...]:
         moved = self.request.startdate is not None and self.source.startdate

@@ -90,7 +90,8 @@ class PluginCopy(Copy):
         """Do nothing, because the plugin creates the context in the same transaction as the course."""
 
     def _rename_after_source(self) -> None:
-        """Do nothing, because the copy already has its final names."""
+        """Take over the settings of the source, but not its names: the copy already has its final names."""
+        self._change(**self._columns_of_source())
 
     def _leave(self, step: str) -> None:
         super()._leave(step)

@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from dupdash.duplication import jobs, moodle_health, tasks
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, TrackedCourse
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence, TrackedCourse
 from dupdash.duplication.engine import checking
 from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.engine.run import ConfirmationThread, LateAnswerThread

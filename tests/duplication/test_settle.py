@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import course_decisions, jobs, tasks
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.engine import late_answer
 from dupdash.duplication.models import DuplicationJob, Proof

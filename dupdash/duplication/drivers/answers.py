@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from dupdash.duplication.driver_choice import DUPLICATE
 from dupdash.duplication.drivers import outcomes
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_answer, apply_observation
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence
+from dupdash.duplication.drivers.copy_tracker import apply_answer, apply_observation
 from dupdash.duplication.drivers.lookup import (
     changes_from_evidence,
     expected_copy,

@@ -21,13 +21,8 @@ from dupdash.duplication.drivers.asynchronous import (
     changes_from_report,
     reports_overall_progress,
 )
-from dupdash.duplication.drivers.copy_tracker import (
-    CopyEvidence,
-    CourseSnapshot,
-    Observation,
-    apply_answer,
-    apply_observation,
-)
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, Observation
+from dupdash.duplication.drivers.copy_tracker import apply_answer, apply_observation
 from dupdash.duplication.drivers.lookup import (
     changes_from_evidence,
     evidence_of,

@@ -19,7 +19,8 @@ from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.answers import outcome_of_error, store_answer
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence
+from dupdash.duplication.drivers.copy_tracker import apply_observation
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy,

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from dupdash.duplication import moodle_health
 from dupdash.duplication.drivers import asynchronous
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, TrackedCourse, Verdict, apply_observation, judge
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence, TrackedCourse
+from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
 from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy_after_sending,
@@ -306,5 +307,5 @@ def _name_of(course: TrackedCourse | None) -> str:
 
 
 def _list(courses: tuple[TrackedCourse, ...]) -> str:
-    """Return the ids of courses. Not their names, because the reader may not be allowed to see them."""
+    """Return the ids of courses in words, without names, because the reader may not be allowed to see the names."""
     return ", ".join(f"id {course.id}" for course in courses)

@@ -4,15 +4,8 @@ import time
 from dataclasses import dataclass, replace
 
 from dupdash.duplication.drivers.copy_contents import NOT_LISTED, contents_of_copy
-from dupdash.duplication.drivers.copy_tracker import (
-    CopyEvidence,
-    CourseSnapshot,
-    ExpectedCopy,
-    Observation,
-    apply_observation,
-    has_requested_names,
-    matches_request,
-)
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
+from dupdash.duplication.drivers.copy_tracker import apply_observation, has_requested_names, matches_request
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.completion import finish, start_checking
 from dupdash.duplication.engine.removal import Guard

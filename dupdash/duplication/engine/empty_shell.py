@@ -12,13 +12,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from dupdash.duplication.driver_choice import DELETE
-from dupdash.duplication.drivers.copy_tracker import (
-    MISSES_UNTIL_GONE,
-    CopyEvidence,
-    CourseSnapshot,
-    is_empty_shell,
-    matches_request,
-)
+from dupdash.duplication.drivers.copy_evidence import MISSES_UNTIL_GONE, CopyEvidence, CourseSnapshot
+from dupdash.duplication.drivers.copy_tracker import is_empty_shell, matches_request
 from dupdash.duplication.drivers.lookup import expected_copy_after_sending
 from dupdash.duplication.engine.completion import after_a_deletion, columns_before_sending, may_be_deleting, may_pass
 from dupdash.duplication.engine.removal import Guard, NotRemoved, delete_and_confirm
@@ -40,9 +35,10 @@ DELETIONS_MOST = 2
 def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
     """Return whether the course of a job, whose request ended with an error, is an empty shell that may be deleted.
 
-    The course has both requested names and the requested category, did not exist before the request, is hidden, and has
-    at most an empty first section. No other course was seen that may be the copy. The driver is the synchronous one: a
-    site with the asynchronous services may only repeat the outcome of a request that it knows already.
+    The course has both requested names and the requested category, did not exist before the request, is hidden, has no
+    start date, and has at most an empty first section. No other course was seen that may be the copy. The driver is the
+    synchronous one: a site with the asynchronous services may only repeat the outcome of a request that it knows
+    already.
     """
     course = evidence.own
     if course is None or course.id != evidence.course_id or evidence.answered is not None:
@@ -50,7 +46,7 @@ def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
     wanted = settings.EMPTY_SHELL_CLEANUP and job.shell_deletions < DELETIONS_MOST
     ended = job.state == State.CHECKING and job.driver == SYNCHRONOUS and job.moodle_done_at is not None
     there = not course.missing or job.shell_course_id == course.id
-    shell = not course.visible and not course.renamed and is_empty_shell(course.sections, course.activities)
+    shell = not course.is_past_hidden_row and is_empty_shell(course.sections, course.activities)
     return bool(
         wanted
         and ended
@@ -118,6 +114,8 @@ def _find_again(job: DuplicationJob, course_id: int, client: MoodleClient) -> Co
         return None
     if course.visible is not False:
         raise NotRemoved(f"Students can see course {course_id} now, so it is not deleted.")
+    if course.startdate:
+        raise NotRemoved(f"Course {course_id} has a start date now, so it is not deleted.")
     if not matches_request(CourseSnapshot.from_course(course), expected_copy_after_sending(job)):
         named = quote_course(course.fullname, course.shortname)
         raise NotRemoved(f"Course {course_id}, {named}, was renamed or moved, so it is not deleted.")

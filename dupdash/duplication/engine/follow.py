@@ -18,7 +18,8 @@ from dupdash.duplication.client_pool import ClientPool
 from dupdash.duplication.course_settings import sets_after_copy
 from dupdash.duplication.drivers import asynchronous, conclusion, outcomes
 from dupdash.duplication.drivers.asynchronous import Report
-from dupdash.duplication.drivers.copy_tracker import CopyEvidence, apply_observation
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence
+from dupdash.duplication.drivers.copy_tracker import apply_observation
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine import deadlines
 from dupdash.duplication.engine.completion import fail, finish, start_checking, succeed

@@ -6,17 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dupdash.duplication.drivers.copy_tracker import (
-    CopyEvidence,
-    CourseSnapshot,
-    ExpectedCopy,
-    Observation,
-    Verdict,
-    apply_answer,
-    apply_observation,
-    judge,
-    matches_request,
-)
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
+from dupdash.duplication.drivers.copy_tracker import Verdict, apply_answer, apply_observation, judge, matches_request
 from dupdash.duplication.drivers.names import is_temporary_short_name, same_name, temporary_short_name
 
 OURS = 500
@@ -30,8 +21,8 @@ PERSONS = CourseSnapshot(501, "SRC_3", "Source copy 3", True, 2)
 ELSEWHERE = CourseSnapshot(502, "new-1", "Another one", True, 9)
 
 HIDDEN = CourseSnapshot(OURS, "NEW-1", "New one", False, 2)
-RENAMED = CourseSnapshot(OURS, "SRC_2", "Source copy 2", True, 2)
-DONE = CourseSnapshot(OURS, "NEW-1", "New one", True, 2)
+RENAMED = CourseSnapshot(OURS, "SRC_2", "Source copy 2", True, 2, has_start_date=True)
+DONE = CourseSnapshot(OURS, "NEW-1", "New one", True, 2, has_start_date=True)
 
 
 def lookup(at: float, *courses: CourseSnapshot, sections: int | None = None, named: bool = False) -> Observation:
@@ -220,8 +211,8 @@ def test_candidate_in_another_category_shows_no_restore() -> None:
     assert (evidence.restore_at, len(evidence.candidates)) == (None, 1)
 
 
-def test_hidden_course_with_an_empty_section_is_never_finished() -> None:
-    """A hidden course with one empty section is never a finished copy: a failed restore may leave such a course."""
+def test_hidden_course_without_start_date_and_contents_is_never_finished() -> None:
+    """A failed restore may leave a hidden course with one empty section and without a start date."""
     shell = replace(HIDDEN, sections=1, activities=0)
     evidence = after(lookup(1, HIDDEN, sections=0), *(Observation(2.0 + at, (shell,)) for at in range(int(STILL))))
     assert evidence.course_id == OURS
@@ -241,12 +232,20 @@ def test_hidden_row_is_no_copy_because_of_wrong_contents() -> None:
     assert judge(evidence, STILL) == Verdict.PARTIAL
 
 
+def test_hidden_course_with_a_start_date_is_finished_with_its_contents() -> None:
+    """A restore sets the start date after the hidden row, so requested names mean that the copy is complete."""
+    done = replace(DONE, visible=False)
+    assert judge(after(lookup(1, done, sections=0)), STILL) == Verdict.IN_PROGRESS
+    empty_course = replace(done, sections=1, activities=0)
+    assert judge(after(Observation(1, (empty_course,))), STILL) == Verdict.FINISHED
+
+
 def test_finished_copy_may_be_hidden() -> None:
     """A hidden course can be a finished copy: it was requested hidden, or somebody hid it."""
-    done = replace(DONE, visible=False)
+    done = replace(DONE, visible=False, has_start_date=False)
     renamed = after(lookup(1, RENAMED), lookup(2, done, sections=4))
     assert judge(renamed, STILL) == Verdict.FINISHED
-    # If its temporary name was never seen, the course must stay unchanged for a whole expected duration.
+    # If neither a temporary name nor a start date was seen, the course must stay unchanged for an expected duration.
     evidence = CopyEvidence()
     for at in range(2, int(STILL) + 10):
         evidence = after(lookup(at, done, sections=4, named=True), evidence=evidence)

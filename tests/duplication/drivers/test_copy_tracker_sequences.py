@@ -6,15 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
-from dupdash.duplication.drivers.copy_tracker import (
-    CopyEvidence,
-    CourseSnapshot,
-    ExpectedCopy,
-    Observation,
-    Verdict,
-    apply_observation,
-    judge,
-)
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
+from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
 from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
 
 OURS = 500
@@ -25,7 +18,7 @@ STILL_LEAST = 30 * GAP
 # Moodle or a clock stands still at most this often during one copy.
 STALLS_MOST = 15
 HIDDEN = CourseSnapshot(OURS, "NEW-1", "New one", False, 2)
-RENAMED = CourseSnapshot(OURS, "SRC_2", "Source copy 2", True, 2)
+RENAMED = CourseSnapshot(OURS, "SRC_2", "Source copy 2", True, 2, has_start_date=True)
 # Courses that other people may create: their own restore of the source, and courses with one of our names.
 STRANGERS = [
     CourseSnapshot(601, "SRC_3", "Source copy 3", True, 2),
@@ -49,12 +42,15 @@ class OneCopy(RuleBasedStateMachine):
         self.wrong_in_a_row = 0
         self.stalls = 0
         self.life = 40.0
-        self.done = replace(HIDDEN, visible=True)
+        self.done = replace(HIDDEN, visible=True, has_start_date=True)
+        self.dated, self.empty_source = True, False
 
     @precondition(lambda self: self.now == 0)
-    @rule(life=st.floats(5, 4000), visible=st.booleans())
-    def begin(self, life: float, visible: bool) -> None:
-        self.life, self.done = life, replace(HIDDEN, visible=visible)
+    @rule(life=st.floats(5, 4000), visible=st.booleans(), empty_source=st.booleans(), dated=st.booleans())
+    def begin(self, life: float, visible: bool, empty_source: bool, dated: bool) -> None:
+        """Begin a copy. ``dated``: the source has a start date, and the token's account may see it."""
+        self.life, self.dated, self.empty_source = life, dated, empty_source
+        self.done = replace(HIDDEN, visible=visible, has_start_date=dated)
 
     # A copy is looked up at least about ten times, as housekeeping does.
     @rule(share=st.floats(0.001, 0.1))
@@ -81,7 +77,7 @@ class OneCopy(RuleBasedStateMachine):
     @rule(target=looks)
     def look_once_more(self) -> Observation:
         self.wrong_in_a_row = 0
-        return self.told(self.look(4 if self.step() >= 3 else 0))
+        return self.told(self.look((1 if self.empty_source else 4) if self.step() >= 3 else 0))
 
     # Answers that are wrong in the same way for a whole duration cannot be detected.
     @precondition(lambda self: self.wrong_in_a_row < 5)
@@ -101,9 +97,10 @@ class OneCopy(RuleBasedStateMachine):
         return look
 
     def look(self, sections: int) -> Observation:
-        shown = (None, HIDDEN, RENAMED, RENAMED, self.done)[self.step()]
+        renamed = replace(RENAMED, has_start_date=self.dated)
+        shown = (None, HIDDEN, renamed, renamed, self.done)[self.step()]
         if shown is not None:
-            shown = replace(shown, sections=sections, activities=2 * sections)
+            shown = replace(shown, sections=sections, activities=0 if self.empty_source else 2 * sections)
         there = {one.id: one for one in (*self.strangers, *([shown] if shown else []))}
         followed = [self.evidence.own.id] if self.evidence.own else [course.id for course in self.evidence.candidates]
         found = {id: there[id] for id in followed if id in there}

@@ -6,14 +6,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dupdash.duplication.drivers.copy_tracker import (
-    CopyEvidence,
-    ExpectedCopy,
-    TrackedCourse,
-    Verdict,
-    apply_observation,
-    judge,
-)
+from dupdash.duplication.drivers.copy_evidence import CopyEvidence, ExpectedCopy, TrackedCourse
+from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
 from dupdash.duplication.drivers.lookup import (
     course_due_at,
     may_look_up_requested_name,

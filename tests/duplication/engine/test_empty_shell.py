@@ -102,7 +102,9 @@ def test_account_that_may_not_delete_is_named_on_the_event(moodle: Moodle, clock
     assert moodle.calls.asked["new-1"] == 1
 
 
-@pytest.mark.parametrize("change", [{"visible": 1}, {"fullname": "Mine now"}, {"categoryid": 3}])
+@pytest.mark.parametrize(
+    "change", [{"visible": 1}, {"fullname": "Mine now"}, {"categoryid": 3}, {"startdate": 1_796_000_000}]
+)
 def test_shell_that_somebody_changed_is_not_deleted(moodle: Moodle, clock: Clock, change: dict[str, Any]) -> None:
     """An empty course that somebody has changed is not deleted."""
     job = job_with_shell(moodle)
@@ -116,16 +118,23 @@ def test_shell_that_somebody_changed_is_not_deleted(moodle: Moodle, clock: Clock
     assert moodle.called[DELETE] == 0
 
 
-def test_shell_that_changes_between_check_and_deletion_is_not_deleted(moodle: Moodle, clock: Clock) -> None:
+@pytest.mark.parametrize("change", ["contents", "start date"])
+def test_shell_that_changes_between_check_and_deletion_is_not_deleted(
+    moodle: Moodle, clock: Clock, change: str
+) -> None:
     job = job_with_shell(moodle)
     (shell,) = moodle.made()
 
     def fill() -> None:
-        moodle.change(shell.id, sections=moodle.state.new_sections(4))
+        if change == "contents":
+            moodle.change(shell.id, sections=moodle.state.new_sections(4))
+        else:
+            moodle.change(shell.id, startdate=1_796_000_000)
 
     def fill_when_found() -> None:
-        # The second lookup by id within one check is the one right before the deletion.
-        moodle.when("core_course_get_courses_by_field", lambda: None, about=str(shell.id))
+        # A check looks up the id before and after it reads the contents. The third lookup precedes the deletion.
+        for _ in range(2):
+            moodle.when("core_course_get_courses_by_field", lambda: None, about=str(shell.id))
         moodle.when("core_course_get_courses_by_field", fill, about=str(shell.id))
 
     for _ in range(2):
@@ -133,7 +142,7 @@ def test_shell_that_changes_between_check_and_deletion_is_not_deleted(moodle: Mo
     fill_when_found()
     check_until_ended(job, clock)
     assert job.state == State.FAILED, timeline_of(job)
-    assert "has contents now" in reason(job, "shell_kept")
+    assert f"has {'' if change == 'contents' else 'a '}{change} now" in reason(job, "shell_kept")
     assert moodle.called[DELETE] == 0
 
 

@@ -84,6 +84,25 @@ def test_copy_is_found_when_the_answer_was_lost(
     assert moodle.calls.created["new-1"] == 1
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_hidden_copy_of_an_empty_course_is_told_from_a_shell(
+    moodle: Moodle, clock: Clock, settings: Any, killed: bool
+) -> None:
+    """A hidden copy of an empty course looks like the row that a restore begins with, except for its start date."""
+    settings.WATCH_INTERVAL = 3600
+    fault = {"name": "killed_in_restore", "step": "hidden"} if killed else {"name": "bad_gateway", "at": 0.1}
+    moodle.faults.set(**fault, count=1)
+    job = run_worker(submit("SHELL", visible=False))
+    assert job.state == State.CHECKING
+    moodle.wait_for_copies()
+    check_until_ended(job, clock)
+    (course,) = moodle.made()
+    assert (course.visible, course.modules, len(course.sections)) == (0, (), 1)
+    assert (job.state, job.failure_code, job.course_id) == (
+        (State.FAILED, "partial_course", course.id) if killed else (State.SUCCEEDED, "", course.id)
+    )
+
+
 @pytest.mark.parametrize(("fault", "parameters", "told"), LOST[:4])
 def test_job_is_checked_until_the_requested_names_are_back(
     moodle: Moodle, clock: Clock, fault: str, parameters: dict[str, float], told: str
