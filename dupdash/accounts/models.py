@@ -1,6 +1,5 @@
 """The database tables of API tokens, recent sign-in attempts, and the audit log."""
 
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -49,8 +48,8 @@ class ApiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.label} of {self.owner}"
 
-    def is_usable(self, now: datetime | None = None) -> bool:
-        return self.revoked_at is None and self.expires_at > (now or timezone.now())
+    def is_usable(self) -> bool:
+        return self.revoked_at is None and self.expires_at > timezone.now()
 
     @property
     def status(self) -> str:

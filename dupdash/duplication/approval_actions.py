@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-def approve(
-    job: DuplicationJob, *, actor: "User | None", via: str = "", reason: str = "", hold: timedelta | None = None
-) -> None:
+def approve(job: DuplicationJob, *, actor: "User | None", hold: timedelta | None = None) -> None:
     """Approve a job. With ``hold`` it starts that much later, and until then the approval can be undone.
 
     Raises NotAllowed, CannotDo.
@@ -33,16 +31,15 @@ def approve(
         State.QUEUED,
         expected=(State.AWAITING_APPROVAL,),
         kind="approved",
-        reason=reason or "Approved.",
+        reason="Approved.",
         actor=actor,
-        via=via,
         queued_at=timezone.now(),
         undo_until=timezone.now() + hold if hold else None,
     )
     dispatch.dispatch()
 
 
-def undo_approval(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
+def undo_approval(job: DuplicationJob, *, actor: "User | None") -> None:
     """Return an approved job to the approval queue. Raises NotAllowed, and CannotDo if it is too late."""
     access.require(actor, Action.APPROVE, job)
     if job.undo_until is None or job.undo_until <= timezone.now():
@@ -55,13 +52,12 @@ def undo_approval(job: DuplicationJob, *, actor: "User | None", via: str = "") -
         guard={"undo_until__gt": timezone.now(), "dispatched_at": None},
         reason="The approval was undone.",
         actor=actor,
-        via=via,
         queued_at=None,
         undo_until=None,
     )
 
 
-def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None", via: str = "") -> bool:
+def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None") -> bool:
     """Change the request of a job and approve it. Returns whether anything changed.
 
     Raises NotAllowed, CannotDo, InvalidRequest.
@@ -80,7 +76,6 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
                 kind="approved",
                 reason=f"Approved, with changes to: {labels}." if changed else "Approved.",
                 actor=actor,
-                via=via,
                 data={"before": {name: to_event(before[name]) for name in changed}},
                 queued_at=timezone.now(),
                 **changes,
@@ -91,7 +86,7 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
     return bool(changed)
 
 
-def reject(job: DuplicationJob, *, reason: str, actor: "User | None", via: str = "") -> None:
+def reject(job: DuplicationJob, *, reason: str, actor: "User | None") -> None:
     """Refuse a job that needs approval. Raises NotAllowed, and CannotDo without a reason."""
     access.require(actor, Action.REJECT, job)
     if not reason.strip():
@@ -103,5 +98,4 @@ def reject(job: DuplicationJob, *, reason: str, actor: "User | None", via: str =
         kind="rejected",
         reason=reason.strip(),
         actor=actor,
-        via=via,
     )

@@ -19,7 +19,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.request import DuplicationRequest, Problem, reserved_by_job
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import create_jobs, move_waiting_jobs
+from dupdash.duplication.transitions import cancel_waiting_jobs, create_jobs
 from dupdash.moodle.client import MoodleClient
 
 if TYPE_CHECKING:
@@ -167,16 +167,13 @@ def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[t
     dispatch.dispatch()
 
 
-def cancel_waiting(batch: Batch, *, actor: "User | None", via: str = "") -> int:
+def cancel_waiting(batch: Batch, *, actor: "User | None") -> int:
     """Cancel the jobs of a batch that have not started. Returns how many. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
-    cancelled = move_waiting_jobs(
+    cancelled = cancel_waiting_jobs(
         DuplicationJob.objects.filter(batch=batch),
-        State.CANCELLED,
-        kind="cancelled",
         reason="The batch was cancelled before this copy was started.",
         actor=actor,
-        via=via,
     )
     dispatch.dispatch()
     return cancelled

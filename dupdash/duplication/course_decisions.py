@@ -30,7 +30,6 @@ def delete_partial(
     actor: "User | None",
     client: MoodleClient,
     course_id: int | None = None,
-    via: str = "",
 ) -> None:
     """Delete the course that a failed job left, after one more lookup.
 
@@ -49,14 +48,7 @@ def delete_partial(
             outcome = remove_candidate(job, course_id or 0, client)
     except NotRemoved as refusal:
         raise CannotDo(str(refusal)) from None
-    record_for_person(
-        job,
-        kind="partial_deleted",
-        reason=outcome,
-        actor=actor,
-        via=via,
-        course_deleted_at=timezone.now(),
-    )
+    record_for_person(job, kind="partial_deleted", reason=outcome, actor=actor, course_deleted_at=timezone.now())
 
 
 def settle(
@@ -66,7 +58,6 @@ def settle(
     reason: str,
     actor: "User | None",
     client: MoodleClient,
-    via: str = "",
 ) -> None:
     """End an unresolved job by an administrator's decision. ``course_id``: the copy; None: no copy was made.
 
@@ -91,7 +82,6 @@ def settle(
             guard={"course_id": job.course_id, "moodle_done_at": job.moodle_done_at},
             reason=f"Settled: no copy was made. {why}",
             actor=actor,
-            via=via,
             failure_code=job.request_error or "not_made",
             failure_message="An administrator found that no copy was made.",
         )
@@ -106,7 +96,6 @@ def settle(
         "kind": "settled",
         "reason": f"Settled: the copy is course {course.id}, {quote_course(course.fullname, course.shortname)}. {why}",
         "actor": actor,
-        "via": via,
         "data": {"course_id": course.id},
         # If a person cancels at this moment, the page says that the copy will be deleted. So the job must not succeed.
         "guard": {

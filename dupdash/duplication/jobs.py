@@ -147,7 +147,7 @@ def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
     )
 
 
-def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, via: str = "") -> DuplicationJob:
+def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient) -> DuplicationJob:
     """Submit the request of a failed or cancelled job again: a new job of the same requester that names the old one.
 
     A retry skips approval if the original was approved or an administrator retries it. If the original was queued
@@ -162,7 +162,7 @@ def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient, vi
     _require_submit_by(requester, request, actor, client)
     approved = access.is_administrator(actor) or _was_approved(job)
     first_state = State.QUEUED if approved else access.first_state(requester)
-    return _insert(request, first_state, actor, via, job, requester=requester, approved=approved)
+    return _insert(request, first_state, actor, "", job, requester=requester, approved=approved)
 
 
 def _require_submit_by(

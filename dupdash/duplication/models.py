@@ -1,6 +1,6 @@
 """The database tables of jobs and their events. Django finds the other tables of the package here, too."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -328,11 +328,6 @@ class DuplicationJob(models.Model):
         super().save(*args, **kwargs)
 
     @property
-    def wants_course_settings(self) -> bool:
-        """Whether the request names a start date, an end date or an ID number."""
-        return bool(self.startdate or self.enddate or self.idnumber)
-
-    @property
     def is_terminal(self) -> bool:
         return self.state in TERMINAL
 
@@ -380,11 +375,11 @@ class DuplicationJob(models.Model):
         """The candidates as the last lookups showed them: the fields of ``TrackedCourse``."""
         return [course for course in self.evidence.get("courses", []) if course["id"] != self.course_id]
 
-    def elapsed(self, now: datetime | None = None) -> timedelta | None:
+    def elapsed(self) -> timedelta | None:
         """Return the time from the start to the end, or until now; None for a job that was not started."""
         if self.started_at is None:
             return None
-        return (self.finished_at or now or timezone.now()) - self.started_at
+        return (self.finished_at or timezone.now()) - self.started_at
 
 
 class JobEvent(models.Model):

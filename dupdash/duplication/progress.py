@@ -81,11 +81,11 @@ def _expected_from_history(job: DuplicationJob) -> Expectation | None:
     return Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False)
 
 
-def milestone(job: DuplicationJob, backup_share: float = 0.5) -> float:
+def milestone(job: DuplicationJob) -> float:
     """Return the overall progress at the last milestone: the course was seen, or its contents were seen."""
     if job.content_at is not None:
-        return backup_share + (1 - backup_share) * CONTENT_VISIBLE
-    return backup_share if job.restore_at is not None else 0.0
+        return 0.5 + 0.5 * CONTENT_VISIBLE
+    return 0.5 if job.restore_at is not None else 0.0
 
 
 def _not_running(job: DuplicationJob) -> Progress:

@@ -125,37 +125,34 @@ def create_jobs(jobs: Sequence[DuplicationJob], *, reason: str, actor: "User | N
     logger.info("%d jobs submitted: %s", len(jobs), reason)
 
 
-def move_waiting_jobs(
-    jobs: JobQuerySet, to_state: State, *, kind: str, reason: str, actor: "User | None", via: str
-) -> int:
-    """Move jobs that wait for approval or in the queue, with an event for each. Returns how many were moved.
+def cancel_waiting_jobs(jobs: JobQuerySet, *, reason: str, actor: "User | None") -> int:
+    """Cancel jobs that wait for approval or in the queue, with an event for each. Returns how many were cancelled.
 
     Skips a job that has changed in the meantime.
     """
-    moved = 0
+    cancelled = 0
     with transaction.atomic():
         waiting = list(jobs.filter(state__in=WAITING).values_list("pk", "state"))
         for from_state in WAITING:
-            require_transition(from_state, to_state)
             ids = [pk for pk, state in waiting if state == from_state]
             for start in range(0, len(ids), ROWS_AT_ONCE):
-                moved += _move_some(ids[start : start + ROWS_AT_ONCE], from_state, to_state, kind, reason, actor, via)
-    logger.info("%d jobs moved to %s: %s", moved, to_state, reason)
-    return moved
+                cancelled += _cancel_some(ids[start : start + ROWS_AT_ONCE], from_state, reason, actor)
+    logger.info("%d jobs cancelled: %s", cancelled, reason)
+    return cancelled
 
 
-def _move_some(
-    ids: Sequence[str], from_state: State, to_state: State, kind: str, reason: str, actor: "User | None", via: str
-) -> int:
-    now = timezone.now()
+def _cancel_some(ids: Sequence[str], from_state: State, reason: str, actor: "User | None") -> int:
     # The rows are locked first, so that exactly the rows that change get an event.
     locked = list(
         DuplicationJob.objects.select_for_update().filter(pk__in=ids, state=from_state).values_list("pk", flat=True)
     )
-    ended = {"finished_at": now, "check_at": None} if to_state in TERMINAL else {}
-    DuplicationJob.objects.filter(pk__in=locked).update(state=to_state, **ended)
+    DuplicationJob.objects.filter(pk__in=locked).update(
+        state=State.CANCELLED, finished_at=timezone.now(), check_at=None
+    )
     JobEvent.objects.bulk_create(
-        JobEvent(job_id=pk, actor=actor, via=via, kind=kind, from_state=from_state, to_state=to_state, reason=reason)
+        JobEvent(
+            job_id=pk, actor=actor, kind="cancelled", from_state=from_state, to_state=State.CANCELLED, reason=reason
+        )
         for pk in locked
     )
     return len(locked)

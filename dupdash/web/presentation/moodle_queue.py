@@ -11,11 +11,11 @@ from dupdash.web.presentation.durations import roughly
 CRON_LATE = timedelta(minutes=3)
 
 
-def waits_in_moodle(job: DuplicationJob, health: MoodleHealth, now: datetime | None = None) -> str:
+def waits_in_moodle(job: DuplicationJob, health: MoodleHealth) -> str:
     """Describe the place of the copy in Moodle's queue; "" for a copy that does not wait there."""
     if job.moodle_queue_ahead is None:
         return ""
-    now = now or timezone.now()
+    now = timezone.now()
     ahead = job.moodle_queue_ahead
     place = "it is next" if ahead == 0 else f"{ahead} task{'' if ahead == 1 else 's'} before it"
     since = f" for {roughly(now - job.sent_at)}" if job.sent_at and now - job.sent_at > timedelta(minutes=1) else ""
