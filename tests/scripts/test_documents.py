@@ -6,18 +6,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)\)")
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "moodle_plugin" / "local_asyncduplicate" / "README.md",
+]
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_each_link_has_a_target(document: Path) -> None:
     targets = [target for _, target in LINK.findall(document.read_text())]
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
-def test_each_linked_test_has_its_name_in_the_link() -> None:
-    links = LINK.findall((ROOT / "README.md").read_text())
+@pytest.mark.parametrize("document", ["README.md", "docs/failures.md"])
+def test_each_linked_test_has_its_name_in_the_link(document: str) -> None:
+    links = LINK.findall((ROOT / document).read_text())
     tests = [(label, Path(target).stem) for label, target in links if target.endswith(".py")]
     assert tests
     assert [link for link in tests if link[0] != link[1]] == []
