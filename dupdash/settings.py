@@ -46,7 +46,6 @@ INSTALLED_APPS = [
     "dupdash.web",
     "dupdash.callbacks",
     "dupdash.rollover",
-    "dupdash.gateway",
     "dupdash.operations",
 ]
 # The embedded Moodle for demonstrations and tests. Its tokens are public, so it must not be used in production.

@@ -3,8 +3,6 @@ from django.apps import AppConfig, apps
 
 class AccountsConfig(AppConfig):
     name = "dupdash.accounts"
-    label = "accounts"
-    default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
         from dupdash.accounts import audited_changes, deactivation

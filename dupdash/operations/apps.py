@@ -1,6 +1,0 @@
-from django.apps import AppConfig
-
-
-class OperationsConfig(AppConfig):
-    name = "dupdash.operations"
-    label = "operations"
