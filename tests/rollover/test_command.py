@@ -1,6 +1,8 @@
 """Tests ``manage.py rollover`` and its exit status."""
 
 import csv
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def _moodle(moodle: Moodle) -> None: ...
+
+
+@pytest.fixture(autouse=True)
+def _log_level() -> Iterator[None]:
+    """Restore the level of the log after a test, because the command changes it for its process."""
+    level = logging.getLogger("dupdash").level
+    yield
+    logging.getLogger("dupdash").setLevel(level)
 
 
 @pytest.fixture
