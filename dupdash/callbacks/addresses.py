@@ -80,9 +80,8 @@ class _CheckedConnection(Connection):
         return _connect(self)
 
 
-class _CheckedSecureConnection(SecureConnection):
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
+class _CheckedSecureConnection(_CheckedConnection, SecureConnection):
+    pass
 
 
 class _CheckedPool(HTTPConnectionPool):

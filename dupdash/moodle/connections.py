@@ -75,16 +75,8 @@ class Connection(HTTPConnection):
             raise NewConnectionError(self, "no connection could be made") from error
 
 
-class SecureConnection(HTTPSConnection):
-    response_class = _DeadlineResponse
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except _NOTHING_SENT:
-            raise
-        except _FAILURES as error:
-            raise NewConnectionError(self, "no secure connection could be made") from error
+class SecureConnection(Connection, HTTPSConnection):
+    """The same with TLS: ``Connection`` wraps the handshake of urllib3's ``HTTPSConnection``."""
 
 
 class _Pool(HTTPConnectionPool):
