@@ -1,6 +1,5 @@
 """Shows the requests that wait for approval, and approves or refuses them, alone or together."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
 from dupdash.web import category_picker, kept_form
-from dupdash.web.converters import JobId
+from dupdash.web.converters import is_job_id
 from dupdash.web.decorators import part_of, permission_required, with_job
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
@@ -46,8 +45,6 @@ AT_ONCE = 100
 # If several requests are decided together, the message names this many of them.
 NAMED = 3
 VERBS = {"approve": Action.APPROVE, "refuse": Action.REJECT}
-
-_AN_ID = re.compile(JobId.regex)
 
 
 @permission_required
@@ -88,7 +85,7 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
     """Approve or refuse the selected requests. A GET shows the confirmation, which names them."""
     given = request.POST if request.method == "POST" else request.GET
     verb = VERBS.get(given.get("verb", ""))
-    ids = [text for text in given.getlist("job") if _AN_ID.fullmatch(text)][:AT_ONCE]
+    ids = [text for text in given.getlist("job") if is_job_id(text)][:AT_ONCE]
     if verb is None or not ids:
         messages.info(request, "No request was selected. Select requests first, then approve or refuse them.")
         return see_other("approvals")
@@ -178,7 +175,7 @@ def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, wo
 @require_POST
 def undo_approvals(request: PersonRequest) -> HttpResponse:
     """Undo several approvals that were made together."""
-    ids = [text for text in request.POST.get("jobs", "").split() if _AN_ID.fullmatch(text)][:AT_ONCE]
+    ids = [text for text in request.POST.get("jobs", "").split() if is_job_id(text)][:AT_ONCE]
     undone = late = 0
     for job in DuplicationJob.objects.filter(pk__in=ids):
         try:

@@ -21,6 +21,7 @@ from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import OPTIONS
 from dupdash.web import kept_form
+from dupdash.web.converters import is_job_id
 from dupdash.web.date_fields import day_in
 from dupdash.web.decorators import permission_required
 from dupdash.web.earlier_copies import Target, earlier_copies
@@ -35,7 +36,7 @@ from dupdash.web.presentation.options import policy_on, switches
 from dupdash.web.presentation.preview import Preview
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.short_names import is_free
-from dupdash.web.views.request_parts import AN_ID, free_name, preview_for
+from dupdash.web.views.request_parts import free_name, preview_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -154,7 +155,7 @@ def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
     job_id = request.GET.get("from")
     if not job_id:
         return None
-    known = access.visible_jobs(request.user).filter(pk=job_id) if AN_ID.fullmatch(job_id) else ()
+    known = access.visible_jobs(request.user).filter(pk=job_id) if is_job_id(job_id) else ()
     askable = [job for job in known if may_request_again(job, request.user)]
     return askable[0] if askable else get_object_or_404(DuplicationJob.objects.none())
 

@@ -1,6 +1,5 @@
 """Answers the request form while a person fills it in: found courses, categories, the preview, the name check."""
 
-import re
 from collections.abc import Mapping
 
 from django.http import HttpResponse
@@ -17,7 +16,7 @@ from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import from_form
 from dupdash.web import category_picker, course_picker
 from dupdash.web.category_picker import CategoryChoices
-from dupdash.web.converters import JobId
+from dupdash.web.converters import is_job_id
 from dupdash.web.date_fields import day_in
 from dupdash.web.decorators import part_of, permission_required
 from dupdash.web.earlier_copies import Target
@@ -27,8 +26,6 @@ from dupdash.web.presentation.error_messages import words_of_problem
 from dupdash.web.presentation.preview import Preview, preview
 from dupdash.web.responses import PersonRequest, partial
 from dupdash.web.short_names import free_variant
-
-AN_ID = re.compile(JobId.regex)
 
 
 @permission_required
@@ -165,7 +162,7 @@ def _checked(request: PersonRequest, level: str, text: str, offer: str = "") -> 
 def _edited(request: PersonRequest) -> DuplicationJob | None:
     """Return the waiting job that an administrator edits, if any, because that job may keep its own short name."""
     job_id = request.GET.get("job", "")
-    if not AN_ID.fullmatch(job_id):
+    if not is_job_id(job_id):
         return None
     job = access.visible_jobs(request.user).filter(pk=job_id, state=State.AWAITING_APPROVAL).first()
     return job if job is not None and access.may(request.user, Action.APPROVE, job) else None
