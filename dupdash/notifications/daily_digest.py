@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dupdash.accounts import access
+from dupdash.accounts.role_members import administrators
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.states import State
@@ -21,7 +22,7 @@ from dupdash.notifications.job_mails import HEADINGS, MailedJob, can_get_mail, m
 from dupdash.notifications.mail_status import MailProblems, mail_problems
 from dupdash.notifications.models import MAX_AGE, Channel, Delivery, Digest, Notification, OutboxPosition
 from dupdash.notifications.preferences import wants_figures, zone_of
-from dupdash.notifications.recipients import administrators, reachable
+from dupdash.notifications.recipients import reachable
 from dupdash.notifications.safe_text import absolute, one_line
 from dupdash.notifications.topics import Topic
 

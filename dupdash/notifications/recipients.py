@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from dupdash.accounts import access
-from dupdash.accounts.access import Role
+from dupdash.accounts.role_members import people_who_see_all_jobs
 from dupdash.duplication.models import JobEvent
 from dupdash.notifications.models import Channel, Notification
 from dupdash.notifications.preferences import others_topics, own_topics, preferences_of
@@ -57,20 +57,9 @@ class RecipientCache:
 
     def _all_watchers(self) -> Iterable["User"]:
         if self._watchers is None:
-            self._watchers = [person for person in reachable(watchers()) if access.sees_all_jobs(person)]
+            people = reachable(people_who_see_all_jobs())
+            self._watchers = [person for person in people if access.sees_all_jobs(person)]
         return self._watchers
-
-
-def watchers() -> "QuerySet[User]":
-    """Return the people whose role lets them see all copies."""
-    names = (Role.ADMINISTRATOR.value, Role.HELP_DESK.value)
-    seeing_all = get_user_model().objects.filter(groups__name__in=names).values("pk")
-    return get_user_model().objects.filter(Q(pk__in=seeing_all) | Q(is_superuser=True))
-
-
-def administrators() -> "QuerySet[User]":
-    members = get_user_model().objects.filter(groups__name=Role.ADMINISTRATOR.value).values("pk")
-    return get_user_model().objects.filter(Q(pk__in=members) | Q(is_superuser=True))
 
 
 def reachable(people: "QuerySet[User]") -> "QuerySet[User]":

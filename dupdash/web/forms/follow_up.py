@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 
-from dupdash.accounts.role_members import people_who_see_all_jobs
+from dupdash.accounts.role_members import possible_assignees
 from dupdash.duplication.display_names import name_of
 from dupdash.duplication.follow_up import NOTE_LONGEST
 from dupdash.duplication.models import DuplicationJob
@@ -31,7 +31,7 @@ class FollowUpForm(forms.Form):
         more.setdefault("initial", {"assignee_id": job.assignee_id or "", "note": job.assignee_note})
         more.setdefault("auto_id", "follow-up-%s")
         super().__init__(*arguments, **more)
-        people = people_who_see_all_jobs()
+        people = possible_assignees()
         if job.assignee is not None and job.assignee not in people:
             # A person who has left stays selectable until somebody else is assigned.
             people.append(job.assignee)

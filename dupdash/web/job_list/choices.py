@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import Max
 
-from dupdash.accounts.role_members import people_who_see_all_jobs
+from dupdash.accounts.role_members import possible_assignees
 from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob
@@ -34,8 +34,7 @@ def people() -> Choices:
 
 
 def assignees() -> Choices:
-    """Return the people to whom failures can be assigned: those who see all jobs."""
-    return [(str(person.pk), isolate(name_of(person))) for person in people_who_see_all_jobs()]
+    return [(str(person.pk), isolate(name_of(person))) for person in possible_assignees()]
 
 
 def categories(own: "JobQuerySet | None") -> Choices:
