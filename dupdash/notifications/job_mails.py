@@ -13,6 +13,7 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.accounts.advice_reader import reader_of
 from dupdash.duplication.advice import what_to_do
+from dupdash.duplication.display_names import COMMAND_LINE
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
@@ -28,19 +29,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 SUBJECT_LONGEST = 150
-COMMAND_LINE = "the command line"
 
 # The beginning of the subject; the short name follows.
-HEADINGS: dict[Topic, str] = {
-    Topic.REQUESTED: "Requested",
-    Topic.APPROVAL: "Approval needed",
-    Topic.APPROVED: "Approved",
-    Topic.REFUSED: "Refused",
-    Topic.SUCCEEDED: "Complete",
-    Topic.FAILED: "Failed",
-    Topic.UNRESOLVED: "Unresolved",
-    Topic.CANCELLED: "Cancelled",
-}
+HEADINGS: dict[Topic, str] = {topic: topic.label for topic in Topic} | {Topic.APPROVAL: "Approval needed"}
 # These mails are sent only while the job is still in this state.
 REQUIRED_STATE = {Topic.APPROVAL: State.AWAITING_APPROVAL, Topic.UNRESOLVED: State.UNRESOLVED}
 

@@ -37,15 +37,6 @@ SENTENCES = {
     Topic.UNRESOLVED: "dupdash could not determine whether your copy “{name}” was made.",
     Topic.CANCELLED: "Your copy “{name}” was cancelled.",
 }
-# The words behind each count, where one message covers several copies.
-COUNTED = {
-    Topic.SUCCEEDED: "complete",
-    Topic.FAILED: "failed",
-    Topic.UNRESOLVED: "unresolved",
-    Topic.REFUSED: "refused",
-    Topic.CANCELLED: "cancelled",
-    Topic.APPROVED: "approved",
-}
 
 
 @dataclass(frozen=True)
@@ -99,7 +90,7 @@ def _message(rows: list[Notification]) -> Toast:
         return Toast(level, sentence, reverse("jobs:job", args=[job.pk]))
     counts = Counter(Topic(row.topic) for row in rows)
     approvals = counts.pop(Topic.APPROVAL, 0)
-    parts = [f"{count} {COUNTED[topic]}" for topic, count in counts.items()]
+    parts = [f"{count} {topic.label.lower()}" for topic, count in counts.items()]
     own = f"Your copies: {', '.join(parts)}." if parts else ""
     waits = f"{approvals} {'copies wait' if approvals > 1 else 'copy waits'} for your approval." if approvals else ""
     return Toast(level, f"{own} {waits}".strip(), reverse("overview"))
