@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from dupdash.duplication.course_settings import LABELS, set_after_copy, sets_after_copy
 from dupdash.duplication.driver_choice import DELETE
+from dupdash.duplication.engine.comparison import Report
 from dupdash.duplication.engine.removal import Guard, NotRemoved, remove_course
-from dupdash.duplication.engine.verification import Report, lacks_most, verify
+from dupdash.duplication.engine.verification import lacks_most, verify
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.states import State

@@ -7,9 +7,10 @@ from dupdash.duplication.drivers.copy_contents import NOT_LISTED, contents_of_co
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
 from dupdash.duplication.drivers.copy_tracker import apply_observation, has_requested_names, matches_request
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
+from dupdash.duplication.engine.comparison import Report
 from dupdash.duplication.engine.completion import finish, start_checking
 from dupdash.duplication.engine.removal import Guard
-from dupdash.duplication.engine.verification import Report, verify
+from dupdash.duplication.engine.verification import verify
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.transitions import record_event
 from dupdash.moodle.client import MoodleClient

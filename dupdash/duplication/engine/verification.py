@@ -1,14 +1,9 @@
-"""Compares a copy with its source: sections and activities, matched by name and type.
-
-Blocks, filters, people and grades are not compared, because Moodle's contents service does not return them.
-"""
+"""Reads a finished copy and its source, and stores the report of their comparison; tries again while Moodle is away."""
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
@@ -16,6 +11,7 @@ from django.utils import timezone
 
 from dupdash.duplication import course_settings
 from dupdash.duplication.drivers.copy_tracker import is_empty_shell
+from dupdash.duplication.engine.comparison import Report, compare
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_health import INVALID_RESPONSE
 from dupdash.duplication.recent_answers import recent_contents
@@ -27,8 +23,6 @@ from dupdash.moodle.records import Contents
 
 logger = logging.getLogger("dupdash.verification")
 
-# How many differences of a kind a report names. It counts the rest.
-NAMED_MOST = 50
 # After this time without a comparison, the report says that the copy could not be compared.
 VERIFY_FOR = timedelta(days=1)
 # The longest pause between two attempts.
@@ -36,8 +30,6 @@ VERIFY_LONGEST = timedelta(hours=1)
 AT_ONCE = 50
 # If the source has fewer activities than this, the copy counts as incomplete only if it is an empty shell.
 FEW_ACTIVITIES = 4
-
-Report = dict[str, Any]
 
 
 class NotListed(Exception):
@@ -163,7 +155,12 @@ def _compare_with_source(job: DuplicationJob, course_id: int, client: MoodleClie
 
 
 def _compare(job: DuplicationJob, source: Contents, copy: Contents) -> Report:
-    return compare(source, copy, with_activities=bool(job.options.get("activities", True)))
+    return compare(
+        source,
+        copy,
+        with_activities=bool(job.options.get("activities", True)),
+        dates_moved="startdate" in job.course_settings,
+    )
 
 
 def _with_settings(report: Report, job: DuplicationJob, course_id: int, client: MoodleClient) -> Report:
@@ -189,54 +186,3 @@ def _listed(read: Callable[[], Contents], course_id: int, which: str) -> Content
         said = f"{error.message} ({error.errorcode})" if error.message else error.errorcode
         message = f"Moodle could not list the contents of the {which}, course {course_id}: {said}."
         raise NotListed(message) from None
-
-
-def compare(source: Contents, copy: Contents, *, with_activities: bool) -> Report:
-    """Return the report on two courses: numbers of sections and activities, and the missing and extra ones.
-
-    ``matched``: how many are in both courses, because equal numbers do not prove equal activities.
-    """
-    wanted_sections = _sections(source, with_subsections=with_activities)
-    sections = _difference(wanted_sections, _sections(copy))
-    wanted = _activities(source) if with_activities else Counter[tuple[str, str]]()
-    activities = _difference(wanted, _activities(copy))
-    return {
-        "at": timezone.now().isoformat(),
-        "sections": {
-            "source": source.section_count,
-            "expected": wanted_sections.total(),
-            "copy": copy.section_count,
-            **sections,
-        },
-        "activities": {
-            "source": source.activities,
-            "expected": sum(wanted.values()),
-            "copy": copy.activities,
-            **activities,
-        },
-        # How many sections and activities Moodle listed without a name or a type, in both courses together.
-        "left_out": source.left_out + copy.left_out,
-        "complete": not any(part[key] for part in (sections, activities) for key in ("missing", "extra")),
-    }
-
-
-def _sections(contents: Contents, *, with_subsections: bool = True) -> Counter[tuple[str, str]]:
-    """Count sections by number and name, and subsections by component and name: a copy gives them other numbers."""
-    return Counter(
-        (section.component or str(section.number), section.name)
-        for section in contents.sections
-        if with_subsections or not section.component
-    )
-
-
-def _activities(contents: Contents) -> Counter[tuple[str, str]]:
-    return Counter((activity.modname, activity.name) for section in contents.sections for activity in section.modules)
-
-
-def _difference(source: Counter[tuple[str, str]], copy: Counter[tuple[str, str]]) -> dict[str, Any]:
-    found: dict[str, Any] = {"matched": (source & copy).total()}
-    for key, more in (("missing", source - copy), ("extra", copy - source)):
-        entries = [{"type": kind, "name": name, "count": count} for (kind, name), count in more.items()]
-        found[key] = entries[:NAMED_MOST]
-        found[f"more_{key}"] = sum(entry["count"] for entry in entries[NAMED_MOST:])
-    return found

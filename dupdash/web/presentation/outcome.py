@@ -7,7 +7,8 @@ from dupdash.duplication.advice import Reader, what_to_do
 from dupdash.duplication.candidates import reasons
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.course_settings import LABELS
-from dupdash.duplication.engine.verification import NAMED_MOST, why_not_verified
+from dupdash.duplication.engine.comparison import NAMED_MOST
+from dupdash.duplication.engine.verification import why_not_verified
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url

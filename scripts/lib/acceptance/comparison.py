@@ -39,7 +39,9 @@ class Comparison:
         yield from self._names_and_place(request, course)
         contents = self._client.contents(copy)
         with_activities = request.wants("activities", True)
-        differences = list(_contents(self._source_contents(request.source), contents, with_activities=with_activities))
+        moved = request.startdate is not None
+        source = self._source_contents(request.source)
+        differences = list(_contents(source, contents, with_activities=with_activities, moved=moved))
         yield from differences
         yield from self._dates(request, course)
         if with_activities and not differences:
@@ -85,9 +87,11 @@ class Comparison:
             yield "students can see it" if course.visible else "students cannot see it"
 
 
-def _contents(source: tuple[Section, ...], copy: tuple[Section, ...], *, with_activities: bool) -> Iterator[str]:
+def _contents(
+    source: tuple[Section, ...], copy: tuple[Section, ...], *, with_activities: bool, moved: bool
+) -> Iterator[str]:
     expected = tuple(section for section in source if with_activities or not section.component)
-    yield from _differences("section", _sections(expected), _sections(copy))
+    yield from _differences("section", _sections(expected, moved=moved), _sections(copy, moved=moved))
     wanted = _activities(source) if with_activities else Counter()
     found = _activities(copy)
     yield from _differences("activity", wanted, found)
@@ -95,8 +99,14 @@ def _contents(source: tuple[Section, ...], copy: tuple[Section, ...], *, with_ac
         yield "its activities are in another order"
 
 
-def _sections(contents: tuple[Section, ...]) -> Counter[tuple[object, ...]]:
-    return Counter((section.place, section.name, _seen(section.visible)) for section in contents)
+def _sections(contents: tuple[Section, ...], *, moved: bool) -> Counter[tuple[object, ...]]:
+    return Counter((section.place, _name(section, moved=moved), _seen(section.visible)) for section in contents)
+
+
+def _name(section: Section, *, moved: bool) -> str:
+    """Return the name of a section. A weekly course names its sections after dates, which a new start date moves."""
+    dated = moved and any(character.isdecimal() for character in section.name)
+    return "named after a date" if dated else section.name
 
 
 def _in_order(contents: tuple[Section, ...]) -> list[tuple[object, ...]]:

@@ -1,7 +1,7 @@
 """Tests the verification, which compares a finished copy with its source."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +10,9 @@ import pytest
 from django.utils import timezone
 
 from dupdash.duplication import tasks
-from dupdash.duplication.engine.verification import NAMED_MOST, compare, why_not_verified
-from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.engine.comparison import NAMED_MOST, compare
+from dupdash.duplication.engine.verification import why_not_verified
+from dupdash.duplication.models import DuplicationJob, MoodleHealth, Proof
 from dupdash.duplication.states import State
 from dupdash.moodle import parsing
 from dupdash.moodle.options import defaults
@@ -123,6 +124,45 @@ def test_subsections_that_exchanged_their_numbers_are_no_difference() -> None:
     report = compare(source, copy, with_activities=True)
     assert report["complete"]
     assert report["sections"]["matched"] == 6
+
+
+def weekly(*names: str) -> Contents:
+    return Contents(tuple(ReadSection(id=n, number=n, name=name, modules=()) for n, name in enumerate(names)))
+
+
+@pytest.mark.parametrize("dates_moved", [True, False])
+def test_weeks_of_another_term_are_no_difference_if_the_dates_moved(dates_moved: bool) -> None:
+    """A weekly course names its sections after dates, so they have other names when the start date has moved."""
+    source = weekly("General", "14 September - 20 September", "21 September - 27 September", "Revision")
+    copy = weekly("General", "11 March - 17 March", "18 March - 24 March", "Revision")
+    report = compare(source, copy, with_activities=True, dates_moved=dates_moved)
+    assert (report["complete"], report["sections"]["matched"]) == ((True, 4) if dates_moved else (False, 2))
+
+
+def test_other_sections_are_differences_although_the_dates_moved() -> None:
+    source = weekly("General", "14 September - 20 September", "Revision", "Week 3")
+    copy = weekly("General", "11 March - 17 March", "Exam")
+    sections = compare(source, copy, with_activities=True, dates_moved=True)["sections"]
+    assert [entry["name"] for entry in sections["missing"]] == ["Revision", "Week 3"]
+    assert [entry["name"] for entry in sections["extra"]] == ["Exam"]
+
+
+def test_report_ignores_the_weeks_of_a_copy_with_a_new_start_date(moodle: Moodle) -> None:
+    MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "synchronous", "may_update": True})
+    source = moodle.course("BIO101-2026S1")
+
+    def named_after(term: str) -> tuple[Section, ...]:
+        return tuple(replace(section, name=f"{section.section} {term}") for section in source.sections)
+
+    moodle.change(source.id, sections=named_after("March"))
+    job = submit("BIO101-2026S1", startdate=date(2026, 9, 14))
+    with moodle.held_at("content"), working_on(job):
+        moodle.wait_for_step("content")
+        (course,) = moodle.made()
+        moodle.change(course.id, sections=named_after("September"))
+        moodle.gates.release()
+    job.refresh_from_db()
+    assert report_of(job)["complete"]
 
 
 def test_missing_subsection_is_named() -> None:
