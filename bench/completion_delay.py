@@ -3,7 +3,7 @@
     .venv/bin/python -m bench.completion_delay [--copies 24] [--concurrency 4] [--speed 2]
 
 Starts the web process, the workers and a sandbox with the plugin; with MOODLE_URL it works with a real site (see
-bench/moodle_site.py) and deletes its own copies there. The intervals are those of ``.env.example``. The benchmark
+bench/site_choice.py) and deletes its own copies there. The intervals are those of ``.env.example``. The benchmark
 reads the status of all copies ten times a second, beside dupdash. The delay of a job is the time from the first status
 that says "done" to the end of the job. On a real site a proxy counts the calls of dupdash. The calls are counted while
 Moodle works on all copies: from the start of the last copy to the end of the first. The highest --concurrency is 64.
@@ -21,7 +21,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.moodle_site import delete_copies, real_site, sandbox_sources
+from bench.site_choice import delete_copies, real_site, sandbox_sources
 from scripts.lib.acceptance.proxy import ImpatientProxy
 from tests.chaos.environment import Installation
 

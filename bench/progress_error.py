@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.progress_error [--copies 6] [--busy 16] [--concurrency 8] [--speed 2]
 
-Starts web, workers and a sandbox; with MOODLE_URL it works with a real site (see bench/moodle_site.py) and deletes its
+Starts web, workers and a sandbox; with MOODLE_URL it works with a real site (see bench/site_choice.py) and deletes its
 own copies there. The bar of every running copy is read ten times a second. The real progress is computed after the
 copy has ended: the time since the request was sent, divided by the duration of the copy. The reference is a plain bar:
 the time since the request was sent, divided by the median duration of earlier copies of this source, or else estimated
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean, median
 
-from bench.moodle_site import Site, delete_copies, real_site, sandbox_sources
+from bench.site_choice import Site, delete_copies, real_site, sandbox_sources
 from tests.chaos.environment import Installation
 from tests.chaos.processes import Process
 

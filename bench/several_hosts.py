@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable
 
 from bench.idle_resources import usage
-from bench.moodle_site import sandbox_sources
+from bench.site_choice import sandbox_sources
 from tests.chaos.environment import Source
 from tests.chaos.people import CopyPlan
 from tests.hosts.installation import SeveralHosts, several_hosts

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m bench.throughput [--concurrency 1 2 4 8] [--copies 16] [--rounds 1] [--speed 2] [--batch]
 
-Works with a sandbox, or with the real site that MOODLE_URL names (see bench/moodle_site.py) and deletes its own copies.
+Works with a sandbox, or with the real site that MOODLE_URL names (see bench/site_choice.py) and deletes its own copies.
 The thread pool is the upper limit, because it only sends the synchronous call with the same options. dupdash also looks
 up names before it sends, watches the copy, and confirms and verifies it; its time ends with the last job. Compare the
 ratios of several runs, not the absolute figures, which vary with the load of the machine. Both make one copy of each
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
 
-from bench.moodle_site import Site, delete_copies, real_site, sandbox_sources
+from bench.site_choice import Site, delete_copies, real_site, sandbox_sources
 from tests.chaos.environment import Installation
 from tests.chaos.processes import Process
 

@@ -96,7 +96,7 @@ TEMPLATES = [
                 "dupdash.web.context.page",
             ],
             # Nearly every template shows names of courses.
-            "builtins": ["dupdash.web.templatetags.text_direction"],
+            "builtins": ["dupdash.web.templatetags.name_display"],
         },
     },
 ]

@@ -13,8 +13,8 @@ from dupdash.accounts.models import ApiToken
 from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.name_display import in_one_language
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import in_one_language
 
 
 def secret_of(token: ApiToken) -> str:

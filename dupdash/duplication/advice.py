@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reader:
-    """The reader of an explanation: the actions that this person may do with the failed job."""
+    """A person who reads an explanation: which actions this person may do with the failed job."""
 
     is_administrator: bool = False
     can_retry: bool = False
@@ -22,7 +22,7 @@ class Reader:
 
 
 def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
-    """Return what this reader can do about a failed job, in sentences. They name only buttons that the reader has."""
+    """Return sentences about what this reader can do about a failed job. They name only buttons that the reader has."""
     explanation, deletion = explain_failure(job), _deletion(job, reader)
     if job.is_retried:
         return (
@@ -32,7 +32,7 @@ def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
 
 
 def advice(explanation: Explanation, reader: Reader, *, first: Sequence[str] = ()) -> str:
-    """Return what this reader can do about an error, in sentences. ``first``: sentences for the beginning."""
+    """Return sentences about what this reader can do about an error. ``first``: sentences to start with."""
     fixes = [*first, *_by_administrator(explanation.fix, reader)]
     sentences = [*fixes, _retry(explanation, reader, after_fix=bool(fixes))]
     if explanation.if_again:

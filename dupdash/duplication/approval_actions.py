@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def approve(job: DuplicationJob, *, actor: "User | None", hold: timedelta | None = None) -> None:
-    """Approve a job. With ``hold`` it starts that much later, and until then the approval can be undone.
+    """Approve a job. With ``hold`` the job starts that much later, and until then the approval can be undone.
 
     Raises NotAllowed, CannotDo.
     """
@@ -87,7 +87,7 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
 
 
 def reject(job: DuplicationJob, *, reason: str, actor: "User | None") -> None:
-    """Refuse a job that needs approval. Raises NotAllowed, and CannotDo without a reason."""
+    """Refuse the request of a job that needs approval. Raises NotAllowed, and CannotDo without a reason."""
     access.require(actor, Action.REJECT, job)
     if not reason.strip():
         raise CannotDo("Enter a reason for the requester.")

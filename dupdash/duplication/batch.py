@@ -48,7 +48,10 @@ class Batch(models.Model):
         return self.label
 
     def is_in_window(self, now: datetime) -> bool:
-        """Return whether the time of day, in TIME_ZONE, is within the window. The window may span midnight."""
+        """Return whether the time of day, in TIME_ZONE, is within the window of the batch.
+
+        The window may span midnight.
+        """
         if self.window_start is None or self.window_end is None:
             return True
         clock: time = timezone.localtime(now, timezone.get_default_timezone()).time()

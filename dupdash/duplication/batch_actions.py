@@ -30,7 +30,10 @@ logger = logging.getLogger("dupdash.jobs")
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """The settings of a batch. ``window``: the times of day, in TIME_ZONE, between which copies start."""
+    """The settings of a batch.
+
+    ``window``: the start and end of the time of day, in TIME_ZONE, in which copies start.
+    """
 
     label: str
     priority: int = Priority.NORMAL
@@ -39,7 +42,7 @@ class BatchSettings:
 
 
 class InvalidBatch(Exception):
-    """No request of a batch was accepted. ``problems``: by the row of the request."""
+    """A batch was refused because of invalid requests. ``problems``: the problems, keyed by the request's row."""
 
     def __init__(self, problems: Mapping[int, Sequence[Problem]]) -> None:
         self.problems = dict(problems)
@@ -54,10 +57,10 @@ def submit_batch(
     client: MoodleClient,
     via: str = "",
 ) -> Batch:
-    """Create a job for each request, by its row: all in one transaction, or none.
+    """Create a job for each request, all in one transaction, or none. Returns the batch.
 
-    Raises NotAllowed, InvalidBatch if short names are taken, and MoodleError if Moodle does not answer who teaches a
-    source.
+    ``requests``: the requests, keyed by their rows. Raises NotAllowed, InvalidBatch if short names are taken, and
+    MoodleError if Moodle does not answer who teaches a source.
     """
     for request in requests.values():
         access.require_submit(
@@ -139,7 +142,7 @@ def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[P
 
 
 def pause(batch: Batch, *, actor: "User | None") -> None:
-    """Start no further copy of a batch. Copies that run are not affected. Raises NotAllowed."""
+    """Pause a batch: no further copy of it starts. Copies that run are not affected. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     Batch.objects.filter(pk=batch.pk, paused_at__isnull=True).update(paused_at=timezone.now())
     logger.info("batch %s paused by %s", batch.pk, actor or "the command line")
@@ -168,7 +171,7 @@ def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[t
 
 
 def cancel_waiting(batch: Batch, *, actor: "User | None") -> int:
-    """Cancel the jobs of a batch that have not started. Returns how many. Raises NotAllowed."""
+    """Cancel the jobs of a batch that have not started. Returns the number of cancelled jobs. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     cancelled = cancel_waiting_jobs(
         DuplicationJob.objects.filter(batch=batch),

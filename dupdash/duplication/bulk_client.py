@@ -36,7 +36,10 @@ class BulkClient(MoodleClient):
         self._users: dict[tuple[str, str], tuple[User, ...]] = {}
 
     def load(self, *, ids: Iterable[int] = (), shortnames: Iterable[str] = (), idnumbers: Iterable[str] = ()) -> None:
-        """Look up the courses that are not loaded yet. Raises NotSent and ConfigurationFault: no lookup works then."""
+        """Look up the courses that are not loaded yet.
+
+        Raises NotSent and ConfigurationFault, because no other lookup would work then.
+        """
         wanted_ids = sorted(set(ids) - self._by_id.keys())
         names = sorted({name for name in shortnames if name and name not in self._by_shortname})
         for name in _reserved_by_jobs(names):
@@ -123,7 +126,8 @@ class BulkClient(MoodleClient):
 def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Answer]]:
     """Yield the courses with these ids.
 
-    One missing id makes a request fail (measured); then the ids are divided in two.
+    One missing id makes the whole request fail (measured). Then the ids are split into halves, which are requested
+    separately.
     """
     if len(ids) == 1:
         try:
@@ -154,7 +158,7 @@ def _courses_or_raise(answer: Answer) -> tuple[Course, ...]:
 
 
 def _reserved_by_jobs(names: list[str]) -> list[str]:
-    """Return the short names, of ``names``, that an unfinished job reserves."""
+    """Return those of the short names ``names`` that an unfinished job reserves."""
     by_key: dict[str, list[str]] = {}
     for name in names:
         by_key.setdefault(short_name_key(name), []).append(name)
@@ -167,7 +171,7 @@ def _reserved_by_jobs(names: list[str]) -> list[str]:
 
 
 def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
-    """Return those of these idnumbers that an unfinished job gives to its copy."""
+    """Return those of the ID numbers ``idnumbers`` that the copies of unfinished jobs will get."""
     if not idnumbers:
         return set()
     given = DuplicationJob.objects.unfinished().exclude(idnumber="").values_list("idnumber", flat=True)

@@ -26,7 +26,7 @@ def deletable_candidates(job: DuplicationJob) -> list[dict[str, Any]]:
 
 
 def reasons(job: DuplicationJob, course: dict[str, Any]) -> tuple[str, ...]:
-    """Return the reasons for and against a candidate being this job's course, each a sentence."""
+    """Return the reasons for and against this candidate being the course of the job, each as a sentence."""
     first_seen = datetime.fromtimestamp(course["first_seen"], UTC)
     category = "the requested category" if course["category_id"] == job.category_id else "another category"
     return (
@@ -39,7 +39,7 @@ def reasons(job: DuplicationJob, course: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _same_source(job: DuplicationJob, first_seen: datetime) -> str:
-    """Return whether another job copied the same source at that time."""
+    """Return whether another job copied the same source at the time when the candidate was first seen."""
     end = job.finished_at or timezone.now()
     still_there = Q(finished_at__isnull=True) | Q(finished_at__gte=job.sent_at or first_seen)
     others = DuplicationJob.objects.filter(still_there, source_id=job.source_id, sent_at__lte=min(first_seen, end))

@@ -1,9 +1,9 @@
 """Finds the capabilities that the service account lacks. It only reads.
 
 Moodle's course search can be limited to courses in which the account has a capability. If the search finds fewer
-courses with this limit than without it, the capability is missing in some course. The numbers are compared, because the
-account has more capabilities in its own copies, where Moodle gives it a role. Measured on Moodle 4.5.6; the parameter
-is documented since 3.0.
+courses with this limit than without it, the capability is missing in some course. Comparing the numbers is necessary,
+because Moodle gives the account a role, and so further capabilities, in its own copies. Measured on Moodle 4.5.6; the
+parameter is documented since 3.0.
 """
 
 import re
@@ -79,7 +79,7 @@ def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
 
 
 def _text_that_finds_little(client: MoodleClient) -> str | None:
-    """Return a search text that finds few courses, because Moodle checks the capability in each course found."""
+    """Return a search text that finds few courses. Moodle checks the capability in each of them, which takes time."""
     found = client.search_courses("", perpage=1)
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""Clients of one Moodle for several threads, which each use one at a time."""
+"""Lends Moodle clients to several threads. A thread uses one client at a time."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class ClientPool:
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[MoodleClient]:
-        """Lend a client to the ``with`` block: one that was used before, or a new one."""
+        """Lend a client to the ``with`` block: one that is free, or a new one."""
         try:
             client = self._free.get_nowait()
         except Empty:

@@ -24,13 +24,16 @@ def day_of(moment: int | None) -> date | None:
 
 
 def moment_on(day: date, like: int | None) -> int:
-    """Return the timestamp on a calendar date at the time of day of the timestamp ``like``; at midnight without it."""
+    """Return the timestamp on the calendar date ``day``.
+
+    The time of day is that of the timestamp ``like``, or midnight if ``like`` is None or 0.
+    """
     clock = datetime.fromtimestamp(like, site_zone()).time() if like else time.min
     return int(datetime.combine(day, clock, tzinfo=site_zone()).timestamp())
 
 
 def moved(moment: int, days: timedelta) -> datetime:
-    """Return the time some days after a timestamp, at the same time of day."""
+    """Return the timestamp ``days`` days after ``moment``, at the same time of day."""
     zone = site_zone()
     local = datetime.fromtimestamp(moment, zone)
     return datetime.combine(local.date() + days, local.time(), tzinfo=zone).astimezone(UTC)

@@ -12,10 +12,10 @@ from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_
 from dupdash.duplication.engine.completion import finish
 from dupdash.duplication.engine.removal import NotRemoved, remove_candidate, remove_course
 from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.refusals import CHANGED_MEANWHILE, CannotDo, move_for_person, record_for_person
 from dupdash.duplication.request import FRONT_PAGE
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import quote_course
 from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course

@@ -30,7 +30,7 @@ def sets_after_copy(job: DuplicationJob) -> bool:
 
 
 def set_after_copy(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
-    """Set the settings on a finished copy. Returns why that was not possible, or ""."""
+    """Set the settings on a finished copy. Returns the reason if that was not possible, otherwise ""."""
     for attempt in range(TRIES):
         try:
             client.update_course(course_id, job.course_settings)
@@ -56,5 +56,5 @@ def differences(job: DuplicationJob, course: Course) -> list[dict[str, Any]]:
 
 
 def _is_the_sites_choice(job: DuplicationJob, name: str) -> bool:
-    """Return whether the site computes the end date: only a start date was requested and sent with the request."""
+    """Return whether the site computes this setting: the end date, if the start call contained only a start date."""
     return name == "enddate" and job.enddate is None and abilities(job.driver).details

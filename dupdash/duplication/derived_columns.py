@@ -7,7 +7,7 @@ in another table; ``requester_names`` updates the columns that depend on it.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dupdash.duplication.display_names import name_of
+from dupdash.duplication.person_names import name_of
 from dupdash.duplication.search_text import LONGEST, fold_text, search_words
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ def sort_key(text: str) -> str:
 
 
 def requester_key(person: "User | None") -> str:
-    """Return the name by which jobs are sorted by requester; "" for the command line, whose jobs come first."""
+    """Return the name by which jobs are sorted by requester.
+
+    For the command line it is "", so that its jobs come first.
+    """
     return sort_key(name_of(person, ""))
 
 

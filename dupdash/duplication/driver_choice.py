@@ -1,4 +1,4 @@
-"""Chooses the driver for a copy, by the functions that the site offers to the token of dupdash."""
+"""Chooses the driver for a copy, based on the functions that the site offers to dupdash's token."""
 
 from django.conf import settings
 
@@ -38,7 +38,7 @@ OPTIONAL = {
 
 
 def choose_driver(site: SiteInfo) -> Driver:
-    """Return the driver for this site: MOODLE_DRIVER, or else the most capable driver that the site supports."""
+    """Return the driver for this site: MOODLE_DRIVER if it is set, otherwise the most capable driver of the site."""
     if forced := _forced_driver():
         return forced
     best_first: tuple[Driver, ...] = (PLUGIN, ASYNCHRONOUS)
@@ -46,12 +46,18 @@ def choose_driver(site: SiteInfo) -> Driver:
 
 
 def driver_for_copy(driver: Driver, *, visible: bool) -> Driver:
-    """Return the driver for one copy at a site with this driver, which may be unable to make hidden copies."""
+    """Return the driver for one copy, at a site with this driver.
+
+    A driver that cannot make hidden copies is replaced for a hidden copy.
+    """
     return driver if visible or ABILITIES[driver].hidden else SYNCHRONOUS
 
 
 def expected_driver(health: MoodleHealth, *, visible: bool) -> Driver:
-    """Return the driver for a copy that is requested now, according to the last site info; without one, synchronous."""
+    """Return the driver for a copy that is requested now, according to the last stored site info.
+
+    Without a stored site info it is the synchronous driver.
+    """
     return driver_for_copy(_forced_driver() or _known_driver(health.driver), visible=visible)
 
 
@@ -63,7 +69,10 @@ def driver_of_job(job: DuplicationJob, health: MoodleHealth) -> Driver:
 
 
 def _known_driver(name: str) -> Driver:
-    """Return the driver with a stored name; the synchronous driver for "", before one was chosen."""
+    """Return the driver with a stored name.
+
+    An empty name, stored before a driver was chosen, means the synchronous driver.
+    """
     return next((driver for driver in DRIVERS if driver == name), SYNCHRONOUS)
 
 
@@ -72,6 +81,6 @@ def _forced_driver() -> Driver | None:
 
 
 def missing_functions(site: SiteInfo) -> list[str]:
-    """Return the functions that every job needs and that the token may not call."""
+    """Return the functions that every job needs but that the token may not call."""
     needed = (*READS, *SERVICES[choose_driver(site)])
     return [name for name in needed if site.lacks(name)]

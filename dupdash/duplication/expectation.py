@@ -1,7 +1,8 @@
 """Estimates how long a copy takes, from earlier copies and from how many copies Moodle makes at the same time.
 
-Copies slow each other down, so a duration means little without the load at which it was measured. Every finished job
-stores its load (``concurrent_copies``). Durations of earlier copies are converted to the load that the next copy meets.
+Simultaneous copies slow each other down, so a duration means little without the load at which it was measured. Every
+finished job stores its load (``concurrent_copies``). The durations of earlier copies are converted to the load at which
+the next copy will run.
 """
 
 from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ class PastCopy:
     load: float
 
     def at_load(self, load: float, slowdown: float) -> tuple[float, float]:
-        """Return the seconds that backup and restore would have taken at another load."""
+        """Return the seconds that the backup and the restore would have taken at another load."""
         factor = _slowed(load, slowdown) / _slowed(self.load, slowdown)
         return self.backup * factor, self.restore * factor
 
@@ -72,10 +73,10 @@ class PastCopy:
 def expect(
     source_id: int, activities: int | None, options: Mapping[str, Any] | None = None, load: float | None = None
 ) -> Expectation | None:
-    """Return the estimate for a copy of this source that is sent now; None without earlier copies.
+    """Return the estimate for a copy of this source that is sent now; None if there are no comparable earlier copies.
 
-    It comes from the latest copies of the same source, with the same choice about people if there are any. Without
-    these it comes from the latest copies of all sources, by the number of activities.
+    The estimate comes from the latest copies of the same source, preferably those with the same choice about people. If
+    there are none, it comes from the latest copies of all sources, scaled by the number of activities.
     """
     finished = DuplicationJob.objects.filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, checking_since__isnull=True
@@ -101,9 +102,9 @@ def expect(
 
 
 def rough_expectation(activities: int | None) -> Expectation | None:
-    """Return the estimate for the first copy of an installation, from the number of activities alone.
+    """Return the estimate for the first copy of an installation. It may be very wrong.
 
-    It may be very wrong.
+    It is computed from the number of activities alone; without this number it is None.
     """
     if activities is None:
         return None
@@ -112,7 +113,10 @@ def rough_expectation(activities: int | None) -> Expectation | None:
 
 
 def expected_load() -> float:
-    """Return how many copies Moodle will make at the same time while the next one runs: running and waiting jobs."""
+    """Return how many copies Moodle will probably make at the same time while the next one runs.
+
+    It is the number of running and waiting jobs, at most MOODLE_CONCURRENCY.
+    """
     jobs = DuplicationJob.objects
     unfinished = jobs.busy().count() + jobs.due().count()
     return float(min(settings.MOODLE_CONCURRENCY, max(1, unfinished)))
@@ -135,7 +139,10 @@ def load_during(job: DuplicationJob, end: datetime) -> float | None:
 
 
 def learned_slowdown(copies: Iterable[PastCopy]) -> float:
-    """Return how much one more copy at the same time slows each copy, from pairs of copies of one source."""
+    """Return the slowdown for each further simultaneous copy, as a share of a lone copy's duration.
+
+    It is learned from pairs of copies of the same source.
+    """
     by_source: dict[tuple[int, bool], list[PastCopy]] = {}
     for copy in copies:
         by_source.setdefault((copy.source_id, copy.people), []).append(copy)
@@ -166,7 +173,10 @@ def _slowed(load: float, slowdown: float) -> float:
 
 
 def _past(job: DuplicationJob) -> PastCopy:
-    """Return the figures of a finished job. Without a seen restore, half of its time counts as backup (measured)."""
+    """Return the figures of a finished job.
+
+    If its restore was not seen, half of its time counts as backup (measured).
+    """
     ended = job.moodle_done_at or job.finished_at
     if job.sent_at is None or ended is None:
         raise ValueError(f"Job {job.pk} has no complete history.")

@@ -306,7 +306,7 @@ def explain(code: str) -> Explanation:
 
 
 def explain_failure(job: "DuplicationJob") -> Explanation:
-    """Return the explanation of a failed job, by its code and by the courses that were seen in Moodle."""
+    """Return the explanation of a failed job, based on its error code and on the courses that were seen in Moodle."""
     if job.failure_code in ("partial_course", "likely_partial_course") and job.course_deleted_at is not None:
         return DELETED
     explanation = explain(job.failure_code)

@@ -1,4 +1,4 @@
-"""Finds the job of a request that is submitted again, by its idempotency key and its original content."""
+"""Finds the job of a request that is submitted again, using its idempotency key and its original content."""
 
 import ast
 from datetime import date, datetime
@@ -27,9 +27,9 @@ CHANGEABLE = {
 
 
 def submitted_before(request: Draft, source_id: int, *, actor: "User") -> DuplicationJob | None:
-    """Return the job this person submitted with the same idempotency key.
+    """Return the job that this person submitted with the same idempotency key; None if there is none.
 
-    Raises InvalidRequest where the key was used for something else.
+    Raises InvalidRequest if the key was used for a different request.
     """
     job = job_with_key(request.idempotency_key, actor=actor)
     if job is not None and not asks_for(job, request, source_id):
@@ -47,7 +47,7 @@ def submitted_before(request: Draft, source_id: int, *, actor: "User") -> Duplic
 
 
 def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | None:
-    """Return the job this person submitted with an idempotency key; without a key there is none."""
+    """Return the job that this person submitted with an idempotency key; None if there is none, or if the key is ""."""
     if not idempotency_key:
         return None
     return DuplicationJob.objects.filter(requester=actor, idempotency_key=idempotency_key).first()
@@ -81,12 +81,15 @@ def original_request(job: DuplicationJob) -> dict[str, Any]:
 
 
 def to_event(value: Any) -> Any:
-    """Return the value of a column as an event keeps it."""
+    """Return the value of a column in the form in which an event stores it."""
     return value.isoformat() if isinstance(value, date) else value
 
 
 def _from_event(name: str, value: Any) -> Any:
-    """Return the value of a column that an event keeps; older events keep it as Python prints it."""
+    """Return the value of a column from the form in which an event stores it.
+
+    Older events store it as Python prints it.
+    """
     if name == "not_before":
         return datetime.fromisoformat(value) if value not in (None, "None") else None
     if name in ("startdate", "enddate"):

@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
-from dupdash.duplication.display_names import name_of
 from dupdash.duplication.models import Batch, DuplicationJob, Origin
+from dupdash.duplication.name_display import isolate
+from dupdash.duplication.person_names import name_of
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.refusals import CannotDo, move_for_person, record_for_person
 from dupdash.duplication.request import (
@@ -22,7 +23,6 @@ from dupdash.duplication.request import (
     reserved_by_job,
 )
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.transitions import WAITING, create_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import abilities
@@ -102,7 +102,7 @@ def _mark_retried(job: DuplicationJob) -> bool:
 
 
 def short_name_reserved(shortname: str) -> InvalidRequest:
-    """Return the error after the database refused a job because another unfinished job has the short name."""
+    """Return the error to raise after the database refused a job because another unfinished job has the short name."""
     problem = reserved_by_job(shortname) or Problem(
         "shortname", "shortnametaken", "Another copy had this short name at the same moment. Try once more."
     )
@@ -110,9 +110,9 @@ def short_name_reserved(shortname: str) -> InvalidRequest:
 
 
 def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
-    """Cancel a job. If its request was sent already, the copy is deleted when Moodle has completed it.
+    """Cancel a job. If its request was sent already, dupdash deletes the copy when Moodle has completed it.
 
-    A stock Moodle cannot stop a copy. The next sweep asks the Moodle plugin to stop it. Raises NotAllowed, CannotDo.
+    Only a site with the Moodle plugin can stop a copy; the next sweep asks it to. Raises NotAllowed, CannotDo.
     """
     access.require(actor, Action.CANCEL, job)
     if job.state in WAITING:
@@ -148,9 +148,9 @@ def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
 
 
 def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient) -> DuplicationJob:
-    """Submit the request of a failed or cancelled job again: a new job of the same requester that names the old one.
+    """Submit the request of a failed or cancelled job again, as a new job of the same requester that names the old one.
 
-    A retry skips approval if the original was approved or an administrator retries it. If the original was queued
+    A retry needs no approval if the original was approved or an administrator retries it. If the original was queued
     without approval, a retry may need one, because the policy may have changed. Raises NotAllowed, CannotDo,
     InvalidRequest, MoodleError.
     """
@@ -168,7 +168,10 @@ def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient) ->
 def _require_submit_by(
     requester: "User | None", request: DuplicationRequest, actor: "User | None", client: MoodleClient
 ) -> None:
-    """Raise NotAllowed unless the requester may request this copy now. The message names the requester to others."""
+    """Raise NotAllowed unless the requester may request this copy now.
+
+    If another person acts, the message names the requester.
+    """
     copy = access.RequestedCopy(request.source_id, request.category_id, request.options)
     try:
         access.require_submit(requester, copy, client)

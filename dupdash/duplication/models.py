@@ -48,7 +48,7 @@ class Origin(models.TextChoices):
 
 
 class Phase(models.TextChoices):
-    """The phase of a copy in Moodle, as far as dupdash has seen it."""
+    """The phase of a copy in Moodle, as far as lookups have shown it."""
 
     NONE = "", "Not started"
     BACKUP = "backup", "Backup"
@@ -82,11 +82,17 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.filter(state__in=BUSY)
 
     def holding_slot(self) -> "JobQuerySet":
-        """Return the jobs whose request Moodle works on, or may work on. They count against MOODLE_CONCURRENCY."""
+        """Return the jobs that hold a slot: Moodle works on their request, or may work on it.
+
+        MOODLE_CONCURRENCY limits them.
+        """
         return self.busy().filter(moodle_done_at__isnull=True)
 
     def due(self) -> "JobQuerySet":
-        """Return the queued jobs that may start now: start time, retry delay and time to undo have passed."""
+        """Return the queued jobs that may start now.
+
+        Their start time, their retry delay and the time to undo their approval have passed.
+        """
         now, times = timezone.now(), ("not_before", "retry_at", "undo_until")
         passed = (Q(**{f"{time}__isnull": True}) | Q(**{f"{time}__lte": now}) for time in times)
         return self.filter(*passed, state=State.QUEUED)
@@ -96,7 +102,10 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         return self.filter(state=State.QUEUED, dispatched_at__isnull=False)
 
     def blocking_source(self) -> "JobQuerySet":
-        """Return the jobs that block another copy of the same source (rule 4)."""
+        """Return the jobs that block another copy of the same source.
+
+        Two backups of one source at the same moment collide in Moodle (rule 4).
+        """
         return self.busy().filter(source_released_at__isnull=True)
 
     def reserving_short_name(self, shortname: str) -> "JobQuerySet":
@@ -383,7 +392,7 @@ class DuplicationJob(models.Model):
 
 
 class JobEvent(models.Model):
-    """An event: a recorded change of a job, with who, when, from which state to which, and why. It never changes."""
+    """A recorded change of a job: who made it, when and why, and both states. An event is never changed."""
 
     job = models.ForeignKey(DuplicationJob, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(default=timezone.now)

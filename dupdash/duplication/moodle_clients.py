@@ -1,4 +1,4 @@
-"""Opens clients for the Moodle that the settings name."""
+"""Opens clients for the Moodle site that the settings name."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -23,7 +23,10 @@ READERS = 6
 
 
 def open_client() -> MoodleClient:
-    """Return a client for the configured site; close it after use. Raises ConfigurationFault without a site."""
+    """Return a client for the configured site.
+
+    The caller closes it. Raises ConfigurationFault if no site is configured.
+    """
     if not settings.MOODLE_URL:
         raise ConfigurationFault(
             "No Moodle is configured.",
@@ -38,9 +41,9 @@ _pool: tuple[tuple[str, str], ClientPool] | None = None
 
 
 def read_together(client: MoodleClient, reads: Sequence[Callable[[MoodleClient], T]]) -> list[T]:
-    """Send some requests at the same time and return their results in order. The first one uses ``client``.
+    """Send several requests at the same time and return their results in order. The first one uses ``client``.
 
-    Raises the error of the first request that failed, after all have ended.
+    If requests fail, raises the error of the first of them, after all have ended.
     """
     global _threads, _pool
     site = (settings.MOODLE_URL, settings.MOODLE_TOKEN)
@@ -70,7 +73,7 @@ def open_async_client() -> MoodleClient:
 
 
 def open_bulk_client() -> BulkClient:
-    """Return a client like that of ``open_client`` that can load many courses in advance."""
+    """Return a client like that of ``open_client`` which can also load many courses in advance."""
     with open_client() as client:
         address = client.site_url
     return BulkClient(open_client, address, settings.MOODLE_TOKEN, **_arguments())
@@ -96,15 +99,15 @@ def _count(function: str, outcome: str, seconds: float) -> None:
 
 
 def course_url(course_id: int, health: MoodleHealth | None = None) -> str:
-    """Return the URL of a course for browsers. It begins with the site's own address, which may differ from MOODLE_URL.
+    """Return the URL of a course for browsers. It begins with the site's own URL, which may differ from MOODLE_URL.
 
-    ``health``: saves a query if the caller has read it already.
+    ``health``: the stored health of the site, if the caller has already read it; this saves a query.
     """
     return f"{_site_url(health)}/course/view.php?id={course_id}"
 
 
 def module_url(modname: str, module_id: int, health: MoodleHealth | None = None) -> str:
-    """Return the address of an activity for a browser; "" if its type is not valid in an address."""
+    """Return the URL of an activity for browsers; "" if the type of the activity is not valid in a URL."""
     if not _MODNAME.fullmatch(modname):
         return ""
     return f"{_site_url(health)}/mod/{modname}/view.php?id={module_id}"

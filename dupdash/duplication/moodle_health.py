@@ -1,7 +1,7 @@
 """Pauses dispatch while the Moodle site cannot be used, probes the site, and resumes dispatch.
 
 Two kinds of fault affect the whole site: an outage, which passes, and a configuration fault, which somebody must fix.
-Neither makes a job fail (rule 6): jobs stay in the queue, and dispatch resumes by itself when a probe succeeds.
+Neither makes a job fail: jobs stay in the queue, and dispatch resumes by itself when a probe succeeds (rule 6).
 """
 
 import functools
@@ -89,7 +89,7 @@ def read_site(client: MoodleClient) -> SiteInfo:
 
 
 def record_cron(idle_for: float | None) -> None:
-    """Store when Moodle's cron last ran, unless the time differs by a few seconds only.
+    """Store when Moodle's cron last ran, unless the stored time differs by only a few seconds.
 
     ``idle_for``: the seconds since then; infinite if cron has never run, None if this is unknown.
     """
@@ -104,12 +104,12 @@ def record_cron(idle_for: float | None) -> None:
 
 
 def recent_site(client: MoodleClient) -> SiteInfo:
-    """Return the result of ``read_site``, up to a minute old."""
+    """Return the result of ``read_site``, which may be up to a minute old."""
     return recent(("site", client.site_url, settings.ASYNC_URL, settings.MOODLE_DRIVER), lambda: read_site(client))
 
 
 def _address(siteurl: str) -> str:
-    """Return the site's own address, for links; "" if it is not an address."""
+    """Return the site's own URL, for links; "" if it is not a valid URL."""
     try:
         return site_address(siteurl)[:500]
     except ValueError:
@@ -117,7 +117,7 @@ def _address(siteurl: str) -> str:
 
 
 def address_difference(siteurl: str, configured: str) -> str:
-    """Return a warning if the site's own address differs from MOODLE_URL; "" if they are equal."""
+    """Return a warning if the site's own URL differs from MOODLE_URL; "" if they are equal."""
     if not siteurl or siteurl.rstrip("/") == configured.rstrip("/"):
         return ""
     return (
@@ -146,7 +146,7 @@ def log_site_at_start() -> None:
 
 
 def no_category() -> ConfigurationFault:
-    """Return the fault that the service account sees no category."""
+    """Return the configuration fault that dupdash reports if the service account sees no category."""
     return ConfigurationFault(
         "The service account sees no category in Moodle.",
         advice="Moodle answers, so this is a missing capability: allow moodle/category:viewcourselist in the role of "
@@ -155,7 +155,7 @@ def no_category() -> ConfigurationFault:
 
 
 def check_site(client: MoodleClient) -> None:
-    """Check that the site can be used. Raises MoodleError if it cannot."""
+    """Raise a MoodleError if dupdash cannot use the site."""
     read_site(client)
     try:
         # In maintenance mode Moodle answers this call for some accounts, although it refuses everything else.
@@ -166,9 +166,9 @@ def check_site(client: MoodleClient) -> None:
 
 
 def fault_of_site(client: MoodleClient, error: MoodleError) -> MoodleError | None:
-    """Return the fault of the whole site, or None if ``error`` affects one request only.
+    """Return ``error`` if it affects the whole site, or None if it affects one request only.
 
-    If the error may have another cause, a simple request decides: the site has a fault if that request fails, too.
+    If the error may have either cause, a simple request decides: the site has a fault if that request fails, too.
     """
     if isinstance(error, ConfigurationFault):
         return error

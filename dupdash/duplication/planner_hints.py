@@ -1,7 +1,7 @@
 """Query expressions that keep the database's planner from choosing a slow index.
 
-SQLite does not know that many rows match a condition. Neither database knows where in an order the rows with a word
-are. dupdash counts the matching rows and knows better.
+SQLite does not know whether many rows match a condition. Neither SQLite nor PostgreSQL knows where in a sort order the
+rows that contain a word are. dupdash counts the matching rows, and so can choose better.
 """
 
 from typing import Any

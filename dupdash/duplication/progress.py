@@ -1,7 +1,7 @@
 """Computes the progress and the time left of a job, from milestones that were seen in Moodle and from estimates.
 
-Estimates are marked as such, and so are rough estimates; what is unknown is None (rule 5). Every figure depends on the
-times in the job's row and on the current time. It grows with the current time, so it never goes backward.
+Progress never goes backward (rule 5): every figure depends only on the times in the job's row and on the current time,
+and grows with the current time. Estimates and rough estimates are marked as such. A figure that is unknown is None.
 """
 
 import math
@@ -42,7 +42,7 @@ EXECUTING = 800
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress that pages and web services show. None: unknown."""
+    """The progress of a job, as pages and web services show it. A figure that is unknown is None."""
 
     phase: str
     backup: float | None
@@ -58,7 +58,7 @@ class Progress:
 
 
 def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
-    """Return the progress of a job at a moment, or at its end."""
+    """Return the progress of a job at the time ``now``; for a job that has ended, at its end."""
     now = now or timezone.now()
     if job.state == State.SUCCEEDED:
         return Progress(Phase.RESTORE, 1.0, 1.0, 1.0, False, None, 1.0)
@@ -75,21 +75,21 @@ def _expected(job: DuplicationJob) -> Expectation | None:
 
 
 def _expected_from_history(job: DuplicationJob) -> Expectation | None:
-    """Return the estimate that was stored when the job was sent; None if no copy was made before."""
+    """Return the estimate that was stored when the job was sent; None if there were no earlier copies then."""
     if job.expected_backup is None or job.expected_restore is None:
         return None
     return Expectation(job.expected_backup, job.expected_restore, 1, of_this_source=False)
 
 
 def milestone(job: DuplicationJob) -> float:
-    """Return the overall progress at the last milestone: the course was seen, or its contents were seen."""
+    """Return the overall progress at the last milestone: when the course was seen, or when its contents were seen."""
     if job.content_at is not None:
         return 0.5 + 0.5 * CONTENT_VISIBLE
     return 0.5 if job.restore_at is not None else 0.0
 
 
 def _not_running(job: DuplicationJob) -> Progress:
-    """Return the progress of a job that waits or ended without success, without an estimate."""
+    """Return the progress of a job that waits, or that ended without success. It contains no estimate."""
     number = max(job.progress_floor, milestone(job))
     backup = 1.0 if job.restore_at is not None else 0.0
     return Progress(job.phase, backup, 0.0 if job.content_at is None else CONTENT_VISIBLE, number, False, None, number)
@@ -103,7 +103,7 @@ def _unknown(job: DuplicationJob) -> Progress:
 
 
 def _estimate(job: DuplicationJob, expected: Expectation, now: datetime) -> Progress:
-    """Return the estimate from elapsed time and expected duration. It is corrected when the restore is seen."""
+    """Return the estimate from the elapsed time and the expected duration. It is corrected when the restore is seen."""
     elapsed = (now - (job.sent_at or now)).total_seconds()
     if job.restore_at is None:
         backup = _fraction(elapsed, expected.backup, rough=expected.rough)
@@ -137,15 +137,19 @@ def _backup_share(expected: Expectation) -> float:
 
 
 def _before_restore(elapsed: float, expected: Expectation) -> float:
-    """Return the overall progress while no restore was seen; it includes UNSEEN_RESTORE of the restore at most."""
+    """Return the overall progress while no restore was seen.
+
+    The restore may have begun unseen, so the progress may include at most UNSEEN_RESTORE of it.
+    """
     share = _backup_share(expected)
     return min(share + (1 - share) * UNSEEN_RESTORE, _fraction(elapsed, expected.total, rough=expected.rough))
 
 
 def _own_pace(own_backup: float, expected: float) -> float:
-    """Return how much slower than expected this copy is, from its backup, because both phases run on the same Moodle.
+    """Return the factor by which this copy is slower than expected, from the duration of its backup.
 
-    The delay with which the end of a backup is seen varies. So a short backup counts less than a long one.
+    Both phases run on the same Moodle, so the factor applies to the restore, too. The end of a backup is seen with a
+    varying delay, so a short backup counts less than a long one.
     """
     own, usual = max(0.001, own_backup), max(0.001, expected)
     weight = PACE_SPREAD**2 / (PACE_SPREAD**2 + (SEEN_LATE / usual) ** 2)
@@ -153,9 +157,9 @@ def _own_pace(own_backup: float, expected: float) -> float:
 
 
 def _fraction(elapsed: float, expected: float, *, rough: bool) -> float:
-    """Return the expected progress of a phase, ESTIMATE_ENDS at most.
+    """Return the expected progress of a phase, at most ESTIMATE_ENDS.
 
-    After the expected time it stops. With a rough estimate it slows down instead.
+    After the expected time the progress stops. With a rough estimate it slows down instead.
     """
     share = max(0.0, elapsed) / max(expected, 0.001)
     return min(ESTIMATE_ENDS, _mean_share(share, ROUGH_SPREAD) if rough else share)
@@ -213,10 +217,10 @@ def backup_share(job: DuplicationJob) -> float:
 
 
 def _seconds_left_at_report(job: DuplicationJob) -> float | None:
-    """Return the seconds that the copy still needed at the last report, by its own pace and that of earlier copies.
+    """Return the seconds that the copy still needed at the last report, from its own pace and that of earlier copies.
 
-    None if neither pace is known, and for a site that reports each phase separately, because its figure starts again in
-    the second phase.
+    Returns None if neither pace is known. Also None for a site that reports each phase separately, because its figure
+    starts again in the second phase.
     """
     started, reported_at, done = job.moodle_started_at, job.reported_at, job.reported_progress
     if (
@@ -234,7 +238,10 @@ def _seconds_left_at_report(job: DuplicationJob) -> float | None:
 
 
 def start_before_report(job: DuplicationJob, done: float, now: datetime) -> datetime:
-    """Return when Moodle probably started a copy, from the share of it that was done at the first report (``now``)."""
+    """Return when Moodle probably started a copy whose first report arrived at ``now``.
+
+    ``done``: the share of the copy that was done in this report.
+    """
     sent, expected = job.sent_at or now, _expected_from_history(job)
     if expected is not None:
         return max(sent, now - timedelta(seconds=done * expected.total))
@@ -245,12 +252,13 @@ def start_before_report(job: DuplicationJob, done: float, now: datetime) -> date
 def overall_of_report(
     phase: int, status: int, figure: float, *, reports_overall_progress: bool, share: float = 0.5
 ) -> float:
-    """Return the overall progress from the report of a site that makes copies in the background.
+    """Return the overall progress, from a report of a site that makes copies in the background.
 
-    The plugin and dupdash's own web services report overall progress. A site with the two proposed services may report
-    Moodle's own progress of each phase. It starts again in the second phase, and jumps to 1 and back while a phase is
-    prepared (measured). So it counts only while a phase executes (status 800), and a 1 is left over from the phase
-    before. ``share``: the backup's share of the overall progress, for a site that reports each phase.
+    The plugin and dupdash's own web services report the overall progress. A site with only the two proposed services
+    may report Moodle's own progress of each phase. That figure starts again in the second phase, and jumps to 1 and
+    back while a phase is prepared (measured). So it counts only while a phase executes (status 800), and a 1 is
+    ignored, because it is left over from the phase before. ``share``: the backup's share of the overall progress, for a
+    site that reports each phase.
     """
     figure = min(1.0, max(0.0, figure)) if figure == figure else 0.0
     if reports_overall_progress:

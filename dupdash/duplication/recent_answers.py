@@ -1,6 +1,6 @@
 """Caches answers of Moodle for up to a minute, in the memory of the process.
 
-Only answers that are no evidence about a copy are cached: the site info, and the contents of a source.
+It caches only answers that are no evidence about a copy: the site info, and the contents of a source.
 """
 
 import time
@@ -20,7 +20,10 @@ _answers: dict[Hashable, tuple[float, Any]] = {}
 
 
 def recent(key: Hashable, read: Callable[[], T]) -> T:
-    """Return the cached answer with this key, or else a new one. An error of ``read`` is raised and not cached."""
+    """Return the cached answer with this key, or call ``read`` for a new one.
+
+    An error of ``read`` is raised and not cached.
+    """
     cached = _answers.get(key)
     now = time.monotonic()
     if cached is not None and now - cached[0] < MAX_AGE:

@@ -1,4 +1,4 @@
-"""Changes a job on behalf of a person. A change that is not possible raises an error with a message for people."""
+"""Changes a job on behalf of a person. If a change is not possible, the error has a message for that person."""
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
@@ -22,7 +22,7 @@ def move_for_person(job: DuplicationJob, to_state: State, *, expected: tuple[Sta
 
 
 def record_for_person(job: DuplicationJob, **rest: object) -> None:
-    """Record an event of a job. Raises CannotDo if the job changed in the meantime."""
+    """Record an event of a job. Raises CannotDo if the job has changed in the meantime."""
     try:
         record_event(job, **rest)  # type: ignore[arg-type]
     except StaleJob:

@@ -7,10 +7,10 @@ from datetime import date, datetime
 from typing import Any
 
 from dupdash.duplication.course_dates import day_of
-from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.driver_choice import UPDATE, expected_driver
 from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, MoodleHealth, Origin
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.name_display import isolate
+from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
@@ -44,7 +44,10 @@ class Problem:
     course: Course | None = None
 
     def text(self, *, in_full: bool) -> str:
-        """Return the message. ``in_full``: it names the course, or the job and its requester, that has the name."""
+        """Return the message.
+
+        With ``in_full`` it also names the course that has the name, or the job and its requester.
+        """
         if in_full and self.job is not None:
             which = f"“{isolate(self.job.fullname)}” (job {self.job.pk})"
             return RESERVED_BY.format(self.message, which, isolate(name_of(self.job.requester, COMMAND_LINE)))
@@ -54,7 +57,7 @@ class Problem:
 
 
 class InvalidRequest(Exception):
-    """The request is invalid. ``problems`` names each field and what to do."""
+    """The request is invalid. ``problems``: each invalid field, and what to do."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -157,14 +160,17 @@ def check_short_name(shortname: str) -> list[Problem]:
 
 
 def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
-    """Return the problem if the site cannot make a copy with these options, according to its last site info."""
+    """Return a problem if the site cannot make a copy with these options, according to its last site info.
+
+    Returns None if it can.
+    """
     health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
     reason = options.refusal(chosen, expected_driver(health, visible=visible))
     return [Problem("options", "invalidparameter", reason)] if reason else []
 
 
 def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
-    """Return why the site cannot set the dates and the ID number of a copy, in a sentence; "" if it can."""
+    """Return a sentence that says why the site cannot set the dates and the ID number of a copy; "" if it can."""
     if abilities(expected_driver(health, visible=visible)).details or health.may_update:
         return ""
     return (
@@ -174,7 +180,10 @@ def why_no_course_settings(health: MoodleHealth, *, visible: bool) -> str:
 
 
 def check_course_settings(draft: Draft, source: Course | None) -> list[Problem]:
-    """Return the problems of start date, end date and ID number that can be found without another request to Moodle."""
+    """Return the problems of the start date, the end date and the ID number.
+
+    Finds only problems that need no further request to Moodle.
+    """
     wanted = {"startdate": draft.startdate, "enddate": draft.enddate, "idnumber": draft.idnumber.strip()}
     requested = [name for name, value in wanted.items() if value]
     if not requested:
@@ -248,9 +257,10 @@ def as_id(text: str) -> int | None:
 
 
 def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Course | None:
-    """Return a course by its id or, if there is none and unless ``by_id``, by its short name or ID number.
+    """Return the course with this id or, if there is none, with this short name or ID number.
 
-    A number that begins with 0 is not an id, but may be a short name or an ID number. Raises MoodleError.
+    With ``by_id`` only the id counts. A number that begins with 0 is not an id, but may be a short name or an ID
+    number. Raises MoodleError.
     """
     text = source.strip()
     number = None if text.startswith("0") else as_id(text)
@@ -261,9 +271,9 @@ def find_source(source: str, client: MoodleClient, *, by_id: bool = False) -> Co
 
 
 def find_by_name(text: str, look_up: Callable[[str], tuple[Course, ...]]) -> Course | None:
-    """Return the course that a lookup by short name or ID number finds; None unless it is exactly one.
+    """Return the course that the lookup ``look_up`` finds by a short name or an ID number.
 
-    Raises MoodleError.
+    Returns None unless it finds exactly one course. Raises MoodleError.
     """
     try:
         found = look_up(text) if text else ()
@@ -278,10 +288,10 @@ def find_by_name(text: str, look_up: Callable[[str], tuple[Course, ...]]) -> Cou
 def prepare(
     draft: Draft, origin: Origin, client: MoodleClient, *, ignore_job: DuplicationJob | None = None
 ) -> DuplicationRequest:
-    """Validate a draft and make a request of it.
+    """Validate a draft, and return it as a request.
 
-    ``ignore_job``: the waiting job whose request is being changed; it may keep its short name and ID number.
-    Raises InvalidRequest with the problems of all fields, and MoodleError.
+    ``ignore_job``: the waiting job whose request is being changed; it may keep its short name and ID number. Raises
+    InvalidRequest with the problems of all fields, and MoodleError.
     """
     problems = [*check_full_name(draft.fullname), *check_short_name(draft.shortname)]
     if not any(problem.field == "shortname" for problem in problems):

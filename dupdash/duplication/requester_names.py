@@ -1,4 +1,4 @@
-"""Updates the requester's name in the rows of their jobs, which are searched and sorted by it."""
+"""Updates the requester's name in the rows of jobs, because jobs are searched and sorted by it."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ NAMES = {"first_name", "last_name", "username", "email"}
 
 
 def update_requester_names(user: User) -> None:
-    """Write a person's new names into their jobs. Skips jobs that have these names already."""
+    """Write a person's new names into the rows of their jobs. Skips rows that contain these names already."""
     key, first_line = requester_key(user), requester_text(user)
     jobs = DuplicationJob.objects.filter(requester=user)
     rest = Substr("search_text", StrIndex("search_text", Value("\n")) + 1)

@@ -1,9 +1,10 @@
-"""The index behind the search for jobs, and the lookup that uses it: ``search_text__contains_all=[words]``.
+"""Creates the index for the search for jobs, and defines the lookup that uses it:
+``search_text__contains_all=[words]``.
 
 PostgreSQL: a trigram index (extension ``pg_trgm``). SQLite: an FTS5 table of trigrams, which triggers keep up to date.
 Both find parts of words that have at least three characters. The index is created after every ``migrate``, not by a
-migration: on SQLite a migration that rebuilds the table of jobs drops its triggers, and on PostgreSQL an administrator
-may install the extension later. Without the index a search reads every row.
+migration, for two reasons: on SQLite, a migration that rebuilds the table of jobs drops the triggers; on PostgreSQL, an
+administrator may install the extension later. Without the index a search reads every row.
 """
 
 import logging
@@ -54,7 +55,10 @@ _SQLITE_TRIGGERS = 3
 
 @TextField.register_lookup
 class ContainsAllScanned(Lookup):
-    """Like ``contains_all``, but SQLite compares each row: faster if most rows match, or if rows are few."""
+    """The lookup ``contains_all`` without the index: SQLite reads each row.
+
+    This is faster if most rows match, or if there are few.
+    """
 
     lookup_name = "contains_all_scanned"
     prepare_rhs = False
@@ -69,7 +73,10 @@ class ContainsAllScanned(Lookup):
 
 @TextField.register_lookup
 class ContainsAll(ContainsAllScanned):
-    """The query lookup that finds texts with all given words. Words must be folded like texts (``search_text``)."""
+    """The lookup that finds strings with all given words.
+
+    The words must be folded like the strings (``search_text``).
+    """
 
     lookup_name = "contains_all"
 
@@ -127,7 +134,7 @@ def _create_on_sqlite(connection: BaseDatabaseWrapper) -> None:
 
 
 def drop_search_index(cursor: CursorWrapper, vendor: str) -> None:
-    """Drop the index before many jobs are inserted at once. ``create_search_index`` then adds all of them."""
+    """Drop the index before many jobs are inserted at once. Afterwards ``create_search_index`` indexes all of them."""
     if vendor == "postgresql":
         cursor.execute(f"DROP INDEX IF EXISTS {POSTGRESQL_INDEX}")
         return
@@ -146,7 +153,7 @@ def has_search_index(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _known_to_have_index(connection: BaseDatabaseWrapper) -> bool:
-    """Return ``has_search_index``, which is cached for the connection once it is true."""
+    """Return ``has_search_index``. The result is cached for the connection once it is true."""
     known: bool = getattr(connection, "_has_job_search", False) or has_search_index(connection)
     connection._has_job_search = known  # type: ignore[attr-defined]
     return known

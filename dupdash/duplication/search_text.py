@@ -1,7 +1,7 @@
-"""Folds text for the search: without case and accents, the same on every database.
+"""Folds strings for the search: removes case and accents, in the same way on every database.
 
-Python folds the text, and the job's row stores it, because databases differ: SQLite's ``LIKE`` and ``lower()`` know
-ASCII only, and PostgreSQL's depend on the locale of the cluster.
+Python folds the strings, and the row of the job stores the result, because databases differ: SQLite's ``LIKE`` and
+``lower()`` know ASCII only, and PostgreSQL's depend on the locale of the cluster.
 """
 
 import unicodedata
@@ -13,11 +13,12 @@ _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛′´`", "'"), **dict.from
 
 
 def fold_text(text: str) -> str:
-    """Fold a text: "Müller" and "MULLER" become equal, and so do the two ways in which Unicode writes "ü"."""
+    """Return the folded string: "Müller" becomes equal to "MULLER", and both ways to write "ü" in Unicode become
+    equal."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_QUOTES)
     return "".join(sign for sign in decomposed if unicodedata.category(sign) != "Mn")[:LONGEST]
 
 
 def search_words(*texts: str) -> str:
-    """Return the folded texts with one space before each word, so that the start of a word can be searched, too."""
+    """Return the folded strings with a space before each word, so that the search can find the beginning of a word."""
     return "".join(f" {word}" for text in texts for word in fold_text(text).split())

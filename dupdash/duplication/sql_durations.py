@@ -1,6 +1,6 @@
 """Query expressions that compute durations and quarters of an hour in the database.
 
-On SQLite Django's own functions call Python for each row and are five times slower (measured).
+On SQLite, Django's own functions call Python for each row and are five times slower (measured).
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ class Milliseconds(Func):
 
 
 class QuarterHour(Func):
-    """The number of quarters of an hour since 1970. In every time zone a day begins with a full quarter."""
+    """The number of quarter-hours since 1970. In every time zone, a day begins at the start of a quarter-hour."""
 
     arity = 1
     output_field = BigIntegerField()
@@ -48,6 +48,9 @@ def between(start: str | Expression, end: str) -> Milliseconds:
 
 
 def waiting() -> Milliseconds:
-    """Return how long a job waited for a slot: since it was queued, or since the later start that was requested."""
+    """Return how long a job waited for a slot.
+
+    It waited since it was queued, or since its start time if that was later.
+    """
     scheduled = When(not_before__gt=F("queued_at"), not_before__lte=F("started_at"), then=F("not_before"))
     return between(Case(scheduled, default=F("queued_at")), "started_at")

@@ -26,7 +26,7 @@ logger = logging.getLogger("dupdash.tasks")
 
 
 def run_job(job_id: str) -> None:
-    """Run one job, then the next jobs in the queue, each as soon as a slot is free (queue of the copies cluster)."""
+    """Run one job, then further queued jobs, each as soon as a slot is free (queue of the copies cluster)."""
     end = time.monotonic() + TASK_LIMIT
     following: str | None = job_id
     while following is not None:
@@ -53,8 +53,8 @@ def _run_one(job_id: str) -> None:
 def sweep(token: str = "") -> None:
     """Do all housekeeping that is due (queue of the housekeeping cluster).
 
-    The work without Moodle comes first, so that a slow Moodle cannot delay it. Then ``token`` is stored: the supervisor
-    enqueues the next sweep after that.
+    The work that does not use Moodle comes first, so that a slow Moodle cannot delay it. After that ``token`` is
+    stored, and the supervisor may enqueue the next sweep.
     """
     try:
         recovery.recover_dead_leases()
@@ -86,8 +86,8 @@ def _ask_moodle() -> None:
 def heartbeat(sender: str, token: str) -> None:
     """Prove to the supervisors that workers run tasks (queues of both clusters).
 
-    ``sender`` is the worker group whose supervisor sent it. With several hosts another group may run it: its row then
-    shows that the queue works, and the row of the group that runs it shows that this one works.
+    ``sender``: the worker group whose supervisor sent the heartbeat. With several hosts, another group may run it. Then
+    the sender's row shows that the queue works, and the row of the other group shows that that group works.
     """
     here = os.environ.get(WORKER_GROUP_VARIABLE, sender)
     ClusterHeartbeat.objects.filter(worker_group=sender).update(token=token)
@@ -95,5 +95,5 @@ def heartbeat(sender: str, token: str) -> None:
 
 
 def log_site() -> None:
-    """Log the site info, and warn of a wrong address (queue of the housekeeping cluster, at each start)."""
+    """Log the site info, and warn if MOODLE_URL is wrong (queue of the housekeeping cluster, at each start)."""
     moodle_health.log_site_at_start()

@@ -42,9 +42,9 @@ def move_job(
 ) -> None:
     """Move ``job`` from its current state to ``to_state`` and record an event with the reason.
 
-    ``guard``: further conditions of the UPDATE, for example the lease's owner. ``changes``: other columns to change in
-    the same UPDATE. ``job`` is refreshed afterwards. Raises IllegalTransition if the table of transitions does not
-    allow it, and StaleJob if the job has changed in the meantime; in both cases nothing is written.
+    ``guard``: further conditions of the UPDATE, for example the owner of the lease. ``changes``: other columns to
+    change in the same UPDATE. ``job`` is refreshed afterwards. Raises IllegalTransition if the table of transitions
+    does not allow it, and StaleJob if the job has changed in the meantime; in both cases nothing is written.
     """
     from_state = job.state
     require_transition(from_state, to_state)
@@ -84,7 +84,7 @@ def record_event(
 
 
 def update_job(job: DuplicationJob, *, guard: Mapping[str, Any] | None = None, **changes: Any) -> None:
-    """Change figures and times of a job without an event. Raises StaleJob like ``move_job``."""
+    """Change columns of a job without recording an event. Raises StaleJob like ``move_job``."""
     _update(job, job.state, guard, changes)
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def truncate_for(column: str, name: str) -> str:
-    """Return the name, truncated to the length of a column: PostgreSQL would refuse a longer one.
+    """Return the name, truncated to the length of a column, because PostgreSQL would refuse a longer one.
 
     The engine uses only the beginning of a source's short name, for temporary names; that part is never truncated.
     """

@@ -18,7 +18,7 @@ MAY_RUN = Q(state__in=UNFINISHED, sent_at__isnull=False, moodle_done_at__isnull=
 
 
 def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
-    """Return the names, of ``names``, that this job or another sent job requested as its short name."""
+    """Return those of the names ``names`` that this job or another sent job requested as its short name."""
     wanted = {short_name_key(name): name for name in names}
     own = {wanted[job.shortname_key]} if job.shortname_key in wanted else set()
     sent = DuplicationJob.objects.filter(MAY_RUN, shortname_key__in=wanted).values_list("shortname_key", flat=True)
@@ -26,7 +26,10 @@ def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
 
 
 def job_endangered_by_listing(category_ids: Iterable[int]) -> DuplicationJob | None:
-    """Return a sent job whose restore could break if these categories were listed now; None if there is none."""
+    """Return a sent job whose restore could break if these categories were listed now.
+
+    Returns None if there is no such job.
+    """
     return _endangered_jobs().filter(category_id__in=set(category_ids)).first()
 
 
@@ -38,7 +41,7 @@ def job_endangered_by_search(text: str) -> DuplicationJob | None:
     """Return a sent job whose restore could break if Moodle were searched for ``text`` now; None if there is none.
 
     Once the course was seen under a temporary name, its context exists and a search is safe. Once the course is long
-    overdue, a search is very unlikely to meet its first milliseconds.
+    overdue, it is very unlikely that a search finds it in its first milliseconds.
     """
     words = fold_text(text).split()
     for job in _endangered_jobs().only("pk", "fullname", "shortname"):

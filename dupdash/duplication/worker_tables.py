@@ -5,10 +5,11 @@ from django.db.models import Q
 
 
 class ClusterHeartbeat(models.Model):
-    """A django-q2 cluster of one host, and the proof for its supervisor that it works.
+    """A django-q2 cluster of one host, with the heartbeats that show whether it works.
 
-    All hosts share the queues, so workers of any host may run a heartbeat. ``token``: the last heartbeat of this
-    cluster's supervisor that ran on any host. ``at``: when a worker of this cluster last ran a heartbeat of any host.
+    All hosts share the queues, so a worker of any host may run a heartbeat. ``token``: the last heartbeat that this
+    cluster's supervisor sent and that ran on any host. ``at``: when a worker of this cluster last ran a heartbeat,
+    whichever host sent it.
     """
 
     worker_group = models.CharField(primary_key=True, max_length=50)
@@ -23,7 +24,10 @@ class ClusterHeartbeat(models.Model):
 
 
 class FinishedSweep(models.Model):
-    """The last sweep that did its database work; one row. The supervisor enqueues the next sweep after it."""
+    """The last sweep that finished its work in the database, as a single row.
+
+    After it the supervisor enqueues the next one.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     token = models.CharField(max_length=32)
@@ -37,7 +41,7 @@ class FinishedSweep(models.Model):
 
 
 class DatabaseWriteProbe(models.Model):
-    """The supervisor writes this one row to learn whether the database accepts writes."""
+    """The last successful write of the supervisor, as a single row: it shows that the database accepts writes."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     at = models.DateTimeField()

@@ -16,7 +16,7 @@ import requests
 from dupdash.moodle import parsing
 from dupdash.moodle.driver_abilities import ASYNCHRONOUS, PLUGIN, SYNCHRONOUS
 from dupdash.moodle.errors import NoTrustworthyAnswer, Refused, UnknownRefusal
-from dupdash.moodle.names import looks_equal
+from dupdash.moodle.name_comparison import looks_equal
 from dupdash.moodle.options import WireOption, to_wire
 from dupdash.moodle.records import (
     AsyncResult,

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from dupdash.moodle.names import same_short_name
+from dupdash.moodle.name_comparison import same_short_name
 from dupdash.moodle.records import (
     Activity,
     AsyncResult,

@@ -13,12 +13,12 @@ from django.utils import timezone
 from dupdash.accounts import access
 from dupdash.accounts.advice_reader import reader_of
 from dupdash.duplication.advice import what_to_do
-from dupdash.duplication.display_names import COMMAND_LINE
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.name_display import in_one_language, isolate
+from dupdash.duplication.person_names import COMMAND_LINE
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.models import Notification
 from dupdash.notifications.preferences import zone_of
 from dupdash.notifications.recipients import has_address

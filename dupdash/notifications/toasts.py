@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.name_display import in_one_language, isolate
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.models import Channel, Delivery, Notification
 from dupdash.notifications.safe_text import one_line
 from dupdash.notifications.topics import Topic

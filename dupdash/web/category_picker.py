@@ -9,8 +9,8 @@ from msgspec.structs import asdict
 
 from dupdash.accounts import access
 from dupdash.duplication.moodle_health import no_category
+from dupdash.duplication.name_display import in_one_language, isolate
 from dupdash.duplication.search_text import fold_text
-from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.records import Category

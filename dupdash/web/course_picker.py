@@ -11,10 +11,10 @@ from django.db.models import Q
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, Proof
+from dupdash.duplication.name_display import in_one_language, isolate
 from dupdash.duplication.request import FRONT_PAGE, as_id, reserved_by_job
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, State
-from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.duplication.unsafe_lookups import job_endangered_by_search
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused

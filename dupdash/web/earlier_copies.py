@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from django.urls import reverse
 
 from dupdash.accounts import access
-from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.states import UNFINISHED, State
 from dupdash.web.terms import same_term
 

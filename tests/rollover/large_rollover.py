@@ -21,7 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from bench.moodle_site import Site, real_site
+from bench.site_choice import Site, real_site
 from tests.chaos.__main__ import set_up_django
 from tests.chaos.environment import SCALED, Installation
 

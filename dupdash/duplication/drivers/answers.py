@@ -49,7 +49,7 @@ def store_answer(job: DuplicationJob, lease: Lease, answer: Duplicated, evidence
 
 
 def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str, Any]:
-    """Return the columns of a job that change with Moodle's answer. ``evidence``: after ``apply_answer``."""
+    """Return the columns of a job that Moodle's answer changes. ``evidence``: the evidence after ``apply_answer``."""
     now = timezone.now()
     changes: dict[str, Any] = {
         "evidence": evidence.to_json(),
@@ -66,10 +66,10 @@ def changes_from_answer(job: DuplicationJob, evidence: CopyEvidence) -> dict[str
 def outcome_of_error(
     job: DuplicationJob, client: MoodleClient, error: errors.MoodleError, evidence: CopyEvidence
 ) -> tuple[Outcome, CopyEvidence]:
-    """Return the outcome after an error, and the evidence after one more round of lookups.
+    """Return the outcome of a request that ended with an error, and the evidence after one more round of lookups.
 
-    A proxy may have replaced Moodle's answer with one that says "nothing was started", or the error may come from the
-    middle of a restore. The lookups are the better evidence.
+    The lookups count more than the error: a proxy may have replaced Moodle's answer with one that says "nothing was
+    started", or the error may come from the middle of a restore.
     """
     if isinstance(error, errors.NotSent):
         return outcomes.NothingStarted(error), evidence
@@ -82,7 +82,7 @@ def outcome_of_error(
 
 
 def ended_by_moodle(error: errors.MoodleError) -> bool:
-    """Return whether Moodle itself sent the error. Then Moodle has ended the request."""
+    """Return whether Moodle itself sent the error, and so has ended the request."""
     return bool(error.errorcode) or isinstance(error, errors.UnknownRefusal)
 
 
@@ -91,10 +91,10 @@ def _look_up_once_more(
 ) -> tuple[CopyEvidence, bool]:
     """Return the evidence after one more round of lookups, and whether Moodle answered them.
 
-    This looks up the requested short name once. After Moodle's own error the request has ended, so the lookup breaks
-    nothing. After a proxy's error the lookup hardly ever meets the few dangerous milliseconds. If Moodle answers that
-    the name is taken, a proxy may have sent the request twice, and the course with the name may be new: hence the
-    pause.
+    The requested short name is looked up once. After Moodle's own error the request has ended, so the lookup breaks
+    nothing. After a proxy's error the lookup is very unlikely to find the course in its first milliseconds, in which it
+    would break the copy. If Moodle answers that the name is taken, a proxy may have sent the request twice, and the
+    course with the name may be new. So there is a pause before the lookup.
     """
     if error.errorcode == TAKEN:
         time.sleep(NEWBORN)
@@ -145,9 +145,9 @@ def _meaning(
 
 
 def _something_began(error: errors.NothingStarted, evidence: CopyEvidence) -> bool:
-    """Return whether a course was seen that this request may have created, although its error denies this.
+    """Return whether a course was seen that this request may have created, although its error says otherwise.
 
-    A new course under a temporary name may come from anybody. It does not count if Moodle itself proves that nothing
+    A new course with a temporary name may be anybody's. So it does not count if Moodle's own error proves that nothing
     was started (rule 3), or if two backups collided.
     """
     if evidence.course_id is not None:
@@ -159,7 +159,10 @@ def _something_began(error: errors.NothingStarted, evidence: CopyEvidence) -> bo
 
 
 def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
-    """Return the outcome of ``invalidrecord``: a category is missing, or the site lacks the function (measured)."""
+    """Return the outcome of the error ``invalidrecord``.
+
+    It means that a category is missing, or that the site lacks the function (measured).
+    """
     try:
         site = ask_site(client)
     except errors.MoodleError as error:

@@ -46,7 +46,7 @@ FAILED_WITHOUT_REASON = "finished_err"
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: Driver) -> Outcome:
-    """Start the copy of a claimed job, and store the id under which the site reports its status."""
+    """Start the copy of a claimed job, and store the id with which the status of the copy can be read."""
     try:
         refusal = check_and_mark_sent(job, lease, client, driver=driver)
         if refusal is not None:
@@ -86,8 +86,8 @@ def call_start(job: DuplicationJob) -> str:
 def may_have_started(error: errors.MoodleError) -> bool:
     """Return whether the site may have accepted the start call despite this error.
 
-    A configuration fault without one of Moodle's error codes is no proof (rule 3): a proxy may have sent it in place of
-    Moodle's answer, and an accepted copy may wait invisibly in the site's queue.
+    A configuration fault without one of Moodle's error codes does not prove that nothing started (rule 3): a proxy may
+    have sent it in place of Moodle's answer, and an accepted copy may wait invisibly in the site's queue.
     """
     may_be_a_proxys = isinstance(error, errors.ConfigurationFault) and not error.errorcode
     return may_be_a_proxys or isinstance(error, errors.MayHaveStarted)
@@ -103,7 +103,7 @@ def _answer_lost(error: errors.MoodleError) -> Outcome:
 
 
 def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> Outcome:
-    """Let the sweep repeat the start call, which cannot make a second copy."""
+    """Have the sweep repeat the start call. The idempotency key ensures that this cannot make a second copy."""
 
     def write() -> None:
         try:
@@ -126,13 +126,16 @@ def reason_of_lost_start(why: str) -> str:
 
 
 def columns_without_worker() -> dict[str, Any]:
-    """Return the columns of a running job that the sweep follows and that no worker works on."""
+    """Return the columns of a running job that no worker works on, because the sweep follows its copy."""
     soon = timezone.now() + timedelta(seconds=settings.STATUS_INTERVAL)
     return {"lease_owner": "", "lease_until": None, "lease_expired_seen_at": None, "check_at": soon}
 
 
 def _details(job: DuplicationJob) -> StartDetails:
-    """Return the details that were stored before sending, because a repeated call must contain the same."""
+    """Return the details of the start call.
+
+    They were stored before sending, because a repeated call must be identical.
+    """
     return StartDetails(
         visible=job.visible,
         idempotency_key=job.pk,
@@ -166,16 +169,17 @@ def _store(job: DuplicationJob, lease: Lease, duplicate_id: str) -> None:
 
 @dataclass(frozen=True)
 class Report:
-    """The status that the site reports for one copy. ``status`` is None if the site does not know its id."""
+    """The status report of a site on one copy. ``status`` is None if the site does not know the id of the copy."""
 
     status: AsyncStatus | None
     detail: str = ""
 
 
 def read_reports(jobs: Iterable[DuplicationJob]) -> dict[str, Report]:
-    """Read the status of running copies: in one call for all if the site offers that, else in one call for each.
+    """Return the status reports of running copies, keyed by job id. A job whose status could not be read is missing.
 
-    Returns reports by job id. A job whose status could not be read has none. Raises ConfigurationFault.
+    If the site can report on many copies in one call, one call is made, otherwise one for each copy. Raises
+    ConfigurationFault.
     """
     read_together = []
     reports: dict[str, Report] = {}
@@ -218,7 +222,10 @@ def _read_one(site: MoodleClient, job: DuplicationJob, reports: dict[str, Report
 
 
 def reports_overall_progress(job: DuplicationJob) -> bool:
-    """Return whether the site reports one progress for both phases, and reports many copies in one call."""
+    """Return whether the site reports one progress for both phases.
+
+    Such a site also reports on many copies in one call.
+    """
     return abilities(job.driver).reports_overall_progress
 
 
@@ -246,7 +253,7 @@ def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
 
 
 def changes_from_report(job: DuplicationJob, status: AsyncStatus, now: datetime | None = None) -> dict[str, Any]:
-    """Return the columns of a job that change with a report; empty if the report contains nothing new."""
+    """Return the columns of a job that a status report changes; empty if the report contains nothing new."""
     now = now or timezone.now()
     reported = (status.phase, status.status, status.progress)
     overall = overall_of_report(

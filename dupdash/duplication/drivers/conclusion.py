@@ -1,7 +1,8 @@
-"""Decides what the status report of a site means for a job whose copy the site makes in the background.
+"""Interprets the status that a site reports for a copy that it makes in the background.
 
-The two proposed services report a status only; dupdash compares it with the course in Moodle. A site with the
-companions also returns a result, which names the course (this is the proof) or the reason of a failure.
+A site with only the two proposed services (MDL-64916) reports a status and nothing more, so dupdash also looks up the
+course. The Moodle plugin, and another dupdash, also return a result: it names the course, which is the proof, or gives
+the reason for the failure.
 """
 
 import logging
@@ -48,9 +49,10 @@ ENDED_WITHOUT_A_COPY = (State.FAILED, State.CANCELLED, State.REJECTED)
 
 
 def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outcome | None:
-    """Return the outcome of a job according to a report, or None if the copy is not finished or no answer came.
+    """Return the outcome of a job according to a status report.
 
-    Raises StaleJob if another process changed the job, and ConfigurationFault.
+    Returns None if the copy is not finished, or if the site does not answer. Raises StaleJob if another process changed
+    the job, and ConfigurationFault.
     """
     status = report.status
     if status is None:
@@ -71,11 +73,14 @@ def _unknown_id(job: DuplicationJob, detail: str) -> Outcome:
     return outcomes.AnswerLost(f"the site does not know {job.duplicate_id} any more{message}")
 
 
-# --- With the companions ------------------------------------------------------------------------------------
+# --- Sites that return a result -----------------------------------------------------------------------------
 
 
 def _from_result(job: DuplicationJob, status: AsyncStatus, client: MoodleClient) -> Outcome | None:
-    """Return the outcome from the site's result, or None if it contradicts the status or belongs to another copy."""
+    """Return the outcome that the site's result shows.
+
+    Returns None if the result contradicts the status or belongs to another copy.
+    """
     try:
         with open_async_client() as site:
             result = site.async_duplicate_result(job.duplicate_id)
@@ -95,7 +100,10 @@ def _from_result(job: DuplicationJob, status: AsyncStatus, client: MoodleClient)
 def _finished(
     job: DuplicationJob, status: AsyncStatus, course_id: int, report: CopyReport | None, client: MoodleClient
 ) -> Outcome:
-    """Return the outcome if the result names a course. One lookup confirms that the course has the requested names."""
+    """Return the outcome after the result named a course.
+
+    One lookup confirms that the course has the requested names.
+    """
     course, expected, now = client.course_by_id(course_id), expected_copy_after_sending(job), time.time()
     shown = (CourseSnapshot.from_course(course),) if course is not None else ()
     answered = apply_answer(evidence_of(job), course_id, now)
@@ -114,7 +122,7 @@ def _failed(job: DuplicationJob, result: AsyncResult) -> Outcome:
     return outcomes.FailedInMoodle(code, result.failuremessage, result.partialcourseid)
 
 
-# --- With the two proposed services -------------------------------------------------------------------------
+# --- Sites with only the two proposed services --------------------------------------------------------------
 
 
 def _from_lookup(job: DuplicationJob, status: AsyncStatus, client: MoodleClient) -> Outcome | None:
@@ -133,8 +141,11 @@ def _from_lookup(job: DuplicationJob, status: AsyncStatus, client: MoodleClient)
 
 
 def _look_up(job: DuplicationJob, client: MoodleClient, *, done: bool) -> CopyEvidence:
-    """Look up the copy. ``done``: the site has ended its work. Only then is the requested short name looked up, because
-    that could break the copy."""
+    """Look up the copy, and return the evidence.
+
+    ``done``: the site has ended its work. Only then is the requested short name looked up, because the lookup could
+    break a copy in progress.
+    """
     evidence, expected = evidence_of(job), expected_copy_after_sending(job)
     names = safe_names(job, most_likely_temporary_name(job))
     observation = observe_copy(client, evidence, expected, names=names, requested_name=done)

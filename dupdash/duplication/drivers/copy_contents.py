@@ -10,10 +10,9 @@ NOT_LISTED = Contents(sections=(Section(id=0, number=0, name="", modules=()),), 
 
 
 def contents_of_copy(client: MoodleClient, course_id: int) -> Contents:
-    """Return the contents of the course; NOT_LISTED if an activity makes Moodle answer ``invalidresponse``. Raises
-    MoodleError.
+    """Return the contents of a course; NOT_LISTED if Moodle answers ``invalidresponse`` because of an activity.
 
-    An empty course has no activity, so this answer proves that contents were restored.
+    An empty course has no activity, so this answer proves that contents were restored. Raises MoodleError.
     """
     try:
         return client.contents(course_id)

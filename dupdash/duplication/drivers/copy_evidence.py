@@ -1,4 +1,4 @@
-"""Defines the evidence that lookups in Moodle give about a copy. It is stored with the job as JSON."""
+"""Defines the evidence about a copy that lookups in Moodle have given. It is stored with the job as JSON."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -13,7 +13,7 @@ MISSES_UNTIL_GONE = 3
 class CourseSnapshot:
     """A course as one lookup showed it. ``sections`` is None if its contents were not read.
 
-    ``has_start_date`` is False if the account of the token may not see the start date.
+    ``has_start_date`` is False if the service account may not see the start date.
     """
 
     id: int
@@ -39,8 +39,10 @@ class CourseSnapshot:
 
 @dataclass(frozen=True)
 class ExpectedCopy:
-    """The expected names of the copy, and the courses that cannot be the copy (``not_ours``): they existed before the
-    request was sent, or are proven to be copies of other jobs."""
+    """The copy that a job expects: its names, and the courses that cannot be the copy (``not_ours``).
+
+    Those courses existed before the request was sent, or are proven to be copies of other jobs.
+    """
 
     shortname: str
     fullname: str
@@ -65,7 +67,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class TrackedCourse:
-    """A course that is the copy or may be the copy, as the last lookups showed it."""
+    """A course that is or may be the copy, as the last lookups showed it."""
 
     id: int
     shortname: str
@@ -90,9 +92,9 @@ class TrackedCourse:
 
     @property
     def is_past_hidden_row(self) -> bool:
-        """Whether the course is not the hidden row any more that a restore begins with, and that a failed one leaves.
+        """Whether the course is no longer the hidden row with which a restore begins and which a failed one leaves.
 
-        Then requested names show that the copy is complete, because a restore sets them back at the very end.
+        Then requested names show that the copy is complete, because a restore sets them at its very end.
         """
         return self.visible or self.renamed or self.has_start_date
 
@@ -141,6 +143,6 @@ class CopyEvidence:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "CopyEvidence":
-        """Rebuild the evidence from the result of ``to_json``. An empty dictionary means no evidence."""
+        """Return the evidence that ``to_json`` converted to ``stored``. An empty dictionary means no evidence."""
         known = {field.name: stored[field.name] for field in fields(cls) if field.name in stored}
         return cls(**{**known, "courses": tuple(TrackedCourse(**course) for course in stored.get("courses", []))})

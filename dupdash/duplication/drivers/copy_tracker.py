@@ -1,9 +1,9 @@
-"""Judges from lookups in Moodle whether a copy is in progress, finished, partial or gone. No database, no network.
+"""Judges from lookups in Moodle whether a copy is in progress, finished, partial or gone. Uses no database or network.
 
-What lookups show while Moodle makes a copy (measured on Moodle 4.5.6): nothing during the backup. Then a hidden row
-with the requested names, without sections and start date; its context does not exist for some milliseconds. A moment
-later the same row, visible, with a temporary name and the start date of the source or of the request. Near the end its
-contents, all at once. At the end the requested names.
+While Moodle makes a copy, lookups show these stages (measured on Moodle 4.5.6). During the backup they find nothing.
+Then they find a hidden row with the requested names, without sections and without a start date; for a few milliseconds
+its context does not exist. A moment later the same row is visible, and has a temporary name and the start date of the
+source or of the request. Near the end all its contents appear at once. At the end it has the requested names.
 
 A lookup that finds the row before its context exists breaks the copy. So the requested short name is not looked up
 while the request may be running. A course with a temporary name is a *candidate*: it shows the phase, and is looked up
@@ -36,8 +36,10 @@ class Verdict(StrEnum):
 
 
 def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
-    """Return the evidence after one more round of lookups. An outdated observation can add a proof, but changes nothing
-    else."""
+    """Return the evidence after one more round of lookups.
+
+    An outdated observation can add a proof, but changes nothing else.
+    """
     courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
     for snapshot in observation.courses:
         if snapshot.id not in expected.not_ours:
@@ -74,10 +76,10 @@ def apply_answer(evidence: CopyEvidence, course_id: int, at: float) -> CopyEvide
 def judge(evidence: CopyEvidence, partial_after: float, hidden_after: float = 60.0) -> Verdict:
     """Return the verdict on a copy.
 
-    ``partial_after``: seconds for which an incomplete course must not change before it counts as partial. A healthy
-    copy does not change for a third of its duration, so this should be one whole expected duration. ``hidden_after``:
-    the same for a hidden course with names and contents that counts as finished, because a restore begins with a hidden
-    row.
+    ``partial_after``: the seconds for which an incomplete course must not change before it counts as partial. A healthy
+    copy does not change for a third of its duration, so this should be a whole expected duration.
+    ``hidden_after``: the seconds for which a hidden course with names and contents must not change before it counts as
+    finished. They are needed because a restore begins with a hidden row.
     """
     own = evidence.own
     if own is None:
@@ -98,17 +100,20 @@ def judge(evidence: CopyEvidence, partial_after: float, hidden_after: float = 60
 
 
 def is_likely(course: TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Return whether a candidate is probably the copy: in the requested category, and seen with a temporary name."""
+    """Return whether a candidate is probably the copy: it is in the requested category, and had a temporary name."""
     return course.category_id == expected.category_id and course.renamed and not course.missing
 
 
 def is_empty_shell(sections: int, activities: int) -> bool:
-    """Return whether a course has at most the first section, which Moodle creates when anybody opens the course."""
+    """Return whether a course has at most the first section.
+
+    Moodle creates this section when anybody opens the course.
+    """
     return sections <= 1 and not activities
 
 
 def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
-    """Return whether a course matches the request: short name, full name and category.
+    """Return whether a course has the requested short name, full name and category.
 
     The short name alone is not enough: somebody else may have taken it between our lookup and our request.
     """
@@ -144,7 +149,7 @@ def _prove(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observat
 
 
 def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: CourseSnapshot) -> CopyEvidence:
-    """Return the evidence after a lookup showed the course that Moodle's answer names.
+    """Return the evidence after a lookup showed ``answered``, the course that Moodle's answer names.
 
     Moodle answers at the very end, so this course must have the requested names. If another course matches the request,
     this one must match it, too. Otherwise the answer belongs to another request, and is dropped.
@@ -158,10 +163,10 @@ def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: Co
 
 
 def _compare(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: CourseSnapshot, at: float) -> TrackedCourse:
-    """Return a tracked course after one more snapshot.
+    """Return the tracked course ``known`` after one more snapshot.
 
-    The time between two lookups counts for ``expected.gap`` seconds at most, because Moodle may have been down or a
-    clock may have been set meanwhile. Otherwise a healthy copy could seem unchanged for too long.
+    The time between two lookups counts for at most ``expected.gap`` seconds, because Moodle may have been down or a
+    clock may have been set meanwhile. Without this limit a healthy copy could seem unchanged for too long.
     """
     if known is not None and at < known.last_lookup_at:
         return known

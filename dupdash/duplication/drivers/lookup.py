@@ -33,7 +33,7 @@ def first_temporary_names(job: DuplicationJob) -> list[str]:
 
 
 def _counted_names(job: DuplicationJob, source_shortname: str) -> Iterator[str]:
-    """Return the temporary names SRC_1, SRC_2, …, without those that must not be looked up now."""
+    """Return the temporary names SRC_1, SRC_2, …, except names that must not be looked up now."""
     counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
     skipped = names_not_to_look_up(job, counted)
     return (name for name in counted if name not in skipped)
@@ -46,11 +46,13 @@ def take_baseline(
     of_others: Iterable[int] = (),
     known: Mapping[str, tuple[Course, ...]] | None = None,
 ) -> dict[str, list[str] | list[int]]:
-    """Return the temporary names up to the first free one and a few more, and the ids of the courses that have them.
+    """Look up temporary names, and return these names and the ids of the courses that have them.
 
-    Restore will give the copy the first of these names that is free at that moment. Moodle has no cheap way to ask for
-    the highest course id, so the ids under these names distinguish the copy from earlier courses. ``of_others``: the
-    courses of other jobs, which may have these names later. ``known``: the courses of names that were just looked up.
+    The names are those up to the first free one, and a few more. Restore will give the copy the first of them that is
+    free at that moment. Moodle has no cheap way to ask for the highest course id, so these ids distinguish the copy
+    from earlier courses.
+    ``of_others``: the courses of other jobs, which may get these names later.
+    ``known``: the results of lookups that were just made, keyed by name.
     """
     names: list[str] = []
     present = sorted(of_others)
@@ -66,13 +68,19 @@ def take_baseline(
 
 
 def expected_copy_after_sending(job: DuplicationJob) -> ExpectedCopy:
-    """Return the expected copy of a job that was sent some time ago: other jobs may have made their copies since."""
+    """Return the expected copy of a job that was sent a while ago.
+
+    Other jobs may have made their copies since then, so their courses are excluded.
+    """
     target = expected_copy(job)
     return replace(target, not_ours=target.not_ours | courses_of_other_jobs(job))
 
 
 def expected_copy(job: DuplicationJob) -> ExpectedCopy:
-    """Return the expected copy of a job until its course was seen. No other copy of its source is sent before that."""
+    """Return the expected copy of a job whose course was not seen yet.
+
+    Until it is seen, no other copy of its source is sent. So no other job can have made such a course.
+    """
     return ExpectedCopy(
         shortname=job.shortname,
         fullname=job.fullname,
@@ -84,9 +92,9 @@ def expected_copy(job: DuplicationJob) -> ExpectedCopy:
 
 
 def courses_of_other_jobs(job: DuplicationJob) -> set[int]:
-    """Return the courses that are proven to be copies of this source by other jobs.
+    """Return the ids of the courses that other jobs are proven to have made from the same source.
 
-    They had the same temporary names.
+    These courses had the same temporary names.
     """
     others = DuplicationJob.objects.filter(source_id=job.source_id).exclude(pk=job.pk).exclude(proof=Proof.NONE)
     return {course_id for course_id in others.values_list("course_id", flat=True) if course_id is not None}
@@ -99,7 +107,10 @@ def temporary_names(job: DuplicationJob) -> list[str]:
 
 
 def safe_names(job: DuplicationJob, names: Iterable[str]) -> list[str]:
-    """Return the names, of ``names``, that no sent job requested, because a lookup could break that job's copy."""
+    """Return those of the names ``names`` that no sent job requested.
+
+    Looking up the others could break that job's copy.
+    """
     wanted = list(dict.fromkeys(names))
     skipped = names_not_to_look_up(job, wanted)
     return [name for name in wanted if name not in skipped]
@@ -118,10 +129,13 @@ def evidence_of(job: DuplicationJob) -> CopyEvidence:
 
 
 def course_due_at(job: DuplicationJob) -> datetime:
-    """Return when the course of a sent job is overdue: after three times the expected backup, and at least a minute.
+    """Return the time from which the course of a sent job is overdue.
 
-    From then on a job whose answer was lost does not block its source any more. Its requested short name may be looked
-    up occasionally: the lookup is very unlikely to meet the few milliseconds in which it breaks the copy.
+    This is three times the expected backup after sending. Without history it is a time for each activity of the source,
+    or COURSE_DUE_UNKNOWN if the number of activities is unknown. It is at least COURSE_DUE_LEAST.
+
+    From then on, a job whose answer was lost no longer blocks its source. Its requested short name may be looked up
+    occasionally, because the lookup is very unlikely to happen in the few milliseconds in which it breaks the copy.
     """
     if job.expected_backup is not None:
         seconds = 3 * job.expected_backup
@@ -133,10 +147,11 @@ def course_due_at(job: DuplicationJob) -> datetime:
 
 
 def may_look_up_requested_name(job: DuplicationJob, evidence: CopyEvidence) -> bool:
-    """Return whether the requested short name may be looked up without the risk of breaking the copy.
+    """Return whether the requested short name may be looked up with little or no risk of breaking the copy.
 
-    Always after Moodle has ended the request. Otherwise only when the course is overdue, no candidate changes, and the
-    last such lookup was long enough ago (docs/architecture.md, "Evidence").
+    After Moodle has ended the request, there is no risk. Before that, the course must be overdue, no candidate may be
+    changing, and the last such lookup must be long enough ago (docs/architecture.md, "Evidence"). A known course makes
+    the lookup unnecessary.
     """
     if evidence.course_id is not None or evidence.answered is not None:
         return False
@@ -161,9 +176,11 @@ def observe_copy(
 ) -> Observation:
     """Make a round of lookups: known courses by their ids, then the given temporary names, then the requested name.
 
-    ``contents``: read the contents of all courses found, which is expensive (0.3 s for 307 activities). Otherwise they
-    are read only for a course with the requested names, to find out whether it is complete. ``requested_name``: only if
-    ``may_look_up_requested_name`` allows it. Raises MoodleError.
+    ``contents``: whether to read the contents of all courses found, which is expensive (0.3 s for 307 activities).
+    Otherwise contents are read only for a course with the requested names, to find out whether it is complete.
+    ``requested_name``: whether to look up the requested short name, which only ``may_look_up_requested_name`` may
+    allow.
+    Raises MoodleError.
     """
     at = time.time()
     missing: set[int] = set()
@@ -205,7 +222,7 @@ def _followed(evidence: CopyEvidence) -> list[int]:
 
 
 def changes_from_evidence(evidence: CopyEvidence, job: DuplicationJob) -> dict[str, Any]:
-    """Return the columns of a job that change with the evidence of a lookup that Moodle just answered."""
+    """Return the columns of a job that change with the evidence from a lookup that Moodle has just answered."""
     now = timezone.now()
     changes: dict[str, Any] = {"evidence": evidence.to_json(), "last_response_at": now}
     expected = expected_copy(job)
@@ -239,9 +256,9 @@ def record_evidence(
 
 
 def _milestone(job: DuplicationJob, changes: Mapping[str, Any], evidence: CopyEvidence) -> tuple[str, str, int] | None:
-    """Return the event of a milestone: kind, reason and course.
+    """Return the kind, reason and course id of the event for a milestone; None if no milestone was reached.
 
-    If one lookup showed two milestones, the first is recorded.
+    If one lookup showed two milestones, only the first is recorded.
     """
     course_id = changes.get("course_id") or changes.get("likely_course_id") or job.course_id or job.likely_course_id
     shown = next((course for course in evidence.courses if course.id == course_id), None)

@@ -17,7 +17,7 @@ def _folded(name: str) -> str:
 
 
 def temporary_short_name(source_shortname: str, counter: int) -> str:
-    """Return the temporary short name of a copy: the source's and a counter, truncated to 100 characters."""
+    """Return the temporary short name of a copy: the short name of the source and a counter, at most 100 characters."""
     suffix = f"_{counter}"
     return source_shortname[: SHORT_NAME_LONGEST - len(suffix)] + suffix
 

@@ -8,21 +8,21 @@ from dupdash.moodle.errors import MoodleError, RawError
 
 @dataclass(frozen=True)
 class Answered:
-    """Moodle's answer names the copy, and no lookup has confirmed it yet. The job holds no slot any more."""
+    """Moodle's answer names the copy, but no lookup has confirmed it yet. The job no longer holds a slot."""
 
     course_id: int
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Lookups showed that the copy is complete, without an answer."""
+    """No answer arrived yet, but lookups showed that the copy is complete."""
 
     course_id: int
 
 
 @dataclass(frozen=True)
 class NothingStarted:
-    """A temporary fault that proves that Moodle started nothing. The job may be sent again later."""
+    """A temporary fault occurred, which proves that Moodle started nothing. The job may be sent again later."""
 
     error: MoodleError
 
@@ -34,12 +34,12 @@ class CancelledBeforeSending:
 
 @dataclass(frozen=True)
 class SourceIsBusy:
-    """Another copy of the same source blocks this one (rule 4)."""
+    """Another copy blocks the source, because two backups of one source collide (rule 4)."""
 
 
 @dataclass(frozen=True)
 class SiteUnavailable:
-    """Moodle started nothing, and no job can run: the site is down, or somebody must fix the configuration."""
+    """Moodle started nothing, and no job can run until the site is up again or somebody has fixed the configuration."""
 
     error: MoodleError
 
@@ -65,7 +65,7 @@ class AnswerLost:
 
 @dataclass(frozen=True)
 class FailedInMoodle:
-    """The site reports that the copy failed, the reason, and the partial course if it left one."""
+    """The site reports that the copy failed, why it failed, and which partial course it left, if any."""
 
     code: str
     message: str
@@ -79,7 +79,7 @@ class CancelledInMoodle:
 
 @dataclass(frozen=True)
 class LeaseLost:
-    """The worker lost its lease, and the job was taken back."""
+    """The worker lost its lease, because another process took the job back."""
 
     # If the request still runs: waits for its answer and returns its outcome.
     late_outcome: "Callable[[], Outcome] | None" = None

@@ -1,4 +1,4 @@
-"""Checks a job in Moodle before its request is sent, and stores that it is sent, with the baseline (rule 3)."""
+"""Checks a job in Moodle before its request is sent. Then stores the baseline and that the request is sent."""
 
 import logging
 from collections.abc import Callable
@@ -14,9 +14,9 @@ from dupdash.duplication.expectation import expect
 from dupdash.duplication.explanations import TAKEN, UNSUPPORTED_OPTIONS
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import read_together
+from dupdash.duplication.name_display import isolate
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.recent_answers import recent_contents
-from dupdash.duplication.text_direction import isolate
 from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.duplication.truncation import truncate_for
 from dupdash.moodle import errors, options
@@ -33,7 +33,7 @@ SENT_WITH_KEY = (
 
 
 def outcome_of_read(error: errors.MoodleError) -> Outcome:
-    """Return the outcome after an error of a request before sending.
+    """Return the outcome after a lookup before sending failed.
 
     Whatever the error is, this job started nothing.
     """
@@ -47,12 +47,11 @@ def outcome_of_read(error: errors.MoodleError) -> Outcome:
 
 
 def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: Driver) -> Outcome | None:
-    """Check a job in Moodle, and store that its request is sent, with the baseline (rule 3 in docs/architecture.md).
+    """Check a job in Moodle, then store the baseline and that the request is sent.
 
-    Returns None if the request must be sent now, or else the outcome that ends this attempt.
-
-    Raises MoodleError, StaleJob if the lease is lost, and IntegrityError if another copy of the source blocks this one
-    (rule 4).
+    It is stored before sending, so that the request is never sent twice (rule 3). Returns None if the request must be
+    sent now, otherwise the outcome that ends this attempt. Raises MoodleError, StaleJob if the lease is lost, and
+    IntegrityError if another copy blocks the source, because two backups of one source collide (rule 4).
     """
     # The site may have changed since the request was accepted.
     if reason := options.refusal(job.options, driver):
@@ -116,7 +115,10 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
 
 
 def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient], Any]]:
-    """Return the requests before sending: the source, the number of its activities, and the courses with each name."""
+    """Return the lookups that are made before sending, to be run at the same time.
+
+    They read the source, the number of its activities, and the courses with each of the names.
+    """
 
     def lookup(name: str) -> Callable[[MoodleClient], Any]:
         return lambda client: client.courses_by_shortname(name)
@@ -131,7 +133,8 @@ def _reads(job: DuplicationJob, names: list[str]) -> list[Callable[[MoodleClient
 def _count_activities(source_id: int, client: MoodleClient) -> int | None:
     """Return the number of activities of the source, for the estimate; None if Moodle cannot list them.
 
-    A single broken activity can make Moodle answer ``invalidresponse``, or nothing. The source can be copied anyway.
+    One broken activity can make Moodle answer ``invalidresponse``, or nothing at all. Such a source can still be
+    copied.
     """
     try:
         return recent_contents(client, source_id).activities

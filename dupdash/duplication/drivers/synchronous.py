@@ -1,4 +1,4 @@
-"""Duplicates through Moodle's synchronous service: one long call, and lookups that follow the copy meanwhile.
+"""Duplicates through Moodle's synchronous service: one long call, with lookups that follow the copy meanwhile.
 
 Errors of Moodle and of the database do not leave this module: every attempt returns an Outcome.
 """
@@ -47,7 +47,7 @@ logger = logging.getLogger("dupdash.synchronous")
 # When the contents of a copy are first read, and the pause after that, as shares of the expected restore. Contents
 # become visible near the end of the restore.
 FIRST_CONTENT, CONTENT_LOOKUPS = 1 / 2, 1 / 8
-# How many lookups of the most likely temporary name alone lie between two that look up another name, too.
+# After each lookup that includes a second name, this many lookups ask only for the most likely one.
 LIKELY_ALONE = 3
 # How often lookups that show nothing new are stored, for "last contact with Moodle".
 RECORDED_AT_LEAST = timedelta(seconds=5)
@@ -120,7 +120,7 @@ def _hand_over(job: DuplicationJob, evidence: CopyEvidence) -> None:
 
 
 def _await_late_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome:
-    """Wait for the answer to the request of a job that was taken back, and return the outcome."""
+    """Wait for the answer to the request of a job that was taken back from this worker, and return the outcome."""
     call.join()
     retry_until_database_up(job.refresh_from_db)
     with open_client() as client:
@@ -130,8 +130,8 @@ def _await_late_answer(job: DuplicationJob, lease: Lease, call: Call) -> Outcome
 def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) -> tuple[CopyEvidence, bool]:
     """Follow the copy until the call ends, or until lookups show a complete copy. Stores milestones.
 
-    Only temporary names and courses that had them are looked up: any other lookup could find the new course in its
-    first milliseconds and break the copy. Returns the evidence, and whether this worker still has the lease.
+    It looks up only temporary names and courses that had them. Any other lookup could find the new course in its first
+    milliseconds and break the copy. Returns the evidence, and whether this worker still has the lease.
     """
     evidence, expected = evidence_of(job), expected_copy(job)
     names = _names_in_turn(job)
@@ -178,7 +178,10 @@ def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
 
 
 def _content_pause(job: DuplicationJob, share: float) -> float:
-    """Return the seconds until the contents are read next: a share of the restore, because reading is expensive."""
+    """Return the seconds until contents are read next.
+
+    They are a share of the restore, because reading is expensive.
+    """
     return float(max(settings.FOLLOW_INTERVAL, (job.expected_restore or 0) * share))
 
 
@@ -192,7 +195,10 @@ def _pause(seen: bool, elapsed: float) -> float:
 
 
 def _record_until_database_up(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:
-    """Store the evidence, and wait for the database if necessary, because this may be the only evidence."""
+    """Store the evidence, which may be the only one.
+
+    If the database is down, waits until it is available again.
+    """
     if evidence == evidence_of(job):
         return
     with contextlib.suppress(StaleJob):

@@ -1,4 +1,4 @@
-"""Checks in Moodle whether copies were made whose answer was lost, and decides how their jobs end."""
+"""Checks in Moodle whether copies were made whose answer was lost, and ends their jobs accordingly."""
 
 import logging
 import math
@@ -30,8 +30,8 @@ from dupdash.duplication.engine.completion import fail, finish
 from dupdash.duplication.engine.follow import follow_due_jobs
 from dupdash.duplication.engine.removal import Guard
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate, quote_course
 from dupdash.duplication.transitions import StaleJob, move_job, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent
@@ -53,8 +53,8 @@ def _due(now: datetime) -> list[str]:
 def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
     """Check every job that is due. If Moodle is down or slow, the rest is left for the next sweep.
 
-    Between two checks this follows the copies that the site makes in the background, so that many checks do not delay
-    them. ``deadline``: on the monotonic clock. Returns False if time ran out or Moodle did not answer.
+    Between two checks it follows the copies that the site makes in the background, so that many checks do not delay
+    their jobs. ``deadline``: on the monotonic clock. Returns False if time ran out or Moodle did not answer.
     """
     if moodle_health.is_down() or not follow_due_jobs(client, deadline):
         return False
@@ -101,9 +101,9 @@ def _pause_before_next(job: DuplicationJob) -> float:
 
 
 class Names:
-    """The temporary names to look up: the most likely one and one other, then more until ``deadline``.
+    """Yields the temporary names to look up: the most likely one and one other, then more until ``deadline``.
 
-    Each round begins with another name, so that all names are looked up in time, even if Moodle is slow.
+    Each round begins with another name, so that all names are looked up in time even if Moodle is slow.
     """
 
     def __init__(self, job: DuplicationJob, deadline: float) -> None:
@@ -209,12 +209,12 @@ def _act_on(
 
 
 def _unanswered_since(job: DuplicationJob) -> dict[str, Any]:
-    """Return the condition that no answer of Moodle was stored since the job was read."""
+    """Return the condition of an UPDATE that no answer of Moodle was stored since the job was read."""
     return {"course_id": job.course_id, "moodle_done_at": job.moodle_done_at}
 
 
 def ended_with_error(job: DuplicationJob) -> bool:
-    """Return whether Moodle answered with an error. Then the job has failed, even if there is a course in Moodle."""
+    """Return whether Moodle answered with an error. Then the job has failed, even if its course exists in Moodle."""
     return job.request_error not in ("", asynchronous.FAILED_WITHOUT_REASON)
 
 
@@ -242,7 +242,7 @@ def _fail_with_partial(job: DuplicationJob, evidence: CopyEvidence, guard: Guard
 
 
 def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
-    """End a job without a proven course, and whose candidates do not change any more: probably Moodle was killed."""
+    """Fail a job that has no proven course and whose candidates no longer change: Moodle was probably killed."""
     present = (evidence.own,) if evidence.own else evidence.present_candidates
     fail(
         job,
@@ -256,7 +256,7 @@ def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Gu
 
 
 def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
-    """End a job whose request Moodle ended with an error."""
+    """Fail a job whose request Moodle ended with an error, and name what the error left in Moodle."""
     if evidence.course_id is not None:
         _fail_with_partial(job, evidence, guard)
         return
@@ -307,5 +307,5 @@ def _name_of(course: TrackedCourse | None) -> str:
 
 
 def _list(courses: tuple[TrackedCourse, ...]) -> str:
-    """Return the ids of courses in words, without names, because the reader may not be allowed to see the names."""
+    """Return the ids of courses as text, without names, because the reader may not be allowed to see the names."""
     return ", ".join(f"id {course.id}" for course in courses)

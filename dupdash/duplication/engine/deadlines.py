@@ -1,4 +1,4 @@
-"""Computes how long a job is checked, and how long its course must not change before it counts as partial.
+"""Computes how long a job is checked in Moodle, and how long its course must not change before it counts as partial.
 
 Both times depend on earlier copies and on the pace of this copy, because Moodle is slower under load.
 """
@@ -15,16 +15,20 @@ LONGEST_COPY = 7200.0
 
 
 def unchanged_limit(job: DuplicationJob) -> float:
-    """Return the seconds without a change after which a course counts as partial: a whole duration of the copy."""
+    """Return the seconds without a change after which a course counts as partial.
+
+    They are at least a whole duration of the copy.
+    """
     expected = _expected(job)
     least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected
     return float(max(settings.CHECK_STILL_LEAST, least, _projected_duration(job)))
 
 
 def checking_deadline(job: DuplicationJob) -> datetime:
-    """Return when checking ends without a result, or when dupdash stops trusting a report that the copy is running.
+    """Return when checking ends without a result.
 
-    Time for which the site was down does not count.
+    From then on, dupdash also distrusts a report that the copy is running. Time for which the site was down does not
+    count.
     """
     seconds = max(_checking_limit(job), 3 * _projected_duration(job))
     since = job.checking_since or job.sent_at or timezone.now()
@@ -42,9 +46,9 @@ def _checking_limit(job: DuplicationJob) -> float:
 
 
 def _projected_duration(job: DuplicationJob) -> float:
-    """Return the seconds that this copy will take: twice the time until its restore was seen; 0 before that.
+    """Return the seconds that this copy will take: twice the time until its restore was seen, or 0 before that.
 
-    If the restore was seen late, this is too long, so Moodle's own time limit bounds it.
+    If the restore was seen late, the result is too long. So Moodle's own time limit bounds it.
     """
     if job.sent_at is None or job.restore_at is None:
         return 0.0

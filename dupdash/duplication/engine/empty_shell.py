@@ -1,7 +1,7 @@
 """Deletes the empty shell that an error of Moodle left behind, and sends the request again.
 
 A lookup of a new course in its first milliseconds breaks its restore (docs/moodle-behaviour.md). Moodle then answers
-with an error and leaves a hidden course without contents with the requested names: an empty shell. The same request
+with an error and leaves an empty shell: a hidden course that has the requested names but no contents. The same request
 succeeds when the shell is gone.
 """
 
@@ -18,8 +18,8 @@ from dupdash.duplication.drivers.lookup import expected_copy_after_sending
 from dupdash.duplication.engine.completion import after_a_deletion, columns_before_sending, may_be_deleting, may_pass
 from dupdash.duplication.engine.removal import Guard, NotRemoved, delete_and_confirm
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import quote_course
 from dupdash.duplication.transitions import StaleJob, move_job, record_event, update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import SYNCHRONOUS
@@ -33,12 +33,12 @@ DELETIONS_MOST = 2
 
 
 def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
-    """Return whether the course of a job, whose request ended with an error, is an empty shell that may be deleted.
+    """Return whether the course that an error left behind is an empty shell that dupdash may delete.
 
     The course has both requested names and the requested category, did not exist before the request, is hidden, has no
     start date, and has at most an empty first section. No other course was seen that may be the copy. The driver is the
-    synchronous one: a site with the asynchronous services may only repeat the outcome of a request that it knows
-    already.
+    synchronous one, because a site with the asynchronous services may only repeat the outcome of a request that it
+    knows already.
     """
     course = evidence.own
     if course is None or course.id != evidence.course_id or evidence.answered is not None:
@@ -105,9 +105,9 @@ def clean_up(
 
 
 def _find_again(job: DuplicationJob, course_id: int, client: MoodleClient) -> Course | None:
-    """Return the shell as it is now; None if it is gone.
+    """Look up the shell again, and return it; None if it is gone.
 
-    Raises NotRemoved if it is not a shell any more, and MoodleError.
+    Raises NotRemoved if the course is no longer an empty shell, and MoodleError.
     """
     course = client.course_by_id(course_id)
     if course is None:

@@ -129,7 +129,7 @@ def _end_finished(jobs: list[DuplicationJob], client: MoodleClient, deadline: fl
 
 
 def _free_slots(jobs: Collection[DuplicationJob]) -> None:
-    """Free the slots of copies that the site reports as complete, before the copies are confirmed."""
+    """Free the slots of jobs whose copies the site reports as complete, before these copies are confirmed."""
     if not jobs:
         return
     now = timezone.now()
@@ -148,7 +148,7 @@ def _apply(job: DuplicationJob, copy: EndedCopy) -> CopyEvidence:
 def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
     """Return whether the copy has the requested names and contents, or is visible and as empty as its source.
 
-    A restore begins with a hidden course with the requested names, so an empty hidden course proves nothing.
+    A restore begins with a hidden, empty course with the requested names, so such a course proves nothing.
     """
     own = evidence.own
     if own is None or own.id != evidence.course_id or own.missing:
@@ -190,9 +190,9 @@ def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient
 
 
 def _claim_due_jobs() -> list[DuplicationJob]:
-    """Return the followed jobs that are due, the longest overdue first.
+    """Return the followed jobs whose status is due to be read, the longest overdue first.
 
-    If two sweeps run, only one of them gets a job.
+    If two sweeps run at the same time, only one of them gets a job.
     """
     now = timezone.now()
     due = DuplicationJob.objects.filter(FOLLOWED, check_at__lte=now)
@@ -206,7 +206,7 @@ def _claim_due_jobs() -> list[DuplicationJob]:
 
 
 def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) -> None:
-    """Store the progress of running copies in one transaction, because a hundred commits would take a second."""
+    """Store the progress of running copies, in one transaction: a hundred separate commits would take a second."""
     with transaction.atomic():
         for job in jobs:
             status = reports[job.pk].status
@@ -221,7 +221,7 @@ def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) 
 
 
 def _is_late(job: DuplicationJob) -> bool:
-    """Return whether the copy should have ended by now. A copy that waits in Moodle's queue is never late."""
+    """Return whether the copy should have ended by now. This is never so for a copy that waits in Moodle's queue."""
     return job.moodle_queue_ahead is None and timezone.now() >= deadlines.checking_deadline(job)
 
 

@@ -20,7 +20,7 @@ from dupdash.moodle.errors import MoodleError, RawError
 
 
 def record_late_outcome(job: DuplicationJob, outcome: Outcome) -> None:
-    """Record the outcome of a request whose job is being checked meanwhile."""
+    """Record the outcome of a request that arrives while its job is already being checked."""
     if job.state not in (State.CHECKING, State.UNRESOLVED):
         return
     match outcome:

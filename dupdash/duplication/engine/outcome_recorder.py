@@ -36,9 +36,10 @@ TRIES = 5
 
 
 def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
-    """Record the outcome of an attempt. It may be called again, and does nothing if the job has moved on.
+    """Record the outcome of an attempt.
 
-    ``driven``: the job as its driver left it.
+    This may be done twice: the second time nothing happens, because the job has moved on. ``driven``: the job as its
+    driver left it.
     """
     for _ in range(TRIES):
         job = DuplicationJob.objects.get(pk=driven.pk)
@@ -98,7 +99,10 @@ def _after_lost_answer(job: DuplicationJob, lease: Lease, lost: outcomes.AnswerL
 
 
 def _retry_later(job: DuplicationJob, lease: Lease, error: MoodleError) -> None:
-    """Return the job to the queue with a delay, because nothing was started. After the last attempt it fails."""
+    """Return the job to the queue with a delay, because nothing was started.
+
+    After the last attempt, fail the job instead.
+    """
     if job.attempts >= settings.RETRY_ATTEMPTS and job.cancel_requested_at is None:
         message = f"{error} Tried {job.attempts} times."
         fail(job, error_code(error), message, raw_error=error.raw_error, guard=lease.guard)
@@ -138,8 +142,8 @@ def _event_data(error: MoodleError) -> dict[str, str]:
 def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: ConfigurationFault) -> None:
     """Pause dispatch because of a configuration fault. The job keeps its place in the queue until the fault is fixed.
 
-    A misconfigured site does not make jobs fail. But if only this job meets the fault (for example because a firewall
-    refuses its name), the delay between its attempts grows, and after the last attempt it fails.
+    A misconfigured site does not make jobs fail. But if only this job runs into the fault (for example because a
+    firewall refuses its name), the delay between its attempts grows, and after the last attempt it fails.
     """
     times = job.events.filter(kind="paused").count() + 1
     alone = _times_while_others_were_made(job)
@@ -161,7 +165,10 @@ def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: Configurat
 
 
 def _times_while_others_were_made(job: DuplicationJob) -> int:
-    """Return how often this job, including now, met a configuration fault while the site made other copies."""
+    """Return how often this job ran into a configuration fault while the site made other copies.
+
+    The current fault is counted.
+    """
     paused = job.events.filter(kind="paused")
     first = paused.first()
     if first is None:
@@ -185,7 +192,7 @@ def _back_to_queue(
     data: dict[str, str] | None = None,
     **changes: Any,
 ) -> None:
-    """Return a job to the queue for which Moodle started nothing. The job counts as not sent."""
+    """Return a job for which Moodle started nothing to the queue. The job then counts as not sent."""
     if job.cancel_requested_at is not None:
         cancel_unsent(job, guard=lease.guard)
         return
@@ -205,9 +212,9 @@ def _back_to_queue(
 
 
 def _courses_to_check(job: DuplicationJob) -> str:
-    """Return a sentence about courses that appeared in Moodle during an attempt that started nothing; "" for none.
+    """Return a sentence about courses that appeared in Moodle during an attempt that started nothing; "" if none did.
 
-    The next attempt no longer looks at these courses.
+    It matters because the next attempt no longer looks at these courses.
     """
     ids = ", ".join(f"id {candidate['id']}" for candidate in job.candidates)
     return (

@@ -93,9 +93,9 @@ def _back_to_queue(job: DuplicationJob, why: str, guard: dict[str, Any], *, at_f
 
 
 def release_overdue_sources() -> None:
-    """Let the next copy of a source start if a job with a lost answer blocks it, and the course of that job is overdue.
+    """Free the sources of jobs with a lost answer whose courses are overdue, so that the next copies can start.
 
-    A partial course that appears later may belong to either job. It is a candidate, and only a person deletes it.
+    A partial course that appears later may belong to either job. It is a candidate, which only a person deletes.
     """
     for job in DuplicationJob.objects.blocking_source().filter(state=State.CHECKING, sent_at__isnull=False):
         if course_due_at(job) > timezone.now():

@@ -1,4 +1,4 @@
-"""Deletes courses in Moodle: only after one more lookup, and confirms the deletion with another lookup."""
+"""Deletes courses in Moodle. Each deletion begins with one more lookup, and another lookup confirms it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
 from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
 from dupdash.duplication.models import DuplicationJob, Proof
-from dupdash.duplication.text_direction import isolate, quote_course
+from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.transitions import update_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MayHaveStarted, MoodleError
@@ -20,10 +20,10 @@ class NotRemoved(Exception):
 
 
 def delete_and_confirm(course: Course, client: MoodleClient) -> None:
-    """Delete a course and look up whether it is gone.
+    """Delete a course, and look up whether it is gone.
 
-    The lookup decides, because plugins can make the answer to a deletion unreadable. Raises NotRemoved if the course
-    still exists although Moodle reports no error, and MoodleError.
+    The lookup decides, because plugins can make the answer to a deletion unreadable. Raises NotRemoved if Moodle
+    reports no error but the course still exists, and MoodleError.
     """
     try:
         client.delete_course(course.id)

@@ -1,6 +1,7 @@
-"""Repeats a start call whose answer was lost, at a site that takes an idempotency key (rule 3, third exception).
+"""Repeats a start call whose answer was lost, at a site that takes an idempotency key.
 
-The site answers with the id of the copy that it has started already, or starts it now. Until then no lookup is made.
+The key makes the repetition safe (rule 3, third exception): the site answers with the id of the copy that it has
+already started, or starts it now. No lookup is made until the site has answered.
 """
 
 import logging
@@ -24,7 +25,10 @@ PAUSE_SHARE = 1 / 8
 
 
 def repeat_starts(jobs: Iterable[DuplicationJob], deadline: float) -> None:
-    """Repeat the start calls of jobs until ``deadline``, on the monotonic clock. Raises ConfigurationFault."""
+    """Repeat the start calls of jobs.
+
+    Stops at ``deadline``, a time of the monotonic clock. Raises ConfigurationFault.
+    """
     for job in jobs:
         if time.monotonic() > deadline:
             return

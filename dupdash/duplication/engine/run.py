@@ -27,7 +27,7 @@ logger = logging.getLogger("dupdash.engine")
 def run_job(job_id: str) -> None:
     """Claim a job and have Moodle make the copy. Does nothing if the job cannot be claimed.
 
-    Returns when the slot is free. A thread then confirms the copy that Moodle's answer names. It holds the lease until
+    Returns when the slot is free. Then a thread confirms the copy that Moodle's answer names, and holds the lease until
     the job has ended.
     """
     lease = claim(job_id)
@@ -71,7 +71,10 @@ class ConfirmationThread(threading.Thread):
 
 
 class LateAnswerThread(threading.Thread):
-    """Waits for Moodle's answer to the request of a job that was taken back. The answer still counts."""
+    """Waits for Moodle's answer to the request of a job that was taken back from its worker.
+
+    The answer still counts.
+    """
 
     def __init__(self, job: DuplicationJob, lease: Lease, late_outcome: Callable[[], Outcome]) -> None:
         super().__init__(name=f"late-answer-{job.pk}", daemon=True)

@@ -19,13 +19,16 @@ JOB = "dupdash.duplication.tasks.run_job"
 
 
 class DatabaseBroker(ORM):  # type: ignore[misc]
-    """The queue in the database. The pause between two polls grows with the time since the last message."""
+    """Reads messages from the queue in the database.
+
+    The pause between two polls grows with the time since the last message.
+    """
 
     # When the last message and the last job arrived, on the monotonic clock.
     message_at = job_at = float("-inf")
 
     def dequeue(self) -> list[tuple[int, str]] | None:
-        """The next message; if there is none, None after a pause."""
+        """Return the next message. If there is none, wait and return None."""
         # The setting ``poll`` is 0, so that this call does not wait.
         messages: list[tuple[int, str]] | None = super().dequeue()
         now = time.monotonic()
@@ -38,7 +41,7 @@ class DatabaseBroker(ORM):  # type: ignore[misc]
         return messages
 
     def pause(self, now: float) -> float:
-        """Seconds until the next poll."""
+        """Return the seconds until the next poll."""
         most = BUSY_POLL if now - self.job_at < BUSY_FOR else IDLE_POLL
         return min(most, max(FIRST_POLL, now - self.message_at))
 

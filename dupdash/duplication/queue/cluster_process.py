@@ -1,4 +1,4 @@
-"""Starts a django-q2 cluster as a fork of the supervisor, so that all processes share the memory of the loaded program.
+"""Starts a django-q2 cluster as a fork of the supervisor, so that the processes share the memory of the loaded program.
 
 A cluster that loads the program itself needs about 40 MiB more.
 """
@@ -37,7 +37,7 @@ PROCESS_NAME_LONGEST = 15
 
 
 class ForkedProcess:
-    """A child of this process. Safe to use from several threads."""
+    """A child of this process. Several threads may use this object."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -45,7 +45,7 @@ class ForkedProcess:
         self._lock = threading.Lock()
 
     def poll(self) -> int | None:
-        """The exit status, or minus the number of the signal that ended the process; None while it runs."""
+        """Return the exit status, or minus the number of the signal that ended the process; None while it runs."""
         with self._lock:
             if self._status is None:
                 ended, status = os.waitpid(self.pid, os.WNOHANG)
@@ -54,7 +54,7 @@ class ForkedProcess:
             return self._status
 
     def wait(self, timeout: float) -> int:
-        """Wait for the end of the process. Raises TimeoutError."""
+        """Wait until the process has ended. Raises TimeoutError."""
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:
             if time.monotonic() > deadline:
@@ -73,7 +73,7 @@ def load_program() -> None:
 
 
 def fork_cluster(name: str, environment: dict[str, str], pipe: tuple[int, int]) -> ForkedProcess:
-    """Start a cluster in its own process group. ``pipe``: the reading and the writing end of the supervisor's pipe."""
+    """Start a cluster in its own process group. ``pipe``: the read end and the write end of the supervisor's pipe."""
     # Two processes must not use one connection.
     connections.close_all()
     sys.stdout.flush()

@@ -18,7 +18,7 @@ DATABASE_WAIT_LIMIT = 3600
 
 
 def retry_until_database_up(operation: Callable[[], T]) -> T:
-    """Do a database operation. While the database is down, wait and repeat it. For results that must not be lost."""
+    """Run a database operation, and repeat it while the database is down. For results that must not be lost."""
     deadline = time.monotonic() + DATABASE_WAIT_LIMIT
     pause = 0.2
     while True:

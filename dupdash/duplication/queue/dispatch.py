@@ -26,16 +26,17 @@ HOUSEKEEPING = "dupdash-housekeeping"
 def dispatch() -> None:
     """Give every free slot to the next job, and enqueue these jobs when the transaction is committed.
 
-    Skips jobs whose start is in the future, and jobs that another copy of the same source blocks (rule 4). Does nothing
-    while the Moodle is paused (rule 6).
+    Skips jobs whose start is in the future. Also skips jobs whose source another copy blocks, because two backups of
+    one source collide (rule 4). Does nothing while dispatch is paused because of a fault of the site (rule 6).
     """
     _fill_slots(for_caller=False)
 
 
 def take_next() -> str | None:
-    """Like ``dispatch``, but return the id of the first job, which the calling worker runs itself; None without a job.
+    """Choose jobs like ``dispatch``, but return the id of the first one, which the calling worker runs itself.
 
-    This saves the way through django-q2's queue. The order and the rules are the same.
+    Returns None if no job may start. This saves the way through django-q2's queue; the order and the rules are the
+    same.
     """
     return _fill_slots(for_caller=True)
 
@@ -82,7 +83,10 @@ def _enqueue_job(job_id: str) -> None:
 
 
 def enqueue(cluster: str, task: str, *arguments: str) -> bool:
-    """Put a task into a cluster's queue. Returns False if the broker is down; the sweep enqueues jobs again."""
+    """Put a task into the queue of a cluster.
+
+    Returns False if the broker is down; then the sweep enqueues the job again.
+    """
     try:
         async_task(task, *arguments, cluster=cluster)
     except Exception as error:

@@ -1,9 +1,9 @@
 """Decides the order in which queued jobs are dispatched. No other module does.
 
 Jobs wait in lanes: one lane for all single requests, and one for each batch. Each free slot goes to the lane with the
-highest priority, and among these to the lane whose last turn is longest ago. So a batch of hundreds of copies delays a
-single request by one copy at most. Single requests are ordered by age. The jobs of a batch have an order that was
-computed when the batch was accepted, and that spreads the copies of each source.
+highest priority, and among these to the lane that has waited longest for a turn. So a batch of hundreds of copies
+delays a single request by at most one copy. Single requests are ordered by age. The order of the jobs in a batch was
+computed when the batch was accepted, and spreads the copies of each source.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ OUTSIDE_WINDOW = "Its batch starts copies only from {} to {}."
 
 @dataclass(frozen=True)
 class Lane:
-    """``key``: the id of its batch, or SINGLE."""
+    """A lane of waiting jobs. ``key``: the id of its batch, or SINGLE for all single requests."""
 
     key: str
     priority: int
@@ -66,12 +66,15 @@ def next_job(now: datetime, blocked_sources: Iterable[int]) -> DuplicationJob | 
 
 
 def upcoming(most: int) -> list[str]:
-    """Return the ids of the first waiting jobs, in the order in which they will probably be dispatched."""
+    """Return the ids of the next jobs, at most ``most``, in the order in which they will probably be dispatched."""
     return list(islice(_merge(lanes(timezone.now()), most), most))
 
 
 def _merge(all_lanes: list[Lane], most: int) -> Iterator[str]:
-    """Job ids from lanes that take turns; the lanes of a lower priority follow when those above are empty."""
+    """Return the ids of jobs from lanes that take turns.
+
+    Lanes of a lower priority follow when those above are empty.
+    """
     for priority in sorted({lane.priority for lane in all_lanes}, reverse=True):
         not_empty = [
             iter(list(lane.waiting().values_list("pk", flat=True)[:most]))

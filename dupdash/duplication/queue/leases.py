@@ -37,7 +37,7 @@ FRESH = Q(lease_until__gte=Now())
 def expired_for_a_while() -> Q:
     """Return the condition for leases that a sweep found expired at least half a lease ago.
 
-    Every running worker has tried to renew its lease since then, so the workers of these leases do not run.
+    Every running worker has tried to renew its lease since then, so the workers of these leases no longer run.
     """
     return Q(lease_expired_seen_at__lt=Now() - timedelta(seconds=settings.LEASE_SECONDS / 2))
 
@@ -57,7 +57,7 @@ class Lease:
 
     @property
     def guard(self) -> dict[str, str]:
-        """The condition under which the holder of this lease may change the job."""
+        """Return the condition under which the holder of this lease may change the job."""
         return {"lease_owner": self.owner}
 
     def renew(self) -> bool:
@@ -72,7 +72,7 @@ class Lease:
     def renewed(self) -> Iterator[None]:
         """Renew the lease from a thread while the ``with`` block runs.
 
-        While the database is down, the thread tries again. Then it finds out whether the lease was lost.
+        While the database is down, the thread keeps trying. Afterwards it knows whether the lease was lost.
         """
         done = threading.Event()
         renewer = threading.Thread(target=self._renew_until, args=(done,), name=f"lease-{self.job_id}", daemon=True)
@@ -97,7 +97,10 @@ class Lease:
 
 
 def claim(job_id: str) -> Lease | None:
-    """Claim a dispatched job; None if another worker has it, or if it is not dispatched any more."""
+    """Claim a dispatched job, and return the lease.
+
+    Returns None if another worker has the job, or it is no longer dispatched.
+    """
     job = DuplicationJob.objects.filter(pk=job_id).first()
     if job is None or job.state != State.QUEUED or job.dispatched_at is None:
         return None

@@ -1,6 +1,6 @@
 """Ends the worker processes when their supervisor has died.
 
-The supervisor alone has the writing end of a pipe. In each process below it, a thread waits on the reading end. When
+Only the supervisor has the write end of a pipe. In each of its child processes, a thread waits on the read end. When
 the supervisor dies, the kernel closes the pipe, and the thread kills its process group. Without this, the workers of a
 killed django-q2 main process go on working (measured: seven of them).
 """
@@ -13,7 +13,7 @@ from django.conf import settings
 
 
 def end_with_supervisor() -> None:
-    """Let this process end with its supervisor. Does nothing in a process that no supervisor started."""
+    """End this process when its supervisor dies. Does nothing in a process that no supervisor started."""
     if not settings.SUPERVISOR_PIPE_FD:
         return
     _start_guard_thread()

@@ -175,7 +175,10 @@ class Supervisor:
             self._request_sweep(now)
 
     def _current_sweep_interval(self, now: float) -> float:
-        """Seconds between two sweeps: fewer while a site makes copies in the background, to notice their end soon."""
+        """Return the seconds between two sweeps.
+
+        They are fewer while a site makes copies in the background, to notice their end soon.
+        """
         if now - self._sweep_interval_read_at >= settings.STATUS_INTERVAL:
             self._sweep_interval_read_at = now
             followed = DuplicationJob.objects.filter(FOLLOWED).exists()
@@ -240,7 +243,10 @@ class Supervisor:
         cluster.start_again_at = time.monotonic() + cluster.restart_pause
 
     def _release(self, *clusters: Cluster, at_fault: bool) -> None:
-        """Take back the jobs of killed processes. ``at_fault``: one of these jobs may have caused the failure."""
+        """Take back the jobs of killed processes.
+
+        ``at_fault``: whether one of these jobs may have caused the failure.
+        """
         try:
             for cluster in clusters:
                 recovery.release_worker_group(cluster.worker_group, at_fault=at_fault)

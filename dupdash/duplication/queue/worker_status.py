@@ -19,7 +19,7 @@ RESTART_SERVICE = "systemctl restart dupdash-worker"
 
 @dataclass(frozen=True)
 class WorkerStatus:
-    """``last_seen_at`` is None if no worker has ever run with this database."""
+    """Whether a worker is running. ``last_seen_at`` is None if no worker has ever run with this database."""
 
     running: bool
     last_seen_at: datetime | None = None
@@ -28,7 +28,7 @@ class WorkerStatus:
 
     @property
     def advice(self) -> str:
-        """What an administrator should do if the worker is not running; "" while it runs."""
+        """Return what an administrator should do if no worker is running; "" while one is running."""
         if self.running:
             return ""
         if self.supervisor_running:
@@ -68,6 +68,9 @@ def _signs_of_the_supervisor() -> list[datetime]:
 
 
 def last_heartbeats() -> list[tuple[str, str, datetime]]:
-    """Cluster, host and last heartbeat of every cluster that has run within a day, also of those that run no more."""
+    """Return the name, host and last heartbeat of every cluster that has run within a day.
+
+    Clusters that no longer run are included.
+    """
     seen = ClusterHeartbeat.objects.filter(at__isnull=False).values_list("cluster", "host")
     return list(seen.annotate(newest=Max("at")).order_by("cluster", "host"))

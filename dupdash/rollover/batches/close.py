@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import Batch, DuplicationJob
+from dupdash.duplication.name_display import in_one_language, isolate
 from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
-from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.notifications.job_mails import can_get_mail, mail
 from dupdash.notifications.safe_text import absolute, one_line
 from dupdash.rollover.batches.hide_sources import note_sources

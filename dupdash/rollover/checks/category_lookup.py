@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dupdash.duplication.name_display import in_one_language
 from dupdash.duplication.request import as_id
-from dupdash.duplication.text_direction import in_one_language
 from dupdash.moodle.records import Category
 
 # The most categories with a similar name that an error message suggests.

@@ -9,6 +9,7 @@ from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.bulk_client import BulkClient
 from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.models import Origin
+from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import (
     Draft,
     DuplicationRequest,
@@ -20,7 +21,6 @@ from dupdash.duplication.request import (
     find_source,
     prepare,
 )
-from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 from dupdash.moodle.records import Course
 from dupdash.rollover.checks.category_lookup import Categories, CategoryNotFound, Place

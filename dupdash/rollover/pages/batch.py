@@ -21,7 +21,7 @@ from dupdash.rollover.batches.hide_sources import hides_sources, is_hiding, sour
 from dupdash.rollover.batches.progress import Totals, current_jobs, share_done, time_left, totals_of
 from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
-from dupdash.rollover.pages.results import results_response
+from dupdash.rollover.pages.results_csv import results_response
 from dupdash.web.decorators import permission_required
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 
 from dupdash.accounts.role_members import possible_assignees
-from dupdash.duplication.display_names import name_of
 from dupdash.duplication.follow_up import NOTE_LONGEST
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.name_display import isolate
+from dupdash.duplication.person_names import name_of
 from dupdash.web.forms.plain_select import PlainSelect
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from django import forms
 
 from dupdash.duplication.candidates import deletable_candidates
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.text_direction import quote_course
+from dupdash.duplication.name_display import quote_course
 
 NOT_MADE = "none"
 ANOTHER = "another"

@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from dupdash.duplication.name_display import in_one_language, isolate
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import in_one_language, isolate
 from dupdash.web.csv_files import Cell
 from dupdash.web.insights import figures
 from dupdash.web.insights.figures import OUTCOMES, WAITS, Copied, Distribution

@@ -14,10 +14,10 @@ from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.name_display import isolate
 from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import RETRYABLE, UNFINISHED, State
-from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.web.job_list.orders import Found, Order

@@ -7,12 +7,12 @@ from django.db import connection
 from django.db.models import Max
 
 from dupdash.accounts.role_members import possible_assignees
-from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.name_display import isolate
+from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.options import OPTIONS
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.states import State
 
 

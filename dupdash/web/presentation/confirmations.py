@@ -8,8 +8,8 @@ from django.utils import timezone
 from dupdash.accounts.access import Action
 from dupdash.duplication.jobs import why_no_retry
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import quote_course
 from dupdash.web.presentation.outcome import partial_course
 
 

@@ -10,8 +10,8 @@ from django.utils.safestring import SafeString
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import RESERVED_BY, Problem
-from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.web.presentation.job_rows import requester_of
 

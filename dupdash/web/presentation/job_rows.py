@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from django.urls import reverse
 
-from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.engine.verification import why_not_verified
 from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.name_display import isolate
+from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
 from dupdash.web.presentation.attempts import attempt_numbers
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.progress_bars import Bar, overall_bar

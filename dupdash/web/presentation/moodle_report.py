@@ -5,7 +5,7 @@ from typing import Any
 
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import module_url
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.name_display import isolate
 from dupdash.web.presentation.preview import KINDS
 
 # The plural label of each kind of content.

@@ -12,8 +12,8 @@ from dupdash.duplication.engine.verification import why_not_verified
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.name_display import isolate
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
 
 
 @dataclass(frozen=True)

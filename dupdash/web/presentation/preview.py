@@ -12,10 +12,10 @@ from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.derived_columns import short_name_key
-from dupdash.duplication.display_names import COMMAND_LINE, name_of
 from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.request import FRONT_PAGE
 from dupdash.duplication.states import UNFINISHED, State

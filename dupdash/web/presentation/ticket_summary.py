@@ -10,8 +10,8 @@ from dupdash.duplication.driver_choice import driver_of_job
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
+from dupdash.duplication.name_display import isolate, plain_line
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate, plain_line
 from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from dupdash.duplication.display_names import COMMAND_LINE, ITSELF, name_of
 from dupdash.duplication.models import JobEvent
+from dupdash.duplication.person_names import COMMAND_LINE, ITSELF, name_of
 
 
 @dataclass(frozen=True)

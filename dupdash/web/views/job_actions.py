@@ -17,9 +17,9 @@ from dupdash.duplication import approval_actions, course_decisions, jobs
 from dupdash.duplication.driver_choice import driver_of_job
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import InvalidRequest
-from dupdash.duplication.text_direction import quote_course
 from dupdash.moodle.errors import MoodleError
 from dupdash.web.decorators import permission_required, with_job
 from dupdash.web.forms.job_actions import DeleteCandidateForm, ReasonForm, SettleForm

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from dupdash.duplication.driver_choice import expected_driver
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.name_display import isolate
 from dupdash.moodle.driver_abilities import Driver
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.presets import PresetForm

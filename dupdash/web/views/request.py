@@ -15,9 +15,9 @@ from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
+from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, find_source, prepare, why_no_course_settings
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import OPTIONS
 from dupdash.web import kept_form

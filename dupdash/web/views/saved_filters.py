@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.name_display import isolate
 from dupdash.web.decorators import permission_required
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.models import NAME_LONGEST, SavedFilter

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-from dupdash.duplication.text_direction import isolate
+from dupdash.duplication.name_display import isolate
 from dupdash.web.decorators import permission_required
 from dupdash.web.forms.tokens import TokenForm
 from dupdash.web.responses import PersonRequest, no_store, see_other

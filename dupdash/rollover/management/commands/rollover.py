@@ -24,7 +24,7 @@ from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.checks.name_conflicts import conflict_message
 from dupdash.rollover.checks.plans import continue_checks
 from dupdash.rollover.models import Level, Plan
-from dupdash.rollover.pages.results import results_lines
+from dupdash.rollover.pages.results_csv import results_lines
 from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.cell_values import UnclearValue, read_moment
 from dupdash.rollover.reading.table import Table, UnreadableFile, read_table

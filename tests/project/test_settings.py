@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.support import PRINT_SETTINGS, ROOT, run
+from tests.project.support import PRINT_SETTINGS, ROOT, run
 
 EXAMPLE = ROOT / ".env.example"
 

@@ -1,4 +1,4 @@
-"""Computes the names of people as pages, mails and files show them."""
+"""Returns the names of people as pages, mails and files show them."""
 
 from typing import TYPE_CHECKING
 

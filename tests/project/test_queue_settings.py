@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dupdash.moodle.client import LONGEST_DELETION
-from tests.scripts.support import PRINT_SETTINGS, run
+from tests.project.support import PRINT_SETTINGS, run
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
 # The settings that a cluster uses: django-q2 adds its own defaults and those of the first cluster.

@@ -1,4 +1,4 @@
-"""Helpers for tests of settings and scripts."""
+"""Helpers for tests that run a program with its own settings."""
 
 import os
 import subprocess

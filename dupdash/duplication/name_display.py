@@ -38,7 +38,7 @@ def isolate(name: object) -> str:
 
 
 def plain_line(text: str) -> str:
-    """Return the text for one line of a plain text file, without control characters and direction overrides.
+    """Return the string as one line of plain text, without control characters and direction overrides.
 
     Keeps the characters that ``isolate`` puts around a name.
     """
@@ -47,5 +47,5 @@ def plain_line(text: str) -> str:
 
 
 def quote_course(fullname: object, shortname: object) -> str:
-    """Return both names of a course for a sentence: “Introduction to Biology” (BIO101)."""
+    """Return both names of a course, to be used in a sentence: “Introduction to Biology” (BIO101)."""
     return f"“{isolate(fullname)}” ({isolate(shortname)})"

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from dupdash.accounts import tokens
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
+from dupdash.duplication.name_display import isolate
 from dupdash.duplication.states import State
-from dupdash.duplication.text_direction import isolate
 from dupdash.moodle import options
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.models import OptionPreset

@@ -2,7 +2,7 @@
 
 from django import template
 
-from dupdash.duplication.text_direction import in_one_language, isolate
+from dupdash.duplication.name_display import in_one_language, isolate
 
 register = template.Library()
 
