@@ -11,6 +11,7 @@ from dupdash.rollover.start_dates import DateRule, Dates
 from dupdash.rollover.target_categories import Target, TargetRule
 from dupdash.web.category_picker import path_of
 from dupdash.web.date_fields import DayField
+from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.models import OptionPreset
 
 # Ten years in weeks.
@@ -23,8 +24,7 @@ class ChooseForm(forms.Form):
 
     def __init__(self, *arguments: Any, known: tuple[Category, ...], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        paths = sorted((path_of(one.id, known), one.id) for one in known)
-        self.fields["category"].choices = [("", "Choose a category"), *((id, path) for path, id in paths)]  # type: ignore[attr-defined]
+        set_choices(self, "category", _category_choices(known))
 
 
 class RulesForm(forms.Form):
@@ -87,7 +87,7 @@ class RulesForm(forms.Form):
     category_find = forms.CharField(required=False, max_length=200, label="Text to find in the path")
     category_replace = forms.CharField(required=False, max_length=200, label="Replace with")
     preset = forms.ModelChoiceField(
-        OptionPreset.objects.none(),
+        OptionPreset.objects.all(),
         required=False,
         label="What is copied",
         empty_label="The default: contents without people",
@@ -95,9 +95,7 @@ class RulesForm(forms.Form):
 
     def __init__(self, *arguments: Any, known: tuple[Category, ...], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.fields["preset"].queryset = OptionPreset.objects.all()  # type: ignore[attr-defined]
-        paths = sorted((path_of(one.id, known), one.id) for one in known)
-        self.fields["target_category"].choices = [("", "Choose a category"), *((id, path) for path, id in paths)]  # type: ignore[attr-defined]
+        set_choices(self, "target_category", _category_choices(known))
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -145,3 +143,8 @@ class RulesForm(forms.Form):
     def chosen_options(self) -> dict[str, int]:
         preset: OptionPreset | None = self.cleaned_data["preset"]
         return {name: name in preset.on if preset else value for name, value in options.defaults().items()}
+
+
+def _category_choices(known: tuple[Category, ...]) -> list[tuple[object, str]]:
+    paths = sorted((path_of(one.id, known), one.id) for one in known)
+    return [("", "Choose a category"), *((id, path) for path, id in paths)]

@@ -37,16 +37,12 @@ class UploadForm(forms.Form):
         required=False, max_length=200, label="Name of the list", help_text="Left empty: the name of the file."
     )
     preset = forms.ModelChoiceField(
-        OptionPreset.objects.none(),
+        OptionPreset.objects.all(),
         required=False,
         label="What is copied",
         empty_label="The default: contents without people",
         help_text="For rows that do not say otherwise.",
     )
-
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
-        self.fields["preset"].queryset = OptionPreset.objects.all()  # type: ignore[attr-defined]
 
     def clean_file(self) -> "UploadedFile[bytes]":
         file: UploadedFile[bytes] = self.cleaned_data["file"]

@@ -10,6 +10,7 @@ from dupdash.duplication.follow_up import NOTE_LONGEST
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.person_names import name_of
+from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.forms.plain_select import PlainSelect
 
 if TYPE_CHECKING:
@@ -36,9 +37,8 @@ class FollowUpForm(forms.Form):
             # A person who has left stays selectable until somebody else is assigned.
             people.append(job.assignee)
         self._people = {str(person.pk): person for person in people}
-        field = self.fields["assignee_id"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
-        field.choices = [("", "Nobody"), *((key, isolate(name_of(person))) for key, person in self._people.items())]
+        named = [(key, isolate(name_of(person))) for key, person in self._people.items()]
+        set_choices(self, "assignee_id", [("", "Nobody"), *named])
 
     @property
     def assignee(self) -> "User | None":

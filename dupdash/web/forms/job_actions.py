@@ -7,6 +7,7 @@ from django import forms
 from dupdash.duplication.candidates import deletable_candidates
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.name_display import quote_course
+from dupdash.web.forms.field_choices import set_choices
 
 NOT_MADE = "none"
 ANOTHER = "another"
@@ -32,12 +33,11 @@ class DeleteCandidateForm(forms.Form):
 
     def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        field = self.fields["course"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
-        field.choices = [
+        courses = [
             (str(course["id"]), f"Course {course['id']}, “{course['fullname']}” ({course['shortname']})")
             for course in deletable_candidates(job)
         ]
+        set_choices(self, "course", courses)
 
 
 class SettleForm(forms.Form):
@@ -63,22 +63,17 @@ class SettleForm(forms.Form):
 
     def __init__(self, *arguments: Any, job: DuplicationJob, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        field = self.fields["course"]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
         likely = list(job.candidates)
         if job.course_id and all(candidate["id"] != job.course_id for candidate in likely):
             likely.insert(0, {"id": job.course_id, "fullname": "its own course", "shortname": "seen before"})
-        field.choices = [
-            *(
-                (
-                    str(candidate["id"]),
-                    f"It is course {candidate['id']}, {quote_course(candidate['fullname'], candidate['shortname'])}",
-                )
-                for candidate in likely
-            ),
-            (ANOTHER, "It is another course"),
-            (NOT_MADE, "No copy was made"),
+        courses = [
+            (
+                str(candidate["id"]),
+                f"It is course {candidate['id']}, {quote_course(candidate['fullname'], candidate['shortname'])}",
+            )
+            for candidate in likely
         ]
+        set_choices(self, "course", [*courses, (ANOTHER, "It is another course"), (NOT_MADE, "No copy was made")])
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -12,6 +12,7 @@ from dupdash.accounts import access
 from dupdash.notifications.models import Preferences
 from dupdash.notifications.preferences import others_topics, own_topics, preferences_of, wants_figures
 from dupdash.notifications.topics import Topic, When
+from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.forms.zones import zone_choices
 
@@ -87,12 +88,8 @@ class PreferencesForm(forms.Form):
         self.initial.setdefault("toasts", self.preferences.toasts)
         self.initial.setdefault("shortcuts", self.preferences.shortcuts)
         self.initial.setdefault("time_zone", self.preferences.time_zone)
-        zones = self.fields["time_zone"]
-        assert isinstance(zones, forms.ChoiceField)  # noqa: S101 - for the type checker
-        zones.choices = [
-            ("", f"My browser’s; {settings.TIME_ZONE} in mails"),
-            *zone_choices(),
-        ]
+        none_chosen = f"My browser’s; {settings.TIME_ZONE} in mails"
+        set_choices(self, "time_zone", [("", none_chosen), *zone_choices()])
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows of the notification table that this person can set."""

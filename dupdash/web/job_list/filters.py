@@ -15,6 +15,7 @@ from dupdash.duplication.request import as_id
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import DayField, end_of, start_of
+from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.job_list import choices
 from dupdash.web.job_list.attention import needing_attention
@@ -127,21 +128,16 @@ class ListForm(forms.Form):
         self._jobs = access.visible_jobs(user)
         own = None if access.sees_all_jobs(user) else self._jobs
         if own is None:
-            self._offer("person", "Anybody", choices.people())
-            self._offer("assignee", "Anybody or nobody", choices.assignees())
+            set_choices(self, "person", [("", "Anybody"), *choices.people()])
+            set_choices(self, "assignee", [("", "Anybody or nobody"), *choices.assignees()])
         else:
             del self.fields["person"], self.fields["assignee"]
-        self._offer("category", "Any category", choices.categories(own))
-        self._offer("option", "Any options", choices.options())
-        self._offer("cause", "Any cause", choices.causes(own))
+        set_choices(self, "category", [("", "Any category"), *choices.categories(own)])
+        set_choices(self, "option", [("", "Any options"), *choices.options()])
+        set_choices(self, "cause", [("", "Any cause"), *choices.causes(own)])
         for offered in self.fields.values():
             if isinstance(offered, forms.ChoiceField):
                 offered.error_messages["invalid_choice"] = "No copy has this value. Choose another one."
-
-    def _offer(self, name: str, every: str, offered: choices.Choices) -> None:
-        field = self.fields[name]
-        assert isinstance(field, forms.ChoiceField)  # noqa: S101 - for the type checker
-        field.choices = [("", every), *offered]
 
     def clean_q(self) -> str:
         text: str = self.cleaned_data["q"]
