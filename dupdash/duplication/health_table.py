@@ -35,3 +35,8 @@ class MoodleHealth(models.Model):
     @classmethod
     def current(cls) -> "MoodleHealth":
         return cls.objects.get_or_create(id=1)[0]
+
+    @classmethod
+    def last_known(cls) -> "MoodleHealth":
+        """Return the row without writing to the database; an unsaved one before the first contact with Moodle."""
+        return cls.objects.filter(id=1).first() or cls()

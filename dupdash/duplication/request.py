@@ -164,7 +164,7 @@ def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
 
     Returns None if it can.
     """
-    health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
+    health = MoodleHealth.last_known()
     reason = options.refusal(chosen, expected_driver(health, visible=visible))
     return [Problem("options", "invalidparameter", reason)] if reason else []
 
@@ -188,7 +188,7 @@ def check_course_settings(draft: Draft, source: Course | None) -> list[Problem]:
     requested = [name for name, value in wanted.items() if value]
     if not requested:
         return []
-    health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
+    health = MoodleHealth.last_known()
     if reason := why_no_course_settings(health, visible=draft.visible):
         return [Problem(requested[0], "invalidparameter", reason)]
     problems = [

@@ -20,9 +20,9 @@ def get_site_info(call: Call) -> dict[str, Any]:
     Features that dupdash does not have are reported as off.
     """
     owner = call.owner
-    moodle = MoodleHealth.objects.filter(pk=1).only("site_name").first()
+    moodle = MoodleHealth.last_known()
     return {
-        "sitename": f"dupdash for {moodle.site_name}" if moodle and moodle.site_name else "dupdash",
+        "sitename": f"dupdash for {moodle.site_name}" if moodle.site_name else "dupdash",
         "username": owner.get_username(),
         "firstname": owner.first_name,
         "lastname": owner.last_name,

@@ -79,7 +79,7 @@ def queue_metrics(now: datetime) -> Iterator[Metric]:
 
 
 def moodle_metrics(now: datetime) -> Iterator[Metric]:
-    health = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
+    health = MoodleHealth.last_known()
     paused = GaugeMetricFamily(
         "dupdash_dispatch_paused", "1 while no job is sent because Moodle cannot be used.", labels=["reason"]
     )

@@ -73,10 +73,10 @@ def check_worker() -> Check:
 
 def check_moodle() -> Check:
     """Report the last known state of Moodle, without a request. It is not required, because jobs wait for it."""
-    health = MoodleHealth.objects.filter(id=1).first()
+    health = MoodleHealth.last_known()
     if not settings.MOODLE_URL:
         return Check("moodle", False, "No Moodle is configured. Set MOODLE_URL and MOODLE_TOKEN.", required=False)
-    if health is None or health.last_response_at is None:
+    if health.last_response_at is None:
         return Check("moodle", False, "Moodle has not answered yet. Run manage.py doctor.", required=False)
     if health.paused_at is not None:
         return Check("moodle", False, f"{health.fault_message} {health.advice}".strip(), required=False)

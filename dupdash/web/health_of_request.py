@@ -9,6 +9,6 @@ def health_of(request: HttpRequest) -> MoodleHealth:
     """Return the stored health; an empty one before the first contact."""
     known: MoodleHealth | None = getattr(request, "_moodle_health", None)
     if known is None:
-        known = MoodleHealth.objects.filter(id=1).first() or MoodleHealth()
+        known = MoodleHealth.last_known()
         request._moodle_health = known  # type: ignore[attr-defined]
     return known
