@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q
 
 from dupdash.duplication.models import Batch, DuplicationJob, JobQuerySet
 from dupdash.duplication.states import State
@@ -88,11 +89,7 @@ def sees_all_jobs(user: "User | AnonymousUser | None") -> bool:
 
 def visible_jobs(user: "User | AnonymousUser | None") -> JobQuerySet:
     """Return the jobs that this person may see. Pages of all other jobs answer 404."""
-    if sees_all_jobs(user):
-        return DuplicationJob.objects.all()
-    if user is None or not user.is_authenticated:
-        return DuplicationJob.objects.none()
-    return DuplicationJob.objects.filter(requester=user)
+    return DuplicationJob.objects.filter(_visible(user))
 
 
 def may_see(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
@@ -107,17 +104,19 @@ def may_roll_over(user: "User | AnonymousUser | None") -> bool:
 
 def visible_batches(user: "User | AnonymousUser | None") -> "QuerySet[Batch]":
     """Return the batches that this person may see. Pages of all other batches answer 404."""
+    return Batch.objects.filter(_visible(user))
+
+
+def _visible(user: "User | AnonymousUser | None") -> Q:
+    """Return the condition for the jobs and batches that this person may see: all, their own, or none."""
     if sees_all_jobs(user):
-        return Batch.objects.all()
-    if user is None or not user.is_authenticated:
-        return Batch.objects.none()
-    return Batch.objects.filter(requester=user)
+        return Q()
+    return Q(requester=user) if user is not None and user.is_authenticated else Q(pk__in=())
 
 
 def may_manage_batch(user: "User | AnonymousUser | None", batch: Batch) -> bool:
     """Return whether this person may pause, resume and cancel a batch: administrators any batch, faculty their own."""
-    own = user is not None and user.is_authenticated and batch.requester_id == user.pk
-    return is_administrator(user) or (own and Role.FACULTY in roles(user))
+    return is_administrator(user) or _own_as_faculty(user, batch)
 
 
 def require_batch_manager(user: "User | AnonymousUser | None", batch: Batch) -> None:
@@ -139,12 +138,12 @@ def needs_approval(user: "User | AnonymousUser | None") -> bool:
     return not is_administrator(user) and settings.FACULTY_NEEDS_APPROVAL
 
 
-def _is_own(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
-    return user is not None and user.is_authenticated and job.requester_id == user.pk
+def _is_own(user: "User | AnonymousUser | None", requested: DuplicationJob | Batch) -> bool:
+    return user is not None and user.is_authenticated and requested.requester_id == user.pk
 
 
-def _own_as_faculty(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
-    return Role.FACULTY in roles(user) and _is_own(user, job)
+def _own_as_faculty(user: "User | AnonymousUser | None", requested: DuplicationJob | Batch) -> bool:
+    return Role.FACULTY in roles(user) and _is_own(user, requested)
 
 
 def _help_desk(user: "User | AnonymousUser | None", job: DuplicationJob) -> bool:
