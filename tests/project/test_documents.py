@@ -1,4 +1,4 @@
-"""Tests that the links in the documents have targets."""
+"""Tests the documents: each link has a target, and prose is wrapped."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "moodle_plugin" / "local_asyncduplicate" / "README.md",
 ]
+PROSE_WIDTH = 120
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -26,3 +27,11 @@ def test_each_linked_test_has_its_name_in_the_link(document: str) -> None:
     tests = [(label, Path(target).stem) for label, target in links if target.endswith(".py")]
     assert tests
     assert [link for link in tests if link[0] != link[1]] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
+def test_prose_is_wrapped(document: Path) -> None:
+    """Tables and images may have long lines, because Markdown cannot wrap them."""
+    lines = enumerate(document.read_text().splitlines(), start=1)
+    unwrapped = [number for number, line in lines if len(line) > PROSE_WIDTH and line.lstrip()[0] not in "|!"]
+    assert unwrapped == []
