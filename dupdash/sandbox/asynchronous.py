@@ -10,7 +10,8 @@ import secrets
 import threading
 from dataclasses import dataclass
 
-from dupdash.sandbox.duplication import Copies, Copy, Mishaps
+from dupdash.sandbox.copies import Copies
+from dupdash.sandbox.duplication import Copy, Mishaps
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.timing import BACKUP, CONTENT, HIDDEN, NEWBORN, SHARES, STEPS, Pace, Stopped
 

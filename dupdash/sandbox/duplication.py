@@ -12,24 +12,13 @@ Each copy runs in a thread, like a PHP process in Moodle: it continues after the
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dupdash.sandbox.call_counter import Calls
-from dupdash.sandbox.errors import (
-    MoodleError,
-    missing_record,
-    restore_capability_missing,
-    stored_file_not_created,
-    write_failed,
-)
+from dupdash.sandbox.errors import MoodleError, missing_record, stored_file_not_created, write_failed
 from dupdash.sandbox.records import DEFAULT_ENROLMENT_METHODS, CopyRequest, Course, Section
-from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import (
     BACKUP,
     CONTENT,
@@ -38,13 +27,14 @@ from dupdash.sandbox.timing import (
     NEWBORN_SECONDS,
     RENAMED,
     SHARES,
-    Gates,
-    Pace,
     Stopped,
     crowding,
     seconds_for,
 )
 from dupdash.sandbox.validation import context_id, temporary_names
+
+if TYPE_CHECKING:
+    from dupdash.sandbox.copies import Copies
 
 # The value of "enrolments" with which enrolment methods are copied even without people.
 ENROLMENTS_ALWAYS = 2
@@ -148,11 +138,13 @@ class Copy(threading.Thread):
         # Only the width of the columns limits the lengths (measured: dmlwriteexception).
         if len(self.request.fullname) > 254 or len(self.request.shortname) > 255:
             raise write_failed()
-        # A restore by a person creates the course with other names, which no client looks up.
-        add = self._state.add if self.by_hand else self._state.add_newborn
-        self.courseid = add(**self._first_columns()).id
+        self.courseid = self._add(self._first_columns()).id
         if not self.by_hand:
             self._copies.calls.count(self._copies.calls.created, self.request.shortname)
+
+    def _add(self, columns: dict[str, Any]) -> Course:
+        # A restore by a person creates the course with other names, which no client looks up.
+        return self._state.add(**columns) if self.by_hand else self._state.add_newborn(**columns)
 
     def _first_columns(self) -> dict[str, Any]:
         """Return the columns of the hidden row. It has no start date yet (measured)."""
@@ -274,93 +266,3 @@ class Copy(threading.Thread):
             self._copies.gates.leave(step)
             raise self._mishaps.error or Killed
         self._pace.wait(seconds)
-
-
-class Copies:
-    """All running copies, and the state that they share."""
-
-    def __init__(self, state: State, pace: Pace, collision_window: float, seed: str) -> None:
-        self.state = state
-        self.pace = pace
-        self.gates = Gates(pace.stopping)
-        self.calls = Calls()
-        # The share of a backup's duration in which its file is written. ``Sandbox`` defines the default.
-        self.collision_window = collision_window
-        self._writing: set[int] = set()
-        self._running: list[Copy] = []
-        self._changed = threading.Condition()
-        self._random = random.Random(seed)  # noqa: S311 - nothing secret
-
-    def start(self, request: CopyRequest, source: Course, mishaps: Mishaps = NOTHING_WRONG) -> Copy:
-        copy = Copy(self, request, source, mishaps)
-        self.launch(copy)
-        return copy
-
-    def start_by_hand(self, source: Course, categoryid: int) -> Copy:
-        """Start a restore as a person does on Moodle's pages: the copy keeps its temporary names."""
-        fullname, shortname = temporary_names(self.state, source, None)
-        request = CopyRequest(source.id, fullname, shortname, categoryid)
-        copy = Copy(self, request, source, NOTHING_WRONG, by_hand=True)
-        self.launch(copy)
-        return copy
-
-    def launch(self, copy: Copy) -> None:
-        if not copy.by_hand:
-            self.calls.count(self.calls.started, copy.request.shortname)
-        with self._changed:
-            self._running.append(copy)
-            self.calls.count_running(sum(not running.by_hand for running in self._running))
-        copy.start()
-
-    def forget(self, copy: Copy) -> None:
-        with self._changed:
-            self._running.remove(copy)
-            self._changed.notify_all()
-
-    def announce(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def running(self) -> int:
-        return len(self._running)
-
-    def all(self) -> list[Copy]:
-        with self._changed:
-            return list(self._running)
-
-    def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait for ``condition``, which is checked whenever a copy enters a step or ends. Returns whether it holds."""
-        with self._changed:
-            return self._changed.wait_for(condition, timeout)
-
-    def look_up(self, courses: Iterable[Course], shortname: str | None = None) -> None:
-        """Report that a request reads these courses or searches for a short name, which can break running copies."""
-        for course in courses:
-            if self.state.touch(course.id):
-                self.calls.count(self.calls.disturbed, course.requested)
-        if shortname is not None and any(
-            copy.request.shortname.casefold() == shortname.casefold() and not copy.by_hand for copy in self.all()
-        ):
-            self.calls.count(self.calls.watched, shortname)
-
-    def disturbance(self) -> MoodleError:
-        """Return one of the two errors with which a restore fails after a lookup (measured)."""
-        with self._changed:
-            return self._random.choice((write_failed(), restore_capability_missing()))
-
-    def jitter(self) -> float:
-        with self._changed:
-            return self._random.uniform(0.9, 1.1)
-
-    @contextmanager
-    def writing(self, sourceid: int) -> Iterator[None]:
-        """Write ``backup.mbz`` in the source's file area. Two backups of one source that write at once collide."""
-        with self._changed:
-            if sourceid in self._writing:
-                raise stored_file_not_created(context_id(sourceid))
-            self._writing.add(sourceid)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._writing.discard(sourceid)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dupdash.sandbox.asynchronous import Duplications
-from dupdash.sandbox.duplication import Copies
+from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.faults import Faults
 from dupdash.sandbox.plugin import PluginDuplications
 from dupdash.sandbox.records import Course

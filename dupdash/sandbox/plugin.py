@@ -1,8 +1,7 @@
-"""Simulates duplications as the Moodle plugin of this project makes them (``--native``).
+"""Simulates the duplications of the Moodle plugin of this project (``--native``).
 
-Each duplication has a row and a task in Moodle's queue. A simulated cron runs the tasks and can be stopped. The copy is
-hidden and has its final names until it is complete. A failed copy is removed. A clean-up task finds the rows of
-processes that were killed, and removes their copies in the same way.
+Each duplication has a row and a task in Moodle's queue. A simulated cron runs the tasks and can be stopped. A clean-up
+task finds the rows of processes that were killed, and removes their copies.
 """
 
 from __future__ import annotations
@@ -24,11 +23,13 @@ from dupdash.sandbox.asynchronous import (
     Progress,
     overall_progress,
 )
-from dupdash.sandbox.duplication import Copies, Copy, Killed, Mishaps
-from dupdash.sandbox.errors import MoodleError, invalid_parameter, stored_file_not_created, write_failed
+from dupdash.sandbox.copies import Copies
+from dupdash.sandbox.copy_report import report_on
+from dupdash.sandbox.duplication import Mishaps
+from dupdash.sandbox.errors import invalid_parameter
+from dupdash.sandbox.plugin_copy import PluginCopy
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.timing import BACKUP, SHARES, Pace, Stopped
-from dupdash.sandbox.validation import context_id
+from dupdash.sandbox.timing import Pace, Stopped
 
 # The clean-up task runs every minute.
 REAPED_AFTER = 60.0
@@ -36,75 +37,6 @@ REAPED_AFTER = 60.0
 POLL_SECONDS = 0.05
 
 STATUS = {"queued": AWAITING, "running": EXECUTING, "succeeded": FINISHED_OK}
-
-
-class Cancelled(Exception):
-    """The copy was cancelled. It notices this when it next reports its progress."""
-
-
-class PluginCopy(Copy):
-    """A copy that has its final names from the start, is hidden until it is complete, and is removed if it fails."""
-
-    cancelled = False
-
-    def __init__(self, copies: Copies, request: CopyRequest, source: Course, mishaps: Mishaps) -> None:
-        super().__init__(copies, request, source, mishaps)
-        self.stop_it = threading.Event()
-
-    def run(self) -> None:
-        try:
-            self._back_up()
-            self._restore()
-        except MoodleError as error:
-            self.remove()
-            self.error = error
-        except Cancelled:
-            self.remove()
-            self.cancelled = True
-        except (Killed, Stopped):
-            self.killed = True
-        finally:
-            self._copies.forget(self)
-            self.ended.set()
-
-    def remove(self) -> None:
-        if self.courseid is not None:
-            self._state.delete(self.courseid)
-            self.courseid = None
-
-    def _back_up(self) -> None:
-        """Make the backup. Its file has a unique name, so two backups of one source never collide."""
-        self._enter(BACKUP)
-        self._spend(BACKUP, SHARES[BACKUP])
-        self._leave(BACKUP)
-        if self._mishaps.collides:
-            raise stored_file_not_created(context_id(self.source.id))
-
-    def _create_row(self) -> None:
-        if len(self.request.fullname) > 254 or len(self.request.shortname) > 255:
-            raise write_failed()
-        self.courseid = self._state.add(**self._first_columns()).id
-        self._copies.calls.count(self._copies.calls.created, self.request.shortname)
-
-    def _make_context(self) -> None:
-        """Do nothing, because the plugin creates the context in the same transaction as the course."""
-
-    def _rename_after_source(self) -> None:
-        """Take over the settings of the source, but not its names: the copy already has its final names."""
-        self._change(**self._columns_of_source())
-
-    def _leave(self, step: str) -> None:
-        super()._leave(step)
-        self._notice_cancellation()
-
-    def _spend(self, step: str, share: float) -> None:
-        self._notice_cancellation()
-        super()._spend(step, share)
-        self._notice_cancellation()
-
-    def _notice_cancellation(self) -> None:
-        if self.stop_it.is_set():
-            raise Cancelled
 
 
 @dataclass
@@ -288,7 +220,7 @@ class PluginDuplications:
                 self._end(row, "failed", copy.error.errorcode or "Error", copy.error.message)
             else:
                 row.courseid, row.phase, row.progress = copy.courseid, PHASE_RESTORE, 1.0
-                row.report = _report(row, self._copies.state.course(copy.courseid or 0))
+                row.report = report_on(row.source, self._copies.state.course(copy.courseid or 0))
                 self._end(row, "succeeded")
 
     def _reap(self, row: Row, copy: PluginCopy) -> None:
@@ -312,54 +244,3 @@ class PluginDuplications:
         row.state, row.failurecode, row.failuremessage = state, code, message
         row.timemodified = row.timefinished = int(time.time())
         self._changed.notify_all()
-
-
-def _report(row: Row, copy: Course | None) -> dict[str, Any] | None:
-    """Return the report on a copy: old and new ids, what was not copied, and what still links to the source."""
-    if copy is None:
-        return None
-    source = row.source
-    pairs = list(zip(source.modules, copy.modules, strict=False))
-    return {
-        "sourcecourseid": source.id,
-        "courseid": copy.id,
-        "activities": [
-            {
-                "modname": old.modname,
-                "oldcmid": old.id,
-                "newcmid": new.id,
-                "oldinstance": old.id - 600,
-                "newinstance": new.id - 600,
-            }
-            for old, new in pairs
-        ],
-        "missing": _missing(source, copy),
-        "pointing": [
-            {
-                "kind": "link",
-                "cmid": new.id,
-                "modname": new.modname,
-                "name": new.name,
-                "where": "url.externalurl",
-                "url": f"/course/view.php?id={source.id}",
-            }
-            for old, new in [pair for pair in pairs if pair[0].modname == "url"][:1]
-        ],
-    }
-
-
-def _missing(source: Course, copy: Course) -> list[dict[str, Any]]:
-    counts = [("sections", "", len(source.sections), len(copy.sections))]
-    for modname in sorted({module.modname for module in source.modules}):
-        there = [sum(module.modname == modname for module in course.modules) for course in (source, copy)]
-        counts.append(("activities", modname, *there))  # type: ignore[arg-type]
-    for method in source.enrolment_methods:
-        counts.append(("enrolmentmethods", method, 1, int(method in copy.enrolment_methods)))
-    counts.append(("enrolledusers", "", len(source.enrolled), len(copy.enrolled)))
-    counts.append(("roles", "editingteacher", len(source.teachers), len(copy.teachers)))
-    counts.append(("roles", "student", len(source.students), len(copy.students)))
-    return [
-        {"kind": kind, "name": name, "source": before, "copy": after}
-        for kind, name, before, after in counts
-        if after < before
-    ]

@@ -18,7 +18,7 @@ from dupdash.sandbox.accounts import ADMIN_TOKEN
 from dupdash.sandbox.asynchronous import Duplications
 from dupdash.sandbox.control import PATH as CONTROL
 from dupdash.sandbox.control import serve_control
-from dupdash.sandbox.duplication import Copies
+from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.faults import Faults
 from dupdash.sandbox.http_messages import Request, Reset, Response
 from dupdash.sandbox.http_server import Listener

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from dupdash.sandbox.duplication import Copies
+from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.errors import MoodleError
 from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
