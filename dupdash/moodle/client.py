@@ -8,7 +8,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self, TypeVar
 
 import requests
@@ -116,9 +115,7 @@ class MoodleClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -285,11 +282,12 @@ class MoodleClient:
             "visible": int(visible),
             "options": to_wire(options, SYNCHRONOUS),
         }
-        function = "core_course_duplicate_course"
-        return self._parsed(
-            function,
-            self._transport.send_once(function, parameters, self._duplication_timeouts, duplicating=True),
-            lambda answer, _: parsing.duplicated(answer, source_id=source_id, shortname=shortname),
+        return self._send_once(
+            "core_course_duplicate_course",
+            parameters,
+            lambda answer: parsing.duplicated(answer, source_id=source_id, shortname=shortname),
+            self._duplication_timeouts,
+            duplicating=True,
         )
 
     def async_duplicate_course(
@@ -316,11 +314,7 @@ class MoodleClient:
             **(_details_to_wire(details) if details else {}),
         }
         function = "core_course_async_duplicate_course"
-        return self._parsed(
-            function,
-            self._transport.send_once(function, parameters, self._read_timeouts, duplicating=True),
-            lambda answer, _: parsing.duplicate_id(answer),
-        )
+        return self._send_once(function, parameters, parsing.duplicate_id, self._read_timeouts, duplicating=True)
 
     def async_cancel(self, duplicate_id: str) -> str:
         """Have the site cancel a duplication, and return its state. Repeating it changes nothing.
@@ -328,11 +322,7 @@ class MoodleClient:
         Another dupdash and the Moodle plugin of this project offer this function.
         """
         function = "core_course_async_duplicate_course_cancel"
-        return self._parsed(
-            function,
-            self._transport.send_once(function, {"duplicateid": duplicate_id}, self._read_timeouts),
-            lambda answer, _: parsing.cancelled_state(answer),
-        )
+        return self._send_once(function, {"duplicateid": duplicate_id}, parsing.cancelled_state, self._read_timeouts)
 
     def update_course(self, course_id: int, changes: Mapping[str, int | str]) -> None:
         """Change settings of a course, by their names in Moodle ("startdate", "idnumber"). Repeating it is harmless.
@@ -340,12 +330,8 @@ class MoodleClient:
         Raises Refused if the account may not do it or Moodle does not accept a value.
         """
         function = "core_course_update_courses"
-        warnings = self._parsed(
-            function,
-            self._transport.send_once(function, {"courses": [{"id": course_id, **changes}]}, self._read_timeouts),
-            lambda answer, _: parsing.course_warnings(answer),
-        )
-        for warning in warnings:
+        changed = {"courses": [{"id": course_id, **changes}]}
+        for warning in self._send_once(function, changed, parsing.course_warnings, self._read_timeouts):
             raise Refused(warning.message, errorcode=warning.warningcode, function=function)
 
     def delete_course(self, course_id: int) -> bool:
@@ -354,12 +340,8 @@ class MoodleClient:
         Raises Refused if the account may not delete it, and UnknownRefusal if Moodle stopped while it was deleting.
         """
         function = "core_course_delete_courses"
-        warnings = self._parsed(
-            function,
-            self._transport.send_once(function, {"courseids": [course_id]}, self._deletion_timeouts),
-            lambda answer, _: parsing.course_warnings(answer),
-        )
-        for warning in warnings:
+        deleted = {"courseids": [course_id]}
+        for warning in self._send_once(function, deleted, parsing.course_warnings, self._deletion_timeouts):
             if warning.warningcode == "unknowncourseidnumber":
                 return False
             # Moodle checks this permission before it deletes anything. Every other warning comes from the deletion.
@@ -385,6 +367,21 @@ class MoodleClient:
                 function, {**parameters, **RAW_NAMES}, self._read_timeouts, retries=self._read_retries
             ),
             parse,
+        )
+
+    def _send_once(
+        self,
+        function: str,
+        parameters: Mapping[str, Parameter],
+        parse: Callable[[object], T],
+        timeouts: Timeouts,
+        *,
+        duplicating: bool = False,
+    ) -> T:
+        return self._parsed(
+            function,
+            self._transport.send_once(function, parameters, timeouts, duplicating=duplicating),
+            lambda answer, _: parse(answer),
         )
 
     def _parsed(self, function: str, answer: object, parse: Parser[T]) -> T:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import AbstractContextManager
-from types import TracebackType
 
 from dupdash.sandbox.accounts import ADMIN_TOKEN
 from dupdash.sandbox.asynchronous import Duplications
@@ -85,9 +84,7 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
