@@ -131,12 +131,17 @@ def fail(
         State.FAILED,
         kind="failed",
         reason=reason or f"Moodle refused to make this copy: {message_or_code(code, message)}",
-        data={"errorcode": code, "message": message, **(asdict(raw_error) if raw_error else {}), **(data or {})},
+        data={**data_of_error(code, message, raw_error), **(data or {})},
         guard=guard,
         failure_code=code[:100],
         failure_message=message,
         **changes,
     )
+
+
+def data_of_error(code: str, message: str, raw_error: RawError | None) -> dict[str, Any]:
+    """Return the data of an event that reports an error. Moodle's own words replace those of dupdash."""
+    return {"errorcode": code, "message": message, **(asdict(raw_error) if raw_error else {})}
 
 
 def cancel_unsent(job: DuplicationJob, *, guard: Guard = None) -> None:

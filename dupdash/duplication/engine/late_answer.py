@@ -11,7 +11,7 @@ from dupdash.duplication.drivers.answers import changes_from_answer
 from dupdash.duplication.drivers.copy_tracker import apply_answer
 from dupdash.duplication.drivers.lookup import evidence_of
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.engine.completion import cancel_unsent, fail
+from dupdash.duplication.engine.completion import cancel_unsent, data_of_error, fail
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
@@ -77,7 +77,7 @@ def _record_error(job: DuplicationJob, code: str, message: str, raw_error: RawEr
         job,
         kind="late_answer",
         reason=f"Moodle's answer arrived late. It is an error: {message_or_code(code, message)}",
-        data={"errorcode": code, "message": message, **(asdict(raw_error) if raw_error else {})},
+        data=data_of_error(code, message, raw_error),
         request_error=code[:100],
         moodle_error=asdict(raw_error) if raw_error else None,
         moodle_done_at=timezone.now(),

@@ -1,7 +1,6 @@
 """Records the outcome of an attempt as a transition of its job."""
 
 import logging
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +14,7 @@ from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.engine.completion import (
     cancel_unsent,
     columns_before_sending,
+    data_of_error,
     fail,
     finish,
     retry_delay,
@@ -131,12 +131,8 @@ def _wait_for_site(job: DuplicationJob, lease: Lease, outage: MoodleError) -> No
     )
 
 
-def _event_data(error: MoodleError) -> dict[str, str]:
-    return {
-        "errorcode": error.errorcode,
-        "message": error.message,
-        **(asdict(error.raw_error) if error.raw_error else {}),
-    }
+def _event_data(error: MoodleError) -> dict[str, Any]:
+    return data_of_error(error.errorcode, error.message, error.raw_error)
 
 
 def _wait_for_configuration(job: DuplicationJob, lease: Lease, fault: ConfigurationFault) -> None:
@@ -189,7 +185,7 @@ def _back_to_queue(
     *,
     kind: str,
     reason: str,
-    data: dict[str, str] | None = None,
+    data: dict[str, Any] | None = None,
     **changes: Any,
 ) -> None:
     """Return a job for which Moodle started nothing to the queue. The job then counts as not sent."""
