@@ -122,13 +122,12 @@ class NoTrustworthyAnswer(MayHaveStarted):
         self,
         message: str = "",
         *,
-        errorcode: str = "",
         function: str = "",
         detail: str = "",
         timed_out: bool = False,
         intermediary: bool = False,
     ) -> None:
-        super().__init__(message or detail, errorcode=errorcode, function=function)
+        super().__init__(message or detail, function=function)
         self.detail = detail or message
         self.timed_out = timed_out
         self.intermediary = intermediary

@@ -37,11 +37,11 @@ class Bars:
     phases: tuple[Bar, Bar]
 
 
-def bars(job: DuplicationJob, reached: Progress | None = None) -> Bars | None:
+def bars(job: DuplicationJob) -> Bars | None:
     """Return the bars of a job page, or None for a job that was not started or whose outcome is unclear."""
     if job.state == State.UNRESOLVED or (job.sent_at is None and job.state != State.RUNNING):
         return None
-    reached = reached or progress(job)
+    reached = progress(job)
     overall = None if job.is_terminal and job.state != State.SUCCEEDED else overall_bar(job, reached)
     return Bars(overall, (_backup_bar(job, reached), _restore_bar(job, reached)))
 
