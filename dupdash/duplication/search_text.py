@@ -13,8 +13,10 @@ _QUOTES = str.maketrans({**dict.fromkeys("‘’‚‛′´`", "'"), **dict.from
 
 
 def fold_text(text: str) -> str:
-    """Return the folded string: "Müller" becomes equal to "MULLER", and both ways to write "ü" in Unicode become
-    equal."""
+    """Return the folded string: "Müller" becomes equal to "MULLER".
+
+    The two ways in which Unicode writes "ü" become equal, too.
+    """
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_QUOTES)
     return "".join(sign for sign in decomposed if unicodedata.category(sign) != "Mn")[:LONGEST]
 

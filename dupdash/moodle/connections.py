@@ -1,11 +1,11 @@
-"""Makes HTTP connections that distinguish "nothing was sent" from "the answer was lost" and limit the whole answer.
+"""Makes HTTP connections that tell whether a request was sent, and limit the time of the whole answer.
 
 They add two things to requests and urllib3:
 
 - A failure before the connection is established (in the proxy's tunnel or the TLS handshake, too) raises
   ``NewConnectionError``: nothing was sent. urllib3 raises the same error for a failed handshake and for a lost answer.
 - The read timeout counts for the whole answer. In requests it counts for each packet, so that a server which sends one
-  byte at a time can hold its reader for ever.
+  byte at a time can block its reader for ever.
 """
 
 import http.client
@@ -27,7 +27,7 @@ CERTIFICATE_ERRORS = (ssl.SSLCertVerificationError, CertificateError)
 
 
 class _DeadlineReader(io.RawIOBase):
-    """Reads from a socket until the deadline of the whole answer."""
+    """Reads from a socket until the deadline, which limits the whole answer."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
         self._raw = raw

@@ -1,6 +1,6 @@
-"""The drivers that make copies through the web services of a site, and what each of them can do.
+"""Defines the drivers that make copies through the web services of a site, and what each of them can do.
 
-What a driver does with the ten options is listed in ``options``.
+``options.py`` lists what each driver does with the ten options.
 """
 
 from collections.abc import Mapping
@@ -53,5 +53,8 @@ ABILITIES: Mapping[Driver, Abilities] = {
 
 
 def abilities(driver: str) -> Abilities:
-    """Return the abilities of the driver of a job; of the synchronous one for a job that has none yet."""
+    """Return the abilities of a job's driver.
+
+    For a job that has no driver yet, they are those of the synchronous driver.
+    """
     return next((can for name, can in ABILITIES.items() if name == driver), _ONE_CALL)

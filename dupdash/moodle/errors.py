@@ -35,7 +35,7 @@ class RawError:
 class MoodleError(Exception):
     """Moodle did not give what was asked for.
 
-    ``message``: Moodle's own message if it sent one, otherwise ours. It never holds the token.
+    ``message``: Moodle's own message if it sent one, otherwise a sentence of dupdash. It never contains the token.
     ``errorcode``: Moodle's error code, or "".
     ``function``: the web service function that was called, or "".
     ``may_have_started``: whether Moodle may have done something because of the request.
@@ -102,7 +102,7 @@ class TryAgain(NothingStarted):
 
 
 class MayHaveStarted(MoodleError):
-    """Moodle may have done what was asked for, or a part of it. Look it up; never simply send the request again."""
+    """Moodle may have done all or a part of what was asked for. Look it up; never simply send the request again."""
 
     may_have_started = True
 
@@ -226,8 +226,8 @@ INTERMEDIARY = "A proxy, a firewall or a web server"
 def refusal(function: str, errorcode: str, message: str, *, duplicating: bool = False) -> MoodleError:
     """Return the error for an answer with this ``errorcode`` and ``message``.
 
-    ``duplicating``: the request was one that makes a course. Then ``invalidrecord`` proves that nothing started only if
-    it names no record that Moodle looks up later, in the middle of a restore.
+    ``duplicating``: whether the request was to copy a course. If so, ``invalidrecord`` proves that nothing started only
+    if it names no record that Moodle looks up later, in the middle of a restore.
     """
     kind = (ERRORCODES | OF_ANOTHER_DUPDASH).get(errorcode, UnknownRefusal)
     if duplicating and errorcode == "invalidrecord" and _names_another_table(message):

@@ -34,7 +34,7 @@ def is_accepted(name: str) -> bool:
 
 
 def _holds_only(tags: re.Pattern[str], name: str) -> bool:
-    """Return whether ``name`` has no tags but these, and each of them is opened before it is closed.
+    """Return whether ``name`` contains no other tags than ``tags``, and each of them is opened before it is closed.
 
     A "<" before white space is text, unless a ">" follows it somewhere.
     """
@@ -47,7 +47,10 @@ def _holds_only(tags: re.Pattern[str], name: str) -> bool:
 
 
 def in_language(name: str, language: str) -> str:
-    """Return the name in this language. If it does not have the language, the first that it has."""
+    """Return the name in this language.
+
+    If it has no text in this language, return its text in the language "other", or else in its first language.
+    """
     blocks = list(_BLOCK.finditer(name))
     if not blocks:
         return name

@@ -69,7 +69,7 @@ def network_error(
 
 
 def too_slow(read_timeout: float, function: str) -> NoTrustworthyAnswer:
-    """Return the error of an answer that was not complete in time."""
+    """Return the error for an answer that was not complete in time."""
     words = f"no complete answer within {read_timeout:g} seconds"
     return NoTrustworthyAnswer(words, function=function, timed_out=True)
 
@@ -77,7 +77,7 @@ def too_slow(read_timeout: float, function: str) -> NoTrustworthyAnswer:
 def causes_of(error: BaseException) -> Iterator[BaseException]:
     """Return ``error`` and the errors that caused it.
 
-    ``__context__`` is ignored: it may be an error of another request that the caller is just handling.
+    ``__context__`` is ignored: it may be an error of another request that the caller is handling at the moment.
     """
     seen: set[int] = set()
     pending: list[object] = [error]

@@ -1,7 +1,7 @@
 """The ten duplication options: their labels, what each driver sends for them, and their effect on the copy.
 
-Only this module lists them. Names, defaults and order are those of Moodle's ``core_course_duplicate_course`` and of the
-proposed ``core_course_async_duplicate_course``.
+No other module lists them. Their names, defaults and order are those of Moodle's ``core_course_duplicate_course`` and
+of the proposed ``core_course_async_duplicate_course``.
 
 A stock Moodle (the synchronous driver) accepts nine of them. It answers ``setting_by_name_not_found`` to
 ``enrolments``: there the enrolment methods are always copied with the people, and never without them (measured on
@@ -83,7 +83,7 @@ class DuplicationOption:
 
     @property
     def carries_user_data(self) -> bool:
-        """Whether the copy contains personal data if this option is on. A value above ON needs no people."""
+        """Whether the copy contains personal data if this option is on. With a value above ON it contains none."""
         return PEOPLE in (self.name, *self.needs)
 
 
@@ -248,7 +248,7 @@ BY_NAME: Mapping[str, DuplicationOption] = {option.name: option for option in OP
 
 
 def user_data(chosen: Mapping[str, int]) -> tuple[DuplicationOption, ...]:
-    """Return the chosen options by which a copy holds people's data."""
+    """Return those of the chosen options that put personal data into the copy."""
     return tuple(option for option in OPTIONS if option.carries_user_data and chosen.get(option.name) == ON)
 
 
@@ -258,14 +258,20 @@ def defaults() -> dict[str, bool]:
 
 
 def parse_value(name: str, text: str) -> int | None:
-    """Return the value of an option from a text. None if the option does not exist or does not have this value."""
+    """Return the value that ``text`` gives this option.
+
+    None if there is no such option, or it cannot have this value.
+    """
     if name not in BY_NAME:
         return None
     return next((as_stored(value) for value in BY_NAME[name].values if text == str(value)), None)
 
 
 def from_form(fields: Mapping[str, str]) -> dict[str, int]:
-    """Read all ten options from the fields of a form. A form omits a switch that is off; one that is on means 1."""
+    """Return the values of all ten options from the fields of a form.
+
+    A form omits a switch that is off. A switch that is on means 1.
+    """
     return {
         option.name: as_stored(ON) if (value := parse_value(option.name, fields[option.name])) is None else value
         for option in OPTIONS
@@ -306,7 +312,10 @@ def _effect(behaviour: Behaviour, value: int, needs_are_on: bool) -> Effect:
 
 
 def refusal(chosen: Mapping[str, int], driver: Driver) -> str:
-    """Return why this driver cannot make a copy with these options, with the name of each such option; "" if it can."""
+    """Return why this driver cannot make a copy with these options, in a sentence for each such option.
+
+    Returns "" if it can.
+    """
     return " ".join(
         f"{one.option.label} ({one.option.name}): {one.effect.refusal}"
         for one in effects(chosen, driver)
@@ -317,8 +326,8 @@ def refusal(chosen: Mapping[str, int], driver: Driver) -> str:
 def to_wire(chosen: Mapping[str, int], driver: Driver) -> list[WireOption]:
     """Return the options that the driver sends to Moodle: every option of its service, with 0 for one without effect.
 
-    ``users`` must always be sent: if it is missing, Moodle copies everybody. Raises UnsupportedOptions if the site
-    cannot do this, and ValueError for an unknown option.
+    ``users`` is always sent, because Moodle copies everybody without it. Raises UnsupportedOptions if the site cannot
+    make a copy with these options, and ValueError for an unknown option.
     """
     if reason := refusal(chosen, driver):
         raise UnsupportedOptions(reason)

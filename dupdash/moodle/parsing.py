@@ -1,9 +1,9 @@
 """Reads the decoded JSON of Moodle's answers into records.
 
-Unknown keys are ignored, numbers may arrive as text, null counts as missing (``storable_json`` removes it). A missing
-or wrong value raises :class:`UnexpectedAnswer`, whose text names the place and never quotes the value. In lists to
-choose from (``readable``) unreadable items are left out and described in ``left_out``. The shapes were measured on
-Moodle 4.5.6.
+Unknown keys are ignored, numbers may arrive as strings, and null counts as missing (``storable_json`` removes it). A
+missing or wrong value raises :class:`UnexpectedAnswer`, whose message names the place and never quotes the value. In
+lists from which people choose (``readable``), unreadable items are left out and described in ``left_out``. The shapes
+of the answers were captured from Moodle 4.5.6.
 """
 
 from collections.abc import Callable
@@ -46,7 +46,10 @@ def read(value: object, record: type[T]) -> T:
 
 
 def readable(value: object, read_one: Callable[[object], T], left_out: list[str]) -> tuple[T, ...]:
-    """Return the items of a list that can be read. Raises UnexpectedAnswer if there are items and none can be read."""
+    """Return the items of a list that can be read, and describe the others in ``left_out``.
+
+    Raises UnexpectedAnswer if there are items but none can be read.
+    """
     records: list[T] = []
     unreadable: list[str] = []
     for index, item in enumerate(read(value, list[object])):
@@ -115,7 +118,7 @@ def contents(value: object, left_out: list[str]) -> Contents:
 
 
 def site_info(value: object, left_out: list[str]) -> SiteInfo:
-    """Read the site info. ``functions`` is None if the answer has no list of functions."""
+    """Read the site info. Its ``functions`` are None if the answer has no list of functions."""
     fields = read(value, Object)
     if "functions" in fields:
         functions = read(fields["functions"], list[Object])
@@ -144,7 +147,7 @@ def course_warnings(value: object) -> list[CourseWarning]:
 
 
 def duplicate_id(value: object) -> str:
-    """Return the unique id of a duplication: 1 to 64 characters."""
+    """Return the unique id of a duplication, which has 1 to 64 characters."""
     unique = read(read(value, Object).get("duplicateid"), str)
     if not 1 <= len(unique) <= 64:
         raise UnexpectedAnswer("the duplicateid does not have 1 to 64 characters")
@@ -160,7 +163,10 @@ def async_statuses(value: object) -> AsyncStatuses:
 
 
 def _cron(value: object) -> CronTimes | None:
-    """Return the times of cron, or None if they cannot be read, because they are only shown to people."""
+    """Return the times of cron.
+
+    If they cannot be read, return None instead of failing: they are only shown to people.
+    """
     try:
         return read(value, CronTimes)
     except UnexpectedAnswer:

@@ -1,7 +1,7 @@
-"""Asks a Moodle whether a username and a password belong together (``login/token.php``). The token is thrown away.
+"""Asks a Moodle site whether a username and a password belong together (``login/token.php``).
 
-Failures come back as values, as in transport.py: an exception of requests holds the request, whose body holds the
-password.
+The token in the answer is thrown away. Failures are returned as values, as in transport.py, because an exception of
+requests contains the request, whose body contains the password.
 """
 
 import json
@@ -29,7 +29,7 @@ class Answer(StrEnum):
 
 
 def check_password(site_url: str, username: str, password: Secret, service: str, timeouts: Timeouts) -> Answer:
-    """Send a username and a password to the site, once, and to no address that it redirects to.
+    """Return the site's answer to a username and a password. They are sent once, and to no URL to which it redirects.
 
     ``service``: the short name of a web service for which this account may have a token.
     """
@@ -50,7 +50,7 @@ def check_password(site_url: str, username: str, password: Secret, service: str,
 
 
 def _post(address: str, form: str, timeouts: Timeouts) -> bytes:
-    """Return the body of an answer with status 200, and an empty body for any other status."""
+    """Return the body of an answer with status 200. For any other status it is empty."""
     headers = {"User-Agent": USER_AGENT, "Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
     with (
         new_session() as session,

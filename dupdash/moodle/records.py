@@ -1,6 +1,7 @@
-"""Defines the records for Moodle's answers. Names are as Moodle stores them, and may contain several languages.
+"""Defines the records for Moodle's answers.
 
-``parsing.py`` fills the records. ``name=`` gives the key in Moodle's answer if ours differs.
+Names are in the form in which Moodle stores them, and may contain several languages. ``parsing.py`` fills the records.
+``name=`` gives the key in Moodle's answer if it differs from the name of the field.
 """
 
 import math
@@ -22,11 +23,11 @@ class Contact(Struct, frozen=True):
 
 
 class Course(Struct, frozen=True):
-    """A course, as the account of the token sees it.
+    """A course, as the service account sees it.
 
     ``visible``, ``idnumber``, ``startdate``, ``enddate`` and ``timemodified`` are None where Moodle leaves them out: in
-    search results, and for an account that may not update the course. Times are Unix timestamps; 0 means none. The list
-    of a person's courses has neither ``category_name`` ("") nor ``contacts`` (empty).
+    search results, and for an account that may not update the course. Times are Unix timestamps; 0 means none. In the
+    list of a person's courses, ``category_name`` is "" and ``contacts`` is empty.
     """
 
     id: Id
@@ -67,7 +68,10 @@ class ActivityDate(Struct, frozen=True):
 
 
 class Activity(Struct, frozen=True):
-    """An activity or a resource of a course. ``id`` is the id of the course module, ``modname`` is like "quiz"."""
+    """An activity or a resource of a course.
+
+    ``id`` is the id of the course module, ``modname`` its type, for example "quiz".
+    """
 
     id: Id
     name: str
@@ -80,7 +84,8 @@ class Section(Struct, frozen=True, kw_only=True):
     """A section of a course. ``number`` is its position; 0 is the general section.
 
     ``component``: the plugin whose activity has the section, ``mod_subsection`` for a subsection; "" for an ordinary
-    one. The numbers of such sections mean nothing: Moodle gives them others in a copy (measured on 4.5.6).
+    one. The numbers of such sections mean nothing, because Moodle gives them other numbers in a copy (measured on
+    4.5.6).
     """
 
     id: Id
@@ -91,7 +96,7 @@ class Section(Struct, frozen=True, kw_only=True):
 
 
 class Contents(Struct, frozen=True):
-    """The sections of a course, as the account of the token sees them.
+    """The sections of a course, as the service account sees them.
 
     ``left_out`` counts the sections and activities that could not be read.
     """
@@ -111,10 +116,10 @@ class Contents(Struct, frozen=True):
 
 
 class SiteInfo(Struct, frozen=True):
-    """The site, the account of the token, and the functions that the token may call.
+    """The site, the service account, and the functions that its token may call.
 
-    ``release`` is for people ("4.5.6 (Build: 20250811)"), ``version`` orders versions ("2024100706"). If the site could
-    not answer, all texts are "" and ``functions`` is None: a single odd field breaks the whole answer.
+    ``release`` is for display ("4.5.6 (Build: 20250811)"), ``version`` for comparisons ("2024100706"). If one field on
+    the site is invalid, Moodle cannot return the site info: then all strings are "" and ``functions`` is None.
     """
 
     siteurl: str
@@ -168,10 +173,10 @@ class CourseWarning(Struct, frozen=True):
 
 
 class AsyncStatus(Struct, frozen=True):
-    """The state of a duplication that the proposed service runs.
+    """The status of a duplication that the proposed service runs.
 
-    ``phase`` and ``status`` are Moodle's numbers, ``progress`` is the overall progress that the service reports.
-    ``ahead``: how many entries of the site's queue come before it; None if the service does not say.
+    ``phase`` and ``status`` are Moodle's numbers, ``progress`` is the progress that the service reports. ``ahead``: how
+    many entries are before it in the site's queue; None if the service does not say.
     """
 
     phase: Integer
@@ -188,9 +193,9 @@ class CronTimes(Struct, frozen=True):
 
 
 class AsyncStatuses(Struct, frozen=True):
-    """The states of many duplications, by their ids, without the ids that the site does not know.
+    """The status of many duplications, by id.
 
-    ``cron``: None if the site does not say.
+    Ids that the site does not know are missing. ``cron``: None if the site does not report it.
     """
 
     by_id: dict[str, AsyncStatus]
@@ -205,7 +210,7 @@ class AsyncStatuses(Struct, frozen=True):
 
 
 class CopiedActivity(Struct, frozen=True):
-    """Old and new ids of an activity: of its course module, and of its instance."""
+    """The old and new ids of an activity: those of its course module, and those of its instance."""
 
     modname: str
     oldcmid: Integer
@@ -235,7 +240,7 @@ class Pointing(Struct, frozen=True):
 
 
 class CopyReport(Struct, frozen=True):
-    """The report of a complete copy that the plugin gives."""
+    """The report of the plugin on a complete copy."""
 
     sourcecourseid: Id
     courseid: Id

@@ -63,8 +63,8 @@ def decode(
 ) -> object | MoodleError:
     """Return the decoded JSON of a good answer, otherwise the error that it reports (returned, not raised).
 
-    ``hide`` removes the token from a text. ``duplicating``: the request was one that makes a course. ``note`` is called
-    with a sentence about each ignored part.
+    ``hide``: removes the token from a string. ``duplicating``: whether the request was to copy a course. ``note``:
+    receives a sentence about text in front of the JSON that was ignored.
     """
 
     def shown(text: str, limit: int) -> str:
@@ -107,7 +107,7 @@ def _read(
 
 
 def _is_error(value: dict[str, object]) -> bool:
-    """Return whether an object is an error, in the form of the web services or in the one of Moodle's other scripts."""
+    """Return whether an object is an error, in the form of the web services or in that of Moodle's other scripts."""
     return "exception" in value or ("error" in value and isinstance(value.get("errorcode"), str))
 
 
@@ -125,7 +125,7 @@ def _cut(text: str, limit: int) -> str:
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Return the seconds to wait by a Retry-After header, which holds a number of seconds or a date."""
+    """Return the seconds to wait according to a Retry-After header, which contains a number of seconds or a date."""
     text = retry_after.strip()
     if not text:
         return None
@@ -144,15 +144,18 @@ def _no_number(constant: str) -> NoReturn:
 
 
 def _decoded(body: bytes) -> object:
-    """Decode strict JSON in UTF-8, with or without a byte order mark. Raises ValueError or RecursionError."""
+    """Return strict JSON in UTF-8 as Python objects.
+
+    A byte order mark is skipped. Raises ValueError or RecursionError.
+    """
     return json.loads(body.decode("utf-8-sig"), parse_constant=_no_number)
 
 
 def _decoded_after_notices(body: bytes) -> tuple[object, str]:
     """Return the JSON at the end of an answer that begins with HTML or with PHP messages, and those messages.
 
-    Raises ValueError or RecursionError if there is no JSON, or if it is ambiguous: a second JSON value, or an empty
-    list, which may be part of the messages.
+    Raises ValueError or RecursionError if there is no JSON, or if it is ambiguous: there is a second JSON value, or an
+    empty list, which may be a part of the messages.
     """
     text = body.decode("utf-8-sig").strip()
     if not text.lower().startswith(_NOTICES) or text.lower().startswith("<?xml") or text[-1] not in "}]":
@@ -228,7 +231,7 @@ def _other_status(answer: Answer, function: str, site_url: str, shown: Callable[
 
 
 def _looks_like(body: bytes, shown: Callable[[str, int], str]) -> str:
-    """Return a few words about a body that is not JSON: what it seems to be."""
+    """Return a few words that say what a body that is not JSON seems to be."""
     start = body[:2048].strip().lower()
     if not start:
         return "an empty body"

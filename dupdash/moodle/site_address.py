@@ -1,4 +1,4 @@
-"""Checks and normalises the address of a Moodle site."""
+"""Checks and normalises the URL of a Moodle site."""
 
 from urllib.parse import urlsplit
 
@@ -9,9 +9,9 @@ _EXAMPLE = "Give the address of the Moodle site, like https://moodle.example.edu
 
 
 def site_address(url: str) -> str:
-    """Return the address of a Moodle without a slash at the end. A path in front of Moodle is kept.
+    """Return the URL of a Moodle site without a slash at the end. A path in the URL is kept.
 
-    Raises ValueError, whose text says what to do, for anything but the http or https address of a site.
+    Raises ValueError, whose message says what to do, for anything but the http or https URL of a site.
     """
     try:
         parts = urlsplit(url.strip())

@@ -1,4 +1,4 @@
-"""Removes characters and values that no database can store from texts and decoded JSON."""
+"""Removes characters and values that a database cannot store from strings and decoded JSON."""
 
 import re
 
@@ -11,7 +11,7 @@ def storable_text(text: str) -> str:
 
 
 def storable_json(value: object) -> object:
-    """Return decoded JSON with storable texts and without keys whose value is null.
+    """Return decoded JSON with storable strings. Keys whose value is null are left out.
 
     Raises RecursionError for a value that is nested too deeply.
     """

@@ -1,7 +1,8 @@
 """Sends one request to a Moodle, and returns the decoded JSON or raises a MoodleError.
 
-Inside, errors are values: an exception of requests holds the request, whose body holds the token. No such exception may
-become the cause of a raised one. :class:`Transport` raises the errors in a frame that does not hold the token.
+Inside this module, errors are returned as values. An exception of requests contains the request, whose body contains
+the token. So no such exception may become the cause of a raised one. :class:`Transport` raises the errors in a stack
+frame that does not contain the token.
 """
 
 import os
@@ -29,7 +30,7 @@ BACKOFF = (0.1, 0.3, 1.0)
 
 
 class Secret:
-    """A text that ``repr`` does not show."""
+    """A string that ``repr`` does not show."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -41,7 +42,10 @@ class Secret:
         return self._text
 
     def hide_in(self, text: str) -> str:
-        """Remove the secret from ``text``, unless it is shorter than 5 characters, which could be an ordinary word."""
+        """Return ``text`` without the secret.
+
+        A secret of fewer than 5 characters stays, because it could be an ordinary word.
+        """
         if len(self._text) < 5:
             return text
         return text.replace(self._text, "…").replace(quote_plus(self._text), "…")
@@ -58,9 +62,10 @@ class Timeouts:
 class Transport:
     """Sends requests to one site.
 
-    ``session`` carries the reads, one at a time; a request that may start something gets a connection of its own.
-    ``note`` is called with a sentence about each ignored part of an answer; ``on_call`` after each request with the
-    function, "ok" or the kind of error, and the seconds that it took. ``request_id`` is sent along if it is not "".
+    ``session``: sends the reads, one at a time. A request that may start something gets a connection of its own.
+    ``note``: called with a sentence about text in front of an answer's JSON that was ignored. ``on_call``: called after
+    each request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent along
+    if it is not "".
     """
 
     def __init__(
@@ -240,10 +245,10 @@ class Transport:
 
 
 def _may_be_repeated(result: object) -> bool:
-    """Return whether a read that ended like this is repeated at once.
+    """Return whether a read with this result may be repeated at once.
 
-    Not after a timeout: Moodle goes on working for a client that has left (measured on 4.5.6), so that a slow Moodle
-    would do the same work again and again. Not if the site named a time to wait.
+    Not after a timeout: Moodle goes on working for a client that has left (measured on 4.5.6), so a slow Moodle would
+    do the same work again and again. Not if the site named a time to wait.
     """
     if not isinstance(result, NotSent | NoTrustworthyAnswer) or result.retry_after:
         return False

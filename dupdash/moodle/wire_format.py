@@ -8,7 +8,7 @@ Parameter = str | int | Sequence[WireOption] | Sequence[str | int] | Sequence[Ma
 
 
 def flattened(parameters: Mapping[str, Parameter]) -> list[tuple[str, str]]:
-    """Return the pairs of a form, for example ``options[0][name]=users&options[0][value]=1``."""
+    """Return the parameters as pairs of a form, for example ``options[0][name]=users&options[0][value]=1``."""
     return [pair for key, value in parameters.items() for pair in _pairs(key, value)]
 
 
