@@ -40,9 +40,9 @@ RESET = Limit("reset", "RESET_MAILS_ACCOUNT", "RESET_MAILS_ADDRESS")
 
 @dataclass(frozen=True)
 class Admission:
-    """Whether an attempt is allowed: if ``wait`` is 0. Otherwise ``wait`` is the number of seconds until the next one.
+    """The decision on an attempt. ``wait`` is 0 if it is allowed, otherwise the seconds until the next attempt.
 
-    ``is_last``: this attempt is allowed, but the next one must wait.
+    ``is_last``: whether this attempt is the last one that is allowed for now.
     """
 
     wait: int

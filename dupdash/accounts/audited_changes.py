@@ -92,7 +92,7 @@ def _deleted(instance: "User", **more: Any) -> None:
 
 
 def _groups_changed(instance: Any, action: str, reverse: bool, pk_set: set[int] | None = None, **more: Any) -> None:
-    """Record that groups of a person were changed, or with ``reverse`` that the people of a group were changed."""
+    """Record that the groups of a person were changed. With ``reverse``, the people of a group were changed."""
     verbs = {"post_add": "added", "post_remove": "removed", "pre_clear": "removed"}
     if action not in verbs:
         return

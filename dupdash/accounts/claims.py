@@ -1,4 +1,4 @@
-"""Reads e-mail address, names and groups of a person from the untrusted claims of a single sign-on provider."""
+"""Reads the e-mail address, names and groups of a person from the untrusted claims of a single sign-on provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Rules:
 
     @property
     def roles(self) -> dict[Role, list[str]]:
-        """The groups that give each role."""
+        """Return the groups that give each role."""
         return {
             Role.ADMINISTRATOR: self.administrators,
             Role.FACULTY: self.faculty,
@@ -55,7 +55,7 @@ class Rules:
 
     @property
     def give_roles(self) -> bool:
-        """Whether groups give roles. Otherwise administrators assign the roles in Django's admin."""
+        """Return whether groups give roles. Otherwise administrators assign the roles in Django's admin."""
         return any(self.roles.values())
 
 
@@ -130,7 +130,7 @@ def _groups(claims: Mapping[str, object], name: str) -> set[str]:
 
 
 def _text(value: object) -> str:
-    """Return a name on one line, without characters that PostgreSQL or a mail cannot contain."""
+    """Return the string on one line, without characters that PostgreSQL or a mail cannot contain."""
     if not isinstance(value, str):
         return ""
     return " ".join("".join(character for character in value if character.isprintable()).split())[:NAME_LONGEST]

@@ -53,7 +53,7 @@ class ApiToken(models.Model):
 
     @property
     def status(self) -> str:
-        """Return "active", "expired" or "revoked", for lists of tokens."""
+        """Return "active", "expired" or "revoked", as shown in lists of tokens."""
         if self.revoked_at is not None:
             return "revoked"
         return "active" if self.is_usable() else "expired"

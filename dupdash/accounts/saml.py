@@ -75,7 +75,7 @@ def request_to_provider() -> tuple[str, str]:
 
 
 def check(answer: str) -> Answer:
-    """Check signature, audience, recipient and time of an answer. Raises Refused."""
+    """Check the signature, audience, recipient and time of an answer. Raises Refused."""
     authentication = _authentication({"SAMLResponse": answer})
     try:
         # The caller checks that this browser sent the request that is answered.

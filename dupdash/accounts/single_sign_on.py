@@ -118,7 +118,7 @@ def _claims(extra_data: dict[str, Any]) -> dict[str, object]:
     """Return the claims of the ID token and of the user information, which must describe the same person."""
     token, info = extra_data.get("id_token"), extra_data.get("userinfo")
     if not isinstance(token, dict) or not isinstance(info, dict) or token.get("sub") != info.get("sub"):
-        raise Untrusted("The answers of the sign-in service do not fit together. Ask a course administrator.")
+        raise Untrusted("The answers of the sign-in service contradict each other. Ask a course administrator.")
     return {**token, **info}
 
 

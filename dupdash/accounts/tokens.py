@@ -129,7 +129,7 @@ def admit(token: ApiToken) -> bool:
 
 @dataclass
 class _Portion:
-    """The calls that this process may still allow in a minute. ``used_up``: the token has no calls left."""
+    """The calls that this process may still allow in a minute. ``used_up``: whether the token has no calls left."""
 
     minute: datetime
     left: int

@@ -1,4 +1,4 @@
-"""Checks that the address of a callback is allowed: http or https, an allowed host, and no private network."""
+"""Checks that the URL of a callback is allowed: http or https, an allowed host, and not in a private network."""
 
 import ipaddress
 import socket
@@ -25,7 +25,7 @@ class PrivateAddress(OSError):
 
 
 def check_address(address: str) -> None:
-    """Raise InvalidAddress unless this is an address that may be called."""
+    """Raise InvalidAddress unless callbacks may use this URL."""
     if len(address) > ADDRESS_LONGEST:
         raise InvalidAddress(f"The address is longer than {ADDRESS_LONGEST} characters.")
     if not address.isascii() or not address.isprintable() or " " in address:

@@ -17,7 +17,7 @@ CHAT_PERIOD = timedelta(days=1)
 
 
 def register(job: DuplicationJob, token: ApiToken, address: str) -> None:
-    """Register a callback for the end of a job, to ``address`` or else to the address of the token.
+    """Register a callback for the end of a job, to ``address`` or, if that is empty, to the address of the token.
 
     Registering the same callback twice has no further effect.
     """

@@ -33,7 +33,7 @@ RESULT_LONGEST = 300
 
 
 def deliver() -> int:
-    """Make the calls that are due, until RUN_LIMIT. Returns how many succeeded."""
+    """Make the calls that are due, for at most RUN_LIMIT seconds. Returns how many succeeded."""
     deadline = time.monotonic() + RUN_LIMIT
     due = Callback.objects.filter(delivery=Delivery.WAITING, due_at__lte=timezone.now(), job__state__in=TERMINAL)
     delivered = 0
@@ -52,7 +52,7 @@ def send_again(callback: Callback) -> None:
 
 
 def send_test(address: str, token: ApiToken) -> str:
-    """Call an address now with the event "test". Returns "" if the call succeeds, or else the error."""
+    """Call a URL now with the event "test". Returns "" if the call succeeds, otherwise the error."""
     with checked_session() as session:
         result, succeeded, _ = _post(session, address, test_body(), secret=secret_of(token), delivery_id="test")
     return "" if succeeded else result
@@ -116,7 +116,10 @@ def _post(
 
 
 def _describe(error: requests.RequestException) -> str:
-    """Say why there was no answer, without the text of the exception, which may name addresses of internal networks."""
+    """Return why there was no answer.
+
+    The message of the exception is left out, because it may name internal addresses.
+    """
     if any(isinstance(cause, PrivateAddress) for cause in causes_of(error)):
         return "The host name resolves to an address of a private network. WEBHOOK_ALLOW_PRIVATE=true would allow it."
     if isinstance(error, requests.exceptions.SSLError):

@@ -65,7 +65,7 @@ def _by_administrator(fix: str, reader: Reader) -> list[str]:
 def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:
     """Return a sentence like "Select “Try again” later.", or one that says who can do that."""
     if explanation.change:
-        able, button, more = reader.can_edit, "Edit and retry", f" and {explanation.change}"
+        able, button, more = reader.can_edit, "Edit and try again", f" and {explanation.change}"
     else:
         able, button, more = reader.can_retry, "Try again", f" {explanation.when}".rstrip()
     who = f"select “{button}”" if able else f"the requester can select “{button}”"

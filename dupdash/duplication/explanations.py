@@ -85,7 +85,7 @@ EXPLANATIONS: dict[str, Explanation] = {
             ),
             ("wsaccessuserdeleted", "it was deleted", "create a new account and a new token in Moodle"),
             ("wsaccessuserunconfirmed", "it is not confirmed", "confirm that account in Moodle"),
-            ("wsaccessusersuspended", "it is suspended", "end the suspension of that account in Moodle"),
+            ("wsaccessusersuspended", "it is suspended", "unsuspend that account in Moodle"),
             ("wsaccessuserexpired", "its password has expired", "renew the password of that account in Moodle"),
             ("wsaccessusernologin", "it may not sign in", "change its authentication method in Moodle"),
         )
@@ -160,7 +160,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         nothing_started=True,
     ),
     "nostartdatenoenddate": Explanation(
-        "The source has no start date, so its copy cannot have an end date alone.",
+        "The source has no start date, so its copy cannot have only an end date.",
         NOTHING_STARTED,
         change="enter a start date, too",
         nothing_started=True,
@@ -241,12 +241,12 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The new course is incomplete and will not be finished. It stays in Moodle until somebody deletes it.",
     ),
     "incomplete_copy": Explanation(
-        "The copy lacks most of its source.",
-        "Moodle stopped before it had restored the course. The incomplete course has the requested names.",
+        "Most of the source is missing from the copy.",
+        "Moodle stopped before it had restored the course. The partial course has the requested names.",
     ),
     "likely_partial_course": Explanation(
         "The copy was not completed.",
-        "Moodle probably stopped in the middle. This copy probably left an incomplete course in Moodle.",
+        "Moodle probably stopped in the middle. This copy probably left a partial course in Moodle.",
     ),
     "course_gone": Explanation(
         "Somebody deleted the new course in Moodle before the copy was complete.",

@@ -140,7 +140,7 @@ def check_name(name: str, *, field: str, label: str, longest: int) -> list[Probl
             Problem(
                 field,
                 "invalidparameter",
-                f"A {label} cannot contain HTML tags, or a “<” without a space behind it. Moodle allows only complete "
+                f"A {label} cannot contain HTML tags, or a “<” without a space after it. Moodle allows only complete "
                 "tags of its multi-language filter.",
             )
         )

@@ -1,4 +1,4 @@
-"""Defines the error answers of the web services, with the classes, codes and messages of Moodle.
+"""Defines the error responses of the web services, with the classes, codes and messages of Moodle.
 
 All are sent with HTTP status 200, as captured from Moodle 4.5.6. Details of a call go into ``debuginfo``, which Moodle
 sends too if debugging is on. The last three errors are dupdash's own.

@@ -16,7 +16,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def fields_of(request: HttpRequest) -> dict[str, Tree]:
-    """Return the fields of query string and form body, parsed as PHP parses them. Raises only ServiceError."""
+    """Return the fields of the query string and the form body, parsed as PHP parses them. Raises only ServiceError."""
     query = request.META.get("QUERY_STRING", "").encode("latin-1", "replace")
     if request.method != "POST":
         return parse(query, b"")

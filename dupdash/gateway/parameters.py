@@ -31,7 +31,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
 
 def parse(query: bytes, form: bytes) -> dict[str, Tree]:
-    """Parse the fields of query string and form body. If both have a field, the body counts, as in Moodle."""
+    """Return the fields of the query string and the form body. If both have a field, the body counts, as in Moodle."""
     return {**unflatten(fields(query)), **unflatten(fields(form))}
 
 
@@ -111,7 +111,7 @@ def _split(name: str) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a function. ``clean`` parses it or raises ServiceError; ``default`` replaces a missing one."""
+    """One parameter of a function. ``clean``: parses it or raises ServiceError. ``default``: replaces a missing one."""
 
     clean: Callable[[str, Tree], Any]
     required: bool = True

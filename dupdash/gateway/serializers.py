@@ -20,14 +20,14 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 
 def answer(value: object, restformat: str) -> tuple[str, bytes]:
-    """Return content type and body of an answer without an error."""
+    """Return the content type and the body of a response without an error."""
     if restformat == "json":
         return JSON, _json(value)
     return XML, _xml(f"<RESPONSE>\n{''.join(_elements(value))}</RESPONSE>\n")
 
 
 def error(error: ServiceError, restformat: str) -> tuple[str, bytes]:
-    """Return content type and body of an error answer."""
+    """Return the content type and the body of an error response."""
     fields = {"errorcode": error.errorcode, "message": error.message}
     if error.debuginfo:
         fields["debuginfo"] = error.debuginfo

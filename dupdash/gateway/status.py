@@ -66,7 +66,7 @@ READ_WITH_TOKEN = Columns(DuplicationJob, "id", *COLUMNS)
 
 
 def get_status(call: Call) -> dict[str, Any]:
-    """Return phase, status and progress of one job, as proposed in MDL-64916."""
+    """Return the phase, status and progress of one job, as proposed in MDL-64916."""
     return _status(require_visible(call, call.job))
 
 
@@ -102,12 +102,12 @@ def _status(job: DuplicationJob) -> dict[str, Any]:
 
 
 def _rounded(number: float) -> float:
-    """Return the progress with six digits. It is 1 only if the copy is done."""
+    """Return the progress rounded to six decimal places. It is 1 only if the copy is done."""
     return 1.0 if number >= 1 else min(round(number, 6), 0.999999)
 
 
 def _jobs_ahead(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
-    """Return how many jobs are dispatched before each queued job. Without a queued job no query is made."""
+    """Return how many jobs are dispatched before each queued job. If no job is queued, no query is made."""
     if not any(job.state == State.QUEUED for job in jobs):
         return {}
     return {job_id: place for place, job_id in enumerate(lanes.upcoming(AHEAD_MOST))}

@@ -142,7 +142,7 @@ def moodle_failed(error: MoodleError) -> errors.ServiceError:
 
 
 def prepared(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> DuplicationRequest:
-    """Turn a draft into a checked request. Raises InvalidRequest, NotAllowed and MoodleError.
+    """Return the draft as a checked request. Raises InvalidRequest, NotAllowed and MoodleError.
 
     A course that the caller must not copy and a course that does not exist get the same answer, so that nobody learns
     which courses exist.
@@ -167,7 +167,8 @@ def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
 def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:
     """Return the error for the most important problem.
 
-    It names the job or course that has the short name, if the caller may see that job or course.
+    If the problem is a taken short name, the error names the job or course that has it, unless the caller may not see
+    it.
     """
     first = min(problems, key=_order)
     is_own = first.job is not None and access.may_see(call.owner, first.job)

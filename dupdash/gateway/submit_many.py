@@ -55,7 +55,7 @@ PARAMETERS = {
 
 @dataclass(frozen=True)
 class Asked:
-    """One requested copy of the call: the id of its source, and its draft."""
+    """One copy that the call requests: the id of its source, and its draft."""
 
     source_id: int
     draft: Draft

@@ -76,7 +76,7 @@ def _call(request: HttpRequest, given: dict[str, Tree]) -> object:
 def _authenticate(
     text: Tree, job_id: Tree | None, columns: Columns[DuplicationJob] | None
 ) -> tuple[ApiToken, DuplicationJob | None]:
-    """Find the token, together with the job if the function needs its columns. Raises ServiceError.
+    """Return the token, together with the job if the function needs its columns. Raises ServiceError.
 
     A malformed job id is reported later, when the parameters are parsed.
     """

@@ -64,11 +64,11 @@ class StartDetails:
 class MoodleClient:
     """Calls the web services of one Moodle site with one token.
 
-    ``read_timeout`` and ``duplication_timeout`` are the seconds for a whole answer. If a read or its answer is lost, the
-    read is repeated up to ``read_retries`` times, but not after a timeout. So it takes at most about
+    ``read_timeout`` and ``duplication_timeout`` are the seconds for a whole answer. If a read or its answer is lost,
+    the read is repeated up to ``read_retries`` times, but not after a timeout. So it takes at most about
     ``read_timeout + (1 + read_retries) * connect_timeout``, unless the site keeps closing connections late.
-    ``session``: sends the reads. ``verify``: False, or the path of certificates to trust. ``on_call``: called after each
-    request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent as
+    ``session``: sends the reads. ``verify``: False, or the path of certificates to trust. ``on_call``: called after
+    each request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent as
     ``X-Request-ID``. One thread may read while another one duplicates.
 
     Raises ValueError, which says what to do, if the URL or the token cannot be right.

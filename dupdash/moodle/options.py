@@ -190,7 +190,7 @@ OPTIONS: tuple[DuplicationOption, ...] = (
                     Effect("The source’s enrolment methods, such as self-enrolment with its key."),
                 ),
                 without_needs=_DEFAULT_METHODS,
-                choices=("Never", "With the people", "Always, also without people"),
+                choices=("Never", "With the people", "Always, even without people"),
             ),
         },
     ),

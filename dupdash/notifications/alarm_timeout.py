@@ -1,6 +1,6 @@
 """Limits the time of a block of code with SIGALRM.
 
-A socket timeout limits each read only. A mail server that sends a few bytes now and then could block a worker forever.
+A socket timeout limits only each read. A mail server that sends a few bytes now and then could block a worker forever.
 """
 
 import signal
@@ -13,7 +13,7 @@ from types import FrameType
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block after ``seconds``. It works in the main thread only, where workers run tasks.
+    """Raise TimeoutError in the block after ``seconds``. This works only in the main thread, where workers run tasks.
 
     django-q2 uses the same alarm to limit the whole task; its alarm is restored afterwards.
     """

@@ -1,4 +1,4 @@
-"""Writes the daily summary mail: notifications for once a day, and the day's figures for administrators."""
+"""Writes the daily summary mail: the notifications that people get once a day, and the day's figures."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -58,7 +58,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Summary:
-    """The content of a digest. It is falsy on a day without events and without open tasks."""
+    """The content of a digest. Its truth value is False on a day without events and without open tasks."""
 
     figures: dict[str, int]
     failed: Listing = Listing()

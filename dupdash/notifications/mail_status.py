@@ -1,4 +1,4 @@
-"""The mail problems that administrators see: mails that were given up, and an unreachable mail server."""
+"""Finds the mail problems that administrators see: mails that were given up, and an unreachable mail server."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -10,7 +10,7 @@ from django.utils import timezone
 from dupdash.duplication.models import JobEvent
 from dupdash.notifications.topics import Topic
 
-# Older notifications are not sent any more. This also prevents a flood of mail after a first start or a long outage.
+# Older notifications are no longer sent. This also prevents a flood of mail after a first start or a long outage.
 MAX_AGE = timedelta(days=3)
 # The error of a mail that was given up before its first attempt.
 NEVER_TRIED = "Never tried: the mail server was out of reach for days, or no worker ran."
@@ -25,7 +25,7 @@ class Channel(models.TextChoices):
 class Delivery(models.TextChoices):
     WAITING = "waiting", "Waiting"
     SENT = "sent", "Sent"
-    # The recipient has no address any more, or the message no longer applies.
+    # The recipient no longer has an address, or the message no longer applies.
     SKIPPED = "skipped", "Not needed"
     GIVEN_UP = "given_up", "Given up"
 
@@ -34,7 +34,7 @@ class Outgoing(models.Model):
     """A message to one person.
 
     A message is due while it is waiting and ``due_at`` has passed. A worker claims it by moving ``due_at`` forward. If
-    that worker dies, the message is due again some minutes later: it may be sent twice, but it is never lost.
+    that worker dies, the message is due again a few minutes later: it may be sent twice, but it is never lost.
     """
 
     delivery = models.CharField(max_length=10, choices=Delivery, default=Delivery.WAITING)

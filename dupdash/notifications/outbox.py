@@ -22,7 +22,7 @@ BATCH_SIZE = 200
 
 
 def collect() -> int:
-    """Create the missing notifications of all recent events; returns how many were created."""
+    """Create the missing notifications of all recent events. Returns how many were created."""
     now = timezone.now()
     position = OutboxPosition.current()
     # Queried before the events are read: an event that arrives in between is younger.

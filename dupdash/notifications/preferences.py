@@ -32,13 +32,16 @@ def preferences_of(user: "User") -> Preferences:
 
 
 def own_topics(user: "User") -> dict[Topic, When]:
-    """Return for each topic when this person is notified about their own copies."""
+    """Return when this person is notified about their own copies, for each topic."""
     administrator = access.is_administrator(user)
     return _with_choices(_OWN_ADMINISTRATOR if administrator else _OWN, preferences_of(user).own)
 
 
 def others_topics(user: "User") -> dict[Topic, When]:
-    """Return for each topic when this person is notified about copies of others; empty if they may not see those."""
+    """Return when this person is notified about copies of others, for each topic.
+
+    The result is empty if they may not see those copies.
+    """
     if not access.sees_all_jobs(user):
         return {}
     if access.is_administrator(user):
@@ -56,7 +59,7 @@ def wants_figures(user: "User") -> bool:
 
 
 def chosen_zone(user: "User") -> ZoneInfo | None:
-    """Return the time zone that a person has chosen; None: use their browser's."""
+    """Return the time zone that a person has chosen; None if they use their browser's."""
     name = preferences_of(user).time_zone
     try:
         return ZoneInfo(name) if name else None
@@ -66,7 +69,7 @@ def chosen_zone(user: "User") -> ZoneInfo | None:
 
 
 def zone_of(user: "User") -> tzinfo:
-    """Return the time zone for mails to a person: the one they chose, else the site's."""
+    """Return the time zone for mails to a person: the one that they chose, or the site's."""
     return chosen_zone(user) or timezone.get_default_timezone()
 
 

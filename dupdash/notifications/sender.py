@@ -36,7 +36,7 @@ Item = Notification | Digest
 
 
 def deliver() -> int:
-    """Send due mails until RUN_LIMIT; returns how many were sent."""
+    """Send due mails for at most RUN_LIMIT seconds. Returns how many were sent."""
     give_up_old()
     now = timezone.now()
     position = OutboxPosition.current()
@@ -100,7 +100,7 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> int:
         with time_limit(SERVER_TIMEOUT):
             taken = mail.send()
         if taken == 0:
-            raise smtplib.SMTPException("The mail server took no mail.")
+            raise smtplib.SMTPException("The mail server did not accept the mail.")
     except Exception as error:
         # A mail backend may raise anything, and a template may fail: one broken mail must not block the others.
         _retry_later(item, error)
@@ -112,7 +112,7 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> int:
 
 
 def _claim(item: Item) -> bool:
-    """Claim the message by moving ``due_at``; False if another worker has claimed it."""
+    """Claim the message by moving ``due_at``. Returns False if another worker has claimed it."""
     same = type(item).objects.filter(pk=item.pk, delivery=Delivery.WAITING, due_at=item.due_at)
     if not same.update(due_at=timezone.now() + CLAIM, attempts=F("attempts") + 1):
         return False

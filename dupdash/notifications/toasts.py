@@ -47,9 +47,10 @@ class Toast:
 
 
 def toast_for(user: "User") -> Toast | None:
-    """Return one message for all unread notifications of a person, which then count as read; None if there are none.
+    """Return one message for all unread notifications of a person; None if there are none.
 
-    One query if there are none, two otherwise. If two pages poll at the same moment, each notification is shown once.
+    The notifications then count as read. If there are none, this takes one query, otherwise two. If two pages poll at
+    the same moment, each notification is shown once.
     """
     waiting = Notification.objects.filter(recipient=user, channel=Channel.PAGE, delivery=Delivery.WAITING)
     rows = list(waiting.select_related("event__job").order_by("pk")[:BATCH_SIZE])

@@ -42,7 +42,7 @@ class DatabaseCollector(Collector):
         self._read_at = float("-inf")
 
     def describe(self) -> Iterable[Metric]:
-        """Describe no metrics, because registering the collector must not read the database."""
+        """Return no metrics, because registering the collector must not read the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:

@@ -18,7 +18,7 @@ ADD_CAPABILITIES = (
 
 
 def examine_moodle(client: MoodleClient) -> Iterator[Finding]:
-    """Yield findings about site, functions, categories and capabilities.
+    """Yield findings about the site, its functions, its categories and the capabilities of the service account.
 
     A problem that prevents the further examinations is the last finding.
     """

@@ -1,4 +1,4 @@
-"""Checks database, broker and worker, without which dupdash cannot work, and reports the state of Moodle."""
+"""Checks the database, broker and worker, without which dupdash cannot work, and reports the state of Moodle."""
 
 import logging
 from collections.abc import Callable

@@ -96,7 +96,7 @@ def _shown(action: Action) -> str:
 
 
 def _is_general(dest: str) -> bool:
-    """Return whether every command of Django has this argument."""
+    """Return whether every Django command has this argument."""
     return dest in GENERAL
 
 

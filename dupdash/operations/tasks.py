@@ -20,7 +20,7 @@ def send_messages_and_clean_up() -> None:
 
 
 def delete_expired_sessions() -> None:
-    """Delete expired sessions. Django keeps them, also those of sign-ins that were started and never completed."""
+    """Delete expired sessions. Django keeps them, including those of sign-ins that were started and never completed."""
     expired = Session.objects.filter(expire_date__lt=timezone.now())
     # The query first, because a DELETE locks the SQLite database even if it deletes nothing.
     if expired.exists():

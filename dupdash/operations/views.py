@@ -16,7 +16,7 @@ from dupdash.operations.readiness import is_ready, readiness
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer that the web process works.
+    """Respond that the web process works.
 
     The view uses no database, so that load balancers do not restart web processes during a database outage.
     """
@@ -26,7 +26,10 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 if dupdash can work, else 503. A client that sends METRICS_TOKEN also gets the details."""
+    """Respond with status 200 if dupdash can work, otherwise with 503.
+
+    A client with METRICS_TOKEN also gets the details.
+    """
     checks = readiness()
     ready = is_ready(checks)
     detailed = _has_token(request)
@@ -60,7 +63,7 @@ def probe_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
 @never_cache
 @require_safe
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """Answer with the metrics if the client sends METRICS_TOKEN. Without that setting answer 404."""
+    """Respond with the metrics if the client sends METRICS_TOKEN. If this setting is empty, respond with 404."""
     if not settings.METRICS_TOKEN:
         raise Http404
     if not _has_token(request):

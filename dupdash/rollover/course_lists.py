@@ -26,7 +26,7 @@ def courses_of_category(
     ids = [one.id for one in known if str(category_id) in one.path.strip("/").split("/")]
     if job_endangered_by_listing(ids) is not None:
         # Listing a course breaks its restore if the course is only some milliseconds old (rule 7).
-        raise CannotList("A copy into this category is just being made. Try again in a moment.")
+        raise CannotList("A copy into this category is being made right now. Try again in a moment.")
     expected = sum(one.coursecount for one in known if one.id in ids)
     if expected > LISTED_MOST:
         message = f"There are {expected:,} courses. Choose a category with at most {LISTED_MOST:,}."
@@ -45,7 +45,7 @@ def courses_of_category(
 def courses_found(text: str, client: MoodleClient) -> list[Course]:
     """Return the courses that Moodle's search finds. Raises CannotList and MoodleError."""
     if job_endangered_by_search(text) is not None:
-        raise CannotList("A copy that this search could find is just being made. Try again in a moment.")
+        raise CannotList("A copy that this search could find is being made right now. Try again in a moment.")
     return _sorted(client.search_courses(text, perpage=SEARCHED_AT_ONCE))
 
 

@@ -105,7 +105,7 @@ class PlanRow(models.Model):
         return str(values.get(column, ""))
 
     def cells(self, headings: Sequence[str]) -> list[str]:
-        """Return the cells under these headings, also those of columns that dupdash does not use."""
+        """Return the cells under these headings, including columns that dupdash does not use."""
         return [self.value(heading) or str(self.others.get(heading, "")) for heading in headings]
 
 
@@ -126,7 +126,7 @@ class Verdict(models.TextChoices):
 
 
 class Undo(models.Model):
-    """A request to delete the copies of a batch, with its progress. An UndoItem for each copy has the result."""
+    """A request to delete the copies of a batch, with its progress. Each copy has an UndoItem with the result."""
 
     id = models.CharField(primary_key=True, max_length=32, default=new_id, editable=False)
     batch = models.ForeignKey(Batch, on_delete=models.CASCADE, related_name="undos")

@@ -101,7 +101,10 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _substitute(pattern: str, replacement: str, name: str) -> str:
-    """Replace with a regular expression of RE2, whose running time is linear in the length of the name."""
+    """Replace the matches of a regular expression.
+
+    Uses RE2, whose running time is linear in the length of the name.
+    """
     try:
         expression = re2.compile(pattern)
         if any(int(group) > expression.groups for group in _GROUP.findall(replacement)):
@@ -110,6 +113,6 @@ def _substitute(pattern: str, replacement: str, name: str) -> str:
     except re2.error as error:
         said = error.args[0] if error.args else ""
         why = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
-        raise InvalidRule("find", f"This is no regular expression that can be used: {why}.") from None
+        raise InvalidRule("find", f"This regular expression cannot be used: {why}.") from None
     except (IndexError, ValueError):
         raise InvalidRule("replace", "The replacement names a group that the expression does not have.") from None

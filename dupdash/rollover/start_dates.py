@@ -1,4 +1,7 @@
-"""Computes the start date of a copy: unchanged, one date for all copies, or some weeks after that of the source."""
+"""Computes the start date of a copy.
+
+It is unchanged, the same for all copies, or a number of weeks after that of the source.
+"""
 
 from dataclasses import dataclass
 from datetime import date, timedelta

@@ -27,7 +27,7 @@ class TargetRule:
     replace: str = ""
 
     def category_of(self, course: Course, known: Sequence[Category], categories: Categories) -> str:
-        """Return the text for the category cell of a row: an id, or the path if no category has that path."""
+        """Return the value for the category cell of a row: the id of the category, or its path if it does not exist."""
         match self.target:
             case Target.ONE:
                 return self.category

@@ -17,9 +17,9 @@ class Calls:
     So ``asked - refused`` above 1 means that a short name was requested again although its copy may have started.
 
     ``disturbed``: copies whose course a client looked up before the course had a context. ``watched``: lookups of a
-    short name while a copy with this short name was running, also without a result.
+    short name while a copy with this short name was running, even if they found nothing.
 
-    ``most_at_once``: the most copies that were running at the same time, without restores by a person.
+    ``most_at_once``: the maximum number of copies that ran at the same time, not counting restores by a person.
 
     ``deleted``: the courses that ``core_course_delete_courses`` deleted, each as it was before.
     """

@@ -46,7 +46,7 @@ class Killed(Exception):
 
 @dataclass(frozen=True)
 class Mishaps:
-    """The faults that happen in a copy."""
+    """The faults that strike a copy."""
 
     slowness: float = 1.0
     dies_in: str | None = None  # The step in which the process dies or throws.
@@ -183,7 +183,7 @@ class Copy(threading.Thread):
             self._change(fullname=fullname, shortname=shortname, visible=1, **self._columns_of_source())
 
     def _columns_of_source(self) -> dict[str, Any]:
-        """Return what the restore takes over from the source together with the temporary names (measured)."""
+        """Return the columns that the restore takes over from the source with the temporary names (measured)."""
         return {
             "summary": self.source.summary,
             "format": self.source.format,

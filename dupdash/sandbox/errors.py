@@ -1,4 +1,4 @@
-"""Defines Moodle's errors with the wording of Moodle 4.5.6 (captured in ``tests/wire``).
+"""Defines Moodle's errors, worded as in Moodle 4.5.6 (captured in ``tests/wire``).
 
 Moodle sends all of them with HTTP status 200.
 """

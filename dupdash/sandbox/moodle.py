@@ -33,7 +33,10 @@ class Switches:
     siteurl: str = ""
 
     def lacks(self, capability: str, course: Course) -> bool:
-        """Return whether the service account lacks a capability in a course. In its own copies it is a teacher."""
+        """Return whether the service account lacks a capability in a course.
+
+        A copy's creator is a teacher in it, and so has the ``mod/`` capabilities there.
+        """
         is_teacher = course.origin == "copy" and capability.startswith("mod/")
         return capability in self.missing_capabilities and not is_teacher
 

@@ -141,9 +141,10 @@ class State:
         return True
 
     def copied_sections(self, sections: tuple[Section, ...], activities: bool, later: int = 0) -> tuple[Section, ...]:
-        """Return copies of the sections with new ids, with or without activities, and with dates moved by some seconds.
+        """Return copies of the sections, with new ids, and with dates that are ``later`` seconds later.
 
-        Subsections belong to activities, and swap their numbers in a copy (measured).
+        ``activities``: whether to copy the activities, too. Subsections belong to activities, and swap their numbers in
+        a copy (measured).
         """
         ordinary = [section for section in sections if not section.component]
         subsections = [section for section in sections if section.component] if activities else []

@@ -68,7 +68,7 @@ class Pace:
 
 
 class Gates:
-    """The steps in which copies are held. A copy that enters such a step waits there until the step is released."""
+    """Holds copies in steps. A copy that enters a held step waits there until the step is released."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._changed = threading.Condition()

@@ -18,7 +18,7 @@ _job_id: contextvars.ContextVar[str] = contextvars.ContextVar("job_id", default=
 
 
 def current_request_id() -> str:
-    """Return the id of the web request that this thread answers, or whose job it runs; "" without one."""
+    """Return the id of the web request that this thread answers or whose job it runs; "" if there is none."""
     return _request_id.get()
 
 
@@ -44,7 +44,7 @@ class ContextFilter(logging.Filter):
 
 
 def request_id_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Give each request an id: the one that a proxy sent, else a new one. The answer names it, too."""
+    """Give each request an id: the one that a proxy sent, or a new one. The response contains it, too."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         given = request.headers.get(HEADER, "")

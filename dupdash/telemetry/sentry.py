@@ -14,9 +14,9 @@ HIDDEN = "[hidden]"
 
 
 def report_errors_to_sentry(dsn: str, *secrets: str) -> bool:
-    """Start reporting; False if ``dsn`` is not an address of Sentry.
+    """Start reporting errors. Returns False if ``dsn`` is not a valid DSN of Sentry.
 
-    ``secrets``: texts that are replaced wherever a report would contain them.
+    ``secrets``: strings that are replaced wherever a report would contain them.
     """
     try:
         sentry_sdk.init(

@@ -77,9 +77,9 @@ class CategoryChoices:
 
 
 def categories(client: MoodleClient) -> tuple[Category, ...]:
-    """Return all categories, at most some minutes old; older ones if Moodle does not answer.
+    """Return all categories, at most a few minutes old; older ones if Moodle does not answer.
 
-    Raises MoodleError if Moodle does not answer, or shows no category. Without a working cache each call asks Moodle.
+    Raises MoodleError if Moodle does not answer, or shows no category. Without a working cache, each call asks Moodle.
     """
     known = _kept(client.site_url)
     if known and time.time() - known[0] < FRESH_FOR:
@@ -99,7 +99,10 @@ def categories(client: MoodleClient) -> tuple[Category, ...]:
 def category_choices(
     all_of_them: Sequence[Category], user: "User", *, query: str = "", selected: int | None = None
 ) -> CategoryChoices:
-    """Return the matches of the filter; without a filter the tree, opened at the chosen category."""
+    """Return the categories that match the filter.
+
+    Without a filter, return the whole tree, opened at the chosen category.
+    """
     words = fold_text(query).split()
     if words:
         return _filtered(all_of_them, user, query.strip(), words, selected)
@@ -115,7 +118,7 @@ def category_choices(
 
 
 def children_of(category_id: int, all_of_them: Sequence[Category], user: "User") -> tuple[Sequence[Node], int]:
-    """Return the direct subcategories of a category, and how many are left out."""
+    """Return the direct subcategories of a category, and the number of those that are left out."""
     node = _find(tree(all_of_them, user), category_id)
     if node is None:
         return (), 0
@@ -126,7 +129,8 @@ def children_of(category_id: int, all_of_them: Sequence[Category], user: "User")
 def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
     """Return the tree of the categories that this person may copy into.
 
-    Categories above one of them are shown and cannot be chosen, so that everybody knows which "Semester 1" is meant.
+    The categories above one of them are shown but cannot be chosen, so that everybody knows which "Semester 1" is
+    meant.
     """
     top: list[Node] = []
     nodes: dict[int, Node] = {}
@@ -147,7 +151,10 @@ def is_hidden(category_id: int | None, all_of_them: Iterable[Category]) -> bool:
 
 
 def path_of(category_id: int | None, all_of_them: Iterable[Category]) -> str:
-    """Return the names of a category and those above it: "Faculty of Science / 2027 Semester 1"; "" for none."""
+    """Return the names of a category and those above it, such as "Faculty of Science / 2027 Semester 1".
+
+    Returns "" if there is no such category.
+    """
     known = {category.id: category for category in all_of_them}
     return " / ".join(isolate(step.name) for step in _steps(category_id, known))
 
@@ -155,8 +162,8 @@ def path_of(category_id: int | None, all_of_them: Iterable[Category]) -> str:
 def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Category], user: "User") -> int | None:
     """Return the most likely category of a copy whose term is ``years`` after that of its source.
 
-    For one year, "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists, else the source's own
-    category is returned. None if this person may not copy into either.
+    For one year, "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists; otherwise the source's
+    own category is returned. Returns None if this person may not copy into either.
     """
     known = {category.id: category for category in all_of_them}
     names = [step.name for step in _steps(source_category, known)]
@@ -224,7 +231,7 @@ def _offered(nodes: list[Node]) -> list[Node]:
 
 
 def _open_to(nodes: Iterable[Node], selected: int | None) -> bool:
-    """Open the categories above the chosen one; True if it was found."""
+    """Open the categories above the chosen one. Returns whether the chosen one was found."""
     for node in nodes:
         if _open_to(node.children, selected):
             node.open = True
@@ -236,7 +243,7 @@ def _open_to(nodes: Iterable[Node], selected: int | None) -> bool:
 
 
 def _fold(nodes: Iterable[Node]) -> None:
-    """Leave out the children of closed categories."""
+    """Return the tree without the children of closed categories."""
     for node in nodes:
         if node.children and not node.open:
             node.children, node.lazy, node.more = [], True, 0
@@ -245,7 +252,7 @@ def _fold(nodes: Iterable[Node]) -> None:
 
 
 def _first(nodes: list[Node], selected: int | None) -> tuple[list[Node], int]:
-    """Return the categories that are shown at once, always with the chosen or open one."""
+    """Return the categories to show at once, with the chosen and open ones, and the number of the others."""
     if len(nodes) <= SIBLINGS:
         return nodes, 0
     kept = nodes[:SIBLINGS]

@@ -77,7 +77,7 @@ def navigation(request: HttpRequest) -> list[Entry]:
 
 
 def shortcuts(request: HttpRequest) -> bool:
-    """Return whether this person uses the key "/" to go to the search."""
+    """Return whether the key "/" opens the search for this person."""
     return preferences_of(request.user).shortcuts if request.user.is_authenticated else False
 
 
@@ -89,12 +89,15 @@ def _waiting(name: str) -> int:
 
 
 def time_zone(request: HttpRequest) -> ZoneInfo | None:
-    """Return the time zone this person has chosen; None: the browser's, and without scripts the site's."""
+    """Return the time zone that this person has chosen. None means the browser's, or without scripts the site's."""
     return chosen_zone(request.user) if request.user.is_authenticated else None
 
 
 def banner_seen(request: HttpRequest) -> str:
-    """Return a fingerprint of the banner, which the page sends with its polls to get a changed banner."""
+    """Return a fingerprint of the banner.
+
+    The page sends it with each poll, so that the server answers with a changed banner.
+    """
     return digest(banner(request))
 
 

@@ -30,7 +30,7 @@ FOUND_AT_ONCE = 20
 # Moodle sorts its results by category, so that the best ones need not come first. This many are ranked.
 RANKED = 60
 
-PARTIAL = "Incomplete: left by a failed copy"
+PARTIAL = "Partial course: left by a failed copy"
 UNDER_WAY = "Incomplete: this copy is still being made"
 
 logger = logging.getLogger("dupdash.web")
@@ -109,7 +109,10 @@ def remember_choice(choice: Choice, user: "User", client: MoodleClient) -> None:
 
 
 def remembered_choice(source: str, user: "User", site_url: str) -> Choice | None:
-    """Return the chosen course as far as it is known without Moodle: its names, or only its id; None for none."""
+    """Return the chosen course as far as it is known without Moodle: its names, or only its id.
+
+    Returns None if no course is chosen.
+    """
     number = as_id(source)
     if number is None:
         return None
@@ -132,7 +135,10 @@ def _ways_to_write(text: str) -> list[str]:
 
 
 def _ranked(courses: Iterable[Course], text: str) -> list[Course]:
-    """Sort courses: exact short names, short names with this beginning, full names, others; incomplete courses last."""
+    """Return the courses, the best match first, and incomplete copies last.
+
+    Exact short names come first, then short names that begin with ``text``, then full names, then the rest.
+    """
     courses = list(courses)
     incomplete = _incomplete(course.id for course in courses)
     number, sought, squeezed = as_id(text), fold_text(text), _squeezed(text)
@@ -165,7 +171,7 @@ def _squeezed(text: str) -> str:
 
 
 def _incomplete(course_ids: Iterable[int]) -> dict[int, str]:
-    """Return the courses among these that are partial or still being made, each with its warning."""
+    """Return a warning for each of these courses that is partial or still being made, keyed by course id."""
     left = Q(state=State.FAILED, course_deleted_at__isnull=True) & ~Q(proof=Proof.NONE)
     jobs = DuplicationJob.objects.filter(left | Q(state__in=BUSY), course_id__in=list(course_ids))
     return {
@@ -206,7 +212,7 @@ def _where(category: str, course: Course) -> str:
 
 
 def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
-    """Return the courses that a person teaches, all or those that match a search."""
+    """Return the courses that a person teaches: all of them, or those that match the search."""
     text = fold_text(query.strip())
     own = {course.id: course for course in _taught(person, client) if _fits(course, text)}
     if text:

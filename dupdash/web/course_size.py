@@ -38,7 +38,7 @@ class Size:
 
 
 def size_of(course_id: int, client: MoodleClient) -> Size | None:
-    """Return the size of a course, cached for some minutes, or None if Moodle cannot list it. Raises MoodleError.
+    """Return the size of a course, cached for a few minutes, or None if Moodle cannot list it. Raises MoodleError.
 
     One broken plugin can prevent that; the course can be copied nevertheless.
     """

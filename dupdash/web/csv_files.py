@@ -21,7 +21,7 @@ Cell = str | int | float | datetime | None
 
 
 def harmless(text: str) -> str:
-    """Return the text, with an apostrophe before everything that a spreadsheet would treat as a formula."""
+    """Return the string with an apostrophe before each part that a spreadsheet would treat as a formula."""
     text = _NEXT_FORMULA.sub(r"\1'", text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) or text.lstrip().startswith(FORMULA_STARTS) else text
 
@@ -29,7 +29,7 @@ def harmless(text: str) -> str:
 def csv_response(
     name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, safe: Callable[[str], str] = harmless
 ) -> StreamingHttpResponse:
-    """Return a file to download; see ``csv_lines``."""
+    """Return a CSV file as a download. The parameters are those of ``csv_lines``."""
     response = StreamingHttpResponse(csv_lines(heads, rows, safe=safe), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     response["Cache-Control"] = "no-store"
@@ -37,12 +37,12 @@ def csv_response(
 
 
 def with_zone(head: str) -> str:
-    """Return the head of a column of times, with the time zone, because spreadsheet cells have none."""
+    """Return the heading of a column of times with the time zone, because cells of a spreadsheet have no zone."""
     return f"{head} ({get_default_timezone_name()})"
 
 
 class _Echo:
-    """A file whose ``write`` returns the line."""
+    """A file whose ``write`` returns the line instead of storing it."""
 
     def write(self, line: str) -> str:
         return line
@@ -51,7 +51,7 @@ class _Echo:
 def csv_lines(
     heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, safe: Callable[[str], str] = harmless
 ) -> Iterator[str]:
-    """Yield the lines of the file. ``safe`` makes the text of a cell harmless for spreadsheets."""
+    """Yield the lines of the file. ``safe``: a function that makes the text of a cell harmless for spreadsheets."""
     writer = csv.writer(_Echo())
     yield BYTE_ORDER_MARK + writer.writerow(heads)
     for row in rows:

@@ -24,7 +24,7 @@ def today() -> date:
 
 
 def day_in(text: str) -> date | None:
-    """Return the day in a text of the browser's date picker; None if it is not a day."""
+    """Return the day that the browser's date picker sent as a string; None if it is not a day."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -32,7 +32,7 @@ def day_in(text: str) -> date | None:
 
 
 class DayField(forms.DateField):
-    """A day in a filter, with the browser's date picker."""
+    """A form field of a filter that takes a day, with the browser's date picker."""
 
     def __init__(self, label: str) -> None:
         super().__init__(

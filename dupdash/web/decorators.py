@@ -30,9 +30,9 @@ SESSION_ENDED = {
 def permission_required(
     view: Callable[Concatenate[PersonRequest, P], HttpResponseBase],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Run the view if the permission of this address allows it. Otherwise show the sign-in, or a 403.
+    """Run the view if the permission for its URL allows it. Otherwise show the sign-in page, or a 403.
 
-    To a person without any role the 403 says how to get one.
+    For a person without any role, the 403 says how to get one.
     """
 
     @wraps(view)
@@ -57,7 +57,7 @@ def permission_required(
 def with_job(
     view: Callable[Concatenate[PersonRequest, DuplicationJob, P], HttpResponse],
 ) -> Callable[Concatenate[PersonRequest, ...], HttpResponse]:
-    """Give the view the job that the address names; a job that the person may not see is a 404."""
+    """Pass the job in the URL to the view. For a job that the person may not see, answer 404."""
 
     @wraps(view)
     def wrapped(request: PersonRequest, /, job_id: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
@@ -94,7 +94,7 @@ def part_of(
 
 
 def _is_opened_directly(request: HttpRequest) -> bool:
-    """Return whether a browser opened the address of a part of a page, instead of the page that polls it."""
+    """Return whether a browser opened the URL of a part of a page, instead of the page that polls this part."""
     htmx: HtmxDetails | None = getattr(request, "htmx", None)
     # htmx accepts everything; a browser that navigates asks for HTML.
     return not htmx and "text/html" in request.headers.get("Accept", "")

@@ -22,7 +22,7 @@ LISTED = 3
 
 @dataclass(frozen=True)
 class Target:
-    """Category and names of a new copy, as far as the form is filled in."""
+    """The category and the names of a new copy, as far as the form is filled in."""
 
     category_id: int | None
     shortname: str = ""
@@ -36,7 +36,7 @@ class Target:
 
 @dataclass(frozen=True)
 class EarlierCopy:
-    """A copy that exists or will exist. ``url``, names and requester are empty if the reader may not see the job."""
+    """A copy that exists or will exist. If the reader may not see its job, ``url``, names and requester are empty."""
 
     requested_at: datetime
     state: str

@@ -19,7 +19,7 @@ def owner_mark(user: "User") -> str:
 
 
 def keep(request: HttpRequest) -> bool:
-    """Store the form of a POST in the session; False if its owner is unknown or it is too long."""
+    """Store the form of a POST request in the session. Returns False if its owner is unknown or it is too long."""
     encoded = _typed(request).urlencode()
     owner = _owner(request)
     if owner is None or len(encoded) > LONGEST:
@@ -29,13 +29,16 @@ def keep(request: HttpRequest) -> bool:
 
 
 def is_kept(request: HttpRequest, path: str) -> bool:
-    """Return whether a form is kept for the page at this address."""
+    """Return whether a form is kept for the page with this path."""
     kept = request.session.get(KEY)
     return isinstance(kept, dict) and kept.get("path") == path
 
 
 def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None:
-    """Return the form that is kept for this page and person, once; it is dropped if somebody else signed in."""
+    """Return the form that is kept for this page and person. It can be taken only once.
+
+    If somebody else signed in, the form is dropped.
+    """
     if not is_kept(request, request.get_full_path()):
         return None
     kept = request.session.pop(KEY)

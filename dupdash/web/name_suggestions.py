@@ -45,7 +45,7 @@ class Names:
 
 @dataclass(frozen=True)
 class Year:
-    """A year in a name, alone or with the following year: 2026, 2026/27."""
+    """A year in a name, alone or followed by the next year: 2026, 2026/27."""
 
     start: int
     end: int
@@ -60,7 +60,7 @@ class Year:
 
 
 def raised(name: str, years: int = 1, *, today: date | None = None) -> str | None:
-    """Return the name with its latest year raised everywhere; None for a name without a year."""
+    """Return the name with its latest year raised by ``years`` everywhere; None if the name has no year."""
     found = list(years_in(name, today=today))
     if not found:
         return None
@@ -73,9 +73,10 @@ def raised(name: str, years: int = 1, *, today: date | None = None) -> str | Non
 def suggest(
     fullname: str, shortname: str, is_free: Callable[[str], bool], *, today: date | None = None
 ) -> Names | None:
-    """Suggest names for a copy of a course with these names. The short name ``is_free``. None if no name was found.
+    """Return names for a copy of a course with these names; None if no name was found.
 
-    If the source names a term, the new full name names the new term, because courses with equal names are confusing.
+    The short name is one for which ``is_free`` returns True. If the source names a term, the new full name names the
+    new term, because courses with equal names are confusing.
     """
     taken: list[str] = []
     for years in range(1, YEARS_TRIED + 1):
@@ -97,7 +98,10 @@ def suggest(
 
 
 def _with_term(fullname: str, shortname: str, today: date | None) -> str:
-    """Return a full name without a year, followed by the term of the short name: "Introduction to Biology (2027S1)"."""
+    """Return a full name that has no year, followed by the term of the short name.
+
+    For example "Introduction to Biology (2027S1)".
+    """
     shortname = in_one_language(shortname)
     year = max(years_in(shortname, today=today), key=lambda year: year.value, default=None)
     if year is None:

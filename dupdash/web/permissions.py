@@ -1,6 +1,6 @@
 """The table of permissions: who may open which URL. Every view with ``permission_required`` uses it.
 
-``accounts/access.py`` decides about people and jobs. Nobody may open an address that is missing here.
+``accounts/access.py`` decides about people and jobs. Nobody may open a URL that is missing here.
 """
 
 from collections.abc import Callable

@@ -36,7 +36,7 @@ def partial(request: HttpRequest, template: str, context: Mapping[str, object], 
 
 
 def no_content() -> HttpResponse:
-    """Return an empty answer (204), after which htmx changes nothing on the page."""
+    """Return an empty response (204), after which htmx changes nothing on the page."""
     return no_store(HttpResponse(status=204))
 
 

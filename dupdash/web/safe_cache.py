@@ -1,4 +1,4 @@
-"""Caches answers of Moodle without ever breaking a page.
+"""Caches answers of Moodle in such a way that a fault of the cache never breaks a page.
 
 If the cache fails (no table, no Redis, an older format), the page asks Moodle instead.
 """

@@ -1,4 +1,4 @@
-"""Keeps the session cookie when a page's background request arrives after the session has ended."""
+"""Keeps the session cookie when a background request of a page arrives after the session has ended."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 def session_cookie_middleware(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Remove the deletion of the session cookie from answers to background requests.
+    """Remove the deletion of the session cookie from responses to background requests.
 
-    Django deletes the cookie of an ended session. The answer to a background request may arrive after the answer to a
-    form that the person has sent meanwhile, and would then delete the new session, which keeps the input of the form.
+    Django deletes the cookie of an ended session. The response to a background request may arrive after the response to
+    a form that the person has sent meanwhile. It would then delete the new session, which keeps the input of the form.
     """
 
     def answer(request: HttpRequest) -> HttpResponse:

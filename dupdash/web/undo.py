@@ -31,9 +31,9 @@ def offer_undo(
     *,
     within: timedelta = timedelta(0),
 ) -> None:
-    """Report what was done, with a button "Undo" that posts ``fields`` to ``url``, an address of this site.
+    """Add a message that reports what was done, with a button "Undo" that posts ``fields`` to ``url``.
 
-    ``within``: how long that is possible; zero: for as long as the message is shown.
+    ``url``: a URL of this site. ``within``: how long undoing is possible; zero means as long as the message is shown.
     """
     tags = f"{PREFIX}{int(within.total_seconds())}:{url}?{urlencode(fields or {})}"
     messages.success(request, text, extra_tags=tags)

@@ -15,7 +15,10 @@ LISTS = "rollover:upload"
 
 
 class UploadLimitMiddleware:
-    """Django's own limit (DATA_UPLOAD_MAX_MEMORY_SIZE) counts form fields, but no files."""
+    """Refuses a request whose body, including its files, is larger than UPLOAD_LIMIT.
+
+    Django's own limit (DATA_UPLOAD_MAX_MEMORY_SIZE) counts form fields, but not files.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response

@@ -1,4 +1,4 @@
-"""The page for people who have an account and no role: it says how to get a role."""
+"""The page for people who have an account but no role. It says how to get a role."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render

@@ -97,6 +97,6 @@ def _undo(campus: DemoData, batch: Batch) -> Undo:
     undo = Undo.objects.create(batch=batch, requester=campus.administrator, state=UndoState.CHECKED)
     first, second = DuplicationJob.objects.filter(batch=batch, state=State.SUCCEEDED).order_by("batch_row")
     UndoItem.objects.create(undo=undo, job=first, verdict=Verdict.DELETABLE)
-    reason = "3 people are enrolled who were not copied."
+    reason = "3 people are enrolled, but not in the source."
     UndoItem.objects.create(undo=undo, job=second, verdict=Verdict.KEPT, reason=reason)
     return undo

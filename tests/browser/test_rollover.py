@@ -89,8 +89,8 @@ def test_rollover_from_a_file_to_the_undo(
             failed = DuplicationJob.objects.filter(state=State.FAILED)
             assert failed.count() == 1
             sandbox.state.delete(in_the_way.id)
-            page.get_by_role("button", name="Retry the failed ones").click()
-            expect(page.get_by_text("1 failed copy is tried again.")).to_be_visible()
+            page.get_by_role("button", name="Try the failed ones again").click()
+            expect(page.get_by_text("1 failed copy is being tried again.")).to_be_visible()
             expect(page.get_by_text("All copies have ended.")).to_be_visible()
         assert sandbox.course("BIO-CHEM-2027")
         with page.expect_download() as download:
@@ -127,7 +127,7 @@ def test_rollover_from_a_category(
         page.get_by_label("All courses").uncheck()
         page.get_by_role("checkbox", name="BIO101-2026S1").check()
         expect(page.get_by_label("Weeks later", exact=True)).to_be_hidden()
-        page.get_by_label("Some weeks later").check()
+        page.get_by_label("A number of weeks later").check()
         expect(page.get_by_label("Weeks later", exact=True)).to_have_value("52")
         page.get_by_label("The next category after the source’s own, below the same parent").check()
         page.get_by_role("button", name="Check the list").click()

@@ -211,7 +211,7 @@ def test_failed_copies_are_retried_in_their_rows(as_administrator: Client, admin
     DuplicationJob.objects.filter(pk=failed.pk).update(state=State.FAILED, failure_code="shortnametaken")
     as_administrator.post(reverse("rollover:retry", args=[failed.batch_id]))
     page = text(as_administrator.get(reverse("rollover:batch", args=[failed.batch_id])))
-    assert "1 failed copy is tried again." in page
+    assert "1 failed copy is being tried again." in page
     retried = DuplicationJob.objects.get(retry_of=failed)
     assert (retried.batch_id, retried.batch_row, retried.state) == (failed.batch_id, 3, State.QUEUED)
     # The job that was retried is no longer counted.

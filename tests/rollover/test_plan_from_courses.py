@@ -119,7 +119,7 @@ def test_course_copied_to_the_term_is_left_out_by_default(as_administrator: Clie
 def test_category_with_a_course_that_is_being_created_is_not_listed(as_administrator: Client, moodle: Moodle) -> None:
     a_running_job(category_id=LAST_TERM)
     page = text(as_administrator.get(url(f"?category={LAST_TERM}")))
-    assert "is just being made" in page
+    assert "is being made right now" in page
     assert moodle.called["core_course_get_courses_by_field"] == 0
 
 
@@ -133,7 +133,7 @@ def test_empty_selection_is_reported(as_administrator: Client) -> None:
     ("rules", "said"),
     [
         ({"rule": "replace"}, "Enter what is to be replaced."),
-        ({"rule": "regex", "find": "("}, "no regular expression"),
+        ({"rule": "regex", "find": "("}, "This regular expression cannot be used"),
         ({"rule": "regex", "find": "a", "replace": r"\7"}, "names a group"),
         ({"shortname_template": "{short}"}, "There is no {short}."),
         ({"shortname_template": "{shortname}-{term}"}, "Enter the term"),
@@ -185,5 +185,5 @@ def test_expensive_regular_expression_is_applied_at_once() -> None:
 
 
 def test_back_references_are_refused() -> None:
-    with pytest.raises(InvalidRule, match="no regular expression"):
+    with pytest.raises(InvalidRule, match="This regular expression cannot be used"):
         Renaming(Rule.REGEX, r"(a)\1", "x").check()

@@ -33,9 +33,9 @@ CANDIDATE: dict[str, Any] = {"likely_course_id": 9}
         ("invalidtoken", NOTHING_LEFT, ADMINISTRATOR, "Create a new token in Moodle and set MOODLE_TOKEN. Then select"),
         ("invalidtoken", NOTHING_LEFT, REQUESTER, "Ask a course administrator to create a new token"),
         ("invalidtoken", NOTHING_LEFT, HELP_DESK, "Then the requester can select “Try again”."),
-        ("shortnametaken", NOTHING_LEFT, ADMINISTRATOR, "Select “Edit and retry” and choose another short name."),
-        ("shortnametaken", NOTHING_LEFT, REQUESTER, "Select “Edit and retry” and choose another short name."),
-        ("shortnametaken", NOTHING_LEFT, HELP_DESK, "The requester can select “Edit and retry” and choose another"),
+        ("shortnametaken", NOTHING_LEFT, ADMINISTRATOR, "Select “Edit and try again” and choose another short name."),
+        ("shortnametaken", NOTHING_LEFT, REQUESTER, "Select “Edit and try again” and choose another short name."),
+        ("shortnametaken", NOTHING_LEFT, HELP_DESK, "The requester can select “Edit and try again” and choose another"),
         ("partial_course", PARTIAL, ADMINISTRATOR, "Select “Delete the partial course”. Then select “Try again”."),
         ("partial_course", PARTIAL, ADMINISTRATOR_WITHOUT_DELETION, "Delete the partial course in Moodle. Then select"),
         ("partial_course", PARTIAL, REQUESTER, "Ask a course administrator to delete the partial course in Moodle."),
@@ -59,7 +59,7 @@ def test_advice_names_only_buttons_that_the_reader_has(code: str, left: dict[str
     for reader in (ADMINISTRATOR, ADMINISTRATOR_WITHOUT_DELETION, REQUESTER, HELP_DESK):
         advice = what_to_do(job, reader)
         offered = advice.replace("the requester can select", "").replace("The requester can select", "")
-        assert ("elect “Try again”" in offered or "elect “Edit and retry”" in offered) == reader.can_retry
+        assert ("elect “Try again”" in offered or "elect “Edit and try again”" in offered) == reader.can_retry
         if not reader.can_delete:
             assert "“Delete the partial course”" not in advice
         if not reader.is_administrator:

@@ -34,8 +34,8 @@ def test_copy_of_a_succeeded_job_is_no_retry(as_faculty: Client, faculty: User, 
 @pytest.mark.parametrize(
     ("state", "label"),
     [
-        (State.FAILED, "Edit and retry"),
-        (State.CANCELLED, "Edit and retry"),
+        (State.FAILED, "Edit and try again"),
+        (State.CANCELLED, "Edit and try again"),
         (State.REJECTED, "Edit and request again"),
     ],
 )

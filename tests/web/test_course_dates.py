@@ -78,12 +78,12 @@ def test_form_says_why_a_site_cannot_set_dates(as_administrator: Client, dated: 
 def test_site_with_the_plugin_offers_three_values_of_enrolments(as_administrator: Client, with_plugin: Sandbox) -> None:
     page = text(as_administrator.get(FORM))
     assert '<select name="enrolments"' in page
-    assert "Always, also without people" in page
+    assert "Always, even without people" in page
 
 
 def test_faculty_may_copy_enrolment_methods_but_no_people(as_faculty: Client, with_plugin: Sandbox) -> None:
     page = text(as_faculty.get(FORM))
-    assert "Always, also without people" in page
+    assert "Always, even without people" in page
     assert "With the people" not in page
     as_faculty.post(FORM, form(enrolments="2"))
     assert DuplicationJob.objects.get().options["enrolments"] == 2

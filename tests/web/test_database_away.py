@@ -24,7 +24,7 @@ def test_page_says_back_in_a_moment_and_tries_again(patient: Client, monkeypatch
     answer = patient.get("/")
     page = answer.content.decode()
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
-    assert "dupdash is back in a moment" in page
+    assert "dupdash will be back in a moment" in page
     assert '<meta http-equiv="refresh" content="5">' in page
 
 

@@ -258,13 +258,13 @@ def test_complete_copy_is_shown_as_verified(as_administrator: Client, settings: 
 
 
 def test_copy_that_could_not_be_compared_is_a_warning(as_administrator: Client) -> None:
-    report = {"complete": False, "why_not": "The source, course 7, is not visible in Moodle any more."}
+    report = {"complete": False, "why_not": "The source, course 7, is no longer visible in Moodle."}
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered", verification=report)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     outcome = page.partition('id="job-outcome"')[2]
     assert 'data-level="warning"' in outcome
     assert "This copy could not be compared with its source." in outcome
-    assert "The source, course 7, is not visible in Moodle any more." in outcome
+    assert "The source, course 7, is no longer visible in Moodle." in outcome
     assert "Check the copy in Moodle before you use it." in outcome
     assert "This happens automatically." not in page
     assert "the copy differs" not in page

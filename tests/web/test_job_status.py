@@ -124,8 +124,7 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
         ),
         (
             {"course_id": 812, "proof": "seen", "evidence": evidence_json(SEEN, own=812)},
-            "The new course (id 812) is not complete yet. "
-            "If nothing changes for about 5 min, we’ll mark it incomplete.",
+            "The new course (id 812) is not complete yet. If nothing changes for about 5 min, it counts as partial.",
         ),
         (
             {"course_id": 812, "proof": "seen", "evidence": evidence_json(SEEN, own=812, has_names_and_contents=True)},

@@ -399,7 +399,7 @@ def test_form_is_not_filled_in_from_an_unfinished_job(
         assert jobs.why_not_again(old) in page
         assert f'href="/jobs/{old.pk}/">Back to the job</a>' in page
         assert "Request copy" not in page
-        assert "Edit and retry" not in page
+        assert "Edit and try again" not in page
     assert DuplicationJob.objects.count() == 1
 
 

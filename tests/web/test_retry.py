@@ -124,11 +124,11 @@ def test_refused_retry_is_not_offered(as_faculty: Client, faculty: User, state: 
     assert "This copy cannot be tried again now" in page
     assert jobs.why_not_again(job) in page
     assert ">Try again</button>" not in page
-    assert "Edit and retry" not in page
+    assert "Edit and try again" not in page
     assert f'<a class="button" href="/jobs/{job.pk}/">Back to the job</a>' in page
 
 
 def test_ended_job_offers_retry_and_edit(as_faculty: Client, faculty: User) -> None:
     page = text(as_faculty.get(f"/jobs/{_failed(faculty).pk}/retry/"))
     assert ">Try again</button>" in page
-    assert "Edit and retry" in page
+    assert "Edit and try again" in page

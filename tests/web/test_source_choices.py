@@ -126,7 +126,10 @@ def test_exact_short_name_is_the_first(as_administrator: Client, sandbox: Sandbo
 
 @pytest.mark.parametrize(
     ("state", "warning"),
-    [(State.FAILED, "Incomplete: left by a failed copy"), (State.RUNNING, "Incomplete: this copy is still being made")],
+    [
+        (State.FAILED, "Partial course: left by a failed copy"),
+        (State.RUNNING, "Incomplete: this copy is still being made"),
+    ],
 )
 def test_incomplete_courses_are_marked_and_come_last(
     as_administrator: Client, sandbox: Sandbox, state: State, warning: str

@@ -70,7 +70,7 @@ def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outco
 
 def _unknown_id(job: DuplicationJob, detail: str) -> Outcome:
     message = f" ({detail})" if detail else ""
-    return outcomes.AnswerLost(f"the site does not know {job.duplicate_id} any more{message}")
+    return outcomes.AnswerLost(f"the site no longer knows {job.duplicate_id}{message}")
 
 
 # --- Sites that return a result -----------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
     source, activities, *found = read_together(client, _reads(job, names))
     known = dict(zip(names, found, strict=True))
     if source is None:
-        return outcomes.Refused("invalidcourseid", f"Course {job.source_id} does not exist any more.")
+        return outcomes.Refused("invalidcourseid", f"Course {job.source_id} no longer exists.")
     if taken := known.pop(job.shortname, []):
         return outcomes.Refused(
             TAKEN, f"Course {taken[0].id}, “{isolate(taken[0].fullname)}”, has this short name now."

@@ -179,7 +179,7 @@ def _act_on(
             fail(
                 job,
                 "course_gone",
-                f"Course {own.id} is not in Moodle any more.",
+                f"Course {own.id} is no longer in Moodle.",
                 reason=f"Somebody deleted the course of this job, id {own.id}, in Moodle.",
                 guard=known,
                 course_deleted_at=now,
@@ -248,7 +248,7 @@ def _fail_with_candidates(job: DuplicationJob, evidence: CopyEvidence, guard: Gu
         job,
         job.request_error or "likely_partial_course",
         _message_of_moodle(job) or "The copy was not completed. Moodle has a course that is probably a part of it.",
-        reason="Moodle did not complete the copy. This course does not change any more and is probably a part of the "
+        reason="Moodle did not complete the copy. This course no longer changes and is probably a part of the "
         f"copy: {_list(present)}. This is not proven: a course administrator should check the course and delete it.",
         data={"candidates": [course.id for course in present]},
         guard=guard,

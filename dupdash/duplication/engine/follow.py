@@ -212,7 +212,7 @@ def _record_running(jobs: Iterable[DuplicationJob], reports: dict[str, Report]) 
             status = reports[job.pk].status
             changes = asynchronous.changes_from_report(job, status) if status is not None else {}
             if job.moodle_done_at is not None:
-                # The site reported the copy as complete before, and does not any more.
+                # The site reported the copy as complete before, and no longer does.
                 changes["moodle_done_at"] = None
             try:
                 update_job(job, last_response_at=timezone.now(), **changes)

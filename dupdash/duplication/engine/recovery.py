@@ -32,7 +32,7 @@ def recover_dead_leases() -> None:
     """
     driven = DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & DEAD)
     driven.filter(lease_expired_seen_at__isnull=True).update(lease_expired_seen_at=Now())
-    _take_back(DEAD & expired_for_a_while(), "Its worker was lost.", at_fault=True)
+    _take_back(DEAD & expired_for_a_while(), "The process that worked on this copy stopped.", at_fault=True)
 
 
 def release_worker_group(worker_group: str, *, at_fault: bool) -> None:
@@ -40,7 +40,7 @@ def release_worker_group(worker_group: str, *, at_fault: bool) -> None:
 
     ``at_fault``: the processes failed, and one of these jobs may be the cause.
     """
-    why = "Its worker was lost." if at_fault else "Its worker was stopped."
+    why = f"The process that worked on this copy {'stopped' if at_fault else 'was stopped'}."
     _take_back(Q(lease_owner__startswith=f"{worker_group}:"), why, at_fault=at_fault)
 
 

@@ -138,7 +138,7 @@ def _report(job: DuplicationJob, client: MoodleClient, *, last_try: bool) -> Rep
         if isinstance(error, Refused | UnknownRefusal):
             for which, id in (("source", job.source_id), ("copy", course_id)):
                 if client.course_by_id(id) is None:
-                    return _impossible(f"The {which}, course {id}, is not visible in Moodle any more.")
+                    return _impossible(f"The {which}, course {id}, is no longer visible in Moodle.")
         if last_try:
             return _impossible(f"dupdash tried for a day. Moodle's last answer was: {error}")
         raise

@@ -45,7 +45,7 @@ HEALTHY_AFTER = 30.0
 SWEEPS_PER_MAIL = 2
 # Seconds between two checks of the processes.
 TICK = 0.25
-# How long the row of a cluster that does not run any more is kept.
+# How long the row of a cluster that no longer runs is kept.
 KEPT_FOR = timedelta(days=1)
 # How many seconds the supervisor waits for killed processes to end, and then for taking back their jobs. After SIGTERM
 # everything must end within ten seconds.
@@ -156,8 +156,7 @@ class Supervisor:
             self._restart(cluster, f"its workers ran no heartbeat for {silence:.0f} seconds")
 
     def _check_heartbeat(self, cluster: Cluster, now: float) -> None:
-        """Check whether the last heartbeat ran, send the next one when it is due, and request a sweep when it is
-        due."""
+        """Check whether the last heartbeat ran. Send the next one, and request a sweep, when they are due."""
         in_doubt = now - cluster.last_proof_at > settings.HEARTBEAT_LIMIT / 2
         if in_doubt or now - cluster.heartbeat_sent_at >= settings.HEARTBEAT_INTERVAL:
             row = ClusterHeartbeat.objects.filter(worker_group=cluster.worker_group).first()

@@ -26,7 +26,7 @@ def hides_sources(batch: Batch) -> bool:
 
 
 def note_sources(batch: Batch) -> None:
-    """Store which sources are to be hidden: those whose copies in this ended batch all succeeded and still exist."""
+    """Store which sources are to be hidden: those of which all copies in this ended batch succeeded and still exist."""
     if not hides_sources(batch):
         return
     jobs = list(current_jobs(batch).values_list("source_id", "state", "course_deleted_at"))
@@ -63,7 +63,7 @@ def _set_visibility(source: HiddenSource, client: MoodleClient) -> None:
     try:
         course = client.course_by_id(source.source_id)
         if course is None:
-            source.state, source.reason = SourceState.KEPT, "Moodle does not have this course any more."
+            source.state, source.reason = SourceState.KEPT, "This course is no longer in Moodle."
         elif not shows and course.visible is False:
             source.state = SourceState.BEFORE
         else:

@@ -68,7 +68,7 @@ def totals_of(batches: Sequence[Batch]) -> dict[str, Totals]:
 
 
 def share_done(batch: Batch, totals: Totals) -> float:
-    """Return the share of the work that is done, from 0 to 1. Running copies count with their own progress."""
+    """Return the share of the work that is done, from 0 to 1. Each running copy counts with its own progress."""
     if not totals.total:
         return 1.0
     under_way = sum(progress(job).number for job in current_jobs(batch).filter(state__in=BUSY))
@@ -78,7 +78,8 @@ def share_done(batch: Batch, totals: Totals) -> float:
 def time_left(batch: Batch, totals: Totals) -> timedelta | None:
     """Return how long the unfinished copies will probably take, or None if this is unknown.
 
-    The estimate uses the pace of the batch after some copies are finished, and the durations of earlier jobs before.
+    Once several copies are finished, the estimate uses the pace of the batch; before that, the durations of earlier
+    jobs.
     """
     if not totals.unfinished:
         return timedelta(0)

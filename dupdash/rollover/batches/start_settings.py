@@ -10,7 +10,7 @@ from dupdash.duplication.batch import Priority
 
 @dataclass(frozen=True)
 class StartSettings:
-    """The settings of a started plan. ``not_before`` is the start time for rows without one of their own."""
+    """The settings of a started plan. ``not_before``: the start time of rows that have none of their own."""
 
     not_before: datetime | None = None
     window: tuple[time, time] | None = None

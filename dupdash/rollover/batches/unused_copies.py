@@ -22,7 +22,7 @@ class Gone(Exception):
 
 
 def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
-    """Check that the job certainly made this copy and nobody has changed it since. Otherwise raise Kept.
+    """Raise Kept unless the job certainly made this copy and nobody has changed it since.
 
     Raises Gone if the copy is no longer in Moodle, and MoodleError if Moodle does not answer.
     """
@@ -76,7 +76,7 @@ def _require_no_new_people(job: DuplicationJob, course: Course, client: MoodleCl
     copied = {person.id for person in client.participants(job.source_id)}
     new = [person for person in enrolled if person.id not in copied]
     if new:
-        raise Kept(_people(len(new), "enrolled who were not copied"))
+        raise Kept(_people(len(new), "enrolled, but not in the source"))
 
 
 def _people(count: int, what: str) -> str:

@@ -21,7 +21,7 @@ class Place:
 
 
 class CategoryNotFound(Exception):
-    """No category or more than one matches. The message says what to do."""
+    """No category matches, or more than one. The message says what to do."""
 
 
 class Categories:
@@ -65,7 +65,7 @@ def _only(found: list[Place], missing: str) -> Place:
         raise CategoryNotFound(missing)
     if len(found) > 1:
         ids = ", ".join(str(place.category.id) for place in found)
-        raise CategoryNotFound(f"Several categories are called like this. Use one of their ids: {ids}.")
+        raise CategoryNotFound(f"Several categories have this name. Use one of their ids: {ids}.")
     return found[0]
 
 

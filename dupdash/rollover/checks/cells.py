@@ -71,5 +71,5 @@ def _date(text: str) -> date:
 def _start(text: str) -> datetime:
     moment = read_moment(text, ZoneInfo(settings.TIME_ZONE))
     if moment <= timezone.now():
-        raise UnclearValue(f"The time to start, {text}, has passed. Empty the cell to start with the others.")
+        raise UnclearValue(f"The time to start, {text}, has passed. Clear the cell to start with the others.")
     return moment

@@ -9,7 +9,10 @@ from dupdash.rollover.reading.columns import KNOWN
 
 
 class Conflict(NamedTuple):
-    """The number of another row with the same value in ``column``; "" and None if there is no such row."""
+    """The conflict of a row: the number of another row, and the column in which both have the same value.
+
+    If there is no such row, the values are None and "".
+    """
 
     column: str
     number: int | None

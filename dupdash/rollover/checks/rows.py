@@ -91,7 +91,7 @@ def level_of(row: PlanRow) -> Level:
 def _load(rows: Iterable[PlanRow], client: BulkClient) -> None:
     """Load all courses that the rows name with a few calls.
 
-    Numbers are looked up as ids and other texts as short names. Texts without a result are looked up as ID numbers.
+    Numbers are looked up as ids, and other values as short names. Values without a result are looked up as ID numbers.
     """
     rows = list(rows)
     texts = {row.value(SOURCE) for row in rows} - {""}
@@ -161,7 +161,7 @@ def _check(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient)
 
 
 def _find_source(row: PlanRow, verdict: Verdict, client: BulkClient) -> Course | None:
-    """Find the source of a row by one of two columns, and report a problem if there is no such course.
+    """Find the source that one of two columns names, and report a problem if there is no such course.
 
     ``source`` contains an id, short name or ID number. ``templatecourse``, as in Moodle's own files, is a short name.
     """
@@ -233,7 +233,7 @@ def _require_allowed(owner: "User | None", request: DuplicationRequest, verdict:
 
 
 def _found(verdict: Verdict) -> dict[str, object]:
-    """Return the names of source and category that pages show for the row."""
+    """Return the names of the source and of the category that pages show for the row."""
     source = verdict.source
     return {
         "source_id": source.id if source else None,

@@ -182,14 +182,15 @@ def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
     result = bulk_actions.do(chosen, Action.RETRY, request.user)
     if result.done:
         words = "1 failed copy is" if result.done == 1 else f"{result.done:,} failed copies are"
-        messages.success(request, f"{words} tried again.")
+        messages.success(request, f"{words} being tried again.")
     for refusal in result.refusals[:5]:
         messages.error(request, f"{refusal.name}: {' '.join(words for words, _ in refusal.words)}")
     if len(result.refusals) > 5:
         messages.error(request, f"{len(result.refusals) - 5:,} more could not be tried again.")
     left = result.not_reached + max(0, failed.count() - len(result.refusals) - result.not_reached)
     if left:
-        messages.warning(request, f"{left:,} failed copies are left. {result.why or 'Try them again, too.'}")
+        words = "1 failed copy was" if left == 1 else f"{left:,} failed copies were"
+        messages.warning(request, f"{words} not tried again yet. {result.why or 'Try the failed ones again.'}")
     return see_other("rollover:batch", batch.pk)
 
 

@@ -51,7 +51,7 @@ class RulesForm(forms.Form):
         label="Dates",
         choices=[
             (DateRule.KEEP, "The same dates as the source"),
-            (DateRule.WEEKS, "Some weeks later: every weekday stays what it is"),
+            (DateRule.WEEKS, "A number of weeks later, so that weekdays stay the same"),
             (DateRule.ONE, "One start date for all"),
         ],
         initial=DateRule.KEEP,

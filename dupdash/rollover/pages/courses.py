@@ -106,5 +106,5 @@ def _make_plan(request: PersonRequest, rules: RulesForm, ticked: set[int], known
         options=rules.chosen_options,
     )
     tasks.ask_for_work()
-    messages.success(request, "The list was made. Nothing is copied before you start the list.")
+    messages.success(request, "The list is ready. Nothing is copied until you start it.")
     return see_other("rollover:plan", plan.pk)

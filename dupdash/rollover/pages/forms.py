@@ -125,7 +125,7 @@ class WindowForm(forms.Form):
         super().__init__(*arguments, **more)
         self.fields[
             "window_start"
-        ].help_text = f"The clocks of {settings.TIME_ZONE}. Leave both empty to start at any time."
+        ].help_text = f"Times are in the time zone {settings.TIME_ZONE}. Leave both empty to start at any time."
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data

@@ -64,7 +64,7 @@ def upload(request: PersonRequest) -> HttpResponse:
         else:
             plan = plan_from_table(table, name=form.list_name, owner=request.user, options=form.chosen_options)
             tasks.ask_for_work()
-            messages.success(request, "The file was read. Nothing is copied before you start the list.")
+            messages.success(request, "The file was read. Nothing is copied until you start the list.")
             return see_other("rollover:plan", plan.pk)
     context = {"form": form, "rows_most": settings.ROLLOVER_ROWS, "mib_most": settings.ROLLOVER_FILE_MIB}
     return render(request, "rollover/upload.html", context, status=422 if request.method == "POST" else 200)

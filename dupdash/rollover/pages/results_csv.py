@@ -19,7 +19,10 @@ AT_A_TIME = 500
 
 
 def results_response(batch: Batch, *, raw: bool) -> StreamingHttpResponse:
-    """Return the results as a CSV download. ``raw`` adds Moodle's error messages, for administrators and help desk."""
+    """Return the results as a CSV download.
+
+    ``raw`` adds Moodle's error messages, for administrators and the help desk.
+    """
     return csv_response("results", *_table(batch, raw=raw), safe=defuse)
 
 

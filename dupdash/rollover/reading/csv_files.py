@@ -18,7 +18,7 @@ csv.field_size_limit(2**31 - 1)
 
 
 def read_delimited(content: bytes) -> Records:
-    """Return the records of a text file. Raises UnreadableFile, also later while the records are iterated."""
+    """Return the records of a text file. Raises UnreadableFile, possibly only while the records are iterated."""
     try:
         decoded = decode(content)
     except Undecodable as error:
@@ -30,7 +30,7 @@ def read_delimited(content: bytes) -> Records:
     if named:
         text = text[named.end() :]
     if not text.strip():
-        raise UnreadableFile("The file is empty. Its first row must hold the headings of the columns.")
+        raise UnreadableFile("The file is empty. Its first row must contain the headings of the columns.")
     delimiter = named["delimiter"] if named else _delimiter_of(text)
     if delimiter in '"\r\n':
         raise UnreadableFile(f"The first line names {delimiter!r} as the delimiter. Use a comma, a semicolon or a tab.")
@@ -39,7 +39,10 @@ def read_delimited(content: bytes) -> Records:
 
 
 def _delimiter_of(text: str) -> str:
-    """Return the delimiter that gives the first row the most known headings, and among equals the most cells."""
+    """Return the delimiter that gives the first row the most known headings.
+
+    If several do, the number of cells decides.
+    """
 
     def fitness(delimiter: str) -> tuple[int, int]:
         headings = _first_row(text, delimiter)

@@ -35,7 +35,7 @@ class Decoded:
 
 
 def decode(content: bytes) -> Decoded:
-    """Return the text of a file with its encoding. Raises Undecodable, and UnreadableFile if it is no text file."""
+    """Return the text of a file with its encoding. Raises Undecodable, and UnreadableFile if it is not a text file."""
     for mark, codec, name in _MARKS:
         if content.startswith(mark):
             return _strictly(content[len(mark) :], codec, name)

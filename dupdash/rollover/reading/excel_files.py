@@ -42,7 +42,7 @@ def read_workbook(content: bytes) -> Records:
 
 
 def _load(content: bytes, *, results: bool) -> Any:
-    """``results``: read the stored results of formulas instead of the formulas."""
+    """Return the workbook. ``results``: whether to read the stored results of formulas instead of the formulas."""
     # Imported here because openpyxl needs 10 MiB, and most web processes never read a workbook.
     import openpyxl
 
@@ -67,7 +67,7 @@ def _require_workbook(content: bytes) -> None:
             "This is an OpenDocument spreadsheet. Save it as an Excel workbook (.xlsx) or as CSV, and upload that."
         )
     if "xl/workbook.xml" not in names:
-        raise UnreadableFile("This is a ZIP archive and no Excel workbook. Upload a .xlsx or CSV file.")
+        raise UnreadableFile("This is a ZIP archive, not an Excel workbook. Upload a .xlsx or CSV file.")
     if unpacked > UNPACKED_MOST:
         raise UnreadableFile("This workbook is too large when it is unpacked. Save only the list in a new workbook.")
 
@@ -79,7 +79,10 @@ def _has_formulas(content: bytes) -> bool:
 
 
 def _formulas(content: bytes, title: str) -> set[tuple[int, int]]:
-    """Return the (row, column) of each formula. Without this, a formula without a stored result looks empty."""
+    """Return the row and column of each formula.
+
+    They are needed because a formula without a stored result looks empty.
+    """
     workbook = _load(content, results=False)
     return {
         (cell.row, cell.column)

@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class Origin(Enum):
-    """The kind of cell that a text comes from, if this can change the meaning of the text."""
+    """The kind of cell that a value comes from, where the kind can change the meaning of the value."""
 
     TEXT = auto()
     NUMBER = auto()

@@ -57,7 +57,7 @@ def read_table(content: bytes, *, rows_most: int) -> Table:
     filled = (record for record in records.rows if not record.is_blank)
     first = next(filled, None)
     if first is None:
-        raise UnreadableFile("The file is empty. Its first row must hold the headings of the columns.")
+        raise UnreadableFile("The file is empty. Its first row must contain the headings of the columns.")
     headings = _headings(first)
     rows: list[Row] = []
     for record in filled:
@@ -79,8 +79,8 @@ def _headings(record: Record) -> tuple[Heading, ...]:
     if not any(heading.column for heading in headings):
         found = ", ".join(f"“{text[:40]}”" for text in texts[:10])
         raise UnreadableFile(
-            f"No known column was found. Row {record.number} must hold the headings, for example source, fullname, "
-            f"shortname and category. It holds: {found}."
+            f"No known column was found. Row {record.number} must contain the headings, for example source, fullname, "
+            f"shortname and category. It contains: {found}."
         )
     _require_distinct(headings)
     return headings
@@ -113,7 +113,10 @@ def _row(record: Record, headings: tuple[Heading, ...]) -> Row:
         elif heading.text and text and not columns.is_added_by_dupdash(heading.text):
             others[heading.text] = text
     if any(cell.text.strip() for cell in cells[len(headings) :]):
-        message = "The row has more cells than there are headings. Put quotation marks around cells with a delimiter."
+        message = (
+            "The row has more cells than there are headings. "
+            "Put quotation marks around cells that contain the delimiter."
+        )
         problems.append(CellProblem("", message))
     return Row(record.number, values, others, tuple(problems))
 
@@ -132,12 +135,13 @@ def _problems_of(cell: Cell, column: Column) -> list[CellProblem]:
             ]
         case Origin.DATE if column.kind in (Kind.TEXT, Kind.FLAG):
             message = (
-                f"The spreadsheet holds the date {cell.text} here. If you typed a code such as 1-2, the spreadsheet"
+                f"The spreadsheet contains the date {cell.text} here. If you typed a code such as 1-2, the spreadsheet"
             )
             return [CellProblem(column.name, f"{message} changed it. {_CHANGED}")]
         case Origin.EXPONENT if column.kind is Kind.TEXT:
             message = (
-                f"The spreadsheet holds the number {cell.text} here. If you typed a code such as 3E5, the spreadsheet"
+                f"The spreadsheet contains the number {cell.text} here. "
+                "If you typed a code such as 3E5, the spreadsheet"
             )
             return [CellProblem(column.name, f"{message} changed it. {_CHANGED}")]
     return []

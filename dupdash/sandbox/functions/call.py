@@ -18,7 +18,7 @@ VERSION = "2024100706"  # The version of the functions and of Moodle 4.5.6.
 
 
 class GaveUp(Exception):
-    """A proxy between client and Moodle stopped waiting for Moodle's answer."""
+    """A proxy between the client and Moodle stopped waiting for Moodle's answer."""
 
 
 class Died(Exception):

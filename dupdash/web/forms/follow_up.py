@@ -1,4 +1,4 @@
-"""The form of the card "Follow-up" on the page of a failed job: the responsible person and a note."""
+"""The form of the card "Follow-up" on the job page of a failed job: the responsible person and a note."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any

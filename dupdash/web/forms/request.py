@@ -174,7 +174,10 @@ class RequestForm(forms.Form):
         return cleaned
 
     def _moment(self, cleaned: dict[str, Any]) -> datetime | None:
-        """Return the requested start time, read in the time zone of the form. Adds an error if the time is invalid."""
+        """Return the requested start time, in the time zone of the form.
+
+        If the time is invalid, adds an error to the form.
+        """
         if "not_before" in self.errors:
             return None
         if cleaned.get("start") != LATER:

@@ -44,7 +44,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Value:
-    """A cell of the table: its text, the number that is drawn if that differs, and the link to the copies."""
+    """A cell of the table: its text, the number to draw if it differs from the text, and the link to the copies."""
 
     shown: Cell
     number: float | None = None
@@ -174,7 +174,7 @@ def waits_chart(period: Period) -> Chart:
         "columns",
         (Column("Waited"), Column("Copies", "1")),
         tuple((Value(label), Value(count)) for (_, label), count in zip(WAITS, found.counts(), strict=True)),
-        "From a place in the queue to the start, without the wait for an approval or for a scheduled time.",
+        "From joining the queue to the start, without the wait for an approval or for a scheduled time.",
         (Figure(seconds(found.median), "Median wait in the queue"),) if found.median is not None else (),
     )
 
@@ -213,10 +213,14 @@ def sources_chart(period: Period) -> Chart:
         )
         for source in found
     )
+    says = ""
+    if found:
+        requests = _number(found[0].count, "request", "requests")
+        says = f"The most frequently copied course is {isolate(found[0].shortname)}, with {requests}."
     return Chart(
         "sources",
         "Busiest sources",
-        f"Most copies were requested of {isolate(found[0].shortname)}: {found[0].count:,}." if found else "",
+        says,
         "bars",
         (
             Column("Source"),
@@ -239,7 +243,7 @@ CHARTS: dict[str, Callable[[Period], Chart]] = {
 
 
 def seconds(value: float) -> str:
-    """Return a length of time: "0.4 s", "48 s", "4 min 12 s"."""
+    """Return a duration in words, such as "0.4 s", "48 s" or "4 min 12 s"."""
     return f"{value:.1f} s" if value < 10 else exactly(timedelta(seconds=value))
 
 
@@ -258,6 +262,6 @@ def _days(period: Period) -> dict[str, str]:
 
 
 def _copies(days: dict[str, str], **filters: str) -> str:
-    """Return the URL of the list with the copies that a number counts."""
+    """Return the URL of the list of copies, filtered to those that a number counts."""
     query = urlencode({**filters, **days, "attempts": ALL_ATTEMPTS})
     return f"{reverse('jobs:list')}?{query}"

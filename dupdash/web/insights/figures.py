@@ -44,7 +44,7 @@ BUSIEST = 10
 
 @dataclass(frozen=True)
 class Stretch:
-    """A bar: a day, week or month of the period, with the number of jobs by outcome."""
+    """A bar of a chart: a day, week or month of the period, with the numbers of jobs by outcome."""
 
     since: date
     until: date
@@ -67,7 +67,7 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class Distribution:
-    """A distribution of durations: sorted values in seconds."""
+    """A distribution of durations, as sorted values in seconds."""
 
     values: tuple[float, ...]
 
@@ -80,7 +80,10 @@ class Distribution:
         return self.quantile(0.9)
 
     def quantile(self, share: float) -> float | None:
-        """Return the smallest measured value that at least this share of all values does not exceed."""
+        """Return the quantile: the smallest value that is at least as large as this share of the values.
+
+        Returns None if there are no values.
+        """
         return self.values[max(0, ceil(share * len(self.values)) - 1)] if self.values else None
 
     def counts(self) -> list[int]:
@@ -149,7 +152,7 @@ def waits(period: Period) -> Distribution:
 
 
 def durations(period: Period) -> tuple[list[Copied], int]:
-    """Return the complete copies, and the number of copies that are left out because dupdash noticed their end late."""
+    """Return the complete copies. Also return how many are left out because dupdash noticed their end late."""
     whole = period.jobs().filter(
         state=State.SUCCEEDED, sent_at__isnull=False, finished_at__isnull=False, source_activities__isnull=False
     )

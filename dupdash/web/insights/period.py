@@ -1,4 +1,4 @@
-"""The form for the period of the charts: the last days, or from one day to another."""
+"""The form for the period of the charts: the last days, or the time from one day to another."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -45,7 +45,7 @@ class Period:
         return {"since": self.since.isoformat(), "until": self.until.isoformat()}
 
     def jobs(self) -> JobQuerySet:
-        """Return the jobs that were requested in this period; all charts show the same jobs."""
+        """Return the jobs that were requested in this period. All charts show these jobs."""
         return DuplicationJob.objects.filter(
             created_at__gte=start_of(self.since), created_at__lt=end_of(self.until)
         ).order_by()

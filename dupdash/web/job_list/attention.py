@@ -36,6 +36,9 @@ def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
 
 
 def needing_attention(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """Return the same as one query: a union, because one condition with OR would read all jobs."""
+    """Return the jobs that need attention as one query.
+
+    The query is a union, because one condition with OR would read all jobs.
+    """
     first, *others = (kind.order_by().values("pk") for kind in kinds_of_attention(jobs, user))
     return jobs.filter(pk__in=first.union(*others))

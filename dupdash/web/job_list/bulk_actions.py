@@ -81,7 +81,7 @@ class Result:
 
 
 def offered(user: "User") -> list[Action]:
-    """Return the actions that this person may do on at least some jobs, for example their own."""
+    """Return the actions that this person may use on at least some jobs, for example on their own."""
     own = DuplicationJob(requester=user)
     return [action for action in ACTIONS.values() if access.may(user, action, own)]
 
@@ -127,7 +127,7 @@ def _why_not(job: DuplicationJob, action: Action, user: "User") -> str:
 
 
 def do(chosen: list[DuplicationJob], action: Action, user: "User") -> Result:
-    """Do an action on one job after the other, until time runs out or Moodle does not answer."""
+    """Run an action on one job after the other, until time runs out or Moodle does not answer."""
     if action == Action.CANCEL:
         return _one_by_one(chosen, user, lambda job: jobs.cancel(job, actor=user))
     try:
@@ -171,7 +171,7 @@ def _kept(problem: Problem, user: "User") -> tuple[str, str]:
 def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[ShownRefusal]:
     """Return the refusals stored in the session, with a link to each job that reserves a short name.
 
-    The link is left out if the person may not see that job any more.
+    The link is left out if the person may no longer see that job.
     """
     refusals = list(refusals)
     ids = {job_id for refusal in refusals for _, job_id in refusal["words"] if job_id}

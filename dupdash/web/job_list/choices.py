@@ -73,15 +73,16 @@ def causes(own: "JobQuerySet | None") -> Choices:
 
 
 def cause_of(code: str) -> str:
-    """Return the explanation of an error code, with the code if several codes have the same explanation."""
+    """Return the explanation of an error code. If several codes have the same explanation, the code is added."""
     words = explain(code).happened.rstrip(".")
     return words if explain(code) is not explain("") else f"{words} ({isolate(code) if code else 'no code'})"
 
 
 def _values_in_all_jobs(column: str, *, state: str = "", with_value: str = "") -> list[Any]:
-    """Return the distinct values of a column, each by a step in its index. "SELECT DISTINCT" would read all of it.
+    """Return the distinct values of a column. Each is found by one step in the index of the column.
 
-    ``state``: only jobs in this state. ``with_value``: a subquery about each ``value``.
+    "SELECT DISTINCT" would read the whole index. ``state``: only jobs in this state. ``with_value``: a subquery about
+    each ``value``.
     """
     table = DuplicationJob._meta.db_table
     of_state, parameters = ("state = %s AND ", [state, state]) if state else ("", [])

@@ -18,7 +18,10 @@ CELL_LONGEST = 32_000
 
 
 def heads(*, raw: bool) -> list[str]:
-    """Return the columns; ``raw`` adds Moodle's error messages, for administrators and the help desk."""
+    """Return the headings of the columns.
+
+    ``raw`` adds Moodle's error messages, for administrators and the help desk.
+    """
     return [
         "Job",
         "State",

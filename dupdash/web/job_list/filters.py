@@ -36,7 +36,7 @@ ALL_ATTEMPTS = "all"
 
 @dataclass(frozen=True)
 class Group:
-    """A choice of the filter "State" beside the states themselves."""
+    """A choice of the filter "State" that is not a state itself."""
 
     label: str
     states: frozenset[str]
@@ -163,7 +163,7 @@ class ListForm(forms.Form):
 
     @property
     def order_name(self) -> str:
-        """The chosen order, or the default order if the address names no valid one."""
+        """Return the chosen order, or the default order if the URL does not name a valid one."""
         asked = self.data.get("sort", "")
         return asked if asked in ORDERS else DEFAULT
 
@@ -172,7 +172,7 @@ class ListForm(forms.Form):
         return ORDERS[self.order_name].within(_states(self.data.get("state", "")))
 
     def query(self, **other: object) -> QueryDict:
-        """Return the query of the address, without empty fields. ``other``: fields to replace or add."""
+        """Return the query string of the URL, without empty fields. ``other``: fields to replace or add."""
         kept = QueryDict(mutable=True)
         for name in self.fields:
             value = str(other.pop(name, self.data.get(name, ""))).strip()
@@ -236,7 +236,7 @@ SCANNED = {
 
 
 def _states(chosen: str) -> frozenset[str] | None:
-    """Return the states that a choice allows; None for any."""
+    """Return the states that a choice allows; None if it allows any."""
     if chosen in GROUPS:
         return GROUPS[chosen].states
     return frozenset({chosen}) if chosen in State.values else None
@@ -292,7 +292,7 @@ def _on_days(since: date | None, until: date | None, finished_since: date | None
 
 
 def _of_source(text: str, jobs: JobQuerySet, *, scanned: bool) -> Q:
-    """Return the condition for a source: its id if ``text`` is one, else a part of its short name."""
+    """Return the condition for a source: ``text`` is its id or, if it is not a number, a part of its short name."""
     if not text:
         return Q()
     number, sought = as_id(text), fold_text(text)

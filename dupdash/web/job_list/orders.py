@@ -1,7 +1,7 @@
 """Sorts and pages the list of copies. A page begins after a job, not at a number (keyset pagination).
 
-So the thousandth page is as fast as the first, and jobs that are added meanwhile shift nothing. An order has one or
-more consecutive parts. Each is sorted by a value that an index contains, and then by id.
+So the thousandth page is as fast as the first, and jobs that are added meanwhile do not shift the pages. An order has
+one or more consecutive parts. Each is sorted by a value that an index contains, and then by id.
 """
 
 from collections.abc import Callable, Mapping
@@ -133,7 +133,7 @@ class Order:
         return taken
 
     def key_in(self, text: str | None) -> Key | None:
-        """Return the key in an address; None for a text that is none."""
+        """Return the key that a URL contains; None if the string is not a key."""
         number, _, rest = (text or "").partition(".")
         value, _, job_id = rest.rpartition("_")
         try:
@@ -204,7 +204,7 @@ class Page:
 
 
 def page_of(found: Found, order: Order, asked: Mapping[str, str], size: int = PAGE) -> Page:
-    """Return the page that ``next`` or ``previous`` in an address asks for; the first one without either."""
+    """Return the page that ``next`` or ``previous`` in the URL asks for; without either, the first page."""
     after, before = order.key_in(asked.get("next")), order.key_in(asked.get("previous"))
     if before is not None:
         shown = order.take(found, size + 1, before, backwards=True)

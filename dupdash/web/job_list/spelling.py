@@ -20,7 +20,10 @@ READ = 500
 
 
 def corrected(text: str, jobs: JobQuerySet) -> str:
-    """Return the search with one typo per word corrected, using words that occur in ``jobs``; "" if there are none."""
+    """Return the search with typos corrected, at most one per word, to words that occur in ``jobs``.
+
+    Returns "" if nothing needs correcting or a word has no correction.
+    """
     words = words_in(text)
     better = [_known(word, jobs) for word in words]
     if better == words or not all(better):
@@ -29,7 +32,7 @@ def corrected(text: str, jobs: JobQuerySet) -> str:
 
 
 def _known(word: str, jobs: JobQuerySet) -> str:
-    """Return the word itself if a job has it, or else the closest word that a job has, or else ""."""
+    """Return the word if a job contains it, otherwise the closest word that a job contains, or "" if there is none."""
     if jobs.filter(search_text__contains_all=[word]).exists():
         return word
     if len(word) < SHORTEST:
@@ -50,7 +53,7 @@ def _known(word: str, jobs: JobQuerySet) -> str:
 
 
 def _digits(word: str) -> str:
-    """Return the digits of a word. They are not corrected, because BIO102 is another course than BIO101."""
+    """Return the digits of a word. Digits are never corrected, because BIO102 is another course than BIO101."""
     return "".join(sign for sign in word if sign.isdigit())
 
 

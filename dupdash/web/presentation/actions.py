@@ -71,7 +71,7 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
             if job.can_be_retried:
                 offer(Action.RETRY, "Try again", "retry", primary=not found)
             if job.can_be_retried and may_request_again(job, user):
-                found.append(_request_again(job, "Edit and retry"))
+                found.append(_request_again(job, "Edit and try again"))
         case State.REJECTED if not job.is_retried and may_request_again(job, user):
             found.append(_request_again(job, "Edit and request again"))
         case State.SUCCEEDED:

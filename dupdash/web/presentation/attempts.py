@@ -34,7 +34,7 @@ class Attempts:
 
 
 def attempts_of(job: DuplicationJob) -> Attempts | None:
-    """Return the attempts, or None for a job that is no retry and was not retried."""
+    """Return the attempts; None for a job that neither is a retry nor was retried."""
     if job.retry_of_id is None and not job.is_retried:
         return None
     earlier = _chain(job, lambda one: one.retry_of)

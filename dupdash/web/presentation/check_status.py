@@ -50,7 +50,7 @@ def _found(job: DuplicationJob) -> str:
     if job.request_error:
         return f"{course} is incomplete. {FEW_CHECKS}"
     unchanged = roughly(timedelta(seconds=deadlines.unchanged_limit(job)))
-    return f"{course} is not complete yet. If nothing changes for {unchanged}, we’ll mark it incomplete."
+    return f"{course} is not complete yet. If nothing changes for {unchanged}, it counts as partial."
 
 
 def _how_long(job: DuplicationJob) -> str:

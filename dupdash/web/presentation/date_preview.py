@@ -46,7 +46,10 @@ class DatePreview:
 
 
 def date_preview(source: Course, size: Size | None, target: Target, driver: Driver, years: int) -> DatePreview:
-    """Return the preview of dates. ``years``: the years between source and copy, according to their names."""
+    """Return the preview of the dates.
+
+    ``years``: the years between the source and the copy, according to their names.
+    """
     days = shift(target.startdate, source)
     moves = ABILITIES[driver].details
     return DatePreview(
@@ -60,7 +63,7 @@ def date_preview(source: Course, size: Size | None, target: Target, driver: Driv
 
 
 def offers(source: Course, years: int) -> tuple[Offer, ...]:
-    """Suggest two start dates, each whole weeks later: about half a year later, and about ``years`` years later."""
+    """Return two suggested start dates: about half a year later and about ``years`` years later, in whole weeks."""
     start = day_of(source.startdate)
     if start is None:
         return ()

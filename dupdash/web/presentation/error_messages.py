@@ -38,7 +38,7 @@ def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
 
 
 def job_in_the_way(problem: Problem, user: "User") -> DuplicationJob | None:
-    """Return the unfinished job that reserves the short name, or None if this person may not see that job."""
+    """Return the unfinished job that reserves the short name; None if this person may not see that job."""
     return problem.job if problem.job is not None and access.may_see(user, problem.job) else None
 
 

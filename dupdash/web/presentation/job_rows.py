@@ -50,7 +50,7 @@ class Row:
 
 
 def rows(jobs: Iterable[DuplicationJob], health: MoodleHealth) -> tuple[Row, ...]:
-    """Return the rows of these jobs. Load the requesters and assignees with ``jobs``, to save a query for each row."""
+    """Return the rows of these jobs. The caller should load requesters and assignees with ``jobs``, to save queries."""
     jobs = list(jobs)
     queue = Queue.before(jobs, health)
     numbers = attempt_numbers(jobs)
@@ -105,7 +105,7 @@ def _why_it_failed(job: DuplicationJob) -> tuple[str, bool]:
     if job.left_partial_course:
         return f"{happened} A partial course was left in Moodle.", job.resolved_at is None
     if job.may_have_left_course:
-        return f"{happened} This copy probably left an incomplete course in Moodle.", job.resolved_at is None
+        return f"{happened} This copy probably left a partial course in Moodle.", job.resolved_at is None
     return happened, False
 
 

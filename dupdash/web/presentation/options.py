@@ -95,7 +95,7 @@ def policy_on(groups: Iterable[SwitchGroup]) -> str:
 
 @dataclass(frozen=True)
 class Taken:
-    """The parts of the source that a copy includes, and the parts that it leaves out."""
+    """What a copy takes from its source: the parts that it includes, and the parts that it leaves out."""
 
     along: tuple[str, ...]
     left: tuple[str, ...]

@@ -134,7 +134,10 @@ def running(jobs: JobQuerySet) -> JobQuerySet:
 
 
 def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
-    """Return the waiting jobs in their order, without the requests that "Needs attention" shows to this person."""
+    """Return the waiting jobs in their order.
+
+    Requests that this person already sees in "Needs attention" are left out.
+    """
     states = {State.QUEUED} if access.is_administrator(user) else {State.QUEUED, State.AWAITING_APPROVAL}
     # Scheduled copies come after those that start as soon as possible.
     scheduled = Case(When(not_before__gt=timezone.now(), then=F("not_before")), default=None)

@@ -73,7 +73,10 @@ class Dates:
 
 @dataclass(frozen=True)
 class TakenName:
-    """A taken short name, and the job that has it. Its fields are empty if the reader may not see the job."""
+    """A taken short name, and the job that has it.
+
+    If the reader may not see the job, the fields of the job are empty.
+    """
 
     shortname: str
     url: str = ""
@@ -167,7 +170,10 @@ def preview(
 
 
 def taken_names(shortnames: Iterable[str], user: "User") -> tuple[TakenName, ...]:
-    """Return the last taken names, each with the job that reserves the name or made the course with this name."""
+    """Return the last ones of these taken short names, each with the job that has it.
+
+    That job reserves the name, or made the course with this name. It is left out if this person may not see it.
+    """
     found = []
     for shortname in list(shortnames)[-TAKEN_SHOWN:]:
         made = DuplicationJob.objects.filter(
@@ -212,7 +218,7 @@ def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, .
 
 
 def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
-    """Say when the copy would start if it were requested now."""
+    """Return a sentence about when the copy would start if it were requested now."""
     if health.paused_at is not None:
         return "Later: copying is paused until Moodle is available again. No request is lost."
     if not worker_status.current().running:

@@ -34,7 +34,7 @@ class Queue:
     def before(
         cls, jobs: Iterable[DuplicationJob], health: MoodleHealth, *, worker_running: bool | None = None
     ) -> "Queue":
-        """Read the state of the queue for these jobs. ``worker_running``: None to read this from the database, too."""
+        """Read the state of the queue for these jobs. ``worker_running``: if None, it is read from the database."""
         if not any(job.state == State.QUEUED for job in jobs):
             return cls(health.paused_at is not None, frozenset(), 0)
         taken = (DuplicationJob.objects.busy() | DuplicationJob.objects.dispatched()).order_by()
@@ -99,7 +99,7 @@ SENTENCES = {
     Reason.NO_WORKER: "No worker is running, so this copy cannot start.",
     Reason.PAUSED: "Copying is paused until Moodle is available again.",
     Reason.SCHEDULED: "Starts at the scheduled time.",
-    Reason.RETRY_DELAY: "The last attempt started nothing. dupdash tries again automatically.",
+    Reason.RETRY_DELAY: "Nothing was started in the last attempt. dupdash tries again automatically.",
     Reason.RESERVED_BY: "Starts in a few seconds.",
     Reason.DISPATCHED: "Starts in a moment.",
     Reason.SAME_SOURCE: "Waits for another copy of the same course, which is being made.",

@@ -1,4 +1,4 @@
-"""Computes the polled part of a job page: the current state and progress of the job, and times."""
+"""Computes the polled part of a job page: the current state and progress of the job, and its times."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

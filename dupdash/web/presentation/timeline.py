@@ -1,4 +1,4 @@
-"""Presents the timeline of a job on its page: who did what, when and why."""
+"""Presents the timeline of a job on the job page: who did what, when and why."""
 
 import json
 from collections.abc import Iterable
@@ -48,7 +48,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "source_busy": ("Waits for another copy of the same source", "", "queued"),
     "paused": ("Waits until the connection to Moodle works again", "warning", "warning"),
     "site_down": ("Waits until the Moodle site is available again", "warning", "warning"),
-    "worker_lost": ("The worker stopped; back to the queue", "warning", "retry"),
+    "worker_lost": ("The process stopped; back to the queue", "warning", "retry"),
     "checking": ("Outcome unclear: checking in Moodle", "warning", "checking"),
     "late_answer": ("Moodle’s answer arrived late", "info", "info"),
     "unresolved": ("No proof found: unresolved", "warning", "unresolved"),

@@ -116,7 +116,7 @@ def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 
 
 def _form_to_begin_with(request: PersonRequest, job: DuplicationJob) -> RequestForm:
-    """Return the form with the input from before the session ended, or else with the data of the waiting request."""
+    """Return the form with the input from before the session ended; otherwise with the data of the waiting request."""
     kept = kept_form.take(request, request.user)
     if kept is None:
         return RequestForm(initial=to_edit(job, chosen_zone(request.user)), user=request.user)
@@ -160,7 +160,7 @@ def _decide(request: PersonRequest, chosen: list[DuplicationJob], verb: Action, 
 
 
 def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, word: str) -> None:
-    """Show a message that names the decided requests. After an approval it offers to undo it for some seconds."""
+    """Show a message that names the decided requests. After an approval it offers to undo it for a few seconds."""
     names = ", ".join(quote_course(job.fullname, job.shortname) for job in done[:NAMED])
     more = f" and {len(done) - NAMED} more" if len(done) > NAMED else ""
     words = f"{names}{more} {'is' if len(done) == 1 else 'are'} {word}."
@@ -191,7 +191,7 @@ def undo_approvals(request: PersonRequest) -> HttpResponse:
 
 
 def _decided(job: DuplicationJob) -> str:
-    """Say how a request was decided, and by whom."""
+    """Return a sentence about how a request was decided, and by whom."""
     event = job.events.filter(kind__in=("approved", "rejected", "cancelled")).select_related("actor").last()
     if event is None:
         return f"{job.get_state_display().lower()}."

@@ -32,7 +32,7 @@ def token_callback(request: PersonRequest, token_id: int) -> HttpResponse:
             form.test_result = sender.send_test(address, token) or "ok"
         else:
             _store(token, address)
-            messages.success(request, "The callback address is saved." if address else "No address is called any more.")
+            messages.success(request, f"The callback address was {'saved' if address else 'removed'}.")
             return see_other("tokens")
     context = {
         "form": form,

@@ -1,4 +1,4 @@
-"""Shows charts about the copies of a period (the page "Insights"), and exports their figures as CSV."""
+"""Shows the page "Insights" with charts about the copies of a period, and exports their figures as CSV."""
 
 from dataclasses import dataclass
 

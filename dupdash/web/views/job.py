@@ -66,7 +66,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_safe
 def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """Answer a poll of the job page: empty if nothing changed, else the new status.
+    """Answer a poll of the job page with the new status, or with nothing if it has not changed.
 
     After a new event the answer also contains the rest of the page.
     """

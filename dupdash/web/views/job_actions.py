@@ -55,7 +55,7 @@ def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
 @with_job
 @require_POST
 def undo_approval(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
-    """Undo an approval, which is possible for some seconds."""
+    """Undo an approval, which is possible for a few seconds."""
     try:
         approval_actions.undo_approval(job, actor=request.user)
         messages.success(request, f"{quote_course(job.fullname, job.shortname)} waits for approval again.")

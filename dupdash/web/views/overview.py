@@ -34,7 +34,10 @@ def overview(request: PersonRequest) -> HttpResponse:
 @part_of("overview")
 @require_safe
 def overview_live(request: PersonRequest) -> HttpResponse:
-    """Answer a poll of the overview: empty if nothing changed. A person who opens this address gets the whole page."""
+    """Answer a poll of the overview; with nothing if it has not changed.
+
+    A person who opens this URL gets the whole page.
+    """
     context = _live_context(request)
     if request.GET.get("seen") == context["seen"]:
         return no_content()

@@ -1,4 +1,4 @@
-"""Resets forgotten passwords by mail, with Django's views. The answer is the same for every e-mail address."""
+"""Resets forgotten passwords by mail, with Django's views. The response is the same for every e-mail address."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -85,7 +85,10 @@ def request_copy(request: PersonRequest) -> HttpResponse:
 
 
 def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpResponse:
-    """Show the form with the input from before the session ended, else with the data of an earlier job, else empty."""
+    """Show the form with its first input.
+
+    This is the input from before the session ended; otherwise the data of an earlier job; otherwise nothing.
+    """
     kept = kept_form.take(request, request.user)
     if kept is not None:
         messages.info(request, "You are signed in again. Your input was kept, and nothing was sent yet.")
@@ -100,9 +103,9 @@ def _first_page(request: PersonRequest, before: DuplicationJob | None) -> HttpRe
 
 
 def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview | None, dict[str, str]]:
-    """Return names for another copy like that of ``before``: none if its own short name is free, else suggested names.
+    """Return names for another copy like that of ``before``, or none if its own short name is free.
 
-    Also returns the preview, if the names come from a preview.
+    Also returns the preview from which the names come, if there is one.
     """
     try:
         with open_client() as client:
@@ -117,7 +120,7 @@ def _free_names(request: PersonRequest, before: DuplicationJob) -> tuple[Preview
 
 
 def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob | None) -> HttpResponse:
-    """Show the form again with all input, after the effect of a button such as "Use these names"."""
+    """Apply a button such as "Use these names", and show the form again with all input."""
     typed = form.typed()
     if "use_preset" in request.POST:
         number = as_id(request.POST["use_preset"])
@@ -161,7 +164,7 @@ def _job_to_start_from(request: PersonRequest) -> DuplicationJob | None:
 
 
 def _not_again(request: PersonRequest, before: DuplicationJob) -> HttpResponse:
-    """Show why this job cannot be requested again."""
+    """Show a page that says why this job cannot be requested again."""
     context = {"job": before, "question": question(Action.RETRY, before)}
     return render(request, "jobs/question.html", context, status=409)
 
@@ -214,10 +217,10 @@ def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sen
 def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Draft]:
     """Return the job that an earlier submission of this form created, if any, and the draft with an unused key.
 
-    After the browser's "back", a person may send the same form again, for the same copy or with changes for another
-    copy. The key of that further copy is derived from the id of the previous job. So a form whose answer was lost can
-    be sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle must be asked for the source
-    and does not answer.
+    After the browser's "back", a person may send the same form again, for the same copy or, with changes, for another
+    one. The key of that other copy is derived from the id of the previous job. So a form whose answer was lost can be
+    sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle must be asked for the source and
+    does not answer.
     """
     while (job := idempotency.job_with_key(draft.idempotency_key, actor=user)) is not None:
         if idempotency.asks_for(job, draft, _source_id(draft, job)):
@@ -227,7 +230,10 @@ def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Dra
 
 
 def _source_id(draft: Draft, job: DuplicationJob) -> int:
-    """Return the id of the draft's source, or 0. Moodle is asked unless the draft has the id of the job's source."""
+    """Return the id of the draft's source, or 0.
+
+    Asks Moodle unless the source is that of the job, whose id is known.
+    """
     if draft.source.strip() == str(job.source_id):
         return job.source_id
     with open_client() as client:
@@ -236,7 +242,7 @@ def _source_id(draft: Draft, job: DuplicationJob) -> int:
 
 
 def _known(earlier: DuplicationJob, form: RequestForm) -> Sent:
-    """Return the earlier job and a message, for a form that is sent again. No new job is created."""
+    """Return the job that an earlier submission of this form created, and a message. No new job is created."""
     if earlier.state in ENDED:
         words = f"This copy was already requested and {ENDED[State(earlier.state)]}. It was not requested again."
         return Sent(earlier, words, messages.INFO)

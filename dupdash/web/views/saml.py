@@ -33,7 +33,10 @@ View = Callable[[HttpRequest], HttpResponse]
 
 
 def _with_provider(view: View) -> View:
-    """Wrap a view: answer 404 without a configured provider, and log and explain an answer that is refused."""
+    """Wrap a view for SAML.
+
+    Without a configured provider it answers 404. An answer of the provider that is refused is logged and explained.
+    """
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:

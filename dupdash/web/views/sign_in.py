@@ -78,7 +78,7 @@ def _single_sign_on(request: HttpRequest, wanted: str) -> dict[str, str]:
 
 
 def _wait(request: HttpRequest) -> int:
-    """Return the seconds until the next attempt is allowed, or 0 if there were not too many attempts."""
+    """Return the seconds until the next attempt is allowed; 0 if it is allowed now."""
     admission: Admission | None = getattr(request, "admission", None)
     return admission.wait if admission is not None else 0
 

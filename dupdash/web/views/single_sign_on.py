@@ -29,7 +29,7 @@ _BAD_ANSWER = (RequestException, LookupError, ValueError, TypeError, AttributeEr
 
 
 def _with_provider(view: View) -> View:
-    """Wrap a view: show a page if the provider does not answer or its answer is invalid."""
+    """Wrap a view, to show a page if the provider does not answer or its answer is invalid."""
 
     @wraps(view)
     def wrapped(request: HttpRequest) -> HttpResponse:

@@ -287,7 +287,7 @@ def test_report_names_the_deleted_course(moodle: Moodle, which: str) -> None:
     gone = {"source": job.source_id, "copy": job.course_id}[which] or 0
     moodle.state.delete(gone)
     report = report_of(sweep_and_reload(job))
-    assert why_not_verified(report) == f"The {which}, course {gone}, is not visible in Moodle any more."
+    assert why_not_verified(report) == f"The {which}, course {gone}, is no longer visible in Moodle."
     assert not report["complete"]
     assert not job.differs, "nobody knows"
     assert job.verify_at is None

@@ -411,7 +411,8 @@ def test_job_returns_to_the_queue_when_its_worker_died_unsent(moodle: Moodle, cl
     job.refresh_from_db()
     assert (job.state, job.queued_at) == (State.QUEUED, queued_at), "and keeps its place"
     assert reason(job, "worker_lost") == (
-        "Its worker was lost. Nothing had been sent to Moodle, so the job returns to the queue."
+        "The process that worked on this copy stopped. "
+        "Nothing had been sent to Moodle, so the job returns to the queue."
     )
     clock.forward(settings.RETRY_FIRST)
     tasks.sweep()
@@ -440,7 +441,9 @@ def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clo
     recovery.recover_dead_leases()
     job.refresh_from_db()
     assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
-    assert reason(job, "failed") == "Its worker was lost. Nothing had been sent to Moodle. Tried 9 times."
+    assert reason(job, "failed") == (
+        "The process that worked on this copy stopped. Nothing had been sent to Moodle. Tried 9 times."
+    )
 
 
 def test_stopped_worker_does_not_count_as_an_attempt(moodle: Moodle, settings: Any) -> None:
@@ -529,7 +532,7 @@ def test_job_is_checked_when_its_worker_died_after_sending(moodle: Moodle, clock
         job.refresh_from_db()
         assert job.state == State.CHECKING
         assert reason(job, "checking") == (
-            "Its worker was lost. The request had been sent to Moodle. "
+            "The process that worked on this copy stopped. The request had been sent to Moodle. "
             "dupdash checks in Moodle whether the copy was made."
         )
         dispatch_again(job)
@@ -565,7 +568,7 @@ def test_only_jobs_of_the_killed_worker_group_are_taken_back(moodle: Moodle) -> 
     mine.refresh_from_db()
     other.refresh_from_db()
     assert (mine.state, other.state) == (State.QUEUED, State.RUNNING)
-    assert reason(mine, "worker_lost").startswith("Its worker was stopped.")
+    assert reason(mine, "worker_lost").startswith("The process that worked on this copy was stopped.")
 
 
 def test_cancelled_unsent_job_of_a_lost_worker_is_cancelled(moodle: Moodle) -> None:

@@ -34,7 +34,8 @@ def test_supervisor_ends_within_ten_seconds_and_loses_nothing(installation: Inst
         waiting = installation.submit("WAITING")
         ends_in_time(installation)
         assert installation.state(running) == "checking"
-        assert "Its worker was stopped. The request had been sent to Moodle." in installation.reasons(running)
+        reasons = installation.reasons(running)
+        assert "The process that worked on this copy was stopped. The request had been sent to Moodle." in reasons
     installation.start()
     installation.until_succeeded(running, waiting)
     assert installation.moodle.calls.asked["running"] == 1
@@ -80,7 +81,7 @@ def test_killed_supervisor_leaves_no_orphan(installation: Installation) -> None:
         assert installation.state(job) == "running"
     installation.start()
     installation.until(lambda: installation.state(job) == "succeeded", "the job to be looked up")
-    assert "Its worker was lost." in installation.reasons(job)
+    assert "The process that worked on this copy stopped." in installation.reasons(job)
 
 
 def test_killed_main_process_and_supervisor_leave_no_orphan(installation: Installation) -> None:

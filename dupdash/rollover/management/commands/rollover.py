@@ -37,8 +37,8 @@ PRINTED = 20
 
 class Command(BaseCommand):
     help = (
-        "Copies the courses of a CSV file or an Excel workbook. All rows are checked before anything starts. Ends 0 "
-        "when all copies succeeded, 1 when some did not, 2 when the file or a row has errors and nothing was started."
+        "Copies the courses of a CSV file or an Excel workbook. All rows are checked before anything starts. Exits "
+        "with 0 if all copies succeeded, 1 if some did not, 2 if the file or a row has errors and nothing was started."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -50,7 +50,7 @@ class Command(BaseCommand):
             "--hide-sources", action="store_true", help="hide the sources of complete copies at the end"
         )
         parser.add_argument("--report", metavar="FILE", type=Path, help="write the results to this CSV file")
-        parser.add_argument("--no-wait", action="store_true", help="print the id of the batch and end at once")
+        parser.add_argument("--no-wait", action="store_true", help="print the id of the batch and exit at once")
 
     def handle(self, *args: Any, **arguments: Any) -> None:
         # The command prints its progress. The log would repeat it.
