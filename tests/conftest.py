@@ -17,7 +17,7 @@ from dupdash.accounts.access import Role
 from dupdash.duplication.models import ClusterHeartbeat
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.sandbox.server import Sandbox
-from tests.empty_tables import delete_instead_of_truncate  # noqa: F401 - a fixture
+from tests.empty_tables import empty_tables_quickly  # noqa: F401 - a fixture
 
 PASSWORD = "correct horse battery staple"
 
