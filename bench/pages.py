@@ -305,7 +305,7 @@ def show(results: dict[str, list[Measured]]) -> bool:
         cells = (_cell(vendor, by_vendor.get(vendor)) for vendor in results)
         print(f"{page:<33}{''.join(cells)}{max(row.queries for row in by_vendor.values()):>7}")
     print()
-    # Every result is printed, also after one that misses its goal.
+    # Every result is printed, even after one that misses its goal.
     met = [_meets_goal(vendor, rows) for vendor, rows in results.items()]
     return all(met)
 

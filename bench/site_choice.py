@@ -1,4 +1,4 @@
-"""Chooses the Moodle for a benchmark: the sandbox, or the real site that MOODLE_URL names.
+"""Chooses the Moodle site for a benchmark: the sandbox, or the real site that MOODLE_URL names.
 
 A real site also needs MOODLE_TOKEN, MOODLE_SOURCE_IDS (ids separated by commas) and MOODLE_CATEGORY, the category for
 the copies. A benchmark deletes its own copies there.

@@ -37,7 +37,7 @@ def read_file(env: Env, folder: Path) -> None:
     """Read ``.env`` in ``folder``, if it exists. Variables of the environment take precedence.
 
     ``DUPDASH_ENV_FILE`` names another file. If it is empty, no file is read: the test suite sets it so that no test
-    sends requests to the Moodle in a developer's ``.env``.
+    sends requests to the Moodle site in a developer's ``.env``.
     """
     named = os.environ.get("DUPDASH_ENV_FILE")
     if named == "":

@@ -162,7 +162,7 @@ if MOODLE_TOKEN and not MOODLE_URL:
 # Each copy needs a worker process that keeps one request open.
 MOODLE_CONCURRENCY = env.count("MOODLE_CONCURRENCY", 4, most=64)
 MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "synchronous", "asynchronous", "plugin"))
-# Another server of the proposed web services, for example another dupdash, if the Moodle does not have them.
+# Another server of the proposed web services, for example another dupdash, if the Moodle site does not have them.
 ASYNC_URL = env.moodle_address("ASYNC_URL")
 ASYNC_TOKEN = env.text("ASYNC_TOKEN")
 if bool(ASYNC_URL) != bool(ASYNC_TOKEN):
@@ -179,9 +179,10 @@ WATCH_INTERVAL = env.seconds("WATCH_INTERVAL", 0.5)
 FOLLOW_INTERVAL = env.seconds("FOLLOW_INTERVAL", 2)
 # How often the asynchronous driver polls the status of its copies, with one call for all if the site offers that.
 STATUS_INTERVAL = env.seconds("STATUS_INTERVAL", 1)
-# The course of a sent job is due after three times the expected backup, but at least after COURSE_DUE_LEAST. Without
-# history: after COURSE_DUE_PER_ACTIVITY for each activity, or COURSE_DUE_UNKNOWN if their number is not known. Then a
-# lost answer no longer blocks its source, and the requested short name may be looked up, once in REQUESTED_NAME_PAUSE.
+# The course of a sent job is overdue after three times the expected backup, but at least after COURSE_DUE_LEAST.
+# Without history: after COURSE_DUE_PER_ACTIVITY for each activity, or COURSE_DUE_UNKNOWN if their number is not known.
+# Then a lost answer no longer blocks its source, and the requested short name may be looked up, once in
+# REQUESTED_NAME_PAUSE.
 COURSE_DUE_LEAST = env.seconds("COURSE_DUE_LEAST", 60)
 COURSE_DUE_PER_ACTIVITY = env.seconds("COURSE_DUE_PER_ACTIVITY", 1)
 COURSE_DUE_UNKNOWN = env.seconds("COURSE_DUE_UNKNOWN", 10 * 60)
@@ -206,7 +207,7 @@ CHECK_FIRST, CHECK_LONGEST = env.growing("CHECK_FIRST", "CHECK_LONGEST", (2, 60)
 # The checking limit is three times the expected duration, but at least CHECK_LIMIT_LEAST; without history it is
 # CHECK_LIMIT_UNKNOWN. A course counts as partial if it did not change for the expected duration, but at least for
 # CHECK_STILL_LEAST. Of the time between two checks at most CHECK_LONGEST counts: in a longer pause this machine or the
-# Moodle may have stood still, and a healthy copy looks unchanged for a third of its duration.
+# Moodle site may have stood still, and a healthy copy looks unchanged for a third of its duration.
 CHECK_LIMIT_LEAST = env.seconds("CHECK_LIMIT_LEAST", 30 * 60)
 CHECK_LIMIT_UNKNOWN = env.seconds("CHECK_LIMIT_UNKNOWN", 3 * 3600)
 CHECK_STILL_LEAST = env.seconds("CHECK_STILL_LEAST", 5 * 60)
@@ -283,7 +284,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "overview"
 LOGOUT_REDIRECT_URL = "login"
-# The number of proxies in front of the web process: so many entries at the end of X-Forwarded-For are trusted.
+# The number of proxies in front of the web process: that many entries at the end of X-Forwarded-For are trusted.
 TRUSTED_PROXIES = env.count("TRUSTED_PROXIES", 0, least=0, most=10)
 # Attempts to sign in within SIGN_IN_WINDOW seconds, for one account and from one network address.
 SIGN_IN_WINDOW = env.seconds("SIGN_IN_WINDOW", 15 * 60)

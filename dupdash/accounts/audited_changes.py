@@ -108,6 +108,6 @@ def _job_event(instance: JobEvent, created: bool, **more: Any) -> None:
     if kind is None or not created:
         return
     job = instance.job
-    # The reason of a deletion names the course. The reason of a refusal was typed by a person and is left out.
+    # The reason for a deletion names the course. The reason for a refusal was typed by a person and is left out.
     detail = instance.reason if kind == AuditKind.COURSE_DELETED else f"via {instance.via}" if instance.via else ""
     record(kind, actor=instance.actor, subject=f"{job.shortname}: job {job.pk}", detail=detail, job_id=job.pk)

@@ -43,7 +43,8 @@ class BulkClient(MoodleClient):
         wanted_ids = sorted(set(ids) - self._by_id.keys())
         names = sorted({name for name in shortnames if name and name not in self._by_shortname})
         for name in _reserved_by_jobs(names):
-            # A course that is being made must not be looked up (rule 7). The validation finds the job instead.
+            # A course that is being made must not be looked up, because that could break its restore (rule 7). The
+            # validation finds the job instead.
             self._by_shortname[name] = ()
         numbers = {number for number in idnumbers if number and number not in self._by_idnumber}
         for number in _given_by_jobs(numbers):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dupdash.duplication.models import DuplicationJob
 
 KEY_LONGEST = 300
-# The columns that a search reads, beside the requester's names. Ids are searched in their own columns.
+# The columns that a search reads, in addition to the requester's names. Ids are searched in their own columns.
 SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
 # A change of one of these changes a derived column.
 SOURCES = frozenset({*SEARCHED, "options", "verification"})

@@ -10,7 +10,7 @@ from dupdash.moodle.records import SiteInfo
 DUPLICATE = "core_course_duplicate_course"
 START = "core_course_async_duplicate_course"
 FOLLOW = "core_course_async_duplicate_course_get_status"
-# The companions of the Moodle plugin and of dupdash's own web services.
+# The additional functions of the Moodle plugin and of dupdash's own web services.
 FOLLOW_MANY = "core_course_async_duplicate_course_get_statuses"
 RESULT = "core_course_async_duplicate_course_get_result"
 CANCEL = "core_course_async_duplicate_course_cancel"

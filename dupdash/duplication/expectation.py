@@ -24,7 +24,7 @@ COURSE_WEIGHT = 5
 ROUGH_PACE = 0.06
 COPIES_OF_SOURCE = 20
 COPIES_OF_ALL = 100
-# How much one more copy at the same time slows each copy, as a share of the duration of a copy that runs alone. Used
+# The slowdown for each further simultaneous copy, as a share of the duration of a copy that runs alone. It is used
 # until earlier copies of one source at different loads show the true value (measured: 0.2 to 0.36 on two cores).
 SLOWDOWN = 0.3
 SLOWDOWN_MOST = 1.0

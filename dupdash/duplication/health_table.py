@@ -5,7 +5,10 @@ from django.db.models import Q
 
 
 class MoodleHealth(models.Model):
-    """The state of the Moodle site; one row. While ``paused_at`` is set, dupdash sends no request (rule 6)."""
+    """The state of the Moodle site, as a single row.
+
+    While ``paused_at`` is set, dispatch is paused because of a fault of the whole site (rule 6).
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     paused_at = models.DateTimeField(null=True)

@@ -181,7 +181,8 @@ class DuplicationJob(models.Model):
     # When a sweep found the lease expired; cleared when the worker renews the lease after all.
     lease_expired_seen_at = models.DateTimeField(null=True)
 
-    # The request to Moodle. Once sent_at is set, the job is never sent again (rule 3).
+    # The request to Moodle. Once sent_at is set, the job is not sent again, because that could make a second copy (rule
+    # 3).
     driver = models.CharField(max_length=20, blank=True)
     sent_at = models.DateTimeField(null=True)
     baseline = models.JSONField(null=True)

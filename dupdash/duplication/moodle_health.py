@@ -136,9 +136,9 @@ def log_site_at_start() -> None:
     try:
         with open_client() as client:
             site = read_site(client)
-        logger.info("the Moodle is %s (%s), version %s", site.sitename, site.siteurl, site.release)
+        logger.info("the Moodle site is %s (%s), version %s", site.sitename, site.siteurl, site.release)
     except MoodleError as error:
-        logger.warning("the Moodle cannot be used: %s", error)
+        logger.warning("the Moodle site cannot be used: %s", error)
     except DatabaseError as error:
         logger.warning("the site info could not be stored: %s", error)
     finally:
@@ -234,7 +234,7 @@ def resume() -> None:
         MoodleHealth.objects.update(
             paused_at=None, is_outage=False, fault_code="", fault_message="", advice="", probe_at=None
         )
-    logger.warning("dispatch resumes: the Moodle can be used again")
+    logger.warning("dispatch resumes: the Moodle site can be used again")
 
 
 def _extend_deadlines(paused_at: datetime) -> None:

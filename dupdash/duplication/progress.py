@@ -21,7 +21,7 @@ ESTIMATE_ENDS = 0.95
 CONTENT_VISIBLE = 0.8
 # The uncertainty of a rough duration: the standard deviation of its natural logarithm.
 ROUGH_SPREAD = 0.6
-# The most of the restore that the overall progress includes while no restore was seen.
+# The largest share of the restore that the overall progress may include before the restore was seen.
 UNSEEN_RESTORE = 0.7
 # How much the pace of copies varies (standard deviation of its logarithm), and how much the delay varies with which a
 # restore is seen (seconds).
@@ -29,11 +29,12 @@ PACE_SPREAD = 0.3
 SEEN_LATE = 0.4
 # Bounds for the duration of a copy's backup, relative to the expected one.
 PACE_LEAST, PACE_MOST = 0.2, 20.0
-# The least progress from which the time left can be computed.
+# The time left is computed only from this progress on.
 PACE_KNOWN_FROM = 0.05
-# Seconds for which the bar goes on after a report. A site reports every 1 to 2 seconds, and rarely during long steps.
+# The bar keeps moving for at most this many seconds after a report. A site reports every 1 to 2 seconds, and rarely
+# during long steps.
 REPORT_CURRENT = 3.0
-# How much the duration of earlier copies counts beside the pace of this copy, as a share of its progress.
+# How much the duration of earlier copies counts in addition to the pace of this copy, as a share of its progress.
 HISTORY_WEIGHT = 0.1
 # The proposed service's number for restore, and Moodle's code backup::STATUS_EXECUTING.
 RESTORE_PHASE = 2
@@ -233,7 +234,7 @@ def _seconds_left_at_report(job: DuplicationJob) -> float | None:
     elapsed, expected = (reported_at - started).total_seconds(), _expected_from_history(job)
     if expected is None:
         return elapsed * (1 - done) / done if done >= PACE_KNOWN_FROM else None
-    # The weighted mean of the expected duration (HISTORY_WEIGHT) and of the duration at the own pace (``done``).
+    # The weighted mean of the expected duration (HISTORY_WEIGHT) and of the duration at its own pace (``done``).
     return (HISTORY_WEIGHT * expected.total + elapsed) / (HISTORY_WEIGHT + done) * (1 - done)
 
 

@@ -48,7 +48,7 @@ def server(request: HttpRequest) -> HttpResponse:
         logger.exception("a web service call failed: database error")
         content_type, body = serializers.error(errors.write_failed(), restformat)
     except Exception:
-        # The client expects an answer in Moodle's format, also after an unexpected exception.
+        # The client expects an answer in Moodle's format, even after an unexpected exception.
         logger.exception("a web service call failed")
         content_type, body = serializers.error(errors.internal_error(), restformat)
     response = HttpResponse(body, content_type=content_type)

@@ -12,7 +12,7 @@ Driver = Literal["synchronous", "asynchronous", "plugin"]
 SYNCHRONOUS: Driver = "synchronous"
 # The two services of MDL-64916, as proposed.
 ASYNCHRONOUS: Driver = "asynchronous"
-# The same with their companions: the Moodle plugin of this project, or another dupdash.
+# The same, with additional functions and parameters: the Moodle plugin of this project, or another dupdash.
 PLUGIN: Driver = "plugin"
 DRIVERS: tuple[Driver, ...] = (SYNCHRONOUS, ASYNCHRONOUS, PLUGIN)
 

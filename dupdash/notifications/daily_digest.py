@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # Each list names at most this many jobs, and counts the rest.
 LISTED = 30
 DAY = timedelta(days=1)
-# At least this long between two summaries, also after a change of time zone. A day may have 23 hours.
+# The shortest time between two summaries, even after a change of time zone. A day may have 23 hours.
 MIN_INTERVAL = timedelta(hours=23)
 # How often due digests are looked for.
 CHECK_INTERVAL = timedelta(minutes=1)

@@ -38,7 +38,7 @@ REQUIRED_STATE = {Topic.APPROVAL: State.AWAITING_APPROVAL, Topic.UNRESOLVED: Sta
 
 @dataclass(frozen=True)
 class MailedJob:
-    """A job for the mail templates; all untrusted texts are made safe."""
+    """A job, as the mail templates show it. All untrusted strings are made safe."""
 
     fullname: str
     shortname: str

@@ -18,7 +18,7 @@ from dupdash.notifications.topics import Topic
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Notifications in one message at most; the next poll shows the rest.
+# The maximum number of notifications in one message. The next poll shows the rest.
 BATCH_SIZE = 200
 
 LEVELS = {

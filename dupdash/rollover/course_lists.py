@@ -9,7 +9,7 @@ from dupdash.duplication.unsafe_lookups import job_endangered_by_listing, job_en
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Category, Course
 
-# The most courses that are listed at once.
+# The maximum number of courses that are listed at once.
 LISTED_MOST = 1000
 READERS = 4
 SEARCHED_AT_ONCE = 200
@@ -25,7 +25,7 @@ def courses_of_category(
     """Return the courses of a category and all its subcategories. Raises CannotList and MoodleError."""
     ids = [one.id for one in known if str(category_id) in one.path.strip("/").split("/")]
     if job_endangered_by_listing(ids) is not None:
-        # Listing a course breaks its restore if the course is only some milliseconds old (rule 7).
+        # Listing a course breaks its restore if the course is only a few milliseconds old (rule 7).
         raise CannotList("A copy into this category is being made right now. Try again in a moment.")
     expected = sum(one.coursecount for one in known if one.id in ids)
     if expected > LISTED_MOST:

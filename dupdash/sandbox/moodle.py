@@ -50,7 +50,7 @@ class Moodle:
     copies: Copies
     faults: Faults
     duplications: Duplications | PluginDuplications
-    # The functions that the site has beside those of a stock Moodle.
+    # The functions that the site has in addition to those of a stock Moodle.
     offers: Offers = "nothing"
     url: str = ""
     switches: Switches = field(default_factory=Switches)

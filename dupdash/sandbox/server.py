@@ -30,8 +30,8 @@ from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Pace
 
-# Of 40 copies of one source at a concurrency of 8, three collided (measured). So each of the 7 others was in the way of
-# one copy in 90: the time for which the backup's file is written, compared with the whole copy.
+# Of 40 copies of one source at a concurrency of 8, three collided (measured). So each of the 7 other copies collides
+# with one copy in 90. This is the share of a copy's time for which the file of the backup is written.
 COLLISION_WINDOW = 0.02
 
 

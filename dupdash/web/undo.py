@@ -11,7 +11,7 @@ from django.http import HttpRequest
 # How long an approved job does not start, so that the approval can be undone.
 UNDO_FOR = timedelta(seconds=10)
 
-# Django's messages carry texts alone; these tags say what their button sends, where, and for how long.
+# Django's messages contain only strings. These tags say what the button of a message sends, where to, and for how long.
 PREFIX = "undo:"
 
 
@@ -19,7 +19,7 @@ PREFIX = "undo:"
 class Undo:
     url: str
     fields: tuple[tuple[str, str], ...]
-    # The page removes the button after so many seconds; 0: it stays.
+    # The page removes the button after this many seconds; with 0 it stays.
     seconds: int
 
 

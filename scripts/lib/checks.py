@@ -1,4 +1,4 @@
-"""``scripts/check``: runs all static checks, also after a failed one."""
+"""``scripts/check``: runs all static checks, even after one has failed."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-// Shows the state of a job in the title and icon of the browser tab, also while another tab is in front. They come from
+// Shows the state of a job in the title and icon of the browser tab, even while another tab is in front. They come from
 // <section id="job-status" data-title="Running 45 %: BIO101" data-icon="/static/…">. On request it also shows a browser
 // notification when the job has ended.
 import { toast } from "./toasts.js";

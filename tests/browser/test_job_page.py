@@ -139,7 +139,9 @@ def test_undo_button_disappears_when_it_is_too_late(
         expect(page.get_by_text("is approved.")).to_be_visible()
 
 
-def test_key_goes_to_the_search_from_any_page(browser: Browser, live_server: LiveServer, administrator: User) -> None:
+def test_slash_key_opens_the_search_from_any_page(
+    browser: Browser, live_server: LiveServer, administrator: User
+) -> None:
     with window(browser, live_server.url, administrator) as page:
         page.goto("/insights/")
         page.keyboard.press("/")

@@ -78,7 +78,7 @@ def test_form_leads_to_the_finished_copy(
     expect(page.get_by_role("progressbar", name="The whole copy")).to_have_attribute("aria-valuenow", "100")
     expect(page.get_by_text("all sections and activities were copied")).to_be_visible()
     expect(page.get_by_role("link", name="Open in Moodle")).to_be_visible()
-    # The job has ended, so the page polls no longer.
+    # The job has ended, so the page no longer polls.
     expect(page.locator("#job-status[hx-get]")).to_have_count(0)
 
     job = DuplicationJob.objects.get()

@@ -18,7 +18,7 @@ from tests.chaos.faults import FAULTS, Fault, SetFaults, for_certain, label
 from tests.chaos.processes import descendants, wait_until
 
 PAUSE = (0.3, 1.2)
-# The seconds for which a group of faults stays set, such as a fault of copies with a fault of lookups.
+# Seconds for which several faults stay set together, for example one that affects copies and one that affects lookups.
 TOGETHER = 3.0
 # Seconds to wait for the first call that a fault can strike.
 FIRST_STRIKE = 3.0

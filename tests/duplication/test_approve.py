@@ -99,7 +99,9 @@ def test_original_request_is_known_from_older_events(waiting: DuplicationJob) ->
     JobEvent.objects.filter(job=waiting, kind="approved").delete()
 
 
-def test_unchanged_edit_is_no_change(waiting: DuplicationJob, administrator: User, client_of: MoodleClient) -> None:
+def test_edit_without_changes_only_approves(
+    waiting: DuplicationJob, administrator: User, client_of: MoodleClient
+) -> None:
     later = timezone.now() + timedelta(days=1)
     DuplicationJob.objects.filter(pk=waiting.pk).update(not_before=later)
     waiting.refresh_from_db()

@@ -41,4 +41,4 @@ def test_worker_logs_another_address_when_it_starts(moodle: Moodle, caplog: pyte
 def test_worker_starts_while_the_site_is_down(moodle: Moodle, caplog: pytest.LogCaptureFixture) -> None:
     moodle.faults.set("refuse", seconds=3600)
     moodle_health.log_site_at_start()
-    assert "the Moodle cannot be used: 127.0.0.1 refused the connection." in caplog.text
+    assert "the Moodle site cannot be used: 127.0.0.1 refused the connection." in caplog.text

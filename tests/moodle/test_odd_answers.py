@@ -115,7 +115,9 @@ def test_ambiguous_json_after_notices_is_not_trusted(
         client.delete_course(5)
 
 
-def test_error_in_the_form_of_other_scripts_is_recognized(http: responses.RequestsMock, client: MoodleClient) -> None:
+def test_error_with_the_key_error_instead_of_exception_is_recognized(
+    http: responses.RequestsMock, client: MoodleClient
+) -> None:
     http.post(ENDPOINT, json={"error": "Invalid token - token not found", "errorcode": "invalidtoken"})
     with pytest.raises(ConfigurationFault) as raised:
         client.categories()

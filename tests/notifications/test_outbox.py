@@ -135,7 +135,9 @@ def test_mail_refused_before_is_sent_later(faculty: User, sent_mail: Any, post_o
     assert not mail_problems()
 
 
-def test_permanently_refused_address_is_given_up(faculty: User, sent_mail: Any, post_office: Any, clock: Clock) -> None:
+def test_mail_to_a_permanently_refused_address_is_given_up(
+    faculty: User, sent_mail: Any, post_office: Any, clock: Clock
+) -> None:
     refusal = smtplib.SMTPRecipientsRefused({faculty.email: (550, b"no such user")})
     post_office.refuses = {faculty.email: refusal}
     succeed(a_job(requester=faculty))

@@ -92,7 +92,7 @@ def test_unreachable_moodle_is_a_problem(moodle: Moodle, good_host: None) -> Non
     assert "refused the connection" in line_of(doctor(), "Moodle")
 
 
-def test_no_moodle_configured(settings: Any, good_host: None) -> None:
+def test_missing_moodle_url_is_reported(settings: Any, good_host: None) -> None:
     settings.MOODLE_URL = settings.MOODLE_TOKEN = ""
     assert "Set MOODLE_URL and MOODLE_TOKEN" in line_of(doctor(), "Moodle")
 

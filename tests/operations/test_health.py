@@ -23,7 +23,7 @@ def checks_of(client: Client, **headers: str) -> tuple[int, dict[str, dict[str, 
     return answer.status_code, answer.json()["checks"]
 
 
-def test_alive_without_database(client: Client) -> None:
+def test_web_process_is_alive_without_the_database(client: Client) -> None:
     """``/healthz`` uses no database: without the fixture ``db`` each query of this test would fail."""
     answer = client.get("/healthz")
     assert (answer.status_code, answer.content) == (200, b"ok\n")

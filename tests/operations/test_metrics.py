@@ -96,7 +96,7 @@ def test_age_of_the_oldest_queued_job(db: None) -> None:
     assert value(scrape(), "dupdash_queue_oldest_job_age_seconds") == pytest.approx(90, abs=5)
 
 
-def test_pause_and_heartbeats(db: None) -> None:
+def test_paused_dispatch_and_old_heartbeats_are_reported(db: None) -> None:
     MoodleHealth.current()
     MoodleHealth.objects.update(paused_at=timezone.now(), is_outage=True)
     old = timezone.now() - timedelta(seconds=100)

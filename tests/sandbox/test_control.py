@@ -40,7 +40,7 @@ def test_faults_are_set_and_cleared(moodle: Caller) -> None:
     assert moodle.control(clear=True)["faults"] == []
 
 
-def test_set_fault_strikes(moodle: Caller) -> None:
+def test_fault_that_was_set_strikes_the_next_call(moodle: Caller) -> None:
     moodle.control(fault={"name": "html", "function": SITE_INFO})
     assert moodle.post(SITE_INFO, {}).text.startswith("<!DOCTYPE html>")
     assert get(moodle)["struck"] == {"html": 1}

@@ -105,7 +105,7 @@ def test_invalid_answer_is_refused(client: Client, campus: IdentityProvider, lie
     assert not User.objects.exists()
 
 
-def test_expired_answer_says_so(client: Client, campus: IdentityProvider) -> None:
+def test_expired_answer_is_refused_as_expired(client: Client, campus: IdentityProvider) -> None:
     campus.lies = Lies(age=timedelta(hours=1))
     answer: Any = campus.sign_in(client)
     assert "It took too long, or the clocks of the servers differ." in answer.content.decode()

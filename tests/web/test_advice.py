@@ -45,7 +45,7 @@ CANDIDATE: dict[str, Any] = {"likely_course_id": 9}
         ("no such code", PARTIAL, ADMINISTRATOR, "Select “Delete the partial course”. Then select “Try again”. If it"),
     ],
 )
-def test_advice_fits_cause_reader_and_what_was_left(
+def test_advice_depends_on_error_permissions_and_leftover_course(
     code: str, left: dict[str, Any], reader: Reader, advice: str
 ) -> None:
     job = DuplicationJob(state=State.FAILED, failure_code=code, **left)

@@ -64,7 +64,7 @@ def test_oldest_request_comes_first(as_administrator: Client) -> None:
     assert "3 requests wait for approval" in page
 
 
-def test_page_without_requests_says_so(as_administrator: Client) -> None:
+def test_page_without_requests_says_that_nothing_waits(as_administrator: Client) -> None:
     a_job()
     assert "No requests to approve" in text(as_administrator.get(URL))
 
@@ -154,7 +154,9 @@ def test_several_requests_are_refused_with_one_reason(as_administrator: Client) 
 
 
 @pytest.mark.parametrize("given", [{}, {"verb": "approve"}, {"verb": "delete", "job": "0" * 32}, {"job": "x"}])
-def test_decision_without_a_selection_says_so(as_administrator: Client, given: dict[str, str]) -> None:
+def test_decision_without_a_selection_reports_the_missing_selection(
+    as_administrator: Client, given: dict[str, str]
+) -> None:
     for answer in (
         as_administrator.get(DECIDE, given, follow=True),
         as_administrator.post(DECIDE, given, follow=True),

@@ -24,7 +24,7 @@ def test_approved_job_is_queued(as_administrator: Client, administrator: User, f
     assert "is approved." in text(answer)
 
 
-def test_approval_of_a_decided_request_says_so(as_administrator: Client) -> None:
+def test_approval_of_a_decided_request_names_the_current_state(as_administrator: Client) -> None:
     answer = as_administrator.post(f"/jobs/{a_job().pk}/approve/")
     assert answer.status_code == 409
     assert "This job is queued now." in text(answer)

@@ -220,7 +220,7 @@ def test_numbers_lead_to_the_copies_that_they_count(as_administrator: Client) ->
 
 
 @time_machine.travel(NOON, tick=False)
-def test_period_without_copies_says_so(as_administrator: Client) -> None:
+def test_period_without_copies_says_that_there_are_none(as_administrator: Client) -> None:
     a_job(State.SUCCEEDED, created_at=NOON - timedelta(days=40))
     page = text(as_administrator.get("/insights/"))
     assert "No copies in this period" in page

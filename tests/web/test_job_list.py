@@ -369,7 +369,7 @@ def test_checkboxes_are_offered_only_with_bulk_actions(
     assert 'value="cancel"' not in page
 
 
-def test_empty_result_says_so_and_offers_to_clear_filters(as_faculty: Client, faculty: User) -> None:
+def test_empty_result_is_stated_and_offers_to_clear_filters(as_faculty: Client, faculty: User) -> None:
     assert "No copies yet" in text(as_faculty.get("/jobs/"))
     a_job(requester=faculty)
     page = text(as_faculty.get("/jobs/?q=nowhere"))

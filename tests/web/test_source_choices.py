@@ -33,7 +33,7 @@ def test_chosen_course_stays_in_a_new_search(as_administrator: Client, sandbox: 
     assert "History of Medicine" in page
 
 
-def test_search_without_results_says_so(as_administrator: Client, sandbox: Sandbox) -> None:
+def test_search_without_results_says_that_nothing_was_found(as_administrator: Client, sandbox: Sandbox) -> None:
     page = text(as_administrator.get(URL, {"source_query": "<script>"}))
     assert "No course was found for “&lt;script&gt;”" in page
 

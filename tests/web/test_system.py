@@ -21,7 +21,7 @@ def test_administrator_sees_what_is_wrong_and_what_to_do(as_administrator: Clien
     assert "SQLite" in page or "PostgreSQL" in page
 
 
-def test_queue_and_slots(as_administrator: Client, settings: Any) -> None:
+def test_page_shows_the_queue_and_the_slots(as_administrator: Client, settings: Any) -> None:
     settings.MOODLE_CONCURRENCY = 3
     a_job(State.RUNNING)
     a_job(State.QUEUED, shortname="NEW-2")
@@ -44,6 +44,6 @@ def test_last_failures_are_linked(as_administrator: Client) -> None:
 
 
 @pytest.mark.parametrize("person", ["faculty", "help_desk", "outsider"])
-def test_others_are_refused(person: str, request: pytest.FixtureRequest) -> None:
+def test_only_administrators_may_open_the_page(person: str, request: pytest.FixtureRequest) -> None:
     user: User = request.getfixturevalue(person)
     assert signed_in(user).get("/system/").status_code == 403

@@ -113,7 +113,7 @@ class Names:
         first = job.answered_checks % max(1, len(others))
         self._others = others[first:] + others[:first]
         self._deadline = deadline
-        # In this round, or in this and earlier rounds.
+        # Whether this round, together with earlier rounds, looks up every name.
         self.were_all_looked_up = job.answered_checks + 1 >= len(others)
 
     def __iter__(self) -> Iterator[str]:

@@ -67,7 +67,7 @@ def follow_due_jobs(client: MoodleClient, deadline: float) -> bool:
     _record_running(running, reports)
     done = [job for job in started if asynchronous.is_finished(reports.get(job.pk))]
     _free_slots(done)
-    # A site with the companions returns a result that names the course. It is read for each job below.
+    # A site with the plugin, or another dupdash, returns a result that names the course. It is read for each job below.
     finished = [job for job in done if not asynchronous.reports_overall_progress(job)]
     fault = _end_finished(finished, client, deadline) or fault
     running_ids, finished_ids = ({job.pk for job in some} for some in (running, finished))

@@ -28,7 +28,7 @@ logger = logging.getLogger("dupdash.rollover")
 
 # The time within which a copy is noticed that succeeded after its batch was closed.
 LATE_FOR = timedelta(days=1)
-# The most failed copies that the mail names. Further ones are only counted.
+# The maximum number of failed copies that the mail names. Further ones are only counted.
 NAMED_MOST = 20
 
 

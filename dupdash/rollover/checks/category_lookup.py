@@ -7,7 +7,7 @@ from dupdash.duplication.name_display import in_one_language
 from dupdash.duplication.request import as_id
 from dupdash.moodle.records import Category
 
-# The most categories with a similar name that an error message suggests.
+# The maximum number of categories with a similar name that an error message suggests.
 PROPOSED = 3
 
 

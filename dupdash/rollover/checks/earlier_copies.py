@@ -7,7 +7,7 @@ from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.states import UNFINISHED, State
 from dupdash.web.terms import same_term
 
-# The most copies of one source that are compared, the newest first.
+# The maximum number of copies of one source that are compared, the newest first.
 COMPARED = 50
 
 

@@ -22,7 +22,7 @@ from dupdash.web.csv_files import BYTE_ORDER_MARK
 from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, see_other
 
-# The most batches that are listed. Older ones can be opened from the pages of their jobs.
+# The maximum number of batches that are listed. Older ones can be opened from the job pages of their jobs.
 LISTED = 50
 
 EXAMPLE = (

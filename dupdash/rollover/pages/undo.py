@@ -17,7 +17,7 @@ from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
-# The most copies that are listed under each verdict. Further copies are only counted.
+# The maximum number of copies that are listed under each verdict. Further copies are only counted.
 LISTED_MOST = 500
 # The verdicts for which the page shows a reason beside the copy.
 WITH_REASON = frozenset({Verdict.KEPT})

@@ -6,7 +6,7 @@ tell whether the apostrophe was added or belongs to the text.
 
 import re
 
-# The characters that begin a formula in some spreadsheet program, also after blanks.
+# The characters that begin a formula in some spreadsheet program, even after blanks.
 _FORMULA = r"[\s\"]*[=+\-@＝＋－＠\t\r\n]"
 _DANGEROUS = re.compile(rf"'*{_FORMULA}")
 _DEFUSED = re.compile(rf"'('*{_FORMULA})")

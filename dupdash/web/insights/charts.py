@@ -20,7 +20,7 @@ from dupdash.web.job_list.choices import NO_CODE, cause_of
 from dupdash.web.job_list.filters import ALL_ATTEMPTS, STOPPED, UNDER_WAY
 from dupdash.web.presentation.durations import exactly
 
-# The most activities of each group of sources.
+# The maximum number of activities in each group of sources.
 SIZES: tuple[float, ...] = (10, 30, 100, 300, 1000, float("inf"))
 # The colour of each outcome (components.css), and the filter that lists its copies.
 OUTCOME_SERIES = ("succeeded", "failed", "unresolved", "cancelled", "1")
@@ -55,7 +55,7 @@ class Value:
 class Chart:
     id: str
     title: str
-    # A summary in words, also for people who do not see the chart. Empty: there is nothing to draw.
+    # A summary in words, for people who do not see the chart, too. It is empty if there is nothing to draw.
     says: str
     # How it is drawn: columns, stacked, durations (columns on a logarithmic scale of seconds) or bars.
     kind: str

@@ -115,7 +115,7 @@ class Source:
 def outcomes(period: Period) -> Outcomes:
     """Return the numbers of jobs by outcome for each bar. A job counts on the day of its request."""
     unit, starts = _stretches(period)
-    # The quarter of an hour with which each begins: where the clocks are changed, a day has not 96 of them.
+    # The quarter-hour with which each bar begins. When the clocks change, a day does not have 96 of them.
     quarters = [start_of(start).timestamp() // QUARTER for start in starts]
     counted: Counter[tuple[date, str]] = Counter()
     rows = period.jobs().annotate(quarter=QuarterHour("created_at")).values_list("quarter", "state")

@@ -56,7 +56,7 @@ class Choice:
 class Refusal:
     id: str
     name: str
-    # Each sentence with the id of the job that has the short name, if this person may see that job; else "".
+    # Each sentence with the id of the job that has the short name, if this person may see that job; otherwise "".
     words: list[tuple[str, str]]
 
 

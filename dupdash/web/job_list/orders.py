@@ -53,13 +53,13 @@ class Part:
     """A part of an order: the jobs that match a condition, sorted by one value."""
 
     value: Expression | F
-    # Reads the value from an address.
+    # Reads the value from a URL.
     read: Callable[[str], Any]
     descending: bool = False
     where: Q = field(default_factory=Q)
     # The states that occur in it.
     states: frozenset[str] = frozenset(TRANSITIONS)
-    # Few jobs at any time, whatever else they have in common.
+    # Whether few jobs match this part at any time.
     is_small: bool = False
 
     def sorted(self, jobs: JobQuerySet, *, backwards: bool = False, few: bool = False) -> JobQuerySet:
@@ -73,7 +73,8 @@ class Part:
         jobs = self.sorted(found.scanned if scans else found.indexed, backwards=backwards, few=few)
         if after is not None:
             further = "lt" if self.descending != backwards else "gt"
-            # The first condition alone lets the index do its work; the second separates jobs of the same value.
+            # The ``AND`` condition with the value alone lets the database use the index. The ``OR`` condition separates
+            # jobs with the same value.
             jobs = jobs.filter(
                 Q(**{f"sort_value__{further}": after.value}) | Q(**{f"id__{further}": after.id}),
                 **{f"sort_value__{further}e": after.value},

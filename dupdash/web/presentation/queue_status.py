@@ -20,7 +20,7 @@ class Queue:
     """The state of the queue, read once for all waiting jobs of a page."""
 
     paused: bool
-    # The sources that are blocked by another copy (rule 4).
+    # The sources that another copy blocks, because two backups of one source collide (rule 4).
     unseen_sources: frozenset[int]
     busy: int
     # How many copies are ahead of each job.

@@ -42,7 +42,7 @@ class Head:
     id: str
     label: str
     url: str
-    # "ascending" or "descending" if the list is sorted by this column, else empty.
+    # "ascending" or "descending" if the list is sorted by this column, otherwise "".
     order: str
 
 

@@ -14,7 +14,7 @@ from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import offer_undo
 from dupdash.web.views.jobs import list_url
 
-# The most filters that a person can save. A longer list would be hard to use.
+# The maximum number of filters that a person can save. A longer list would be hard to use.
 MOST = 30
 
 

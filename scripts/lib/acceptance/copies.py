@@ -9,7 +9,7 @@ SUCCEEDED = "succeeded"
 CHECKING = "checking"
 RUNNING = "running"
 UNRESOLVED = "unresolved"
-# The states in which a job no longer changes by itself within the time of a run.
+# The states in which a job does not change again during a run.
 ENDED = frozenset({SUCCEEDED, "failed", "cancelled", "rejected", UNRESOLVED})
 
 

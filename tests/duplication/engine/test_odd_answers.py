@@ -40,7 +40,7 @@ def test_unlistable_copy_is_found_when_the_answer_was_lost(moodle: Moodle, clock
     assert job.course_id == moodle.made()[0].id
 
 
-def test_copy_that_cannot_be_compared_says_so_and_why(moodle: Moodle) -> None:
+def test_copy_that_cannot_be_compared_gives_the_reason(moodle: Moodle) -> None:
     moodle.faults.set("invalid_response", function=CONTENTS)
     job = run_worker(submit())
     assert job.verification is not None

@@ -33,7 +33,7 @@ def test_worker_runs_while_heartbeats_of_the_copies_cluster_arrive() -> None:
     assert status.advice == ""
 
 
-def test_worker_is_missing_since_its_last_heartbeat() -> None:
+def test_missing_worker_was_last_seen_at_its_last_sign_of_life() -> None:
     _heartbeat(COPIES, minutes_ago=30)
     last = timezone.now() - timedelta(minutes=20)
     DatabaseWriteProbe.objects.create(at=last)

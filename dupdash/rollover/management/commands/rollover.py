@@ -31,7 +31,7 @@ from dupdash.rollover.reading.table import Table, UnreadableFile, read_table
 
 POLL_SECONDS = 0.5
 ENDED = TERMINAL | {State.UNRESOLVED}
-# The most rows with problems that are printed. The file of --report contains all of them.
+# The maximum number of rows with problems that are printed. The file of --report contains all of them.
 PRINTED = 20
 
 

@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         users = get_user_model().objects
-        # The password is public, so these accounts must not exist beside accounts of real people.
+        # The password is public, so these accounts must not exist next to accounts of real people.
         if users.exclude(username__in=PEOPLE).exists():
             raise CommandError(
                 "The database has other users. Create the people of the demonstration only in an empty database."
