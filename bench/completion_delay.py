@@ -58,7 +58,7 @@ def main() -> None:
         settings = {"MOODLE_CONCURRENCY": str(arguments.concurrency), "LOG_LEVEL": "ERROR"}
         if site and proxy:
             settings |= site.settings | {"MOODLE_URL": proxy.url}
-        installation = Installation(Path(folder), seed=1, periods=settings, speed=arguments.speed, native=True)
+        installation = Installation(Path(folder), seed=1, periods=settings, speed=arguments.speed, plugin=True)
         try:
             installation.start()
             set_up(installation)

@@ -2,12 +2,12 @@
 
     .venv/bin/python -m bench.progress_error [--copies 6] [--busy 16] [--concurrency 8] [--speed 2]
 
-Starts web, workers and a sandbox; with MOODLE_URL it works with a real site (see bench/site_choice.py) and deletes its
-own copies there. The bar of every running copy is read ten times a second. The real progress is computed after the
-copy has ended: the time since the request was sent, divided by the duration of the copy. The reference is a plain bar:
-the time since the request was sent, divided by the median duration of earlier copies of this source, or else estimated
-from the number of activities. The plain bar stops at 95 %, and is 0 without earlier copies. On a site with a single
-source, which should be a large course, one copy is made at a time.
+Starts the web process, the workers and a sandbox; with MOODLE_URL it works with a real site (see bench/site_choice.py)
+and deletes its own copies there. The bar of every running copy is read ten times a second. The real progress is
+computed after the copy has ended: the time since the request was sent, divided by the duration of the copy. The
+reference is a plain bar: the time since the request was sent, divided by the median duration of earlier copies of this
+source, or else estimated from the number of activities. The plain bar stops at 95 %, and is 0 without earlier copies.
+On a site with a single source, which should be a large course, one copy is made at a time.
 """
 
 import argparse

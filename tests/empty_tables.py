@@ -2,8 +2,8 @@
 
 - After each such test Django creates all permissions and content types again, which takes longer than most tests. Here
   they stay in their tables.
-- On PostgreSQL, Django uses TRUNCATE, which creates new files for every table and index. Here it is DELETE, which is fast
-  for the few rows that a test leaves. Foreign keys are deferred, so the order of the tables does not matter.
+- On PostgreSQL, Django uses TRUNCATE, which creates new files for every table and index. Here it is DELETE, which is
+  fast for the few rows that a test leaves. Foreign keys are deferred, so the order of the tables does not matter.
 """
 
 from collections.abc import Iterable, Iterator

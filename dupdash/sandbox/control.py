@@ -133,7 +133,7 @@ def _set_missing_capabilities(moodle: Moodle, value: Any) -> None:
 
 def _plugin(moodle: Moodle) -> PluginDuplications:
     if not isinstance(moodle.duplications, PluginDuplications):
-        raise ValueError("only with --native")
+        raise ValueError("only with --plugin")
     return moodle.duplications
 
 

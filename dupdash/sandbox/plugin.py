@@ -1,4 +1,4 @@
-"""Simulates the duplications of the Moodle plugin of this project (``--native``).
+"""Simulates the duplications of the Moodle plugin of this project (``--plugin``).
 
 Each duplication has a row and a task in Moodle's queue. A simulated cron runs the tasks and can be stopped. A clean-up
 task finds the rows of processes that were killed, and removes their copies.

@@ -41,13 +41,13 @@ class Sandbox:
         *,
         speed: float = 10.0,
         seed: str = "university",
-        native: bool = False,
+        plugin: bool = False,
         proposed: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         collision_window: float = COLLISION_WINDOW,
     ) -> None:
-        """``native`` adds the functions of the plugin. ``proposed`` adds only the two functions of MDL-64916.
+        """``plugin`` adds the functions of the plugin. ``proposed`` adds only the two functions of MDL-64916.
 
         ``collision_window`` is the share of a backup in which a second backup of the same source collides with it: 0
         for never, 1 for always.
@@ -60,8 +60,8 @@ class Sandbox:
         self.copies = Copies(self.state, self._pace, collision_window, seed)
         self.gates = self.copies.gates
         self.calls = self.copies.calls
-        duplications = (PluginDuplications if native else Duplications)(self.copies, self._pace)
-        offers: Offers = "plugin" if native else "proposed" if proposed else "nothing"
+        duplications = (PluginDuplications if plugin else Duplications)(self.copies, self._pace)
+        offers: Offers = "plugin" if plugin else "proposed" if proposed else "nothing"
         self.moodle = Moodle(self.state, self._pace, self.copies, self.faults, duplications, offers)
         self._host, self._port = host, port
         self._listener: Listener | None = None

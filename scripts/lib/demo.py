@@ -134,7 +134,7 @@ def _demonstrate(port: int, moodle_port: int, once: bool, began: float) -> int:
 
 
 def _start(children: ProcessGroup, installation: Installation, moodle_port: int) -> None:
-    """Start database, Moodle, workers and web, and wait until each of them answers."""
+    """Start the database, Moodle, the workers and the web process, and wait until each of them answers."""
     migrate(children, installation)
     step("Database", f"SQLite, {installation.database.relative_to(ROOT)}")
     url, token = start_sandbox(children, FOLDER / "moodle.log", moodle_port, SPEED)

@@ -76,7 +76,7 @@ def test_forward_works_before_the_page_has_loaded(browser: Browser, live_server:
 
 
 def test_long_name_fits_at_every_width(browser: Browser, live_server: LiveServer, sandbox: Sandbox) -> None:
-    """A long name fits at every width between a phone and a wide screen, also where the menu becomes a row."""
+    """A long name fits at every width between a phone and a wide screen, even where the menu becomes a row."""
     person = open_demo_data(sandbox, past=10).administrator
     person.first_name, person.last_name = "Alexandra Wilhelmina", "Featherstonehaugh-Cholmondeley"
     person.save()

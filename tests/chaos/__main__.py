@@ -49,7 +49,7 @@ def main() -> int:
     arguments = _arguments()
     folder = Path(tempfile.mkdtemp(prefix="dupdash-chaos-"))
     installation = Installation(
-        folder, postgres=arguments.postgres, redis=arguments.redis, native=arguments.native, seed=arguments.seed
+        folder, postgres=arguments.postgres, redis=arguments.redis, plugin=arguments.plugin, seed=arguments.seed
     )
     console = Console()
     started = time.monotonic()
@@ -113,7 +113,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="the same seed injects the same faults, up to timing")
     parser.add_argument("--postgres", action="store_true", help="start a PostgreSQL, and restart it at times")
     parser.add_argument("--redis", action="store_true", help="start a Redis as broker, and restart it at times")
-    parser.add_argument("--native", action="store_true", help="use a Moodle with the proposed services")
+    parser.add_argument("--plugin", action="store_true", help="use a sandbox with the Moodle plugin")
     return parser.parse_args()
 
 

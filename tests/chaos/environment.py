@@ -72,7 +72,7 @@ class Source:
 class Installation:
     """An installation with web process, workers and sandbox, on SQLite or with its own PostgreSQL and Redis.
 
-    ``native``: the sandbox has the functions of the plugin.
+    ``plugin``: the sandbox has the functions of the plugin.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Installation:
         *,
         postgres: bool = False,
         redis: bool = False,
-        native: bool = False,
+        plugin: bool = False,
         seed: int,
         periods: dict[str, str] | None = None,
         speed: float = SPEED,
@@ -97,7 +97,7 @@ class Installation:
         self.environment = self._environment(SCALED if periods is None else periods)
         sandbox_port = self.sandbox_url.rpartition(":")[2]
         sandbox = python("manage.py", "sandbox", "--port", sandbox_port, "--speed", str(speed), "--seed", str(seed))
-        sandbox += ["--native"] * native
+        sandbox += ["--plugin"] * plugin
         self.sandbox = self._process("sandbox", sandbox)
         address = self.web_url.removeprefix("http://")
         gunicorn = python("-m", "gunicorn", "dupdash.wsgi", "-b", address, "--threads", "8", "--log-level", "warning")

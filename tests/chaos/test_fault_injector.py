@@ -215,7 +215,7 @@ def test_stopped_environment_leaves_no_process(installation: Installation) -> No
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: int) -> None:
-    """A signal during the requests ends all processes of the run, also the workers and waiting clients."""
+    """A signal during the requests ends all processes of the run, including the workers and waiting clients."""
     run = subprocess.Popen(
         [sys.executable, "-m", "tests.chaos", "--jobs", "2"],
         env={**os.environ, "TMPDIR": str(tmp_path)},

@@ -18,7 +18,7 @@ SPEED = 50.0
 
 @pytest.fixture
 def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
-    """Run a sandbox as the Moodle of dupdash. At the end assert that no request was sent and no course made twice.
+    """Run a sandbox as dupdash's Moodle site. At the end assert that no request was sent and no course made twice.
 
     A worker runs one job for each message, and cached answers of Moodle are not used for other jobs.
     """

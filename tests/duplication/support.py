@@ -56,7 +56,7 @@ class Clock:
 
 
 class Moodle(Sandbox):
-    """The sandbox as the Moodle of dupdash. A test can replace the answers of single calls."""
+    """The sandbox as dupdash's Moodle site. A test can replace the answers of single calls."""
 
     def __init__(self, **rest: Any) -> None:
         super().__init__(collision_window=0, **rest)
@@ -428,7 +428,7 @@ M = TypeVar("M", bound=Moodle)
 
 @contextlib.contextmanager
 def serving(wanted: Any, moodle: M) -> Iterator[M]:
-    """Run this sandbox as the Moodle of dupdash, and assert at the end that no request was sent twice."""
+    """Run this sandbox as dupdash's Moodle site, and assert at the end that no request was sent twice."""
     with moodle:
         scale_periods(wanted)
         point_at(wanted, moodle)

@@ -39,7 +39,7 @@ NEW_START, NEW_END = moment(2026, 9, 14), moment(2027, 1, 30)
 
 @pytest.fixture
 def plugin(settings: Any) -> Iterator[Moodle]:
-    with serving(settings, Moodle(speed=50, native=True)) as moodle:
+    with serving(settings, Moodle(speed=50, plugin=True)) as moodle:
         MoodleHealth.objects.update_or_create(id=1, defaults={"driver": "plugin"})
         yield moodle
 

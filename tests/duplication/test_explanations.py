@@ -1,4 +1,4 @@
-"""Tests the explanations of error codes, also for jobs that left a course."""
+"""Tests the explanations of error codes, including those for jobs that left a course."""
 
 import pytest
 

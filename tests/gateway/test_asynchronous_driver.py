@@ -39,7 +39,7 @@ WAITING = "core_course_duplicate_course"
 WIRE = Path(__file__).parent.parent / "wire"
 
 
-class Native(Moodle):
+class ProposedSite(Moodle):
     """A sandbox with both proposed services."""
 
     def report_once(self, function: str, report: dict[str, Any]) -> None:
@@ -49,13 +49,13 @@ class Native(Moodle):
 
 
 @pytest.fixture
-def site(settings: Any) -> Iterator[Native]:
-    """Run such a sandbox as the Moodle of dupdash. At the end assert that no copy was requested or made twice."""
-    with serving(settings, Native(speed=SPEED, proposed=True)) as site:
+def site(settings: Any) -> Iterator[ProposedSite]:
+    """Run such a sandbox as dupdash's Moodle site. At the end assert that no copy was requested or made twice."""
+    with serving(settings, ProposedSite(speed=SPEED, proposed=True)) as site:
         yield site
 
 
-def calls_of(site: Native, function: str) -> list[int]:
+def calls_of(site: ProposedSite, function: str) -> list[int]:
     """Return a list that gets an entry at the next call of this function."""
     seen: list[int] = []
     site.when(function, lambda: seen.append(1))
@@ -66,7 +66,7 @@ def ended(job: DuplicationJob, clock: Clock) -> DuplicationJob:
     return check_until_ended(job, clock)
 
 
-def test_site_with_both_services_gets_the_asynchronous_driver(site: Native, clock: Clock) -> None:
+def test_site_with_both_services_gets_the_asynchronous_driver(site: ProposedSite, clock: Clock) -> None:
     waited = calls_of(site, WAITING)
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.driver) == (State.RUNNING, "asynchronous")
@@ -77,7 +77,7 @@ def test_site_with_both_services_gets_the_asynchronous_driver(site: Native, cloc
     assert kinds(job)[:4] == ["submitted", "started", "sent", "accepted"]
 
 
-def test_worker_is_free_while_the_site_copies(site: Native, clock: Clock) -> None:
+def test_worker_is_free_while_the_site_copies(site: ProposedSite, clock: Clock) -> None:
     """A worker is free while the site makes the copy, so that few workers can handle many copies."""
     sources = ["AT&T", "BIO101-2026S1", "5>3", "SHELL"]
     with site.held_at("renamed"):
@@ -88,7 +88,7 @@ def test_worker_is_free_while_the_site_copies(site: Native, clock: Clock) -> Non
     assert [ended(job, clock).state for job in running] == [State.SUCCEEDED] * 4
 
 
-def test_id_of_the_site_is_stored_before_it_is_used(site: Native, clock: Clock) -> None:
+def test_id_of_the_site_is_stored_before_it_is_used(site: ProposedSite, clock: Clock) -> None:
     stored: list[str] = []
     site.when(STATUS, lambda: stored.append(DuplicationJob.objects.get().duplicate_id))
     job = run_worker(submit(shortname="N-1"))
@@ -98,7 +98,7 @@ def test_id_of_the_site_is_stored_before_it_is_used(site: Native, clock: Clock) 
 
 
 @pytest.mark.parametrize("trouble", ["reset_after", "empty", "html", "truncated", "bad_gateway"])
-def test_lost_answer_to_the_start_is_checked_in_moodle(site: Native, clock: Clock, trouble: str) -> None:
+def test_lost_answer_to_the_start_is_checked_in_moodle(site: ProposedSite, clock: Clock, trouble: str) -> None:
     site.faults.add(make_fault(trouble, count=1, function=START))
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.duplicate_id) == (State.CHECKING, "")
@@ -107,7 +107,7 @@ def test_lost_answer_to_the_start_is_checked_in_moodle(site: Native, clock: Cloc
     assert site.calls.asked["n-1"] == 1
 
 
-def test_id_that_the_site_forgot_is_checked_in_moodle(site: Native, clock: Clock) -> None:
+def test_id_that_the_site_forgot_is_checked_in_moodle(site: ProposedSite, clock: Clock) -> None:
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
         site.wait_for_step("renamed")
@@ -118,7 +118,9 @@ def test_id_that_the_site_forgot_is_checked_in_moodle(site: Native, clock: Clock
     assert job.state == State.SUCCEEDED, timeline_of(job)
 
 
-def test_site_that_does_not_answer_is_asked_again(site: Native, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_site_that_does_not_answer_is_asked_again(
+    site: ProposedSite, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
@@ -129,7 +131,7 @@ def test_site_that_does_not_answer_is_asked_again(site: Native, clock: Clock, mo
     assert ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
 
 
-def test_reported_failure_is_checked_in_moodle(site: Native, clock: Clock) -> None:
+def test_reported_failure_is_checked_in_moodle(site: ProposedSite, clock: Clock) -> None:
     site.faults.add(make_fault("exception_in_restore", function=START))
     job = run_worker(submit(shortname="N-1"))
     ended(job, clock)
@@ -138,14 +140,14 @@ def test_reported_failure_is_checked_in_moodle(site: Native, clock: Clock) -> No
     assert site.calls.created["n-1"] == 1
 
 
-def test_refusal_of_the_site_fails_the_job_at_once(site: Native) -> None:
+def test_refusal_of_the_site_fails_the_job_at_once(site: ProposedSite) -> None:
     site.answer_once(START, "nopermissions", "Sorry")
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.failure_code) == (State.FAILED, "nopermissions")
 
 
 @pytest.mark.parametrize("code", ["moodleunreachable", "ratelimited"])
-def test_temporary_refusal_of_another_dupdash_is_retried(site: Native, clock: Clock, code: str) -> None:
+def test_temporary_refusal_of_another_dupdash_is_retried(site: ProposedSite, clock: Clock, code: str) -> None:
     site.answer_once(START, code, "Nothing was started.")
     job = run_worker(submit(shortname="N-1"))
     assert (job.state, job.sent_at) == (State.QUEUED, None)
@@ -154,7 +156,7 @@ def test_temporary_refusal_of_another_dupdash_is_retried(site: Native, clock: Cl
     assert site.calls.asked["n-1"] == 1
 
 
-def test_outage_before_sending_starts_nothing(site: Native, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outage_before_sending_starts_nothing(site: ProposedSite, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
     # All functions except the first call of the engine.
     break_it = make_fault("site_down", function="*")
@@ -164,14 +166,14 @@ def test_outage_before_sending_starts_nothing(site: Native, monkeypatch: pytest.
     assert "Nothing was started" in reason(job, "site_down")
 
 
-def test_hidden_copy_is_made_by_the_synchronous_driver(site: Native) -> None:
+def test_hidden_copy_is_made_by_the_synchronous_driver(site: ProposedSite) -> None:
     """A hidden copy is made by the synchronous driver, because the proposed service has no parameter for visibility."""
     job = run_worker(submit(shortname="N-1", visible=False))
     assert (job.state, job.driver) == (State.SUCCEEDED, "synchronous")
     assert not site.course("N-1").visible
 
 
-def test_setting_forces_the_synchronous_driver(site: Native, settings: Any) -> None:
+def test_setting_forces_the_synchronous_driver(site: ProposedSite, settings: Any) -> None:
     settings.MOODLE_DRIVER = "synchronous"
     started = calls_of(site, START)
     job = run_worker(submit(shortname="N-1"))
@@ -179,7 +181,7 @@ def test_setting_forces_the_synchronous_driver(site: Native, settings: Any) -> N
     assert not started
 
 
-def test_site_without_get_status_gets_the_synchronous_driver(site: Native) -> None:
+def test_site_without_get_status_gets_the_synchronous_driver(site: ProposedSite) -> None:
     site.switches.withdrawn = frozenset({STATUS})
     assert run_worker(submit(shortname="N-1")).driver == "synchronous"
 
@@ -212,7 +214,7 @@ def test_invalid_progress_is_limited_to_the_valid_range(figure: float) -> None:
         assert 0 <= overall_of_report(1, 800, figure, reports_overall_progress=whole) <= 1
 
 
-def test_job_keeps_its_progress_when_the_site_goes_backward(site: Native) -> None:
+def test_job_keeps_its_progress_when_the_site_goes_backward(site: ProposedSite) -> None:
     reports = [(1, 800, 0.9), (1, 800, 0.4), (2, 800, 0.6), (2, 800, 0.2), (2, 700, 1.0), (1, 800, 0.9), (2, 800, 0.7)]
     shown = []
     with site.held_at("renamed"):
@@ -226,7 +228,7 @@ def test_job_keeps_its_progress_when_the_site_goes_backward(site: Native) -> Non
     assert [phase for phase, _ in shown[2:]] == [Phase.RESTORE] * 5
 
 
-def test_progress_of_a_followed_copy_never_goes_backward(site: Native) -> None:
+def test_progress_of_a_followed_copy_never_goes_backward(site: ProposedSite) -> None:
     site.speed = 5
     job = run_worker(submit("BIO101-2026S1", "N-1"))
     shown: list[tuple[int, float]] = []

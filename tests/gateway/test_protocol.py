@@ -1,4 +1,4 @@
-"""Tests the REST protocol of dupdash's web services, also with the contract tests for Moodle."""
+"""Tests the REST protocol of dupdash's web services, including the contract tests for Moodle."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Tests the text of mails, also with hostile names and reasons."""
+"""Tests the text of mails, even with hostile names and reasons."""
 
 from datetime import timedelta
 from email import policy

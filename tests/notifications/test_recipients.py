@@ -188,7 +188,7 @@ def test_copies_of_the_command_line_are_reported_to_watchers(administrator: User
 
 
 def test_every_event_that_ends_a_job_is_reported(faculty: User, sent_mail: Any) -> None:
-    """Every event that ends a job is reported, also an event of an unknown kind, because its new state counts."""
+    """Every event that ends a job is reported, even one of an unknown kind, because its new state counts."""
     job = a_job(requester=faculty)
     JobEvent.objects.create(job=job, kind="brand_new", from_state="running", to_state="failed", reason="Somehow.")
     assert subjects(sweep()) == ["[dupdash] Failed: NEW-1"]

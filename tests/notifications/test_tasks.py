@@ -1,4 +1,4 @@
-"""Tests the task that sends mail, also with mail servers that hang or fail."""
+"""Tests the task that sends mail, even with mail servers that hang or fail."""
 
 import contextlib
 import signal

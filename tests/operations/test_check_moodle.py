@@ -226,7 +226,7 @@ def test_missing_plugin_names_its_advantages(moodle: Moodle, check: Callable[[],
 
 
 def test_used_plugin_is_named(settings: Any, check: Callable[[], Ran]) -> None:
-    with Moodle(speed=50, native=True) as site:
+    with Moodle(speed=50, plugin=True) as site:
         point_at(settings, site)
         code, out, _ = check()
         assert code == 0

@@ -34,7 +34,7 @@ def names_read(*by: str) -> set[str]:
 
 
 def example() -> dict[str, str]:
-    """Return every name in .env.example with its value, also names that are commented out."""
+    """Return every name in .env.example with its value, including names that are commented out."""
     return dict(re.findall(r"^#?([A-Z][A-Z0-9_]+)=(.*)$", EXAMPLE.read_text(), re.MULTILINE))
 
 

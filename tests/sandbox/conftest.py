@@ -16,7 +16,7 @@ Serve = Callable[..., Caller]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Return a function: ``serve(speed=…, native=…)`` starts another sandbox. All are stopped at the end."""
+    """Return a function: ``serve(speed=…, plugin=…)`` starts another sandbox. All are stopped at the end."""
     running: list[Sandbox] = []
 
     def start(**settings: Any) -> Caller:

@@ -54,7 +54,7 @@ def test_port_in_use_is_reported_in_one_line(taken: int) -> None:
 
 
 def test_sandbox_serves_until_sigterm() -> None:
-    command = [sys.executable, "manage.py", "sandbox", "--port", "0", "--speed", "1000", "--native"]
+    command = [sys.executable, "manage.py", "sandbox", "--port", "0", "--speed", "1000", "--plugin"]
     command += ["--fault", "html=function:core_course_get_categories"]
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Tests the sandbox with ``--native``: the functions of the Moodle plugin, its queue and its cron."""
+"""Tests the sandbox with ``--plugin``: the functions of the Moodle plugin, its queue and its cron."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCE = "BIO101-2026S1"
 
 @pytest.fixture
 def site(serve: Serve) -> Caller:
-    return serve(native=True)
+    return serve(plugin=True)
 
 
 def ended(moodle: Caller, duplicateid: str) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def test_copy_is_hidden_under_its_own_names_until_it_is_complete(site: Caller) -
 
 
 def test_progress_of_the_whole_never_goes_back(serve: Serve) -> None:
-    site = serve(native=True, speed=4)
+    site = serve(plugin=True, speed=4)
     duplicateid = start(site)
     seen: list[float] = []
 

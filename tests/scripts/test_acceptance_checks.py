@@ -139,7 +139,7 @@ def moved_copy(client: MoodleClient, wanted: CopyRequest, start: datetime) -> in
 
 
 def test_dates_must_be_moved_as_requested() -> None:
-    with Sandbox(speed=1000, native=True) as moodle:
+    with Sandbox(speed=1000, plugin=True) as moodle:
         client = MoodleClient(moodle.url, moodle.token)
         source = moodle.course("BIO101-2026S1")
         wanted = CopyRequest("a scenario", Entrance.FORM, source.id, f"{PREFIX} in full", PREFIX)

@@ -1,4 +1,4 @@
-"""Tests counting events in a process and writing the counts, also during a database outage."""
+"""Tests counting events in a process and writing the counts, even during a database outage."""
 
 import pytest
 from django.db import DatabaseError

@@ -1,4 +1,4 @@
-"""Tests that names written from right to left do not reorder the text beside them on any page."""
+"""Tests that names written from right to left do not reorder the text next to them on any page."""
 
 import re
 from html.parser import HTMLParser

@@ -322,7 +322,7 @@ def test_start_time_is_read_in_the_persons_time_zone(as_administrator: Client, s
 
 
 def test_form_begins_with_the_chosen_time_zone(as_administrator: Client, administrator: User, sandbox: Sandbox) -> None:
-    """The form begins with the chosen time zone, also without scripts and if the field is emptied."""
+    """The form begins with the chosen time zone, even without scripts or if the field is cleared."""
     Preferences.objects.create(user=administrator, time_zone="Asia/Tokyo")
     assert '<option value="Asia/Tokyo" selected>' in as_administrator.get(URL).content.decode()
     as_administrator.post(URL, form(start="later", not_before="2090-01-15T22:00", timezone=""))

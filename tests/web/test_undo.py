@@ -1,4 +1,4 @@
-"""Tests undoing approvals within some seconds, and restoring deleted presets and filters."""
+"""Tests undoing approvals within a few seconds, and restoring deleted presets and filters."""
 
 from datetime import timedelta
 

@@ -7,7 +7,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from .copies import CopyRequest
-from .moodle import ENROLLED, NATIVE, Course, MoodleClient, Section
+from .moodle import ENROLLED, START_COPY, Course, MoodleClient, Section
 
 NAMED_MOST = 3
 
@@ -19,7 +19,7 @@ class Comparison:
         self._time_zone = time_zone
         functions = client.functions()
         self._sees_people = ENROLLED in functions
-        self._moves_activities = NATIVE in functions
+        self._moves_activities = START_COPY in functions
         # Sources are read once, because they do not change during the run.
         self._source_contents = cache(client.contents)
         self._source = cache(client.course)

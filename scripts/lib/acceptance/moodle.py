@@ -13,7 +13,7 @@ TIMEOUT = 120.0
 ENROLLED = "core_enrol_get_enrolled_users"
 DELETE = "core_course_delete_courses"
 UPDATE = "core_course_update_courses"
-NATIVE = "core_course_async_duplicate_course"
+START_COPY = "core_course_async_duplicate_course"
 
 
 class MoodleFault(Exception):

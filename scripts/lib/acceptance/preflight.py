@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ..cli import UsageError
-from .moodle import DELETE, NATIVE, UPDATE, Course, MoodleClient, MoodleFault
+from .moodle import DELETE, START_COPY, UPDATE, Course, MoodleClient, MoodleFault
 from .settings import Site
 
 READING = (
@@ -50,7 +50,7 @@ def _check_functions(url: str, token: str, name: str, needed: tuple[str, ...]) -
         }.get(fault.errorcode, "is MOODLE_URL the address of a Moodle with web services switched on?")
         raise UsageError(f"{url} cannot be used: {advice} ({fault})") from None
     # A site with the plugin sets the dates itself.
-    found = functions | {UPDATE} if NATIVE in functions else functions
+    found = functions | {UPDATE} if START_COPY in functions else functions
     if missing := [function for function in needed if function not in found]:
         raise UsageError(f"the service of {name} lacks {', '.join(missing)}. Add them in Moodle's external services")
 

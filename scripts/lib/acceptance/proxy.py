@@ -1,4 +1,4 @@
-"""Runs a proxy in front of Moodle that loses answers: it answers 504 after some seconds while Moodle continues."""
+"""Runs a proxy in front of Moodle that loses answers: it answers 504 after a few seconds while Moodle continues."""
 
 import http.client
 import threading

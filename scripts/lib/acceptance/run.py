@@ -12,7 +12,7 @@ from .comparison import Comparison
 from .copies import ENDED, CopyRequest, Entrance, Job, Outcome, Refused, RefusedIf
 from .entrances import PASSWORD, USER, Dupdash
 from .jobs import count_unfinished, read_jobs
-from .moodle import NATIVE, MoodleClient, MoodleFault
+from .moodle import START_COPY, MoodleClient, MoodleFault
 from .proxy import ImpatientProxy
 from .scenarios import Stage
 from .settings import Settings, Site
@@ -86,7 +86,7 @@ class Run:
                 self._note_that_nothing_was_lost()
 
     def _note_that_nothing_was_lost(self) -> None:
-        if NATIVE in self._client.functions():
+        if START_COPY in self._client.functions():
             self.notes.append("No answer was lost: this Moodle answers before it copies")
             return
         self.problems.append(
@@ -130,7 +130,7 @@ class Run:
     def _must_be_refused(self, request: CopyRequest) -> bool:
         if request.refused_if == RefusedIf.NAME_FOUND:
             return bool(self._client.courses_named(request.stored_shortname))
-        return request.refused_if == RefusedIf.STOCK_SITE and NATIVE not in self._client.functions()
+        return request.refused_if == RefusedIf.STOCK_SITE and START_COPY not in self._client.functions()
 
     def _wait(self, processes: Sequence[ManagedProcess], dupdash: Dupdash) -> bool:
         """Wait until every command and every job has ended. Returns False if the run reaches its time limit before.

@@ -70,7 +70,7 @@ class Stage:
 
 
 class Namer:
-    """Creates unique names. Every short name begins with ``prefix``, by which the cleanup finds the copies."""
+    """Creates unique names. Every short name begins with ``prefix``, with which the cleanup finds the copies."""
 
     def __init__(self) -> None:
         self.prefix = f"{PREFIX}{secrets.token_hex(4)}"

@@ -50,7 +50,7 @@ def moodle(settings: Any) -> Iterator[Moodle]:
 @pytest.fixture
 def plugin(settings: Any) -> Iterator[Moodle]:
     """A site with the plugin, which returns the status of many copies in one call."""
-    with serving(settings, Moodle(speed=50, native=True)) as moodle:
+    with serving(settings, Moodle(speed=50, plugin=True)) as moodle:
         yield moodle
 
 

@@ -1,4 +1,4 @@
-"""Tests the copy tracker with lookups in any order, repeated or missing, and with other courses beside the copy."""
+"""Tests the copy tracker with lookups in any order, repeated or missing, and with other courses next to the copy."""
 
 from dataclasses import dataclass, replace
 

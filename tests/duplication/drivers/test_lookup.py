@@ -37,7 +37,7 @@ def test_baseline_holds_the_first_free_name_and_two_beyond(moodle: Moodle, clien
 
 
 def test_baseline_holds_the_courses_that_have_such_a_name(moodle: Moodle, client_of: MoodleClient) -> None:
-    """The baseline has the courses with temporary names, also after a gap, because Moodle skips taken full names."""
+    """The baseline has the courses with temporary names, even after a gap, because Moodle skips taken full names."""
     there = [moodle.add("SRC_1").id, moodle.add("src_2").id, moodle.add("SRC_4").id]
     told, present = names(client_of, "SRC")
     assert told == [f"SRC_{counter}" for counter in range(1, 6)]
@@ -78,7 +78,7 @@ def test_long_short_name_is_cut_as_moodle_does(moodle: Moodle, client_of: Moodle
         ({}, 600),
     ],
 )
-def test_course_is_due_after_three_times_the_expected_backup(job: dict[str, Any], seconds: int) -> None:
+def test_course_is_overdue_after_three_times_the_expected_backup(job: dict[str, Any], seconds: int) -> None:
     """A course is overdue after three times the expected backup, at least a minute, or by its number of activities."""
     sent = DuplicationJob(sent_at=timezone.now(), **job)
     assert sent.sent_at is not None
@@ -180,7 +180,7 @@ def test_hidden_row_and_later_contents_are_no_finished_copy(moodle: Moodle, clie
     assert judge(look_up(client_of, evidence, wanted), 60) == Verdict.FINISHED
 
 
-def test_requested_temporary_name_is_no_finished_copy(moodle: Moodle, client_of: MoodleClient) -> None:
+def test_requested_temporary_name_does_not_prove_a_finished_copy(moodle: Moodle, client_of: MoodleClient) -> None:
     """A course with the requested name AT&T_1 is no proof of a finished copy, because this is also a temporary name."""
     wanted, asking = wish(moodle, "AT&T_1")
     evidence = CopyEvidence()

@@ -40,7 +40,7 @@ BY_FIELD = "core_course_get_courses_by_field"
 
 @pytest.fixture
 def moodle(settings: Any) -> Iterator[Moodle]:
-    with serving(settings, Moodle(speed=50, native=True)) as moodle:
+    with serving(settings, Moodle(speed=50, plugin=True)) as moodle:
         yield moodle
 
 

@@ -186,7 +186,7 @@ def a_firewall_against(shortname: str, moodle: Moodle) -> None:
 
 
 def test_other_jobs_pass_a_job_that_alone_meets_a_fault(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """Other jobs run if only one job meets a fault each time, such as a firewall that blocks its name."""
+    """Other jobs run if only one job runs into a fault each time, such as a firewall that blocks its name."""
     settings.MOODLE_CONCURRENCY = 1
     a_firewall_against("SELECT-1", moodle)
     first, other = submit("AT&T", "SELECT-1"), submit("5>3", "NEW-2")
@@ -473,7 +473,7 @@ def test_site_fault_that_returns_once_fails_no_job(moodle: Moodle, settings: Any
 
 
 def test_fault_that_all_jobs_meet_fails_no_job(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """A configuration fault that all jobs meet fails no job, even if the probe cannot detect it."""
+    """A configuration fault that all jobs run into fails no job, even if the probe cannot detect it."""
     settings.MOODLE_CONCURRENCY = 1
     moodle.faults.set("forbidden", count=1)
     one, other = submit("AT&T", "A-1"), submit("5>3", "B-1")

@@ -115,7 +115,7 @@ def test_copy_request_that_a_proxy_answered_is_never_sent_again(moodle: Moodle, 
 
 
 def test_fault_of_one_job_ends_that_job_while_others_are_copied(moodle: Moodle, clock: Clock, settings: Any) -> None:
-    """A job fails if only this job meets a fault while others succeed, such as a firewall that blocks its name."""
+    """A job fails if only this job runs into a fault while others succeed, such as a firewall that blocks its name."""
     settings.RETRY_ATTEMPTS = 3
     job, other = submit("AT&T", "SELECT-1"), submit("5>3", "NEW-2")
     for _ in range(20):

@@ -33,7 +33,7 @@ class Command(BaseCommand):
             help=f"a fault to simulate; can be repeated: {', '.join(CATALOGUE)}",
         )
         parser.add_argument(
-            "--native",
+            "--plugin",
             action="store_true",
             help="also offer the web services of the Moodle plugin",
         )
@@ -48,7 +48,7 @@ class Command(BaseCommand):
         sandbox = Sandbox(
             speed=_speed(options["speed"]),
             seed=options["seed"],
-            native=options["native"],
+            plugin=options["plugin"],
             proposed=options["proposed"],
             host=options["host"],
             port=_port(options["port"]),
