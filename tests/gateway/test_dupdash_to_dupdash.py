@@ -70,7 +70,7 @@ def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("REDIS", "NATIVE", "TEST_"))},
+        **{name: value for name, value in os.environ.items() if not name.startswith(("REDIS", "TEST_"))},
         "DUPDASH_ENV_FILE": "",
         "DJANGO_SETTINGS_MODULE": "dupdash.settings",
         "SECRET_KEY": "only-for-the-back-dupdash",
