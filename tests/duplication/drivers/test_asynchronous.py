@@ -327,7 +327,7 @@ def test_copy_with_an_unknown_id_is_checked(moodle: Moodle, clock: Clock) -> Non
         moodle.answer_once(STATUS, "invalidrecord", "Can't find data record in database table backup_controllers.")
         check_next(job, clock)
         assert job.state == State.CHECKING
-        assert "does not know" in reason(job, "checking")
+        assert "no longer knows" in reason(job, "checking")
     moodle.wait_for_copies()
     assert check_until_ended(job, clock).state == State.SUCCEEDED
 
@@ -443,7 +443,7 @@ def test_copy_with_an_unknown_id_does_not_stop_the_others(plugin: Moodle, clock:
         check_next(forgotten, clock)
         other.refresh_from_db()
         assert (forgotten.state, other.state) == (State.CHECKING, State.RUNNING)
-        assert "does not know unknown" in reason(forgotten, "checking")
+        assert "no longer knows unknown" in reason(forgotten, "checking")
 
 
 def test_statuses_are_read_one_by_one_when_the_list_is_refused(plugin: Moodle, clock: Clock) -> None:
