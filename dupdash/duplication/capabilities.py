@@ -20,6 +20,8 @@ class Capability:
     loss: str
     # Without it no copy can be made at all.
     required: bool = False
+    # Whether it is needed only with the Moodle plugin, or only without it; None if in both cases.
+    plugin: bool | None = None
 
 
 CAPABILITIES = (
@@ -30,18 +32,25 @@ CAPABILITIES = (
         "moodle/backup:configure",
         "Moodle refuses every copy, because the account may not choose what a copy contains",
         required=True,
+        plugin=False,
     ),
     Capability(
         "moodle/backup:userinfo",
         "Moodle refuses every copy, because the account may not choose whether people are copied",
         required=True,
+        plugin=False,
     ),
+    Capability("moodle/backup:userinfo", "people cannot be copied", plugin=True),
     Capability("moodle/restore:restorecourse", "no course can be restored", required=True),
     Capability("moodle/course:create", "no course can be created", required=True),
     Capability("moodle/restore:userinfo", "people cannot be copied"),
     Capability("moodle/course:enrolconfig", "only manual enrolment is copied together with people"),
     Capability("moodle/role:assign", "people are copied without their roles"),
-    Capability("moodle/restore:rolldates", "the Moodle plugin cannot give a copy another start date"),
+    Capability("moodle/restore:rolldates", "the Moodle plugin cannot give a copy another start date", plugin=True),
+    Capability("moodle/course:update", "dupdash cannot set the dates of a copy, or hide its source", plugin=False),
+    Capability("moodle/course:update", "dupdash cannot hide the source of a copy", plugin=True),
+    Capability("moodle/course:changeidnumber", "dupdash cannot give a copy an ID number", plugin=False),
+    Capability("moodle/course:visibility", "dupdash cannot hide the source of a copy"),
     Capability("moodle/course:viewhiddenactivities", "hidden activities are missing in the comparison"),
     Capability("moodle/course:viewhiddensections", "hidden sections are missing in the comparison"),
     Capability("moodle/category:viewhiddencategories", "hidden categories cannot be chosen"),
@@ -65,17 +74,18 @@ ACTIVITY_CAPABILITIES = tuple(
 )
 
 
-def missing(client: MoodleClient) -> tuple[Capability, ...] | None:
+def missing(client: MoodleClient, *, plugin: bool) -> tuple[Capability, ...] | None:
     """Return the capabilities that the account lacks in the courses that it sees; None if it finds no course to check.
 
-    Raises MoodleError. A capability that this site does not know, for example of a plugin, is not missing.
+    ``plugin``: whether the Moodle plugin makes the copies. Raises MoodleError. A capability that this site does not
+    know, for example of a plugin, is not missing.
     """
     text = _text_that_finds_little(client)
     if text is None:
         return None
     found = client.count_courses(text)
-    every = (*CAPABILITIES, *ACTIVITY_CAPABILITIES)
-    return tuple(capability for capability in every if _count_with(client, text, capability.name, found) < found)
+    needed = [one for one in (*CAPABILITIES, *ACTIVITY_CAPABILITIES) if one.plugin in (None, plugin)]
+    return tuple(capability for capability in needed if _count_with(client, text, capability.name, found) < found)
 
 
 def _text_that_finds_little(client: MoodleClient) -> str | None:

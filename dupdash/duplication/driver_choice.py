@@ -32,7 +32,9 @@ READS = (
 OPTIONAL = {
     DELETE: "partial courses and unwanted copies cannot be deleted from here",
     "core_user_get_users_by_field": "faculty cannot request copies, because dupdash cannot find them in Moodle",
-    UPDATE: "copies keep the dates of their sources and get no ID number, unless the Moodle plugin is installed",
+    UPDATE: "copies keep the dates of their sources and get no ID number, unless the Moodle plugin is installed, and "
+    "the sources of a batch cannot be hidden",
+    "core_enrol_get_enrolled_users": "a batch cannot be undone, because dupdash cannot see whether its copies are used",
     "core_enrol_get_users_courses": "faculty cannot choose from a list of their courses and must search for them",
 }
 

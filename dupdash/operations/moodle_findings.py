@@ -43,7 +43,7 @@ def _examine(client: MoodleClient) -> Iterator[Finding]:
     if not categories:
         raise moodle_health.no_category()
     yield Finding(Level.OK, "Categories the account may see", str(len(categories)))
-    yield from _capabilities(client)
+    yield from _capabilities(client, plugin=driver_choice.choose_driver(site) == PLUGIN)
     for left_out in client.left_out:
         yield Finding(Level.WARNING, "Answers", f"Left out of an answer, because it could not be read: {left_out}")
 
@@ -89,8 +89,8 @@ def _plugin(site: SiteInfo) -> Finding:
     return Finding(Level.OK, "Plugin", f"{text} README, “The Moodle plugin”, says how to install it.")
 
 
-def _capabilities(client: MoodleClient) -> Iterator[Finding]:
-    missing = capabilities.missing(client)
+def _capabilities(client: MoodleClient, *, plugin: bool) -> Iterator[Finding]:
+    missing = capabilities.missing(client, plugin=plugin)
     if missing is None:
         yield Finding(
             Level.WARNING,

@@ -235,3 +235,26 @@ def test_used_plugin_is_named(settings: Any, check: Callable[[], Ran]) -> None:
         site.switches.withdrawn = frozenset({"core_course_async_duplicate_course_cancel"})
         _, out, _ = check()
         assert "Some functions of the Moodle plugin are missing: core_course_async_duplicate_course_cancel." in out
+
+
+@pytest.mark.parametrize(
+    ("capability", "said"),
+    [
+        ("moodle/backup:configure", ""),
+        ("moodle/backup:userinfo", "Without the capability moodle/backup:userinfo people cannot be copied."),
+        (
+            "moodle/course:update",
+            "Without the capability moodle/course:update dupdash cannot hide the source of a copy.",
+        ),
+    ],
+)
+def test_capability_that_copies_without_the_plugin_need_is_no_error(
+    settings: Any, check: Callable[[], Ran], capability: str, said: str
+) -> None:
+    with Moodle(speed=50, plugin=True) as site:
+        point_at(settings, site)
+        site.switches.missing_capabilities = frozenset({capability})
+        code, out, err = check()
+    assert (code, err) == (0, "")
+    assert said in out
+    assert (capability in out) == bool(said)
