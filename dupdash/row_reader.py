@@ -44,7 +44,7 @@ class Columns(Generic[M]):
         return found
 
     def of(self, table: str) -> str:
-        """Return the columns in a SELECT, where the table of the model has this name."""
+        """Return the column list for a SELECT. ``table``: the name or alias of the model's table in it."""
         return ", ".join(f"{table}.{name}" for name in self.names)
 
     def instance(self, row: Sequence[Any]) -> M:

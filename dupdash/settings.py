@@ -166,7 +166,7 @@ MOODLE_DRIVER = env.choice("MOODLE_DRIVER", "auto", ("auto", "synchronous", "asy
 ASYNC_URL = env.moodle_address("ASYNC_URL")
 ASYNC_TOKEN = env.text("ASYNC_TOKEN")
 if bool(ASYNC_URL) != bool(ASYNC_TOKEN):
-    refuse("ASYNC_URL and ASYNC_TOKEN", "must be set both, or neither")
+    refuse("ASYNC_URL and ASYNC_TOKEN", "must both be set, or neither")
 MOODLE_CONNECT_TIMEOUT = env.seconds("MOODLE_CONNECT_TIMEOUT", 5)
 MOODLE_READ_TIMEOUT = env.seconds("MOODLE_READ_TIMEOUT", 20)
 MOODLE_DUPLICATION_TIMEOUT = env.seconds("MOODLE_DUPLICATION_TIMEOUT", 2 * 3600)

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
+from dupdash.duplication.changes_by_people import CHANGED_MEANWHILE, CannotDo, move_for_person, record_for_person
 from dupdash.duplication.drivers.copy_evidence import CourseSnapshot
 from dupdash.duplication.drivers.copy_tracker import matches_request
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
@@ -13,7 +14,6 @@ from dupdash.duplication.engine.completion import finish
 from dupdash.duplication.engine.removal import NotRemoved, remove_candidate, remove_course
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.name_display import quote_course
-from dupdash.duplication.refusals import CHANGED_MEANWHILE, CannotDo, move_for_person, record_for_person
 from dupdash.duplication.request import FRONT_PAGE
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob

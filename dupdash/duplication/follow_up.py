@@ -6,8 +6,8 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
+from dupdash.duplication.changes_by_people import CannotDo, record_for_person
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.refusals import CannotDo, record_for_person
 from dupdash.duplication.states import State
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
+from dupdash.duplication.changes_by_people import CannotDo, move_for_person, record_for_person
 from dupdash.duplication.models import Batch, DuplicationJob, Origin
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.person_names import name_of
 from dupdash.duplication.queue import dispatch
-from dupdash.duplication.refusals import CannotDo, move_for_person, record_for_person
 from dupdash.duplication.request import (
     Draft,
     DuplicationRequest,

@@ -126,7 +126,7 @@ class Adapter(HTTPAdapter):
 
 
 def new_session(pools: Pools = _POOLS) -> requests.Session:
-    """Return a session with its own connections, from these pools."""
+    """Return a session with its own connection pools. ``pools``: the class of the pool for each scheme."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, Adapter(pools))

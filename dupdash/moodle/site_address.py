@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import requests
 
 ENDPOINT = "/webservice/rest/server.php"
-_EXAMPLE = "Give the address of the Moodle site, like https://moodle.example.edu"
+_EXAMPLE = "Enter the address of the Moodle site, for example https://moodle.example.edu"
 
 
 def site_address(url: str) -> str:

@@ -1,4 +1,8 @@
-"""Finds the category of a copy: one for all copies, that of the source, or one derived from it, such as the next."""
+"""Finds the category of a copy by a rule.
+
+It is one category for all copies, the category of the source, the next one below the same parent, or the one at the
+source's path with a part of the path replaced.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

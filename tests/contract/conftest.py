@@ -10,7 +10,7 @@ import pytest
 
 from dupdash.sandbox.server import Sandbox
 
-from .server import SITE_INFO, Server, Site
+from .tested_server import SITE_INFO, Server, Site
 
 CONTRACT = ("CONTRACT_SOURCE", "CONTRACT_CATEGORY")
 

@@ -17,8 +17,8 @@ from requests.exceptions import ReadTimeout
 
 from tests.captures import capture
 
-from .server import Site, flat
 from .test_reading import modules_of
+from .tested_server import Site, flat
 
 DUPLICATE = "core_course_duplicate_course"
 

@@ -6,7 +6,7 @@ import pytest
 
 from dupdash.moodle.multilang import is_accepted
 
-from .server import Site, error_of
+from .tested_server import Site, error_of
 
 SPANS = '<span lang="fr" class="multilang">Cours</span><span class="multilang" lang="en">Course</span>'
 BRACES = "{mlang fr}Cours{mlang}{mlang en}Course{mlang}"

@@ -15,7 +15,7 @@ from dupdash.moodle.options import OPTIONS, UnsupportedOptions, defaults, to_wir
 from dupdash.moodle.records import Contents
 from tests.captures import capture
 
-from .server import SITE_INFO, Site, error_of
+from .tested_server import SITE_INFO, Site, error_of
 
 SENT = [option.name for option in OPTIONS if option.behaviours[SYNCHRONOUS].sent]
 WITHOUT_EFFECT_ALONE = [option.name for option in OPTIONS if "users" in option.needs and option.name in SENT]

@@ -12,7 +12,7 @@ import requests
 
 from tests.captures import capture
 
-from .server import NO_SUCH_TOKEN, TIMEOUT, Server, error_of
+from .tested_server import NO_SUCH_TOKEN, TIMEOUT, Server, error_of
 
 __all__ = [
     "test_answer_is_json_on_request",

@@ -10,7 +10,7 @@ import pytest
 from dupdash.sandbox.server import Sandbox
 from tests.captures import capture
 
-from .server import Site, error_of
+from .tested_server import Site, error_of
 
 
 def at_once(site: Site, sandbox: Sandbox, shortnames: list[str]) -> list[Any]:

@@ -8,7 +8,7 @@ import requests
 
 from tests.captures import capture
 
-from .server import NO_SUCH_ID, SITE_INFO, TIMEOUT, Server, Site, error_of
+from .tested_server import NO_SUCH_ID, SITE_INFO, TIMEOUT, Server, Site, error_of
 
 BY_FIELD = "core_course_get_courses_by_field"
 

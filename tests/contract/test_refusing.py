@@ -8,7 +8,7 @@ import pytest
 
 from tests.captures import capture
 
-from .server import NO_SUCH_ID, SITE_INFO, Site, error_of
+from .tested_server import NO_SUCH_ID, SITE_INFO, Site, error_of
 
 # The name of the capture, and what differs from a valid request.
 REFUSED: dict[str, dict[str, Any]] = {

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import approval_actions, idempotency
+from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
-from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient

@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import course_decisions, jobs
+from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.engine.completion import NotRemoved, remove_course
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.moodle_clients import open_client
-from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused

@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import approval_actions, jobs
+from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob, Origin
-from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.test import Client
 
 from dupdash.sandbox.seed import university
-from tests.contract.server import flat
+from tests.contract.tested_server import flat
 
 ENDPOINT = "/webservice/rest/server.php"
 DUPLICATE = "core_course_async_duplicate_course"

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.duplication import jobs
+from dupdash.duplication.changes_by_people import CHANGED_MEANWHILE, CannotDo
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.refusals import CHANGED_MEANWHILE, CannotDo
 from dupdash.duplication.states import TERMINAL, State
 from tests.captures import capture
 from tests.duplication.support import Moodle, a_job, working_on

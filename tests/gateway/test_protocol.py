@@ -18,8 +18,8 @@ from dupdash.gateway import serializers
 from dupdash.gateway.functions import FUNCTIONS
 from dupdash.gateway.parameters import FIELDS_MOST
 from tests.captures import capture
-from tests.contract.server import Server
 from tests.contract.test_protocol import *  # noqa: F403
+from tests.contract.tested_server import Server
 from tests.gateway.support import DUPLICATE, ENDPOINT, FORM, SITE_INFO, SOURCE, STATUS, STATUSES, Caller, error
 
 Calls = Callable[..., Caller]

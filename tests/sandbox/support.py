@@ -12,7 +12,7 @@ import requests
 
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
-from tests.contract.server import ENDPOINT, flat
+from tests.contract.tested_server import ENDPOINT, flat
 
 DUPLICATE = "core_course_duplicate_course"
 BY_FIELD = "core_course_get_courses_by_field"

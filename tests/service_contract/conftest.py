@@ -14,7 +14,7 @@ from dupdash.accounts import tokens
 from dupdash.duplication import tasks
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from tests.contract.server import COURSES_BY_FIELD, DELETE_COURSES, SITE_INFO, Server
+from tests.contract.tested_server import COURSES_BY_FIELD, DELETE_COURSES, SITE_INFO, Server
 from tests.duplication.fixtures import moodle  # noqa: F401 - fixtures
 from tests.duplication.support import Background, Moodle
 from tests.service_contract.service import FINISHED_OK, START, Service

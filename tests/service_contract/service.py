@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.contract.server import Server
+from tests.contract.tested_server import Server
 
 START = "core_course_async_duplicate_course"
 STATUS = f"{START}_get_status"

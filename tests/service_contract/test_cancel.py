@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.server import Server, error_of
+from tests.contract.tested_server import Server, error_of
 from tests.service_contract.service import CANCEL, FINISHED_ERR, UNKNOWN_ID, Service, new_shortname
 
 

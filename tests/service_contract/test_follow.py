@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.contract.server import Server, error_of
+from tests.contract.tested_server import Server, error_of
 from tests.service_contract.service import (
     AWAITING,
     EXECUTING,

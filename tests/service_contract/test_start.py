@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.server import NO_SUCH_ID, error_of
+from tests.contract.tested_server import NO_SUCH_ID, error_of
 from tests.service_contract.service import Service, new_shortname
 
 FORMS_OF_OPTIONS: dict[str, list[dict[str, Any]]] = {

@@ -43,7 +43,7 @@ def test_lost_answer_is_named_with_the_time_when_it_blocks_no_longer(as_administ
     first = sent(State.CHECKING, "FIRST", seconds=600, checking_since=timezone.now())
     page = page_of(as_administrator, a_job(shortname="SECOND"))
     assert f"/jobs/{first.pk}/" in page
-    assert "This copy starts at the latest at" in page
+    assert "This copy waits for it at most until" in page
     assert (timezone.now() + timedelta(seconds=1800)).strftime("%Y-%m-%dT%H:%M") in page
 
 

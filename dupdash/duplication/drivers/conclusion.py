@@ -33,8 +33,8 @@ from dupdash.duplication.drivers.lookup import (
     record_evidence,
     safe_names,
 )
-from dupdash.duplication.drivers.names import same_name
 from dupdash.duplication.drivers.outcomes import Outcome
+from dupdash.duplication.drivers.temporary_names import same_name
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_async_client
 from dupdash.duplication.states import State

@@ -22,7 +22,7 @@ from dupdash.duplication.drivers.copy_evidence import (
     Observation,
     TrackedCourse,
 )
-from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
+from dupdash.duplication.drivers.temporary_names import is_temporary_short_name, same_name
 
 
 class Verdict(StrEnum):
@@ -63,7 +63,7 @@ def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observatio
 def apply_answer(evidence: CopyEvidence, course_id: int, at: float) -> CopyEvidence:
     """Return the evidence after Moodle's answer named a course, before a lookup confirms it.
 
-    Another course that was proven so far becomes a candidate.
+    Another course that was proven until then becomes a candidate.
     """
     proven = evidence.course_id if evidence.course_id == course_id else None
     courses = {course.id: course for course in evidence.courses}

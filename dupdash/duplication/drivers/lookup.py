@@ -13,7 +13,7 @@ from django.utils import timezone
 from dupdash.duplication.drivers.copy_contents import contents_of_copy
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
 from dupdash.duplication.drivers.copy_tracker import has_requested_names, is_likely
-from dupdash.duplication.drivers.names import NAMES_BEYOND, temporary_short_name
+from dupdash.duplication.drivers.temporary_names import NAMES_BEYOND, temporary_short_name
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.transitions import record_event, update_job
 from dupdash.duplication.unsafe_lookups import names_not_to_look_up

@@ -195,7 +195,7 @@ def _pause(seen: bool, elapsed: float) -> float:
 
 
 def _record_until_database_up(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:
-    """Store the evidence, which may be the only one.
+    """Store the evidence, because it may be the only record of what was seen.
 
     If the database is down, waits until it is available again.
     """

@@ -69,7 +69,9 @@ def clean_up(
     if shell is None or evidence.course_id is None:
         return ""
     if not MoodleHealth.current().may_delete:
-        return _record_kept(job, shell.id, f"dupdash’s token may not call {DELETE}.", guard)
+        return _record_kept(
+            job, shell.id, f"dupdash’s token is not allowed to call {DELETE}, the function that deletes courses.", guard
+        )
     if shell.missing:
         # The answer to its deletion was lost. A single lookup that does not find the course may be wrong.
         if shell.missing < MISSES_UNTIL_GONE:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
-from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
+from dupdash.duplication.drivers.temporary_names import is_temporary_short_name, same_name
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.transitions import update_job

@@ -33,7 +33,7 @@ class RulesForm(forms.Form):
         choices=[
             (Rule.NEXT_YEAR, "Raise the year: BIO101-2026S1 becomes BIO101-2027S1"),
             (Rule.REPLACE, "Find and replace"),
-            (Rule.REGEX, "Find and replace by a regular expression"),
+            (Rule.REGEX, "Find and replace with a regular expression"),
             (Rule.KEEP, "Keep them"),
         ],
         initial=Rule.NEXT_YEAR,
@@ -43,7 +43,10 @@ class RulesForm(forms.Form):
     replace = forms.CharField(required=False, max_length=200, strip=False, label="Replace with")
     term = forms.CharField(required=False, max_length=100, label="Term", help_text="What {term} stands for.")
     shortname_template = forms.CharField(
-        max_length=200, initial="{shortname}", label="Short name", help_text="May hold {shortname}, {fullname}, {term}."
+        max_length=200,
+        initial="{shortname}",
+        label="Short name",
+        help_text="May contain {shortname}, {fullname} and {term}.",
     )
     fullname_template = forms.CharField(max_length=300, initial="{fullname}", label="Full name")
     dates = forms.ChoiceField(
@@ -63,7 +66,7 @@ class RulesForm(forms.Form):
         min_value=-WEEKS_MOST,
         max_value=WEEKS_MOST,
         label="Weeks later",
-        help_text="52 weeks are a year. The end date moves by as many days as the start date.",
+        help_text="52 weeks are about a year. The end date moves by as many days as the start date.",
     )
     startdate = DayField("Start date")
     idnumber_template = forms.CharField(

@@ -262,6 +262,6 @@ def _days(period: Period) -> dict[str, str]:
 
 
 def _copies(days: dict[str, str], **filters: str) -> str:
-    """Return the URL of the list of copies, filtered to those that a number counts."""
+    """Return the URL of the list of copies, filtered to the copies behind one number of a chart."""
     query = urlencode({**filters, **days, "attempts": ALL_ATTEMPTS})
     return f"{reverse('jobs:list')}?{query}"

@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.duplication import jobs
+from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import isolate
-from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import RETRYABLE, UNFINISHED, State
 from dupdash.moodle.client import MoodleClient

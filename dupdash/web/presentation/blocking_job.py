@@ -46,7 +46,7 @@ def _of_same_source(job: DuplicationJob, viewer: User) -> BlockingJob | None:
     if blocker is None:
         return None
     if blocker.state == State.CHECKING:
-        return _shown(blocker, viewer, OTHER_COPY, "This copy starts at the latest at", course_due_at(blocker))
+        return _shown(blocker, viewer, OTHER_COPY, "This copy waits for it at most until", course_due_at(blocker))
     if blocker.sent_at is None or blocker.expected_backup is None:
         return _shown(blocker, viewer, OTHER_COPY, "This copy starts when the other course appears in Moodle.", None)
     appears = blocker.sent_at + timedelta(seconds=blocker.expected_backup)

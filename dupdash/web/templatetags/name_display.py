@@ -9,7 +9,7 @@ register = template.Library()
 
 @register.filter
 def isolated(name: object) -> str:
-    """Return the name, kept in its place within a sentence of another direction."""
+    """Return the name with isolating characters, so that right-to-left text does not reorder the sentence around it."""
     return isolate(name)
 
 

@@ -14,12 +14,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from dupdash.accounts.access import Action
 from dupdash.duplication import approval_actions
+from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.driver_choice import driver_of_job, expected_driver
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.person_names import name_of
-from dupdash.duplication.refusals import CannotDo
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError

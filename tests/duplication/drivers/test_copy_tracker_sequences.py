@@ -8,7 +8,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precon
 
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, CourseSnapshot, ExpectedCopy, Observation
 from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
-from dupdash.duplication.drivers.names import is_temporary_short_name, same_name
+from dupdash.duplication.drivers.temporary_names import is_temporary_short_name, same_name
 
 OURS = 500
 GAP = 10.0

@@ -1,4 +1,4 @@
-"""Calls the Moodle of the contract tests with plain HTTP, without dupdash's client."""
+"""Calls the tested server, a Moodle site or dupdash, with plain HTTP and without dupdash's client."""
 
 from __future__ import annotations
 
