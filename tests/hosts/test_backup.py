@@ -50,4 +50,4 @@ def test_jobs_continue_in_a_restored_database(only_on_postgresql: None) -> None:
         installation.until_all_succeeded()
         asked = installation.control()["calls"]["asked"]
         assert [asked[f"kept-{number}"] for number in range(3)] == [1, 1, 1]
-        assert "was lost. The request had been sent to Moodle" in "".join(installation.reasons())
+        assert "stopped. The request had been sent to Moodle" in "".join(installation.reasons())

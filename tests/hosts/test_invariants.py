@@ -32,3 +32,10 @@ def test_a_job_that_was_dispatched_before_an_earlier_one_is_found() -> None:
 
 def test_a_job_whose_source_is_busy_may_be_passed_over() -> None:
     assert passed_over([times_of("X", 7, 0, 0, 4), times_of("A", 7, 0, 5, 9), times_of("B", 8, 1, 3, 9)]) == []
+
+
+def test_release_just_before_a_dispatch_may_have_been_invisible() -> None:
+    late, early = times_of("X", 7, 0, 0, 3), times_of("X", 7, 0, 0, 2)
+    waiting = [times_of("A", 7, 0, 5, 9), times_of("B", 8, 1, 3, 9)]
+    assert passed_over([late, *waiting]) == []
+    assert passed_over([early, *waiting]) == ["B was dispatched before A"]
