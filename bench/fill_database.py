@@ -39,6 +39,7 @@ FAILURES = (
     ("ddltablenotexist", "Die Tabelle „backup_ids_temp“ gibt es nicht", 1),
 )
 ENDED = (("succeeded", 86), ("failed", 8), ("cancelled", 4), ("rejected", 2))
+NO_DIFFERENCES: dict[str, Any] = {"missing": [], "more_missing": 0, "extra": [], "more_extra": 0}
 SOURCES = 3000
 PATTERN = 10_000
 # The placeholder for the number of a job in the names of a pattern.
@@ -275,7 +276,7 @@ def _live(job: "DuplicationJob", number: int, count: int, now: datetime, chance:
     if job.state == "succeeded":
         job.phase, job.course_id, job.proof = "restore", 20000 + number, "answered"
         job.restore_at = job.source_released_at = job.started_at + timedelta(seconds=seconds / 3)
-        counts = {"source": size, "copy": size, "missing": [], "extra": []}
+        counts = {"source": size, "expected": size, "copy": size, "matched": size, **NO_DIFFERENCES}
         job.verification = {"complete": True, "sections": counts, "activities": counts}
         if number % 100 == 0:
             job.checking_since = job.started_at

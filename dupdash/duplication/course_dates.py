@@ -33,7 +33,7 @@ def moment_on(day: date, like: int | None) -> int:
 
 
 def moved(moment: int, days: timedelta) -> datetime:
-    """Return the timestamp ``days`` days after ``moment``, at the same time of day."""
+    """Return the time ``days`` days after the timestamp ``moment``, at the same time of day."""
     zone = site_zone()
     local = datetime.fromtimestamp(moment, zone)
     return datetime.combine(local.date() + days, local.time(), tzinfo=zone).astimezone(UTC)

@@ -1,6 +1,5 @@
 """Finds the job of a request that is submitted again, using its idempotency key and its original content."""
 
-import ast
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,12 @@ CHANGEABLE = {
     "enddate": "end date",
     "idnumber": "ID number",
     "not_before": "start",
+}
+# The columns that an event stores as text in ISO 8601.
+_READ_DATE = {
+    "not_before": datetime.fromisoformat,
+    "startdate": date.fromisoformat,
+    "enddate": date.fromisoformat,
 }
 
 
@@ -86,17 +91,8 @@ def to_event(value: Any) -> Any:
 
 
 def _from_event(name: str, value: Any) -> Any:
-    """Return the value of a column from the form in which an event stores it.
-
-    Older events store it as Python prints it.
-    """
-    if name == "not_before":
-        return datetime.fromisoformat(value) if value not in (None, "None") else None
-    if name in ("startdate", "enddate"):
-        return date.fromisoformat(value) if value else None
-    if name in ("category_id", "visible", "options") and isinstance(value, str):
-        return ast.literal_eval(value)
-    return value
+    """Return the value of a column from the form in which an event stores it."""
+    return _READ_DATE[name](value) if value and name in _READ_DATE else value
 
 
 def _effective(request: Draft) -> dict[str, int]:

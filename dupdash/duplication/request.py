@@ -162,7 +162,7 @@ def check_short_name(shortname: str) -> list[Problem]:
 def check_options(chosen: Mapping[str, int], *, visible: bool) -> list[Problem]:
     """Return a problem if the site cannot make a copy with these options, according to its last site info.
 
-    Returns None if it can.
+    Returns an empty list if it can.
     """
     health = MoodleHealth.last_known()
     reason = options.refusal(chosen, expected_driver(health, visible=visible))

@@ -121,7 +121,7 @@ def mail(person: "User", subject: str, body: str, *, identity: str, thread: str 
 
 
 def _may_delete_courses() -> bool:
-    return MoodleHealth.objects.filter(may_delete=True).exists()
+    return MoodleHealth.last_known().may_delete
 
 
 def can_get_mail(person: "User") -> bool:

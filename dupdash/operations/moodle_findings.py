@@ -86,7 +86,7 @@ def _plugin(site: SiteInfo) -> Finding:
         text = f"Some functions of the Moodle plugin are missing: {', '.join(missing)}."
         return Finding(Level.WARNING, "Plugin", text, moodle_health.ADD_FUNCTIONS)
     text = f"not installed. With the Moodle plugin copies have {GAINS}."
-    return Finding(Level.OK, "Plugin", f"{text} README, “The Moodle plugin”, says how to install it.")
+    return Finding(Level.OK, "Plugin", f"{text} docs/moodle-setup.md, “The plugin”, says how to install it.")
 
 
 def _capabilities(client: MoodleClient, *, plugin: bool) -> Iterator[Finding]:

@@ -23,7 +23,7 @@ from dupdash.sandbox.records import Course
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.models import OptionPreset, SavedFilter
 from tests.conftest import PASSWORD
-from tests.duplication.support import evidence_json
+from tests.duplication.support import compared, evidence_json
 
 WENT_WRONG = (
     ("partial_course", "Error writing to database (backup_ids_temp is full)"),
@@ -199,10 +199,10 @@ class _Writer:
         self._see(job, took * 0.4)
         size = job.source_activities or 1
         lacks = [{"type": "hotpot", "name": "Warm-up: parts of a cell", "count": 1}] if missing else []
-        activities = {"source": size, "copy": size - len(lacks), "missing": lacks, "extra": []}
+        activities = compared(size, size - len(lacks), missing=lacks)
         job.verification = {
             "complete": not missing,
-            "sections": {"source": 6, "copy": 6, "missing": [], "extra": []},
+            "sections": compared(6, 6),
             "activities": activities,
         }
         job.proof, job.content_at = "answered", self._after(job, took * 0.9)

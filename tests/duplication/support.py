@@ -215,6 +215,12 @@ def a_job(state: State = State.QUEUED, shortname: str = "NEW-1", **columns: Any)
     return job
 
 
+def compared(source: int, copy: int, **figures: Any) -> dict[str, Any]:
+    """Return the sections or the activities of a report that compares a copy with its source."""
+    equal: dict[str, Any] = {"missing": [], "more_missing": 0, "extra": [], "more_extra": 0}
+    return {"source": source, "expected": source, "copy": copy, "matched": min(source, copy)} | equal | figures
+
+
 def evidence_json(*courses: dict[str, Any], own: int | None = None, **rest: Any) -> dict[str, Any]:
     """Return evidence about courses that were seen with temporary names. ``own``: the id of the proven copy."""
     given: dict[str, Any] = {

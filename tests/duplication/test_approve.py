@@ -1,7 +1,7 @@
 """Tests approving a waiting job, with and without changes, and refusing it."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from django.utils import timezone
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import approval_actions, idempotency
 from dupdash.duplication.changes_by_people import CannotDo
-from dupdash.duplication.models import DuplicationJob, JobEvent, Origin
+from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import DuplicationRequest, InvalidRequest, prepare
 from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
@@ -64,6 +64,9 @@ def test_edit_changes_the_request(
 
 
 def test_original_request_is_known_after_an_edit(waiting: DuplicationJob, client_of: MoodleClient) -> None:
+    dates = {"startdate": date(2027, 9, 1), "not_before": timezone.now() + timedelta(hours=1)}
+    DuplicationJob.objects.filter(pk=waiting.pk).update(**dates)
+    waiting.refresh_from_db()
     first = idempotency.original_request(waiting)
     wish = changed_request(
         waiting,
@@ -73,30 +76,13 @@ def test_original_request_is_known_after_an_edit(waiting: DuplicationJob, client
         category_id=3,
         visible=False,
         options=waiting.options | {"blocks": False},
+        startdate=None,
         not_before=timezone.now() + timedelta(days=1),
     )
     assert approval_actions.edit_and_approve(waiting, wish, actor=None)
-    assert {**idempotency.original_request(waiting), "category_name": ""} == {**first, "category_name": ""}
-
-
-def test_original_request_is_known_from_older_events(waiting: DuplicationJob) -> None:
-    """The original request is also read from old events, which stored it as Python text. The first change counts."""
-    later = timezone.now() + timedelta(days=1)
-    options = dict(reversed(waiting.options.items())) | {"blocks": False}
-    for before in (
-        {"shortname": "FIRST", "category_id": "9", "visible": "False", "options": str(options), "not_before": "None"},
-        {"shortname": "SECOND", "not_before": str(later)},
-    ):
-        JobEvent.objects.create(
-            job=waiting, kind="approved", from_state=waiting.state, to_state=waiting.state, reason="-",
-            data={"before": before},
-        )  # fmt: skip
-    first = idempotency.original_request(waiting)
-    assert (first["shortname"], first["category_id"], first["visible"]) == ("FIRST", 9, False)
-    assert (first["options"], first["not_before"]) == (options, None)
-    JobEvent.objects.filter(job=waiting, data__before__shortname="FIRST").delete()
-    assert idempotency.original_request(waiting)["not_before"] == later
-    JobEvent.objects.filter(job=waiting, kind="approved").delete()
+    original = idempotency.original_request(waiting)
+    assert {**original, "category_name": ""} == {**first, "category_name": ""}
+    assert {name: original[name] for name in dates} == dates
 
 
 def test_edit_without_changes_only_approves(

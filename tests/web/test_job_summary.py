@@ -9,6 +9,7 @@ from django.test import Client
 from dupdash.duplication.models import DuplicationJob, JobEvent
 from dupdash.duplication.states import State
 from dupdash.notifications.models import Preferences
+from tests.duplication.support import compared
 from tests.web.support import a_job, text
 
 pytestmark = pytest.mark.django_db
@@ -112,17 +113,15 @@ def test_summary_warns_if_the_copy_could_not_be_compared(as_administrator: Clien
 
 def test_summary_lists_differences_from_the_source(as_administrator: Client) -> None:
     report = {
-        "sections": {"source": 6, "copy": 6, "missing": [], "extra": []},
-        "activities": {
-            "source": 64,
-            "expected": 64,
-            "copy": 33,
-            "matched": 32,
-            "missing": [{"type": "quiz", "name": "Week 3", "count": 2}],
-            "more_missing": 30,
-            "extra": [{"type": "forum", "name": "News", "count": 1}],
-            "more_extra": 0,
-        },
+        "sections": compared(6, 6),
+        "activities": compared(
+            64,
+            33,
+            matched=32,
+            missing=[{"type": "quiz", "name": "Week 3", "count": 2}],
+            more_missing=30,
+            extra=[{"type": "forum", "name": "News", "count": 1}],
+        ),
         "complete": False,
     }
     told = _plain(as_administrator, a_job(State.SUCCEEDED, course_id=470, verification=report))

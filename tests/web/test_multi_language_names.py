@@ -13,7 +13,7 @@ from dupdash.duplication.states import State
 from dupdash.moodle.multilang import is_accepted
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.name_suggestions import suggest
-from tests.duplication.support import evidence_json
+from tests.duplication.support import compared, evidence_json
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, a_running_job
 
 pytestmark = pytest.mark.django_db
@@ -67,7 +67,7 @@ def jobs(faculty: User, names: str) -> dict[str, DuplicationJob]:
         return names.replace("ançais", "").replace("glish", "").format(number)
 
     missing = {"type": "quiz", "name": names.format("quiz"), "count": 1}
-    part = {"source": 2, "copy": 1, "matched": 1, "expected": 2, "missing": [missing], "extra": []}
+    part = compared(2, 1, missing=[missing])
     report = {"complete": False, "sections": part, "activities": part}
     return {
         "running": a_running_job(shortname=short(1), **given),

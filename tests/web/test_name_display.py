@@ -15,7 +15,7 @@ from dupdash.duplication.states import State
 from dupdash.moodle import options
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.models import OptionPreset
-from tests.duplication.support import evidence_json
+from tests.duplication.support import compared, evidence_json
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, a_running_job, form
 
 pytestmark = pytest.mark.django_db
@@ -88,8 +88,8 @@ def jobs(administrator: User, faculty: User) -> dict[str, DuplicationJob]:
     missing = {"type": "quiz", "name": f"{ARABIC} 3", "count": 2}
     report = {
         "complete": False,
-        "sections": {"source": 2, "copy": 1, "matched": 1, "expected": 2, "missing": [missing], "extra": []},
-        "activities": {"source": 2, "copy": 1, "matched": 1, "expected": 2, "missing": [missing], "extra": []},
+        "sections": compared(2, 1, missing=[missing]),
+        "activities": compared(2, 1, missing=[missing]),
     }
     candidate = {"id": 77, "shortname": f"{HEBREW}_1", "fullname": f"{ARABIC} copy 1", "visible": True}
     given = {

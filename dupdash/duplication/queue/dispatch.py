@@ -35,8 +35,8 @@ def dispatch() -> None:
 def take_next() -> str | None:
     """Choose jobs like ``dispatch``, but return the id of the first one, which the calling worker runs itself.
 
-    Returns None if no job may start. This saves the way through django-q2's queue; the order and the rules are the
-    same.
+    Returns None if no job may start. The job does not pass through django-q2's queue, so the worker need not wait for
+    it.
     """
     return _fill_slots(for_caller=True)
 

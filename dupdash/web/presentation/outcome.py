@@ -7,7 +7,6 @@ from dupdash.duplication.advice import Reader, what_to_do
 from dupdash.duplication.candidates import reasons
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.course_settings import LABELS
-from dupdash.duplication.engine.comparison import NAMED_MOST
 from dupdash.duplication.engine.verification import why_not_verified
 from dupdash.duplication.explanations import explain_failure, raw_moodle_error
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
@@ -154,8 +153,7 @@ def _not_verified(job: DuplicationJob) -> tuple[Callout, ...]:
 
 
 def _verification(report: dict[str, Any]) -> Verification:
-    sections = _in_full(report["sections"])
-    activities = _in_full(report["activities"])
+    sections, activities = report["sections"], report["activities"]
     expected = activities["expected"]
     summary = (
         f"Sections: {sections['matched']} of {sections['expected']}. "
@@ -183,27 +181,9 @@ def _wrong_setting(one: dict[str, Any]) -> str:
     return f"The {LABELS[one['name']]} is {shown(one['copy'])} instead of {shown(one['wanted'])}."
 
 
-def _in_full(kind: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of the sections or activities in a report. Figures that older reports lack are computed."""
-    expected = kind.get("expected", kind["source"])
-    named = {word: sum(entry["count"] for entry in kind.get(word, [])) for word in ("missing", "extra")}
-    matched = expected - named["missing"]
-    if len(kind.get("missing", [])) >= NAMED_MOST:
-        # A report names only some of the missing parts.
-        matched = min(matched, kind["copy"] - named["extra"])
-    matched = kind.get("matched", matched)
-    return {
-        "expected": expected,
-        "matched": matched,
-        "more_missing": max(0, expected - matched - named["missing"]),
-        "more_extra": max(0, kind["copy"] - matched - named["extra"]),
-        **kind,
-    }
-
-
 def _differences(sections: dict[str, Any], activities: dict[str, Any], word: str) -> tuple[str, ...]:
-    lines = [_line(_section(str(entry["type"])), entry) for entry in sections.get(word, [])]
-    lines += [_line(str(entry["type"]).capitalize(), entry) for entry in activities.get(word, [])]
+    lines = [_line(_section(str(entry["type"])), entry) for entry in sections[word]]
+    lines += [_line(str(entry["type"]).capitalize(), entry) for entry in activities[word]]
     if more := sections[f"more_{word}"] + activities[f"more_{word}"]:
         lines.append(f"and {more} more")
     return tuple(lines)

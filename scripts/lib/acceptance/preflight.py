@@ -13,7 +13,7 @@ READING = (
     "core_course_get_courses_by_field",
     "core_course_get_contents",
 )
-# The functions that README.md requires for the token of dupdash.
+# The functions that docs/moodle-setup.md requires for the token of dupdash.
 NEEDED_BY_DUPDASH = (*READING, "core_course_search_courses", "core_course_duplicate_course", DELETE, UPDATE)
 
 
