@@ -143,3 +143,19 @@ def test_new_event_removes_the_notices_of_an_earlier_moment(as_administrator: Cl
 def test_activity_shows_times_with_seconds(as_administrator: Client) -> None:
     page = _page(as_administrator, a_job())
     assert 'data-local="exact"' in page.partition('id="job-activity"')[2]
+
+
+def test_phases_that_ended_unobserved_show_no_duration(as_administrator: Client) -> None:
+    """A lookup finds the copy after its worker was lost: nobody saw how long the restore took."""
+    now = timezone.now()
+    times = {"sent_at": now - timedelta(minutes=5), "restore_at": now - timedelta(minutes=4), "finished_at": now}
+    job = a_job(State.SUCCEEDED, course_id=470, proof="seen", **times)
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "took 1 min" in page
+    assert "took 4 min" in page
+    DuplicationJob.objects.update(checking_since=now - timedelta(minutes=3))
+    page = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "took 1 min" in page
+    assert "took 4 min" not in page
+    DuplicationJob.objects.update(restore_at=now)
+    assert "took" not in text(as_administrator.get(f"/jobs/{job.pk}/"))

@@ -1,7 +1,7 @@
 """Shows the progress of a job as bars. Unknown figures and estimates are marked as such."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from math import floor
 
 from dupdash.duplication.models import DuplicationJob, Phase
@@ -61,9 +61,7 @@ def overall_bar(job: DuplicationJob, reached: Progress | None = None) -> Bar:
 def _backup_bar(job: DuplicationJob, reached: Progress) -> Bar:
     if job.state == State.SUCCEEDED or job.restore_at is not None:
         # While the copy waits in Moodle's own queue, its backup has not begun.
-        began = job.moodle_started_at or job.sent_at
-        took = job.restore_at - began if job.restore_at and began else None
-        return Bar("Backup", 100, False, DONE, _took(took))
+        return Bar("Backup", 100, False, DONE, _took(job, job.moodle_started_at or job.sent_at, job.restore_at))
     if job.state == State.RUNNING and reached.backup == 1.0:
         return Bar("Backup", 100, False, DONE)
     if job.state == State.RUNNING and job.moodle_queue_ahead is not None:
@@ -73,8 +71,7 @@ def _backup_bar(job: DuplicationJob, reached: Progress) -> Bar:
 
 def _restore_bar(job: DuplicationJob, reached: Progress) -> Bar:
     if job.state == State.SUCCEEDED:
-        took = job.finished_at - job.restore_at if job.finished_at and job.restore_at else None
-        return Bar("Restore", 100, False, DONE, _took(took))
+        return Bar("Restore", 100, False, DONE, _took(job, job.restore_at, job.finished_at))
     if job.restore_at is None and reached.phase != Phase.RESTORE:
         if _may_have_begun_unseen(job, reached):
             return Bar("Restore", None, False, UNKNOWN)
@@ -120,5 +117,8 @@ def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
     return "No earlier copies to estimate from"
 
 
-def _took(length: timedelta | None) -> str:
-    return f"took {exactly(length)}" if length is not None else ""
+def _took(job: DuplicationJob, began: datetime | None, ended: datetime | None) -> str:
+    """Return how long a phase took; "" if it ended unobserved, which is noticed only by a later lookup."""
+    if began is None or ended is None or (job.checking_since is not None and ended > job.checking_since):
+        return ""
+    return f"took {exactly(ended - began)}"
