@@ -5,13 +5,15 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from dupdash.duplication.batch import Batch, LaneTurn
 from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns, short_name_key
 from dupdash.duplication.health_table import MoodleHealth
 from dupdash.duplication.ids import new_id
+from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.sql_durations import between
 from dupdash.duplication.states import BUSY, RETRYABLE, TERMINAL, UNFINISHED, State
 from dupdash.duplication.worker_tables import ClusterHeartbeat, DatabaseLock, DatabaseWriteProbe, FinishedSweep
@@ -70,7 +72,12 @@ LEFT_PARTIAL_COURSE = Q(state=State.FAILED, course_id__isnull=False, course_dele
     proof=Proof.NONE
 )
 LEFT_LIKELY_COURSE = Q(
-    state=State.FAILED, course_id__isnull=True, likely_course_id__isnull=False, course_deleted_at__isnull=True
+    # Without its index: SQLite has no statistics of the index of likely courses while it is empty, and would read all
+    # failed jobs instead.
+    Exact(Unindexed(F("state")), State.FAILED),
+    course_id__isnull=True,
+    likely_course_id__isnull=False,
+    course_deleted_at__isnull=True,
 )
 
 

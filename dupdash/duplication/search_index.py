@@ -13,7 +13,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Tags, Warning, register
-from django.db import DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 from django.db.models import Lookup, TextField
@@ -82,15 +82,37 @@ class ContainsAll(ContainsAllScanned):
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         column, _ = self.process_lhs(compiler, connection)
-        words = [_padded(word, connection) for word in self.rhs]
-        if not _known_to_have_index(connection) or any(len(word) < SHORTEST for word in words):
+        phrases = _phrases(self.rhs, connection)
+        if not phrases:
             return self.as_sql(compiler, connection)
         key = column.replace("search_text", "id")
-        phrases = " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
         found = (
             "SELECT job_id FROM job_search_row WHERE number IN (SELECT rowid FROM job_search WHERE job_search MATCH %s)"
         )
         return f"{key} IN ({found})", (phrases,)
+
+
+def count_matches(words: Sequence[str], most: int) -> int | None:
+    """Return how many jobs contain all words, at most ``most``, from SQLite's text index alone.
+
+    Returns None if the index cannot tell, or on PostgreSQL, whose planner estimates this number itself.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    phrases = _phrases(words, connection) if words and connection.vendor == "sqlite" else ""
+    if not phrases:
+        return None
+    with connection.cursor() as cursor:
+        matches = "SELECT 1 FROM job_search WHERE job_search MATCH %s LIMIT %s"
+        cursor.execute(f"SELECT COUNT(*) FROM ({matches})", [phrases, most])  # noqa: S608
+        return int(cursor.fetchone()[0])
+
+
+def _phrases(words: Sequence[str], connection: BaseDatabaseWrapper) -> str:
+    """Return the words as a query of the FTS5 table; "" if it does not exist or a word has no trigram."""
+    padded = [_padded(word, connection) for word in words]
+    if not _known_to_have_index(connection) or any(len(word) < SHORTEST for word in padded):
+        return ""
+    return " AND ".join('"' + word.replace('"', '""') + '"' for word in padded)
 
 
 _LIKE_SIGNS = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})

@@ -388,7 +388,7 @@ def test_number_of_queries_does_not_grow_with_jobs(
         a_job(State.SUCCEEDED, f"N{number}", requester=faculty)
     client = signed_in(administrator)
     client.get("/jobs/")
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(21):
         client.get("/jobs/?q=n1")
 
 

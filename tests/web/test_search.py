@@ -21,6 +21,12 @@ def job() -> DuplicationJob:
     return a_job(State.SUCCEEDED, "BIO101-2027S1", source_id=4711, course_id=4999, **names)
 
 
+@pytest.fixture(params=["text index", "texts"])
+def lookup(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find the words by the text index, or by reading the texts of all jobs."""
+    monkeypatch.setattr("dupdash.web.job_list.search.ROWS_PER_MATCH", 0 if request.param == "text index" else 1000)
+
+
 def _found(client: Client, search: str) -> list[str]:
     return [row.shortname for row in client.get("/jobs/", {"q": search}).context["rows"]]
 
@@ -45,8 +51,20 @@ def _found(client: Client, search: str) -> list[str]:
         "introducton biologyy",
     ],
 )
+@pytest.mark.usefixtures("lookup")
 def test_search_finds_the_copy(as_help_desk: Client, job: DuplicationJob, search: str) -> None:
     assert _found(as_help_desk, search.format(job=job.pk)) == ["BIO101-2027S1"]
+
+
+@pytest.mark.parametrize(("counted", "total"), [(3, "3"), (2, "more than 2"), (1, "more than 1")])
+def test_total_of_a_search_is_without_earlier_attempts(
+    as_help_desk: Client, monkeypatch: pytest.MonkeyPatch, counted: int, total: str
+) -> None:
+    monkeypatch.setattr("dupdash.web.views.jobs.COUNTED", counted)
+    first = a_job(State.FAILED, "BIO-1", fullname="Biology")
+    for name, retried in (("BIO-2", first), ("BIO-3", None), ("BIO-4", None)):
+        a_job(State.SUCCEEDED, name, fullname="Biology", retry_of=retried)
+    assert as_help_desk.get("/jobs/", {"q": "biology"}).context["total"] == total
 
 
 def test_corrected_search_says_what_it_searched_for(as_help_desk: Client, job: DuplicationJob) -> None:
@@ -57,6 +75,7 @@ def test_corrected_search_says_what_it_searched_for(as_help_desk: Client, job: D
 @pytest.mark.parametrize(
     "search", ["biology rome", "zzzzzz", "bgy", "bio102-2027s1", "https://moodle.example.edu/course/view.php?id=1"]
 )
+@pytest.mark.usefixtures("lookup")
 def test_search_without_a_close_match_finds_nothing(as_help_desk: Client, job: DuplicationJob, search: str) -> None:
     assert _found(as_help_desk, search) == []
 

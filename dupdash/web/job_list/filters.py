@@ -12,6 +12,7 @@ from dupdash.accounts import access
 from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, JobQuerySet
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.request import as_id
+from dupdash.duplication.search_index import count_matches
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import DayField, end_of, start_of
@@ -20,7 +21,7 @@ from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.job_list import choices
 from dupdash.web.job_list.attention import needing_attention
 from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
-from dupdash.web.job_list.search import LONGEST, matching, names_a_job, words_in
+from dupdash.web.job_list.search import LONGEST, is_read_faster, matching, names_a_job, words_in
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -190,7 +191,23 @@ class ListForm(forms.Form):
         if not self.is_valid():
             return Found.all_of(self._jobs.none())
         text = search or self.cleaned_data["q"]
-        return Found(self._matching(text, scanned=False), self._matching(text, scanned=True))
+        indexed, scanned = self._filtered(scanned=False), self._filtered(scanned=True)
+        reads_texts = is_read_faster(words_in(text), indexed)
+        return Found(
+            indexed.filter(matching(text, scanned=reads_texts)),
+            scanned.filter(matching(text, scanned=True)),
+            reads_texts=reads_texts,
+        )
+
+    def certainly_finds(self, number: int, search: str) -> bool:
+        """Return whether the text index alone proves that at least ``number`` jobs match.
+
+        This is possible only if nothing but the search narrows the list. Earlier attempts may be left out of it.
+        """
+        if set(self.query()) - {"q", "sort", "attempts"} or not access.sees_all_jobs(self._user):
+            return False
+        number += self._jobs.filter(retry_of__gt="").count()
+        return count_matches(words_in(search), number) == number
 
     @property
     def follows_an_index(self) -> bool:
@@ -198,7 +215,8 @@ class ListForm(forms.Form):
         unsorted = any(self.cleaned_data.get(name) for name in ("q", "source", "option"))
         return self.order_name in BY_CREATION and not unsorted and self.cleaned_data.get("state") != ATTENTION
 
-    def _matching(self, text: str, *, scanned: bool) -> JobQuerySet:
+    def _filtered(self, *, scanned: bool) -> JobQuerySet:
+        """Return the jobs that match all filters except the search."""
         given = self.cleaned_data
         jobs = needing_attention(self._jobs, self._user) if given["state"] == ATTENTION else self._jobs
         if scanned:
@@ -214,7 +232,6 @@ class ListForm(forms.Form):
             _of_source(given["source"], self._jobs, scanned=scanned),
             _assigned_to(given.get("assignee", "")),
             self._latest_attempts(),
-            matching(text, scanned=scanned),
         )
 
     def _latest_attempts(self) -> Q:

@@ -97,6 +97,8 @@ class Found:
     indexed: JobQuerySet
     scanned: JobQuerySet
     size: Size = Size.UNKNOWN
+    # Whether ``indexed`` reads the text of each job that matches the other filters.
+    reads_texts: bool = False
 
     @classmethod
     def all_of(cls, jobs: JobQuerySet) -> "Found":

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from django.db.models import Q
 
 from dupdash.duplication.models import JobQuerySet
-from dupdash.web.job_list.search import words_in
+from dupdash.duplication.search_index import SHORTEST as SHORTEST_IN_INDEX
+from dupdash.web.job_list.search import is_read_faster, words_in
 
 # A shorter word has halves that occur everywhere.
 SHORTEST = 5
@@ -33,7 +34,7 @@ def corrected(text: str, jobs: JobQuerySet) -> str:
 
 def _known(word: str, jobs: JobQuerySet) -> str:
     """Return the word if a job contains it, otherwise the closest word that a job contains, or "" if there is none."""
-    if jobs.filter(search_text__contains_all=[word]).exists():
+    if jobs.filter(_contains(word, jobs)).exists():
         return word
     if len(word) < SHORTEST:
         return ""
@@ -41,7 +42,7 @@ def _known(word: str, jobs: JobQuerySet) -> str:
     halves = [half for half in (word[:middle], word[middle:]) if len(half) >= SHORTEST_HALF]
     candidates: Counter[str] = Counter()
     for half in halves:
-        texts = jobs.filter(Q(search_text__contains_all_scanned=[half]) if len(half) < 3 else _with(half))
+        texts = jobs.filter(_contains(half, jobs))
         for found in texts.order_by("-created_at", "-id").values_list("search_text", flat=True)[:READ]:
             candidates.update(set(_words(found)))
     close = [
@@ -57,8 +58,11 @@ def _digits(word: str) -> str:
     return "".join(sign for sign in word if sign.isdigit())
 
 
-def _with(half: str) -> Q:
-    return Q(search_text__contains_all=[half])
+def _contains(part: str, jobs: JobQuerySet) -> Q:
+    """Return the condition that a job contains this part of a word. The text index has no parts of two characters."""
+    if len(part) < SHORTEST_IN_INDEX or is_read_faster([part], jobs):
+        return Q(search_text__contains_all_scanned=[part])
+    return Q(search_text__contains_all=[part])
 
 
 def _words(text: str) -> Iterable[str]:

@@ -29,6 +29,8 @@ from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
 # A higher count is shown as "more than" this number.
 COUNTED = 10_000
+# If texts are read, so many matches are found sooner in the order of the list than collected and sorted.
+FEW = 1000
 NEWER_COUNTED = 99
 
 # The sortable columns, and the order after the first click on each.
@@ -143,12 +145,14 @@ def _table_context(request: PersonRequest) -> dict[str, object]:
 def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
     found, total, meant = form.found(), None, ""
     if form.is_valid() and form.is_narrowed and not form.follows_an_index:
-        total = _count(found.indexed)
-        if total == 0 and form.cleaned_data["q"]:
-            meant = corrected(form.cleaned_data["q"], access.visible_jobs(request.user))
+        searched = form.cleaned_data["q"]
+        total = COUNTED + 1 if form.certainly_finds(COUNTED + 1, searched) else _count(found.indexed)
+        if total == 0 and searched:
+            meant = corrected(searched, access.visible_jobs(request.user))
             found = form.found(meant) if meant else found
             total = _count(found.indexed)
-        found = replace(found, size=Size.LARGE if total > COUNTED else Size.SMALL)
+        few = FEW if found.reads_texts else COUNTED
+        found = replace(found, size=Size.LARGE if total > few else Size.SMALL)
     found = found.each(lambda jobs: jobs.select_related("requester", "assignee"))
     page = page_of(found, form.order, request.GET.dict())
     shown = rows(page.jobs, health_of(request))
