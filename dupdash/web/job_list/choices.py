@@ -4,13 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
 from django.db import connection
-from django.db.models import Max
+from django.db.models import F, Max
+from django.db.models.lookups import Exact
 
 from dupdash.accounts.role_members import possible_assignees
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
+from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
 from dupdash.moodle.options import OPTIONS
@@ -68,7 +70,9 @@ def causes(own: "JobQuerySet | None") -> Choices:
     if own is None:
         codes = _values_in_all_jobs("failure_code", state=State.FAILED)
     else:
-        codes = list(own.filter(state=State.FAILED).order_by().values_list("failure_code", flat=True).distinct())
+        # Without the index of states: these people have few jobs, and SQLite would read all failed jobs.
+        failed = own.filter(Exact(Unindexed(F("state")), State.FAILED))
+        codes = list(failed.order_by().values_list("failure_code", flat=True).distinct())
     return sorted(((code or NO_CODE, cause_of(code)) for code in codes), key=lambda choice: choice[1])
 
 
