@@ -111,7 +111,7 @@ def test_id_that_the_site_forgot_is_checked_in_moodle(site: ProposedSite, clock:
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
         site.wait_for_step("renamed")
-        site.moodle.duplications.clear()
+        site.moodle.duplications.clear()  # type: ignore[union-attr]
         check_next(job, clock)
         assert job.state == State.CHECKING
     ended(job, clock)
@@ -229,7 +229,7 @@ def test_job_keeps_its_progress_when_the_site_goes_backward(site: ProposedSite) 
 
 
 def test_progress_of_a_followed_copy_never_goes_backward(site: ProposedSite) -> None:
-    site.speed = 5
+    site.moodle.pace.speed = 5
     job = run_worker(submit("BIO101-2026S1", "N-1"))
     shown: list[tuple[int, float]] = []
 

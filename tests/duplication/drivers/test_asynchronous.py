@@ -466,7 +466,7 @@ def test_lost_answers_do_not_delay_the_end_of_a_followed_copy(plugin: Moodle, cl
     job = run_worker(submit())
 
     def done() -> bool:
-        reported = plugin.moodle.duplications.progress(job.duplicate_id)
+        reported = plugin.moodle.duplications.row(job.duplicate_id)  # type: ignore[union-attr]
         return reported is not None and reported.status == FINISHED_OK
 
     await_until(done, "the copy to be done")
