@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.batch import Batch, Priority
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.jobs import new_job
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
@@ -21,6 +20,7 @@ from dupdash.duplication.request import DuplicationRequest, Problem, reserved_by
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import cancel_waiting_jobs, create_jobs
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.name_comparison import short_name_key
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

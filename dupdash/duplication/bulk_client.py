@@ -9,10 +9,10 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from dupdash.duplication.client_pool import ClientPool
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.models import DuplicationJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.records import Category, Course, User
 
 # How many lookups run at the same time. Each takes about 20 ms in Moodle.

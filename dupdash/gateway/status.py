@@ -10,7 +10,7 @@ from dupdash.duplication.progress import progress
 from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import State
 from dupdash.gateway.job_lookup import require_visible, unknown_job
-from dupdash.gateway.records import Call
+from dupdash.gateway.records import Call, warning
 from dupdash.row_reader import Columns
 
 BACKUP, RESTORE = 1, 2
@@ -82,8 +82,8 @@ def get_statuses(call: Call) -> dict[str, Any]:
                 "duplicateid": id,
                 **_status(jobs[id]),
                 "ahead": ahead.get(id, 0),
-                "timecreated": _timestamp(jobs[id].created_at),
-                "timemodified": _timestamp(_changed_at(jobs[id])),
+                "timecreated": timestamp(jobs[id].created_at),
+                "timemodified": timestamp(_changed_at(jobs[id])),
             }
             for id in ids
             if id in jobs
@@ -118,16 +118,10 @@ def _changed_at(job: DuplicationJob) -> datetime:
     return max(at for at in times if at is not None)
 
 
-def _timestamp(at: datetime) -> int:
-    return int(at.timestamp())
+def timestamp(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp())
 
 
 def _warning(index: int, job_id: str) -> dict[str, Any]:
-    """Return a warning in the format of Moodle's ``external_warnings``. ``itemid`` is the index in the list of ids."""
     unknown = unknown_job()
-    return {
-        "item": "duplicateid",
-        "itemid": index,
-        "warningcode": unknown.errorcode,
-        "message": f"{unknown.message} {job_id}",
-    }
+    return warning("duplicateid", index, unknown.errorcode, f"{unknown.message} {job_id}")

@@ -16,7 +16,7 @@ from dupdash.duplication.request import Draft, DuplicationRequest, InvalidReques
 from dupdash.gateway import errors
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.parameters import Parameter, Tree, branches, short_text, validate
-from dupdash.gateway.records import Call
+from dupdash.gateway.records import Call, warning
 from dupdash.gateway.submit import PARAMETERS as OF_ONE
 from dupdash.gateway.submit import checked_callback_url, draft_of, first_error, moodle_failed, prepared
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
@@ -155,16 +155,9 @@ def _accepted(jobs: Sequence[DuplicationJob], call: Call, callback_url: str) -> 
 
 
 def _refused(faults: Mapping[int, ServiceError]) -> dict[str, list[dict[str, Any]]]:
-    """Return warnings in the format of Moodle's ``external_warnings``. ``itemid`` is the index of the course."""
-    return {
-        "duplicates": [],
-        "warnings": [
-            {
-                "item": "course",
-                "itemid": index,
-                "warningcode": fault.errorcode,
-                "message": f"{fault.message} {fault.debuginfo}".strip(),
-            }
-            for index, fault in sorted(faults.items())
-        ],
-    }
+    """Return a warning for each course that cannot be copied. ``itemid`` is its index."""
+    warnings = [
+        warning("course", index, fault.errorcode, f"{fault.message} {fault.debuginfo}".strip())
+        for index, fault in sorted(faults.items())
+    ]
+    return {"duplicates": [], "warnings": warnings}

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.bulk_client import BulkClient
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.models import Origin
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import (
@@ -22,6 +21,7 @@ from dupdash.duplication.request import (
     prepare,
 )
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.records import Course
 from dupdash.rollover.checks.category_lookup import Categories, CategoryNotFound, Place
 from dupdash.rollover.checks.cells import read_cells
