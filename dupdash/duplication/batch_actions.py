@@ -63,9 +63,7 @@ def submit_batch(
     MoodleError if Moodle does not answer who teaches a source.
     """
     for request in requests.values():
-        access.require_submit(
-            actor, access.RequestedCopy(request.source_id, request.category_id, request.options), client
-        )
+        access.require_submit(actor, request, client)
     _require_distinct_names(requests)
     state = access.first_state(actor)
     batch = Batch(

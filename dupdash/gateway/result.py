@@ -9,7 +9,8 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.gateway.job_lookup import visible_job
 from dupdash.gateway.records import Call, warning
-from dupdash.gateway.status import FINISHED_ERR, STATUS, timestamp
+from dupdash.gateway.status import STATUS, timestamp
+from dupdash.moodle.records import FINISHED_ERR
 
 
 def get_result(call: Call) -> dict[str, Any]:

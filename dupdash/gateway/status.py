@@ -11,12 +11,10 @@ from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import State
 from dupdash.gateway.job_lookup import require_visible, unknown_job
 from dupdash.gateway.records import Call, warning
+from dupdash.moodle.records import AWAITING, BACKUP_PHASE, EXECUTING, FINISHED_ERR, FINISHED_OK, RESTORE_PHASE
 from dupdash.row_reader import Columns
 
-BACKUP, RESTORE = 1, 2
-
-# Moodle's status codes (backup::STATUS_*), and the code of each state.
-AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 700, 800, 900, 1000
+# Moodle's status code for each state.
 STATUS = {
     State.AWAITING_APPROVAL: AWAITING,
     State.QUEUED: AWAITING,
@@ -95,7 +93,7 @@ def get_statuses(call: Call) -> dict[str, Any]:
 def _status(job: DuplicationJob) -> dict[str, Any]:
     restoring = job.phase == Phase.RESTORE or job.state == State.SUCCEEDED
     return {
-        "phase": RESTORE if restoring else BACKUP,
+        "phase": RESTORE_PHASE if restoring else BACKUP_PHASE,
         "status": STATUS[State(job.state)],
         "progress": _rounded(progress(job).number),
     }

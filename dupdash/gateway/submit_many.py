@@ -96,7 +96,7 @@ def _submit(
     for index, one in enumerate(asked):
         try:
             requests[index] = prepared(call, one.draft, one.source_id, client)
-            _require_allowed(call, requests[index], client)
+            access.require_submit(call.owner, requests[index], client)
         except InvalidRequest as refused:
             faults[index] = first_error(refused.problems, call)
         except NotAllowed as refusal:
@@ -118,12 +118,6 @@ def _submit(
             return _accepted(known, call, callback_url)
         return _refused({index: first_error(problems, call) for index, problems in invalid.problems.items()})
     return _accepted(list(batch.jobs.order_by("batch_row")), call, callback_url)
-
-
-def _require_allowed(call: Call, request: DuplicationRequest, client: BulkClient) -> None:
-    access.require_submit(
-        call.owner, access.RequestedCopy(request.source_id, request.category_id, request.options), client
-    )
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:

@@ -225,9 +225,7 @@ def _add(problem: Problem, verdict: Verdict) -> None:
 
 def _require_allowed(owner: "User | None", request: DuplicationRequest, verdict: Verdict, client: BulkClient) -> None:
     try:
-        access.require_submit(
-            owner, access.RequestedCopy(request.source_id, request.category_id, request.options), client
-        )
+        access.require_submit(owner, request, client)
     except NotAllowed as refusal:
         verdict.object_to(SOURCE, str(refusal))
 
