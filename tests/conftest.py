@@ -98,7 +98,7 @@ def signed_in(person: User) -> Client:
 @pytest.fixture
 def sandbox(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """Start a new sandbox, and set it as dupdash's Moodle site."""
-    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
+    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0, 0.0))
     with Sandbox(speed=1000) as moodle:
         settings.MOODLE_URL = moodle.url
         settings.MOODLE_TOKEN = moodle.token

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.db.models import QuerySet
 
+    from dupdash.duplication.request import DuplicationRequest
+
 
 class Role(StrEnum):
     """The three roles. The values are the names of Django groups."""
@@ -184,7 +186,9 @@ class RequestedCopy:
     options: dict[str, int]
 
 
-def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, client: MoodleClient) -> None:
+def require_submit(
+    user: "User | AnonymousUser | None", copy: "RequestedCopy | DuplicationRequest", client: MoodleClient
+) -> None:
     """Raise NotAllowed unless this person may request this copy.
 
     Faculty may copy the courses that they teach. dupdash asks Moodle each time: it finds the Moodle user by e-mail

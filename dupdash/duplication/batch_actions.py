@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.batch import Batch, Priority
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.jobs import new_job
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
@@ -21,6 +20,7 @@ from dupdash.duplication.request import DuplicationRequest, Problem, reserved_by
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import cancel_waiting_jobs, create_jobs
 from dupdash.moodle.client import MoodleClient
+from dupdash.moodle.name_comparison import short_name_key
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -63,9 +63,7 @@ def submit_batch(
     MoodleError if Moodle does not answer who teaches a source.
     """
     for request in requests.values():
-        access.require_submit(
-            actor, access.RequestedCopy(request.source_id, request.category_id, request.options), client
-        )
+        access.require_submit(actor, request, client)
     _require_distinct_names(requests)
     state = access.first_state(actor)
     batch = Batch(

@@ -5,14 +5,15 @@ Lookups of loaded courses need no request. Everything else is asked of Moodle on
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from dupdash.duplication.client_pool import ClientPool
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.models import DuplicationJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.records import Category, Course, User
 
 # How many lookups run at the same time. Each takes about 20 ms in Moodle.
@@ -49,13 +50,11 @@ class BulkClient(MoodleClient):
         numbers = {number for number in idnumbers if number and number not in self._by_idnumber}
         for number in _given_by_jobs(numbers):
             self._by_idnumber[number] = ()
+        starts = range(0, len(wanted_ids), IDS_AT_ONCE)
         tasks: list[Callable[[MoodleClient], None]] = [
-            *(
-                self._load_ids(wanted_ids[start : start + IDS_AT_ONCE])
-                for start in range(0, len(wanted_ids), IDS_AT_ONCE)
-            ),
-            *(self._load_shortname(name) for name in names if name not in self._by_shortname),
-            *(self._load_idnumber(number) for number in sorted(numbers - self._by_idnumber.keys())),
+            *(partial(self._load_ids, wanted_ids[start : start + IDS_AT_ONCE]) for start in starts),
+            *(partial(self._load_shortname, name) for name in names if name not in self._by_shortname),
+            *(partial(self._load_idnumber, number) for number in sorted(numbers - self._by_idnumber.keys())),
         ]
         if tasks:
             _run_all(tasks, self._open_reader)
@@ -69,8 +68,7 @@ class BulkClient(MoodleClient):
 
     def course_by_id(self, course_id: int) -> Course | None:
         if course_id not in self._by_id:
-            course = super().course_by_id(course_id)
-            self._by_id[course_id] = (course,) if course else ()
+            self._by_id[course_id] = _as_tuple(super().course_by_id(course_id))
         found = _courses_or_raise(self._by_id[course_id])
         return found[0] if found else None
 
@@ -96,32 +94,28 @@ class BulkClient(MoodleClient):
             self._by_id.setdefault(course.id, (course,))
         return courses
 
-    def _load_ids(self, ids: list[int]) -> Callable[[MoodleClient], None]:
-        def load(client: MoodleClient) -> None:
-            for course_id, answer in _courses_of(ids, client):
-                self._by_id[course_id] = answer
+    def _load_ids(self, ids: list[int], client: MoodleClient) -> None:
+        self._by_id.update(_courses_of(ids, client))
 
-        return load
+    def _load_shortname(self, name: str, client: MoodleClient) -> None:
+        self._by_shortname[name] = _answer(lambda: self._remember(client.courses_by_shortname(name)))
 
-    def _load_shortname(self, name: str) -> Callable[[MoodleClient], None]:
-        def load(client: MoodleClient) -> None:
-            self._by_shortname[name] = self._answer(lambda: client.courses_by_shortname(name))
+    def _load_idnumber(self, idnumber: str, client: MoodleClient) -> None:
+        self._by_idnumber[idnumber] = _answer(lambda: self._remember(client.courses_by_idnumber(idnumber)))
 
-        return load
 
-    def _load_idnumber(self, idnumber: str) -> Callable[[MoodleClient], None]:
-        def load(client: MoodleClient) -> None:
-            self._by_idnumber[idnumber] = self._answer(lambda: client.courses_by_idnumber(idnumber))
+def _answer(ask: Callable[[], tuple[Course, ...]]) -> Answer:
+    """Return the courses, or the error that concerns only this lookup. Raises NotSent and ConfigurationFault."""
+    try:
+        return ask()
+    except (NotSent, ConfigurationFault):
+        raise
+    except MoodleError as error:
+        return error
 
-        return load
 
-    def _answer(self, ask: Callable[[], tuple[Course, ...]]) -> Answer:
-        try:
-            return self._remember(ask())
-        except (NotSent, ConfigurationFault):
-            raise
-        except MoodleError as error:
-            return error
+def _as_tuple(course: Course | None) -> tuple[Course, ...]:
+    return (course,) if course else ()
 
 
 def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Answer]]:
@@ -131,25 +125,16 @@ def _courses_of(ids: list[int], client: MoodleClient) -> Iterator[tuple[int, Ans
     separately.
     """
     if len(ids) == 1:
-        try:
-            course = client.course_by_id(ids[0])
-        except (NotSent, ConfigurationFault):
-            raise
-        except MoodleError as error:
-            yield ids[0], error
-        else:
-            yield ids[0], (course,) if course else ()
+        yield ids[0], _answer(lambda: _as_tuple(client.course_by_id(ids[0])))
         return
-    try:
-        found = {course.id: course for course in client.courses_by_ids(ids)}
-    except (NotSent, ConfigurationFault):
-        raise
-    except MoodleError:
+    found = _answer(lambda: client.courses_by_ids(ids))
+    if isinstance(found, MoodleError):
         half = len(ids) // 2
         yield from _courses_of(ids[:half], client)
         yield from _courses_of(ids[half:], client)
-    else:
-        yield from ((course_id, (found[course_id],) if course_id in found else ()) for course_id in ids)
+        return
+    by_id = {course.id: course for course in found}
+    yield from ((course_id, _as_tuple(by_id.get(course_id))) for course_id in ids)
 
 
 def _courses_or_raise(answer: Answer) -> tuple[Course, ...]:
@@ -160,15 +145,10 @@ def _courses_or_raise(answer: Answer) -> tuple[Course, ...]:
 
 def _reserved_by_jobs(names: list[str]) -> list[str]:
     """Return those of the short names ``names`` that an unfinished job reserves."""
-    by_key: dict[str, list[str]] = {}
-    for name in names:
-        by_key.setdefault(short_name_key(name), []).append(name)
-    keys = list(by_key)
-    reserved: list[str] = []
-    for start in range(0, len(keys), 400):
-        unfinished = DuplicationJob.objects.unfinished().filter(shortname_key__in=keys[start : start + 400])
-        reserved += [name for key in unfinished.values_list("shortname_key", flat=True) for name in by_key[key]]
-    return reserved
+    if not names:
+        return []
+    reserved = set(DuplicationJob.objects.unfinished().values_list("shortname_key", flat=True))
+    return [name for name in names if short_name_key(name) in reserved]
 
 
 def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
@@ -181,17 +161,11 @@ def _given_by_jobs(idnumbers: Collection[str]) -> set[str]:
 
 
 def _run_all(tasks: list[Callable[[MoodleClient], None]], open_reader: Callable[[], MoodleClient]) -> None:
-    """Run the tasks at the same time, each with its own client. Stops at the first error and raises it."""
+    """Run the tasks at the same time, each with its own client. Stops after an error, and raises it."""
     with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS) as threads:
 
         def run(task: Callable[[MoodleClient], None]) -> None:
             with clients.borrow() as client:
                 task(client)
 
-        running: list[Future[None]] = [threads.submit(run, task) for task in tasks]
-        done, waiting = wait(running, return_when=FIRST_EXCEPTION)
-        for future in waiting:
-            future.cancel()
-        for future in done:
-            if not future.cancelled():
-                future.result()
+        list(threads.map(run, tasks))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dupdash.duplication.person_names import name_of
 from dupdash.duplication.search_text import LONGEST, fold_text, search_words
+from dupdash.moodle.name_comparison import short_name_key
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -20,15 +21,6 @@ KEY_LONGEST = 300
 SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
 # A change of one of these changes a derived column.
 SOURCES = frozenset({*SEARCHED, "options", "verification"})
-
-
-def short_name_key(shortname: str) -> str:
-    """Return the form in which short names are compared.
-
-    Python folds the case, because databases differ: MariaDB ignores case, PostgreSQL does not, and SQLite's ``lower()``
-    knows ASCII only (measured).
-    """
-    return shortname.strip().casefold()
 
 
 def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -25,8 +25,8 @@ class Explanation:
     when: str = ""
     # What an administrator does if the retry fails, too.
     if_again: str = ""
-    # Whether the error proves that Moodle created nothing.
-    nothing_started: bool = False
+    # Whether Moodle may have created a course despite this error.
+    may_have_started: bool = False
 
 
 GIVEN_UP = "Nothing was started, and dupdash gave up this copy."
@@ -40,32 +40,27 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Moodle did not accept dupdash’s token.",
         GIVEN_UP,
         fix="create a new token in Moodle and set MOODLE_TOKEN",
-        nothing_started=True,
     ),
     "accessexception": Explanation(
         "Moodle does not let dupdash call a function that it needs.",
         GIVEN_UP,
         fix="run “manage.py check_moodle”, which lists the settings to check in Moodle",
-        nothing_started=True,
     ),
     "sitemaintenance": Explanation(
         "Moodle was in maintenance mode.",
         GIVEN_UP,
         when="when the maintenance is over",
-        nothing_started=True,
     ),
     "upgraderunning": Explanation(
         "Moodle was being upgraded.",
         GIVEN_UP,
         when="when the upgrade is finished",
-        nothing_started=True,
     ),
     **{
         code: Explanation(
             f"dupdash’s Moodle account cannot be used: {why}.",
             GIVEN_UP,
             fix=remedy,
-            nothing_started=True,
         )
         for code, why, remedy in (
             (
@@ -95,173 +90,160 @@ EXPLANATIONS: dict[str, Explanation] = {
         "The source course is no longer in Moodle.",
         "Nothing was started, because there is nothing to copy.",
         change="choose another source",
-        nothing_started=True,
     ),
     "invalidrecord": Explanation(
         "Something that the request names is no longer in Moodle, most likely the category.",
         NOTHING_STARTED,
         change="choose the category again",
         if_again="run “manage.py check_moodle”",
-        nothing_started=True,
     ),
     "requireloginerror": Explanation(
         "dupdash’s Moodle account may not see the source course.",
         NOTHING_STARTED,
         fix="give that account access to the course in Moodle",
-        nothing_started=True,
     ),
     "nopermissions": Explanation(
         "dupdash’s Moodle account may not copy this course, or not into this category.",
         NOTHING_STARTED,
         fix="allow that account to back up, restore and create courses there",
-        nothing_started=True,
     ),
     "shortnametaken": Explanation(
         "Another course has the short name now.",
         "Nothing was started, because Moodle allows each short name only once.",
         change="choose another short name",
-        nothing_started=True,
     ),
     # Errors of the Moodle plugin. It deletes the new course before it reports them.
     "processdied": Explanation(
         "The process that made this copy in Moodle ended unexpectedly.",
         CLEANED_UP,
         if_again="check the log of Moodle’s cron",
-        nothing_started=True,
     ),
     "taskgone": Explanation(
         "The task of this copy disappeared from Moodle’s queue.",
         f"{CLEANED_UP} Somebody may have deleted the task there, or uninstalled the plugin.",
         if_again="check whether the Moodle plugin is installed",
-        nothing_started=True,
     ),
     "cancelled": Explanation(
         "Somebody cancelled this copy in Moodle.",
         CLEANED_UP,
         when="if the copy is still needed",
-        nothing_started=True,
     ),
     "locktimeout": Explanation(
         "Moodle waited too long for a lock that another task had.",
         CLEANED_UP,
         when="when Moodle is less busy",
-        nothing_started=True,
     ),
     "courseidnumbertaken": Explanation(
         "Another course has the ID number now.",
         "Nothing was started, because Moodle allows each ID number only once.",
         change="choose another ID number, or leave it empty",
-        nothing_started=True,
     ),
     "enddatebeforestartdate": Explanation(
         "The end date is before the start date.",
         NOTHING_STARTED,
         change="choose other dates",
-        nothing_started=True,
     ),
     "nostartdatenoenddate": Explanation(
         "The source has no start date, so its copy cannot have only an end date.",
         NOTHING_STARTED,
         change="enter a start date, too",
-        nothing_started=True,
     ),
     "missingparam": Explanation(
         "Moodle did not receive a part of the request.",
         NOTHING_STARTED,
         change="check both names",
         if_again="check Moodle’s log",
-        nothing_started=True,
     ),
     "invalidparameter": Explanation(
         "Moodle did not accept one of the names or options.",
         "Nothing was started. The usual cause is a tag such as <b> in a name.",
         change="use plain text in both names",
-        nothing_started=True,
     ),
     "invalidextparam": Explanation(
         "Moodle did not accept one of the options.",
         NOTHING_STARTED,
         change="choose other options",
         if_again="check Moodle’s log",
-        nothing_started=True,
     ),
     "setting_by_name_not_found": Explanation(
         "Moodle’s backup does not have one of the settings that the request contained.",
         "Nothing was started. A stock Moodle refuses the option “enrolments” in this way.",
         if_again="run “manage.py check_moodle”, which shows the driver that dupdash uses",
-        nothing_started=True,
     ),
     "setting_locked_by_permission": Explanation(
         "Moodle does not let dupdash’s account choose what a copy contains.",
         "Nothing was started. The account lacks the capability moodle/backup:configure or moodle/backup:userinfo; "
         "it needs both for every copy.",
         fix="allow both capabilities in the role of that account in Moodle",
-        nothing_started=True,
     ),
     "dmlwriteexception": Explanation(
         "Moodle could not store the copy in its database.",
         "The usual cause is a name that is too long. A full disk leads to the same error.",
         change="choose shorter names",
         if_again="check Moodle’s database and disk",
+        may_have_started=True,
     ),
     "backupprecheckerrors": Explanation(
         "Moodle refused to restore its own backup of the source.",
         "There is no copy. This happens with courses that cannot be copied, such as the site’s front page.",
         change="choose another source",
+        may_have_started=True,
     ),
     "storedfilenotcreated": Explanation(
         "Two copies of the same source disturbed each other in Moodle.",
         "Nothing was created.",
         when="when no other copy of this course is running",
-        nothing_started=True,
     ),
     # Ours.
     "unsupported_options": Explanation(
         "The Moodle site cannot make a copy with these options.",
         "Nothing was started, because nothing was sent to Moodle.",
         change="choose other options",
-        nothing_started=True,
     ),
     "unreachable": Explanation(
         "Moodle could not be reached.",
         "Nothing was started, because no request got through.",
         when="later",
         if_again="check the network between dupdash and Moodle",
-        nothing_started=True,
     ),
     "worker_lost": Explanation(
         "dupdash itself stopped working on the copy several times.",
         "Nothing was started, because nothing had been sent to Moodle.",
         when="later",
         if_again="check the log of the worker",
-        nothing_started=True,
     ),
     "partial_course": Explanation(
         "Moodle stopped in the middle of the copy.",
         "The new course is incomplete and will not be finished. It stays in Moodle until somebody deletes it.",
+        may_have_started=True,
     ),
     "incomplete_copy": Explanation(
         "Most of the source is missing from the copy.",
         "Moodle stopped before it had restored the course. The partial course has the requested names.",
+        may_have_started=True,
     ),
     "likely_partial_course": Explanation(
         "The copy was not completed.",
         "Moodle probably stopped in the middle. This copy probably left a partial course in Moodle.",
+        may_have_started=True,
     ),
     "course_gone": Explanation(
         "Somebody deleted the new course in Moodle before the copy was complete.",
         "There is no copy, and nothing is left to clean up.",
         when="if the copy is still needed",
+        may_have_started=True,
     ),
     "not_made": Explanation(
         "No copy was made.",
         "A course administrator checked this in Moodle.",
         when="if the copy is still needed",
+        may_have_started=True,
     ),
     "finished_err": Explanation(
         "Moodle reported that the copy failed.",
         "This Moodle makes copies in the background, and does not say why a copy fails.",
         if_again="check Moodle’s log of that time",
+        may_have_started=True,
     ),
 }
 
@@ -269,6 +251,7 @@ UNKNOWN = Explanation(
     "Moodle stopped with an error.",
     "The copy was not completed.",
     if_again="check Moodle’s error message and Moodle’s log",
+    may_have_started=True,
 )
 
 
@@ -276,6 +259,7 @@ DELETED = Explanation(
     "Moodle stopped in the middle of the copy.",
     "The new course was incomplete, and has been deleted.",
     when="if the copy is still needed",
+    may_have_started=True,
 )
 
 
@@ -312,5 +296,5 @@ def explain_failure(job: "DuplicationJob") -> Explanation:
     explanation = explain(job.failure_code)
     if job.is_proven or job.candidates:
         # The restore of a third-party activity may fail with an error code that elsewhere means "nothing was started".
-        return replace(explanation, means=UNKNOWN.means) if explanation.nothing_started else explanation
+        return explanation if explanation.may_have_started else replace(explanation, means=UNKNOWN.means)
     return explanation

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.request import Draft, InvalidRequest, Problem
+from dupdash.duplication.request import Draft
 from dupdash.moodle import options
 
 if TYPE_CHECKING:
@@ -31,26 +31,6 @@ _READ_DATE = {
 }
 
 
-def submitted_before(request: Draft, source_id: int, *, actor: "User") -> DuplicationJob | None:
-    """Return the job that this person submitted with the same idempotency key; None if there is none.
-
-    Raises InvalidRequest if the key was used for a different request.
-    """
-    job = job_with_key(request.idempotency_key, actor=actor)
-    if job is not None and not asks_for(job, request, source_id):
-        raise InvalidRequest(
-            [
-                Problem(
-                    "idempotencykey",
-                    "invalidparameter",
-                    "This key was used before, for another request.",
-                    job,
-                )
-            ]
-        )
-    return job
-
-
 def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | None:
     """Return the job that this person submitted with an idempotency key; None if there is none, or if the key is ""."""
     if not idempotency_key:
@@ -73,8 +53,8 @@ def asks_for(job: DuplicationJob, request: Draft, source_id: int) -> bool:
     )
     names = ("fullname", "shortname", "category_id", "visible", "startdate", "enddate", "idnumber")
     before = (job.source_id, *(first[name] for name in names))
-    # The options as chosen and as effective are the same request; the job stores the latter.
-    return asked == before and first["options"] in (dict(request.options), _effective(request))
+    # A job stores the effective options.
+    return asked == before and first["options"] == options.effective(request.options)
 
 
 def original_request(job: DuplicationJob) -> dict[str, Any]:
@@ -93,8 +73,3 @@ def to_event(value: Any) -> Any:
 def _from_event(name: str, value: Any) -> Any:
     """Return the value of a column from the form in which an event stores it."""
     return _READ_DATE[name](value) if value and name in _READ_DATE else value
-
-
-def _effective(request: Draft) -> dict[str, int]:
-    known = options.defaults()
-    return options.effective({name: value for name, value in request.options.items() if name in known})

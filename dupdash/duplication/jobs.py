@@ -47,7 +47,7 @@ def submit(
     NotAllowed, InvalidRequest if an unfinished job has the short name, and MoodleError if Moodle does not answer who
     teaches the source.
     """
-    access.require_submit(actor, access.RequestedCopy(request.source_id, request.category_id, request.options), client)
+    access.require_submit(actor, request, client)
     return _insert(request, access.first_state(actor), actor, via, retry_of, requester=actor)
 
 
@@ -172,9 +172,8 @@ def _require_submit_by(
 
     If another person acts, the message names the requester.
     """
-    copy = access.RequestedCopy(request.source_id, request.category_id, request.options)
     try:
-        access.require_submit(requester, copy, client)
+        access.require_submit(requester, request, client)
     except NotAllowed as refusal:
         if requester == actor:
             raise

@@ -10,13 +10,14 @@ from django.db.models.lookups import Exact
 from django.utils import timezone
 
 from dupdash.duplication.batch import Batch, LaneTurn
-from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns, short_name_key
+from dupdash.duplication.derived_columns import KEY_LONGEST, derived_columns
 from dupdash.duplication.health_table import MoodleHealth
 from dupdash.duplication.ids import new_id
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.sql_durations import between
 from dupdash.duplication.states import BUSY, RETRYABLE, TERMINAL, UNFINISHED, State
 from dupdash.duplication.worker_tables import ClusterHeartbeat, DatabaseLock, DatabaseWriteProbe, FinishedSweep
+from dupdash.moodle.name_comparison import short_name_key
 
 # The longest idnumber of a course (Moodle's column has this length).
 IDNUMBER_LONGEST = 100

@@ -14,6 +14,7 @@ from dupdash.duplication.expectation import Expectation, rough_expectation
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.states import State
 from dupdash.moodle.driver_abilities import abilities
+from dupdash.moodle.records import EXECUTING, RESTORE_PHASE
 
 # An estimate stops here until the next milestone is seen, because only a milestone shows that a phase is done.
 ESTIMATE_ENDS = 0.95
@@ -36,9 +37,6 @@ PACE_KNOWN_FROM = 0.05
 REPORT_CURRENT = 3.0
 # How much the duration of earlier copies counts in addition to the pace of this copy, as a share of its progress.
 HISTORY_WEIGHT = 0.1
-# The proposed service's number for restore, and Moodle's code backup::STATUS_EXECUTING.
-RESTORE_PHASE = 2
-EXECUTING = 800
 
 
 @dataclass(frozen=True)
@@ -67,15 +65,11 @@ def progress(job: DuplicationJob, now: datetime | None = None) -> Progress:
         return _reported(job, now)
     if job.is_terminal or job.state == State.UNRESOLVED or job.sent_at is None:
         return _not_running(job)
-    expected = _expected(job)
+    expected = expected_from_history(job) or rough_expectation(job.source_activities)
     return _unknown(job) if expected is None else _estimate(job, expected, now)
 
 
-def _expected(job: DuplicationJob) -> Expectation | None:
-    return _expected_from_history(job) or rough_expectation(job.source_activities)
-
-
-def _expected_from_history(job: DuplicationJob) -> Expectation | None:
+def expected_from_history(job: DuplicationJob) -> Expectation | None:
     """Return the estimate that was stored when the job was sent; None if there were no earlier copies then."""
     if job.expected_backup is None or job.expected_restore is None:
         return None
@@ -213,7 +207,7 @@ def _since_report(job: DuplicationJob, since: float, left: float | None) -> floa
 
 def backup_share(job: DuplicationJob) -> float:
     """Return the backup's share of the overall progress, from earlier copies; 0.5 without any."""
-    expected = _expected_from_history(job)
+    expected = expected_from_history(job)
     return 0.5 if expected is None else _backup_share(expected)
 
 
@@ -231,7 +225,7 @@ def _seconds_left_at_report(job: DuplicationJob) -> float | None:
         or not abilities(job.driver).reports_overall_progress
     ):
         return None
-    elapsed, expected = (reported_at - started).total_seconds(), _expected_from_history(job)
+    elapsed, expected = (reported_at - started).total_seconds(), expected_from_history(job)
     if expected is None:
         return elapsed * (1 - done) / done if done >= PACE_KNOWN_FROM else None
     # The weighted mean of the expected duration (HISTORY_WEIGHT) and of the duration at its own pace (``done``).
@@ -243,7 +237,7 @@ def start_before_report(job: DuplicationJob, done: float, now: datetime) -> date
 
     ``done``: the share of the copy that was done in this report.
     """
-    sent, expected = job.sent_at or now, _expected_from_history(job)
+    sent, expected = job.sent_at or now, expected_from_history(job)
     if expected is not None:
         return max(sent, now - timedelta(seconds=done * expected.total))
     # A copy that no report showed in Moodle's queue was started soon after the request.

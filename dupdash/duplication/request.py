@@ -339,5 +339,4 @@ def prepare(
 
 def _cleaned(draft: Draft) -> dict[str, Any]:
     stripped = {name: getattr(draft, name).strip() for name in ("fullname", "shortname", "idnumber", "note")}
-    effective = options.effective(options.defaults() | dict(draft.options))
-    return {**requested_fields(draft), **stripped, "options": effective}
+    return {**requested_fields(draft), **stripped, "options": options.effective(draft.options)}

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, UNFINISHED
+from dupdash.moodle.name_comparison import short_name_key
 
 # The request of such a job may still run in Moodle.
 MAY_RUN = Q(state__in=UNFINISHED, sent_at__isnull=False, moodle_done_at__isnull=True)

@@ -6,7 +6,7 @@ from dupdash.accounts import access
 from dupdash.duplication.models import MoodleHealth
 from dupdash.gateway import cancel, result, status, submit, submit_many
 from dupdash.gateway.job_lookup import MANY_IDS, ONE_ID
-from dupdash.gateway.parameters import Parameter, identifier, many
+from dupdash.gateway.parameters import Parameter, identifiers
 from dupdash.gateway.records import Call, Function
 
 # The Moodle version whose protocol dupdash follows. Clients decide by these which features they use.
@@ -29,7 +29,8 @@ def get_site_info(call: Call) -> dict[str, Any]:
         "fullname": owner.get_full_name() or owner.get_username(),
         "lang": "en",
         "userid": owner.pk,
-        "siteurl": call.site_url,
+        # The address of dupdash that the caller used.
+        "siteurl": f"{call.request.scheme}://{call.request.get_host()}",
         "userpictureurl": "",
         "functions": [{"name": name, "version": VERSION} for name in FUNCTIONS],
         "downloadfiles": 0,
@@ -55,7 +56,7 @@ def get_site_info(call: Call) -> dict[str, Any]:
 FUNCTIONS = {
     "core_webservice_get_site_info": Function(
         # Clients of Moodle's mobile service send this parameter. dupdash has only one service and ignores it.
-        {"serviceshortnames": Parameter(many(identifier), required=False, default=[])},
+        {"serviceshortnames": Parameter(identifiers, required=False, default=[])},
         get_site_info,
     ),
     "core_course_async_duplicate_course": Function(submit.PARAMETERS, submit.duplicate),

@@ -6,12 +6,12 @@ An id that does not exist and the id of another person's job get the same answer
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.gateway.errors import ServiceError, missing_record
-from dupdash.gateway.parameters import Parameter, identifier, many
+from dupdash.gateway.parameters import Parameter, identifier, identifiers
 from dupdash.gateway.records import Call
 
 # The parameters of the functions that read or change existing jobs.
 ONE_ID = {"duplicateid": Parameter(identifier)}
-MANY_IDS = {"duplicateids": Parameter(many(identifier))}
+MANY_IDS = {"duplicateids": Parameter(identifiers)}
 
 
 def visible_job(call: Call) -> DuplicationJob:

@@ -191,8 +191,5 @@ def branches(name: str, given: Tree) -> list[Tree]:
     return list(given.values())
 
 
-def many(clean: Callable[[str, Tree], Any]) -> Callable[[str, Tree], list[Any]]:
-    def clean_all(name: str, given: Tree) -> list[Any]:
-        return [clean(name, item) for item in branches(name, given)]
-
-    return clean_all
+def identifiers(name: str, given: Tree) -> list[str]:
+    return [identifier(name, item) for item in branches(name, given)]

@@ -25,11 +25,6 @@ class Call:
     job: DuplicationJob | None = None
 
     @property
-    def site_url(self) -> str:
-        """The address of dupdash that the caller used."""
-        return f"{self.request.scheme}://{self.request.get_host()}"
-
-    @property
     def owner(self) -> "User":
         """The owner of the token. The call has the permissions of this person."""
         return self.token.owner
@@ -41,3 +36,8 @@ class Function:
     run: Callable[[Call], object]
     # The columns of the job that are read together with the token: one query instead of two.
     job_columns: Columns[DuplicationJob] | None = None
+
+
+def warning(item: str, itemid: int | None, code: str, message: str) -> dict[str, Any]:
+    """Return a warning in the format of Moodle's ``external_warnings``."""
+    return {"item": item, "itemid": itemid, "warningcode": code, "message": message}

@@ -1,6 +1,5 @@
 """The web service function that returns how a duplication ended (``…_get_result``): the new course, or the error."""
 
-from datetime import datetime
 from typing import Any
 
 from dupdash.accounts import access
@@ -9,8 +8,9 @@ from dupdash.duplication.explanations import explain_failure
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 from dupdash.gateway.job_lookup import visible_job
-from dupdash.gateway.records import Call
-from dupdash.gateway.status import FINISHED_ERR, STATUS
+from dupdash.gateway.records import Call, warning
+from dupdash.gateway.status import STATUS, timestamp
+from dupdash.moodle.records import FINISHED_ERR
 
 
 def get_result(call: Call) -> dict[str, Any]:
@@ -28,9 +28,9 @@ def get_result(call: Call) -> dict[str, Any]:
         "failurecode": code,
         "failuremessage": message,
         "partialcourseid": job.course_id if job.left_partial_course else None,
-        "timecreated": _timestamp(job.created_at),
-        "timestarted": _timestamp(job.started_at),
-        "timefinished": _timestamp(job.finished_at),
+        "timecreated": timestamp(job.created_at),
+        "timestarted": timestamp(job.started_at),
+        "timefinished": timestamp(job.finished_at),
         "warnings": _warnings(job),
     }
     if job.state == State.SUCCEEDED and job.moodle_report is not None:
@@ -38,19 +38,15 @@ def get_result(call: Call) -> dict[str, Any]:
     return result
 
 
-def _timestamp(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp())
-
-
 def _warnings(job: DuplicationJob) -> list[dict[str, Any]]:
-    """Return the differences that the verification of a finished copy found, as Moodle's ``external_warnings``."""
+    """Return a warning if the verification of a finished copy found differences or was not possible."""
     if why := why_not_verified(job.verification):
         code, message = "notverified", f"The copy could not be compared with its source. {why}"
     elif job.differs:
         code, message = "differs", "The copy differs from its source."
     else:
         return []
-    return [{"item": "course", "itemid": job.course_id, "warningcode": code, "message": message}]
+    return [warning("course", job.course_id, code, message)]
 
 
 def _failure(job: DuplicationJob, *, in_full: bool) -> tuple[str | None, str | None]:

@@ -10,13 +10,11 @@ from dupdash.duplication.progress import progress
 from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import State
 from dupdash.gateway.job_lookup import require_visible, unknown_job
-from dupdash.gateway.records import Call
+from dupdash.gateway.records import Call, warning
+from dupdash.moodle.records import AWAITING, BACKUP_PHASE, EXECUTING, FINISHED_ERR, FINISHED_OK, RESTORE_PHASE
 from dupdash.row_reader import Columns
 
-BACKUP, RESTORE = 1, 2
-
-# Moodle's status codes (backup::STATUS_*), and the code of each state.
-AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 700, 800, 900, 1000
+# Moodle's status code for each state.
 STATUS = {
     State.AWAITING_APPROVAL: AWAITING,
     State.QUEUED: AWAITING,
@@ -82,8 +80,8 @@ def get_statuses(call: Call) -> dict[str, Any]:
                 "duplicateid": id,
                 **_status(jobs[id]),
                 "ahead": ahead.get(id, 0),
-                "timecreated": _timestamp(jobs[id].created_at),
-                "timemodified": _timestamp(_changed_at(jobs[id])),
+                "timecreated": timestamp(jobs[id].created_at),
+                "timemodified": timestamp(_changed_at(jobs[id])),
             }
             for id in ids
             if id in jobs
@@ -95,7 +93,7 @@ def get_statuses(call: Call) -> dict[str, Any]:
 def _status(job: DuplicationJob) -> dict[str, Any]:
     restoring = job.phase == Phase.RESTORE or job.state == State.SUCCEEDED
     return {
-        "phase": RESTORE if restoring else BACKUP,
+        "phase": RESTORE_PHASE if restoring else BACKUP_PHASE,
         "status": STATUS[State(job.state)],
         "progress": _rounded(progress(job).number),
     }
@@ -118,16 +116,10 @@ def _changed_at(job: DuplicationJob) -> datetime:
     return max(at for at in times if at is not None)
 
 
-def _timestamp(at: datetime) -> int:
-    return int(at.timestamp())
+def timestamp(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp())
 
 
 def _warning(index: int, job_id: str) -> dict[str, Any]:
-    """Return a warning in the format of Moodle's ``external_warnings``. ``itemid`` is the index in the list of ids."""
     unknown = unknown_job()
-    return {
-        "item": "duplicateid",
-        "itemid": index,
-        "warningcode": unknown.errorcode,
-        "message": f"{unknown.message} {job_id}",
-    }
+    return warning("duplicateid", index, unknown.errorcode, f"{unknown.message} {job_id}")

@@ -6,7 +6,7 @@ The call takes the same steps as the request form: draft, checks, permissions, j
 import logging
 from collections.abc import Iterable, Mapping
 from datetime import date
-from typing import Any, NoReturn
+from typing import Any
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
@@ -81,7 +81,10 @@ def duplicate(call: Call) -> dict[str, str]:
         job = _submitted_before(call, draft) or _submit(call, draft)
     except InvalidRequest as refused:
         # Another call with the same key may have created the job in the meantime.
-        job = _submitted_before(call, draft) or _refuse(refused, call)
+        known = _submitted_before(call, draft)
+        if known is None:
+            raise first_error(refused.problems, call) from None
+        job = known
     registration.register(job, call.token, callback_url)
     return {"duplicateid": job.pk}
 
@@ -113,10 +116,12 @@ def checked_callback_url(address: str) -> str:
 
 
 def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
-    try:
-        return idempotency.submitted_before(draft, call.parameters["id"], actor=call.owner)
-    except InvalidRequest as refused:
-        _refuse(refused, call)
+    """Return the job that an earlier call with this key created, or None if there was no such call."""
+    job = idempotency.job_with_key(draft.idempotency_key, actor=call.owner)
+    if job is not None and not idempotency.asks_for(job, draft, call.parameters["id"]):
+        used = Problem("idempotencykey", "invalidparameter", "This key was used before, for another request.", job)
+        raise first_error([used], call)
+    return job
 
 
 def _submit(call: Call, draft: Draft) -> DuplicationJob:
@@ -158,10 +163,6 @@ def prepared(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> 
 def _create_job(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
     request = prepared(call, draft, call.parameters["id"], client)
     return jobs.submit(request, actor=call.owner, client=client, via=call.token.label)
-
-
-def _refuse(refused: InvalidRequest, call: Call) -> NoReturn:
-    raise first_error(refused.problems, call) from None
 
 
 def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:

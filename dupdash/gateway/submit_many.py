@@ -16,7 +16,7 @@ from dupdash.duplication.request import Draft, DuplicationRequest, InvalidReques
 from dupdash.gateway import errors
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.parameters import Parameter, Tree, branches, short_text, validate
-from dupdash.gateway.records import Call
+from dupdash.gateway.records import Call, warning
 from dupdash.gateway.submit import PARAMETERS as OF_ONE
 from dupdash.gateway.submit import checked_callback_url, draft_of, first_error, moodle_failed, prepared
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
@@ -96,7 +96,7 @@ def _submit(
     for index, one in enumerate(asked):
         try:
             requests[index] = prepared(call, one.draft, one.source_id, client)
-            _require_allowed(call, requests[index], client)
+            access.require_submit(call.owner, requests[index], client)
         except InvalidRequest as refused:
             faults[index] = first_error(refused.problems, call)
         except NotAllowed as refusal:
@@ -118,12 +118,6 @@ def _submit(
             return _accepted(known, call, callback_url)
         return _refused({index: first_error(problems, call) for index, problems in invalid.problems.items()})
     return _accepted(list(batch.jobs.order_by("batch_row")), call, callback_url)
-
-
-def _require_allowed(call: Call, request: DuplicationRequest, client: BulkClient) -> None:
-    access.require_submit(
-        call.owner, access.RequestedCopy(request.source_id, request.category_id, request.options), client
-    )
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:
@@ -155,16 +149,9 @@ def _accepted(jobs: Sequence[DuplicationJob], call: Call, callback_url: str) -> 
 
 
 def _refused(faults: Mapping[int, ServiceError]) -> dict[str, list[dict[str, Any]]]:
-    """Return warnings in the format of Moodle's ``external_warnings``. ``itemid`` is the index of the course."""
-    return {
-        "duplicates": [],
-        "warnings": [
-            {
-                "item": "course",
-                "itemid": index,
-                "warningcode": fault.errorcode,
-                "message": f"{fault.message} {fault.debuginfo}".strip(),
-            }
-            for index, fault in sorted(faults.items())
-        ],
-    }
+    """Return a warning for each course that cannot be copied. ``itemid`` is its index."""
+    warnings = [
+        warning("course", index, fault.errorcode, f"{fault.message} {fault.debuginfo}".strip())
+        for index, fault in sorted(faults.items())
+    ]
+    return {"duplicates": [], "warnings": warnings}

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-import requests
-
 from dupdash.moodle import parsing
 from dupdash.moodle.driver_abilities import ASYNCHRONOUS, PLUGIN, SYNCHRONOUS
 from dupdash.moodle.errors import NoTrustworthyAnswer, Refused, UnknownRefusal
@@ -65,9 +63,8 @@ class MoodleClient:
     """Calls the web services of one Moodle site with one token.
 
     ``read_timeout`` and ``duplication_timeout`` are the seconds for a whole answer. If a read or its answer is lost,
-    the read is repeated up to ``read_retries`` times, but not after a timeout. So it takes at most about
-    ``read_timeout + (1 + read_retries) * connect_timeout``, unless the site keeps closing connections late.
-    ``session``: sends the reads. ``verify``: False, or the path of certificates to trust. ``on_call``: called after
+    the read is repeated up to two times, but not after a timeout. So it takes at most about
+    ``read_timeout + 3 * connect_timeout``, unless the site keeps closing connections late. ``on_call``: called after
     each request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent as
     ``X-Request-ID``. One thread may read while another one duplicates.
 
@@ -82,27 +79,15 @@ class MoodleClient:
         connect_timeout: float = 5,
         read_timeout: float = 20,
         duplication_timeout: float = 3600 * 2,
-        read_retries: int = 2,
-        session: requests.Session | None = None,
-        verify: bool | str = True,
         on_call: Callable[[str, str, float], None] = lambda function, outcome, seconds: None,
         request_id: str = "",
     ) -> None:
         # Descriptions of what was left out of answers, the latest last. ``check_moodle`` shows them.
         self.left_out: deque[str] = deque(maxlen=100)
-        self._transport = Transport(
-            site_url,
-            token,
-            verify=verify,
-            session=session,
-            note=self._note,
-            on_call=on_call,
-            request_id=request_id,
-        )
+        self._transport = Transport(site_url, token, note=self._note, on_call=on_call, request_id=request_id)
         self._read_timeouts = Timeouts(connect_timeout, read_timeout)
         self._duplication_timeouts = Timeouts(connect_timeout, duplication_timeout)
         self._deletion_timeouts = Timeouts(connect_timeout, min(LONGEST_DELETION, duplication_timeout))
-        self._read_retries = read_retries
 
     @property
     def site_url(self) -> str:
@@ -205,13 +190,13 @@ class MoodleClient:
         return self._read("core_course_get_contents", parameters, parsing.contents)
 
     def users_by_field(self, field: str, value: str) -> tuple[User, ...]:
-        """Return the people whose ``field`` ("username", "email", "id", "idnumber") is ``value``."""
+        """Return the people whose ``field`` ("username" or "email") is ``value``."""
 
         def parse(answer: object, left_out: list[str]) -> tuple[User, ...]:
             users = parsing.users(answer, left_out)
             for user in users:
                 # Moodle may hide the e-mail address from the account; it is then missing in the answer.
-                shown = str(getattr(user, field)) if field in ("id", "username", "email") else ""
+                shown = getattr(user, field)
                 if shown and not looks_equal(value, shown):
                     raise parsing.UnexpectedAnswer("a person who was not asked for")
             return users
@@ -367,11 +352,7 @@ class MoodleClient:
 
     def _read(self, function: str, parameters: Mapping[str, Parameter], parse: Parser[T]) -> T:
         return self._parsed(
-            function,
-            self._transport.read(
-                function, {**parameters, **RAW_NAMES}, self._read_timeouts, retries=self._read_retries
-            ),
-            parse,
+            function, self._transport.read(function, {**parameters, **RAW_NAMES}, self._read_timeouts), parse
         )
 
     def _send_once(

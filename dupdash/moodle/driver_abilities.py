@@ -29,26 +29,19 @@ class Abilities:
     ``reports_overall_progress``: it reports one progress for both phases, and reports many copies in one call.
     """
 
-    runs_in_background: bool
-    hidden: bool
-    details: bool
-    idempotent_start: bool
-    reports_overall_progress: bool
+    runs_in_background: bool = False
+    hidden: bool = False
+    details: bool = False
+    idempotent_start: bool = False
+    reports_overall_progress: bool = False
 
 
-_ONE_CALL = Abilities(
-    runs_in_background=False, hidden=True, details=False, idempotent_start=False, reports_overall_progress=False
-)
-_AS_PROPOSED = Abilities(
-    runs_in_background=True, hidden=False, details=False, idempotent_start=False, reports_overall_progress=False
-)
-_WITH_COMPANIONS = Abilities(
-    runs_in_background=True, hidden=True, details=True, idempotent_start=True, reports_overall_progress=True
-)
-ABILITIES: Mapping[Driver, Abilities] = {
-    SYNCHRONOUS: _ONE_CALL,
-    ASYNCHRONOUS: _AS_PROPOSED,
-    PLUGIN: _WITH_COMPANIONS,
+ABILITIES: Mapping[str, Abilities] = {
+    SYNCHRONOUS: Abilities(hidden=True),
+    ASYNCHRONOUS: Abilities(runs_in_background=True),
+    PLUGIN: Abilities(
+        runs_in_background=True, hidden=True, details=True, idempotent_start=True, reports_overall_progress=True
+    ),
 }
 
 
@@ -57,4 +50,4 @@ def abilities(driver: str) -> Abilities:
 
     For a job that has no driver yet, they are those of the synchronous driver.
     """
-    return next((can for name, can in ABILITIES.items() if name == driver), _ONE_CALL)
+    return ABILITIES.get(driver, ABILITIES[SYNCHRONOUS])

@@ -38,14 +38,11 @@ class MoodleError(Exception):
     ``message``: Moodle's own message if it sent one, otherwise a sentence of dupdash. It never contains the token.
     ``errorcode``: Moodle's error code, or "".
     ``function``: the web service function that was called, or "".
-    ``may_have_started``: whether Moodle may have done something because of the request.
     ``raw_error``: the error as Moodle sent it, or None.
     ``retry_after``: the seconds that the site asks us to wait, or None.
 
     ``str()`` is one sentence or two that may be shown to a person.
     """
-
-    may_have_started = True
 
     def __init__(self, message: str = "", *, errorcode: str = "", function: str = "") -> None:
         super().__init__(message)
@@ -65,8 +62,6 @@ class MoodleError(Exception):
 
 class NothingStarted(MoodleError):
     """The request certainly changed nothing in Moodle. It is safe to send it again."""
-
-    may_have_started = False
 
 
 class NotSent(NothingStarted):
@@ -104,8 +99,6 @@ class TryAgain(NothingStarted):
 class MayHaveStarted(MoodleError):
     """Moodle may have done all or a part of what was asked for. Look it up; never simply send the request again."""
 
-    may_have_started = True
-
 
 class NoTrustworthyAnswer(MayHaveStarted):
     """The answer was lost, or it cannot be trusted.
@@ -120,14 +113,14 @@ class NoTrustworthyAnswer(MayHaveStarted):
 
     def __init__(
         self,
-        message: str = "",
+        message: str,
         *,
         function: str = "",
         detail: str = "",
         timed_out: bool = False,
         intermediary: bool = False,
     ) -> None:
-        super().__init__(message or detail, function=function)
+        super().__init__(message, function=function)
         self.detail = detail or message
         self.timed_out = timed_out
         self.intermediary = intermediary
@@ -135,9 +128,7 @@ class NoTrustworthyAnswer(MayHaveStarted):
     def __str__(self) -> str:
         if self.intermediary:
             return _sentence(f"{INTERMEDIARY} answered in place of Moodle: {self.message}")
-        return _sentence(
-            f"Moodle gave no trustworthy answer: {self.message}" if self.message else "Moodle gave no answer"
-        )
+        return _sentence(f"Moodle gave no trustworthy answer: {self.message}")
 
 
 class UnknownRefusal(MayHaveStarted):

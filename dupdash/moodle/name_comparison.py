@@ -3,13 +3,13 @@
 import unicodedata
 
 
-def same_short_name(one: str, other: str) -> bool:
-    """Return whether a Moodle site may treat the two short names as the same.
+def short_name_key(shortname: str) -> str:
+    """Return the form in which short names are compared: without case and surrounding blanks.
 
-    Case and surrounding blanks are ignored, because MariaDB ignores case and trailing blanks. PostgreSQL compares
-    exactly, but there, too, names that are equal here may not be used for two copies.
+    MariaDB ignores case and trailing blanks. PostgreSQL compares exactly, but there, too, names that are equal here may
+    not be used for two copies. Python folds the case, because SQLite's ``lower()`` knows ASCII only (measured).
     """
-    return one.strip().casefold() == other.strip().casefold()
+    return shortname.strip().casefold()
 
 
 def looks_equal(one: str, other: str) -> bool:

@@ -59,19 +59,14 @@ def network_error(
             return NotSent(words, function=function)
         return NotSent(f"No connection to {host} could be made.", function=function)
     if among(ReadTimeoutError, TimeoutError, requests.exceptions.ReadTimeout):
-        return too_slow(read_timeout, function)
+        words = f"no complete answer within {read_timeout:g} seconds"
+        return NoTrustworthyAnswer(words, function=function, timed_out=True)
     if among(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
         # The kernel decides which of the three a reset in the middle of sending becomes.
         return NoTrustworthyAnswer("the connection broke off", function=function)
     if among(http.client.IncompleteRead):
         return NoTrustworthyAnswer("an answer that was cut short", function=function)
     return NoTrustworthyAnswer("an answer that could not be read", function=function)
-
-
-def too_slow(read_timeout: float, function: str) -> NoTrustworthyAnswer:
-    """Return the error for an answer that was not complete in time."""
-    words = f"no complete answer within {read_timeout:g} seconds"
-    return NoTrustworthyAnswer(words, function=function, timed_out=True)
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:

@@ -71,10 +71,10 @@ class DuplicationOption:
     name: str
     label: str
     explanation: str
-    default: bool
-    needs: tuple[str, ...]
     group: Group
     behaviours: Mapping[Driver, Behaviour]
+    default: bool = False
+    needs: tuple[str, ...] = ()
 
     @property
     def values(self) -> range:
@@ -113,7 +113,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         label="Activities and resources",
         explanation="Assignments, quizzes, forums, files, pages and all other content of the course.",
         default=True,
-        needs=(),
         group="content",
         behaviours=_same_at_every_site(off="All activities and resources: the sections will be empty."),
     ),
@@ -122,7 +121,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         label="Blocks",
         explanation="The boxes beside the content, such as a calendar or a list of links.",
         default=True,
-        needs=(),
         group="content",
         behaviours=_same_at_every_site(off="The blocks beside the content."),
     ),
@@ -131,7 +129,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         label="Filters",
         explanation="How this course displays text, for example formulas and embedded media.",
         default=True,
-        needs=(),
         group="content",
         behaviours=_same_at_every_site(off="The course’s own filter settings: the site’s settings apply."),
     ),
@@ -142,8 +139,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
             "Everyone enrolled in the source, with what they made there: submissions, quiz attempts, forum "
             "posts and grades. This is personal data; leave it off for a fresh start."
         ),
-        default=False,
-        needs=(),
         group="people",
         behaviours=_same_at_every_site(
             off="Everybody in the source and what they did there: no people, submissions, grades or posts.",
@@ -198,7 +193,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         name="role_assignments",
         label="Roles",
         explanation="Who is a teacher, an assistant or a student in the course.",
-        default=False,
         needs=(PEOPLE,),
         group="people",
         behaviours=_same_at_every_site(
@@ -210,7 +204,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         name="comments",
         label="Comments",
         explanation="The comments that people left in the course and its activities.",
-        default=False,
         needs=(PEOPLE,),
         group="people",
         behaviours=_same_at_every_site(off="People’s comments."),
@@ -219,7 +212,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         name="userscompletion",
         label="Completion",
         explanation="Which activities each person has already completed.",
-        default=False,
         needs=(PEOPLE,),
         group="history",
         behaviours=_same_at_every_site(off="Which activities each person has completed."),
@@ -228,7 +220,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         name="logs",
         label="Logs",
         explanation="The record of who opened and did what in the course, and when.",
-        default=False,
         needs=(PEOPLE,),
         group="history",
         behaviours=_same_at_every_site(off="The record of who opened what and when."),
@@ -237,7 +228,6 @@ OPTIONS: tuple[DuplicationOption, ...] = (
         name="grade_histories",
         label="Grade history",
         explanation="Every earlier value of each person’s grades, not only the current ones.",
-        default=False,
         needs=(PEOPLE, "activities"),
         group="history",
         behaviours=_same_at_every_site(off="Earlier values of grades; the current ones are copied."),

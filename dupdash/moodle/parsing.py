@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from dupdash.moodle.name_comparison import same_short_name
+from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.records import (
     Activity,
     AsyncResult,
@@ -136,7 +136,7 @@ def duplicated(value: object, *, source_id: int, shortname: str) -> Duplicated:
     answer = read(value, Duplicated)
     if answer.id == source_id:
         raise UnexpectedAnswer("the answer names the source as its copy")
-    if not same_short_name(answer.shortname, shortname):
+    if short_name_key(answer.shortname) != short_name_key(shortname):
         raise UnexpectedAnswer("the answer is for a course with another short name")
     return answer
 

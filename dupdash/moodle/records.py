@@ -172,6 +172,11 @@ class CourseWarning(Struct, frozen=True):
     message: str = ""
 
 
+# Moodle's numbers for the phases of a copy, and its status codes (backup::STATUS_*).
+BACKUP_PHASE, RESTORE_PHASE = 1, 2
+AWAITING, EXECUTING, FINISHED_ERR, FINISHED_OK = 700, 800, 900, 1000
+
+
 class AsyncStatus(Struct, frozen=True):
     """The status of a duplication that the proposed service runs.
 

@@ -17,7 +17,7 @@ from dupdash import VERSION
 from dupdash.moodle import responses
 from dupdash.moodle.connections import new_session
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent, Refused
-from dupdash.moodle.network_errors import network_error, too_slow
+from dupdash.moodle.network_errors import network_error
 from dupdash.moodle.site_address import ENDPOINT, site_address
 from dupdash.moodle.wire_format import Parameter, flattened
 
@@ -25,8 +25,8 @@ USER_AGENT = f"dupdash/{VERSION}"
 LARGEST_BODY = 64 * 1024 * 1024
 IDLE_LIMIT = 60.0
 """Seconds after which a kept-alive connection is not used again: firewalls drop silent connections without notice."""
-BACKOFF = (0.1, 0.3, 1.0)
-"""Seconds before the first, the second and every further repetition of a read."""
+BACKOFF = (0.1, 0.3)
+"""Seconds before each repetition of a read."""
 
 
 class Secret:
@@ -62,7 +62,7 @@ class Timeouts:
 class Transport:
     """Sends requests to one site.
 
-    ``session``: sends the reads, one at a time. A request that may start something gets a connection of its own.
+    Reads are sent one at a time. A request that may start something gets a connection of its own.
     ``note``: called with a sentence about text in front of an answer's JSON that was ignored. ``on_call``: called after
     each request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent along
     if it is not "".
@@ -73,8 +73,6 @@ class Transport:
         site_url: str,
         token: str,
         *,
-        verify: bool | str,
-        session: requests.Session | None,
         note: Callable[[str], None],
         on_call: Callable[[str, str, float], None],
         request_id: str,
@@ -82,27 +80,23 @@ class Transport:
         self.site_url = site_address(site_url)
         if not token.strip():
             raise ValueError("The token is empty. Give the token of the web service account in Moodle.")
-        if isinstance(verify, str) and not os.path.exists(verify):
-            raise ValueError("The file of certificates to trust does not exist. Give the path of an existing file.")
         self._secret = Secret(token.strip())
-        self._verify = verify
         self._note = note
         self._on_call = on_call
         self._request_id = request_id
-        self._session = session if session is not None else new_session()
+        self._session = new_session()
         self._last_used = time.monotonic()
 
     def close(self) -> None:
         """Close the connections for reads."""
         self._session.close()
 
-    def read(self, function: str, parameters: Mapping[str, Parameter], timeouts: Timeouts, *, retries: int) -> object:
-        """Call a function that changes nothing. A lost request or answer is repeated up to ``retries`` times."""
+    def read(self, function: str, parameters: Mapping[str, Parameter], timeouts: Timeouts) -> object:
+        """Call a function that changes nothing. If the request or its answer is lost, it is repeated."""
         if time.monotonic() - self._last_used > IDLE_LIMIT:
             self._session.close()
-        for attempt in range(retries + 1):
-            if attempt:
-                time.sleep(BACKOFF[min(attempt, len(BACKOFF)) - 1])
+        for pause in (0.0, *BACKOFF):
+            time.sleep(pause)
             result = self._counted(function, lambda: self._exchange(self._session, function, parameters, timeouts))
             self._last_used = time.monotonic()
             if not _may_be_repeated(result):
@@ -124,10 +118,9 @@ class Transport:
         If the other side has just closed a kept-alive connection, nobody can tell whether the request arrived.
         """
         with new_session() as session:
-            headers = {"Connection": "close"}
+            session.headers["Connection"] = "close"
             result = self._counted(
-                function,
-                lambda: self._exchange(session, function, parameters, timeouts, headers, duplicating=duplicating),
+                function, lambda: self._exchange(session, function, parameters, timeouts, duplicating=duplicating)
             )
         if isinstance(result, MoodleError):
             raise result
@@ -147,7 +140,6 @@ class Transport:
         function: str,
         parameters: Mapping[str, Parameter],
         timeouts: Timeouts,
-        headers: Mapping[str, str] | None = None,
         *,
         duplicating: bool = False,
     ) -> object | MoodleError:
@@ -171,7 +163,6 @@ class Transport:
                 "Accept": "application/json",
                 "Content-Type": "application/x-www-form-urlencoded",
                 **({"X-Request-ID": self._request_id} if self._request_id else {}),
-                **(headers or {}),
             },
         )
         try:
@@ -202,7 +193,7 @@ class Transport:
         """Return the complete answer, or why there is none."""
         prepared = session.prepare_request(request)
         url = str(prepared.url)
-        settings = session.merge_environment_settings(url, {}, True, self._verify, None)
+        settings = session.merge_environment_settings(url, {}, True, True, None)
         verify = settings["verify"]
         if isinstance(verify, str) and not os.path.exists(verify):
             return ConfigurationFault(
@@ -218,7 +209,6 @@ class Transport:
             cert=settings["cert"],
             proxies=settings["proxies"],
         )
-        deadline = time.monotonic() + timeouts.read
         body = bytearray()
         try:
             for chunk in response.iter_content(65536):
@@ -227,8 +217,6 @@ class Transport:
                     break
                 if len(body) > LARGEST_BODY:
                     return NoTrustworthyAnswer("an answer of more than 64 MiB")
-                if time.monotonic() > deadline:  # a session that the caller gave does not limit the whole answer
-                    return too_slow(timeouts.read, "")
         except Exception:
             if response.status_code == 200:
                 raise

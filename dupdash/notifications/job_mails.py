@@ -88,7 +88,7 @@ def compose(notification: Notification) -> EmailMessage | None:
         "note": quoted(job.note) if job.note.strip() else "",
         "needs_approval": job.state == State.AWAITING_APPROVAL,
         "explanation": explain_failure(job) if topic == Topic.FAILED else None,
-        "advice": what_to_do(job, reader_of(job, person, may_delete_courses=_may_delete_courses())),
+        "advice": what_to_do(job, reader_of(job, person, may_delete_courses=MoodleHealth.last_known().may_delete)),
         # Moodle's own error message is for administrators and the help desk, as on the job page.
         "raw": quoted(raw_moodle_error(job)) if sees_all and job.moodle_error else "",
         "preferences_url": absolute(reverse("preferences")),
@@ -118,10 +118,6 @@ def mail(person: "User", subject: str, body: str, *, identity: str, thread: str 
         to=[one_line(person.email)],
         headers=headers,
     )
-
-
-def _may_delete_courses() -> bool:
-    return MoodleHealth.last_known().may_delete
 
 
 def can_get_mail(person: "User") -> bool:

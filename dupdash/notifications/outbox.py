@@ -21,8 +21,8 @@ COMMITTED_AFTER = timedelta(minutes=10)
 BATCH_SIZE = 200
 
 
-def collect() -> int:
-    """Create the missing notifications of all recent events. Returns how many were created."""
+def collect() -> None:
+    """Create the missing notifications of all recent events."""
     now = timezone.now()
     position = OutboxPosition.current()
     # Queried before the events are read: an event that arrives in between is younger.
@@ -32,12 +32,11 @@ def collect() -> int:
     # The requester of a batch gets one mail with its results, and none for each copy.
     pending = new.filter(NOTIFIABLE, ~Exists(notified), at__gte=now - MAX_AGE, job__batch__isnull=True)
     recipients = RecipientCache()
-    written, last = 0, 0
+    last = 0
     while events := list(pending.filter(pk__gt=last).select_related("job").order_by("pk")[:BATCH_SIZE]):
         rows = [row for event in events for row in recipients.notifications(event)]
         with transaction.atomic():
             Notification.objects.bulk_create(rows, ignore_conflicts=True)
-        written, last = written + len(rows), events[-1].pk
+        last = events[-1].pk
     if committed["last"]:
         OutboxPosition.objects.filter(event_id__lt=committed["last"]).update(event_id=committed["last"])
-    return written

@@ -19,7 +19,7 @@ _OWN: dict[Topic, When] = {**dict.fromkeys(OWN, When.NOW), Topic.REQUESTED: When
 # Administrators who copy hundreds of courses want to know of problems only.
 _PROBLEMS: dict[Topic, When] = {Topic.FAILED: When.NOW, Topic.UNRESOLVED: When.NOW}
 _OWN_ADMINISTRATOR: dict[Topic, When] = {**dict.fromkeys(OWN, When.NEVER), **_PROBLEMS}
-_OTHERS: dict[Topic, When] = dict.fromkeys(OTHERS, When.NEVER)
+_OTHERS: dict[Topic, When] = {topic: When.NEVER for topic in OTHERS if topic != Topic.APPROVAL}
 _OTHERS_ADMINISTRATOR: dict[Topic, When] = {**_OTHERS, **_PROBLEMS, Topic.APPROVAL: When.NOW}
 
 
@@ -44,10 +44,8 @@ def others_topics(user: "User") -> dict[Topic, When]:
     """
     if not access.sees_all_jobs(user):
         return {}
-    if access.is_administrator(user):
-        return _with_choices(_OTHERS_ADMINISTRATOR, preferences_of(user).others)
-    allowed: dict[Topic, When] = {topic: when for topic, when in _OTHERS.items() if topic != Topic.APPROVAL}
-    return _with_choices(allowed, preferences_of(user).others)
+    administrator = access.is_administrator(user)
+    return _with_choices(_OTHERS_ADMINISTRATOR if administrator else _OTHERS, preferences_of(user).others)
 
 
 def wants_figures(user: "User") -> bool:

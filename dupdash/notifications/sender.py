@@ -35,21 +35,20 @@ ERROR_LONGEST = 500
 Item = Notification | Digest
 
 
-def deliver() -> int:
-    """Send due mails for at most RUN_LIMIT seconds. Returns how many were sent."""
+def deliver() -> None:
+    """Send due mails for at most RUN_LIMIT seconds."""
     give_up_old()
     now = timezone.now()
     position = OutboxPosition.current()
     if position.next_attempt_at is not None and position.next_attempt_at > now:
-        return 0
+        return
     due: list[Item] = [*_due_digests(now), *_due_mails(now)]
     if not due and position.failing_since is None:
-        return 0
+        return
     deadline = time.monotonic() + RUN_LIMIT
     connection = _connection(position)
     if connection is None:
-        return 0
-    sent = 0
+        return
     try:
         if not due:
             # No mail is due, so only this connection attempt can notice that the mail server is back.
@@ -57,10 +56,9 @@ def deliver() -> int:
         for item in due:
             if time.monotonic() > deadline or not _open(connection, position):
                 break
-            sent += _deliver(item, connection)
+            _deliver(item, connection)
     finally:
         _close(connection)
-    return sent
 
 
 def give_up_old() -> None:
@@ -88,14 +86,14 @@ def _due_digests(now: datetime) -> list[Digest]:
     return list(waiting.select_related("recipient__preferences").order_by("due_at", "pk")[:BATCH_SIZE])
 
 
-def _deliver(item: Item, connection: BaseEmailBackend) -> int:
+def _deliver(item: Item, connection: BaseEmailBackend) -> None:
     if not _claim(item):
-        return 0
+        return
     try:
         mail = _compose(item)
         if mail is None:
             _mark(item, Delivery.SKIPPED)
-            return 0
+            return
         mail.connection = connection
         with time_limit(SERVER_TIMEOUT):
             taken = mail.send()
@@ -106,9 +104,8 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> int:
         _retry_later(item, error)
         # The state of the connection is unknown after an error.
         _close(connection)
-        return 0
+        return
     _mark(item, Delivery.SENT)
-    return 1
 
 
 def _claim(item: Item) -> bool:

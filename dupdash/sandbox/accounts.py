@@ -1,7 +1,5 @@
 """Defines the tokens and passwords of the sandbox. All of them are public, because the sandbox protects nothing."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

@@ -4,8 +4,6 @@ The progress is as irregular as that of Moodle's own course copy (``trace_copy_p
 one phase, starts again in the second phase, jumps to 1 and drops again.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Counts requests for copies and lookups that disturb them, and lists deleted courses, for tests."""
 
-from __future__ import annotations
-
 import threading
 from collections import Counter
 from typing import Any
@@ -56,10 +54,3 @@ class Calls:
     def count_running(self, copies: int) -> None:
         with self._lock:
             self.most_at_once = max(self.most_at_once, copies)
-
-    def clear(self) -> None:
-        with self._lock:
-            for counter in (self.asked, self.started, self.created, self.refused, self.disturbed, self.watched):
-                counter.clear()
-            self.deleted.clear()
-            self.most_at_once = 0

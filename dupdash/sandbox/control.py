@@ -4,12 +4,9 @@ Moodle has no such endpoint. It takes and returns JSON, and needs no token.
 
 ``GET /sandbox/control`` answers::
 
-    {"speed": 10.0, "maintenance": false, "webservices": true, "tokens_revoked": false, "withdrawn": [],
-     "missing_capabilities": [],
-     "held": [], "faults": [{"name": …, "probability": …, "count": …, "function": …, …}],
+    {"faults": ["html"],
      "struck": {"html": 3},
-     "copies": [{"courseid": 370, "source": 7, "shortname": …, "step": "renamed", "by_hand": false,
-                 "stalled": false}],
+     "copies": [{"shortname": …, "step": "renamed", "stalled": false}],
      "calls": {"asked": {…}, "started": {…}, "created": {…}, "refused": {…}, "most_at_once": 2,
                "deleted": [{"id": 370, "shortname": …, "origin": "copy", "requested": …, "visible": …, "complete": …,
                             "sections": 4, "modules": 12}]}}
@@ -25,24 +22,18 @@ the copy.
 
 ``POST /sandbox/control`` takes an object with any of these keys, applies them in this order, and answers like ``GET``:
 
-======================== ==================================================================================
-``reset``                true: courses, counts, faults, holds and switches as on a fresh start
-``clear``                true: every fault; a name or a list of names: these
-``fault``                a fault as ``--fault`` takes it, as an object with ``name`` and parameters, or a list
-``speed``                a number above 0
-``maintenance``          true or false; an administrator's token is let through
-``webservices``          false: 403 with an empty body
-``tokens_revoked``       true: every token is invalid
-``withdrawn``            a list of functions that the service lacks
-``missing_capabilities`` a list of capabilities that the role of the service account lacks
-``hold``                 a list of steps (backup, hidden, renamed, content) in which copies wait
-``release``              a list of steps; true for all
-======================== ==================================================================================
+================== ==================================================================================
+``clear``          true: remove every fault
+``fault``          a fault as ``--fault`` takes it, as an object with ``name`` and parameters, or a list
+``maintenance``    true or false; an administrator's token is let through
+``webservices``    false: 403 with an empty body
+``tokens_revoked`` true: every token is invalid
+``hold``           a list of steps (backup, hidden, renamed, content) in which copies wait
+``release``        a list of steps; true for all
+================== ==================================================================================
 
 An invalid request is answered with 400 and ``{"error": …}``; what follows the error is not applied.
 """
-
-from __future__ import annotations
 
 import json
 from collections.abc import Callable
@@ -51,8 +42,7 @@ from typing import Any
 from dupdash.sandbox.faults import Fault, make_fault, parse_fault
 from dupdash.sandbox.http_messages import Request, Response
 from dupdash.sandbox.moodle import Moodle
-from dupdash.sandbox.plugin import PluginDuplications
-from dupdash.sandbox.validation import CAPABILITIES, FRONT_PAGE
+from dupdash.sandbox.validation import FRONT_PAGE
 
 PATH = "/sandbox/control"
 
@@ -82,16 +72,9 @@ def _apply(moodle: Moodle, body: bytes) -> None:
             act(moodle, commands[command])
 
 
-def _reset(moodle: Moodle, value: Any) -> None:
-    if _flag("reset", value):
-        moodle.reset()
-
-
 def _clear(moodle: Moodle, value: Any) -> None:
-    if value is True:
+    if _flag("clear", value):
         moodle.faults.clear()
-    elif names := _words("clear", value):
-        moodle.faults.clear(*names)
 
 
 def _set_faults(moodle: Moodle, value: Any) -> None:
@@ -107,44 +90,11 @@ def _fault(value: Any) -> Fault:
     raise ValueError("fault must be text, or an object with a name")
 
 
-def _set_speed(moodle: Moodle, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("speed must be a number above 0")
-    moodle.pace.speed = float(value)
-
-
 def _switch(name: str) -> Callable[[Moodle, Any], None]:
     def act(moodle: Moodle, value: Any) -> None:
         setattr(moodle.switches, name, _flag(name, value))
 
     return act
-
-
-def _withdraw(moodle: Moodle, value: Any) -> None:
-    moodle.switches.withdrawn = frozenset(_words("withdrawn", value))
-
-
-def _set_missing_capabilities(moodle: Moodle, value: Any) -> None:
-    missing = frozenset(_words("missing_capabilities", value))
-    if unknown := missing - CAPABILITIES:
-        raise ValueError(f"the sandbox does not know these capabilities: {', '.join(sorted(unknown))}")
-    moodle.switches.missing_capabilities = missing
-
-
-def _plugin(moodle: Moodle) -> PluginDuplications:
-    if not isinstance(moodle.duplications, PluginDuplications):
-        raise ValueError("only with --plugin")
-    return moodle.duplications
-
-
-def _set_cron(moodle: Moodle, value: Any) -> None:
-    _plugin(moodle).cron_runs = _flag("cron", value)
-
-
-def _set_tasks_of_others(moodle: Moodle, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("tasks_of_others must be a number from 0")
-    _plugin(moodle).tasks_of_others = value
 
 
 def _hold(moodle: Moodle, value: Any) -> None:
@@ -172,44 +122,23 @@ def _words(name: str, value: Any) -> list[str]:
 
 
 _COMMANDS: dict[str, Callable[[Moodle, Any], None]] = {
-    "reset": _reset,
     "clear": _clear,
     "fault": _set_faults,
-    "speed": _set_speed,
     "maintenance": _switch("maintenance"),
     "webservices": _switch("webservices"),
     "tokens_revoked": _switch("tokens_revoked"),
-    "withdrawn": _withdraw,
-    "missing_capabilities": _set_missing_capabilities,
-    "cron": _set_cron,
-    "tasks_of_others": _set_tasks_of_others,
     "hold": _hold,
     "release": _release,
 }
 
 
 def _status(moodle: Moodle) -> dict[str, Any]:
-    switches, calls = moodle.switches, moodle.copies.calls
+    calls = moodle.copies.calls
     return {
-        "speed": moodle.pace.speed,
-        "maintenance": switches.maintenance,
-        "webservices": switches.webservices,
-        "tokens_revoked": switches.tokens_revoked,
-        "withdrawn": sorted(switches.withdrawn),
-        "missing_capabilities": sorted(switches.missing_capabilities),
-        "cron": getattr(moodle.duplications, "cron_runs", None),
-        "held": moodle.copies.gates.held,
-        "faults": [_fault_as_json(fault) for fault in moodle.faults.all()],
+        "faults": [fault.name for fault in moodle.faults.all()],
         "struck": dict(moodle.faults.struck),
         "copies": [
-            {
-                "courseid": copy.courseid,
-                "source": copy.source.id,
-                "shortname": copy.request.shortname,
-                "step": copy.step,
-                "by_hand": copy.by_hand,
-                "stalled": copy.stalled,
-            }
+            {"shortname": copy.request.shortname, "step": copy.step, "stalled": copy.stalled}
             for copy in moodle.copies.all()
         ],
         "calls": {
@@ -222,16 +151,6 @@ def _status(moodle: Moodle) -> dict[str, Any]:
             "deleted": list(calls.deleted),
             "most_at_once": calls.most_at_once,
         },
-    }
-
-
-def _fault_as_json(fault: Fault) -> dict[str, Any]:
-    return {
-        "name": fault.name,
-        "probability": fault.probability,
-        "count": fault.count,
-        "function": fault.function,
-        **fault.parameters,
     }
 
 

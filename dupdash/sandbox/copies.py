@@ -1,7 +1,5 @@
 """Keeps all running copies, and what they share: the state, the gates, the counters and the writing of backups."""
 
-from __future__ import annotations
-
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator

@@ -1,7 +1,5 @@
 """Computes the report that the Moodle plugin makes on a complete copy."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from dupdash.sandbox.records import Course

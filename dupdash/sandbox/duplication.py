@@ -10,8 +10,6 @@
 Each copy runs in a thread, like a PHP process in Moodle: it continues after the client has disconnected.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from dataclasses import dataclass
@@ -31,7 +29,7 @@ from dupdash.sandbox.timing import (
     crowding,
     seconds_for,
 )
-from dupdash.sandbox.validation import context_id, temporary_names
+from dupdash.sandbox.validation import ENROLCONFIG, ROLE_ASSIGN, context_id, temporary_names
 
 if TYPE_CHECKING:
     from dupdash.sandbox.copies import Copies
@@ -63,8 +61,11 @@ NOTHING_WRONG = Mishaps()
 class Copy(threading.Thread):
     """A running copy, which works in a thread of its own."""
 
+    # Whether all backups of one source write the same file, so that two of them can collide.
+    file_is_shared = True
+
     def __init__(
-        self, copies: Copies, request: CopyRequest, source: Course, mishaps: Mishaps, by_hand: bool = False
+        self, copies: "Copies", request: CopyRequest, source: Course, mishaps: Mishaps, by_hand: bool = False
     ) -> None:
         super().__init__(name=f"copy of {source.shortname}", daemon=True)
         self.request = request
@@ -105,17 +106,20 @@ class Copy(threading.Thread):
             self._back_up()
             self._restore()
         except MoodleError as error:
-            error.left_a_course = self.courseid is not None
-            self.error = error
+            self._fail(error)
         except (Killed, Stopped):
             self.killed = True
         finally:
             self._copies.forget(self)
             self.ended.set()
 
+    def _fail(self, error: MoodleError) -> None:
+        error.left_a_course = self.courseid is not None
+        self.error = error
+
     def _back_up(self) -> None:
         self._enter(BACKUP)
-        writing = SHARES[BACKUP] * self._copies.collision_window
+        writing = SHARES[BACKUP] * self._copies.collision_window if self.file_is_shared else 0.0
         self._spend(BACKUP, SHARES[BACKUP] - writing)
         self._leave(BACKUP)
         if self._mishaps.collides:
@@ -226,9 +230,9 @@ class Copy(threading.Thread):
             return {"enrolment_methods": self.source.enrolment_methods}
         if not self.request.option("users"):
             return {"enrolment_methods": DEFAULT_ENROLMENT_METHODS}
-        with_methods = self.request.option("enrolments") and self.request.may_configure_enrolments
+        with_methods = self.request.option("enrolments") and ENROLCONFIG not in self.request.lacks
         methods = self.source.enrolment_methods if with_methods else ("manual",)
-        if not (self.request.option("role_assignments") and self.request.may_assign_roles):
+        if not (self.request.option("role_assignments") and ROLE_ASSIGN not in self.request.lacks):
             return {"without_role": self.source.enrolled, "enrolment_methods": methods}
         return {
             "teachers": self.source.teachers,

@@ -3,8 +3,6 @@
 Moodle sends all of them with HTTP status 200.
 """
 
-from __future__ import annotations
-
 
 class MoodleError(Exception):
     """An exception that Moodle's web service layer reports in its answer."""

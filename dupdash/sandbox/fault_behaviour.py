@@ -1,7 +1,5 @@
 """Applies the faults that were chosen for a call to its copy and to its answer."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any

@@ -44,8 +44,6 @@ stall                step=backup             the copy stops in that step until t
 for ``stall`` also ``backup``.
 """
 
-from __future__ import annotations
-
 import random
 import threading
 from collections import Counter
@@ -59,52 +57,50 @@ Parameter = float | str
 COPYING = ("core_course_duplicate_course", "core_course_async_duplicate_course")
 LISTS = ("core_course_get_categories", "core_course_search_courses", "core_enrol_get_users_courses")
 READING = (*LISTS, "core_webservice_get_site_info", "core_course_get_contents", "core_course_get_courses_by_field")
-# The functions that a fault can affect. A fault that is not listed here can affect every function.
-AFFECTED: dict[str, tuple[str, ...]] = {
-    "wrong_course": (
-        *COPYING,
-        "core_course_async_duplicate_course_get_status",
-        "core_course_get_contents",
-        "core_course_get_courses_by_field",
-    ),
-    "invalid_response": READING,
-    "odd_record": LISTS,
-    "storedfilenotcreated": COPYING,
-    "killed_in_backup": COPYING,
-    "killed_in_restore": COPYING,
-    "exception_in_restore": COPYING,
-    "disturbed": COPYING,
-    "persons_restore": COPYING,
-    "stall": COPYING,
-}
+ABOUT_ONE_COURSE = (
+    *COPYING,
+    "core_course_async_duplicate_course_get_status",
+    "core_course_get_contents",
+    "core_course_get_courses_by_field",
+)
 
-# The functions that these faults strike if none is named; the other faults strike the functions that copy.
-DEFAULTS: dict[str, tuple[str, ...]] = {"invalid_response": READING, "odd_record": LISTS}
 
-CATALOGUE: dict[str, dict[str, Parameter]] = {
-    "refuse": {"seconds": 2.0},
-    "reset_before": {},
-    "forbidden": {},
-    "site_down": {"answer": "unavailable"},
-    "reset_during": {"at": 0.3},
-    "gateway_timeout": {"at": 0.5},
-    "bad_gateway": {"at": 0.5},
-    "reset_after": {},
-    "empty": {},
-    "html": {},
-    "truncated": {},
-    "notice": {},
-    "invalid_response": {},
-    "odd_record": {},
-    "wrong_course": {},
-    "storedfilenotcreated": {},
-    "slow": {"factor": 10.0},
-    "killed_in_backup": {"answer": "bad_gateway"},
-    "killed_in_restore": {"step": "renamed", "answer": "bad_gateway"},
-    "exception_in_restore": {"step": "renamed", "errorcode": "cannotrestore"},
-    "disturbed": {},
-    "persons_restore": {},
-    "stall": {"step": "backup"},
+@dataclass(frozen=True)
+class Kind:
+    """What faults of one name have in common."""
+
+    # The fault's own parameters, with their defaults.
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    # The functions that the fault can affect; None for every function.
+    affects: tuple[str, ...] | None = None
+    # The functions that the fault strikes if none is named; None for every function.
+    strikes: tuple[str, ...] | None = COPYING
+
+
+CATALOGUE: dict[str, Kind] = {
+    "refuse": Kind({"seconds": 2.0}),
+    "reset_before": Kind(),
+    "forbidden": Kind(),
+    "site_down": Kind({"answer": "unavailable"}, strikes=None),
+    "reset_during": Kind({"at": 0.3}),
+    "gateway_timeout": Kind({"at": 0.5}),
+    "bad_gateway": Kind({"at": 0.5}),
+    "reset_after": Kind(),
+    "empty": Kind(),
+    "html": Kind(),
+    "truncated": Kind(),
+    "notice": Kind(),
+    "invalid_response": Kind(affects=READING, strikes=READING),
+    "odd_record": Kind(affects=LISTS, strikes=LISTS),
+    "wrong_course": Kind(affects=ABOUT_ONE_COURSE),
+    "storedfilenotcreated": Kind(affects=COPYING),
+    "slow": Kind({"factor": 10.0}),
+    "killed_in_backup": Kind({"answer": "bad_gateway"}, affects=COPYING),
+    "killed_in_restore": Kind({"step": "renamed", "answer": "bad_gateway"}, affects=COPYING),
+    "exception_in_restore": Kind({"step": "renamed", "errorcode": "cannotrestore"}, affects=COPYING),
+    "disturbed": Kind(affects=COPYING),
+    "persons_restore": Kind(affects=COPYING),
+    "stall": Kind({"step": "backup"}, affects=COPYING),
 }
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -130,9 +126,12 @@ class Fault:
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def concerns(self, function: str) -> bool:
+        kind = CATALOGUE[self.name]
         if self.function is None:
-            return self.name == "site_down" or function in DEFAULTS.get(self.name, COPYING)
-        return self.function == function or (self.function == "*" and can_affect(self.name, function))
+            return kind.strikes is None or function in kind.strikes
+        if self.function == "*":
+            return kind.affects is None or function in kind.affects
+        return self.function == function
 
     def number(self, name: str) -> float:
         return float(self.parameters[name])
@@ -141,15 +140,12 @@ class Fault:
         return str(self.parameters[name])
 
 
-def can_affect(name: str, function: str) -> bool:
-    return name not in AFFECTED or function in AFFECTED[name]
-
-
 def make_fault(name: str, **given: object) -> Fault:
     """Return a fault with checked parameters. Numbers may be given as text."""
     if name not in CATALOGUE:
         raise UnknownFault(f"no fault is called {name!r}; known faults: {', '.join(CATALOGUE)}")
-    own = CATALOGUE[name]
+    kind = CATALOGUE[name]
+    own = kind.parameters
     known = ("probability", "count", "function", *own)
     for parameter in given:
         if parameter not in known:
@@ -171,8 +167,8 @@ def make_fault(name: str, **given: object) -> Fault:
         fault = replace(fault, count=int(count))
     if given.get("function") is not None:
         function = str(given["function"])
-        if function != "*" and not can_affect(name, function):
-            raise UnknownFault(f"fault {name} cannot affect {function!r}; it affects {', '.join(AFFECTED[name])}")
+        if kind.affects is not None and function not in ("*", *kind.affects):
+            raise UnknownFault(f"fault {name} cannot affect {function!r}; it affects {', '.join(kind.affects)}")
         fault = replace(fault, function=function)
     return fault
 
@@ -238,13 +234,11 @@ class Faults:
         with self._lock:
             self._set[fault.name] = fault
 
-    def clear(self, *names: str) -> None:
-        """Clear these faults, or all of them if none is named. This also ends ``refuse``."""
+    def clear(self) -> None:
+        """Clear all faults. This also ends ``refuse``."""
         with self._lock:
-            for name in names or tuple(self._set):
-                self._set.pop(name, None)
-        if not names or "refuse" in names:
-            self.on_refuse(0)
+            self._set.clear()
+        self.on_refuse(0)
 
     def all(self) -> list[Fault]:
         with self._lock:

@@ -3,8 +3,6 @@
 It does not use ``http.server``, because the faults need direct access to the socket, for example to reset a connection.
 """
 
-from __future__ import annotations
-
 import socket
 import struct
 from dataclasses import dataclass
@@ -21,7 +19,6 @@ class Request:
     method: str
     path: str
     query: str
-    headers: dict[str, str]
     body: bytes
     keep_alive: bool
 
@@ -71,7 +68,7 @@ def read_request(stream: BinaryIO) -> Request | None:
     connection = headers.get("connection", "").lower()
     keep_alive = connection != "close" if version == "HTTP/1.1" else connection == "keep-alive"
     path, _, query = target.partition("?")
-    return Request(method, path, query, headers, body, keep_alive)
+    return Request(method, path, query, body, keep_alive)
 
 
 def _read_headers(stream: BinaryIO) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """The HTTP server of the sandbox: a thread for each connection, and a listener that can refuse connections."""
 
-from __future__ import annotations
-
 import contextlib
 import socket
 import threading

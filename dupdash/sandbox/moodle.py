@@ -1,7 +1,5 @@
 """Holds the state of the sandbox site: tables, running copies, switches and faults."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass, field
 from typing import Literal
@@ -57,13 +55,3 @@ class Moodle:
 
     def now(self) -> int:
         return int(time.time())
-
-    def reset(self) -> None:
-        """Reset courses, counts, faults and switches to their state at a fresh start. The speed is kept."""
-        self.faults.clear()
-        self.faults.struck.clear()
-        self.copies.gates.release()
-        self.copies.calls.clear()
-        self.duplications.clear()
-        self.switches = Switches()
-        self.state.reset()

@@ -1,7 +1,5 @@
 """Renders the two HTML pages of the sandbox: the list of courses, and one course. Links to courses open them."""
 
-from __future__ import annotations
-
 from html import escape
 
 from dupdash.sandbox.http_messages import Request, Response

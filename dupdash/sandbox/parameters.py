@@ -4,8 +4,6 @@ Moodle refuses a value that its own cleaning would change: a tag in a ``PARAM_TE
 undeclared key. The error is always ``invalidparameter``.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -96,7 +94,7 @@ class Value:
 class Single:
     """The description of an object with fixed keys (``external_single_structure``)."""
 
-    keys: Mapping[str, Value | Single | Multiple]
+    keys: "Mapping[str, Description]"
     default: Any = REQUIRED
 
 
@@ -104,7 +102,7 @@ class Single:
 class Multiple:
     """The description of a list (``external_multiple_structure``)."""
 
-    content: Value | Single | Multiple
+    content: "Description"
     default: Any = REQUIRED
 
 

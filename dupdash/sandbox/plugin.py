@@ -4,8 +4,6 @@ Each duplication has a row and a task in Moodle's queue. A simulated cron runs t
 task finds the rows of processes that were killed, and removes their copies.
 """
 
-from __future__ import annotations
-
 import secrets
 import threading
 import time
@@ -27,7 +25,7 @@ from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.copy_report import report_on
 from dupdash.sandbox.duplication import Mishaps
 from dupdash.sandbox.errors import invalid_parameter
-from dupdash.sandbox.plugin_copy import PluginCopy
+from dupdash.sandbox.plugin_copy import Cancelled, PluginCopy
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.timing import Pace, Stopped
 
@@ -49,7 +47,6 @@ class Row:
     source: Course
     mishaps: Mishaps
     params: dict[str, Any]
-    key: str
     state: str = "queued"
     phase: int = PHASE_BACKUP
     progress: float = 0.0
@@ -110,7 +107,7 @@ class PluginDuplications:
     # What the services do
 
     def start(self, userid: int, params: dict[str, Any], request: CopyRequest, source: Course, mishaps: Mishaps) -> str:
-        row = Row(secrets.token_hex(16), userid, request, source, mishaps, params, params["idempotencykey"])
+        row = Row(secrets.token_hex(16), userid, request, source, mishaps, params)
         with self._changed:
             self._rows[row.id] = row
             self._queue.append(row.id)
@@ -121,7 +118,8 @@ class PluginDuplications:
         """Return the id that an earlier call with this idempotency key got. Its request must have been the same."""
         key = params["idempotencykey"]
         with self._changed:
-            row = next((row for row in self._rows.values() if key and (row.userid, row.key) == (userid, key)), None)
+            mine = (row for row in self._rows.values() if row.userid == userid)
+            row = next((row for row in mine if key and row.params["idempotencykey"] == key), None)
         if row is not None and row.params != params:
             raise invalid_parameter()
         return row.id if row is not None else None
@@ -133,10 +131,6 @@ class PluginDuplications:
             if row is not None and row.state == "running" and row.copy is not None:
                 self._note_progress(row, overall_progress(row.copy))
             return row
-
-    def progress(self, duplicateid: str) -> Progress | None:
-        row = self.row(duplicateid)
-        return Progress(row.phase, row.status, row.progress) if row is not None else None
 
     def unfinished(self) -> list[Row]:
         with self._changed:
@@ -156,23 +150,10 @@ class PluginDuplications:
             elif row.copy is not None:
                 row.copy.stop_it.set()
 
-    def lose_tasks(self) -> None:
-        """Delete the waiting tasks, as an administrator could. The clean-up task then ends their rows."""
-        with self._changed:
-            for duplicateid in list(self._queue):
-                self._end(self._rows[duplicateid], "failed", "taskgone", "The task of the duplication is gone.")
-
     def other_than(self, duplicateid: str) -> str:
         """Return the id of another duplication, or an unknown id if there is no other."""
         with self._changed:
             return next((other for other in self._rows if other != duplicateid), secrets.token_hex(16))
-
-    def clear(self) -> None:
-        with self._changed:
-            self._rows.clear()
-            self._queue.clear()
-            self.cron_runs = True
-            self.tasks_of_others = 0
 
     # The task
 
@@ -214,10 +195,9 @@ class PluginDuplications:
             self._reap(row, copy)
             return
         with self._changed:
-            if copy.cancelled:
-                self._end(row, "cancelled", "cancelled", "The duplication was cancelled.")
-            elif copy.error is not None:
-                self._end(row, "failed", copy.error.errorcode or "Error", copy.error.message)
+            if copy.error is not None:
+                state = "cancelled" if isinstance(copy.error, Cancelled) else "failed"
+                self._end(row, state, copy.error.errorcode or "Error", copy.error.message)
             else:
                 row.courseid, row.phase, row.progress = copy.courseid, PHASE_RESTORE, 1.0
                 row.report = report_on(row.source, self._copies.state.course(copy.courseid or 0))

@@ -3,60 +3,40 @@
 The copy is hidden and has its final names until it is complete. A failed or cancelled copy is removed.
 """
 
-from __future__ import annotations
-
 import threading
 from typing import Any
 
 from dupdash.sandbox.copies import Copies
-from dupdash.sandbox.duplication import Copy, Killed, Mishaps
-from dupdash.sandbox.errors import MoodleError, stored_file_not_created
+from dupdash.sandbox.duplication import Copy, Mishaps
+from dupdash.sandbox.errors import MoodleError
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.timing import BACKUP, SHARES, Stopped
-from dupdash.sandbox.validation import context_id
 
 
-class Cancelled(Exception):
+class Cancelled(MoodleError):
     """The copy was cancelled. It notices this when it next reports its progress."""
+
+    def __init__(self) -> None:
+        super().__init__(r"core\exception\moodle_exception", "cancelled", "The duplication was cancelled.")
 
 
 class PluginCopy(Copy):
     """A copy that has its final names from the start, is hidden until it is complete, and is removed if it fails."""
 
-    cancelled = False
+    # The file of each backup has a unique name.
+    file_is_shared = False
 
     def __init__(self, copies: Copies, request: CopyRequest, source: Course, mishaps: Mishaps) -> None:
         super().__init__(copies, request, source, mishaps)
         self.stop_it = threading.Event()
 
-    def run(self) -> None:
-        try:
-            self._back_up()
-            self._restore()
-        except MoodleError as error:
-            self.remove()
-            self.error = error
-        except Cancelled:
-            self.remove()
-            self.cancelled = True
-        except (Killed, Stopped):
-            self.killed = True
-        finally:
-            self._copies.forget(self)
-            self.ended.set()
+    def _fail(self, error: MoodleError) -> None:
+        self.remove()
+        super()._fail(error)
 
     def remove(self) -> None:
         if self.courseid is not None:
             self._state.delete(self.courseid)
             self.courseid = None
-
-    def _back_up(self) -> None:
-        """Make the backup. Its file has a unique name, so two backups of one source never collide."""
-        self._enter(BACKUP)
-        self._spend(BACKUP, SHARES[BACKUP])
-        self._leave(BACKUP)
-        if self._mishaps.collides:
-            raise stored_file_not_created(context_id(self.source.id))
 
     def _add(self, columns: dict[str, Any]) -> Course:
         return self._state.add(**columns)

@@ -1,7 +1,5 @@
 """Implements Moodle's REST protocol: parses flattened parameters, and renders answers as JSON or XML."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """Defines the records of the sandbox site: courses, categories, people and so on. A change replaces a record."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 # The enabled enrolment methods of a new course on a stock site. It also has guest access and self-enrolment, disabled.
@@ -130,10 +128,8 @@ class CopyRequest:
     startdate: int | None = None
     enddate: int | None = None
     idnumber: str = ""
-    # Whether the account that makes the copy may configure enrolment methods.
-    may_configure_enrolments: bool = True
-    # Whether the account may assign roles.
-    may_assign_roles: bool = True
+    # The capabilities that the account that makes the copy lacks.
+    lacks: frozenset[str] = frozenset()
 
     def option(self, name: str) -> int:
         return self.options.get(name, 1)

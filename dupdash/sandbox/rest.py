@@ -1,7 +1,5 @@
 """Answers ``webservice/rest/server.php`` and ``login/token.php``: authenticates, calls the function, applies faults."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from dupdash.sandbox import fault_behaviour

@@ -3,8 +3,6 @@
 A fifth term is empty. The same seed always creates the same university.
 """
 
-from __future__ import annotations
-
 import calendar
 import datetime
 import random

@@ -1,7 +1,5 @@
 """Lists the departments, subjects and names from which ``seed.py`` creates the sandbox's university."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

@@ -8,10 +8,8 @@ It uses the protocol of Moodle 4.5.6 as captured in ``tests/wire``. It imports n
 and the sandbox cannot share a mistake.
 """
 
-from __future__ import annotations
-
-from collections import Counter
 from contextlib import AbstractContextManager
+from typing import Self
 
 from dupdash.sandbox.accounts import ADMIN_TOKEN
 from dupdash.sandbox.asynchronous import Duplications
@@ -24,7 +22,7 @@ from dupdash.sandbox.http_server import Listener
 from dupdash.sandbox.moodle import Moodle, Offers
 from dupdash.sandbox.pages import serve_page
 from dupdash.sandbox.plugin import PluginDuplications
-from dupdash.sandbox.records import Course, University
+from dupdash.sandbox.records import Course
 from dupdash.sandbox.rest import serve_function, serve_token
 from dupdash.sandbox.seed import university
 from dupdash.sandbox.state import State
@@ -53,8 +51,7 @@ class Sandbox:
         for never, 1 for always.
         """
         self.token = ADMIN_TOKEN
-        self.university: University = university(seed)
-        self.state = State(self.university)
+        self.state = State(university(seed))
         self.faults = Faults(seed)
         self._pace = Pace(speed)
         self.copies = Copies(self.state, self._pace, collision_window, seed)
@@ -68,7 +65,7 @@ class Sandbox:
 
     # Start and stop
 
-    def start(self) -> Sandbox:
+    def start(self) -> Self:
         self._listener = Listener(self._host, self._port, self._handle)
         self.faults.on_refuse = self._listener.shut_for
         self.moodle.url = self.url
@@ -81,7 +78,7 @@ class Sandbox:
         for copy in self.copies.all():
             copy.ended.wait(5)
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
@@ -95,19 +92,6 @@ class Sandbox:
         return f"http://{f'[{host}]' if ':' in host and '[' not in host else host}:{self._listener.port}"
 
     # Inspection and waiting
-
-    @property
-    def speed(self) -> float:
-        return self._pace.speed
-
-    @speed.setter
-    def speed(self, speed: float) -> None:
-        self._pace.speed = speed
-
-    @property
-    def asked(self) -> Counter[str]:
-        """How often a copy was requested, by case-folded short name. ``calls`` contains more counts."""
-        return self.calls.asked
 
     def course(self, shortname: str) -> Course:
         """Return the course with this short name. There must be exactly one."""

@@ -3,8 +3,6 @@
 Records are frozen. A change replaces a record, so that threads can use a record without a lock.
 """
 
-from __future__ import annotations
-
 import threading
 import unicodedata
 from collections import defaultdict
@@ -27,10 +25,6 @@ def collated(name: str) -> str:
 class State:
     def __init__(self, university: University) -> None:
         self.lock = threading.RLock()
-        self._load(university)
-
-    def _load(self, university: University) -> None:
-        self.university = university
         self.sitename = university.sitename
         self.categories: dict[int, Category] = {category.id: category for category in university.categories}
         self.users: dict[int, User] = {user.id: user for user in university.users}
@@ -44,11 +38,6 @@ class State:
         self.next_section_id = university.next_section_id
         for course in university.courses:
             self.put(course)
-
-    def reset(self) -> None:
-        """Restore the courses of a fresh start."""
-        with self.lock:
-            self._load(self.university)
 
     # Reading
 

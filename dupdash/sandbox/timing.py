@@ -5,8 +5,6 @@ The shares of the steps are those of ``trace_sync_duplicate.json``. Copies slow 
 23.8 copies a minute at a concurrency of 1, 2, 4 and 8.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import threading
@@ -45,18 +43,10 @@ class Pace:
     """Waits for durations, divided by the speed of the sandbox. A wait raises Stopped when the sandbox stops."""
 
     def __init__(self, speed: float) -> None:
-        self.speed = speed
-        self.stopping = threading.Event()
-
-    @property
-    def speed(self) -> float:
-        return self._speed
-
-    @speed.setter
-    def speed(self, speed: float) -> None:
         if not (speed > 0 and math.isfinite(speed)):
             raise ValueError("speed must be a number above 0")
-        self._speed = speed
+        self.speed = speed
+        self.stopping = threading.Event()
 
     def wait(self, seconds: float) -> None:
         if self.stopping.wait(seconds / self.speed):
@@ -74,10 +64,6 @@ class Gates:
         self._changed = threading.Condition()
         self._held: set[str] = set()
         self._stopping = stopping
-
-    @property
-    def held(self) -> list[str]:
-        return sorted(self._held)
 
     def hold(self, *steps: str) -> None:
         unknown = set(steps) - set(HOLDABLE)

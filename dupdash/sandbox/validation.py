@@ -1,7 +1,5 @@
 """Checks a request for a copy as Moodle does, and computes the temporary names that restore gives to the copy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from dupdash.sandbox.errors import (
@@ -38,8 +36,6 @@ ENROLCONFIG = "moodle/course:enrolconfig"
 ROLE_ASSIGN = "moodle/role:assign"
 ROLLDATES = "moodle/restore:rolldates"
 PEOPLE_CAPABILITIES = {BACKUP_USERINFO: "Backup user data", "moodle/restore:userinfo": "Restore user data"}
-# The capabilities that the service account's role can be made to lack. It has all others.
-CAPABILITIES = frozenset({CONFIGURE, ENROLCONFIG, ROLE_ASSIGN, ROLLDATES, *PEOPLE_CAPABILITIES})
 
 
 def context_id(courseid: int) -> int:

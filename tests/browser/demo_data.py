@@ -93,7 +93,7 @@ class _Writer:
         self._campus = campus
         self._now = now
         self._chance = random.Random(5)
-        self._categories = {category.id: category for category in sandbox.university.categories}
+        self._categories = sandbox.state.categories
         self._sources = [c for c in sandbox.state.courses() if c.id != 1 and c.shortname.endswith(("2026S1", "2026S2"))]
         self._taken: set[str] = set()
         self._jobs: list[DuplicationJob] = []

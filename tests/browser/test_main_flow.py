@@ -90,7 +90,7 @@ def test_form_leads_to_the_finished_copy(
     job = DuplicationJob.objects.get()
     assert job.state == State.SUCCEEDED
     assert sandbox.course("BIO101-2027S1").id == job.course_id
-    assert sandbox.asked["bio101-2027s1"] == 1
+    assert sandbox.calls.asked["bio101-2027s1"] == 1
     assert troubles == []
 
 

@@ -134,7 +134,7 @@ def test_faculty_request_and_get_a_copy(
         expect(page.get_by_role("link", name=FULLNAME)).to_be_visible()
     job = DuplicationJob.objects.get(shortname="BIO101-SUMMER")
     assert (job.state, job.requester) == (State.SUCCEEDED, requester)
-    assert sandbox.asked["bio101-summer"] == 1
+    assert sandbox.calls.asked["bio101-summer"] == 1
 
 
 @WINDOWS

@@ -40,7 +40,7 @@ def test_simultaneous_copies_of_one_source_can_collide(
     shortnames = [site.a_shortname(), site.a_shortname()]
     # The file is written during the whole backup, so that a collision is certain.
     monkeypatch.setattr(sandbox.copies, "collision_window", 1)
-    monkeypatch.setattr(sandbox, "speed", 5)
+    monkeypatch.setattr(sandbox.moodle.pace, "speed", 5)
     answers = at_once(site, sandbox, shortnames)
     (refused,) = [answer for answer in answers if "id" not in answer]
     captured = capture("duplicate_same_source_collision")["body"]

@@ -21,7 +21,6 @@ from dupdash.duplication import jobs, moodle_health, tasks
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, TrackedCourse
 from dupdash.duplication.engine import checking
 from dupdash.duplication.engine.follow import follow_due_jobs
-from dupdash.duplication.engine.run import ConfirmationThread, LateAnswerThread
 from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, prepare
@@ -272,7 +271,7 @@ def run_dispatched() -> None:
 def await_threads() -> None:
     """Wait until the threads have confirmed copies and recorded late answers."""
     for thread in threading.enumerate():
-        if isinstance(thread, ConfirmationThread | LateAnswerThread):
+        if thread.name.startswith(("confirmation-", "late-answer-")):
             thread.join(PATIENCE)
             assert not thread.is_alive(), "still waiting for an answer"
 

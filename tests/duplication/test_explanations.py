@@ -10,17 +10,17 @@ from dupdash.moodle.errors import ERRORCODES, NothingStarted
 
 @pytest.mark.parametrize("code", ERRORCODES)
 def test_every_error_code_of_the_table_is_explained(code: str) -> None:
-    assert EXPLANATIONS[code].nothing_started is issubclass(ERRORCODES[code], NothingStarted)
+    assert EXPLANATIONS[code].may_have_started is not issubclass(ERRORCODES[code], NothingStarted)
 
 
 @pytest.mark.parametrize("code", EXPLANATIONS)
 def test_text_says_nothing_was_started_only_if_this_is_certain(code: str) -> None:
     explanation = EXPLANATIONS[code]
-    assert explanation.means.startswith("Nothing was") is explanation.nothing_started
+    assert explanation.means.startswith("Nothing was") is not explanation.may_have_started
 
 
 def test_text_for_a_job_with_a_course_does_not_deny_a_start() -> None:
     job = DuplicationJob(state=State.FAILED, failure_code="nopermissions")
-    assert explain_failure(job).nothing_started
+    assert not explain_failure(job).may_have_started
     job.course_id, job.proof = 9, "seen"
     assert explain_failure(job).means == UNKNOWN.means

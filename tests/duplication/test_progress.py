@@ -14,15 +14,13 @@ from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import (
     CONTENT_VISIBLE,
     ESTIMATE_ENDS,
-    EXECUTING,
-    RESTORE_PHASE,
     UNSEEN_RESTORE,
     overall_of_report,
     progress,
 )
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job
-from dupdash.moodle.records import AsyncStatus
+from dupdash.moodle.records import EXECUTING, RESTORE_PHASE, AsyncStatus
 from tests.duplication.support import (
     Clock,
     Moodle,

@@ -111,7 +111,7 @@ def test_id_that_the_site_forgot_is_checked_in_moodle(site: ProposedSite, clock:
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
         site.wait_for_step("renamed")
-        site.moodle.duplications.clear()
+        site.moodle.duplications.clear()  # type: ignore[union-attr]
         check_next(job, clock)
         assert job.state == State.CHECKING
     ended(job, clock)
@@ -121,7 +121,7 @@ def test_id_that_the_site_forgot_is_checked_in_moodle(site: ProposedSite, clock:
 def test_site_that_does_not_answer_is_asked_again(
     site: ProposedSite, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
+    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0, 0.0))
     with site.held_at("renamed"):
         job = run_worker(submit(shortname="N-1"))
         site.faults.add(make_fault("bad_gateway", function=STATUS))
@@ -157,7 +157,7 @@ def test_temporary_refusal_of_another_dupdash_is_retried(site: ProposedSite, clo
 
 
 def test_outage_before_sending_starts_nothing(site: ProposedSite, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
+    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0, 0.0))
     # All functions except the first call of the engine.
     break_it = make_fault("site_down", function="*")
     site.when(SITE_INFO, lambda: site.faults.add(break_it))
@@ -229,7 +229,7 @@ def test_job_keeps_its_progress_when_the_site_goes_backward(site: ProposedSite) 
 
 
 def test_progress_of_a_followed_copy_never_goes_backward(site: ProposedSite) -> None:
-    site.speed = 5
+    site.moodle.pace.speed = 5
     job = run_worker(submit("BIO101-2026S1", "N-1"))
     shown: list[tuple[int, float]] = []
 

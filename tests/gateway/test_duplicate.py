@@ -347,7 +347,7 @@ def test_simultaneous_calls_with_one_key_make_one_job(administrator: User) -> No
 
 def test_call_that_loses_a_race_gets_the_id_of_the_winner(program: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     """A call gets the id of an existing job if another call with the same key creates the job at the same time."""
-    real, ids = idempotency.submitted_before, []
+    real, ids = idempotency.job_with_key, []
 
     def late(*arguments: Any, **more: Any) -> Any:
         if not ids:
@@ -356,7 +356,7 @@ def test_call_that_loses_a_race_gets_the_id_of_the_winner(program: Caller, monke
             return None
         return real(*arguments, **more)
 
-    monkeypatch.setattr(idempotency, "submitted_before", late)
+    monkeypatch.setattr(idempotency, "job_with_key", late)
     assert program.copy(idempotencykey="k")["duplicateid"] == ids[0]
 
 
@@ -367,7 +367,7 @@ def test_call_that_loses_a_race_gets_the_id_of_the_winner(program: Caller, monke
 def test_unreachable_moodle_is_an_error_and_the_call_can_be_repeated(
     program: Caller, moodle: Moodle, trouble: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
+    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0, 0.0))
     moodle.faults.add(make_fault(trouble, function="*"))
     answer = program.copy(idempotencykey="k")
     assert error(answer) == "moodleunreachable"

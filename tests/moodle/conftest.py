@@ -22,7 +22,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0,))
+    monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0, 0.0))
 
 
 @pytest.fixture

@@ -129,7 +129,7 @@ def test_revoked_token_is_invalid(moodle: Caller) -> None:
 
 
 def test_withdrawn_function_is_neither_listed_nor_served(moodle: Caller) -> None:
-    moodle.control(withdrawn=["core_course_get_contents"])
+    moodle.sandbox.moodle.switches.withdrawn = frozenset({"core_course_get_contents"})
     assert "core_course_get_contents" not in [one["name"] for one in moodle.call(SITE_INFO)["functions"]]
     assert moodle.call("core_course_get_contents", courseid=7)["errorcode"] == "accessexception"
 

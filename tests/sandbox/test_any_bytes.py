@@ -36,7 +36,7 @@ def a_moodle() -> Moodle:
 
 
 def answered(query: str, body: bytes) -> Response:
-    outcome = serve_function(a_moodle(), Request("POST", "/", query, {}, body, True))
+    outcome = serve_function(a_moodle(), Request("POST", "/", query, body, True))
     assert isinstance(outcome, Response)
     assert outcome.status == 200
     return outcome

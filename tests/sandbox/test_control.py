@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import requests
 
+from dupdash.sandbox.faults import Fault
+
 from .support import SITE_INFO, SOURCE, Caller, await_until
 
 
@@ -23,20 +25,19 @@ def listed(moodle: Caller, shortname: str) -> dict[str, Any]:
 
 def test_status_is_reported(moodle: Caller) -> None:
     told = get(moodle)
-    assert told["speed"] == 1000
-    assert (told["webservices"], told["maintenance"], told["tokens_revoked"]) == (True, False, False)
-    assert (told["faults"], told["copies"], told["held"], told["withdrawn"]) == ([], [], [], [])
+    assert (told["faults"], told["struck"], told["copies"]) == ([], {}, [])
     counters = ("asked", "started", "created", "refused", "disturbed", "watched")
     assert told["calls"] == {counter: {} for counter in counters} | {"deleted": [], "most_at_once": 0}
 
 
 def test_faults_are_set_and_cleared(moodle: Caller) -> None:
     told = moodle.control(fault=["html=count:2", {"name": "slow", "factor": 3, "probability": 0.5}])
-    assert told["faults"] == [
-        {"name": "html", "probability": 1.0, "count": 2, "function": None},
-        {"name": "slow", "probability": 0.5, "count": None, "function": None, "factor": 3.0},
+    assert told["faults"] == ["html", "slow"]
+    assert moodle.sandbox.faults.all() == [
+        Fault("html", count=2),
+        Fault("slow", probability=0.5, parameters={"factor": 3.0}),
     ]
-    assert [fault["name"] for fault in moodle.control(clear="html")["faults"]] == ["slow"]
+    assert moodle.control(clear=False)["faults"] == ["html", "slow"]
     assert moodle.control(clear=True)["faults"] == []
 
 
@@ -48,12 +49,7 @@ def test_fault_that_was_set_strikes_the_next_call(moodle: Caller) -> None:
 
 def test_clear_is_applied_before_fault(moodle: Caller) -> None:
     moodle.control(fault="html")
-    assert [fault["name"] for fault in moodle.control(fault="slow", clear=True)["faults"]] == ["slow"]
-
-
-def test_speed_is_set(moodle: Caller) -> None:
-    assert moodle.control(speed=2)["speed"] == 2
-    assert moodle.sandbox.speed == 2
+    assert moodle.control(fault="slow", clear=True)["faults"] == ["slow"]
 
 
 def test_copies_are_held_released_and_listed(moodle: Caller) -> None:
@@ -62,15 +58,8 @@ def test_copies_are_held_released_and_listed(moodle: Caller) -> None:
     moodle.sandbox.wait_for_step("hidden", "NEW-1")
     (copy,) = get(moodle)["copies"]
     (made,) = moodle.made()
-    assert copy == {
-        "courseid": made.id,
-        "source": moodle.source.id,
-        "shortname": "NEW-1",
-        "step": "hidden",
-        "by_hand": False,
-        "stalled": False,
-    }
-    assert moodle.control(release=True)["held"] == []
+    assert copy == {"shortname": "NEW-1", "step": "hidden", "stalled": False}
+    moodle.control(release=True)
     assert copying.result()["id"] == made.id
 
 
@@ -153,32 +142,20 @@ def test_stalled_copy_differs_from_a_held_copy(moodle: Caller) -> None:
     assert sorted(copying.exception(20) is None for copying in (stalling, held)) == [False, True]
 
 
-def test_reset_restores_a_fresh_start(moodle: Caller) -> None:
-    seeded = get(moodle, "/courses")
-    moodle.duplicate("NEW-1")
-    moodle.call("core_course_delete_courses", courseids=[moodle.source.id])
-    moodle.control(fault="html", maintenance=True, hold=["backup"])
-    told = moodle.control(reset=True)
-    assert (told["faults"], told["maintenance"], told["held"]) == ([], False, [])
-    assert (told["calls"]["asked"], told["calls"]["deleted"]) == ({}, [])
-    assert get(moodle, "/courses") == seeded
-
-
 @pytest.mark.parametrize(
     ("body", "told"),
     [
         ("{", "Expecting"),
         ("[]", "must be a JSON object"),
-        ('{"explode": true}', "unknown: explode; known: reset, clear, fault"),
+        ('{"explode": true}', "unknown: explode; known: clear, fault, maintenance"),
         ('{"fault": "meteorite"}', "no fault is called 'meteorite'"),
         ('{"fault": 3}', "fault must be text"),
         ('{"fault": {"name": "stall", "function": "core_course_get_contents"}}', "stall cannot affect"),
         ('{"fault": {"name": "html", "probability": "often"}}', "probability must be a number"),
-        ('{"speed": 0}', "speed must be a number above 0"),
-        ('{"speed": "fast"}', "speed must be a number above 0"),
+        ('{"clear": "html"}', "clear must be true or false"),
         ('{"maintenance": 1}', "maintenance must be true or false"),
         ('{"hold": ["lunch"]}', "no such step: lunch"),
-        ('{"withdrawn": 3}', "withdrawn must be a list"),
+        ('{"hold": 3}', "hold must be a list"),
     ],
 )
 def test_invalid_command_is_explained(moodle: Caller, body: str, told: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 import requests
 from requests.exceptions import ChunkedEncodingError, ConnectionError, ReadTimeout
 
-from dupdash.sandbox.faults import AFFECTED, CATALOGUE, COPYING, UnknownFault, make_fault, parse_fault
+from dupdash.sandbox.faults import CATALOGUE, COPYING, UnknownFault, make_fault, parse_fault
 from dupdash.sandbox.records import Course
 
 from .conftest import Serve
@@ -52,7 +52,7 @@ def test_refuse_ends_when_it_is_cleared(moodle: Caller) -> None:
     moodle.sandbox.faults.set("refuse", seconds=3600)
     with pytest.raises(ConnectionError, match="refused"):
         moodle.call(SITE_INFO)
-    moodle.sandbox.faults.clear("refuse")
+    moodle.sandbox.faults.clear()
     assert "functions" in moodle.call(SITE_INFO)
 
 
@@ -78,7 +78,7 @@ def test_reset_before_starts_nothing(moodle: Caller) -> None:
     moodle.sandbox.faults.set("reset_before", count=1)
     with pytest.raises(RESET):
         moodle.duplicate(NEW)
-    assert moodle.sandbox.asked == {}
+    assert moodle.sandbox.calls.asked == {}
     assert moodle.duplicate(NEW)["shortname"] == NEW
 
 
@@ -86,7 +86,7 @@ def test_forbidden_starts_nothing(moodle: Caller) -> None:
     moodle.sandbox.faults.set("forbidden")
     response = moodle.ask_to_duplicate(NEW)
     assert (response.status_code, response.content) == (403, b"")
-    assert moodle.sandbox.asked == {}
+    assert moodle.sandbox.calls.asked == {}
 
 
 @pytest.mark.parametrize("name", ["reset_during", "reset_after"])
@@ -165,7 +165,7 @@ def test_wrong_course_does_not_strike_a_read_without_a_course(moodle: Caller) ->
     assert moodle.sandbox.faults.struck == {}
 
 
-@pytest.mark.parametrize("name", [name for name, functions in AFFECTED.items() if functions == COPYING])
+@pytest.mark.parametrize("name", [name for name, kind in CATALOGUE.items() if kind.affects == COPYING])
 def test_fault_for_copies_does_not_strike_reads(moodle: Caller, name: str) -> None:
     moodle.sandbox.faults.set(name, function="*")
     moodle.by_shortname(SOURCE)
@@ -262,7 +262,7 @@ def test_restore_by_hand_stays_beside_the_copy(moodle: Caller) -> None:
     assert person.complete
     assert (person.visible, person.categoryid) == (1, moodle.source.categoryid)
     assert len(person.modules) == len(moodle.source.modules)
-    assert moodle.sandbox.asked == {NEW.casefold(): 1}
+    assert moodle.sandbox.calls.asked == {NEW.casefold(): 1}
 
 
 def test_stalled_copy_stays_until_the_sandbox_stops(moodle: Caller) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from dupdash.sandbox.plugin import PluginDuplications
+
 from .conftest import Serve
 from .support import NEW, SITE_INFO, START, STATUS, Caller, await_until, start, start_params, status
 
@@ -16,6 +18,12 @@ SOURCE = "BIO101-2026S1"
 @pytest.fixture
 def site(serve: Serve) -> Caller:
     return serve(plugin=True)
+
+
+def queue(site: Caller) -> PluginDuplications:
+    duplications = site.sandbox.moodle.duplications
+    assert isinstance(duplications, PluginDuplications)
+    return duplications
 
 
 def ended(moodle: Caller, duplicateid: str) -> dict[str, Any]:
@@ -95,13 +103,14 @@ def test_same_key_answers_with_the_same_id_and_other_arguments_are_refused(site:
 
 
 def test_stopped_cron_keeps_copies_waiting_and_is_reported(site: Caller) -> None:
-    site.control(cron=False, tasks_of_others=3)
+    queue(site).cron_runs = False
+    queue(site).tasks_of_others = 3
     first, second = start(site), start(site, shortname="NEW-2")
     answer = site.call(STATUSES, duplicateids=[second, "unknown", first])
     assert [(one["status"], one["ahead"]) for one in answer["statuses"]] == [(700, 4), (700, 3)]
     assert answer["cron"]["lastrun"] <= answer["cron"]["now"]
     assert [(warning["itemid"], warning["warningcode"]) for warning in answer["warnings"]] == [(1, "invalidrecord")]
-    site.control(cron=True)
+    queue(site).cron_runs = True
     assert {ended(site, one)["state"] for one in (first, second)} == {"succeeded"}
 
 
@@ -120,15 +129,8 @@ def test_killed_process_is_noticed_by_cron_and_leaves_nothing(site: Caller, faul
     assert site.made() == []
 
 
-def test_lost_task_ends_its_row(site: Caller) -> None:
-    site.control(cron=False)
-    duplicateid = start(site)
-    site.sandbox.moodle.duplications.lose_tasks()  # type: ignore[union-attr]
-    assert ended(site, duplicateid)["failurecode"] == "taskgone"
-
-
 def test_waiting_copy_is_cancelled_at_once(site: Caller) -> None:
-    site.control(cron=False)
+    queue(site).cron_runs = False
     duplicateid = start(site)
     for _ in range(2):
         assert site.call(CANCEL, duplicateid=duplicateid) == {"duplicateid": duplicateid, "state": "cancelled"}
@@ -156,7 +158,7 @@ def test_report_names_old_and_new_ids_and_what_is_missing(site: Caller) -> None:
 
 
 def test_report_names_roles_that_were_lost(site: Caller) -> None:
-    site.control(missing_capabilities=["moodle/role:assign"])
+    site.sandbox.moodle.switches.missing_capabilities = frozenset({"moodle/role:assign"})
     report = ended(site, start(site, options=[{"users": 1}, {"role_assignments": 1}]))["report"]
     source = site.sandbox.course(SOURCE)
     lost = {one["name"]: (one["source"], one["copy"]) for one in report["missing"] if one["kind"] == "roles"}

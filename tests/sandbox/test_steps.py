@@ -99,14 +99,14 @@ def test_people_are_copied_with_roles_on_request(moodle: Caller) -> None:
 
 
 def test_enrolment_methods_need_the_capability_to_configure_them(moodle: Caller) -> None:
-    moodle.control(missing_capabilities=["moodle/course:enrolconfig"])
+    moodle.sandbox.moodle.switches.missing_capabilities = frozenset({"moodle/course:enrolconfig"})
     copy = copied(moodle, users=1, role_assignments=1)
     assert copy.students == moodle.source.students
     assert copy.enrolment_methods == ("manual",)
 
 
 def test_roles_need_the_capability_to_assign_them(moodle: Caller) -> None:
-    moodle.control(missing_capabilities=["moodle/role:assign"])
+    moodle.sandbox.moodle.switches.missing_capabilities = frozenset({"moodle/role:assign"})
     copy = copied(moodle, users=1, role_assignments=1)
     assert (copy.teachers, copy.students) == ((), ())
     assert set(copy.without_role) == set(moodle.source.enrolled)
@@ -131,17 +131,17 @@ def test_invalid_option_value_is_refused_first(moodle: Caller) -> None:
 
 @pytest.mark.parametrize("capability", ["moodle/backup:configure", "moodle/backup:userinfo"])
 def test_no_option_may_be_set_without_the_capability(moodle: Caller, capability: str) -> None:
-    moodle.control(missing_capabilities=[capability])
+    moodle.sandbox.moodle.switches.missing_capabilities = frozenset({capability})
     answer = moodle.duplicate(NEW, options=[{"name": "users", "value": 0}])
     assert answer == capture("duplicate_setting_locked")["body"]
     assert moodle.made() == []
-    moodle.control(missing_capabilities=[])
+    moodle.sandbox.moodle.switches.missing_capabilities = frozenset()
     assert "id" in moodle.duplicate(NEW, options=[{"name": "users", "value": 0}])
 
 
 @pytest.mark.parametrize("capability", ["moodle/backup:userinfo", "moodle/restore:userinfo"])
 def test_people_are_not_copied_without_the_capability(moodle: Caller, capability: str) -> None:
-    moodle.control(missing_capabilities=[capability])
+    moodle.sandbox.moodle.switches.missing_capabilities = frozenset({capability})
     answer = moodle.duplicate(NEW, options=[{"name": "users", "value": 1}])
     assert answer["errorcode"] == "nopermissions"
     assert moodle.made() == []
@@ -215,7 +215,7 @@ def test_requests_are_counted_for_each_short_name(moodle: Caller) -> None:
     moodle.duplicate(NEW.lower())
     moodle.duplicate("OTHER", categoryid=987_654)
     calls, key = moodle.sandbox.calls, NEW.casefold()
-    assert moodle.sandbox.asked == {key: 2, "other": 1}
+    assert calls.asked == {key: 2, "other": 1}
     assert calls.started == {key: 1}
     assert calls.created == {key: 1}
     assert calls.refused == {key: 1, "other": 1}

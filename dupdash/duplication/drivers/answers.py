@@ -136,12 +136,8 @@ def _meaning(
             return _missing_record(client, error)
         case errors.Refused():
             return outcomes.Refused(error.errorcode, error.message, error.raw_error)
-        case errors.UnknownRefusal():
-            return outcomes.AnswerLost(error.message, error.errorcode or "error", error.raw_error)
-        case errors.NoTrustworthyAnswer():
-            return outcomes.AnswerLost(error.detail)
         case _:
-            return outcomes.AnswerLost(str(error))
+            return outcomes.lost(error)
 
 
 def _something_began(error: errors.NothingStarted, evidence: CopyEvidence) -> bool:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import IntegrityError
 from django.utils import timezone
 
 from dupdash.duplication import moodle_health
@@ -20,50 +19,33 @@ from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import open_async_client
-from dupdash.duplication.progress import (
-    RESTORE_PHASE,
-    backup_share,
-    overall_of_report,
-    progress,
-    start_before_report,
-)
+from dupdash.duplication.progress import backup_share, overall_of_report, progress, start_before_report
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.transitions import StaleJob, record_event
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient, StartDetails
 from dupdash.moodle.driver_abilities import Driver, abilities
-from dupdash.moodle.records import AsyncStatus
+from dupdash.moodle.records import AWAITING, FINISHED_ERR, FINISHED_OK, RESTORE_PHASE, AsyncStatus
 
 logger = logging.getLogger("dupdash.asynchronous")
 
-# Moodle's codes backup::STATUS_AWAITING, backup::STATUS_FINISHED_ERR and backup::STATUS_FINISHED_OK.
-AWAITING = 700
-FINISHED_ERR = 900
-FINISHED_OK = 1000
 # The failure code if the site reports only that an id has failed. If the site confuses two ids, our copy still runs.
 FAILED_WITHOUT_REASON = "finished_err"
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: Driver) -> Outcome:
     """Start the copy of a claimed job, and store the id with which the status of the copy can be read."""
-    try:
-        refusal = check_and_mark_sent(job, lease, client, driver=driver)
-        if refusal is not None:
-            return refusal
-    except errors.MoodleError as error:
-        return outcome_of_read(error)
-    except StaleJob:
-        return outcomes.LeaseLost()
-    except IntegrityError:
-        return outcomes.SourceIsBusy()
+    ended = check_and_mark_sent(job, lease, client, driver=driver)
+    if ended is not None:
+        return ended
     try:
         duplicate_id = call_start(job)
     except errors.MoodleError as error:
         if not may_have_started(error):
             return outcome_of_read(error)
         if not abilities(driver).idempotent_start:
-            return _answer_lost(error)
+            return outcomes.lost(error)
         return _hand_over(job, lease, error)
     retry_until_database_up(lambda: _store(job, lease, duplicate_id))
     return outcomes.RunsInMoodle()
@@ -91,15 +73,6 @@ def may_have_started(error: errors.MoodleError) -> bool:
     """
     may_be_a_proxys = isinstance(error, errors.ConfigurationFault) and not error.errorcode
     return may_be_a_proxys or isinstance(error, errors.MayHaveStarted)
-
-
-def _answer_lost(error: errors.MoodleError) -> Outcome:
-    match error:
-        case errors.NoTrustworthyAnswer():
-            return outcomes.AnswerLost(error.detail)
-        case errors.UnknownRefusal():
-            return outcomes.AnswerLost(error.message, error.errorcode or "error", error.raw_error)
-    return outcomes.AnswerLost(error.message.rstrip("."))
 
 
 def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> Outcome:

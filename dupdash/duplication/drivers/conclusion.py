@@ -16,8 +16,6 @@ from msgspec import to_builtins
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.asynchronous import (
     FAILED_WITHOUT_REASON,
-    FINISHED_ERR,
-    FINISHED_OK,
     Report,
     changes_from_report,
     reports_overall_progress,
@@ -41,7 +39,7 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import update_job
 from dupdash.moodle import errors
 from dupdash.moodle.client import MoodleClient
-from dupdash.moodle.records import AsyncResult, AsyncStatus, CopyReport
+from dupdash.moodle.records import FINISHED_ERR, FINISHED_OK, AsyncResult, AsyncStatus, CopyReport
 
 logger = logging.getLogger("dupdash.asynchronous")
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dupdash.moodle.errors import MoodleError, RawError
+from dupdash.moodle.errors import MoodleError, NoTrustworthyAnswer, RawError, UnknownRefusal
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,13 @@ class AnswerLost:
     # Moodle's error code, if it answered with an error that may come from the middle of a restore.
     errorcode: str = ""
     raw_error: RawError | None = None
+
+
+def lost(error: MoodleError) -> AnswerLost:
+    """Return the outcome of an error that does not prove that Moodle started nothing."""
+    if isinstance(error, UnknownRefusal):
+        return AnswerLost(error.message, error.errorcode or "error", error.raw_error)
+    return AnswerLost(error.detail if isinstance(error, NoTrustworthyAnswer) else error.message.rstrip("."))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.db import IntegrityError
 from django.utils import timezone
 
 from dupdash.duplication.course_settings import settings_of_copy
@@ -50,9 +51,20 @@ def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient,
     """Check a job in Moodle, then store the baseline and that the request is sent.
 
     It is stored before sending, so that the request is never sent twice (rule 3). Returns None if the request must be
-    sent now, otherwise the outcome that ends this attempt. Raises MoodleError, StaleJob if the lease is lost, and
-    IntegrityError if another copy blocks the source, because two backups of one source collide (rule 4).
+    sent now, otherwise the outcome that ends this attempt.
     """
+    try:
+        return _check_and_mark_sent(job, lease, client, driver)
+    except errors.MoodleError as error:
+        return outcome_of_read(error)
+    except StaleJob:
+        return outcomes.LeaseLost()
+    except IntegrityError:
+        # Two backups of one source collide (rule 4).
+        return outcomes.SourceIsBusy()
+
+
+def _check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: Driver) -> Outcome | None:
     # The site may have changed since the request was accepted.
     if reason := options.refusal(job.options, driver):
         return outcomes.Refused(UNSUPPORTED_OPTIONS, reason)

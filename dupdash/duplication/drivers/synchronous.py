@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseError
-from django.db import IntegrityError, close_old_connections
+from django.db import close_old_connections
 from django.utils import timezone
 
 from dupdash.duplication.drivers import outcomes
@@ -31,7 +31,7 @@ from dupdash.duplication.drivers.lookup import (
     temporary_names,
 )
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
+from dupdash.duplication.drivers.preflight import check_and_mark_sent
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue.database_retry import retry_until_database_up
@@ -62,16 +62,9 @@ FIRST_LOOKUP = 0.6
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
     """Send the request of a claimed job once, and follow the copy until Moodle answers or the answer is lost."""
-    try:
-        refusal = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
-    except errors.MoodleError as error:
-        return outcome_of_read(error)
-    except StaleJob:
-        return outcomes.LeaseLost()
-    except IntegrityError:
-        return outcomes.SourceIsBusy()
-    if refusal is not None:
-        return refusal
+    ended = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
+    if ended is not None:
+        return ended
     call = Call(client, job)
     call.start()
     evidence, has_lease = _watch(job, lease, client, call)

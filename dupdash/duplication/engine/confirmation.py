@@ -15,7 +15,6 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.transitions import record_event
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.records import Contents
 
 
 @dataclass(frozen=True)
@@ -44,23 +43,19 @@ def read_ended_copy(
     snapshots = [CourseSnapshot.from_course(course) for course in found]
     named = [one for one in snapshots if one.id not in expected.not_ours and has_requested_names(one, expected)]
     missing = frozenset({own.id}) if own is not None and not found else frozenset()
-    if len(named) != 1:
-        return EndedCopy(Observation(at, tuple(snapshots), missing, own is None))
-    try:
-        contents = contents_of_copy(client, named[0].id)
-    except MoodleError:
-        if named[0].id != evidence.answered:
-            raise
-        # Moodle's answer names this course, so it is complete. The comparison is made later.
-        return EndedCopy(Observation(at, tuple(snapshots), missing, own is None))
-    with_contents = replace(named[0], sections=contents.section_count, activities=contents.activities)
-    shown = tuple(with_contents if one.id == with_contents.id else one for one in snapshots)
-    report = _compare(job, with_contents.id, client, contents)
-    return EndedCopy(Observation(at, shown, missing, own is None), report)
-
-
-def _compare(job: DuplicationJob, course_id: int, client: MoodleClient, contents: Contents) -> Report | None:
-    return verify(job, course_id, client, copy=None if contents is NOT_LISTED else contents)
+    report = None
+    if len(named) == 1:
+        try:
+            contents = contents_of_copy(client, named[0].id)
+        except MoodleError:
+            # If Moodle's answer names this course, it is complete. The comparison is made later.
+            if named[0].id != evidence.answered:
+                raise
+        else:
+            shown = replace(named[0], sections=contents.section_count, activities=contents.activities)
+            snapshots = [shown if one.id == shown.id else one for one in snapshots]
+            report = verify(job, shown.id, client, copy=None if contents is NOT_LISTED else contents)
+    return EndedCopy(Observation(at, tuple(snapshots), missing, own is None), report)
 
 
 def confirm(job: DuplicationJob, client: MoodleClient, *, guard: Guard) -> None:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.progress import expected_from_history
 
 # Seconds. Moodle limits a backup to an hour, and a restore to an hour.
 LONGEST_COPY = 7200.0
@@ -19,8 +20,8 @@ def unchanged_limit(job: DuplicationJob) -> float:
 
     They are at least a whole duration of the copy.
     """
-    expected = _expected(job)
-    least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected
+    expected = expected_from_history(job)
+    least = settings.CHECK_LIMIT_UNKNOWN / 3 if expected is None else expected.total
     return float(max(settings.CHECK_STILL_LEAST, least, _projected_duration(job)))
 
 
@@ -41,8 +42,9 @@ def removal_deadline(job: DuplicationJob) -> datetime:
 
 
 def _checking_limit(job: DuplicationJob) -> float:
-    expected = _expected(job)
-    return float(settings.CHECK_LIMIT_UNKNOWN if expected is None else max(settings.CHECK_LIMIT_LEAST, 3 * expected))
+    expected = expected_from_history(job)
+    limit = settings.CHECK_LIMIT_UNKNOWN if expected is None else max(settings.CHECK_LIMIT_LEAST, 3 * expected.total)
+    return float(limit)
 
 
 def _projected_duration(job: DuplicationJob) -> float:
@@ -53,9 +55,3 @@ def _projected_duration(job: DuplicationJob) -> float:
     if job.sent_at is None or job.restore_at is None:
         return 0.0
     return min(2 * (job.restore_at - job.sent_at).total_seconds(), LONGEST_COPY)
-
-
-def _expected(job: DuplicationJob) -> float | None:
-    if job.expected_backup is None or job.expected_restore is None:
-        return None
-    return job.expected_backup + job.expected_restore

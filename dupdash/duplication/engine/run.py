@@ -1,9 +1,9 @@
 """Runs one job: claims it, chooses and runs the driver, and confirms the copy after the slot was freed."""
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from threading import Thread
 
 from django.db import connection
 
@@ -38,59 +38,38 @@ def run_job(job_id: str) -> None:
         job = DuplicationJob.objects.get(pk=job_id)
         outcome = _attempt(job, lease)
         if isinstance(outcome, outcomes.Answered):
-            ConfirmationThread(job, lease, outcome, lease_renewal.pop_all()).start()
+            Thread(
+                target=_record_later,
+                args=(job, lease, lambda: outcome, lease_renewal.pop_all()),
+                name=f"confirmation-{job.pk}",
+                # A process that ends normally waits for this thread.
+                daemon=False,
+            ).start()
             return
         retry_until_database_up(lambda: record_outcome(job, lease, outcome))
     if isinstance(outcome, outcomes.LeaseLost) and outcome.late_outcome is not None:
-        # A thread waits for the answer, so that this worker can run other jobs.
-        LateAnswerThread(job, lease, outcome.late_outcome).start()
+        # A thread waits for the answer, which still counts, so that this worker can run other jobs.
+        Thread(
+            target=_record_later,
+            args=(job, lease, outcome.late_outcome, ExitStack()),
+            name=f"late-answer-{job.pk}",
+            daemon=True,
+        ).start()
 
 
-class ConfirmationThread(threading.Thread):
-    """Confirms and verifies the copy that Moodle's answer names.
+def _record_later(job: DuplicationJob, lease: Lease, outcome: Callable[[], Outcome], held: ExitStack) -> None:
+    """Record an outcome in a thread of its own. ``outcome`` may wait for Moodle. ``held`` is closed at the end.
 
-    A process that ends normally waits for this thread. After a crash the sweep confirms the copy.
+    If this fails, the sweep checks the job.
     """
-
-    def __init__(self, job: DuplicationJob, lease: Lease, outcome: Outcome, lease_renewal: ExitStack) -> None:
-        super().__init__(name=f"confirmation-{job.pk}", daemon=False)
-        self._job = job
-        self._lease = lease
-        self._outcome = outcome
-        self._lease_renewal = lease_renewal
-
-    def run(self) -> None:
-        try:
-            with self._lease_renewal:
-                retry_until_database_up(lambda: record_outcome(self._job, self._lease, self._outcome))
-        except Exception:
-            # The lease expires, and the sweep confirms the copy.
-            logger.exception("job %s: its copy could not be confirmed", self._job.pk)
-        finally:
-            connection.close()
-
-
-class LateAnswerThread(threading.Thread):
-    """Waits for Moodle's answer to the request of a job that was taken back from its worker.
-
-    The answer still counts.
-    """
-
-    def __init__(self, job: DuplicationJob, lease: Lease, late_outcome: Callable[[], Outcome]) -> None:
-        super().__init__(name=f"late-answer-{job.pk}", daemon=True)
-        self._job = job
-        self._lease = lease
-        self._late_outcome = late_outcome
-
-    def run(self) -> None:
-        try:
-            outcome = self._late_outcome()
-            retry_until_database_up(lambda: record_outcome(self._job, self._lease, outcome))
-        except Exception:
-            # The sweep checks the job without the answer.
-            logger.exception("job %s: its late answer could not be recorded", self._job.pk)
-        finally:
-            connection.close()
+    try:
+        with held:
+            found = outcome()
+            retry_until_database_up(lambda: record_outcome(job, lease, found))
+    except Exception:
+        logger.exception("job %s: its outcome could not be recorded", job.pk)
+    finally:
+        connection.close()
 
 
 def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:

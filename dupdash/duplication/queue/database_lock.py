@@ -4,22 +4,15 @@ If Moodle or the mail server hangs, this blocks one housekeeping worker, and the
 renews it from a thread. When the holder dies, the lock expires, and another worker can take it.
 """
 
-import logging
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.conf import settings
-from django.db import Error as DatabaseError
-from django.db import close_old_connections, connection
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from dupdash.duplication.models import DatabaseLock
-from dupdash.duplication.queue.leases import lease_end
-
-logger = logging.getLogger("dupdash.database")
+from dupdash.duplication.queue.leases import lease_end, renewed
 
 # The names of the locks.
 MOODLE, MAIL, CALLBACKS, ROLLOVER = "moodle", "mail", "callbacks", "rollover"
@@ -33,14 +26,11 @@ def try_lock(name: str) -> Iterator[bool]:
     if not _acquire(name, token):
         yield False
         return
-    done = threading.Event()
-    renewer = threading.Thread(target=_renew_until, args=(name, token, done), name=f"lock-{name}", daemon=True)
-    renewer.start()
     try:
-        yield True
+        # The renewal ends when another worker has taken the expired lock.
+        with renewed(lambda: bool(_held_with(name, token).update(expires_at=lease_end())), f"the lock “{name}”"):
+            yield True
     finally:
-        done.set()
-        renewer.join()
         _held_with(name, token).update(token="")
 
 
@@ -52,17 +42,3 @@ def _acquire(name: str, token: str) -> bool:
 
 def _held_with(name: str, token: str) -> QuerySet[DatabaseLock]:
     return DatabaseLock.objects.filter(name=name, token=token)
-
-
-def _renew_until(name: str, token: str, done: threading.Event) -> None:
-    """Renew the lock until ``done`` is set, or until another worker has taken the expired lock."""
-    try:
-        while not done.wait(settings.LEASE_SECONDS / 4):
-            try:
-                if not _held_with(name, token).update(expires_at=lease_end()):
-                    return
-            except DatabaseError as error:
-                logger.warning("the lock “%s” could not be renewed: %s", name, error)
-                close_old_connections()
-    finally:
-        connection.close()

@@ -7,8 +7,8 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -68,32 +68,38 @@ class Lease:
         self.lost.set()
         return False
 
-    @contextmanager
-    def renewed(self) -> Iterator[None]:
-        """Renew the lease from a thread while the ``with`` block runs.
+    def renewed(self) -> AbstractContextManager[None]:
+        """Renew the lease from a thread while the ``with`` block runs. Afterwards it is known whether it was lost."""
+        return renewed(self.renew, f"the lease of job {self.job_id}")
 
-        While the database is down, the thread keeps trying. Afterwards it knows whether the lease was lost.
-        """
-        done = threading.Event()
-        renewer = threading.Thread(target=self._renew_until, args=(done,), name=f"lease-{self.job_id}", daemon=True)
-        renewer.start()
-        try:
-            yield
-        finally:
-            done.set()
-            renewer.join()
 
-    def _renew_until(self, done: threading.Event) -> None:
-        try:
-            while not done.wait(settings.LEASE_SECONDS / 4):
-                try:
-                    if not self.renew():
-                        return
-                except DatabaseError as error:
-                    logger.warning("the lease of job %s could not be renewed: %s", self.job_id, error)
-                    close_old_connections()
-        finally:
-            connection.close()
+@contextmanager
+def renewed(renew: Callable[[], bool], what: str) -> Iterator[None]:
+    """Call ``renew`` from a thread while the ``with`` block runs, until it returns False.
+
+    While the database is down, the thread keeps trying.
+    """
+    done = threading.Event()
+    renewer = threading.Thread(target=_renew_until, args=(done, renew, what), name=f"renewal of {what}", daemon=True)
+    renewer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewer.join()
+
+
+def _renew_until(done: threading.Event, renew: Callable[[], bool], what: str) -> None:
+    try:
+        while not done.wait(settings.LEASE_SECONDS / 4):
+            try:
+                if not renew():
+                    return
+            except DatabaseError as error:
+                logger.warning("%s could not be renewed: %s", what, error)
+                close_old_connections()
+    finally:
+        connection.close()
 
 
 def claim(job_id: str) -> Lease | None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.bulk_client import BulkClient
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.models import Origin
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import (
@@ -22,6 +21,7 @@ from dupdash.duplication.request import (
     prepare,
 )
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
+from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.records import Course
 from dupdash.rollover.checks.category_lookup import Categories, CategoryNotFound, Place
 from dupdash.rollover.checks.cells import read_cells
@@ -225,9 +225,7 @@ def _add(problem: Problem, verdict: Verdict) -> None:
 
 def _require_allowed(owner: "User | None", request: DuplicationRequest, verdict: Verdict, client: BulkClient) -> None:
     try:
-        access.require_submit(
-            owner, access.RequestedCopy(request.source_id, request.category_id, request.options), client
-        )
+        access.require_submit(owner, request, client)
     except NotAllowed as refusal:
         verdict.object_to(SOURCE, str(refusal))
 

@@ -1,7 +1,5 @@
 """Defines a call of a web service function: its user, its parameters, and the faults that apply."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,4 +68,3 @@ class ServiceFunction:
     name: str
     parameters: Single
     run: Callable[[Call], Any]
-    version: str = VERSION

@@ -1,7 +1,5 @@
 """Implements ``core_course_get_contents``, which returns the sections and activities of a course."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -40,15 +38,11 @@ _DATE_LABELS = {
 }
 _WITH_BADGE = ("forum", "resource")
 _WITH_CONTENTS = ("book", "folder", "page", "resource", "url")
-_OPTIONS = (
-    "excludemodules", "excludecontents", "includestealthmodules", "sectionid", "sectionnumber", "cmid",
-    "modname", "modid",
-)  # fmt: skip
 
 
 def _get_contents(call: Call) -> list[dict[str, Any]]:
     options = {option["name"]: option["value"] for option in call.params["options"]}
-    if set(options) - set(_OPTIONS):
+    if set(options) - {"excludecontents"}:
         raise invalid_parameter()
     course = call.moodle.state.course(call.params["courseid"])
     if course is None:
@@ -57,12 +51,15 @@ def _get_contents(call: Call) -> list[dict[str, Any]]:
     call.moodle.copies.look_up([course])
     _open_shell(call, course)
     everything = call.user.sees_everything or call.user.id in course.teachers
+    excludecontents = options.get("excludecontents", "0") not in ("0", "", "false")
     return [
         _section(
-            call, section, [module for module in section.modules if _sees(call, course, module, everything)], options
+            call,
+            section,
+            [module for module in section.modules if _sees(call, course, module, everything)],
+            excludecontents,
         )
         for section in course.sections
-        if _wanted(section, options)
     ]
 
 
@@ -76,16 +73,6 @@ def _open_shell(call: Call, course: Course) -> None:
         call.moodle.state.change(course.id, sections=call.moodle.state.new_sections(0))
 
 
-def _wanted(section: Section, options: dict[str, str]) -> bool:
-    return options.get("sectionid", str(section.id)) == str(section.id) and options.get(
-        "sectionnumber", str(section.section)
-    ) == str(section.section)
-
-
-def _on(options: dict[str, str], name: str) -> bool:
-    return options.get(name, "0") not in ("0", "", "false")
-
-
 def _sees(call: Call, course: Course, module: Module, everything: bool) -> bool:
     """Return whether the account sees an activity. Moodle omits it without its ``view`` capability (measured)."""
     if not (everything or module.visible):
@@ -94,13 +81,7 @@ def _sees(call: Call, course: Course, module: Module, everything: bool) -> bool:
     return not call.moodle.switches.lacks(f"mod/{module.modname}:{view}", course)
 
 
-def _section(call: Call, section: Section, seen: Sequence[Module], options: dict[str, str]) -> dict[str, Any]:
-    modules = [
-        _module(call, module, _on(options, "excludecontents"))
-        for module in seen
-        if options.get("cmid", str(module.id)) == str(module.id)
-        and options.get("modname", module.modname) == module.modname
-    ]
+def _section(call: Call, section: Section, seen: Sequence[Module], excludecontents: bool) -> dict[str, Any]:
     return {
         "id": section.id,
         "name": call.name(section.name),
@@ -112,7 +93,7 @@ def _section(call: Call, section: Section, seen: Sequence[Module], options: dict
         "uservisible": True,
         "component": section.component or None,
         "itemid": None,
-        "modules": [] if _on(options, "excludemodules") else modules,
+        "modules": [_module(call, module, excludecontents) for module in seen],
     }
 
 

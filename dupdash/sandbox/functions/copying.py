@@ -1,7 +1,5 @@
 """Implements the functions that copy a course: that of stock Moodle, and the two proposed in MDL-64916."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -26,7 +24,7 @@ from dupdash.sandbox.parameters import (
     php_int,
 )
 from dupdash.sandbox.records import CopyRequest, Course
-from dupdash.sandbox.validation import ENROLCONFIG, OPTIONS, ROLE_ASSIGN, check_may_start
+from dupdash.sandbox.validation import OPTIONS, check_may_start
 
 
 def _duplicate_course(call: Call) -> dict[str, Any]:
@@ -61,7 +59,7 @@ def as_pairs(options: Iterable[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _get_status(call: Call) -> dict[str, Any]:
-    progress = call.moodle.duplications.progress(call.params["duplicateid"])
+    progress = cast(Duplications, call.moodle.duplications).progress(call.params["duplicateid"])
     if progress is None:
         raise missing_record("backup_controllers")
     return {"phase": progress.phase, "status": progress.status, "progress": progress.progress}
@@ -93,8 +91,7 @@ def _checked(
         params["categoryid"],
         visible,
         OPTIONS | options if proposed else options,
-        may_configure_enrolments=ENROLCONFIG not in lacks,
-        may_assign_roles=ROLE_ASSIGN not in lacks,
+        lacks=lacks,
     )
     check_may_start(state, request, lacks, settings)
     if call.persons_restore:

@@ -1,7 +1,5 @@
 """Implements the functions that create, change and delete courses."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 
@@ -14,16 +12,7 @@ from dupdash.sandbox.errors import (
     write_failed,
 )
 from dupdash.sandbox.functions.call import Call, ServiceFunction
-from dupdash.sandbox.parameters import (
-    OPTIONAL,
-    Multiple,
-    Single,
-    Value,
-    param_alphaext,
-    param_int,
-    param_raw,
-    param_text,
-)
+from dupdash.sandbox.parameters import OPTIONAL, Multiple, Single, Value, param_int, param_raw, param_text
 from dupdash.sandbox.records import Course
 from dupdash.sandbox.validation import FRONT_PAGE
 
@@ -60,36 +49,21 @@ def _create(call: Call, wanted: dict[str, Any]) -> dict[str, Any]:
         raise missing_record("course_categories")
     if not call.user.sees_everything:
         raise no_permissions("Create courses")
-    for name in ("fullname", "shortname"):
-        if not wanted[name].strip():
-            raise moodle_exception("errorinvalidparam", f'The param "{name}" is invalid.')
     with state.lock:
-        _check_names(call, wanted, None)
+        if taken := state.by_shortname(wanted["shortname"]):
+            raise shortname_taken([course.fullname for course in taken])
+        if len(wanted["fullname"]) > 254 or len(wanted["shortname"]) > 255:
+            raise write_failed()
         now = int(time.time())
         course = state.add(
-            fullname=wanted["fullname"],
-            shortname=wanted["shortname"],
-            categoryid=wanted["categoryid"],
-            idnumber=wanted.get("idnumber", ""),
-            summary=wanted.get("summary", ""),
-            format=wanted["format"],
-            visible=wanted.get("visible", 1),
-            startdate=wanted.get("startdate", now - now % 86_400),
-            enddate=wanted.get("enddate", 0),
+            **wanted,
+            startdate=now - now % 86_400,
             timecreated=now,
             timemodified=now,
-            sections=state.new_sections(wanted.get("numsections", _SECTIONS)),
+            sections=state.new_sections(_SECTIONS),
             origin="created",
         )
     return {"id": course.id, "shortname": course.shortname}
-
-
-def _check_names(call: Call, wanted: dict[str, Any], courseid: int | None) -> None:
-    taken = [course for course in call.moodle.state.by_shortname(wanted.get("shortname", "")) if course.id != courseid]
-    if "shortname" in wanted and taken:
-        raise shortname_taken([course.fullname for course in taken])
-    if len(wanted.get("fullname", "")) > 254 or len(wanted.get("shortname", "")) > 255:
-        raise write_failed()
 
 
 def _update_courses(call: Call) -> dict[str, Any]:
@@ -111,12 +85,9 @@ def _update(call: Call, wanted: dict[str, Any]) -> None:
         call.must_enter(course)
         if not call.user.sees_everything:
             raise no_permissions("Update course settings")
-        if wanted.get("categoryid", course.categoryid) not in state.categories:
-            raise missing_record("course_categories")
-        _check_names(call, wanted, course.id)
         _check_details(call, wanted, course)
-        columns = {key: value for key, value in wanted.items() if key in _COLUMNS}
-        state.change(course.id, timemodified=int(time.time()), **columns)
+        changes = {key: value for key, value in wanted.items() if key != "id"}
+        state.change(course.id, timemodified=int(time.time()), **changes)
 
 
 def check_idnumber(call: Call, idnumber: str, courseid: int | None = None) -> None:
@@ -131,79 +102,20 @@ def _check_details(call: Call, wanted: dict[str, Any], course: Course) -> None:
         raise moodle_exception("enddatebeforestartdate", "The course end date must be after the start date.")
 
 
-_COLUMNS = (
-    "fullname",
-    "shortname",
-    "categoryid",
-    "idnumber",
-    "summary",
-    "format",
-    "visible",
-    "startdate",
-    "enddate",
-)
-
-
-def _course_keys(**named: Value) -> Single:
-    """Describe the settings of a course as parameters. All except the named ones are optional."""
-    optional = {
-        "idnumber": param_raw,
-        "summary": param_raw,
-        "summaryformat": param_int,
-        "showgrades": param_int,
-        "newsitems": param_int,
-        "startdate": param_int,
-        "enddate": param_int,
-        "numsections": param_int,
-        "maxbytes": param_int,
-        "showreports": param_int,
-        "visible": param_int,
-        "hiddensections": param_int,
-        "groupmode": param_int,
-        "groupmodeforce": param_int,
-        "defaultgroupingid": param_int,
-        "enablecompletion": param_int,
-        "completionnotify": param_int,
-        "lang": param_raw,
-        "forcetheme": param_raw,
+# The settings with which the callers of the sandbox create and change courses. Moodle has many more.
+_NEW = Single({"fullname": Value(param_text), "shortname": Value(param_text), "categoryid": Value(param_int)})
+_CHANGES = Single(
+    {
+        "id": Value(param_int),
+        "startdate": Value(param_int, OPTIONAL),
+        "enddate": Value(param_int, OPTIONAL),
+        "idnumber": Value(param_raw, OPTIONAL),
+        "visible": Value(param_int, OPTIONAL),
     }
-    keys: dict[str, Value | Single | Multiple] = {name: Value(clean, OPTIONAL) for name, clean in optional.items()}
-    return Single(keys | named)
-
+)
 
 FUNCTIONS = (
     ServiceFunction("core_course_delete_courses", Single({"courseids": Multiple(Value(param_int))}), _delete_courses),
-    ServiceFunction(
-        "core_course_update_courses",
-        Single(
-            {
-                "courses": Multiple(
-                    _course_keys(
-                        id=Value(param_int),
-                        fullname=Value(param_text, OPTIONAL),
-                        shortname=Value(param_text, OPTIONAL),
-                        categoryid=Value(param_int, OPTIONAL),
-                        format=Value(param_alphaext, OPTIONAL),
-                    )
-                )
-            }
-        ),
-        _update_courses,
-    ),
-    ServiceFunction(
-        "core_course_create_courses",
-        Single(
-            {
-                "courses": Multiple(
-                    _course_keys(
-                        fullname=Value(param_text),
-                        shortname=Value(param_text),
-                        categoryid=Value(param_int),
-                        format=Value(param_alphaext, default="topics"),
-                    )
-                )
-            }
-        ),
-        _create_courses,
-    ),
+    ServiceFunction("core_course_update_courses", Single({"courses": Multiple(_CHANGES)}), _update_courses),
+    ServiceFunction("core_course_create_courses", Single({"courses": Multiple(_NEW)}), _create_courses),
 )

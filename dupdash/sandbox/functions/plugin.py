@@ -1,9 +1,6 @@
 """Implements the functions of this project's Moodle plugin. They check parameters in the same order."""
 
-from __future__ import annotations
-
 import re
-from dataclasses import asdict
 from typing import Any, cast
 
 from dupdash.sandbox.duplication import ENROLMENTS_ALWAYS
@@ -25,7 +22,7 @@ from dupdash.sandbox.parameters import Multiple, Single, Value, param_bool, para
 from dupdash.sandbox.plugin import PluginDuplications, Row
 from dupdash.sandbox.records import CopyRequest, Course
 from dupdash.sandbox.state import collated
-from dupdash.sandbox.validation import ENROLCONFIG, FRONT_PAGE, OPTIONS, PEOPLE_CAPABILITIES, ROLE_ASSIGN, ROLLDATES
+from dupdash.sandbox.validation import ENROLCONFIG, FRONT_PAGE, OPTIONS, PEOPLE_CAPABILITIES, ROLLDATES
 
 LONGEST = {"fullname": 254, "shortname": 100}
 KEY_LONGEST, IDNUMBER_LONGEST = 255, 100
@@ -66,7 +63,6 @@ def _start(call: Call) -> dict[str, Any]:
     _check_capabilities(call, params)
     _check_dates(source, params)
     _check_names(call, duplications, params)
-    lacks = call.moodle.switches.missing_capabilities
     request = CopyRequest(
         source.id,
         params["fullname"],
@@ -77,8 +73,7 @@ def _start(call: Call) -> dict[str, Any]:
         startdate=params["startdate"],
         enddate=params["enddate"],
         idnumber=params["idnumber"],
-        may_configure_enrolments=ENROLCONFIG not in lacks,
-        may_assign_roles=ROLE_ASSIGN not in lacks,
+        lacks=call.moodle.switches.missing_capabilities,
     )
     return {"duplicateid": duplications.start(call.user.id, params, request, source, call.mishaps)}
 
@@ -160,7 +155,10 @@ def _visible_row(call: Call) -> Row:
 
 
 def _get_status(call: Call) -> dict[str, Any]:
-    row = _visible_row(call)
+    return _progress(_visible_row(call))
+
+
+def _progress(row: Row) -> dict[str, Any]:
     return {"phase": row.phase, "status": row.status, "progress": row.progress}
 
 
@@ -170,8 +168,7 @@ def _get_statuses(call: Call) -> dict[str, Any]:
     warnings: list[dict[str, Any]] = []
     for place, duplicateid in enumerate(call.params["duplicateids"]):
         row = duplications.row(duplicateid)
-        progress = duplications.progress(duplicateid)
-        if row is None or progress is None or not (row.userid == call.user.id or call.user.sees_everything):
+        if row is None or not (row.userid == call.user.id or call.user.sees_everything):
             warnings.append(
                 {
                     "item": "duplicateid",
@@ -182,7 +179,7 @@ def _get_statuses(call: Call) -> dict[str, Any]:
             )
             continue
         times = {"timecreated": row.timecreated, "timemodified": row.timemodified}
-        statuses.append({"duplicateid": duplicateid, **asdict(progress), "ahead": duplications.ahead(row), **times})
+        statuses.append({"duplicateid": duplicateid, **_progress(row), "ahead": duplications.ahead(row), **times})
     cron = {"lastrun": duplications.cron_last_run, "now": call.moodle.now()}
     return {"statuses": statuses, "cron": cron, "warnings": warnings}
 

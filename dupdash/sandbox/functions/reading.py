@@ -1,7 +1,5 @@
 """Implements the functions that read courses and categories."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 
@@ -37,16 +35,10 @@ def _get_categories(call: Call) -> list[dict[str, Any]]:
 
 def _matches(category: Category, criterion: dict[str, str]) -> bool:
     key, value = criterion["key"], criterion["value"]
-    if key in ("id", "parent"):
-        return param_int(value) == (category.id if key == "id" else category.parent)
-    if key == "ids":
-        return str(category.id) in value.split(",")
-    if key == "name":
-        return category.name.casefold() == value.casefold()
+    if key == "id":
+        return param_int(value) == category.id
     if key == "idnumber":
         return (category.idnumber or "") == value
-    if key == "visible":
-        return category.visible == param_bool(value)
     raise invalid_parameter()
 
 
@@ -85,8 +77,6 @@ def _get_courses_by_field(call: Call) -> dict[str, Any]:
 
 def _found(call: Call, field: str, value: str) -> list[Course]:
     state = call.moodle.state
-    if field == "":
-        return state.courses()
     if field == "id":
         course = state.course(param_int(value))
         return [course] if course else []
@@ -235,8 +225,6 @@ FUNCTIONS = (
                 "page": Value(param_int, default=0),
                 "perpage": Value(param_int, default=0),
                 "requiredcapabilities": Multiple(Value(param_raw), default=()),
-                "limittoenrolled": Value(param_bool, default=0),
-                "onlywithcompletion": Value(param_bool, default=0),
             }
         ),
         _search_courses,

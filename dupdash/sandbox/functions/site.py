@@ -1,7 +1,5 @@
 """Implements the function that describes the site."""
 
-from __future__ import annotations
-
 import hashlib
 from typing import Any
 
@@ -10,21 +8,6 @@ from dupdash.sandbox.parameters import Multiple, Single, Value, param_alphaext
 from dupdash.sandbox.protocol import OMITTED
 
 RELEASE = "4.5.6 (Build: 20250811)"
-
-_FEATURES = {
-    "usecomments": 1,
-    "usetags": 1,
-    "enablenotes": 1,
-    "messaging": 1,
-    "enableblogs": 1,
-    "enablecompletion": 1,
-    "enablebadges": 1,
-    "messagingallusers": 0,
-    "enablecustomreports": 1,
-    "enableglobalsearch": 0,
-    "mnet_dispatcher_mode": 0,
-    "enablecompetencies": 1,
-}
 
 
 def _get_site_info(call: Call) -> dict[str, Any]:
@@ -46,7 +29,7 @@ def _get_site_info(call: Call) -> dict[str, Any]:
         "release": RELEASE,
         "version": VERSION,
         "mobilecssurl": "",
-        "advancedfeatures": [{"name": name, "value": value} for name, value in _FEATURES.items()],
+        "advancedfeatures": [],
         "usercanmanageownfiles": True,
         "userquota": 0,
         "usermaxuploadfilesize": -1,

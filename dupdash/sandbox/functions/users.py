@@ -1,7 +1,5 @@
 """Implements the functions that read people and their courses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from dupdash.sandbox.errors import invalid_parameter, missing_record
@@ -12,7 +10,6 @@ from dupdash.sandbox.parameters import (
     Single,
     Value,
     param_alphaext,
-    param_bool,
     param_int,
     param_raw,
 )
@@ -21,16 +18,10 @@ from dupdash.sandbox.records import Course, User
 
 def _get_users_by_field(call: Call) -> list[dict[str, Any]]:
     field, values = call.params["field"], call.params["values"]
-    if field == "id":
-        wanted = {param_int(value) for value in values}
-        found = [user for user in call.moodle.state.users.values() if user.id in wanted]
-    elif field in ("username", "email"):
-        folded = {value.casefold() for value in values}
-        found = [user for user in call.moodle.state.users.values() if getattr(user, field).casefold() in folded]
-    elif field == "idnumber":
-        found = []
-    else:
+    if field not in ("username", "email"):
         raise invalid_parameter()
+    folded = {value.casefold() for value in values}
+    found = [user for user in call.moodle.state.users.values() if getattr(user, field).casefold() in folded]
     if not call.user.sees_everything:
         found = [user for user in found if user.id == call.user.id]
     return [_user(call, user) for user in sorted(found, key=lambda user: user.id)]
@@ -72,13 +63,12 @@ def _get_users_courses(call: Call) -> list[dict[str, Any]]:
 
 def _user_course(call: Call, course: Course) -> dict[str, Any]:
     name = call.name(course.fullname)
-    counted = {"enrolledusercount": len(course.enrolled)} if call.params["returnusercount"] else {}
     return {
         "id": course.id,
         "shortname": call.name(course.shortname),
         "fullname": name,
         "displayname": name,
-        **counted,
+        "enrolledusercount": len(course.enrolled),
         "idnumber": course.idnumber,
         "visible": course.visible,
         "summary": course.summary,
@@ -138,7 +128,7 @@ ROLES = {
 FUNCTIONS = (
     ServiceFunction(
         "core_enrol_get_users_courses",
-        Single({"userid": Value(param_int), "returnusercount": Value(param_bool, default=1)}),
+        Single({"userid": Value(param_int)}),
         _get_users_courses,
     ),
     ServiceFunction(

@@ -11,7 +11,6 @@ from django.urls import reverse
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.course_dates import day_of
-from dupdash.duplication.derived_columns import short_name_key
 from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.expectation import Expectation, expect, rough_expectation
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
@@ -21,6 +20,7 @@ from dupdash.duplication.request import FRONT_PAGE
 from dupdash.duplication.states import UNFINISHED, State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
+from dupdash.moodle.name_comparison import short_name_key
 from dupdash.moodle.options import OptionEffect, effects, refusal
 from dupdash.moodle.records import Course
 from dupdash.web import category_picker

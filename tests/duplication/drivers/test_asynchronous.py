@@ -10,12 +10,12 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.changes_by_people import CannotDo
-from dupdash.duplication.drivers.asynchronous import FINISHED_OK
 from dupdash.duplication.engine import recovery
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.moodle_clients import open_async_client, open_client
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
+from dupdash.moodle.records import FINISHED_OK
 from tests.duplication.support import (
     Clock,
     Moodle,
@@ -466,7 +466,7 @@ def test_lost_answers_do_not_delay_the_end_of_a_followed_copy(plugin: Moodle, cl
     job = run_worker(submit())
 
     def done() -> bool:
-        reported = plugin.moodle.duplications.progress(job.duplicate_id)
+        reported = plugin.moodle.duplications.row(job.duplicate_id)  # type: ignore[union-attr]
         return reported is not None and reported.status == FINISHED_OK
 
     await_until(done, "the copy to be done")

@@ -184,6 +184,7 @@ def test_progress_is_the_sites_and_never_goes_back(moodle: Moodle, clock: Clock)
     ("fault", "code"),
     [
         ("exception_in_restore=errorcode:locktimeout", "locktimeout"),
+        ("exception_in_restore=errorcode:taskgone", "taskgone"),
         ("killed_in_backup", "processdied"),
         ("killed_in_restore", "processdied"),
     ],
@@ -200,13 +201,6 @@ def test_failure_of_the_result_needs_no_lookup(moodle: Moodle, clock: Clock, fau
     assert moodle.made() == []
 
 
-def test_lost_task_fails_the_job(moodle: Moodle, clock: Clock) -> None:
-    plugin(moodle).cron_runs = False
-    job = run_worker(submit())
-    plugin(moodle).lose_tasks()
-    assert (ended(job, clock).state, job.failure_code) == (State.FAILED, "taskgone")
-
-
 def test_copy_that_somebody_cancelled_in_moodle_fails(moodle: Moodle, clock: Clock) -> None:
     plugin(moodle).cron_runs = False
     job = run_worker(submit())
@@ -221,7 +215,7 @@ def test_partial_course_that_the_site_names_can_be_deleted(moodle: Moodle, clock
     job = run_worker(submit())
     left = moodle.add("NEW-1", fullname="Copy called NEW-1", origin="copy")
     result = {"state": "failed", "shortname": "NEW-1", "failurecode": "x", "failuremessage": "", "courseid": None}
-    await_until(lambda: plugin(moodle).progress(job.duplicate_id).status == 900, "the failure")  # type: ignore[union-attr]
+    await_until(lambda: plugin(moodle).row(job.duplicate_id).status == 900, "the failure")  # type: ignore[union-attr]
     moodle.answer_with(RESULT, result | {"partialcourseid": left.id})
     ended(job, clock)
     assert (job.state, job.course_id, job.left_partial_course) == (State.FAILED, left.id, True)
@@ -233,7 +227,7 @@ def test_partial_course_that_the_site_names_can_be_deleted(moodle: Moodle, clock
 def test_result_that_names_a_foreign_course_is_not_trusted(moodle: Moodle, clock: Clock) -> None:
     job = run_worker(submit())
     other = moodle.add("OTHER")
-    await_until(lambda: plugin(moodle).progress(job.duplicate_id).status == 1000, "the end")  # type: ignore[union-attr]
+    await_until(lambda: plugin(moodle).row(job.duplicate_id).status == 1000, "the end")  # type: ignore[union-attr]
     moodle.answer_with(RESULT, {"state": "succeeded", "shortname": "NEW-1", "courseid": other.id})
     check_next(job, clock)
     assert (job.state, job.course_id) == (State.CHECKING, None), timeline_of(job)
@@ -264,7 +258,7 @@ def test_waiting_copy_is_cancelled_while_cron_does_not_run(moodle: Moodle, clock
 
 def test_copy_that_finishes_before_it_is_stopped_is_deleted(moodle: Moodle, clock: Clock) -> None:
     job = run_worker(submit())
-    await_until(lambda: plugin(moodle).progress(job.duplicate_id).status == 1000, "the end")  # type: ignore[union-attr]
+    await_until(lambda: plugin(moodle).row(job.duplicate_id).status == 1000, "the end")  # type: ignore[union-attr]
     jobs.cancel(job, actor=None)
     assert ended(job, clock).state == State.CANCELLED, timeline_of(job)
     assert moodle.made() == []

@@ -54,7 +54,7 @@ def confirmation_delayed(moodle: Moodle) -> Iterator[None]:
 @pytest.fixture
 def no_confirmation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let workers die right after they have stored Moodle's answer."""
-    monkeypatch.setattr(run.ConfirmationThread, "run", lambda thread: thread._lease_renewal.close())
+    monkeypatch.setattr(run, "_record_later", lambda job, lease, outcome, held: held.close())
 
 
 def test_slot_is_free_while_the_copy_is_confirmed(moodle: Moodle, settings: Any) -> None:

@@ -14,7 +14,6 @@ from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.queue import leases
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.states import State
-from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import TryAgain
 from tests.duplication.race_conditions import before_first_write, expire_lease_long_ago, give_lease_to_another_worker
@@ -51,8 +50,7 @@ def test_sent_job_is_not_sent_again(moodle: Moodle, client_of: MoodleClient) -> 
     job, lease = claimed()
     DuplicationJob.objects.filter(pk=job.pk).update(sent_at=timezone.now())
     job.refresh_from_db()
-    with pytest.raises(StaleJob):
-        preflight.check_and_mark_sent(job, lease, client_of, driver="synchronous")
+    assert preflight.check_and_mark_sent(job, lease, client_of, driver="synchronous") == outcomes.LeaseLost()
     assert synchronous.duplicate(job, lease, client_of) == outcomes.LeaseLost()
     assert moodle.calls.asked["new-1"] == 0
     assert "sent" not in kinds(job)

@@ -1,7 +1,5 @@
 """``manage.py demo_users``: creates the three people of the demonstration, who also exist in the sandbox."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from django.contrib.auth import get_user_model

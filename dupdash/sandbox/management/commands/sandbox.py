@@ -1,7 +1,5 @@
 """``manage.py sandbox``: runs the sandbox until Ctrl-C or SIGTERM."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import signal
