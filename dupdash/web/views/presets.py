@@ -69,7 +69,7 @@ def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
         return render(
             request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options, _driver(request))}
         )
-    again = {"name": preset.name} | dict.fromkeys(preset.on, "1")
+    again = {"name": preset.name} | {name: str(int(value)) for name, value in preset.values.items() if value}
     preset.delete()
     offer_undo(request, f"The preset “{isolate(preset.name)}” is deleted.", reverse("presets"), again)
     return see_other("presets")

@@ -19,7 +19,6 @@ from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, find_source, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import OPTIONS
 from dupdash.web import kept_form
 from dupdash.web.converters import is_job_id
 from dupdash.web.date_fields import day_in
@@ -126,7 +125,7 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
         number = as_id(request.POST["use_preset"])
         preset = OptionPreset.objects.filter(pk=number).first() if number is not None else None
         if preset is not None:
-            typed["options"] = {option.name: preset.options.get(option.name, 0) for option in OPTIONS}
+            typed["options"] = preset.values
             messages.info(request, f"The options are set as in “{isolate(preset.name)}”. Nothing was sent yet.")
     source = as_id(form.value("source"))
     shown = preview_for(source, typed["options"], form.target(), request) if source else None
