@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
@@ -22,7 +22,7 @@ from dupdash.rollover.batches.progress import Totals, current_jobs, share_done, 
 from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results_csv import results_response
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions
 from dupdash.web.job_list.orders import PAGE
@@ -74,7 +74,6 @@ class Summary:
     ongoing: bool
 
 
-@permission_required
 @with_batch
 @require_safe
 def batch(request: PersonRequest, batch: Batch) -> HttpResponseBase:
@@ -100,7 +99,6 @@ def batch(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     return render(request, "rollover/batch.html", context)
 
 
-@permission_required
 @with_batch
 @require_safe
 def live(request: PersonRequest, batch: Batch) -> HttpResponseBase:
@@ -114,14 +112,12 @@ def live(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     return partial(request, "rollover/_batch_live.html", context, last=not summary.ongoing)
 
 
-@permission_required
 @with_batch
 @require_safe
 def results(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     return results_response(batch, raw=access.sees_all_jobs(request.user))
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -131,7 +127,6 @@ def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -141,7 +136,6 @@ def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -155,10 +149,9 @@ def change(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Cancel the copies that have not started, after a confirmation."""
     if request.method != "POST":
@@ -171,7 +164,6 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST

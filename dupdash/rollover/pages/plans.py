@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
 from dupdash.rollover import tasks
@@ -19,7 +19,7 @@ from dupdash.rollover.pages.forms import UploadForm
 from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.table import UnreadableFile, read_table
 from dupdash.web.csv_files import BYTE_ORDER_MARK
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.responses import PersonRequest, see_other
 
 # The maximum number of batches that are listed. Older ones can be opened from the job pages of their jobs.
@@ -32,7 +32,6 @@ EXAMPLE = (
 )
 
 
-@permission_required
 @require_safe
 def overview(request: PersonRequest) -> HttpResponse:
     wrong = Count("rows", filter=Q(rows__included=True, rows__level=Level.ERROR))
@@ -52,8 +51,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     return render(request, "rollover/list.html", context)
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def upload(request: PersonRequest) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
@@ -70,7 +68,6 @@ def upload(request: PersonRequest) -> HttpResponse:
     return render(request, "rollover/upload.html", context, status=422 if request.method == "POST" else 200)
 
 
-@permission_required
 @require_safe
 def example(request: PersonRequest) -> HttpResponse:
     """Download an example file."""

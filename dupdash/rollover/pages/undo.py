@@ -14,7 +14,6 @@ from dupdash.rollover import tasks
 from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict
 from dupdash.rollover.pages.access import managers_only, with_batch
-from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 # The maximum number of copies that are listed under each verdict. Further copies are only counted.
@@ -23,7 +22,6 @@ LISTED_MOST = 500
 WITH_REASON = frozenset({Verdict.KEPT})
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -33,7 +31,6 @@ def begin(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:undo", batch.pk, undo.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_safe
@@ -55,7 +52,6 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     return render(request, "rollover/undo.html", context)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_safe
@@ -68,7 +64,6 @@ def undo_progress(request: PersonRequest, batch: Batch, undo_id: str) -> HttpRes
     return partial(request, "rollover/_undo_progress.html", {"batch": batch, "undo": undo, **_progress(undo)})
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST

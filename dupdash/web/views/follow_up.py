@@ -8,13 +8,12 @@ from django.views.decorators.http import require_POST
 from dupdash.duplication import follow_up
 from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob
-from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.decorators import with_job
 from dupdash.web.forms.follow_up import FollowUpForm
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import offer_undo
 
 
-@permission_required
 @with_job
 @require_POST
 def follow_up_job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:

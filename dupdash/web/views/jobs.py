@@ -16,7 +16,7 @@ from dupdash.duplication.models import JobQuerySet
 from dupdash.web.converters import is_job_id
 from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
-from dupdash.web.decorators import part_of, permission_required
+from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions, export
 from dupdash.web.job_list.filters import ListForm
@@ -46,7 +46,6 @@ class Head:
     order: str
 
 
-@permission_required
 @require_safe
 def jobs(request: PersonRequest) -> HttpResponse:
     form = ListForm(request.GET, request.user)
@@ -68,7 +67,6 @@ def jobs(request: PersonRequest) -> HttpResponse:
     return no_store(response)
 
 
-@permission_required
 @require_safe
 def find_copy(request: PersonRequest) -> HttpResponse:
     """Open the copy that a search on the overview finds, or the list if the search finds several or none."""
@@ -81,7 +79,6 @@ def find_copy(request: PersonRequest) -> HttpResponse:
     return redirect(list_url(form))
 
 
-@permission_required
 @part_of("jobs:list")
 @require_safe
 def job_rows(request: PersonRequest) -> HttpResponse:
@@ -99,7 +96,6 @@ def job_rows(request: PersonRequest) -> HttpResponse:
     return partial(request, "jobs/_live_rows.html", context, last=not live["rows_url"])
 
 
-@permission_required
 @require_safe
 def jobs_csv(request: PersonRequest) -> HttpResponseBase:
     form = ListForm(request.GET, request.user)

@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed, NotTaught
@@ -22,7 +21,7 @@ from dupdash.moodle.errors import MoodleError
 from dupdash.web import kept_form
 from dupdash.web.converters import is_job_id
 from dupdash.web.date_fields import day_in
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.earlier_copies import Target, earlier_copies
 from dupdash.web.form_choices import form_choices
 from dupdash.web.forms.request import RequestForm, filled_in
@@ -65,8 +64,7 @@ class Sent:
     level: int = messages.SUCCESS
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def request_copy(request: PersonRequest) -> HttpResponse:
     before = _job_to_start_from(request)
     if before is not None and jobs.why_not_again(before):

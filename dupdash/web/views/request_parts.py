@@ -18,7 +18,7 @@ from dupdash.web import category_picker, course_picker
 from dupdash.web.category_picker import CategoryChoices
 from dupdash.web.converters import is_job_id
 from dupdash.web.date_fields import day_in
-from dupdash.web.decorators import part_of, permission_required
+from dupdash.web.decorators import part_of
 from dupdash.web.earlier_copies import Target
 from dupdash.web.form_choices import FormChoices, problems_shown
 from dupdash.web.health_of_request import health_of
@@ -28,7 +28,6 @@ from dupdash.web.responses import PersonRequest, partial
 from dupdash.web.short_names import free_variant
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def source_choices(request: PersonRequest) -> HttpResponse:
@@ -44,7 +43,6 @@ def source_choices(request: PersonRequest) -> HttpResponse:
     return partial(request, "jobs/_source_choices.html", context)
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def category_choices(request: PersonRequest) -> HttpResponse:
@@ -69,7 +67,6 @@ def category_choices(request: PersonRequest) -> HttpResponse:
     return partial(request, "jobs/_category_choices.html", context)
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def copy_preview(request: PersonRequest) -> HttpResponse:
@@ -122,7 +119,6 @@ def preview_for(source: int, chosen: Mapping[str, int], target: Target, request:
         return Preview(trouble=str(error))
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def short_name_check(request: PersonRequest) -> HttpResponse:

@@ -10,16 +10,14 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
 from dupdash.duplication.name_display import isolate
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.forms.tokens import TokenForm
 from dupdash.web.responses import PersonRequest, no_store, see_other
-
-asks = require_http_methods(["GET", "HEAD", "POST"])
 
 # This cookie carries the text of a new token to the next page, which shows the text once and deletes the cookie.
 # The server stores only a hash, and a URL with the text would end up in logs.
@@ -30,8 +28,7 @@ SHOWN_WITHIN = 60
 DOCUMENTATION = settings.BASE_DIR / "docs" / "web-services.md"
 
 
-@permission_required
-@asks
+@require_safe_or_POST
 def own_tokens(request: PersonRequest) -> HttpResponse:
     """List the tokens, create one from the form, and show the text of a token that was just created."""
     if request.method != "POST":
@@ -50,8 +47,7 @@ def own_tokens(request: PersonRequest) -> HttpResponse:
     return _see_new_token(request, token, text)
 
 
-@permission_required
-@asks
+@require_safe_or_POST
 def revoke_token(request: PersonRequest, token_id: int) -> HttpResponse:
     token = get_object_or_404(ApiToken, pk=token_id, owner=request.user)
     if request.method != "POST":
@@ -61,7 +57,6 @@ def revoke_token(request: PersonRequest, token_id: int) -> HttpResponse:
     return see_other("tokens")
 
 
-@permission_required
 @require_safe
 def documentation(request: PersonRequest) -> HttpResponse:
     """Show the documentation of the web services that belongs to this version of dupdash."""
