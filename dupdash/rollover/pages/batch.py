@@ -26,6 +26,7 @@ from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions
 from dupdash.web.job_list.orders import PAGE
+from dupdash.web.presentation.components import Tab
 from dupdash.web.presentation.durations import roughly
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
@@ -41,14 +42,6 @@ VIEWS: dict[str, tuple[str, frozenset[str]]] = {
     "unresolved": ("Unresolved", frozenset({State.UNRESOLVED})),
     "cancelled": ("Cancelled", frozenset({State.CANCELLED, State.REJECTED})),
 }
-
-
-@dataclass(frozen=True)
-class Tab:
-    label: str
-    url: str
-    current: bool
-    count: int
 
 
 @dataclass(frozen=True)

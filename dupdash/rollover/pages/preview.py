@@ -14,6 +14,7 @@ from dupdash.rollover.batches.progress import expected_duration
 from dupdash.rollover.checks.name_conflicts import conflict_message
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, KNOWN, SOURCE, TEMPLATE_COURSE
+from dupdash.web.presentation.components import Tab
 
 PAGE = 50
 ALL, EXCLUDED = "all", "excluded"
@@ -49,14 +50,6 @@ class ShownRow:
     settings: tuple[tuple[str, str], ...]
     remarks: tuple[Remark, ...]
     warnings: tuple[Remark, ...]
-
-
-@dataclass(frozen=True)
-class Tab:
-    label: str
-    url: str
-    current: bool
-    count: int
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """Shows the page "Insights" with charts about the copies of a period, and exports their figures as CSV."""
 
-from dataclasses import dataclass
-
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -11,15 +9,8 @@ from django.views.decorators.http import require_safe
 from dupdash.web.csv_files import csv_response
 from dupdash.web.insights.charts import CHARTS
 from dupdash.web.insights.period import DAYS, Period, PeriodForm
+from dupdash.web.presentation.components import Tab
 from dupdash.web.responses import PersonRequest
-
-
-@dataclass(frozen=True)
-class Tab:
-    label: str
-    url: str
-    current: bool
-    count: None = None
 
 
 @require_safe
