@@ -1,12 +1,9 @@
 """Lists plans and batches, and uploads a file as a new plan."""
 
-import csv
-import io
-
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -18,7 +15,7 @@ from dupdash.rollover.pages.access import visible_plans
 from dupdash.rollover.pages.forms import UploadForm
 from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.table import UnreadableFile, read_table
-from dupdash.web.csv_files import BYTE_ORDER_MARK
+from dupdash.web.csv_files import csv_response
 from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.responses import PersonRequest, see_other
 
@@ -69,10 +66,7 @@ def upload(request: PersonRequest) -> HttpResponse:
 
 
 @require_safe
-def example(request: PersonRequest) -> HttpResponse:
+def example(request: PersonRequest) -> HttpResponseBase:
     """Download an example file."""
-    written = io.StringIO()
-    csv.writer(written).writerows(EXAMPLE)
-    response = HttpResponse(BYTE_ORDER_MARK + written.getvalue(), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="courses.csv"'
-    return response
+    heads, *rows = EXAMPLE
+    return csv_response("courses", heads, rows)

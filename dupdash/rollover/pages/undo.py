@@ -18,8 +18,6 @@ from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 # The maximum number of copies that are listed under each verdict. Further copies are only counted.
 LISTED_MOST = 500
-# The verdicts for which the page shows a reason beside the copy.
-WITH_REASON = frozenset({Verdict.KEPT})
 
 
 @with_batch
@@ -44,7 +42,8 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
                 verdict.label,
                 items.filter(verdict=verdict)[:LISTED_MOST],
                 context["counts"][verdict],
-                verdict in WITH_REASON,
+                # Whether the page shows a reason beside each copy.
+                verdict == Verdict.KEPT,
             )
             for verdict in (Verdict.DELETABLE, Verdict.DELETED, Verdict.KEPT, Verdict.GONE)
             if context["counts"][verdict]

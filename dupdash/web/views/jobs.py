@@ -53,7 +53,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
         "form": form,
         "saved_filters": saved_filters(request, form),
         "may_submit": access.may_submit(request.user),
-        **_table_context(request),
+        **table_context(request),
         **_results(request, form),
     }
     if not request.htmx:
@@ -89,10 +89,10 @@ def job_rows(request: PersonRequest) -> HttpResponse:
     found = visible.filter(pk__in=shown).select_related("requester", "assignee").order_by("-created_at", "-id")
     polled = rows(found, health_of(request))
     newer = visible.filter(created_at__gt=newest).order_by()[: NEWER_COUNTED + 1].count() if newest else 0
-    live = _live_context(polled, newest, newer)
+    live = live_context(polled, newest, newer)
     if request.GET.get("seen") == live["seen"]:
         return no_content()
-    context = {"rows": polled, **live, **_table_context(request)}
+    context = {"rows": polled, **live, **table_context(request)}
     return partial(request, "jobs/_live_rows.html", context, last=not live["rows_url"])
 
 
@@ -128,7 +128,8 @@ def list_url(form: ListForm, **other: str) -> str:
     return f"{reverse('jobs:list')}?{form.query(**other).urlencode()}".rstrip("?")
 
 
-def _table_context(request: PersonRequest) -> dict[str, object]:
+def table_context(request: PersonRequest) -> dict[str, object]:
+    """Return the context of a table of copies that can be selected (``jobs/_list_row.html``)."""
     return {
         "sees_all": access.sees_all_jobs(request.user),
         "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
@@ -163,7 +164,7 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
         "next_url": list_url(form, next=page.next) if page.next else "",
         "csv_url": f"{reverse('jobs:csv')}?{form.query().urlencode()}".rstrip("?"),
         "kept": form.query(),
-        **_live_context(shown, newest, 0),
+        **live_context(shown, newest, 0),
     }
 
 
@@ -175,7 +176,8 @@ def _newest(jobs: JobQuerySet) -> datetime | None:
     return jobs.order_by("-created_at", "-id").values_list("created_at", flat=True).first()
 
 
-def _live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
+def live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
+    """Return the context of ``jobs/_live.html``, which polls the unfinished rows. ``newer``: newer requests."""
     unfinished = [row for row in shown if not row.finished]
     seen = digest(tuple(unfinished), newer)
     query: list[tuple[str, str]] = [("job", row.id) for row in unfinished]
