@@ -7,8 +7,6 @@ index finds them on every database. The candidate with one typo that occurs most
 from collections import Counter
 from collections.abc import Iterable
 
-from django.db.models import Q
-
 from dupdash.duplication.models import JobQuerySet
 from dupdash.web.job_list.search import words_in
 
@@ -41,7 +39,8 @@ def _known(word: str, jobs: JobQuerySet) -> str:
     halves = [half for half in (word[:middle], word[middle:]) if len(half) >= SHORTEST_HALF]
     candidates: Counter[str] = Counter()
     for half in halves:
-        texts = jobs.filter(Q(search_text__contains_all_scanned=[half]) if len(half) < 3 else _with(half))
+        lookup = "contains_all_scanned" if len(half) < 3 else "contains_all"
+        texts = jobs.filter(**{f"search_text__{lookup}": [half]})
         for found in texts.order_by("-created_at", "-id").values_list("search_text", flat=True)[:READ]:
             candidates.update(set(_words(found)))
     close = [
@@ -55,10 +54,6 @@ def _known(word: str, jobs: JobQuerySet) -> str:
 def _digits(word: str) -> str:
     """Return the digits of a word. Digits are never corrected, because BIO102 is another course than BIO101."""
     return "".join(sign for sign in word if sign.isdigit())
-
-
-def _with(half: str) -> Q:
-    return Q(search_text__contains_all=[half])
 
 
 def _words(text: str) -> Iterable[str]:

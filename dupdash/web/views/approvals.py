@@ -20,13 +20,15 @@ from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.person_names import name_of
-from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare, why_no_course_settings
+from dupdash.duplication.request import Draft, InvalidRequest, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web import category_picker, kept_form
+from dupdash.web import kept_form
+from dupdash.web.category_picker import CategoryChoices
 from dupdash.web.converters import is_job_id
 from dupdash.web.decorators import part_of, require_safe_or_POST, with_job
+from dupdash.web.form_choices import categories_of
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
 from dupdash.web.health_of_request import health_of
@@ -235,17 +237,12 @@ def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
 
 
 def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, status: int = 200) -> HttpResponse:
-    choices = category_picker.CategoryChoices()
+    choices = CategoryChoices()
     health = health_of(request)
     trouble = ""
     try:
         with open_client() as client:
-            choices = category_picker.category_choices(
-                category_picker.categories(client),
-                request.user,
-                query=form.value("category_query"),
-                selected=as_id(form.value("category")),
-            )
+            choices = categories_of(form, request.user, client)
     except MoodleError as error:
         trouble = str(error)
     context = {

@@ -3,7 +3,6 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from dupdash.accounts.models import ApiToken
@@ -31,12 +30,7 @@ def token_callback(request: PersonRequest, token_id: int) -> HttpResponse:
             _store(token, address)
             messages.success(request, f"The callback address was {'saved' if address else 'removed'}.")
             return see_other("tokens")
-    context = {
-        "form": form,
-        "token": token,
-        "secret": secret_of(token),
-        "crumbs": [{"label": "API tokens", "url": reverse("tokens")}],
-    }
+    context = {"form": form, "token": token, "secret": secret_of(token)}
     return no_store(render(request, "callbacks/token.html", context, status=422 if form.errors else 200))
 
 
