@@ -16,7 +16,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from dupdash.rollover.reading.excel_files import openpyxl
+import openpyxl
+
 from dupdash.rollover.reading.table import read_table
 
 HEADINGS = ["source", "fullname", "shortname", "category", "visible", "start", "startdate", "enddate", "idnumber"]

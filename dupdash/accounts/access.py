@@ -34,7 +34,6 @@ class Role(StrEnum):
 
 
 class Action(StrEnum):
-    SUBMIT = "submit"
     APPROVE = "approve"
     REJECT = "refuse"
     CANCEL = "cancel"

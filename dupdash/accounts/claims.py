@@ -40,18 +40,8 @@ class Rules:
 
     trust_email: bool
     groups: str
-    administrators: list[str]
-    faculty: list[str]
-    help_desk: list[str]
-
-    @property
-    def roles(self) -> dict[Role, list[str]]:
-        """Return the groups that give each role."""
-        return {
-            Role.ADMINISTRATOR: self.administrators,
-            Role.FACULTY: self.faculty,
-            Role.HELP_DESK: self.help_desk,
-        }
+    # The groups that give each role.
+    roles: dict[Role, list[str]]
 
     @property
     def give_roles(self) -> bool:
@@ -62,20 +52,13 @@ class Rules:
 def rules() -> Rules:
     """Return the rules from the settings of OpenID Connect or SAML, whichever is configured."""
     if settings.SAML_METADATA_FILE:
-        return Rules(
-            trust_email=True,
-            groups="groups",
-            administrators=settings.SAML_ROLE_ADMINISTRATOR,
-            faculty=settings.SAML_ROLE_FACULTY,
-            help_desk=settings.SAML_ROLE_HELP_DESK,
-        )
-    return Rules(
-        trust_email=settings.OIDC_TRUST_EMAIL,
-        groups=settings.OIDC_GROUPS_CLAIM,
-        administrators=settings.OIDC_ROLE_ADMINISTRATOR,
-        faculty=settings.OIDC_ROLE_FACULTY,
-        help_desk=settings.OIDC_ROLE_HELP_DESK,
-    )
+        return Rules(trust_email=True, groups="groups", roles=_groups_of_roles("SAML"))
+    return Rules(settings.OIDC_TRUST_EMAIL, settings.OIDC_GROUPS_CLAIM, _groups_of_roles("OIDC"))
+
+
+def _groups_of_roles(protocol: str) -> dict[Role, list[str]]:
+    """Return the groups that give each role, from settings such as OIDC_ROLE_HELP_DESK."""
+    return {role: getattr(settings, f"{protocol}_ROLE_{role.name}") for role in Role}
 
 
 def person_of(claims: Mapping[str, object]) -> Person:

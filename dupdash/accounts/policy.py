@@ -63,7 +63,8 @@ def record_changes() -> None:
     with transaction.atomic():
         last, made = PolicySnapshot.objects.get_or_create(pk=1, defaults={"digest": digest, "values": values})
         if made:
-            record(AuditKind.POLICY_CHANGED, subject="first start", detail=_all(values))
+            shown = ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
+            record(AuditKind.POLICY_CHANGED, subject="first start", detail=shown)
             return
         same = PolicySnapshot.objects.filter(pk=1, digest=last.digest)
         if last.digest == digest or not same.update(digest=digest, values=values):
@@ -71,10 +72,6 @@ def record_changes() -> None:
         for name, value in values.items():
             if (was := last.values.get(name)) != value:
                 record(AuditKind.POLICY_CHANGED, subject=name, detail=f"{_shown(was)} → {_shown(value)}")
-
-
-def _all(values: dict[str, object]) -> str:
-    return ", ".join(f"{name}={_shown(value)}" for name, value in values.items())
 
 
 def _shown(value: object) -> str:

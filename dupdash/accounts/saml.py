@@ -141,9 +141,10 @@ def _authentication(form: dict[str, str]) -> "OneLogin_Saml2_Auth":
 
 
 def _configuration() -> dict[str, Any]:
+    file = Path(settings.SAML_METADATA_FILE)
     return {
         "strict": True,
-        "idp": _provider(Path(settings.SAML_METADATA_FILE), settings.SAML_ENTITY_ID),
+        "idp": _provider(file, settings.SAML_ENTITY_ID, file.stat().st_mtime_ns),
         "sp": {
             "entityId": f"{settings.SITE_URL}{reverse('saml_metadata')}",
             "assertionConsumerService": {"url": f"{settings.SITE_URL}{reverse('saml_acs')}", "binding": POST},
@@ -158,12 +159,8 @@ def _configuration() -> dict[str, Any]:
     }
 
 
-def _provider(file: Path, entity_id: str) -> dict[str, Any]:
-    return _parsed(file, entity_id, file.stat().st_mtime_ns)
-
-
 @lru_cache(maxsize=4)
-def _parsed(file: Path, entity_id: str, changed: int) -> dict[str, Any]:
+def _provider(file: Path, entity_id: str, changed: int) -> dict[str, Any]:
     """Return the provider described in the metadata file. ``changed`` is the time of the file's last change.
 
     The result is cached by this time, so that a changed file is read again.

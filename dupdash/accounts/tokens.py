@@ -46,21 +46,14 @@ def make(owner: User, label: str, *, days: int = DAYS_DEFAULT) -> tuple[ApiToken
     return token, text
 
 
-def find(text: str) -> ApiToken | None:
-    """Return the usable token with this text, together with its owner, who may be inactive.
-
-    Every call reads the database, so that a revoked token stops working at once.
-    """
-    return find_with_job(text, "", None)[0]
-
-
 def find_with_job(
     text: str, job_id: str, columns: Columns[DuplicationJob] | None
 ) -> tuple[ApiToken | None, DuplicationJob | None]:
     """Return the usable token with this text, and these columns of the job with this id, read with one query.
 
-    The caller must check that the owner may see the job. Programs poll the status of their jobs often, and each further
-    query would cost a round trip to the database.
+    The token comes with its owner, who may be inactive. The caller must check that the owner may see the job. Every
+    call reads the database, so that a revoked token stops working at once. Programs poll the status of their jobs
+    often, and each further query would cost a round trip to the database.
     """
     if not text or len(text) > TOKEN_LONGEST:
         return None, None

@@ -106,7 +106,8 @@ class DuplicationRequest:
     category_id: int
     category_name: str
     visible: bool
-    options: dict[str, int]
+    # ``bool``, because a stored request is read back exactly (rollover).
+    options: dict[str, bool | int]
     origin: Origin
     startdate: date | None = None
     enddate: date | None = None

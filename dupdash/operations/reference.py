@@ -18,16 +18,13 @@ SETTING = re.compile(r"#?([A-Z][A-Z0-9_]*)=(.*)")
 def write_pages(env_example: Path, folder: Path) -> None:
     """Write each page into ``folder``, which is created if necessary."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in _pages(env_example).items():
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-def _pages(env_example: Path) -> dict[str, str]:
-    return {
-        "settings.md": "\n".join(settings_page(env_example.read_text(encoding="utf-8"))),
-        "commands.md": "\n".join(commands_page()),
-        "errors.md": "\n".join(errors_page()),
+    pages = {
+        "settings.md": settings_page(env_example.read_text(encoding="utf-8")),
+        "commands.md": commands_page(),
+        "errors.md": errors_page(),
     }
+    for name, lines in pages.items():
+        (folder / name).write_text("\n".join(lines), encoding="utf-8")
 
 
 def settings_page(example: str) -> Iterator[str]:
@@ -62,7 +59,7 @@ def commands_page() -> Iterator[str]:
         command = load_command_class(app, name)
         parser = command.create_parser("manage.py", name)
         yield from (f"## {name}", "", _cell(command.help), "")
-        own = [action for action in parser._actions if not _is_general(action.dest)]
+        own = [action for action in parser._actions if action.dest not in GENERAL]
         if own:
             yield from ("| argument | meaning |", "|---|---|")
             yield from (f"| `{_cell(_shown(action))}` | {_cell(action.help or '')} |" for action in own)
@@ -80,6 +77,7 @@ def errors_page() -> Iterator[str]:
     yield ""
 
 
+# The arguments of every Django command.
 GENERAL = frozenset(
     {"help", "version", "verbosity", "settings", "pythonpath", "traceback", "no_color", "force_color", "skip_checks"}
 )
@@ -93,11 +91,6 @@ def _shown(action: Action) -> str:
         return str(action.metavar or action.dest)
     name = ", ".join(action.option_strings)
     return name if action.nargs == 0 else f"{name} {action.metavar or action.dest.upper()}"
-
-
-def _is_general(dest: str) -> bool:
-    """Return whether every Django command has this argument."""
-    return dest in GENERAL
 
 
 def _cell(text: str) -> str:

@@ -36,7 +36,7 @@ class Banner:
     text: str
 
 
-# In this order. Each person sees the pages that the table of permissions lets them open.
+# In this order, with the secondary ones last. Each person sees the pages that the table of permissions lets them open.
 PAGES = (
     ("overview", "Overview"),
     ("jobs:list", "Copies"),

@@ -2,17 +2,13 @@
 
 import re
 
+from django.urls.converters import StringConverter
 
-class JobId:
+
+class JobId(StringConverter):
     """The id of a job: 32 hexadecimal characters."""
 
     regex = "[0-9a-f]{32}"
-
-    def to_python(self, value: str) -> str:
-        return value
-
-    def to_url(self, value: str) -> str:
-        return value
 
 
 def is_job_id(text: str) -> bool:

@@ -1,14 +1,16 @@
-"""Checks permissions before a view runs, with decorators for every view except the sign-in."""
+"""Checks permissions before a view runs: for every URL except those of the sign-in, and for the job of a URL."""
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
@@ -27,16 +29,18 @@ SESSION_ENDED = {
 }
 
 
-def permission_required(
-    view: Callable[Concatenate[PersonRequest, P], HttpResponseBase],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
-    """Run the view if the permission for its URL allows it. Otherwise show the sign-in page, or a 403.
+# For a page that shows a form and also takes it.
+require_safe_or_POST = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def private_path(route: str, view: Callable[..., HttpResponseBase], *, name: str) -> URLPattern:
+    """Return a URL whose view runs if the permission for this URL allows it. Otherwise it shows the sign-in, or a 403.
 
     For a person without any role, the 403 says how to get one.
     """
 
     @wraps(view)
-    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    def wrapped(request: HttpRequest, /, *args: object, **kwargs: object) -> HttpResponseBase:
         rule = _rule_of(request)
         if not request.user.is_authenticated:
             return _sign_in(request, rule)
@@ -46,12 +50,12 @@ def permission_required(
             if not access.has_role(request.user):
                 return without_role(request)
             raise PermissionDenied
-        response = view(cast(PersonRequest, request), *args, **kwargs)
+        response = view(request, *args, **kwargs)
         # The page is for one person: no shared cache may store it, and the browser must check before it shows it again.
         response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
 
-    return wrapped
+    return path(route, wrapped, name=name)
 
 
 def with_job(

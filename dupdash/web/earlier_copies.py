@@ -1,5 +1,6 @@
 """Finds earlier copies of a source into the term for which a new copy is requested."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
@@ -7,8 +8,9 @@ from typing import TYPE_CHECKING
 from django.urls import reverse
 
 from dupdash.accounts import access
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
+from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.states import UNFINISHED, State
 from dupdash.web.terms import same_term
 
@@ -53,24 +55,26 @@ class EarlierCopies:
 
 
 def earlier_copies(source_id: int, target: Target, user: "User") -> EarlierCopies:
-    """Return earlier copies of this source to the same term: into the same category, or with a name for this term.
-
-    Failed, cancelled and refused jobs and deleted copies do not count.
-    """
-    jobs = (
-        DuplicationJob.objects.filter(source_id=source_id, course_deleted_at__isnull=True)
-        .filter(state__in=UNFINISHED | {State.SUCCEEDED})
-        .select_related("requester")
-        .order_by("-created_at", "-id")[:COMPARED]
-    )
-    found = [job for job in jobs if _same_term(job, target)]
+    """Return earlier copies of this source to the same term."""
+    jobs = existing_copies([source_id]).select_related("requester")[:COMPARED]
+    found = [job for job in jobs if is_to_same_term(job, target)]
     return EarlierCopies(tuple(_earlier_copy(job, user) for job in found[:LISTED]), max(0, len(found) - LISTED))
 
 
-def _same_term(job: DuplicationJob, target: Target) -> bool:
-    if job.category_id == target.category_id:
-        return True
-    return same_term(job.shortname, job.fullname, target.shortname, target.fullname)
+def existing_copies(source_ids: Iterable[int]) -> JobQuerySet:
+    """Return the copies of these sources that exist or will exist, the newest first.
+
+    Failed, cancelled and refused jobs and deleted copies do not count.
+    """
+    jobs = DuplicationJob.objects.filter(source_id__in=source_ids, course_deleted_at__isnull=True)
+    return jobs.filter(state__in=UNFINISHED | {State.SUCCEEDED}).order_by("-created_at", "-id")
+
+
+def is_to_same_term(job: DuplicationJob, wanted: Target | DuplicationRequest) -> bool:
+    """Return whether a copy is in the category of the wanted copy, or has a name for the same term."""
+    return job.category_id == wanted.category_id or same_term(
+        job.shortname, job.fullname, wanted.shortname, wanted.fullname
+    )
 
 
 def _earlier_copy(job: DuplicationJob, user: "User") -> EarlierCopy:

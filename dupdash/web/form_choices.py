@@ -10,6 +10,7 @@ from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import as_id
+from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.web import category_picker, course_picker
 from dupdash.web.category_picker import CategoryChoices
@@ -35,13 +36,16 @@ def form_choices(form: RequestForm, before: DuplicationJob | None, user: "User")
     source = form.value("source")
     with problems_shown(choices, user), open_client() as client:
         choices.found = Found(chosen=_known_without_moodle(source, before, user, client.site_url))
-        selected = as_id(form.value("category"))
-        known = category_picker.categories(client)
-        choices.categories = category_picker.category_choices(
-            known, user, query=form.value("category_query"), selected=selected
-        )
+        choices.categories = categories_of(form, user, client)
         choices.found = course_picker.find_source(form.value("source_query"), source, user, client)
     return choices
+
+
+def categories_of(form: RequestForm, user: "User", client: MoodleClient) -> CategoryChoices:
+    """Return the categories that match the filter of the form. Raises MoodleError."""
+    known = category_picker.categories(client)
+    query, selected = form.value("category_query"), as_id(form.value("category"))
+    return category_picker.category_choices(known, user, query=query, selected=selected)
 
 
 def _known_without_moodle(source: str, before: DuplicationJob | None, user: "User", site_url: str) -> Choice | None:

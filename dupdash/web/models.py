@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from django.conf import settings
 from django.db import models
 
-from dupdash.moodle.options import ON, OPTIONS
+from dupdash.moodle.options import OFF, ON, OPTIONS
 
 NAME_LONGEST = 60
 
@@ -22,6 +22,11 @@ class OptionPreset(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def values(self) -> dict[str, int]:
+        """The values of all ten options; 0 for an option that is newer than the preset."""
+        return {option.name: self.options.get(option.name, OFF) for option in OPTIONS}
 
     @property
     def on(self) -> list[str]:

@@ -59,9 +59,9 @@ class Year:
         return f"{text}{self.gap}{_written(self.value + years + 1, self.next_digits)}" if self.gap else text
 
 
-def raised(name: str, years: int = 1, *, today: date | None = None) -> str | None:
+def raised(name: str, years: int = 1) -> str | None:
     """Return the name with its latest year raised by ``years`` everywhere; None if the name has no year."""
-    found = list(years_in(name, today=today))
+    found = list(years_in(name))
     if not found:
         return None
     latest = max(year.value for year in found)
@@ -70,9 +70,7 @@ def raised(name: str, years: int = 1, *, today: date | None = None) -> str | Non
     return name
 
 
-def suggest(
-    fullname: str, shortname: str, is_free: Callable[[str], bool], *, today: date | None = None
-) -> Names | None:
+def suggest(fullname: str, shortname: str, is_free: Callable[[str], bool]) -> Names | None:
     """Return names for a copy of a course with these names; None if no name was found.
 
     The short name is one for which ``is_free`` returns True. If the source names a term, the new full name names the
@@ -80,11 +78,11 @@ def suggest(
     """
     taken: list[str] = []
     for years in range(1, YEARS_TRIED + 1):
-        next_name = raised(shortname, years, today=today)
+        next_name = raised(shortname, years)
         if next_name is None or len(next_name) > SHORT_NAME_LONGEST:
             break
         if is_free(next_name):
-            later = raised(fullname, years, today=today) or _with_term(fullname, next_name, today)
+            later = raised(fullname, years) or _with_term(fullname, next_name)
             return Names(later, next_name, years, tuple(taken))
         taken.append(next_name)
     for number in range(1, NUMBERS_TRIED + 1):
@@ -97,13 +95,13 @@ def suggest(
     return None
 
 
-def _with_term(fullname: str, shortname: str, today: date | None) -> str:
+def _with_term(fullname: str, shortname: str) -> str:
     """Return a full name that has no year, followed by the term of the short name.
 
     For example "Introduction to Biology (2027S1)".
     """
     shortname = in_one_language(shortname)
-    year = max(years_in(shortname, today=today), key=lambda year: year.value, default=None)
+    year = max(years_in(shortname), key=lambda year: year.value, default=None)
     if year is None:
         # Only another language of the name has the term.
         return fullname
@@ -114,11 +112,6 @@ def _with_term(fullname: str, shortname: str, today: date | None) -> str:
     return _cut_before(fullname, ending, FULL_NAME_LONGEST) + ending
 
 
-def years_in(name: str, *, today: date | None = None) -> Iterator[Year]:
-    """Return the years in a name, without course numbers and distant years."""
-    return _years(name, (today or date.today()).year)  # noqa: DTZ011 - a year needs no time zone
-
-
 def _cut_before(name: str, ending: str, longest: int) -> str:
     """Return the name, shortened to leave room for an ending; a long multi-language name is reduced to one language."""
     left = longest - len(ending)
@@ -127,7 +120,9 @@ def _cut_before(name: str, ending: str, longest: int) -> str:
     return in_one_language(name)[:left].rstrip()
 
 
-def _years(name: str, this_year: int) -> Iterator[Year]:
+def years_in(name: str) -> Iterator[Year]:
+    """Return the years in a name, without course numbers and distant years."""
+    this_year = date.today().year  # noqa: DTZ011 - a year needs no time zone
     taken: set[int] = set()
     for found in _FOUR.finditer(name):
         taken.update(range(*found.span()))

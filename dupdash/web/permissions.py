@@ -1,6 +1,7 @@
-"""The table of permissions: who may open which URL. Every view with ``permission_required`` uses it.
+"""The table of permissions: who may open which URL. ``private_path`` in ``decorators.py`` uses it.
 
-``accounts/access.py`` decides about people and jobs. Nobody may open a URL that is missing here.
+``accounts/access.py`` decides about people and jobs. Nobody may open a private URL that is missing here. The URLs of
+the sign-in and of the password reset are not private.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,6 @@ from dupdash.accounts.access import Action
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-
-def everyone(user: "User | AnonymousUser") -> bool:
-    return True
 
 
 def signed_in(user: "User | AnonymousUser") -> bool:
@@ -45,12 +42,6 @@ class Permission:
 
 
 PERMISSIONS: dict[str, Permission] = {
-    "login": Permission(everyone),
-    "logout": Permission(everyone),
-    "password_reset": Permission(everyone),
-    "password_reset_done": Permission(everyone),
-    "password_reset_confirm": Permission(everyone),
-    "password_reset_complete": Permission(everyone),
     "overview": Permission(access.has_role),
     "overview_live": Permission(access.has_role),
     "insights": Permission(access.sees_all_jobs),
@@ -91,7 +82,7 @@ PERMISSIONS: dict[str, Permission] = {
     "audit": Permission(access.is_administrator, hidden=True),
     "audit_csv": Permission(access.is_administrator, hidden=True),
     "preferences": Permission(signed_in),
-    "notifications:news": Permission(signed_in, background=True),
+    "news": Permission(signed_in, background=True),
     "system": Permission(access.is_administrator),
     "rollover:list": Permission(access.sees_all_jobs),
     "rollover:upload": Permission(access.may_roll_over),

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PersonRequest(HttpRequest):
-    """A request that passed ``permission_required``: somebody is signed in."""
+    """A request that passed the check of ``private_path``: somebody is signed in."""
 
     user: "User"
     htmx: HtmxDetails

@@ -6,8 +6,6 @@ from django.views.generic import RedirectView
 from dupdash.accounts.single_sign_on import PROVIDER
 from dupdash.web.views import saml, single_sign_on
 
-_to_sign_in = RedirectView.as_view(pattern_name="login")
-
 urlpatterns = [
     path("sign-in/sso/", single_sign_on.start, name="sso"),
     # The names are django-allauth's.
@@ -15,6 +13,6 @@ urlpatterns = [
     path("sign-in/saml/acs/", saml.acs, name="saml_acs"),
     path("sign-in/saml/finish/", saml.finish, name="saml_finish"),
     path("sign-in/saml/metadata/", saml.metadata, name="saml_metadata"),
-    path("sign-in/sso/other/", _to_sign_in, name="account_login"),
+    path("sign-in/sso/other/", RedirectView.as_view(pattern_name="login"), name="account_login"),
     path("sign-out/sso/", single_sign_on.sign_out, name="sso_sign_out"),
 ]

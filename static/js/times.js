@@ -1,7 +1,7 @@
 // Shows every <time datetime data-local="…"> in the viewer's time zone, with the exact time as a tooltip:
 //   relative   "3 minutes ago", "in 2 hours"; older than a week: the date
 //   elapsed    the time since then, which is counted up: "4 min 12 s"
-//   datetime, date, time; exact: a date and time with seconds
+//   datetime, date; exact: a date and time with seconds
 // Browsers without scripts show the text of the server.
 
 const LANGUAGE = document.documentElement.lang || "en";
@@ -26,7 +26,6 @@ const formats = {
   datetime: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short", timeZone: ZONE }),
   exact: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "medium", timeZone: ZONE }),
   date: new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeZone: ZONE }),
-  time: new Intl.DateTimeFormat(LOCALE, { timeStyle: "short", timeZone: ZONE }),
 };
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */

@@ -14,9 +14,11 @@ from pytest_django import Settings
 
 from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.duplication.states import State
+from dupdash.moodle import options
 from dupdash.rollover import tasks
 from dupdash.rollover.models import Plan, PlanState
 from dupdash.rollover.reading.table import read_table
+from dupdash.web.models import OptionPreset
 from tests.conftest import signed_in
 from tests.duplication.support import Moodle, a_job, run_dispatched
 from tests.rollover.files import HEADINGS
@@ -79,6 +81,12 @@ def test_rollover_from_the_file_to_the_results(as_administrator: Client) -> None
         ("3", "B-2", "Succeeded", "7"),
     ]
     assert [line["link"].endswith(f"?id={line['new id']}") for line in lines] == [True, True]
+
+
+def test_preset_gives_the_list_its_values(as_administrator: Client) -> None:
+    preset = OptionPreset.objects.create(name="Methods", options={**options.defaults(), "enrolments": options.ALWAYS})
+    upload(as_administrator, rows(1), preset=str(preset.pk))
+    assert Plan.objects.get().options == preset.options
 
 
 def test_unreadable_file_is_reported_at_the_field(as_administrator: Client) -> None:

@@ -9,9 +9,11 @@ from django.urls import reverse
 
 from dupdash.duplication.course_dates import moment_on
 from dupdash.duplication.states import State
+from dupdash.moodle import options
 from dupdash.rollover import tasks
 from dupdash.rollover.models import Plan
 from dupdash.rollover.renaming import InvalidRule, Renaming, Rule
+from dupdash.web.models import OptionPreset
 from tests.duplication.support import Moodle, a_job
 from tests.rollover.support import CATEGORY
 from tests.web.support import a_running_job, text
@@ -66,6 +68,11 @@ def test_chosen_courses_become_rows_with_new_names(as_administrator: Client, moo
     assert row.values["shortname"] == "BIO101-2027S1"
     assert row.values["category"] == str(CATEGORY)
     assert row.level == "ok", row.problems
+
+
+def test_preset_gives_the_plan_its_values(as_administrator: Client, moodle: Moodle) -> None:
+    preset = OptionPreset.objects.create(name="Methods", options={**options.defaults(), "enrolments": options.ALWAYS})
+    assert made(as_administrator, biology(moodle)[:1], preset=str(preset.pk)).options == preset.options
 
 
 def test_category_after_that_of_the_source_is_found(as_administrator: Client, moodle: Moodle) -> None:

@@ -154,7 +154,7 @@ def test_failures_are_counted_by_cause_and_source() -> None:
         a_job(State.FAILED, f"F{number}", failure_code=code, source_id=1, source_shortname="OLD", **at(5))
     a_job(State.SUCCEEDED, "S1", source_id=1, source_shortname="NEW", **at(1))
     a_job(State.SUCCEEDED, "S2", source_id=2, source_shortname="TWO", failure_code="shortnametaken", **at(1))
-    assert [(cause.code, cause.count) for cause in figures.causes(WEEK)] == [
+    assert figures.causes(WEEK) == [
         ("shortnametaken", 2),
         ("", 1),
         ("partial_course", 1),

@@ -4,6 +4,7 @@ from datetime import date
 from html.parser import HTMLParser
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
@@ -20,7 +21,6 @@ pytestmark = pytest.mark.django_db
 
 SPANS = '<span lang="fr" class="multilang">Français {0}</span><span lang="en" class="multilang">English {0}</span>'
 BRACES = "{{mlang fr}}Français {0}{{mlang}}{{mlang en}}English {0}{{mlang}}"
-TODAY = date(2026, 11, 23)
 HIDDEN_LANGUAGE = ("Français", "multilang", "mlang")
 
 
@@ -125,8 +125,9 @@ def test_form_keeps_all_languages_of_the_names(
 
 
 @pytest.mark.parametrize("pattern", [SPANS, BRACES])
+@time_machine.travel(date(2026, 11, 23))
 def test_each_language_of_a_suggestion_has_the_new_year(pattern: str) -> None:
-    names = suggest(pattern.format("2026"), "{mlang fr}F26{mlang}{mlang en}2026{mlang}", lambda name: True, today=TODAY)
+    names = suggest(pattern.format("2026"), "{mlang fr}F26{mlang}{mlang en}2026{mlang}", lambda name: True)
     assert names is not None
     assert names.fullname == pattern.format("2027")
     assert names.shortname == "{mlang fr}F27{mlang}{mlang en}2027{mlang}"

@@ -1,12 +1,18 @@
 """Tests the suggested names of a copy."""
 
+from collections.abc import Iterator
 from datetime import date
 
 import pytest
+import time_machine
 
 from dupdash.web.name_suggestions import Names, raised, suggest
 
-TODAY = date(2026, 11, 23)
+
+@pytest.fixture(autouse=True)
+def _today() -> Iterator[None]:
+    with time_machine.travel(date(2026, 11, 23)):
+        yield
 
 
 @pytest.mark.parametrize(
@@ -52,21 +58,21 @@ TODAY = date(2026, 11, 23)
     ],
 )
 def test_year_of_a_name_is_raised(name: str, expected: str | None) -> None:
-    assert raised(name, today=TODAY) == expected
+    assert raised(name) == expected
 
 
 def test_year_is_raised_by_several_years() -> None:
-    assert raised("BIO101-2026/27", 3, today=TODAY) == "BIO101-2029/30"
+    assert raised("BIO101-2026/27", 3) == "BIO101-2029/30"
 
 
 def test_both_names_are_suggested() -> None:
-    names = suggest("Biology 2026", "BIO101-2026S1", lambda name: True, today=TODAY)
+    names = suggest("Biology 2026", "BIO101-2026S1", lambda name: True)
     assert names == Names("Biology 2027", "BIO101-2027S1", years=1)
 
 
 def test_next_free_year_is_suggested() -> None:
     taken = {"BIO101-2027S1", "BIO101-2028S1"}
-    names = suggest("Biology 2026", "BIO101-2026S1", lambda name: name not in taken, today=TODAY)
+    names = suggest("Biology 2026", "BIO101-2026S1", lambda name: name not in taken)
     assert names == Names("Biology 2029", "BIO101-2029S1", 3, ("BIO101-2027S1", "BIO101-2028S1"))
 
 
@@ -80,13 +86,13 @@ def test_next_free_year_is_suggested() -> None:
     ],
 )
 def test_full_name_without_a_year_gets_the_term_of_the_short_name(shortname: str, expected: str) -> None:
-    names = suggest("Biology", shortname, lambda name: True, today=TODAY)
+    names = suggest("Biology", shortname, lambda name: True)
     assert names is not None
     assert names.fullname == expected
 
 
 def test_full_name_with_a_term_fits_into_moodle() -> None:
-    names = suggest("x" * 254, "BIO101-2026S1", lambda name: True, today=TODAY)
+    names = suggest("x" * 254, "BIO101-2026S1", lambda name: True)
     assert names is not None
     assert names.fullname == "x" * 245 + " (2027S1)"
 

@@ -1,5 +1,6 @@
 """Tests undoing approvals within a few seconds, and restoring deleted presets and filters."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.dispatch import dispatch
 from dupdash.duplication.states import State
-from dupdash.moodle.options import OPTIONS
+from dupdash.moodle.options import ALWAYS, OPTIONS
 from dupdash.web.models import OptionPreset, SavedFilter
 from tests.web.support import a_job, text
 
@@ -85,11 +86,12 @@ def test_approvals_are_undone_by_administrators_only(as_faculty: Client, job: Du
 
 
 def test_deleted_preset_comes_back(as_administrator: Client) -> None:
-    options = {option.name: option.name in ("activities", "blocks") for option in OPTIONS}
+    options = {option.name: option.name in ("activities", "blocks") for option in OPTIONS} | {"enrolments": ALWAYS}
     preset = OptionPreset.objects.create(name="Fresh start", options=options)
     page = text(as_administrator.post(f"/presets/{preset.pk}/delete/", follow=True))
-    assert 'action="/presets/"' in page.partition('id="page-messages"')[2]
-    as_administrator.post("/presets/", {"name": "Fresh start", "activities": "1", "blocks": "1"})
+    messages = page.partition('id="page-messages"')[2]
+    url, fields = re.findall(r'<form method="post" action="([^"]+)">(.*?)</form>', messages)[0]
+    as_administrator.post(url, dict(re.findall(r'name="(\w+)" value="([^"]*)"', fields)))
     assert OptionPreset.objects.get().options == options
 
 

@@ -11,7 +11,6 @@ from dupdash.duplication.states import State
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 from dupdash.rollover.batches.progress import current_jobs
-from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.models import HiddenSource, Plan, SourceState
 
 logger = logging.getLogger("dupdash.rollover")
@@ -21,8 +20,7 @@ UNDER_WAY = (SourceState.WAITING, SourceState.SHOWING)
 
 def hides_sources(batch: Batch) -> bool:
     """Return whether the sources of this batch are to be hidden after the run."""
-    plan = Plan.objects.filter(batch=batch).first()
-    return plan is not None and StartSettings.from_json(plan.start_settings).hide_sources
+    return Plan.objects.filter(batch=batch, start_settings__hide_sources=True).exists()
 
 
 def note_sources(batch: Batch) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import msgspec
 from django.db.models import Q
 from django.utils import timezone
 
@@ -14,7 +15,6 @@ from dupdash.duplication.request import DuplicationRequest, Problem
 from dupdash.moodle.errors import MoodleError
 from dupdash.rollover.batches.start_settings import StartSettings
 from dupdash.rollover.checks.plans import check_unchecked_rows
-from dupdash.rollover.checks.stored_requests import from_json
 from dupdash.rollover.models import Level, Plan, PlanState
 
 CHANGED = "Nothing was started. Rows that had no problems have some now; see below."
@@ -28,7 +28,7 @@ def request_start(plan: Plan, how: StartSettings) -> None:
     """Have a worker check the rows of the plan once more and then start it. Raises CannotStart."""
     if refusal := why_not(plan):
         raise CannotStart(refusal)
-    changes = {"state": PlanState.STARTING, "start_settings": how.to_json(), "failure": ""}
+    changes = {"state": PlanState.STARTING, "start_settings": msgspec.to_builtins(how), "failure": ""}
     if not Plan.objects.filter(pk=plan.pk, state=PlanState.CHECKED).update(**changes):
         raise CannotStart("This list is already being started.")
     plan.rows.filter(included=True).update(level=Level.UNKNOWN)
@@ -72,9 +72,9 @@ def continue_start(plan: Plan, deadline: float) -> None:
 
 
 def _accept(plan: Plan) -> None:
-    how = StartSettings.from_json(plan.start_settings)
+    how = msgspec.convert(plan.start_settings, StartSettings)
     rows = plan.rows.filter(included=True, request__isnull=False).values_list("number", "request")
-    requests = {number: _at(from_json(stored or {}), how.not_before) for number, stored in rows}
+    requests = {number: _at(msgspec.convert(stored, DuplicationRequest), how.not_before) for number, stored in rows}
     settings = BatchSettings(plan.name, how.priority, how.window, how.mail_results)
     with open_bulk_client() as client:
         batch = submit_batch(requests, settings, actor=plan.owner, client=client, via="a list")

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication.bulk_client import BulkClient
@@ -26,7 +28,6 @@ from dupdash.moodle.records import Course
 from dupdash.rollover.checks.category_lookup import Categories, CategoryNotFound, Place
 from dupdash.rollover.checks.cells import read_cells
 from dupdash.rollover.checks.earlier_copies import EarlierCopies
-from dupdash.rollover.checks.stored_requests import to_json
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, SOURCE, TEMPLATE_COURSE
 
@@ -66,7 +67,7 @@ def check_rows(plan: Plan, rows: Sequence[PlanRow], client: BulkClient) -> None:
         row.warnings = [list(warning) for warning in verdict.warnings]
         row.shortname_key = short_name_key(row.value("shortname"))[:300]
         row.idnumber_key = short_name_key(row.value("idnumber"))[:300]
-        row.request = to_json(verdict.request) if verdict.request else None
+        row.request = msgspec.to_builtins(verdict.request) if verdict.request else None
         row.found = _found(verdict)
         row.level = level_of(row)
 

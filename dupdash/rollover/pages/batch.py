@@ -5,31 +5,33 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication import batch_actions
 from dupdash.duplication.batch import Batch
 from dupdash.duplication.models import JobQuerySet
-from dupdash.duplication.request import as_id
 from dupdash.duplication.states import BUSY, State
 from dupdash.rollover.batches.hide_sources import hides_sources, is_hiding, sources_note
 from dupdash.rollover.batches.progress import Totals, current_jobs, share_done, time_left, totals_of
 from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results_csv import results_response
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions
 from dupdash.web.job_list.orders import PAGE
+from dupdash.web.presentation.components import Tab
 from dupdash.web.presentation.durations import roughly
 from dupdash.web.presentation.fingerprint import digest
-from dupdash.web.presentation.job_rows import Row, rows
+from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
+from dupdash.web.views.jobs import live_context, table_context
 
 # The filters of the page: the label of each, and the states of the jobs that it shows.
 VIEWS: dict[str, tuple[str, frozenset[str]]] = {
@@ -41,14 +43,6 @@ VIEWS: dict[str, tuple[str, frozenset[str]]] = {
     "unresolved": ("Unresolved", frozenset({State.UNRESOLVED})),
     "cancelled": ("Cancelled", frozenset({State.CANCELLED, State.REJECTED})),
 }
-
-
-@dataclass(frozen=True)
-class Tab:
-    label: str
-    url: str
-    current: bool
-    count: int
 
 
 @dataclass(frozen=True)
@@ -74,33 +68,29 @@ class Summary:
     ongoing: bool
 
 
-@permission_required
 @with_batch
 @require_safe
 def batch(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     view = _view(request)
     found = current_jobs(batch).filter(state__in=VIEWS[view][1]).select_related("requester", "assignee")
-    page = max(1, as_id(request.GET.get("page", "")) or 1)
-    first = (page - 1) * PAGE
-    shown = rows(_in_order(found)[first : first + PAGE], health_of(request))
+    page = Paginator(_in_order(found), PAGE).get_page(request.GET.get("page"))
+    shown = rows(page.object_list, health_of(request))
     summary = _summary(batch, view)
     context = {
         "batch": batch,
         "plan": getattr(batch, "plan", None),
         "may_manage": access.may_manage_batch(request.user, batch),
         "rows": shown,
-        "rows_url": _rows_url(shown),
-        "sees_all": access.sees_all_jobs(request.user),
-        "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
+        **table_context(request),
+        **live_context(shown, None, 0),
         "window_form": WindowForm.of(batch),
-        "previous_url": _url(batch, view, page - 1) if page > 1 else "",
-        "next_url": _url(batch, view, page + 1) if found[first + PAGE : first + PAGE + 1] else "",
+        "previous_url": _url(batch, view, page.number - 1) if page.has_previous() else "",
+        "next_url": _url(batch, view, page.number + 1) if page.has_next() else "",
         **_live(batch, view, summary),
     }
     return render(request, "rollover/batch.html", context)
 
 
-@permission_required
 @with_batch
 @require_safe
 def live(request: PersonRequest, batch: Batch) -> HttpResponseBase:
@@ -114,14 +104,12 @@ def live(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     return partial(request, "rollover/_batch_live.html", context, last=not summary.ongoing)
 
 
-@permission_required
 @with_batch
 @require_safe
 def results(request: PersonRequest, batch: Batch) -> HttpResponseBase:
     return results_response(batch, raw=access.sees_all_jobs(request.user))
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -131,7 +119,6 @@ def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -141,7 +128,6 @@ def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -155,10 +141,9 @@ def change(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Cancel the copies that have not started, after a confirmation."""
     if request.method != "POST":
@@ -171,7 +156,6 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:batch", batch.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -206,12 +190,6 @@ def _view(request: PersonRequest) -> str:
 def _url(batch: Batch, view: str, page: int = 1) -> str:
     query = ({"view": view} if view != "all" else {}) | ({"page": str(page)} if page > 1 else {})
     return f"{reverse('rollover:batch', args=[batch.pk])}?{urlencode(query)}".rstrip("?")
-
-
-def _rows_url(shown: tuple[Row, ...]) -> str:
-    """Return the URL that the page polls for its unfinished rows; "" if all rows have ended."""
-    unfinished = [("job", row.id) for row in shown if not row.finished]
-    return f"{reverse('jobs:rows')}?{urlencode(unfinished)}" if unfinished else ""
 
 
 def _live(batch: Batch, view: str, summary: Summary) -> dict[str, Any]:

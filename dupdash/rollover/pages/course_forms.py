@@ -4,15 +4,14 @@ from typing import Any
 
 from django import forms
 
-from dupdash.moodle import options
 from dupdash.moodle.records import Category
+from dupdash.rollover.pages.forms import PresetChoiceForm
 from dupdash.rollover.renaming import InvalidRule, Renaming, Rule
 from dupdash.rollover.start_dates import DateRule, Dates
 from dupdash.rollover.target_categories import Target, TargetRule
 from dupdash.web.category_picker import path_of
 from dupdash.web.date_fields import DayField
 from dupdash.web.forms.field_choices import set_choices
-from dupdash.web.models import OptionPreset
 
 # Ten years in weeks.
 WEEKS_MOST = 520
@@ -27,7 +26,7 @@ class ChooseForm(forms.Form):
         set_choices(self, "category", _category_choices(known))
 
 
-class RulesForm(forms.Form):
+class RulesForm(PresetChoiceForm):
     rule = forms.ChoiceField(
         label="Rule",
         choices=[
@@ -89,12 +88,6 @@ class RulesForm(forms.Form):
     target_category = forms.ChoiceField(required=False, label="Category")
     category_find = forms.CharField(required=False, max_length=200, label="Text to find in the path")
     category_replace = forms.CharField(required=False, max_length=200, label="Replace with")
-    preset = forms.ModelChoiceField(
-        OptionPreset.objects.all(),
-        required=False,
-        label="What is copied",
-        empty_label="The default: contents without people",
-    )
 
     def __init__(self, *arguments: Any, known: tuple[Category, ...], **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -141,11 +134,6 @@ class RulesForm(forms.Form):
         return TargetRule(
             Target(given["target"]), given["target_category"], given["category_find"], given["category_replace"]
         )
-
-    @property
-    def chosen_options(self) -> dict[str, int]:
-        preset: OptionPreset | None = self.cleaned_data["preset"]
-        return {name: name in preset.on if preset else value for name, value in options.defaults().items()}
 
 
 def _category_choices(known: tuple[Category, ...]) -> list[tuple[object, str]]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods
 
 from dupdash.duplication.models import MoodleHealth
 from dupdash.duplication.moodle_clients import open_bulk_client, open_client
@@ -18,7 +17,7 @@ from dupdash.rollover.course_lists import CannotList, courses_found, courses_of_
 from dupdash.rollover.pages.course_forms import ChooseForm, RulesForm
 from dupdash.rollover.plan_creation import plan_from_courses
 from dupdash.web.category_picker import categories, path_of
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.presentation.error_messages import words_of_error
 from dupdash.web.responses import PersonRequest, see_other
 
@@ -33,8 +32,7 @@ class ListedCourse:
     ticked: bool
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def from_moodle(request: PersonRequest) -> HttpResponse:
     try:
         with open_client() as client:

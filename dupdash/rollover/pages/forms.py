@@ -26,7 +26,23 @@ NOW, LATER = "now", "later"
 ALWAYS = (SOURCE, "fullname", "shortname", "category")
 
 
-class UploadForm(forms.Form):
+class PresetChoiceForm(forms.Form):
+    """The field for the preset whose options the copies of a plan have."""
+
+    preset = forms.ModelChoiceField(
+        OptionPreset.objects.all(),
+        required=False,
+        label="What is copied",
+        empty_label="The default: contents without people",
+    )
+
+    @property
+    def chosen_options(self) -> dict[str, int]:
+        preset: OptionPreset | None = self.cleaned_data["preset"]
+        return preset.values if preset else dict(options.defaults())
+
+
+class UploadForm(PresetChoiceForm):
     file = forms.FileField(
         label="File",
         help_text="CSV or an Excel workbook (.xlsx). Moodle’s own “Upload courses” files work, too.",
@@ -36,13 +52,10 @@ class UploadForm(forms.Form):
     name = forms.CharField(
         required=False, max_length=200, label="Name of the list", help_text="Left empty: the name of the file."
     )
-    preset = forms.ModelChoiceField(
-        OptionPreset.objects.all(),
-        required=False,
-        label="What is copied",
-        empty_label="The default: contents without people",
-        help_text="For rows that do not say otherwise.",
-    )
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.fields["preset"].help_text = "For rows that do not say otherwise."
 
     def clean_file(self) -> "UploadedFile[bytes]":
         file: UploadedFile[bytes] = self.cleaned_data["file"]
@@ -53,13 +66,6 @@ class UploadForm(forms.Form):
     @property
     def list_name(self) -> str:
         return str(self.cleaned_data["name"].strip() or self.cleaned_data["file"].name or "List")[:200]
-
-    @property
-    def chosen_options(self) -> dict[str, int]:
-        preset: OptionPreset | None = self.cleaned_data["preset"]
-        if preset is None:
-            return dict(options.defaults())
-        return {name: name in preset.on for name in options.defaults()}
 
 
 class RowForm(forms.Form):

@@ -17,12 +17,10 @@ from dupdash.rollover.pages.forms import StartForm
 from dupdash.rollover.pages.preview import preview_of
 from dupdash.rollover.reading.formula_protection import defuse
 from dupdash.web.csv_files import csv_response
-from dupdash.web.decorators import permission_required
 from dupdash.web.presentation.durations import roughly
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 
-@permission_required
 @with_plan
 @require_safe
 def plan(request: PersonRequest, plan: Plan) -> HttpResponseBase:
@@ -45,7 +43,6 @@ def preview_page(request: PersonRequest, plan: Plan, form: StartForm | None = No
     return render(request, "rollover/plan.html", context, status=status)
 
 
-@permission_required
 @with_plan
 @require_safe
 def progress(request: PersonRequest, plan: Plan) -> HttpResponseBase:
@@ -57,7 +54,6 @@ def progress(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     return partial(request, "rollover/_progress.html", {"plan": plan, **_progress(plan)})
 
 
-@permission_required
 @with_plan
 @require_POST
 def check_again(request: PersonRequest, plan: Plan) -> HttpResponseBase:
@@ -68,7 +64,6 @@ def check_again(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     return see_other("rollover:plan", plan.pk)
 
 
-@permission_required
 @with_plan
 @require_POST
 def start(request: PersonRequest, plan: Plan) -> HttpResponseBase:
@@ -84,7 +79,6 @@ def start(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     return see_other("rollover:plan", plan.pk)
 
 
-@permission_required
 @with_plan
 @require_POST
 def discard(request: PersonRequest, plan: Plan) -> HttpResponseBase:
@@ -97,7 +91,6 @@ def discard(request: PersonRequest, plan: Plan) -> HttpResponseBase:
     return see_other("rollover:list")
 
 
-@permission_required
 @with_plan
 @require_safe
 def export(request: PersonRequest, plan: Plan) -> HttpResponseBase:

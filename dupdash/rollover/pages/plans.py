@@ -1,14 +1,11 @@
 """Lists plans and batches, and uploads a file as a new plan."""
 
-import csv
-import io
-
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import Count, Q
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
 from dupdash.rollover import tasks
@@ -18,8 +15,8 @@ from dupdash.rollover.pages.access import visible_plans
 from dupdash.rollover.pages.forms import UploadForm
 from dupdash.rollover.plan_creation import plan_from_table
 from dupdash.rollover.reading.table import UnreadableFile, read_table
-from dupdash.web.csv_files import BYTE_ORDER_MARK
-from dupdash.web.decorators import permission_required
+from dupdash.web.csv_files import csv_response
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.responses import PersonRequest, see_other
 
 # The maximum number of batches that are listed. Older ones can be opened from the job pages of their jobs.
@@ -32,7 +29,6 @@ EXAMPLE = (
 )
 
 
-@permission_required
 @require_safe
 def overview(request: PersonRequest) -> HttpResponse:
     wrong = Count("rows", filter=Q(rows__included=True, rows__level=Level.ERROR))
@@ -52,8 +48,7 @@ def overview(request: PersonRequest) -> HttpResponse:
     return render(request, "rollover/list.html", context)
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def upload(request: PersonRequest) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
@@ -70,12 +65,8 @@ def upload(request: PersonRequest) -> HttpResponse:
     return render(request, "rollover/upload.html", context, status=422 if request.method == "POST" else 200)
 
 
-@permission_required
 @require_safe
-def example(request: PersonRequest) -> HttpResponse:
+def example(request: PersonRequest) -> HttpResponseBase:
     """Download an example file."""
-    written = io.StringIO()
-    csv.writer(written).writerows(EXAMPLE)
-    response = HttpResponse(BYTE_ORDER_MARK + written.getvalue(), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="courses.csv"'
-    return response
+    heads, *rows = EXAMPLE
+    return csv_response("courses", heads, rows)

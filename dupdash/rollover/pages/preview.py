@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q
+from django.core.paginator import Paginator
+from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
 from dupdash.duplication.course_settings import LABELS
-from dupdash.duplication.request import as_id
 from dupdash.rollover.batches.progress import expected_duration
 from dupdash.rollover.checks.name_conflicts import conflict_message
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, KNOWN, SOURCE, TEMPLATE_COURSE
+from dupdash.web.presentation.components import Tab
 
 PAGE = 50
 ALL, EXCLUDED = "all", "excluded"
@@ -52,14 +53,6 @@ class ShownRow:
 
 
 @dataclass(frozen=True)
-class Tab:
-    label: str
-    url: str
-    current: bool
-    count: int
-
-
-@dataclass(frozen=True)
 class Preview:
     tabs: Sequence[Tab]
     rows: Sequence[ShownRow]
@@ -84,33 +77,28 @@ def preview_of(plan: Plan, query: Mapping[str, str]) -> Preview:
     view = query.get("view", "")
     if view not in dict(VIEWS):
         view = Level.ERROR.value if counts[Level.ERROR.value] else ALL
-    pages = max(1, -(-counts[view] // PAGE))
-    page = min(pages, max(1, as_id(query.get("page", "")) or 1))
-    first = (page - 1) * PAGE
-    rows = _rows(plan, view)[first : first + PAGE]
+    pages = Paginator(_rows(plan, view), PAGE)
+    page = pages.get_page(query.get("page"))
     sources = plan.rows.filter(included=True, level__in=(Level.OK, Level.WARNING))
     return Preview(
         tabs=[Tab(label, _url(plan, name), name == view, counts[name]) for name, label in VIEWS],
-        rows=[shown_row(row) for row in rows],
+        rows=[shown_row(row) for row in page],
         included=counts["included"],
         errors=counts[Level.ERROR.value],
-        previous_url=_url(plan, view, page - 1) if page > 1 else "",
-        next_url=_url(plan, view, page + 1) if page < pages else "",
-        summary=f"{first + 1} to {min(first + PAGE, counts[view])} of {counts[view]:,}" if pages > 1 else "",
-        here=_url(plan, view, page),
+        previous_url=_url(plan, view, page.number - 1) if page.has_previous() else "",
+        next_url=_url(plan, view, page.number + 1) if page.has_next() else "",
+        summary=f"{page.start_index()} to {page.end_index()} of {pages.count:,}" if page.has_other_pages() else "",
+        here=_url(plan, view, page.number),
         duration=expected_duration(
             source for source in sources.values_list("found__source_id", flat=True) if isinstance(source, int)
         ),
     )
 
 
-def _rows(plan: Plan, view: str) -> "list[PlanRow]":
-    rows = plan.rows.all()
-    if view == EXCLUDED:
-        rows = rows.filter(included=False)
-    elif view != ALL:
-        rows = rows.filter(included=True, level=view)
-    return rows  # type: ignore[return-value]
+def _rows(plan: Plan, view: str) -> QuerySet[PlanRow]:
+    if view == ALL:
+        return plan.rows.all()
+    return plan.rows.filter(included=False) if view == EXCLUDED else plan.rows.filter(included=True, level=view)
 
 
 def _url(plan: Plan, view: str, page: int = 1) -> str:

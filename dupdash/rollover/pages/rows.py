@@ -7,7 +7,7 @@ from django.http import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from dupdash.duplication.request import as_id
 from dupdash.moodle.errors import MoodleError
@@ -18,16 +18,15 @@ from dupdash.rollover.models import Level, Plan, PlanState
 from dupdash.rollover.pages.access import with_plan
 from dupdash.rollover.pages.forms import RowForm
 from dupdash.rollover.pages.preview import preview_of, shown_row
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.presentation.error_messages import words_of_error
 from dupdash.web.responses import PersonRequest, SeeOther, no_store, see_other
 
 NOT_NOW = "The rows are being checked, or were started. They cannot be changed now."
 
 
-@permission_required
 @with_plan
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
     """Show the form that corrects a row, and save the row. The saved row is checked again at once."""
     row = get_object_or_404(plan.rows, number=number)
@@ -52,7 +51,6 @@ def row(request: PersonRequest, plan: Plan, number: int) -> HttpResponseBase:
     return render(request, template, context, status=422 if request.method == "POST" else 200)
 
 
-@permission_required
 @with_plan
 @require_POST
 def include(request: PersonRequest, plan: Plan) -> HttpResponseBase:

@@ -14,16 +14,12 @@ from dupdash.rollover import tasks
 from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict
 from dupdash.rollover.pages.access import managers_only, with_batch
-from dupdash.web.decorators import permission_required
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 # The maximum number of copies that are listed under each verdict. Further copies are only counted.
 LISTED_MOST = 500
-# The verdicts for which the page shows a reason beside the copy.
-WITH_REASON = frozenset({Verdict.KEPT})
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST
@@ -33,7 +29,6 @@ def begin(request: PersonRequest, batch: Batch) -> HttpResponse:
     return see_other("rollover:undo", batch.pk, undo.pk)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_safe
@@ -47,7 +42,8 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
                 verdict.label,
                 items.filter(verdict=verdict)[:LISTED_MOST],
                 context["counts"][verdict],
-                verdict in WITH_REASON,
+                # Whether the page shows a reason beside each copy.
+                verdict == Verdict.KEPT,
             )
             for verdict in (Verdict.DELETABLE, Verdict.DELETED, Verdict.KEPT, Verdict.GONE)
             if context["counts"][verdict]
@@ -55,7 +51,6 @@ def undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResponse:
     return render(request, "rollover/undo.html", context)
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_safe
@@ -68,7 +63,6 @@ def undo_progress(request: PersonRequest, batch: Batch, undo_id: str) -> HttpRes
     return partial(request, "rollover/_undo_progress.html", {"batch": batch, "undo": undo, **_progress(undo)})
 
 
-@permission_required
 @with_batch
 @managers_only
 @require_POST

@@ -8,11 +8,10 @@ from dupdash.moodle.options import OPTIONS
 
 
 class Kind(Enum):
-    """The type of the values in a column."""
+    """The type of the values in a column. A date may have a time."""
 
     TEXT = auto()
     DATE = auto()
-    MOMENT = auto()
     FLAG = auto()
 
 
@@ -45,7 +44,7 @@ KNOWN: dict[str, Column] = {
         Column("startdate", "Start date", Kind.DATE),
         Column("enddate", "End date", Kind.DATE),
         Column("idnumber", "ID number"),
-        Column("start", "Start", Kind.MOMENT),
+        Column("start", "Start", Kind.DATE),
         *(Column(option.name, option.label, Kind.FLAG) for option in OPTIONS),
         *(Column(name, name.capitalize()) for name in OTHER_ACTIONS),
     )

@@ -20,10 +20,9 @@ csv.field_size_limit(2**31 - 1)
 def read_delimited(content: bytes) -> Records:
     """Return the records of a text file. Raises UnreadableFile, possibly only while the records are iterated."""
     try:
-        decoded = decode(content)
+        text, encoding = decode(content)
     except Undecodable as error:
         raise _unreadable_byte(error) from None
-    text = decoded.text
     if "\0" in text:
         raise UnreadableFile("This is not a text file. Save the list as CSV or as an Excel workbook (.xlsx).")
     named = _SEPARATOR_LINE.match(text)
@@ -35,7 +34,7 @@ def read_delimited(content: bytes) -> Records:
     if delimiter in '"\r\n':
         raise UnreadableFile(f"The first line names {delimiter!r} as the delimiter. Use a comma, a semicolon or a tab.")
     words = DELIMITERS.get(delimiter, f"“{delimiter}”")
-    return Records(_rows(text, delimiter), f"Text with {words} between the cells, {decoded.encoding}")
+    return Records(_rows(text, delimiter), f"Text with {words} between the cells, {encoding}")
 
 
 def _delimiter_of(text: str) -> str:

@@ -1,7 +1,6 @@
 """Detects the encoding of a text file: UTF-8, UTF-16 ("Unicode text" of Excel) or Windows-1252."""
 
 import codecs
-from dataclasses import dataclass
 
 from dupdash.rollover.reading.errors import UnreadableFile
 
@@ -26,16 +25,11 @@ class Undecodable(Exception):
         super().__init__(f"0x{byte:02X}")
 
 
-@dataclass(frozen=True)
-class Decoded:
-    """The text of a file and the name of its encoding."""
+def decode(content: bytes) -> tuple[str, str]:
+    """Return the text of a file and the name of its encoding.
 
-    text: str
-    encoding: str
-
-
-def decode(content: bytes) -> Decoded:
-    """Return the text of a file with its encoding. Raises Undecodable, and UnreadableFile if it is not a text file."""
+    Raises Undecodable, and UnreadableFile if it is not a text file.
+    """
     for mark, codec, name in _MARKS:
         if content.startswith(mark):
             return _strictly(content[len(mark) :], codec, name)
@@ -44,19 +38,19 @@ def decode(content: bytes) -> Decoded:
     if b"\0" in content:
         raise UnreadableFile("This is not a text file. Save the list as CSV or as an Excel workbook (.xlsx).")
     try:
-        return Decoded(content.decode("utf-8"), UTF_8)
+        return content.decode("utf-8"), UTF_8
     except UnicodeDecodeError as error:
         if _is_damaged_utf_8(content):
             raise _undecodable(content, error.start, [UTF_8], "utf-8") from None
     try:
-        return Decoded(content.decode("cp1252"), WINDOWS_1252)
+        return content.decode("cp1252"), WINDOWS_1252
     except UnicodeDecodeError as error:
         raise _undecodable(content, error.start, [UTF_8, WINDOWS_1252], "latin-1") from None
 
 
-def _strictly(content: bytes, codec: str, name: str) -> Decoded:
+def _strictly(content: bytes, codec: str, name: str) -> tuple[str, str]:
     try:
-        return Decoded(content.decode(codec), name)
+        return content.decode(codec), name
     except UnicodeDecodeError as error:
         raise _undecodable(content, error.start, [name], codec) from None
 

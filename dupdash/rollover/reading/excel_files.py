@@ -102,8 +102,6 @@ def _rows(sheet: Any, formulas: set[tuple[int, int]] | None) -> Iterator[Record]
                     if formulas and not cell.text and (number, place) in formulas:
                         cells[place - 1] = Cell("(formula)", Origin.FORMULA)
                 yield Record(number, cells)
-    except UnreadableFile:
-        raise
     except Exception as error:
         # openpyxl parses the rows only while they are iterated.
         raise UnreadableFile(DAMAGED) from error

@@ -1,6 +1,5 @@
 """The form of the card "Follow-up" on the job page of a failed job: the responsible person and a note."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -43,10 +42,3 @@ class FollowUpForm(forms.Form):
     @property
     def assignee(self) -> "User | None":
         return self._people.get(self.cleaned_data["assignee_id"])
-
-    def problems(self) -> Iterator[object]:
-        for errors in self.errors.values():
-            yield from errors
-
-    def as_sent(self) -> dict[str, str]:
-        return {"assignee_id": self.cleaned_data["assignee_id"], "note": self.cleaned_data["note"]}

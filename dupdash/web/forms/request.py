@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 NOW, LATER = "now", "later"
 OVER = "That time has passed. Choose a later one."
-# The form field that shows a problem of a draft, by the name of the draft's field.
-FIELDS = {name: name for name in ("source", "fullname", "shortname", "category", "startdate", "enddate", "idnumber")}
 
 
 class WallClockField(forms.DateTimeField):
@@ -226,7 +224,7 @@ class RequestForm(forms.Form):
     def add_problems(self, problems: Iterable[Problem]) -> None:
         """Show each problem at its field. A field that already has an error gets no second one."""
         for problem in problems:
-            field = FIELDS.get(problem.field)
+            field = problem.field if problem.field in self.fields else None
             if field is None or field not in self.errors:
                 self.add_error(field, words_of_problem(problem, self.user))
 

@@ -18,6 +18,7 @@ from dupdash.web.insights.figures import OUTCOMES, WAITS, Copied, Distribution
 from dupdash.web.insights.period import Period
 from dupdash.web.job_list.choices import NO_CODE, cause_of
 from dupdash.web.job_list.filters import ALL_ATTEMPTS, STOPPED, UNDER_WAY
+from dupdash.web.presentation.components import Figure
 from dupdash.web.presentation.durations import exactly
 
 # The maximum number of activities in each group of sources.
@@ -25,14 +26,6 @@ SIZES: tuple[float, ...] = (10, 30, 100, 300, 1000, float("inf"))
 # The colour of each outcome (components.css), and the filter that lists its copies.
 OUTCOME_SERIES = ("succeeded", "failed", "unresolved", "cancelled", "1")
 OUTCOME_STATES = (State.SUCCEEDED, State.FAILED, State.UNRESOLVED, STOPPED, UNDER_WAY)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One of the numbers above the charts, as ``_figures.html`` shows it."""
-
-    value: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -181,14 +174,10 @@ def waits_chart(period: Period) -> Chart:
 
 def causes_chart(period: Period) -> Chart:
     found = figures.causes(period)
-    total = sum(cause.count for cause in found)
+    total = sum(count for _, count in found)
     rows = tuple(
-        (
-            Value(cause_of(cause.code), url=_copies(_days(period), cause=cause.code or NO_CODE)),
-            Value(cause.code),
-            Value(cause.count),
-        )
-        for cause in found
+        (Value(cause_of(code), url=_copies(_days(period), cause=code or NO_CODE)), Value(code), Value(count))
+        for code, count in found
     )
     causes = _number(len(found), "cause", "causes")
     return Chart(

@@ -99,12 +99,6 @@ class Copied(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cause:
-    code: str
-    count: int
-
-
-@dataclass(frozen=True)
 class Source:
     id: int
     shortname: str
@@ -162,11 +156,10 @@ def durations(period: Period) -> tuple[list[Copied], int]:
     return copied, whole.filter(checking_since__isnull=False).count()
 
 
-def causes(period: Period) -> list[Cause]:
-    """Return the causes of failure with their numbers of jobs, the most frequent cause first."""
+def causes(period: Period) -> list[tuple[str, int]]:
+    """Return the error code of each cause of failure with its number of jobs, the most frequent cause first."""
     failed = period.jobs().filter(state=State.FAILED)
-    rows = failed.values_list("failure_code").annotate(count=Count("id")).order_by("-count", "failure_code")
-    return [Cause(code, count) for code, count in rows]
+    return list(failed.values_list("failure_code").annotate(count=Count("id")).order_by("-count", "failure_code"))
 
 
 def busiest(period: Period) -> list[Source]:

@@ -18,7 +18,6 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import RETRYABLE, UNFINISHED, State
-from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.web.job_list.orders import Found, Order
 from dupdash.web.presentation.error_messages import held_by, job_in_the_way, words_of_error, words_of_problem
@@ -58,15 +57,6 @@ class Refusal:
     name: str
     # Each sentence with the id of the job that has the short name, if this person may see that job; otherwise "".
     words: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class ShownRefusal:
-    """A refusal with links, for the page. The session stores refusals without links."""
-
-    id: str
-    name: str
-    words: SafeString
 
 
 @dataclass
@@ -132,13 +122,9 @@ def do(chosen: list[DuplicationJob], action: Action, user: "User") -> Result:
         return _one_by_one(chosen, user, lambda job: jobs.cancel(job, actor=user))
     try:
         with open_client() as client:
-            return _one_by_one(chosen, user, _retrying(user, client))
+            return _one_by_one(chosen, user, lambda job: jobs.retry(job, actor=user, client=client))
     except ConfigurationFault as fault:
         return Result(0, [], len(chosen), words_of_error(fault, user))
-
-
-def _retrying(user: "User", client: MoodleClient) -> Callable[[DuplicationJob], object]:
-    return lambda job: jobs.retry(job, actor=user, client=client)
 
 
 def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[DuplicationJob], object]) -> Result:
@@ -168,8 +154,8 @@ def _kept(problem: Problem, user: "User") -> tuple[str, str]:
     return (problem.message, held.pk) if held is not None else (words_of_problem(problem, user), "")
 
 
-def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[ShownRefusal]:
-    """Return the refusals stored in the session, with a link to each job that reserves a short name.
+def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[dict[str, Any]]:
+    """Return the refusals stored in the session, with their words as HTML that links to jobs that reserve a short name.
 
     The link is left out if the person may no longer see that job.
     """
@@ -181,7 +167,7 @@ def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[Sho
         words = (held_by(said, seen[job_id]) if job_id in seen else said for said, job_id in kept)
         return format_html_join(" ", "{}", ((said,) for said in words))
 
-    return [ShownRefusal(refusal["id"], refusal["name"], sentences(refusal["words"])) for refusal in refusals]
+    return [{**refusal, "words": sentences(refusal["words"])} for refusal in refusals]
 
 
 def _refusal(job: DuplicationJob, words: list[tuple[str, str]]) -> Refusal:

@@ -1,6 +1,7 @@
 """Writes the list of copies as a CSV file."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from django.db.models import F
 
@@ -10,53 +11,60 @@ from dupdash.web.csv_files import Cell, with_zone
 from dupdash.web.job_list.choices import cause_of
 from dupdash.web.job_list.orders import Order
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.moodle_report import report_of
+from dupdash.web.presentation.moodle_report import missing_line, pointing
 
 AT_A_TIME = 500
 # The maximum length of a spreadsheet cell.
 CELL_LONGEST = 32_000
+# A heading, and what the column contains for a job.
+Column = tuple[str, Callable[[DuplicationJob], Cell]]
 
 
-def heads(*, raw: bool) -> list[str]:
-    """Return the headings of the columns.
+def columns(*, raw: bool) -> list[Column]:
+    """Return the columns of the file.
 
     ``raw`` adds Moodle's error messages, for administrators and the help desk.
     """
-    return [
-        "Job",
-        "State",
-        "Full name",
-        "Short name",
-        "Course id",
-        "Source id",
-        "Source short name",
-        "Source full name",
-        "Category id",
-        "Category",
-        "Visible",
-        "Options",
-        "Requested by",
-        "Origin",
-        with_zone("Requested"),
-        with_zone("Queued"),
-        with_zone("Started"),
-        with_zone("Finished"),
-        "Duration (seconds)",
-        "Tries",
-        "Start date",
-        "End date",
-        "ID number",
-        "Not in the copy",
-        "Links to the source",
-        "Activity ids (source>copy)",
-        "Retry of job",
-        "Compared with its source",
-        "Cause of failure",
-        *(["Error code", "Moodle’s message"] if raw else []),
+    found: list[Column] = [
+        ("Job", lambda job: job.pk),
+        ("State", lambda job: State(job.state).label),
+        ("Full name", lambda job: job.fullname),
+        ("Short name", lambda job: job.shortname),
+        ("Course id", lambda job: job.course_id),
+        ("Source id", lambda job: job.source_id),
+        ("Source short name", lambda job: job.source_shortname),
+        ("Source full name", lambda job: job.source_fullname),
+        ("Category id", lambda job: job.category_id),
+        ("Category", lambda job: job.category_name),
+        ("Visible", lambda job: "yes" if job.visible else "no"),
+        ("Options", lambda job: job.chosen_options),
+        ("Requested by", requester_of),
+        ("Origin", lambda job: job.get_origin_display()),
+        (with_zone("Requested"), lambda job: job.created_at),
+        (with_zone("Queued"), lambda job: job.queued_at),
+        (with_zone("Started"), lambda job: job.started_at),
+        (with_zone("Finished"), lambda job: job.finished_at),
+        ("Duration (seconds)", _seconds),
+        ("Tries", lambda job: job.attempts),
+        ("Start date", lambda job: job.startdate.isoformat() if job.startdate else ""),
+        ("End date", lambda job: job.enddate.isoformat() if job.enddate else ""),
+        ("ID number", lambda job: job.idnumber),
+        ("Not in the copy", _missing),
+        ("Links to the source", _links),
+        ("Activity ids (source>copy)", _activity_ids),
+        ("Retry of job", lambda job: job.retry_of_id),
+        ("Compared with its source", _comparison),
+        ("Cause of failure", lambda job: cause_of(job.failure_code) if job.state == State.FAILED else ""),
     ]
+    if raw:
+        found += [
+            ("Error code", lambda job: job.failure_code),
+            ("Moodle’s message", lambda job: job.failure_message),
+        ]
+    return found
 
 
-def lines(jobs: JobQuerySet, order: Order, *, raw: bool) -> Iterator[list[Cell]]:
+def lines(jobs: JobQuerySet, order: Order, chosen: Sequence[Column]) -> Iterator[list[Cell]]:
     """Yield the lines of all jobs in this order. Only the needed columns are read: less than half of each row."""
     jobs = (
         jobs.select_related("requester")
@@ -65,42 +73,12 @@ def lines(jobs: JobQuerySet, order: Order, *, raw: bool) -> Iterator[list[Cell]]
     )
     for part in order.parts:
         for job in part.sorted(jobs).iterator(chunk_size=AT_A_TIME):
-            yield _line(job, raw=raw)
+            yield [content(job) for _, content in chosen]
 
 
-def _line(job: DuplicationJob, *, raw: bool) -> list[Cell]:
+def _seconds(job: DuplicationJob) -> float | None:
     took = job.elapsed() if job.finished_at else None
-    failed = job.state == State.FAILED
-    return [
-        job.pk,
-        State(job.state).label,
-        job.fullname,
-        job.shortname,
-        job.course_id,
-        job.source_id,
-        job.source_shortname,
-        job.source_fullname,
-        job.category_id,
-        job.category_name,
-        "yes" if job.visible else "no",
-        job.chosen_options,
-        requester_of(job),
-        job.get_origin_display(),
-        job.created_at,
-        job.queued_at,
-        job.started_at,
-        job.finished_at,
-        round(took.total_seconds(), 3) if took is not None else None,
-        job.attempts,
-        job.startdate.isoformat() if job.startdate else "",
-        job.enddate.isoformat() if job.enddate else "",
-        job.idnumber,
-        *_reported(job),
-        job.retry_of_id,
-        _comparison(job),
-        cause_of(job.failure_code) if failed else "",
-        *([job.failure_code, job.failure_message] if raw else []),
-    ]
+    return round(took.total_seconds(), 3) if took is not None else None
 
 
 def _comparison(job: DuplicationJob) -> str:
@@ -112,12 +90,22 @@ def _comparison(job: DuplicationJob) -> str:
     return "not possible" if job.why_not_compared else "same"  # type: ignore[attr-defined]
 
 
-def _reported(job: DuplicationJob) -> tuple[str, str, str]:
-    """Return the plugin's report: what is missing, what links to the source, and the old and new ids of activities."""
-    # Without addresses, because each would need a query.
-    report = report_of(job, MoodleHealth())
-    if report is None:
-        return "", "", ""
-    pointing = (f"{one.what}: {one.name} {one.address}" for one in report.pointing)
-    ids = (f"{one.kind} {one.old}>{one.new}" for one in report.ids)
-    return "; ".join(report.missing), "; ".join(pointing), " ".join(ids)[:CELL_LONGEST]
+def _missing(job: DuplicationJob) -> str:
+    return "; ".join(missing_line(one) for one in _reported(job, "missing"))
+
+
+def _links(job: DuplicationJob) -> str:
+    # An empty MoodleHealth, because the page of an activity is not in the file, and its address would need a query.
+    found = (pointing(one, MoodleHealth()) for one in _reported(job, "pointing"))
+    return "; ".join(f"{one.what}: {one.name} {one.address}" for one in found)
+
+
+def _activity_ids(job: DuplicationJob) -> str:
+    found = (f"{one['modname']} {one['oldcmid']}>{one['newcmid']}" for one in _reported(job, "activities"))
+    return " ".join(found)[:CELL_LONGEST]
+
+
+def _reported(job: DuplicationJob, part: str) -> list[dict[str, Any]]:
+    """Return a part of the plugin's report on the copy; empty if there is no report."""
+    report: dict[str, list[dict[str, Any]]] | None = job.moodle_report
+    return report[part] if report is not None else []

@@ -110,18 +110,8 @@ class ListForm(forms.Form):
     until = DayField("Requested until")
     finished_since = DayField("Finished from")
 
-    MORE = (
-        "person",
-        "source",
-        "category",
-        "option",
-        "cause",
-        "assignee",
-        "attempts",
-        "since",
-        "until",
-        "finished_since",
-    )
+    # The other fields are behind "More filters".
+    MAIN = ("q", "state", "sort")
 
     def __init__(self, asked: QueryDict, user: "User") -> None:
         super().__init__(asked, auto_id="filter-%s")
@@ -154,13 +144,13 @@ class ListForm(forms.Form):
         return cleaned
 
     @property
-    def more_is_set(self) -> bool:
-        return any(self.data.get(name) for name in self.MORE)
-
-    @property
     def more(self) -> list[forms.BoundField]:
         """The fields behind "More filters"."""
-        return [self[name] for name in self.MORE if name in self.fields]
+        return [self[name] for name in self.fields if name not in self.MAIN]
+
+    @property
+    def more_is_set(self) -> bool:
+        return any(self.data.get(field.name) for field in self.more)
 
     @property
     def order_name(self) -> str:

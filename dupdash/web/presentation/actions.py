@@ -15,14 +15,6 @@ from dupdash.web.presentation.confirmations import Question, question
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-URL_NAMES: dict[Action, str] = {
-    Action.APPROVE: "jobs:approve",
-    Action.REJECT: "jobs:reject",
-    Action.CANCEL: "jobs:cancel",
-    Action.RETRY: "jobs:retry",
-    Action.DELETE_PARTIAL: "jobs:delete_partial",
-    Action.SETTLE: "jobs:settle",
-}
 # These actions need input, so the button leads to a page with a form instead of opening a dialog.
 WITH_A_FORM = frozenset({Action.REJECT, Action.SETTLE, Action.APPROVE})
 # These actions need no confirmation, because they can be taken back: the new attempt can be cancelled.
@@ -51,9 +43,10 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
         if access.may(user, verb, job):
             with_form = verb in WITH_A_FORM or (verb == Action.DELETE_PARTIAL and job.may_have_left_course)
             asked = None if with_form or verb in AT_ONCE else question(verb, job)
-            url = reverse(URL_NAMES[verb], args=[job.pk])
-            name = verb.name.lower().replace("_", "-")
-            found.append(ActionLink(f"{name}-job", label, url, icon, primary, danger, asked, verb in AT_ONCE))
+            # Such as DELETE_PARTIAL: the URL jobs:delete_partial, and the id delete-partial-job.
+            name = verb.name.lower()
+            url, id = reverse(f"jobs:{name}", args=[job.pk]), f"{name.replace('_', '-')}-job"
+            found.append(ActionLink(id, label, url, icon, primary, danger, asked, verb in AT_ONCE))
 
     match job.state:
         case State.AWAITING_APPROVAL:

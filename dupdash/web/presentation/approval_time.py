@@ -13,23 +13,18 @@ FEWEST = 3
 FRESH_FOR = 600
 
 
-def usual_approval_time() -> str:
-    """Return how long the latest approved requests waited (median), such as "about 2 h"; "" if there are too few."""
-    known = cache_get("approval-time")
-    if not isinstance(known, str):
-        known = _measure()
-        cache_set("approval-time", known, FRESH_FOR)
-    return known
+def decided_within() -> str:
+    """Return a sentence that tells a requester how long an approval usually takes; "" if this is unknown."""
+    usual = cache_get("approval-time")
+    if not isinstance(usual, str):
+        usual = _measure()
+        cache_set("approval-time", usual, FRESH_FOR)
+    return f"Requests are usually approved within {usual}." if usual else ""
 
 
 def _measure() -> str:
+    """Return how long the latest approved requests waited (median), such as "about 2 h"; "" if there are too few."""
     latest = DuplicationJob.objects.order_by("-created_at", "-id").values_list("pk", flat=True)[:CONSIDERED]
     approvals = JobEvent.objects.filter(job__in=list(latest), kind="approved").values_list("at", "job__created_at")
     waits = [(approved - requested).total_seconds() for approved, requested in approvals]
     return roughly(timedelta(seconds=median(waits))) if len(waits) >= FEWEST else ""
-
-
-def decided_within() -> str:
-    """Return a sentence that tells a requester how long an approval usually takes; "" if this is unknown."""
-    usual = usual_approval_time()
-    return f"Requests are usually approved within {usual}." if usual else ""

@@ -49,18 +49,18 @@ class MoodleReport:
     ids: tuple[NewId, ...]
 
 
-def report_of(job: DuplicationJob, health: MoodleHealth | None = None) -> MoodleReport | None:
+def report_of(job: DuplicationJob, health: MoodleHealth) -> MoodleReport | None:
     report = job.moodle_report
     if report is None:
         return None
     return MoodleReport(
-        missing=tuple(_missing(one) for one in report["missing"]),
-        pointing=tuple(_pointing(one, health) for one in report["pointing"]),
+        missing=tuple(missing_line(one) for one in report["missing"]),
+        pointing=tuple(pointing(one, health) for one in report["pointing"]),
         ids=tuple(_new_id(one, health) for one in report["activities"]),
     )
 
 
-def _missing(one: dict[str, Any]) -> str:
+def missing_line(one: dict[str, Any]) -> str:
     if one["kind"] == "activities":
         what = KINDS.get(one["name"], one["name"])
     else:
@@ -68,12 +68,12 @@ def _missing(one: dict[str, Any]) -> str:
     return f"{what}: {one['copy']} of {one['source']}"
 
 
-def _pointing(one: dict[str, Any], health: MoodleHealth | None) -> Pointing:
+def pointing(one: dict[str, Any], health: MoodleHealth) -> Pointing:
     what = "External tool of the source" if one["kind"] == "lti" else "Link to the source"
     url = module_url(one["modname"], one["cmid"], health) if one["cmid"] else ""
     return Pointing(what, one["name"] or one["where"], one["url"], url)
 
 
-def _new_id(one: dict[str, Any], health: MoodleHealth | None) -> NewId:
+def _new_id(one: dict[str, Any], health: MoodleHealth) -> NewId:
     url = module_url(one["modname"], one["newcmid"], health)
     return NewId(one["modname"], one["oldcmid"], one["newcmid"], url)

@@ -18,6 +18,7 @@ from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import start_of, today
 from dupdash.web.job_list.attention import kinds_of_attention
 from dupdash.web.job_list.filters import ATTENTION, BUSY_ONLY, UNFINISHED_ONLY
+from dupdash.web.presentation.components import Figure
 from dupdash.web.presentation.job_rows import Row, rows
 
 if TYPE_CHECKING:
@@ -51,16 +52,6 @@ def sections(user: "User", health: MoodleHealth) -> list[Section]:
         _section("latest", "Latest", latest(visible), health, {}, at_most=LATEST),
     ]
     return [section for section in found if section.rows or section.empty]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number with its label, as ``_figures.html`` shows it."""
-
-    value: int
-    label: str
-    url: str = ""
-    tone: str = ""
 
 
 def figures(user: "User") -> list[Figure]:

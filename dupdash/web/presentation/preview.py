@@ -60,18 +60,6 @@ TAKEN_SHOWN = 2
 
 
 @dataclass(frozen=True)
-class Dates:
-    """The start and end date of the source; None if the source has no such date or Moodle does not return it."""
-
-    start: date | None = None
-    end: date | None = None
-
-    @classmethod
-    def of(cls, course: Course) -> "Dates":
-        return cls(day_of(course.startdate), day_of(course.enddate))
-
-
-@dataclass(frozen=True)
 class TakenName:
     """A taken short name, and the job that has it.
 
@@ -96,12 +84,12 @@ class Preview:
     expected: Expectation | None = None
     start: str = ""
     names: Names | None = None
-    dates: Dates = field(default_factory=Dates)
+    # The dates of the source; None if the source has no such date or Moodle does not return it.
+    source_starts: date | None = None
+    source_ends: date | None = None
     moved: DatePreview = field(default_factory=DatePreview)
     # A sentence about who will see the copy.
     visibility: str = ""
-    # Whether students can see the source; None if Moodle does not return it.
-    source_visible: bool | None = None
     earlier: EarlierCopies = field(default_factory=EarlierCopies)
     # The category and names of the copy, filled in by the person or suggested.
     category: str = ""
@@ -116,7 +104,8 @@ class Preview:
 
     @property
     def source_hidden(self) -> bool:
-        return self.source_visible is False
+        """Whether students cannot see the source; False if Moodle does not return it."""
+        return self.course is not None and self.course.visible is False
 
 
 def preview(
@@ -155,7 +144,8 @@ def preview(
         expected=expect(source_id, activities, chosen) or rough_expectation(activities),
         start=when_it_starts(source_id, user, health),
         names=names,
-        dates=Dates.of(course),
+        source_starts=day_of(course.startdate),
+        source_ends=day_of(course.enddate),
         moved=date_preview(course, size, target, driver, names.years if names else 0),
         visibility=who_will_see_it(
             course, target, category_hidden=category_picker.is_hidden(target.category_id, categories)
@@ -164,7 +154,6 @@ def preview(
         target=target,
         taken=taken_names(names.taken, user) if names else (),
         course=course,
-        source_visible=course.visible,
         earlier=earlier_copies(source_id, target, user),
     )
 

@@ -33,7 +33,3 @@ def shown_state(job: DuplicationJob) -> str:
     if job.cancel_requested_at is not None and job.state in UNFINISHED:
         return CANCELLING
     return job.state
-
-
-def label_of(state: str) -> str:
-    return LABELS[state]

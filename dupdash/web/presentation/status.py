@@ -19,7 +19,7 @@ from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.moodle_queue import waits_in_moodle
 from dupdash.web.presentation.progress_bars import Bars, bars
 from dupdash.web.presentation.queue_status import Queue, why_it_waits
-from dupdash.web.presentation.shown_state import TAB_ICONS, label_of, shown_state
+from dupdash.web.presentation.shown_state import LABELS, TAB_ICONS, shown_state
 from dupdash.web.presentation.worker_notice import WorkerNotice
 
 POLL_QUICKLY = "every 2s, refresh"
@@ -84,7 +84,7 @@ def status_of(job: DuplicationJob, health: MoodleHealth, viewer: User, no_worker
     state = shown_state(job)
     return Status(
         state=state,
-        label=label_of(state),
+        label=LABELS[state],
         tab_icon=TAB_ICONS[state],
         now=_now(job, queue, health),
         waits_for=blocking_job(job, queue, viewer),

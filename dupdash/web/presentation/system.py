@@ -1,13 +1,14 @@
 """Collects the content of the page *System*: checks, workers, queue, calls to Moodle, versions and last failures."""
 
 import platform
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import django
 from django.conf import settings
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import F, Q, Sum
 from django.utils import timezone
 
 from dupdash import VERSION
@@ -42,65 +43,35 @@ def checks() -> list[CheckRow]:
     return [CheckRow(TITLES[check.name], check) for check in readiness()]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster of worker processes, with the last heartbeat of each host. Empty before the first heartbeat."""
-
-    title: str
-    heartbeats: list[tuple[str, datetime]]
-
-
-def clusters() -> list[Cluster]:
+def clusters() -> list[tuple[str, list[tuple[str, datetime]]]]:
+    """Return the title of each cluster of worker processes, with the last heartbeat of each host."""
     seen = worker_status.last_heartbeats()
-    return [
-        Cluster(title, [(host, at) for cluster, host, at in seen if cluster == name])
-        for name, title in CLUSTERS.items()
-    ]
+    return [(title, [(host, at) for cluster, host, at in seen if cluster == name]) for name, title in CLUSTERS.items()]
 
 
-@dataclass(frozen=True)
-class Queue:
-    slots: int
-    in_use: int
-    queued: int
-    scheduled: int
-    checking: int
-    oldest: datetime | None
-
-
-def queue() -> Queue:
+def queue() -> dict[str, object]:
     """Return the figures of the queue. ``queued``: jobs that may start now. ``oldest``: since when the first waits."""
     jobs = DuplicationJob.objects
     due = jobs.due()
-    return Queue(
-        slots=settings.MOODLE_CONCURRENCY,
-        in_use=jobs.holding_slot().count(),
-        queued=due.count(),
-        scheduled=jobs.filter(state=State.QUEUED, not_before__gt=timezone.now()).count(),
-        checking=jobs.filter(state=State.CHECKING).count(),
-        oldest=due.order_by("queued_at").values_list("queued_at", flat=True).first(),
-    )
+    return {
+        "slots": settings.MOODLE_CONCURRENCY,
+        "in_use": jobs.holding_slot().count(),
+        "queued": due.count(),
+        "scheduled": jobs.filter(state=State.QUEUED, not_before__gt=timezone.now()).count(),
+        "checking": jobs.filter(state=State.CHECKING).count(),
+        "oldest": due.order_by("queued_at").values_list("queued_at", flat=True).first(),
+    }
 
 
-@dataclass(frozen=True)
-class Calls:
-    """The number of calls of one web service function since the installation. ``seconds``: their mean duration."""
+def moodle_calls() -> Iterable[Mapping[str, object]]:
+    """Return the called functions of Moodle, the most frequently called first, with figures since the installation.
 
-    function: str
-    calls: int
-    failed: int
-    seconds: float
-
-
-def moodle_calls() -> list[Calls]:
-    """Return the called functions of Moodle, the most frequently called first."""
-    rows = Counter.objects.filter(name=MOODLE_CALLS)
-    failed = dict(rows.exclude(outcome="ok").values_list("subject").annotate(Sum("count")))
-    totals = rows.values("subject").annotate(calls=Sum("count"), time=Sum("seconds")).order_by("-calls", "subject")
-    return [
-        Calls(row["subject"], row["calls"], failed.get(row["subject"], 0), row["time"] / max(1, row["calls"]))
-        for row in totals
-    ]
+    ``mean``: the mean duration in seconds.
+    """
+    rows = Counter.objects.filter(name=MOODLE_CALLS).values(function=F("subject"))
+    failed = Sum("count", filter=~Q(outcome="ok"), default=0)
+    totals = rows.annotate(calls=Sum("count"), failed=failed, mean=Sum("seconds") / Sum("count"))
+    return totals.order_by("-calls", "function")
 
 
 def versions() -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from django import template
 
-from dupdash.web.presentation.shown_state import ICONS, label_of
+from dupdash.web.presentation.shown_state import ICONS, LABELS
 
 register = template.Library()
 
@@ -10,7 +10,7 @@ register = template.Library()
 @register.filter
 def state_label(state: str) -> str:
     """Return the label of a state, as shown in a badge: "Awaiting approval"."""
-    return label_of(state)
+    return LABELS[state]
 
 
 @register.filter

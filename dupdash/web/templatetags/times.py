@@ -13,7 +13,7 @@ register = template.Library()
 
 A_WEEK = timedelta(days=7)
 UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
-FORMATS = {"date": "j M Y", "time": "H:i T", "exact": "j M Y, H:i:s T"}
+FORMATS = {"date": "j M Y", "exact": "j M Y, H:i:s T"}
 
 
 @register.filter

@@ -10,7 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from dupdash.accounts.access import Action
 from dupdash.duplication import approval_actions
@@ -20,13 +20,15 @@ from dupdash.duplication.models import DuplicationJob, JobQuerySet, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.person_names import name_of
-from dupdash.duplication.request import Draft, InvalidRequest, as_id, prepare, why_no_course_settings
+from dupdash.duplication.request import Draft, InvalidRequest, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web import category_picker, kept_form
+from dupdash.web import kept_form
+from dupdash.web.category_picker import CategoryChoices
 from dupdash.web.converters import is_job_id
-from dupdash.web.decorators import part_of, permission_required, with_job
+from dupdash.web.decorators import part_of, require_safe_or_POST, with_job
+from dupdash.web.form_choices import categories_of
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
 from dupdash.web.health_of_request import health_of
@@ -47,7 +49,6 @@ NAMED = 3
 VERBS = {"approve": Action.APPROVE, "refuse": Action.REJECT}
 
 
-@permission_required
 @require_safe
 def approvals(request: PersonRequest) -> HttpResponse:
     """List the waiting requests, the oldest first. With ``?check`` the page also shows Moodle's checks of each request.
@@ -65,7 +66,6 @@ def approvals(request: PersonRequest) -> HttpResponse:
     return render(request, "approvals/approvals.html", context)
 
 
-@permission_required
 @part_of("jobs:job")
 @with_job
 @require_safe
@@ -79,8 +79,7 @@ def moodle_check(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return partial(request, "approvals/_moodle_check.html", {"job": job, "moodle_check": found})
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def approvals_decide(request: PersonRequest) -> HttpResponse:
     """Approve or refuse the selected requests. A GET shows the confirmation, which names them."""
     given = request.POST if request.method == "POST" else request.GET
@@ -98,9 +97,8 @@ def approvals_decide(request: PersonRequest) -> HttpResponse:
     return _question(request, list(chosen.filter(state=State.AWAITING_APPROVAL)), given["verb"], form)
 
 
-@permission_required
 @with_job
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def edit(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """Show the request form, filled in with a waiting request. Sending the form changes and approves the request."""
     if job.state != State.AWAITING_APPROVAL:
@@ -171,7 +169,6 @@ def _report(request: PersonRequest, done: list[DuplicationJob], verb: Action, wo
         messages.success(request, words)
 
 
-@permission_required
 @require_POST
 def undo_approvals(request: PersonRequest) -> HttpResponse:
     """Undo several approvals that were made together."""
@@ -240,17 +237,12 @@ def _draft_of(form: RequestForm, job: DuplicationJob) -> Draft:
 
 
 def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, status: int = 200) -> HttpResponse:
-    choices = category_picker.CategoryChoices()
+    choices = CategoryChoices()
     health = health_of(request)
     trouble = ""
     try:
         with open_client() as client:
-            choices = category_picker.category_choices(
-                category_picker.categories(client),
-                request.user,
-                query=form.value("category_query"),
-                selected=as_id(form.value("category")),
-            )
+            choices = categories_of(form, request.user, client)
     except MoodleError as error:
         trouble = str(error)
     context = {

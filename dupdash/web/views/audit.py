@@ -9,21 +9,20 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts.models import AuditEntry
+from dupdash.duplication.request import as_id
 from dupdash.web.csv_files import Cell, csv_response, with_zone
 from dupdash.web.date_fields import today
-from dupdash.web.decorators import permission_required
 from dupdash.web.forms.audit import AuditForm
 from dupdash.web.responses import PersonRequest
 
 PAGE = 50
-LARGEST_ID = 2**63 - 1
 
 
-@permission_required
 @require_safe
 def audit(request: PersonRequest) -> HttpResponse:
     form = AuditForm(request.GET)
-    entries, newer, older = _page(form.found(), _id(request, "before"), _id(request, "after"))
+    before, after = (as_id(request.GET.get(name, "")) for name in ("before", "after"))
+    entries, newer, older = _page(form.found(), before, after)
     url = reverse("audit")
     context = {
         "form": form,
@@ -36,7 +35,6 @@ def audit(request: PersonRequest) -> HttpResponse:
     return render(request, "accounts/audit.html", context)
 
 
-@permission_required
 @require_safe
 def audit_csv(request: PersonRequest) -> HttpResponseBase:
     form = AuditForm(request.GET)
@@ -66,9 +64,3 @@ def _page(found: QuerySet[AuditEntry], before: int | None, after: int | None) ->
         return page[:PAGE][::-1], len(page) > PAGE, bool(page)
     page = list((found.filter(pk__lt=before) if before is not None else found)[: PAGE + 1])
     return page[:PAGE], before is not None and bool(page), len(page) > PAGE
-
-
-def _id(request: PersonRequest, name: str) -> int | None:
-    given = request.GET.get(name, "")
-    number = int(given) if given.isascii() and given.isdigit() and len(given) < 20 else None
-    return number if number is not None and number <= LARGEST_ID else None

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.web.converters import is_job_id
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions
 from dupdash.web.job_list.filters import ListForm
@@ -24,8 +24,7 @@ from dupdash.web.views.jobs import list_url
 LAST_RESULT = "last_bulk_action"
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def bulk_action(request: PersonRequest) -> HttpResponse:
     """Ask for confirmation (GET), or retry or cancel exactly the jobs that the confirmation counted (POST)."""
     given = request.POST if request.method == "POST" else request.GET
@@ -64,7 +63,6 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
     return render(request, "jobs/bulk_action.html", context)
 
 
-@permission_required
 @require_safe
 def bulk_result(request: PersonRequest) -> HttpResponse:
     """Show the result of the last bulk action. Reloading this page does not repeat the action."""

@@ -3,8 +3,7 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from dupdash.accounts.models import ApiToken
 from dupdash.callbacks import sender
@@ -12,15 +11,12 @@ from dupdash.callbacks.messages import secret_of
 from dupdash.callbacks.models import Callback, CallbackDefault
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import as_id
-from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.decorators import require_safe_or_POST, with_job
 from dupdash.web.forms.callbacks import CallbackForm
 from dupdash.web.responses import PersonRequest, no_store, see_other
 
-asks = require_http_methods(["GET", "HEAD", "POST"])
 
-
-@permission_required
-@asks
+@require_safe_or_POST
 def token_callback(request: PersonRequest, token_id: int) -> HttpResponse:
     """Show and change the callback address of a token, and show the secret that signs its callbacks."""
     token = get_object_or_404(ApiToken.objects.usable(), pk=token_id, owner=request.user)
@@ -34,16 +30,10 @@ def token_callback(request: PersonRequest, token_id: int) -> HttpResponse:
             _store(token, address)
             messages.success(request, f"The callback address was {'saved' if address else 'removed'}.")
             return see_other("tokens")
-    context = {
-        "form": form,
-        "token": token,
-        "secret": secret_of(token),
-        "crumbs": [{"label": "API tokens", "url": reverse("tokens")}],
-    }
+    context = {"form": form, "token": token, "secret": secret_of(token)}
     return no_store(render(request, "callbacks/token.html", context, status=422 if form.errors else 200))
 
 
-@permission_required
 @with_job
 @require_POST
 def send_again(request: PersonRequest, job: DuplicationJob) -> HttpResponse:

@@ -8,20 +8,20 @@ from django.views.decorators.http import require_POST
 from dupdash.duplication import follow_up
 from dupdash.duplication.changes_by_people import CannotDo
 from dupdash.duplication.models import DuplicationJob
-from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.decorators import with_job
 from dupdash.web.forms.follow_up import FollowUpForm
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import offer_undo
 
 
-@permission_required
 @with_job
 @require_POST
 def follow_up_job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     """Save the card "Follow-up" of a failed job. Its buttons can also mark the failure as resolved or open it again."""
     form = FollowUpForm(request.POST, job=job)
     if not form.is_valid():
-        messages.error(request, "The follow-up was not saved. " + " ".join(map(str, form.problems())))
+        problems = [str(problem) for errors in form.errors.values() for problem in errors]
+        messages.error(request, " ".join(["The follow-up was not saved.", *problems]))
         return see_other("jobs:job", job.pk)
     try:
         follow_up.assign(job, assignee=form.assignee, note=form.cleaned_data["note"], actor=request.user)
@@ -31,7 +31,7 @@ def follow_up_job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
                 request,
                 "Resolved: this failure no longer needs attention.",
                 f"{reverse('jobs:follow_up', args=[job.pk])}",
-                {**form.as_sent(), "reopen": "1"},
+                {**form.cleaned_data, "reopen": "1"},
             )
         elif "reopen" in request.POST:
             follow_up.reopen(job, actor=request.user)

@@ -1,7 +1,5 @@
 """Shows the page "Insights" with charts about the copies of a period, and exports their figures as CSV."""
 
-from dataclasses import dataclass
-
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -9,21 +7,12 @@ from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
 
 from dupdash.web.csv_files import csv_response
-from dupdash.web.decorators import permission_required
 from dupdash.web.insights.charts import CHARTS
 from dupdash.web.insights.period import DAYS, Period, PeriodForm
+from dupdash.web.presentation.components import Tab
 from dupdash.web.responses import PersonRequest
 
 
-@dataclass(frozen=True)
-class Tab:
-    label: str
-    url: str
-    current: bool
-    count: None = None
-
-
-@permission_required
 @require_safe
 def insights(request: PersonRequest) -> HttpResponse:
     form = PeriodForm(request.GET)
@@ -40,7 +29,6 @@ def insights(request: PersonRequest) -> HttpResponse:
     return render(request, "insights/insights.html", context, status=200 if period else 422)
 
 
-@permission_required
 @require_safe
 def insights_csv(request: PersonRequest, chart_id: str) -> HttpResponseBase:
     period = PeriodForm(request.GET).period()

@@ -17,7 +17,7 @@ from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.queue import worker_status
 from dupdash.duplication.states import State
 from dupdash.notifications.preferences import chosen_zone
-from dupdash.web.decorators import part_of, permission_required, with_job
+from dupdash.web.decorators import part_of, with_job
 from dupdash.web.forms.follow_up import FollowUpForm
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import actions
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-@permission_required
 @with_job
 @require_safe
 def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
@@ -61,7 +60,6 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return render(request, "jobs/job.html", context)
 
 
-@permission_required
 @part_of("jobs:job")
 @with_job
 @require_safe
@@ -81,7 +79,6 @@ def job_status(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return partial(request, "jobs/_status.html", context, last=not status.poll)
 
 
-@permission_required
 @with_job
 @require_safe
 def job_summary(request: PersonRequest, job: DuplicationJob) -> HttpResponse:

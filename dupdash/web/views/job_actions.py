@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from dupdash.accounts.access import Action, NotAllowed
 from dupdash.accounts.advice_reader import reader_of
@@ -21,7 +21,7 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.request import InvalidRequest
 from dupdash.moodle.errors import MoodleError
-from dupdash.web.decorators import permission_required, with_job
+from dupdash.web.decorators import require_safe_or_POST, with_job
 from dupdash.web.forms.job_actions import DeleteCandidateForm, ReasonForm, SettleForm
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import may_request_again
@@ -39,19 +39,15 @@ if TYPE_CHECKING:
 # The confirmations of these actions show the courses that may be the copy, with the reasons.
 ABOUT_A_COURSE = (Action.SETTLE, Action.DELETE_PARTIAL)
 
-asks = require_http_methods(["GET", "HEAD", "POST"])
 
-
-@permission_required
 @with_job
-@asks
+@require_safe_or_POST
 def approve(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return _ask_or_do(
         request, job, Action.APPROVE, lambda: approval_actions.approve(job, actor=request.user, hold=UNDO_FOR)
     )
 
 
-@permission_required
 @with_job
 @require_POST
 def undo_approval(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
@@ -64,9 +60,8 @@ def undo_approval(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return see_other("approvals")
 
 
-@permission_required
 @with_job
-@asks
+@require_safe_or_POST
 def reject(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     form = ReasonForm(request.POST or None)
     return _ask_or_do(
@@ -78,16 +73,14 @@ def reject(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     )
 
 
-@permission_required
 @with_job
-@asks
+@require_safe_or_POST
 def cancel(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return _ask_or_do(request, job, Action.CANCEL, lambda: jobs.cancel(job, actor=request.user))
 
 
-@permission_required
 @with_job
-@asks
+@require_safe_or_POST
 def retry(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     def try_again() -> DuplicationJob:
         with open_client() as client:
@@ -96,9 +89,8 @@ def retry(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return _ask_or_do(request, job, Action.RETRY, try_again)
 
 
-@permission_required
 @with_job
-@asks
+@require_safe_or_POST
 def delete_partial(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     form = DeleteCandidateForm(request.POST or None, job=job) if job.may_have_left_course else None
 
@@ -110,9 +102,8 @@ def delete_partial(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     return _ask_or_do(request, job, Action.DELETE_PARTIAL, delete, form)
 
 
-@permission_required
 @with_job
-@asks
+@require_safe_or_POST
 def settle(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
     form = SettleForm(request.POST or None, job=job)
 

@@ -16,7 +16,7 @@ from dupdash.duplication.models import JobQuerySet
 from dupdash.web.converters import is_job_id
 from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
-from dupdash.web.decorators import part_of, permission_required
+from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_actions, export
 from dupdash.web.job_list.filters import ListForm
@@ -48,7 +48,6 @@ class Head:
     order: str
 
 
-@permission_required
 @require_safe
 def jobs(request: PersonRequest) -> HttpResponse:
     form = ListForm(request.GET, request.user)
@@ -56,7 +55,7 @@ def jobs(request: PersonRequest) -> HttpResponse:
         "form": form,
         "saved_filters": saved_filters(request, form),
         "may_submit": access.may_submit(request.user),
-        **_table_context(request),
+        **table_context(request),
         **_results(request, form),
     }
     if not request.htmx:
@@ -70,7 +69,6 @@ def jobs(request: PersonRequest) -> HttpResponse:
     return no_store(response)
 
 
-@permission_required
 @require_safe
 def find_copy(request: PersonRequest) -> HttpResponse:
     """Open the copy that a search on the overview finds, or the list if the search finds several or none."""
@@ -83,7 +81,6 @@ def find_copy(request: PersonRequest) -> HttpResponse:
     return redirect(list_url(form))
 
 
-@permission_required
 @part_of("jobs:list")
 @require_safe
 def job_rows(request: PersonRequest) -> HttpResponse:
@@ -94,23 +91,21 @@ def job_rows(request: PersonRequest) -> HttpResponse:
     found = visible.filter(pk__in=shown).select_related("requester", "assignee").order_by("-created_at", "-id")
     polled = rows(found, health_of(request))
     newer = visible.filter(created_at__gt=newest).order_by()[: NEWER_COUNTED + 1].count() if newest else 0
-    live = _live_context(polled, newest, newer)
+    live = live_context(polled, newest, newer)
     if request.GET.get("seen") == live["seen"]:
         return no_content()
-    context = {"rows": polled, **live, **_table_context(request)}
+    context = {"rows": polled, **live, **table_context(request)}
     return partial(request, "jobs/_live_rows.html", context, last=not live["rows_url"])
 
 
-@permission_required
 @require_safe
 def jobs_csv(request: PersonRequest) -> HttpResponseBase:
     form = ListForm(request.GET, request.user)
     if not form.is_valid():
         return HttpResponse("One of the filters has an error.", status=400, content_type="text/plain")
-    raw = access.sees_all_jobs(request.user)
-    return csv_response(
-        f"copies-{today()}", export.heads(raw=raw), export.lines(form.found().indexed, form.order, raw=raw)
-    )
+    columns = export.columns(raw=access.sees_all_jobs(request.user))
+    lines = export.lines(form.found().indexed, form.order, columns)
+    return csv_response(f"copies-{today()}", [heading for heading, _ in columns], lines)
 
 
 @dataclass(frozen=True)
@@ -135,7 +130,8 @@ def list_url(form: ListForm, **other: str) -> str:
     return f"{reverse('jobs:list')}?{form.query(**other).urlencode()}".rstrip("?")
 
 
-def _table_context(request: PersonRequest) -> dict[str, object]:
+def table_context(request: PersonRequest) -> dict[str, object]:
+    """Return the context of a table of copies that can be selected (``jobs/_list_row.html``)."""
     return {
         "sees_all": access.sees_all_jobs(request.user),
         "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
@@ -172,7 +168,7 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
         "next_url": list_url(form, next=page.next) if page.next else "",
         "csv_url": f"{reverse('jobs:csv')}?{form.query().urlencode()}".rstrip("?"),
         "kept": form.query(),
-        **_live_context(shown, newest, 0),
+        **live_context(shown, newest, 0),
     }
 
 
@@ -184,7 +180,8 @@ def _newest(jobs: JobQuerySet) -> datetime | None:
     return jobs.order_by("-created_at", "-id").values_list("created_at", flat=True).first()
 
 
-def _live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
+def live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
+    """Return the context of ``jobs/_live.html``, which polls the unfinished rows. ``newer``: newer requests."""
     unfinished = [row for row in shown if not row.finished]
     seen = digest(tuple(unfinished), newer)
     query: list[tuple[str, str]] = [("job", row.id) for row in unfinished]

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from dupdash.accounts import access
 from dupdash.duplication.queue import worker_status
 from dupdash.notifications.mail_status import mail_problems
-from dupdash.web.decorators import part_of, permission_required
+from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.overview import figures, sections, site_of
@@ -16,7 +16,6 @@ from dupdash.web.presentation.worker_notice import worker_notice
 from dupdash.web.responses import PersonRequest, no_content, partial
 
 
-@permission_required
 @require_safe
 def overview(request: PersonRequest) -> HttpResponse:
     context = _live_context(request)
@@ -30,7 +29,6 @@ def overview(request: PersonRequest) -> HttpResponse:
     return render(request, "overview/overview.html", context)
 
 
-@permission_required
 @part_of("overview")
 @require_safe
 def overview_live(request: PersonRequest) -> HttpResponse:

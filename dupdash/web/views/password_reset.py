@@ -6,9 +6,6 @@ from django.conf import settings
 from django.contrib.auth import views as auth
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import reverse_lazy
-from django.utils.decorators import method_decorator
-from django.views.decorators.cache import never_cache
 
 from dupdash.accounts.attempt_limits import SIGN_IN, forget
 from dupdash.accounts.audit import record
@@ -37,9 +34,7 @@ class AddressForm(PasswordResetForm):
 
 
 class Request(_LocalPasswordsOnly, auth.PasswordResetView):
-    template_name = "registration/password_reset.html"
     form_class = AddressForm
-    success_url = reverse_lazy("password_reset_done")
 
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
         request_reset(form.cleaned_data["email"], client_address(self.request))
@@ -47,16 +42,8 @@ class Request(_LocalPasswordsOnly, auth.PasswordResetView):
         return super(auth.PasswordResetView, self).form_valid(form)
 
 
-class Sent(auth.PasswordResetDoneView):
-    template_name = "registration/password_reset_sent.html"
-
-
-@method_decorator(never_cache, name="dispatch")
 class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
     """The page that the link in the mail opens. Django moves the secret from its URL into the session first."""
-
-    template_name = "registration/password_reset_confirm.html"
-    success_url = reverse_lazy("password_reset_complete")
 
     def form_valid(self, form: "SetPasswordForm[User]") -> HttpResponse:
         response = super().form_valid(form)
@@ -64,7 +51,3 @@ class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
         forget(SIGN_IN, account)
         record(AuditKind.PASSWORD_SET, actor=form.user, subject=account, detail="by a mail")
         return response
-
-
-class Complete(auth.PasswordResetCompleteView):
-    template_name = "registration/password_reset_done.html"

@@ -4,19 +4,18 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 from django_htmx.http import trigger_client_event
 
 from dupdash.notifications.toasts import toast_for
 from dupdash.telemetry.counters import COUNTERS
 from dupdash.web.context import banner_seen
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.forms.preferences import PreferencesForm
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def preferences(request: PersonRequest) -> HttpResponse:
     form = PreferencesForm(request.POST if request.method == "POST" else None, user=request.user)
     if form.is_bound and form.is_valid():
@@ -27,7 +26,6 @@ def preferences(request: PersonRequest) -> HttpResponse:
     return render(request, "preferences/preferences.html", context, status=422 if form.is_bound else 200)
 
 
-@permission_required
 @require_safe
 def news(request: PersonRequest) -> HttpResponse:
     """Answer the poll of every page: a new short message for this person, and the banner if it has changed.

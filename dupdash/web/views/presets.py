@@ -5,12 +5,11 @@ from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from dupdash.duplication.driver_choice import expected_driver
 from dupdash.duplication.name_display import isolate
 from dupdash.moodle.driver_abilities import Driver
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.forms.presets import PresetForm
 from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
@@ -18,11 +17,8 @@ from dupdash.web.presentation.options import switches, taken
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import offer_undo
 
-asks = require_http_methods(["GET", "HEAD", "POST"])
 
-
-@permission_required
-@asks
+@require_safe_or_POST
 def presets(request: PersonRequest) -> HttpResponse:
     """List the presets, and create one from the form below the list."""
     form = PresetForm(request.POST if request.method == "POST" else None, preset=OptionPreset())
@@ -42,8 +38,7 @@ def presets(request: PersonRequest) -> HttpResponse:
     return render(request, "presets/presets.html", context, status=422 if request.method == "POST" else 200)
 
 
-@permission_required
-@asks
+@require_safe_or_POST
 def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     preset = get_object_or_404(OptionPreset, pk=preset_id)
     form = PresetForm(request.POST if request.method == "POST" else None, preset=preset)
@@ -61,15 +56,14 @@ def edit_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     return render(request, "presets/edit.html", context, status=422 if request.method == "POST" else 200)
 
 
-@permission_required
-@asks
+@require_safe_or_POST
 def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     preset = get_object_or_404(OptionPreset, pk=preset_id)
     if request.method != "POST":
         return render(
             request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options, _driver(request))}
         )
-    again = {"name": preset.name} | dict.fromkeys(preset.on, "1")
+    again = {"name": preset.name} | {name: str(int(value)) for name, value in preset.values.items() if value}
     preset.delete()
     offer_undo(request, f"The preset “{isolate(preset.name)}” is deleted.", reverse("presets"), again)
     return see_other("presets")

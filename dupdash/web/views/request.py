@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action, NotAllowed, NotTaught
@@ -19,11 +18,10 @@ from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import Draft, InvalidRequest, as_id, find_source, prepare, why_no_course_settings
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import OPTIONS
 from dupdash.web import kept_form
 from dupdash.web.converters import is_job_id
 from dupdash.web.date_fields import day_in
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.earlier_copies import Target, earlier_copies
 from dupdash.web.form_choices import form_choices
 from dupdash.web.forms.request import RequestForm, filled_in
@@ -66,8 +64,7 @@ class Sent:
     level: int = messages.SUCCESS
 
 
-@permission_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@require_safe_or_POST
 def request_copy(request: PersonRequest) -> HttpResponse:
     before = _job_to_start_from(request)
     if before is not None and jobs.why_not_again(before):
@@ -126,7 +123,7 @@ def _come_back(request: PersonRequest, form: RequestForm, before: DuplicationJob
         number = as_id(request.POST["use_preset"])
         preset = OptionPreset.objects.filter(pk=number).first() if number is not None else None
         if preset is not None:
-            typed["options"] = {option.name: preset.options.get(option.name, 0) for option in OPTIONS}
+            typed["options"] = preset.values
             messages.info(request, f"The options are set as in “{isolate(preset.name)}”. Nothing was sent yet.")
     source = as_id(form.value("source"))
     shown = preview_for(source, typed["options"], form.target(), request) if source else None

@@ -13,14 +13,13 @@ from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Problem, as_id, check_short_name, reserved_by_job, taken_in_moodle
 from dupdash.duplication.states import State
 from dupdash.moodle.errors import MoodleError
-from dupdash.moodle.options import from_form
 from dupdash.web import category_picker, course_picker
 from dupdash.web.category_picker import CategoryChoices
 from dupdash.web.converters import is_job_id
-from dupdash.web.date_fields import day_in
-from dupdash.web.decorators import part_of, permission_required
+from dupdash.web.decorators import part_of
 from dupdash.web.earlier_copies import Target
 from dupdash.web.form_choices import FormChoices, problems_shown
+from dupdash.web.forms.request import RequestForm
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.error_messages import words_of_problem
 from dupdash.web.presentation.preview import Preview, preview
@@ -28,7 +27,6 @@ from dupdash.web.responses import PersonRequest, partial
 from dupdash.web.short_names import free_variant
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def source_choices(request: PersonRequest) -> HttpResponse:
@@ -44,7 +42,6 @@ def source_choices(request: PersonRequest) -> HttpResponse:
     return partial(request, "jobs/_source_choices.html", context)
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def category_choices(request: PersonRequest) -> HttpResponse:
@@ -69,24 +66,13 @@ def category_choices(request: PersonRequest) -> HttpResponse:
     return partial(request, "jobs/_category_choices.html", context)
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def copy_preview(request: PersonRequest) -> HttpResponse:
     """Show the preview for the chosen source and options, with suggested names and a suggested category."""
-    source = as_id(request.GET.get("source", ""))
-    chosen = from_form(request.GET)
-    category = request.GET.get("category", "")
-    target = Target(
-        as_id(category),
-        request.GET.get("shortname", ""),
-        request.GET.get("fullname", ""),
-        visible="visible" in request.GET,
-        startdate=day_in(request.GET.get("startdate", "")),
-        enddate=day_in(request.GET.get("enddate", "")),
-        category_is_suggested=category == request.GET.get("suggested_category", ""),
-    )
-    shown = preview_for(source, chosen, target, request) if source else None
+    form = RequestForm(request.GET, user=request.user)
+    source, target = as_id(form.value("source")), form.target()
+    shown = preview_for(source, form.chosen_options, target, request) if source else None
     context: dict[str, object] = {
         "preview": shown,
         "again": "again" in request.GET,
@@ -122,7 +108,6 @@ def preview_for(source: int, chosen: Mapping[str, int], target: Target, request:
         return Preview(trouble=str(error))
 
 
-@permission_required
 @part_of("jobs:request")
 @require_safe
 def short_name_check(request: PersonRequest) -> HttpResponse:

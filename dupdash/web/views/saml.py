@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from functools import wraps
 
-from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.helpers import complete_social_login
 from allauth.socialaccount.providers.base.constants import AuthProcess
@@ -44,9 +43,6 @@ def _with_provider(view: View) -> View:
             raise Http404
         try:
             return view(request)
-        except ImmediateHttpResponse as answer:
-            response: HttpResponse = answer.response
-            return response
         except saml.Refused as reason:
             logger.warning("a single sign-on was refused: %s", reason)
             record(AuditKind.SIGN_IN_FAILED, subject=settings.SAML_NAME, detail=str(reason))

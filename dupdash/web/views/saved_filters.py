@@ -7,7 +7,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from dupdash.duplication.name_display import isolate
-from dupdash.web.decorators import permission_required
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.models import NAME_LONGEST, SavedFilter
 from dupdash.web.responses import PersonRequest, see_other
@@ -18,7 +17,6 @@ from dupdash.web.views.jobs import list_url
 MOST = 30
 
 
-@permission_required
 @require_POST
 def save_filter(request: PersonRequest) -> HttpResponse:
     """Save the current filters of the list under a name. A saved filter with the same name is replaced."""
@@ -36,7 +34,6 @@ def save_filter(request: PersonRequest) -> HttpResponse:
     return see_other(list_url(form))
 
 
-@permission_required
 @require_POST
 def delete_filter(request: PersonRequest, filter_id: int) -> HttpResponse:
     saved = get_object_or_404(SavedFilter, pk=filter_id, owner=request.user)

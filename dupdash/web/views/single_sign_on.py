@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import wraps
 from urllib.parse import urlencode
 
-from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base.constants import AuthProcess
 from allauth.socialaccount.providers.openid_connect import views as openid_connect
@@ -37,9 +36,6 @@ def _with_provider(view: View) -> View:
             raise Http404
         try:
             return view(request)
-        except ImmediateHttpResponse as answer:
-            response: HttpResponse = answer.response
-            return response
         except _BAD_ANSWER as error:
             logger.error("the single sign-on provider cannot be used: %s", type(error).__name__)
             title = f"{settings.OIDC_NAME} does not answer."

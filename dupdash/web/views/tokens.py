@@ -1,8 +1,5 @@
 """Lists, creates and revokes a person's own API tokens, and shows the documentation of the web services."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 from django.conf import settings
 from django.contrib import messages
 from django.core import signing
@@ -10,28 +7,24 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
 from dupdash.duplication.name_display import isolate
-from dupdash.web.decorators import permission_required
+from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.forms.tokens import TokenForm
 from dupdash.web.responses import PersonRequest, no_store, see_other
-
-asks = require_http_methods(["GET", "HEAD", "POST"])
 
 # This cookie carries the text of a new token to the next page, which shows the text once and deletes the cookie.
 # The server stores only a hash, and a URL with the text would end up in logs.
 NEW_TOKEN = "new_token"  # noqa: S105 - the name of a cookie
-NOTHING_NEW: Mapping[str, object] = MappingProxyType({})
 SALT = "dupdash.new_token"
 SHOWN_WITHIN = 60
 DOCUMENTATION = settings.BASE_DIR / "docs" / "web-services.md"
 
 
-@permission_required
-@asks
+@require_safe_or_POST
 def own_tokens(request: PersonRequest) -> HttpResponse:
     """List the tokens, create one from the form, and show the text of a token that was just created."""
     if request.method != "POST":
@@ -50,18 +43,16 @@ def own_tokens(request: PersonRequest) -> HttpResponse:
     return _see_new_token(request, token, text)
 
 
-@permission_required
-@asks
+@require_safe_or_POST
 def revoke_token(request: PersonRequest, token_id: int) -> HttpResponse:
     token = get_object_or_404(ApiToken, pk=token_id, owner=request.user)
     if request.method != "POST":
-        return render(request, "accounts/tokens_revoke.html", {"token": token, "crumbs": _crumbs()})
+        return render(request, "accounts/tokens_revoke.html", {"token": token})
     if tokens.revoke(token):
         messages.success(request, f"“{isolate(token.label)}” is revoked. Programs that use it are refused from now on.")
     return see_other("tokens")
 
 
-@permission_required
 @require_safe
 def documentation(request: PersonRequest) -> HttpResponse:
     """Show the documentation of the web services that belongs to this version of dupdash."""
@@ -93,16 +84,12 @@ def _new_token(request: PersonRequest) -> dict[str, object]:
 
 
 def _page(
-    request: HttpRequest, form: TokenForm, *, status: int = 200, new: Mapping[str, object] = NOTHING_NEW
+    request: HttpRequest, form: TokenForm, *, status: int = 200, new: dict[str, object] | None = None
 ) -> HttpResponse:
     context = {
         "form": form,
         "tokens": ApiToken.objects.filter(owner=form.owner),
         "service_url": request.build_absolute_uri(reverse("webservice")),
-        **new,
+        **(new or {}),
     }
     return no_store(render(request, "accounts/tokens.html", context, status=status))
-
-
-def _crumbs() -> list[dict[str, str]]:
-    return [{"label": "API tokens", "url": reverse("tokens")}]

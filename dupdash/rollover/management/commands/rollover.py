@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dupdash.duplication.models import Batch
-from dupdash.duplication.states import TERMINAL, State
+from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.moodle import options
 from dupdash.rollover.batches.progress import current_jobs, totals_of
 from dupdash.rollover.batches.start import CannotStart, continue_start, request_start
@@ -30,7 +31,6 @@ from dupdash.rollover.reading.cell_values import UnclearValue, read_moment
 from dupdash.rollover.reading.table import Table, UnreadableFile, read_table
 
 POLL_SECONDS = 0.5
-ENDED = TERMINAL | {State.UNRESOLVED}
 # The maximum number of rows with problems that are printed. The file of --report contains all of them.
 PRINTED = 20
 
@@ -108,26 +108,18 @@ class Command(BaseCommand):
             self._draw(batch, Console(file=sys.stdout))
             return
         printed: tuple[int, int] | None = None
-        while True:
-            ended, total = _ended(batch)
+        for ended, total in _counts(batch):
             if (ended, total) != printed:
                 printed = ended, total
                 self.stdout.write(f"{ended} of {total} ended")
                 self.stdout.flush()
-            if ended == total:
-                return
-            time.sleep(POLL_SECONDS)
 
     def _draw(self, batch: Batch, console: Console) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=console) as bars:
             bar = bars.add_task("Copies", total=None)
-            while True:
-                ended, total = _ended(batch)
+            for ended, total in _counts(batch):
                 bars.update(bar, total=total, completed=ended)
-                if ended == total:
-                    return
-                time.sleep(POLL_SECONDS)
 
     def _end(self, batch: Batch) -> None:
         totals = totals_of([batch])[batch.pk]
@@ -172,6 +164,12 @@ def _start(plan: Plan, how: StartSettings) -> Batch:
     return plan.batch
 
 
-def _ended(batch: Batch) -> tuple[int, int]:
-    jobs: list[str] = list(current_jobs(batch).values_list("state", flat=True))
-    return sum(state in ENDED for state in jobs), len(jobs)
+def _counts(batch: Batch) -> Iterator[tuple[int, int]]:
+    """Yield how many of the copies have ended, and how many there are, until all have ended."""
+    while True:
+        states: list[str] = list(current_jobs(batch).values_list("state", flat=True))
+        ended = sum(state in ENDED_OR_UNRESOLVED for state in states)
+        yield ended, len(states)
+        if ended == len(states):
+            return
+        time.sleep(POLL_SECONDS)
