@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
@@ -199,7 +198,7 @@ def why_not_again(job: DuplicationJob) -> str:
     """
     match job.state:
         case State.AWAITING_APPROVAL | State.QUEUED:
-            return "This copy will still be made, so do not request it again. To change it, cancel it first."
+            return "This copy is still waiting, so do not request it again. To change it, cancel it first."
         case State.RUNNING:
             return "This copy is being made, so another request could make two copies."
         case State.CHECKING | State.UNRESOLVED:
@@ -208,9 +207,8 @@ def why_not_again(job: DuplicationJob) -> str:
 
 
 def _was_approved(job: DuplicationJob) -> bool:
-    """Return whether this job, or the job that it retries, was approved."""
-    was_before = Q(kind="submitted", data__approved=True)
-    return job.events.filter(Q(kind="approved") | was_before).exists()
+    """Return whether this job, or the job that it retries, was approved, and the approval was not undone."""
+    return job.approval_event() is not None or job.events.filter(kind="submitted", data__approved=True).exists()
 
 
 def draft_of(job: DuplicationJob) -> Draft:

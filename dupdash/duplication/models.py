@@ -385,6 +385,11 @@ class DuplicationJob(models.Model):
         """The candidates as the last lookups showed them: the fields of ``TrackedCourse``."""
         return [course for course in self.evidence.get("courses", []) if course["id"] != self.course_id]
 
+    def approval_event(self) -> "JobEvent | None":
+        """Return the event of the approval; None if the job was never approved, or its approval was undone."""
+        event = self.events.filter(kind__in=("approved", "approval_undone")).select_related("actor").last()
+        return event if event is not None and event.kind == "approved" else None
+
     def elapsed(self) -> timedelta | None:
         """Return the time from the start to the end, or until now; None for a job that was not started."""
         if self.started_at is None:

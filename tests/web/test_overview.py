@@ -14,6 +14,7 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.notifications import sender
 from dupdash.notifications.models import Delivery, Digest, OutboxPosition
+from dupdash.web.presentation.queue_status import Queue, why_it_waits
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -182,6 +183,13 @@ def test_waiting_copies_show_their_position_or_start(as_administrator: Client, s
     assert "2 other copies are being made, and 2 more are ahead of this one." in page
     waiting = next(section for section in as_administrator.get("/").context["sections"] if section.id == "waiting")
     assert [row.starts_at for row in waiting.rows] == [None, None, None, later]
+
+
+@pytest.mark.parametrize(("slots", "others"), [(1, "Another copy is"), (2, "2 other copies are")])
+def test_copy_far_back_in_the_queue_is_promised_no_moment(settings: Settings, slots: int, others: str) -> None:
+    settings.MOODLE_CONCURRENCY = slots
+    queue = Queue(paused=False, unseen_sources=frozenset(), busy=slots)
+    assert why_it_waits(a_job(), queue) == f"{others} being made. This one starts later."
 
 
 def test_each_role_has_its_own_first_step(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:

@@ -38,7 +38,7 @@ class Verdict(StrEnum):
 def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
     """Return the evidence after one more round of lookups.
 
-    An outdated observation can add a proof, but changes nothing else.
+    A course that was looked up after this observation keeps what is known of it; a proof still counts.
     """
     courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
     for snapshot in observation.courses:
@@ -105,7 +105,7 @@ def is_likely(course: TrackedCourse, expected: ExpectedCopy) -> bool:
 
 
 def is_empty_shell(sections: int, activities: int) -> bool:
-    """Return whether a course has at most the first section.
+    """Return whether a course has no activities, and at most its first section.
 
     Moodle creates this section when anybody opens the course.
     """

@@ -34,7 +34,7 @@ def first_temporary_names(job: DuplicationJob) -> list[str]:
 
 def _counted_names(job: DuplicationJob, source_shortname: str) -> Iterator[str]:
     """Return the temporary names SRC_1, SRC_2, …, except names that must not be looked up now."""
-    counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
+    counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST + 1)]
     skipped = names_not_to_look_up(job, counted)
     return (name for name in counted if name not in skipped)
 
@@ -107,9 +107,10 @@ def temporary_names(job: DuplicationJob) -> list[str]:
 
 
 def safe_names(job: DuplicationJob, names: Iterable[str]) -> list[str]:
-    """Return those of the names ``names`` that no sent job requested.
+    """Return the ``names`` that may be looked up now.
 
-    Looking up the others could break that job's copy.
+    Leaves out the name that this job requested, and names that another sent job requested: a lookup could break the
+    copy.
     """
     wanted = list(dict.fromkeys(names))
     skipped = names_not_to_look_up(job, wanted)

@@ -1,6 +1,7 @@
 """Duplicates through Moodle's synchronous service: one long call, with lookups that follow the copy meanwhile.
 
-Errors of Moodle and of the database do not leave this module: every attempt returns an Outcome.
+An error of Moodle does not leave this module: ``duplicate`` returns it as an Outcome. If the database is down before the
+request is sent, its error is raised; afterwards the module waits for the database.
 """
 
 import contextlib
@@ -163,7 +164,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
             logger.warning("job %s: the database is down: %s", job.pk, error)
             close_old_connections()
         complete_lookups += evidence.is_there_complete
-        if complete_lookups > LOOKUPS_FOR_THE_ANSWER:
+        if complete_lookups >= LOOKUPS_FOR_THE_ANSWER:
             break
         call.join(_pause(bool(evidence.courses), time.monotonic() - began))
     return evidence, True

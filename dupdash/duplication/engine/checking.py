@@ -65,7 +65,10 @@ def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
 
 
 def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool:
-    """Check a job once if it is due. Returns False if Moodle could not be reached or did not answer in time."""
+    """Check a job once if it is due.
+
+    Returns False if dispatch was paused, or if Moodle could not be reached or did not answer in time.
+    """
     job = DuplicationJob.objects.filter(pk=job_id, state__in=CHECKED_STATES).first()
     if job is None or job.check_at is None or job.check_at > timezone.now():
         return True

@@ -193,8 +193,9 @@ def start_checking(
     guard: Guard = None,
     **changes: Any,
 ) -> None:
-    """Let the sweep check in Moodle whether the copy of a sent job was made. No worker is needed for that.
+    """Move a sent job to the state checking: the sweep checks in Moodle whether the copy was made.
 
+    Meanwhile the job occupies no worker of the cluster for copies.
     ``errorcode`` and ``raw_error``: Moodle's error, if it sent one. ``done``: Moodle has ended the request.
     ``changes``: other columns to change.
     """

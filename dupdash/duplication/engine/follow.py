@@ -158,7 +158,10 @@ def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
 
 
 def _succeed_at_once(job: DuplicationJob, copy: EndedCopy) -> bool:
-    """End a job without another request to Moodle, if its copy is confirmed and compared. Returns whether it ended."""
+    """End a job without another request to Moodle, if its copy is confirmed and compared.
+
+    Returns False if the job needs more requests to Moodle.
+    """
     evidence = _apply(job, copy)
     report, course_id = copy.report, evidence.course_id
     if job.cancel_requested_at is not None or report is None or course_id is None or lacks_most(report):
@@ -257,7 +260,8 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
 def _finish(job: DuplicationJob, course_id: int, client: MoodleClient) -> None:
     """End a job whose copy the site reports as complete.
 
-    The copy is compared later (``verify_pending``): during a comparison the end of other copies is not noticed.
+    If the job has the plugin's report, ``verify_pending`` compares the copy later, because follow_due_jobs notices no
+    other finished copy during a comparison. Otherwise, and for a cancelled job, ``finish`` does everything now.
     """
     if job.moodle_report is None or job.cancel_requested_at is not None:
         finish(job, course_id, client)

@@ -31,7 +31,7 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.engine")
 
-# How often recording is tried again because somebody changed the job at the same moment.
+# At most this often recording is tried, because somebody may change the job at the same moment.
 TRIES = 5
 
 
@@ -39,7 +39,7 @@ def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> No
     """Record the outcome of an attempt.
 
     This may be done twice: the second time nothing happens, because the job has moved on. ``driven``: the job as its
-    driver left it.
+    driver left it. After TRIES tries the outcome is lost; then the lease expires, and the job is recovered.
     """
     for _ in range(TRIES):
         job = DuplicationJob.objects.get(pk=driven.pk)
@@ -53,6 +53,7 @@ def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> No
             logger.info("%s", moved)
         else:
             return
+    logger.error("job %s: its outcome could not be recorded, because the job kept changing", driven.pk)
 
 
 def _record(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:

@@ -41,9 +41,9 @@ def begin(batch: Batch, *, actor: "User") -> Undo:
 
 
 def confirm(undo: Undo, *, actor: "User") -> bool:
-    """Have a worker delete the copies that can be deleted. Returns False if this was confirmed before.
+    """Have a worker delete the copies that can be deleted. Raises NotAllowed.
 
-    Raises NotAllowed.
+    Returns False if the copies are still being checked, or if the undo was confirmed before.
     """
     access.require_batch_manager(actor, undo.batch)
     checked = Undo.objects.filter(pk=undo.pk, state=UndoState.CHECKED)

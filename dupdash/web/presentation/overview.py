@@ -109,9 +109,10 @@ class Site:
     driver: str
     paused_at: datetime | None
     fault: str
-    # The time of Moodle's last answer, to the minute. The exact time would change the page at every poll.
+    # The time of Moodle's last answer. It is not compared, because it would change the page at every poll.
     last_response_at: datetime | None = field(compare=False, repr=False)
-    heard: int = 0
+    # The same time in whole minutes, which is compared.
+    last_response_minute: int = 0
 
 
 def site_of(health: MoodleHealth) -> Site:
@@ -125,7 +126,7 @@ def site_of(health: MoodleHealth) -> Site:
         paused_at=health.paused_at,
         fault=health.fault_message,
         last_response_at=last_response_at,
-        heard=int(last_response_at.timestamp()) // 60 if last_response_at else 0,
+        last_response_minute=int(last_response_at.timestamp()) // 60 if last_response_at else 0,
     )
 
 

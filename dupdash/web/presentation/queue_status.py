@@ -61,7 +61,7 @@ class Reason(Enum):
     PAUSED = auto()
     SCHEDULED = auto()
     RETRY_DELAY = auto()
-    RESERVED_BY = auto()
+    UNDO_POSSIBLE = auto()
     BATCH_CLOSED = auto()
     DISPATCHED = auto()
     SAME_SOURCE = auto()
@@ -84,7 +84,7 @@ def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
     if job.is_delayed:
         return Reason.RETRY_DELAY
     if job.undo_until is not None and job.undo_until > timezone.now():
-        return Reason.RESERVED_BY
+        return Reason.UNDO_POSSIBLE
     if job.batch_id in queue.closed_batches and job.dispatched_at is None:
         return Reason.BATCH_CLOSED
     if job.dispatched_at is not None:
@@ -100,7 +100,7 @@ SENTENCES = {
     Reason.PAUSED: "Copying is paused until Moodle is available again.",
     Reason.SCHEDULED: "Starts at the scheduled time.",
     Reason.RETRY_DELAY: "Nothing was started in the last attempt. dupdash tries again automatically.",
-    Reason.RESERVED_BY: "Starts in a few seconds.",
+    Reason.UNDO_POSSIBLE: "Starts in a few seconds.",
     Reason.DISPATCHED: "Starts in a moment.",
     Reason.SAME_SOURCE: "Waits for another copy of the same course, which is being made.",
     Reason.NEXT_SLOT: "Starts as soon as possible.",
@@ -123,7 +123,7 @@ def _no_slot(job: DuplicationJob, queue: Queue) -> str:
         others = "Another copy is being made"
     ahead = queue.ahead_of.get(job.pk)
     if ahead is None:
-        return f"{others}. This one starts when one of them is finished."
+        return f"{others}. This one starts later."
     if not ahead:
         return f"{others}. This one is next."
     return f"{others}, and {ahead} more {'is' if ahead == 1 else 'are'} ahead of this one."

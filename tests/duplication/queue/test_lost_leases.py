@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.drivers import outcomes, preflight, synchronous
-from dupdash.duplication.engine import recovery
+from dupdash.duplication.engine import outcome_recorder, recovery
 from dupdash.duplication.engine.outcome_recorder import record_outcome
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.queue import leases
@@ -136,6 +136,24 @@ def test_worker_does_not_requeue_a_job_that_is_being_cancelled(moodle: Moodle) -
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
     assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."
+
+
+def test_outcome_that_cannot_be_recorded_is_logged(
+    moodle: Moodle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody changes the job each time that the worker records the outcome."""
+    job, lease = claimed()
+    tries = []
+
+    def change_meanwhile(*_: Any) -> None:
+        tries.append(1)
+        raise StaleJob("the job was changed")
+
+    monkeypatch.setattr(outcome_recorder, "_record", change_meanwhile)
+    record_outcome(job, lease, outcomes.Refused("nopermissions", "No."))
+    assert len(tries) == outcome_recorder.TRIES
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert job.pk in error.getMessage()
 
 
 def test_late_refusal_does_not_cancel_a_job_whose_course_is_seen(moodle: Moodle) -> None:
