@@ -1,4 +1,4 @@
-"""Authentication backends: one limits attempts before any password is checked, one signs in local accounts."""
+"""Authentication backends: AttemptLimitBackend limits attempts, and LocalAccountBackend signs in local accounts."""
 
 from typing import TYPE_CHECKING, Any
 

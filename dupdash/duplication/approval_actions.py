@@ -10,7 +10,7 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.changes_by_people import CannotDo, move_for_person
 from dupdash.duplication.idempotency import CHANGEABLE, to_event
-from dupdash.duplication.jobs import short_name_reserved
+from dupdash.duplication.jobs import short_name_error
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.request import DuplicationRequest
@@ -81,7 +81,7 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
                 **changes,
             )
     except IntegrityError:
-        raise short_name_reserved(request.shortname) from None
+        raise short_name_error(request.shortname) from None
     dispatch.dispatch()
     return bool(changed)
 

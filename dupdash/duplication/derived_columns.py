@@ -32,7 +32,7 @@ def short_name_key(shortname: str) -> str:
 
 
 def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the derived columns of ``job`` once ``changes`` are made."""
+    """Return the derived columns by name, as they must be after ``changes`` to ``job``."""
     values = {name: getattr(job, name) for name in SOURCES} | dict(changes or {})
     text = f"{requester_text(job.requester)}{search_words(*(values[name] for name in SEARCHED))}"
     return {

@@ -75,7 +75,7 @@ def _insert(
             create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
             Batch.objects.filter(pk=job.batch_id).update(closed_at=None)
     except IntegrityError:
-        raise short_name_reserved(request.shortname) from None
+        raise short_name_error(request.shortname) from None
     if retry_of is not None:
         retry_of.is_retried = True
     dispatch.dispatch()
@@ -100,7 +100,7 @@ def _mark_retried(job: DuplicationJob) -> bool:
     return bool(DuplicationJob.objects.filter(pk=job.pk, is_retried=False).update(is_retried=True))
 
 
-def short_name_reserved(shortname: str) -> InvalidRequest:
+def short_name_error(shortname: str) -> InvalidRequest:
     """Return the error to raise after the database refused a job because another unfinished job has the short name."""
     problem = reserved_by_job(shortname) or Problem(
         "shortname", "shortnametaken", "Another copy had this short name at the same moment. Try once more."

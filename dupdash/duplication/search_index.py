@@ -73,9 +73,9 @@ class ContainsAllScanned(Lookup):
 
 @TextField.register_lookup
 class ContainsAll(ContainsAllScanned):
-    """The lookup that finds strings with all given words.
+    """The lookup ``contains_all``: the column contains all given words. Uses the search index if there is one.
 
-    The words must be folded like the strings (``search_text``).
+    The words must be folded with ``search_text.fold_text``, as the text in the column is.
     """
 
     lookup_name = "contains_all"

@@ -64,7 +64,10 @@ def deliver() -> int:
 
 
 def give_up_old() -> None:
-    """Give up messages older than MAX_AGE. Administrators see how many mails were given up."""
+    """Give up unsent mails and digests that are older than MAX_AGE. Administrators see how many were given up.
+
+    Messages of this age for pages are skipped.
+    """
     limit = timezone.now() - MAX_AGE
     old = Notification.objects.filter(delivery=Delivery.WAITING, created_at__lt=limit)
     old.filter(channel=Channel.PAGE).update(delivery=Delivery.SKIPPED)

@@ -76,7 +76,7 @@ def outcome_of_error(
     moodle_answered = True
     if not isinstance(error, errors.NoTrustworthyAnswer):
         evidence, moodle_answered = _look_up_once_more(job, client, error, evidence)
-    if not ended_by_moodle(error) and evidence.is_there_complete and evidence.course_id is not None:
+    if not ended_by_moodle(error) and evidence.is_complete_in_moodle and evidence.course_id is not None:
         return outcomes.Finished(evidence.course_id), evidence
     return _meaning(job, client, error, evidence, moodle_answered), evidence
 

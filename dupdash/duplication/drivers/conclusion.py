@@ -133,7 +133,7 @@ def _from_lookup(job: DuplicationJob, status: AsyncStatus, client: MoodleClient)
     # A lookup takes several requests for each copy, so it is made less often than the status is read.
     next_at = timezone.now() + timedelta(seconds=max(settings.FOLLOW_INTERVAL, settings.STATUS_INTERVAL))
     record_evidence(job, evidence, **changes_from_report(job, status), check_at=next_at)
-    if evidence.is_there_complete and evidence.course_id is not None and done:
+    if evidence.is_complete_in_moodle and evidence.course_id is not None and done:
         return outcomes.Finished(evidence.course_id)
     if done and evidence.course_id is None:
         return outcomes.AnswerLost("the site reports that the copy is complete, but no such course was found")

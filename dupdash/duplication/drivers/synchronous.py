@@ -1,7 +1,7 @@
 """Duplicates through Moodle's synchronous service: one long call, with lookups that follow the copy meanwhile.
 
-An error of Moodle does not leave this module: ``duplicate`` returns it as an Outcome. If the database is down before the
-request is sent, its error is raised; afterwards the module waits for the database.
+An error of Moodle does not leave this module: ``duplicate`` returns it as an Outcome. If the database is down before
+the request is sent, its error is raised; afterwards the module waits for the database.
 """
 
 import contextlib
@@ -163,7 +163,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
             # The evidence is stored after the next lookup, or at the end.
             logger.warning("job %s: the database is down: %s", job.pk, error)
             close_old_connections()
-        complete_lookups += evidence.is_there_complete
+        complete_lookups += evidence.is_complete_in_moodle
         if complete_lookups >= LOOKUPS_FOR_THE_ANSWER:
             break
         call.join(_pause(bool(evidence.courses), time.monotonic() - began))
@@ -213,6 +213,6 @@ def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Cal
         outcome, seen = outcome_of_error(job, client, call.error, evidence)
         _record_until_database_up(job, lease, seen)
         return outcome
-    if evidence.is_there_complete and evidence.course_id is not None:
+    if evidence.is_complete_in_moodle and evidence.course_id is not None:
         return outcomes.Finished(evidence.course_id)
     return outcomes.AnswerLost("the call ended without an answer")

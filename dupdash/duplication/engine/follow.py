@@ -154,7 +154,7 @@ def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
     if own is None or own.id != evidence.course_id or own.missing:
         return False
     as_source = copy.report is not None and copy.report["complete"]
-    return evidence.is_there_complete or bool(own.visible and as_source)
+    return evidence.is_complete_in_moodle or bool(own.visible and as_source)
 
 
 def _succeed_at_once(job: DuplicationJob, copy: EndedCopy) -> bool:
