@@ -187,7 +187,7 @@ class RequestedCopy:
 def require_submit(user: "User | AnonymousUser | None", copy: RequestedCopy, client: MoodleClient) -> None:
     """Raise NotAllowed unless this person may request this copy.
 
-    Faculty may copy the courses that they teach. dupdash asks Moodle each time: it finds the Moodle user by e-mail
+    Faculty may copy the courses that they teach. dupdash asks Moodle each time: it finds the Moodle user by email
     address or username, and the course must list that user as a contact. Raises MoodleError if Moodle does not answer.
     """
     if is_administrator(user):
@@ -239,9 +239,9 @@ def moodle_user_id(user: "User | AnonymousUser", client: MoodleClient) -> int:
             if value:
                 found |= {match.id for match in client.users_by_field(field, value)}
     if not found:
-        raise NotAllowed("No Moodle user has your e-mail address or username. Ask a course administrator.")
+        raise NotAllowed("No Moodle user has your email address or username. Ask a course administrator.")
     if len(found) > 1:
-        raise NotAllowed("Several Moodle users match your e-mail address and username. Ask a course administrator.")
+        raise NotAllowed("Several Moodle users match your email address and username. Ask a course administrator.")
     return found.pop()
 
 

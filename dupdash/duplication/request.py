@@ -321,7 +321,11 @@ def prepare(
         problems.append(Problem("category", "invalidrecord", "Moodle has no such category. Choose one from the list."))
     unknown = sorted(set(draft.options) - set(options.defaults()))
     if unknown:
-        problems.append(Problem("options", "invalidextparam", f"There is no option {', '.join(unknown)}."))
+        problems.append(
+            Problem(
+                "options", "invalidextparam", f"Unknown option{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}."
+            )
+        )
     else:
         problems += check_options(draft.options, visible=draft.visible)
     if problems or source is None or category is None:

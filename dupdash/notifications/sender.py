@@ -103,7 +103,7 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> int:
         with time_limit(SERVER_TIMEOUT):
             taken = mail.send()
         if taken == 0:
-            raise smtplib.SMTPException("The mail server did not accept the mail.")
+            raise smtplib.SMTPException("The mail server did not accept the email.")
     except Exception as error:
         # A mail backend may raise anything, and a template may fail: one broken mail must not block the others.
         _retry_later(item, error)

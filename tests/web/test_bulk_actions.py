@@ -184,7 +184,7 @@ def test_retrying_stops_when_time_runs_out(
     monkeypatch.setattr(bulk_actions, "SECONDS", -1.0)
     page = text(bulk(as_administrator, "retry", failed("NEW-1")))
     assert "1 copy was not processed." in page
-    assert "Select them again." in page
+    assert "Select these copies again." in page
 
 
 def test_selecting_nothing_leads_back_with_advice(as_administrator: Client) -> None:

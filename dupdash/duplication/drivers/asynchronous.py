@@ -122,7 +122,7 @@ def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> 
 
 
 def reason_of_lost_start(why: str) -> str:
-    return f"{why} dupdash repeats the start call until the site answers. The site recognises it and makes one copy."
+    return f"{why} dupdash repeats the start call until Moodle answers. Moodle recognises it and makes one copy."
 
 
 def columns_without_worker() -> dict[str, Any]:
@@ -150,7 +150,7 @@ def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any
     record_event(
         job,
         kind="accepted",
-        reason="The site accepted the request and makes the copy in the background.",
+        reason="Moodle accepted the request and makes the copy in the background.",
         guard=guard,
         data={"duplicateid": duplicate_id},
         duplicate_id=duplicate_id,

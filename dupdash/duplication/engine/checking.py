@@ -269,7 +269,7 @@ def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard)
         job.request_error,
         _message_of_moodle(job) or "Moodle stopped with an error and sent no message.",
         reason="Moodle stopped with an error, and no course is proven to come from this job."
-        + (f" A course administrator should check what may be left of it in Moodle: {likely}." if likely else ""),
+        + (f" Moodle may have a part of the copy: {likely}. A course administrator should check it." if likely else ""),
         data={"candidates": [course.id for course in evidence.present_candidates]},
         guard=guard,
     )
@@ -285,10 +285,11 @@ def _give_up(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
     times = "once" if job.answered_checks == 1 else f"{job.answered_checks} times"
     checked = (
         f"dupdash checked {times} whether Moodle has a course called {quote_course(job.fullname, job.shortname)}, "
-        "and found no proof that it was made or not made."
+        "and found no proof that the copy was made, nor that it was not made."
         if job.answered_checks
         else f"Moodle answered none of {job.checks} checks for a course called "
-        f"{quote_course(job.fullname, job.shortname)}, so there is no proof that it was made or not made."
+        f"{quote_course(job.fullname, job.shortname)}, so there is no proof that the copy was made, nor that it was "
+        "not made."
     )
     move_job(
         job,
@@ -296,7 +297,7 @@ def _give_up(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
         kind="unresolved",
         reason=f"{checked} {seen}"
         + (f"Courses that may be the copy: {likely}. " if likely else "No course that could be the copy was found. ")
-        + "dupdash checks again, less and less often.",
+        + "dupdash keeps checking, less and less often.",
         data={"candidates": [candidate.id for candidate in evidence.present_candidates]},
         guard=guard,
         checks=0,

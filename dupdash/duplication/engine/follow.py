@@ -182,12 +182,12 @@ def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient
     evidence = _apply(job, copy)
     changes = changes_from_evidence(evidence, job)
     if evidence.course_id is None:
-        lost = "The site reports that the copy is complete, but no such course was found."
+        lost = "Moodle reports that the copy is complete, but no such course was found."
         start_checking(job, lost, **changes)
     elif _is_confirmed(evidence, copy):
         finish(job, evidence.course_id, client, report=copy.report, **changes)
     elif _is_late(job):
-        start_checking(job, "The site reports that the copy is complete, but the course is not complete.", **changes)
+        start_checking(job, "Moodle reports that the copy is complete, but the course is not complete.", **changes)
     else:
         update_job(job, **changes)
 
@@ -242,7 +242,7 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
             _finish(job, course_id, client)
         case outcomes.AnswerLost(detail, errorcode):
             done = errorcode not in ("", asynchronous.FAILED_WITHOUT_REASON)
-            reason = f"The site's report does not prove the outcome: {detail}."
+            reason = f"Moodle's report does not show whether the copy was made: {detail}."
             start_checking(job, reason, errorcode=errorcode, done=done)
         case outcomes.FailedInMoodle() as failure:
             _fail(job, failure)
@@ -251,7 +251,7 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
             move_job(job, State.CANCELLED, kind="cancelled", reason=reason)
         case None if late:
             # The process on the site may have died, and its status will never change.
-            start_checking(job, "The site should have finished the copy long ago.")
+            start_checking(job, "Moodle should have finished the copy long ago.")
         case None if report is not None:
             # The site answered, but has no result yet.
             update_job(job, last_response_at=timezone.now())

@@ -75,7 +75,8 @@ def _record(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
                 job,
                 lease,
                 kind="source_busy",
-                reason="Another copy of the same source has started. This one waits until its course appears.",
+                reason="Another copy of the same source has started. This copy waits until the course of the other one "
+                "appears in Moodle.",
             )
         case outcomes.SiteUnavailable(ConfigurationFault() as fault):
             _wait_for_configuration(job, lease, fault)
@@ -213,9 +214,11 @@ def _courses_to_check(job: DuplicationJob) -> str:
 
     It matters because the next attempt no longer looks at these courses.
     """
-    ids = ", ".join(f"id {candidate['id']}" for candidate in job.candidates)
-    return (
-        f" Meanwhile a course appeared that is probably not this copy. Somebody should check it in Moodle: {ids}."
-        if ids
-        else ""
-    )
+    ids = [f"id {candidate['id']}" for candidate in job.candidates]
+    if not ids:
+        return ""
+    if len(ids) == 1:
+        appeared, check = "a course appeared that is", "it"
+    else:
+        appeared, check = "courses appeared that are", "them"
+    return f" Meanwhile {appeared} probably not this copy. Somebody should check {check} in Moodle: {', '.join(ids)}."

@@ -118,7 +118,7 @@ def _drive(job: DuplicationJob, lease: Lease, client: MoodleClient, site: SiteIn
     site_driver = driver_choice.choose_driver(site)
     driver = driver_choice.driver_for_copy(site_driver, visible=job.visible)
     if driver != site_driver and site.lacks(driver_choice.DUPLICATE):
-        return outcomes.Refused("invalidparameter", "This site can make visible copies only.")
+        return outcomes.Refused("invalidparameter", "This Moodle can only make visible copies.")
     if ABILITIES[driver].runs_in_background:
         return asynchronous.duplicate(job, lease, client, driver)
     return synchronous.duplicate(job, lease, client)

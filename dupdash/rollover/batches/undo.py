@@ -91,7 +91,10 @@ def _check(item: UndoItem, client: MoodleClient) -> None:
     except (NotSent, ConfigurationFault):
         raise
     except MoodleError as error:
-        item.verdict, item.reason = Verdict.KEPT, f"Moodle could not say whether it is unchanged. {error}"
+        item.verdict, item.reason = (
+            Verdict.KEPT,
+            f"dupdash could not find out in Moodle whether the copy is unchanged. {error}",
+        )
     else:
         item.verdict, item.reason = Verdict.DELETABLE, ""
 
@@ -113,6 +116,6 @@ def _delete(item: UndoItem, undo: Undo, client: MoodleClient) -> None:
     except (NotSent, ConfigurationFault):
         raise
     except MoodleError as error:
-        item.verdict, item.reason = Verdict.KEPT, f"Moodle did not delete it. {error}"
+        item.verdict, item.reason = Verdict.KEPT, f"Moodle did not delete the copy. {error}"
     else:
         item.verdict, item.reason = Verdict.DELETED, ""

@@ -30,7 +30,8 @@ def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
         raise Kept("No course is proven to have been made by this job.")
     if job.proof == Proof.SETTLED:
         raise Kept(
-            "An administrator chose this course as the copy. Only courses that are proven to be copies are deleted."
+            "A course administrator chose this course as the copy. Only courses that are proven to be copies are "
+            "deleted."
         )
     course = client.course_by_id(job.course_id)
     if course is None:

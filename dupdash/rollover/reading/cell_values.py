@@ -108,8 +108,8 @@ def _in_zone(local: datetime, zone: ZoneInfo) -> datetime:
         raise UnclearValue(f"{local:%Y-%m-%d %H:%M} does not exist in {zone.key}: the clocks are put forward then.")
     if early != late:
         raise UnclearValue(
-            f"{local:%Y-%m-%d %H:%M} comes twice in {zone.key}, because the clocks are put back: {early:%H:%M} UTC or "
-            f"{late:%H:%M} UTC. Add the offset, for example {local:%Y-%m-%dT%H:%M}+00:00."
+            f"{local:%Y-%m-%d %H:%M} occurs twice in {zone.key}, because the clocks are put back: at {early:%H:%M} UTC "
+            f"and at {late:%H:%M} UTC. Add the offset, for example {local:%Y-%m-%dT%H:%M}+00:00."
         )
     return early
 

@@ -25,7 +25,7 @@ WHOSE = {OWN: "your own copies", OTHERS: "copies of others"}
 # Label and help text of each topic, in the order in which a job reaches them.
 TOPIC_TEXTS: dict[Topic, tuple[str, str]] = {
     Topic.REQUESTED: ("Requested", "A receipt for each request."),
-    Topic.APPROVAL: ("Needs approval", "An administrator must approve or refuse it."),
+    Topic.APPROVAL: ("Needs approval", "A course administrator must approve or refuse it."),
     Topic.APPROVED: ("Approved", "The copy starts automatically."),
     Topic.REFUSED: ("Refused", "With the reason."),
     Topic.SUCCEEDED: ("Complete", "The new course is ready."),
@@ -50,7 +50,7 @@ class PreferencesForm(forms.Form):
         required=False,
         label="Send me the daily figures",
         help_text="Copies made, failures with their causes, unresolved copies and requests that need approval. "
-        "No mail is sent on a day without news.",
+        "No email is sent on a day without news.",
     )
     toasts = forms.BooleanField(
         required=False,
@@ -66,7 +66,7 @@ class PreferencesForm(forms.Form):
         required=False,
         label="Time zone",
         widget=PlainSelect,
-        help_text="For dates and times on pages and in mails.",
+        help_text="For dates and times on pages and in emails.",
         error_messages={"invalid_choice": "There is no such time zone. Choose one from the list."},
     )
 
@@ -88,7 +88,7 @@ class PreferencesForm(forms.Form):
         self.initial.setdefault("toasts", self.preferences.toasts)
         self.initial.setdefault("shortcuts", self.preferences.shortcuts)
         self.initial.setdefault("time_zone", self.preferences.time_zone)
-        none_chosen = f"My browser’s; {settings.TIME_ZONE} in mails"
+        none_chosen = f"My browser’s; {settings.TIME_ZONE} in emails"
         set_choices(self, "time_zone", [("", none_chosen), *zone_choices()])
 
     def rows(self) -> Iterator[Row]:

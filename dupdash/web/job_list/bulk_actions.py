@@ -146,7 +146,7 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
     result = Result(0, [], 0, "")
     for number, job in enumerate(chosen):
         if time.monotonic() > until:
-            result.not_reached, result.why = len(chosen) - number, "Time ran out. Select them again."
+            result.not_reached, result.why = len(chosen) - number, "Time ran out. Select these copies again."
             break
         try:
             act(job)

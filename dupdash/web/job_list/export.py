@@ -42,7 +42,7 @@ def heads(*, raw: bool) -> list[str]:
         with_zone("Started"),
         with_zone("Finished"),
         "Duration (seconds)",
-        "Tries",
+        "Attempts",
         "Start date",
         "End date",
         "ID number",

@@ -67,7 +67,8 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
         case State.FAILED | State.CANCELLED:
             # Deleting the partial course comes before the retry, so that only one copy will be left in Moodle.
             if (job.left_partial_course or job.may_have_left_course) and health.may_delete:
-                offer(Action.DELETE_PARTIAL, "Delete the partial course", "failed", danger=True)
+                left = "the partial course" if job.left_partial_course else "a possible partial course"
+                offer(Action.DELETE_PARTIAL, f"Delete {left}", "failed", danger=True)
             if job.can_be_retried:
                 offer(Action.RETRY, "Try again", "retry", primary=not found)
             if job.can_be_retried and may_request_again(job, user):

@@ -205,7 +205,7 @@ def included(options: Iterable[OptionEffect], size: Size | None) -> str:
         what = "activities and resources"
         words.append(_counted(size.activities, "activity or resource", what) if size else what)
     sentences = (one.effect.copy for one in on if one.effect.copy)
-    return " ".join((f"The course’s settings, {' and '.join(words)}.", *sentences))
+    return " ".join((f"The course’s settings in Moodle, {' and '.join(words)}.", *sentences))
 
 
 def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, ...]:
@@ -222,7 +222,10 @@ def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
     if health.paused_at is not None:
         return "Later: copying is paused until Moodle is available again. No request is lost."
     if not worker_status.current().running:
-        return "Later: no worker is running. The administrators can see this, and your request is kept."
+        return (
+            "Later: dupdash cannot start copies at the moment, because no worker is running. The course administrators "
+            "can see this. You can request the copy now."
+        )
     waiting = DuplicationJob.objects.due().count()
     if access.needs_approval(user):
         asked = DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
@@ -230,11 +233,11 @@ def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
         queue = f" {_counted(waiting, 'copy is', 'copies are')} queued." if waiting else ""
         return f"When a course administrator has approved it. {decided_within()}".rstrip() + others + queue
     if DuplicationJob.objects.blocking_source().filter(source_id=source_id).exists():
-        return "After another copy of the same course, which is being made."
+        return "After the copy of this course that is being made now."
     if waiting:
         return f"After {_counted(waiting, 'copy that is', 'copies that are')} queued before it."
     if DuplicationJob.objects.holding_slot().count() >= settings.MOODLE_CONCURRENCY:
-        return "As soon as another copy is finished: it is next."
+        return "As soon as another copy is finished. Yours is next."
     return "Immediately."
 
 

@@ -96,13 +96,13 @@ def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
 
 SENTENCES = {
     Reason.APPROVAL: "A course administrator must approve this copy.",
-    Reason.NO_WORKER: "No worker is running, so this copy cannot start.",
+    Reason.NO_WORKER: "dupdash cannot start copies at the moment, because no worker is running.",
     Reason.PAUSED: "Copying is paused until Moodle is available again.",
     Reason.SCHEDULED: "Starts at the scheduled time.",
     Reason.RETRY_DELAY: "Nothing was started in the last attempt. dupdash tries again automatically.",
     Reason.UNDO_POSSIBLE: "Starts in a few seconds.",
     Reason.DISPATCHED: "Starts in a moment.",
-    Reason.SAME_SOURCE: "Waits for another copy of the same course, which is being made.",
+    Reason.SAME_SOURCE: "Waits for the copy of the same course that is being made now.",
     Reason.NEXT_SLOT: "Starts as soon as possible.",
 }
 

@@ -126,7 +126,7 @@ def _facts(job: DuplicationJob) -> Iterator[Fact]:
     if job.last_response_at is not None and not job.is_terminal:
         yield Fact("Last contact with Moodle", when=job.last_response_at, style="relative")
     if job.attempts > 1:
-        yield Fact("Tries", str(job.attempts))
+        yield Fact("Attempts of this job", str(job.attempts))
     if job.driver:
         yield Fact("Service", job.driver)
 
@@ -155,7 +155,8 @@ def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:
         case State.FAILED:
             return "There is no complete copy."
         case State.CANCELLED:
-            return "No copy was made."
+            # Moodle may have made the copy before dupdash deleted it.
+            return "There is no copy in Moodle."
         case State.REJECTED:
             return "No copy was made."
     return ""

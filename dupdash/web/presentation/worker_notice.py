@@ -33,8 +33,8 @@ def worker_notice(status: WorkerStatus, user: "User") -> WorkerNotice | None:
         )
     return WorkerNotice(
         status.last_seen_at,
-        "No copy starts until a worker runs. Your request is kept.",
-        "Nothing: the administrators can see this.",
+        "dupdash cannot start copies until a worker runs again. Your request is kept.",
+        "Nothing: the course administrators can see this.",
     )
 
 

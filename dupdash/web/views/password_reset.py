@@ -1,4 +1,4 @@
-"""Resets forgotten passwords by mail, with Django's views. The response is the same for every e-mail address."""
+"""Resets forgotten passwords by mail, with Django's views. The response is the same for every email address."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,7 @@ class _LocalPasswordsOnly:
 class AddressForm(PasswordResetForm):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.fields["email"].label = "E-mail address"
+        self.fields["email"].label = "Email address"
 
 
 class Request(_LocalPasswordsOnly, auth.PasswordResetView):
@@ -62,7 +62,7 @@ class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
         response = super().form_valid(form)
         account = form.user.get_username()
         forget(SIGN_IN, account)
-        record(AuditKind.PASSWORD_SET, actor=form.user, subject=account, detail="by a mail")
+        record(AuditKind.PASSWORD_SET, actor=form.user, subject=account, detail="by email")
         return response
 
 

@@ -178,7 +178,7 @@ def test_copy_that_the_site_calls_failed_is_checked(moodle: Moodle, clock: Clock
     followed_to_the_end(job, moodle, clock)
     (partial,) = moodle.made()
     assert (job.state, job.failure_code, job.likely_course_id) == (State.FAILED, "finished_err", partial.id)
-    assert "the site reports that the copy failed" in reason(job, "checking")
+    assert "Moodle reports that the copy failed" in reason(job, "checking")
 
 
 def test_copy_that_died_on_the_site_is_checked_at_the_deadline(moodle: Moodle, clock: Clock, settings: Any) -> None:
