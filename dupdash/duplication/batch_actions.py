@@ -1,4 +1,4 @@
-"""The actions on batches: submit, pause, resume, change and cancel. Pages, commands and web services call them."""
+"""The actions on batches: submit, pause, resume, reschedule and cancel. Pages, commands and web services call them."""
 
 import logging
 from collections import Counter
@@ -51,7 +51,7 @@ class InvalidBatch(Exception):
 
 def submit_batch(
     requests: Mapping[int, DuplicationRequest],
-    how: BatchSettings,
+    batch_settings: BatchSettings,
     *,
     actor: "User | None",
     client: MoodleClient,
@@ -69,12 +69,12 @@ def submit_batch(
     _require_distinct_names(requests)
     state = access.first_state(actor)
     batch = Batch(
-        label=how.label,
+        label=batch_settings.label,
         requester=actor,
-        priority=how.priority if access.is_administrator(actor) else Priority.NORMAL,
-        window_start=how.window[0] if how.window else None,
-        window_end=how.window[1] if how.window else None,
-        mail_results=how.mail_results,
+        priority=batch_settings.priority if access.is_administrator(actor) else Priority.NORMAL,
+        window_start=batch_settings.window[0] if batch_settings.window else None,
+        window_end=batch_settings.window[1] if batch_settings.window else None,
+        mail_results=batch_settings.mail_results,
     )
     jobs = _jobs_of(batch, requests, state, actor)
     reason = "Waits for approval." if state == State.AWAITING_APPROVAL else "Queued."
@@ -83,7 +83,7 @@ def submit_batch(
             batch.save(force_insert=True)
             create_jobs(jobs, reason=f"Part of the batch “{batch.label}”. {reason}", actor=actor, via=via)
     except IntegrityError:
-        raise InvalidBatch(_taken_names(requests)) from None
+        raise InvalidBatch(_name_problems(requests)) from None
     dispatch.dispatch()
     return batch
 
@@ -132,7 +132,8 @@ def _require_distinct_names(requests: Mapping[int, DuplicationRequest]) -> None:
         raise InvalidBatch(twice)
 
 
-def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
+def _name_problems(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
+    """Return the problems, by row, after the database refused a batch because other jobs have its short names."""
     held = {row: reserved_by_job(request.shortname) for row, request in requests.items()}
     found = {row: [problem] for row, problem in held.items() if problem is not None}
     if found:
@@ -158,7 +159,7 @@ def resume(batch: Batch, *, actor: "User | None") -> None:
     dispatch.dispatch()
 
 
-def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[time, time] | None) -> None:
+def reschedule(batch: Batch, *, actor: "User | None", priority: int, window: tuple[time, time] | None) -> None:
     """Change when the waiting copies of a batch start. Raises NotAllowed; only administrators change a priority."""
     access.require_batch_manager(actor, batch)
     batch.window_start, batch.window_end = window or (None, None)

@@ -19,7 +19,7 @@ KEY_LONGEST = 300
 # The columns that a search reads, in addition to the requester's names. Ids are searched in their own columns.
 SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
 # A change of one of these changes a derived column.
-SOURCES = frozenset({*SEARCHED, "options", "verification"})
+INPUT_COLUMNS = frozenset({*SEARCHED, "options", "verification"})
 
 
 def short_name_key(shortname: str) -> str:
@@ -33,7 +33,7 @@ def short_name_key(shortname: str) -> str:
 
 def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the derived columns by name, as they must be after ``changes`` to ``job``."""
-    values = {name: getattr(job, name) for name in SOURCES} | dict(changes or {})
+    values = {name: getattr(job, name) for name in INPUT_COLUMNS} | dict(changes or {})
     text = f"{requester_text(job.requester)}{search_words(*(values[name] for name in SEARCHED))}"
     return {
         "shortname_key": short_name_key(values["shortname"]),

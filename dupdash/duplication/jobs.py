@@ -29,7 +29,7 @@ from dupdash.moodle.driver_abilities import abilities
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-TRIED_AGAIN = "This copy was already tried again. Continue with the latest attempt."
+ALREADY_RETRIED = "This copy was already tried again. Continue with the latest attempt."
 
 
 def submit(
@@ -71,7 +71,7 @@ def _insert(
     try:
         with transaction.atomic():
             if retry_of is not None and not _mark_retried(retry_of):
-                raise CannotDo(TRIED_AGAIN)
+                raise CannotDo(ALREADY_RETRIED)
             create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
             Batch.objects.filter(pk=job.batch_id).update(closed_at=None)
     except IntegrityError:
@@ -130,7 +130,7 @@ def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
         raise CannotDo(f"This job has ended ({job.get_state_display().lower()}), so it cannot be cancelled.")
     if job.cancel_requested_at is not None:
         raise CannotDo("This copy is cancelled already. dupdash deletes it when Moodle has finished it.")
-    stops = abilities(job.driver).reports_overall_progress and job.state == State.RUNNING
+    stops = abilities(job.driver).stops_copies and job.state == State.RUNNING
     what_follows = (
         "Moodle stops the copy and deletes the new course."
         if stops
@@ -184,17 +184,17 @@ def _require_submit_by(
 
 def why_no_retry(job: DuplicationJob) -> str:
     """Return why a job cannot be tried again, in a sentence; "" if it can."""
-    if refusal := why_not_again(job):
+    if refusal := why_no_new_request(job):
         return refusal
     if not job.can_be_retried:
         return "Only a job that failed or was cancelled can be tried again."
     return ""
 
 
-def why_not_again(job: DuplicationJob) -> str:
+def why_no_new_request(job: DuplicationJob) -> str:
     """Return why the request of a job may not be submitted again, changed or not, in a sentence; "" if it may.
 
-    A change of the short name does not help, because there could be two copies.
+    A changed short name does not make it allowed: there could be two copies.
     """
     match job.state:
         case State.AWAITING_APPROVAL | State.QUEUED:
@@ -203,7 +203,7 @@ def why_not_again(job: DuplicationJob) -> str:
             return "This copy is being made, so another request could make two copies."
         case State.CHECKING | State.UNRESOLVED:
             return "It is not known yet whether this copy was made, so another request could make two copies."
-    return TRIED_AGAIN if job.is_retried else ""
+    return ALREADY_RETRIED if job.is_retried else ""
 
 
 def _was_approved(job: DuplicationJob) -> bool:

@@ -135,7 +135,8 @@ class DuplicationJob(models.Model):
         # The index "job_by_batch" serves it.
         db_index=False,
     )
-    # The number of the job's row in the plan, and its place in the batch's order of dispatch.
+    # The number of the job's row in the plan, or its index in the call of the web service, and its place in the batch's
+    # order of dispatch.
     batch_row = models.PositiveIntegerField(null=True)
     batch_order = models.PositiveIntegerField(null=True)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")

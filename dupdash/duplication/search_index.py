@@ -108,7 +108,7 @@ def create_search_index(connection: BaseDatabaseWrapper) -> None:
         elif connection.vendor == "sqlite":
             _create_on_sqlite(connection)
     except DatabaseError as error:
-        logger.warning("The search index cannot be created, so that each search reads every job: %s", error)
+        logger.warning("The search index cannot be created, so each search reads every job: %s", error)
 
 
 def _create_on_postgresql(connection: BaseDatabaseWrapper) -> None:
@@ -172,7 +172,7 @@ def _migrated(using: str, **_: Any) -> None:
 def _warn(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     return [
         Warning(
-            "There is no index for the search, so that each search reads every job.",
+            "There is no index for the search, so each search reads every job.",
             hint="On PostgreSQL, have an administrator run CREATE EXTENSION pg_trgm in this database; on SQLite, "
             "use a version with FTS5 (3.34 or later). Then run manage.py migrate.",
             id="duplication.W001",

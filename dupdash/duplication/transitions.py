@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from django.utils import timezone
 
-from dupdash.duplication.derived_columns import SOURCES, derived_columns
+from dupdash.duplication.derived_columns import INPUT_COLUMNS, derived_columns
 from dupdash.duplication.expectation import load_during
 from dupdash.duplication.models import DuplicationJob, JobEvent, JobQuerySet
 from dupdash.duplication.progress import progress
@@ -159,7 +159,7 @@ def _cancel_some(ids: Sequence[str], from_state: State, reason: str, actor: "Use
 
 
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
-    if not changes.keys().isdisjoint(SOURCES):
+    if not changes.keys().isdisjoint(INPUT_COLUMNS):
         changes = {**changes, **derived_columns(job, changes)}
     # Django skips an UPDATE without columns and reports no match, as if the job had changed.
     columns = dict(changes) or {"state": state}

@@ -46,7 +46,7 @@ def plan_from_courses(
     renaming: Renaming,
     target: TargetRule,
     dates: Dates,
-    known: Sequence[Category],
+    all_categories: Sequence[Category],
     *,
     name: str,
     owner: "User | None",
@@ -54,11 +54,11 @@ def plan_from_courses(
 ) -> Plan:
     """Create a plan with a row for each course. The rules give names, category and dates. Raises InvalidRule."""
     renaming.check()
-    categories = Categories(known)
+    categories = Categories(all_categories)
     rows = []
     for number, course in enumerate(courses, start=1):
         fullname, shortname = renaming.names(course.fullname, course.shortname)
-        category = target.category_of(course, known, categories)
+        category = target.category_of(course, all_categories, categories)
         values = {"source": str(course.id), "fullname": fullname, "shortname": shortname, "category": category}
         if dates.rule != DateRule.KEEP:
             start = dates.start_of(course)

@@ -39,7 +39,7 @@ class Node:
     id: int
     name: str
     disabled: bool
-    # This category or one above it is hidden, so that students see no course in it.
+    # This category or one above it is hidden, so students see no course in it.
     hidden: bool = False
     children: list["Node"] = field(default_factory=list)
     open: bool = False

@@ -36,11 +36,11 @@ def form_choices(form: RequestForm, before: DuplicationJob | None, user: "User")
     with problems_shown(choices, user), open_client() as client:
         choices.found = Found(chosen=_known_without_moodle(source, before, user, client.site_url))
         selected = as_id(form.value("category"))
-        known = category_picker.categories(client)
+        all_categories = category_picker.categories(client)
         choices.categories = category_picker.category_choices(
-            known, user, query=form.value("category_query"), selected=selected
+            all_categories, user, query=form.value("category_query"), selected=selected
         )
-        choices.found = course_picker.find_source(form.value("source_query"), source, user, client)
+        choices.found = course_picker.search_sources(form.value("source_query"), source, user, client)
     return choices
 
 

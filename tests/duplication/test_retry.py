@@ -66,14 +66,14 @@ def test_retry_is_refused_while_the_copy_may_still_be_made(
     job = ended(moodle, state)
     with pytest.raises(CannotDo, match=said):
         jobs.retry(job, actor=None, client=client_of)
-    assert said in jobs.why_not_again(job)
+    assert said in jobs.why_no_new_request(job)
     assert DuplicationJob.objects.count() == 1
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED])
 def test_ended_job_can_be_requested_again(state: State) -> None:
     """A job that has ended, with or without success, can be requested again with the form."""
-    assert jobs.why_not_again(a_job(state)) == ""
+    assert jobs.why_no_new_request(a_job(state)) == ""
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.REJECTED])

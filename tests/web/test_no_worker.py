@@ -65,7 +65,9 @@ def test_notice_disappears_when_a_worker_runs_again(as_administrator: Client) ->
 
 def test_lists_and_preview_name_the_missing_worker(as_administrator: Client, sandbox: Sandbox) -> None:
     a_job()
-    assert "dupdash cannot start copies at the moment, because no worker is running." in text(as_administrator.get("/jobs/"))
+    assert "dupdash cannot start copies at the moment, because no worker is running." in text(
+        as_administrator.get("/jobs/")
+    )
     page = text(as_administrator.get("/jobs/new/preview/", {"source": BIO101, "activities": "1"}))
     assert "Later: dupdash cannot start copies at the moment, because no worker is running." in page
 

@@ -188,7 +188,7 @@ def test_waiting_copies_show_their_position_or_start(as_administrator: Client, s
 @pytest.mark.parametrize(("slots", "others"), [(1, "Another copy is"), (2, "2 other copies are")])
 def test_copy_far_back_in_the_queue_is_promised_no_moment(settings: Settings, slots: int, others: str) -> None:
     settings.MOODLE_CONCURRENCY = slots
-    queue = Queue(paused=False, unseen_sources=frozenset(), busy=slots)
+    queue = Queue(paused=False, blocked_sources=frozenset(), slots_held=slots)
     assert why_it_waits(a_job(), queue) == f"{others} being made. This one starts later."
 
 

@@ -1,4 +1,4 @@
-"""Duplicates through the asynchronous services of a site: one call starts a copy, another reads its status.
+"""Duplicates through the proposed functions of a site: one call starts a copy, another reads its status.
 
 The worker is free as soon as the copy has started. The sweep reads the status of all running copies and ends the jobs
 whose copies have ended (``engine.follow``).
@@ -17,7 +17,7 @@ from django.utils import timezone
 from dupdash.duplication import moodle_health
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
+from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_failed_read
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import open_async_client
 from dupdash.duplication.progress import (
@@ -41,18 +41,18 @@ logger = logging.getLogger("dupdash.asynchronous")
 AWAITING = 700
 FINISHED_ERR = 900
 FINISHED_OK = 1000
-# The failure code if the site reports only that an id has failed. If the site confuses two ids, our copy still runs.
+# The failure code if the site reports only that an id has failed. If the site confuses two ids, the copy still runs.
 FAILED_WITHOUT_REASON = "finished_err"
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: Driver) -> Outcome:
     """Start the copy of a claimed job, and store the id with which the status of the copy can be read."""
     try:
-        refusal = check_and_mark_sent(job, lease, client, driver=driver)
-        if refusal is not None:
-            return refusal
+        ended = check_and_mark_sent(job, lease, client, driver=driver)
+        if ended is not None:
+            return ended
     except errors.MoodleError as error:
-        return outcome_of_read(error)
+        return outcome_of_failed_read(error)
     except StaleJob:
         return outcomes.LeaseLost()
     except IntegrityError:
@@ -61,7 +61,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: D
         duplicate_id = call_start(job)
     except errors.MoodleError as error:
         if not may_have_started(error):
-            return outcome_of_read(error)
+            return outcome_of_failed_read(error)
         if not abilities(driver).idempotent_start:
             return _answer_lost(error)
         return _hand_over(job, lease, error)
@@ -240,7 +240,9 @@ def is_running(job: DuplicationJob, report: Report) -> bool:
 
 def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
     """Ask the site to stop the copies of cancelled jobs. This is repeated until the copies have ended."""
-    unwanted = [job for job in jobs if job.cancel_requested_at and job.duplicate_id and reports_overall_progress(job)]
+    unwanted = [
+        job for job in jobs if job.cancel_requested_at and job.duplicate_id and abilities(job.driver).stops_copies
+    ]
     if not unwanted:
         return
     with open_async_client() as site:

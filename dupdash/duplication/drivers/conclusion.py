@@ -122,7 +122,7 @@ def _failed(job: DuplicationJob, result: AsyncResult) -> Outcome:
     return outcomes.FailedInMoodle(code, result.failuremessage, result.partialcourseid)
 
 
-# --- Sites with only the two proposed services --------------------------------------------------------------
+# --- Sites with only the two proposed functions -------------------------------------------------------------
 
 
 def _from_lookup(job: DuplicationJob, status: AsyncStatus, client: MoodleClient) -> Outcome | None:

@@ -26,13 +26,13 @@ from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy,
     most_likely_temporary_name,
+    names_in_baseline,
     observe_copy,
     record_evidence,
     safe_names,
-    temporary_names,
 )
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
+from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_failed_read
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue.database_retry import retry_until_database_up
@@ -47,32 +47,32 @@ logger = logging.getLogger("dupdash.synchronous")
 
 # When the contents of a copy are first read, and the pause after that, as shares of the expected restore. Contents
 # become visible near the end of the restore.
-FIRST_CONTENT, CONTENT_LOOKUPS = 1 / 2, 1 / 8
+FIRST_CONTENT_SHARE, CONTENT_SHARE = 1 / 2, 1 / 8
 # After each lookup that includes a second name, this many lookups ask only for the most likely one.
 LIKELY_ALONE = 3
-# How often lookups that show nothing new are stored, for "last contact with Moodle".
-RECORDED_AT_LEAST = timedelta(seconds=5)
+# At this interval a lookup is stored even if it shows nothing new, for "last contact with Moodle".
+RECORD_INTERVAL = timedelta(seconds=5)
 # After this many lookups that show a complete copy, the driver no longer waits for the answer.
 LOOKUPS_FOR_THE_ANSWER = 5
-# The pause between two lookups is this share of the elapsed time, up to PAUSE_LONGEST times the shortest pause.
+# The pause between two lookups is this share of the elapsed time, up to PAUSE_FACTOR_MOST times the shortest pause.
 PAUSE_SHARE = 1 / 8
-PAUSE_LONGEST = 10
+PAUSE_FACTOR_MOST = 10
 # The share of the expected backup that passes before the first lookup.
-FIRST_LOOKUP = 0.6
+FIRST_LOOKUP_SHARE = 0.6
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
     """Send the request of a claimed job once, and follow the copy until Moodle answers or the answer is lost."""
     try:
-        refusal = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
+        ended = check_and_mark_sent(job, lease, client, driver=SYNCHRONOUS)
     except errors.MoodleError as error:
-        return outcome_of_read(error)
+        return outcome_of_failed_read(error)
     except StaleJob:
         return outcomes.LeaseLost()
     except IntegrityError:
         return outcomes.SourceIsBusy()
-    if refusal is not None:
-        return refusal
+    if ended is not None:
+        return ended
     call = Call(client, job)
     call.start()
     evidence, has_lease = _watch(job, lease, client, call)
@@ -139,21 +139,21 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
     began = time.monotonic()
     next_content = float("inf")
     complete_lookups = 0
-    call.join(max(settings.WATCH_INTERVAL, FIRST_LOOKUP * (job.expected_backup or 0)))
+    call.join(max(settings.WATCH_INTERVAL, FIRST_LOOKUP_SHARE * (job.expected_backup or 0)))
     while call.is_alive():
         if lease.lost.is_set():
             return evidence, False
         now = time.monotonic()
         with_content = now >= next_content
         if with_content:
-            next_content = now + _content_pause(job, CONTENT_LOOKUPS)
+            next_content = now + _content_pause(job, CONTENT_SHARE)
         try:
             to_look_up = safe_names(job, next(names)) if not evidence.courses else ()
             observation = observe_copy(client, evidence, expected, names=to_look_up, contents=with_content)
             before, evidence = evidence, apply_observation(evidence, expected, observation)
             if evidence.courses and not before.courses:
-                next_content = now + _content_pause(job, FIRST_CONTENT)
-            if evidence != before or (timezone.now() - (job.last_response_at or job.created_at)) > RECORDED_AT_LEAST:
+                next_content = now + _content_pause(job, FIRST_CONTENT_SHARE)
+            if evidence != before or (timezone.now() - (job.last_response_at or job.created_at)) > RECORD_INTERVAL:
                 record_evidence(job, evidence, guard=lease.guard)
         except errors.MoodleError as error:
             logger.info("job %s: a lookup in Moodle failed: %s", job.pk, error)
@@ -173,7 +173,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
 def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
     """Yield the temporary names for each lookup: the most likely one, and sometimes another one."""
     likely = most_likely_temporary_name(job)
-    for name in cycle(temporary_names(job) or likely):
+    for name in cycle(names_in_baseline(job) or likely):
         yield (*likely, name)
         yield from repeat(likely, LIKELY_ALONE)
 
@@ -192,7 +192,7 @@ def _pause(seen: bool, elapsed: float) -> float:
     The pause grows, because lookups slow Moodle down and a long copy changes rarely.
     """
     shortest = settings.FOLLOW_INTERVAL if seen else settings.WATCH_INTERVAL
-    return float(min(max(shortest, elapsed * PAUSE_SHARE), PAUSE_LONGEST * shortest))
+    return float(min(max(shortest, elapsed * PAUSE_SHARE), PAUSE_FACTOR_MOST * shortest))
 
 
 def _record_until_database_up(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:

@@ -1,4 +1,4 @@
-"""Checks in Moodle whether copies were made whose answer was lost, and ends their jobs accordingly."""
+"""Checks in Moodle whether jobs in the states *checking* and *unresolved* made their copies, and ends these jobs."""
 
 import logging
 import math
@@ -20,10 +20,10 @@ from dupdash.duplication.drivers.lookup import (
     expected_copy_after_sending,
     may_look_up_requested_name,
     most_likely_temporary_name,
+    names_in_baseline,
     observe_copy,
     record_evidence,
     safe_names,
-    temporary_names,
 )
 from dupdash.duplication.engine import deadlines, empty_shell
 from dupdash.duplication.engine.completion import fail, finish
@@ -110,7 +110,7 @@ class Names:
     """
 
     def __init__(self, job: DuplicationJob, deadline: float) -> None:
-        safe = safe_names(job, temporary_names(job))
+        safe = safe_names(job, names_in_baseline(job))
         self._likely = [name for name in most_likely_temporary_name(job) if name in safe]
         others = [name for name in safe if name not in self._likely]
         first = job.answered_checks % max(1, len(others))
@@ -160,7 +160,7 @@ def _act_on(
     requested_name_looked_up: bool,
 ) -> None:
     """End the checked job, or leave it for the next check, according to the evidence."""
-    known = _unanswered_since(job)
+    guard = _unanswered_since(job)
     now = timezone.now()
     own, course_id = evidence.own, evidence.course_id
     with_error = ended_with_error(job)
@@ -169,28 +169,28 @@ def _act_on(
     missing_now = any(course.missing for course in ((own,) if own else evidence.present_candidates))
     if with_error and _moodle_ended_request(job, now) and empty_shell.is_deletable(job, evidence):
         limit = deadlines.checking_deadline(job)
-        if kept := empty_shell.clean_up(job, evidence, client, guard=known, deadline=limit):
-            _fail_with_partial(job, evidence, known, note=kept)
+        if kept := empty_shell.clean_up(job, evidence, client, guard=guard, deadline=limit):
+            _fail_with_partial(job, evidence, guard, note=kept)
         return
     match judge(evidence, deadlines.unchanged_limit(job), settings.CHECK_SETTLED):
         case Verdict.FINISHED if course_id is not None and not (with_error and job.cancel_requested_at is None):
-            finish(job, course_id, client, guard=known, retry_removal=retry_removal)
+            finish(job, course_id, client, guard=guard, retry_removal=retry_removal)
         case Verdict.GONE if course_id is not None and job.cancel_requested_at is not None:
             # The job was cancelled: dupdash deleted the course, and the answer to the deletion was lost.
-            finish(job, course_id, client, guard=known)
+            finish(job, course_id, client, guard=guard)
         case Verdict.GONE if own is not None:
             fail(
                 job,
                 "course_gone",
                 f"Course {own.id} is no longer in Moodle.",
                 reason=f"Somebody deleted the course of this job, id {own.id}, in Moodle.",
-                guard=known,
+                guard=guard,
                 course_deleted_at=now,
             )
         case Verdict.PARTIAL:
-            _fail_with_partial(job, evidence, known)
+            _fail_with_partial(job, evidence, guard)
         case Verdict.LIKELY_PARTIAL if requested_name_looked_up or evidence.answered is not None:
-            _fail_with_candidates(job, evidence, known)
+            _fail_with_candidates(job, evidence, guard)
         case _ if _moodle_ended_request(job, now) and not missing_now and (own or all_names_looked_up):
             unwanted = job.cancel_requested_at is not None
             if (
@@ -200,19 +200,19 @@ def _act_on(
                 and own.has_names_and_contents
             ):
                 # Moodle has ended the request, so this course is the result.
-                finish(job, course_id, client, guard=known, retry_removal=retry_removal)
+                finish(job, course_id, client, guard=guard, retry_removal=retry_removal)
             else:
-                _fail_after_error(job, evidence, known)
+                _fail_after_error(job, evidence, guard)
         case _ if (
             job.state == State.CHECKING
             and now >= deadlines.checking_deadline(job)
             and not (own is not None and own.has_names_and_contents)
         ):
-            _give_up(job, evidence, known)
+            _give_up(job, evidence, guard)
 
 
 def _unanswered_since(job: DuplicationJob) -> dict[str, Any]:
-    """Return the condition of an UPDATE that no answer of Moodle was stored since the job was read."""
+    """Return the guard with which an UPDATE matches only if no answer of Moodle was stored since the job was read."""
     return {"course_id": job.course_id, "moodle_done_at": job.moodle_done_at}
 
 

@@ -92,7 +92,7 @@ def _merge(all_lanes: list[Lane], most: int) -> Iterator[str]:
             not_empty = remaining
 
 
-def closed_batches(now: datetime) -> Mapping[str, str]:
+def held_batches(now: datetime) -> Mapping[str, str]:
     """Return the ids of the batches whose jobs may not start now, each with the reason in a sentence."""
     reasons = {}
     for batch in Batch.objects.filter(closed_at__isnull=True):

@@ -24,7 +24,7 @@ from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results_csv import results_response
 from dupdash.web.decorators import permission_required
 from dupdash.web.health_of_request import health_of
-from dupdash.web.job_list import bulk_actions
+from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.orders import PAGE
 from dupdash.web.presentation.durations import roughly
 from dupdash.web.presentation.fingerprint import digest
@@ -91,7 +91,7 @@ def batch(request: PersonRequest, batch: Batch) -> HttpResponseBase:
         "rows": shown,
         "rows_url": _rows_url(shown),
         "sees_all": access.sees_all_jobs(request.user),
-        "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
+        "offered": [action.name.lower() for action in bulk_changes.offered(request.user)],
         "window_form": WindowForm.of(batch),
         "previous_url": _url(batch, view, page - 1) if page > 1 else "",
         "next_url": _url(batch, view, page + 1) if found[first + PAGE : first + PAGE + 1] else "",
@@ -148,7 +148,7 @@ def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
 def change(request: PersonRequest, batch: Batch) -> HttpResponse:
     form = WindowForm(request.POST)
     if form.is_valid():
-        batch_actions.change(batch, actor=request.user, priority=form.cleaned_data["priority"], window=form.window)
+        batch_actions.reschedule(batch, actor=request.user, priority=form.cleaned_data["priority"], window=form.window)
         messages.success(request, "Saved.")
     else:
         messages.error(request, " ".join(str(message) for errors in form.errors.values() for message in errors))
@@ -178,8 +178,8 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
 def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Retry the failed copies. Each gets a new job with the same names."""
     failed = _in_order(current_jobs(batch).filter(state=State.FAILED))
-    chosen = list(failed[: bulk_actions.AT_ONCE])
-    result = bulk_actions.do(chosen, Action.RETRY, request.user)
+    chosen = list(failed[: bulk_changes.AT_ONCE])
+    result = bulk_changes.do(chosen, Action.RETRY, request.user)
     if result.done:
         words = "1 failed copy is" if result.done == 1 else f"{result.done:,} failed copies are"
         messages.success(request, f"{words} being tried again.")

@@ -92,7 +92,7 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
 def may_request_again(job: DuplicationJob, user: "User") -> bool:
     """Return whether this person may open the request form, filled in with this job. The new job belongs to them.
 
-    ``jobs.why_not_again`` says whether the job is in a state that allows it.
+    ``jobs.why_no_new_request`` says whether the job is in a state that allows it.
     """
     return access.may_submit(user) and access.may(user, Action.RETRY, job)
 

@@ -87,25 +87,25 @@ def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: 
     )
 
 
-def policy_on(groups: Iterable[SwitchGroup]) -> str:
+def why_disabled(groups: Iterable[SwitchGroup]) -> str:
     """Explain in one sentence why some switches are disabled; "" if none is disabled."""
     refused = any(switch.disabled for group in groups for switch in group.switches)
     return "Only course administrators can copy people’s data, so those options are off." if refused else ""
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a copy takes from its source: the parts that it includes, and the parts that it leaves out."""
+class OptionSummary:
+    """The labels of the parts of the source that a copy includes, and of those that it leaves out."""
 
-    along: tuple[str, ...]
-    left: tuple[str, ...]
+    included: tuple[str, ...]
+    left_out: tuple[str, ...]
     # What the copy gets instead of the parts that it leaves out.
     instead: tuple[str, ...]
 
 
-def taken(chosen: Mapping[str, int], driver: Driver) -> Taken:
+def summarize(chosen: Mapping[str, int], driver: Driver) -> OptionSummary:
     resolved = effects(chosen, driver)
-    return Taken(
+    return OptionSummary(
         tuple(one.option.label for one in resolved if one.value),
         tuple(one.option.label for one in resolved if not one.value),
         tuple(one.effect.copy for one in resolved if one.effect.copy and not one.needs_are_on),

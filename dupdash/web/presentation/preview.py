@@ -55,7 +55,7 @@ KINDS = {
     "workshop": "Workshops",
 }
 
-
+# This many taken short names are shown: the last of those that were tried.
 TAKEN_SHOWN = 2
 
 
@@ -89,8 +89,8 @@ class Preview:
     # None if Moodle cannot list the contents of the source.
     size: Size | None = None
     kinds: tuple[tuple[str, int], ...] = ()
-    along: str = ""
-    left: tuple[str, ...] = ()
+    included: str = ""
+    left_out: tuple[str, ...] = ()
     # Why the site cannot make a copy with these options.
     unsupported: str = ""
     expected: Expectation | None = None
@@ -149,8 +149,8 @@ def preview(
     return Preview(
         size=size,
         kinds=tuple((KINDS.get(kind, kind), count) for kind, count in (size.kinds if size else ())),
-        along=included(resolved, size),
-        left=left_out(resolved, size),
+        included=included(resolved, size),
+        left_out=left_out(resolved, size),
         unsupported=refusal(chosen, driver),
         expected=expect(source_id, activities, chosen) or rough_expectation(activities),
         start=when_it_starts(source_id, user, health),
@@ -170,7 +170,7 @@ def preview(
 
 
 def taken_names(shortnames: Iterable[str], user: "User") -> tuple[TakenName, ...]:
-    """Return the last ones of these taken short names, each with the job that has it.
+    """Return the last TAKEN_SHOWN of these short names, each with the job that has it.
 
     That job reserves the name, or made the course with this name. It is left out if this person may not see it.
     """

@@ -21,12 +21,12 @@ class Queue:
 
     paused: bool
     # The sources that another copy blocks, because two backups of one source collide (rule 4).
-    unseen_sources: frozenset[int]
-    busy: int
+    blocked_sources: frozenset[int]
+    slots_held: int
     # How many copies are ahead of each job.
     ahead_of: Mapping[str, int] = field(default_factory=dict)
     # The reason for each batch whose jobs may not start now.
-    closed_batches: Mapping[str, str] = field(default_factory=dict)
+    held_batches: Mapping[str, str] = field(default_factory=dict)
     # Whether a worker is running that could take a job.
     worker_running: bool = True
 
@@ -48,7 +48,7 @@ class Queue:
             {job_id: place for place, job_id in enumerate(lanes.upcoming(COUNTED))}
             if holding >= settings.MOODLE_CONCURRENCY
             else {},
-            lanes.closed_batches(timezone.now()) if any(job.batch_id for job in jobs) else {},
+            lanes.held_batches(timezone.now()) if any(job.batch_id for job in jobs) else {},
             worker_status.current().running if worker_running is None else worker_running,
         )
 
@@ -62,7 +62,7 @@ class Reason(Enum):
     SCHEDULED = auto()
     RETRY_DELAY = auto()
     UNDO_POSSIBLE = auto()
-    BATCH_CLOSED = auto()
+    BATCH_HELD = auto()
     DISPATCHED = auto()
     SAME_SOURCE = auto()
     NO_SLOT = auto()
@@ -85,13 +85,13 @@ def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
         return Reason.RETRY_DELAY
     if job.undo_until is not None and job.undo_until > timezone.now():
         return Reason.UNDO_POSSIBLE
-    if job.batch_id in queue.closed_batches and job.dispatched_at is None:
-        return Reason.BATCH_CLOSED
+    if job.batch_id in queue.held_batches and job.dispatched_at is None:
+        return Reason.BATCH_HELD
     if job.dispatched_at is not None:
         return Reason.DISPATCHED
-    if job.source_id in queue.unseen_sources:
+    if job.source_id in queue.blocked_sources:
         return Reason.SAME_SOURCE
-    return Reason.NO_SLOT if queue.busy >= settings.MOODLE_CONCURRENCY else Reason.NEXT_SLOT
+    return Reason.NO_SLOT if queue.slots_held >= settings.MOODLE_CONCURRENCY else Reason.NEXT_SLOT
 
 
 SENTENCES = {
@@ -112,8 +112,8 @@ def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
     reason = reason_to_wait(job, queue)
     if reason is None:
         return ""
-    if reason == Reason.BATCH_CLOSED:
-        return queue.closed_batches[str(job.batch_id)]
+    if reason == Reason.BATCH_HELD:
+        return queue.held_batches[str(job.batch_id)]
     return _no_slot(job, queue) if reason == Reason.NO_SLOT else SENTENCES[reason]
 
 

@@ -135,7 +135,7 @@ def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
         what = (
             "Moodle stops this copy and removes what it has made."
-            if abilities(job.driver).reports_overall_progress and job.state == State.RUNNING
+            if abilities(job.driver).stops_copies and job.state == State.RUNNING
             else "Moodle cannot stop a copy that it has started. dupdash deletes it as soon as Moodle has finished it."
         )
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what

@@ -31,7 +31,7 @@ from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.options import switches, taken
+from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.presentation.waiting_requests import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.responses import PersonRequest, partial, see_other
 from dupdash.web.undo import UNDO_FOR, offer_undo
@@ -257,7 +257,7 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
         "job": job,
         "owner": kept_form.owner_mark(request.user),
         "requester": requester_of(job),
-        "taken": taken(job.options, driver_of_job(job, health)),
+        "options": summarize(job.options, driver_of_job(job, health)),
         "form": form,
         "categories": choices,
         "trouble": trouble,

@@ -26,7 +26,7 @@ from dupdash.web.presentation.attempts import attempts_of
 from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.moodle_report import report_of
-from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.status import Status, status_of
 from dupdash.web.presentation.ticket_summary import summary
@@ -48,7 +48,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
         "requester": requester_of(job),
         "approval": approval_of(job),
         "attempts": attempts_of(job),
-        "taken": taken(job.options, driver_of_job(job, health)),
+        "options": summarize(job.options, driver_of_job(job, health)),
         "follow_up": FollowUpForm(job=job)
         if job.state == State.FAILED and access.may(request.user, Action.FOLLOW_UP, job)
         else None,

@@ -28,7 +28,7 @@ from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error, words_of_problems
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import UNDO_FOR, offer_undo
@@ -186,7 +186,7 @@ def _question(
         "edit_url": f"{reverse('jobs:request')}?from={job.pk}" if may_edit else "",
         "deciding": verb in (Action.APPROVE, Action.REJECT),
         "requester": requester_of(job),
-        "taken": taken(job.options, driver_of_job(job, health)),
+        "options": summarize(job.options, driver_of_job(job, health)),
         "outcome": outcome_of(job, health, reader_of(job, user, may_delete_courses=health.may_delete), raw=True)
         if verb in ABOUT_A_COURSE
         else None,

@@ -18,7 +18,7 @@ from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
 from dupdash.web.decorators import part_of, permission_required
 from dupdash.web.health_of_request import health_of
-from dupdash.web.job_list import bulk_actions, export
+from dupdash.web.job_list import bulk_changes, export
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, Size, page_of, reverse_of
 from dupdash.web.job_list.spelling import corrected
@@ -136,7 +136,7 @@ def list_url(form: ListForm, **other: str) -> str:
 def _table_context(request: PersonRequest) -> dict[str, object]:
     return {
         "sees_all": access.sees_all_jobs(request.user),
-        "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
+        "offered": [action.name.lower() for action in bulk_changes.offered(request.user)],
     }
 
 

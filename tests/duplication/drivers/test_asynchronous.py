@@ -81,7 +81,7 @@ def test_worker_is_free_as_soon_as_the_site_accepts(moodle: Moodle, clock: Clock
 def test_running_copy_is_not_recovered_as_a_lost_worker(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
         clock.forward(600)
         tasks.sweep()
         job.refresh_from_db()

@@ -102,7 +102,7 @@ def test_lease_that_is_renewed_at_this_moment_is_not_recovered(moodle: Moodle) -
     job, lease = claimed()
     expire_lease_long_ago(job)
     with before_first_write(lambda: renew_meanwhile(lease)):
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
     job.refresh_from_db()
     assert (job.state, job.lease_owner, kinds(job)) == (State.RUNNING, lease.owner, ["submitted", "started"])
     assert not lease.lost.is_set()
@@ -114,7 +114,7 @@ def test_renewed_job_is_not_cancelled_by_the_sweep(moodle: Moodle) -> None:
     jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
     expire_lease_long_ago(job)
     with before_first_write(lambda: renew_meanwhile(lease)):
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
     job.refresh_from_db()
     assert (job.state, kinds(job)) == (State.RUNNING, ["submitted", "started", "cancel_requested"])
 

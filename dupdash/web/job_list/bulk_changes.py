@@ -26,10 +26,11 @@ from dupdash.web.presentation.error_messages import held_by, job_in_the_way, wor
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-# Each retry sends a few requests to Moodle while the browser waits.
+# One bulk action changes at most this many jobs, and starts no further change after this many seconds: each retry sends
+# a few requests to Moodle while the browser waits.
 AT_ONCE = 100
 SECONDS = 20.0
-# How many matching jobs are examined to find these, if all matching jobs were chosen.
+# If all matching jobs were chosen, at most this many are examined to find AT_ONCE jobs that can be changed.
 CONSIDERED = 1000
 
 ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
@@ -117,6 +118,7 @@ def _counted(words: Counter[str]) -> tuple[str, ...]:
 
 
 def _why_not(job: DuplicationJob, action: Action, user: "User") -> str:
+    """Return why an action cannot change a job, in words that fit after a number; "" if it can."""
     if not access.may(user, action, job):
         return "that you may not change"
     if action == Action.RETRY and job.is_retried:
@@ -153,7 +155,7 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
         except (CannotDo, NotAllowed, Refused) as refusal:
             result.refusals.append(_refusal(job, [(str(refusal), "")]))
         except InvalidRequest as invalid:
-            result.refusals.append(_refusal(job, [_kept(problem, user) for problem in invalid.problems]))
+            result.refusals.append(_refusal(job, [_sentence_for(problem, user) for problem in invalid.problems]))
         except MoodleError as error:
             # The next request would fail in the same way, and take as long.
             result.not_reached, result.why = len(chosen) - number, words_of_error(error, user)
@@ -163,7 +165,8 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
     return result
 
 
-def _kept(problem: Problem, user: "User") -> tuple[str, str]:
+def _sentence_for(problem: Problem, user: "User") -> tuple[str, str]:
+    """Return the sentence about a problem, and the id of the job in the way if this person may see it; otherwise ""."""
     held = job_in_the_way(problem, user)
     return (problem.message, held.pk) if held is not None else (words_of_problem(problem, user), "")
 
