@@ -138,8 +138,13 @@ def gunicorn() -> Iterator[int]:
         process.wait(30)
 
 
-def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: Callable[[object], bool]) -> float:
-    """Return the calls per second over all connections. Raises RuntimeError at the first wrong answer."""
+def measure_rate(
+    port: int, seconds: float, path: str, bodies: list[bytes], is_right: Callable[[object], bool]
+) -> float:
+    """Send ``bodies`` again and again over CONNECTIONS connections, and return the calls per second.
+
+    Raises RuntimeError if a checked answer is wrong. Every hundredth answer is checked.
+    """
     counts = [0] * CONNECTIONS
     wrong: list[object] = []
     begun = time.monotonic()
@@ -152,7 +157,7 @@ def a_second(port: int, seconds: float, path: str, bodies: list[bytes], right: C
             connection.request("POST", path, body, headers)
             answer = connection.getresponse().read()
             # Parse only every hundredth answer, so that the client does not limit the rate.
-            if counts[mine] % 100 == 0 and not right(json.loads(answer)):
+            if counts[mine] % 100 == 0 and not is_right(json.loads(answer)):
                 wrong.append(answer[:300])
             counts[mine] += 1
             if wrong or time.monotonic() > end:
@@ -185,8 +190,8 @@ def measure(port: int, ids: list[str], token: str, turns: int, seconds: float) -
     }
     found: dict[str, list[float]] = {name: [] for name in subjects}
     for turn in range(turns + 1):
-        for name, (path, bodies, right) in subjects.items():
-            rate = a_second(port, seconds, path, bodies, right)
+        for name, (path, bodies, is_right) in subjects.items():
+            rate = measure_rate(port, seconds, path, bodies, is_right)
             if turn:  # The first turn is a warm-up.
                 found[name].append(rate)
     return found

@@ -43,8 +43,8 @@ class Columns(Generic[M]):
                 found.append((place, convert, column))
         return found
 
-    def of(self, table: str) -> str:
-        """Return the column list for a SELECT. ``table``: the name or alias of the model's table in it."""
+    def for_select(self, table: str) -> str:
+        """Return the columns for a SELECT, as SQL. ``table``: the name or alias that it gives the model's table."""
         return ", ".join(f"{table}.{name}" for name in self.names)
 
     def instance(self, row: Sequence[Any]) -> M:

@@ -319,7 +319,7 @@ if OIDC_ISSUER and not (OIDC_CLIENT_ID and OIDC_CLIENT_SECRET):
 # What people call their account there: "Sign in with …".
 OIDC_NAME = env.text("OIDC_NAME") or "your university account"
 OIDC_SCOPES = env.names("OIDC_SCOPES", ["openid", "profile", "email"])
-# Whether e-mail addresses are trusted without the claim email_verified.
+# Whether email addresses are trusted without the claim email_verified.
 OIDC_TRUST_EMAIL = env.flag("OIDC_TRUST_EMAIL", False)
 # The claim with a person's groups, and the groups of each role. If any is named, roles come only from there.
 OIDC_GROUPS_CLAIM = env.text("OIDC_GROUPS_CLAIM", "groups")

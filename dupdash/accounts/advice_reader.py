@@ -1,17 +1,14 @@
 """Finds out what a person may do with a failed job, for the advice to that person."""
 
-from typing import TYPE_CHECKING
+from django.contrib.auth.models import User
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.advice import Reader
 from dupdash.duplication.models import DuplicationJob
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
-
-def reader_of(job: DuplicationJob, user: "User | None", *, may_delete_courses: bool) -> Reader:
+def reader_of(job: DuplicationJob, user: User | None, *, may_delete_courses: bool) -> Reader:
     """Return what a person may do with a job. ``may_delete_courses``: whether dupdash's token may delete courses."""
     can_retry = access.may(user, Action.RETRY, job) and job.can_be_retried
     return Reader(

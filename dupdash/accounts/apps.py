@@ -1,3 +1,5 @@
+"""Connects the signal handlers of accounts when Django starts."""
+
 from django.apps import AppConfig, apps
 
 

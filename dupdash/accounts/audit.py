@@ -1,19 +1,15 @@
-"""Adds entries to the audit log. No other code writes to the log. It contains no passwords, tokens or form inputs."""
+"""Adds entries to the audit log, as the only module. Entries contain no passwords, tokens or form inputs."""
 
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from dupdash.accounts.client_address import client_address
 from dupdash.accounts.models import AuditEntry, AuditKind
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 logger = logging.getLogger("dupdash.audit")
 
@@ -38,7 +34,7 @@ class AuditMiddleware:
 def record(
     kind: AuditKind,
     *,
-    actor: "User | AnonymousUser | None" = None,
+    actor: User | AnonymousUser | None = None,
     subject: str = "",
     detail: str = "",
     job_id: str = "",

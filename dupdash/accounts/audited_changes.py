@@ -1,9 +1,9 @@
 """Records sign-ins, changes of accounts and roles, decisions on requests and deleted courses in the audit log."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_save
 from django.http import HttpRequest
@@ -12,9 +12,6 @@ from dupdash.accounts.attempt_limits import SIGN_IN, Admission, forget
 from dupdash.accounts.audit import record
 from dupdash.accounts.models import AuditKind
 from dupdash.duplication.models import JobEvent
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # The columns of an account on which its permissions depend, and their names in an audit entry.
 _FLAGS = {"is_active": "active", "is_superuser": "superuser", "is_staff": "access to Django’s admin"}
@@ -44,7 +41,7 @@ def connect() -> None:
         signal.connect(receiver, sender=sender, dispatch_uid=f"dupdash.audit.{receiver.__name__}")
 
 
-def _signed_in(request: HttpRequest | None, user: "User", **more: Any) -> None:
+def _signed_in(request: HttpRequest | None, user: User, **more: Any) -> None:
     # The account name as it was typed. A sign-in without a form has none, and counted no attempt.
     account = getattr(request, "attempted_account", None)
     if account is not None:
@@ -68,7 +65,7 @@ def _sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = N
         )
 
 
-def _before_change(sender: type["User"], instance: "User", update_fields: Any = None, **more: Any) -> None:
+def _before_change(sender: type[User], instance: User, update_fields: Any = None, **more: Any) -> None:
     watched = set(_FLAGS) if update_fields is None else set(_FLAGS) & set(update_fields)
     if instance.pk is not None and watched:
         instance._flags_before = (  # type: ignore[attr-defined]
@@ -76,7 +73,7 @@ def _before_change(sender: type["User"], instance: "User", update_fields: Any = 
         )
 
 
-def _after_change(sender: type["User"], instance: "User", created: bool, **more: Any) -> None:
+def _after_change(sender: type[User], instance: User, created: bool, **more: Any) -> None:
     before: dict[str, bool] | None = instance.__dict__.pop("_flags_before", None)
     if created:
         flags = [name for column, name in _FLAGS.items() if getattr(instance, column) and column != "is_active"]
@@ -87,7 +84,7 @@ def _after_change(sender: type["User"], instance: "User", created: bool, **more:
             record(AuditKind.ACCOUNT_CHANGED, subject=instance.get_username(), detail=detail)
 
 
-def _deleted(instance: "User", **more: Any) -> None:
+def _deleted(instance: User, **more: Any) -> None:
     record(AuditKind.ACCOUNT_DELETED, subject=instance.get_username())
 
 

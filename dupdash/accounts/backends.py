@@ -1,17 +1,15 @@
-"""Authentication backends: one limits attempts before any password is checked, one signs in local accounts."""
+"""Authentication backends: AttemptLimitBackend limits attempts, and LocalAccountBackend signs in local accounts."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from dupdash.accounts.attempt_limits import SIGN_IN, admit
 from dupdash.accounts.client_address import client_address
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class AttemptLimitBackend:
@@ -38,7 +36,7 @@ class LocalAccountBackend(ModelBackend):
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any
-    ) -> "User | None":
+    ) -> User | None:
         if not settings.LOCAL_PASSWORDS:
             return None
         return super().authenticate(request, username=username, password=password, **more)

@@ -1,4 +1,4 @@
-"""Reads the e-mail address, names and groups of a person from the untrusted claims of a single sign-on provider."""
+"""Reads the email address, names and groups of a person from the untrusted claims of a single sign-on provider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from dupdash.accounts.access import Role
 # The lengths of the columns of Django's user model.
 NAME_LONGEST, EMAIL_LONGEST = 150, 150
 NO_ADDRESS = (
-    "Your university account has no e-mail address that dupdash can use. "
+    "Your university account has no email address that dupdash can use. "
     "Ask the IT support of your university to enter one."
 )
 
@@ -64,7 +64,7 @@ def _groups_of_roles(protocol: str) -> dict[Role, list[str]]:
 def person_of(claims: Mapping[str, object]) -> Person:
     """Return the person whom these claims describe. Raises Untrusted.
 
-    dupdash finds the person's Moodle user by the e-mail address, so the provider must have verified the address.
+    dupdash finds the person's Moodle user by the email address, so the provider must have verified the address.
     """
     return Person(
         email=_email(claims),
@@ -87,7 +87,7 @@ def _email(claims: Mapping[str, object]) -> str:
     if verified in (True, "true") or (verified is None and rules().trust_email):
         return email.lower()
     raise Untrusted(
-        "The e-mail address of your university account is not verified. "
+        "The email address of your university account is not verified. "
         "Ask the IT support of your university to verify it."
     )
 

@@ -6,10 +6,11 @@ sessions would work again as soon as the account is active again.
 
 import logging
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_save, pre_save
@@ -17,9 +18,6 @@ from django.utils import timezone
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 logger = logging.getLogger("dupdash.accounts")
 
@@ -30,26 +28,26 @@ def connect() -> None:
     post_save.connect(_end_access, sender=get_user_model(), dispatch_uid="dupdash.deactivation.after")
 
 
-def _remember_state(sender: type["User"], instance: "User", update_fields: Any = None, **more: Any) -> None:
+def _remember_state(sender: type[User], instance: User, update_fields: Any = None, **more: Any) -> None:
     changes_it = update_fields is None or "is_active" in update_fields
     if instance.pk is None or instance.is_active or not changes_it:
         return
     instance._was_active = sender.objects.filter(pk=instance.pk, is_active=True).exists()  # type: ignore[attr-defined]
 
 
-def _end_access(sender: type["User"], instance: "User", **more: Any) -> None:
+def _end_access(sender: type[User], instance: User, **more: Any) -> None:
     if instance.__dict__.pop("_was_active", False):
         transaction.on_commit(lambda: end_access(instance))
 
 
-def end_access(person: "User") -> None:
+def end_access(person: User) -> None:
     """Revoke the API tokens of a person and delete their sessions."""
     revoked = sum(tokens.revoke(token) for token in ApiToken.objects.usable().filter(owner=person))
     ended = _delete_sessions(person)
     logger.info("the account %s was made inactive: %d API tokens, %d sessions ended", person.pk, revoked, ended)
 
 
-def _delete_sessions(person: "User") -> int:
+def _delete_sessions(person: User) -> int:
     """Delete the sessions of a person. All sessions must be read, because only their signed content names the owner."""
     store = import_module(settings.SESSION_ENGINE).SessionStore()
     unexpired = Session.objects.filter(expire_date__gt=timezone.now())

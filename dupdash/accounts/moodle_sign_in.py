@@ -60,7 +60,7 @@ def _signed_in(name: str, request: HttpRequest | None) -> User | None:
         _cannot_ask(request, str(error))
         return None
     if len(people) != 1 or not people[0].email:
-        logger.warning("a Moodle sign-in was refused: Moodle shows no single user with an e-mail address")
+        logger.warning("a Moodle sign-in was refused: Moodle shows no single user with an email address")
         return None
     account = _account(people[0], name)
     if account is not None and request is not None:
@@ -69,7 +69,7 @@ def _signed_in(name: str, request: HttpRequest | None) -> User | None:
 
 
 def _account(person: MoodleUser, name: str) -> User | None:
-    """Return the account with both this username and this e-mail address.
+    """Return the account with both this username and this email address.
 
     An account with only one of the two may belong to somebody else.
     """
@@ -77,10 +77,10 @@ def _account(person: MoodleUser, name: str) -> User | None:
     if same_name is not None:
         if same_name.email.lower() == person.email.lower():
             return same_name
-        logger.warning("a Moodle sign-in was refused: the account %s has another e-mail address", same_name.pk)
+        logger.warning("a Moodle sign-in was refused: the account %s has another email address", same_name.pk)
         return None
     if User.objects.filter(email__iexact=person.email).exists():
-        logger.warning("a Moodle sign-in was refused: another account has the e-mail address of this Moodle user")
+        logger.warning("a Moodle sign-in was refused: another account has the email address of this Moodle user")
         return None
     return _make_account(person, name)
 

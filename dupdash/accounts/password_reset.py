@@ -8,7 +8,7 @@ from dupdash.duplication.queue.dispatch import HOUSEKEEPING, enqueue
 
 
 def request_reset(address: str, client: str) -> None:
-    """Have a worker mail a reset link to the accounts with this e-mail address, unless too many mails were requested.
+    """Have a worker mail a reset link to the accounts with this email address, unless too many mails were requested.
 
     The answer is the same for every address, so that nobody learns which accounts exist.
     """

@@ -27,7 +27,7 @@ ATTRIBUTES = {
         "displayName",
     ),
 }
-# Attributes that permanently identify a person. Without them the NameID is used, or the e-mail address if the NameID
+# Attributes that permanently identify a person. Without them the NameID is used, or the email address if the NameID
 # changes with each sign-in.
 IDENTIFIERS = (
     "urn:oasis:names:tc:SAML:attribute:subject-id",
@@ -86,7 +86,7 @@ def check(answer: str) -> Answer:
     if errors := authentication.get_errors():
         why = str(authentication.get_last_error_reason() or ", ".join(errors))
         if "timestamp" in why:
-            raise Refused(why, "It took too long, or the clocks of the servers differ. Try again.")
+            raise Refused(why, "The sign-in took too long, or the clocks of the servers differ. Try again.")
         raise Refused(why)
     if not authentication.is_authenticated():
         raise Refused("the provider signed nobody in")
@@ -104,7 +104,7 @@ def check(answer: str) -> Answer:
 def claims(attributes: dict[str, list[str]]) -> dict[str, object]:
     """Return the attributes under their OpenID Connect names, so that other code treats both protocols alike.
 
-    SAML does not say whether an e-mail address is verified, so all addresses of the configured provider are trusted.
+    SAML does not say whether an email address is verified, so all addresses of the configured provider are trusted.
     """
     found: dict[str, object] = {"email_verified": True, "groups": attributes.get(settings.SAML_GROUPS_ATTRIBUTE, [])}
     for claim, names in ATTRIBUTES.items():

@@ -123,15 +123,15 @@ def _claims(extra_data: dict[str, Any]) -> dict[str, object]:
 
 
 def _account_of(person: Person) -> User | None:
-    """Return the existing account with this verified e-mail address, for example a local account."""
+    """Return the existing account with this verified email address, for example a local account."""
     found = list(User.objects.filter(email__iexact=person.email)[:2])
     if len(found) > 1:
-        raise Untrusted("Several accounts in dupdash have your e-mail address. Ask a course administrator.")
+        raise Untrusted("Several accounts in dupdash have your email address. Ask a course administrator.")
     return found[0] if found else None
 
 
 def _free_username(email: str) -> str:
-    """Return the username for a new account: the e-mail address.
+    """Return the username for a new account: the email address.
 
     A username that people can choose at the provider could be the Moodle username of somebody else.
     """

@@ -78,9 +78,9 @@ _OWNER = Columns(User, "id", "is_superuser", "username", "first_name", "last_nam
 
 @cache
 def _sql(columns_of_job: Columns[DuplicationJob] | None) -> str:
-    columns, join = [_TOKEN.of("token"), _OWNER.of("owner")], ""
+    columns, join = [_TOKEN.for_select("token"), _OWNER.for_select("owner")], ""
     if columns_of_job is not None:
-        columns.append(columns_of_job.of("job"))
+        columns.append(columns_of_job.for_select("job"))
         join = f"LEFT JOIN {DuplicationJob._meta.db_table} job ON job.id = %s"
     return (
         f"SELECT {', '.join(columns)} FROM {ApiToken._meta.db_table} token "  # noqa: S608

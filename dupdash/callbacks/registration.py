@@ -12,8 +12,8 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 
 CHAT_BATCH = 500
+# Older failures are not reported, so that a newly configured chat does not get all earlier ones.
 CHAT_PERIOD = timedelta(days=1)
-"""Older failures are not reported, so that a newly configured chat does not get all earlier ones."""
 
 
 def register(job: DuplicationJob, token: ApiToken, address: str) -> None:

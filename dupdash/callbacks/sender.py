@@ -19,14 +19,14 @@ from dupdash.moodle.network_errors import causes_of
 
 logger = logging.getLogger("dupdash.callbacks")
 
+# Twenty attempts take about three days.
 ATTEMPTS = 20
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=6)
-"""Twenty attempts take about three days."""
+# A claim expires after this time, which is longer than a call takes: its worker has died.
 CLAIM = timedelta(minutes=2)
-"""A claim expires after this time, which is longer than a call takes: its worker has died."""
 READ_TIMEOUT = 15.0
+# Seconds after which a run starts no further call, so that this worker is free again.
 RUN_LIMIT = 20.0
-"""Seconds after which a run starts no further call, so that this worker is free again."""
 BATCH = 100
 GONE = 410
 RESULT_LONGEST = 300

@@ -46,7 +46,7 @@ def _deletion(job: "DuplicationJob", reader: Reader) -> list[str]:
         return ["Select “Delete the partial course”."] if reader.can_delete else _by_administrator(_DELETE, reader)
     if job.may_have_left_course:
         return (
-            ["Check the courses that this job may have left, and select “Delete the partial course”."]
+            ["Check the courses that this job may have left, and select “Delete a possible partial course”."]
             if reader.can_delete
             else _by_administrator("check whether this job left a course in Moodle", reader)
         )

@@ -1,8 +1,8 @@
 """The actions on requests that need approval: approve, edit and approve, undo an approval, refuse."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -10,17 +10,14 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.changes_by_people import CannotDo, move_for_person
 from dupdash.duplication.idempotency import CHANGEABLE, to_event
-from dupdash.duplication.jobs import short_name_reserved
+from dupdash.duplication.jobs import short_name_error
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch
 from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.states import State
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
-
-def approve(job: DuplicationJob, *, actor: "User | None", hold: timedelta | None = None) -> None:
+def approve(job: DuplicationJob, *, actor: User | None, hold: timedelta | None = None) -> None:
     """Approve a job. With ``hold`` the job starts that much later, and until then the approval can be undone.
 
     Raises NotAllowed, CannotDo.
@@ -39,7 +36,7 @@ def approve(job: DuplicationJob, *, actor: "User | None", hold: timedelta | None
     dispatch.dispatch()
 
 
-def undo_approval(job: DuplicationJob, *, actor: "User | None") -> None:
+def undo_approval(job: DuplicationJob, *, actor: User | None) -> None:
     """Return an approved job to the approval queue. Raises NotAllowed, and CannotDo if it is too late."""
     access.require(actor, Action.APPROVE, job)
     if job.undo_until is None or job.undo_until <= timezone.now():
@@ -57,7 +54,7 @@ def undo_approval(job: DuplicationJob, *, actor: "User | None") -> None:
     )
 
 
-def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: "User | None") -> bool:
+def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor: User | None) -> bool:
     """Change the request of a job and approve it. Returns whether anything changed.
 
     Raises NotAllowed, CannotDo, InvalidRequest.
@@ -81,12 +78,12 @@ def edit_and_approve(job: DuplicationJob, request: DuplicationRequest, *, actor:
                 **changes,
             )
     except IntegrityError:
-        raise short_name_reserved(request.shortname) from None
+        raise short_name_error(request.shortname) from None
     dispatch.dispatch()
     return bool(changed)
 
 
-def reject(job: DuplicationJob, *, reason: str, actor: "User | None") -> None:
+def reject(job: DuplicationJob, *, reason: str, actor: User | None) -> None:
     """Refuse the request of a job that needs approval. Raises NotAllowed, and CannotDo without a reason."""
     access.require(actor, Action.REJECT, job)
     if not reason.strip():

@@ -1,3 +1,5 @@
+"""Connects signal handlers and the search index when Django starts, and lets a process end with its supervisor."""
+
 from django.apps import AppConfig
 
 

@@ -1,4 +1,4 @@
-"""The actions on batches: submit, pause, resume, change and cancel. Pages, commands and web services call them."""
+"""The actions on batches: submit, pause, resume, reschedule and cancel. Pages, commands and web services call them."""
 
 import logging
 from collections import Counter
@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from itertools import groupby
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -21,9 +21,6 @@ from dupdash.duplication.states import State
 from dupdash.duplication.transitions import cancel_waiting_jobs, create_jobs
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.name_comparison import short_name_key
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 logger = logging.getLogger("dupdash.jobs")
 
@@ -51,9 +48,9 @@ class InvalidBatch(Exception):
 
 def submit_batch(
     requests: Mapping[int, DuplicationRequest],
-    how: BatchSettings,
+    batch_settings: BatchSettings,
     *,
-    actor: "User | None",
+    actor: User | None,
     client: MoodleClient,
     via: str = "",
 ) -> Batch:
@@ -67,12 +64,12 @@ def submit_batch(
     _require_distinct_names(requests)
     state = access.first_state(actor)
     batch = Batch(
-        label=how.label,
+        label=batch_settings.label,
         requester=actor,
-        priority=how.priority if access.is_administrator(actor) else Priority.NORMAL,
-        window_start=how.window[0] if how.window else None,
-        window_end=how.window[1] if how.window else None,
-        mail_results=how.mail_results,
+        priority=batch_settings.priority if access.is_administrator(actor) else Priority.NORMAL,
+        window_start=batch_settings.window[0] if batch_settings.window else None,
+        window_end=batch_settings.window[1] if batch_settings.window else None,
+        mail_results=batch_settings.mail_results,
     )
     jobs = _jobs_of(batch, requests, state, actor)
     reason = "Waits for approval." if state == State.AWAITING_APPROVAL else "Queued."
@@ -81,13 +78,13 @@ def submit_batch(
             batch.save(force_insert=True)
             create_jobs(jobs, reason=f"Part of the batch “{batch.label}”. {reason}", actor=actor, via=via)
     except IntegrityError:
-        raise InvalidBatch(_taken_names(requests)) from None
+        raise InvalidBatch(_name_problems(requests)) from None
     dispatch.dispatch()
     return batch
 
 
 def _jobs_of(
-    batch: Batch, requests: Mapping[int, DuplicationRequest], state: State, actor: "User | None"
+    batch: Batch, requests: Mapping[int, DuplicationRequest], state: State, actor: User | None
 ) -> list[DuplicationJob]:
     jobs = []
     for order, row in enumerate(spread_out({row: request.source_id for row, request in requests.items()})):
@@ -130,7 +127,8 @@ def _require_distinct_names(requests: Mapping[int, DuplicationRequest]) -> None:
         raise InvalidBatch(twice)
 
 
-def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
+def _name_problems(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[Problem]]:
+    """Return the problems, by row, after the database refused a batch because other jobs have its short names."""
     held = {row: reserved_by_job(request.shortname) for row, request in requests.items()}
     found = {row: [problem] for row, problem in held.items() if problem is not None}
     if found:
@@ -139,7 +137,7 @@ def _taken_names(requests: Mapping[int, DuplicationRequest]) -> dict[int, list[P
     return {min(requests): [Problem("shortname", "shortnametaken", message)]}
 
 
-def pause(batch: Batch, *, actor: "User | None") -> None:
+def pause(batch: Batch, *, actor: User | None) -> None:
     """Pause a batch: no further copy of it starts. Copies that run are not affected. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     Batch.objects.filter(pk=batch.pk, paused_at__isnull=True).update(paused_at=timezone.now())
@@ -147,7 +145,7 @@ def pause(batch: Batch, *, actor: "User | None") -> None:
     batch.refresh_from_db()
 
 
-def resume(batch: Batch, *, actor: "User | None") -> None:
+def resume(batch: Batch, *, actor: User | None) -> None:
     """Let the copies of a paused batch start again. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     Batch.objects.filter(pk=batch.pk).update(paused_at=None)
@@ -156,7 +154,7 @@ def resume(batch: Batch, *, actor: "User | None") -> None:
     dispatch.dispatch()
 
 
-def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[time, time] | None) -> None:
+def reschedule(batch: Batch, *, actor: User | None, priority: int, window: tuple[time, time] | None) -> None:
     """Change when the waiting copies of a batch start. Raises NotAllowed; only administrators change a priority."""
     access.require_batch_manager(actor, batch)
     batch.window_start, batch.window_end = window or (None, None)
@@ -168,7 +166,7 @@ def change(batch: Batch, *, actor: "User | None", priority: int, window: tuple[t
     dispatch.dispatch()
 
 
-def cancel_waiting(batch: Batch, *, actor: "User | None") -> int:
+def cancel_waiting(batch: Batch, *, actor: User | None) -> int:
     """Cancel the jobs of a batch that have not started. Returns the number of cancelled jobs. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     cancelled = cancel_waiting_jobs(

@@ -57,7 +57,7 @@ CAPABILITIES = (
     Capability("moodle/course:delete", "partial courses and unwanted copies cannot be deleted from here"),
     Capability("moodle/user:viewdetails", "faculty members cannot be found in Moodle"),
     Capability("moodle/user:viewhiddendetails", "faculty members whose details are hidden cannot be found"),
-    Capability("moodle/course:useremail", "faculty members cannot be found by their e-mail address"),
+    Capability("moodle/course:useremail", "faculty members cannot be found by their email address"),
     Capability("moodle/course:viewparticipants", "the courses of faculty members cannot be listed"),
 )
 

@@ -9,7 +9,10 @@ from dupdash.moodle.client import MoodleClient
 
 
 class ClientPool:
-    """Opens as many clients as threads borrow at the same time, and closes them at its end."""
+    """A context manager that lends clients. It opens a client only if none is free, and closes all of them at the end.
+
+    The threads must have returned their clients before the end of the ``with`` block.
+    """
 
     def __init__(self, open_client: Callable[[], MoodleClient]) -> None:
         self._open_client = open_client

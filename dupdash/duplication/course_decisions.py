@@ -1,7 +1,8 @@
 """The decisions of administrators about courses in Moodle: delete a partial course, settle an unresolved job."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts import access
@@ -20,14 +21,11 @@ from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.records import Course
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 
 def delete_partial(
     job: DuplicationJob,
     *,
-    actor: "User | None",
+    actor: User | None,
     client: MoodleClient,
     course_id: int | None = None,
 ) -> None:
@@ -56,7 +54,7 @@ def settle(
     *,
     course_id: int | None,
     reason: str,
-    actor: "User | None",
+    actor: User | None,
     client: MoodleClient,
 ) -> None:
     """End an unresolved job by an administrator's decision. ``course_id``: the copy; None: no copy was made.
@@ -65,25 +63,25 @@ def settle(
     """
     access.require(actor, Action.SETTLE, job)
     if job.state != State.UNRESOLVED:
-        raise CannotDo("Only an unresolved job can be settled.")
+        raise CannotDo("Only the result of an unresolved job can be recorded.")
     why = reason.strip()
     if not why:
-        raise CannotDo("Enter how you know. The activity of the job shows it.")
+        raise CannotDo("Enter how you know this. Your text appears in the activity of the job.")
     if course_id is None:
         if (answered := evidence_of(job).answered) is not None:
             raise CannotDo(f"Moodle’s answer names course {answered}. Check that course in Moodle.")
         if found := _courses_that_match(job, client):
-            raise CannotDo(f"Course {found[0].id} in Moodle has the requested names. Settle the job with that course.")
+            raise CannotDo(f"Course {found[0].id} in Moodle has the requested names. Choose that course.")
         move_for_person(
             job,
             State.FAILED,
             expected=(State.UNRESOLVED,),
             kind="settled",
             guard={"course_id": job.course_id, "moodle_done_at": job.moodle_done_at},
-            reason=f"Settled: no copy was made. {why}",
+            reason=f"Recorded: no copy was made. {why}",
             actor=actor,
             failure_code=job.request_error or "not_made",
-            failure_message="An administrator found that no copy was made.",
+            failure_message="A course administrator found that no copy was made.",
         )
         return
     if course_id == FRONT_PAGE or course_id in expected_copy_after_sending(job).not_ours:
@@ -94,7 +92,7 @@ def settle(
     is_wanted = job.cancel_requested_at is None
     settled: dict[str, Any] = {
         "kind": "settled",
-        "reason": f"Settled: the copy is course {course.id}, {quote_course(course.fullname, course.shortname)}. {why}",
+        "reason": f"Recorded: the copy is course {course.id}, {quote_course(course.fullname, course.shortname)}. {why}",
         "actor": actor,
         "data": {"course_id": course.id},
         # If a person cancels at this moment, the page says that the copy will be deleted. So the job must not succeed.

@@ -7,25 +7,25 @@ in another table; ``requester_names`` updates the columns that depend on it.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth.models import User
+
 from dupdash.duplication.person_names import name_of
 from dupdash.duplication.search_text import LONGEST, fold_text, search_words
 from dupdash.moodle.name_comparison import short_name_key
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
     from dupdash.duplication.models import DuplicationJob
 
 KEY_LONGEST = 300
 # The columns that a search reads, in addition to the requester's names. Ids are searched in their own columns.
 SEARCHED = ("fullname", "shortname", "source_fullname", "source_shortname", "failure_code", "failure_message")
 # A change of one of these changes a derived column.
-SOURCES = frozenset({*SEARCHED, "options", "verification"})
+INPUT_COLUMNS = frozenset({*SEARCHED, "options", "verification"})
 
 
 def derived_columns(job: "DuplicationJob", changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the derived columns of ``job`` once ``changes`` are made."""
-    values = {name: getattr(job, name) for name in SOURCES} | dict(changes or {})
+    """Return the derived columns by name, as they must be after ``changes`` to ``job``."""
+    values = {name: getattr(job, name) for name in INPUT_COLUMNS} | dict(changes or {})
     text = f"{requester_text(job.requester)}{search_words(*(values[name] for name in SEARCHED))}"
     return {
         "shortname_key": short_name_key(values["shortname"]),
@@ -46,7 +46,7 @@ def sort_key(text: str) -> str:
     return fold_text(text)[:KEY_LONGEST]
 
 
-def requester_key(person: "User | None") -> str:
+def requester_key(person: User | None) -> str:
     """Return the name by which jobs are sorted by requester.
 
     For the command line it is "", so that its jobs come first.
@@ -54,7 +54,7 @@ def requester_key(person: "User | None") -> str:
     return sort_key(name_of(person, ""))
 
 
-def requester_text(person: "User | None") -> str:
+def requester_text(person: User | None) -> str:
     """Return the first line of ``search_text``: all names of the requester."""
     names = (person.get_full_name(), person.get_username(), person.email) if person else ()
     return f"{search_words(*names)}\n"

@@ -1,7 +1,6 @@
 """The actions on failed jobs: assign a job to a person with a note, mark it as resolved, reopen it."""
 
-from typing import TYPE_CHECKING
-
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts import access
@@ -10,13 +9,10 @@ from dupdash.duplication.changes_by_people import CannotDo, record_for_person
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 NOTE_LONGEST = 500
 
 
-def assign(job: DuplicationJob, *, assignee: "User | None", note: str, actor: "User") -> None:
+def assign(job: DuplicationJob, *, assignee: User | None, note: str, actor: User) -> None:
     """Assign a failed job to a person, or to nobody, with a note. Raises NotAllowed, CannotDo."""
     note = note.strip()
     if (job.assignee_id, job.assignee_note) == (assignee.pk if assignee else None, note):
@@ -32,19 +28,19 @@ def assign(job: DuplicationJob, *, assignee: "User | None", note: str, actor: "U
     )
 
 
-def resolve(job: DuplicationJob, *, actor: "User") -> None:
+def resolve(job: DuplicationJob, *, actor: User) -> None:
     """Mark a failed job as resolved: it no longer needs attention. Raises NotAllowed, CannotDo."""
     if job.resolved_at is None:
         _record(job, actor, kind="resolved", reason="Nothing more to do.", resolved_at=timezone.now())
 
 
-def reopen(job: DuplicationJob, *, actor: "User") -> None:
+def reopen(job: DuplicationJob, *, actor: User) -> None:
     """Undo ``resolve``. Raises NotAllowed, CannotDo."""
     if job.resolved_at is not None:
         _record(job, actor, kind="reopened", reason="The failure needs attention again.", resolved_at=None)
 
 
-def _record(job: DuplicationJob, actor: "User", *, kind: str, reason: str, **changes: object) -> None:
+def _record(job: DuplicationJob, actor: User, *, kind: str, reason: str, **changes: object) -> None:
     access.require(actor, Action.FOLLOW_UP, job)
     if job.state != State.FAILED:
         raise CannotDo("Only a failed copy can be followed up.")

@@ -1,14 +1,13 @@
 """Finds the job of a request that is submitted again, using its idempotency key and its original content."""
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from django.contrib.auth.models import User
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.request import Draft
 from dupdash.moodle import options
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # What an approval may change, as the timeline names it.
 CHANGEABLE = {
@@ -31,7 +30,7 @@ _READ_DATE = {
 }
 
 
-def job_with_key(idempotency_key: str, *, actor: "User") -> DuplicationJob | None:
+def job_with_key(idempotency_key: str, *, actor: User) -> DuplicationJob | None:
     """Return the job that this person submitted with an idempotency key; None if there is none, or if the key is ""."""
     if not idempotency_key:
         return None

@@ -1,9 +1,7 @@
 """The actions of requesters on jobs: submit, cancel and retry. Pages, commands and web services call them."""
 
-from typing import TYPE_CHECKING
-
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
@@ -27,16 +25,13 @@ from dupdash.duplication.transitions import WAITING, create_job
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import abilities
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
-TRIED_AGAIN = "This copy was already tried again. Continue with the latest attempt."
+ALREADY_RETRIED = "This copy was already tried again. Continue with the latest attempt."
 
 
 def submit(
     request: DuplicationRequest,
     *,
-    actor: "User | None",
+    actor: User | None,
     client: MoodleClient,
     via: str = "",
     retry_of: DuplicationJob | None = None,
@@ -54,11 +49,11 @@ def submit(
 def _insert(
     request: DuplicationRequest,
     state: State,
-    actor: "User | None",
+    actor: User | None,
     via: str,
     retry_of: DuplicationJob | None,
     *,
-    requester: "User | None",
+    requester: User | None,
     approved: bool = False,
 ) -> DuplicationJob:
     """Insert a job. ``approved``: neither this job nor a retry of it needs an approval."""
@@ -72,18 +67,18 @@ def _insert(
     try:
         with transaction.atomic():
             if retry_of is not None and not _mark_retried(retry_of):
-                raise CannotDo(TRIED_AGAIN)
+                raise CannotDo(ALREADY_RETRIED)
             create_job(job, reason=reason, actor=actor, via=via, data={"approved": True} if approved else None)
             Batch.objects.filter(pk=job.batch_id).update(closed_at=None)
     except IntegrityError:
-        raise short_name_reserved(request.shortname) from None
+        raise short_name_error(request.shortname) from None
     if retry_of is not None:
         retry_of.is_retried = True
     dispatch.dispatch()
     return job
 
 
-def new_job(request: DuplicationRequest, state: State, *, requester: "User | None") -> DuplicationJob:
+def new_job(request: DuplicationRequest, state: State, *, requester: User | None) -> DuplicationJob:
     """Return the unsaved job of a request."""
     now = timezone.now()
     return DuplicationJob(
@@ -101,7 +96,7 @@ def _mark_retried(job: DuplicationJob) -> bool:
     return bool(DuplicationJob.objects.filter(pk=job.pk, is_retried=False).update(is_retried=True))
 
 
-def short_name_reserved(shortname: str) -> InvalidRequest:
+def short_name_error(shortname: str) -> InvalidRequest:
     """Return the error to raise after the database refused a job because another unfinished job has the short name."""
     problem = reserved_by_job(shortname) or Problem(
         "shortname", "shortnametaken", "Another copy had this short name at the same moment. Try once more."
@@ -109,7 +104,7 @@ def short_name_reserved(shortname: str) -> InvalidRequest:
     return InvalidRequest([problem])
 
 
-def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
+def cancel(job: DuplicationJob, *, actor: User | None, via: str = "") -> None:
     """Cancel a job. If its request was sent already, dupdash deletes the copy when Moodle has completed it.
 
     Only a site with the Moodle plugin can stop a copy; the next sweep asks it to. Raises NotAllowed, CannotDo.
@@ -131,7 +126,7 @@ def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
         raise CannotDo(f"This job has ended ({job.get_state_display().lower()}), so it cannot be cancelled.")
     if job.cancel_requested_at is not None:
         raise CannotDo("This copy is cancelled already. dupdash deletes it when Moodle has finished it.")
-    stops = abilities(job.driver).reports_overall_progress and job.state == State.RUNNING
+    stops = abilities(job.driver).stops_copies and job.state == State.RUNNING
     what_follows = (
         "Moodle stops the copy and deletes the new course."
         if stops
@@ -147,7 +142,7 @@ def cancel(job: DuplicationJob, *, actor: "User | None", via: str = "") -> None:
     )
 
 
-def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient) -> DuplicationJob:
+def retry(job: DuplicationJob, *, actor: User | None, client: MoodleClient) -> DuplicationJob:
     """Submit the request of a failed or cancelled job again, as a new job of the same requester that names the old one.
 
     A retry needs no approval if the original was approved or an administrator retries it. If the original was queued
@@ -166,7 +161,7 @@ def retry(job: DuplicationJob, *, actor: "User | None", client: MoodleClient) ->
 
 
 def _require_submit_by(
-    requester: "User | None", request: DuplicationRequest, actor: "User | None", client: MoodleClient
+    requester: User | None, request: DuplicationRequest, actor: User | None, client: MoodleClient
 ) -> None:
     """Raise NotAllowed unless the requester may request this copy now.
 
@@ -184,32 +179,31 @@ def _require_submit_by(
 
 def why_no_retry(job: DuplicationJob) -> str:
     """Return why a job cannot be tried again, in a sentence; "" if it can."""
-    if refusal := why_not_again(job):
+    if refusal := why_no_new_request(job):
         return refusal
     if not job.can_be_retried:
         return "Only a job that failed or was cancelled can be tried again."
     return ""
 
 
-def why_not_again(job: DuplicationJob) -> str:
+def why_no_new_request(job: DuplicationJob) -> str:
     """Return why the request of a job may not be submitted again, changed or not, in a sentence; "" if it may.
 
-    A change of the short name does not help, because there could be two copies.
+    A changed short name does not make it allowed: there could be two copies.
     """
     match job.state:
         case State.AWAITING_APPROVAL | State.QUEUED:
-            return "This copy will still be made, so do not request it again. To change it, cancel it first."
+            return "This copy is still waiting, so do not request it again. To change it, cancel it first."
         case State.RUNNING:
             return "This copy is being made, so another request could make two copies."
         case State.CHECKING | State.UNRESOLVED:
             return "It is not known yet whether this copy was made, so another request could make two copies."
-    return TRIED_AGAIN if job.is_retried else ""
+    return ALREADY_RETRIED if job.is_retried else ""
 
 
 def _was_approved(job: DuplicationJob) -> bool:
-    """Return whether this job, or the job that it retries, was approved."""
-    was_before = Q(kind="submitted", data__approved=True)
-    return job.events.filter(Q(kind="approved") | was_before).exists()
+    """Return whether this job, or the job that it retries, was approved, and the approval was not undone."""
+    return job.approval_event() is not None or job.events.filter(kind="submitted", data__approved=True).exists()
 
 
 def draft_of(job: DuplicationJob) -> Draft:

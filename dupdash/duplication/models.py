@@ -143,7 +143,8 @@ class DuplicationJob(models.Model):
         # The index "job_by_batch" serves it.
         db_index=False,
     )
-    # The number of the job's row in the plan, and its place in the batch's order of dispatch.
+    # The number of the job's row in the plan, or its index in the call of the web service, and its place in the batch's
+    # order of dispatch.
     batch_row = models.PositiveIntegerField(null=True)
     batch_order = models.PositiveIntegerField(null=True)
     retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")
@@ -392,6 +393,11 @@ class DuplicationJob(models.Model):
     def candidates(self) -> list[dict[str, Any]]:
         """The candidates as the last lookups showed them: the fields of ``TrackedCourse``."""
         return [course for course in self.evidence.get("courses", []) if course["id"] != self.course_id]
+
+    def approval_event(self) -> "JobEvent | None":
+        """Return the event of the approval; None if the job was never approved, or its approval was undone."""
+        event = self.events.filter(kind__in=("approved", "approval_undone")).select_related("actor").last()
+        return event if event is not None and event.kind == "approved" else None
 
     def elapsed(self) -> timedelta | None:
         """Return the time from the start to the end, or until now; None for a job that was not started."""

@@ -30,7 +30,8 @@ def open_client() -> MoodleClient:
     if not settings.MOODLE_URL:
         raise ConfigurationFault(
             "No Moodle is configured.",
-            advice="Set MOODLE_URL and MOODLE_TOKEN and start dupdash again; scripts/demo brings a Moodle of its own.",
+            advice="Set MOODLE_URL and MOODLE_TOKEN, and restart dupdash. To try dupdash without a Moodle, run "
+            "scripts/demo.",
         )
     return _client(settings.MOODLE_URL, settings.MOODLE_TOKEN)
 

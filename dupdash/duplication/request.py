@@ -8,6 +8,7 @@ from typing import Any
 
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.driver_choice import UPDATE, expected_driver
+from dupdash.duplication.drivers.temporary_names import SHORT_NAME_LONGEST
 from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, MoodleHealth, Origin
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
@@ -19,11 +20,10 @@ from dupdash.moodle.errors import Refused
 from dupdash.moodle.multilang import is_accepted
 from dupdash.moodle.records import Course
 
-# Moodle's form allows these lengths. Its database allows a little more (measured).
+# Moodle's form allows this length, and SHORT_NAME_LONGEST. Its database allows a little more (measured).
 FULL_NAME_LONGEST = 254
-SHORT_NAME_LONGEST = 100
 # Moodle accepts no other years.
-FIRST_YEAR, LAST_YEAR = 1971, 2200
+MOODLE_FIRST_YEAR, MOODLE_LAST_YEAR = 1971, 2200
 # The front page is a course with this id, and cannot be duplicated.
 FRONT_PAGE = 1
 
@@ -89,9 +89,9 @@ class Draft:
 _REQUESTED = tuple(one.name for one in fields(Draft) if one.name not in ("source", "by_id"))
 
 
-def requested_fields(source: "Draft | DuplicationRequest | DuplicationJob") -> dict[str, Any]:
-    """Return what a draft, a request or a job asks for, apart from its source."""
-    return {name: getattr(source, name) for name in _REQUESTED}
+def requested_fields(request: "Draft | DuplicationRequest | DuplicationJob") -> dict[str, Any]:
+    """Return what a draft, a request or a job asks for, apart from its source course."""
+    return {name: getattr(request, name) for name in _REQUESTED}
 
 
 @dataclass(frozen=True)
@@ -193,9 +193,9 @@ def check_course_settings(draft: Draft, source: Course | None) -> list[Problem]:
     if reason := why_no_course_settings(health, visible=draft.visible):
         return [Problem(requested[0], "invalidparameter", reason)]
     problems = [
-        Problem(name, "invalidparameter", f"Enter a date from {FIRST_YEAR} to {LAST_YEAR}.")
+        Problem(name, "invalidparameter", f"Enter a date from {MOODLE_FIRST_YEAR} to {MOODLE_LAST_YEAR}.")
         for name, day in (("startdate", draft.startdate), ("enddate", draft.enddate))
-        if day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR
+        if day is not None and not MOODLE_FIRST_YEAR <= day.year <= MOODLE_LAST_YEAR
     ]
     start = draft.startdate or (day_of(source.startdate) if source else None)
     if draft.enddate and source and start is None:
@@ -322,17 +322,21 @@ def prepare(
         problems.append(Problem("category", "invalidrecord", "Moodle has no such category. Choose one from the list."))
     unknown = sorted(set(draft.options) - set(options.defaults()))
     if unknown:
-        problems.append(Problem("options", "invalidextparam", f"There is no option {', '.join(unknown)}."))
+        problems.append(
+            Problem(
+                "options", "invalidextparam", f"Unknown option{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}."
+            )
+        )
     else:
         problems += check_options(draft.options, visible=draft.visible)
     if problems or source is None or category is None:
         raise InvalidRequest(problems)
-    above = [categories[int(step)].name for step in category.path.strip("/").split("/") if int(step) in categories]
+    path = [categories[int(step)].name for step in category.path.strip("/").split("/") if int(step) in categories]
     return DuplicationRequest(
         source_id=source.id,
         source_shortname=truncate_for("source_shortname", source.shortname),
         source_fullname=truncate_for("source_fullname", source.fullname),
-        category_name=truncate_for("category_name", " / ".join(above)),
+        category_name=truncate_for("category_name", " / ".join(path)),
         origin=origin,
         **_cleaned(draft),
     )

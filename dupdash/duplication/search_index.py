@@ -73,9 +73,9 @@ class ContainsAllScanned(Lookup):
 
 @TextField.register_lookup
 class ContainsAll(ContainsAllScanned):
-    """The lookup that finds strings with all given words.
+    """The lookup ``contains_all``: the column contains all given words. Uses the search index if there is one.
 
-    The words must be folded like the strings (``search_text``).
+    The words must be folded with ``search_text.fold_text``, as the text in the column is.
     """
 
     lookup_name = "contains_all"
@@ -130,7 +130,7 @@ def create_search_index(connection: BaseDatabaseWrapper) -> None:
         elif connection.vendor == "sqlite":
             _create_on_sqlite(connection)
     except DatabaseError as error:
-        logger.warning("The search index cannot be created, so that each search reads every job: %s", error)
+        logger.warning("The search index cannot be created, so each search reads every job: %s", error)
 
 
 def _create_on_postgresql(connection: BaseDatabaseWrapper) -> None:
@@ -194,7 +194,7 @@ def _migrated(using: str, **_: Any) -> None:
 def _warn(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     return [
         Warning(
-            "There is no index for the search, so that each search reads every job.",
+            "There is no index for the search, so each search reads every job.",
             hint="On PostgreSQL, have an administrator run CREATE EXTENSION pg_trgm in this database; on SQLite, "
             "use a version with FTS5 (3.34 or later). Then run manage.py migrate.",
             id="duplication.W001",

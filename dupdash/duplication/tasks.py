@@ -57,7 +57,7 @@ def sweep(token: str = "") -> None:
     stored, and the supervisor may enqueue the next sweep.
     """
     try:
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
         recovery.release_overdue_sources()
         dispatch.redispatch_stale()
         dispatch.dispatch()

@@ -2,19 +2,17 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from dupdash.duplication.derived_columns import SOURCES, derived_columns
+from dupdash.duplication.derived_columns import INPUT_COLUMNS, derived_columns
 from dupdash.duplication.expectation import load_during
 from dupdash.duplication.models import DuplicationJob, JobEvent, JobQuerySet
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import BUSY, TERMINAL, State, require_transition
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 logger = logging.getLogger("dupdash.jobs")
 
@@ -34,7 +32,7 @@ def move_job(
     *,
     kind: str,
     reason: str,
-    actor: "User | None" = None,
+    actor: User | None = None,
     via: str = "",
     data: Mapping[str, Any] | None = None,
     guard: Mapping[str, Any] | None = None,
@@ -70,7 +68,7 @@ def record_event(
     *,
     kind: str,
     reason: str,
-    actor: "User | None" = None,
+    actor: User | None = None,
     via: str = "",
     data: Mapping[str, Any] | None = None,
     guard: Mapping[str, Any] | None = None,
@@ -92,7 +90,7 @@ def create_job(
     job: DuplicationJob,
     *,
     reason: str,
-    actor: "User | None",
+    actor: User | None,
     via: str,
     data: Mapping[str, Any] | None = None,
 ) -> None:
@@ -103,7 +101,7 @@ def create_job(
     logger.info("job %s submitted: %s", job.pk, reason)
 
 
-def create_jobs(jobs: Sequence[DuplicationJob], *, reason: str, actor: "User | None", via: str) -> None:
+def create_jobs(jobs: Sequence[DuplicationJob], *, reason: str, actor: User | None, via: str) -> None:
     """Insert many new jobs and their first events: all of them or none.
 
     Raises IntegrityError if a constraint refuses a row.
@@ -125,7 +123,7 @@ def create_jobs(jobs: Sequence[DuplicationJob], *, reason: str, actor: "User | N
     logger.info("%d jobs submitted: %s", len(jobs), reason)
 
 
-def cancel_waiting_jobs(jobs: JobQuerySet, *, reason: str, actor: "User | None") -> int:
+def cancel_waiting_jobs(jobs: JobQuerySet, *, reason: str, actor: User | None) -> int:
     """Cancel jobs that wait for approval or in the queue, with an event for each. Returns how many were cancelled.
 
     Skips a job that has changed in the meantime.
@@ -141,7 +139,7 @@ def cancel_waiting_jobs(jobs: JobQuerySet, *, reason: str, actor: "User | None")
     return cancelled
 
 
-def _cancel_some(ids: Sequence[str], from_state: State, reason: str, actor: "User | None") -> int:
+def _cancel_some(ids: Sequence[str], from_state: State, reason: str, actor: User | None) -> int:
     # The rows are locked first, so that exactly the rows that change get an event.
     locked = list(
         DuplicationJob.objects.select_for_update().filter(pk__in=ids, state=from_state).values_list("pk", flat=True)
@@ -159,7 +157,7 @@ def _cancel_some(ids: Sequence[str], from_state: State, reason: str, actor: "Use
 
 
 def _update(job: DuplicationJob, state: str, guard: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> None:
-    if not changes.keys().isdisjoint(SOURCES):
+    if not changes.keys().isdisjoint(INPUT_COLUMNS):
         changes = {**changes, **derived_columns(job, changes)}
     # Django skips an UPDATE without columns and reports no match, as if the job had changed.
     columns = dict(changes) or {"state": state}
@@ -175,7 +173,7 @@ def _add_event(
     to_state: str,
     kind: str,
     reason: str,
-    actor: "User | None",
+    actor: User | None,
     via: str,
     data: Mapping[str, Any] | None,
 ) -> None:

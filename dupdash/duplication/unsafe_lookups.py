@@ -18,7 +18,7 @@ MAY_RUN = Q(state__in=UNFINISHED, sent_at__isnull=False, moodle_done_at__isnull=
 
 
 def names_not_to_look_up(job: DuplicationJob, names: Iterable[str]) -> set[str]:
-    """Return those of the names ``names`` that this job or another sent job requested as its short name."""
+    """Return those ``names`` that this job, or another job that was sent, requested as its short name."""
     wanted = {short_name_key(name): name for name in names}
     own = {wanted[job.shortname_key]} if job.shortname_key in wanted else set()
     sent = DuplicationJob.objects.filter(MAY_RUN, shortname_key__in=wanted).values_list("shortname_key", flat=True)

@@ -2,17 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 
 from dupdash.accounts.models import ApiToken
 from dupdash.duplication.models import DuplicationJob
 from dupdash.gateway.parameters import Parameter
 from dupdash.row_reader import Columns
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Call:
     job: DuplicationJob | None = None
 
     @property
-    def owner(self) -> "User":
+    def owner(self) -> User:
         """The owner of the token. The call has the permissions of this person."""
         return self.token.owner
 

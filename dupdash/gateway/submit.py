@@ -29,7 +29,7 @@ logger = logging.getLogger("dupdash.gateway")
 
 KEY_LONGEST = 255
 
-# The Unix timestamps that the Moodle plugin takes.
+# The highest Unix timestamp that the Moodle plugin accepts.
 MOMENT_MOST = 9_999_999_999
 
 
@@ -146,7 +146,7 @@ def moodle_failed(error: MoodleError) -> errors.ServiceError:
     return errors.moodle_unreachable(error.message)
 
 
-def prepared(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> DuplicationRequest:
+def checked_request(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> DuplicationRequest:
     """Return the draft as a checked request. Raises InvalidRequest, NotAllowed and MoodleError.
 
     A course that the caller must not copy and a course that does not exist get the same answer, so that nobody learns
@@ -161,12 +161,12 @@ def prepared(call: Call, draft: Draft, source_id: int, client: MoodleClient) -> 
 
 
 def _create_job(call: Call, draft: Draft, client: MoodleClient) -> DuplicationJob:
-    request = prepared(call, draft, call.parameters["id"], client)
+    request = checked_request(call, draft, call.parameters["id"], client)
     return jobs.submit(request, actor=call.owner, client=client, via=call.token.label)
 
 
 def first_error(problems: Iterable[Problem], call: Call) -> errors.ServiceError:
-    """Return the error for the most important problem.
+    """Return the error for the problem that Moodle would report first.
 
     If the problem is a taken short name, the error names the job or course that has it, unless the caller may not see
     it.

@@ -17,18 +17,20 @@ from dupdash.gateway import errors
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.parameters import Parameter, Tree, branches, short_text, validate
 from dupdash.gateway.records import Call, warning
-from dupdash.gateway.submit import PARAMETERS as OF_ONE
-from dupdash.gateway.submit import checked_callback_url, draft_of, first_error, moodle_failed, prepared
+from dupdash.gateway.submit import PARAMETERS as SINGLE_PARAMETERS
+from dupdash.gateway.submit import checked_callback_url, checked_request, draft_of, first_error, moodle_failed
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent
 
-# The column is longer than this key: the index of each course is appended.
+# Shorter than the column, because "#" and the index of each course are appended.
 KEY_LONGEST = 240
 LABEL_LONGEST = 200
 
-OF_A_COURSE = {name: one for name, one in OF_ONE.items() if name not in ("idempotencykey", "callbackurl")}
+COURSE_PARAMETERS = {
+    name: one for name, one in SINGLE_PARAMETERS.items() if name not in ("idempotencykey", "callbackurl")
+}
 
 
-def courses(name: str, given: Tree) -> list[dict[str, Any]]:
+def parse_courses(name: str, given: Tree) -> list[dict[str, Any]]:
     """Return the typed parameters of each course. An error message names the index of the course."""
     items = branches(name, given)
     if not items:
@@ -38,7 +40,7 @@ def courses(name: str, given: Tree) -> list[dict[str, Any]]:
         try:
             if not isinstance(item, dict):
                 raise errors.invalid_parameter("an object is expected")
-            found.append(validate(OF_A_COURSE, item))
+            found.append(validate(COURSE_PARAMETERS, item))
         except ServiceError as error:
             error.debuginfo = f"{name}[{index}]: {error.debuginfo or error.message}"
             raise
@@ -46,10 +48,10 @@ def courses(name: str, given: Tree) -> list[dict[str, Any]]:
 
 
 PARAMETERS = {
-    "courses": Parameter(courses),
+    "courses": Parameter(parse_courses),
     "label": Parameter(short_text(LABEL_LONGEST), required=False, default=""),
     "idempotencykey": Parameter(short_text(KEY_LONGEST), required=False, default=""),
-    "callbackurl": OF_ONE["callbackurl"],
+    "callbackurl": SINGLE_PARAMETERS["callbackurl"],
 }
 
 
@@ -95,7 +97,7 @@ def _submit(
     faults: dict[int, ServiceError] = {}
     for index, one in enumerate(asked):
         try:
-            requests[index] = prepared(call, one.draft, one.source_id, client)
+            requests[index] = checked_request(call, one.draft, one.source_id, client)
             access.require_submit(call.owner, requests[index], client)
         except InvalidRequest as refused:
             faults[index] = first_error(refused.problems, call)
@@ -108,9 +110,9 @@ def _submit(
     if faults:
         return _refused(faults)
     label = call.parameters["label"].strip() or f"{len(requests)} courses by {call.token.label}"
-    how = BatchSettings(label, mail_results=True)
+    batch_settings = BatchSettings(label, mail_results=True)
     try:
-        batch = submit_batch(requests, how, actor=call.owner, client=client, via=call.token.label)
+        batch = submit_batch(requests, batch_settings, actor=call.owner, client=client, via=call.token.label)
     except InvalidBatch as invalid:
         # Another call with the same key may have created the jobs in the meantime.
         known = _submitted_before(call, asked)

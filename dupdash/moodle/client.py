@@ -195,7 +195,7 @@ class MoodleClient:
         def parse(answer: object, left_out: list[str]) -> tuple[User, ...]:
             users = parsing.users(answer, left_out)
             for user in users:
-                # Moodle may hide the e-mail address from the account; it is then missing in the answer.
+                # Moodle may hide the email address from the account; it is then missing in the answer.
                 shown = getattr(user, field)
                 if shown and not looks_equal(value, shown):
                     raise parsing.UnexpectedAnswer("a person who was not asked for")

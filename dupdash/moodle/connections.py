@@ -4,8 +4,8 @@ They add two things to requests and urllib3:
 
 - A failure before the connection is established (in the proxy's tunnel or the TLS handshake, too) raises
   ``NewConnectionError``: nothing was sent. urllib3 raises the same error for a failed handshake and for a lost answer.
-- The read timeout counts for the whole answer. In requests it counts for each packet, so that a server which sends one
-  byte at a time can block its reader for ever.
+- The read timeout counts for the whole answer. In requests it counts for each packet, so a server that sends one byte
+  at a time can block its reader for ever.
 """
 
 import http.client

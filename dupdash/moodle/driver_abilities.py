@@ -10,7 +10,7 @@ from typing import Literal
 Driver = Literal["synchronous", "asynchronous", "plugin"]
 
 SYNCHRONOUS: Driver = "synchronous"
-# The two services of MDL-64916, as proposed.
+# The two proposed functions (MDL-64916).
 ASYNCHRONOUS: Driver = "asynchronous"
 # The same, with additional functions and parameters: the Moodle plugin of this project, or another dupdash.
 PLUGIN: Driver = "plugin"
@@ -27,6 +27,7 @@ class Abilities:
     ``idempotent_start``: its start call takes an idempotency key, so that repeating it cannot make a second copy. Its
     result names the course, and backups of one source at the same moment do not collide.
     ``reports_overall_progress``: it reports one progress for both phases, and reports many copies in one call.
+    ``stops_copies``: it stops a running copy and deletes the new course.
     """
 
     runs_in_background: bool = False
@@ -34,13 +35,19 @@ class Abilities:
     details: bool = False
     idempotent_start: bool = False
     reports_overall_progress: bool = False
+    stops_copies: bool = False
 
 
 ABILITIES: Mapping[str, Abilities] = {
     SYNCHRONOUS: Abilities(hidden=True),
     ASYNCHRONOUS: Abilities(runs_in_background=True),
     PLUGIN: Abilities(
-        runs_in_background=True, hidden=True, details=True, idempotent_start=True, reports_overall_progress=True
+        runs_in_background=True,
+        hidden=True,
+        details=True,
+        idempotent_start=True,
+        reports_overall_progress=True,
+        stops_copies=True,
     ),
 }
 

@@ -39,7 +39,7 @@ class MoodleError(Exception):
     ``errorcode``: Moodle's error code, or "".
     ``function``: the web service function that was called, or "".
     ``raw_error``: the error as Moodle sent it, or None.
-    ``retry_after``: the seconds that the site asks us to wait, or None.
+    ``retry_after``: the seconds that the site asks clients to wait, or None.
 
     ``str()`` is one sentence or two that may be shown to a person.
     """
@@ -214,7 +214,7 @@ _TABLE = re.compile(r"\btable (\w+)|\b([a-z]+(?:_[a-z0-9]+)+)\b")
 INTERMEDIARY = "A proxy, a firewall or a web server"
 
 
-def refusal(function: str, errorcode: str, message: str, *, duplicating: bool = False) -> MoodleError:
+def error_of_answer(function: str, errorcode: str, message: str, *, duplicating: bool = False) -> MoodleError:
     """Return the error for an answer with this ``errorcode`` and ``message``.
 
     ``duplicating``: whether the request was to copy a course. If so, ``invalidrecord`` proves that nothing started only

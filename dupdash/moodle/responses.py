@@ -21,7 +21,7 @@ from dupdash.moodle.errors import (
     MoodleError,
     NoTrustworthyAnswer,
     RawError,
-    refusal,
+    error_of_answer,
 )
 from dupdash.moodle.storable import storable_text
 
@@ -79,7 +79,7 @@ def decode(
     words = _words(result, hide)
     # Moodle's message may hold names, and those arrive HTML-escaped.
     message = shown(html.unescape(words.message), 500)
-    error = refusal(function, shown(words.errorcode, 100), message, duplicating=duplicating)
+    error = error_of_answer(function, shown(words.errorcode, 100), message, duplicating=duplicating)
     error.raw_error = words
     return error
 

@@ -23,10 +23,10 @@ from dupdash.moodle.wire_format import Parameter, flattened
 
 USER_AGENT = f"dupdash/{VERSION}"
 LARGEST_BODY = 64 * 1024 * 1024
+# Seconds after which a kept-alive connection is not used again: firewalls drop silent connections without notice.
 IDLE_LIMIT = 60.0
-"""Seconds after which a kept-alive connection is not used again: firewalls drop silent connections without notice."""
+# Seconds before each repetition of a read.
 BACKOFF = (0.1, 0.3)
-"""Seconds before each repetition of a read."""
 
 
 class Secret:
@@ -63,7 +63,7 @@ class Transport:
     """Sends requests to one site.
 
     Reads are sent one at a time. A request that may start something gets a connection of its own.
-    ``note``: called with a sentence about text in front of an answer's JSON that was ignored. ``on_call``: called after
+    ``note``: called with a sentence if text in front of the JSON of an answer was ignored. ``on_call``: called after
     each request with the function, "ok" or the kind of error, and the seconds that it took. ``request_id``: sent along
     if it is not "".
     """
@@ -115,7 +115,7 @@ class Transport:
     ) -> object:
         """Call a function that changes something: once, on a new connection.
 
-        If the other side has just closed a kept-alive connection, nobody can tell whether the request arrived.
+        On a kept-alive connection that the site has just closed, nobody could tell whether the request arrived.
         """
         with new_session() as session:
             session.headers["Connection"] = "close"

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -25,9 +25,6 @@ from dupdash.notifications.preferences import wants_figures, zone_of
 from dupdash.notifications.recipients import reachable
 from dupdash.notifications.safe_text import absolute, one_line
 from dupdash.notifications.topics import Topic
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # Each list names at most this many jobs, and counts the rest.
 LISTED = 30
@@ -136,7 +133,7 @@ def summary_of(digest: Digest) -> Summary:
     )
 
 
-def _subscribers() -> "QuerySet[User]":
+def _subscribers() -> QuerySet[User]:
     """Return the people who get the daily figures, and those with notifications for a digest."""
     people = get_user_model().objects
     has_items = Notification.objects.filter(WITHOUT_DIGEST, recipient=OuterRef("pk"))
@@ -145,7 +142,7 @@ def _subscribers() -> "QuerySet[User]":
     return people.filter(chosen | by_default)
 
 
-def _create(person: "User", until: datetime) -> None:
+def _create(person: User, until: datetime) -> None:
     """Create a digest row, which is unique for each day, and attach its notifications in the same transaction.
 
     Events after the digest hour belong to the next digest, even if this one is sent late.
@@ -185,7 +182,7 @@ def _why(job: DuplicationJob) -> str:
     return explain(job.failure_code).happened if job.state == State.FAILED else ""
 
 
-def _items(notifications: "QuerySet[Notification]") -> Listing:
+def _items(notifications: QuerySet[Notification]) -> Listing:
     rows = notifications.select_related("event__job__requester").order_by("event_id")
     lines = tuple(Line(MailedJob.of(row.event.job), HEADINGS[Topic(row.topic)]) for row in rows[:LISTED])
     return Listing(lines, max(0, rows.count() - LISTED) if len(lines) == LISTED else 0)

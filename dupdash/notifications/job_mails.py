@@ -1,10 +1,10 @@
 """Writes the mail that notifies one person of one event."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -24,9 +24,6 @@ from dupdash.notifications.preferences import zone_of
 from dupdash.notifications.recipients import has_address
 from dupdash.notifications.safe_text import absolute, job_url, name_of, one_line, quoted
 from dupdash.notifications.topics import Topic
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 SUBJECT_LONGEST = 150
 
@@ -105,7 +102,7 @@ def compose(notification: Notification) -> EmailMessage | None:
     )
 
 
-def mail(person: "User", subject: str, body: str, *, identity: str, thread: str = "") -> EmailMessage:
+def mail(person: User, subject: str, body: str, *, identity: str, thread: str = "") -> EmailMessage:
     """Return a mail that is marked as automatic, so that no program replies to it (RFC 3834)."""
     host = urlsplit(settings.SITE_URL).hostname or "localhost"
     headers = {"Message-ID": f"<{identity}@{host}>", "Auto-Submitted": "auto-generated"}
@@ -120,7 +117,7 @@ def mail(person: "User", subject: str, body: str, *, identity: str, thread: str 
     )
 
 
-def can_get_mail(person: "User") -> bool:
+def can_get_mail(person: User) -> bool:
     return person.is_active and has_address(person)
 
 

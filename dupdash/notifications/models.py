@@ -17,7 +17,7 @@ NEVER_TRIED = "Never tried: the mail server was out of reach for days, or no wor
 
 
 class Channel(models.TextChoices):
-    MAIL = "mail", "by e-mail"
+    MAIL = "mail", "by email"
     DAILY = "daily", "in the daily summary"
     PAGE = "page", "as a message on the page"
 

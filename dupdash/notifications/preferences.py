@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import tzinfo
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.notifications.models import Preferences
 from dupdash.notifications.topics import OTHERS, OWN, Topic, When
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # A requester waits for their copy. A receipt repeats what the page has just shown, so it is off by default.
 _OWN: dict[Topic, When] = {**dict.fromkeys(OWN, When.NOW), Topic.REQUESTED: When.NEVER}
@@ -23,7 +20,7 @@ _OTHERS: dict[Topic, When] = {topic: When.NEVER for topic in OTHERS if topic != 
 _OTHERS_ADMINISTRATOR: dict[Topic, When] = {**_OTHERS, **_PROBLEMS, Topic.APPROVAL: When.NOW}
 
 
-def preferences_of(user: "User") -> Preferences:
+def preferences_of(user: User) -> Preferences:
     """Return the saved preferences of a person, or an unsaved row with the defaults."""
     try:
         return user.preferences
@@ -31,13 +28,13 @@ def preferences_of(user: "User") -> Preferences:
         return Preferences(user=user)
 
 
-def own_topics(user: "User") -> dict[Topic, When]:
+def own_topics(user: User) -> dict[Topic, When]:
     """Return when this person is notified about their own copies, for each topic."""
     administrator = access.is_administrator(user)
     return _with_choices(_OWN_ADMINISTRATOR if administrator else _OWN, preferences_of(user).own)
 
 
-def others_topics(user: "User") -> dict[Topic, When]:
+def others_topics(user: User) -> dict[Topic, When]:
     """Return when this person is notified about copies of others, for each topic.
 
     The result is empty if they may not see those copies.
@@ -48,7 +45,7 @@ def others_topics(user: "User") -> dict[Topic, When]:
     return _with_choices(_OTHERS_ADMINISTRATOR if administrator else _OTHERS, preferences_of(user).others)
 
 
-def wants_figures(user: "User") -> bool:
+def wants_figures(user: User) -> bool:
     """Return whether this person gets the daily figures."""
     if not access.sees_all_jobs(user):
         return False
@@ -56,7 +53,7 @@ def wants_figures(user: "User") -> bool:
     return access.is_administrator(user) if chosen is None else chosen
 
 
-def chosen_zone(user: "User") -> ZoneInfo | None:
+def chosen_zone(user: User) -> ZoneInfo | None:
     """Return the time zone that a person has chosen; None if they use their browser's."""
     name = preferences_of(user).time_zone
     try:
@@ -66,7 +63,7 @@ def chosen_zone(user: "User") -> ZoneInfo | None:
         return None
 
 
-def zone_of(user: "User") -> tzinfo:
+def zone_of(user: User) -> tzinfo:
     """Return the time zone for mails to a person: the one that they chose, or the site's."""
     return chosen_zone(user) or timezone.get_default_timezone()
 

@@ -1,16 +1,13 @@
 """Makes untrusted text safe for mails: names of courses and people, and typed reasons."""
 
 import unicodedata
-from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.template.defaultfilters import truncatechars
 from django.urls import reverse
 
 from dupdash.duplication.models import DuplicationJob
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # These characters change the direction of the text behind them, and can make a line read differently.
 _BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
@@ -29,7 +26,7 @@ def quoted(text: str) -> str:
     return "\n".join(f"> {one_line(line)}".rstrip() for line in lines)
 
 
-def name_of(person: "User | None", nobody: str) -> str:
+def name_of(person: User | None, nobody: str) -> str:
     return one_line(person.get_full_name() or person.get_username()) if person else nobody
 
 

@@ -62,7 +62,10 @@ def deliver() -> None:
 
 
 def give_up_old() -> None:
-    """Give up messages older than MAX_AGE. Administrators see how many mails were given up."""
+    """Give up unsent mails and digests that are older than MAX_AGE. Administrators see how many were given up.
+
+    Messages of this age for pages are skipped.
+    """
     limit = timezone.now() - MAX_AGE
     old = Notification.objects.filter(delivery=Delivery.WAITING, created_at__lt=limit)
     old.filter(channel=Channel.PAGE).update(delivery=Delivery.SKIPPED)
@@ -98,7 +101,7 @@ def _deliver(item: Item, connection: BaseEmailBackend) -> None:
         with time_limit(SERVER_TIMEOUT):
             taken = mail.send()
         if taken == 0:
-            raise smtplib.SMTPException("The mail server did not accept the mail.")
+            raise smtplib.SMTPException("The mail server did not accept the email.")
     except Exception as error:
         # A mail backend may raise anything, and a template may fail: one broken mail must not block the others.
         _retry_later(item, error)

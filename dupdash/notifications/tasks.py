@@ -27,7 +27,10 @@ def send_due() -> None:
 
 
 def _delete_old() -> None:
-    """Delete notifications that are older than KEPT_FOR, once a day."""
+    """Delete notifications and digests that are older than KEPT_FOR, except those that still wait to be sent.
+
+    Does this once a day, however often it is called.
+    """
     today = timezone.now().date()
     if not OutboxPosition.objects.filter(Q(cleaned_on__isnull=True) | Q(cleaned_on__lt=today)).update(cleaned_on=today):
         return

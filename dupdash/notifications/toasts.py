@@ -2,8 +2,8 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,9 +14,6 @@ from dupdash.duplication.states import State
 from dupdash.notifications.models import Channel, Delivery, Notification
 from dupdash.notifications.safe_text import one_line
 from dupdash.notifications.topics import Topic
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # The maximum number of notifications in one message. The next poll shows the rest.
 BATCH_SIZE = 200
@@ -46,7 +43,7 @@ class Toast:
     url: str
 
 
-def toast_for(user: "User") -> Toast | None:
+def toast_for(user: User) -> Toast | None:
     """Return one message for all unread notifications of a person; None if there are none.
 
     The notifications then count as read. If there are none, this takes one query, otherwise two. If two pages poll at

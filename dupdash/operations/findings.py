@@ -62,7 +62,7 @@ def examine_settings() -> Iterator[Finding]:
         yield Finding(
             Level.PROBLEM,
             subject,
-            f"Mails link to {settings.SITE_URL}, and ALLOWED_HOSTS does not name {host}.",
+            f"Emails link to {settings.SITE_URL}, and ALLOWED_HOSTS does not name {host}.",
             "Set SITE_URL to the address that people use, and name its host in ALLOWED_HOSTS.",
         )
     elif settings.SITE_URL.startswith("http://") and not settings.DEBUG:
@@ -73,7 +73,7 @@ def examine_settings() -> Iterator[Finding]:
             "Serve dupdash by HTTPS, set BEHIND_HTTPS=true, and SITE_URL to the https address.",
         )
     else:
-        yield Finding(Level.OK, subject, f"Links in mails begin with {settings.SITE_URL}.")
+        yield Finding(Level.OK, subject, f"Links in emails begin with {settings.SITE_URL}.")
 
 
 def examine_database() -> Iterator[Finding]:
@@ -117,7 +117,7 @@ def examine_mail() -> Iterator[Finding]:
         yield Finding(
             Level.WARNING,
             "Mail",
-            f"No mail is sent: EMAIL_BACKEND is {settings.EMAIL_BACKEND}.",
+            f"No email is sent: EMAIL_BACKEND is {settings.EMAIL_BACKEND}.",
             "Set EMAIL_BACKEND=django.core.mail.backends.smtp.EmailBackend and EMAIL_HOST.",
         )
         return

@@ -42,7 +42,7 @@ def _examine(client: MoodleClient) -> Iterator[Finding]:
     categories = client.categories()
     if not categories:
         raise moodle_health.no_category()
-    yield Finding(Level.OK, "Categories the account may see", str(len(categories)))
+    yield Finding(Level.OK, "Categories that the service account sees", str(len(categories)))
     yield from _capabilities(client, plugin=driver_choice.choose_driver(site) == PLUGIN)
     for left_out in client.left_out:
         yield Finding(Level.WARNING, "Answers", f"Left out of an answer, because it could not be read: {left_out}")

@@ -20,19 +20,19 @@ class CannotList(Exception):
 
 
 def courses_of_category(
-    category_id: int, known: Sequence[Category], open_reader: Callable[[], MoodleClient]
+    category_id: int, all_categories: Sequence[Category], open_reader: Callable[[], MoodleClient]
 ) -> list[Course]:
     """Return the courses of a category and all its subcategories. Raises CannotList and MoodleError."""
-    ids = [one.id for one in known if str(category_id) in one.path.strip("/").split("/")]
+    ids = [one.id for one in all_categories if str(category_id) in one.path.strip("/").split("/")]
     if job_endangered_by_listing(ids) is not None:
         # Listing a course breaks its restore if the course is only a few milliseconds old (rule 7).
         raise CannotList("A copy into this category is being made right now. Try again in a moment.")
-    expected = sum(one.coursecount for one in known if one.id in ids)
+    expected = sum(one.coursecount for one in all_categories if one.id in ids)
     if expected > LISTED_MOST:
         message = f"There are {expected:,} courses. Choose a category with at most {LISTED_MOST:,}."
         raise CannotList(message)
 
-    with_courses = [one.id for one in known if one.id in ids and one.coursecount]
+    with_courses = [one.id for one in all_categories if one.id in ids and one.coursecount]
     with ClientPool(open_reader) as clients, ThreadPoolExecutor(READERS) as threads:
 
         def read(one: int) -> tuple[Course, ...]:

@@ -1,8 +1,8 @@
 """Creates a plan from the rows of a file, or from courses that a person chose in Moodle."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from dupdash.moodle.records import Category, Course
@@ -13,13 +13,10 @@ from dupdash.rollover.renaming import Renaming
 from dupdash.rollover.start_dates import DateRule, Dates
 from dupdash.rollover.target_categories import TargetRule
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 ROWS_AT_ONCE = 400
 
 
-def plan_from_table(table: Table, *, name: str, owner: "User | None", options: Mapping[str, int]) -> Plan:
+def plan_from_table(table: Table, *, name: str, owner: User | None, options: Mapping[str, int]) -> Plan:
     """Create a plan with the rows of a file. A worker checks the rows later (``tasks.continue_work``)."""
     rows = (
         PlanRow(
@@ -46,19 +43,19 @@ def plan_from_courses(
     renaming: Renaming,
     target: TargetRule,
     dates: Dates,
-    known: Sequence[Category],
+    all_categories: Sequence[Category],
     *,
     name: str,
-    owner: "User | None",
+    owner: User | None,
     options: Mapping[str, int],
 ) -> Plan:
     """Create a plan with a row for each course. The rules give names, category and dates. Raises InvalidRule."""
     renaming.check()
-    categories = Categories(known)
+    categories = Categories(all_categories)
     rows = []
     for number, course in enumerate(courses, start=1):
         fullname, shortname = renaming.names(course.fullname, course.shortname)
-        category = target.category_of(course, known, categories)
+        category = target.category_of(course, all_categories, categories)
         values = {"source": str(course.id), "fullname": fullname, "shortname": shortname, "category": category}
         if dates.rule != DateRule.KEEP:
             start = dates.start_of(course)

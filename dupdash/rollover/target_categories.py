@@ -30,7 +30,7 @@ class TargetRule:
     find: str = ""
     replace: str = ""
 
-    def category_of(self, course: Course, known: Sequence[Category], categories: Categories) -> str:
+    def category_of(self, course: Course, all_categories: Sequence[Category], categories: Categories) -> str:
         """Return the value for the category cell of a row: the id of the category, or its path if it does not exist."""
         match self.target:
             case Target.ONE:
@@ -40,7 +40,7 @@ class TargetRule:
             case Target.BY_NAME:
                 return self._renamed(course, categories)
             case Target.NEXT:
-                return _next(course, known)
+                return _next(course, all_categories)
 
     def _renamed(self, course: Course, categories: Categories) -> str:
         try:
@@ -53,10 +53,12 @@ class TargetRule:
             return path
 
 
-def _next(course: Course, known: Sequence[Category]) -> str:
-    own = next((category for category in known if category.id == course.category_id), None)
+def _next(course: Course, all_categories: Sequence[Category]) -> str:
+    own = next((category for category in all_categories if category.id == course.category_id), None)
     if own is None:
         return ""
-    siblings = sorted((one for one in known if one.parent == own.parent), key=lambda one: (one.sortorder, one.id))
+    siblings = sorted(
+        (one for one in all_categories if one.parent == own.parent), key=lambda one: (one.sortorder, one.id)
+    )
     place = siblings.index(own) + 1
     return str(siblings[place].id) if place < len(siblings) else ""

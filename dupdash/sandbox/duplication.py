@@ -132,7 +132,7 @@ class Copy(threading.Thread):
         self._create_row()
         self._make_context()
         self._go_through(HIDDEN)
-        self._rename_after_source()
+        self._take_over_source()
         self._go_through(RENAMED)
         self._change(sections=self._content())
         self._go_through(CONTENT)
@@ -181,7 +181,8 @@ class Copy(threading.Thread):
         if self._state.end_newborn(self.courseid) or self._mishaps.disturbed:
             raise self._copies.disturbance()
 
-    def _rename_after_source(self) -> None:
+    def _take_over_source(self) -> None:
+        """Take over the settings of the source, and give the copy temporary names."""
         with self._state.lock:
             fullname, shortname = temporary_names(self._state, self.source, self.courseid)
             self._change(fullname=fullname, shortname=shortname, visible=1, **self._columns_of_source())

@@ -1,8 +1,10 @@
 """Defines the faults of the sandbox. ``--fault``, the control endpoint and Python code can set them.
 
 Every fault takes ``probability`` (default 1), ``count`` (how often it strikes; by default without limit) and
-``function``: a web service function, ``*`` for all of them, or by default the two that copy a course. A function that
-the fault cannot affect is refused, and ``*`` leaves it out. Further parameters, with their defaults:
+``function``: a web service function, or ``*`` for all of them. A function that the fault cannot affect is refused, and
+``*`` leaves it out. Without ``function`` a fault strikes the two functions that copy a course; but ``invalid_response``
+strikes all functions that read, ``odd_record`` all lists, and ``site_down`` every function. Further parameters, with
+their defaults:
 
 ==================== ======================= ============================================================
 name                 parameters              what happens
@@ -11,7 +13,7 @@ refuse               seconds=2               connections are refused for that lo
                                              and function have no effect
 reset_before                                 RST before Moodle saw anything of the request
 forbidden                                    403 with an empty body; Moodle saw nothing
-site_down            answer=unavailable      a proxy answers every function (unless one is named); Moodle saw nothing
+site_down            answer=unavailable      a proxy answers; Moodle saw nothing
 reset_during         at=0.3                  RST after this share of the copy; Moodle goes on
 gateway_timeout      at=0.5                  504 after this share of the copy; Moodle goes on
 bad_gateway          at=0.5                  502 after this share of the copy; Moodle goes on
@@ -20,16 +22,17 @@ empty                                        the work is done, then 200 without 
 html                                         the work is done, then 200 with an HTML page
 truncated                                    the work is done, then 200 with half of the JSON
 notice                                       the work is done, then HTML stands in front of the JSON
-invalid_response                             ``invalidresponse``, as one odd field causes it; only for functions that
-                                             read
+invalid_response                             ``invalidresponse``, which Moodle answers if a field has an invalid
+                                             value; only for functions that read
 odd_record                                   the first course or category of a list lacks its name; only for lists
 wrong_course                                 the answer is about another course, or another duplication; only
                                              for functions that ask about one course, and those that copy one
 storedfilenotcreated                         the backup's file collides; nothing is created
-slow                 factor=10               the copy takes that much longer; a read 0.02 s times it
+slow                 factor=10               the copy takes ``factor`` times as long; a read takes 0.02 s times
+                                             ``factor``
 killed_in_backup     answer=bad_gateway      PHP dies, nothing is left
-killed_in_restore    step=renamed,           PHP dies, a partial course is left: under the requested names
-                     answer=bad_gateway      with step=hidden, else under its source's and a counter
+killed_in_restore    step=renamed,           PHP dies, a partial course is left: with the requested names if
+                     answer=bad_gateway      step=hidden, otherwise with a temporary name
 exception_in_restore step=renamed,           the restore throws in that step and leaves a partial course;
                      errorcode=cannotrestore with errorcode=none it is a PHP Error without a code
 disturbed                                    another program looks the new course up in its first

@@ -44,8 +44,8 @@ class PluginCopy(Copy):
     def _make_context(self) -> None:
         """Do nothing, because the plugin creates the context in the same transaction as the course."""
 
-    def _rename_after_source(self) -> None:
-        """Take over the settings of the source, but not its names: the copy already has its final names."""
+    def _take_over_source(self) -> None:
+        """Take over the settings of the source. Unlike in Moodle's own copy, the names are final already."""
         self._change(**self._columns_of_source())
 
     def _leave(self, step: str) -> None:

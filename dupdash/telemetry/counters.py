@@ -49,7 +49,10 @@ class Counters:
             self._add({event: (1, seconds)})
 
     def write_if_due(self) -> None:
-        """Write what was counted if the last write is long enough ago. Call it where no transaction is open."""
+        """Write the counts to the database if the last write is at least WRITE_INTERVAL seconds ago.
+
+        Must not be called in a transaction.
+        """
         with self._lock:
             due = bool(self._unwritten) and time.monotonic() - self._written_at >= WRITE_INTERVAL
         if due:

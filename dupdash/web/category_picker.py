@@ -3,8 +3,8 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from msgspec.structs import asdict
 
 from dupdash.accounts import access
@@ -16,9 +16,6 @@ from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.records import Category
 from dupdash.web.name_suggestions import raised
 from dupdash.web.safe_cache import cache_get, cache_set
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # Categories change rarely, and the chosen one is checked in Moodle when the form is sent.
 FRESH_FOR = 300
@@ -39,7 +36,7 @@ class Node:
     id: int
     name: str
     disabled: bool
-    # This category or one above it is hidden, so that students see no course in it.
+    # This category or one above it is hidden, so students see no course in it.
     hidden: bool = False
     children: list["Node"] = field(default_factory=list)
     open: bool = False
@@ -97,7 +94,7 @@ def categories(client: MoodleClient) -> tuple[Category, ...]:
 
 
 def category_choices(
-    all_of_them: Sequence[Category], user: "User", *, query: str = "", selected: int | None = None
+    all_of_them: Sequence[Category], user: User, *, query: str = "", selected: int | None = None
 ) -> CategoryChoices:
     """Return the categories that match the filter.
 
@@ -117,7 +114,7 @@ def category_choices(
     return CategoryChoices(shown, more, selected=selected)
 
 
-def children_of(category_id: int, all_of_them: Sequence[Category], user: "User") -> tuple[Sequence[Node], int]:
+def children_of(category_id: int, all_of_them: Sequence[Category], user: User) -> tuple[Sequence[Node], int]:
     """Return the direct subcategories of a category, and the number of those that are left out."""
     node = _find(tree(all_of_them, user), category_id)
     if node is None:
@@ -126,7 +123,7 @@ def children_of(category_id: int, all_of_them: Sequence[Category], user: "User")
     return _first(node.children, None)
 
 
-def tree(all_of_them: Iterable[Category], user: "User") -> list[Node]:
+def tree(all_of_them: Iterable[Category], user: User) -> list[Node]:
     """Return the tree of the categories that this person may copy into.
 
     The categories above one of them are shown but cannot be chosen, so that everybody knows which "Semester 1" is
@@ -159,7 +156,7 @@ def path_of(category_id: int | None, all_of_them: Iterable[Category]) -> str:
     return " / ".join(isolate(step.name) for step in _steps(category_id, known))
 
 
-def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Category], user: "User") -> int | None:
+def category_for_copy(source_category: int, years: int, all_of_them: Sequence[Category], user: User) -> int | None:
     """Return the most likely category of a copy whose term is ``years`` after that of its source.
 
     For one year, "Science / 2026 Semester 1" becomes "Science / 2027 Semester 1" if that exists; otherwise the source's
@@ -193,7 +190,7 @@ def _steps(category_id: int | None, known: dict[int, Category]) -> list[Category
 
 
 def _filtered(
-    all_of_them: Sequence[Category], user: "User", query: str, words: list[str], selected: int | None
+    all_of_them: Sequence[Category], user: User, query: str, words: list[str], selected: int | None
 ) -> CategoryChoices:
     """Return the categories whose path contains every word. Names that begin with the first word come first."""
     known = {category.id: category for category in all_of_them}

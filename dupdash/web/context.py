@@ -121,5 +121,5 @@ def banner(request: HttpRequest) -> Banner | None:
     return Banner(
         "info",
         "Copying is paused",
-        "The connection to Moodle does not work. The administrators know. No request is lost.",
+        "The connection to Moodle does not work. The course administrators know. No request is lost.",
     )

@@ -5,8 +5,8 @@ import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.db.models import Q
 
 from dupdash.accounts import access
@@ -22,12 +22,9 @@ from dupdash.moodle.records import Course
 from dupdash.web.category_picker import categories, path_of
 from dupdash.web.safe_cache import cache_get, cache_set
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 FRESH_FOR = 300
 FOUND_AT_ONCE = 20
-# Moodle sorts its results by category, so that the best ones need not come first. This many are ranked.
+# Moodle sorts its results by category, so the best ones may come last. This many are ranked.
 RANKED = 60
 
 PARTIAL = "Partial course: left by a failed copy"
@@ -63,20 +60,20 @@ class Found:
     incomplete: bool = False
 
 
-def find_source(query: str, source: str, user: "User", client: MoodleClient) -> Found:
-    """Return the result of a search, and the chosen course (``source`` is its id); raises MoodleError.
+def search_sources(query: str, chosen_id: str, user: User, client: MoodleClient) -> Found:
+    """Search for courses to copy, and keep the chosen course in the result. Raises MoodleError.
 
-    Faculty see only the courses that they teach, even before they search. Raises NotAllowed if it is unknown who they
-    are in Moodle.
+    ``chosen_id``: the id of the chosen course, as the form has it. Faculty see only the courses that they teach, even
+    before they search. Raises NotAllowed if it is unknown who they are in Moodle.
     """
     # No name contains NUL, and Moodle refuses to search for it.
     query = query.replace("\0", "")
     # None for an administrator, who sees every course.
-    person = None if access.is_administrator(user) else access.moodle_user_id(user, client)
-    found = find_courses(query, client) if person is None else _own_courses(query, person, client)
-    if any(str(choice.id) == source for choice in found.choices):
+    moodle_user_id = None if access.is_administrator(user) else access.moodle_user_id(user, client)
+    found = find_courses(query, client) if moodle_user_id is None else _own_courses(query, moodle_user_id, client)
+    if any(str(choice.id) == chosen_id for choice in found.choices):
         return found
-    return replace(found, chosen=_chosen_course(source, person, client))
+    return replace(found, chosen=_chosen_course(chosen_id, moodle_user_id, client))
 
 
 def find_courses(text: str, client: MoodleClient) -> Found:
@@ -103,13 +100,13 @@ def find_courses(text: str, client: MoodleClient) -> Found:
     return Found(_choices(ranked[:FOUND_AT_ONCE], client), more, incomplete=incomplete)
 
 
-def remember_choice(choice: Choice, user: "User", client: MoodleClient) -> None:
+def remember_choice(choice: Choice, user: User, client: MoodleClient) -> None:
     """Store the names of a chosen course, so that the form can show them if Moodle does not answer."""
     cache_set(_choice_key(choice.id, user, client.site_url), vars(choice), FRESH_FOR * 12)
 
 
-def remembered_choice(source: str, user: "User", site_url: str) -> Choice | None:
-    """Return the chosen course as far as it is known without Moodle: its names, or only its id.
+def remembered_choice(source: str, user: User, site_url: str) -> Choice | None:
+    """Return the chosen course as far as it is all_categories without Moodle: its names, or only its id.
 
     Returns None if no course is chosen.
     """
@@ -123,7 +120,7 @@ def remembered_choice(source: str, user: "User", site_url: str) -> Choice | None
         return Choice(number, f"Course {number}", "", "name unknown while Moodle does not answer")
 
 
-def _choice_key(course_id: int, user: "User", site_url: str) -> str:
+def _choice_key(course_id: int, user: User, site_url: str) -> str:
     # For each person: not everybody may see a course.
     return f"choice:{site_url}:{user.pk}:{course_id}"
 
@@ -187,15 +184,15 @@ def _choices(courses: Iterable[Course], client: MoodleClient) -> tuple[Choice, .
         return ()
     incomplete = _incomplete(course.id for course in courses)
     try:
-        known = categories(client)
+        all_categories = categories(client)
     except MoodleError:
-        known = ()
+        all_categories = ()
     return tuple(
         Choice(
             course.id,
             course.fullname,
             course.shortname,
-            _where(path_of(course.category_id, known) or isolate(course.category_name), course),
+            _where(path_of(course.category_id, all_categories) or isolate(course.category_name), course),
             course.visible,
             incomplete.get(course.id, ""),
         )
@@ -211,14 +208,14 @@ def _where(category: str, course: Course) -> str:
     return f"{category} · id {course.id}" if category else f"id {course.id}"
 
 
-def _own_courses(query: str, person: int, client: MoodleClient) -> Found:
-    """Return the courses that a person teaches: all of them, or those that match the search."""
+def _own_courses(query: str, moodle_user_id: int, client: MoodleClient) -> Found:
+    """Return the courses that a Moodle user teaches: all of them, or those that match the search."""
     text = fold_text(query.strip())
-    own = {course.id: course for course in _taught(person, client) if _fits(course, text)}
+    own = {course.id: course for course in _taught(moodle_user_id, client) if _fits(course, text)}
     if text:
-        # A teacher need not be enrolled, so that the list of their courses may lack some.
+        # A teacher need not be enrolled, so the list of their courses may lack some.
         similar = _search(query.strip(), client)
-        own |= {course.id: course for course in similar or () if _teaches(person, course)}
+        own |= {course.id: course for course in similar or () if _teaches(moodle_user_id, course)}
         return Found(_choices(_ranked(own.values(), query.strip()), client), own=True, incomplete=similar is None)
     return Found(_choices(own.values(), client), own=True)
 
@@ -230,24 +227,24 @@ def _search(text: str, client: MoodleClient) -> tuple[Course, ...] | None:
     return client.search_courses(text, perpage=RANKED)
 
 
-def _taught(person: int, client: MoodleClient) -> tuple[Course, ...]:
-    key = f"taught:{client.site_url}:{person}"
+def _taught(moodle_user_id: int, client: MoodleClient) -> tuple[Course, ...]:
+    key = f"taught:{client.site_url}:{moodle_user_id}"
     try:
         ids = cache_get(key)
         if not isinstance(ids, list):
-            ids = [course.id for course in client.users_courses(person)]
-            found = [course for course in client.courses_by_ids(ids) if _teaches(person, course)]
+            ids = [course.id for course in client.users_courses(moodle_user_id)]
+            found = [course for course in client.courses_by_ids(ids) if _teaches(moodle_user_id, course)]
             cache_set(key, [course.id for course in found], FRESH_FOR)
             return tuple(found)
-        return tuple(course for course in client.courses_by_ids(ids) if _teaches(person, course))
+        return tuple(course for course in client.courses_by_ids(ids) if _teaches(moodle_user_id, course))
     except (ConfigurationFault, Refused) as error:
         # The token lacks this function. The search works without it.
         logger.warning("the courses of a person cannot be listed: %s", error)
         return ()
 
 
-def _teaches(person: int, course: Course) -> bool:
-    return course.id != FRONT_PAGE and any(contact.id == person for contact in course.contacts)
+def _teaches(moodle_user_id: int, course: Course) -> bool:
+    return course.id != FRONT_PAGE and any(contact.id == moodle_user_id for contact in course.contacts)
 
 
 def _fits(course: Course, text: str) -> bool:
@@ -257,10 +254,10 @@ def _fits(course: Course, text: str) -> bool:
     return bool(squeezed) and squeezed in _squeezed(course.shortname)
 
 
-def _chosen_course(source: str, person: int | None, client: MoodleClient) -> Choice | None:
+def _chosen_course(chosen_id: str, moodle_user_id: int | None, client: MoodleClient) -> Choice | None:
     """Return the course that is chosen in the form, if this person may choose it."""
-    number = as_id(source)
+    number = as_id(chosen_id)
     course = client.course_by_id(number) if number is not None else None
-    if course is None or (person is not None and not _teaches(person, course)):
+    if course is None or (moodle_user_id is not None and not _teaches(moodle_user_id, course)):
         return None
     return choice_of(course, client)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dupdash.accounts import access
@@ -13,9 +13,6 @@ from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.states import UNFINISHED, State
 from dupdash.web.terms import same_term
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # How many copies of a source are compared, the newest first, and how many of those found are listed.
 COMPARED = 200
@@ -54,7 +51,7 @@ class EarlierCopies:
     more: int = 0
 
 
-def earlier_copies(source_id: int, target: Target, user: "User") -> EarlierCopies:
+def earlier_copies(source_id: int, target: Target, user: User) -> EarlierCopies:
     """Return earlier copies of this source to the same term."""
     jobs = existing_copies([source_id]).select_related("requester")[:COMPARED]
     found = [job for job in jobs if is_to_same_term(job, target)]
@@ -77,7 +74,7 @@ def is_to_same_term(job: DuplicationJob, wanted: Target | DuplicationRequest) ->
     )
 
 
-def _earlier_copy(job: DuplicationJob, user: "User") -> EarlierCopy:
+def _earlier_copy(job: DuplicationJob, user: User) -> EarlierCopy:
     if not access.may_see(user, job):
         return EarlierCopy(job.created_at, job.state)
     return EarlierCopy(

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import User
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
@@ -18,9 +19,6 @@ from dupdash.web.course_picker import Choice, Found
 from dupdash.web.forms.request import RequestForm
 from dupdash.web.presentation.outcome import Callout
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 
 @dataclass
 class FormChoices:
@@ -30,25 +28,25 @@ class FormChoices:
     problem: Callout | None = None
 
 
-def form_choices(form: RequestForm, before: DuplicationJob | None, user: "User") -> FormChoices:
+def form_choices(form: RequestForm, before: DuplicationJob | None, user: User) -> FormChoices:
     """Return the choices of the whole form. A chosen course is shown even if Moodle does not answer."""
     choices = FormChoices()
     source = form.value("source")
     with problems_shown(choices, user), open_client() as client:
         choices.found = Found(chosen=_known_without_moodle(source, before, user, client.site_url))
         choices.categories = categories_of(form, user, client)
-        choices.found = course_picker.find_source(form.value("source_query"), source, user, client)
+        choices.found = course_picker.search_sources(form.value("source_query"), source, user, client)
     return choices
 
 
-def categories_of(form: RequestForm, user: "User", client: MoodleClient) -> CategoryChoices:
+def categories_of(form: RequestForm, user: User, client: MoodleClient) -> CategoryChoices:
     """Return the categories that match the filter of the form. Raises MoodleError."""
     known = category_picker.categories(client)
     query, selected = form.value("category_query"), as_id(form.value("category"))
     return category_picker.category_choices(known, user, query=query, selected=selected)
 
 
-def _known_without_moodle(source: str, before: DuplicationJob | None, user: "User", site_url: str) -> Choice | None:
+def _known_without_moodle(source: str, before: DuplicationJob | None, user: User, site_url: str) -> Choice | None:
     if before is not None and source == str(before.source_id):
         id_line = f"id {before.source_id}"
         return Choice(before.source_id, before.source_fullname, before.source_shortname, id_line)
@@ -56,7 +54,7 @@ def _known_without_moodle(source: str, before: DuplicationJob | None, user: "Use
 
 
 @contextmanager
-def problems_shown(choices: FormChoices, user: "User") -> Iterator[None]:
+def problems_shown(choices: FormChoices, user: User) -> Iterator[None]:
     """Turn errors of Moodle in the ``with`` block into a message, so that the page is shown without these choices."""
     try:
         yield

@@ -13,7 +13,7 @@ LONGEST = 20_000
 NOT_KEPT = frozenset({"csrfmiddlewaretoken", "owner"})
 
 
-def owner_mark(user: "User") -> str:
+def owner_mark(user: User) -> str:
     """Return a signed mark that names the person who fills in a form, so that nobody else gets the input."""
     return signing.dumps(user.pk, salt=SALT)
 
@@ -34,7 +34,7 @@ def is_kept(request: HttpRequest, path: str) -> bool:
     return isinstance(kept, dict) and kept.get("path") == path
 
 
-def take(request: HttpRequest, user: "User | AnonymousUser") -> QueryDict | None:
+def take(request: HttpRequest, user: User | AnonymousUser) -> QueryDict | None:
     """Return the form that is kept for this page and person. It can be taken only once.
 
     If somebody else signed in, the form is dropped.

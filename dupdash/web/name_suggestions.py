@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 
+from dupdash.duplication.drivers.temporary_names import SHORT_NAME_LONGEST
 from dupdash.duplication.name_display import in_one_language
-from dupdash.duplication.request import FULL_NAME_LONGEST, SHORT_NAME_LONGEST
+from dupdash.duplication.request import FULL_NAME_LONGEST
 
 # A number outside of this range of years is not taken for a year.
 PAST, COMING = 10, 5

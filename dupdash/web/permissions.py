@@ -6,18 +6,14 @@ the sign-in and of the password reset are not private.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, User
 
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
-
-def signed_in(user: "User | AnonymousUser") -> bool:
+def signed_in(user: User | AnonymousUser) -> bool:
     return user.is_authenticated
 
 
@@ -33,7 +29,7 @@ class Permission:
     get a 404, as if there were no such page.
     """
 
-    may: Callable[["User | AnonymousUser"], bool]
+    may: Callable[[User | AnonymousUser], bool]
     verb: Action | None = None
     background: bool = False
     within_form: bool = False

@@ -1,21 +1,18 @@
 """Types and helpers for requests and responses of the views."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django_htmx.http import HTMX_STOP_POLLING
 from django_htmx.middleware import HtmxDetails
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 
 class PersonRequest(HttpRequest):
     """A request that passed the check of ``private_path``: somebody is signed in."""
 
-    user: "User"
+    user: User
     htmx: HtmxDetails
 
 

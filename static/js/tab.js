@@ -56,7 +56,7 @@ function announce(title, icon) {
     const notification = new Notification(title, { tag: location.pathname, icon });
     notification.addEventListener("click", () => window.focus());
   } catch {
-    // Chromium on phones shows only notifications of service workers. The page and a mail also report the end.
+    // Chromium on phones shows only notifications of service workers. The page and an email also report the end.
   }
 }
 

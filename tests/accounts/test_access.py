@@ -168,7 +168,7 @@ def test_person_unknown_to_moodle_teaches_nothing(
     asking: MoodleClient,
 ) -> None:
     stranger = make_person("stranger", Role.FACULTY)
-    with pytest.raises(NotAllowed, match="No Moodle user has your e-mail address or username"):
+    with pytest.raises(NotAllowed, match="No Moodle user has your email address or username"):
         access.require_submit(stranger, wish(moodle), asking)
 
 
@@ -177,7 +177,7 @@ def test_ambiguous_person_is_not_matched(
     moodle: Moodle,
     asking: MoodleClient,
 ) -> None:
-    """The e-mail address belongs to one Moodle user and the username to another, so neither is matched."""
+    """The email address belongs to one Moodle user and the username to another, so neither is matched."""
     faculty.email = "helpdesk@example.edu"
     with pytest.raises(NotAllowed, match="Several Moodle users"):
         access.require_submit(faculty, wish(moodle), asking)

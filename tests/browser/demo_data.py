@@ -331,7 +331,7 @@ class _Writer:
         if job.state == "unresolved":
             looked = (
                 f"dupdash checked {job.checks} times whether Moodle has a course called “{job.fullname}” "
-                f"({job.shortname}), and found no proof that it was made or not made."
+                f"({job.shortname}), and found no proof that the copy was made, nor that it was not made."
             )
             yield told(self._after(job, 1900), "unresolved", "unresolved", looked)
         ended = job.finished_at

@@ -112,7 +112,7 @@ def test_faculty_member_signs_in_with_saml_from_another_site(
         page.goto("/jobs/new/")
         page.get_by_role("link", name="Sign in with Campus Login").click()
         page.get_by_role("button", name="Sign in as Fay").click()
-        expect(page.get_by_text("It took too long, or the clocks of the servers differ.")).to_be_visible()
+        expect(page.get_by_text("The sign-in took too long, or the clocks of the servers differ.")).to_be_visible()
         assert find_violations(page) == []
 
         identities.lies = Lies()

@@ -41,7 +41,7 @@ def violations(
         *given_up(jobs),
         *wrong_results(jobs, courses),
         *different_from_request(jobs, courses),
-        *not_cancelled(plans, jobs),
+        *lost_cancellations(plans, jobs),
         *wrongly_deleted(jobs, courses, calls),
         *sent_twice(jobs, calls),
         *disturbed(calls),
@@ -134,8 +134,8 @@ def different_from_request(jobs: Iterable[DuplicationJob], courses: Iterable[Cou
     return found
 
 
-def not_cancelled(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> list[str]:
-    """Check that a cancelled job has no copy, or that its page says why the copy still exists."""
+def lost_cancellations(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]) -> list[str]:
+    """Check that each confirmed cancellation is recorded, and that a cancelled job has no copy or says why it has."""
     told = {plan.shortname for plan in plans if plan.confirmed}
     found = []
     for job in jobs:

@@ -186,13 +186,13 @@ def test_copy_goes_on_after_its_caller_has_left(site: Site) -> None:
 def wait_until_restored(site: Site, temporary: str) -> None:
     """Wait until the copy was seen with its temporary name and no longer has this name.
 
-    Looking up the requested name earlier can break the copy (measured).
+    Looking up the requested name earlier can break the copy (measured). Returns after 60 seconds if the temporary name
+    was never seen: a small copy may be complete before the first lookup.
     """
     if site.server.sandbox:
         site.server.sandbox.wait_for_copies()
         return
     seen, deadline = False, time.monotonic() + 60
-    # A small copy may be complete before the first lookup.
     while seen or time.monotonic() < deadline:
         present = bool(site.by_field("shortname", temporary))
         if seen and not present:

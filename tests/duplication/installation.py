@@ -101,7 +101,7 @@ class Installation:
         return "\n".join(str(reason) for (reason,) in rows)
 
     def processes(self, cluster: str = "") -> dict[int, int]:
-        """Return the running processes with their parents: all of this installation, or those of one cluster."""
+        """Return the ids of this installation's processes, or of one cluster's, each with the id of its parent."""
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError, ValueError):

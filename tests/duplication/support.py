@@ -269,7 +269,7 @@ def run_dispatched() -> None:
 
 
 def await_threads() -> None:
-    """Wait until the threads have confirmed copies and recorded late answers."""
+    """Wait until every ConfirmationThread and every LateAnswerThread has ended."""
     for thread in threading.enumerate():
         if thread.name.startswith(("confirmation-", "late-answer-")):
             thread.join(PATIENCE)

@@ -141,7 +141,7 @@ def test_administrator_deletes_the_candidate_of_their_choice(
     assert moodle.made() == []
     assert not likely.may_have_left_course
     assert reason(likely, "partial_deleted").endswith(
-        "An administrator chose it; it was not proven to come from this job."
+        "A course administrator chose it; it was not proven to come from this job."
     )
 
 

@@ -1,5 +1,6 @@
 """Tests retrying a job that failed or was cancelled."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,8 +53,8 @@ def test_retry_makes_a_new_job_that_names_the_old_one(moodle: Moodle, client_of:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        (State.AWAITING_APPROVAL, "will still be made"),
-        (State.QUEUED, "will still be made"),
+        (State.AWAITING_APPROVAL, "is still waiting"),
+        (State.QUEUED, "is still waiting"),
         (State.RUNNING, "being made, so another request could make two copies"),
         (State.CHECKING, "was made, so another request could make two copies"),
         (State.UNRESOLVED, "was made, so another request could make two copies"),
@@ -65,14 +66,14 @@ def test_retry_is_refused_while_the_copy_may_still_be_made(
     job = ended(moodle, state)
     with pytest.raises(CannotDo, match=said):
         jobs.retry(job, actor=None, client=client_of)
-    assert said in jobs.why_not_again(job)
+    assert said in jobs.why_no_new_request(job)
     assert DuplicationJob.objects.count() == 1
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.FAILED, State.CANCELLED, State.REJECTED])
 def test_ended_job_can_be_requested_again(state: State) -> None:
     """A job that has ended, with or without success, can be requested again with the form."""
-    assert jobs.why_not_again(a_job(state)) == ""
+    assert jobs.why_no_new_request(a_job(state)) == ""
 
 
 @pytest.mark.parametrize("state", [State.SUCCEEDED, State.REJECTED])
@@ -97,6 +98,25 @@ def test_retry_of_an_approved_job_needs_no_approval(
     # A retry of the retry needs no approval, either.
     third = jobs.retry(cancelled(second, faculty), actor=faculty, client=client_of)
     assert third.state == State.QUEUED
+
+
+def test_retry_needs_approval_again_after_an_undone_approval(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
+) -> None:
+    old = ended(moodle, State.AWAITING_APPROVAL, requester=faculty, queued_at=None)
+    approval_actions.approve(old, actor=administrator, hold=timedelta(minutes=1))
+    approval_actions.undo_approval(old, actor=administrator)
+    assert jobs.retry(cancelled(old, faculty), actor=faculty, client=client_of).state == State.AWAITING_APPROVAL
+
+
+def test_retry_needs_no_approval_after_a_second_approval(
+    moodle: Moodle, client_of: MoodleClient, faculty: User, administrator: User
+) -> None:
+    old = ended(moodle, State.AWAITING_APPROVAL, requester=faculty, queued_at=None)
+    approval_actions.approve(old, actor=administrator, hold=timedelta(minutes=1))
+    approval_actions.undo_approval(old, actor=administrator)
+    approval_actions.approve(old, actor=administrator)
+    assert jobs.retry(cancelled(old, faculty), actor=faculty, client=client_of).state == State.QUEUED
 
 
 def test_retry_needs_the_approval_of_a_new_policy(

@@ -26,7 +26,7 @@ def test_settled_job_names_the_copy(moodle: Moodle, client_of: MoodleClient, adm
     job = a_job(State.UNRESOLVED, source_id=source.id)
     course_decisions.settle(job, course_id=course.id, reason=" I looked. ", actor=administrator, client=client_of)
     assert (job.state, job.course_id, job.proof) == (State.SUCCEEDED, course.id, Proof.SETTLED)
-    assert reason(job, "settled") == f"Settled: the copy is course {course.id}, “The copy” (NEW-1). I looked."
+    assert reason(job, "settled") == f"Recorded: the copy is course {course.id}, “The copy” (NEW-1). I looked."
     assert job.events.get(kind="settled").actor == administrator
     tasks.sweep()
     job.refresh_from_db()
@@ -69,7 +69,7 @@ def test_settled_course_without_proof_is_not_deleted(moodle: Moodle, client_of: 
     course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
     assert (job.state, job.course_id, job.proof) == (State.SUCCEEDED, course.id, Proof.SETTLED)
     assert moodle.by_id(course.id) is not None
-    assert "An administrator said that this is the job’s course. dupdash deletes only proven courses." in reason(
+    assert "A course administrator said that this is the job’s course. dupdash deletes only proven courses." in reason(
         job, "not_removed"
     )
     assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
@@ -88,7 +88,7 @@ def test_job_can_be_settled_without_a_copy(moodle: Moodle, client_of: MoodleClie
     job = a_job(State.UNRESOLVED)
     course_decisions.settle(job, course_id=None, reason="Nothing there.", actor=administrator, client=client_of)
     assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "not_made", None)
-    assert reason(job, "settled") == "Settled: no copy was made. Nothing there."
+    assert reason(job, "settled") == "Recorded: no copy was made. Nothing there."
     assert submit(shortname="new-1").state == State.QUEUED, "the short name is free again"
 
 

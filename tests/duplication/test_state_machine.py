@@ -141,7 +141,7 @@ class Jobs(RuleBasedStateMachine):
         DuplicationJob.objects.filter(state=State.RUNNING).update(
             lease_until=None, lease_expired_seen_at=timezone.now() - timedelta(days=1)
         )
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
         assert not DuplicationJob.objects.filter(state=State.RUNNING, duplicate_id="").exists()
 
     @rule(which=anyone, to_state=st.sampled_from(list(State)), old=st.booleans())

@@ -136,7 +136,7 @@ def test_reported_failure_is_checked_in_moodle(site: ProposedSite, clock: Clock)
     job = run_worker(submit(shortname="N-1"))
     ended(job, clock)
     assert job.state == State.FAILED, timeline_of(job)
-    assert "the site reports that the copy failed" in reason(job, "checking")
+    assert "Moodle reports that the copy failed" in reason(job, "checking")
     assert site.calls.created["n-1"] == 1
 
 

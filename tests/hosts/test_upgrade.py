@@ -24,8 +24,8 @@ class Migration(migrations.Migration):
 """
 
 
-def new_version(folder: Path) -> Path:
-    """Return a copy of the program with an additional migration."""
+def make_new_version(folder: Path) -> Path:
+    """Copy the program into ``folder``, add a migration to the copy, and return the path of the copy."""
     copy = folder / "new"
     for part in ("dupdash", "templates", "static"):
         shutil.copytree(HERE / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -38,7 +38,7 @@ def new_version(folder: Path) -> Path:
 
 def test_old_version_serves_and_works_while_migrations_run(only_on_postgresql: None) -> None:
     with several_hosts(1) as installation:
-        new = new_version(installation.folder)
+        new = make_new_version(installation.folder)
         installation.control(hold=["renamed"])
         person, reader = installation.person(), installation.person()
         sources = installation.sources()

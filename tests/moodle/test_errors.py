@@ -105,12 +105,14 @@ def test_every_error_code_was_captured_or_read_in_moodles_code() -> None:
 
 def test_configuration_fault_has_advice_for_the_administrator() -> None:
     for errorcode, kind in errors.ERRORCODES.items():
-        error = errors.refusal("core_course_duplicate_course", errorcode, "")
+        error = errors.error_of_answer("core_course_duplicate_course", errorcode, "")
         assert type(error) is kind
         if isinstance(error, ConfigurationFault):
             assert error.advice
             assert error.advice in str(error)
-    assert "core_course_get_contents" in str(errors.refusal("core_course_get_contents", "accessexception", "No"))
+    assert "core_course_get_contents" in str(
+        errors.error_of_answer("core_course_get_contents", "accessexception", "No")
+    )
 
 
 @pytest.mark.parametrize(

@@ -235,7 +235,7 @@ def test_digest_reports_paused_copying_and_undelivered_mail(administrator: User,
     row.save()
     (summary,) = until_morning(clock)
     assert "COPYING IS PAUSED\n  Invalid token Ha: ha" in summary.body
-    assert "1 mail could not be sent in the last week." in summary.body
+    assert "1 email could not be sent in the last week." in summary.body
 
 
 def test_failed_digest_is_sent_again(administrator: User, clock: Clock, post_office: Any) -> None:

@@ -14,6 +14,7 @@ from dupdash.accounts.access import Role
 from dupdash.duplication import approval_actions, jobs
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions import move_job
 from dupdash.notifications.safe_text import one_line, quoted
 from dupdash.notifications.topics import Topic, When
 from tests.conftest import make_person
@@ -116,7 +117,20 @@ def test_mail_reports_that_a_cancelled_copy_exists(administrator: User, faculty:
     job = a_job(State.RUNNING, requester=faculty)
     jobs.cancel(job, actor=faculty)
     succeed(job)
-    assert "was cancelled too late: Moodle had already made it, and it could not be removed" in sweep()[0].body
+    assert "was cancelled too late: Moodle had already made it, and dupdash could not delete it" in sweep()[0].body
+
+
+def test_mail_about_a_cancelled_and_deleted_copy_does_not_contradict_itself(
+    administrator: User, faculty: User, sent_mail: Any
+) -> None:
+    """Moodle had made the copy, and dupdash deleted it."""
+    choose(faculty, **own(Topic.CANCELLED, When.NOW))
+    job = a_job(State.RUNNING, requester=faculty)
+    jobs.cancel(job, actor=administrator)
+    move_job(job, State.CANCELLED, kind="removed", reason="Cancelled. Course 5 was deleted.")
+    body = sweep()[0].body
+    assert "was cancelled. There is no copy in Moodle." in body
+    assert "No copy was made" not in body
 
 
 def test_names_are_one_line_and_foreign_text_is_marked() -> None:

@@ -95,7 +95,7 @@ def test_missing_email_address_is_shown() -> None:
     assert "nomail@example.edu" in page
     User.objects.update(email="")
     page = as_person(User.objects.get()).get(URL).content.decode()
-    assert "your account has no e-mail address" in page
+    assert "your account has no email address" in page
 
 
 def test_times_are_shown_in_the_chosen_zone(faculty: User) -> None:

@@ -41,7 +41,7 @@ def test_command_names_the_site(moodle: Moodle, check: Callable[[], Ran]) -> Non
     assert f"Site:    Sandbox University ({moodle.url})" in out
     assert "Version: Moodle 4.5.6" in out
     assert "Account: admin, a site administrator" in out
-    assert f"Categories the account may see: {len(moodle.state.categories)}" in out
+    assert f"Categories that the service account sees: {len(moodle.state.categories)}" in out
     assert out.rstrip().endswith("dupdash can work with this site.")
 
 
@@ -185,7 +185,7 @@ def test_records_that_were_left_out_are_named(moodle: Moodle, check: Callable[[]
     code, out, _ = check()
     assert code == 0
     assert "Left out of an answer, because it could not be read: core_course_get_categories: item 0" in out
-    assert f"Categories the account may see: {len(moodle.state.categories) - 1}" in out
+    assert f"Categories that the service account sees: {len(moodle.state.categories) - 1}" in out
 
 
 def test_site_that_cannot_describe_itself_can_be_used(moodle: Moodle, check: Callable[[], Ran]) -> None:

@@ -68,7 +68,7 @@ def test_time_is_read_in_the_time_zone_of_the_site(text: str, moment: datetime) 
 
 
 def test_time_that_occurs_twice_is_refused_with_both_readings() -> None:
-    with pytest.raises(UnclearValue, match="00:30 UTC or 01:30 UTC"):
+    with pytest.raises(UnclearValue, match="00:30 UTC and at 01:30 UTC"):
         read_moment("2027-10-31 02:30", BERLIN)
 
 

@@ -120,9 +120,16 @@ def test_unknown_headings_are_reported_with_the_found_ones() -> None:
     assert "shortname" in said
 
 
-@pytest.mark.parametrize("headings", ["source,Full name,fullname", "source,summary,Summary"])
-def test_doubled_heading_is_refused(headings: str) -> None:
-    assert "Two columns have the heading" in refused(f"{headings}\n7,a,b\n")
+@pytest.mark.parametrize(
+    ("headings", "said"),
+    [
+        ("source,fullname,fullname", "Two columns have the heading “fullname”."),
+        ("source,Full name,fullname", "The headings “Full name” and “fullname” name the same column."),
+        ("source,summary,Summary", "The headings “summary” and “Summary” name the same column."),
+    ],
+)
+def test_doubled_heading_is_refused(headings: str, said: str) -> None:
+    assert f"{said} Remove or rename one of them." in refused(f"{headings}\n7,a,b\n")
 
 
 def test_missing_closing_quotation_mark_names_its_row() -> None:

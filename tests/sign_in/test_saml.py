@@ -108,7 +108,7 @@ def test_invalid_answer_is_refused(client: Client, campus: IdentityProvider, lie
 def test_expired_answer_is_refused_as_expired(client: Client, campus: IdentityProvider) -> None:
     campus.lies = Lies(age=timedelta(hours=1))
     answer: Any = campus.sign_in(client)
-    assert "It took too long, or the clocks of the servers differ." in answer.content.decode()
+    assert "The sign-in took too long, or the clocks of the servers differ." in answer.content.decode()
 
 
 def test_answer_is_used_once(client: Client, campus: IdentityProvider) -> None:
@@ -133,7 +133,7 @@ def test_person_without_an_address_is_refused(client: Client, campus: IdentityPr
     campus.attributes[MAIL] = [address]
     answer: Any = campus.sign_in(client)
     assert answer.status_code == 403
-    assert "no e-mail address that dupdash can use" in answer.content.decode()
+    assert "no email address that dupdash can use" in answer.content.decode()
 
 
 def test_metadata_name_the_address_of_the_settings(client: Client, campus: IdentityProvider) -> None:

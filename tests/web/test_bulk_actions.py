@@ -10,7 +10,7 @@ from django.utils import timezone
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
-from dupdash.web.job_list import bulk_actions
+from dupdash.web.job_list import bulk_changes
 from tests.web.support import BIO101, BIOLOGY_2027, a_job, text
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +60,7 @@ def test_all_matches_are_taken_from_every_page(as_administrator: Client, faculty
 
 
 def test_only_the_first_jobs_are_taken_at_once(as_administrator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_actions, "AT_ONCE", 3)
+    monkeypatch.setattr(bulk_changes, "AT_ONCE", 3)
     jobs = [a_job(shortname=f"Q{number}") for number in range(5)]
     answer = as_administrator.get(BULK, {"action": "cancel", "all": "1"})
     assert "These are the first 3. Repeat this for the others when they are done." in text(answer)
@@ -181,10 +181,10 @@ def test_retrying_stops_when_moodle_does_not_answer(as_administrator: Client, sa
 def test_retrying_stops_when_time_runs_out(
     as_administrator: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_actions, "SECONDS", -1.0)
+    monkeypatch.setattr(bulk_changes, "SECONDS", -1.0)
     page = text(bulk(as_administrator, "retry", failed("NEW-1")))
     assert "1 copy was not processed." in page
-    assert "Select them again." in page
+    assert "Select these copies again." in page
 
 
 def test_selecting_nothing_leads_back_with_advice(as_administrator: Client) -> None:

@@ -32,7 +32,7 @@ def test_preview_shows_what_is_included(as_administrator: Client, sandbox: Sandb
         "16 sections with 64 activities",
         "Quizzes",
         "Week 1: The chemistry of life",
-        "The course’s settings, 16 sections and 64 activities and resources.",
+        "The course’s settings in Moodle, 16 sections and 64 activities and resources.",
         "no people, submissions, grades or posts",
         "The source’s enrolment methods: the copy gets the site’s default ones.",
     ):
@@ -44,7 +44,7 @@ def test_source_whose_contents_cannot_be_listed_is_previewed(as_administrator: C
     sandbox.faults.set("invalid_response", function="core_course_get_contents")
     page = _shown(as_administrator)
     assert "Moodle cannot list the contents of this course. It can be copied." in page
-    assert "The course’s settings, all sections and activities and resources." in page
+    assert "The course’s settings in Moodle, all sections and activities and resources." in page
 
 
 def test_preview_shows_what_is_not_included(as_administrator: Client, sandbox: Sandbox) -> None:
@@ -86,9 +86,9 @@ def test_preview_says_when_the_copy_starts(as_administrator: Client, sandbox: Sa
     settings.MOODLE_CONCURRENCY = 1
     assert "Immediately." in _shown(as_administrator)
     running = a_running_job(source_id=1000)
-    assert "it is next" in _shown(as_administrator)
+    assert "Yours is next." in _shown(as_administrator)
     DuplicationJob.objects.filter(pk=running.pk).update(source_id=BIO101)
-    assert "After another copy of the same course" in _shown(as_administrator)
+    assert "After the copy of this course that is being made now." in _shown(as_administrator)
     DuplicationJob.objects.filter(pk=running.pk).update(source_id=1000)
     a_job(shortname="WAITS")
     a_job(shortname="SCHEDULED", not_before=timezone.now() + timedelta(days=1))

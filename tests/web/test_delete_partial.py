@@ -73,3 +73,13 @@ def test_job_without_a_course_has_nothing_to_delete(as_administrator: Client, st
 def test_complete_copy_is_not_offered_for_deletion(as_administrator: Client) -> None:
     job = a_job(State.SUCCEEDED, course_id=470, proof="answered")
     assert "There is nothing to delete" in text(as_administrator.get(f"/jobs/{job.pk}/delete-partial-course/"))
+
+
+def test_button_says_how_certain_the_partial_course_is(as_administrator: Client) -> None:
+    MoodleHealth.objects.create(may_delete=True)
+    proven = a_job(State.FAILED, "PROVEN", course_id=9, proof="seen")
+    assert "Delete the partial course" in text(as_administrator.get(f"/jobs/{proven.pk}/"))
+    likely = a_job(State.FAILED, "LIKELY", likely_course_id=9)
+    page = text(as_administrator.get(f"/jobs/{likely.pk}/"))
+    assert "Delete a possible partial course" in page
+    assert "Delete the partial course" not in page

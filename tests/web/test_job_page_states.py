@@ -33,7 +33,7 @@ def _status(page: str) -> str:
         (State.QUEUED, {}, "Starts as soon as possible."),
         (State.QUEUED, {"not_before": NOW + timedelta(days=1)}, "Starts at the scheduled time. <time"),
         (State.REJECTED, {"finished_at": NOW}, "No copy was made."),
-        (State.CANCELLED, {"finished_at": NOW}, "No copy was made."),
+        (State.CANCELLED, {"finished_at": NOW}, "There is no copy in Moodle."),
         (State.UNRESOLVED, {"sent_at": NOW, "started_at": NOW}, "Nothing proves that the copy was made"),
     ],
 )

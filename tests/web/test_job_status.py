@@ -99,7 +99,7 @@ def test_status_shows_last_contact_and_tries(as_administrator: Client) -> None:
     job = a_running_job(last_response_at=heard, attempts=2)
     page = text(as_administrator.get(f"/jobs/{job.pk}/status/"))
     assert f'datetime="{heard.isoformat()}" data-local="relative"' in page
-    assert "<dt>Tries</dt><dd>2</dd>" in page
+    assert "<dt>Attempts of this job</dt><dd>2</dd>" in page
     assert "<dt>Service</dt><dd>synchronous</dd>" in page
 
 
@@ -134,7 +134,7 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
         (
             {"request_error": "cannotrestore"},
             "Moodle reported an error. Checking in Moodle whether a part of the copy was left. "
-            "The new course has not appeared yet. A few more checks will decide.",
+            "The new course has not appeared yet. dupdash checks a few more times before the job ends.",
         ),
         (
             {
@@ -143,7 +143,7 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
                 "request_error": "cannotrestore",
                 "evidence": evidence_json(SEEN, own=812),
             },
-            "The new course (id 812) is incomplete. A few more checks will decide.",
+            "The new course (id 812) is incomplete. dupdash checks a few more times before the job ends.",
         ),
         (
             {"course_id": 812, "proof": "seen", "evidence": evidence_json(SEEN, own=812, missing=1)},

@@ -25,11 +25,11 @@ def no_worker(_worker: None) -> None:
 def test_queued_job_names_the_missing_worker_and_since_when(as_faculty: Client, faculty: User) -> None:
     job = a_job(requester=faculty, dispatched_at=timezone.now())
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
-    assert "No worker is running, so this copy cannot start." in page
+    assert "dupdash cannot start copies at the moment, because no worker is running." in page
     assert "Starts in a moment" not in page
     assert "No worker has been running since <time datetime=" in page
     assert SINCE.strftime("%-d %b %Y, %H:%M") in page
-    assert "the administrators can see this" in page
+    assert "the course administrators can see this" in page
     assert "systemctl" not in page
 
 
@@ -65,9 +65,11 @@ def test_notice_disappears_when_a_worker_runs_again(as_administrator: Client) ->
 
 def test_lists_and_preview_name_the_missing_worker(as_administrator: Client, sandbox: Sandbox) -> None:
     a_job()
-    assert "No worker is running, so this copy cannot start." in text(as_administrator.get("/jobs/"))
+    assert "dupdash cannot start copies at the moment, because no worker is running." in text(
+        as_administrator.get("/jobs/")
+    )
     page = text(as_administrator.get("/jobs/new/preview/", {"source": BIO101, "activities": "1"}))
-    assert "Later: no worker is running." in page
+    assert "Later: dupdash cannot start copies at the moment, because no worker is running." in page
 
 
 def test_notice_says_that_no_worker_was_ever_started(as_administrator: Client) -> None:

@@ -14,6 +14,7 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.notifications import sender
 from dupdash.notifications.models import Delivery, Digest, OutboxPosition
+from dupdash.web.presentation.queue_status import Queue, why_it_waits
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +185,13 @@ def test_waiting_copies_show_their_position_or_start(as_administrator: Client, s
     assert [row.starts_at for row in waiting.rows] == [None, None, None, later]
 
 
+@pytest.mark.parametrize(("slots", "others"), [(1, "Another copy is"), (2, "2 other copies are")])
+def test_copy_far_back_in_the_queue_is_promised_no_moment(settings: Settings, slots: int, others: str) -> None:
+    settings.MOODLE_CONCURRENCY = slots
+    queue = Queue(paused=False, blocked_sources=frozenset(), slots_held=slots)
+    assert why_it_waits(a_job(), queue) == f"{others} being made. This one starts later."
+
+
 def test_each_role_has_its_own_first_step(as_administrator: Client, as_help_desk: Client, as_faculty: Client) -> None:
     for_help_desk = text(as_help_desk.get("/"))
     assert '<form class="card finder" method="get" action="/jobs/find/" role="search">' in for_help_desk
@@ -213,7 +221,7 @@ def test_administrators_see_how_many_mails_failed(as_administrator: Client, facu
         day = now.date() - timedelta(days=number)
         Digest.objects.create(recipient=faculty, day=day, since=now, until=now, delivery=Delivery.GIVEN_UP)
     shown = text(as_administrator.get("/"))
-    assert "2 mails of the last week could not be delivered" in shown
+    assert "2 emails of the last week could not be delivered" in shown
     assert "Check the addresses in people’s accounts" in shown
     Digest.objects.update(created_at=now - timedelta(days=8))
     assert "could not be delivered" not in text(as_administrator.get("/"))
@@ -225,13 +233,13 @@ def test_failed_mails_are_not_blamed_on_addresses(as_administrator: Client, facu
     Digest.objects.create(recipient=faculty, day=now.date(), **ages)
     sender.give_up_old()
     shown = text(as_administrator.get("/"))
-    assert "1 mail of the last week could not be delivered" in shown
+    assert "1 email of the last week could not be delivered" in shown
     assert "The reason: the mail server was not reachable for days, or no worker was running." in shown
     assert "Check the addresses" not in shown
     # Some mails failed because of their address, and some because of the mail server.
     refused = {"delivery": Delivery.GIVEN_UP, "last_error": "SMTPRecipientsRefused: no such user"}
     Digest.objects.create(recipient=faculty, day=now.date() - timedelta(days=1), since=now, until=now, **refused)
     shown = text(as_administrator.get("/"))
-    assert "2 mails of the last week could not be delivered" in shown
+    assert "2 emails of the last week could not be delivered" in shown
     assert "The reason for 1 of them: the mail server was not reachable for days, or no worker was running." in shown
     assert "Check the addresses" in shown

@@ -48,7 +48,7 @@ def test_place_in_moodles_queue_is_shown(as_administrator: Client) -> None:
     job = job_of_plugin(moodle_queue_ahead=3, sent_at=timezone.now() - timedelta(minutes=5))
     page = page_of(as_administrator, job)
     assert "Waits in Moodle’s queue for" in page
-    assert "3 tasks before it." in page
+    assert "behind 3 tasks." in page
     assert "cron" not in page
 
 
@@ -72,7 +72,7 @@ def test_cron_that_stands_still_is_named(as_administrator: Client, minutes: int 
     ran = timezone.now() - timedelta(minutes=minutes) if minutes else None
     MoodleHealth.objects.update_or_create(id=1, defaults={"cron_run_at": ran})
     page = page_of(as_administrator, job_of_plugin(moodle_queue_ahead=0))
-    assert "it is next" in page
+    assert "as the next task" in page
     assert words in page
 
 

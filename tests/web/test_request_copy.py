@@ -396,7 +396,7 @@ def test_form_is_not_filled_in_from_an_unfinished_job(
     for answer in (as_faculty.get(url), as_faculty.post(url, form()), as_faculty.post(url, form(preview="1"))):
         page = text(answer)
         assert answer.status_code == 409
-        assert jobs.why_not_again(old) in page
+        assert jobs.why_no_new_request(old) in page
         assert f'href="/jobs/{old.pk}/">Back to the job</a>' in page
         assert "Request copy" not in page
         assert "Edit and try again" not in page

@@ -111,7 +111,7 @@ def test_unfinished_copy_is_not_retried(as_faculty: Client, faculty: User, sandb
     answer = as_faculty.post(f"/jobs/{job.pk}/retry/")
     assert answer.status_code == 409
     # The page says this only once.
-    assert text(answer).count(jobs.why_not_again(job)) == 1
+    assert text(answer).count(jobs.why_no_new_request(job)) == 1
     assert DuplicationJob.objects.count() == 1
 
 
@@ -122,7 +122,7 @@ def test_refused_retry_is_not_offered(as_faculty: Client, faculty: User, state: 
     page = text(answer)
     assert answer.status_code == 200
     assert "This copy cannot be tried again now" in page
-    assert jobs.why_not_again(job) in page
+    assert jobs.why_no_new_request(job) in page
     assert ">Try again</button>" not in page
     assert "Edit and try again" not in page
     assert f'<a class="button" href="/jobs/{job.pk}/">Back to the job</a>' in page

@@ -88,7 +88,7 @@ def test_faculty_unknown_to_moodle_get_a_message(colleague: User, sandbox: Sandb
     colleague.save()
     page = text(signed_in(colleague).get(URL, {"source_query": "bio"}))
     assert "Your courses cannot be found in Moodle." in page
-    assert "No Moodle user has your e-mail address or username." in text(signed_in(colleague).get("/jobs/new/"))
+    assert "No Moodle user has your email address or username." in text(signed_in(colleague).get("/jobs/new/"))
 
 
 def test_foreign_course_is_not_named_to_faculty(as_faculty: Client, as_administrator: Client, sandbox: Sandbox) -> None:

@@ -56,6 +56,17 @@ def test_undone_approval_waits_for_approval_again(as_administrator: Client, job:
     assert job.events.get(kind="approval_undone").actor is not None
 
 
+@pytest.mark.parametrize("end", [{"url": "refuse", "reason": "No."}, {"url": "cancel"}])
+def test_page_names_no_undone_approval(as_administrator: Client, job: DuplicationJob, end: dict[str, str]) -> None:
+    as_administrator.post(f"/jobs/{job.pk}/approve/")
+    assert "<dt>Approved by</dt>" in text(as_administrator.get(f"/jobs/{job.pk}/"))
+    as_administrator.post(f"/jobs/{job.pk}/undo-approval/")
+    as_administrator.post(f"/jobs/{job.pk}/{end['url']}/", end)
+    job.refresh_from_db()
+    assert job.is_terminal
+    assert "<dt>Approved by</dt>" not in text(as_administrator.get(f"/jobs/{job.pk}/"))
+
+
 @pytest.mark.parametrize("change", [{"undo_until": timezone.now()}, {"dispatched_at": timezone.now()}])
 def test_approval_is_not_undone_too_late(
     as_administrator: Client, job: DuplicationJob, change: dict[str, object]

@@ -14,12 +14,12 @@ from dupdash.duplication.drivers.copy_tracker import apply_answer, apply_observa
 from dupdash.duplication.drivers.lookup import (
     changes_from_evidence,
     expected_copy,
+    names_in_baseline,
     observe_copy,
     safe_names,
-    temporary_names,
 )
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.drivers.preflight import outcome_of_read
+from dupdash.duplication.drivers.preflight import outcome_of_failed_read
 from dupdash.duplication.explanations import TAKEN
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.moodle_health import ADD_FUNCTIONS, ask_site
@@ -76,7 +76,7 @@ def outcome_of_error(
     moodle_answered = True
     if not isinstance(error, errors.NoTrustworthyAnswer):
         evidence, moodle_answered = _look_up_once_more(job, client, error, evidence)
-    if not ended_by_moodle(error) and evidence.is_there_complete and evidence.course_id is not None:
+    if not ended_by_moodle(error) and evidence.is_complete_in_moodle and evidence.course_id is not None:
         return outcomes.Finished(evidence.course_id), evidence
     return _meaning(job, client, error, evidence, moodle_answered), evidence
 
@@ -104,7 +104,7 @@ def _look_up_once_more(
             client,
             evidence,
             expected,
-            names=safe_names(job, temporary_names(job)),
+            names=safe_names(job, names_in_baseline(job)),
             requested_name=True,
             contents=False,
         )
@@ -162,7 +162,7 @@ def _missing_record(client: MoodleClient, refusal: errors.Refused) -> Outcome:
     try:
         site = ask_site(client)
     except errors.MoodleError as error:
-        return outcome_of_read(error)
+        return outcome_of_failed_read(error)
     if site.lacks(DUPLICATE):
         return outcomes.SiteUnavailable(
             errors.ConfigurationFault(

@@ -1,4 +1,4 @@
-"""Duplicates through the asynchronous services of a site: one call starts a copy, another reads its status.
+"""Duplicates through the proposed functions of a site: one call starts a copy, another reads its status.
 
 The worker is free as soon as the copy has started. The sweep reads the status of all running copies and ends the jobs
 whose copies have ended (``engine.follow``).
@@ -16,7 +16,7 @@ from django.utils import timezone
 from dupdash.duplication import moodle_health
 from dupdash.duplication.drivers import outcomes
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_read
+from dupdash.duplication.drivers.preflight import check_and_mark_sent, outcome_of_failed_read
 from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.moodle_clients import open_async_client
 from dupdash.duplication.progress import backup_share, overall_of_report, progress, start_before_report
@@ -30,7 +30,7 @@ from dupdash.moodle.records import AWAITING, FINISHED_ERR, FINISHED_OK, RESTORE_
 
 logger = logging.getLogger("dupdash.asynchronous")
 
-# The failure code if the site reports only that an id has failed. If the site confuses two ids, our copy still runs.
+# The failure code if the site reports only that an id has failed. If the site confuses two ids, the copy still runs.
 FAILED_WITHOUT_REASON = "finished_err"
 
 
@@ -43,7 +43,7 @@ def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient, driver: D
         duplicate_id = call_start(job)
     except errors.MoodleError as error:
         if not may_have_started(error):
-            return outcome_of_read(error)
+            return outcome_of_failed_read(error)
         if not abilities(driver).idempotent_start:
             return outcomes.lost(error)
         return _hand_over(job, lease, error)
@@ -95,7 +95,7 @@ def _hand_over(job: DuplicationJob, lease: Lease, error: errors.MoodleError) -> 
 
 
 def reason_of_lost_start(why: str) -> str:
-    return f"{why} dupdash repeats the start call until the site answers. The site recognises it and makes one copy."
+    return f"{why} dupdash repeats the start call until Moodle answers. Moodle recognises it and makes one copy."
 
 
 def columns_without_worker() -> dict[str, Any]:
@@ -123,7 +123,7 @@ def record_start(job: DuplicationJob, duplicate_id: str, guard: Mapping[str, Any
     record_event(
         job,
         kind="accepted",
-        reason="The site accepted the request and makes the copy in the background.",
+        reason="Moodle accepted the request and makes the copy in the background.",
         guard=guard,
         data={"duplicateid": duplicate_id},
         duplicate_id=duplicate_id,
@@ -213,7 +213,9 @@ def is_running(job: DuplicationJob, report: Report) -> bool:
 
 def cancel_in_moodle(jobs: Iterable[DuplicationJob]) -> None:
     """Ask the site to stop the copies of cancelled jobs. This is repeated until the copies have ended."""
-    unwanted = [job for job in jobs if job.cancel_requested_at and job.duplicate_id and reports_overall_progress(job)]
+    unwanted = [
+        job for job in jobs if job.cancel_requested_at and job.duplicate_id and abilities(job.driver).stops_copies
+    ]
     if not unwanted:
         return
     with open_async_client() as site:

@@ -68,7 +68,7 @@ def conclude(job: DuplicationJob, report: Report, client: MoodleClient) -> Outco
 
 def _unknown_id(job: DuplicationJob, detail: str) -> Outcome:
     message = f" ({detail})" if detail else ""
-    return outcomes.AnswerLost(f"the site no longer knows {job.duplicate_id}{message}")
+    return outcomes.AnswerLost(f"Moodle no longer knows {job.duplicate_id}{message}")
 
 
 # --- Sites that return a result -----------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def _finished(
     answered = apply_answer(evidence_of(job), course_id, now)
     evidence = apply_observation(answered, expected, Observation(now, shown))
     if evidence.course_id != course_id:
-        return outcomes.AnswerLost(f"the site names course {course_id}, which does not have the requested names")
+        return outcomes.AnswerLost(f"Moodle names course {course_id}, which does not have the requested names")
     changes = {**changes_from_evidence(evidence, job), **changes_from_report(job, status)}
     update_job(job, moodle_report=to_builtins(report), **changes)
     return outcomes.Finished(course_id)
@@ -120,21 +120,21 @@ def _failed(job: DuplicationJob, result: AsyncResult) -> Outcome:
     return outcomes.FailedInMoodle(code, result.failuremessage, result.partialcourseid)
 
 
-# --- Sites with only the two proposed services --------------------------------------------------------------
+# --- Sites with only the two proposed functions -------------------------------------------------------------
 
 
 def _from_lookup(job: DuplicationJob, status: AsyncStatus, client: MoodleClient) -> Outcome | None:
     done = status.status == FINISHED_OK
     if status.status == FINISHED_ERR:
-        return outcomes.AnswerLost("the site reports that the copy failed", FAILED_WITHOUT_REASON)
+        return outcomes.AnswerLost("Moodle reports that the copy failed", FAILED_WITHOUT_REASON)
     evidence = _look_up(job, client, done=done)
     # A lookup takes several requests for each copy, so it is made less often than the status is read.
     next_at = timezone.now() + timedelta(seconds=max(settings.FOLLOW_INTERVAL, settings.STATUS_INTERVAL))
     record_evidence(job, evidence, **changes_from_report(job, status), check_at=next_at)
-    if evidence.is_there_complete and evidence.course_id is not None and done:
+    if evidence.is_complete_in_moodle and evidence.course_id is not None and done:
         return outcomes.Finished(evidence.course_id)
     if done and evidence.course_id is None:
-        return outcomes.AnswerLost("the site reports that the copy is complete, but no such course was found")
+        return outcomes.AnswerLost("Moodle reports that the copy is complete, but no such course was found")
     return None
 
 

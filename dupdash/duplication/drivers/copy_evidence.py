@@ -92,7 +92,7 @@ class TrackedCourse:
 
     @property
     def is_past_hidden_row(self) -> bool:
-        """Whether the course is no longer the hidden row with which a restore begins and which a failed one leaves.
+        """Whether the course is more than the hidden row with which a restore begins, and which a failed one leaves.
 
         Then requested names show that the copy is complete, because a restore sets them at its very end.
         """
@@ -134,8 +134,8 @@ class CopyEvidence:
         return tuple(course for course in self.candidates if course.missing < MISSES_UNTIL_GONE)
 
     @property
-    def is_there_complete(self) -> bool:
-        """Whether the copy is proven and complete, and the last lookup found it."""
+    def is_complete_in_moodle(self) -> bool:
+        """Whether the copy is proven and complete, and was found by the last lookup."""
         return self.course_id is not None and self.own is not None and self.own.complete and not self.own.missing
 
     def to_json(self) -> dict[str, Any]:

@@ -38,12 +38,12 @@ class Verdict(StrEnum):
 def apply_observation(evidence: CopyEvidence, expected: ExpectedCopy, observation: Observation) -> CopyEvidence:
     """Return the evidence after one more round of lookups.
 
-    An outdated observation can add a proof, but changes nothing else.
+    A course that was looked up after this observation keeps what is known of it; a proof still counts.
     """
     courses = {course.id: course for course in evidence.courses if course.id not in expected.not_ours}
     for snapshot in observation.courses:
         if snapshot.id not in expected.not_ours:
-            courses[snapshot.id] = _compare(courses.get(snapshot.id), expected, snapshot, observation.at)
+            courses[snapshot.id] = _track(courses.get(snapshot.id), expected, snapshot, observation.at)
     for course_id in observation.missing & courses.keys():
         if observation.at >= courses[course_id].last_lookup_at:
             courses[course_id] = replace(
@@ -105,7 +105,7 @@ def is_likely(course: TrackedCourse, expected: ExpectedCopy) -> bool:
 
 
 def is_empty_shell(sections: int, activities: int) -> bool:
-    """Return whether a course has at most the first section.
+    """Return whether a course has no activities, and at most its first section.
 
     Moodle creates this section when anybody opens the course.
     """
@@ -115,7 +115,7 @@ def is_empty_shell(sections: int, activities: int) -> bool:
 def matches_request(course: CourseSnapshot | TrackedCourse, expected: ExpectedCopy) -> bool:
     """Return whether a course has the requested short name, full name and category.
 
-    The short name alone is not enough: somebody else may have taken it between our lookup and our request.
+    The short name alone is not enough: somebody else may have taken it between dupdash's lookup and its request.
     """
     return (
         course.id not in expected.not_ours
@@ -162,8 +162,8 @@ def _confirm_answer(evidence: CopyEvidence, expected: ExpectedCopy, answered: Co
     return replace(evidence, course_id=proven, answered=None, courses=others)
 
 
-def _compare(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: CourseSnapshot, at: float) -> TrackedCourse:
-    """Return the tracked course ``known`` after one more snapshot.
+def _track(known: TrackedCourse | None, expected: ExpectedCopy, snapshot: CourseSnapshot, at: float) -> TrackedCourse:
+    """Return the tracked course after one more snapshot. ``known``: what is known of it; None for a new course.
 
     The time between two lookups counts for at most ``expected.gap`` seconds, because Moodle may have been down or a
     clock may have been set meanwhile. Without this limit a healthy copy could seem unchanged for too long.

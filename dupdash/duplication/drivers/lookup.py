@@ -33,8 +33,8 @@ def first_temporary_names(job: DuplicationJob) -> list[str]:
 
 
 def _counted_names(job: DuplicationJob, source_shortname: str) -> Iterator[str]:
-    """Return the temporary names SRC_1, SRC_2, …, except names that must not be looked up now."""
-    counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST)]
+    """Return the temporary names SOURCE_1, SOURCE_2, …, except names that must not be looked up now."""
+    counted = [temporary_short_name(source_shortname, counter) for counter in range(1, COUNTERS_MOST + 1)]
     skipped = names_not_to_look_up(job, counted)
     return (name for name in counted if name not in skipped)
 
@@ -79,7 +79,7 @@ def expected_copy_after_sending(job: DuplicationJob) -> ExpectedCopy:
 def expected_copy(job: DuplicationJob) -> ExpectedCopy:
     """Return the expected copy of a job whose course was not seen yet.
 
-    Until it is seen, no other copy of its source is sent. So no other job can have made such a course.
+    Until the course is seen, no other copy of its source is sent. So no other job can have made such a course.
     """
     return ExpectedCopy(
         shortname=job.shortname,
@@ -100,16 +100,17 @@ def courses_of_other_jobs(job: DuplicationJob) -> set[int]:
     return {course_id for course_id in others.values_list("course_id", flat=True) if course_id is not None}
 
 
-def temporary_names(job: DuplicationJob) -> list[str]:
+def names_in_baseline(job: DuplicationJob) -> list[str]:
     """Return the temporary names that were looked up before sending."""
     names: list[str] = (job.baseline or {}).get("names", [])
     return names
 
 
 def safe_names(job: DuplicationJob, names: Iterable[str]) -> list[str]:
-    """Return those of the names ``names`` that no sent job requested.
+    """Return the ``names`` that may be looked up now.
 
-    Looking up the others could break that job's copy.
+    Leaves out the name that this job requested, and names that another sent job requested: a lookup could break the
+    copy.
     """
     wanted = list(dict.fromkeys(names))
     skipped = names_not_to_look_up(job, wanted)
@@ -117,11 +118,11 @@ def safe_names(job: DuplicationJob, names: Iterable[str]) -> list[str]:
 
 
 def most_likely_temporary_name(job: DuplicationJob) -> tuple[str, ...]:
-    """Return the first temporary name that was free before sending.
+    """Return, as a tuple of one, the first temporary name that was free before sending; () without a baseline.
 
-    Restore uses it unless the matching full name is taken.
+    Restore uses this name unless the matching full name is taken.
     """
-    return tuple(temporary_names(job)[-NAMES_BEYOND - 1 :][:1])
+    return tuple(names_in_baseline(job)[-NAMES_BEYOND - 1 :][:1])
 
 
 def evidence_of(job: DuplicationJob) -> CopyEvidence:
@@ -131,8 +132,9 @@ def evidence_of(job: DuplicationJob) -> CopyEvidence:
 def course_due_at(job: DuplicationJob) -> datetime:
     """Return the time from which the course of a sent job is overdue.
 
-    This is three times the expected backup after sending. Without history it is a time for each activity of the source,
-    or COURSE_DUE_UNKNOWN if the number of activities is unknown. It is at least COURSE_DUE_LEAST.
+    This is the time of sending plus three times the expected duration of the backup. Without earlier copies, a time for
+    each activity of the source is added instead, or COURSE_DUE_UNKNOWN if the number of activities is unknown. At least
+    COURSE_DUE_LEAST is added.
 
     From then on, a job whose answer was lost no longer blocks its source. Its requested short name may be looked up
     occasionally, because the lookup is very unlikely to happen in the few milliseconds in which it breaks the copy.

@@ -1,4 +1,4 @@
-"""Checks a job in Moodle before its request is sent. Then stores the baseline and that the request is sent."""
+"""The preflight: checks in Moodle whether the request of a job may be sent, and then marks it as sent."""
 
 import logging
 from collections.abc import Callable
@@ -28,16 +28,13 @@ logger = logging.getLogger("dupdash.preflight")
 
 SENT = "The request was sent to Moodle. dupdash sends it again only if Moodle has no copy from it."
 SENT_WITH_KEY = (
-    "The start was requested from Moodle. If the answer is lost, dupdash repeats the request with the same key, so "
+    "dupdash asked Moodle to start the copy. If the answer is lost, dupdash repeats the request with the same key, so "
     "that Moodle makes no second copy."
 )
 
 
-def outcome_of_read(error: errors.MoodleError) -> Outcome:
-    """Return the outcome after a lookup before sending failed.
-
-    Whatever the error is, this job started nothing.
-    """
+def outcome_of_failed_read(error: errors.MoodleError) -> Outcome:
+    """Return the outcome if a read before sending failed. Whatever the error is, this job started nothing."""
     match error:
         case errors.ConfigurationFault():
             return outcomes.SiteUnavailable(error)
@@ -48,15 +45,15 @@ def outcome_of_read(error: errors.MoodleError) -> Outcome:
 
 
 def check_and_mark_sent(job: DuplicationJob, lease: Lease, client: MoodleClient, *, driver: Driver) -> Outcome | None:
-    """Check a job in Moodle, then store the baseline and that the request is sent.
+    """Run the preflight of a job, then store the baseline and mark the request as sent.
 
-    It is stored before sending, so that the request is never sent twice (rule 3). Returns None if the request must be
-    sent now, otherwise the outcome that ends this attempt.
+    The mark is stored before sending, so that the request is never sent twice (rule 3). Returns None if the request
+    must be sent now, otherwise the outcome that ends this attempt.
     """
     try:
         return _check_and_mark_sent(job, lease, client, driver)
     except errors.MoodleError as error:
-        return outcome_of_read(error)
+        return outcome_of_failed_read(error)
     except StaleJob:
         return outcomes.LeaseLost()
     except IntegrityError:

@@ -1,6 +1,7 @@
 """Duplicates through Moodle's synchronous service: one long call, with lookups that follow the copy meanwhile.
 
-Errors of Moodle and of the database do not leave this module: every attempt returns an Outcome.
+An error of Moodle does not leave this module: ``duplicate`` returns it as an Outcome. If the database is down before
+the request is sent, its error is raised; afterwards the module waits for the database.
 """
 
 import contextlib
@@ -25,10 +26,10 @@ from dupdash.duplication.drivers.lookup import (
     evidence_of,
     expected_copy,
     most_likely_temporary_name,
+    names_in_baseline,
     observe_copy,
     record_evidence,
     safe_names,
-    temporary_names,
 )
 from dupdash.duplication.drivers.outcomes import Outcome
 from dupdash.duplication.drivers.preflight import check_and_mark_sent
@@ -46,18 +47,18 @@ logger = logging.getLogger("dupdash.synchronous")
 
 # When the contents of a copy are first read, and the pause after that, as shares of the expected restore. Contents
 # become visible near the end of the restore.
-FIRST_CONTENT, CONTENT_LOOKUPS = 1 / 2, 1 / 8
+FIRST_CONTENT_SHARE, CONTENT_SHARE = 1 / 2, 1 / 8
 # After each lookup that includes a second name, this many lookups ask only for the most likely one.
 LIKELY_ALONE = 3
-# How often lookups that show nothing new are stored, for "last contact with Moodle".
-RECORDED_AT_LEAST = timedelta(seconds=5)
+# At this interval a lookup is stored even if it shows nothing new, for "last contact with Moodle".
+RECORD_INTERVAL = timedelta(seconds=5)
 # After this many lookups that show a complete copy, the driver no longer waits for the answer.
 LOOKUPS_FOR_THE_ANSWER = 5
-# The pause between two lookups is this share of the elapsed time, up to PAUSE_LONGEST times the shortest pause.
+# The pause between two lookups is this share of the elapsed time, up to PAUSE_FACTOR_MOST times the shortest pause.
 PAUSE_SHARE = 1 / 8
-PAUSE_LONGEST = 10
+PAUSE_FACTOR_MOST = 10
 # The share of the expected backup that passes before the first lookup.
-FIRST_LOOKUP = 0.6
+FIRST_LOOKUP_SHARE = 0.6
 
 
 def duplicate(job: DuplicationJob, lease: Lease, client: MoodleClient) -> Outcome:
@@ -131,21 +132,21 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
     began = time.monotonic()
     next_content = float("inf")
     complete_lookups = 0
-    call.join(max(settings.WATCH_INTERVAL, FIRST_LOOKUP * (job.expected_backup or 0)))
+    call.join(max(settings.WATCH_INTERVAL, FIRST_LOOKUP_SHARE * (job.expected_backup or 0)))
     while call.is_alive():
         if lease.lost.is_set():
             return evidence, False
         now = time.monotonic()
         with_content = now >= next_content
         if with_content:
-            next_content = now + _content_pause(job, CONTENT_LOOKUPS)
+            next_content = now + _content_pause(job, CONTENT_SHARE)
         try:
             to_look_up = safe_names(job, next(names)) if not evidence.courses else ()
             observation = observe_copy(client, evidence, expected, names=to_look_up, contents=with_content)
             before, evidence = evidence, apply_observation(evidence, expected, observation)
             if evidence.courses and not before.courses:
-                next_content = now + _content_pause(job, FIRST_CONTENT)
-            if evidence != before or (timezone.now() - (job.last_response_at or job.created_at)) > RECORDED_AT_LEAST:
+                next_content = now + _content_pause(job, FIRST_CONTENT_SHARE)
+            if evidence != before or (timezone.now() - (job.last_response_at or job.created_at)) > RECORD_INTERVAL:
                 record_evidence(job, evidence, guard=lease.guard)
         except errors.MoodleError as error:
             logger.info("job %s: a lookup in Moodle failed: %s", job.pk, error)
@@ -155,8 +156,8 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
             # The evidence is stored after the next lookup, or at the end.
             logger.warning("job %s: the database is down: %s", job.pk, error)
             close_old_connections()
-        complete_lookups += evidence.is_there_complete
-        if complete_lookups > LOOKUPS_FOR_THE_ANSWER:
+        complete_lookups += evidence.is_complete_in_moodle
+        if complete_lookups >= LOOKUPS_FOR_THE_ANSWER:
             break
         call.join(_pause(bool(evidence.courses), time.monotonic() - began))
     return evidence, True
@@ -165,7 +166,7 @@ def _watch(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Call) 
 def _names_in_turn(job: DuplicationJob) -> Iterator[tuple[str, ...]]:
     """Yield the temporary names for each lookup: the most likely one, and sometimes another one."""
     likely = most_likely_temporary_name(job)
-    for name in cycle(temporary_names(job) or likely):
+    for name in cycle(names_in_baseline(job) or likely):
         yield (*likely, name)
         yield from repeat(likely, LIKELY_ALONE)
 
@@ -184,7 +185,7 @@ def _pause(seen: bool, elapsed: float) -> float:
     The pause grows, because lookups slow Moodle down and a long copy changes rarely.
     """
     shortest = settings.FOLLOW_INTERVAL if seen else settings.WATCH_INTERVAL
-    return float(min(max(shortest, elapsed * PAUSE_SHARE), PAUSE_LONGEST * shortest))
+    return float(min(max(shortest, elapsed * PAUSE_SHARE), PAUSE_FACTOR_MOST * shortest))
 
 
 def _record_until_database_up(job: DuplicationJob, lease: Lease, evidence: CopyEvidence) -> None:
@@ -205,6 +206,6 @@ def _conclude(job: DuplicationJob, lease: Lease, client: MoodleClient, call: Cal
         outcome, seen = outcome_of_error(job, client, call.error, evidence)
         _record_until_database_up(job, lease, seen)
         return outcome
-    if evidence.is_there_complete and evidence.course_id is not None:
+    if evidence.is_complete_in_moodle and evidence.course_id is not None:
         return outcomes.Finished(evidence.course_id)
     return outcomes.AnswerLost("the call ended without an answer")

@@ -4,6 +4,7 @@ import re
 
 # How many names are looked up after the first free one, because Moodle skips a counter whose full name is taken.
 NAMES_BEYOND = 2
+# The longest short name of a course. Moodle cuts a temporary name to it.
 SHORT_NAME_LONGEST = 100
 
 

@@ -1,4 +1,4 @@
-"""Checks in Moodle whether copies were made whose answer was lost, and ends their jobs accordingly."""
+"""Checks in Moodle whether jobs in the states *checking* and *unresolved* made their copies, and ends these jobs."""
 
 import logging
 import math
@@ -20,10 +20,10 @@ from dupdash.duplication.drivers.lookup import (
     expected_copy_after_sending,
     may_look_up_requested_name,
     most_likely_temporary_name,
+    names_in_baseline,
     observe_copy,
     record_evidence,
     safe_names,
-    temporary_names,
 )
 from dupdash.duplication.engine import deadlines, empty_shell
 from dupdash.duplication.engine.completion import fail, finish
@@ -65,7 +65,10 @@ def check_due_jobs(client: MoodleClient, deadline: float) -> bool:
 
 
 def check(job_id: str, client: MoodleClient, deadline: float = math.inf) -> bool:
-    """Check a job once if it is due. Returns False if Moodle could not be reached or did not answer in time."""
+    """Check a job once if it is due.
+
+    Returns False if dispatch was paused, or if Moodle could not be reached or did not answer in time.
+    """
     job = DuplicationJob.objects.filter(pk=job_id, state__in=CHECKED_STATES).first()
     if job is None or job.check_at is None or job.check_at > timezone.now():
         return True
@@ -107,7 +110,7 @@ class Names:
     """
 
     def __init__(self, job: DuplicationJob, deadline: float) -> None:
-        safe = safe_names(job, temporary_names(job))
+        safe = safe_names(job, names_in_baseline(job))
         self._likely = [name for name in most_likely_temporary_name(job) if name in safe]
         others = [name for name in safe if name not in self._likely]
         first = job.answered_checks % max(1, len(others))
@@ -157,7 +160,7 @@ def _act_on(
     requested_name_looked_up: bool,
 ) -> None:
     """End the checked job, or leave it for the next check, according to the evidence."""
-    known = _unanswered_since(job)
+    guard = _unanswered_since(job)
     now = timezone.now()
     own, course_id = evidence.own, evidence.course_id
     with_error = ended_with_error(job)
@@ -166,28 +169,28 @@ def _act_on(
     missing_now = any(course.missing for course in ((own,) if own else evidence.present_candidates))
     if with_error and _moodle_ended_request(job, now) and empty_shell.is_deletable(job, evidence):
         limit = deadlines.checking_deadline(job)
-        if kept := empty_shell.clean_up(job, evidence, client, guard=known, deadline=limit):
-            _fail_with_partial(job, evidence, known, note=kept)
+        if kept := empty_shell.clean_up(job, evidence, client, guard=guard, deadline=limit):
+            _fail_with_partial(job, evidence, guard, note=kept)
         return
     match judge(evidence, deadlines.unchanged_limit(job), settings.CHECK_SETTLED):
         case Verdict.FINISHED if course_id is not None and not (with_error and job.cancel_requested_at is None):
-            finish(job, course_id, client, guard=known, retry_removal=retry_removal)
+            finish(job, course_id, client, guard=guard, retry_removal=retry_removal)
         case Verdict.GONE if course_id is not None and job.cancel_requested_at is not None:
             # The job was cancelled: dupdash deleted the course, and the answer to the deletion was lost.
-            finish(job, course_id, client, guard=known)
+            finish(job, course_id, client, guard=guard)
         case Verdict.GONE if own is not None:
             fail(
                 job,
                 "course_gone",
                 f"Course {own.id} is no longer in Moodle.",
                 reason=f"Somebody deleted the course of this job, id {own.id}, in Moodle.",
-                guard=known,
+                guard=guard,
                 course_deleted_at=now,
             )
         case Verdict.PARTIAL:
-            _fail_with_partial(job, evidence, known)
+            _fail_with_partial(job, evidence, guard)
         case Verdict.LIKELY_PARTIAL if requested_name_looked_up or evidence.answered is not None:
-            _fail_with_candidates(job, evidence, known)
+            _fail_with_candidates(job, evidence, guard)
         case _ if _moodle_ended_request(job, now) and not missing_now and (own or all_names_looked_up):
             unwanted = job.cancel_requested_at is not None
             if (
@@ -197,19 +200,19 @@ def _act_on(
                 and own.has_names_and_contents
             ):
                 # Moodle has ended the request, so this course is the result.
-                finish(job, course_id, client, guard=known, retry_removal=retry_removal)
+                finish(job, course_id, client, guard=guard, retry_removal=retry_removal)
             else:
-                _fail_after_error(job, evidence, known)
+                _fail_after_error(job, evidence, guard)
         case _ if (
             job.state == State.CHECKING
             and now >= deadlines.checking_deadline(job)
             and not (own is not None and own.has_names_and_contents)
         ):
-            _give_up(job, evidence, known)
+            _give_up(job, evidence, guard)
 
 
 def _unanswered_since(job: DuplicationJob) -> dict[str, Any]:
-    """Return the condition of an UPDATE that no answer of Moodle was stored since the job was read."""
+    """Return the guard with which an UPDATE matches only if no answer of Moodle was stored since the job was read."""
     return {"course_id": job.course_id, "moodle_done_at": job.moodle_done_at}
 
 
@@ -266,7 +269,7 @@ def _fail_after_error(job: DuplicationJob, evidence: CopyEvidence, guard: Guard)
         job.request_error,
         _message_of_moodle(job) or "Moodle stopped with an error and sent no message.",
         reason="Moodle stopped with an error, and no course is proven to come from this job."
-        + (f" A course administrator should check what may be left of it in Moodle: {likely}." if likely else ""),
+        + (f" Moodle may have a part of the copy: {likely}. A course administrator should check it." if likely else ""),
         data={"candidates": [course.id for course in evidence.present_candidates]},
         guard=guard,
     )
@@ -282,10 +285,11 @@ def _give_up(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
     times = "once" if job.answered_checks == 1 else f"{job.answered_checks} times"
     checked = (
         f"dupdash checked {times} whether Moodle has a course called {quote_course(job.fullname, job.shortname)}, "
-        "and found no proof that it was made or not made."
+        "and found no proof that the copy was made, nor that it was not made."
         if job.answered_checks
         else f"Moodle answered none of {job.checks} checks for a course called "
-        f"{quote_course(job.fullname, job.shortname)}, so there is no proof that it was made or not made."
+        f"{quote_course(job.fullname, job.shortname)}, so there is no proof that the copy was made, nor that it was "
+        "not made."
     )
     move_job(
         job,
@@ -293,7 +297,7 @@ def _give_up(job: DuplicationJob, evidence: CopyEvidence, guard: Guard) -> None:
         kind="unresolved",
         reason=f"{checked} {seen}"
         + (f"Courses that may be the copy: {likely}. " if likely else "No course that could be the copy was found. ")
-        + "dupdash checks again, less and less often.",
+        + "dupdash keeps checking, less and less often.",
         data={"candidates": [candidate.id for candidate in evidence.present_candidates]},
         guard=guard,
         checks=0,

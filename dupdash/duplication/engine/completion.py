@@ -23,7 +23,7 @@ from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleErro
 logger = logging.getLogger("dupdash.completion")
 
 # A single answer may be wrong, so this many comparisons must agree that a copy lacks most of its source.
-READS_OF_INCOMPLETE = 3
+COMPARISONS_UNTIL_FAILURE = 3
 
 
 def finish(
@@ -37,9 +37,9 @@ def finish(
     report: Report | None = None,
     **changes: Any,
 ) -> None:
-    """End a job whose copy Moodle has completed: compare the copy with its source, or delete it if the job was
-    cancelled.
+    """End a job whose copy Moodle has completed.
 
+    Compares the copy with its source; if the job was cancelled, deletes the copy instead.
     ``retry_removal``: try a deletion again later if it fails for a temporary reason. ``report``: the comparison, if it
     was made already. ``changes``: other columns to change. Raises StaleJob if the job was changed or cancelled
     meanwhile.
@@ -52,7 +52,7 @@ def finish(
         # The comparison was made before the settings were set.
         report = None
     report = report or verify(job, course_id, client)
-    for _ in range(READS_OF_INCOMPLETE - 1):
+    for _ in range(COMPARISONS_UNTIL_FAILURE - 1):
         if lacks_most(report):
             report = verify(job, course_id, client, fresh=True)
     # If a person cancels at this moment, the page says that the copy will be deleted. So the job must not succeed.
@@ -77,7 +77,10 @@ def succeed(job: DuplicationJob, course_id: int, report: Report | None, /, *, gu
 
 
 def _set_course_settings(job: DuplicationJob, course_id: int, client: MoodleClient, guard: Guard) -> None:
-    """Set the requested dates and ID number. If that fails, the copy still counts as complete; the report names it."""
+    """Set the requested dates and ID number.
+
+    If that fails, the copy still counts as complete, and its report lists the settings that differ.
+    """
     names = " and ".join(label for name, label in LABELS.items() if name in job.course_settings)
     why_not = set_after_copy(job, course_id, client)
     reason = f"The {names} could not be set: {why_not} Set them in Moodle." if why_not else f"The {names} were set."
@@ -178,9 +181,9 @@ def columns_before_sending() -> dict[str, Any]:
     }
 
 
-def retry_delay(times: int) -> timedelta:
+def retry_delay(attempts: int) -> timedelta:
     """Return the delay before the next attempt. It grows with the number of attempts."""
-    return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(times - 1, 60)))
+    return timedelta(seconds=min(settings.RETRY_LONGEST, settings.RETRY_FIRST * 3.0 ** min(attempts - 1, 60)))
 
 
 def start_checking(
@@ -193,8 +196,9 @@ def start_checking(
     guard: Guard = None,
     **changes: Any,
 ) -> None:
-    """Let the sweep check in Moodle whether the copy of a sent job was made. No worker is needed for that.
+    """Move a sent job to the state checking: the sweep checks in Moodle whether the copy was made.
 
+    Meanwhile the job occupies no worker of the cluster for copies.
     ``errorcode`` and ``raw_error``: Moodle's error, if it sent one. ``done``: Moodle has ended the request.
     ``changes``: other columns to change.
     """
@@ -238,12 +242,12 @@ def _remove_unwanted(
     try:
         outcome = remove_course(job, client, complete=True, guard=guard)
     except (NotRemoved, MoodleError) as refusal:
-        if retry_removal and may_pass(refusal):
+        if retry_removal and may_succeed_later(refusal):
             if job.state == State.RUNNING:
                 start_checking(job, f"It is not known whether the copy was deleted: {refusal}", guard=guard)
                 next_check = job.check_at
             # If the answer was lost, Moodle may still be deleting.
-            update_job(job, check_at=after_a_deletion() if may_be_deleting(refusal) else next_check)
+            update_job(job, check_at=after_a_deletion() if may_still_be_deleting(refusal) else next_check)
             return True
         record_event(
             job,
@@ -270,11 +274,12 @@ def after_a_deletion() -> datetime:
     return timezone.now() + timedelta(seconds=longest)
 
 
-def may_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
+def may_still_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
+    """Return whether Moodle may still be deleting the course after this error."""
     return isinstance(refusal, MayHaveStarted) and refusal.function == DELETE
 
 
-def may_pass(refusal: NotRemoved | MoodleError) -> bool:
+def may_succeed_later(refusal: NotRemoved | MoodleError) -> bool:
     """Return whether a deletion may succeed later: Moodle was down or in maintenance, or its answer was lost."""
     if isinstance(refusal, ConfigurationFault):
         # This code means that the token may not delete courses at all.

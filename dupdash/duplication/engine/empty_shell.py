@@ -15,7 +15,12 @@ from dupdash.duplication.driver_choice import DELETE
 from dupdash.duplication.drivers.copy_evidence import MISSES_UNTIL_GONE, CopyEvidence, CourseSnapshot
 from dupdash.duplication.drivers.copy_tracker import is_empty_shell, matches_request
 from dupdash.duplication.drivers.lookup import expected_copy_after_sending
-from dupdash.duplication.engine.completion import after_a_deletion, columns_before_sending, may_be_deleting, may_pass
+from dupdash.duplication.engine.completion import (
+    after_a_deletion,
+    columns_before_sending,
+    may_still_be_deleting,
+    may_succeed_later,
+)
 from dupdash.duplication.engine.removal import Guard, NotRemoved, delete_and_confirm
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.name_display import quote_course
@@ -28,7 +33,7 @@ from dupdash.moodle.records import Course
 
 logger = logging.getLogger("dupdash.checking")
 
-# How often the shells of one job are deleted and its request is sent again.
+# At most this often the shell of a job is deleted and its request is sent again.
 DELETIONS_MOST = 2
 
 
@@ -37,8 +42,8 @@ def is_deletable(job: DuplicationJob, evidence: CopyEvidence) -> bool:
 
     The course has both requested names and the requested category, did not exist before the request, is hidden, has no
     start date, and has at most an empty first section. No other course was seen that may be the copy. The driver is the
-    synchronous one, because a site with the asynchronous services may only repeat the outcome of a request that it
-    knows already.
+    synchronous one, because a site with the proposed functions may answer a repeated request with the outcome of the
+    first one.
     """
     course = evidence.own
     if course is None or course.id != evidence.course_id or evidence.answered is not None:
@@ -97,9 +102,9 @@ def clean_up(
                 update_job(job, guard=guard)
                 delete_and_confirm(course, client)
         except (NotRemoved, MoodleError) as refusal:
-            if may_pass(refusal) and timezone.now() < deadline:
+            if may_succeed_later(refusal) and timezone.now() < deadline:
                 logger.info("job %s: its empty course was not deleted: %s", job.pk, refusal)
-                update_job(job, check_at=after_a_deletion() if may_be_deleting(refusal) else next_check)
+                update_job(job, check_at=after_a_deletion() if may_still_be_deleting(refusal) else next_check)
                 return ""
             return _record_kept(job, shell.id, str(refusal), guard)
     _continue_without_shell(job, shell.id, guard)

@@ -154,11 +154,14 @@ def _is_confirmed(evidence: CopyEvidence, copy: EndedCopy) -> bool:
     if own is None or own.id != evidence.course_id or own.missing:
         return False
     as_source = copy.report is not None and copy.report["complete"]
-    return evidence.is_there_complete or bool(own.visible and as_source)
+    return evidence.is_complete_in_moodle or bool(own.visible and as_source)
 
 
 def _succeed_at_once(job: DuplicationJob, copy: EndedCopy) -> bool:
-    """End a job without another request to Moodle, if its copy is confirmed and compared. Returns whether it ended."""
+    """End a job without another request to Moodle, if its copy is confirmed and compared.
+
+    Returns False if the job needs more requests to Moodle.
+    """
     evidence = _apply(job, copy)
     report, course_id = copy.report, evidence.course_id
     if job.cancel_requested_at is not None or report is None or course_id is None or lacks_most(report):
@@ -179,12 +182,12 @@ def _end_finished_job(job: DuplicationJob, copy: EndedCopy, client: MoodleClient
     evidence = _apply(job, copy)
     changes = changes_from_evidence(evidence, job)
     if evidence.course_id is None:
-        lost = "The site reports that the copy is complete, but no such course was found."
+        lost = "Moodle reports that the copy is complete, but no such course was found."
         start_checking(job, lost, **changes)
     elif _is_confirmed(evidence, copy):
         finish(job, evidence.course_id, client, report=copy.report, **changes)
     elif _is_late(job):
-        start_checking(job, "The site reports that the copy is complete, but the course is not complete.", **changes)
+        start_checking(job, "Moodle reports that the copy is complete, but the course is not complete.", **changes)
     else:
         update_job(job, **changes)
 
@@ -239,7 +242,7 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
             _finish(job, course_id, client)
         case outcomes.AnswerLost(detail, errorcode):
             done = errorcode not in ("", asynchronous.FAILED_WITHOUT_REASON)
-            reason = f"The site's report does not prove the outcome: {detail}."
+            reason = f"Moodle's report does not show whether the copy was made: {detail}."
             start_checking(job, reason, errorcode=errorcode, done=done)
         case outcomes.FailedInMoodle() as failure:
             _fail(job, failure)
@@ -248,7 +251,7 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
             move_job(job, State.CANCELLED, kind="cancelled", reason=reason)
         case None if late:
             # The process on the site may have died, and its status will never change.
-            start_checking(job, "The site should have finished the copy long ago.")
+            start_checking(job, "Moodle should have finished the copy long ago.")
         case None if report is not None:
             # The site answered, but has no result yet.
             update_job(job, last_response_at=timezone.now())
@@ -257,7 +260,8 @@ def _act_on_report(job: DuplicationJob, report: Report | None, client: MoodleCli
 def _finish(job: DuplicationJob, course_id: int, client: MoodleClient) -> None:
     """End a job whose copy the site reports as complete.
 
-    The copy is compared later (``verify_pending``): during a comparison the end of other copies is not noticed.
+    If the job has the plugin's report, ``verify_pending`` compares the copy later, because follow_due_jobs notices no
+    other finished copy during a comparison. Otherwise, and for a cancelled job, ``finish`` does everything now.
     """
     if job.moodle_report is None or job.cancel_requested_at is not None:
         finish(job, course_id, client)

@@ -31,7 +31,7 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.engine")
 
-# How often recording is tried again because somebody changed the job at the same moment.
+# At most this often recording is tried, because somebody may change the job at the same moment.
 TRIES = 5
 
 
@@ -39,7 +39,7 @@ def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> No
     """Record the outcome of an attempt.
 
     This may be done twice: the second time nothing happens, because the job has moved on. ``driven``: the job as its
-    driver left it.
+    driver left it. After TRIES tries the outcome is lost; then the lease expires, and the job is recovered.
     """
     for _ in range(TRIES):
         job = DuplicationJob.objects.get(pk=driven.pk)
@@ -53,6 +53,7 @@ def record_outcome(driven: DuplicationJob, lease: Lease, outcome: Outcome) -> No
             logger.info("%s", moved)
         else:
             return
+    logger.error("job %s: its outcome could not be recorded, because the job kept changing", driven.pk)
 
 
 def _record(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
@@ -74,7 +75,8 @@ def _record(job: DuplicationJob, lease: Lease, outcome: Outcome) -> None:
                 job,
                 lease,
                 kind="source_busy",
-                reason="Another copy of the same source has started. This one waits until its course appears.",
+                reason="Another copy of the same source has started. This copy waits until the course of the other one "
+                "appears in Moodle.",
             )
         case outcomes.SiteUnavailable(ConfigurationFault() as fault):
             _wait_for_configuration(job, lease, fault)
@@ -212,9 +214,11 @@ def _courses_to_check(job: DuplicationJob) -> str:
 
     It matters because the next attempt no longer looks at these courses.
     """
-    ids = ", ".join(f"id {candidate['id']}" for candidate in job.candidates)
-    return (
-        f" Meanwhile a course appeared that is probably not this copy. Somebody should check it in Moodle: {ids}."
-        if ids
-        else ""
-    )
+    ids = [f"id {candidate['id']}" for candidate in job.candidates]
+    if not ids:
+        return ""
+    if len(ids) == 1:
+        appeared, check = "a course appeared that is", "it"
+    else:
+        appeared, check = "courses appeared that are", "them"
+    return f" Meanwhile {appeared} probably not this copy. Somebody should check {check} in Moodle: {', '.join(ids)}."

@@ -12,7 +12,7 @@ from dupdash.duplication.drivers.asynchronous import columns_without_worker, rea
 from dupdash.duplication.drivers.lookup import course_due_at
 from dupdash.duplication.engine.completion import cancel_unsent, fail, retry_delay, start_checking
 from dupdash.duplication.models import DuplicationJob
-from dupdash.duplication.queue.leases import DEAD, expired_for_a_while
+from dupdash.duplication.queue.leases import EXPIRED, expired_for_a_while
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import StaleJob, move_job, record_event
 from dupdash.moodle.driver_abilities import abilities
@@ -24,15 +24,15 @@ logger = logging.getLogger("dupdash.recovery")
 DRIVEN_BY_A_WORKER = Q(state=State.RUNNING, duplicate_id="")
 
 
-def recover_dead_leases() -> None:
+def recover_expired_leases() -> None:
     """Take back jobs whose lease has expired: jobs that were not sent return to the queue, others are checked.
 
     This happens half a lease after a sweep has found the lease expired: after an outage of the database every lease is
     expired, and the workers need time to renew theirs.
     """
-    driven = DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & DEAD)
+    driven = DuplicationJob.objects.filter(DRIVEN_BY_A_WORKER & EXPIRED)
     driven.filter(lease_expired_seen_at__isnull=True).update(lease_expired_seen_at=Now())
-    _take_back(DEAD & expired_for_a_while(), "The process that worked on this copy stopped.", at_fault=True)
+    _take_back(EXPIRED & expired_for_a_while(), "The process that worked on this copy stopped.", at_fault=True)
 
 
 def release_worker_group(worker_group: str, *, at_fault: bool) -> None:

@@ -51,7 +51,9 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, 
     if job.course_id is None or not job.is_proven:
         raise NotRemoved("It is not proven that this job made a course, so dupdash deletes none.")
     if job.proof == Proof.SETTLED:
-        raise NotRemoved("An administrator said that this is the job’s course. dupdash deletes only proven courses.")
+        raise NotRemoved(
+            "A course administrator said that this is the job’s course. dupdash deletes only proven courses."
+        )
     course = client.course_by_id(job.course_id)
     if course is None:
         return f"Course {job.course_id} no longer exists in Moodle."
@@ -83,8 +85,8 @@ def remove_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) 
         )
     delete_and_confirm(course, client)
     return (
-        f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, was deleted in Moodle. An "
-        "administrator chose it; it was not proven to come from this job."
+        f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, was deleted in Moodle. A "
+        "course administrator chose it; it was not proven to come from this job."
     )
 
 

@@ -10,7 +10,7 @@ from django.db import connection
 from dupdash.duplication import driver_choice, moodle_health
 from dupdash.duplication.drivers import asynchronous, outcomes, synchronous
 from dupdash.duplication.drivers.outcomes import Outcome
-from dupdash.duplication.drivers.preflight import outcome_of_read
+from dupdash.duplication.drivers.preflight import outcome_of_failed_read
 from dupdash.duplication.engine.outcome_recorder import record_outcome
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
@@ -86,7 +86,7 @@ def _attempt(job: DuplicationJob, lease: Lease) -> Outcome:
                 return outcomes.SiteUnavailable(fault) if fault else outcome
             return outcome
     except MoodleError as error:
-        return outcome_of_read(error)
+        return outcome_of_failed_read(error)
     except Exception:
         # A bug in dupdash. The job's row says whether the request was sent.
         logger.exception("job %s: the driver failed", job.pk)
@@ -97,7 +97,7 @@ def _drive(job: DuplicationJob, lease: Lease, client: MoodleClient, site: SiteIn
     site_driver = driver_choice.choose_driver(site)
     driver = driver_choice.driver_for_copy(site_driver, visible=job.visible)
     if driver != site_driver and site.lacks(driver_choice.DUPLICATE):
-        return outcomes.Refused("invalidparameter", "This site can make visible copies only.")
+        return outcomes.Refused("invalidparameter", "This Moodle can only make visible copies.")
     if ABILITIES[driver].runs_in_background:
         return asynchronous.duplicate(job, lease, client, driver)
     return synchronous.duplicate(job, lease, client)

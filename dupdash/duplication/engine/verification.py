@@ -1,4 +1,4 @@
-"""Reads a finished copy and its source, and stores the report of their comparison; tries again while Moodle is away."""
+"""Compares a finished copy with its source, and stores the report. Tries again if Moodle does not answer."""
 
 import logging
 import time
@@ -24,9 +24,9 @@ from dupdash.moodle.records import Contents
 logger = logging.getLogger("dupdash.verification")
 
 # After this time without a comparison, the report says that the copy could not be compared.
-VERIFY_FOR = timedelta(days=1)
-# The longest pause between two attempts.
-VERIFY_LONGEST = timedelta(hours=1)
+VERIFY_TIME_LIMIT = timedelta(days=1)
+# The longest time between two tries.
+VERIFY_INTERVAL_LONGEST = timedelta(hours=1)
 AT_ONCE = 50
 # If the source has fewer activities than this, the copy counts as incomplete only if it is an empty shell.
 FEW_ACTIVITIES = 4
@@ -107,11 +107,11 @@ def _verify_later(job: DuplicationJob, client: MoodleClient) -> bool:
     now = timezone.now()
     waited = now - (job.finished_at or now)
     tried_before = job.verify_at is not None
-    pause = min(VERIFY_LONGEST, max(timedelta(seconds=settings.CHECK_FIRST), waited))
+    pause = min(VERIFY_INTERVAL_LONGEST, max(timedelta(seconds=settings.CHECK_FIRST), waited))
     try:
         # Stored before Moodle is asked, so that the other jobs come first the next time.
         update_job(job, guard={"verify_at": job.verify_at}, verify_at=now + pause)
-        report = _report(job, client, last_try=tried_before and waited >= VERIFY_FOR)
+        report = _report(job, client, last_try=tried_before and waited >= VERIFY_TIME_LIMIT)
         update_job(job, verification=report, verify_at=None)
     except NotSent as away:
         logger.info("job %s: %s", job.pk, away)

@@ -54,7 +54,10 @@ class ForkedProcess:
             return self._status
 
     def wait(self, timeout: float) -> int:
-        """Wait until the process has ended. Raises TimeoutError."""
+        """Wait until the process has ended, and return its exit status as ``poll`` does.
+
+        Raises TimeoutError after ``timeout`` seconds.
+        """
         deadline = time.monotonic() + timeout
         while (status := self.poll()) is None:
             if time.monotonic() > deadline:

@@ -18,7 +18,10 @@ DATABASE_WAIT_LIMIT = 3600
 
 
 def retry_until_database_up(operation: Callable[[], T]) -> T:
-    """Run a database operation, and repeat it while the database is down. For results that must not be lost."""
+    """Run a database operation, and repeat it while the database is down. For results that must not be lost.
+
+    Raises the last error after DATABASE_WAIT_LIMIT seconds.
+    """
     deadline = time.monotonic() + DATABASE_WAIT_LIMIT
     pause = 0.2
     while True:

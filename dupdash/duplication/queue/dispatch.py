@@ -83,14 +83,14 @@ def _enqueue_job(job_id: str) -> None:
 
 
 def enqueue(cluster: str, task: str, *arguments: str) -> bool:
-    """Put a task into the queue of a cluster.
+    """Put a task into the queue of a cluster. Returns False if the broker is down; then the task is lost.
 
-    Returns False if the broker is down; then the sweep enqueues the job again.
+    The sweep enqueues the lost task of a job again, and the supervisor enqueues the periodic tasks again.
     """
     try:
         async_task(task, *arguments, cluster=cluster)
     except Exception as error:
-        # Any error of a broker (Redis, database). The job stays in the database and is not lost.
+        # Any error of a broker (Redis, database).
         logger.warning("%s could not be enqueued: %s", task, error)
         return False
     return True

@@ -1,9 +1,10 @@
 """Decides the order in which queued jobs are dispatched. No other module does.
 
-Jobs wait in lanes: one lane for all single requests, and one for each batch. Each free slot goes to the lane with the
-highest priority, and among these to the lane that has waited longest for a turn. So a batch of hundreds of copies
-delays a single request by at most one copy. Single requests are ordered by age. The order of the jobs in a batch was
-computed when the batch was accepted, and spreads the copies of each source.
+Jobs wait in lanes: one lane for all single requests, and one for each batch. Each free slot goes to a lane of the
+highest priority, and among lanes of this priority to the one that has waited longest for a turn. So a batch of normal
+or low priority delays a single request by at most one copy, however many copies it has. A batch of high priority goes
+first. Single requests are ordered by age. The order of the jobs in a batch was computed when the batch was accepted,
+and spreads the copies of each source.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,7 +92,7 @@ def _merge(all_lanes: list[Lane], most: int) -> Iterator[str]:
             not_empty = remaining
 
 
-def closed_batches(now: datetime) -> Mapping[str, str]:
+def held_batches(now: datetime) -> Mapping[str, str]:
     """Return the ids of the batches whose jobs may not start now, each with the reason in a sentence."""
     reasons = {}
     for batch in Batch.objects.filter(closed_at__isnull=True):

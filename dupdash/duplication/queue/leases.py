@@ -30,7 +30,7 @@ logger = logging.getLogger("dupdash.leases")
 # killed them.
 WORKER_GROUP_VARIABLE = "DUPDASH_WORKER_GROUP"
 
-DEAD = Q(lease_until__lt=Now()) | Q(lease_until__isnull=True)
+EXPIRED = Q(lease_until__lt=Now()) | Q(lease_until__isnull=True)
 FRESH = Q(lease_until__gte=Now())
 
 

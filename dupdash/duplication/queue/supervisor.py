@@ -119,7 +119,7 @@ class Supervisor:
         with self._processes:
             _kill(*self._clusters)
         release = threading.Thread(
-            target=self._release, args=self._clusters, kwargs={"at_fault": False}, name="release", daemon=True
+            target=self._take_back_jobs, args=self._clusters, kwargs={"at_fault": False}, name="release", daemon=True
         )
         release.start()
         release.join(RELEASE_WAIT)
@@ -238,14 +238,11 @@ class Supervisor:
         logger.error("%s: %s. Killing its process group and starting a new one.", cluster.name, why)
         with self._processes:
             _kill(cluster)
-        self._release(cluster, at_fault=True)
+        self._take_back_jobs(cluster, at_fault=True)
         cluster.start_again_at = time.monotonic() + cluster.restart_pause
 
-    def _release(self, *clusters: Cluster, at_fault: bool) -> None:
-        """Take back the jobs of killed processes.
-
-        ``at_fault``: whether one of these jobs may have caused the failure.
-        """
+    def _take_back_jobs(self, *clusters: Cluster, at_fault: bool) -> None:
+        """Take back the jobs of killed processes. ``at_fault``: whether one of the jobs may have made them fail."""
         try:
             for cluster in clusters:
                 recovery.release_worker_group(cluster.worker_group, at_fault=at_fault)

@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                     "channel",
                     models.CharField(
                         choices=[
-                            ("mail", "by e-mail"),
+                            ("mail", "by email"),
                             ("daily", "in the daily summary"),
                             ("page", "as a message on the page"),
                         ],

@@ -3,9 +3,9 @@
 import logging
 from datetime import timedelta
 from smtplib import SMTPException
-from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db.models import Exists, F, OuterRef
 from django.template.loader import render_to_string
@@ -20,9 +20,6 @@ from dupdash.notifications.job_mails import can_get_mail, mail
 from dupdash.notifications.safe_text import absolute, one_line
 from dupdash.rollover.batches.hide_sources import note_sources
 from dupdash.rollover.batches.progress import current_jobs, totals_of
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 logger = logging.getLogger("dupdash.rollover")
 
@@ -82,7 +79,7 @@ def mail_results() -> None:
             Batch.objects.filter(pk=batch.pk).update(mail_due_at=None)
 
 
-def _results_mail(batch: Batch, requester: "User") -> EmailMessage:
+def _results_mail(batch: Batch, requester: User) -> EmailMessage:
     totals = totals_of([batch])[batch.pk]
     failed = current_jobs(batch).filter(state=State.FAILED).order_by("batch_row")
     context = {

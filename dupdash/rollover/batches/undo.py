@@ -2,8 +2,8 @@
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts import access
@@ -19,15 +19,12 @@ from dupdash.rollover.batches.progress import current_jobs
 from dupdash.rollover.batches.unused_copies import Gone, Kept, require_unused
 from dupdash.rollover.models import Undo, UndoItem, UndoState, Verdict
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 logger = logging.getLogger("dupdash.rollover")
 
 ROWS_AT_ONCE = 400
 
 
-def begin(batch: Batch, *, actor: "User") -> Undo:
+def begin(batch: Batch, *, actor: User) -> Undo:
     """Begin to undo a batch: store its copies as items, which a worker then checks. Raises NotAllowed."""
     access.require_batch_manager(actor, batch)
     undo = Undo.objects.create(batch=batch, requester=actor)
@@ -40,10 +37,10 @@ def begin(batch: Batch, *, actor: "User") -> Undo:
     return undo
 
 
-def confirm(undo: Undo, *, actor: "User") -> bool:
-    """Have a worker delete the copies that can be deleted. Returns False if this was confirmed before.
+def confirm(undo: Undo, *, actor: User) -> bool:
+    """Have a worker delete the copies that can be deleted. Raises NotAllowed.
 
-    Raises NotAllowed.
+    Returns False if the copies are still being checked, or if the undo was confirmed before.
     """
     access.require_batch_manager(actor, undo.batch)
     checked = Undo.objects.filter(pk=undo.pk, state=UndoState.CHECKED)
@@ -91,7 +88,10 @@ def _check(item: UndoItem, client: MoodleClient) -> None:
     except (NotSent, ConfigurationFault):
         raise
     except MoodleError as error:
-        item.verdict, item.reason = Verdict.KEPT, f"Moodle could not say whether it is unchanged. {error}"
+        item.verdict, item.reason = (
+            Verdict.KEPT,
+            f"dupdash could not find out in Moodle whether the copy is unchanged. {error}",
+        )
     else:
         item.verdict, item.reason = Verdict.DELETABLE, ""
 
@@ -113,6 +113,6 @@ def _delete(item: UndoItem, undo: Undo, client: MoodleClient) -> None:
     except (NotSent, ConfigurationFault):
         raise
     except MoodleError as error:
-        item.verdict, item.reason = Verdict.KEPT, f"Moodle did not delete it. {error}"
+        item.verdict, item.reason = Verdict.KEPT, f"Moodle did not delete the copy. {error}"
     else:
         item.verdict, item.reason = Verdict.DELETED, ""

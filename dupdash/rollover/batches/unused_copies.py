@@ -30,7 +30,8 @@ def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
         raise Kept("No course is proven to have been made by this job.")
     if job.proof == Proof.SETTLED:
         raise Kept(
-            "An administrator chose this course as the copy. Only courses that are proven to be copies are deleted."
+            "A course administrator chose this course as the copy. Only courses that are proven to be copies are "
+            "deleted."
         )
     course = client.course_by_id(job.course_id)
     if course is None:
@@ -54,7 +55,7 @@ def _require_same_settings(job: DuplicationJob, course: Course) -> None:
 def _require_same_contents(job: DuplicationJob, course: Course, client: MoodleClient) -> None:
     report = job.verification
     if report is None or why_not_verified(report):
-        raise Kept("This copy was not compared with its source, so that changes cannot be noticed.")
+        raise Kept("This copy was not compared with its source, so changes cannot be noticed.")
     now = client.contents(course.id)
     if now.activities != report["activities"]["copy"]:
         raise Kept(f"It had {report['activities']['copy']} activities and has {now.activities} by now.")

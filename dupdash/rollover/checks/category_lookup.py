@@ -27,9 +27,9 @@ class CategoryNotFound(Exception):
 class Categories:
     """All categories of the site, indexed by id, idnumber and path."""
 
-    def __init__(self, known: Sequence[Category]) -> None:
-        by_id = {category.id: category for category in known}
-        self._by_id = {category.id: _place(category, by_id) for category in known}
+    def __init__(self, all_categories: Sequence[Category]) -> None:
+        by_id = {category.id: category for category in all_categories}
+        self._by_id = {category.id: _place(category, by_id) for category in all_categories}
         self._by_idnumber: dict[str, list[Place]] = {}
         self._by_path: dict[str, list[Place]] = {}
         self._by_name: dict[str, list[Place]] = {}

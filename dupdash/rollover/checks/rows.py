@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import msgspec
+from django.contrib.auth.models import User
 
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
@@ -31,15 +31,12 @@ from dupdash.rollover.checks.earlier_copies import EarlierCopies
 from dupdash.rollover.models import Level, Plan, PlanRow
 from dupdash.rollover.reading.columns import CATEGORY, CATEGORY_IDNUMBER, CATEGORY_PATH, SOURCE, TEMPLATE_COURSE
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
-# The column of a row that shows a problem of a request, by the field of the request.
+# The column that shows a problem of this field of a request, where their names differ.
 COLUMNS = {"source": SOURCE, "category": CATEGORY}
 
 
 @dataclass
-class Verdict:
+class RowResult:
     """The result of checking one row."""
 
     problems: list[tuple[str, str, str]] = field(default_factory=list)
@@ -48,7 +45,7 @@ class Verdict:
     place: Place | None = None
     request: DuplicationRequest | None = None
 
-    def object_to(self, column: str, message: str, job_id: str = "") -> None:
+    def add_problem(self, column: str, message: str, job_id: str = "") -> None:
         self.problems.append((column, message, job_id))
 
 
@@ -59,25 +56,25 @@ def check_rows(plan: Plan, rows: Sequence[PlanRow], client: BulkClient) -> None:
     """
     _load(rows, client)
     categories = Categories(client.categories())
-    verdicts = [(row, _check(plan, row, categories, client)) for row in rows]
-    earlier = EarlierCopies(verdict.source.id for _, verdict in verdicts if verdict.source)
-    for row, verdict in verdicts:
-        _look_for_earlier_copy(plan, row, verdict, earlier)
-        row.problems = [list(problem) for problem in verdict.problems]
-        row.warnings = [list(warning) for warning in verdict.warnings]
+    results = [(row, _check(plan, row, categories, client)) for row in rows]
+    earlier = EarlierCopies(result.source.id for _, result in results if result.source)
+    for row, result in results:
+        _look_for_earlier_copy(plan, row, result, earlier)
+        row.problems = [list(problem) for problem in result.problems]
+        row.warnings = [list(warning) for warning in result.warnings]
         row.shortname_key = short_name_key(row.value("shortname"))[:300]
         row.idnumber_key = short_name_key(row.value("idnumber"))[:300]
-        row.request = msgspec.to_builtins(verdict.request) if verdict.request else None
-        row.found = _found(verdict)
+        row.request = msgspec.to_builtins(result.request) if result.request else None
+        row.found = _found(result)
         row.level = level_of(row)
 
 
-def _look_for_earlier_copy(plan: Plan, row: PlanRow, verdict: Verdict, earlier: EarlierCopies) -> None:
-    copy = earlier.of(verdict.request) if verdict.request else None
+def _look_for_earlier_copy(plan: Plan, row: PlanRow, result: RowResult, earlier: EarlierCopies) -> None:
+    copy = earlier.of(result.request) if result.request else None
     if copy is None:
         return
     message = f"This course was already copied to this term: “{isolate(copy.shortname)}”."
-    verdict.warnings.append((SOURCE, message, copy.pk))
+    result.warnings.append((SOURCE, message, copy.pk))
     if plan.leaves_out_copied and row.level == Level.UNKNOWN and not row.found:
         # Only the first check excludes the row. A person who includes it again wants another copy.
         row.included = False
@@ -108,6 +105,10 @@ def _load(rows: Iterable[PlanRow], client: BulkClient) -> None:
 
 
 def _is_known(client: BulkClient, number: int) -> bool:
+    """Return whether Moodle has a course with this id.
+
+    True after an error, because the check of the row then reports the error.
+    """
     try:
         return client.course_by_id(number) is not None
     except (NotSent, ConfigurationFault):
@@ -125,22 +126,22 @@ def _has_name(client: BulkClient, text: str) -> bool:
         return False
 
 
-def _check(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient) -> Verdict:
-    verdict = Verdict()
+def _check(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient) -> RowResult:
+    result = RowResult()
     for column, message in row.file_problems:
-        verdict.object_to(column, message)
+        result.add_problem(column, message)
     cells = read_cells(row.values, plan.options, visible=plan.visible)
     for column, message in cells.problems.items():
-        verdict.object_to(column, message)
+        result.add_problem(column, message)
     try:
-        verdict.source = _find_source(row, verdict, client)
-        verdict.place = _find_category(row, verdict, categories)
+        result.source = _find_source(row, result, client)
+        result.place = _find_category(row, result, categories)
         draft = Draft(
-            source=str(verdict.source.id) if verdict.source else "",
+            source=str(result.source.id) if result.source else "",
             by_id=True,
             fullname=row.value("fullname"),
             shortname=row.value("shortname"),
-            category_id=verdict.place.category.id if verdict.place else 0,
+            category_id=result.place.category.id if result.place else 0,
             visible=cells.visible,
             options=cells.options,
             startdate=cells.startdate,
@@ -148,39 +149,39 @@ def _check(plan: Plan, row: PlanRow, categories: Categories, client: BulkClient)
             idnumber=row.value("idnumber"),
             not_before=cells.start,
         )
-        request = _prepare(draft, verdict, client)
+        request = _prepare(draft, result, client)
         if request is not None:
-            _require_allowed(plan.owner, request, verdict, client)
+            _require_allowed(plan.owner, request, result, client)
     except (NotSent, ConfigurationFault):
         raise
     except MoodleError as error:
-        verdict.object_to("", f"dupdash could not check this row in Moodle. {error}")
-        return verdict
-    if not verdict.problems:
-        verdict.request = request
-    return verdict
+        result.add_problem("", f"dupdash could not check this row in Moodle. {error}")
+        return result
+    if not result.problems:
+        result.request = request
+    return result
 
 
-def _find_source(row: PlanRow, verdict: Verdict, client: BulkClient) -> Course | None:
+def _find_source(row: PlanRow, result: RowResult, client: BulkClient) -> Course | None:
     """Find the source that one of two columns names, and report a problem if there is no such course.
 
     ``source`` contains an id, short name or ID number. ``templatecourse``, as in Moodle's own files, is a short name.
     """
     text, template = row.value(SOURCE), row.value(TEMPLATE_COURSE)
     if not text and not template:
-        verdict.object_to(SOURCE, "Enter the course to copy: its id, its short name or its ID number.")
+        result.add_problem(SOURCE, "Enter the course to copy: its id, its short name or its ID number.")
         return None
     found = find_source(text, client) if text else find_by_name(template, client.courses_by_shortname)
     if found is None:
-        verdict.object_to(SOURCE, f"Moodle has no course “{text or template}”.")
+        result.add_problem(SOURCE, f"Moodle has no course “{text or template}”.")
     elif text and template:
         other = find_by_name(template, client.courses_by_shortname)
         if other is None or other.id != found.id:
-            verdict.object_to(SOURCE, "The columns source and templatecourse name different courses.")
+            result.add_problem(SOURCE, "The columns source and templatecourse name different courses.")
     return found
 
 
-def _find_category(row: PlanRow, verdict: Verdict, categories: Categories) -> Place | None:
+def _find_category(row: PlanRow, result: RowResult, categories: Categories) -> Place | None:
     ways = (
         (CATEGORY, categories.find),
         (CATEGORY_IDNUMBER, categories.find_by_idnumber),
@@ -192,51 +193,51 @@ def _find_category(row: PlanRow, verdict: Verdict, categories: Categories) -> Pl
             try:
                 found.append(find(text))
             except CategoryNotFound as error:
-                verdict.object_to(column, str(error))
+                result.add_problem(column, str(error))
                 return None
     if not found:
-        verdict.object_to(CATEGORY, "Enter the category for the copy: its id, its ID number or its path.")
+        result.add_problem(CATEGORY, "Enter the category for the copy: its id, its ID number or its path.")
         return None
     if len({place.category.id for place in found}) > 1:
-        verdict.object_to(CATEGORY, "The category columns of this row name different categories.")
+        result.add_problem(CATEGORY, "The category columns of this row name different categories.")
         return None
     if found[0].hidden:
-        verdict.warnings.append((CATEGORY, "This category is hidden: students will not see the copy.", ""))
+        result.warnings.append((CATEGORY, "This category is hidden: students will not see the copy.", ""))
     return found[0]
 
 
-def _prepare(draft: Draft, verdict: Verdict, client: BulkClient) -> DuplicationRequest | None:
+def _prepare(draft: Draft, result: RowResult, client: BulkClient) -> DuplicationRequest | None:
     try:
         return prepare(draft, Origin.FILE, client)
     except InvalidRequest as invalid:
         for problem in invalid.problems:
             # This problem was already reported, with the text of the cell.
-            if (problem.field == "source" and verdict.source is None) or (
-                problem.field == "category" and verdict.place is None
+            if (problem.field == "source" and result.source is None) or (
+                problem.field == "category" and result.place is None
             ):
                 continue
-            _add(problem, verdict)
+            _add(problem, result)
         return None
 
 
-def _add(problem: Problem, verdict: Verdict) -> None:
+def _add(problem: Problem, result: RowResult) -> None:
     column = COLUMNS.get(problem.field, problem.field)
-    verdict.object_to(column, problem.text(in_full=True), problem.job.pk if problem.job else "")
+    result.add_problem(column, problem.text(in_full=True), problem.job.pk if problem.job else "")
 
 
-def _require_allowed(owner: "User | None", request: DuplicationRequest, verdict: Verdict, client: BulkClient) -> None:
+def _require_allowed(owner: User | None, request: DuplicationRequest, result: RowResult, client: BulkClient) -> None:
     try:
         access.require_submit(owner, request, client)
     except NotAllowed as refusal:
-        verdict.object_to(SOURCE, str(refusal))
+        result.add_problem(SOURCE, str(refusal))
 
 
-def _found(verdict: Verdict) -> dict[str, object]:
+def _found(result: RowResult) -> dict[str, object]:
     """Return the names of the source and of the category that pages show for the row."""
-    source = verdict.source
+    source = result.source
     return {
         "source_id": source.id if source else None,
         "source_fullname": source.fullname if source else "",
         "source_shortname": source.shortname if source else "",
-        "category": verdict.place.path if verdict.place else "",
+        "category": result.place.path if result.place else "",
     }

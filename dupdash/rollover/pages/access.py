@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
@@ -14,13 +15,10 @@ from dupdash.duplication.models import Batch
 from dupdash.rollover.models import Plan
 from dupdash.web.responses import PersonRequest
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 P = ParamSpec("P")
 
 
-def visible_plans(user: "User") -> QuerySet[Plan]:
+def visible_plans(user: User) -> QuerySet[Plan]:
     """Return the plans that this person may see: all or none, so that colleagues can finish each other's plans."""
     return Plan.objects.all() if access.may_roll_over(user) else Plan.objects.none()
 

@@ -24,7 +24,7 @@ from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results_csv import results_response
 from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.health_of_request import health_of
-from dupdash.web.job_list import bulk_actions
+from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.orders import PAGE
 from dupdash.web.presentation.components import Tab
 from dupdash.web.presentation.durations import roughly
@@ -134,7 +134,7 @@ def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
 def change(request: PersonRequest, batch: Batch) -> HttpResponse:
     form = WindowForm(request.POST)
     if form.is_valid():
-        batch_actions.change(batch, actor=request.user, priority=form.cleaned_data["priority"], window=form.window)
+        batch_actions.reschedule(batch, actor=request.user, priority=form.cleaned_data["priority"], window=form.window)
         messages.success(request, "Saved.")
     else:
         messages.error(request, " ".join(str(message) for errors in form.errors.values() for message in errors))
@@ -162,8 +162,8 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
 def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Retry the failed copies. Each gets a new job with the same names."""
     failed = _in_order(current_jobs(batch).filter(state=State.FAILED))
-    chosen = list(failed[: bulk_actions.AT_ONCE])
-    result = bulk_actions.do(chosen, Action.RETRY, request.user)
+    chosen = list(failed[: bulk_changes.AT_ONCE])
+    result = bulk_changes.do(chosen, Action.RETRY, request.user)
     if result.done:
         words = "1 failed copy is" if result.done == 1 else f"{result.done:,} failed copies are"
         messages.success(request, f"{words} being tried again.")

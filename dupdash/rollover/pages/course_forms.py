@@ -21,9 +21,9 @@ class ChooseForm(forms.Form):
     category = forms.TypedChoiceField(required=False, coerce=int, empty_value=None, label="Category, with all below it")
     q = forms.CharField(required=False, max_length=200, label="Or search for")
 
-    def __init__(self, *arguments: Any, known: tuple[Category, ...], **more: Any) -> None:
+    def __init__(self, *arguments: Any, all_categories: tuple[Category, ...], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        set_choices(self, "category", _category_choices(known))
+        set_choices(self, "category", _category_choices(all_categories))
 
 
 class RulesForm(PresetChoiceForm):
@@ -89,9 +89,9 @@ class RulesForm(PresetChoiceForm):
     category_find = forms.CharField(required=False, max_length=200, label="Text to find in the path")
     category_replace = forms.CharField(required=False, max_length=200, label="Replace with")
 
-    def __init__(self, *arguments: Any, known: tuple[Category, ...], **more: Any) -> None:
+    def __init__(self, *arguments: Any, all_categories: tuple[Category, ...], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        set_choices(self, "target_category", _category_choices(known))
+        set_choices(self, "target_category", _category_choices(all_categories))
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
@@ -136,6 +136,6 @@ class RulesForm(PresetChoiceForm):
         )
 
 
-def _category_choices(known: tuple[Category, ...]) -> list[tuple[object, str]]:
-    paths = sorted((path_of(one.id, known), one.id) for one in known)
+def _category_choices(all_categories: tuple[Category, ...]) -> list[tuple[object, str]]:
+    paths = sorted((path_of(one.id, all_categories), one.id) for one in all_categories)
     return [("", "Choose a category"), *((id, path) for path, id in paths)]

@@ -42,18 +42,18 @@ def from_moodle(request: PersonRequest) -> HttpResponse:
 
 
 def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
-    known = categories(client)
-    choose = ChooseForm(request.GET or None, known=known)
-    rules = RulesForm(request.POST if request.method == "POST" else None, known=known)
+    all_categories = categories(client)
+    choose = ChooseForm(request.GET or None, all_categories=all_categories)
+    rules = RulesForm(request.POST if request.method == "POST" else None, all_categories=all_categories)
     ticked = {number for text in request.POST.getlist("course") if (number := as_id(text)) is not None}
     if request.method == "POST" and rules.is_valid():
         if ticked:
-            return _make_plan(request, rules, ticked, known)
+            return _make_plan(request, rules, ticked, all_categories)
         rules.add_error(None, "Select the courses to copy.")
     refusal, courses = "", []
     if choose.is_bound and choose.is_valid():
         try:
-            courses = _listed(choose, client, known)
+            courses = _listed(choose, client, all_categories)
         except CannotList as cannot:
             refusal = str(cannot)
     listed = [
@@ -61,7 +61,7 @@ def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
             course.id,
             course.fullname,
             course.shortname,
-            path_of(course.category_id, known) or course.category_name,
+            path_of(course.category_id, all_categories) or course.category_name,
             course.visible is False,
             course.id in ticked if request.method == "POST" else True,
         )
@@ -80,16 +80,18 @@ def _page(request: PersonRequest, client: MoodleClient) -> HttpResponse:
     return render(request, "rollover/courses.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _listed(choose: ChooseForm, client: MoodleClient, known: tuple[Category, ...]) -> list[Course]:
+def _listed(choose: ChooseForm, client: MoodleClient, all_categories: tuple[Category, ...]) -> list[Course]:
     category, text = choose.cleaned_data["category"], choose.cleaned_data["q"].strip()
     if text:
         found = courses_found(text, client)
-        below = {one.id for one in known if str(category) in one.path.strip("/").split("/")}
+        below = {one.id for one in all_categories if str(category) in one.path.strip("/").split("/")}
         return [course for course in found if category is None or course.category_id in below]
-    return courses_of_category(category, known, open_client) if category is not None else []
+    return courses_of_category(category, all_categories, open_client) if category is not None else []
 
 
-def _make_plan(request: PersonRequest, rules: RulesForm, ticked: set[int], known: tuple[Category, ...]) -> HttpResponse:
+def _make_plan(
+    request: PersonRequest, rules: RulesForm, ticked: set[int], all_categories: tuple[Category, ...]
+) -> HttpResponse:
     with open_bulk_client() as client:
         client.load(ids=ticked)
         found = [course for course in map(client.course_by_id, sorted(ticked)) if course is not None]
@@ -98,7 +100,7 @@ def _make_plan(request: PersonRequest, rules: RulesForm, ticked: set[int], known
         rules.renaming,
         rules.target_rule,
         rules.date_rule,
-        known,
+        all_categories,
         name=f"{len(found)} courses from Moodle",
         owner=request.user,
         options=rules.chosen_options,

@@ -172,7 +172,7 @@ class StartForm(WindowForm):
         help_text="For rows without a start of their own.",
     )
     mail_results = forms.BooleanField(
-        required=False, initial=True, label="Mail me the results when all copies have ended"
+        required=False, initial=True, label="Email me the results when all copies have ended"
     )
 
     hide_sources = forms.BooleanField(

@@ -67,7 +67,11 @@ class Preview:
 
 
 def preview_of(plan: Plan, query: Mapping[str, str]) -> Preview:
-    """Return the content of the page. In ``query``, ``view`` is one of VIEWS and ``page`` a number from 1."""
+    """Return what the page of a plan shows.
+
+    ``query``: ``view`` is one of VIEWS (by default the errors, if there are any, otherwise all rows), and ``page`` a
+    number from 1.
+    """
     counts = plan.rows.aggregate(
         all=Count("pk"),
         **{level.value: Count("pk", filter=Q(included=True, level=level)) for level in Level if level.value},

@@ -1,11 +1,12 @@
-"""Parses dates, times and switches in cells. A text with two possible meanings is refused, naming both."""
+"""Parses dates, times and yes/no values in cells. If a text has two possible meanings, the error names both."""
 
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-FIRST_YEAR, LAST_YEAR = 1990, 2100
+# Another year in a cell is probably a typing error, although Moodle accepts more years.
+EARLIEST_YEAR, LATEST_YEAR = 1990, 2100
 YES = frozenset({"1", "yes", "y", "true", "on", "x", "✓"})
 NO = frozenset({"0", "no", "n", "false", "off"})
 
@@ -43,7 +44,7 @@ EXAMPLE = "Write it as year-month-day, for example 2027-02-01"
 
 
 class UnclearValue(ValueError):
-    """The text cannot be parsed, or has two possible meanings. The message tells a person which."""
+    """The text cannot be parsed, or has two possible meanings. The message tells a person why."""
 
 
 def read_flag(text: str) -> bool:
@@ -108,8 +109,8 @@ def _in_zone(local: datetime, zone: ZoneInfo) -> datetime:
         raise UnclearValue(f"{local:%Y-%m-%d %H:%M} does not exist in {zone.key}: the clocks are put forward then.")
     if early != late:
         raise UnclearValue(
-            f"{local:%Y-%m-%d %H:%M} comes twice in {zone.key}, because the clocks are put back: {early:%H:%M} UTC or "
-            f"{late:%H:%M} UTC. Add the offset, for example {local:%Y-%m-%dT%H:%M}+00:00."
+            f"{local:%Y-%m-%d %H:%M} occurs twice in {zone.key}, because the clocks are put back: at {early:%H:%M} UTC "
+            f"and at {late:%H:%M} UTC. Add the offset, for example {local:%Y-%m-%dT%H:%M}+00:00."
         )
     return early
 
@@ -142,7 +143,7 @@ def _of_numbers(first: str, separator: str, second: str, third: str) -> Iterator
 
 
 def _day(year: int, month: int, day: int) -> Iterator[date]:
-    if FIRST_YEAR <= year <= LAST_YEAR:
+    if EARLIEST_YEAR <= year <= LATEST_YEAR:
         try:
             yield date(year, month, day)
         except ValueError:

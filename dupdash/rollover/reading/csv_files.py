@@ -77,7 +77,7 @@ def _rows(text: str, delimiter: str) -> Iterator[Record]:
 def _wrong_quotation_marks(number: int, error: csv.Error) -> UnreadableFile:
     if "end of data" in str(error):
         return UnreadableFile(
-            f"A quotation mark in row {number} has no counterpart: everything after it is one cell. Close the "
+            f"A quotation mark in row {number} is never closed, so everything after it is read as one cell. Close the "
             "quotation marks, and write a quotation mark within a cell twice."
         )
     return UnreadableFile(

@@ -91,7 +91,12 @@ def _require_distinct(headings: Iterable[Heading]) -> None:
     for heading in headings:
         key = columns.key_of(heading.text) if heading.column is None else heading.column.name
         if key and key in seen:
-            raise UnreadableFile(f"Two columns have the heading “{heading.text}”. Remove or rename one of them.")
+            both = (
+                f"Two columns have the heading “{heading.text}”."
+                if seen[key] == heading.text
+                else f"The headings “{seen[key]}” and “{heading.text}” name the same column."
+            )
+            raise UnreadableFile(f"{both} Remove or rename one of them.")
         seen[key] = heading.text
 
 

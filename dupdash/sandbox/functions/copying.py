@@ -46,7 +46,10 @@ def _async_duplicate_course(call: Call) -> dict[str, Any]:
 
 
 def as_pairs(options: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    """Accept options both as ``{"users": "1"}`` (the proposal) and ``{"name": "users", "value": "1"}`` (Moodle)."""
+    """Return options as pairs of name and value.
+
+    Accepts Moodle's form, ``{"name": "users", "value": "1"}``, and that of MDL-64916, ``{"users": "1"}``.
+    """
     pairs = []
     for option in options:
         if "name" in option or "value" in option:

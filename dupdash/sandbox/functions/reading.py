@@ -96,7 +96,7 @@ def _found(call: Call, field: str, value: str) -> list[Course]:
 
 
 def public_information(call: Call, course: Course) -> dict[str, Any]:
-    """Return the fields of a course that a search returns, and that people who are not enrolled see."""
+    """Return the public fields of a course: a search returns them, and people who are not enrolled see them, too."""
     state = call.moodle.state
     category = state.categories.get(course.categoryid)
     name = call.name(course.fullname)

@@ -32,5 +32,5 @@ class CallbackForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if "test" in self.data and not cleaned.get("address") and "address" not in self.errors:
-            self.add_error("address", "Give an address to test.")
+            self.add_error("address", "Enter the address that you want to test.")
         return cleaned

@@ -1,8 +1,9 @@
 """The form of the card "Follow-up" on the job page of a failed job: the responsible person and a note."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 
 from dupdash.accounts.role_members import possible_assignees
 from dupdash.duplication.follow_up import NOTE_LONGEST
@@ -11,9 +12,6 @@ from dupdash.duplication.name_display import isolate
 from dupdash.duplication.person_names import name_of
 from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.forms.plain_select import PlainSelect
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class FollowUpForm(forms.Form):
@@ -40,5 +38,5 @@ class FollowUpForm(forms.Form):
         set_choices(self, "assignee_id", [("", "Nobody"), *named])
 
     @property
-    def assignee(self) -> "User | None":
+    def assignee(self) -> User | None:
         return self._people.get(self.cleaned_data["assignee_id"])

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.forms import BoundField
 
 from dupdash.accounts import access
@@ -16,16 +17,13 @@ from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.forms.zones import zone_choices
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 OWN, OTHERS = "own", "others"
 WHOSE = {OWN: "your own copies", OTHERS: "copies of others"}
 
 # Label and help text of each topic, in the order in which a job reaches them.
 TOPIC_TEXTS: dict[Topic, tuple[str, str]] = {
     Topic.REQUESTED: ("Requested", "A receipt for each request."),
-    Topic.APPROVAL: ("Needs approval", "An administrator must approve or refuse it."),
+    Topic.APPROVAL: ("Needs approval", "A course administrator must approve or refuse it."),
     Topic.APPROVED: ("Approved", "The copy starts automatically."),
     Topic.REFUSED: ("Refused", "With the reason."),
     Topic.SUCCEEDED: ("Complete", "The new course is ready."),
@@ -50,7 +48,7 @@ class PreferencesForm(forms.Form):
         required=False,
         label="Send me the daily figures",
         help_text="Copies made, failures with their causes, unresolved copies and requests that need approval. "
-        "No mail is sent on a day without news.",
+        "No email is sent on a day without news.",
     )
     toasts = forms.BooleanField(
         required=False,
@@ -66,11 +64,11 @@ class PreferencesForm(forms.Form):
         required=False,
         label="Time zone",
         widget=PlainSelect,
-        help_text="For dates and times on pages and in mails.",
+        help_text="For dates and times on pages and in emails.",
         error_messages={"invalid_choice": "There is no such time zone. Choose one from the list."},
     )
 
-    def __init__(self, *arguments: Any, user: "User", **more: Any) -> None:
+    def __init__(self, *arguments: Any, user: User, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self.user = user
         self.preferences = preferences_of(user)
@@ -88,7 +86,7 @@ class PreferencesForm(forms.Form):
         self.initial.setdefault("toasts", self.preferences.toasts)
         self.initial.setdefault("shortcuts", self.preferences.shortcuts)
         self.initial.setdefault("time_zone", self.preferences.time_zone)
-        none_chosen = f"My browser’s; {settings.TIME_ZONE} in mails"
+        none_chosen = f"My browser’s; {settings.TIME_ZONE} in emails"
         set_choices(self, "time_zone", [("", none_chosen), *zone_choices()])
 
     def rows(self) -> Iterator[Row]:

@@ -5,11 +5,12 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, tzinfo
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.utils import timezone
 
@@ -23,9 +24,6 @@ from dupdash.web.earlier_copies import Target
 from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.forms.zones import zone_choices
 from dupdash.web.presentation.error_messages import words_of_problem
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 NOW, LATER = "now", "later"
 OVER = "That time has passed. Choose a later one."
@@ -113,7 +111,7 @@ class RequestForm(forms.Form):
     # Identifies one loaded form, so that pressing the button twice creates one job.
     key = forms.CharField(required=False, widget=forms.HiddenInput)
 
-    def __init__(self, *arguments: Any, user: "User", start: datetime | None = None, **more: Any) -> None:
+    def __init__(self, *arguments: Any, user: User, start: datetime | None = None, **more: Any) -> None:
         """``start``: the start time of the job that is edited. It is kept unless the person changes it."""
         super().__init__(*arguments, **more)
         self.user = user

@@ -1,14 +1,10 @@
 """The form that creates an API token: its purpose and the days until it expires."""
 
-from typing import TYPE_CHECKING
-
 from django import forms
+from django.contrib.auth.models import User
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import LABEL_LONGEST, ApiToken
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class TokenForm(forms.Form):
@@ -26,7 +22,7 @@ class TokenForm(forms.Form):
         label="Days until it expires",
     )
 
-    def __init__(self, *arguments: object, owner: "User", **more: object) -> None:
+    def __init__(self, *arguments: object, owner: User, **more: object) -> None:
         super().__init__(*arguments, **more)  # type: ignore[arg-type]
         self.owner = owner
 

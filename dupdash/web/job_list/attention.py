@@ -1,23 +1,20 @@
 """Finds the jobs that need attention from a person."""
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts import access
 from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, JobQuerySet
 from dupdash.duplication.states import State
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 # A failed job that nobody retried needs attention for this long. Partial courses and unresolved jobs need attention
 # until somebody acts. Failures that are marked as resolved need none.
 FAILED_FOR = timedelta(days=7)
 
 
-def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
+def kinds_of_attention(jobs: JobQuerySet, user: User) -> list[JobQuerySet]:
     """Return the jobs that need attention, by reason, each job once; approvals only for people who may approve.
 
     An index finds and sorts each kind, latest first.
@@ -35,7 +32,7 @@ def kinds_of_attention(jobs: JobQuerySet, user: "User") -> list[JobQuerySet]:
     return kinds
 
 
-def needing_attention(jobs: JobQuerySet, user: "User") -> JobQuerySet:
+def needing_attention(jobs: JobQuerySet, user: User) -> JobQuerySet:
     """Return the jobs that need attention as one query.
 
     The query is a union, because one condition with OR would read all jobs.

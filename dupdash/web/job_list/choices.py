@@ -1,6 +1,6 @@
 """Lists the choices of the filters: the values that occur in the jobs that a person may see."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection
@@ -9,7 +9,7 @@ from django.db.models.lookups import Exact
 
 from dupdash.accounts.role_members import possible_assignees
 from dupdash.duplication.explanations import explain
-from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.name_display import isolate
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.planner_hints import Unindexed
@@ -17,16 +17,13 @@ from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
 from dupdash.moodle.options import OPTIONS
 
-if TYPE_CHECKING:
-    from dupdash.duplication.models import JobQuerySet
-
 NOBODY = "none"
 NO_CODE = "-"
 Choices = list[tuple[str, Any]]
 
 
 def people() -> Choices:
-    ids = _values_in_all_jobs("requester_id")
+    ids = _distinct_values("requester_id")
     requesters = User.objects.filter(pk__in=ids).only("username", "first_name", "last_name")
     named = sorted(
         ((str(person.pk), isolate(name_of(person))) for person in requesters), key=lambda choice: fold_text(choice[1])
@@ -39,11 +36,11 @@ def assignees() -> Choices:
     return [(str(person.pk), isolate(name_of(person))) for person in possible_assignees()]
 
 
-def categories(own: "JobQuerySet | None") -> Choices:
+def categories(own: JobQuerySet | None) -> Choices:
     """Return the categories, by their latest names."""
     if own is None:
         latest = "SELECT category_name FROM {table} WHERE category_id = value ORDER BY created_at DESC LIMIT 1"
-        names = dict(_values_in_all_jobs("category_id", with_value=latest))
+        names = dict(_distinct_values("category_id", subquery=latest))
     else:
         known = own.order_by().values_list("category_id", "category_name").annotate(last=Max("created_at"))
         names = {category: name for category, name, _ in known.order_by("last")}
@@ -63,12 +60,12 @@ def combinations_with(option: str, *, chosen: bool) -> list[str]:
 
     There are few, and an index contains them.
     """
-    return [value for value in _values_in_all_jobs("chosen_options") if (option in value.split()) == chosen]
+    return [value for value in _distinct_values("chosen_options") if (option in value.split()) == chosen]
 
 
-def causes(own: "JobQuerySet | None") -> Choices:
+def causes(own: JobQuerySet | None) -> Choices:
     if own is None:
-        codes = _values_in_all_jobs("failure_code", state=State.FAILED)
+        codes = _distinct_values("failure_code", state=State.FAILED)
     else:
         # Without the index of states: these people have few jobs, and SQLite would read all failed jobs.
         failed = own.filter(Exact(Unindexed(F("state")), State.FAILED))
@@ -82,11 +79,12 @@ def cause_of(code: str) -> str:
     return words if explain(code) is not explain("") else f"{words} ({isolate(code) if code else 'no code'})"
 
 
-def _values_in_all_jobs(column: str, *, state: str = "", with_value: str = "") -> list[Any]:
-    """Return the distinct values of a column. Each is found by one step in the index of the column.
+def _distinct_values(column: str, *, state: str = "", subquery: str = "") -> list[Any]:
+    """Return the distinct values of a column in all jobs, or pairs of value and result if ``subquery`` is given.
 
-    "SELECT DISTINCT" would read the whole index. ``state``: only jobs in this state. ``with_value``: a subquery about
-    each ``value``.
+    A recursive query jumps from value to value in the index of the column. SELECT DISTINCT would read the whole index.
+    ``state``: only jobs in this state. ``subquery``: SQL that has one result for each ``value``; in it, ``{table}``
+    stands for the table of jobs.
     """
     table = DuplicationJob._meta.db_table
     of_state, parameters = ("state = %s AND ", [state, state]) if state else ("", [])
@@ -94,7 +92,7 @@ def _values_in_all_jobs(column: str, *, state: str = "", with_value: str = "") -
     def first(condition: str) -> str:
         return f"SELECT {column} FROM {table} WHERE {of_state}{column} {condition} ORDER BY {column} LIMIT 1"  # noqa: S608
 
-    more = f", ({with_value.format(table=table)})" if with_value else ""
+    more = f", ({subquery.format(table=table)})" if subquery else ""
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH RECURSIVE steps(value) AS (SELECT * FROM ({first('IS NOT NULL')}) AS start UNION ALL "  # noqa: S608

@@ -45,7 +45,7 @@ def columns(*, raw: bool) -> list[Column]:
         (with_zone("Started"), lambda job: job.started_at),
         (with_zone("Finished"), lambda job: job.finished_at),
         ("Duration (seconds)", _seconds),
-        ("Tries", lambda job: job.attempts),
+        ("Attempts", lambda job: job.attempts),
         ("Start date", lambda job: job.startdate.isoformat() if job.startdate else ""),
         ("End date", lambda job: job.enddate.isoformat() if job.enddate else ""),
         ("ID number", lambda job: job.idnumber),

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 from django.db.models import BigIntegerField, CharField, F, Q
 from django.http import QueryDict
 
@@ -22,9 +23,6 @@ from dupdash.web.job_list import choices
 from dupdash.web.job_list.attention import needing_attention
 from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
 from dupdash.web.job_list.search import LONGEST, is_read_faster, matching, names_a_job, words_in
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 UNFINISHED_ONLY, BUSY_ONLY, UNDER_WAY, STOPPED, PARTIAL_LEFT = "unfinished", "busy", "under_way", "stopped", "partial"
 OPEN_FAILURES, DIFFERS = "open", "differs"
@@ -113,7 +111,7 @@ class ListForm(forms.Form):
     # The other fields are behind "More filters".
     MAIN = ("q", "state", "sort")
 
-    def __init__(self, asked: QueryDict, user: "User") -> None:
+    def __init__(self, asked: QueryDict, user: User) -> None:
         super().__init__(asked, auto_id="filter-%s")
         self._user = user
         self._jobs = access.visible_jobs(user)

@@ -1,8 +1,8 @@
 """Lists the buttons of a job page: the actions that are possible for this person and this job now."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dupdash.accounts import access
@@ -11,9 +11,6 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.states import State
 from dupdash.web.presentation.confirmations import Question, question
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # These actions need input, so the button leads to a page with a form instead of opening a dialog.
 WITH_A_FORM = frozenset({Action.REJECT, Action.SETTLE, Action.APPROVE})
@@ -35,7 +32,7 @@ class ActionLink:
     at_once: bool = False
 
 
-def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[ActionLink]:
+def actions(job: DuplicationJob, user: User, health: MoodleHealth) -> list[ActionLink]:
     """Return the possible actions. The first one is the most likely one and usually the primary button."""
     found: list[ActionLink] = []
 
@@ -60,7 +57,8 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
         case State.FAILED | State.CANCELLED:
             # Deleting the partial course comes before the retry, so that only one copy will be left in Moodle.
             if (job.left_partial_course or job.may_have_left_course) and health.may_delete:
-                offer(Action.DELETE_PARTIAL, "Delete the partial course", "failed", danger=True)
+                left = "the partial course" if job.left_partial_course else "a possible partial course"
+                offer(Action.DELETE_PARTIAL, f"Delete {left}", "failed", danger=True)
             if job.can_be_retried:
                 offer(Action.RETRY, "Try again", "retry", primary=not found)
             if job.can_be_retried and may_request_again(job, user):
@@ -81,10 +79,10 @@ def actions(job: DuplicationJob, user: "User", health: MoodleHealth) -> list[Act
     return found
 
 
-def may_request_again(job: DuplicationJob, user: "User") -> bool:
+def may_request_again(job: DuplicationJob, user: User) -> bool:
     """Return whether this person may open the request form, filled in with this job. The new job belongs to them.
 
-    ``jobs.why_not_again`` says whether the job is in a state that allows it.
+    ``jobs.why_no_new_request`` says whether the job is in a state that allows it.
     """
     return access.may_submit(user) and access.may(user, Action.RETRY, job)
 

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
-from dupdash.duplication.states import State
 
 
 @dataclass(frozen=True)
@@ -15,8 +14,6 @@ class Approval:
 
 
 def approval_of(job: DuplicationJob) -> Approval | None:
-    """Return the approval of a job, or None if the job was never approved or the approval was undone."""
-    if job.state == State.AWAITING_APPROVAL:
-        return None
-    event = job.events.filter(kind="approved").select_related("actor").last()
+    """Return the approval of a job, or None if the job was never approved, or its approval was undone."""
+    event = job.approval_event()
     return Approval(name_of(event.actor, COMMAND_LINE), event.at) if event else None

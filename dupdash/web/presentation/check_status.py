@@ -11,7 +11,7 @@ from dupdash.web.presentation.durations import roughly
 
 NOT_SEEN = "The new course has not appeared yet."
 # If Moodle answered with an error, the request has ended, so a few checks show everything that it left.
-FEW_CHECKS = "A few more checks will decide."
+FEW_CHECKS = "dupdash checks a few more times before the job ends."
 
 
 def while_it_is_checked(job: DuplicationJob) -> str:

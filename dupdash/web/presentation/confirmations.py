@@ -17,10 +17,12 @@ from dupdash.web.presentation.outcome import partial_course
 class Question:
     title: str
     text: str
-    # Empty if there is nothing to do.
+    # The label of the button that does the action; "" if there is nothing to confirm.
     confirm: str
+    # The message after the action.
     done: str
     danger: bool = False
+    # The label of the button that leaves the job as it is.
     keep: str = "Cancel"
     # A time that follows the text. The page shows it in the reader's time zone.
     moment: datetime | None = None

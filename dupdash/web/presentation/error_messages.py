@@ -1,8 +1,8 @@
 """Explains why an action failed, without details that this person may not see."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,15 +15,12 @@ from dupdash.duplication.request import RESERVED_BY, Problem
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.web.presentation.job_rows import requester_of
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
-
-def words_of_problems(problems: Iterable[Problem], user: "User") -> SafeString:
+def words_of_problems(problems: Iterable[Problem], user: User) -> SafeString:
     return format_html_join(" ", "{}", ((words_of_problem(problem, user),) for problem in problems))
 
 
-def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
+def words_of_problem(problem: Problem, user: User) -> str | SafeString:
     """Return the message of a problem, with a link to the job or course that has the short name.
 
     The link is left out if this person may not see that job or course.
@@ -37,7 +34,7 @@ def words_of_problem(problem: Problem, user: "User") -> str | SafeString:
     return problem.text(in_full=problem.job is None and access.sees_all_jobs(user))
 
 
-def job_in_the_way(problem: Problem, user: "User") -> DuplicationJob | None:
+def job_in_the_way(problem: Problem, user: User) -> DuplicationJob | None:
     """Return the unfinished job that reserves the short name; None if this person may not see that job."""
     return problem.job if problem.job is not None and access.may_see(user, problem.job) else None
 
@@ -48,7 +45,7 @@ def held_by(message: str, job: DuplicationJob) -> SafeString:
     return format_html(RESERVED_BY, message, link, isolate(requester_of(job)))
 
 
-def words_of_error(error: MoodleError, user: "User") -> str:
+def words_of_error(error: MoodleError, user: User) -> str:
     """Return the message of an error. Only administrators get the details of a misconfigured connection to Moodle."""
     if isinstance(error, ConfigurationFault) and not access.is_administrator(user):
         return "The connection to Moodle does not work. Tell a course administrator."

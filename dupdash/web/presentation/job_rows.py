@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dupdash.duplication.engine.verification import why_not_verified
@@ -18,9 +18,6 @@ from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.progress_bars import Bar, overall_bar
 from dupdash.web.presentation.queue_status import Queue, why_it_waits
 from dupdash.web.presentation.shown_state import shown_state
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True)

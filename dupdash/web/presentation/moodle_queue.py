@@ -17,9 +17,9 @@ def waits_in_moodle(job: DuplicationJob, health: MoodleHealth) -> str:
         return ""
     now = timezone.now()
     ahead = job.moodle_queue_ahead
-    place = "it is next" if ahead == 0 else f"{ahead} task{'' if ahead == 1 else 's'} before it"
+    place = "as the next task" if ahead == 0 else f"behind {ahead} task{'' if ahead == 1 else 's'}"
     since = f" for {roughly(now - job.sent_at)}" if job.sent_at and now - job.sent_at > timedelta(minutes=1) else ""
-    return f"Waits in Moodle’s queue{since}: {place}. {why_nothing_moves(health, now)}".rstrip()
+    return f"Waits in Moodle’s queue{since}, {place}. {why_nothing_moves(health, now)}".rstrip()
 
 
 def why_nothing_moves(health: MoodleHealth, now: datetime) -> str:

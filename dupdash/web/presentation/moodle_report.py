@@ -69,7 +69,7 @@ def missing_line(one: dict[str, Any]) -> str:
 
 
 def pointing(one: dict[str, Any], health: MoodleHealth) -> Pointing:
-    what = "External tool of the source" if one["kind"] == "lti" else "Link to the source"
+    what = "External tool that is set up in the source" if one["kind"] == "lti" else "Link to the source"
     url = module_url(one["modname"], one["cmid"], health) if one["cmid"] else ""
     return Pointing(what, one["name"] or one["where"], one["url"], url)
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+from django.contrib.auth.models import User
 
 from dupdash.accounts import access
 from dupdash.moodle.driver_abilities import Driver
 from dupdash.moodle.options import BY_NAME, OFF, ON, Group, OptionEffect, effects
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 GROUPS: dict[Group, str] = {
     "content": "Content",
@@ -48,7 +47,7 @@ class SwitchGroup:
     switches: tuple[Switch, ...]
 
 
-def switches(chosen: Mapping[str, int], user: "User", driver: Driver) -> list[SwitchGroup]:
+def switches(chosen: Mapping[str, int], user: User, driver: Driver) -> list[SwitchGroup]:
     """Return the switches in groups, explained for this driver.
 
     A switch keeps its value if another option that it needs is off.
@@ -60,7 +59,7 @@ def switches(chosen: Mapping[str, int], user: "User", driver: Driver) -> list[Sw
     ]
 
 
-def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: Driver) -> Switch:
+def _switch(one: OptionEffect, chosen: Mapping[str, int], user: User, driver: Driver) -> Switch:
     option, behaviour = one.option, one.option.behaviours[driver]
     refused = option.carries_user_data and not access.may_copy_user_data(user)
     # Without the options that it needs, this option has no effect, so even an unsupported value is accepted. The
@@ -87,25 +86,25 @@ def _switch(one: OptionEffect, chosen: Mapping[str, int], user: "User", driver: 
     )
 
 
-def policy_on(groups: Iterable[SwitchGroup]) -> str:
+def why_disabled(groups: Iterable[SwitchGroup]) -> str:
     """Explain in one sentence why some switches are disabled; "" if none is disabled."""
     refused = any(switch.disabled for group in groups for switch in group.switches)
     return "Only course administrators can copy people’s data, so those options are off." if refused else ""
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What a copy takes from its source: the parts that it includes, and the parts that it leaves out."""
+class OptionSummary:
+    """The labels of the parts of the source that a copy includes, and of those that it leaves out."""
 
-    along: tuple[str, ...]
-    left: tuple[str, ...]
+    included: tuple[str, ...]
+    left_out: tuple[str, ...]
     # What the copy gets instead of the parts that it leaves out.
     instead: tuple[str, ...]
 
 
-def taken(chosen: Mapping[str, int], driver: Driver) -> Taken:
+def summarize(chosen: Mapping[str, int], driver: Driver) -> OptionSummary:
     resolved = effects(chosen, driver)
-    return Taken(
+    return OptionSummary(
         tuple(one.option.label for one in resolved if one.value),
         tuple(one.option.label for one in resolved if not one.value),
         tuple(one.effect.copy for one in resolved if one.effect.copy and not one.needs_are_on),

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db.models import Case, Count, F, Max, When
 from django.urls import reverse
 from django.utils import timezone
@@ -20,9 +20,6 @@ from dupdash.web.job_list.attention import kinds_of_attention
 from dupdash.web.job_list.filters import ATTENTION, BUSY_ONLY, UNFINISHED_ONLY
 from dupdash.web.presentation.components import Figure
 from dupdash.web.presentation.job_rows import Row, rows
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 AT_MOST = 10
 LATEST = 5
@@ -43,7 +40,7 @@ class Section:
     empty: str = ""
 
 
-def sections(user: "User", health: MoodleHealth) -> list[Section]:
+def sections(user: User, health: MoodleHealth) -> list[Section]:
     visible = access.visible_jobs(user).select_related("requester", "assignee")
     found = [
         _attention(kinds_of_attention(visible, user), health),
@@ -54,7 +51,7 @@ def sections(user: "User", health: MoodleHealth) -> list[Section]:
     return [section for section in found if section.rows or section.empty]
 
 
-def figures(user: "User") -> list[Figure]:
+def figures(user: User) -> list[Figure]:
     """Return the figures of today and of the unfinished copies, counting only jobs that this person may see."""
     begun, day = start_of(today()), today().isoformat()
     # The figures count only the latest attempt at each copy, like the list to which they link.
@@ -100,9 +97,10 @@ class Site:
     driver: str
     paused_at: datetime | None
     fault: str
-    # The time of Moodle's last answer, to the minute. The exact time would change the page at every poll.
+    # The time of Moodle's last answer. It is not compared, because it would change the page at every poll.
     last_response_at: datetime | None = field(compare=False, repr=False)
-    heard: int = 0
+    # The same time in whole minutes, which is compared.
+    last_response_minute: int = 0
 
 
 def site_of(health: MoodleHealth) -> Site:
@@ -116,7 +114,7 @@ def site_of(health: MoodleHealth) -> Site:
         paused_at=health.paused_at,
         fault=health.fault_message,
         last_response_at=last_response_at,
-        heard=int(last_response_at.timestamp()) // 60 if last_response_at else 0,
+        last_response_minute=int(last_response_at.timestamp()) // 60 if last_response_at else 0,
     )
 
 
@@ -124,7 +122,7 @@ def running(jobs: JobQuerySet) -> JobQuerySet:
     return jobs.busy().order_by("started_at", "id")
 
 
-def waiting(jobs: JobQuerySet, user: "User") -> JobQuerySet:
+def waiting(jobs: JobQuerySet, user: User) -> JobQuerySet:
     """Return the waiting jobs in their order.
 
     Requests that this person already sees in "Needs attention" are left out.

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from dupdash.accounts import access
@@ -31,9 +31,6 @@ from dupdash.web.presentation.approval_time import decided_within
 from dupdash.web.presentation.date_preview import DatePreview, date_preview
 from dupdash.web.short_names import is_free
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 # The plural labels of common activity types. Other types are shown with Moodle's internal name.
 KINDS = {
     "assign": "Assignments",
@@ -55,7 +52,7 @@ KINDS = {
     "workshop": "Workshops",
 }
 
-
+# This many taken short names are shown: the last of those that were tried.
 TAKEN_SHOWN = 2
 
 
@@ -77,8 +74,8 @@ class Preview:
     # None if Moodle cannot list the contents of the source.
     size: Size | None = None
     kinds: tuple[tuple[str, int], ...] = ()
-    along: str = ""
-    left: tuple[str, ...] = ()
+    included: str = ""
+    left_out: tuple[str, ...] = ()
     # Why the site cannot make a copy with these options.
     unsupported: str = ""
     expected: Expectation | None = None
@@ -112,7 +109,7 @@ def preview(
     source_id: int,
     chosen: Mapping[str, int],
     target: Target,
-    user: "User",
+    user: User,
     client: MoodleClient,
     health: MoodleHealth,
 ) -> Preview:
@@ -138,8 +135,8 @@ def preview(
     return Preview(
         size=size,
         kinds=tuple((KINDS.get(kind, kind), count) for kind, count in (size.kinds if size else ())),
-        along=included(resolved, size),
-        left=left_out(resolved, size),
+        included=included(resolved, size),
+        left_out=left_out(resolved, size),
         unsupported=refusal(chosen, driver),
         expected=expect(source_id, activities, chosen) or rough_expectation(activities),
         start=when_it_starts(source_id, user, health),
@@ -158,8 +155,8 @@ def preview(
     )
 
 
-def taken_names(shortnames: Iterable[str], user: "User") -> tuple[TakenName, ...]:
-    """Return the last ones of these taken short names, each with the job that has it.
+def taken_names(shortnames: Iterable[str], user: User) -> tuple[TakenName, ...]:
+    """Return the last TAKEN_SHOWN of these short names, each with the job that has it.
 
     That job reserves the name, or made the course with this name. It is left out if this person may not see it.
     """
@@ -194,7 +191,7 @@ def included(options: Iterable[OptionEffect], size: Size | None) -> str:
         what = "activities and resources"
         words.append(_counted(size.activities, "activity or resource", what) if size else what)
     sentences = (one.effect.copy for one in on if one.effect.copy)
-    return " ".join((f"The course’s settings, {' and '.join(words)}.", *sentences))
+    return " ".join((f"The course’s settings in Moodle, {' and '.join(words)}.", *sentences))
 
 
 def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, ...]:
@@ -206,12 +203,15 @@ def left_out(options: Iterable[OptionEffect], size: Size | None) -> tuple[str, .
     )
 
 
-def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
+def when_it_starts(source_id: int, user: User, health: MoodleHealth) -> str:
     """Return a sentence about when the copy would start if it were requested now."""
     if health.paused_at is not None:
         return "Later: copying is paused until Moodle is available again. No request is lost."
     if not worker_status.current().running:
-        return "Later: no worker is running. The administrators can see this, and your request is kept."
+        return (
+            "Later: dupdash cannot start copies at the moment, because no worker is running. The course administrators "
+            "can see this. You can request the copy now."
+        )
     waiting = DuplicationJob.objects.due().count()
     if access.needs_approval(user):
         asked = DuplicationJob.objects.filter(state=State.AWAITING_APPROVAL).count()
@@ -219,11 +219,11 @@ def when_it_starts(source_id: int, user: "User", health: MoodleHealth) -> str:
         queue = f" {_counted(waiting, 'copy is', 'copies are')} queued." if waiting else ""
         return f"When a course administrator has approved it. {decided_within()}".rstrip() + others + queue
     if DuplicationJob.objects.blocking_source().filter(source_id=source_id).exists():
-        return "After another copy of the same course, which is being made."
+        return "After the copy of this course that is being made now."
     if waiting:
         return f"After {_counted(waiting, 'copy that is', 'copies that are')} queued before it."
     if DuplicationJob.objects.holding_slot().count() >= settings.MOODLE_CONCURRENCY:
-        return "As soon as another copy is finished: it is next."
+        return "As soon as another copy is finished. Yours is next."
     return "Immediately."
 
 

@@ -113,7 +113,7 @@ def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
     if reached.estimated:
         return "Takes longer than earlier copies"
     if abilities(job.driver).runs_in_background:
-        return "As reported by the site"
+        return "As reported by Moodle"
     return "No earlier copies to estimate from"
 
 

@@ -21,12 +21,12 @@ class Queue:
 
     paused: bool
     # The sources that another copy blocks, because two backups of one source collide (rule 4).
-    unseen_sources: frozenset[int]
-    busy: int
+    blocked_sources: frozenset[int]
+    slots_held: int
     # How many copies are ahead of each job.
     ahead_of: Mapping[str, int] = field(default_factory=dict)
     # The reason for each batch whose jobs may not start now.
-    closed_batches: Mapping[str, str] = field(default_factory=dict)
+    held_batches: Mapping[str, str] = field(default_factory=dict)
     # Whether a worker is running that could take a job.
     worker_running: bool = True
 
@@ -48,7 +48,7 @@ class Queue:
             {job_id: place for place, job_id in enumerate(lanes.upcoming(COUNTED))}
             if holding >= settings.MOODLE_CONCURRENCY
             else {},
-            lanes.closed_batches(timezone.now()) if any(job.batch_id for job in jobs) else {},
+            lanes.held_batches(timezone.now()) if any(job.batch_id for job in jobs) else {},
             worker_status.current().running if worker_running is None else worker_running,
         )
 
@@ -61,8 +61,8 @@ class Reason(Enum):
     PAUSED = auto()
     SCHEDULED = auto()
     RETRY_DELAY = auto()
-    RESERVED_BY = auto()
-    BATCH_CLOSED = auto()
+    UNDO_POSSIBLE = auto()
+    BATCH_HELD = auto()
     DISPATCHED = auto()
     SAME_SOURCE = auto()
     NO_SLOT = auto()
@@ -84,25 +84,25 @@ def reason_to_wait(job: DuplicationJob, queue: Queue) -> Reason | None:
     if job.is_delayed:
         return Reason.RETRY_DELAY
     if job.undo_until is not None and job.undo_until > timezone.now():
-        return Reason.RESERVED_BY
-    if job.batch_id in queue.closed_batches and job.dispatched_at is None:
-        return Reason.BATCH_CLOSED
+        return Reason.UNDO_POSSIBLE
+    if job.batch_id in queue.held_batches and job.dispatched_at is None:
+        return Reason.BATCH_HELD
     if job.dispatched_at is not None:
         return Reason.DISPATCHED
-    if job.source_id in queue.unseen_sources:
+    if job.source_id in queue.blocked_sources:
         return Reason.SAME_SOURCE
-    return Reason.NO_SLOT if queue.busy >= settings.MOODLE_CONCURRENCY else Reason.NEXT_SLOT
+    return Reason.NO_SLOT if queue.slots_held >= settings.MOODLE_CONCURRENCY else Reason.NEXT_SLOT
 
 
 SENTENCES = {
     Reason.APPROVAL: "A course administrator must approve this copy.",
-    Reason.NO_WORKER: "No worker is running, so this copy cannot start.",
+    Reason.NO_WORKER: "dupdash cannot start copies at the moment, because no worker is running.",
     Reason.PAUSED: "Copying is paused until Moodle is available again.",
     Reason.SCHEDULED: "Starts at the scheduled time.",
     Reason.RETRY_DELAY: "Nothing was started in the last attempt. dupdash tries again automatically.",
-    Reason.RESERVED_BY: "Starts in a few seconds.",
+    Reason.UNDO_POSSIBLE: "Starts in a few seconds.",
     Reason.DISPATCHED: "Starts in a moment.",
-    Reason.SAME_SOURCE: "Waits for another copy of the same course, which is being made.",
+    Reason.SAME_SOURCE: "Waits for the copy of the same course that is being made now.",
     Reason.NEXT_SLOT: "Starts as soon as possible.",
 }
 
@@ -112,8 +112,8 @@ def why_it_waits(job: DuplicationJob, queue: Queue) -> str:
     reason = reason_to_wait(job, queue)
     if reason is None:
         return ""
-    if reason == Reason.BATCH_CLOSED:
-        return queue.closed_batches[str(job.batch_id)]
+    if reason == Reason.BATCH_HELD:
+        return queue.held_batches[str(job.batch_id)]
     return _no_slot(job, queue) if reason == Reason.NO_SLOT else SENTENCES[reason]
 
 
@@ -123,7 +123,7 @@ def _no_slot(job: DuplicationJob, queue: Queue) -> str:
         others = "Another copy is being made"
     ahead = queue.ahead_of.get(job.pk)
     if ahead is None:
-        return f"{others}. This one starts when one of them is finished."
+        return f"{others}. This one starts later."
     if not ahead:
         return f"{others}. This one is next."
     return f"{others}, and {ahead} more {'is' if ahead == 1 else 'are'} ahead of this one."

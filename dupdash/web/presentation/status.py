@@ -126,7 +126,7 @@ def _facts(job: DuplicationJob) -> Iterator[Fact]:
     if job.last_response_at is not None and not job.is_terminal:
         yield Fact("Last contact with Moodle", when=job.last_response_at, style="relative")
     if job.attempts > 1:
-        yield Fact("Tries", str(job.attempts))
+        yield Fact("Attempts of this job", str(job.attempts))
     if job.driver:
         yield Fact("Service", job.driver)
 
@@ -135,7 +135,7 @@ def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
         what = (
             "Moodle stops this copy and removes what it has made."
-            if abilities(job.driver).reports_overall_progress and job.state == State.RUNNING
+            if abilities(job.driver).stops_copies and job.state == State.RUNNING
             else "Moodle cannot stop a copy that it has started. dupdash deletes it as soon as Moodle has finished it."
         )
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
@@ -155,7 +155,8 @@ def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:
         case State.FAILED:
             return "There is no complete copy."
         case State.CANCELLED:
-            return "No copy was made."
+            # Moodle may have made the copy before dupdash deleted it.
+            return "There is no copy in Moodle."
         case State.REJECTED:
             return "No copy was made."
     return ""

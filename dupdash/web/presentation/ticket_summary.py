@@ -15,7 +15,7 @@ from dupdash.duplication.states import State
 from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import Verification, outcome_of
 from dupdash.web.presentation.timeline import timeline
 
@@ -47,7 +47,7 @@ def _lines(
     def moment(when: datetime | None) -> str:
         return when.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S %Z") if when else "–"
 
-    options = taken(job.options, driver_of_job(job, health))
+    options = summarize(job.options, driver_of_job(job, health))
     elapsed = job.elapsed()
     yield f"Copy of a Moodle course: {State(job.state).label}"
     yield ""
@@ -56,7 +56,7 @@ def _lines(
     yield f"Copy:      {isolate(job.fullname)} ({isolate(job.shortname)})"
     yield f"Source:    {isolate(job.source_fullname)} ({isolate(job.source_shortname)}), id {job.source_id}"
     yield f"Category:  {isolate(job.category_name or job.category_id)}"
-    yield f"Options:   {', '.join(options.along) or 'only the course settings'}"
+    yield f"Options:   {', '.join(options.included) or 'only the sections, and the course’s settings in Moodle'}"
     if course_settings := settings_in_words(job, driver_of_job(job, health)):
         yield f"Dates, ID: {isolate('; '.join(course_settings))}"
     yield f"Requester: {isolate(requester_of(job))}, through {job.get_origin_display()}"
@@ -67,7 +67,7 @@ def _lines(
     yield f"Ended:     {moment(job.finished_at)}" + (
         f", took {exactly(elapsed)}" if elapsed and job.finished_at else ""
     )
-    yield f"Tries:     {job.attempts}"
+    yield f"Attempts:  {job.attempts}"
     if job.retry_of_id:
         yield f"Retry of:  {job.retry_of_id}"
     if job.course_id:

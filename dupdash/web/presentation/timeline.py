@@ -29,7 +29,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "rejected": ("Refused", "warning", "rejected"),
     "started": ("Started", "", "running"),
     "sent": ("Request sent to Moodle", "info", "copy"),
-    "accepted": ("Accepted by the site", "info", "info"),
+    "accepted": ("Accepted by Moodle", "info", "info"),
     "course_seen": ("The new course appeared in Moodle", "info", "course"),
     "source_released": ("Other copies of the same source may start", "", "queued"),
     "course_corrected": ("The new course is a different one than assumed", "info", "course"),
@@ -56,7 +56,7 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "resolved": ("Marked as resolved", "success", "succeeded"),
     "reopened": ("Opened again", "warning", "warning"),
     "approval_undone": ("Approval undone", "warning", "retry"),
-    "settled": ("Result recorded by an administrator", "info", "person"),
+    "settled": ("Result recorded by a course administrator", "info", "person"),
 }
 
 # An event whose data has one of these keys contains an error message of Moodle.

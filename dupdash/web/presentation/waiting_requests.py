@@ -15,7 +15,7 @@ from dupdash.moodle.options import user_data
 from dupdash.web.course_size import Size, size_of
 from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.options import Taken, taken
+from dupdash.web.presentation.options import OptionSummary, summarize
 from dupdash.web.presentation.shown_state import shown_state
 
 # This many other copies of the source are listed, the latest first. Further copies are only counted.
@@ -52,7 +52,7 @@ class MoodleCheck:
 class Waiting:
     job: DuplicationJob
     requester: str
-    taken: Taken
+    options: OptionSummary
     # The labels of the options that include people's data.
     people: tuple[str, ...]
     # The requested dates and ID number of the copy.
@@ -69,7 +69,7 @@ def waiting(job: DuplicationJob, health: MoodleHealth, moodle_check: MoodleCheck
     return Waiting(
         job=job,
         requester=requester_of(job),
-        taken=taken(job.options, driver_of_job(job, health)),
+        options=summarize(job.options, driver_of_job(job, health)),
         people=people_data(job),
         course_settings=settings_in_words(job, driver_of_job(job, health)),
         source_url=course_url(job.source_id, health),

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+
+from django.contrib.auth.models import User
 
 from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue.worker_status import WorkerStatus
 from dupdash.duplication.states import State
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class WorkerNotice:
     do: str
 
 
-def worker_notice(status: WorkerStatus, user: "User") -> WorkerNotice | None:
+def worker_notice(status: WorkerStatus, user: User) -> WorkerNotice | None:
     """Return the notice, or None while a worker is running."""
     if status.running:
         return None
@@ -33,8 +31,8 @@ def worker_notice(status: WorkerStatus, user: "User") -> WorkerNotice | None:
         )
     return WorkerNotice(
         status.last_seen_at,
-        "No copy starts until a worker runs. Your request is kept.",
-        "Nothing: the administrators can see this.",
+        "dupdash cannot start copies until a worker runs again. Your request is kept.",
+        "Nothing: the course administrators can see this.",
     )
 
 

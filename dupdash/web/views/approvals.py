@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -33,13 +33,10 @@ from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
 from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.options import switches, taken
+from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.presentation.waiting_requests import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.responses import PersonRequest, partial, see_other
 from dupdash.web.undo import UNDO_FOR, offer_undo
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # The number of requests on one page. One request fills the screen of a phone.
 PAGE = 10
@@ -213,7 +210,7 @@ def _question(request: PersonRequest, chosen: list[DuplicationJob], verb: str, f
     return render(request, "approvals/decide.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _approve_changed(form: RequestForm, job: DuplicationJob, user: "User") -> str:
+def _approve_changed(form: RequestForm, job: DuplicationJob, user: User) -> str:
     """Change and approve the request. Returns the message, or "" if the form now has errors to show."""
     form.is_valid()
     try:
@@ -249,7 +246,7 @@ def _edit_page(request: PersonRequest, form: RequestForm, job: DuplicationJob, s
         "job": job,
         "owner": kept_form.owner_mark(request.user),
         "requester": requester_of(job),
-        "taken": taken(job.options, driver_of_job(job, health)),
+        "options": summarize(job.options, driver_of_job(job, health)),
         "form": form,
         "categories": choices,
         "trouble": trouble,

@@ -13,7 +13,7 @@ from dupdash.accounts.access import Action
 from dupdash.web.converters import is_job_id
 from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.health_of_request import health_of
-from dupdash.web.job_list import bulk_actions
+from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import Found
 from dupdash.web.presentation.job_rows import rows
@@ -28,22 +28,22 @@ LAST_RESULT = "last_bulk_action"
 def bulk_action(request: PersonRequest) -> HttpResponse:
     """Ask for confirmation (GET), or retry or cancel exactly the jobs that the confirmation counted (POST)."""
     given = request.POST if request.method == "POST" else request.GET
-    action = bulk_actions.ACTIONS.get(given.get("action", ""))
+    action = bulk_changes.ACTIONS.get(given.get("action", ""))
     form = ListForm(given, request.user)
     back = list_url(form)
-    if action is None or action not in bulk_actions.offered(request.user):
+    if action is None or action not in bulk_changes.offered(request.user):
         return see_other(back)
     visible = access.visible_jobs(request.user)
     if request.method == "POST":
         confirmed = visible.filter(pk__in=_ids(given.get("jobs", "").split())).select_related("requester", "assignee")
-        chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_actions.AT_ONCE)]
-        result = bulk_actions.do(chosen, action, request.user)
+        chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_changes.AT_ONCE)]
+        result = bulk_changes.do(chosen, action, request.user)
         request.session[LAST_RESULT] = {**asdict(result), "action": given["action"], "back": back}
         return see_other("jobs:bulk_result")
     wanted = (
         form.found() if given.get("all") == "1" else Found.all_of(visible.filter(pk__in=_ids(given.getlist("job"))))
     )
-    choice = bulk_actions.choose(wanted, form.order, action, request.user)
+    choice = bulk_changes.choose(wanted, form.order, action, request.user)
     if not choice.jobs and not choice.left_alone:
         messages.info(request, "No copy was selected. Select copies first, then choose what to do with them.")
         return see_other(back)
@@ -71,7 +71,7 @@ def bulk_result(request: PersonRequest) -> HttpResponse:
         return see_other("jobs:list")
     context = {
         "result": result,
-        "refusals": bulk_actions.shown_refusals(result["refusals"], request.user),
+        "refusals": bulk_changes.shown_refusals(result["refusals"], request.user),
         "back": result["back"],
     }
     return render(request, "jobs/bulk_result.html", context)

@@ -1,8 +1,8 @@
 """Shows the page of one job, the part of the page that browsers poll, and a plain-text summary for tickets."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -26,16 +26,13 @@ from dupdash.web.presentation.attempts import attempts_of
 from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.moodle_report import report_of
-from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.presentation.status import Status, status_of
 from dupdash.web.presentation.ticket_summary import summary
 from dupdash.web.presentation.timeline import timeline
 from dupdash.web.presentation.worker_notice import WorkerNotice, needs_worker, worker_notice
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 @with_job
@@ -47,7 +44,7 @@ def job(request: PersonRequest, job: DuplicationJob) -> HttpResponse:
         "requester": requester_of(job),
         "approval": approval_of(job),
         "attempts": attempts_of(job),
-        "taken": taken(job.options, driver_of_job(job, health)),
+        "options": summarize(job.options, driver_of_job(job, health)),
         "follow_up": FollowUpForm(job=job)
         if job.state == State.FAILED and access.may(request.user, Action.FOLLOW_UP, job)
         else None,

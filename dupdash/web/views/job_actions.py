@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from django import forms
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -28,13 +28,10 @@ from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error, words_of_problems
 from dupdash.web.presentation.job_rows import requester_of
-from dupdash.web.presentation.options import taken
+from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import UNDO_FOR, offer_undo
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 # The confirmations of these actions show the courses that may be the copy, with the reasons.
 ABOUT_A_COURSE = (Action.SETTLE, Action.DELETE_PARTIAL)
@@ -177,7 +174,7 @@ def _question(
         "edit_url": f"{reverse('jobs:request')}?from={job.pk}" if may_edit else "",
         "deciding": verb in (Action.APPROVE, Action.REJECT),
         "requester": requester_of(job),
-        "taken": taken(job.options, driver_of_job(job, health)),
+        "options": summarize(job.options, driver_of_job(job, health)),
         "outcome": outcome_of(job, health, reader_of(job, user, may_delete_courses=health.may_delete), raw=True)
         if verb in ABOUT_A_COURSE
         else None,

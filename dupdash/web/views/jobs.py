@@ -18,7 +18,7 @@ from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
 from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
-from dupdash.web.job_list import bulk_actions, export
+from dupdash.web.job_list import bulk_changes, export
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, Size, page_of, reverse_of
 from dupdash.web.job_list.spelling import corrected
@@ -134,7 +134,7 @@ def table_context(request: PersonRequest) -> dict[str, object]:
     """Return the context of a table of copies that can be selected (``jobs/_list_row.html``)."""
     return {
         "sees_all": access.sees_all_jobs(request.user),
-        "offered": [action.name.lower() for action in bulk_actions.offered(request.user)],
+        "offered": [action.name.lower() for action in bulk_changes.offered(request.user)],
     }
 
 

@@ -1,10 +1,11 @@
-"""Resets forgotten passwords by mail, with Django's views. The response is the same for every e-mail address."""
+"""Resets forgotten passwords by mail, with Django's views. The response is the same for every email address."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import views as auth
 from django.contrib.auth.forms import PasswordResetForm, SetPasswordForm
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 
 from dupdash.accounts.attempt_limits import SIGN_IN, forget
@@ -12,9 +13,6 @@ from dupdash.accounts.audit import record
 from dupdash.accounts.client_address import client_address
 from dupdash.accounts.models import AuditKind
 from dupdash.accounts.password_reset import request_reset
-
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
 
 
 class _LocalPasswordsOnly:
@@ -30,7 +28,7 @@ class _LocalPasswordsOnly:
 class AddressForm(PasswordResetForm):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.fields["email"].label = "E-mail address"
+        self.fields["email"].label = "Email address"
 
 
 class Request(_LocalPasswordsOnly, auth.PasswordResetView):
@@ -49,5 +47,5 @@ class Confirm(_LocalPasswordsOnly, auth.PasswordResetConfirmView):
         response = super().form_valid(form)
         account = form.user.get_username()
         forget(SIGN_IN, account)
-        record(AuditKind.PASSWORD_SET, actor=form.user, subject=account, detail="by a mail")
+        record(AuditKind.PASSWORD_SET, actor=form.user, subject=account, detail="by email")
         return response

@@ -13,7 +13,7 @@ from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.forms.presets import PresetForm
 from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
-from dupdash.web.presentation.options import switches, taken
+from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.undo import offer_undo
 
@@ -31,7 +31,7 @@ def presets(request: PersonRequest) -> HttpResponse:
         "form": form,
         "switch_groups": switches(form.chosen_options, request.user, _driver(request)),
         "presets": [
-            {"preset": preset, "taken": taken(preset.options, _driver(request))}
+            {"preset": preset, "options": summarize(preset.options, _driver(request))}
             for preset in OptionPreset.objects.all()
         ],
     }
@@ -61,7 +61,7 @@ def delete_preset(request: PersonRequest, preset_id: int) -> HttpResponse:
     preset = get_object_or_404(OptionPreset, pk=preset_id)
     if request.method != "POST":
         return render(
-            request, "presets/delete.html", {"preset": preset, "taken": taken(preset.options, _driver(request))}
+            request, "presets/delete.html", {"preset": preset, "options": summarize(preset.options, _driver(request))}
         )
     again = {"name": preset.name} | {name: str(int(value)) for name, value in preset.values.items() if value}
     preset.delete()

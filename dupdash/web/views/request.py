@@ -1,9 +1,9 @@
 """Shows the request form, and creates a job from the submitted form."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -30,19 +30,16 @@ from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
 from dupdash.web.presentation.error_messages import words_of_error
-from dupdash.web.presentation.options import policy_on, switches
+from dupdash.web.presentation.options import switches, why_disabled
 from dupdash.web.presentation.preview import Preview
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.short_names import is_free
 from dupdash.web.views.request_parts import free_name, preview_for
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
 # Buttons that reload the form without checking it, for browsers without scripts.
 COMES_BACK = frozenset({"find", "preview", "use_names", "use_preset", "use_start"})
 # If a new request starts from a job in one of these states, it is a retry: the new job names the old one.
-TRIED_AGAIN = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
+STARTS_A_RETRY = frozenset({State.FAILED, State.CANCELLED, State.REJECTED})
 
 # Describes how a job ended, for the message about a form that is sent again.
 ENDED = {
@@ -56,7 +53,7 @@ COPIED_ALREADY = "This course was already copied to this term. To go on, tick â€
 
 
 @dataclass(frozen=True)
-class Sent:
+class Submitted:
     """The job that a submitted form requested, and the message to show above that job."""
 
     job: DuplicationJob
@@ -67,17 +64,17 @@ class Sent:
 @require_safe_or_POST
 def request_copy(request: PersonRequest) -> HttpResponse:
     before = _job_to_start_from(request)
-    if before is not None and jobs.why_not_again(before):
+    if before is not None and jobs.why_no_new_request(before):
         return _not_again(request, before)
     if request.method != "POST":
         return _first_page(request, before)
     form = RequestForm(request.POST, user=request.user)
     if not COMES_BACK.isdisjoint(request.POST):
         return _come_back(request, form, before)
-    sent = _submit(form, request.user, before)
-    if sent is not None:
-        messages.add_message(request, sent.level, sent.words)
-        return see_other("jobs:job", sent.job.pk)
+    submitted = _submit(form, request.user, before)
+    if submitted is not None:
+        messages.add_message(request, submitted.level, submitted.words)
+        return see_other("jobs:job", submitted.job.pk)
     return _page(request, form, before, status=422, shown=_preview_of_errors(request, form))
 
 
@@ -166,7 +163,7 @@ def _not_again(request: PersonRequest, before: DuplicationJob) -> HttpResponse:
     return render(request, "jobs/question.html", context, status=409)
 
 
-def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:
+def _submit(form: RequestForm, user: User, before: DuplicationJob | None) -> Submitted | None:
     """Create the job, and return it with its message. Returns None if the form now has errors to show."""
     form.is_valid()
     try:
@@ -185,11 +182,11 @@ def _submit(form: RequestForm, user: "User", before: DuplicationJob | None) -> S
     return None
 
 
-def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sent | None:
+def _send(form: RequestForm, user: User, before: DuplicationJob | None) -> Submitted | None:
     earlier, draft = _sent_before(form.draft(), user)
     if earlier is not None:
         return _known(earlier, form)
-    retry_of = before if before is not None and before.state in TRIED_AGAIN else None
+    retry_of = before if before is not None and before.state in STARTS_A_RETRY else None
     with open_client() as client:
         try:
             wish = prepare(draft, Origin.FORM, client)
@@ -199,7 +196,7 @@ def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sen
                 form.add_error("again", COPIED_ALREADY)
                 return None
             job = jobs.submit(wish, actor=user, client=client, retry_of=retry_of)
-            return Sent(job, _thanks(job))
+            return Submitted(job, _thanks(job))
         except InvalidRequest:
             # The same form may have been sent twice at once, and the other request was faster.
             earlier, _ = _sent_before(draft, user)
@@ -211,7 +208,7 @@ def _send(form: RequestForm, user: "User", before: DuplicationJob | None) -> Sen
             raise
 
 
-def _sent_before(draft: Draft, user: "User") -> tuple[DuplicationJob | None, Draft]:
+def _sent_before(draft: Draft, user: User) -> tuple[DuplicationJob | None, Draft]:
     """Return the job that an earlier submission of this form created, if any, and the draft with an unused key.
 
     After the browser's "back", a person may send the same form again, for the same copy or, with changes, for another
@@ -238,17 +235,17 @@ def _source_id(draft: Draft, job: DuplicationJob) -> int:
     return course.id if course is not None else 0
 
 
-def _known(earlier: DuplicationJob, form: RequestForm) -> Sent:
+def _known(earlier: DuplicationJob, form: RequestForm) -> Submitted:
     """Return the job that an earlier submission of this form created, and a message. No new job is created."""
     if earlier.state in ENDED:
         words = f"This copy was already requested and {ENDED[State(earlier.state)]}. It was not requested again."
-        return Sent(earlier, words, messages.INFO)
+        return Submitted(earlier, words, messages.INFO)
     draft, start = form.draft(), idempotency.original_request(earlier)["not_before"]
     if not form.is_valid() or (draft.note.strip(), draft.not_before) != (earlier.note, start):
-        return Sent(
+        return Submitted(
             earlier, "This copy was already requested. Its start time and note were not changed.", messages.INFO
         )
-    return Sent(earlier, _thanks(earlier))
+    return Submitted(earlier, _thanks(earlier))
 
 
 def _page(
@@ -276,7 +273,7 @@ def _page(
         "selected_source": as_id(form.value("source")),
         "switch_groups": groups,
         "no_course_settings": why_no_course_settings(health, visible=form.is_visible),
-        "policy": policy_on(groups),
+        "policy": why_disabled(groups),
         "autofocus": not form.is_bound and as_id(form.value("source")) is None,
         "presets": OptionPreset.objects.all(),
         "may_change_presets": access.is_administrator(request.user),

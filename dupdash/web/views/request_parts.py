@@ -37,7 +37,7 @@ def source_choices(request: PersonRequest) -> HttpResponse:
         choices.found = course_picker.Found(
             chosen=course_picker.remembered_choice(source, request.user, client.site_url)
         )
-        choices.found = course_picker.find_source(query, source, request.user, client)
+        choices.found = course_picker.search_sources(query, source, request.user, client)
     context = {"found": choices.found, "problem": choices.problem, "query": query.strip(), "selected": as_id(source)}
     return partial(request, "jobs/_source_choices.html", context)
 
@@ -53,15 +53,15 @@ def category_choices(request: PersonRequest) -> HttpResponse:
     under = as_id(request.GET.get("under", ""))
     try:
         with open_client() as client:
-            known = category_picker.categories(client)
+            all_categories = category_picker.categories(client)
     except MoodleError:
         return partial(request, "components/_check.html", {"level": "warning", "text": "Moodle did not answer."})
     if under is not None:
-        nodes, more = category_picker.children_of(under, known, request.user)
+        nodes, more = category_picker.children_of(under, all_categories, request.user)
         context = {"nodes": nodes, "more": more, "name": "category", "selected": selected}
         return partial(request, "components/_tree.html", context)
     query = request.GET.get("category_query", "")
-    choices = category_picker.category_choices(known, request.user, query=query, selected=selected)
+    choices = category_picker.category_choices(all_categories, request.user, query=query, selected=selected)
     context = {"categories": choices, "suggested_category": request.GET.get("suggested_category", "")}
     return partial(request, "jobs/_category_choices.html", context)
 
@@ -89,10 +89,10 @@ def _suggested(shown: Preview, request: PersonRequest) -> CategoryChoices | None
     """Return the tree of categories, with the suggested category selected. Returns None if Moodle does not answer."""
     try:
         with open_client() as client:
-            known = category_picker.categories(client)
+            all_categories = category_picker.categories(client)
     except MoodleError:
         return None
-    return category_picker.category_choices(known, request.user, selected=shown.target.category_id)
+    return category_picker.category_choices(all_categories, request.user, selected=shown.target.category_id)
 
 
 def preview_for(source: int, chosen: Mapping[str, int], target: Target, request: PersonRequest) -> Preview:

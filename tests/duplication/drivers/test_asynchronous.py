@@ -81,7 +81,7 @@ def test_worker_is_free_as_soon_as_the_site_accepts(moodle: Moodle, clock: Clock
 def test_running_copy_is_not_recovered_as_a_lost_worker(moodle: Moodle, clock: Clock) -> None:
     with moodle.held_at("backup"):
         job = run_worker(submit())
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
         clock.forward(600)
         tasks.sweep()
         job.refresh_from_db()
@@ -178,7 +178,7 @@ def test_copy_that_the_site_calls_failed_is_checked(moodle: Moodle, clock: Clock
     followed_to_the_end(job, moodle, clock)
     (partial,) = moodle.made()
     assert (job.state, job.failure_code, job.likely_course_id) == (State.FAILED, "finished_err", partial.id)
-    assert "the site reports that the copy failed" in reason(job, "checking")
+    assert "Moodle reports that the copy failed" in reason(job, "checking")
 
 
 def test_copy_that_died_on_the_site_is_checked_at_the_deadline(moodle: Moodle, clock: Clock, settings: Any) -> None:

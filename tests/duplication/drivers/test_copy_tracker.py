@@ -50,7 +50,7 @@ class Moment:
 
 @st.composite
 def healthy_copies(draw: st.DrawFn) -> list[Moment]:
-    """Generate states of a copy without faults: backup, hidden, renamed, contents, done, at several times."""
+    """Generate moments of a faultless copy, at random times: in the backup, hidden, renamed, with contents, done."""
     steps = [(None, 0), (HIDDEN, 0), (RENAMED, 0), (RENAMED, 4), (DONE, 4)]
     ends, at = [], 0.0
     for share in (20.0, 1.0, 12.0, 4.0, 10.0):

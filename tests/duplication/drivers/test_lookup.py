@@ -9,6 +9,7 @@ from django.utils import timezone
 from dupdash.duplication.drivers.copy_evidence import CopyEvidence, ExpectedCopy, TrackedCourse
 from dupdash.duplication.drivers.copy_tracker import Verdict, apply_observation, judge
 from dupdash.duplication.drivers.lookup import (
+    COUNTERS_MOST,
     course_due_at,
     may_look_up_requested_name,
     most_likely_temporary_name,
@@ -42,6 +43,12 @@ def test_baseline_holds_the_courses_that_have_such_a_name(moodle: Moodle, client
     told, present = names(client_of, "SRC")
     assert told == [f"SRC_{counter}" for counter in range(1, 6)]
     assert present == there
+
+
+def test_baseline_reaches_the_highest_counter(moodle: Moodle, client_of: MoodleClient) -> None:
+    taken = {f"SRC_{counter}": (moodle.course("AT&T"),) for counter in range(1, COUNTERS_MOST)}
+    job = DuplicationJob(shortname="NEW-1", shortname_key="new-1")
+    assert take_baseline(client_of, job, "SRC", known=taken)["names"][-1] == f"SRC_{COUNTERS_MOST}"
 
 
 def test_baseline_leaves_out_names_that_sent_jobs_requested(moodle: Moodle, client_of: MoodleClient) -> None:

@@ -70,7 +70,7 @@ def test_repeated_start_makes_one_course(moodle: Moodle, clock: Clock, fault: st
     job = run_worker(submit())
     assert (job.state, job.duplicate_id, job.lease_owner) == (State.RUNNING, "", "")
     assert "cannot" not in reason(job, "start_lost")
-    assert "dupdash repeats the start call until the site answers" in reason(job, "start_lost")
+    assert "dupdash repeats the start call until Moodle answers" in reason(job, "start_lost")
     assert ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
     assert "checking" not in kinds(job)
     assert moodle.calls.created["new-1"] == 1

@@ -48,7 +48,9 @@ def test_job_fails_when_its_complete_copy_was_deleted(
 
     moodle.answer_with(COPY, {}, after=make_and_never_answer)
     with working_on(job):
-        await_until(lambda: evidence_of(DuplicationJob.objects.get(pk=job.pk)).is_there_complete, "the copy to be seen")
+        await_until(
+            lambda: evidence_of(DuplicationJob.objects.get(pk=job.pk)).is_complete_in_moodle, "the copy to be seen"
+        )
         recovery.release_worker_group("alone", at_fault=False)
         wait_until_state(State.CHECKING, job)
         moodle.state.delete(moodle.course("NEW-1").id)

@@ -194,7 +194,7 @@ def test_request_that_moodle_never_received_is_unresolved(moodle: Moodle, clock:
     assert_not_sent_again(job)
     check_until_ended(job, clock)
     assert job.state == State.UNRESOLVED
-    assert "no proof that it was made or not made" in reason(job, "unresolved")
+    assert "no proof that the copy was made, nor that it was not made" in reason(job, "unresolved")
     assert "No course that could be the copy was found" in reason(job, "unresolved")
     assert job.candidates == []
     assert_not_sent_again(job)
@@ -283,7 +283,7 @@ def test_failure_names_the_courses_that_an_error_may_have_left(moodle: Moodle, c
     job = check_until_ended(run_worker(submit()), clock)
     (partial,) = moodle.made()
     assert (job.state, job.failure_code, job.course_id) == (State.FAILED, "cannotrestore", None)
-    assert "should check what may be left of it in Moodle" in reason(job, "failed")
+    assert "Moodle may have a part of the copy" in reason(job, "failed")
     assert f"id {partial.id}" in reason(job, "failed")
     assert (job.left_partial_course, job.may_have_left_course) == (False, True)
 

@@ -113,7 +113,7 @@ def test_unresolved_event_names_the_course_that_was_checked(moodle: Moodle, cloc
     told = reason(job, "unresolved")
     assert "has a course called “My copy” (NEW-1)" in told
     assert told.startswith("dupdash checked ")
-    assert told.endswith("dupdash checks again, less and less often.")
+    assert told.endswith("dupdash keeps checking, less and less often.")
 
 
 def test_unresolved_job_is_checked_less_and_less_often(moodle: Moodle, clock: Clock, settings: Any) -> None:

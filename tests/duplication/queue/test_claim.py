@@ -55,7 +55,7 @@ def expire_lease_and_recover(job: DuplicationJob) -> None:
 
     def taken() -> bool:
         expire_lease_long_ago(job)
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
         job.refresh_from_db()
         return job.state == State.CHECKING
 
@@ -368,7 +368,7 @@ def test_preflight_of_a_lost_worker_is_not_taken_for_an_answer(moodle: Moodle, c
     with moodle.held_at("renamed"), working_on(job):
         assert looking.wait(PATIENCE)
         expire_lease_long_ago(job)
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
         dispatch_again(job)
         assert run_worker(job).state == State.CHECKING
         moodle.wait_for_step("renamed")
@@ -428,7 +428,7 @@ def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clo
     for _ in range(8):
         assert leases.claim(job.pk) is not None
         expire_lease_long_ago(job)
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
         job.refresh_from_db()
         assert job.state == State.QUEUED
         assert job.retry_at is not None
@@ -438,7 +438,7 @@ def test_job_fails_when_each_attempt_kills_its_worker(moodle: Moodle, clock: Clo
     assert pauses == [10, 30, 90, 270, 810, 1800, 1800, 1800]
     assert leases.claim(job.pk) is not None
     expire_lease_long_ago(job)
-    recovery.recover_dead_leases()
+    recovery.recover_expired_leases()
     job.refresh_from_db()
     assert (job.state, job.failure_code) == (State.FAILED, "worker_lost")
     assert reason(job, "failed") == (
@@ -477,7 +477,7 @@ def test_job_fails_when_each_attempt_kills_the_cluster(moodle: Moodle, clock: Cl
 
 
 @pytest.mark.parametrize(
-    "take_back", [recovery.recover_dead_leases, lambda: recovery.release_worker_group("alone", at_fault=False)]
+    "take_back", [recovery.recover_expired_leases, lambda: recovery.release_worker_group("alone", at_fault=False)]
 )
 def test_job_that_is_sent_at_this_moment_is_not_queued_again(moodle: Moodle, take_back: Callable[[], None]) -> None:
     """A sweep does not return a job to the queue if its worker sends the request at this moment."""
@@ -515,8 +515,8 @@ def test_job_that_is_cancelled_at_this_moment_is_not_queued_again(moodle: Moodle
             pass
 
     with before_first_write(cancel):
-        recovery.recover_dead_leases()
-    recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
+    recovery.recover_expired_leases()
     job.refresh_from_db()
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
@@ -573,7 +573,7 @@ def test_only_jobs_of_the_killed_worker_group_are_taken_back(moodle: Moodle) -> 
 
 def test_cancelled_unsent_job_of_a_lost_worker_is_cancelled(moodle: Moodle) -> None:
     job = a_job(State.RUNNING, cancel_requested_at=timezone.now(), lease_owner="gone", lease_expired_seen_at=LONG_AGO)
-    recovery.recover_dead_leases()
+    recovery.recover_expired_leases()
     job.refresh_from_db()
     assert job.state == State.CANCELLED
     assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."

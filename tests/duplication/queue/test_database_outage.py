@@ -106,7 +106,7 @@ def test_complete_copy_of_a_cancelled_job_is_deleted_after_an_outage(
         ours = moodle.add("AT&T_1", fullname="AT&T copy 1", sections=source.sections, origin="copy", complete=True)
         await_until(lambda: any(facts.courses for facts in database.lost), "the course to be seen")
         moodle.change(ours.id, shortname="NEW-1", fullname=job.fullname)
-        await_until(lambda: any(facts.is_there_complete for facts in database.lost), "the copy to be seen")
+        await_until(lambda: any(facts.is_complete_in_moodle for facts in database.lost), "the copy to be seen")
         database.back_soon()
 
     moodle.answer_with(COPY, {}, after=cancel_then_make_and_lose_the_answer)

@@ -1,4 +1,4 @@
-"""Tests that important writes are repeated until the database accepts them."""
+"""Tests that important writes are repeated until the database accepts them, or for an hour."""
 
 import pytest
 from django.db import InternalError, OperationalError, connection

@@ -28,7 +28,7 @@ def expire(job: DuplicationJob) -> None:
 
 
 def state_after_a_sweep(job: DuplicationJob) -> str:
-    recovery.recover_dead_leases()
+    recovery.recover_expired_leases()
     job.refresh_from_db()
     return job.state
 

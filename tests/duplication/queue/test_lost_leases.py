@@ -8,12 +8,13 @@ from django.utils import timezone
 
 from dupdash.duplication import jobs, tasks
 from dupdash.duplication.drivers import outcomes, preflight, synchronous
-from dupdash.duplication.engine import recovery
+from dupdash.duplication.engine import outcome_recorder, recovery
 from dupdash.duplication.engine.outcome_recorder import record_outcome
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.queue import leases
 from dupdash.duplication.queue.leases import Lease
 from dupdash.duplication.states import State
+from dupdash.duplication.transitions import StaleJob
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import TryAgain
 from tests.duplication.race_conditions import before_first_write, expire_lease_long_ago, give_lease_to_another_worker
@@ -100,7 +101,7 @@ def test_lease_that_is_renewed_at_this_moment_is_not_recovered(moodle: Moodle) -
     job, lease = claimed()
     expire_lease_long_ago(job)
     with before_first_write(lambda: renew_meanwhile(lease)):
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
     job.refresh_from_db()
     assert (job.state, job.lease_owner, kinds(job)) == (State.RUNNING, lease.owner, ["submitted", "started"])
     assert not lease.lost.is_set()
@@ -112,7 +113,7 @@ def test_renewed_job_is_not_cancelled_by_the_sweep(moodle: Moodle) -> None:
     jobs.cancel(DuplicationJob.objects.get(pk=job.pk), actor=None)
     expire_lease_long_ago(job)
     with before_first_write(lambda: renew_meanwhile(lease)):
-        recovery.recover_dead_leases()
+        recovery.recover_expired_leases()
     job.refresh_from_db()
     assert (job.state, kinds(job)) == (State.RUNNING, ["submitted", "started", "cancel_requested"])
 
@@ -134,6 +135,24 @@ def test_worker_does_not_requeue_a_job_that_is_being_cancelled(moodle: Moodle) -
     assert job.state == State.CANCELLED
     assert kinds(job) == ["submitted", "started", "cancel_requested", "cancelled"]
     assert reason(job, "cancelled") == "Cancelled. Nothing was started in Moodle."
+
+
+def test_outcome_that_cannot_be_recorded_is_logged(
+    moodle: Moodle, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody changes the job each time that the worker records the outcome."""
+    job, lease = claimed()
+    tries = []
+
+    def change_meanwhile(*_: Any) -> None:
+        tries.append(1)
+        raise StaleJob("the job was changed")
+
+    monkeypatch.setattr(outcome_recorder, "_record", change_meanwhile)
+    record_outcome(job, lease, outcomes.Refused("nopermissions", "No."))
+    assert len(tries) == outcome_recorder.TRIES
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert job.pk in error.getMessage()
 
 
 def test_late_refusal_does_not_cancel_a_job_whose_course_is_seen(moodle: Moodle) -> None:

@@ -30,7 +30,7 @@ class Command(BaseCommand):
         known = {user.username: user for user in university("university").users}
         for username, group in PEOPLE.items():
             person = known[username]
-            # dupdash finds a person and their courses in Moodle by the e-mail address.
+            # dupdash finds a person and their courses in Moodle by the email address.
             user, _ = users.update_or_create(
                 username=username,
                 defaults={

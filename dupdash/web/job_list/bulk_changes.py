@@ -4,8 +4,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -22,13 +23,11 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
 from dupdash.web.job_list.orders import Found, Order
 from dupdash.web.presentation.error_messages import held_by, job_in_the_way, words_of_error, words_of_problem
 
-if TYPE_CHECKING:
-    from django.contrib.auth.models import User
-
-# Each retry sends a few requests to Moodle while the browser waits.
+# One bulk action changes at most this many jobs, and starts no further change after this many seconds: each retry sends
+# a few requests to Moodle while the browser waits.
 AT_ONCE = 100
 SECONDS = 20.0
-# How many matching jobs are examined to find these, if all matching jobs were chosen.
+# If all matching jobs were chosen, at most this many are examined to find AT_ONCE jobs that can be changed.
 CONSIDERED = 1000
 
 ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
@@ -70,13 +69,13 @@ class Result:
     why: str
 
 
-def offered(user: "User") -> list[Action]:
+def offered(user: User) -> list[Action]:
     """Return the actions that this person may use on at least some jobs, for example on their own."""
     own = DuplicationJob(requester=user)
     return [action for action in ACTIONS.values() if access.may(user, action, own)]
 
 
-def choose(chosen: Found, order: Order, action: Action, user: "User") -> Choice:
+def choose(chosen: Found, order: Order, action: Action, user: User) -> Choice:
     """Separate the jobs that an action can change from the others. The first jobs in the order come first."""
     light = ("id", "state", "requester_id", "cancel_requested_at", "is_retried")
     possible_states = chosen.each(lambda jobs: jobs.filter(state__in=STATES[action]).only(*light))
@@ -106,7 +105,8 @@ def _counted(words: Counter[str]) -> tuple[str, ...]:
     return tuple(f"{number} {kind}" for number, kind in numbers)
 
 
-def _why_not(job: DuplicationJob, action: Action, user: "User") -> str:
+def _why_not(job: DuplicationJob, action: Action, user: User) -> str:
+    """Return why an action cannot change a job, in words that fit after a number; "" if it can."""
     if not access.may(user, action, job):
         return "that you may not change"
     if action == Action.RETRY and job.is_retried:
@@ -116,7 +116,7 @@ def _why_not(job: DuplicationJob, action: Action, user: "User") -> str:
     return ""
 
 
-def do(chosen: list[DuplicationJob], action: Action, user: "User") -> Result:
+def do(chosen: list[DuplicationJob], action: Action, user: User) -> Result:
     """Run an action on one job after the other, until time runs out or Moodle does not answer."""
     if action == Action.CANCEL:
         return _one_by_one(chosen, user, lambda job: jobs.cancel(job, actor=user))
@@ -127,19 +127,19 @@ def do(chosen: list[DuplicationJob], action: Action, user: "User") -> Result:
         return Result(0, [], len(chosen), words_of_error(fault, user))
 
 
-def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[DuplicationJob], object]) -> Result:
+def _one_by_one(chosen: list[DuplicationJob], user: User, act: Callable[[DuplicationJob], object]) -> Result:
     until = time.monotonic() + SECONDS
     result = Result(0, [], 0, "")
     for number, job in enumerate(chosen):
         if time.monotonic() > until:
-            result.not_reached, result.why = len(chosen) - number, "Time ran out. Select them again."
+            result.not_reached, result.why = len(chosen) - number, "Time ran out. Select these copies again."
             break
         try:
             act(job)
         except (CannotDo, NotAllowed, Refused) as refusal:
             result.refusals.append(_refusal(job, [(str(refusal), "")]))
         except InvalidRequest as invalid:
-            result.refusals.append(_refusal(job, [_kept(problem, user) for problem in invalid.problems]))
+            result.refusals.append(_refusal(job, [_sentence_for(problem, user) for problem in invalid.problems]))
         except MoodleError as error:
             # The next request would fail in the same way, and take as long.
             result.not_reached, result.why = len(chosen) - number, words_of_error(error, user)
@@ -149,12 +149,13 @@ def _one_by_one(chosen: list[DuplicationJob], user: "User", act: Callable[[Dupli
     return result
 
 
-def _kept(problem: Problem, user: "User") -> tuple[str, str]:
+def _sentence_for(problem: Problem, user: User) -> tuple[str, str]:
+    """Return the sentence about a problem, and the id of the job in the way if this person may see it; otherwise ""."""
     held = job_in_the_way(problem, user)
     return (problem.message, held.pk) if held is not None else (words_of_problem(problem, user), "")
 
 
-def shown_refusals(refusals: Iterable[dict[str, Any]], user: "User") -> list[dict[str, Any]]:
+def shown_refusals(refusals: Iterable[dict[str, Any]], user: User) -> list[dict[str, Any]]:
     """Return the refusals stored in the session, with their words as HTML that links to jobs that reserve a short name.
 
     The link is left out if the person may no longer see that job.
