@@ -56,6 +56,6 @@ def text(response: HttpResponse) -> str:
     """Return the page as text with folded white space, without CSRF tokens and ``<bdi>`` tags.
 
     Tokens are random letters, which may by chance contain a word that a test must not find. Every name has a ``<bdi>``
-    tag, which ``test_name_display.py`` tests.
+    tag, which ``test_name_isolation.py`` tests.
     """
     return re.sub(r"</?bdi>", "", " ".join(without_tokens(response).split()))

@@ -30,7 +30,7 @@ from dupdash.web.models import OptionPreset
 from tests.conftest import signed_in
 from tests.duplication.support import evidence_json
 from tests.web.support import BIO101, a_job, a_running_job
-from tests.web.test_name_display import assert_isolated
+from tests.web.test_name_isolation import assert_isolated
 
 pytestmark = pytest.mark.django_db
 

@@ -92,7 +92,7 @@ class TrackedCourse:
 
     @property
     def is_past_hidden_row(self) -> bool:
-        """Whether the course is more than the hidden row with which a restore begins, and which a failed one leaves.
+        """Whether the course is more than the hidden row with which a restore begins, or which a failed restore leaves.
 
         Then requested names show that the copy is complete, because a restore sets them at its very end.
         """
