@@ -21,7 +21,7 @@ from dupdash.moodle.site_address import site_address
 T = TypeVar("T")
 
 # Larger counts are typing errors, and would overflow.
-LARGEST_COUNT = 1_000_000_000
+COUNT_MOST = 1_000_000_000
 # A host name or address without a port. ".example.edu" allows all subdomains, "*" every host.
 _HOST = re.compile(r"\*|\.?[a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:.]+\]", re.IGNORECASE)
 # Limits of periods, in seconds.
@@ -96,7 +96,7 @@ class Environment:
         read = setting(lambda: [int(entry) for entry in self.names(name, [])], name, what)
         return setting(lambda: read, name, what, lambda numbers: all(number > 0 for number in numbers))
 
-    def count(self, name: str, default: int, least: int = 1, most: int = LARGEST_COUNT) -> int:
+    def count(self, name: str, default: int, least: int = 1, most: int = COUNT_MOST) -> int:
         what = f"must be a whole number from {least} to {most}"
         return setting(lambda: self._env.int(name, default), name, what, lambda value: least <= value <= most)
 

@@ -21,7 +21,7 @@ _OF_JOBS = {
     "approval_undone": AuditKind.APPROVAL_UNDONE,
     "rejected": AuditKind.REFUSED,
     "partial_deleted": AuditKind.COURSE_DELETED,
-    "removed": AuditKind.COURSE_DELETED,
+    "cancelled_copy_deleted": AuditKind.COURSE_DELETED,
     "shell_deleted": AuditKind.COURSE_DELETED,
 }
 UNKNOWN_ACCOUNT = "an account that does not exist"

@@ -21,7 +21,7 @@ logger = logging.getLogger("dupdash.callbacks")
 
 # Twenty attempts take about three days.
 ATTEMPTS = 20
-FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=30), timedelta(hours=6)
+FIRST_DELAY, DELAY_LONGEST = timedelta(seconds=30), timedelta(hours=6)
 # A claim expires after this time, which is longer than a call takes: its worker has died.
 CLAIM = timedelta(minutes=2)
 READ_TIMEOUT = 15.0
@@ -78,7 +78,7 @@ def _attempt(callback: Callback, session: requests.Session) -> None:
         changes["delivery"] = Delivery.GIVEN_UP
         logger.warning("%s is given up after %d attempts: %s", callback, callback.attempts, result)
     else:
-        changes["due_at"] = timezone.now() + min(LONGEST_DELAY, FIRST_DELAY * 2 ** (callback.attempts - 1))
+        changes["due_at"] = timezone.now() + min(DELAY_LONGEST, FIRST_DELAY * 2 ** (callback.attempts - 1))
     Callback.objects.filter(pk=callback.pk).update(**changes)
 
 

@@ -12,7 +12,7 @@ from dupdash.duplication.drivers.copy_evidence import CourseSnapshot
 from dupdash.duplication.drivers.copy_tracker import matches_request
 from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.completion import finish
-from dupdash.duplication.engine.removal import NotRemoved, remove_candidate, remove_course
+from dupdash.duplication.engine.deletion import NotDeleted, delete_candidate, delete_copy
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.request import FRONT_PAGE
@@ -41,10 +41,10 @@ def delete_partial(
         raise CannotDo("No course is proven to come from this job. Choose the course to delete.")
     try:
         if job.left_partial_course:
-            outcome = remove_course(job, client, complete=False)
+            outcome = delete_copy(job, client, complete=False)
         else:
-            outcome = remove_candidate(job, course_id or 0, client)
-    except NotRemoved as refusal:
+            outcome = delete_candidate(job, course_id or 0, client)
+    except NotDeleted as refusal:
         raise CannotDo(str(refusal)) from None
     record_for_person(job, kind="partial_deleted", reason=outcome, actor=actor, course_deleted_at=timezone.now())
 
@@ -109,7 +109,7 @@ def settle(
         return
     record_for_person(job, **settled)
     try:
-        finish(job, course.id, client, retry_removal=False)
+        finish(job, course.id, client, retry_deletion=False)
     except StaleJob:
         raise CannotDo(CHANGED_MEANWHILE) from None
 

@@ -12,7 +12,7 @@ from dupdash.moodle.records import Contents
 
 T = TypeVar("T")
 
-MAX_AGE = 60.0
+AGE_LONGEST = 60.0
 # The contents of a large course take several hundred kB.
 ANSWERS_MOST = 50
 
@@ -26,7 +26,7 @@ def recent(key: Hashable, read: Callable[[], T]) -> T:
     """
     cached = _answers.get(key)
     now = time.monotonic()
-    if cached is not None and now - cached[0] < MAX_AGE:
+    if cached is not None and now - cached[0] < AGE_LONGEST:
         answer: T = cached[1]
         return answer
     answer = read()

@@ -19,13 +19,13 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     State.AWAITING_APPROVAL: frozenset({State.QUEUED, State.REJECTED, State.CANCELLED}),
     # Back to the approval if somebody undoes it before the job is dispatched.
     State.QUEUED: frozenset({State.RUNNING, State.CANCELLED, State.AWAITING_APPROVAL}),
-    # Back to queued only if Moodle cannot have started the copy; cancelled when the unwanted copy was removed.
+    # Back to queued only if Moodle cannot have started the copy; cancelled when the unwanted copy was deleted.
     State.RUNNING: frozenset({State.SUCCEEDED, State.FAILED, State.CHECKING, State.QUEUED, State.CANCELLED}),
     # The answer or the worker was lost: dupdash checks in Moodle whether the copy was made.
     # Back to queued only after Moodle's own error, when the empty course that it left was deleted and is gone.
     State.CHECKING: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.UNRESOLVED, State.QUEUED}),
     # The checks found no proof either way. A later check, a late answer or an administrator resolves it.
-    # Cancelled when a later check found the unwanted copy and removed it.
+    # Cancelled when a later check found the unwanted copy and deleted it.
     State.UNRESOLVED: frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED}),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),

@@ -37,7 +37,7 @@ T = TypeVar("T")
 # Takes the decoded answer, and a list to which it adds a description of each item that it leaves out.
 Parser = Callable[[object, list[str]], T]
 
-LONGEST_DELETION = 300.0
+DELETION_LONGEST = 300.0
 """Seconds to wait for Moodle to delete a course. A large course takes longer than any read."""
 RAW_NAMES: Mapping[str, Parameter] = {"moodlewssettingraw": 1}
 """Have Moodle send names as it stores them: with all their languages, and without HTML escaping."""
@@ -87,7 +87,7 @@ class MoodleClient:
         self._transport = Transport(site_url, token, note=self._note, on_call=on_call, request_id=request_id)
         self._read_timeouts = Timeouts(connect_timeout, read_timeout)
         self._duplication_timeouts = Timeouts(connect_timeout, duplication_timeout)
-        self._deletion_timeouts = Timeouts(connect_timeout, min(LONGEST_DELETION, duplication_timeout))
+        self._deletion_timeouts = Timeouts(connect_timeout, min(DELETION_LONGEST, duplication_timeout))
 
     @property
     def site_url(self) -> str:

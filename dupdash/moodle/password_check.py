@@ -16,7 +16,7 @@ from dupdash.moodle.site_address import site_address
 from dupdash.moodle.transport import USER_AGENT, Secret, Timeouts
 
 ENDPOINT = "/login/token.php"
-LARGEST_BODY = 65_536
+BODY_LONGEST = 65_536
 # Moodle's error codes for a wrong password, and for an account that is suspended or not confirmed.
 _WRONG = frozenset({"invalidlogin", "usernotconfirmed", "suspended"})
 
@@ -65,5 +65,5 @@ def _post(address: str, form: str, timeouts: Timeouts) -> bytes:
     ):
         if response.status_code != 200:
             return b""
-        body: bytes = response.raw.read(LARGEST_BODY, decode_content=True)
+        body: bytes = response.raw.read(BODY_LONGEST, decode_content=True)
         return body

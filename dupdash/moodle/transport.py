@@ -22,7 +22,7 @@ from dupdash.moodle.site_address import ENDPOINT, site_address
 from dupdash.moodle.wire_format import Parameter, flattened
 
 USER_AGENT = f"dupdash/{VERSION}"
-LARGEST_BODY = 64 * 1024 * 1024
+BODY_LONGEST = 64 * 1024 * 1024
 # Seconds after which a kept-alive connection is not used again: firewalls drop silent connections without notice.
 IDLE_LIMIT = 60.0
 # Seconds before each repetition of a read.
@@ -215,7 +215,7 @@ class Transport:
                 body += chunk
                 if response.status_code != 200:
                     break
-                if len(body) > LARGEST_BODY:
+                if len(body) > BODY_LONGEST:
                     return NoTrustworthyAnswer("an answer of more than 64 MiB")
         except Exception:
             if response.status_code == 200:

@@ -20,7 +20,7 @@ from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.notifications.job_mails import HEADINGS, MailedJob, can_get_mail, mail
 from dupdash.notifications.mail_status import MailProblems, mail_problems
-from dupdash.notifications.models import MAX_AGE, Channel, Delivery, Digest, Notification, OutboxPosition
+from dupdash.notifications.models import AGE_LONGEST, Channel, Delivery, Digest, Notification, OutboxPosition
 from dupdash.notifications.preferences import wants_figures, zone_of
 from dupdash.notifications.recipients import reachable
 from dupdash.notifications.safe_text import absolute, one_line
@@ -30,7 +30,7 @@ from dupdash.notifications.topics import Topic
 LISTED = 30
 DAY = timedelta(days=1)
 # The shortest time between two summaries, even after a change of time zone. A day may have 23 hours.
-MIN_INTERVAL = timedelta(hours=23)
+INTERVAL_LEAST = timedelta(hours=23)
 # How often due digests are looked for.
 CHECK_INTERVAL = timedelta(minutes=1)
 WITHOUT_DIGEST = Q(channel=Channel.DAILY, delivery=Delivery.WAITING, digest__isnull=True)
@@ -80,7 +80,7 @@ def start_due_digests() -> None:
     due = Q(digests_checked_at__isnull=True) | Q(digests_checked_at__lte=now - CHECK_INTERVAL)
     if not OutboxPosition.objects.filter(due).update(digests_checked_at=now):
         return
-    recent = Digest.objects.filter(recipient=OuterRef("pk"), until__gt=now - MIN_INTERVAL)
+    recent = Digest.objects.filter(recipient=OuterRef("pk"), until__gt=now - INTERVAL_LEAST)
     for person in reachable(_subscribers()).filter(~Exists(recent)).exclude(email=""):
         here = now.astimezone(zone_of(person))
         until = here.replace(hour=settings.DIGEST_HOUR, minute=0, second=0, microsecond=0)
@@ -150,7 +150,7 @@ def _create(person: User, until: datetime) -> None:
     waiting = Notification.objects.filter(WITHOUT_DIGEST, recipient=person, created_at__lt=until)
     if not wants_figures(person) and not waiting.exists():
         return
-    last = Digest.objects.filter(recipient=person, until__gte=until - MAX_AGE).order_by("-until").first()
+    last = Digest.objects.filter(recipient=person, until__gte=until - AGE_LONGEST).order_by("-until").first()
     # It starts where the last digest ended, so that no event falls between two digests.
     since = last.until if last else until - DAY
     with transaction.atomic():

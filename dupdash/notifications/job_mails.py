@@ -46,7 +46,7 @@ class MailedJob:
     course_url: str
     partial: str
     differs: bool
-    not_removed: bool
+    not_deleted: bool
 
     @classmethod
     def of(cls, job: DuplicationJob) -> "MailedJob":
@@ -60,7 +60,7 @@ class MailedJob:
             course_url=course_url(job.course_id) if job.course_id and job.course_deleted_at is None else "",
             partial=_partial(job),
             differs=job.differs,
-            not_removed=job.state == State.SUCCEEDED and job.cancel_requested_at is not None,
+            not_deleted=job.state == State.SUCCEEDED and job.cancel_requested_at is not None,
         )
 
 

@@ -11,7 +11,7 @@ from dupdash.duplication.models import JobEvent
 from dupdash.notifications.topics import Topic
 
 # Older notifications are no longer sent. This also prevents a flood of mail after a first start or a long outage.
-MAX_AGE = timedelta(days=3)
+AGE_LONGEST = timedelta(days=3)
 # The error of a mail that was given up before its first attempt.
 NEVER_TRIED = "Never tried: the mail server was out of reach for days, or no worker ran."
 

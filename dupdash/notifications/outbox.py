@@ -8,7 +8,7 @@ from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
 from dupdash.duplication.models import JobEvent
-from dupdash.notifications.models import MAX_AGE, Notification, OutboxPosition
+from dupdash.notifications.models import AGE_LONGEST, Notification, OutboxPosition
 from dupdash.notifications.recipients import RecipientCache
 from dupdash.notifications.topics import NOTIFIABLE
 
@@ -30,7 +30,7 @@ def collect() -> None:
     committed = new.filter(at__lt=now - COMMITTED_AFTER).aggregate(last=Max("pk"))
     notified = Notification.objects.filter(event=OuterRef("pk"))
     # The requester of a batch gets one mail with its results, and none for each copy.
-    pending = new.filter(NOTIFIABLE, ~Exists(notified), at__gte=now - MAX_AGE, job__batch__isnull=True)
+    pending = new.filter(NOTIFIABLE, ~Exists(notified), at__gte=now - AGE_LONGEST, job__batch__isnull=True)
     recipients = RecipientCache()
     last = 0
     while events := list(pending.filter(pk__gt=last).select_related("job").order_by("pk")[:BATCH_SIZE]):

@@ -15,7 +15,15 @@ from django.utils import timezone
 from dupdash.duplication.queue.database_retry import retry_until_database_up
 from dupdash.notifications import daily_digest, job_mails
 from dupdash.notifications.alarm_timeout import time_limit
-from dupdash.notifications.models import MAX_AGE, NEVER_TRIED, Channel, Delivery, Digest, Notification, OutboxPosition
+from dupdash.notifications.models import (
+    AGE_LONGEST,
+    NEVER_TRIED,
+    Channel,
+    Delivery,
+    Digest,
+    Notification,
+    OutboxPosition,
+)
 from dupdash.notifications.safe_text import one_line
 
 logger = logging.getLogger("dupdash.mail")
@@ -62,17 +70,17 @@ def deliver() -> None:
 
 
 def give_up_old() -> None:
-    """Give up unsent mails and digests that are older than MAX_AGE. Administrators see how many were given up.
+    """Give up unsent mails and digests that are older than AGE_LONGEST. Administrators see how many were given up.
 
     Messages of this age for pages are skipped.
     """
-    limit = timezone.now() - MAX_AGE
+    limit = timezone.now() - AGE_LONGEST
     old = Notification.objects.filter(delivery=Delivery.WAITING, created_at__lt=limit)
     old.filter(channel=Channel.PAGE).update(delivery=Delivery.SKIPPED)
     for rows in (old, Digest.objects.filter(delivery=Delivery.WAITING, created_at__lt=limit)):
         rows.filter(last_error="").update(last_error=NEVER_TRIED)
         for item in rows.select_related("recipient"):
-            logger.error("%s is given up after %d days: %s", item, MAX_AGE.days, item.last_error)
+            logger.error("%s is given up after %d days: %s", item, AGE_LONGEST.days, item.last_error)
         rows.update(delivery=Delivery.GIVEN_UP)
 
 

@@ -18,7 +18,7 @@ from django.http.request import validate_host
 
 from dupdash.operations.readiness import Check, check_broker, check_database, check_worker
 
-LEAST_FREE_SPACE = 1024**3
+FREE_SPACE_LEAST = 1024**3
 """Bytes. A database on a full disk refuses every write."""
 
 
@@ -81,7 +81,7 @@ def examine_database() -> Iterator[Finding]:
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
         free = shutil.disk_usage(Path(database["NAME"]).parent).free
-        if free < LEAST_FREE_SPACE:
+        if free < FREE_SPACE_LEAST:
             yield Finding(
                 Level.WARNING,
                 "Database",

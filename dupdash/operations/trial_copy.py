@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 
 from dupdash.duplication import jobs
-from dupdash.duplication.engine.removal import NotRemoved, remove_course
+from dupdash.duplication.engine.deletion import NotDeleted, delete_copy
 from dupdash.duplication.models import DuplicationJob, Origin
 from dupdash.duplication.request import Draft, InvalidRequest, prepare
 from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
@@ -73,8 +73,8 @@ def _result(job: DuplicationJob) -> Finding:
 
 def _removal(job: DuplicationJob, client: MoodleClient) -> Finding:
     try:
-        return Finding(Level.OK, SUBJECT, remove_course(job, client, complete=True))
-    except (NotRemoved, MoodleError) as error:
+        return Finding(Level.OK, SUBJECT, delete_copy(job, client, complete=True))
+    except (NotDeleted, MoodleError) as error:
         return Finding(
             Level.WARNING,
             SUBJECT,

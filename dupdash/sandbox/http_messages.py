@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import BinaryIO
 
-MAX_LINE = 65536
-MAX_HEADERS = 200
-MAX_BODY = 16 * 1024 * 1024
+LINE_LONGEST = 65536
+HEADERS_MOST = 200
+BODY_LONGEST = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class BadRequest(Exception):
 
 def read_request(stream: BinaryIO) -> Request | None:
     """Read the next request of a connection. Returns None if the client has closed the connection."""
-    line = stream.readline(MAX_LINE)
+    line = stream.readline(LINE_LONGEST)
     while line in (b"\r\n", b"\n"):
-        line = stream.readline(MAX_LINE)
+        line = stream.readline(LINE_LONGEST)
     if not line:
         return None
     # Bytes that are not ASCII become surrogates, as in a body.
@@ -60,7 +60,7 @@ def read_request(stream: BinaryIO) -> Request | None:
     if "transfer-encoding" in headers:
         raise BadRequest(411)
     length = headers.get("content-length", "0")
-    if not length.isdecimal() or int(length) > MAX_BODY:
+    if not length.isdecimal() or int(length) > BODY_LONGEST:
         raise BadRequest(400)
     body = stream.read(int(length))
     if len(body) < int(length):
@@ -73,8 +73,8 @@ def read_request(stream: BinaryIO) -> Request | None:
 
 def _read_headers(stream: BinaryIO) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for _ in range(MAX_HEADERS):
-        line = stream.readline(MAX_LINE).decode("latin-1").strip()
+    for _ in range(HEADERS_MOST):
+        line = stream.readline(LINE_LONGEST).decode("latin-1").strip()
         if not line:
             return headers
         name, _, value = line.partition(":")

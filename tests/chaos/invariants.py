@@ -22,7 +22,7 @@ Page = Callable[[DuplicationJob], str]
 # the empty shell that an error left.
 WITHDRAWN = {"again_later", "source_busy", "paused", "site_down", "shell_deleted"}
 # The events of deletions that a person requested.
-DELETED = {"removed", "partial_deleted"}
+DELETED = {"cancelled_copy_deleted", "partial_deleted"}
 # How often a request may be sent again after an empty shell was deleted.
 SHELLS_MOST = 2
 
@@ -142,8 +142,8 @@ def lost_cancellations(plans: Iterable[CopyPlan], jobs: Iterable[DuplicationJob]
         kinds = {event.kind for event in job.events.all()}
         if job.shortname in told and not kinds & {"cancelled", "cancel_requested"}:
             found.append(f"{_name(job)} does not know that it was cancelled")
-        if job.state == State.SUCCEEDED and job.cancel_requested_at and "not_removed" not in kinds:
-            found.append(f"{_name(job)} was cancelled; its copy was not removed, and it does not say so")
+        if job.state == State.SUCCEEDED and job.cancel_requested_at and "cancelled_copy_kept" not in kinds:
+            found.append(f"{_name(job)} was cancelled; its copy was not deleted, and it does not say so")
     return found
 
 

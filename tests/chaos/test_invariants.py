@@ -32,7 +32,7 @@ from tests.duplication.support import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WHOLE, PARTIAL, LIKELY, CANCELLED, REMOVED, AFTER_SHELL = (f"CHAOS-{number}" for number in range(6))
+WHOLE, PARTIAL, LIKELY, CANCELLED, UNWANTED, AFTER_SHELL = (f"CHAOS-{number}" for number in range(6))
 
 
 @dataclass
@@ -92,9 +92,9 @@ def correct_run(moodle: Moodle, clock: Clock, settings: Any, administrator: User
     settings.CHECK_LIMIT_UNKNOWN = 1800
     settings.CHECK_FIRST = settings.CHECK_LONGEST = 300
     run_worker(submit(shortname=WHOLE))
-    removed = submit(shortname=REMOVED)
-    moodle.when("core_course_duplicate_course", lambda: verbs.cancel(job(REMOVED), actor=administrator))
-    run_worker(removed)
+    unwanted = submit(shortname=UNWANTED)
+    moodle.when("core_course_duplicate_course", lambda: verbs.cancel(job(UNWANTED), actor=administrator))
+    run_worker(unwanted)
     moodle.faults.set("killed_in_restore", step="hidden", count=1)
     check_until_ended(run_worker(submit(shortname=PARTIAL)), clock)
     moodle.faults.set("killed_in_restore", step="renamed", count=1)
@@ -125,10 +125,10 @@ def test_correct_run_has_no_violation(correct_run: Run) -> None:
         PARTIAL: State.FAILED,
         LIKELY: State.UNRESOLVED,
         CANCELLED: State.CANCELLED,
-        REMOVED: State.CANCELLED,
+        UNWANTED: State.CANCELLED,
         AFTER_SHELL: State.SUCCEEDED,
     }
-    assert job(REMOVED).course_deleted_at is not None
+    assert job(UNWANTED).course_deleted_at is not None
     assert not correct_run.course(PARTIAL)["complete"]
     assert not correct_run.course(LIKELY)["complete"]
     assert correct_run.violations() == []
@@ -138,7 +138,7 @@ def test_correct_run_has_no_violation(correct_run: Run) -> None:
 
 def keep_copy_with_a_reason(run: Run) -> None:
     change(WHOLE, cancel_requested_at=timezone.now())
-    record_event(job(WHOLE), kind="not_removed", reason="The copy could not be deleted.")
+    record_event(job(WHOLE), kind="cancelled_copy_kept", reason="The copy could not be deleted.")
 
 
 def test_request_without_exactly_one_job_is_found(correct_run: Run) -> None:
@@ -178,8 +178,8 @@ def test_forgotten_cancellation_is_found(correct_run: Run) -> None:
     assert f"({WHOLE}) does not know that it was cancelled" in correct_run.violations_after(confirm_cancellation)
 
 
-def test_unremoved_copy_without_a_reason_is_found(correct_run: Run) -> None:
-    assert "was not removed" in correct_run.violations_after(
+def test_undeleted_copy_without_a_reason_is_found(correct_run: Run) -> None:
+    assert "was not deleted" in correct_run.violations_after(
         lambda run: change(WHOLE, cancel_requested_at=timezone.now())
     )
 
@@ -195,26 +195,26 @@ def test_deletion_of_a_foreign_course_is_found(correct_run: Run) -> None:
 
 
 def test_deletion_of_a_course_that_no_job_made_is_found(correct_run: Run) -> None:
-    (deleted,) = [course for course in correct_run.calls["deleted"] if course["requested"] == REMOVED]
+    (deleted,) = [course for course in correct_run.calls["deleted"] if course["requested"] == UNWANTED]
     persons = {**deleted, "id": 4711, "shortname": "AT&T_1", "origin": "person", "requested": ""}
     said = correct_run.violations_after(lambda run: run.calls["deleted"].append(persons))
     assert "course 4711 (AT&T_1, origin: person) was deleted, and no job is proven" in said
     changes: list[dict[str, Any]] = [{"course_id": None}, {"proof": ""}, {"course_id": 1}, {"course_deleted_at": None}]
     for columns in changes:
-        said = correct_run.violations_after(lambda run, columns=columns: change(REMOVED, **columns))
-        assert f"course {deleted['id']} ({REMOVED}, origin: copy) was deleted, and no job is proven" in said, columns
+        said = correct_run.violations_after(lambda run, columns=columns: change(UNWANTED, **columns))
+        assert f"course {deleted['id']} ({UNWANTED}, origin: copy) was deleted, and no job is proven" in said, columns
 
 
 def test_deletion_of_a_mistaken_course_is_found(correct_run: Run) -> None:
     """Deleting another course than that of the job is a violation, even if the timeline looks right."""
     for made in ({"origin": "person", "requested": ""}, {"requested": WHOLE}):
         said = correct_run.violations_after(lambda run, made=made: run.calls["deleted"][0].update(made))
-        assert f"({REMOVED}) deleted course" in said, made
+        assert f"({UNWANTED}) deleted course" in said, made
 
 
 def test_unrequested_deletion_is_found(correct_run: Run) -> None:
-    removals = job(REMOVED).events.filter(kind="removed")
-    assert f"({REMOVED}) deleted course" in correct_run.violations_after(lambda run: removals.update(kind="cancelled"))
+    removals = job(UNWANTED).events.filter(kind="cancelled_copy_deleted")
+    assert f"({UNWANTED}) deleted course" in correct_run.violations_after(lambda run: removals.update(kind="cancelled"))
 
 
 def test_run_without_a_sent_job_is_a_violation(moodle: Moodle) -> None:  # noqa: F811

@@ -24,7 +24,7 @@ def moodle(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Moodle]:
     """
     monkeypatch.setattr("dupdash.moodle.transport.BACKOFF", (0.0, 0.0))
     monkeypatch.setattr(tasks, "TASK_LIMIT", 0.0)
-    monkeypatch.setattr(recent_answers, "MAX_AGE", 0.0)
+    monkeypatch.setattr(recent_answers, "AGE_LONGEST", 0.0)
     with serving(settings, Moodle(speed=SPEED)) as moodle:
         yield moodle
     moodle.never_disturbed()

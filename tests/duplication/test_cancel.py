@@ -86,7 +86,9 @@ def test_copy_of_a_cancelled_running_job_is_deleted(moodle: Moodle) -> None:
     job = cancelled_while_running(moodle)
     assert job.state == State.CANCELLED
     assert moodle.made() == []
-    assert reason(job, "removed").startswith(f"Cancelled. Course {job.course_id}, “{job.fullname}” (NEW-1), was delet")
+    assert reason(job, "cancelled_copy_deleted").startswith(
+        f"Cancelled. Course {job.course_id}, “{job.fullname}” (NEW-1), was delet"
+    )
     assert job.course_deleted_at is not None
 
 
@@ -191,7 +193,7 @@ def reason_why_copy_stays(job: DuplicationJob, moodle: Moodle) -> str:
     assert job.state == State.SUCCEEDED
     (copy,) = moodle.made()
     assert job.course_id == copy.id
-    told = reason(job, "not_removed")
+    told = reason(job, "cancelled_copy_kept")
     assert told.startswith("The copy could not be deleted: ")
     assert told.endswith(f"Delete course {copy.id} in Moodle.")
     return told
@@ -235,7 +237,7 @@ def test_copy_is_gone_when_the_answer_to_the_deletion_was_lost(moodle: Moodle) -
     moodle.faults.set("html", function=DELETE, count=1)
     job = cancelled_while_running(moodle)
     assert (job.state, moodle.made()) == (State.CANCELLED, [])
-    assert "was deleted in Moodle" in reason(job, "removed")
+    assert "was deleted in Moodle" in reason(job, "cancelled_copy_deleted")
 
 
 def test_deletion_is_confirmed_by_a_later_check(moodle: Moodle, clock: Clock) -> None:
@@ -247,7 +249,7 @@ def test_deletion_is_confirmed_by_a_later_check(moodle: Moodle, clock: Clock) ->
     assert moodle.made() == []
     moodle.faults.clear()
     assert check_until_ended(job, clock).state == State.CANCELLED
-    assert "no longer exists" in reason(job, "removed")
+    assert "no longer exists" in reason(job, "cancelled_copy_deleted")
 
 
 def test_deletion_waits_for_the_end_of_maintenance(moodle: Moodle, clock: Clock, settings: Any) -> None:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from dupdash.accounts.access import NotAllowed
 from dupdash.duplication import course_decisions, jobs
 from dupdash.duplication.changes_by_people import CannotDo
-from dupdash.duplication.engine.completion import NotRemoved, remove_course
+from dupdash.duplication.engine.completion import NotDeleted, delete_copy
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.states import State
@@ -188,8 +188,8 @@ def test_copy_of_another_job_is_not_deleted_as_a_candidate(
 def test_remove_course_needs_a_proof(moodle: Moodle, client_of: MoodleClient, complete: bool) -> None:
     course = moodle.add("NEW-1")
     job = a_job(State.CHECKING, course_id=course.id, proof=Proof.NONE)
-    with pytest.raises(NotRemoved, match="It is not proven that this job made a course"):
-        remove_course(job, client_of, complete=complete)
+    with pytest.raises(NotDeleted, match="It is not proven that this job made a course"):
+        delete_copy(job, client_of, complete=complete)
     assert moodle.by_id(course.id) is not None
 
 

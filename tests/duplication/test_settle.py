@@ -45,7 +45,7 @@ def test_settled_copy_of_a_cancelled_job_is_deleted(
     assert (job.state, job.course_id, job.proof) == (State.CANCELLED, course.id, Proof.SEEN)
     assert moodle.by_id(course.id) is None
     assert job.course_deleted_at is not None
-    assert kinds(job) == ["submitted", "settled", "removed"]
+    assert kinds(job) == ["submitted", "settled", "cancelled_copy_deleted"]
     assert job.events.get(kind="settled").actor == administrator
 
 
@@ -59,7 +59,7 @@ def test_event_says_why_a_cancelled_copy_stays(moodle: Moodle, client_of: Moodle
     course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
     assert (job.state, job.course_id) == (State.SUCCEEDED, course.id)
     assert moodle.by_id(course.id) is not None
-    assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
+    assert reason(job, "cancelled_copy_kept").endswith(f"Delete course {course.id} in Moodle.")
 
 
 def test_settled_course_without_proof_is_not_deleted(moodle: Moodle, client_of: MoodleClient) -> None:
@@ -70,9 +70,9 @@ def test_settled_course_without_proof_is_not_deleted(moodle: Moodle, client_of: 
     assert (job.state, job.course_id, job.proof) == (State.SUCCEEDED, course.id, Proof.SETTLED)
     assert moodle.by_id(course.id) is not None
     assert "A course administrator said that this is the job’s course. dupdash deletes only proven courses." in reason(
-        job, "not_removed"
+        job, "cancelled_copy_kept"
     )
-    assert reason(job, "not_removed").endswith(f"Delete course {course.id} in Moodle.")
+    assert reason(job, "cancelled_copy_kept").endswith(f"Delete course {course.id} in Moodle.")
 
 
 def test_settle_is_refused_when_the_job_is_cancelled_at_this_moment(moodle: Moodle, client_of: MoodleClient) -> None:

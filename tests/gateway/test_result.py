@@ -93,7 +93,7 @@ def test_result_of_a_failed_copy_has_reason_and_partial_course(
 
 def test_result_of_a_cancelled_copy_says_that_it_was_cancelled(program: Caller, faculty: User) -> None:
     job = own(State.CHECKING, faculty, request_error="x", failure_message="Course 9, “Merger, confidential”")
-    move_job(job, State.CANCELLED, kind="removed", reason="Cancelled, and the copy removed.")
+    move_job(job, State.CANCELLED, kind="cancelled_copy_deleted", reason="Cancelled, and the copy removed.")
     assert program(RESULT, duplicateid=job.pk)["failuremessage"] == "Cancelled, and the copy removed."
 
 

@@ -227,7 +227,7 @@ def test_slow_answer_within_the_timeout_is_read(serve: Serve) -> None:
 
 
 def test_endless_answer_is_refused(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dupdash.moodle.transport.LARGEST_BODY", 100_000)
+    monkeypatch.setattr("dupdash.moodle.transport.BODY_LONGEST", 100_000)
     server = serve(sends(http_answer(b" " * 1_000_000)))
     assert "64 MiB" in str(lost(server.url, duplication_timeout=5))
 

@@ -127,7 +127,7 @@ def test_mail_about_a_cancelled_and_deleted_copy_does_not_contradict_itself(
     choose(faculty, **own(Topic.CANCELLED, When.NOW))
     job = a_job(State.RUNNING, requester=faculty)
     jobs.cancel(job, actor=administrator)
-    move_job(job, State.CANCELLED, kind="removed", reason="Cancelled. Course 5 was deleted.")
+    move_job(job, State.CANCELLED, kind="cancelled_copy_deleted", reason="Cancelled. Course 5 was deleted.")
     body = sweep()[0].body
     assert "was cancelled. There is no copy in Moodle." in body
     assert "No copy was made" not in body

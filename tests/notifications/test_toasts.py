@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dupdash.duplication import approval_actions, jobs
 from dupdash.duplication.states import State
-from dupdash.notifications.models import MAX_AGE
+from dupdash.notifications.models import AGE_LONGEST
 from tests.duplication.support import Clock, a_job
 from tests.notifications.support import choose, fail, start, succeed, sweep, teaches_from_now_on
 
@@ -127,7 +127,7 @@ def test_disabled_toasts_are_not_shown(faculty: User, sent_mail: Any) -> None:
 def test_old_events_are_not_shown(faculty: User, sent_mail: Any, clock: Clock) -> None:
     succeed(a_job(requester=faculty))
     sweep()
-    clock.forward(MAX_AGE.total_seconds() + 1)
+    clock.forward(AGE_LONGEST.total_seconds() + 1)
     sweep()
     assert ask(faculty) is None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dupdash.moodle.client import LONGEST_DELETION
+from dupdash.moodle.client import DELETION_LONGEST
 from tests.project.support import PRINT_SETTINGS, run
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
@@ -41,7 +41,7 @@ def test_task_of_a_copy_outlives_moodles_timeout(hours: int) -> None:
 
 def test_housekeeping_task_outlives_the_deletion_timeout() -> None:
     told = cluster(HOUSEKEEPING)
-    assert told["RETRY"] > told["TIMEOUT"] > LONGEST_DELETION
+    assert told["RETRY"] > told["TIMEOUT"] > DELETION_LONGEST
 
 
 @pytest.mark.parametrize("name", [COPIES, HOUSEKEEPING])

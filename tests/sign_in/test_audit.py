@@ -144,7 +144,7 @@ def test_undone_approval_is_recorded(administrator: User, sandbox: Sandbox) -> N
 def test_deleted_course_is_recorded(administrator: User, monkeypatch: pytest.MonkeyPatch) -> None:
     job = a_job(State.FAILED, "A-1", course_id=78, proof="seen", failure_code="partial_course")
     removed = "Course 78, “A” (A-1), was deleted in Moodle."
-    monkeypatch.setattr(course_decisions, "remove_course", lambda *_, **__: removed)
+    monkeypatch.setattr(course_decisions, "delete_copy", lambda *_, **__: removed)
     course_decisions.delete_partial(job, actor=administrator, client=None)  # type: ignore[arg-type]
     assert entries(AuditKind.COURSE_DELETED) == [
         ("course_deleted", "ada", f"A-1: job {job.pk}", "Course 78, “A” (A-1), was deleted in Moodle.")

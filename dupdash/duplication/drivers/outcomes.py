@@ -81,7 +81,7 @@ class FailedInMoodle:
 
 @dataclass(frozen=True)
 class CancelledInMoodle:
-    """The site stopped the copy and removed the new course."""
+    """The site stopped the copy and deleted the new course."""
 
 
 @dataclass(frozen=True)

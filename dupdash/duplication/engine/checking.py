@@ -27,8 +27,8 @@ from dupdash.duplication.drivers.lookup import (
 )
 from dupdash.duplication.engine import deadlines, empty_shell
 from dupdash.duplication.engine.completion import fail, finish
+from dupdash.duplication.engine.deletion import Guard
 from dupdash.duplication.engine.follow import follow_due_jobs
-from dupdash.duplication.engine.removal import Guard
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.name_display import isolate, quote_course
 from dupdash.duplication.states import State
@@ -164,7 +164,7 @@ def _act_on(
     now = timezone.now()
     own, course_id = evidence.own, evidence.course_id
     with_error = ended_with_error(job)
-    retry_removal = now < deadlines.removal_deadline(job)
+    retry_deletion = now < deadlines.deletion_deadline(job)
     # A single lookup that does not find a course may be wrong.
     missing_now = any(course.missing for course in ((own,) if own else evidence.present_candidates))
     if with_error and _moodle_ended_request(job, now) and empty_shell.is_deletable(job, evidence):
@@ -174,7 +174,7 @@ def _act_on(
         return
     match judge(evidence, deadlines.unchanged_limit(job), settings.CHECK_SETTLED):
         case Verdict.FINISHED if course_id is not None and not (with_error and job.cancel_requested_at is None):
-            finish(job, course_id, client, guard=guard, retry_removal=retry_removal)
+            finish(job, course_id, client, guard=guard, retry_deletion=retry_deletion)
         case Verdict.GONE if course_id is not None and job.cancel_requested_at is not None:
             # The job was cancelled: dupdash deleted the course, and the answer to the deletion was lost.
             finish(job, course_id, client, guard=guard)
@@ -200,7 +200,7 @@ def _act_on(
                 and own.has_names_and_contents
             ):
                 # Moodle has ended the request, so this course is the result.
-                finish(job, course_id, client, guard=guard, retry_removal=retry_removal)
+                finish(job, course_id, client, guard=guard, retry_deletion=retry_deletion)
             else:
                 _fail_after_error(job, evidence, guard)
         case _ if (

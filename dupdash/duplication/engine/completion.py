@@ -11,13 +11,13 @@ from django.utils import timezone
 from dupdash.duplication.course_settings import LABELS, set_after_copy, sets_after_copy
 from dupdash.duplication.driver_choice import DELETE
 from dupdash.duplication.engine.comparison import Report
-from dupdash.duplication.engine.removal import Guard, NotRemoved, remove_course
+from dupdash.duplication.engine.deletion import Guard, NotDeleted, delete_copy
 from dupdash.duplication.engine.verification import lacks_most, verify
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
 from dupdash.duplication.states import State
 from dupdash.duplication.transitions import move_job, record_event, update_job
-from dupdash.moodle.client import LONGEST_DELETION, MoodleClient
+from dupdash.moodle.client import DELETION_LONGEST, MoodleClient
 from dupdash.moodle.errors import ConfigurationFault, MayHaveStarted, MoodleError, RawError, Refused
 
 logger = logging.getLogger("dupdash.completion")
@@ -33,19 +33,19 @@ def finish(
     /,
     *,
     guard: Guard = None,
-    retry_removal: bool = True,
+    retry_deletion: bool = True,
     report: Report | None = None,
     **changes: Any,
 ) -> None:
     """End a job whose copy Moodle has completed.
 
     Compares the copy with its source; if the job was cancelled, deletes the copy instead.
-    ``retry_removal``: try a deletion again later if it fails for a temporary reason. ``report``: the comparison, if it
+    ``retry_deletion``: try a deletion again later if it fails for a temporary reason. ``report``: the comparison, if it
     was made already. ``changes``: other columns to change. Raises StaleJob if the job was changed or cancelled
     meanwhile.
     """
     wanted = job.cancel_requested_at is None
-    if not wanted and _remove_unwanted(job, course_id, client, guard, retry_removal, changes):
+    if not wanted and _delete_unwanted(job, course_id, client, guard, retry_deletion, changes):
         return
     if sets_after_copy(job):
         _set_course_settings(job, course_id, client, guard)
@@ -223,12 +223,12 @@ def start_checking(
     )
 
 
-def _remove_unwanted(
+def _delete_unwanted(
     job: DuplicationJob,
     course_id: int,
     client: MoodleClient,
     guard: Guard,
-    retry_removal: bool,
+    retry_deletion: bool,
     changes: dict[str, Any],
 ) -> bool:
     """Delete the finished copy of a cancelled job. Returns False if the copy stays; an event gives the reason."""
@@ -240,9 +240,9 @@ def _remove_unwanted(
         update_job(job, guard=guard, **changes)
     job.course_id = course_id
     try:
-        outcome = remove_course(job, client, complete=True, guard=guard)
-    except (NotRemoved, MoodleError) as refusal:
-        if retry_removal and may_succeed_later(refusal):
+        outcome = delete_copy(job, client, complete=True, guard=guard)
+    except (NotDeleted, MoodleError) as refusal:
+        if retry_deletion and may_succeed_later(refusal):
             if job.state == State.RUNNING:
                 start_checking(job, f"It is not known whether the copy was deleted: {refusal}", guard=guard)
                 next_check = job.check_at
@@ -251,7 +251,7 @@ def _remove_unwanted(
             return True
         record_event(
             job,
-            kind="not_removed",
+            kind="cancelled_copy_kept",
             reason=f"The copy could not be deleted: {refusal} Delete course {course_id} in Moodle.",
             guard=guard,
             data={"course_id": course_id},
@@ -260,7 +260,7 @@ def _remove_unwanted(
     move_job(
         job,
         State.CANCELLED,
-        kind="removed",
+        kind="cancelled_copy_deleted",
         reason=f"Cancelled. {outcome}",
         guard=guard,
         course_deleted_at=timezone.now(),
@@ -270,18 +270,18 @@ def _remove_unwanted(
 
 def after_a_deletion() -> datetime:
     """Return the time by which Moodle will have ended a deletion that begins now."""
-    longest = min(LONGEST_DELETION, settings.MOODLE_DUPLICATION_TIMEOUT) + settings.MOODLE_CONNECT_TIMEOUT
+    longest = min(DELETION_LONGEST, settings.MOODLE_DUPLICATION_TIMEOUT) + settings.MOODLE_CONNECT_TIMEOUT
     return timezone.now() + timedelta(seconds=longest)
 
 
-def may_still_be_deleting(refusal: NotRemoved | MoodleError) -> bool:
+def may_still_be_deleting(refusal: NotDeleted | MoodleError) -> bool:
     """Return whether Moodle may still be deleting the course after this error."""
     return isinstance(refusal, MayHaveStarted) and refusal.function == DELETE
 
 
-def may_succeed_later(refusal: NotRemoved | MoodleError) -> bool:
+def may_succeed_later(refusal: NotDeleted | MoodleError) -> bool:
     """Return whether a deletion may succeed later: Moodle was down or in maintenance, or its answer was lost."""
     if isinstance(refusal, ConfigurationFault):
         # This code means that the token may not delete courses at all.
         return refusal.errorcode != "accessexception"
-    return not isinstance(refusal, NotRemoved | Refused)
+    return not isinstance(refusal, NotDeleted | Refused)

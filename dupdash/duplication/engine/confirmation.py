@@ -9,7 +9,7 @@ from dupdash.duplication.drivers.copy_tracker import apply_observation, has_requ
 from dupdash.duplication.drivers.lookup import changes_from_evidence, evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine.comparison import Report
 from dupdash.duplication.engine.completion import finish, start_checking
-from dupdash.duplication.engine.removal import Guard
+from dupdash.duplication.engine.deletion import Guard
 from dupdash.duplication.engine.verification import verify
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.transitions import record_event

@@ -12,7 +12,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.progress import expected_from_history
 
 # Seconds. Moodle limits a backup to an hour, and a restore to an hour.
-LONGEST_COPY = 7200.0
+COPY_LONGEST = 7200.0
 
 
 def unchanged_limit(job: DuplicationJob) -> float:
@@ -36,7 +36,7 @@ def checking_deadline(job: DuplicationJob) -> datetime:
     return since + timedelta(seconds=seconds + job.paused_seconds)
 
 
-def removal_deadline(job: DuplicationJob) -> datetime:
+def deletion_deadline(job: DuplicationJob) -> datetime:
     """Return the time until which a deletion that failed for a temporary reason is tried again."""
     return (job.content_at or timezone.now()) + timedelta(seconds=_checking_limit(job))
 
@@ -54,4 +54,4 @@ def _projected_duration(job: DuplicationJob) -> float:
     """
     if job.sent_at is None or job.restore_at is None:
         return 0.0
-    return min(2 * (job.restore_at - job.sent_at).total_seconds(), LONGEST_COPY)
+    return min(2 * (job.restore_at - job.sent_at).total_seconds(), COPY_LONGEST)

@@ -21,7 +21,7 @@ from dupdash.duplication.engine.completion import (
     may_still_be_deleting,
     may_succeed_later,
 )
-from dupdash.duplication.engine.removal import Guard, NotRemoved, delete_and_confirm
+from dupdash.duplication.engine.deletion import Guard, NotDeleted, delete_and_confirm
 from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.name_display import quote_course
 from dupdash.duplication.states import State
@@ -101,7 +101,7 @@ def clean_up(
                 # The job may have changed while Moodle was asked.
                 update_job(job, guard=guard)
                 delete_and_confirm(course, client)
-        except (NotRemoved, MoodleError) as refusal:
+        except (NotDeleted, MoodleError) as refusal:
             if may_succeed_later(refusal) and timezone.now() < deadline:
                 logger.info("job %s: its empty course was not deleted: %s", job.pk, refusal)
                 update_job(job, check_at=after_a_deletion() if may_still_be_deleting(refusal) else next_check)
@@ -114,21 +114,21 @@ def clean_up(
 def _find_again(job: DuplicationJob, course_id: int, client: MoodleClient) -> Course | None:
     """Look up the shell again, and return it; None if it is gone.
 
-    Raises NotRemoved if the course is no longer an empty shell, and MoodleError.
+    Raises NotDeleted if the course is no longer an empty shell, and MoodleError.
     """
     course = client.course_by_id(course_id)
     if course is None:
         return None
     if course.visible is not False:
-        raise NotRemoved(f"Students can see course {course_id} now, so it is not deleted.")
+        raise NotDeleted(f"Students can see course {course_id} now, so it is not deleted.")
     if course.startdate:
-        raise NotRemoved(f"Course {course_id} has a start date now, so it is not deleted.")
+        raise NotDeleted(f"Course {course_id} has a start date now, so it is not deleted.")
     if not matches_request(CourseSnapshot.from_course(course), expected_copy_after_sending(job)):
         named = quote_course(course.fullname, course.shortname)
-        raise NotRemoved(f"Course {course_id}, {named}, was renamed or moved, so it is not deleted.")
+        raise NotDeleted(f"Course {course_id}, {named}, was renamed or moved, so it is not deleted.")
     contents = client.contents(course_id)
     if contents.left_out or not is_empty_shell(contents.section_count, contents.activities):
-        raise NotRemoved(f"Course {course_id} has contents now, so it is not deleted.")
+        raise NotDeleted(f"Course {course_id} has contents now, so it is not deleted.")
     return course
 
 
@@ -169,7 +169,7 @@ def _continue_without_shell(job: DuplicationJob, course_id: int, guard: Guard) -
         move_job(
             job,
             State.CANCELLED,
-            kind="removed",
+            kind="cancelled_copy_deleted",
             reason=f"Cancelled. {deleted}",
             data={"course_id": course_id},
             guard=guard,

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.engine.removal import NotRemoved, remove_course
+from dupdash.duplication.engine.deletion import NotDeleted, delete_copy
 from dupdash.duplication.models import Batch, DuplicationJob
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.states import State
@@ -100,7 +100,7 @@ def _delete(item: UndoItem, undo: Undo, client: MoodleClient) -> None:
     """Delete one copy that was just checked, and set the verdict of its item."""
     job: DuplicationJob = item.job
     try:
-        outcome = remove_course(job, client, complete=True)
+        outcome = delete_copy(job, client, complete=True)
         record_event(
             job,
             kind="copy_deleted",
@@ -108,7 +108,7 @@ def _delete(item: UndoItem, undo: Undo, client: MoodleClient) -> None:
             actor=undo.requester,
             course_deleted_at=timezone.now(),
         )
-    except (NotRemoved, StaleJob) as why:
+    except (NotDeleted, StaleJob) as why:
         item.verdict, item.reason = Verdict.KEPT, str(why)
     except (NotSent, ConfigurationFault):
         raise

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from dupdash.duplication.engine.removal import NotRemoved, require_unchanged
+from dupdash.duplication.engine.deletion import NotDeleted, require_unchanged
 from dupdash.duplication.engine.verification import why_not_verified
 from dupdash.duplication.models import DuplicationJob, Proof
 from dupdash.duplication.states import State
@@ -38,7 +38,7 @@ def require_unused(job: DuplicationJob, client: MoodleClient) -> None:
         raise Gone
     try:
         require_unchanged(job, course, client, complete=True)
-    except NotRemoved as changed:
+    except NotDeleted as changed:
         raise Kept(str(changed)) from None
     _require_same_settings(job, course)
     _require_same_contents(job, course, client)

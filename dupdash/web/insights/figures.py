@@ -14,7 +14,7 @@ from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.sql_durations import QUARTER, QuarterHour, between, waiting
 from dupdash.duplication.states import State
 from dupdash.web.date_fields import start_of
-from dupdash.web.insights.period import MOST_BARS, Period
+from dupdash.web.insights.period import BARS_MOST, Period
 
 # The outcomes, from the bottom of a bar to its top, and which states each stands for.
 OUTCOMES: dict[str, frozenset[str]] = {
@@ -126,7 +126,7 @@ def outcomes(period: Period) -> Outcomes:
 
 
 def _stretches(period: Period) -> tuple[str, list[date]]:
-    unit = "day" if period.length <= MOST_BARS else "week" if period.length <= 7 * MOST_BARS else "month"
+    unit = "day" if period.length <= BARS_MOST else "week" if period.length <= 7 * BARS_MOST else "month"
     days = (period.since + timedelta(days=n) for n in range(period.length))
     return unit, sorted({_start(day, unit, period) for day in days})
 

@@ -13,7 +13,7 @@ from dupdash.web.date_fields import DayField, end_of, start_of, today
 DAYS = (7, 30, 90, 365)
 USUAL = 30
 # With more bars than this, they are too thin to tell them apart.
-MOST_BARS = 92
+BARS_MOST = 92
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
 
 LONGEST = 200
-MOST_WORDS = 8
+WORDS_MOST = 8
 # A word in quotation marks may hold blanks.
 _WORD = re.compile(r'"([^"]+)"|(\S+)')
 # Quotation marks around a pasted name; apostrophes within a name are folded (duplication/search_text.py).
@@ -38,7 +38,7 @@ def words_in(text: str) -> list[str]:
     text = "".join(sign if sign.isprintable() else " " for sign in text)[:LONGEST]
     text = _COURSE_ADDRESS.sub(r"\1", _JOB_ADDRESS.sub(r"\1", text)).translate(_QUOTES)
     found = (fold_text(quoted or plain).strip(' "') for quoted, plain in _WORD.findall(text))
-    return [word for word in found if len(word) > 1 or as_id(word) is not None][:MOST_WORDS]
+    return [word for word in found if len(word) > 1 or as_id(word) is not None][:WORDS_MOST]
 
 
 def matching(text: str, *, scanned: bool) -> Q:

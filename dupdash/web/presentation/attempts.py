@@ -7,7 +7,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.web.presentation.shown_state import shown_state
 
 # The longest chain of attempts that is shown.
-MOST = 50
+ATTEMPTS_MOST = 50
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
     """Return the number of the attempt for each job that is a retry. One query is needed for each step back."""
     before: dict[str, str] = {job.pk: job.retry_of_id for job in jobs if job.retry_of_id}
     numbers = dict.fromkeys(before, 1)
-    while before and max(numbers.values()) < MOST:
+    while before and max(numbers.values()) < ATTEMPTS_MOST:
         for job_id in before:
             numbers[job_id] += 1
         known = dict(
@@ -61,7 +61,7 @@ def attempt_numbers(jobs: Iterable[DuplicationJob]) -> dict[str, int]:
 def _chain(job: DuplicationJob, step: Callable[[DuplicationJob], DuplicationJob | None]) -> list[DuplicationJob]:
     found: list[DuplicationJob] = []
     following = step(job)
-    while following is not None and len(found) < MOST:
+    while following is not None and len(found) < ATTEMPTS_MOST:
         found.append(following)
         following = step(following)
     return found

@@ -21,7 +21,7 @@ from dupdash.web.job_list.filters import ATTENTION, BUSY_ONLY, UNFINISHED_ONLY
 from dupdash.web.presentation.components import Figure
 from dupdash.web.presentation.job_rows import Row, rows
 
-AT_MOST = 10
+JOBS_MOST = 10
 LATEST = 5
 # Jobs are counted only up to this number.
 COUNTED = 1000
@@ -143,9 +143,9 @@ def latest(jobs: JobQuerySet) -> JobQuerySet:
 
 
 def _attention(kinds: list[JobQuerySet], health: MoodleHealth) -> Section:
-    latest = sorted((job for kind in kinds for job in kind[:AT_MOST]), key=lambda job: job.created_at, reverse=True)
+    latest = sorted((job for kind in kinds for job in kind[:JOBS_MOST]), key=lambda job: job.created_at, reverse=True)
     count = sum(kind[: COUNTED + 1].count() for kind in kinds)
-    shown = rows(latest[:AT_MOST], health)
+    shown = rows(latest[:JOBS_MOST], health)
     return Section("attention", "Needs attention", shown, _more(count - len(shown)), copies_url(state=ATTENTION))
 
 
@@ -156,7 +156,7 @@ def _section(
     health: MoodleHealth,
     filters: Mapping[str, str],
     *,
-    at_most: int = AT_MOST,
+    at_most: int = JOBS_MOST,
     empty: str = "",
 ) -> Section:
     found: list[DuplicationJob] = list(jobs[: at_most + 1])
@@ -165,7 +165,7 @@ def _section(
 
 
 def _more(count: int) -> str:
-    return f"more than {COUNTED - AT_MOST:,}" if count > COUNTED - AT_MOST else str(count or "")
+    return f"more than {COUNTED - JOBS_MOST:,}" if count > COUNTED - JOBS_MOST else str(count or "")
 
 
 def copies_url(**filters: str) -> str:

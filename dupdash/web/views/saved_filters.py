@@ -14,7 +14,7 @@ from dupdash.web.undo import offer_undo
 from dupdash.web.views.jobs import list_url
 
 # The maximum number of filters that a person can save. A longer list would be hard to use.
-MOST = 30
+SAVED_MOST = 30
 
 
 @require_POST
@@ -26,8 +26,8 @@ def save_filter(request: PersonRequest) -> HttpResponse:
     own = SavedFilter.objects.filter(owner=request.user)
     if not name or not name.isprintable() or not form.is_valid() or not form.is_narrowed:
         messages.error(request, "Nothing was saved. Set a filter and enter a name for it.")
-    elif own.exclude(name=name).count() >= MOST:
-        messages.error(request, f"You can save {MOST} filters. Delete one first.")
+    elif own.exclude(name=name).count() >= SAVED_MOST:
+        messages.error(request, f"You can save {SAVED_MOST} filters. Delete one first.")
     else:
         own.update_or_create(owner=request.user, name=name, defaults={"query": query})
         messages.success(request, f"The filter “{isolate(name)}” is saved.")

@@ -77,7 +77,7 @@ def test_missing_course_counts_as_deleted_whatever_the_answer(moodle: Moodle, cl
     job = run_worker(job)
     assert job.state == State.CANCELLED, timeline_of(job)
     assert moodle.made() == []
-    assert "was deleted in Moodle" in reason(job, "removed")
+    assert "was deleted in Moodle" in reason(job, "cancelled_copy_deleted")
 
 
 @pytest.mark.parametrize("names", [SPANS, "{{mlang fr}}{}{{mlang}}{{mlang en}}{}{{mlang}}"])

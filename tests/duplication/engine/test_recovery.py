@@ -553,7 +553,7 @@ def test_deletion_that_exceeds_its_timeout_is_awaited(
 ) -> None:
     settings.MOODLE_DUPLICATION_TIMEOUT = 7200
     job = to_be_removed(moodle, clock)
-    monkeypatch.setattr("dupdash.moodle.client.LONGEST_DELETION", 0.2)
+    monkeypatch.setattr("dupdash.moodle.client.DELETION_LONGEST", 0.2)
     begun: list[float] = []
 
     def take_long() -> None:

@@ -15,14 +15,14 @@ from dupdash.moodle.records import Course
 Guard = Mapping[str, Any] | None
 
 
-class NotRemoved(Exception):
+class NotDeleted(Exception):
     """A course was not deleted. The message gives the reason in a sentence for people."""
 
 
 def delete_and_confirm(course: Course, client: MoodleClient) -> None:
     """Delete a course, and look up whether it is gone.
 
-    The lookup decides, because plugins can make the answer to a deletion unreadable. Raises NotRemoved if Moodle
+    The lookup decides, because plugins can make the answer to a deletion unreadable. Raises NotDeleted if Moodle
     reports no error but the course still exists, and MoodleError.
     """
     try:
@@ -32,7 +32,7 @@ def delete_and_confirm(course: Course, client: MoodleClient) -> None:
             raise
         return
     if client.course_by_id(course.id) is not None:
-        raise NotRemoved(f"Moodle did not delete course {course.id}. Check the course in Moodle.")
+        raise NotDeleted(f"Moodle did not delete course {course.id}. Check the course in Moodle.")
 
 
 def _is_gone(course_id: int, client: MoodleClient) -> bool:
@@ -42,16 +42,16 @@ def _is_gone(course_id: int, client: MoodleClient) -> bool:
         return False
 
 
-def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, guard: Guard = None) -> str:
+def delete_copy(job: DuplicationJob, client: MoodleClient, *, complete: bool, guard: Guard = None) -> str:
     """Delete the course that this job is proven to have made, after one more lookup.
 
     ``complete``: the course must have the requested names; a partial course may also have a temporary name. Returns
-    what happened, in a sentence. Raises NotRemoved if the course must not be deleted, and MoodleError.
+    what happened, in a sentence. Raises NotDeleted if the course must not be deleted, and MoodleError.
     """
     if job.course_id is None or not job.is_proven:
-        raise NotRemoved("It is not proven that this job made a course, so dupdash deletes none.")
+        raise NotDeleted("It is not proven that this job made a course, so dupdash deletes none.")
     if job.proof == Proof.SETTLED:
-        raise NotRemoved(
+        raise NotDeleted(
             "A course administrator said that this is the job’s course. dupdash deletes only proven courses."
         )
     course = client.course_by_id(job.course_id)
@@ -64,22 +64,22 @@ def remove_course(job: DuplicationJob, client: MoodleClient, *, complete: bool, 
     return f"Course {course.id}, {quote_course(course.fullname, course.shortname)}, was deleted in Moodle."
 
 
-def remove_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
+def delete_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) -> str:
     """Delete the candidate that an administrator chose, after one more lookup.
 
-    Returns what happened, in a sentence. Raises NotRemoved if the course must not be deleted, and MoodleError.
+    Returns what happened, in a sentence. Raises NotDeleted if the course must not be deleted, and MoodleError.
     """
     candidate = next((one for one in evidence_of(job).candidates if one.id == course_id), None)
     if candidate is None or course_id in expected_copy_after_sending(job).not_ours:
-        raise NotRemoved(f"Course {course_id} is not one of the courses that this job may have left.")
+        raise NotDeleted(f"Course {course_id} is not one of the courses that this job may have left.")
     course = client.course_by_id(course_id)
     if course is None:
         return f"Course {course_id} no longer exists in Moodle."
     if course.category_id != job.category_id:
-        raise NotRemoved(f"Course {course_id} is not in the requested category, so it is not deleted.")
+        raise NotDeleted(f"Course {course_id} is not in the requested category, so it is not deleted.")
     as_left = same_name(course.shortname, candidate.shortname) and same_name(course.fullname, candidate.fullname)
     if not (as_left and is_temporary_short_name(course.shortname, job.source_shortname)):
-        raise NotRemoved(
+        raise NotDeleted(
             f"Course {course_id} is now called {quote_course(course.fullname, course.shortname)}, so somebody is "
             "using it. It is not deleted."
         )
@@ -91,27 +91,27 @@ def remove_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) 
 
 
 def require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
-    """Raise NotRemoved if the course has changed since the last lookup, because then a person is using it.
+    """Raise NotDeleted if the course has changed since the last lookup, because then a person is using it.
 
     Its visibility does not matter: people often hide a partial course first.
     """
     requested = same_name(course.shortname, job.shortname)
     if not (requested or (not complete and is_temporary_short_name(course.shortname, job.source_shortname))):
-        raise NotRemoved(
+        raise NotDeleted(
             f"Course {course.id} was renamed to “{isolate(course.shortname)}”, so somebody is using it. It is not "
             "deleted."
         )
     if not complete and requested and _has_more_contents(job, course, client):
-        raise NotRemoved(f"Course {course.id} has the requested names and contents, so it is not deleted.")
+        raise NotDeleted(f"Course {course.id} has the requested names and contents, so it is not deleted.")
     if course.category_id != job.category_id:
-        raise NotRemoved(f"Somebody moved course {course.id} to another category, so it is not deleted.")
+        raise NotDeleted(f"Somebody moved course {course.id} to another category, so it is not deleted.")
     last = evidence_of(job).own
     was = job.fullname if requested else ""
     # A restore changes full name and short name together. So with the same short name, the full name must be the same.
     if not was and last is not None and last.id == course.id and same_name(last.shortname, course.shortname):
         was = last.fullname
     if was and not same_name(was, course.fullname):
-        raise NotRemoved(
+        raise NotDeleted(
             f"Course {course.id} was renamed from “{isolate(was)}” to “{isolate(course.fullname)}”, so somebody is "
             "using it. It is not deleted."
         )
