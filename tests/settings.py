@@ -44,6 +44,9 @@ os.environ |= {
 from dupdash.settings import *  # noqa: E402, F403
 from dupdash.settings import DATABASES, INSTALLED_APPS  # noqa: E402
 
+# A copy of unknown duration is checked for this long, once a minute. Half an hour needs a sixth of the checks.
+CHECK_LIMIT_UNKNOWN = 30 * 60
+
 # Most tests run without single sign-on. The database has its tables all the same.
 OIDC_ISSUER = ""
 INSTALLED_APPS.append("allauth.socialaccount.providers.saml")

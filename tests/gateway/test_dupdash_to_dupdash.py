@@ -5,6 +5,7 @@ because both reserve the same short name.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
+from tests.duplication.installation import template  # noqa: F401 - a fixture
 from tests.duplication.support import (
     Moodle,
     await_until,
@@ -65,7 +67,7 @@ def site(settings: Any) -> Iterator[Moodle]:
 
 
 @pytest.fixture
-def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
+def behind(site: Moodle, tmp_path: Path, template: Path, settings: Any) -> Iterator[Behind]:  # noqa: F811
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -88,7 +90,7 @@ def behind(site: Moodle, tmp_path: Path, settings: Any) -> Iterator[Behind]:
         "DJANGO_SUPERUSER_PASSWORD": "only-for-tests",
     }
     with ExitStack() as stack:
-        manage(environment, "migrate", "--verbosity", "0")
+        shutil.copy(template, tmp_path / "behind.sqlite3")
         manage(environment, "createsuperuser", "--noinput", "--username", "front", "--email", "front@example.edu")
         token = manage(environment, "api_token", "create", "front", "--label", "front dupdash")
         log = stack.enter_context((tmp_path / "behind.log").open("wb"))

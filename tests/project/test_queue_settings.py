@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dupdash.moodle.client import DELETION_LONGEST
-from tests.project.support import PRINT_SETTINGS, run
+from tests.project.support import read_settings, run
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
 # The settings that a cluster uses: django-q2 adds its own defaults and those of the first cluster.
@@ -19,7 +19,7 @@ print(json.dumps({name: getattr(Conf, name) for name in names}))
 
 
 def settings_with(**environment: str) -> dict[str, Any]:
-    result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", **environment)
+    result = read_settings(SECRET_KEY="only-for-tests", **environment)
     values: dict[str, Any] = json.loads(result.stdout)
     return values
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project.support import PRINT_SETTINGS, ROOT, run
+from tests.project.support import ROOT, read_settings, run
 
 EXAMPLE = ROOT / ".env.example"
 
@@ -67,8 +67,8 @@ def test_operating_guide_names_each_period_and_limit():
 
 def test_example_shows_the_real_defaults():
     shown = {name: value for name, value in example().items() if name != "SECRET_KEY"}
-    by_default = run("-c", PRINT_SETTINGS, SECRET_KEY="x")
-    as_shown = run("-c", PRINT_SETTINGS, SECRET_KEY="x", **shown)
+    by_default = read_settings(SECRET_KEY="x")
+    as_shown = read_settings(SECRET_KEY="x", **shown)
     assert as_shown.stderr == by_default.stderr == ""
     differing = {"DATABASE_URL"}  # The same file with a relative path.
     values = [
@@ -81,7 +81,7 @@ def test_example_shows_the_real_defaults():
 def test_settings_are_read_from_a_file(tmp_path):
     file = tmp_path / "settings"
     file.write_text("SECRET_KEY=from-the-file\nTIME_ZONE=Europe/Zurich\n")
-    result = run("-c", PRINT_SETTINGS, DUPDASH_ENV_FILE=str(file), TIME_ZONE="Asia/Tokyo")
+    result = read_settings(DUPDASH_ENV_FILE=str(file), TIME_ZONE="Asia/Tokyo")
     values = json.loads(result.stdout)
     assert values["SECRET_KEY"] == "from-the-file"
     assert values["TIME_ZONE"] == "Asia/Tokyo"
@@ -172,7 +172,7 @@ BAD = [
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: " ".join(f"{name}={value}" for name, value in bad.items()))
 def test_malformed_setting_is_refused_with_one_line_that_names_it(bad):
     names = ("MOODLE_URL", "MOODLE_TOKEN") if "MOODLE_TOKEN" in bad or "MOODLE_URL" in bad else tuple(bad)
-    result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **bad})
+    result = read_settings(**{"SECRET_KEY": "only-for-tests", **bad})
     assert_refused(result, *names)
 
 
@@ -199,22 +199,22 @@ GOOD = [
 
 @pytest.mark.parametrize(("name", "given", "taken"), GOOD)
 def test_setting_has_the_expected_value(name: str, given: str, taken: object) -> None:
-    result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", **{name: given})
+    result = read_settings(SECRET_KEY="only-for-tests", **{name: given})
     assert json.loads(result.stdout)[name] == taken, result.stderr
 
 
 def test_passwords_are_sent_to_no_moodle_over_http() -> None:
     moodle = {"MOODLE_TOKEN": "t", "MOODLE_SIGN_IN": "true"}
-    refusal = run("-c", "import dupdash.settings", SECRET_KEY="x", MOODLE_URL="http://moodle.example.edu", **moodle)
+    refusal = read_settings(SECRET_KEY="x", MOODLE_URL="http://moodle.example.edu", **moodle)
     assert_refused(refusal, "MOODLE_SIGN_IN")
     for address in ("https://moodle.example.edu", "http://localhost:8001"):
-        assert run("-c", "import dupdash.settings", SECRET_KEY="x", MOODLE_URL=address, **moodle).returncode == 0
+        assert read_settings(SECRET_KEY="x", MOODLE_URL=address, **moodle).returncode == 0
 
 
 def test_single_sign_on_apps_are_installed_only_if_it_is_configured() -> None:
     provider = {"OIDC_ISSUER": "https://id.example.edu", "OIDC_CLIENT_ID": "a", "OIDC_CLIENT_SECRET": "b"}
-    without = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests")
-    with_it = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", LOCAL_PASSWORDS="false", **provider)
+    without = read_settings(SECRET_KEY="only-for-tests")
+    with_it = read_settings(SECRET_KEY="only-for-tests", LOCAL_PASSWORDS="false", **provider)
     assert "allauth" not in without.stdout
     assert "allauth.account" in json.loads(with_it.stdout)["INSTALLED_APPS"]
     checked = run("manage.py", "check", SECRET_KEY="only-for-tests", **provider)
@@ -223,7 +223,7 @@ def test_single_sign_on_apps_are_installed_only_if_it_is_configured() -> None:
 
 def said(environment: dict[str, str]) -> str:
     """Return the output of a start that fails because of these settings."""
-    result = run("-c", "import dupdash.settings", **{"SECRET_KEY": "only-for-tests", **environment})
+    result = read_settings(**{"SECRET_KEY": "only-for-tests", **environment})
     assert result.returncode == 1
     return result.stderr
 
@@ -264,7 +264,7 @@ def test_mail_backend_that_imports_the_settings_is_accepted(tmp_path: Path, need
 def test_settings_file_that_is_not_utf8_is_reported_in_one_line(tmp_path: Path, encoding: str) -> None:
     file = tmp_path / "settings"
     file.write_text("EMAIL_HOST_PASSWORD=müde\n", encoding=encoding)
-    result = run("-c", "import dupdash.settings", DUPDASH_ENV_FILE=str(file))
+    result = read_settings(DUPDASH_ENV_FILE=str(file))
     assert_refused(result, "DUPDASH_ENV_FILE")
     assert str(file) in result.stderr
     # The message shows no content of the file, which may be a password.
@@ -330,7 +330,7 @@ def test_sqlite_commit_is_synced_to_the_disk(tmp_path):
     ("address", "timeout"), [("postgres://u:p@host/name", 10), ("postgres://u:p@host/name?connect_timeout=3", 3)]
 )
 def test_unresponsive_postgresql_times_out(address, timeout):
-    result = run("-c", PRINT_SETTINGS, SECRET_KEY="only-for-tests", DATABASE_URL=address)
+    result = read_settings(SECRET_KEY="only-for-tests", DATABASE_URL=address)
     options = json.loads(result.stdout)["DATABASES"]["default"]["OPTIONS"]
     assert int(options["connect_timeout"]) == timeout
     assert options["keepalives_idle"]
