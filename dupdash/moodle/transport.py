@@ -95,12 +95,14 @@ class Transport:
         """Call a function that changes nothing. If the request or its answer is lost, it is repeated."""
         if time.monotonic() - self._last_used > IDLE_LIMIT:
             self._session.close()
-        for pause in (0.0, *BACKOFF):
-            time.sleep(pause)
+        pauses = iter(BACKOFF)
+        while True:
             result = self._counted(function, lambda: self._exchange(self._session, function, parameters, timeouts))
             self._last_used = time.monotonic()
-            if not _may_be_repeated(result):
+            pause = next(pauses, None)
+            if pause is None or not _may_be_repeated(result):
                 break
+            time.sleep(pause)
         if isinstance(result, MoodleError):
             raise result
         return result

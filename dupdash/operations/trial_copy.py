@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Iterator
+from time import sleep
 
 from dupdash.duplication import jobs
 from dupdash.duplication.engine.deletion import NotDeleted, delete_copy
@@ -57,7 +58,7 @@ def _wait(job: DuplicationJob, timeout: float) -> bool:
     while job.state not in ENDED_OR_UNRESOLVED:
         if time.monotonic() > deadline:
             return False
-        time.sleep(POLL_INTERVAL)
+        sleep(POLL_INTERVAL)
         job.refresh_from_db()
     return True
 

@@ -107,7 +107,7 @@ def working_inline(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
             tasks.run_job(job.pk)
         tasks.sweep()
 
-    monkeypatch.setattr(trial_copy.time, "sleep", work)
+    monkeypatch.setattr(trial_copy, "sleep", work)
     return lambda: None
 
 

@@ -38,7 +38,7 @@ def working(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(seconds: float) -> None:
         run_dispatched()
 
-    monkeypatch.setattr(module.time, "sleep", work)
+    monkeypatch.setattr(module, "sleep", work)
 
 
 def run(folder: Path, content: str, *arguments: str) -> int:
@@ -88,7 +88,7 @@ def test_failed_copy_ends_the_command_with_1(
     def fail(seconds: float) -> None:
         DuplicationJob.objects.update(state=State.FAILED)
 
-    monkeypatch.setattr(module.time, "sleep", fail)
+    monkeypatch.setattr(module, "sleep", fail)
     assert run(tmp_path, rows(2)) == 1
     assert "0 of 2 copies succeeded." in capsys.readouterr().out
 

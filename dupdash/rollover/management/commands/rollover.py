@@ -3,11 +3,11 @@
 import logging
 import math
 import sys
-import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from time import sleep
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -172,4 +172,4 @@ def _counts(batch: Batch) -> Iterator[tuple[int, int]]:
         yield ended, len(states)
         if ended == len(states):
             return
-        time.sleep(POLL_SECONDS)
+        sleep(POLL_SECONDS)
