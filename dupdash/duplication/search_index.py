@@ -92,13 +92,19 @@ class ContainsAll(ContainsAllScanned):
         return f"{key} IN ({found})", (phrases,)
 
 
+def has_sqlite_index() -> bool:
+    """Return whether the database is SQLite with a text index."""
+    connection = connections[DEFAULT_DB_ALIAS]
+    return connection.vendor == "sqlite" and _known_to_have_index(connection)
+
+
 def count_matches(words: Sequence[str], most: int) -> int | None:
     """Return how many jobs contain all words, at most ``most``, from SQLite's text index alone.
 
-    Returns None if the index cannot tell, or on PostgreSQL, whose planner estimates this number itself.
+    Returns None if a word is too short for the index.
     """
     connection = connections[DEFAULT_DB_ALIAS]
-    phrases = _phrases(words, connection) if words and connection.vendor == "sqlite" else ""
+    phrases = _phrases(words, connection)
     if not phrases:
         return None
     with connection.cursor() as cursor:

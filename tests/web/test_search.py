@@ -24,7 +24,9 @@ def job() -> DuplicationJob:
 @pytest.fixture(params=["text index", "texts"])
 def lookup(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Find the words by the text index, or by reading the texts of all jobs."""
-    monkeypatch.setattr("dupdash.web.job_list.search.ROWS_PER_MATCH", 0 if request.param == "text index" else 1000)
+    few, rows = (0, 0) if request.param == "text index" else (1000, 1000)
+    monkeypatch.setattr("dupdash.web.job_list.search.FEW_JOBS", few)
+    monkeypatch.setattr("dupdash.web.job_list.search.ROWS_PER_MATCH", rows)
 
 
 def _found(client: Client, search: str) -> list[str]:

@@ -13,7 +13,6 @@ from dupdash.accounts import access
 from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, JobQuerySet
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.request import as_id
-from dupdash.duplication.search_index import count_matches
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import DayField, end_of, start_of
@@ -22,7 +21,7 @@ from dupdash.web.forms.plain_select import PlainSelect
 from dupdash.web.job_list import choices
 from dupdash.web.job_list.attention import needing_attention
 from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
-from dupdash.web.job_list.search import LONGEST, is_read_faster, matching, names_a_job, words_in
+from dupdash.web.job_list.search import LONGEST, Lookup, choose_lookup, matching, names_a_job, words_in
 
 UNFINISHED_ONLY, BUSY_ONLY, UNDER_WAY, STOPPED, PARTIAL_LEFT = "unfinished", "busy", "under_way", "stopped", "partial"
 OPEN_FAILURES, DIFFERS = "open", "differs"
@@ -182,22 +181,25 @@ class ListForm(forms.Form):
         # People without a role for all jobs have few: the index of requesters finds them, and no other one is faster.
         indexed = self._filtered(scanned=not access.sees_all_jobs(self._user))
         scanned = self._filtered(scanned=True)
-        reads_texts = is_read_faster(words_in(text), indexed)
+        lookup = choose_lookup(words_in(text), indexed, restricted=self._is_restricted)
         return Found(
-            indexed.filter(matching(text, scanned=reads_texts)),
+            indexed.filter(matching(text, scanned=lookup.reads_texts)),
             scanned.filter(matching(text, scanned=True)),
-            reads_texts=reads_texts,
+            lookup=lookup,
         )
 
-    def certainly_finds(self, number: int, search: str) -> bool:
-        """Return whether the text index alone proves that at least ``number`` jobs match.
+    @property
+    def _is_restricted(self) -> bool:
+        """Whether anything but the search narrows the list. Earlier attempts may be left out."""
+        return bool(set(self.query()) - {"q", "sort", "attempts"}) or not access.sees_all_jobs(self._user)
 
-        This is possible only if nothing but the search narrows the list. Earlier attempts may be left out of it.
-        """
-        if set(self.query()) - {"q", "sort", "attempts"} or not access.sees_all_jobs(self._user):
+    def certainly_finds(self, number: int, lookup: Lookup) -> bool:
+        """Return whether the text index alone proves that at least ``number`` jobs match."""
+        if lookup.matches is None or lookup.matches < number or self._is_restricted:
             return False
-        number += self._jobs.filter(retry_of__gt="").count()
-        return count_matches(words_in(search), number) == number
+        # At most so many of the matches are earlier attempts.
+        retries = self._jobs.filter(retry_of__gt="").count()
+        return lookup.matches - retries >= number
 
     @property
     def follows_an_index(self) -> bool:

@@ -17,6 +17,7 @@ from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.planner_hints import SortedInMemory
 from dupdash.duplication.sql_durations import between
 from dupdash.duplication.states import BUSY, TERMINAL, TRANSITIONS, UNFINISHED
+from dupdash.web.job_list.search import Lookup
 
 PAGE = 25
 
@@ -97,8 +98,8 @@ class Found:
     indexed: JobQuerySet
     scanned: JobQuerySet
     size: Size = Size.UNKNOWN
-    # Whether ``indexed`` reads the text of each job that matches the other filters.
-    reads_texts: bool = False
+    # How ``indexed`` finds the words of the search.
+    lookup: Lookup = field(default_factory=Lookup)
 
     @classmethod
     def all_of(cls, jobs: JobQuerySet) -> "Found":

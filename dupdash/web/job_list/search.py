@@ -1,13 +1,14 @@
 """Searches jobs by names, people, ids, courses and errors, and by pasted URLs of jobs and Moodle courses."""
 
 import re
+from dataclasses import dataclass
 
 from django.db.models import Q
 
 from dupdash.duplication.explanations import EXPLANATIONS
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.request import as_id
-from dupdash.duplication.search_index import count_matches
+from dupdash.duplication.search_index import count_matches, has_sqlite_index
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
 
@@ -28,6 +29,8 @@ ID_LENGTH = 32
 COMMON = 50_000
 # The time to look up one match of the text index is the time to read this many jobs (measured with a million jobs).
 ROWS_PER_MATCH = 3
+# The texts of so many jobs are read in about 20 ms.
+FEW_JOBS = 5_000
 
 
 def words_in(text: str) -> list[str]:
@@ -57,17 +60,34 @@ def matching(text: str, *, scanned: bool) -> Q:
     return wanted | _explained_by(text)
 
 
-def is_read_faster(words: list[str], jobs: JobQuerySet) -> bool:
-    """Return whether it is faster to read the texts of these jobs than to look up the words in the text index.
+@dataclass(frozen=True)
+class Lookup:
+    """How jobs are searched: by reading their texts, or by the text index."""
 
-    This is so on SQLite if the words are common, or if the jobs are few: each match in the text index costs a lookup of
-    its job.
+    reads_texts: bool = False
+    # How many jobs the text index has for the words, at most COMMON; None if it was not asked.
+    matches: int | None = None
+
+
+def choose_lookup(words: list[str], jobs: JobQuerySet, *, restricted: bool) -> Lookup:
+    """Return the faster lookup of these words in these jobs. ``restricted``: they are only a part of all jobs.
+
+    SQLite is faster by reading if the jobs are few, or if the words are common, because it must look up the job of each
+    match in the text index. PostgreSQL decides this itself.
     """
+    if not words or not has_sqlite_index():
+        return Lookup()
+    if restricted and _are_at_most(FEW_JOBS, jobs):
+        return Lookup(reads_texts=True)
     matches = count_matches(words, COMMON)
     if not matches:
-        return False
-    rows = ROWS_PER_MATCH * matches
-    return matches == COMMON or jobs.order_by()[: rows + 1].count() <= rows
+        return Lookup(matches=matches)
+    reads_texts = matches == COMMON or (restricted and _are_at_most(ROWS_PER_MATCH * matches, jobs))
+    return Lookup(reads_texts, matches)
+
+
+def _are_at_most(number: int, jobs: JobQuerySet) -> bool:
+    return jobs.order_by()[: number + 1].count() <= number
 
 
 def names_a_job(text: str) -> bool:

@@ -142,12 +142,12 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
     found, total, meant = form.found(), None, ""
     if form.is_valid() and form.is_narrowed and not form.follows_an_index:
         searched = form.cleaned_data["q"]
-        total = COUNTED + 1 if form.certainly_finds(COUNTED + 1, searched) else _count(found.indexed)
+        total = COUNTED + 1 if form.certainly_finds(COUNTED + 1, found.lookup) else _count(found.indexed)
         if total == 0 and searched:
             meant = corrected(searched, access.visible_jobs(request.user))
             found = form.found(meant) if meant else found
             total = _count(found.indexed)
-        few = FEW if found.reads_texts else COUNTED
+        few = FEW if found.lookup.reads_texts else COUNTED
         found = replace(found, size=Size.LARGE if total > few else Size.SMALL)
     found = found.each(lambda jobs: jobs.select_related("requester", "assignee"))
     page = page_of(found, form.order, request.GET.dict())
