@@ -203,7 +203,7 @@ def measure(times: int) -> Iterator[Measured]:
                 # The log must be read before the next request, which empties it.
                 asked = [query["sql"] for query in queries.captured_queries]
             # Not for this person, or nothing to do there: not a single failed copy, for example.
-            if response.status_code in (303, 403):
+            if response.status_code in (302, 303, 403):
                 continue
             if response.status_code not in (200, 286):
                 raise SystemExit(f"{address} answered {response.status_code}")
