@@ -1,4 +1,4 @@
-"""Adds entries to the audit log, as the only module. Entries contain no passwords, tokens or form inputs."""
+"""Adds entries to the audit log. No other module does. Entries contain no passwords, tokens or form inputs."""
 
 import logging
 from collections.abc import Callable

@@ -14,7 +14,7 @@ logger = logging.getLogger("dupdash.course_settings")
 
 # Labels in the order in which the settings are listed. PostgreSQL does not keep the order of a JSON object.
 LABELS = {"startdate": "start date", "enddate": "end date", "idnumber": "ID number"}
-# An update is sent at most this often, because its answer may be lost. A second update is harmless.
+# An update is sent again if its answer is lost, at most this many times in all. A second update is harmless.
 TRIES = 2
 
 

@@ -95,11 +95,10 @@ class Transport:
         """Call a function that changes nothing. If the request or its answer is lost, it is repeated."""
         if time.monotonic() - self._last_used > IDLE_LIMIT:
             self._session.close()
-        pauses = iter(BACKOFF)
-        while True:
+        # After the last attempt there is no pause.
+        for pause in (*BACKOFF, None):
             result = self._counted(function, lambda: self._exchange(self._session, function, parameters, timeouts))
             self._last_used = time.monotonic()
-            pause = next(pauses, None)
             if pause is None or not _may_be_repeated(result):
                 break
             time.sleep(pause)

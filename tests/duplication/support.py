@@ -269,7 +269,7 @@ def run_dispatched() -> None:
 
 
 def await_threads() -> None:
-    """Wait until every ConfirmationThread and every LateAnswerThread has ended."""
+    """Wait until every thread that confirms a copy or waits for a late answer has ended."""
     for thread in threading.enumerate():
         if thread.name.startswith(("confirmation-", "late-answer-")):
             thread.join(PATIENCE)

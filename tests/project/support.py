@@ -17,7 +17,7 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env=only(environment),
+        env=minimal(environment),
         capture_output=True,
         text=True,
         timeout=60,
@@ -34,14 +34,15 @@ def read_settings(**environment: str) -> subprocess.CompletedProcess[str]:
         if child == 0:
             os.dup2(output.fileno(), 1)
             os.dup2(errors.fileno(), 2)
-            os._exit(_print_settings(only(environment)))
+            os._exit(_print_settings(minimal(environment)))
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         output.seek(0)
         errors.seek(0)
         return subprocess.CompletedProcess([], status, output.read(), errors.read())
 
 
-def only(environment: dict[str, str]) -> dict[str, str]:
+def minimal(environment: dict[str, str]) -> dict[str, str]:
+    """Return these environment variables with the few that every program needs."""
     return {"PATH": os.environ["PATH"], "DUPDASH_ENV_FILE": "", **environment}
 
 

@@ -31,7 +31,7 @@ from dupdash.moodle.errors import ConfigurationFault, MoodleError
 
 logger = logging.getLogger("dupdash.engine")
 
-# At most this often recording is tried, because somebody may change the job at the same moment.
+# Recording is tried at most this many times: each time somebody may change the job at the same moment.
 TRIES = 5
 
 

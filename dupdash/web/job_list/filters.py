@@ -178,7 +178,8 @@ class ListForm(forms.Form):
         if not self.is_valid():
             return Found.all_of(self._jobs.none())
         text = search or self.cleaned_data["q"]
-        # People without a role for all jobs have few: the index of requesters finds them, and no other one is faster.
+        # People who see only their own jobs have few. SQLite must find these by the index of requesters, so the other
+        # conditions are written without their indexes.
         indexed = self._filtered(scanned=not access.sees_all_jobs(self._user))
         scanned = self._filtered(scanned=True)
         lookup = choose_lookup(words_in(text), indexed, restricted=self._is_restricted)

@@ -25,11 +25,11 @@ _START_OF_ID = re.compile(r"[0-9a-f]{6,32}")
 # A shorter text is not searched in the explanations of failures.
 A_SENTENCE = 12
 ID_LENGTH = 32
-# Words that so many jobs contain are common. The text index counts up to this number in about 20 ms.
+# Words in at least this many jobs are common. The text index counts up to this number in about 20 ms.
 COMMON = 50_000
-# The time to look up one match of the text index is the time to read this many jobs (measured with a million jobs).
+# Looking up the job of one match takes as long as reading the texts of this many jobs (measured with a million jobs).
 ROWS_PER_MATCH = 3
-# The texts of so many jobs are read in about 20 ms.
+# Reading the texts of this many jobs takes about 20 ms.
 FEW_JOBS = 5_000
 
 

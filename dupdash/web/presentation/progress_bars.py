@@ -118,7 +118,7 @@ def _note(job: DuplicationJob, reached: Progress, state: str) -> str:
 
 
 def _took(job: DuplicationJob, began: datetime | None, ended: datetime | None) -> str:
-    """Return how long a phase took; "" if it ended unobserved, which is noticed only by a later lookup."""
+    """Return how long a phase took; "" if nobody observed its end, because a later lookup found it."""
     if began is None or ended is None or (job.checking_since is not None and ended > job.checking_since):
         return ""
     return f"took {exactly(ended - began)}"

@@ -29,7 +29,8 @@ from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
 # A higher count is shown as "more than" this number.
 COUNTED = 10_000
-# If texts are read, so many matches are found sooner in the order of the list than collected and sorted.
+# If a search reads texts and has more matches than this, reading in the order of the list fills a page sooner than
+# sorting all matches.
 FEW = 1000
 NEWER_COUNTED = 99
 
