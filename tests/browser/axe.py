@@ -15,6 +15,8 @@ ASK = """(only) => axe.run(document, {
 
 def find_violations(page: Page, *, only: list[str] | None = None) -> list[str]:
     """Return the violations that axe finds: each rule with the elements that break it. ``only``: check these rules."""
+    # A click returns while the next document is still empty.
+    page.wait_for_load_state()
     # The script is injected with the debugger, because the Content-Security-Policy of the pages allows no other script.
     if not page.evaluate("'axe' in window"):
         page.evaluate(SOURCE)

@@ -84,6 +84,8 @@ def go_to(page: Page, entry: str) -> None:
 
 def fits(page: Page) -> bool:
     """Return whether the page does not scroll sideways and no badge overflows its table cell."""
+    # A click returns while the next document is still empty.
+    page.wait_for_load_state()
     return bool(
         page.evaluate(
             """() => document.documentElement.scrollWidth <= window.innerWidth

@@ -51,8 +51,10 @@ def test_rollover_from_a_file_to_the_undo(
     with window(browser, live_server.url, administrator, width=width) as page:
         page.goto("/")
         go_to(page, "Rollover")
+        expect(page.get_by_role("link", name="From a file")).to_be_visible()
         assert_accessible(page, "empty", width)
         page.get_by_role("link", name="From a file").click()
+        expect(page.get_by_label("File")).to_be_visible()
         assert_accessible(page, "upload", width)
         page.get_by_label("File").set_input_files(file)
         page.get_by_role("button", name="Check the list").click()
@@ -65,6 +67,7 @@ def test_rollover_from_a_file_to_the_undo(
         expect(page.get_by_role("button", name="Start 4 copies")).to_be_disabled()
 
         page.get_by_role("link", name="Correct row 4").click()
+        expect(page.get_by_role("button", name="Save and check")).to_be_visible()
         assert_accessible(page, "row", width)
         page.get_by_label("Category").fill("8")
         page.get_by_role("button", name="Save and check").click()
@@ -72,6 +75,7 @@ def test_rollover_from_a_file_to_the_undo(
         page.get_by_role("button", name="Exclude row 5").click()
         expect(page.get_by_role("heading", name="3 rows selected")).to_be_visible()
         page.get_by_role("link", name="All", exact=False).first.click()
+        expect(page.get_by_role("link", name="All", exact=False).first).to_have_attribute("aria-current", "page")
         assert_accessible(page, "preview", width)
 
         page.get_by_role("button", name="Start 3 copies").click()
