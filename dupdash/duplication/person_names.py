@@ -7,4 +7,8 @@ COMMAND_LINE = "the command line"
 
 
 def name_of(person: User | None, nobody: str = ITSELF) -> str:
-    return (person.get_full_name() or person.get_username()) if person else nobody
+    return full_name(person.first_name, person.last_name, person.username) if person else nobody
+
+
+def full_name(first_name: str, last_name: str, username: str) -> str:
+    return f"{first_name} {last_name}".strip() or username

@@ -1,6 +1,8 @@
-"""Updates SQLite's index statistics: without them SQLite often chooses the wrong index.
+"""Updates the statistics by which the database chooses an index: after every ``migrate``, and on SQLite once a day.
 
-PostgreSQL updates its own statistics (autovacuum). A thousand entries of each index are enough, and are read quickly.
+PostgreSQL updates its own statistics when many rows have changed, but not when an index of an expression is new: until
+then a search that is sorted by duration took a second instead of 0.1. On SQLite a thousand entries of each index are
+enough, and are read quickly.
 """
 
 import logging
@@ -15,10 +17,10 @@ DAY = 24 * 3600
 
 
 def update_statistics(connection: BaseDatabaseWrapper) -> None:
-    if connection.vendor == "sqlite":
-        with connection.cursor() as cursor:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
             cursor.execute("PRAGMA analysis_limit = 1000")
-            cursor.execute("ANALYZE")
+        cursor.execute("ANALYZE")
 
 
 def update_if_due() -> None:

@@ -55,7 +55,7 @@ _SQLITE_TRIGGERS = 3
 
 @TextField.register_lookup
 class ContainsAllScanned(Lookup):
-    """The lookup ``contains_all`` without the index: SQLite reads each row.
+    """The lookup ``contains_all`` without the index: the database reads each row.
 
     This is faster if most rows match, or if there are few.
     """
@@ -70,6 +70,12 @@ class ContainsAllScanned(Lookup):
         conditions = " AND ".join(f"{column} LIKE %s ESCAPE '\\'" for _ in patterns)
         return f"({conditions})", tuple(patterns)
 
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        sql, parameters = self.as_sql(compiler, connection)
+        column, _ = self.process_lhs(compiler, connection)
+        # The index contains the column, not this expression.
+        return sql.replace(f"{column} LIKE", f"({column} || '') LIKE"), parameters
+
 
 @TextField.register_lookup
 class ContainsAll(ContainsAllScanned):
@@ -79,6 +85,9 @@ class ContainsAll(ContainsAllScanned):
     """
 
     lookup_name = "contains_all"
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        return self.as_sql(compiler, connection)
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         column, _ = self.process_lhs(compiler, connection)

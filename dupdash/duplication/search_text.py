@@ -17,6 +17,8 @@ def fold_text(text: str) -> str:
 
     The two ways in which Unicode writes "ü" become equal, too.
     """
+    if text.isascii():
+        return text.lower().translate(_QUOTES)[:LONGEST]
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold()).translate(_QUOTES)
     return "".join(sign for sign in decomposed if unicodedata.category(sign) != "Mn")[:LONGEST]
 

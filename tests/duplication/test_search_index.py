@@ -112,7 +112,7 @@ def test_index_created_later_contains_existing_jobs(without_index: None) -> None
     assert not {message.id for message in run_checks(databases=["default"])} & {"duplication.W001"}
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its statistics by itself")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL updates its statistics by itself")
 def test_sweep_updates_the_statistics_once_a_day() -> None:
     def known() -> int:
         with connection.cursor() as cursor:
@@ -131,3 +131,12 @@ def test_sweep_updates_the_statistics_once_a_day() -> None:
         cursor.execute("DELETE FROM sqlite_stat1")
     tasks.sweep()
     assert known() == 0
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="reads PostgreSQL's statistics")
+def test_statistics_after_migrate_cover_the_index_of_durations() -> None:
+    a_job()
+    update_statistics(connection)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM pg_stats WHERE tablename = 'job_by_duration'")
+        assert cursor.fetchone()[0] > 0

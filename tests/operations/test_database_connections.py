@@ -1,4 +1,4 @@
-"""Tests that connections which PostgreSQL has closed are noticed without a query."""
+"""Tests the settings of connections to PostgreSQL, and that closed connections are noticed without a query."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -32,3 +32,9 @@ def test_idle_connection_is_usable_without_a_query() -> None:
     with CaptureQueriesContext(connection) as queries:
         assert connection.is_usable()
     assert len(queries) == 0
+
+
+def test_connection_is_set_up_for_short_queries() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('jit'), current_setting('work_mem')")
+        assert cursor.fetchone() == ("off", "16MB")

@@ -47,6 +47,13 @@ def test_bulk_retry_is_confirmed_with_a_count(as_administrator: Client) -> None:
     assert DuplicationJob.objects.count() == 4
 
 
+def test_selected_job_that_left_the_filtered_state_is_named(as_administrator: Client) -> None:
+    kept, done = failed("F1"), a_job(State.SUCCEEDED, "S1")
+    answer = as_administrator.get(BULK, {"action": "retry", "state": "failed", "job": [kept.pk, done.pk]})
+    assert set(answer.context["ids"].split()) == {kept.pk}
+    assert "<li>1 succeeded</li>" in text(answer)
+
+
 def test_all_matches_are_taken_from_every_page(as_administrator: Client, faculty: User) -> None:
     for number in range(30):
         failed(f"F{number}", requester=faculty)

@@ -17,7 +17,9 @@ from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
 from dupdash.moodle import options
+from dupdash.web.job_list import orders
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, Found
+from dupdash.web.views import jobs as jobs_view
 from tests.conftest import make_person, signed_in
 from tests.web.support import a_job, text
 
@@ -237,6 +239,39 @@ def test_paging_forward_and_back_visits_every_copy_once(as_administrator: Client
     first = as_administrator.get(middle.context["previous_url"])
     assert [row.id for row in first.context["rows"]] == pages[0]
     assert first.context["previous_url"] == ""
+
+
+@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("near", [(1, 2), (20, 45), (1000,)])
+def test_pages_of_many_matches_equal_those_of_few(
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch, near: tuple[int, ...], name: str
+) -> None:
+    chance = random.Random(name)
+    moment = timezone.now()
+    for number in range(80):
+        begun = moment - timedelta(minutes=chance.randrange(9))
+        a_job(
+            chance.choice((State.SUCCEEDED, State.QUEUED, State.FAILED)),
+            f"{'WANTED' if number % 3 else 'OTHER'}{number}",
+            created_at=begun,
+            started_at=begun,
+            finished_at=chance.choice((None, begun + timedelta(seconds=chance.randrange(3)))),
+        )
+
+    def pages() -> list[list[str]]:
+        listed, url = [], f"/jobs/?q=wanted&sort={name}"
+        while url:
+            answer = as_administrator.get(url)
+            assert answer.context["total"] == "53"
+            listed.append([row.shortname for row in answer.context["rows"]])
+            url = answer.context["next_url"]
+        return listed
+
+    few = pages()
+    assert [len(page) for page in few] == [25, 25, 3]
+    monkeypatch.setattr(jobs_view, "FEW", 0)
+    monkeypatch.setattr(orders, "NEAR", near)
+    assert pages() == few
 
 
 def test_each_column_sorts_by_the_value_it_shows(as_administrator: Client) -> None:

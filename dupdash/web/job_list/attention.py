@@ -1,41 +1,40 @@
-"""Finds the jobs that need attention from a person."""
+"""Defines which jobs need attention from a person."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, JobQuerySet
+from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE
 from dupdash.duplication.states import State
 
 # A failed job that nobody retried needs attention for this long. Partial courses and unresolved jobs need attention
 # until somebody acts. Failures that are marked as resolved need none.
 FAILED_FOR = timedelta(days=7)
+STATES = frozenset({State.FAILED, State.UNRESOLVED, State.AWAITING_APPROVAL})
 
 
-def kinds_of_attention(jobs: JobQuerySet, user: User) -> list[JobQuerySet]:
-    """Return the jobs that need attention, by reason, each job once; approvals only for people who may approve.
+@dataclass(frozen=True)
+class Reason:
+    """A reason why jobs need attention. An index finds its jobs, and contains them in this order."""
 
-    An index finds and sorts each kind, latest first.
-    """
-    open_jobs = jobs.filter(resolved_at__isnull=True)
-    failed = open_jobs.filter(is_retried=False, state=State.FAILED, finished_at__gte=timezone.now() - FAILED_FOR)
-    kinds = [
-        failed.exclude(LEFT_PARTIAL_COURSE).exclude(LEFT_LIKELY_COURSE).order_by("-finished_at"),
-        open_jobs.filter(LEFT_PARTIAL_COURSE).order_by("-course_id"),
-        open_jobs.filter(LEFT_LIKELY_COURSE).order_by("-likely_course_id"),
-        jobs.filter(state=State.UNRESOLVED).order_by("-created_at"),
+    where: Q
+    order: str
+
+
+def reasons_for_attention(user: User) -> list[Reason]:
+    """Return the reasons, of which at most one is true for a job; approvals only for people who may approve."""
+    is_open = Q(resolved_at__isnull=True)
+    is_recent = Q(is_retried=False, state=State.FAILED, finished_at__gte=timezone.now() - FAILED_FOR)
+    reasons = [
+        Reason(is_open & is_recent & ~LEFT_PARTIAL_COURSE & ~LEFT_LIKELY_COURSE, "-finished_at"),
+        Reason(is_open & LEFT_PARTIAL_COURSE, "-course_id"),
+        Reason(is_open & LEFT_LIKELY_COURSE, "-likely_course_id"),
+        Reason(Q(state=State.UNRESOLVED), "-created_at"),
     ]
     if access.is_administrator(user):
-        kinds.append(jobs.filter(state=State.AWAITING_APPROVAL).order_by("-created_at"))
-    return kinds
-
-
-def needing_attention(jobs: JobQuerySet, user: User) -> JobQuerySet:
-    """Return the jobs that need attention as one query.
-
-    The query is a union, because one condition with OR would read all jobs.
-    """
-    first, *others = (kind.order_by().values("pk") for kind in kinds_of_attention(jobs, user))
-    return jobs.filter(pk__in=first.union(*others))
+        reasons.append(Reason(Q(state=State.AWAITING_APPROVAL), "-created_at"))
+    return reasons

@@ -80,8 +80,10 @@ def choose(chosen: Found, order: Order, action: Action, user: User) -> Choice:
     light = ("id", "state", "requester_id", "cancel_requested_at", "is_retried")
     possible_states = chosen.each(lambda jobs: jobs.filter(state__in=STATES[action]).only(*light))
     fitting = [job for _, job in order.take(possible_states, CONSIDERED)]
-    states = chosen.indexed.exclude(state__in=STATES[action]).order_by().values_list("state", flat=True)[:CONSIDERED]
-    refused = Counter(State(state).label.lower() for state in states)
+    refused: Counter[str] = Counter()
+    if chosen.states is None or not chosen.states <= STATES[action]:
+        others = chosen.indexed.exclude(state__in=STATES[action]).order_by().values_list("state", flat=True)
+        refused.update(State(state).label.lower() for state in others[:CONSIDERED])
     possible: list[str] = []
     for job in fitting:
         if words := _why_not(job, action, user):

@@ -11,7 +11,7 @@ from dupdash.accounts.role_members import possible_assignees
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.name_display import isolate
-from dupdash.duplication.person_names import COMMAND_LINE, name_of
+from dupdash.duplication.person_names import COMMAND_LINE, full_name, name_of
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
@@ -19,14 +19,16 @@ from dupdash.moodle.options import OPTIONS
 
 NOBODY = "none"
 NO_CODE = "-"
+_JOBS = DuplicationJob._meta.db_table
 Choices = list[tuple[str, Any]]
 
 
 def people() -> Choices:
-    ids = _distinct_values("requester_id")
-    requesters = User.objects.filter(pk__in=ids).only("username", "first_name", "last_name")
+    # One query of columns: with 600 requesters this takes a third of the time that loading the people would take.
+    join = f"JOIN {User._meta.db_table} AS person ON person.id = value"
+    requesters = _distinct_values("requester_id", more="first_name, last_name, username", join=join)
     named = sorted(
-        ((str(person.pk), isolate(name_of(person))) for person in requesters), key=lambda choice: fold_text(choice[1])
+        ((str(key), isolate(full_name(*names))) for key, *names in requesters), key=lambda choice: fold_text(choice[1])
     )
     without = DuplicationJob.objects.filter(requester__isnull=True).exists()
     return [*named, (NOBODY, COMMAND_LINE.capitalize())] if without else named
@@ -39,8 +41,8 @@ def assignees() -> Choices:
 def categories(own: JobQuerySet | None) -> Choices:
     """Return the categories, by their latest names."""
     if own is None:
-        latest = "SELECT category_name FROM {table} WHERE category_id = value ORDER BY created_at DESC LIMIT 1"
-        names = dict(_distinct_values("category_id", subquery=latest))
+        latest = f"SELECT category_name FROM {_JOBS} WHERE category_id = value ORDER BY created_at DESC LIMIT 1"  # noqa: S608
+        names = dict(_distinct_values("category_id", more=f"({latest})"))
     else:
         known = own.order_by().values_list("category_id", "category_name").annotate(last=Max("created_at"))
         names = {category: name for category, name, _ in known.order_by("last")}
@@ -79,25 +81,24 @@ def cause_of(code: str) -> str:
     return words if explain(code) is not explain("") else f"{words} ({isolate(code) if code else 'no code'})"
 
 
-def _distinct_values(column: str, *, state: str = "", subquery: str = "") -> list[Any]:
-    """Return the distinct values of a column in all jobs, or pairs of value and result if ``subquery`` is given.
+def _distinct_values(column: str, *, state: str = "", more: str = "", join: str = "") -> list[Any]:
+    """Return the distinct values of a column in all jobs, or rows that begin with a value if ``more`` is given.
 
     A recursive query jumps from value to value in the index of the column. SELECT DISTINCT would read the whole index.
-    ``state``: only jobs in this state. ``subquery``: SQL that has one result for each ``value``; in it, ``{table}``
-    stands for the table of jobs.
+    ``state``: only jobs in this state. ``more``: SQL of further columns, in which ``value`` is the value. ``join``: SQL
+    that joins their table.
     """
-    table = DuplicationJob._meta.db_table
     of_state, parameters = ("state = %s AND ", [state, state]) if state else ("", [])
 
     def first(condition: str) -> str:
-        return f"SELECT {column} FROM {table} WHERE {of_state}{column} {condition} ORDER BY {column} LIMIT 1"  # noqa: S608
+        return f"SELECT {column} FROM {_JOBS} WHERE {of_state}{column} {condition} ORDER BY {column} LIMIT 1"  # noqa: S608
 
-    more = f", ({subquery.format(table=table)})" if subquery else ""
+    columns = f"value, {more}" if more else "value"
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH RECURSIVE steps(value) AS (SELECT * FROM ({first('IS NOT NULL')}) AS start UNION ALL "  # noqa: S608
             f"SELECT ({first('> steps.value')}) FROM steps WHERE steps.value IS NOT NULL) "
-            f"SELECT value{more} FROM steps WHERE value IS NOT NULL",
+            f"SELECT {columns} FROM steps {join} WHERE value IS NOT NULL",
             parameters,
         )
         return [row if more else row[0] for row in cursor.fetchall()]

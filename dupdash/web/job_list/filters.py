@@ -1,7 +1,9 @@
 """Filters the list of copies with a form, whose fields are the query parameters of the page."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django import forms
@@ -18,8 +20,7 @@ from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import DayField, end_of, start_of
 from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.forms.plain_select import PlainSelect
-from dupdash.web.job_list import choices
-from dupdash.web.job_list.attention import needing_attention
+from dupdash.web.job_list import attention, choices
 from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
 from dupdash.web.job_list.search import LONGEST, Lookup, choose_lookup, matching, names_a_job, words_in
 
@@ -38,7 +39,8 @@ class Group:
 
     label: str
     states: frozenset[str]
-    where: Q = field(default_factory=Q)
+    # A job in the group meets exactly one of these conditions. An index finds the jobs of each.
+    any_of: tuple[Q, ...] = (Q(),)
 
 
 GROUPS = {
@@ -47,10 +49,10 @@ GROUPS = {
     UNDER_WAY: Group("Waiting, running or checking", UNFINISHED - {State.UNRESOLVED}),
     STOPPED: Group("Cancelled or refused", frozenset({State.CANCELLED, State.REJECTED})),
     PARTIAL_LEFT: Group(
-        "Failed, partial course left", frozenset({State.FAILED}), LEFT_PARTIAL_COURSE | LEFT_LIKELY_COURSE
+        "Failed, partial course left", frozenset({State.FAILED}), (LEFT_PARTIAL_COURSE, LEFT_LIKELY_COURSE)
     ),
-    OPEN_FAILURES: Group("Open failures", frozenset({State.FAILED}), Q(is_retried=False, resolved_at__isnull=True)),
-    DIFFERS: Group("Succeeded, differs from its source", frozenset({State.SUCCEEDED}), Q(differs=True)),
+    OPEN_FAILURES: Group("Open failures", frozenset({State.FAILED}), (Q(is_retried=False, resolved_at__isnull=True),)),
+    DIFFERS: Group("Succeeded, differs from its source", frozenset({State.SUCCEEDED}), (Q(differs=True),)),
 }
 
 
@@ -157,7 +159,7 @@ class ListForm(forms.Form):
 
     @property
     def order(self) -> Order:
-        return ORDERS[self.order_name].within(_states(self.data.get("state", "")))
+        return ORDERS[self.order_name]
 
     def query(self, **other: object) -> QueryDict:
         """Return the query string of the URL, without empty fields. ``other``: fields to replace or add."""
@@ -180,14 +182,25 @@ class ListForm(forms.Form):
         text = search or self.cleaned_data["q"]
         # People who see only their own jobs have few. SQLite must find these by the index of requesters, so the other
         # conditions are written without their indexes.
-        indexed = self._filtered(scanned=not access.sees_all_jobs(self._user))
-        scanned = self._filtered(scanned=True)
+        own_only = not access.sees_all_jobs(self._user)
+        kinds = self._kinds_of_state()
+        indexed = self._filtered(reduce(or_, kinds), scanned=own_only)
         lookup = choose_lookup(words_in(text), indexed, restricted=self._is_restricted)
+        sought = matching(text, scanned=lookup.reads_texts)
         return Found(
-            indexed.filter(matching(text, scanned=lookup.reads_texts)),
-            scanned.filter(matching(text, scanned=True)),
+            indexed.filter(sought),
+            self._filtered(reduce(or_, kinds), scanned=True).filter(matching(text, scanned=True)),
+            tuple(self._filtered(kind, scanned=own_only).filter(sought) for kind in kinds),
+            _allowed_states(self.cleaned_data["state"]),
             lookup=lookup,
         )
+
+    def _kinds_of_state(self) -> tuple[Q, ...]:
+        """Return the conditions of the chosen state, of which a matching job meets exactly one."""
+        chosen = self.cleaned_data["state"]
+        if chosen == ATTENTION:
+            return tuple(reason.where for reason in attention.reasons_for_attention(self._user))
+        return GROUPS[chosen].any_of if chosen in GROUPS else (Q(),)
 
     @property
     def _is_restricted(self) -> bool:
@@ -206,16 +219,15 @@ class ListForm(forms.Form):
     def follows_an_index(self) -> bool:
         """Whether an index contains the matching jobs in the chosen order."""
         unsorted = any(self.cleaned_data.get(name) for name in ("q", "source", "option", "finished_since"))
-        return self.order_name in BY_CREATION and not unsorted and self.cleaned_data.get("state") != ATTENTION
+        return self.order_name in BY_CREATION and not unsorted and len(self._kinds_of_state()) == 1
 
-    def _filtered(self, *, scanned: bool) -> JobQuerySet:
-        """Return the jobs that match all filters except the search."""
+    def _filtered(self, of_state: Q, *, scanned: bool) -> JobQuerySet:
+        """Return the jobs that match all filters except the search. ``of_state``: conditions of the chosen state."""
         given = self.cleaned_data
-        jobs = needing_attention(self._jobs, self._user) if given["state"] == ATTENTION else self._jobs
-        if scanned:
-            jobs = jobs.alias(**SCANNED)
+        jobs = self._jobs.alias(**SCANNED) if scanned else self._jobs
         prefix = SCANNED_PREFIX if scanned else ""
         return jobs.filter(
+            of_state,
             _in_state(given["state"], prefix),
             _requested_by(given.get("person", ""), prefix),
             _in_category(given["category"], prefix),
@@ -245,20 +257,19 @@ SCANNED = {
 }
 
 
-def _states(chosen: str) -> frozenset[str] | None:
+def _allowed_states(chosen: str) -> frozenset[str] | None:
     """Return the states that a choice allows; None if it allows any."""
+    if chosen == ATTENTION:
+        return attention.STATES
     if chosen in GROUPS:
         return GROUPS[chosen].states
     return frozenset({chosen}) if chosen in State.values else None
 
 
 def _in_state(chosen: str, prefix: str) -> Q:
-    states = _states(chosen)
-    if states is None:
-        return Q()
     if chosen in GROUPS:
-        return GROUPS[chosen].where & Q(state__in=states)
-    return Q(**{f"{prefix}state": chosen})
+        return Q(state__in=GROUPS[chosen].states)
+    return Q(**{f"{prefix}state": chosen}) if chosen in State.values else Q()
 
 
 def _requested_by(chosen: str, prefix: str) -> Q:

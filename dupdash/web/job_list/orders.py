@@ -20,6 +20,8 @@ from dupdash.duplication.states import BUSY, TERMINAL, TRANSITIONS, UNFINISHED
 from dupdash.web.job_list.search import Lookup
 
 PAGE = 25
+# How many rows of an order are read to find a page of many matches, at first and then. The last takes about 40 ms.
+NEAR = (2000, 6000, 20_000)
 
 
 def _moment(text: str) -> datetime:
@@ -69,18 +71,47 @@ class Part:
         return jobs.annotate(sort_value=value).filter(self.where).order_by(f"{sign}sort_value", f"{sign}id")
 
     def take(self, found: "Found", count: int, after: Key | None, *, backwards: bool) -> list[DuplicationJob]:
-        scans = self.is_small or found.size == Size.LARGE
-        few = found.size == Size.SMALL
-        jobs = self.sorted(found.scanned if scans else found.indexed, backwards=backwards, few=few)
-        if after is not None:
-            further = "lt" if self.descending != backwards else "gt"
-            # The ``AND`` condition with the value alone lets the database use the index. The ``OR`` condition separates
-            # jobs with the same value.
-            jobs = jobs.filter(
-                Q(**{f"sort_value__{further}": after.value}) | Q(**{f"id__{further}": after.id}),
-                **{f"sort_value__{further}e": after.value},
-            )
-        return list(jobs[:count])
+        """Return up to ``count`` jobs that follow a position in this part, or precede it."""
+        if found.size == Size.LARGE and not self.is_small:
+            taken = self._take_of_many(found, count, after, backwards=backwards)
+            if taken is not None:
+                return taken
+        few = found.size != Size.UNKNOWN
+        jobs = self.sorted(found.scanned if self.is_small else found.indexed, backwards=backwards, few=few)
+        return list(self._beyond(jobs, after, backwards=backwards)[:count])
+
+    def _take_of_many(
+        self, found: "Found", count: int, after: Key | None, *, backwards: bool
+    ) -> list[DuplicationJob] | None:
+        """Return what ``take`` returns if the next rows of this order contain it; otherwise None.
+
+        Many matches usually fill a page from these rows. If they are elsewhere, reading on could read the whole table.
+        """
+        every = DuplicationJob.objects.annotate(sort_value=self.value).filter(Q(sort_value__isnull=False))
+        every = self._beyond(every, after, backwards=backwards)
+        sign, further = ("-", "gte") if self.descending != backwards else ("", "lte")
+        values = every.order_by(f"{sign}sort_value").values_list("sort_value", flat=True)
+        jobs = self._beyond(self.sorted(found.scanned, backwards=backwards), after, backwards=backwards)
+        for near in NEAR:
+            last = values[near : near + 1].first()
+            if last is None:
+                return list(jobs[:count])
+            taken = list(jobs.filter(**{f"sort_value__{further}": last})[:count])
+            if len(taken) == count:
+                return taken
+        return None
+
+    def _beyond(self, jobs: JobQuerySet, after: Key | None, *, backwards: bool) -> JobQuerySet:
+        """Return the jobs that follow a position in this order, or precede it. ``jobs`` have a ``sort_value``."""
+        if after is None:
+            return jobs
+        further = "lt" if self.descending != backwards else "gt"
+        # The ``AND`` condition with the value alone lets the database use the index. The ``OR`` condition separates
+        # jobs with the same value.
+        return jobs.filter(
+            Q(**{f"sort_value__{further}": after.value}) | Q(**{f"id__{further}": after.id}),
+            **{f"sort_value__{further}e": after.value},
+        )
 
 
 class Size(Enum):
@@ -93,31 +124,42 @@ class Size(Enum):
 
 @dataclass(frozen=True)
 class Found:
-    """The matching jobs as two queries: one uses the indexes of the filters, the other the index of an order."""
+    """The matching jobs as queries: one uses the indexes of the filters, one the index of an order."""
 
     indexed: JobQuerySet
     scanned: JobQuerySet
+    # The same jobs as several queries, each job in one of them, if a single query cannot use the indexes of all.
+    kinds: tuple[JobQuerySet, ...]
+    # The states that the jobs may have; None: any.
+    states: frozenset[str] | None = None
     size: Size = Size.UNKNOWN
     # How ``indexed`` finds the words of the search.
     lookup: Lookup = field(default_factory=Lookup)
 
     @classmethod
     def all_of(cls, jobs: JobQuerySet) -> "Found":
-        return cls(jobs, jobs)
+        return cls(jobs, jobs, (jobs,))
 
     def each(self, change: Callable[[JobQuerySet], JobQuerySet]) -> "Found":
-        return replace(self, indexed=change(self.indexed), scanned=change(self.scanned))
+        return replace(
+            self,
+            indexed=change(self.indexed),
+            scanned=change(self.scanned),
+            kinds=tuple(change(kind) for kind in self.kinds),
+        )
+
+    def ids(self, most: int) -> list[str]:
+        """Return the ids of the matching jobs, at most ``most``, in no order."""
+        found: list[str] = []
+        for kind in self.kinds:
+            found += kind.order_by().values_list("pk", flat=True)[: most - len(found)]
+        return found
 
 
 @dataclass(frozen=True)
 class Order:
     label: str
     parts: tuple[Part, ...]
-    # The states that the jobs have: parts without them are passed over. None: any.
-    states: frozenset[str] | None = None
-
-    def within(self, states: frozenset[str] | None) -> "Order":
-        return replace(self, states=states)
 
     def take(
         self, found: Found, count: int, after: Key | None = None, *, backwards: bool = False
@@ -127,7 +169,7 @@ class Order:
         for number, part in sorted(enumerate(self.parts), reverse=backwards):
             if after is not None and (number > after.part if backwards else number < after.part):
                 continue
-            if self.states is not None and self.states.isdisjoint(part.states):
+            if found.states is not None and found.states.isdisjoint(part.states):
                 continue
             here = after if after is not None and after.part == number else None
             following = part.take(found, count - len(taken), here, backwards=backwards)

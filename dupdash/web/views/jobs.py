@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
-from dupdash.duplication.models import JobQuerySet
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.web.converters import is_job_id
 from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
@@ -20,7 +20,7 @@ from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes, export
 from dupdash.web.job_list.filters import ListForm
-from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, Size, page_of, reverse_of
+from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, Found, Size, page_of, reverse_of
 from dupdash.web.job_list.spelling import corrected
 from dupdash.web.models import SavedFilter
 from dupdash.web.presentation.fingerprint import digest
@@ -29,9 +29,9 @@ from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
 # A higher count is shown as "more than" this number.
 COUNTED = 10_000
-# If a search reads texts and has more matches than this, reading in the order of the list fills a page sooner than
-# sorting all matches.
-FEW = 1000
+# The ids of at most this many matches are kept, so that the page need not search again. If there are more, reading in
+# the order of the list fills a page sooner than sorting all matches.
+FEW = 2000
 NEWER_COUNTED = 99
 
 # The sortable columns, and the order after the first click on each.
@@ -76,7 +76,7 @@ def find_copy(request: PersonRequest) -> HttpResponse:
     form = ListForm(request.GET, request.user)
     if form.is_valid() and form.cleaned_data["q"]:
         # A second match is enough to know that there are several.
-        found = list(form.found().indexed.order_by().values_list("pk", flat=True)[:2])
+        found = form.found().ids(2)
         if len(found) == 1:
             return redirect("jobs:job", found[0])
     return redirect(list_url(form))
@@ -142,20 +142,16 @@ def table_context(request: PersonRequest) -> dict[str, object]:
 def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
     found, total, meant = form.found(), None, ""
     if form.is_valid() and form.is_narrowed and not form.follows_an_index:
-        searched = form.cleaned_data["q"]
-        total = COUNTED + 1 if form.certainly_finds(COUNTED + 1, found.lookup) else _count(found.indexed)
-        if total == 0 and searched:
-            meant = corrected(searched, access.visible_jobs(request.user))
-            found = form.found(meant) if meant else found
-            total = _count(found.indexed)
-        few = FEW if found.lookup.reads_texts else COUNTED
-        found = replace(found, size=Size.LARGE if total > few else Size.SMALL)
-    found = found.each(lambda jobs: jobs.select_related("requester", "assignee"))
-    page = page_of(found, form.order, request.GET.dict())
-    shown = rows(page.jobs, health_of(request))
+        found, total = _counted(found, form)
+        if total == 0 and form.cleaned_data["q"]:
+            meant = corrected(form.cleaned_data["q"], access.visible_jobs(request.user))
+            found, total = _counted(form.found(meant), form) if meant else (found, total)
+    # The database sorts ids sooner than whole rows.
+    page = page_of(found.each(lambda jobs: jobs.only("pk")), form.order, request.GET.dict())
+    shown = rows(_loaded(page.jobs), health_of(request))
     # If one page shows all jobs, no query needs to count them.
     if total is None:
-        total = _count(found.indexed) if page.previous or page.next else len(page.jobs)
+        total = found.indexed.order_by()[: COUNTED + 1].count() if page.previous or page.next else len(page.jobs)
     starts_at_newest = page.is_first and form.order_name == DEFAULT and not form.is_narrowed
     newest = _newest(access.visible_jobs(request.user)) if starts_at_newest else None
     return {
@@ -173,8 +169,22 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
     }
 
 
-def _count(jobs: JobQuerySet) -> int:
-    return jobs.order_by()[: COUNTED + 1].count()
+def _counted(found: Found, form: ListForm) -> tuple[Found, int]:
+    """Return the matching jobs with their size, and their number, at most COUNTED + 1."""
+    if form.certainly_finds(COUNTED + 1, found.lookup):
+        return replace(found, size=Size.LARGE), COUNTED + 1
+    ids = found.ids(COUNTED + 1)
+    if len(ids) > FEW:
+        return replace(found, size=Size.LARGE), len(ids)
+    known = Found.all_of(DuplicationJob.objects.filter(pk__in=ids))
+    return replace(known, states=found.states, size=Size.SMALL), len(ids)
+
+
+def _loaded(jobs: Iterable[DuplicationJob]) -> list[DuplicationJob]:
+    """Return the jobs with all columns and people, in the same order."""
+    ids = [job.pk for job in jobs]
+    loaded = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(ids)
+    return [loaded[job_id] for job_id in ids]
 
 
 def _newest(jobs: JobQuerySet) -> datetime | None:
