@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -134,16 +135,20 @@ def addresses(visible: Any) -> dict[str, str]:
         "three filters": listed(**combined),
         "three filters, by duration": listed(**combined, sort="-took"),
         **{f"search {kind}": listed(q=text) for kind, text in searches.items()},
+        "search with a typo": listed(q="bioolgy"),
         "search and filter": listed(q="biology", state="failed"),
+        "search what needs attention": listed(q="biology", state="attention"),
         "search, by duration": listed(q="biology", sort="-took"),
         **{f"sort {name}": listed(sort=name) for name in ORDERS if name != DEFAULT},
         **{f"deep page, {name}": deep(name) for name in ORDERS},
         "failed, by duration": listed(state="failed", sort="took"),
         "retry all that failed?": f"{reverse('jobs:bulk_action')}?action=retry&all=1&state=failed",
+        "retry what needs attention?": f"{reverse('jobs:bulk_action')}?action=retry&all=1&state=attention",
         "job": reverse("jobs:job", args=[job.pk]),
         "insights, 30 days": reverse("insights"),
         "insights, a year": f"{reverse('insights')}?days=365",
         "all as CSV": f"{reverse('jobs:csv')}?since={job.created_at:%Y-%m-%d}",
+        "all as CSV, partial courses": f"{reverse('jobs:csv')}?state=partial",
         f"{REFERENCE}first page": admin,
         f"{REFERENCE}page 5,000": f"{admin}?p=5000" if visible.count() > 500_000 else f"{admin}?p=50",
         f"{REFERENCE}filter state": f"{admin}?state__exact=failed",
@@ -238,6 +243,8 @@ def reads_whole_table(sql: str) -> bool:
 
 def _scans(plan: dict[str, Any], *, limited: bool) -> bool:
     kind, limited = plan["Node Type"], limited or plan["Node Type"] == "Limit"
+    if plan.get("Index Name") in _partial_indexes():
+        return False
     if re.fullmatch(TABLES, plan.get("Relation Name", "")):
         if kind == "Seq Scan":
             return True
@@ -246,6 +253,16 @@ def _scans(plan: dict[str, Any], *, limited: bool) -> bool:
     # Rows that are sorted or hashed are all read, whatever LIMIT follows.
     limited = limited and kind not in ("Sort", "Hash", "HashAggregate")
     return any(_scans(child, limited=limited) for child in plan.get("Plans", ()))
+
+
+@cache
+def _partial_indexes() -> frozenset[str]:
+    """Return the names of PostgreSQL's indexes of few rows: reading such an index does not read the whole table."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
+        return frozenset(row[0] for row in cursor.fetchall())
 
 
 def run_one(given: argparse.Namespace) -> int:

@@ -57,7 +57,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # The database is a file, because threads and worker processes share it.
     DATABASES["default"]["TEST"] = {"NAME": os.path.join(tempfile.gettempdir(), f"dupdash-test-{os.getpid()}.sqlite3")}
 else:
-    DATABASES["default"].setdefault("OPTIONS", {})["options"] = "-c synchronous_commit=off"
+    DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 # Static files are searched when they are requested. Otherwise every new test client lists all static files, which took
 # half of the time of the page tests.

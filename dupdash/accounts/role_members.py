@@ -4,6 +4,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
 from dupdash.accounts.access import Role
+from dupdash.duplication.person_names import name_of
 
 
 def administrators() -> QuerySet[User]:
@@ -24,4 +25,4 @@ def _administrators_and(others: tuple[Role, ...]) -> QuerySet[User]:
 def possible_assignees() -> list[User]:
     """Return the people to whom failures can be assigned: the active people who see all jobs, sorted by name."""
     people = people_who_see_all_jobs().filter(is_active=True)
-    return sorted(people, key=lambda person: (person.get_full_name() or person.get_username()).casefold())
+    return sorted(people, key=lambda person: name_of(person).casefold())

@@ -7,6 +7,7 @@ from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication.changes_by_people import CannotDo, record_for_person
 from dupdash.duplication.models import DuplicationJob
+from dupdash.duplication.person_names import name_of
 from dupdash.duplication.states import State
 
 NOTE_LONGEST = 500
@@ -17,12 +18,11 @@ def assign(job: DuplicationJob, *, assignee: User | None, note: str, actor: User
     note = note.strip()
     if (job.assignee_id, job.assignee_note) == (assignee.pk if assignee else None, note):
         return
-    name = assignee.get_full_name() or assignee.get_username() if assignee else "nobody"
     _record(
         job,
         actor,
         kind="assigned",
-        reason=f"Assigned to {name}. {note}".rstrip(),
+        reason=f"Assigned to {name_of(assignee, 'nobody')}. {note}".rstrip(),
         assignee=assignee,
         assignee_note=note,
     )

@@ -301,7 +301,7 @@ class DuplicationJob(models.Model):
             models.CheckConstraint(condition=Q(state__in=sorted(TERMINAL | UNFINISHED)), name="state_is_known"),
         ]
         # One for each filter and each order of the list. bench/pages.py names the queries that read a whole table.
-        # Those of filters contain "is_retried", so that the latest attempts are counted in the index alone.
+        # Most indexes of filters end with "is_retried", so that the latest attempts are counted in the index alone.
         indexes = [
             models.Index(fields=["state", "created_at", "id", "is_retried"], name="job_by_state"),
             models.Index(fields=["created_at", "id"], name="job_by_age"),
@@ -321,6 +321,7 @@ class DuplicationJob(models.Model):
             models.Index(fields=["source_id", "created_at", "id", "is_retried"], name="job_by_source"),
             models.Index(fields=["category_id", "created_at", "id", "is_retried"], name="job_by_category"),
             models.Index(fields=["chosen_options", "created_at", "id", "is_retried"], name="job_by_options"),
+            # With the options, for the filters "Cause of failure" and "Options" together.
             models.Index(
                 fields=["state", "failure_code", "created_at", "id", "is_retried", "chosen_options"],
                 name="job_by_cause",

@@ -20,7 +20,7 @@ class Unindexed(Func):
 
 
 class SortedInMemory(Func):
-    """A sort key without its index, for few rows: the database finds them by the condition and sorts them."""
+    """A sort key without its index: the database finds the rows by the condition and sorts them in memory."""
 
     arity = 1
     template = "COALESCE(%(expressions)s, %(expressions)s)"

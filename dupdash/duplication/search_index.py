@@ -54,6 +54,33 @@ _SQLITE_TRIGGERS = 3
 
 
 @TextField.register_lookup
+class ContainsAll(Lookup):
+    """The lookup ``contains_all``: the column contains all given words. Uses the search index if there is one.
+
+    The words must be folded with ``search_text.fold_text``, as the text in the column is.
+    """
+
+    lookup_name = "contains_all"
+    prepare_rhs = False
+    rhs: Sequence[str]
+
+    def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        column, _ = self.process_lhs(compiler, connection)
+        return _like_all(column, self.rhs, connection)
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
+        column, _ = self.process_lhs(compiler, connection)
+        phrases = _phrases(self.rhs, connection)
+        if not phrases:
+            return self.as_sql(compiler, connection)
+        key = column.replace("search_text", "id")
+        found = (
+            "SELECT job_id FROM job_search_row WHERE number IN (SELECT rowid FROM job_search WHERE job_search MATCH %s)"
+        )
+        return f"{key} IN ({found})", (phrases,)
+
+
+@TextField.register_lookup
 class ContainsAllScanned(Lookup):
     """The lookup ``contains_all`` without the index: the database reads each row.
 
@@ -66,39 +93,16 @@ class ContainsAllScanned(Lookup):
 
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         column, _ = self.process_lhs(compiler, connection)
-        patterns = [f"%{_padded(word, connection).translate(_LIKE_SIGNS)}%" for word in self.rhs]
-        conditions = " AND ".join(f"{column} LIKE %s ESCAPE '\\'" for _ in patterns)
-        return f"({conditions})", tuple(patterns)
-
-    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
-        sql, parameters = self.as_sql(compiler, connection)
-        column, _ = self.process_lhs(compiler, connection)
-        # The index contains the column, not this expression.
-        return sql.replace(f"{column} LIKE", f"({column} || '') LIKE"), parameters
+        # PostgreSQL's index contains the column, not this expression.
+        return _like_all(f"({column} || '')", self.rhs, connection)
 
 
-@TextField.register_lookup
-class ContainsAll(ContainsAllScanned):
-    """The lookup ``contains_all``: the column contains all given words. Uses the search index if there is one.
-
-    The words must be folded with ``search_text.fold_text``, as the text in the column is.
-    """
-
-    lookup_name = "contains_all"
-
-    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
-        return self.as_sql(compiler, connection)
-
-    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
-        column, _ = self.process_lhs(compiler, connection)
-        phrases = _phrases(self.rhs, connection)
-        if not phrases:
-            return self.as_sql(compiler, connection)
-        key = column.replace("search_text", "id")
-        found = (
-            "SELECT job_id FROM job_search_row WHERE number IN (SELECT rowid FROM job_search WHERE job_search MATCH %s)"
-        )
-        return f"{key} IN ({found})", (phrases,)
+def _like_all(
+    expression: str, words: Sequence[str], connection: BaseDatabaseWrapper
+) -> tuple[str, tuple[str | int, ...]]:
+    patterns = [f"%{_padded(word, connection).translate(_LIKE_SIGNS)}%" for word in words]
+    conditions = " AND ".join(f"{expression} LIKE %s ESCAPE '\\'" for _ in patterns)
+    return f"({conditions})", tuple(patterns)
 
 
 def has_sqlite_index() -> bool:

@@ -4,6 +4,7 @@ from typing import Any
 
 from dupdash.accounts import access
 from dupdash.duplication.models import MoodleHealth
+from dupdash.duplication.person_names import name_of
 from dupdash.gateway import cancel, result, status, submit, submit_many
 from dupdash.gateway.job_lookup import MANY_IDS, ONE_ID
 from dupdash.gateway.parameters import Parameter, identifiers
@@ -26,7 +27,7 @@ def get_site_info(call: Call) -> dict[str, Any]:
         "username": owner.get_username(),
         "firstname": owner.first_name,
         "lastname": owner.last_name,
-        "fullname": owner.get_full_name() or owner.get_username(),
+        "fullname": name_of(owner),
         "lang": "en",
         "userid": owner.pk,
         # The address of dupdash that the caller used.

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.template.defaultfilters import truncatechars
 from django.urls import reverse
 
+from dupdash.duplication import person_names
 from dupdash.duplication.models import DuplicationJob
 
 # These characters change the direction of the text behind them, and can make a line read differently.
@@ -27,7 +28,7 @@ def quoted(text: str) -> str:
 
 
 def name_of(person: User | None, nobody: str) -> str:
-    return one_line(person.get_full_name() or person.get_username()) if person else nobody
+    return one_line(person_names.name_of(person, nobody))
 
 
 def job_url(job: DuplicationJob) -> str:

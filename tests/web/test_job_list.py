@@ -17,9 +17,8 @@ from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
 from dupdash.moodle import options
-from dupdash.web.job_list import orders
+from dupdash.web.job_list import filters, orders
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, Found
-from dupdash.web.views import jobs as jobs_view
 from tests.conftest import make_person, signed_in
 from tests.web.support import a_job, text
 
@@ -243,35 +242,46 @@ def test_paging_forward_and_back_visits_every_copy_once(as_administrator: Client
 
 @pytest.mark.parametrize("name", ORDERS)
 @pytest.mark.parametrize("near", [(1, 2), (20, 45), (1000,)])
+@pytest.mark.parametrize("query", ["q=wanted", "state=attention&q=wanted"])
 def test_pages_of_many_matches_equal_those_of_few(
-    as_administrator: Client, monkeypatch: pytest.MonkeyPatch, near: tuple[int, ...], name: str
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch, query: str, near: tuple[int, ...], name: str
 ) -> None:
     chance = random.Random(name)
     moment = timezone.now()
     for number in range(80):
         begun = moment - timedelta(minutes=chance.randrange(9))
-        a_job(
-            chance.choice((State.SUCCEEDED, State.QUEUED, State.FAILED)),
+        job = a_job(
+            chance.choice((State.UNRESOLVED, State.AWAITING_APPROVAL, State.FAILED)),
             f"{'WANTED' if number % 3 else 'OTHER'}{number}",
             created_at=begun,
             started_at=begun,
-            finished_at=chance.choice((None, begun + timedelta(seconds=chance.randrange(3)))),
+            finished_at=begun + timedelta(seconds=chance.randrange(3)),
         )
+        left = chance.choice(({"course_id": number, "proof": "seen"}, {"likely_course_id": number}, {}, {}))
+        DuplicationJob.objects.filter(pk=job.pk).update(**left)
 
-    def pages() -> list[list[str]]:
-        listed, url = [], f"/jobs/?q=wanted&sort={name}"
+    def pages(url: str, way: str) -> list[list[str]]:
+        listed = []
         while url:
             answer = as_administrator.get(url)
             assert answer.context["total"] == "53"
             listed.append([row.shortname for row in answer.context["rows"]])
-            url = answer.context["next_url"]
-        return listed
+            last, url = url, answer.context[f"{way}_url"]
+        return [*listed, [last]]
 
-    few = pages()
+    *few, (last,) = pages(f"/jobs/?{query}&sort={name}", "next")
     assert [len(page) for page in few] == [25, 25, 3]
-    monkeypatch.setattr(jobs_view, "FEW", 0)
-    monkeypatch.setattr(orders, "NEAR", near)
-    assert pages() == few
+    *back, _ = pages(last, "previous")
+    monkeypatch.setattr(filters, "FEW", 0)
+    monkeypatch.setattr(orders, "NEAR", dict.fromkeys(orders.NEAR, near))
+    assert pages(f"/jobs/?{query}&sort={name}", "next")[:-1] == few
+    assert pages(last, "previous")[:-1] == back == few[::-1]
+
+
+def test_job_that_is_deleted_meanwhile_is_left_out_of_the_page(as_administrator: Client) -> None:
+    kept, deleted = a_job(State.FAILED, "KEPT"), a_job(State.FAILED, "DELETED")
+    deleted.delete()
+    assert orders.loaded([deleted.pk, kept.pk]) == [kept]
 
 
 def test_each_column_sorts_by_the_value_it_shows(as_administrator: Client) -> None:

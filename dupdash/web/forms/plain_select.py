@@ -10,6 +10,9 @@ from django.utils.safestring import SafeString
 
 
 class PlainSelect(forms.Select):
+    # An attribute instead of the property of Select, which normalizes the choices again: their field has done that.
+    choices: Any = ()
+
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
         attributes = self.build_attrs(self.attrs, {**(attrs or {}), "name": name})
         options = _options(self.choices, "" if value is None else str(value))

@@ -17,7 +17,8 @@ from dupdash.web.insights import figures
 from dupdash.web.insights.figures import OUTCOMES, WAITS, Copied, Distribution
 from dupdash.web.insights.period import Period
 from dupdash.web.job_list.choices import NO_CODE, cause_of
-from dupdash.web.job_list.filters import ALL_ATTEMPTS, STOPPED, UNDER_WAY
+from dupdash.web.job_list.filters import ALL_ATTEMPTS
+from dupdash.web.job_list.state_groups import STOPPED, UNDER_WAY
 from dupdash.web.presentation.components import Figure
 from dupdash.web.presentation.durations import exactly
 

@@ -14,13 +14,13 @@ from dupdash.duplication.states import State
 # A failed job that nobody retried needs attention for this long. Partial courses and unresolved jobs need attention
 # until somebody acts. Failures that are marked as resolved need none.
 FAILED_FOR = timedelta(days=7)
-STATES = frozenset({State.FAILED, State.UNRESOLVED, State.AWAITING_APPROVAL})
 
 
 @dataclass(frozen=True)
 class Reason:
-    """A reason why jobs need attention. An index finds its jobs, and contains them in this order."""
+    """A reason why jobs in a state need attention. An index finds these jobs, and contains them in this order."""
 
+    state: State
     where: Q
     order: str
 
@@ -29,12 +29,13 @@ def reasons_for_attention(user: User) -> list[Reason]:
     """Return the reasons, of which at most one is true for a job; approvals only for people who may approve."""
     is_open = Q(resolved_at__isnull=True)
     is_recent = Q(is_retried=False, state=State.FAILED, finished_at__gte=timezone.now() - FAILED_FOR)
+    left_nothing = ~LEFT_PARTIAL_COURSE & ~LEFT_LIKELY_COURSE
     reasons = [
-        Reason(is_open & is_recent & ~LEFT_PARTIAL_COURSE & ~LEFT_LIKELY_COURSE, "-finished_at"),
-        Reason(is_open & LEFT_PARTIAL_COURSE, "-course_id"),
-        Reason(is_open & LEFT_LIKELY_COURSE, "-likely_course_id"),
-        Reason(Q(state=State.UNRESOLVED), "-created_at"),
+        Reason(State.FAILED, is_open & is_recent & left_nothing, "-finished_at"),
+        Reason(State.FAILED, is_open & LEFT_PARTIAL_COURSE, "-course_id"),
+        Reason(State.FAILED, is_open & LEFT_LIKELY_COURSE, "-likely_course_id"),
+        Reason(State.UNRESOLVED, Q(state=State.UNRESOLVED), "-created_at"),
     ]
     if access.is_administrator(user):
-        reasons.append(Reason(Q(state=State.AWAITING_APPROVAL), "-created_at"))
+        reasons.append(Reason(State.AWAITING_APPROVAL, Q(state=State.AWAITING_APPROVAL), "-created_at"))
     return reasons

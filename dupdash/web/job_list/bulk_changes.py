@@ -20,7 +20,7 @@ from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import RETRYABLE, UNFINISHED, State
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
-from dupdash.web.job_list.orders import Found, Order
+from dupdash.web.job_list.orders import Found, Order, loaded
 from dupdash.web.presentation.error_messages import held_by, job_in_the_way, words_of_error, words_of_problem
 
 # One bulk action changes at most this many jobs, and starts no further change after this many seconds: each retry sends
@@ -82,16 +82,16 @@ def choose(chosen: Found, order: Order, action: Action, user: User) -> Choice:
     fitting = [job for _, job in order.take(possible_states, CONSIDERED)]
     refused: Counter[str] = Counter()
     if chosen.states is None or not chosen.states <= STATES[action]:
-        others = chosen.indexed.exclude(state__in=STATES[action]).order_by().values_list("state", flat=True)
-        refused.update(State(state).label.lower() for state in others[:CONSIDERED])
+        for jobs in chosen.alternatives:
+            others = jobs.exclude(state__in=STATES[action]).order_by().values_list("state", flat=True)
+            refused.update(State(state).label.lower() for state in others[:CONSIDERED])
     possible: list[str] = []
     for job in fitting:
         if words := _why_not(job, action, user):
             refused[words] += 1
         else:
             possible.append(job.pk)
-    loaded = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(possible[:AT_ONCE])
-    first = tuple(loaded[job_id] for job_id in possible[:AT_ONCE] if job_id in loaded)
+    first = tuple(loaded(possible[:AT_ONCE]))
     return Choice(
         first,
         _counted(Counter(State(job.state).label.lower() for job in first)),

@@ -1,17 +1,19 @@
 """Lists the choices of the filters: the values that occur in the jobs that a person may see."""
 
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import F, Max
 from django.db.models.lookups import Exact
+from django.utils.translation import get_language
 
 from dupdash.accounts.role_members import possible_assignees
 from dupdash.duplication.explanations import explain
 from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.name_display import isolate
-from dupdash.duplication.person_names import COMMAND_LINE, full_name, name_of
+from dupdash.duplication.person_names import COMMAND_LINE, display_name, name_of
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.search_text import fold_text
 from dupdash.duplication.states import State
@@ -27,11 +29,19 @@ def people() -> Choices:
     # One query of columns: with 600 requesters this takes a third of the time that loading the people would take.
     join = f"JOIN {User._meta.db_table} AS person ON person.id = value"
     requesters = _distinct_values("requester_id", more="first_name, last_name, username", join=join)
-    named = sorted(
-        ((str(key), isolate(full_name(*names))) for key, *names in requesters), key=lambda choice: fold_text(choice[1])
-    )
+    named = _by_name(tuple(requesters), get_language() or "")
     without = DuplicationJob.objects.filter(requester__isnull=True).exists()
     return [*named, (NOBODY, COMMAND_LINE.capitalize())] if without else named
+
+
+@lru_cache(maxsize=8)
+def _by_name(people: tuple[tuple[int, str, str, str], ...], language: str) -> Choices:
+    """Return the choices of people, sorted by the names that pages in this language show.
+
+    ``people``: id, first name, last name and username. Cached, because every list needs it, and 600 names take 5 ms.
+    """
+    named = ((str(key), isolate(display_name(*names))) for key, *names in people)
+    return sorted(named, key=lambda choice: fold_text(choice[1]))
 
 
 def assignees() -> Choices:

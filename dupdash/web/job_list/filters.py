@@ -1,6 +1,6 @@
 """Filters the list of copies with a form, whose fields are the query parameters of the page."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date
 from functools import reduce
 from operator import or_
@@ -12,48 +12,25 @@ from django.db.models import BigIntegerField, CharField, F, Q
 from django.http import QueryDict
 
 from dupdash.accounts import access
-from dupdash.duplication.models import LEFT_LIKELY_COURSE, LEFT_PARTIAL_COURSE, JobQuerySet
+from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.planner_hints import Unindexed
 from dupdash.duplication.request import as_id
 from dupdash.duplication.search_text import fold_text
-from dupdash.duplication.states import BUSY, UNFINISHED, State
+from dupdash.duplication.states import State
 from dupdash.web.date_fields import DayField, end_of, start_of
 from dupdash.web.forms.field_choices import set_choices
 from dupdash.web.forms.plain_select import PlainSelect
-from dupdash.web.job_list import attention, choices
-from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order
+from dupdash.web.job_list import choices
+from dupdash.web.job_list.orders import BY_CREATION, DEFAULT, ORDERS, Found, Order, Size
 from dupdash.web.job_list.search import LONGEST, Lookup, choose_lookup, matching, names_a_job, words_in
+from dupdash.web.job_list.state_groups import ATTENTION, GROUPS, WITH_EARLIER_ATTEMPTS, Group, group_of
 
-UNFINISHED_ONLY, BUSY_ONLY, UNDER_WAY, STOPPED, PARTIAL_LEFT = "unfinished", "busy", "under_way", "stopped", "partial"
-OPEN_FAILURES, DIFFERS = "open", "differs"
-# What needs attention depends on the person.
-ATTENTION = "attention"
-# With these filters jobs are listed even if a later attempt exists, because their partial courses still exist.
-WITH_EARLIER_ATTEMPTS = frozenset({ATTENTION, PARTIAL_LEFT})
 ALL_ATTEMPTS = "all"
-
-
-@dataclass(frozen=True)
-class Group:
-    """A choice of the filter "State" that is not a state itself."""
-
-    label: str
-    states: frozenset[str]
-    # A job in the group meets exactly one of these conditions. An index finds the jobs of each.
-    any_of: tuple[Q, ...] = (Q(),)
-
-
-GROUPS = {
-    UNFINISHED_ONLY: Group("Unfinished", UNFINISHED),
-    BUSY_ONLY: Group("Running or checking", BUSY),
-    UNDER_WAY: Group("Waiting, running or checking", UNFINISHED - {State.UNRESOLVED}),
-    STOPPED: Group("Cancelled or refused", frozenset({State.CANCELLED, State.REJECTED})),
-    PARTIAL_LEFT: Group(
-        "Failed, partial course left", frozenset({State.FAILED}), (LEFT_PARTIAL_COURSE, LEFT_LIKELY_COURSE)
-    ),
-    OPEN_FAILURES: Group("Open failures", frozenset({State.FAILED}), (Q(is_retried=False, resolved_at__isnull=True),)),
-    DIFFERS: Group("Succeeded, differs from its source", frozenset({State.SUCCEEDED}), (Q(differs=True),)),
-}
+# A higher count is shown as "more than" this number.
+COUNTED = 10_000
+# If at most this many jobs match, a page is found by their ids, without a second search. If more match, the page is
+# first looked for in the order of the list.
+FEW = 2000
 
 
 class ListForm(forms.Form):
@@ -183,31 +160,54 @@ class ListForm(forms.Form):
         # People who see only their own jobs have few. SQLite must find these by the index of requesters, so the other
         # conditions are written without their indexes.
         own_only = not access.sees_all_jobs(self._user)
-        kinds = self._kinds_of_state()
-        indexed = self._filtered(reduce(or_, kinds), scanned=own_only)
+        group = self._group
+        alternatives = [self._filtered(condition, scanned=own_only) for condition in group.alternatives]
+        indexed = self._united(alternatives)
         lookup = choose_lookup(words_in(text), indexed, restricted=self._is_restricted)
         sought = matching(text, scanned=lookup.reads_texts)
         return Found(
             indexed.filter(sought),
-            self._filtered(reduce(or_, kinds), scanned=True).filter(matching(text, scanned=True)),
-            tuple(self._filtered(kind, scanned=own_only).filter(sought) for kind in kinds),
-            _allowed_states(self.cleaned_data["state"]),
+            self._filtered(reduce(or_, group.alternatives), scanned=True).filter(matching(text, scanned=True)),
+            tuple(alternative.filter(sought) for alternative in alternatives),
+            group.states,
             lookup=lookup,
         )
 
-    def _kinds_of_state(self) -> tuple[Q, ...]:
-        """Return the conditions of the chosen state, of which a matching job meets exactly one."""
-        chosen = self.cleaned_data["state"]
-        if chosen == ATTENTION:
-            return tuple(reason.where for reason in attention.reasons_for_attention(self._user))
-        return GROUPS[chosen].any_of if chosen in GROUPS else (Q(),)
+    @property
+    def _group(self) -> Group:
+        return group_of(self.cleaned_data["state"], self._user)
+
+    def _united(self, alternatives: list[JobQuerySet]) -> JobQuerySet:
+        """Return the jobs of all alternatives as a union, because one condition with OR would read all jobs."""
+        first, *others = alternatives
+        if not others:
+            return first
+        return self._jobs.filter(
+            pk__in=first.order_by().values("pk").union(*(one.order_by().values("pk") for one in others))
+        )
 
     @property
     def _is_restricted(self) -> bool:
         """Whether anything but the search narrows the list. Earlier attempts may be left out."""
         return bool(set(self.query()) - {"q", "sort", "attempts"}) or not access.sees_all_jobs(self._user)
 
-    def certainly_finds(self, number: int, lookup: Lookup) -> bool:
+    def counted(self, search: str = "") -> tuple[Found, int | None]:
+        """Return the result of ``found`` with its size, and the number of jobs, at most COUNTED + 1.
+
+        The jobs are not counted, and the number is None, if an index contains them in the chosen order.
+        """
+        found = self.found(search)
+        if not self.is_valid() or not self.is_narrowed or self._follows_an_index:
+            return found, None
+        if self._certainly_finds(COUNTED + 1, found.lookup):
+            return replace(found, size=Size.LARGE), COUNTED + 1
+        ids = found.ids(COUNTED + 1)
+        if len(ids) > FEW:
+            return replace(found, size=Size.LARGE if len(ids) > COUNTED else Size.MEDIUM), len(ids)
+        jobs = DuplicationJob.objects.filter(pk__in=ids)
+        return Found(jobs, jobs, (jobs,), found.states, Size.SMALL), len(ids)
+
+    def _certainly_finds(self, number: int, lookup: Lookup) -> bool:
         """Return whether the text index alone proves that at least ``number`` jobs match."""
         if lookup.matches is None or lookup.matches < number or self._is_restricted:
             return False
@@ -216,13 +216,13 @@ class ListForm(forms.Form):
         return lookup.matches - retries >= number
 
     @property
-    def follows_an_index(self) -> bool:
+    def _follows_an_index(self) -> bool:
         """Whether an index contains the matching jobs in the chosen order."""
         unsorted = any(self.cleaned_data.get(name) for name in ("q", "source", "option", "finished_since"))
-        return self.order_name in BY_CREATION and not unsorted and len(self._kinds_of_state()) == 1
+        return self.order_name in BY_CREATION and not unsorted and len(self._group.alternatives) == 1
 
     def _filtered(self, of_state: Q, *, scanned: bool) -> JobQuerySet:
-        """Return the jobs that match all filters except the search. ``of_state``: conditions of the chosen state."""
+        """Return the jobs that match all filters except the search. ``of_state``: the condition of the chosen state."""
         given = self.cleaned_data
         jobs = self._jobs.alias(**SCANNED) if scanned else self._jobs
         prefix = SCANNED_PREFIX if scanned else ""
@@ -257,18 +257,7 @@ SCANNED = {
 }
 
 
-def _allowed_states(chosen: str) -> frozenset[str] | None:
-    """Return the states that a choice allows; None if it allows any."""
-    if chosen == ATTENTION:
-        return attention.STATES
-    if chosen in GROUPS:
-        return GROUPS[chosen].states
-    return frozenset({chosen}) if chosen in State.values else None
-
-
 def _in_state(chosen: str, prefix: str) -> Q:
-    if chosen in GROUPS:
-        return Q(state__in=GROUPS[chosen].states)
     return Q(**{f"{prefix}state": chosen}) if chosen in State.values else Q()
 
 

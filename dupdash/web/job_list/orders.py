@@ -4,7 +4,7 @@ So the thousandth page is as fast as the first, and jobs that are added meanwhil
 one or more consecutive parts. Each is sorted by a value that an index contains, and then by id.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -20,8 +20,6 @@ from dupdash.duplication.states import BUSY, TERMINAL, TRANSITIONS, UNFINISHED
 from dupdash.web.job_list.search import Lookup
 
 PAGE = 25
-# How many rows of an order are read to find a page of many matches, at first and then. The last takes about 40 ms.
-NEAR = (2000, 6000, 20_000)
 
 
 def _moment(text: str) -> datetime:
@@ -65,34 +63,35 @@ class Part:
     # Whether few jobs match this part at any time.
     is_small: bool = False
 
-    def sorted(self, jobs: JobQuerySet, *, backwards: bool = False, few: bool = False) -> JobQuerySet:
+    def sorted(self, jobs: JobQuerySet, *, backwards: bool = False, in_memory: bool = False) -> JobQuerySet:
         sign = "-" if self.descending != backwards else ""
-        value = SortedInMemory(self.value) if few or self.is_small else self.value
+        value = SortedInMemory(self.value) if in_memory or self.is_small else self.value
         return jobs.annotate(sort_value=value).filter(self.where).order_by(f"{sign}sort_value", f"{sign}id")
 
     def take(self, found: "Found", count: int, after: Key | None, *, backwards: bool) -> list[DuplicationJob]:
         """Return up to ``count`` jobs that follow a position in this part, or precede it."""
-        if found.size == Size.LARGE and not self.is_small:
-            taken = self._take_of_many(found, count, after, backwards=backwards)
+        if found.size in NEAR and not self.is_small:
+            taken = self._take_near(found, count, after, backwards=backwards)
             if taken is not None:
                 return taken
-        few = found.size != Size.UNKNOWN
-        jobs = self.sorted(found.scanned if self.is_small else found.indexed, backwards=backwards, few=few)
+        jobs = found.scanned if self.is_small else found.indexed
+        jobs = self.sorted(jobs, backwards=backwards, in_memory=found.size != Size.UNKNOWN)
         return list(self._beyond(jobs, after, backwards=backwards)[:count])
 
-    def _take_of_many(
+    def _take_near(
         self, found: "Found", count: int, after: Key | None, *, backwards: bool
     ) -> list[DuplicationJob] | None:
-        """Return what ``take`` returns if the next rows of this order contain it; otherwise None.
+        """Return what ``take`` returns if the next NEAR rows of this order contain it; otherwise None.
 
-        Many matches usually fill a page from these rows. If they are elsewhere, reading on could read the whole table.
+        They usually do if many jobs match. If they do not, reading on could read the whole table.
         """
+        # All jobs with a value, not only those of this part: then the index alone tells where the next rows end.
         every = DuplicationJob.objects.annotate(sort_value=self.value).filter(Q(sort_value__isnull=False))
         every = self._beyond(every, after, backwards=backwards)
         sign, further = ("-", "gte") if self.descending != backwards else ("", "lte")
         values = every.order_by(f"{sign}sort_value").values_list("sort_value", flat=True)
         jobs = self._beyond(self.sorted(found.scanned, backwards=backwards), after, backwards=backwards)
-        for near in NEAR:
+        for near in NEAR[found.size]:
             last = values[near : near + 1].first()
             if last is None:
                 return list(jobs[:count])
@@ -119,17 +118,23 @@ class Size(Enum):
 
     UNKNOWN = "unknown"
     SMALL = "small"
+    MEDIUM = "medium"
     LARGE = "large"
+
+
+# How many rows of an order are read to find a page, at first and then, before all matches are sorted. With a million
+# jobs 20,000 rows take about 40 ms.
+NEAR = {Size.MEDIUM: (20_000,), Size.LARGE: (2000, 8000)}
 
 
 @dataclass(frozen=True)
 class Found:
-    """The matching jobs as queries: one uses the indexes of the filters, one the index of an order."""
+    """The matching jobs as queries: ``indexed`` uses the indexes of the filters, ``scanned`` the index of an order."""
 
     indexed: JobQuerySet
     scanned: JobQuerySet
-    # The same jobs as several queries, each job in one of them, if a single query cannot use the indexes of all.
-    kinds: tuple[JobQuerySet, ...]
+    # The same jobs as one or more queries, each of which can use an index. No job is in two of them.
+    alternatives: tuple[JobQuerySet, ...]
     # The states that the jobs may have; None: any.
     states: frozenset[str] | None = None
     size: Size = Size.UNKNOWN
@@ -145,15 +150,16 @@ class Found:
             self,
             indexed=change(self.indexed),
             scanned=change(self.scanned),
-            kinds=tuple(change(kind) for kind in self.kinds),
+            alternatives=tuple(change(one) for one in self.alternatives),
         )
 
     def ids(self, most: int) -> list[str]:
         """Return the ids of the matching jobs, at most ``most``, in no order."""
-        found: list[str] = []
-        for kind in self.kinds:
-            found += kind.order_by().values_list("pk", flat=True)[: most - len(found)]
-        return found
+        found: dict[str, None] = {}
+        for jobs in self.alternatives:
+            # A job that changes meanwhile may be in two of the answers.
+            found |= dict.fromkeys(jobs.order_by().values_list("pk", flat=True)[: most - len(found)])
+        return list(found)
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,10 @@ class Order:
     def take(
         self, found: Found, count: int, after: Key | None = None, *, backwards: bool = False
     ) -> list[tuple[Key, DuplicationJob]]:
-        """Return up to ``count`` jobs that follow a position in this order, or precede it."""
+        """Return up to ``count`` jobs that follow a position in this order, or precede it.
+
+        Each part is a query. A job that moves to another part between two queries may be missing.
+        """
         taken: list[tuple[Key, DuplicationJob]] = []
         for number, part in sorted(enumerate(self.parts), reverse=backwards):
             if after is not None and (number > after.part if backwards else number < after.part):
@@ -172,8 +181,12 @@ class Order:
             if found.states is not None and found.states.isdisjoint(part.states):
                 continue
             here = after if after is not None and after.part == number else None
-            following = part.take(found, count - len(taken), here, backwards=backwards)
-            taken += ((Key(number, job.sort_value, job.pk), job) for job in following)  # type: ignore[attr-defined]
+            known = {job.pk for _, job in taken}
+            following = [job for job in part.take(found, count, here, backwards=backwards) if job.pk not in known]
+            taken += (
+                (Key(number, job.sort_value, job.pk), job)  # type: ignore[attr-defined]
+                for job in following[: count - len(taken)]
+            )
             if len(taken) == count:
                 break
         return taken
@@ -271,3 +284,10 @@ def _page(shown: list[tuple[Key, DuplicationJob]], *, previous: bool, following:
         str(shown[0][0]) if previous else "",
         str(shown[-1][0]) if following else "",
     )
+
+
+def loaded(ids: Iterable[str]) -> list[DuplicationJob]:
+    """Return the jobs with all columns and people, in this order, without those that were deleted meanwhile."""
+    ids = list(ids)
+    found = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(ids)
+    return [found[job_id] for job_id in ids if job_id in found]

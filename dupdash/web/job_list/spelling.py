@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.search_index import SHORTEST as SHORTEST_IN_INDEX
+from dupdash.duplication.search_index import has_sqlite_index
 from dupdash.web.job_list.search import choose_lookup, words_in
 
 # A shorter word has halves that occur everywhere.
@@ -59,8 +60,12 @@ def _digits(word: str) -> str:
 
 
 def _contains(part: str, jobs: JobQuerySet) -> Q:
-    """Return the condition that a job contains this part of a word. The text index has no parts of two characters."""
-    if len(part) < SHORTEST_IN_INDEX or choose_lookup([part], jobs, restricted=True).reads_texts:
+    """Return the condition that a job contains this part of a word.
+
+    SQLite finds parts of two characters sooner in the texts than in the index.
+    """
+    is_short = len(part) < SHORTEST_IN_INDEX and has_sqlite_index()
+    if is_short or choose_lookup([part], jobs, restricted=True).reads_texts:
         return Q(search_text__contains_all_scanned=[part])
     return Q(search_text__contains_all=[part])
 

@@ -16,8 +16,8 @@ from dupdash.accounts import access
 from dupdash.duplication.models import DuplicationJob, JobQuerySet, MoodleHealth
 from dupdash.duplication.states import BUSY, UNFINISHED, State
 from dupdash.web.date_fields import start_of, today
-from dupdash.web.job_list.attention import Reason, reasons_for_attention
-from dupdash.web.job_list.filters import ATTENTION, BUSY_ONLY, UNFINISHED_ONLY
+from dupdash.web.job_list.attention import reasons_for_attention
+from dupdash.web.job_list.state_groups import ATTENTION, BUSY_ONLY, UNFINISHED_ONLY
 from dupdash.web.presentation.components import Figure
 from dupdash.web.presentation.job_rows import Row, rows
 
@@ -43,7 +43,7 @@ class Section:
 def sections(user: User, health: MoodleHealth) -> list[Section]:
     visible = access.visible_jobs(user).select_related("requester", "assignee")
     found = [
-        _attention(visible, reasons_for_attention(user), health),
+        _attention(visible, user, health),
         _section("running", "Running", running(visible), health, {"state": BUSY_ONLY}, empty="No copy is running."),
         _section("waiting", "Waiting", waiting(visible, user), health, {"state": UNFINISHED_ONLY}),
         _section("latest", "Latest", latest(visible), health, {}, at_most=LATEST),
@@ -142,8 +142,8 @@ def latest(jobs: JobQuerySet) -> JobQuerySet:
     return jobs.filter(is_retried=False).exclude(state__in=UNFINISHED | {State.FAILED}).order_by("-created_at", "-id")
 
 
-def _attention(jobs: JobQuerySet, reasons: list[Reason], health: MoodleHealth) -> Section:
-    kinds = [jobs.filter(reason.where).order_by(reason.order) for reason in reasons]
+def _attention(jobs: JobQuerySet, user: User, health: MoodleHealth) -> Section:
+    kinds = [jobs.filter(reason.where).order_by(reason.order) for reason in reasons_for_attention(user)]
     latest = sorted((job for kind in kinds for job in kind[:JOBS_MOST]), key=lambda job: job.created_at, reverse=True)
     count = sum(kind[: COUNTED + 1].count() for kind in kinds)
     shown = rows(latest[:JOBS_MOST], health)

@@ -40,9 +40,10 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
         result = bulk_changes.do(chosen, action, request.user)
         request.session[LAST_RESULT] = {**asdict(result), "action": given["action"], "back": back}
         return see_other("jobs:bulk_result")
-    wanted = (
-        form.found() if given.get("all") == "1" else Found.all_of(visible.filter(pk__in=_ids(given.getlist("job"))))
-    )
+    if given.get("all") == "1":
+        wanted, _ = form.counted()
+    else:
+        wanted = Found.all_of(visible.filter(pk__in=_ids(given.getlist("job"))))
     choice = bulk_changes.choose(wanted, form.order, action, request.user)
     if not choice.jobs and not choice.left_alone:
         messages.info(request, "No copy was selected. Select copies first, then choose what to do with them.")

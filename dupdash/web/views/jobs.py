@@ -1,7 +1,7 @@
 """Shows the list of copies with search, filters and sorting, answers its polls, and exports the list as CSV."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -12,26 +12,21 @@ from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from dupdash.accounts import access
-from dupdash.duplication.models import DuplicationJob, JobQuerySet
+from dupdash.duplication.models import JobQuerySet
 from dupdash.web.converters import is_job_id
 from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
 from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes, export
-from dupdash.web.job_list.filters import ListForm
-from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, Found, Size, page_of, reverse_of
+from dupdash.web.job_list.filters import COUNTED, ListForm
+from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, loaded, page_of, reverse_of
 from dupdash.web.job_list.spelling import corrected
 from dupdash.web.models import SavedFilter
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
 
-# A higher count is shown as "more than" this number.
-COUNTED = 10_000
-# The ids of at most this many matches are kept, so that the page need not search again. If there are more, reading in
-# the order of the list fills a page sooner than sorting all matches.
-FEW = 2000
 NEWER_COUNTED = 99
 
 # The sortable columns, and the order after the first click on each.
@@ -140,15 +135,13 @@ def table_context(request: PersonRequest) -> dict[str, object]:
 
 
 def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
-    found, total, meant = form.found(), None, ""
-    if form.is_valid() and form.is_narrowed and not form.follows_an_index:
-        found, total = _counted(found, form)
-        if total == 0 and form.cleaned_data["q"]:
-            meant = corrected(form.cleaned_data["q"], access.visible_jobs(request.user))
-            found, total = _counted(form.found(meant), form) if meant else (found, total)
-    # The database sorts ids sooner than whole rows.
+    found, total = form.counted()
+    meant = corrected(form.cleaned_data["q"], access.visible_jobs(request.user)) if total == 0 else ""
+    if meant:
+        found, total = form.counted(meant)
+    # Only ids are sorted, because that is faster than sorting whole rows.
     page = page_of(found.each(lambda jobs: jobs.only("pk")), form.order, request.GET.dict())
-    shown = rows(_loaded(page.jobs), health_of(request))
+    shown = rows(loaded(job.pk for job in page.jobs), health_of(request))
     # If one page shows all jobs, no query needs to count them.
     if total is None:
         total = found.indexed.order_by()[: COUNTED + 1].count() if page.previous or page.next else len(page.jobs)
@@ -167,24 +160,6 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
         "kept": form.query(),
         **live_context(shown, newest, 0),
     }
-
-
-def _counted(found: Found, form: ListForm) -> tuple[Found, int]:
-    """Return the matching jobs with their size, and their number, at most COUNTED + 1."""
-    if form.certainly_finds(COUNTED + 1, found.lookup):
-        return replace(found, size=Size.LARGE), COUNTED + 1
-    ids = found.ids(COUNTED + 1)
-    if len(ids) > FEW:
-        return replace(found, size=Size.LARGE), len(ids)
-    known = Found.all_of(DuplicationJob.objects.filter(pk__in=ids))
-    return replace(known, states=found.states, size=Size.SMALL), len(ids)
-
-
-def _loaded(jobs: Iterable[DuplicationJob]) -> list[DuplicationJob]:
-    """Return the jobs with all columns and people, in the same order."""
-    ids = [job.pk for job in jobs]
-    loaded = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(ids)
-    return [loaded[job_id] for job_id in ids]
 
 
 def _newest(jobs: JobQuerySet) -> datetime | None:
