@@ -10,6 +10,7 @@ jobs or events.
 """
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -68,6 +69,9 @@ def set_up() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    # As in deploy/gunicorn.conf.py.
+    gc.collect()
+    gc.freeze()
 
 
 def fill(count: int) -> None:

@@ -28,7 +28,7 @@ from dupdash.web.presentation.error_messages import held_by, job_in_the_way, wor
 AT_ONCE = 100
 SECONDS = 20.0
 # If all matching jobs were chosen, at most this many are examined to find AT_ONCE jobs that can be changed.
-CONSIDERED = 1000
+CONSIDERED = 300
 
 ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
 # The states in which an action can succeed; the action itself decides on each job.
