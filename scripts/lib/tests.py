@@ -12,9 +12,9 @@ from .installation import DEVELOPMENT, PYTHON, ROOT, install
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-# Three processes keep two cores busy, because many tests wait for browsers and worker processes. With worksteal each
+# Four processes keep two cores busy, because many tests wait for browsers and worker processes. With worksteal each
 # process runs whole modules, so that it sets up shared fixtures once, and the processes end at about the same time.
-DEFAULT_ARGUMENTS = ("-n", "3", "--dist", "worksteal")
+DEFAULT_ARGUMENTS = ("-n", "4", "--dist", "worksteal")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -60,11 +60,15 @@ def test_hidden_tab_polls_rarely_and_shows_the_end(
     browser: Browser, live_server: LiveServer, administrator: User, job: DuplicationJob
 ) -> None:
     with window(browser, live_server.url, administrator) as page:
+        page.clock.install()
         page.goto(f"/jobs/{job.pk}/")
         page.evaluate(HIDE, True)
         polls: list[str] = []
         page.on("request", lambda request: polls.append(request.url) if "/status/" in request.url else None)
         _end(job)
+        page.clock.run_for(8_000)
+        assert polls == []
+        page.clock.run_for(5_000)
         expect(page).to_have_title(re.compile("^Failed"))
         assert len(polls) == 1
 

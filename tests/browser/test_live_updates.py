@@ -1,4 +1,7 @@
-"""Tests that polling does not move the page, change the focus or disturb screen readers."""
+"""Tests that polling does not move the page, change the focus or disturb screen readers.
+
+The clock of the pages is moved forward, so that no test waits for a poll.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +19,9 @@ from tests.browser.support import PHONE, window
 from tests.web.support import a_job, a_running_job
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
+
+# Milliseconds, longer than the polling interval of every page.
+INTERVAL = 4500
 
 SHIFTS = """() => {
     window.shifted = 0;
@@ -47,6 +53,7 @@ def job(administrator: User) -> DuplicationJob:
 @pytest.fixture
 def page(browser: Browser, live_server: LiveServer, administrator: User, job: DuplicationJob) -> Iterator[Page]:
     with window(browser, live_server.url, administrator) as page:
+        page.clock.install()
         page.goto(f"/jobs/{job.pk}/")
         yield page
 
@@ -57,7 +64,7 @@ def _is_poll(answer: Any) -> bool:
 
 def _poll(page: Page) -> int:
     with page.expect_response(_is_poll) as answer:
-        pass
+        page.clock.run_for(INTERVAL)
     return answer.value.status
 
 
@@ -85,6 +92,7 @@ def test_focus_selection_and_scroll_position_survive_polls(page: Page, job: Dupl
     page.evaluate("scrollTo(0, 180)")
     # An event changes every part of the page.
     record_event(job, kind="content_seen", reason="The contents of the course are there.")
+    _poll(page)
     expect(page.locator(".timeline")).to_contain_text("The contents of the course are there.")
     expect(cancel).to_be_focused()
     assert page.evaluate("scrollY") == 180
@@ -96,8 +104,7 @@ def test_list_in_a_hidden_tab_does_not_poll(page: Page, job: DuplicationJob) -> 
     page.evaluate(HIDE, True)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if "/rows/" in request.url else None)
-    # This is longer than the polling interval.
-    page.wait_for_timeout(4500)
+    page.clock.run_for(INTERVAL)
     assert asked == []
     # When the tab becomes visible again, the page polls at once.
     with page.expect_request(lambda request: "/rows/" in request.url, timeout=1500):
@@ -112,16 +119,19 @@ def test_lost_connection_is_shown_until_it_recovers(page: Page, job: Duplication
         route.abort()
 
     page.route("**/status/**", cut)
+    page.clock.run_for(INTERVAL)
     expect(notice).to_be_visible()
     page.unroute("**/status/**", cut)
-    expect(notice).to_be_hidden(timeout=20_000)
+    _poll(page)
+    expect(notice).to_be_hidden()
 
 
 def test_change_is_announced_to_screen_readers_once(page: Page, job: DuplicationJob) -> None:
     news = page.locator("#job-announcement")
     said_before = news.text_content()
     record_event(job, kind="content_seen", reason="The contents of the course are there.", content_at=timezone.now())
-    expect(news).not_to_have_text(said_before or "", timeout=15_000)
+    _poll(page)
+    expect(news).not_to_have_text(said_before or "")
     page.evaluate(SAID)
     for _ in range(2):
         _poll(page)
@@ -133,16 +143,18 @@ def test_list_updates_an_unfinished_row_in_place_and_keeps_selections(
 ) -> None:
     waits = a_job(shortname="WAITS", requester=administrator)
     with window(browser, live_server.url, administrator) as page:
+        page.clock.install()
         page.goto("/jobs/")
         page.get_by_label(f"Select {waits.fullname}").check()
         DuplicationJob.objects.filter(pk=waits.pk).update(state=State.CANCELLED)
+        page.clock.run_for(INTERVAL)
         row = page.get_by_role("row").filter(has_text="WAITS")
-        expect(row.locator(".state")).to_have_text("Cancelled", timeout=10_000)
+        expect(row.locator(".state")).to_have_text("Cancelled")
         expect(page.get_by_label(f"Select {waits.fullname}")).to_be_checked()
         expect(page.get_by_text("1 selected")).to_be_visible()
         # Each row is still there once, and the finished row is not polled again.
         expect(page.get_by_role("row")).to_have_count(3)
         with page.expect_request(lambda request: "/jobs/rows/" in request.url) as asked:
-            pass
+            page.clock.run_for(INTERVAL)
         assert job.pk in asked.value.url
         assert waits.pk not in asked.value.url
