@@ -247,7 +247,7 @@ def reads_whole_table(sql: str) -> bool:
 
 def _scans(plan: dict[str, Any], *, limited: bool) -> bool:
     kind, limited = plan["Node Type"], limited or plan["Node Type"] == "Limit"
-    if plan.get("Index Name") in _partial_indexes():
+    if plan.get("Index Name") in _small_indexes():
         return False
     if re.fullmatch(TABLES, plan.get("Relation Name", "")):
         if kind == "Seq Scan":
@@ -260,12 +260,15 @@ def _scans(plan: dict[str, Any], *, limited: bool) -> bool:
 
 
 @cache
-def _partial_indexes() -> frozenset[str]:
-    """Return the names of PostgreSQL's indexes of few rows: reading such an index does not read the whole table."""
+def _small_indexes() -> frozenset[str]:
+    """Return the names of PostgreSQL's indexes that contain less than a tenth of the rows of their table."""
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT indexrelid::regclass::text FROM pg_index WHERE indpred IS NOT NULL")
+        cursor.execute(
+            "SELECT i.relname FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_class t ON t.oid = indrelid "
+            "WHERE indpred IS NOT NULL AND i.reltuples < t.reltuples / 10"
+        )
         return frozenset(row[0] for row in cursor.fetchall())
 
 

@@ -130,19 +130,21 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["ENGINE"] = "dupdash.postgresql"
     # Timeouts for a server that does not answer at all. Without them a new connection takes minutes to fail, and an
-    # open one waits for ever. Options in the address take precedence.
+    # open one waits for ever.
     # PostgreSQL compiles queries that it expects to be long (JIT). For dupdash's lists this takes 20 to 45 ms, longer
     # than the query itself. With the default work_mem of 4 MB the bitmap of a search becomes inexact: it names pages,
     # not rows, and PostgreSQL compares all texts in them. With a million jobs these were 70,950 texts; with 16 MB they
     # are 5,600.
+    # Options in the address take precedence: of two values PostgreSQL takes the later one.
+    _given = _database.get("OPTIONS", {})
     _database["OPTIONS"] = {
         "connect_timeout": 10,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
         "tcp_user_timeout": 60_000,
-        "options": "-c jit=off -c work_mem=16MB",
-        **_database.get("OPTIONS", {}),
+        **_given,
+        "options": f"-c jit=off -c work_mem=16MB {_given.get('options', '')}".rstrip(),
     }
 else:
     refuse("DATABASE_URL", "only SQLite and PostgreSQL are supported")

@@ -66,7 +66,7 @@ class ContainsAll(Lookup):
 
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         column, _ = self.process_lhs(compiler, connection)
-        return _like_all(column, self.rhs, connection)
+        return _like_all(column, self.rhs)
 
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         column, _ = self.process_lhs(compiler, connection)
@@ -94,13 +94,11 @@ class ContainsAllScanned(Lookup):
     def as_sql(self, compiler: Any, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         column, _ = self.process_lhs(compiler, connection)
         # PostgreSQL's index contains the column, not this expression.
-        return _like_all(f"({column} || '')", self.rhs, connection)
+        return _like_all(f"({column} || '')", self.rhs)
 
 
-def _like_all(
-    expression: str, words: Sequence[str], connection: BaseDatabaseWrapper
-) -> tuple[str, tuple[str | int, ...]]:
-    patterns = [f"%{_padded(word, connection).translate(_LIKE_SIGNS)}%" for word in words]
+def _like_all(expression: str, words: Sequence[str]) -> tuple[str, tuple[str | int, ...]]:
+    patterns = [f"%{_padded(word).translate(_LIKE_SIGNS)}%" for word in words]
     conditions = " AND ".join(f"{expression} LIKE %s ESCAPE '\\'" for _ in patterns)
     return f"({conditions})", tuple(patterns)
 
@@ -128,7 +126,7 @@ def count_matches(words: Sequence[str], most: int) -> int | None:
 
 def _phrases(words: Sequence[str], connection: BaseDatabaseWrapper) -> str:
     """Return the words as a query of the FTS5 table; "" if it does not exist or a word has no trigram."""
-    padded = [_padded(word, connection) for word in words]
+    padded = [_padded(word) for word in words]
     if not _known_to_have_index(connection) or any(len(word) < SHORTEST for word in padded):
         return ""
     return " AND ".join('"' + word.replace('"', '""') + '"' for word in padded)
@@ -137,7 +135,7 @@ def _phrases(words: Sequence[str], connection: BaseDatabaseWrapper) -> str:
 _LIKE_SIGNS = str.maketrans({"\\": "\\\\", "%": "\\%", "_": "\\_"})
 
 
-def _padded(word: str, connection: BaseDatabaseWrapper) -> str:
+def _padded(word: str) -> str:
     return word if len(word) >= SHORTEST else f" {word}"
 
 

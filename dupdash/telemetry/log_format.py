@@ -20,11 +20,20 @@ class WithoutQueries(logging.Filter):
 
 
 class OneLineFormatter(logging.Formatter):
-    """Writes each record as one line of text, so that a line break in a name cannot imitate another record."""
+    """Writes the message of each record on one line. The lines of a traceback follow, indented.
+
+    So a line break in a name or in the text of an exception cannot imitate another record.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        record.message = "".join(char if char.isprintable() else _escaped(char) for char in record.message)
+        record.message = _printable(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:
+        return _indented(super().formatException(ei))
+
+    def formatStack(self, stack_info: str) -> str:
+        return _indented(super().formatStack(stack_info))
 
 
 class JsonLineFormatter(JsonFormatter):
@@ -42,6 +51,14 @@ class JsonLineFormatter(JsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         """Leave out the ids of request and job if they are unknown."""
         return {key: value for key, value in log_data.items() if value or key not in ("request_id", "job_id")}
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {_printable(line)}" for line in text.split("\n"))
+
+
+def _printable(line: str) -> str:
+    return "".join(char if char.isprintable() else _escaped(char) for char in line)
 
 
 def _escaped(char: str) -> str:

@@ -20,7 +20,7 @@ from tests.web.support import a_job, a_running_job
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
 
-# Milliseconds, longer than the polling interval of every page.
+# Milliseconds, longer than the polling intervals of the list and of the page of a running job.
 INTERVAL = 4500
 
 SHIFTS = """() => {

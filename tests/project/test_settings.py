@@ -334,3 +334,12 @@ def test_unresponsive_postgresql_times_out(address, timeout):
     options = json.loads(result.stdout)["DATABASES"]["default"]["OPTIONS"]
     assert int(options["connect_timeout"]) == timeout
     assert options["keepalives_idle"]
+
+
+@pytest.mark.parametrize(
+    ("given", "added"), [("", ""), ("?currentSchema=x", " -c search_path=x"), ("?options=-c%20jit%3Don", " -c jit=on")]
+)
+def test_options_for_postgresql_are_added_to_the_given_ones(given, added):
+    result = read_settings(SECRET_KEY="only-for-tests", DATABASE_URL=f"postgres://u:p@host/name{given}")
+    options = json.loads(result.stdout)["DATABASES"]["default"]["OPTIONS"]
+    assert options["options"] == f"-c jit=off -c work_mem=16MB{added}"

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import sys
 from typing import Any
 
 import pytest
@@ -67,6 +68,17 @@ def test_hostile_name_stays_in_its_line(formatter: logging.Formatter, name: str)
     assert line.endswith("\n")
     assert line[:-1].isprintable()
     line.encode()
+
+
+def test_text_of_an_exception_cannot_imitate_a_record() -> None:
+    try:
+        raise ValueError("bad\n2026-01-01 00:00:00 INFO dupdash: forged\rERROR forged")
+    except ValueError:
+        record = logging.getLogger("x").makeRecord("x", logging.ERROR, __file__, 1, "failed", (), sys.exc_info())
+    first, *others = text_formatter().format(record).split("\n")
+    assert first.endswith("failed")
+    assert others[-1] == "    2026-01-01 00:00:00 INFO dupdash: forged\\rERROR forged"
+    assert all(line.startswith("    ") and line.isprintable() for line in others)
 
 
 @pytest.mark.parametrize(

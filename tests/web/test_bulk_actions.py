@@ -1,5 +1,6 @@
 """Tests retrying and cancelling several copies at once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -45,6 +46,24 @@ def test_bulk_retry_is_confirmed_with_a_count(as_administrator: Client) -> None:
     assert "<li>1 succeeded</li>" in page
     assert set(answer.context["ids"].split()) == {first.pk, second.pk}
     assert DuplicationJob.objects.count() == 4
+
+
+def test_jobs_that_cannot_be_changed_do_not_hide_others(
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk_changes, "EXAMINED", 2)
+    wanted = failed("WANTED", created_at=timezone.now() - timedelta(days=1))
+    for number in range(3):
+        DuplicationJob.objects.filter(pk=failed(f"F{number}").pk).update(is_retried=True)
+    a_job(State.SUCCEEDED, "S1")
+    answer = as_administrator.get(BULK, {"action": "retry", "all": "1", "attempts": "all"})
+    assert answer.context["ids"] == wanted.pk
+    assert not answer.context["choice"].more
+    # Not all were read, so no number is exact.
+    assert sum(words.split()[1:3] == ["or", "more"] for words in answer.context["choice"].left_alone) >= 1
+    answer = as_administrator.get(BULK, {"action": "cancel", "all": "1", "attempts": "all"})
+    assert "Nothing to cancel" in text(answer)
+    assert "Repeat this for the others" not in text(answer)
 
 
 def test_selected_job_that_left_the_filtered_state_is_named(as_administrator: Client) -> None:

@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -250,12 +251,13 @@ def test_pages_of_many_matches_equal_those_of_few(
     moment = timezone.now()
     for number in range(80):
         begun = moment - timedelta(minutes=chance.randrange(9))
+        state = chance.choice((State.UNRESOLVED, State.AWAITING_APPROVAL, State.FAILED))
         job = a_job(
-            chance.choice((State.UNRESOLVED, State.AWAITING_APPROVAL, State.FAILED)),
+            state,
             f"{'WANTED' if number % 3 else 'OTHER'}{number}",
             created_at=begun,
             started_at=begun,
-            finished_at=chance.choice((begun, begun + timedelta(seconds=chance.randrange(3)))),
+            finished_at=begun + timedelta(seconds=chance.randrange(3)) if state == State.FAILED else None,
         )
         left = chance.choice(({"course_id": number, "proof": "seen"}, {"likely_course_id": number}, {}, {}))
         DuplicationJob.objects.filter(pk=job.pk).update(**left)
@@ -278,13 +280,13 @@ def test_pages_of_many_matches_equal_those_of_few(
         last = orders.page_of(found, order, {"next": forward[-1][0]}).previous
         backward = pages(order, orders.Size.SMALL, "previous", last)
         assert [jobs for _, jobs in backward] == [jobs for _, jobs in forward[1::-1]]
-        for near in ((1, 2), (20, 45), (1000,)):
-            monkeypatch.setattr(orders, "NEAR", {orders.Size.LARGE: near})
-            assert pages(order, orders.Size.LARGE, "next") == forward, (name, near)
-            assert pages(order, orders.Size.LARGE, "previous", last) == backward, (name, near)
+        for size, near in product((orders.Size.MEDIUM, orders.Size.LARGE), ((1, 2), (20, 45), (1000,))):
+            monkeypatch.setattr(orders, "NEAR", {size: near})
+            assert pages(order, size, "next") == forward, (name, near)
+            assert pages(order, size, "previous", last) == backward, (name, near)
 
 
-def test_job_that_is_deleted_meanwhile_is_left_out_of_the_page(as_administrator: Client) -> None:
+def test_deleted_jobs_are_not_loaded() -> None:
     kept, deleted = a_job(State.FAILED, "KEPT"), a_job(State.FAILED, "DELETED")
     deleted.delete()
     assert orders.loaded([deleted.pk, kept.pk]) == [kept]
@@ -359,6 +361,14 @@ def test_unreadable_key_leads_to_the_first_page(as_administrator: Client, sort: 
     a_job(State.SUCCEEDED, "ONE")
     for way in ("next", "previous"):
         assert as_administrator.get(f"/jobs/?sort={sort}&{way}={key}").status_code == 200
+
+
+def test_key_of_no_part_leads_to_the_first_page(as_administrator: Client) -> None:
+    a_job(State.SUCCEEDED, "ONE")
+    for number in (-1, 3):
+        answer = as_administrator.get(f"/jobs/?next={number}.2100-01-01T00:00:00%2B00:00_x")
+        assert found(as_administrator) == {"ONE"}
+        assert answer.context["previous_url"] == ""
 
 
 def test_links_keep_the_filters(as_administrator: Client) -> None:
@@ -443,18 +453,20 @@ def test_number_of_queries_does_not_grow_with_jobs(
         client.get("/jobs/?q=n1")
 
 
+@pytest.mark.parametrize(("counted", "total"), [(29, "more than 29"), (100, "30")])
 @pytest.mark.parametrize("query", ["q=called", "option=blocks", "state=failed&sort=took", "source=src&sort=copy"])
 def test_large_results_show_the_same_copies_as_small_ones(
-    as_administrator: Client, monkeypatch: pytest.MonkeyPatch, query: str
+    as_administrator: Client, monkeypatch: pytest.MonkeyPatch, query: str, counted: int, total: str
 ) -> None:
     for number in range(30):
         a_job(State.FAILED, f"N{number}", created_at=timezone.now() - timedelta(minutes=number))
     few = as_administrator.get(f"/jobs/?{query}")
-    monkeypatch.setattr("dupdash.web.views.jobs.COUNTED", 29)
+    monkeypatch.setattr(filters, "COUNTED", counted)
+    monkeypatch.setattr(filters, "FEW", 0)
     many = as_administrator.get(f"/jobs/?{query}")
     assert [row.id for row in many.context["rows"]] == [row.id for row in few.context["rows"]]
     assert few.context["total"] == "30"
-    assert many.context["total"] == "more than 29"
+    assert many.context["total"] == total
 
 
 def test_state_filter_needing_attention_lists_what_the_overview_lists(

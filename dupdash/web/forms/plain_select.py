@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 
 
 class PlainSelect(forms.Select):
-    # An attribute instead of the property of Select, which normalizes the choices again: their field has done that.
+    # An attribute instead of the property of ChoiceWidget, which normalizes the choices again. A ChoiceField has done
+    # that; other fields must give pairs.
     choices: Any = ()
 
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:

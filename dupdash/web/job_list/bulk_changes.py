@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
@@ -27,14 +28,18 @@ from dupdash.web.presentation.error_messages import held_by, job_in_the_way, wor
 # a few requests to Moodle while the browser waits.
 AT_ONCE = 100
 SECONDS = 20.0
-# If all matching jobs were chosen, at most this many are examined to find AT_ONCE jobs that can be changed.
-CONSIDERED = 300
+# At most this many of the jobs that stay as they are, of each kind, are read to count why they do.
+EXAMINED = 300
 
 ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
-# The states in which an action can succeed; the action itself decides on each job.
 STATES: dict[Action, frozenset[str]] = {
     Action.RETRY: RETRYABLE,
     Action.CANCEL: UNFINISHED,
+}
+# The jobs that an action can change; the action itself decides on each job.
+POSSIBLE = {
+    Action.RETRY: Q(state__in=STATES[Action.RETRY], is_retried=False),
+    Action.CANCEL: Q(state__in=STATES[Action.CANCEL], cancel_requested_at__isnull=True),
 }
 
 
@@ -77,45 +82,39 @@ def offered(user: User) -> list[Action]:
 
 def choose(chosen: Found, order: Order, action: Action, user: User) -> Choice:
     """Separate the jobs that an action can change from the others. The first jobs in the order come first."""
-    light = ("id", "state", "requester_id", "cancel_requested_at", "is_retried")
-    possible_states = chosen.each(lambda jobs: jobs.filter(state__in=STATES[action]).only(*light))
-    fitting = [job for _, job in order.take(possible_states, CONSIDERED)]
-    refused: Counter[str] = Counter()
-    if chosen.states is None or not chosen.states <= STATES[action]:
-        for jobs in chosen.alternatives:
-            others = jobs.exclude(state__in=STATES[action]).order_by().values_list("state", flat=True)
-            refused.update(State(state).label.lower() for state in others[:CONSIDERED])
-    possible: list[str] = []
-    for job in fitting:
-        if words := _why_not(job, action, user):
-            refused[words] += 1
-        else:
-            possible.append(job.pk)
-    first = tuple(loaded(possible[:AT_ONCE]))
+    possible = POSSIBLE[action]
+    if not access.may(user, action, DuplicationJob()):
+        # This person may change only their own jobs.
+        possible &= Q(requester=user)
+    changing = order.take(chosen.each(lambda jobs: jobs.filter(possible).only("pk")), AT_ONCE + 1)
+    first = tuple(loaded(job.pk for _, job in changing[:AT_ONCE]))
+    reasons: Counter[str] = Counter()
+    complete = True
+    for alternative in chosen.alternatives:
+        # The ids first: an index tells that there are none.
+        ids = list(alternative.exclude(possible).order_by().values_list("pk", flat=True)[:EXAMINED])
+        others = DuplicationJob.objects.only("state", "requester_id", "is_retried").in_bulk(ids)
+        reasons.update(_why_not(job, action, user) for job in others.values())
+        complete &= len(ids) < EXAMINED
     return Choice(
         first,
         _counted(Counter(State(job.state).label.lower() for job in first)),
-        _counted(refused),
-        more=len(possible) > AT_ONCE or len(fitting) == CONSIDERED,
+        _counted(reasons, more="" if complete else " or more"),
+        more=len(changing) > AT_ONCE,
     )
 
 
-def _counted(words: Counter[str]) -> tuple[str, ...]:
-    numbers = (
-        (f"{count:,}" if count < CONSIDERED else f"{count:,} or more", kind) for kind, count in words.most_common()
-    )
-    return tuple(f"{number} {kind}" for number, kind in numbers)
+def _counted(words: Counter[str], *, more: str = "") -> tuple[str, ...]:
+    return tuple(f"{count:,}{more} {kind}" for kind, count in words.most_common())
 
 
 def _why_not(job: DuplicationJob, action: Action, user: User) -> str:
-    """Return why an action cannot change a job, in words that fit after a number; "" if it can."""
+    """Return why an action cannot change a job, in words that fit after a number."""
+    if job.state not in STATES[action]:
+        return str(State(job.state).label.lower())
     if not access.may(user, action, job):
         return "that you may not change"
-    if action == Action.RETRY and job.is_retried:
-        return "already tried again"
-    if action == Action.CANCEL and job.cancel_requested_at is not None:
-        return "cancelled already"
-    return ""
+    return "already tried again" if action == Action.RETRY else "cancelled already"
 
 
 def do(chosen: list[DuplicationJob], action: Action, user: User) -> Result:

@@ -157,7 +157,7 @@ class ListForm(forms.Form):
         if not self.is_valid():
             return Found.all_of(self._jobs.none())
         text = search or self.cleaned_data["q"]
-        # People who see only their own jobs have few. SQLite must find these by the index of requesters, so the other
+        # People who see only their own jobs have few. SQLite must find these by the index of requesters, so most other
         # conditions are written without their indexes.
         own_only = not access.sees_all_jobs(self._user)
         group = self._group
@@ -192,9 +192,10 @@ class ListForm(forms.Form):
         return bool(set(self.query()) - {"q", "sort", "attempts"}) or not access.sees_all_jobs(self._user)
 
     def counted(self, search: str = "") -> tuple[Found, int | None]:
-        """Return the result of ``found`` with its size, and the number of jobs, at most COUNTED + 1.
+        """Return the matching jobs with their size, and their number, at most COUNTED + 1.
 
-        The jobs are not counted, and the number is None, if an index contains them in the chosen order.
+        The number is None if they were not counted: the form has errors, nothing is filtered, or an index contains them
+        in the chosen order.
         """
         found = self.found(search)
         if not self.is_valid() or not self.is_narrowed or self._follows_an_index:

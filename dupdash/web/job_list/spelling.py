@@ -1,7 +1,7 @@
 """Corrects one typo in a search that found nothing: "biolgy" finds what "biology" finds.
 
 A typo leaves at least one half of a word unchanged. So the words that contain either half are candidates. The search
-index finds them on every database. The candidate with one typo that occurs most often is used.
+index finds them, except parts of two characters on SQLite. The candidate with one typo that occurs most often is used.
 """
 
 from collections import Counter

@@ -23,7 +23,8 @@ class Group:
     label: str
     # The states of its jobs; None: any.
     states: frozenset[str] | None
-    # Each job of the group meets exactly one of these conditions. Each condition has its own index.
+    # Each job of the group meets exactly one of these conditions. They are queried separately, so that each can use an
+    # index.
     alternatives: tuple[Q, ...] = (Q(),)
 
 

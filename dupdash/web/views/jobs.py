@@ -18,8 +18,8 @@ from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
 from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
-from dupdash.web.job_list import bulk_changes, export
-from dupdash.web.job_list.filters import COUNTED, ListForm
+from dupdash.web.job_list import bulk_changes, export, filters
+from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, loaded, page_of, reverse_of
 from dupdash.web.job_list.spelling import corrected
 from dupdash.web.models import SavedFilter
@@ -144,13 +144,15 @@ def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
     shown = rows(loaded(job.pk for job in page.jobs), health_of(request))
     # If one page shows all jobs, no query needs to count them.
     if total is None:
-        total = found.indexed.order_by()[: COUNTED + 1].count() if page.previous or page.next else len(page.jobs)
+        total = (
+            found.indexed.order_by()[: filters.COUNTED + 1].count() if page.previous or page.next else len(page.jobs)
+        )
     starts_at_newest = page.is_first and form.order_name == DEFAULT and not form.is_narrowed
     newest = _newest(access.visible_jobs(request.user)) if starts_at_newest else None
     return {
         "rows": shown,
         "meant": meant,
-        "total": f"more than {COUNTED:,}" if total > COUNTED else f"{total:,}",
+        "total": f"more than {filters.COUNTED:,}" if total > filters.COUNTED else f"{total:,}",
         "is_one": total == 1,
         "narrowed": form.is_narrowed,
         "heads": {head.id: head for head in _heads(form)},
