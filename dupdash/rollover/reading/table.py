@@ -130,7 +130,11 @@ _CHANGED = "Format the column as text in the spreadsheet, and type the code agai
 
 
 def _problems_of(cell: Cell, column: Column) -> list[CellProblem]:
-    """Return the problems of a cell that the spreadsheet program has changed, such as a code turned into a date."""
+    """Return the problems of a cell.
+
+    A problem is an error, a formula without a result, or a code that the spreadsheet program turned into a date or a
+    number.
+    """
     match cell.origin:
         case Origin.ERROR:
             return [CellProblem(column.name, f"The cell shows the error {cell.text}.")]
