@@ -9,7 +9,7 @@ from dupdash.rollover.reading.csv_files import read_delimited
 from dupdash.rollover.reading.errors import UnreadableFile
 from dupdash.rollover.reading.excel_files import OLE_START, ZIP_START, read_workbook
 from dupdash.rollover.reading.formula_protection import restore
-from dupdash.rollover.reading.records import Cell, Origin, Record, Records
+from dupdash.rollover.reading.raw_rows import Cell, Origin, Record, Records
 
 # The longest cell that is accepted. No name, code or date is longer.
 CELL_LONGEST = 4000
