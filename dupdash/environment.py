@@ -36,8 +36,8 @@ def refuse(setting: str, what_to_do: str) -> NoReturn:
 def read_file(env: Env, folder: Path) -> None:
     """Read ``.env`` in ``folder``, if it exists. Variables of the environment take precedence.
 
-    ``DUPDASH_ENV_FILE`` names another file. If it is empty, no file is read: the test suite sets it so that no test
-    sends requests to the Moodle site in a developer's ``.env``.
+    ``DUPDASH_ENV_FILE`` names another file. If this variable is set to an empty string, no file is read. The test suite
+    sets it to that, so that no test sends requests to the Moodle site in a developer's ``.env``.
     """
     named = os.environ.get("DUPDASH_ENV_FILE")
     if named == "":

@@ -44,7 +44,7 @@ class Columns(Generic[M]):
         return found
 
     def for_select(self, table: str) -> str:
-        """Return the columns for a SELECT, as SQL. ``table``: the name or alias that it gives the model's table."""
+        """Return the columns for a SELECT, as SQL. ``table``: the name or alias of the model's table in the SELECT."""
         return ", ".join(f"{table}.{name}" for name in self.names)
 
     def instance(self, row: Sequence[Any]) -> M:

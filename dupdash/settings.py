@@ -67,7 +67,7 @@ MIDDLEWARE = [
     "dupdash.accounts.audit.AuditMiddleware",
     "dupdash.gateway.middleware.gateway_middleware",
     # Around the session middleware, which deletes the cookie of an ended session.
-    "dupdash.web.session_cookie.session_cookie_middleware",
+    "dupdash.web.keep_session_cookie.session_cookie_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     # Before the middleware that reads the form for its CSRF token.

@@ -48,9 +48,9 @@ def choose_driver(site: SiteInfo) -> Driver:
 
 
 def driver_for_copy(driver: Driver, *, visible: bool) -> Driver:
-    """Return the driver for one copy, at a site with this driver.
+    """Return the driver for one copy.
 
-    A driver that cannot make hidden copies is replaced for a hidden copy.
+    It is ``driver``, or the synchronous driver if the copy is to be hidden and ``driver`` cannot make hidden copies.
     """
     return driver if visible or ABILITIES[driver].hidden else SYNCHRONOUS
 

@@ -51,7 +51,7 @@ class Origin(models.TextChoices):
 
 
 class Phase(models.TextChoices):
-    """The phase of a copy in Moodle, as far as lookups have shown it."""
+    """The phase of a copy in Moodle, as far as dupdash knows it from the start call, lookups and status reports."""
 
     NONE = "", "Not started"
     BACKUP = "backup", "Backup"

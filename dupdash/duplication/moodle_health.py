@@ -225,7 +225,7 @@ def is_down() -> bool:
 
 
 def resume() -> None:
-    """Resume dispatch, and extend the deadlines of running and checked jobs by the time of the pause."""
+    """Resume dispatch. The deadline of a job that is running or being checked is extended by its time in the pause."""
     with transaction.atomic():
         health = MoodleHealth.objects.select_for_update().filter(paused_at__isnull=False).first()
         if health is None or health.paused_at is None:

@@ -24,9 +24,9 @@ class ClusterHeartbeat(models.Model):
 
 
 class FinishedSweep(models.Model):
-    """The last sweep that finished its work in the database, as a single row.
+    """The last sweep that has ended its database work, even with an error. The table has one row.
 
-    After it the supervisor enqueues the next one.
+    When the row has the sweep's token, the supervisor may enqueue the next sweep.
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)

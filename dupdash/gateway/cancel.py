@@ -1,4 +1,4 @@
-"""The web service function that cancels a duplication (``…_cancel``)."""
+"""The web service function that cancels a duplication (``core_course_async_duplicate_course_cancel``)."""
 
 from contextlib import suppress
 

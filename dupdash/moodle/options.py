@@ -168,7 +168,10 @@ OPTIONS: tuple[DuplicationOption, ...] = (
                     ),
                 ),
                 without_needs=_DEFAULT_METHODS,
-                note="They always come with the people; without people, the copy gets the site’s default ones.",
+                note=(
+                    "Enrolment methods are always copied together with the people. Without people, the copy gets the "
+                    "site’s default enrolment methods."
+                ),
             ),
             ASYNCHRONOUS: Behaviour(
                 effects=(
@@ -176,7 +179,10 @@ OPTIONS: tuple[DuplicationOption, ...] = (
                     Effect("The source’s enrolment methods."),
                 ),
                 without_needs=_DEFAULT_METHODS,
-                note="They come only with the people; without people, the copy gets the site’s default ones.",
+                note=(
+                    "Enrolment methods are copied only together with the people. Without people, the copy gets the "
+                    "site’s default enrolment methods."
+                ),
             ),
             PLUGIN: Behaviour(
                 effects=(

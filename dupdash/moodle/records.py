@@ -83,9 +83,9 @@ class Activity(Struct, frozen=True):
 class Section(Struct, frozen=True, kw_only=True):
     """A section of a course. ``number`` is its position; 0 is the general section.
 
-    ``component``: the plugin whose activity has the section, ``mod_subsection`` for a subsection; "" for an ordinary
-    one. The numbers of such sections mean nothing, because Moodle gives them other numbers in a copy (measured on
-    4.5.6).
+    ``component``: "" for an ordinary section, otherwise the plugin whose activity has the section, such as
+    ``mod_subsection``. The number of a section with a component must not be compared, because Moodle gives it another
+    number in a copy (measured).
     """
 
     id: Id

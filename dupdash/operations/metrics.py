@@ -146,7 +146,10 @@ def queue_waits() -> Metric:
 def _histogram(
     name: str, documentation: str, jobs: JobQuerySet, start: str, end: str, bounds: tuple[int, ...]
 ) -> Metric:
-    """Return a histogram. One query counts the jobs up to each bound."""
+    """Return the histogram of the time from column ``start`` to column ``end``.
+
+    One query counts, for each bound in seconds, the jobs that took no longer.
+    """
     length = ExpressionWrapper(F(end) - F(start), output_field=DurationField())
     numbers = {
         f"within_{bound}": Count("pk", filter=Q(**{f"{end}__lte": F(start) + timedelta(seconds=bound)}))

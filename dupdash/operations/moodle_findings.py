@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
-from dupdash.duplication import capabilities, driver_choice, moodle_health
+from dupdash.duplication import driver_choice, missing_capabilities, moodle_health
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import PLUGIN
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
@@ -90,7 +90,7 @@ def _plugin(site: SiteInfo) -> Finding:
 
 
 def _capabilities(client: MoodleClient, *, plugin: bool) -> Iterator[Finding]:
-    missing = capabilities.missing(client, plugin=plugin)
+    missing = missing_capabilities.missing(client, plugin=plugin)
     if missing is None:
         yield Finding(
             Level.WARNING,

@@ -17,7 +17,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def is_usable(self) -> bool:
         """Return whether the connection is open.
 
-        An idle server sends nothing, so readable means closed, or a last message.
+        PostgreSQL sends nothing while a connection is idle. If there is data to read, the server has closed the
+        connection or announced that it will.
         """
         if self.connection is None or self.connection.closed:
             return False

@@ -70,7 +70,7 @@ ABOUT_ONE_COURSE = (
 
 @dataclass(frozen=True)
 class Kind:
-    """What faults of one name have in common."""
+    """A kind of fault: its parameters, the functions that it can affect, and those that it affects by default."""
 
     # The fault's own parameters, with their defaults.
     parameters: Mapping[str, Parameter] = field(default_factory=dict)

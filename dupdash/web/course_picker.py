@@ -63,8 +63,8 @@ class Found:
 def search_sources(query: str, chosen_id: str, user: User, client: MoodleClient) -> Found:
     """Search for courses to copy, and keep the chosen course in the result. Raises MoodleError.
 
-    ``chosen_id``: the id of the chosen course, as the form has it. Faculty see only the courses that they teach, even
-    before they search. Raises NotAllowed if it is unknown who they are in Moodle.
+    ``chosen_id``: the id of the chosen course, as the form has it. Faculty see only the courses that they teach; with
+    an empty query, all of them. Raises NotAllowed if it is unknown who they are in Moodle.
     """
     # No name contains NUL, and Moodle refuses to search for it.
     query = query.replace("\0", "")

@@ -38,9 +38,9 @@ class Size:
 
 
 def size_of(course_id: int, client: MoodleClient) -> Size | None:
-    """Return the size of a course, cached for a few minutes, or None if Moodle cannot list it. Raises MoodleError.
+    """Return the size of a course, or None if Moodle cannot list its contents, for example if one plugin is broken.
 
-    One broken plugin can prevent that; the course can be copied nevertheless.
+    Such a course can still be copied. The size is cached for a few minutes. Raises MoodleError.
     """
     key = f"size:{client.site_url}:{course_id}"
     known = cache_get(key)

@@ -127,7 +127,10 @@ def _sign_in(request: HttpRequest, rule: Permission) -> HttpResponse:
 
 
 def _page_of(htmx: HtmxDetails) -> str:
-    """Return the page that requested a part of itself. The header is untrusted."""
+    """Return the path of the page that sent this htmx request, from the header HX-Current-URL.
+
+    It is "/" if the header is missing, invalid or of another site.
+    """
     try:
         return htmx.current_url_abs_path or "/"
     except ValueError:

@@ -12,7 +12,7 @@ from dupdash.duplication.models import DuplicationJob, JobQuerySet
 from dupdash.duplication.person_names import COMMAND_LINE, name_of
 from dupdash.duplication.request import DuplicationRequest
 from dupdash.duplication.states import UNFINISHED, State
-from dupdash.web.terms import same_term
+from dupdash.web.academic_terms import same_term
 
 # How many copies of a source are compared, the newest first, and how many of those found are listed.
 COMPARED = 200

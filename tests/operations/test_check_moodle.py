@@ -9,7 +9,7 @@ from django.core.management import execute_from_command_line
 from django.db import OperationalError
 from django.utils import timezone
 
-from dupdash.duplication.capabilities import ACTIVITY_CAPABILITIES, CAPABILITIES, Capability
+from dupdash.duplication.missing_capabilities import ACTIVITY_CAPABILITIES, CAPABILITIES, Capability
 from dupdash.duplication.models import ClusterHeartbeat
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.queue import worker_status

@@ -182,13 +182,21 @@ def test_quantiles_are_measured_values(values: tuple[float, ...], median: Any, n
 
 
 @time_machine.travel(NOON, tick=False)
+def test_the_wait_of_one_copy_is_said_without_shares(as_administrator: Client) -> None:
+    a_job(State.SUCCEEDED, "A", **began(5, 12))
+    page = text(as_administrator.get("/insights/?days=7"))
+    assert "The copy waited 5.0 s." in page
+    assert "nine of ten 5.0 s" not in page
+
+
+@time_machine.travel(NOON, tick=False)
 def test_each_chart_has_a_title_a_sentence_and_a_table(as_administrator: Client) -> None:
     a_job(State.SUCCEEDED, "A", **began(5, 12, source_activities=64))
     a_job(State.FAILED, "B", failure_code="shortnametaken", **began(9, 3))
     page = text(as_administrator.get("/insights/?days=7"))
     assert page.count("<canvas") == page.count("<table>") == len(CHARTS) == 5
     assert "2 copies were requested: 1 succeeded, 1 failed." in page
-    assert "Half of 2 copies waited 5.0 s or less, nine of ten 9.0 s or less; the longest 9.0 s." in page
+    assert "Of 2 copies, half waited 5.0 s or less and nine of ten 9.0 s or less. The longest wait was 9.0 s." in page
     assert "Half of 1 copy took 12 s or less." in page
     assert '<td class="numbers" data-number="12.0">12 s</td>' in page
     assert "Another course has the short name now" in page

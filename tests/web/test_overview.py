@@ -14,7 +14,7 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.notifications import sender
 from dupdash.notifications.models import Delivery, Digest, OutboxPosition
-from dupdash.web.presentation.queue_status import Queue, why_it_waits
+from dupdash.web.presentation.why_it_waits import Queue, why_it_waits
 from tests.web.support import a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db

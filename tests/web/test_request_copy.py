@@ -281,7 +281,8 @@ def test_unsupported_options_are_refused(as_administrator: Client, sandbox: Sand
 
 def test_form_says_which_enrolment_methods_a_copy_gets(as_administrator: Client, sandbox: Sandbox) -> None:
     page = text(as_administrator.get(URL))
-    assert "They always come with the people; without people, the copy gets the site’s default ones." in page
+    assert "Enrolment methods are always copied together with the people." in page
+    assert "Without people, the copy gets the site’s default enrolment methods." in page
     answer = as_administrator.post(URL, form())
     page = text(as_administrator.get(answer["Location"]))
     assert "The source’s enrolment methods: the copy gets the site’s default ones." in page

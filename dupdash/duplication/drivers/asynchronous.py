@@ -203,7 +203,10 @@ def reports_overall_progress(job: DuplicationJob) -> bool:
 
 
 def is_running(job: DuplicationJob, report: Report) -> bool:
-    """Return whether the site reports the copy as running. Then dupdash makes no lookup, which could break the copy."""
+    """Return whether the site reports the copy as running; False for a driver that does not report overall progress.
+
+    A copy that is reported as running is not looked up, because a lookup could break it.
+    """
     return (
         reports_overall_progress(job)
         and report.status is not None

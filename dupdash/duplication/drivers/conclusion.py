@@ -107,7 +107,8 @@ def _finished(
     answered = apply_answer(evidence_of(job), course_id, now)
     evidence = apply_observation(answered, expected, Observation(now, shown))
     if evidence.course_id != course_id:
-        return outcomes.AnswerLost(f"Moodle names course {course_id}, which does not have the requested names")
+        detail = f"Moodle reports course {course_id} as the copy, but that course does not have the requested names"
+        return outcomes.AnswerLost(detail)
     changes = {**changes_from_evidence(evidence, job), **changes_from_report(job, status)}
     update_job(job, moodle_report=to_builtins(report), **changes)
     return outcomes.Finished(course_id)

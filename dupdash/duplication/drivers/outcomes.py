@@ -15,7 +15,7 @@ class Answered:
 
 @dataclass(frozen=True)
 class Finished:
-    """No answer arrived yet, but lookups showed that the copy is complete."""
+    """The copy is complete, as lookups have confirmed, although the call that requested it has not returned it."""
 
     course_id: int
 

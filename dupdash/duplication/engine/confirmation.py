@@ -77,7 +77,8 @@ def confirm(job: DuplicationJob, client: MoodleClient, *, guard: Guard) -> None:
     if after.is_answer_confirmed and own is not None and not own.missing and own.visible == job.visible:
         if others := [course.id for course in after.candidates if matches_request(course, expected)]:
             reason = (
-                f"Moodle's answer names course {own.id}. Course {others[0]} has the same names but is not this copy."
+                f"According to Moodle’s answer, course {own.id} is the copy. Course {others[0]} has the same full name "
+                "and short name, but it is not this copy."
             )
             record_event(job, kind="course_corrected", reason=reason, guard=guard, **changes)
         finish(job, own.id, client, guard=guard, report=copy.report, **changes)

@@ -253,7 +253,10 @@ class Supervisor:
 
 
 def _register(cluster: Cluster) -> None:
-    """Create the row for the heartbeats of a cluster. A new cluster also deletes old rows."""
+    """Create the row for the heartbeats of a cluster.
+
+    If the row is new, also delete the rows of clusters that were last seen more than KEPT_FOR ago.
+    """
     about = {"cluster": cluster.name, "host": socket.gethostname()}
     _, is_new = ClusterHeartbeat.objects.get_or_create(worker_group=cluster.worker_group, defaults=about)
     if is_new:

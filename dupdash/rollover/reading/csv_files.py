@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dupdash.rollover.reading.columns import known_in
 from dupdash.rollover.reading.encodings import Undecodable, decode
 from dupdash.rollover.reading.errors import UnreadableFile
-from dupdash.rollover.reading.records import Cell, Record, Records
+from dupdash.rollover.reading.raw_rows import Cell, Record, Records
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 # A first line "sep=;" sets the delimiter in Excel, which does not show the line as a row.

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from dupdash.rollover.reading.errors import UnreadableFile
-from dupdash.rollover.reading.records import Cell, Origin, Record, Records
+from dupdash.rollover.reading.raw_rows import Cell, Origin, Record, Records
 
 ZIP_START = b"PK\x03\x04"
 # The first bytes of .xls files, and of .xlsx files with a password.

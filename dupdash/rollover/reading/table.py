@@ -9,7 +9,7 @@ from dupdash.rollover.reading.csv_files import read_delimited
 from dupdash.rollover.reading.errors import UnreadableFile
 from dupdash.rollover.reading.excel_files import OLE_START, ZIP_START, read_workbook
 from dupdash.rollover.reading.formula_protection import restore
-from dupdash.rollover.reading.records import Cell, Origin, Record, Records
+from dupdash.rollover.reading.raw_rows import Cell, Origin, Record, Records
 
 # The longest cell that is accepted. No name, code or date is longer.
 CELL_LONGEST = 4000
@@ -130,7 +130,11 @@ _CHANGED = "Format the column as text in the spreadsheet, and type the code agai
 
 
 def _problems_of(cell: Cell, column: Column) -> list[CellProblem]:
-    """Return the problems of a cell that the spreadsheet program has changed, such as a code turned into a date."""
+    """Return the problems of a cell.
+
+    A problem is an error, a formula without a result, or a code that the spreadsheet program turned into a date or a
+    number.
+    """
     match cell.origin:
         case Origin.ERROR:
             return [CellProblem(column.name, f"The cell shows the error {cell.text}.")]

@@ -157,9 +157,12 @@ def waits_chart(period: Period) -> Chart:
     found = figures.waits(period)
     says = ""
     if found.median is not None and found.ninetieth is not None:
+        longest = seconds(found.values[-1])
         says = (
-            f"Half of {_number(len(found.values), 'copy', 'copies')} waited {seconds(found.median)} or less, "
-            f"nine of ten {seconds(found.ninetieth)} or less; the longest {seconds(found.values[-1])}."
+            f"Of {_number(len(found.values), 'copy', 'copies')}, half waited {seconds(found.median)} or less and nine "
+            f"of ten {seconds(found.ninetieth)} or less. The longest wait was {longest}."
+            if len(found.values) > 1
+            else f"The copy waited {longest}."
         )
     return Chart(
         "waits",

@@ -11,7 +11,7 @@ from dupdash.accounts.access import may_see
 from dupdash.duplication.drivers.lookup import course_due_at
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.states import State
-from dupdash.web.presentation.queue_status import Queue, Reason, reason_to_wait
+from dupdash.web.presentation.why_it_waits import Queue, Reason, reason_to_wait
 
 OTHER_COPY = "The other copy is"
 

@@ -16,8 +16,8 @@ from dupdash.duplication.states import State
 from dupdash.web.presentation.attempts import attempt_numbers
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.progress_bars import Bar, overall_bar
-from dupdash.web.presentation.queue_status import Queue, why_it_waits
 from dupdash.web.presentation.shown_state import shown_state
+from dupdash.web.presentation.why_it_waits import Queue, why_it_waits
 
 
 @dataclass(frozen=True)

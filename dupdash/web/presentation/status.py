@@ -18,8 +18,8 @@ from dupdash.web.presentation.durations import exactly, roughly
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.moodle_queue import waits_in_moodle
 from dupdash.web.presentation.progress_bars import Bars, bars
-from dupdash.web.presentation.queue_status import Queue, why_it_waits
 from dupdash.web.presentation.shown_state import LABELS, TAB_ICONS, shown_state
+from dupdash.web.presentation.why_it_waits import Queue, why_it_waits
 from dupdash.web.presentation.worker_notice import WorkerNotice
 
 POLL_QUICKLY = "every 2s, refresh"

@@ -12,11 +12,11 @@ from dupdash.duplication.models import DuplicationJob, JobEvent, MoodleHealth
 from dupdash.duplication.moodle_clients import course_url
 from dupdash.duplication.name_display import isolate, plain_line
 from dupdash.duplication.states import State
-from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.durations import exactly
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import Verification, outcome_of
+from dupdash.web.presentation.requested_settings import settings_in_words
 from dupdash.web.presentation.timeline import timeline
 
 

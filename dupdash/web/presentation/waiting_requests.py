@@ -13,9 +13,9 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
 from dupdash.moodle.options import user_data
 from dupdash.web.course_size import Size, size_of
-from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import OptionSummary, summarize
+from dupdash.web.presentation.requested_settings import settings_in_words
 from dupdash.web.presentation.shown_state import shown_state
 
 # This many other copies of the source are listed, the latest first. Further copies are only counted.

@@ -23,11 +23,11 @@ from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.actions import actions
 from dupdash.web.presentation.approval import approval_of
 from dupdash.web.presentation.attempts import attempts_of
-from dupdash.web.presentation.course_settings import settings_in_words
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.moodle_report import report_of
 from dupdash.web.presentation.options import summarize
 from dupdash.web.presentation.outcome import outcome_of
+from dupdash.web.presentation.requested_settings import settings_in_words
 from dupdash.web.presentation.status import Status, status_of
 from dupdash.web.presentation.ticket_summary import summary
 from dupdash.web.presentation.timeline import timeline

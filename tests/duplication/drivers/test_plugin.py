@@ -231,6 +231,8 @@ def test_result_that_names_a_foreign_course_is_not_trusted(moodle: Moodle, clock
     moodle.answer_with(RESULT, {"state": "succeeded", "shortname": "NEW-1", "courseid": other.id})
     check_next(job, clock)
     assert (job.state, job.course_id) == (State.CHECKING, None), timeline_of(job)
+    says = f"Moodle reports course {other.id} as the copy, but that course does not have the requested names"
+    assert says in reason(job, "checking")
     assert ended(job, clock).course_id == moodle.course("NEW-1").id
 
 

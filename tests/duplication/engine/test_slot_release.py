@@ -1,6 +1,7 @@
 """Tests that a slot is free once Moodle has answered, and that the copy is confirmed later, even after a crash."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import pytest
 
 from dupdash.duplication import tasks
-from dupdash.duplication.drivers.lookup import evidence_of
+from dupdash.duplication.drivers.copy_evidence import CourseSnapshot, Observation
+from dupdash.duplication.drivers.copy_tracker import apply_observation
+from dupdash.duplication.drivers.lookup import evidence_of, expected_copy_after_sending
 from dupdash.duplication.engine import run
 from dupdash.duplication.engine.confirmation import confirm
 from dupdash.duplication.models import DuplicationJob, Proof
@@ -159,6 +162,24 @@ def test_copy_that_should_be_visible_but_is_hidden_is_checked(
         confirm(job, client, guard=None)
     assert "which is not visible as requested" in reason(job, "checking")
     assert check_until_ended(job, clock).state == State.SUCCEEDED, timeline_of(job)
+
+
+def test_confirmation_names_another_course_with_the_same_names(moodle: Moodle, no_confirmation: None) -> None:
+    job = run_worker(submit())
+    ours, theirs = moodle.course("NEW-1"), moodle.add("NEW-1", fullname=job.fullname)
+    with open_client() as client:
+        shown = client.course_by_id(theirs.id)
+        assert shown is not None
+        seen = Observation(time.time(), (CourseSnapshot.from_course(shown),))
+        evidence = apply_observation(evidence_of(job), expected_copy_after_sending(job), seen)
+        job.evidence = evidence.to_json()
+        job.save()
+        confirm(job, client, guard=None)
+    assert job.state == State.SUCCEEDED, timeline_of(job)
+    assert reason(job, "course_corrected") == (
+        f"According to Moodle’s answer, course {ours.id} is the copy. "
+        f"Course {theirs.id} has the same full name and short name, but it is not this copy."
+    )
 
 
 def test_answer_that_names_a_course_with_other_names_is_dropped(moodle: Moodle, clock: Clock, settings: Any) -> None:

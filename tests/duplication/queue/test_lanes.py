@@ -16,7 +16,7 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import lanes
 from dupdash.duplication.queue.dispatch import dispatch
 from dupdash.duplication.states import State
-from dupdash.web.presentation.queue_status import Queue, why_it_waits
+from dupdash.web.presentation.why_it_waits import Queue, why_it_waits
 from tests.duplication.support import a_job
 
 pytestmark = pytest.mark.django_db

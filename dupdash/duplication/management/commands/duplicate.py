@@ -40,7 +40,8 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="NAME=0|1",
-            help=f"may be given several times: {names}. On a site with the Moodle plugin also enrolments=2 (always)",
+            help=f"switches an option of the copy on (1) or off (0). Can be repeated. Options: {names}. "
+            "With the Moodle plugin, enrolments=2 copies the enrolment methods even without people",
         )
         parser.add_argument(
             "--startdate",

@@ -32,7 +32,10 @@ class Command(BaseCommand):
         self.stdout.write(self.style.SUCCESS("dupdash can work with this site."))
 
     def _show(self, finding: Finding) -> bool:
-        """Print a finding. Returns False if it is a problem."""
+        """Print a finding and return True.
+
+        A problem is not printed here: returns False, and ``handle`` prints it as an error.
+        """
         if finding.level == Level.OK:
             self.stdout.write(f"{finding.subject + ':':<8} {finding.text}")
         elif finding.level == Level.WARNING:

@@ -1,4 +1,4 @@
-"""Finds the term in a course name: the year and the word beside it, such as "2027s1" in BIO101-2027S1."""
+"""Finds the academic term in a course name: the year and the word beside it, such as "2027s1" in BIO101-2027S1."""
 
 import re
 

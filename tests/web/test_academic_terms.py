@@ -1,8 +1,8 @@
-"""Tests finding the term in the name of a course."""
+"""Tests finding the academic term in the name of a course."""
 
 import pytest
 
-from dupdash.web.terms import same_term, terms_in
+from dupdash.web.academic_terms import same_term, terms_in
 
 
 @pytest.mark.parametrize(
