@@ -82,7 +82,7 @@ EXPLANATIONS: dict[str, Explanation] = {
             ("wsaccessuserunconfirmed", "it is not confirmed", "confirm that account in Moodle"),
             ("wsaccessusersuspended", "it is suspended", "unsuspend that account in Moodle"),
             ("wsaccessuserexpired", "its password has expired", "renew the password of that account in Moodle"),
-            ("wsaccessusernologin", "it may not sign in", "change its authentication method in Moodle"),
+            ("wsaccessusernologin", "it is not allowed to sign in", "change its authentication method in Moodle"),
         )
     },
     # Moodle refused the request before it started anything.
