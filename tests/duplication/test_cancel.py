@@ -188,14 +188,17 @@ def test_cancel_is_refused_when_the_job_moves_at_this_moment() -> None:
 # --- Courses that must not be deleted --------------------------------------------------------------------------
 
 
-def reason_why_copy_stays(job: DuplicationJob, moodle: Moodle) -> str:
-    """Assert that the copy is not deleted, and return the reason that the event gives."""
+def reason_why_copy_stays(job: DuplicationJob, moodle: Moodle, *, in_use: bool = False) -> str:
+    """Assert that the copy is not deleted, and return the reason that the event gives.
+
+    The event tells people to delete the copy themselves, unless somebody is using it.
+    """
     assert job.state == State.SUCCEEDED
     (copy,) = moodle.made()
     assert job.course_id == copy.id
     told = reason(job, "cancelled_copy_kept")
-    assert told.startswith("The copy could not be deleted: ")
-    assert told.endswith(f"Delete course {copy.id} in Moodle.")
+    assert told.startswith("The copy was not deleted: ")
+    assert told.endswith(f" Delete course {copy.id} in Moodle.") is not in_use
     return told
 
 
@@ -222,7 +225,7 @@ def test_renamed_copy_is_not_deleted(moodle: Moodle, settings: Any) -> None:
         moodle.when(LOOK, lambda: moodle.change(copy.id, shortname="MINE-NOW"), about=str(copy.id))
         moodle.gates.release()
     job.refresh_from_db()
-    assert "was renamed to “MINE-NOW”, so somebody is using it" in reason_why_copy_stays(job, moodle)
+    assert "was renamed to “MINE-NOW”, so somebody is using it" in reason_why_copy_stays(job, moodle, in_use=True)
 
 
 def test_deletion_is_retried_when_moodle_was_unreachable(moodle: Moodle, clock: Clock) -> None:

@@ -306,11 +306,11 @@ def test_cancelled_copy_that_is_still_in_moodle_is_named(as_faculty: Client, fac
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
     outcome = page.partition('id="job-outcome"')[2].partition('id="job-status"')[0]
     assert 'data-level="warning"' in outcome
-    assert "This copy was cancelled, but Moodle made it and dupdash could not delete it." in outcome
+    assert "This copy was cancelled, but Moodle made it and dupdash did not delete it." in outcome
     assert "If nobody needs the course, delete it in Moodle." in outcome
     assert 'href="https://moodle.example.edu/course/view.php?id=470"' in page
     assert 'id="course-id">470<' in page.partition('id="job-courses"')[2]
-    assert "could not delete it" not in text(as_faculty.get(f"/jobs/{a_job(State.SUCCEEDED, requester=faculty).pk}/"))
+    assert "did not delete it" not in text(as_faculty.get(f"/jobs/{a_job(State.SUCCEEDED, requester=faculty).pk}/"))
 
 
 def test_reason_of_a_refusal_is_shown(as_faculty: Client, faculty: User) -> None:
