@@ -51,7 +51,7 @@ def cancelled_while_running(moodle: Moodle, **wish: Any) -> DuplicationJob:
         wait_until_course_is_seen(job)
         cancel(job)
         assert (job.state, job.events.last() and kinds(job)[-1]) == (State.RUNNING, "cancel_requested")
-        assert "deletes it when Moodle has finished it" in reason(job, "cancel_requested")
+        assert "deletes the copy when Moodle has finished it" in reason(job, "cancel_requested")
         moodle.gates.release()
     job.refresh_from_db()
     return job
@@ -162,7 +162,13 @@ def test_ended_job_cannot_be_cancelled(state: State) -> None:
 
 def test_cancelled_job_cannot_be_cancelled_again(moodle: Moodle) -> None:
     job = a_job(State.RUNNING, cancel_requested_at=timezone.now())
-    with pytest.raises(CannotDo, match="is cancelled already"):
+    with pytest.raises(CannotDo, match=r"is cancelled already\. .*dupdash deletes the copy when Moodle has"):
+        cancel(job)
+
+
+def test_refusal_of_a_second_cancellation_says_that_the_plugin_stops_the_copy(moodle: Moodle) -> None:
+    job = a_job(State.RUNNING, driver="plugin", cancel_requested_at=timezone.now())
+    with pytest.raises(CannotDo, match=r"is cancelled already\. Moodle stops the copy and deletes the new course\."):
         cancel(job)
 
 
