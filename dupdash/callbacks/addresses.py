@@ -41,7 +41,7 @@ def check_address(address: str) -> None:
         raise InvalidAddress("The address must have no user name, no password and no part after #.")
     if not is_allowed(parts.hostname):
         raise InvalidAddress(
-            f"The host {parts.hostname} is not allowed. An administrator adds it to WEBHOOK_ALLOWED_HOSTS."
+            f"The host {parts.hostname} is not allowed. Ask the operator of dupdash to add it to WEBHOOK_ALLOWED_HOSTS."
         )
 
 

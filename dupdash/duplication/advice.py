@@ -25,19 +25,16 @@ def what_to_do(job: "DuplicationJob", reader: Reader) -> str:
     """Return sentences about what this reader can do about a failed job. They name only buttons that the reader has."""
     explanation, deletion = explain_failure(job), _deletion(job, reader)
     if job.is_retried:
-        return (
-            " ".join([*deletion, *_by_administrator(explanation.fix, reader)]) or "Nothing: there is a later attempt."
-        )
+        return " ".join([*deletion, *_fix(explanation, reader)]) or "Nothing: there is a later attempt."
     return advice(explanation, reader, first=deletion)
 
 
 def advice(explanation: Explanation, reader: Reader, *, first: Sequence[str] = ()) -> str:
     """Return sentences about what this reader can do about an error. ``first``: sentences to start with."""
-    fixes = [*first, *_by_administrator(explanation.fix, reader)]
+    fixes = [*first, *_fix(explanation, reader)]
     sentences = [*fixes, _retry(explanation, reader, after_fix=bool(fixes))]
     if explanation.if_again:
-        ask = "" if reader.is_administrator else "ask a course administrator to "
-        sentences.append(f"If it fails again, {ask}{explanation.if_again}.")
+        sentences.append(f"If it fails again, {_asked(explanation.if_again, explanation, reader)}.")
     return " ".join(sentences)
 
 
@@ -57,9 +54,21 @@ _DELETE = "delete the partial course in Moodle"
 
 
 def _by_administrator(fix: str, reader: Reader) -> list[str]:
-    if not fix:
-        return []
     return [f"{fix[0].upper()}{fix[1:]}." if reader.is_administrator else f"Ask a course administrator to {fix}."]
+
+
+def _fix(explanation: Explanation, reader: Reader) -> list[str]:
+    if not explanation.fix:
+        return []
+    fix = _asked(explanation.fix, explanation, reader)
+    return [f"{fix[0].upper()}{fix[1:]}."]
+
+
+def _asked(task: str, explanation: Explanation, reader: Reader) -> str:
+    """Return a task, preceded by whom this reader asks to do it."""
+    if explanation.by_operator:
+        return f"ask the operator of dupdash to {task}"
+    return task if reader.is_administrator else f"ask a course administrator to {task}"
 
 
 def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:

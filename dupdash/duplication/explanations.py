@@ -13,18 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The explanation of an error code. "Ask a course administrator to …" can stand before ``fix``."""
+    """The explanation of an error code. "Ask … to" can stand before ``fix`` and ``if_again``."""
 
     happened: str
     means: str
-    # What an administrator does before a retry.
+    # What an administrator or the operator does before a retry.
     fix: str = ""
     # What the requester changes in the form before a retry.
     change: str = ""
     # When to retry, for example "later".
     when: str = ""
-    # What an administrator does if the retry fails, too.
+    # What the same person does if the retry fails, too.
     if_again: str = ""
+    # Whether only the operator of dupdash can do these, who has access to its server and settings.
+    by_operator: bool = False
     # Whether Moodle may have created a course despite this error.
     may_have_started: bool = False
 
@@ -40,11 +42,13 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Moodle did not accept dupdash’s token.",
         GIVEN_UP,
         fix="create a new token in Moodle and set MOODLE_TOKEN",
+        by_operator=True,
     ),
     "accessexception": Explanation(
         "Moodle does not let dupdash call a function that it needs.",
         GIVEN_UP,
         fix="run “manage.py check_moodle”, which lists the settings to check in Moodle",
+        by_operator=True,
     ),
     "sitemaintenance": Explanation(
         "Moodle was in maintenance mode.",
@@ -61,6 +65,7 @@ EXPLANATIONS: dict[str, Explanation] = {
             f"dupdash’s Moodle account cannot be used: {why}.",
             GIVEN_UP,
             fix=remedy,
+            by_operator="MOODLE_TOKEN" in remedy,
         )
         for code, why, remedy in (
             (
@@ -78,11 +83,15 @@ EXPLANATIONS: dict[str, Explanation] = {
                 "it must change its password",
                 "sign in to Moodle with that account and change its password",
             ),
-            ("wsaccessuserdeleted", "it was deleted", "create a new account and a new token in Moodle"),
+            (
+                "wsaccessuserdeleted",
+                "it was deleted",
+                "create a new account and a new token in Moodle, and set MOODLE_TOKEN",
+            ),
             ("wsaccessuserunconfirmed", "it is not confirmed", "confirm that account in Moodle"),
             ("wsaccessusersuspended", "it is suspended", "unsuspend that account in Moodle"),
             ("wsaccessuserexpired", "its password has expired", "renew the password of that account in Moodle"),
-            ("wsaccessusernologin", "it may not sign in", "change its authentication method in Moodle"),
+            ("wsaccessusernologin", "it is not allowed to sign in", "change its authentication method in Moodle"),
         )
     },
     # Moodle refused the request before it started anything.
@@ -96,6 +105,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         NOTHING_STARTED,
         change="choose the category again",
         if_again="run “manage.py check_moodle”",
+        by_operator=True,
     ),
     "requireloginerror": Explanation(
         "dupdash’s Moodle account may not see the source course.",
@@ -169,6 +179,7 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Moodle’s backup does not have one of the settings that the request contained.",
         "Nothing was started. A stock Moodle refuses the option “enrolments” in this way.",
         if_again="run “manage.py check_moodle”, which shows the driver that dupdash uses",
+        by_operator=True,
     ),
     "setting_locked_by_permission": Explanation(
         "Moodle does not let dupdash’s account choose what a copy contains.",
@@ -205,12 +216,14 @@ EXPLANATIONS: dict[str, Explanation] = {
         "Nothing was started, because no request got through.",
         when="later",
         if_again="check the network between dupdash and Moodle",
+        by_operator=True,
     ),
     "worker_lost": Explanation(
         "dupdash itself stopped working on the copy several times.",
         "Nothing was started, because nothing had been sent to Moodle.",
         when="later",
         if_again="check the log of the worker",
+        by_operator=True,
     ),
     "partial_course": Explanation(
         "Moodle stopped in the middle of the copy.",

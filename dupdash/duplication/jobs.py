@@ -125,21 +125,31 @@ def cancel(job: DuplicationJob, *, actor: User | None, via: str = "") -> None:
     if job.is_terminal:
         raise CannotDo(f"This job has ended ({job.get_state_display().lower()}), so it cannot be cancelled.")
     if job.cancel_requested_at is not None:
-        raise CannotDo("This copy is cancelled already. dupdash deletes it when Moodle has finished it.")
-    stops = abilities(job.driver).stops_copies and job.state == State.RUNNING
-    what_follows = (
-        "Moodle stops the copy and deletes the new course."
-        if stops
-        else "Moodle cannot stop the copy. dupdash deletes it when Moodle has finished it."
-    )
+        raise CannotDo(f"This copy is cancelled already. {after_cancelling(job)}")
     record_for_person(
         job,
         kind="cancel_requested",
-        reason=f"Cancelled. {what_follows}",
+        reason=f"Cancelled. {after_cancelling(job)}",
         actor=actor,
         via=via,
         cancel_requested_at=timezone.now(),
     )
+
+
+def is_stopped_by_moodle(job: DuplicationJob) -> bool:
+    """Return whether Moodle stops the copy of this unfinished job if the job is cancelled."""
+    return abilities(job.driver).stops_copies and job.state == State.RUNNING
+
+
+def after_cancelling(job: DuplicationJob, copy: str = "the copy") -> str:
+    """Return what happens to a copy that has started if its job is cancelled, in sentences that name it ``copy``."""
+    if is_stopped_by_moodle(job):
+        return f"Moodle stops {copy} and deletes the new course."
+    deletion = f"dupdash deletes {copy} when Moodle has finished it."
+    # The plugin stops copies, but dupdash does not ask it to while a job is checked.
+    if abilities(job.driver).stops_copies:
+        return deletion
+    return f"Moodle cannot stop a copy that it has started. {deletion}"
 
 
 def retry(job: DuplicationJob, *, actor: User | None, client: MoodleClient) -> DuplicationJob:

@@ -65,7 +65,7 @@ class Proof(models.TextChoices):
     # The course had the requested names after a temporary name, or after the request had ended or was overdue.
     SEEN = "seen", "It was seen under the requested names"
     ANSWERED = "answered", "Moodle's answer named it"
-    SETTLED = "settled", "An administrator settled it"
+    SETTLED = "settled", "A course administrator recorded the result"
 
 
 # The jobs whose ``left_partial_course`` is true, and those whose ``may_have_left_course`` is true.

@@ -29,8 +29,8 @@ from dupdash.moodle.site_address import site_address
 logger = logging.getLogger("dupdash.moodle")
 
 ADD_FUNCTIONS = (
-    "Add the missing functions to the web service of this token in Moodle: "
-    "Site administration, Server, Web services, External services."
+    "In Moodle, under Site administration, Server, Web services, External services, add the missing functions to the "
+    "service that dupdash’s token (MOODLE_TOKEN) belongs to."
 )
 
 OUTAGE_ADVICE = (

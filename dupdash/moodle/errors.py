@@ -186,8 +186,8 @@ ADVICE = {
     # The most likely cause first. Moodle gives the same answer for all of them.
     "accessexception": (
         "Check in Moodle, in this order: "
-        "(1) Site administration, Server, Web services, External services: the service of this token contains "
-        "{function}, is enabled, and allows the account. "
+        "(1) Site administration, Server, Web services, External services: the service that dupdash’s token "
+        "(MOODLE_TOKEN) belongs to contains {function}, is enabled, and allows the account. "
         "(2) Manage tokens: the token is not past its “valid until” date, and its IP restriction allows this server. "
         "(3) The account has the capability webservice/rest:use. "
         "(4) The account is not suspended, its password is not expired, and it may still sign in."

@@ -85,7 +85,7 @@ def _plugin(site: SiteInfo) -> Finding:
     if offered:
         text = f"Some functions of the Moodle plugin are missing: {', '.join(missing)}."
         return Finding(Level.WARNING, "Plugin", text, moodle_health.ADD_FUNCTIONS)
-    text = f"not installed. With the Moodle plugin copies have {GAINS}."
+    text = f"not installed. The Moodle plugin adds: {GAINS}."
     return Finding(Level.OK, "Plugin", f"{text} docs/moodle-setup.md, “The plugin”, says how to install it.")
 
 

@@ -173,6 +173,8 @@ class SourceState(models.TextChoices):
     # The batch was undone and the copies were deleted, so the source is shown to students again.
     SHOWING = "showing", "Will be shown again"
     SHOWN = "shown", "Shown again"
+    STUCK = "stuck", "Not shown again"
+    GONE = "gone", "No longer in Moodle"
 
 
 class HiddenSource(models.Model):

@@ -322,7 +322,10 @@ class _Writer:
             found = f"The backup is done. The copy appeared in Moodle: id {job.course_id}."
             yield told(job.restore_at, "course_seen", "running", found)
         if job.cancel_requested_at:
-            later = "Cancelled. Moodle cannot stop the copy. dupdash deletes it when Moodle has finished it."
+            later = (
+                "Cancelled. Moodle cannot stop a copy that it has started. dupdash deletes the copy when Moodle has "
+                "finished it."
+            )
             yield told(job.cancel_requested_at, "cancel_requested", state, later, actor=job.requester)
         if job.checking_since:
             lost = f"No trustworthy answer arrived from Moodle: {job.failure_message or 'the connection broke off'}."

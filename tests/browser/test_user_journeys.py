@@ -240,7 +240,7 @@ def test_administrator_cleans_up_after_failures(
             expect(page.locator("#job-status")).to_contain_text("Moodle is restoring the backup into the new course.")
             page.get_by_role("link", name="Cancel").click()
             page.get_by_role("button", name="Cancel and delete the copy").click()
-            expect(page.locator("#job-status")).to_contain_text("dupdash deletes it as soon as Moodle has finished it")
+            expect(page.locator("#job-status")).to_contain_text("dupdash deletes the copy when Moodle has finished it")
         _state(page, "Cancelled")
         assert fits(page)
     assert not sandbox.state.by_shortname("BIO101-SUMMER")

@@ -28,7 +28,7 @@ def test_allowed_host_is_accepted(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "why"),
     [
-        ("https://evil.example.com/", "WEBHOOK_ALLOWED_HOSTS"),
+        ("https://evil.example.com/", "Ask the operator of dupdash to add it to WEBHOOK_ALLOWED_HOSTS."),
         ("https://apps.example.edu/", "WEBHOOK_ALLOWED_HOSTS"),
         ("https://evilapps.example.edu/", "WEBHOOK_ALLOWED_HOSTS"),
         ("https://lms.example.edu.evil.com/", "WEBHOOK_ALLOWED_HOSTS"),

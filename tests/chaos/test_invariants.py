@@ -159,7 +159,7 @@ def test_correct_run_has_no_violation(correct_run: Run) -> None:
 
 def keep_copy_with_a_reason(run: Run) -> None:
     change(WHOLE, cancel_requested_at=timezone.now())
-    record_event(job(WHOLE), kind="cancelled_copy_kept", reason="The copy could not be deleted.")
+    record_event(job(WHOLE), kind="cancelled_copy_kept", reason="The copy was not deleted.")
 
 
 def test_request_without_exactly_one_job_is_found(correct_run: Run) -> None:

@@ -51,7 +51,7 @@ def cancelled_while_running(moodle: Moodle, **wish: Any) -> DuplicationJob:
         wait_until_course_is_seen(job)
         cancel(job)
         assert (job.state, job.events.last() and kinds(job)[-1]) == (State.RUNNING, "cancel_requested")
-        assert "deletes it when Moodle has finished it" in reason(job, "cancel_requested")
+        assert "deletes the copy when Moodle has finished it" in reason(job, "cancel_requested")
         moodle.gates.release()
     job.refresh_from_db()
     return job
@@ -162,7 +162,13 @@ def test_ended_job_cannot_be_cancelled(state: State) -> None:
 
 def test_cancelled_job_cannot_be_cancelled_again(moodle: Moodle) -> None:
     job = a_job(State.RUNNING, cancel_requested_at=timezone.now())
-    with pytest.raises(CannotDo, match="is cancelled already"):
+    with pytest.raises(CannotDo, match=r"is cancelled already\. .*dupdash deletes the copy when Moodle has"):
+        cancel(job)
+
+
+def test_refusal_of_a_second_cancellation_says_that_the_plugin_stops_the_copy(moodle: Moodle) -> None:
+    job = a_job(State.RUNNING, driver="plugin", cancel_requested_at=timezone.now())
+    with pytest.raises(CannotDo, match=r"is cancelled already\. Moodle stops the copy and deletes the new course\."):
         cancel(job)
 
 
@@ -188,14 +194,17 @@ def test_cancel_is_refused_when_the_job_moves_at_this_moment() -> None:
 # --- Courses that must not be deleted --------------------------------------------------------------------------
 
 
-def reason_why_copy_stays(job: DuplicationJob, moodle: Moodle) -> str:
-    """Assert that the copy is not deleted, and return the reason that the event gives."""
+def reason_why_copy_stays(job: DuplicationJob, moodle: Moodle, *, in_use: bool = False) -> str:
+    """Assert that the copy is not deleted, and return the reason that the event gives.
+
+    The event tells people to delete the copy themselves, unless somebody is using it.
+    """
     assert job.state == State.SUCCEEDED
     (copy,) = moodle.made()
     assert job.course_id == copy.id
     told = reason(job, "cancelled_copy_kept")
-    assert told.startswith("The copy could not be deleted: ")
-    assert told.endswith(f"Delete course {copy.id} in Moodle.")
+    assert told.startswith("The copy was not deleted: ")
+    assert told.endswith(f" Delete course {copy.id} in Moodle.") is not in_use
     return told
 
 
@@ -222,7 +231,7 @@ def test_renamed_copy_is_not_deleted(moodle: Moodle, settings: Any) -> None:
         moodle.when(LOOK, lambda: moodle.change(copy.id, shortname="MINE-NOW"), about=str(copy.id))
         moodle.gates.release()
     job.refresh_from_db()
-    assert "was renamed to “MINE-NOW”, so somebody is using it" in reason_why_copy_stays(job, moodle)
+    assert "was renamed to “MINE-NOW”, so somebody is using it" in reason_why_copy_stays(job, moodle, in_use=True)
 
 
 def test_deletion_is_retried_when_moodle_was_unreachable(moodle: Moodle, clock: Clock) -> None:

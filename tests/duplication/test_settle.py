@@ -49,9 +49,11 @@ def test_settled_copy_of_a_cancelled_job_is_deleted(
     assert job.events.get(kind="settled").actor == administrator
 
 
-@pytest.mark.parametrize("why", ["no proof", "another name", "no answer"])
+@pytest.mark.parametrize("why", ["no proof", "another name", "another category", "no answer"])
 def test_event_says_why_a_cancelled_copy_stays(moodle: Moodle, client_of: MoodleClient, why: str) -> None:
-    course = moodle.add("MINE-NOW" if why == "another name" else "NEW-1", fullname="The copy")
+    course = moodle.add("MINE-NOW" if why == "another name" else "NEW-1", fullname="Copy called NEW-1")
+    if why == "another category":
+        moodle.change(course.id, categoryid=1)
     if why == "no answer":
         moodle.faults.set("reset_before", function="core_course_delete_courses")
     proof = Proof.NONE if why == "no proof" else Proof.SEEN
@@ -59,7 +61,10 @@ def test_event_says_why_a_cancelled_copy_stays(moodle: Moodle, client_of: Moodle
     course_decisions.settle(job, course_id=course.id, reason="I looked.", actor=None, client=client_of)
     assert (job.state, job.course_id) == (State.SUCCEEDED, course.id)
     assert moodle.by_id(course.id) is not None
-    assert reason(job, "cancelled_copy_kept").endswith(f"Delete course {course.id} in Moodle.")
+    told = reason(job, "cancelled_copy_kept")
+    assert told.startswith("The copy was not deleted: ")
+    # Nobody is told to delete a course that somebody uses.
+    assert (f"Delete course {course.id} in Moodle." in told) is (why in ("no proof", "no answer"))
 
 
 def test_settled_course_without_proof_is_not_deleted(moodle: Moodle, client_of: MoodleClient) -> None:

@@ -117,7 +117,7 @@ def test_mail_reports_that_a_cancelled_copy_exists(administrator: User, faculty:
     job = a_job(State.RUNNING, requester=faculty)
     jobs.cancel(job, actor=faculty)
     succeed(job)
-    assert "was cancelled too late: Moodle had already made it, and dupdash could not delete it" in sweep()[0].body
+    assert "was cancelled too late: Moodle had already made it, and dupdash did not delete it" in sweep()[0].body
 
 
 def test_mail_about_a_cancelled_and_deleted_copy_does_not_contradict_itself(

@@ -222,7 +222,7 @@ def test_refused_account_gets_advice_and_moodles_reason(moodle: Moodle, check: C
 
 def test_missing_plugin_names_its_advantages(moodle: Moodle, check: Callable[[], Ran]) -> None:
     _, out, _ = check()
-    assert "not installed. With the Moodle plugin copies have exact progress" in out
+    assert "not installed. The Moodle plugin adds: exact progress" in out
 
 
 def test_used_plugin_is_named(settings: Any, check: Callable[[], Ran]) -> None:

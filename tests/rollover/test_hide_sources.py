@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 # Courses of the sandbox.
 BIO101, ATT = 7, 8
+UPDATE = "core_course_update_courses"
 
 
 def run(owner: User, moodle: Moodle, *, taken: str = "") -> Batch:
@@ -83,6 +84,47 @@ def test_sources_are_hidden_later_if_moodle_is_unreachable(administrator: User, 
     moodle.stop()
     tasks.continue_work()
     assert set(batch.hidden_sources.values_list("state", flat=True)) == {SourceState.WAITING}
+
+
+def page_of(client: Client, batch: Batch) -> str:
+    return text(client.get(reverse("rollover:batch", args=[batch.pk])))
+
+
+def test_page_says_why_a_source_was_not_hidden(administrator: User, moodle: Moodle, as_administrator: Client) -> None:
+    batch = run(administrator, moodle)
+    moodle.answer_once(UPDATE, "nopermissions", "You may not.")
+    tasks.continue_work()
+    page = page_of(as_administrator, batch)
+    assert "1 source could not be hidden. Course 7: Moodle did not hide this course. Moodle refused" in page
+    assert "1 source was hidden." in page
+
+
+def test_page_says_why_a_source_was_not_shown_again(
+    administrator: User, moodle: Moodle, as_administrator: Client
+) -> None:
+    batch = run(administrator, moodle)
+    tasks.continue_work()
+    batch.hidden_sources.update(state=SourceState.SHOWING)
+    moodle.answer_once(UPDATE, "nopermissions", "You may not.")
+    tasks.continue_work()
+    page = page_of(as_administrator, batch)
+    assert "1 source could not be shown again. Course 7: Moodle did not show this course. Moodle refused" in page
+    assert "1 source was shown again." in page
+    assert "was hidden" not in page
+
+
+@pytest.mark.parametrize("state", [SourceState.WAITING, SourceState.SHOWING])
+def test_deleted_source_is_reported_as_deleted(
+    administrator: User, moodle: Moodle, as_administrator: Client, state: SourceState
+) -> None:
+    batch = run(administrator, moodle)
+    tasks.continue_work()
+    batch.hidden_sources.filter(source_id=ATT).update(state=state)
+    moodle.state.delete(ATT)
+    tasks.continue_work()
+    page = page_of(as_administrator, batch)
+    assert "1 source is no longer in Moodle." in page
+    assert "could not be" not in page
 
 
 def test_hiding_is_not_offered_without_the_permission_in_moodle(administrator: User) -> None:

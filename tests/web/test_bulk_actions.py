@@ -12,7 +12,7 @@ from dupdash.duplication.models import DuplicationJob, MoodleHealth
 from dupdash.duplication.states import State
 from dupdash.sandbox.server import Sandbox
 from dupdash.web.job_list import bulk_changes
-from tests.web.support import BIO101, BIOLOGY_2027, a_job, text
+from tests.web.support import BIO101, BIOLOGY_2027, a_job, a_running_job, text
 
 pytestmark = pytest.mark.django_db
 
@@ -153,6 +153,27 @@ def test_cancelling_depends_on_the_state_of_each_job(as_administrator: Client) -
     asked = as_administrator.get(BULK, {"action": "cancel", "all": "1"})
     assert "Nothing to cancel" in text(asked)
     assert "1 cancelled already" in text(asked)
+
+
+def test_confirmation_says_what_happens_to_copies_that_have_started(as_administrator: Client) -> None:
+    def asked(*jobs: DuplicationJob) -> str:
+        return text(as_administrator.get(BULK, {"action": "cancel", "job": [job.pk for job in jobs]}))
+
+    queued = a_job(shortname="Q1")
+    stopped = a_running_job(shortname="S1", source_id=901, driver="plugin")
+    unstoppable = a_running_job(shortname="U1", source_id=902, driver="asynchronous")
+    page = asked(queued)
+    assert "Copies that have not started will not be made." in page
+    assert "Moodle" not in page.partition("will not be made.")[2].partition("</p>")[0]
+    page = asked(stopped)
+    assert "Moodle stops 1 copy and deletes the new course." in page
+    assert "cannot stop" not in page
+    assert "have not started" not in page
+    page = asked(queued, stopped, unstoppable)
+    assert "Moodle stops 1 copy and deletes the new course. dupdash deletes 1 copy when Moodle has finished it." in page
+    page = asked(unstoppable, a_running_job(shortname="U2", source_id=903))
+    assert "dupdash deletes 2 copies when Moodle has finished them." in page
+    assert "Moodle stops" not in page
 
 
 def test_faculty_cannot_change_foreign_jobs(as_faculty: Client, colleague: User, sandbox: Sandbox) -> None:

@@ -33,7 +33,9 @@ def token(administrator: User) -> ApiToken:
 
 def test_address_is_saved_and_removed(as_administrator: Client, token: ApiToken) -> None:
     url = reverse("token_callback", args=[token.pk])
-    assert secret_of(token) in as_administrator.get(url).content.decode()
+    page = as_administrator.get(url).content.decode()
+    assert secret_of(token) in page
+    assert "sends an HTTP request to the address below, unless the request for the job contained a" in page
     as_administrator.post(url, {"address": ADDRESS})
     assert CallbackDefault.objects.get(token=token).address == ADDRESS
     as_administrator.post(url, {"address": ""})
@@ -43,7 +45,7 @@ def test_address_is_saved_and_removed(as_administrator: Client, token: ApiToken)
 def test_address_of_a_foreign_host_is_refused(as_administrator: Client, token: ApiToken) -> None:
     answer = as_administrator.post(reverse("token_callback", args=[token.pk]), {"address": "https://evil.example.com/"})
     assert answer.status_code == 422
-    assert "WEBHOOK_ALLOWED_HOSTS" in answer.content.decode()
+    assert "Ask the operator of dupdash to add it to WEBHOOK_ALLOWED_HOSTS." in answer.content.decode()
     assert not CallbackDefault.objects.exists()
 
 

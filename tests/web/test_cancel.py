@@ -3,6 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from dupdash.duplication.states import State
 from tests.web.support import a_job, a_running_job, text
@@ -29,9 +30,27 @@ def test_cancelled_running_copy_will_be_deleted(as_faculty: Client, faculty: Use
     job.refresh_from_db()
     assert job.state == State.RUNNING
     assert job.cancel_requested_at is not None
-    assert "dupdash deletes it as soon as Moodle has finished it" in text(answer)
+    assert "dupdash deletes the copy when Moodle has finished it" in text(answer)
     # Cancelling is not offered a second time.
     assert f'href="/jobs/{job.pk}/cancel/"' not in text(answer)
+
+
+def test_copy_of_the_plugin_is_stopped(as_faculty: Client, faculty: User) -> None:
+    job = a_running_job(requester=faculty, driver="plugin", duplicate_id="a" * 32)
+    asked = text(as_faculty.get(f"/jobs/{job.pk}/cancel/"))
+    assert f"Moodle stops “{job.fullname}” ({job.shortname}) and deletes the new course." in asked
+    answer = text(as_faculty.post(f"/jobs/{job.pk}/cancel/", follow=True))
+    assert "is cancelled. Moodle stops the copy and deletes the new course." in answer
+    for page in (asked, answer):
+        assert "cannot stop" not in page
+        assert "has finished it" not in page
+
+
+def test_checked_copy_of_the_plugin_is_deleted_when_it_is_finished(as_faculty: Client, faculty: User) -> None:
+    job = a_running_job(State.CHECKING, requester=faculty, driver="plugin", checking_since=timezone.now())
+    asked = text(as_faculty.get(f"/jobs/{job.pk}/cancel/"))
+    assert "when Moodle has finished it." in asked
+    assert "Moodle cannot stop" not in asked
 
 
 def test_ended_job_cannot_be_cancelled(as_faculty: Client, faculty: User) -> None:

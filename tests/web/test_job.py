@@ -306,11 +306,11 @@ def test_cancelled_copy_that_is_still_in_moodle_is_named(as_faculty: Client, fac
     page = text(as_faculty.get(f"/jobs/{job.pk}/"))
     outcome = page.partition('id="job-outcome"')[2].partition('id="job-status"')[0]
     assert 'data-level="warning"' in outcome
-    assert "This copy was cancelled, but Moodle made it and dupdash could not delete it." in outcome
+    assert "This copy was cancelled, but Moodle made it and dupdash did not delete it." in outcome
     assert "If nobody needs the course, delete it in Moodle." in outcome
     assert 'href="https://moodle.example.edu/course/view.php?id=470"' in page
     assert 'id="course-id">470<' in page.partition('id="job-courses"')[2]
-    assert "could not delete it" not in text(as_faculty.get(f"/jobs/{a_job(State.SUCCEEDED, requester=faculty).pk}/"))
+    assert "did not delete it" not in text(as_faculty.get(f"/jobs/{a_job(State.SUCCEEDED, requester=faculty).pk}/"))
 
 
 def test_reason_of_a_refusal_is_shown(as_faculty: Client, faculty: User) -> None:
@@ -357,10 +357,19 @@ def test_deleted_partial_course_is_explained_as_deleted(as_administrator: Client
         assert "has been deleted" in page
 
 
+def test_activity_names_a_refused_deletion_as_not_deleted(as_administrator: Client) -> None:
+    job = a_job(State.SUCCEEDED, course_id=77, proof="seen", cancel_requested_at=timezone.now())
+    _event(job, "cancelled_copy_kept", "Course 77 was renamed, so somebody is using it. It is not deleted.")
+    _event(job, "shell_kept", "The empty course, id 77, stays in Moodle: Students can see course 77 now.")
+    activity = text(as_administrator.get(f"/jobs/{job.pk}/"))
+    assert "The copy was not deleted" in activity
+    assert "The empty course was not deleted" in activity
+
+
 def test_page_says_why_an_empty_course_was_not_deleted(as_administrator: Client) -> None:
     job = a_job(State.FAILED, failure_code="dmlwriteexception", course_id=77, proof="seen")
     _event(job, "shell_kept", "The empty course, id 77, stays in Moodle: The token may not delete.")
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert "An empty course was left in Moodle." in page
-    assert "The empty course could not be deleted" in page
+    assert "The empty course was not deleted" in page
     assert "The token may not delete." in page

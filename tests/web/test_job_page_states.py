@@ -119,14 +119,14 @@ def test_requester_reads_how_long_approvals_usually_take(
     as_faculty: Client, faculty: User, administrator: User
 ) -> None:
     job = a_job(State.AWAITING_APPROVAL, "WAITS", requester=faculty)
-    assert "usually approved" not in _page(as_faculty, job)
+    assert "were approved within" not in _page(as_faculty, job)
     for hours in (1, 2, 9):
         decided = a_job(State.SUCCEEDED, f"N{hours}", created_at=NOW - timedelta(hours=hours), requester=faculty)
         JobEvent.objects.create(job=decided, kind="approved", to_state="queued", reason="Approved.", at=NOW)
     from django.core.cache import cache
 
     cache.clear()
-    assert "Requests are usually approved within about 2 h." in _page(as_faculty, job)
+    assert "Half of the recent requests were approved within about 2 h." in _page(as_faculty, job)
 
 
 def test_page_names_who_approved_the_copy(as_faculty: Client, faculty: User, administrator: User) -> None:

@@ -154,7 +154,7 @@ SEEN = {"id": 812, "shortname": "SRC_1", "fullname": "Source copy 1", "visible":
         ({"check_at": timezone.now()}, "Next check in a moment"),
         (
             {"cancel_requested_at": timezone.now()},
-            "as soon as Moodle has finished it. The connection dropped",
+            "when Moodle has finished it. The connection dropped",
         ),
     ],
 )

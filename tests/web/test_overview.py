@@ -58,7 +58,7 @@ def test_unresolved_cancelled_copy_needs_attention(as_administrator: Client) -> 
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert "Nothing proves that the copy was made, or that it was not." in page
     assert "dupdash deletes it, because it was cancelled." in page
-    assert "as soon as Moodle has finished it" not in page.partition('id="job-status"')[2].partition("</section>")[0]
+    assert "when Moodle has finished it" not in page.partition('id="job-status"')[2].partition("</section>")[0]
 
 
 def test_faculty_see_their_own_copies(as_faculty: Client, faculty: User, colleague: User) -> None:

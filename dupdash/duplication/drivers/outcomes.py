@@ -57,6 +57,7 @@ class Refused:
 class AnswerLost:
     """The request may have reached Moodle, and no trustworthy answer arrived. The sweep checks what happened."""
 
+    # What came instead, without a final period.
     detail: str
     # Moodle's error code, if it answered with an error that may come from the middle of a restore.
     errorcode: str = ""
@@ -66,8 +67,8 @@ class AnswerLost:
 def lost(error: MoodleError) -> AnswerLost:
     """Return the outcome of an error that does not prove that Moodle started nothing."""
     if isinstance(error, UnknownRefusal):
-        return AnswerLost(error.message, error.errorcode or "error", error.raw_error)
-    return AnswerLost(error.detail if isinstance(error, NoTrustworthyAnswer) else error.message.rstrip("."))
+        return AnswerLost(error.message.rstrip("."), error.errorcode or "error", error.raw_error)
+    return AnswerLost((error.detail if isinstance(error, NoTrustworthyAnswer) else error.message).rstrip("."))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from dupdash.duplication.course_settings import LABELS, set_after_copy, sets_after_copy
 from dupdash.duplication.driver_choice import DELETE
 from dupdash.duplication.engine.comparison import Report
-from dupdash.duplication.engine.deletion import Guard, NotDeleted, delete_copy
+from dupdash.duplication.engine.deletion import CourseInUse, Guard, NotDeleted, delete_copy
 from dupdash.duplication.engine.verification import lacks_most, verify
 from dupdash.duplication.explanations import message_or_code
 from dupdash.duplication.models import DuplicationJob, Phase, Proof
@@ -249,10 +249,12 @@ def _delete_unwanted(
             # If the answer was lost, Moodle may still be deleting.
             update_job(job, check_at=after_a_deletion() if may_still_be_deleting(refusal) else next_check)
             return True
+        # People must not delete a course that somebody uses.
+        advice = "" if isinstance(refusal, CourseInUse) else f" Delete course {course_id} in Moodle."
         record_event(
             job,
             kind="cancelled_copy_kept",
-            reason=f"The copy could not be deleted: {refusal} Delete course {course_id} in Moodle.",
+            reason=f"The copy was not deleted: {refusal}{advice}",
             guard=guard,
             data={"course_id": course_id},
         )

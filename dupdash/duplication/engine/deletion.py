@@ -19,6 +19,10 @@ class NotDeleted(Exception):
     """A course was not deleted. The message gives the reason in a sentence for people."""
 
 
+class CourseInUse(NotDeleted):
+    """A course was not deleted, because somebody seems to be using it."""
+
+
 def delete_and_confirm(course: Course, client: MoodleClient) -> None:
     """Delete a course, and look up whether it is gone.
 
@@ -79,7 +83,7 @@ def delete_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) 
         raise NotDeleted(f"Course {course_id} is not in the requested category, so it is not deleted.")
     as_left = same_name(course.shortname, candidate.shortname) and same_name(course.fullname, candidate.fullname)
     if not (as_left and is_temporary_short_name(course.shortname, job.source_shortname)):
-        raise NotDeleted(
+        raise CourseInUse(
             f"Course {course_id} is now called {quote_course(course.fullname, course.shortname)}, so somebody is "
             "using it. It is not deleted."
         )
@@ -91,27 +95,27 @@ def delete_candidate(job: DuplicationJob, course_id: int, client: MoodleClient) 
 
 
 def require_unchanged(job: DuplicationJob, course: Course, client: MoodleClient, *, complete: bool) -> None:
-    """Raise NotDeleted if the course has changed since the last lookup, because then a person is using it.
+    """Raise CourseInUse if the course has changed since the last lookup, because then a person is using it.
 
     Its visibility does not matter: people often hide a partial course first.
     """
     requested = same_name(course.shortname, job.shortname)
     if not (requested or (not complete and is_temporary_short_name(course.shortname, job.source_shortname))):
-        raise NotDeleted(
+        raise CourseInUse(
             f"Course {course.id} was renamed to “{isolate(course.shortname)}”, so somebody is using it. It is not "
             "deleted."
         )
     if not complete and requested and _has_more_contents(job, course, client):
-        raise NotDeleted(f"Course {course.id} has the requested names and contents, so it is not deleted.")
+        raise CourseInUse(f"Course {course.id} has the requested names and contents, so it is not deleted.")
     if course.category_id != job.category_id:
-        raise NotDeleted(f"Somebody moved course {course.id} to another category, so it is not deleted.")
+        raise CourseInUse(f"Somebody moved course {course.id} to another category, so it is not deleted.")
     last = evidence_of(job).own
     was = job.fullname if requested else ""
     # A restore changes full name and short name together. So with the same short name, the full name must be the same.
     if not was and last is not None and last.id == course.id and same_name(last.shortname, course.shortname):
         was = last.fullname
     if was and not same_name(was, course.fullname):
-        raise NotDeleted(
+        raise CourseInUse(
             f"Course {course.id} was renamed from “{isolate(was)}” to “{isolate(course.fullname)}”, so somebody is "
             "using it. It is not deleted."
         )

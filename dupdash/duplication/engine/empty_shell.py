@@ -140,7 +140,7 @@ def _record_kept(job: DuplicationJob, course_id: int, why: str, guard: Guard) ->
         data={"course_id": course_id},
         guard=guard,
     )
-    return f"The empty course could not be deleted: {why}"
+    return f"The empty course was not deleted: {why}"
 
 
 def _continue_without_shell(job: DuplicationJob, course_id: int, guard: Guard) -> None:

@@ -15,6 +15,9 @@ from dupdash.rollover.models import HiddenSource, Plan, SourceState
 
 logger = logging.getLogger("dupdash.rollover")
 
+# The page of a batch gives the reasons of at most this many sources that could not be hidden, or not shown again.
+REASONS_MOST = 3
+
 UNDER_WAY = (SourceState.WAITING, SourceState.SHOWING)
 
 
@@ -39,7 +42,7 @@ def show_again(batch: Batch) -> None:
     copied = current_jobs(batch).filter(state=State.SUCCEEDED, course_deleted_at__isnull=True)
     hidden = HiddenSource.objects.filter(batch=batch).exclude(source_id__in=copied.values("source_id"))
     hidden.filter(state=SourceState.WAITING).delete()
-    hidden.filter(state=SourceState.HIDDEN).update(state=SourceState.SHOWING)
+    hidden.filter(state__in=(SourceState.HIDDEN, SourceState.STUCK)).update(state=SourceState.SHOWING, reason="")
 
 
 def continue_hiding(deadline: float) -> None:
@@ -61,7 +64,7 @@ def _set_visibility(source: HiddenSource, client: MoodleClient) -> None:
     try:
         course = client.course_by_id(source.source_id)
         if course is None:
-            source.state, source.reason = SourceState.KEPT, "This course is no longer in Moodle."
+            source.state = SourceState.GONE
         elif not shows and course.visible is False:
             source.state = SourceState.BEFORE
         else:
@@ -71,8 +74,8 @@ def _set_visibility(source: HiddenSource, client: MoodleClient) -> None:
     except (NotSent, ConfigurationFault):
         raise
     except MoodleError as error:
-        source.state = SourceState.HIDDEN if shows else SourceState.KEPT
-        source.reason = f"Moodle did not {'show' if shows else 'hide'} it. {error}"
+        source.state = SourceState.STUCK if shows else SourceState.KEPT
+        source.reason = f"Moodle did not {'show' if shows else 'hide'} this course. {error}"
 
 
 def is_hiding(batch: Batch) -> bool:
@@ -83,10 +86,10 @@ def is_hiding(batch: Batch) -> bool:
 def sources_note(batch: Batch) -> str:
     """Return sentences about which sources are or will be hidden or shown again; "" if the batch hides none."""
     counts = Counter(HiddenSource.objects.filter(batch=batch).values_list("state", flat=True))
-    return " ".join(_sentences(counts))
+    return " ".join(_sentences(batch, counts))
 
 
-def _sentences(counts: Counter[str]) -> Iterator[str]:
+def _sentences(batch: Batch, counts: Counter[str]) -> Iterator[str]:
     for state, one, many in (
         (SourceState.WAITING, "1 source will be hidden.", "{:,} sources will be hidden."),
         (SourceState.HIDDEN, "1 source was hidden.", "{:,} sources were hidden."),
@@ -94,6 +97,11 @@ def _sentences(counts: Counter[str]) -> Iterator[str]:
         (SourceState.KEPT, "1 source could not be hidden.", "{:,} sources could not be hidden."),
         (SourceState.SHOWING, "1 source will be shown again.", "{:,} sources will be shown again."),
         (SourceState.SHOWN, "1 source was shown again.", "{:,} sources were shown again."),
+        (SourceState.STUCK, "1 source could not be shown again.", "{:,} sources could not be shown again."),
+        (SourceState.GONE, "1 source is no longer in Moodle.", "{:,} sources are no longer in Moodle."),
     ):
         if count := counts[state]:
             yield one if count == 1 else many.format(count)
+            if state in (SourceState.KEPT, SourceState.STUCK):
+                failed = HiddenSource.objects.filter(batch=batch, state=state)[:REASONS_MOST]
+                yield from (f"Course {source.source_id}: {source.reason}" for source in failed)

@@ -1,4 +1,4 @@
-"""Computes how long requests usually wait for an approval."""
+"""Computes within what time half of the recent requests were approved."""
 
 from datetime import timedelta
 from statistics import median
@@ -14,12 +14,12 @@ FRESH_FOR = 600
 
 
 def decided_within() -> str:
-    """Return a sentence that tells a requester how long an approval usually takes; "" if this is unknown."""
+    """Return a sentence about the time within which half of the recent requests were approved; "" if it is unknown."""
     usual = cache_get("approval-time")
     if not isinstance(usual, str):
         usual = _measure()
         cache_set("approval-time", usual, FRESH_FOR)
-    return f"Requests are usually approved within {usual}." if usual else ""
+    return f"Half of the recent requests were approved within {usual}." if usual else ""
 
 
 def _measure() -> str:

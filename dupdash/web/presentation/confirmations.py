@@ -1,15 +1,16 @@
 """Writes the confirmations of the actions on a job, for pages and dialogs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.utils import timezone
 
 from dupdash.accounts.access import Action
-from dupdash.duplication.jobs import why_no_retry
+from dupdash.duplication.jobs import after_cancelling, is_stopped_by_moodle, why_no_retry
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.name_display import quote_course
-from dupdash.duplication.states import State
+from dupdash.duplication.transitions import WAITING
 from dupdash.web.presentation.outcome import partial_course
 
 
@@ -112,7 +113,7 @@ def _approve(job: DuplicationJob, copy: str) -> Question:
 
 
 def _cancel(job: DuplicationJob, copy: str) -> Question:
-    if job.state in (State.AWAITING_APPROVAL, State.QUEUED):
+    if job.state in WAITING:
         return Question(
             "Cancel this copy?",
             f"{copy} has not been started. It will not be made.",
@@ -123,9 +124,31 @@ def _cancel(job: DuplicationJob, copy: str) -> Question:
         )
     return Question(
         "Cancel this copy and delete it?",
-        f"Moodle cannot stop a copy that it has started. dupdash deletes {copy} as soon as Moodle has finished it.",
+        after_cancelling(job, copy),
         "Cancel and delete the copy",
-        f"{copy} is cancelled. dupdash deletes it as soon as Moodle has finished it.",
+        f"{copy} is cancelled. {after_cancelling(job)}",
         danger=True,
         keep="Keep running",
     )
+
+
+def after_cancelling_all(jobs: Iterable[DuplicationJob]) -> str:
+    """Return sentences about what happens to the copies of these unfinished jobs if all of them are cancelled."""
+    waiting = stopped = finished = 0
+    for job in jobs:
+        if job.state in WAITING:
+            waiting += 1
+        elif is_stopped_by_moodle(job):
+            stopped += 1
+        else:
+            finished += 1
+    sentences = []
+    if waiting:
+        sentences.append("Copies that have not started will not be made.")
+    if stopped:
+        copies, courses = ("1 copy", "course") if stopped == 1 else (f"{stopped:,} copies", "courses")
+        sentences.append(f"Moodle stops {copies} and deletes the new {courses}.")
+    if finished:
+        copies, them = ("1 copy", "it") if finished == 1 else (f"{finished:,} copies", "them")
+        sentences.append(f"dupdash deletes {copies} when Moodle has finished {them}.")
+    return " ".join(sentences)

@@ -112,7 +112,7 @@ def _callouts(job: DuplicationJob, reader: Reader) -> list[Callout]:
             return [
                 Callout(
                     "warning",
-                    "This copy was cancelled, but Moodle made it and dupdash could not delete it.",
+                    "This copy was cancelled, but Moodle made it and dupdash did not delete it.",
                     "The complete course is in Moodle. The activity below says why it was not deleted.",
                     "If nobody needs the course, delete it in Moodle.",
                 )

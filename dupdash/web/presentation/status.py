@@ -7,10 +7,10 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from dupdash.duplication.jobs import after_cancelling
 from dupdash.duplication.models import DuplicationJob, MoodleHealth, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from dupdash.moodle.driver_abilities import abilities
 from dupdash.web.presentation.approval_time import decided_within
 from dupdash.web.presentation.blocking_job import BlockingJob, blocking_job
 from dupdash.web.presentation.check_status import while_it_is_checked, while_it_is_unresolved
@@ -133,11 +133,7 @@ def _facts(job: DuplicationJob) -> Iterator[Fact]:
 
 def _now(job: DuplicationJob, queue: Queue, health: MoodleHealth) -> str:
     if job.cancel_requested_at is not None and not job.is_terminal and job.state != State.UNRESOLVED:
-        what = (
-            "Moodle stops this copy and removes what it has made."
-            if abilities(job.driver).stops_copies and job.state == State.RUNNING
-            else "Moodle cannot stop a copy that it has started. dupdash deletes it as soon as Moodle has finished it."
-        )
+        what = after_cancelling(job)
         return f"{what} {while_it_is_checked(job)}" if job.state == State.CHECKING else what
     match job.state:
         case State.AWAITING_APPROVAL:

@@ -16,6 +16,7 @@ from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import Found
+from dupdash.web.presentation.confirmations import after_cancelling_all
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.views.jobs import list_url
@@ -54,6 +55,7 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
         "keep": _keep(action, len(choice.jobs)),
         "confirm": _confirm(action, len(choice.jobs)),
         "choice": choice,
+        "consequence": after_cancelling_all(choice.jobs) if action == Action.CANCEL else "",
         "count": len(choice.jobs),
         "rows": rows(choice.jobs, health_of(request)),
         "sees_all": access.sees_all_jobs(request.user),

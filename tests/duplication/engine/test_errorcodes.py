@@ -101,6 +101,7 @@ def test_missing_function_pauses_dispatch(moodle: Moodle, clock: Clock) -> None:
     health = waits_for_the_administrator(job, "accessexception")
     assert "core_course_duplicate_course" in health.fault_message
     assert "External services" in health.advice
+    assert "the service that dupdash’s token (MOODLE_TOKEN) belongs to" in health.advice
     moodle.switches.withdrawn = frozenset()
     assert_resumes_and_succeeds(job, moodle, clock)
 

@@ -261,7 +261,9 @@ def test_job_fails_soon_when_moodle_says_that_the_restore_broke(moodle: Moodle, 
     job.refresh_from_db()
     assert job.state == State.CHECKING
     assert job.moodle_done_at is not None, "its slot is free"
-    assert reason(job, "checking").startswith("Moodle answered with an error and may have left a part of the copy: ")
+    assert reason(job, "checking").startswith("Moodle answered with an error: ")
+    assert ". An incomplete copy may be in Moodle. dupdash checks" in reason(job, "checking")
+    assert ".." not in reason(job, "checking")
     assert "error/cannotrestore" in reason(job, "checking")
     check_until_ended(job, clock)
     (partial,) = moodle.made()
