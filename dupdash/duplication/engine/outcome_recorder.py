@@ -93,7 +93,8 @@ def _after_lost_answer(job: DuplicationJob, lease: Lease, lost: outcomes.AnswerL
         _retry_later(job, lease, MoodleError(lost.detail, errorcode="worker_lost"))
         return
     if lost.errorcode:
-        why = f"Moodle answered with an error: {lost.detail}. An incomplete copy may be in Moodle."
+        message = f": {lost.detail}" if lost.detail else " without a message"
+        why = f"Moodle answered with an error{message}. An incomplete copy may be in Moodle."
     else:
         why = f"No trustworthy answer arrived from Moodle: {lost.detail}."
     done = bool(lost.errorcode)
