@@ -261,7 +261,7 @@ def _scans(plan: dict[str, Any], *, limited: bool) -> bool:
 
 @cache
 def _small_indexes() -> frozenset[str]:
-    """Return the names of PostgreSQL's indexes that contain less than a tenth of the rows of their table."""
+    """Return the names of PostgreSQL's partial indexes that contain less than a tenth of the rows of their table."""
     from django.db import connection
 
     with connection.cursor() as cursor:

@@ -34,41 +34,37 @@ def advice(explanation: Explanation, reader: Reader, *, first: Sequence[str] = (
     fixes = [*first, *_fix(explanation, reader)]
     sentences = [*fixes, _retry(explanation, reader, after_fix=bool(fixes))]
     if explanation.if_again:
-        sentences.append(f"If it fails again, {_asked(explanation.if_again, explanation, reader)}.")
+        task = _assigned(explanation.if_again, reader, by_operator=explanation.by_operator)
+        sentences.append(f"If it fails again, {task}.")
     return " ".join(sentences)
 
 
 def _deletion(job: "DuplicationJob", reader: Reader) -> list[str]:
     if job.left_partial_course:
-        return ["Select “Delete the partial course”."] if reader.can_delete else _by_administrator(_DELETE, reader)
+        if reader.can_delete:
+            return ["Select “Delete the partial course”."]
+        return [_sentence(_assigned("delete the partial course in Moodle", reader))]
     if job.may_have_left_course:
-        return (
-            ["Check the courses that this job may have left, and select “Delete a possible partial course”."]
-            if reader.can_delete
-            else _by_administrator("check whether this job left a course in Moodle", reader)
-        )
+        if reader.can_delete:
+            return ["Check the courses that this job may have left, and select “Delete a possible partial course”."]
+        return [_sentence(_assigned("check whether this job left a course in Moodle", reader))]
     return []
 
 
-_DELETE = "delete the partial course in Moodle"
-
-
-def _by_administrator(fix: str, reader: Reader) -> list[str]:
-    return [f"{fix[0].upper()}{fix[1:]}." if reader.is_administrator else f"Ask a course administrator to {fix}."]
-
-
 def _fix(explanation: Explanation, reader: Reader) -> list[str]:
-    if not explanation.fix:
-        return []
-    fix = _asked(explanation.fix, explanation, reader)
-    return [f"{fix[0].upper()}{fix[1:]}."]
+    fix = explanation.fix
+    return [_sentence(_assigned(fix, reader, by_operator=explanation.by_operator))] if fix else []
 
 
-def _asked(task: str, explanation: Explanation, reader: Reader) -> str:
-    """Return a task, preceded by whom this reader asks to do it."""
-    if explanation.by_operator:
+def _assigned(task: str, reader: Reader, *, by_operator: bool = False) -> str:
+    """Return a task of an administrator or of the operator, with "ask … to" before it if this reader cannot do it."""
+    if by_operator:
         return f"ask the operator of dupdash to {task}"
     return task if reader.is_administrator else f"ask a course administrator to {task}"
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:
@@ -78,5 +74,4 @@ def _retry(explanation: Explanation, reader: Reader, *, after_fix: bool) -> str:
     else:
         able, button, more = reader.can_retry, "Try again", f" {explanation.when}".rstrip()
     who = f"select “{button}”" if able else f"the requester can select “{button}”"
-    sentence = f"{'then ' if after_fix else ''}{who}{more}."
-    return f"{sentence[0].upper()}{sentence[1:]}"
+    return _sentence(f"{'then ' if after_fix else ''}{who}{more}")

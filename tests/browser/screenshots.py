@@ -161,6 +161,7 @@ def pages_by_person(campus: "DemoData") -> dict[str, dict[str, str]]:
             "request-errors": "/jobs/new/",
             "list-empty": "/jobs/?q=there+is+no+such+copy",
             "bulk-retry": f"/jobs/bulk/?action=retry&job={campus.jobs['failed'].pk}",
+            "bulk-cancel": f"/jobs/bulk/?action=cancel&job={campus.jobs['running'].pk}&job={waiting}",
             "insights-empty": "/insights/?from=2001-01-01&until=2001-01-02",
             "dialog": f"/jobs/{campus.jobs['running'].pk}/",
             "approve": f"/jobs/{waiting}/approve/",

@@ -289,7 +289,7 @@ def test_pages_of_many_matches_equal_those_of_few(
 def test_deleted_jobs_are_not_loaded() -> None:
     kept, deleted = a_job(State.FAILED, "KEPT"), a_job(State.FAILED, "DELETED")
     deleted.delete()
-    assert orders.loaded([deleted.pk, kept.pk]) == [kept]
+    assert orders.load_jobs([deleted.pk, kept.pk]) == [kept]
 
 
 def test_each_column_sorts_by_the_value_it_shows(as_administrator: Client) -> None:

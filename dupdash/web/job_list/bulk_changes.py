@@ -21,14 +21,14 @@ from dupdash.duplication.name_display import isolate
 from dupdash.duplication.request import InvalidRequest, Problem
 from dupdash.duplication.states import RETRYABLE, UNFINISHED, State
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused
-from dupdash.web.job_list.orders import Found, Order, loaded
+from dupdash.web.job_list.orders import Found, Order, load_jobs
 from dupdash.web.presentation.error_messages import held_by, job_in_the_way, words_of_error, words_of_problem
 
 # One bulk action changes at most this many jobs, and starts no further change after this many seconds: each retry sends
 # a few requests to Moodle while the browser waits.
 AT_ONCE = 100
 SECONDS = 20.0
-# At most this many of the jobs that stay as they are, of each kind, are read to count why they do.
+# To count why jobs cannot be changed, at most this many of them are read for each alternative of the filter.
 EXAMINED = 300
 
 ACTIONS = {"retry": Action.RETRY, "cancel": Action.CANCEL}
@@ -87,11 +87,11 @@ def choose(chosen: Found, order: Order, action: Action, user: User) -> Choice:
         # This person may change only their own jobs.
         possible &= Q(requester=user)
     changing = order.take(chosen.each(lambda jobs: jobs.filter(possible).only("pk")), AT_ONCE + 1)
-    first = tuple(loaded(job.pk for _, job in changing[:AT_ONCE]))
+    first = tuple(load_jobs(job.pk for _, job in changing[:AT_ONCE]))
     reasons: Counter[str] = Counter()
     complete = True
     for alternative in chosen.alternatives:
-        # The ids first: an index tells that there are none.
+        # The ids first: usually there are none, and an index is enough to find that out.
         ids = list(alternative.exclude(possible).order_by().values_list("pk", flat=True)[:EXAMINED])
         others = DuplicationJob.objects.only("state", "requester_id", "is_retried").in_bulk(ids)
         reasons.update(_why_not(job, action, user) for job in others.values())

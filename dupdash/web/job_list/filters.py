@@ -191,7 +191,7 @@ class ListForm(forms.Form):
         """Whether anything but the search narrows the list. Earlier attempts may be left out."""
         return bool(set(self.query()) - {"q", "sort", "attempts"}) or not access.sees_all_jobs(self._user)
 
-    def counted(self, search: str = "") -> tuple[Found, int | None]:
+    def found_and_counted(self, search: str = "") -> tuple[Found, int | None]:
         """Return the matching jobs with their size, and their number, at most COUNTED + 1.
 
         The number is None if they were not counted: the form has errors, nothing is filtered, or an index contains them

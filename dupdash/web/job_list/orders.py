@@ -287,7 +287,7 @@ def _page(shown: list[tuple[Key, DuplicationJob]], *, previous: bool, following:
     )
 
 
-def loaded(ids: Iterable[str]) -> list[DuplicationJob]:
+def load_jobs(ids: Iterable[str]) -> list[DuplicationJob]:
     """Return the jobs with all columns and people, in this order, without those that were deleted meanwhile."""
     ids = list(ids)
     found = DuplicationJob.objects.select_related("requester", "assignee").in_bulk(ids)

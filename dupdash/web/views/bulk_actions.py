@@ -42,7 +42,7 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
         request.session[LAST_RESULT] = {**asdict(result), "action": given["action"], "back": back}
         return see_other("jobs:bulk_result")
     if given.get("all") == "1":
-        wanted, _ = form.counted()
+        wanted, _ = form.found_and_counted()
     else:
         wanted = Found.all_of(visible.filter(pk__in=_ids(given.getlist("job"))))
     choice = bulk_changes.choose(wanted, form.order, action, request.user)

@@ -20,7 +20,7 @@ from dupdash.web.decorators import part_of
 from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes, export, filters
 from dupdash.web.job_list.filters import ListForm
-from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, loaded, page_of, reverse_of
+from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, load_jobs, page_of, reverse_of
 from dupdash.web.job_list.spelling import corrected
 from dupdash.web.models import SavedFilter
 from dupdash.web.presentation.fingerprint import digest
@@ -135,13 +135,13 @@ def table_context(request: PersonRequest) -> dict[str, object]:
 
 
 def _results(request: PersonRequest, form: ListForm) -> dict[str, object]:
-    found, total = form.counted()
+    found, total = form.found_and_counted()
     meant = corrected(form.cleaned_data["q"], access.visible_jobs(request.user)) if total == 0 else ""
     if meant:
-        found, total = form.counted(meant)
+        found, total = form.found_and_counted(meant)
     # Only ids are sorted, because that is faster than sorting whole rows.
     page = page_of(found.each(lambda jobs: jobs.only("pk")), form.order, request.GET.dict())
-    shown = rows(loaded(job.pk for job in page.jobs), health_of(request))
+    shown = rows(load_jobs(job.pk for job in page.jobs), health_of(request))
     # If one page shows all jobs, no query needs to count them.
     if total is None:
         total = (
