@@ -67,9 +67,9 @@ def sent_before_course_seen(times: list[JobTimes]) -> list[str]:
     return found
 
 
-# The time of a release is older than its commit, and a dispatcher reads the queue before it takes the time. A release
-# in the last second before a dispatch may have been invisible to it.
-UNCOMMITTED = timedelta(seconds=1)
+# A job is queued, and a source released, at a time that is older than the commit, and a dispatcher reads the queue
+# before it takes the time. Whatever was written this shortly before a dispatch may have been invisible to it.
+UNCOMMITTED = timedelta(seconds=3)
 
 
 def passed_over(times: list[JobTimes]) -> list[str]:
@@ -78,6 +78,8 @@ def passed_over(times: list[JobTimes]) -> list[str]:
     for place, first in enumerate(times):
         for later in times[place + 1 :]:
             if first.repeated or later.repeated or first.dispatched_at <= later.dispatched_at:
+                continue
+            if later.dispatched_at < first.queued_at + UNCOMMITTED:
                 continue
             if not any(blocks(other, first, later.dispatched_at) for other in times):
                 found.append(f"{later.shortname} was dispatched before {first.shortname}")

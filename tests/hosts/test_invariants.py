@@ -26,16 +26,22 @@ def test_two_unseen_copies_of_one_source_are_found() -> None:
 
 
 def test_a_job_that_was_dispatched_before_an_earlier_one_is_found() -> None:
-    assert passed_over([times_of("A", 7, 0, 5, 9), times_of("B", 8, 1, 3, 9)]) == ["B was dispatched before A"]
-    assert passed_over([times_of("A", 7, 0, 5, 9, repeated=True), times_of("B", 8, 1, 3, 9)]) == []
+    assert passed_over([times_of("A", 7, 0, 15, 19), times_of("B", 8, 1, 13, 19)]) == ["B was dispatched before A"]
+    assert passed_over([times_of("A", 7, 0, 15, 19, repeated=True), times_of("B", 8, 1, 13, 19)]) == []
 
 
 def test_a_job_whose_source_is_busy_may_be_passed_over() -> None:
-    assert passed_over([times_of("X", 7, 0, 0, 4), times_of("A", 7, 0, 5, 9), times_of("B", 8, 1, 3, 9)]) == []
+    assert passed_over([times_of("X", 7, 0, 0, 14), times_of("A", 7, 0, 15, 19), times_of("B", 8, 1, 13, 19)]) == []
 
 
 def test_release_just_before_a_dispatch_may_have_been_invisible() -> None:
-    late, early = times_of("X", 7, 0, 0, 3), times_of("X", 7, 0, 0, 2)
-    waiting = [times_of("A", 7, 0, 5, 9), times_of("B", 8, 1, 3, 9)]
+    late, early = times_of("X", 7, 0, 0, 11), times_of("X", 7, 0, 0, 10)
+    waiting = [times_of("A", 7, 0, 15, 19), times_of("B", 8, 1, 13, 19)]
     assert passed_over([late, *waiting]) == []
     assert passed_over([early, *waiting]) == ["B was dispatched before A"]
+
+
+def test_job_queued_just_before_a_dispatch_may_have_been_invisible() -> None:
+    dispatched_first = times_of("B", 8, 12, 13, 19)
+    assert passed_over([times_of("A", 7, 11, 15, 19), dispatched_first]) == []
+    assert passed_over([times_of("A", 7, 10, 15, 19), dispatched_first]) == ["B was dispatched before A"]
