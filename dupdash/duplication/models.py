@@ -105,6 +105,10 @@ class JobQuerySet(models.QuerySet["DuplicationJob"]):
         passed = (Q(**{f"{time}__isnull": True}) | Q(**{f"{time}__lte": now}) for time in times)
         return self.filter(*passed, state=State.QUEUED)
 
+    def awaiting_dispatch(self) -> "JobQuerySet":
+        """Return the queued jobs that may start now and that are not in django-q2's queue yet."""
+        return self.due().filter(dispatched_at__isnull=True)
+
     def dispatched(self) -> "JobQuerySet":
         """Return the queued jobs that are in django-q2's queue and that no worker has claimed yet."""
         return self.filter(state=State.QUEUED, dispatched_at__isnull=False)

@@ -6,7 +6,7 @@ import time
 
 from django.utils import timezone
 
-from dupdash.duplication import moodle_health, planner_statistics
+from dupdash.duplication import moodle_health
 from dupdash.duplication.engine import checking, follow, recovery, run, verification
 from dupdash.duplication.models import ClusterHeartbeat, FinishedSweep
 from dupdash.duplication.moodle_clients import open_client
@@ -61,9 +61,13 @@ def sweep(token: str = "") -> None:
         recovery.release_overdue_sources()
         dispatch.redispatch_stale()
         dispatch.dispatch()
-        planner_statistics.update_if_due()
     finally:
-        FinishedSweep.objects.update_or_create(id=1, defaults={"token": token, "at": timezone.now()})
+        FinishedSweep.objects.bulk_create(
+            [FinishedSweep(id=1, token=token, at=timezone.now())],
+            update_conflicts=True,
+            unique_fields=["id"],
+            update_fields=["token", "at"],
+        )
     with database_lock.try_lock(database_lock.MOODLE) as acquired:
         if acquired:
             _ask_moodle()

@@ -1,14 +1,15 @@
-"""The housekeeping task that sends messages and cleans up. django-q2 may run it twice, late or never."""
+"""The housekeeping task that does not concern copies. django-q2 may run it twice, late or never."""
 
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from dupdash.callbacks import tasks as callbacks
+from dupdash.duplication import planner_statistics
 from dupdash.notifications import tasks as mail
 
 
 def send_messages_and_clean_up() -> None:
-    """Send due mails, make due callbacks, and delete expired sessions.
+    """Send due mails, make due callbacks, delete expired sessions, and update the database's statistics once a day.
 
     Mails and callbacks have a time limit each, so one worker is enough for both.
     """
@@ -17,6 +18,7 @@ def send_messages_and_clean_up() -> None:
     finally:
         callbacks.send_due()
     delete_expired_sessions()
+    planner_statistics.update_if_due()
 
 
 def delete_expired_sessions() -> None:

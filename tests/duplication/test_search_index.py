@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.core.checks import run_checks
 from django.db import connection
 
-from dupdash.duplication import search_index, tasks
+from dupdash.duplication import search_index
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.planner_statistics import update_statistics
 from dupdash.duplication.states import State
@@ -110,27 +109,6 @@ def test_index_created_later_contains_existing_jobs(without_index: None) -> None
     search_index.create_search_index(connection)
     assert found("okologie", "alpen") == {"ONE"}
     assert not {message.id for message in run_checks(databases=["default"])} & {"duplication.W001"}
-
-
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL updates its statistics by itself")
-def test_sweep_updates_the_statistics_once_a_day() -> None:
-    def known() -> int:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT COUNT(*) FROM sqlite_stat1 WHERE idx = 'job_by_age'")
-            return int(cursor.fetchone()[0])
-
-    cache.delete("planner-statistics")
-    a_job()
-    update_statistics(connection)
-    assert known() == 1
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM sqlite_stat1")
-    tasks.sweep()
-    assert known() == 1
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM sqlite_stat1")
-    tasks.sweep()
-    assert known() == 0
 
 
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="reads PostgreSQL's statistics")

@@ -32,7 +32,7 @@ class Lane:
 
     def waiting(self) -> JobQuerySet:
         """The jobs of this lane that may start now, in their order."""
-        waiting = DuplicationJob.objects.due().filter(dispatched_at__isnull=True)
+        waiting = DuplicationJob.objects.awaiting_dispatch()
         if self.key == SINGLE:
             return waiting.filter(batch__isnull=True).order_by("queued_at", "id")
         return waiting.filter(batch=self.key).order_by(F("batch_order").asc(), "id")
