@@ -4,7 +4,6 @@
 """
 
 import os
-import tempfile
 
 KEPT = {"TEST_DATABASE_URL": "DATABASE_URL", "TEST_REDIS_URL": "REDIS_URL"}
 for name in (
@@ -44,8 +43,8 @@ os.environ |= {
 from dupdash.settings import *  # noqa: E402, F403
 from dupdash.settings import DATABASES, INSTALLED_APPS  # noqa: E402
 
-# A copy of unknown duration is checked for this long, once a minute. Half an hour needs a sixth of the checks.
-CHECK_LIMIT_UNKNOWN = 30 * 60
+# A copy of unknown duration is checked for this long, once a minute. The default is three hours.
+CHECK_LIMIT_UNKNOWN = 12 * 60
 
 # Most tests run without single sign-on. The database has its tables all the same.
 OIDC_ISSUER = ""
@@ -54,8 +53,6 @@ INSTALLED_APPS.append("allauth.socialaccount.providers.saml")
 # The test database need not survive a power failure. Syncing to the disk would double the duration of the tests.
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
-    # The database is a file, because threads and worker processes share it.
-    DATABASES["default"]["TEST"] = {"NAME": os.path.join(tempfile.gettempdir(), f"dupdash-test-{os.getpid()}.sqlite3")}
 else:
     DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"
 DATABASES["default"]["CONN_MAX_AGE"] = 0

@@ -4,10 +4,11 @@ Both colour schemes and both widths are tested. The pages come from the URL tabl
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, reverse
 from django.urls.converters import IntConverter
 from django.utils import timezone
@@ -66,10 +67,12 @@ def _addresses(campus: DemoData, person: User) -> dict[str, list[str]]:
     for name, converters in _patterns(urls.urlpatterns):
         for arguments in candidates.get(converters, []):
             address = reverse(name, args=arguments)
-            if _is_page(client, address):
+            answer = client.get(address)
+            if _is_page(answer):
                 found.setdefault(name, []).append(address)
-                if name != "jobs:job":
-                    break
+            # What one job answers with a partial, or only to a POST, no other job answers with a page.
+            if name != "jobs:job" and answer.status_code in (200, 405):
+                break
     return found
 
 
@@ -82,8 +85,7 @@ def _patterns(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Ite
             yield f"{prefix}{pattern.name}", tuple(type(one) for one in pattern.pattern.converters.values())
 
 
-def _is_page(client: Client, address: str) -> bool:
-    answer = client.get(address)
+def _is_page(answer: Any) -> bool:
     return answer.status_code == 200 and not answer.streaming and b"</html>" in answer.content
 
 
@@ -135,10 +137,9 @@ def test_pages_of_faculty_and_help_desk_are_accessible(
     browser: Browser, live_server: LiveServer, campus: DemoData, who: str
 ) -> None:
     person: User = getattr(campus, who)
-    found = _addresses(campus, person)
     # Only pages that differ by role. The others were checked with an administrator.
     shown = ("overview", "jobs:request", "jobs:list", "preferences")
-    pages = [page for name in shown for page in found.get(name, [])]
+    pages = [reverse(name) for name in shown if name != "jobs:request" or person == campus.faculty]
     pages += [f"/jobs/{campus.jobs[name].pk}/" for name in ("failed", "running") if person == campus.help_desk]
     _walk(browser, live_server, person, pages)
 

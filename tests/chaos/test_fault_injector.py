@@ -21,9 +21,20 @@ from dupdash.sandbox.faults import make_fault
 from dupdash.sandbox.server import Sandbox
 from tests.chaos.__main__ import LONG, is_well
 from tests.chaos.environment import Installation
-from tests.chaos.fault_injector import BUSY, IDLE, FaultInjector
+from tests.chaos.fault_injector import BUSY, IDLE, LONGEST_ACT, FaultInjector
 from tests.chaos.faults import FAULTS, SetFaults, for_certain
-from tests.chaos.processes import HERE, MARK, Postgres, Process, Redis, Stopped, carrying, descendants, wait_until
+from tests.chaos.processes import (
+    HERE,
+    MARK,
+    PATIENCE,
+    Postgres,
+    Process,
+    Redis,
+    Stopped,
+    carrying,
+    descendants,
+    wait_until,
+)
 from tests.duplication.support import a_job
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
@@ -113,8 +124,9 @@ def says(installation: Installation, word: str) -> None:
     wait_until(lambda: word in (installation.folder / "worker.log").read_text(), f"the word {word!r}")
 
 
-def test_deploy_longer_than_ten_seconds_is_an_error(installation: Installation) -> None:
-    started(installation, slow_to_end(12))
+def test_deploy_longer_than_allowed_is_an_error(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.chaos.fault_injector.DEPLOY_WITHIN", 1.0)
+    started(installation, slow_to_end(90))
     with pytest.raises(TimeoutError):
         play(FaultInjector(installation), "deployed (SIGTERM)")
 
@@ -228,7 +240,7 @@ def test_run_ended_by_a_signal_leaves_no_process(tmp_path: Path, signal_number: 
     try:
         wait_until(lambda: len(carrying(mark)) > 6, "the workers")
         run.send_signal(signal_number)
-        assert run.wait(30) != 0
+        assert run.wait(LONGEST_ACT + PATIENCE) != 0
         assert carrying(mark) == set()
     finally:
         run.kill()

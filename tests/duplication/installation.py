@@ -5,7 +5,6 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from dupdash.duplication.queue.cluster_process import PROCESS_NAME_LONGEST
 from tests.chaos.processes import environment_of
+from tests.database_template import environment, manage
 from tests.duplication.support import Moodle, await_until
 
 COPIES, HOUSEKEEPING = "dupdash-copies", "dupdash-housekeeping"
@@ -152,32 +151,6 @@ class Installation:
             time.sleep(0.05)
         if self.supervisor is not None:
             self.supervisor.wait(10)
-
-
-def manage(*arguments: str) -> list[str]:
-    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
-
-
-def environment(database: Path) -> dict[str, str]:
-    """Return an environment without the settings of the test process, above all without its database and broker."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {
-        "DJANGO_SETTINGS_MODULE": "dupdash.settings",
-        "DUPDASH_ENV_FILE": "",
-        "SECRET_KEY": "only-for-tests",
-        "DATABASE_URL": f"sqlite:///{database}",
-    }
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Create an empty database with all tables, to be copied for each test."""
-    database = tmp_path_factory.mktemp("template") / "empty.sqlite3"
-    subprocess.run(manage("migrate", "-v0"), env=environment(database), check=True, timeout=PATIENCE)
-    with closing(sqlite3.connect(database)) as connection:
-        # All data must be in one file, which is copied.
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return database
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.states import State
-from tests.duplication.installation import template  # noqa: F401 - a fixture
 from tests.duplication.support import (
     Moodle,
     await_until,
@@ -67,7 +66,7 @@ def site(settings: Any) -> Iterator[Moodle]:
 
 
 @pytest.fixture
-def behind(site: Moodle, tmp_path: Path, template: Path, settings: Any) -> Iterator[Behind]:  # noqa: F811
+def behind(site: Moodle, tmp_path: Path, template: Path, settings: Any) -> Iterator[Behind]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

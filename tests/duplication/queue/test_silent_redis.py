@@ -6,7 +6,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from tests.duplication.installation import PATIENCE, environment, manage
+from tests.database_template import environment, manage
+from tests.duplication.installation import PATIENCE
 
 # This is the same call as when a job is submitted.
 PROGRAM = """
