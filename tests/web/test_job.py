@@ -68,12 +68,12 @@ def test_rough_estimate_is_marked_as_rough(as_administrator: Client) -> None:
 
 
 def test_estimate_is_marked_as_estimate(as_administrator: Client) -> None:
-    begun = timezone.now() - timedelta(seconds=20)
-    job = a_running_job(started_at=begun, sent_at=begun, expected_backup=60.0, expected_restore=60.0)
+    begun = timezone.now() - timedelta(seconds=1960)
+    job = a_running_job(started_at=begun, sent_at=begun, expected_backup=6000.0, expected_restore=6000.0)
     page = text(as_administrator.get(f"/jobs/{job.pk}/"))
     assert 'aria-valuetext="about 16 %' in page
     assert "data-estimate" in page
-    assert "about 2 min left, based on earlier copies" in page
+    assert "about 2 h 45 min left, based on earlier copies" in page
 
 
 def test_overdue_copy_shows_no_time_left(as_administrator: Client) -> None:

@@ -44,9 +44,9 @@ def test_small_change_of_the_last_contact_answers_204(as_administrator: Client) 
 
 def test_changed_figure_sends_only_the_status(as_administrator: Client) -> None:
     begun = timezone.now()
-    job = a_running_job(sent_at=begun, started_at=begun, expected_backup=50.0, expected_restore=50.0)
+    job = a_running_job(sent_at=begun, started_at=begun, expected_backup=5000.0, expected_restore=5000.0)
     url = _url(as_administrator.get(f"/jobs/{job.pk}/"))
-    DuplicationJob.objects.update(sent_at=begun - timedelta(seconds=20))
+    DuplicationJob.objects.update(sent_at=begun - timedelta(seconds=2010))
     page = text(as_administrator.get(url))
     assert page.startswith('<section class="card stack" id="job-status"')
     assert "about 20 %" in page
