@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from environs import Env, EnvError
 
-from dupdash.moodle.site_address import site_address
+from dupdash.moodle.site_url import checked_site_url
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ class Environment:
     def moodle_address(self, name: str) -> str:
         value = self.text(name)
         try:
-            return site_address(value) if value else ""
+            return checked_site_url(value) if value else ""
         except ValueError as error:
             refuse(name, str(error))
 

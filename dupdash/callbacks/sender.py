@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from dupdash import VERSION
 from dupdash.accounts.models import ApiToken
-from dupdash.callbacks.addresses import InvalidAddress, PrivateAddress, check_address, checked_session
 from dupdash.callbacks.messages import body_about, chat_body, secret_of, signature, test_body
 from dupdash.callbacks.models import Callback, Delivery
+from dupdash.callbacks.url_check import InvalidUrl, PrivateAddress, check_callback_url, checked_session
 from dupdash.duplication.states import TERMINAL
 from dupdash.moodle.network_errors import causes_of
 
@@ -95,12 +95,12 @@ def _post(
             "X-Dupdash-Signature": signature(secret, timestamp, body),
         }
     try:
-        check_address(address)
+        check_callback_url(address)
         with session.post(
             address, data=body, headers=headers, timeout=READ_TIMEOUT, allow_redirects=False, stream=True
         ) as answer:
             status, reason = answer.status_code, answer.reason
-    except InvalidAddress as error:
+    except InvalidUrl as error:
         # The setting may have changed since the request.
         return str(error), False, True
     except requests.RequestException as error:

@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from dupdash.accounts import access
-from dupdash.duplication.batch import Batch, Priority
+from dupdash.duplication.batch_tables import Batch, Priority
 from dupdash.duplication.jobs import new_job
 from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.queue import dispatch

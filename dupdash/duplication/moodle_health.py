@@ -24,7 +24,7 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import PLUGIN
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, Refused, TryAgain, UnknownRefusal
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
-from dupdash.moodle.site_address import site_address
+from dupdash.moodle.site_url import checked_site_url
 
 logger = logging.getLogger("dupdash.moodle")
 
@@ -111,7 +111,7 @@ def recent_site(client: MoodleClient) -> SiteInfo:
 def _address(siteurl: str) -> str:
     """Return the site's own URL, for links; "" if it is not a valid URL."""
     try:
-        return site_address(siteurl)[:500]
+        return checked_site_url(siteurl)[:500]
     except ValueError:
         return ""
 

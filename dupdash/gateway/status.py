@@ -9,8 +9,8 @@ from dupdash.duplication.models import DuplicationJob, Phase
 from dupdash.duplication.progress import progress
 from dupdash.duplication.queue import lanes
 from dupdash.duplication.states import State
+from dupdash.gateway.call import Call, warning
 from dupdash.gateway.job_lookup import require_visible, unknown_job
-from dupdash.gateway.records import Call, warning
 from dupdash.moodle.records import AWAITING, BACKUP_PHASE, EXECUTING, FINISHED_ERR, FINISHED_OK, RESTORE_PHASE
 from dupdash.row_reader import Columns
 

@@ -11,16 +11,16 @@ from typing import Any
 from dupdash.accounts import access
 from dupdash.accounts.access import NotAllowed
 from dupdash.callbacks import registration
-from dupdash.callbacks.addresses import InvalidAddress, check_address
+from dupdash.callbacks.url_check import InvalidUrl, check_callback_url
 from dupdash.duplication import idempotency, jobs
 from dupdash.duplication.course_dates import day_of
 from dupdash.duplication.models import IDNUMBER_LONGEST, DuplicationJob, Origin
 from dupdash.duplication.moodle_clients import open_client
 from dupdash.duplication.request import Draft, DuplicationRequest, InvalidRequest, Problem, prepare
 from dupdash.gateway import errors
+from dupdash.gateway.call import Call
 from dupdash.gateway.options import options_by_name
 from dupdash.gateway.parameters import Parameter, Tree, flag, integer, short_text, shown, text
-from dupdash.gateway.records import Call
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError, Refused
@@ -109,8 +109,8 @@ def draft_of(given: Mapping[str, Any], *, idempotency_key: str) -> Draft:
 def checked_callback_url(address: str) -> str:
     try:
         if address:
-            check_address(address)
-    except InvalidAddress as invalid:
+            check_callback_url(address)
+    except InvalidUrl as invalid:
         raise errors.invalid_parameter(f"callbackurl: {invalid}") from None
     return address
 

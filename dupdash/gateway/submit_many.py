@@ -14,9 +14,9 @@ from dupdash.duplication.models import DuplicationJob
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.duplication.request import Draft, DuplicationRequest, InvalidRequest, check_short_name
 from dupdash.gateway import errors
+from dupdash.gateway.call import Call, warning
 from dupdash.gateway.errors import ServiceError
 from dupdash.gateway.parameters import Parameter, Tree, branches, short_text, validate
-from dupdash.gateway.records import Call, warning
 from dupdash.gateway.submit import PARAMETERS as SINGLE_PARAMETERS
 from dupdash.gateway.submit import checked_callback_url, checked_request, draft_of, first_error, moodle_failed
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NotSent

@@ -27,8 +27,8 @@ from dupdash.moodle.records import (
     SiteInfo,
     User,
 )
-from dupdash.moodle.storable import storable_json
 from dupdash.moodle.transport import Timeouts, Transport
+from dupdash.moodle.unstorable_characters import storable_json
 from dupdash.moodle.wire_format import Parameter
 
 logger = logging.getLogger("dupdash.moodle")

@@ -12,7 +12,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from dupdash.moodle.connections import new_session
-from dupdash.moodle.site_address import site_address
+from dupdash.moodle.site_url import checked_site_url
 from dupdash.moodle.transport import USER_AGENT, Secret, Timeouts
 
 ENDPOINT = "/login/token.php"
@@ -38,7 +38,7 @@ def check_password(site_url: str, username: str, password: Secret, service: str,
     except UnicodeEncodeError:
         return Answer.WRONG
     try:
-        body = _post(site_address(site_url) + ENDPOINT, form, timeouts)
+        body = _post(checked_site_url(site_url) + ENDPOINT, form, timeouts)
         answer = json.loads(body)
     except (requests.RequestException, HTTPError, OSError, ValueError):
         return Answer.NONE

@@ -23,7 +23,7 @@ from dupdash.moodle.errors import (
     RawError,
     error_of_answer,
 )
-from dupdash.moodle.storable import storable_text
+from dupdash.moodle.unstorable_characters import storable_text
 
 RETRY_AFTER_LONGEST = 3600.0
 """Seconds. If a site names a longer time to wait, dupdash asks it again after this time."""

@@ -18,7 +18,7 @@ from dupdash.moodle import responses
 from dupdash.moodle.connections import new_session
 from dupdash.moodle.errors import ConfigurationFault, MoodleError, NoTrustworthyAnswer, NotSent, Refused
 from dupdash.moodle.network_errors import network_error
-from dupdash.moodle.site_address import ENDPOINT, site_address
+from dupdash.moodle.site_url import ENDPOINT, checked_site_url
 from dupdash.moodle.wire_format import Parameter, flattened
 
 USER_AGENT = f"dupdash/{VERSION}"
@@ -77,7 +77,7 @@ class Transport:
         on_call: Callable[[str, str, float], None],
         request_id: str,
     ) -> None:
-        self.site_url = site_address(site_url)
+        self.site_url = checked_site_url(site_url)
         if not token.strip():
             raise ValueError("The token is empty. Give the token of the web service account in Moodle.")
         self._secret = Secret(token.strip())

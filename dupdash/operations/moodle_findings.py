@@ -9,7 +9,7 @@ from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.driver_abilities import PLUGIN
 from dupdash.moodle.errors import ConfigurationFault, MoodleError
 from dupdash.moodle.records import UNKNOWN_SITE, SiteInfo
-from dupdash.operations.findings import Finding, Level
+from dupdash.operations.host_findings import Finding, Level
 
 ADD_CAPABILITIES = (
     "Allow them in the role of the account in Moodle: Site administration, Users, Permissions, Define roles. The role "

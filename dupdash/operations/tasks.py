@@ -1,4 +1,7 @@
-"""The housekeeping task that does not concern copies. django-q2 may run it twice, late or never."""
+"""The housekeeping task for emails, callbacks and expired sessions. The sweep is in ``duplication/tasks.py``.
+
+django-q2 may run the task twice, late or never.
+"""
 
 from django.contrib.sessions.models import Session
 from django.utils import timezone

@@ -13,7 +13,7 @@ from dupdash.duplication.states import ENDED_OR_UNRESOLVED, State
 from dupdash.moodle import options
 from dupdash.moodle.client import MoodleClient
 from dupdash.moodle.errors import MoodleError
-from dupdash.operations.findings import Finding, Level
+from dupdash.operations.host_findings import Finding, Level
 
 SUBJECT = "Trial copy"
 POLL_INTERVAL = 0.5

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from dupdash.sandbox.asynchronous import Duplications
-from dupdash.sandbox.copies import Copies
 from dupdash.sandbox.faults import Faults
 from dupdash.sandbox.plugin import PluginDuplications
 from dupdash.sandbox.records import Course
+from dupdash.sandbox.running_copies import Copies
 from dupdash.sandbox.state import State
 from dupdash.sandbox.timing import Pace
 

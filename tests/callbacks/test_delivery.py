@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from dupdash.accounts import tokens
 from dupdash.accounts.models import ApiToken
-from dupdash.callbacks import addresses, sender, tasks
+from dupdash.callbacks import sender, tasks, url_check
 from dupdash.callbacks.messages import secret_of
 from dupdash.callbacks.models import Callback, Delivery
 from dupdash.callbacks.registration import register
@@ -195,7 +195,7 @@ def test_changed_name_cannot_lead_to_a_private_address(
     settings.WEBHOOK_ALLOW_PRIVATE = False
     family = socket.AF_INET6 if ":" in answer else socket.AF_INET
     resolved = [(family, socket.SOCK_STREAM, 6, "", (answer, receiver.server.server_port))]
-    monkeypatch.setattr(addresses.socket, "getaddrinfo", lambda *arguments: resolved)
+    monkeypatch.setattr(url_check.socket, "getaddrinfo", lambda *arguments: resolved)
     assert "private network" in sender.send_test(receiver.address, token)
 
 

@@ -13,7 +13,7 @@ from dupdash.duplication import tasks
 from dupdash.duplication.models import ClusterHeartbeat, DuplicationJob
 from dupdash.duplication.queue.dispatch import COPIES
 from dupdash.duplication.states import State
-from dupdash.operations import findings, trial_copy
+from dupdash.operations import host_findings, trial_copy
 from tests.duplication.support import Moodle
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,7 +71,7 @@ def test_examination_that_breaks_is_a_finding(moodle: Moodle, monkeypatch: pytes
     def broken() -> None:
         raise ConnectionError("the cache refused the connection")
 
-    monkeypatch.setattr(findings, "EXAMINATIONS", (("Cache", broken), ("Worker", findings.examine_worker)))
+    monkeypatch.setattr(host_findings, "EXAMINATIONS", (("Cache", broken), ("Worker", host_findings.examine_worker)))
     output = doctor()
     assert line_of(output, "Cache") == (
         "PROBLEM  Cache: It could not be examined: ConnectionError: the cache refused the connection"

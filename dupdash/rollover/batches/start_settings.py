@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, time
 
-from dupdash.duplication.batch import Priority
+from dupdash.duplication.batch_tables import Priority
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import time
 from dupdash.duplication.bulk_client import BulkClient
 from dupdash.duplication.moodle_clients import open_bulk_client
 from dupdash.moodle.errors import MoodleError
-from dupdash.rollover.checks.name_conflicts import refresh_conflicts
+from dupdash.rollover.checks.conflicts_between_rows import refresh_conflicts
 from dupdash.rollover.checks.rows import check_rows
 from dupdash.rollover.models import Level, Plan, PlanRow, PlanState
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from dupdash.accounts import access
 from dupdash.accounts.access import Action
 from dupdash.duplication import batch_actions
-from dupdash.duplication.batch import Batch
+from dupdash.duplication.batch_tables import Batch
 from dupdash.duplication.models import JobQuerySet
 from dupdash.duplication.states import BUSY, State
 from dupdash.rollover.batches.hide_sources import hides_sources, is_hiding, sources_note
@@ -23,7 +23,6 @@ from dupdash.rollover.pages.access import managers_only, with_batch
 from dupdash.rollover.pages.forms import WindowForm
 from dupdash.rollover.pages.results_csv import results_response
 from dupdash.web.decorators import require_safe_or_POST
-from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes
 from dupdash.web.job_list.orders import PAGE
 from dupdash.web.presentation.components import Tab
@@ -31,6 +30,7 @@ from dupdash.web.presentation.durations import roughly
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import rows
 from dupdash.web.responses import PersonRequest, no_content, partial, see_other
+from dupdash.web.stored_health import health_of
 from dupdash.web.views.jobs import live_context, table_context
 
 # The filters of the page: the label of each, and the states of the jobs that it shows.

@@ -8,7 +8,7 @@ from django import forms
 from django.conf import settings
 from django.utils import timezone
 
-from dupdash.duplication.batch import Batch, Priority
+from dupdash.duplication.batch_tables import Batch, Priority
 from dupdash.duplication.driver_choice import UPDATE
 from dupdash.duplication.models import MoodleHealth
 from dupdash.moodle import options

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST
 from dupdash.duplication.request import as_id
 from dupdash.moodle.errors import MoodleError
 from dupdash.rollover.batches.start import why_not
-from dupdash.rollover.checks.name_conflicts import refresh_conflicts
+from dupdash.rollover.checks.conflicts_between_rows import refresh_conflicts
 from dupdash.rollover.checks.plans import check_row_again
 from dupdash.rollover.models import Level, Plan, PlanState
 from dupdash.rollover.pages.access import with_plan

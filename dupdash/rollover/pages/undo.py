@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from dupdash.duplication.batch import Batch
+from dupdash.duplication.batch_tables import Batch
 from dupdash.rollover import tasks
 from dupdash.rollover.batches import undo as undo_batch
 from dupdash.rollover.models import Undo, UndoState, Verdict

@@ -4,8 +4,8 @@ from typing import Any
 
 from django import forms
 
-from dupdash.callbacks.addresses import InvalidAddress, check_address
 from dupdash.callbacks.models import ADDRESS_LONGEST
+from dupdash.callbacks.url_check import InvalidUrl, check_callback_url
 
 
 class CallbackForm(forms.Form):
@@ -24,8 +24,8 @@ class CallbackForm(forms.Form):
         address: str = self.cleaned_data["address"]
         try:
             if address:
-                check_address(address)
-        except InvalidAddress as invalid:
+                check_callback_url(address)
+        except InvalidUrl as invalid:
             raise forms.ValidationError(str(invalid)) from None
         return address
 

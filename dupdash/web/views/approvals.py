@@ -31,11 +31,11 @@ from dupdash.web.decorators import part_of, require_safe_or_POST, with_job
 from dupdash.web.form_choices import categories_of
 from dupdash.web.forms.job_actions import ReasonForm
 from dupdash.web.forms.request import RequestForm, to_edit
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.job_rows import requester_of
 from dupdash.web.presentation.options import summarize, switches
 from dupdash.web.presentation.waiting_requests import MoodleCheck, check_in_moodle, people_data, waiting
 from dupdash.web.responses import PersonRequest, partial, see_other
+from dupdash.web.stored_health import health_of
 from dupdash.web.undo import UNDO_FOR, offer_undo
 
 # The number of requests on one page. One request fills the screen of a phone.

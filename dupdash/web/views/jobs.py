@@ -17,7 +17,6 @@ from dupdash.web.converters import is_job_id
 from dupdash.web.csv_files import csv_response
 from dupdash.web.date_fields import today
 from dupdash.web.decorators import part_of
-from dupdash.web.health_of_request import health_of
 from dupdash.web.job_list import bulk_changes, export, filters
 from dupdash.web.job_list.filters import ListForm
 from dupdash.web.job_list.orders import DEFAULT, ORDERS, PAGE, load_jobs, page_of, reverse_of
@@ -26,6 +25,7 @@ from dupdash.web.models import SavedFilter
 from dupdash.web.presentation.fingerprint import digest
 from dupdash.web.presentation.job_rows import Row, rows
 from dupdash.web.responses import PersonRequest, no_content, no_store, partial
+from dupdash.web.stored_health import health_of
 
 NEWER_COUNTED = 99
 

@@ -25,7 +25,6 @@ from dupdash.web.decorators import require_safe_or_POST
 from dupdash.web.earlier_copies import Target, earlier_copies
 from dupdash.web.form_choices import form_choices
 from dupdash.web.forms.request import RequestForm, filled_in
-from dupdash.web.health_of_request import health_of
 from dupdash.web.models import OptionPreset
 from dupdash.web.presentation.actions import may_request_again
 from dupdash.web.presentation.confirmations import question
@@ -34,6 +33,7 @@ from dupdash.web.presentation.options import switches, why_disabled
 from dupdash.web.presentation.preview import Preview
 from dupdash.web.responses import PersonRequest, see_other
 from dupdash.web.short_names import is_free
+from dupdash.web.stored_health import health_of
 from dupdash.web.views.request_parts import free_name, preview_for
 
 # Buttons that reload the form without checking it, for browsers without scripts.

@@ -20,11 +20,11 @@ from dupdash.web.decorators import part_of
 from dupdash.web.earlier_copies import Target
 from dupdash.web.form_choices import FormChoices, problems_shown
 from dupdash.web.forms.request import RequestForm
-from dupdash.web.health_of_request import health_of
 from dupdash.web.presentation.error_messages import words_of_problem
 from dupdash.web.presentation.preview import Preview, preview
 from dupdash.web.responses import PersonRequest, partial
 from dupdash.web.short_names import free_variant
+from dupdash.web.stored_health import health_of
 
 
 @part_of("jobs:request")

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from dupdash.duplication.ids import new_id
+from dupdash.duplication.new_id import new_id
 
 
 class Priority(models.IntegerChoices):

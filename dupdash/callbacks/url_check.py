@@ -16,7 +16,7 @@ from dupdash.moodle.connections import Connection, SecureConnection, new_session
 SECONDS_TO_CONNECT = 5.0
 
 
-class InvalidAddress(ValueError):
+class InvalidUrl(ValueError):
     """Callbacks may not use the address. The message says why and what to do."""
 
 
@@ -24,23 +24,23 @@ class PrivateAddress(OSError):
     """The name of an allowed host resolves to an address of a private network."""
 
 
-def check_address(address: str) -> None:
-    """Raise InvalidAddress unless callbacks may use this URL."""
+def check_callback_url(address: str) -> None:
+    """Raise InvalidUrl unless callbacks may use this URL."""
     if len(address) > ADDRESS_LONGEST:
-        raise InvalidAddress(f"The address is longer than {ADDRESS_LONGEST} characters.")
+        raise InvalidUrl(f"The address is longer than {ADDRESS_LONGEST} characters.")
     if not address.isascii() or not address.isprintable() or " " in address:
-        raise InvalidAddress("The address contains characters that are not allowed. Encode them, for example as %20.")
+        raise InvalidUrl("The address contains characters that are not allowed. Encode them, for example as %20.")
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError:
-        raise InvalidAddress("This is not an address. Give one like https://example.edu/done.") from None
+        raise InvalidUrl("This is not an address. Give one like https://example.edu/done.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-        raise InvalidAddress("The address must begin with https:// or http:// and name a host.")
+        raise InvalidUrl("The address must begin with https:// or http:// and name a host.")
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise InvalidAddress("The address must have no user name, no password and no part after #.")
+        raise InvalidUrl("The address must have no user name, no password and no part after #.")
     if not is_allowed(parts.hostname):
-        raise InvalidAddress(
+        raise InvalidUrl(
             f"The host {parts.hostname} is not allowed. Ask the operator of dupdash to add it to WEBHOOK_ALLOWED_HOSTS."
         )
 

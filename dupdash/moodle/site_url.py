@@ -8,7 +8,7 @@ ENDPOINT = "/webservice/rest/server.php"
 _EXAMPLE = "Enter the address of the Moodle site, for example https://moodle.example.edu"
 
 
-def site_address(url: str) -> str:
+def checked_site_url(url: str) -> str:
     """Return the URL of a Moodle site without a slash at the end. A path in the URL is kept.
 
     Raises ValueError, whose message says what to do, for anything but the http or https URL of a site.
