@@ -32,7 +32,7 @@ class Batch(models.Model):
     window_end = models.TimeField(null=True)
     # When the last job ended. A retry opens the batch again.
     closed_at = models.DateTimeField(null=True)
-    # Whether the requester gets a mail with the results, when sending is tried next, and how often it was tried.
+    # Whether the requester gets an email with the results, when sending is tried next, and how often it was tried.
     mail_results = models.BooleanField(default=False)
     mail_due_at = models.DateTimeField(null=True)
     mail_attempts = models.PositiveSmallIntegerField(default=0)

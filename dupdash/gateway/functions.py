@@ -30,7 +30,7 @@ def get_site_info(call: Call) -> dict[str, Any]:
         "fullname": name_of(owner),
         "lang": "en",
         "userid": owner.pk,
-        # The address of dupdash that the caller used.
+        # The URL of dupdash that the caller used.
         "siteurl": f"{call.request.scheme}://{call.request.get_host()}",
         "userpictureurl": "",
         "functions": [{"name": name, "version": VERSION} for name in FUNCTIONS],

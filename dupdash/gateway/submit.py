@@ -106,17 +106,17 @@ def draft_of(given: Mapping[str, Any], *, idempotency_key: str) -> Draft:
     )
 
 
-def checked_callback_url(address: str) -> str:
+def checked_callback_url(url: str) -> str:
     try:
-        if address:
-            check_callback_url(address)
+        if url:
+            check_callback_url(url)
     except InvalidUrl as invalid:
         raise errors.invalid_parameter(f"callbackurl: {invalid}") from None
-    return address
+    return url
 
 
 def _submitted_before(call: Call, draft: Draft) -> DuplicationJob | None:
-    """Return the job that an earlier call with this key created, or None if there was no such call."""
+    """Return the job that an earlier call with the same idempotency key created, or None if there was no such call."""
     job = idempotency.job_with_key(draft.idempotency_key, actor=call.owner)
     if job is not None and not idempotency.asks_for(job, draft, call.parameters["id"]):
         used = Problem("idempotencykey", "invalidparameter", "This key was used before, for another request.", job)

@@ -123,7 +123,7 @@ def _submit(
 
 
 def _submitted_before(call: Call, asked: Sequence[Asked]) -> list[DuplicationJob] | None:
-    """Return the jobs that an earlier call with this key created, or None if there was no such call."""
+    """Return the jobs that an earlier call with the same idempotency key created, or None if there was no such call."""
     if not asked[0].draft.idempotency_key:
         return None
     keys = [one.draft.idempotency_key for one in asked]

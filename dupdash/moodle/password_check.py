@@ -49,13 +49,13 @@ def check_password(site_url: str, username: str, password: Secret, service: str,
     return Answer.WRONG if answer.get("errorcode") in _WRONG else Answer.NONE
 
 
-def _post(address: str, form: str, timeouts: Timeouts) -> bytes:
+def _post(url: str, form: str, timeouts: Timeouts) -> bytes:
     """Return the body of an answer with status 200. For any other status it is empty."""
     headers = {"User-Agent": USER_AGENT, "Content-Type": "application/x-www-form-urlencoded", "Connection": "close"}
     with (
         new_session() as session,
         session.post(
-            address,
+            url,
             data=form,
             headers=headers,
             timeout=(timeouts.connect, timeouts.read),

@@ -24,7 +24,7 @@ from dupdash.moodle.wire_format import Parameter, flattened
 USER_AGENT = f"dupdash/{VERSION}"
 BODY_LONGEST = 64 * 1024 * 1024
 # Seconds after which a kept-alive connection is not used again: firewalls drop silent connections without notice.
-IDLE_LIMIT = 60.0
+IDLE_LONGEST = 60.0
 # Seconds before each repetition of a read.
 BACKOFF = (0.1, 0.3)
 
@@ -93,7 +93,7 @@ class Transport:
 
     def read(self, function: str, parameters: Mapping[str, Parameter], timeouts: Timeouts) -> object:
         """Call a function that changes nothing. If the request or its answer is lost, it is repeated."""
-        if time.monotonic() - self._last_used > IDLE_LIMIT:
+        if time.monotonic() - self._last_used > IDLE_LONGEST:
             self._session.close()
         # After the last attempt there is no pause.
         for pause in (*BACKOFF, None):

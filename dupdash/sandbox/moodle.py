@@ -27,7 +27,7 @@ class Switches:
     withdrawn: frozenset[str] = field(default_factory=frozenset)
     # Capabilities that the role of the service account lacks.
     missing_capabilities: frozenset[str] = field(default_factory=frozenset)
-    # The site's own address (wwwroot), if it differs from the address that clients use.
+    # The site's own URL (wwwroot), if it differs from the URL that clients use.
     siteurl: str = ""
 
     def lacks(self, capability: str, course: Course) -> bool:

@@ -40,7 +40,7 @@ def test_allowed_host_is_accepted(address: str) -> None:
         ("lms.example.edu", "https://"),
         ("https://", "https://"),
         ("https://lms.example.edu:0/", "https://"),
-        ("https://lms.example.edu:port/", "not an address"),
+        ("https://lms.example.edu:port/", "not a URL"),
         ("https://lms.example.edu/#part", "after #"),
         ("https://lms.example.edu/a b", "characters"),
         ("https://lms.example.edu/\r\nHost: x", "characters"),

@@ -1,4 +1,4 @@
-"""Stores what the owner chooses when a plan is started: start time, window, priority, mail and hidden sources."""
+"""Stores what the owner chooses when a plan is started: start time, window, priority, email and hidden sources."""
 
 from dataclasses import dataclass
 from datetime import datetime, time

@@ -40,7 +40,7 @@ def check_row_again(plan: Plan, row: PlanRow) -> None:
 
 
 def continue_checks(plan: Plan, deadline: float) -> None:
-    """Continue checking the rows of a plan until the deadline.
+    """Continue checking the rows of a plan until the deadline, a time of the monotonic clock.
 
     The plan becomes CHECKED when all rows are checked, or with a failure message if Moodle does not answer.
     """

@@ -115,7 +115,7 @@ def results(request: PersonRequest, batch: Batch) -> HttpResponseBase:
 @require_POST
 def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
     batch_actions.pause(batch, actor=request.user)
-    messages.success(request, "Paused. Copies that Moodle has begun are finished; no other copy starts.")
+    messages.success(request, "The batch is paused. Copies that Moodle has begun are finished; no other copy starts.")
     return see_other("rollover:batch", batch.pk)
 
 
@@ -124,7 +124,7 @@ def pause(request: PersonRequest, batch: Batch) -> HttpResponse:
 @require_POST
 def resume(request: PersonRequest, batch: Batch) -> HttpResponse:
     batch_actions.resume(batch, actor=request.user)
-    messages.success(request, "Resumed.")
+    messages.success(request, "The batch continues.")
     return see_other("rollover:batch", batch.pk)
 
 
@@ -135,7 +135,7 @@ def change(request: PersonRequest, batch: Batch) -> HttpResponse:
     form = WindowForm(request.POST)
     if form.is_valid():
         batch_actions.reschedule(batch, actor=request.user, priority=form.cleaned_data["priority"], window=form.window)
-        messages.success(request, "Saved.")
+        messages.success(request, "The settings of the batch are saved.")
     else:
         messages.error(request, " ".join(str(message) for errors in form.errors.values() for message in errors))
     return see_other("rollover:batch", batch.pk)
@@ -162,7 +162,7 @@ def cancel(request: PersonRequest, batch: Batch) -> HttpResponse:
 def retry(request: PersonRequest, batch: Batch) -> HttpResponse:
     """Retry the failed copies. Each gets a new job with the same names."""
     failed = _in_order(current_jobs(batch).filter(state=State.FAILED))
-    chosen = list(failed[: bulk_changes.AT_ONCE])
+    chosen = list(failed[: bulk_changes.CHANGES_MOST])
     result = bulk_changes.do(chosen, Action.RETRY, request.user)
     if result.done:
         words = "1 failed copy is" if result.done == 1 else f"{result.done:,} failed copies are"

@@ -84,7 +84,7 @@ def _changed(request: PersonRequest, plan: Plan, anchor: str = "") -> HttpRespon
 
 
 def _back(request: PersonRequest, plan: Plan) -> str:
-    """Return the URL of the page of rows that the person came from."""
+    """Return the URL of the page of rows that the person came from; that of the first page if it is unknown."""
     wanted = request.POST.get("back") or request.GET.get("back", "")
     if wanted.startswith("/") and url_has_allowed_host_and_scheme(wanted, allowed_hosts=None):
         return wanted

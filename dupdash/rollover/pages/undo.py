@@ -71,7 +71,7 @@ def confirm_undo(request: PersonRequest, batch: Batch, undo_id: str) -> HttpResp
     if undo_batch.confirm(undo, actor=request.user):
         tasks.ask_for_work()
     else:
-        messages.info(request, "This was confirmed already.")
+        messages.info(request, "The deletion was confirmed already.")
     return see_other("rollover:undo", batch.pk, undo.pk)
 
 

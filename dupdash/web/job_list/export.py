@@ -65,7 +65,7 @@ def columns(*, raw: bool) -> list[Column]:
 
 
 def lines(jobs: JobQuerySet, order: Order, chosen: Sequence[Column]) -> Iterator[list[Cell]]:
-    """Yield the lines of all jobs in this order. Only the needed columns are read: less than half of each row."""
+    """Yield the lines of the jobs in ``order``. Only the needed columns are read: less than half of each row."""
     jobs = (
         jobs.select_related("requester")
         .annotate(is_compared=F("verification__complete"), why_not_compared=F("verification__why_not"))

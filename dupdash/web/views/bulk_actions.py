@@ -37,7 +37,7 @@ def bulk_action(request: PersonRequest) -> HttpResponse:
     visible = access.visible_jobs(request.user)
     if request.method == "POST":
         confirmed = visible.filter(pk__in=_ids(given.get("jobs", "").split())).select_related("requester", "assignee")
-        chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_changes.AT_ONCE)]
+        chosen = [job for _, job in form.order.take(Found.all_of(confirmed), bulk_changes.CHANGES_MOST)]
         result = bulk_changes.do(chosen, action, request.user)
         request.session[LAST_RESULT] = {**asdict(result), "action": given["action"], "back": back}
         return see_other("jobs:bulk_result")

@@ -169,7 +169,11 @@ def _newest(jobs: JobQuerySet) -> datetime | None:
 
 
 def live_context(shown: Iterable[Row], newest: datetime | None, newer: int) -> dict[str, object]:
-    """Return the context of ``jobs/_live.html``, which polls the unfinished rows. ``newer``: newer requests."""
+    """Return the context of ``jobs/_live.html``, which polls the unfinished rows.
+
+    ``newest``: when the newest job of the list was requested. ``newer``: the number of jobs that were requested since
+    then.
+    """
     unfinished = [row for row in shown if not row.finished]
     seen = digest(tuple(unfinished), newer)
     query: list[tuple[str, str]] = [("job", row.id) for row in unfinished]

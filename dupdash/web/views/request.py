@@ -211,10 +211,10 @@ def _send(form: RequestForm, user: User, before: DuplicationJob | None) -> Submi
 def _sent_before(draft: Draft, user: User) -> tuple[DuplicationJob | None, Draft]:
     """Return the job that an earlier submission of this form created, if any, and the draft with an unused key.
 
-    After the browser's "back", a person may send the same form again, for the same copy or, with changes, for another
-    one. The key of that other copy is derived from the id of the previous job. So a form whose answer was lost can be
-    sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle must be asked for the source and
-    does not answer.
+    The key is an idempotency key. After the browser's "back", a person may send the same form again, for the same copy
+    or, with changes, for another one. The key of that other copy is derived from the id of the previous job. So a form
+    whose answer was lost can be sent again, and dupdash finds the job that it created. Raises MoodleError if Moodle
+    must be asked for the source and does not answer.
     """
     while (job := idempotency.job_with_key(draft.idempotency_key, actor=user)) is not None:
         if idempotency.asks_for(job, draft, _source_id(draft, job)):

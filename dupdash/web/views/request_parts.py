@@ -130,7 +130,10 @@ def short_name_check(request: PersonRequest) -> HttpResponse:
 
 
 def free_name(shortname: str, problem: Problem) -> str:
-    """Return a free short name if ``problem`` says that this one is taken. Returns "" if Moodle does not answer."""
+    """Return a free short name if ``problem`` says that ``shortname`` is taken.
+
+    Returns "" for another problem, if no free name was found, or if Moodle does not answer.
+    """
     if problem.code != "shortnametaken":
         return ""
     try:
