@@ -49,6 +49,6 @@ def test_allowed_host_is_accepted(address: str) -> None:
     ],
     ids=ascii,
 )
-def test_other_addresses_are_refused_with_the_reason(address: str, why: str) -> None:
+def test_other_urls_are_refused_with_the_reason(address: str, why: str) -> None:
     with pytest.raises(InvalidUrl, match=why):
         check_callback_url(address)

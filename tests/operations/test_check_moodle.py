@@ -196,7 +196,7 @@ def test_site_that_cannot_describe_itself_can_be_used(moodle: Moodle, check: Cal
     assert "Driver:  synchronous" in out
 
 
-def test_another_address_of_the_site_is_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
+def test_another_url_of_the_site_is_named(moodle: Moodle, check: Callable[[], Ran]) -> None:
     moodle.switches.siteurl = "https://courses.example.edu"
     code, out, _ = check()
     assert code == 0

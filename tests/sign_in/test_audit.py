@@ -34,7 +34,7 @@ def post(client: Client, url: str, **data: Any) -> Any:
     return client.post(url, data, REMOTE_ADDR="192.0.2.7")
 
 
-def test_sign_ins_are_recorded_with_the_address(client: Client, faculty: User) -> None:
+def test_sign_ins_are_recorded_with_the_network_address(client: Client, faculty: User) -> None:
     post(client, "/sign-in/", username="Faculty", password="wrong")
     post(client, "/sign-in/", username="faculty", password=PASSWORD)
     assert entries(AuditKind.SIGNED_IN, AuditKind.SIGN_IN_FAILED) == [

@@ -229,7 +229,7 @@ def test_running_restore_is_no_partial_course(moodle: Moodle, clock: Clock) -> N
         assert (job.state, job.left_partial_course) == (State.CHECKING, False), timeline_of(job)
 
 
-def test_start_answered_with_the_id_of_another_copy(moodle: Moodle, clock: Clock) -> None:
+def test_start_answered_with_the_id_of_another_copy_is_checked(moodle: Moodle, clock: Clock) -> None:
     moodle.faults.set("exception_in_restore", function=START, count=1)
     first = run_worker(submit("BIO101-2026S1", "OLD-1"))
     followed_to_the_end(first, moodle, clock)
